@@ -1,0 +1,109 @@
+//! `statsd.conf` to settings, and back.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::encode::namespace::Namespace;
+use crate::flush::Percentile;
+use crate::protocol::Grammar;
+use crate::series::Bounds;
+
+/// Every setting, checked: nothing downstream checks again. Grouped by who uses them, not by section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub flush_interval: Duration,
+    pub align_flush: bool,
+    pub percentiles: Vec<Percentile>,
+    pub shutdown_timeout: Duration,
+    pub log_level: log::LevelFilter,
+    pub grammar: Grammar,
+    pub bounds: Bounds,
+    pub namespace: Namespace,
+    pub udp: Udp,
+    pub tcp: Tcp,
+    pub admin: Admin,
+    /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
+    pub carbons: Vec<Carbon>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Udp {
+    pub bind: Vec<Bind>,
+    /// Bytes asked of the kernel for each socket's receive buffer.
+    pub recv_buffer: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    pub bind: Vec<Bind>,
+    pub max_connections: usize,
+    /// None: a silent client may stay for ever.
+    pub idle_timeout: Option<Duration>,
+    /// Bytes of a line without its newline.
+    pub max_line: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    pub bind: Vec<Bind>,
+    /// Whether `health` says up from the start.
+    pub healthy: bool,
+    pub max_connections: usize,
+}
+
+/// Where to listen. Always numeric: binding never resolves a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// `*:port`: every address, IPv6 and IPv4 in one socket, IPv4 alone where IPv6 is off.
+    Any(u16),
+    /// `localhost:port`: both loopback addresses.
+    Localhost(u16),
+    At(SocketAddr),
+}
+
+/// One destination that speaks carbon's protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carbon {
+    /// `carbon`, or `carbon.NAME`.
+    pub name: String,
+    pub address: Remote,
+    pub connect_timeout: Duration,
+    pub write_timeout: Duration,
+    pub reconnect_min: Duration,
+    pub reconnect_max: Duration,
+    /// Bytes that may wait or be retained in memory.
+    pub queue: usize,
+    pub resend: Resend,
+    /// Delivered flushes retained for a resend.
+    pub resend_keep: u32,
+}
+
+/// A destination as written: a name or a number, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// A host name, or a numeric address without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+/// What is sent again after a broken connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// Everything retained: delivered flushes too.
+    Flush,
+    /// From the chunk with the first unacknowledged byte.
+    Unacked,
+    /// Nothing that was ever written; it is counted as in doubt.
+    Never,
+}
+
+/// A mistake in a configuration file, or in what names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    pub file: PathBuf,
+    /// 1 for the first line.
+    pub line: usize,
+    /// What is wrong and what was expected, naming section and key.
+    pub what: String,
+}

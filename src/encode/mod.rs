@@ -1,0 +1,4 @@
+//! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share. Pure.
+
+pub mod chunk;
+pub mod namespace;

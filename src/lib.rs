@@ -1,0 +1,14 @@
+//! A StatsD server: one thread, one poll loop.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ have no like elsewhere"
+);
+
+pub mod config;
+pub mod encode;
+pub mod flush;
+pub mod protocol;
+pub mod series;
+pub mod server;
+pub mod time;

@@ -1,0 +1,104 @@
+//! What a poll token means. The only place that knows the bit layout.
+//!
+//! Listeners and signals are fixed for the life of a configuration. Connections and links come and go, so their token
+//! carries a generation that is never reused: an event for something closed earlier in the same turn finds nothing.
+
+use mio::Token;
+
+/// The owner of a registered descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    Signals,
+    Udp(u16),
+    TcpListener(u16),
+    AdminListener(u16),
+    /// A client of a TCP listener: its slot and generation.
+    Connection(u16, Generation),
+    /// A client of the admin port: its slot and generation.
+    AdminClient(u16, Generation),
+    /// The link of a sink: the sink's index and the generation of the descriptor it waits on.
+    Sink(u16, Generation),
+}
+
+/// Tells apart the descriptors that one slot holds one after the other.
+///
+/// It wraps after 8,192, which is enough: a stale event lives no longer than the turn it came in, and a turn accepts or
+/// dials far fewer. Thirteen bits let a token fit a 32-bit `usize` (a Raspberry Pi's).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Generation(u16);
+
+impl Generation {
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self((self.0 + 1) & GENERATION_MASK)
+    }
+}
+
+const GENERATION_BITS: u32 = 13;
+const GENERATION_MASK: u16 = (1 << GENERATION_BITS) - 1;
+const KIND_SHIFT: u32 = GENERATION_BITS + u16::BITS;
+
+impl From<Source> for Token {
+    fn from(source: Source) -> Self {
+        let fixed = Generation::default();
+        let (kind, index, generation) = match source {
+            Source::Signals => (0, 0, fixed),
+            Source::Udp(index) => (1, index, fixed),
+            Source::TcpListener(index) => (2, index, fixed),
+            Source::AdminListener(index) => (3, index, fixed),
+            Source::Connection(slot, generation) => (4, slot, generation),
+            Source::AdminClient(slot, generation) => (5, slot, generation),
+            Source::Sink(index, generation) => (6, index, generation),
+        };
+        let index = usize::from(index) << GENERATION_BITS;
+        Self((kind << KIND_SHIFT) | index | usize::from(generation.0))
+    }
+}
+
+impl TryFrom<Token> for Source {
+    type Error = ();
+
+    fn try_from(Token(bits): Token) -> Result<Self, ()> {
+        #[allow(clippy::cast_possible_truncation)] // the index is the sixteen bits kept
+        let index = (bits >> GENERATION_BITS) as u16;
+        #[allow(clippy::cast_possible_truncation)] // masked
+        let generation = Generation(bits as u16 & GENERATION_MASK);
+        Ok(match bits >> KIND_SHIFT {
+            0 => Self::Signals,
+            1 => Self::Udp(index),
+            2 => Self::TcpListener(index),
+            3 => Self::AdminListener(index),
+            4 => Self::Connection(index, generation),
+            5 => Self::AdminClient(index, generation),
+            6 => Self::Sink(index, generation),
+            _ => return Err(()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_survives_the_way_to_a_token_and_back() {
+        let newest = Generation(GENERATION_MASK);
+        for source in [
+            Source::Signals,
+            Source::Udp(3),
+            Source::TcpListener(0),
+            Source::AdminListener(1),
+            Source::Connection(u16::MAX, newest),
+            Source::AdminClient(7, Generation(1)),
+            Source::Sink(2, newest.next()),
+        ] {
+            assert_eq!(Source::try_from(Token::from(source)), Ok(source));
+        }
+    }
+
+    #[test]
+    fn a_token_fits_thirty_two_bits() {
+        let Token(bits) = Source::Sink(u16::MAX, Generation(GENERATION_MASK)).into();
+        assert!(u32::try_from(bits).is_ok());
+    }
+}

@@ -1,0 +1,77 @@
+//! The two kinds of time, as types that cannot be mixed up.
+//!
+//! A [`Tick`] only ever moves forward and is what deadlines are made of; a [`UnixTime`] is what a wall clock showed and
+//! may jump. Neither is read here: `server/clock.rs` reads both once a turn and hands a [`Now`] down.
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A point on the monotonic clock, in microseconds since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(u64);
+
+impl Tick {
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1000)
+    }
+
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long it is from `self` to `later`; zero when `later` is not later.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_micros(later.0.saturating_sub(self.0))
+    }
+}
+
+impl Add<Duration> for Tick {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+impl Sub for Tick {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        earlier.until(self)
+    }
+}
+
+/// What the wall clock showed, in milliseconds since 1970-01-01 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs * 1000)
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded to the nearest as Node StatsD rounds its timestamps.
+    pub const fn as_secs(self) -> u64 {
+        (self.0 + 500) / 1000
+    }
+}
+
+/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    pub tick: Tick,
+    pub unix: UnixTime,
+}
