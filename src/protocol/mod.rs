@@ -1,4 +1,25 @@
 //! Lines to samples. Pure: bytes in, samples or reasons out; no socket, clock, file, log or random source.
+//!
+//! ```text
+//!  line ──▶ LineReader::read ──▶ Line { name, timestamp } ──▶ Line::samples ──▶ Sample, Sample, Reject, Sample …
+//!            line.rs, names.rs        canonical, hashed once      group.rs          number.rs
+//! ```
+//! A sample borrows from the receive buffer; only a name that needs rewriting or has tags is written anew, into a buffer
+//! the reader keeps. `../../README.md` names what differs from Node StatsD.
+
+mod group;
+mod line;
+mod names;
+mod number;
+mod reject;
+
+pub use group::Samples;
+pub use line::{Line, LineReader, Reading};
+pub use number::decimal;
+pub use reject::Reject;
+
+pub(crate) use line::trimmed;
+pub(crate) use names::{cleaned, is_clean};
 
 /// What a line may look like, fixed by the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,5 +37,40 @@ pub struct Grammar {
 impl Default for Grammar {
     fn default() -> Self {
         Self { sanitize: true, dogstatsd_tags: true, graphite_tags: true, max_key_length: 512 }
+    }
+}
+
+/// The name spaces a series can live in: one name may be in all four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Timing,
+    Set,
+}
+
+/// One parsed value, ready to be added to its series. All numbers are finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sample<'a> {
+    /// What to add to a counter: the value × (1 / rate), in Node's order of operations.
+    Count(f64),
+    /// What a gauge now is.
+    Level(f64),
+    /// What to add to a gauge.
+    Change(f64),
+    /// A timing's value, and the number of events it stands for (1 / rate).
+    Time { value: f64, weight: f64 },
+    /// A member of a set.
+    Member(&'a [u8]),
+}
+
+impl Sample<'_> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Count(_) => Kind::Counter,
+            Self::Level(_) | Self::Change(_) => Kind::Gauge,
+            Self::Time { .. } => Kind::Timing,
+            Self::Member(_) => Kind::Set,
+        }
     }
 }

@@ -1,0 +1,182 @@
+//! The part of a line behind its name: groups of values, each with a type and maybe a rate, and sections.
+//!
+//! ```text
+//!  value ":" value "|" type "|@" rate  ":"  value "|" type  "|#" tags "|T" time "|c:" id
+//!  └───────────── group ────────────┘      └─── group ───┘  └───────── sections ───────┘
+//! ```
+//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the next `|`.
+
+use memchr::{memchr, memchr2};
+
+use super::number::{decimal, rate};
+use super::{Reject, Sample};
+
+/// The samples of one line, and the values refused, in the order they were written.
+#[derive(Clone, Debug)]
+pub struct Samples<'a> {
+    /// What is still to be read; None once the line is at its end.
+    rest: Option<&'a [u8]>,
+    group: Option<Group<'a>>,
+    timed: bool,
+}
+
+impl<'a> Samples<'a> {
+    pub(super) fn new(body: &'a [u8], timed: bool) -> Self {
+        Self { rest: Some(body), group: None, timed }
+    }
+}
+
+impl<'a> Iterator for Samples<'a> {
+    type Item = Result<Sample<'a>, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(group) = &mut self.group
+                && let Some(value) = group.next_value()
+            {
+                return Some(group.sample(value, self.timed));
+            }
+            let (group, rest) = Group::read(self.rest?);
+            self.group = Some(group);
+            self.rest = rest;
+        }
+    }
+}
+
+/// What a section is, for the one who looks for tags and times before the samples are read.
+pub(super) enum Section<'a> {
+    Tags(&'a [u8]),
+    Time(&'a [u8]),
+    Other,
+}
+
+/// Calls `found` with each section of `body`, rates left out.
+pub(super) fn sections<'a>(body: &'a [u8], mut found: impl FnMut(Section<'a>)) {
+    let mut rest = Some(body);
+    while let Some(body) = rest {
+        rest = Group::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut found).1);
+    }
+}
+
+/// Values that share a type and a rate.
+#[derive(Clone, Debug)]
+struct Group<'a> {
+    /// Values not yet taken, separated by `:`.
+    values: Option<&'a [u8]>,
+    /// What a value becomes, or why none of the group's values can be taken.
+    reading: Result<(Type, f64), Reject>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Type {
+    Counter,
+    Gauge,
+    /// `ms`: never negative.
+    Time,
+    /// `h`, `d`: timings that may be negative.
+    SignedTime,
+    Set,
+}
+
+impl<'a> Group<'a> {
+    /// The group `text` begins with, and what follows it (None at the end of the line).
+    fn read(text: &'a [u8]) -> (Self, Option<&'a [u8]>) {
+        let Some((values, kind, tail)) = Self::split(text) else {
+            return (Self { values: Some(text), reading: Err(Reject::NoType) }, None);
+        };
+        let (sample_rate, rest) = skip_sections(tail, &mut |_| {});
+        let reading = Type::read(kind).and_then(|kind| match sample_rate {
+            None => Ok((kind, 1.0)),
+            Some(text) => rate(text).map(|rate| (kind, 1.0 / rate)).ok_or(Reject::BadRate),
+        });
+        (Self { values: Some(values), reading }, rest)
+    }
+
+    /// Values, type and the rest, which is empty or begins with `|` or `:`. None without a type.
+    fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
+        let bar = memchr(b'|', text)?;
+        let (values, behind) = (&text[..bar], &text[bar + 1..]);
+        let end = memchr2(b':', b'|', behind).unwrap_or(behind.len());
+        Some((values, &behind[..end], &behind[end..]))
+    }
+
+    fn next_value(&mut self) -> Option<&'a [u8]> {
+        let values = self.values.take()?;
+        if matches!(self.reading, Ok((Type::Set, _))) {
+            return Some(values); // one member, colons and all
+        }
+        match memchr(b':', values) {
+            None => Some(values),
+            Some(colon) => {
+                self.values = Some(&values[colon + 1..]);
+                Some(&values[..colon])
+            }
+        }
+    }
+
+    fn sample(&self, text: &'a [u8], timed: bool) -> Result<Sample<'a>, Reject> {
+        let (kind, weight) = self.reading?;
+        if matches!(kind, Type::Set) {
+            return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
+        }
+        let value = decimal(text).ok_or(Reject::BadValue)?;
+        match kind {
+            Type::Counter => {
+                let count = value * weight;
+                count.is_finite().then_some(Sample::Count(count)).ok_or(Reject::TooLarge)
+            }
+            Type::Gauge if !is_signed(text) => Ok(Sample::Level(value)),
+            Type::Gauge if timed => Err(Reject::TimedChange),
+            Type::Gauge => Ok(Sample::Change(value)),
+            Type::Time if value < 0.0 => Err(Reject::NegativeTime),
+            Type::Time | Type::SignedTime => Ok(Sample::Time { value, weight }),
+            Type::Set => unreachable!("answered above"),
+        }
+    }
+}
+
+impl Type {
+    fn read(text: &[u8]) -> Result<Self, Reject> {
+        Ok(match text.trim_ascii() {
+            b"c" => Self::Counter,
+            b"ms" => Self::Time,
+            b"g" => Self::Gauge,
+            b"s" => Self::Set,
+            b"h" | b"d" => Self::SignedTime,
+            _ => return Err(Reject::UnknownType),
+        })
+    }
+}
+
+fn is_signed(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'+' | b'-'))
+}
+
+/// Walks the sections behind a type. Returns the first rate, and what follows the `:` that begins the next group.
+///
+/// A second rate in one group is passed over, as Node reads only the first.
+fn skip_sections<'a>(
+    mut tail: &'a [u8],
+    found: &mut impl FnMut(Section<'a>),
+) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    let mut sample_rate = None;
+    loop {
+        match tail.split_first() {
+            None => return (sample_rate, None),
+            Some((b':', next)) => return (sample_rate, Some(next)),
+            Some((_, section)) => {
+                let is_rate = section.first() == Some(&b'@');
+                let end =
+                    if is_rate { memchr2(b':', b'|', section) } else { memchr(b'|', section) };
+                let (text, rest) = section.split_at(end.unwrap_or(section.len()));
+                match text.first() {
+                    Some(b'@') => sample_rate = sample_rate.or(Some(&text[1..])),
+                    Some(b'#') => found(Section::Tags(&text[1..])),
+                    Some(b'T') => found(Section::Time(&text[1..])),
+                    _ => found(Section::Other),
+                }
+                tail = rest;
+            }
+        }
+    }
+}

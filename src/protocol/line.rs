@@ -1,0 +1,87 @@
+//! One line: its series name, its timestamp, and where its samples begin.
+
+use memchr::memchr;
+
+use super::group::{Samples, Section, sections};
+use super::names::Names;
+use super::number::seconds;
+use super::{Grammar, Reject};
+
+/// Reads lines, keeping the buffers that names are rewritten in.
+#[derive(Debug)]
+pub struct LineReader {
+    grammar: Grammar,
+    names: Names,
+}
+
+/// What a line turned out to be.
+#[derive(Clone, Debug)]
+pub enum Reading<'a> {
+    Line(Line<'a>),
+    /// A DogStatsD event or service check: recognised, not ours to aggregate.
+    Event,
+    Bad(Reject),
+}
+
+/// A line whose name and sections are sound; its values are read one by one.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    /// The canonical name, tags included.
+    pub name: &'a [u8],
+    /// Seconds since 1970, of a value that has its own time.
+    pub timestamp: Option<u64>,
+    body: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    pub fn samples(&self) -> Samples<'a> {
+        Samples::new(self.body, self.timestamp.is_some())
+    }
+}
+
+impl LineReader {
+    pub fn new(grammar: Grammar) -> Self {
+        Self { grammar, names: Names::default() }
+    }
+
+    /// Reads a line that [`trimmed`] has cut and that is not empty.
+    pub fn read<'a>(&'a mut self, line: &'a [u8]) -> Reading<'a> {
+        if line.starts_with(b"_e{") || line.starts_with(b"_sc|") {
+            return Reading::Event;
+        }
+        match self.read_line(line) {
+            Ok(line) => Reading::Line(line),
+            Err(reject) => Reading::Bad(reject),
+        }
+    }
+
+    fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, Reject> {
+        let colon = memchr(b':', line).ok_or(Reject::NoValue)?;
+        let (name, body) = (&line[..colon], &line[colon + 1..]);
+        self.names.clear();
+        let bare = self.names.take_inline(&self.grammar, name);
+        let timestamp = self.read_sections(body)?;
+        let name = self.names.canonical(&self.grammar, bare)?;
+        Ok(Line { name, timestamp, body })
+    }
+
+    /// Tags and time stand behind the values they hold for, so they are looked for first.
+    fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
+        let mut timestamp = None;
+        let (names, grammar) = (&mut self.names, &self.grammar);
+        sections(body, |section| match section {
+            Section::Tags(tags) if grammar.dogstatsd_tags => names.add_section(grammar, tags),
+            Section::Time(text) => {
+                timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
+            }
+            Section::Tags(_) | Section::Other => {}
+        });
+        timestamp.transpose()
+    }
+}
+
+/// A line without what may stand at its end and means nothing: `\r`, spaces, NULs.
+pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b' ' | 0));
+    &line[..end.map_or(0, |last| last + 1)]
+}

@@ -1,0 +1,214 @@
+//! Names and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
+
+use super::{Grammar, Reject};
+
+/// What becomes of a byte in a name.
+#[derive(Clone, Copy, PartialEq)]
+enum Class {
+    Keep,
+    /// White space: a run of it becomes one `_`.
+    Blank,
+    /// `/` becomes `-`.
+    Slash,
+    /// `;` and `=`: kept in whole names, dropped from keys and values.
+    Structure,
+    Drop,
+}
+
+static CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
+    let mut table = [Class::Drop; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation)] // below 256
+        let class = match byte as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' => Class::Keep,
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Blank,
+            b'/' => Class::Slash,
+            b';' | b'=' => Class::Structure,
+            _ => Class::Drop,
+        };
+        table[byte] = class;
+        byte += 1;
+    }
+    table
+}
+
+/// Whether a canonical name can be stored as it is.
+pub(crate) fn is_clean(name: &[u8]) -> bool {
+    name.iter().all(|byte| matches!(CLASSES[usize::from(*byte)], Class::Keep | Class::Structure))
+}
+
+/// A canonical name as every sink can store it, for names taken in with `sanitize_keys = no`.
+pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    clean_into(name, &mut out, |class| class == Class::Structure);
+    out
+}
+
+/// Appends `text` cleaned; `keeps` says which of the classes that depend on the place stay.
+fn clean_into(text: &[u8], out: &mut Vec<u8>, keeps: impl Fn(Class) -> bool) {
+    let mut in_blank = false;
+    for &byte in text {
+        let class = CLASSES[usize::from(byte)];
+        match class {
+            Class::Keep => out.push(byte),
+            Class::Slash => out.push(b'-'),
+            Class::Blank if in_blank => {}
+            Class::Blank => out.push(b'_'),
+            Class::Structure | Class::Drop if keeps(class) => out.push(byte),
+            Class::Structure | Class::Drop => {}
+        }
+        in_blank = class == Class::Blank;
+    }
+}
+
+/// Where a key and its value lie in [`Names::text`].
+#[derive(Clone, Copy, Debug)]
+struct Tag {
+    key: (usize, usize),
+    value: (usize, usize),
+}
+
+/// Buffers in which names are put together; reused from line to line.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Cleaned keys and values.
+    text: Vec<u8>,
+    tags: Vec<Tag>,
+    canonical: Vec<u8>,
+}
+
+impl Names {
+    /// Forgets the tags of the line before.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.tags.clear();
+    }
+
+    /// Takes the tags out of `name` itself; returns what is left of it.
+    pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> &'a [u8] {
+        if !grammar.graphite_tags {
+            return name;
+        }
+        let mut pieces = name.split(|byte| *byte == b';');
+        let bare = pieces.next().unwrap_or(name);
+        for piece in pieces {
+            self.push(grammar, piece, b'=');
+        }
+        bare
+    }
+
+    /// Adds the tags of a `#` section.
+    pub(super) fn add_section(&mut self, grammar: &Grammar, section: &[u8]) {
+        for piece in section.split(|byte| *byte == b',') {
+            self.push(grammar, piece, b':');
+        }
+    }
+
+    fn push(&mut self, grammar: &Grammar, piece: &[u8], separator: u8) {
+        let (key, value) = match memchr::memchr(separator, piece) {
+            Some(at) => (&piece[..at], &piece[at + 1..]),
+            None => (piece, &[][..]),
+        };
+        let key = self.append(grammar, key);
+        if key.0 == key.1 {
+            return;
+        }
+        let mut value = self.append(grammar, value);
+        if value.0 == value.1 {
+            self.text.extend_from_slice(b"true");
+            value.1 = self.text.len();
+        }
+        self.tags.push(Tag { key, value });
+    }
+
+    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would make other tags.
+    fn append(&mut self, grammar: &Grammar, piece: &[u8]) -> (usize, usize) {
+        let start = self.text.len();
+        let piece = piece.strip_prefix(b"~").unwrap_or(piece);
+        clean_part(grammar, piece, &mut self.text);
+        (start, self.text.len())
+    }
+
+    /// The canonical name of `bare` with the tags taken so far; `bare` itself if nothing needs writing.
+    pub(super) fn canonical<'a>(
+        &'a mut self,
+        grammar: &Grammar,
+        bare: &'a [u8],
+    ) -> Result<&'a [u8], Reject> {
+        let name = if self.tags.is_empty() && is_clean_bare(grammar, bare) {
+            bare
+        } else {
+            self.write(grammar, bare)
+        };
+        if matches!(name.first(), None | Some(b';')) {
+            return Err(Reject::EmptyName); // only the tags of a name begin with ';'
+        }
+        if name.len() > grammar.max_key_length {
+            return Err(Reject::NameTooLong);
+        }
+        Ok(name)
+    }
+
+    fn write(&mut self, grammar: &Grammar, bare: &[u8]) -> &[u8] {
+        self.sort_tags();
+        let out = &mut self.canonical;
+        out.clear();
+        clean_bare(grammar, bare, out);
+        for tag in &self.tags {
+            out.push(b';');
+            out.extend_from_slice(&self.text[tag.key.0..tag.key.1]);
+            out.push(b'=');
+            out.extend_from_slice(&self.text[tag.value.0..tag.value.1]);
+        }
+        out
+    }
+
+    /// By the bytes of their keys; of a repeated key the last one stays.
+    fn sort_tags(&mut self) {
+        let text = &self.text;
+        let key = |tag: &Tag| &text[tag.key.0..tag.key.1];
+        // Stable, and on a handful of tags an insertion: no allocation.
+        self.tags.sort_by(|a, b| key(a).cmp(key(b)));
+        let mut kept = 0;
+        for at in 0..self.tags.len() {
+            let tag = self.tags[at];
+            if kept > 0 && key(&self.tags[kept - 1]) == key(&tag) {
+                self.tags[kept - 1] = tag;
+            } else {
+                self.tags[kept] = tag;
+                kept += 1;
+            }
+        }
+        self.tags.truncate(kept);
+    }
+}
+
+/// `;` never stays in a name without its tags: with the Graphite dialect off it would read as one.
+fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
+    if grammar.sanitize {
+        bare.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
+    } else {
+        memchr::memchr(b';', bare).is_none()
+    }
+}
+
+fn clean_bare(grammar: &Grammar, bare: &[u8], out: &mut Vec<u8>) {
+    for part in bare.split(|byte| *byte == b';') {
+        if grammar.sanitize {
+            clean_into(part, out, |class| class == Class::Structure);
+        } else {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+fn clean_part(grammar: &Grammar, part: &[u8], out: &mut Vec<u8>) {
+    if grammar.sanitize {
+        clean_into(part, out, |_| false);
+    } else {
+        out.extend(part.iter().filter(|byte| !matches!(byte, b';' | b'=')));
+    }
+}

@@ -1,0 +1,38 @@
+//! Why a line or a value was refused. Each is counted; one a minute is logged with its line.
+
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reject {
+    NoValue,
+    NoType,
+    EmptyName,
+    NameTooLong,
+    UnknownType,
+    BadValue,
+    NegativeTime,
+    BadRate,
+    BadTimestamp,
+    TimedChange,
+    TooLarge,
+    LineTooLong,
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoValue => "no ':' and value behind the name",
+            Self::NoType => "no '|' and type behind the value",
+            Self::EmptyName => "nothing is left of the name once it is cleaned",
+            Self::NameTooLong => "name and tags are longer than max_key_length",
+            Self::UnknownType => "the type is none of c, ms, h, d, g, s",
+            Self::BadValue => "the value is not a finite decimal number",
+            Self::NegativeTime => "a value of type ms is negative (h and d may be)",
+            Self::BadRate => "the rate is not a decimal number over 0 and at most 1",
+            Self::BadTimestamp => "the timestamp is not a positive whole number of seconds",
+            Self::TimedChange => "a signed gauge cannot have a timestamp",
+            Self::TooLarge => "the value takes its series out of the range of a double",
+            Self::LineTooLong => "the line is longer than max_line",
+        })
+    }
+}
