@@ -5,8 +5,10 @@ compile_error!(
     "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ have no like elsewhere"
 );
 
+pub mod complaints;
 pub mod config;
 pub mod encode;
+pub mod engine;
 pub mod flush;
 pub mod protocol;
 pub mod series;

@@ -43,3 +43,55 @@ impl Chunk {
         self.flush
     }
 }
+
+/// Lines on their way into chunks.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    flush: u64,
+    open: Vec<u8>,
+    lines: u32,
+    full: Vec<Rc<Chunk>>,
+}
+
+/// Room behind [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter: names and figures are bounded.
+const LINE_BYTES_MAX: usize = 4096;
+
+impl Chunks {
+    /// Begins a flush; the one before must have been [`Self::end`]ed.
+    pub(super) fn begin(&mut self, flush: u64) {
+        debug_assert!(self.open.is_empty() && self.full.is_empty());
+        self.flush = flush;
+    }
+
+    /// The place to append exactly one line to.
+    pub(super) fn line(&mut self) -> &mut Vec<u8> {
+        if self.open.len() >= CHUNK_BYTES {
+            self.seal();
+        }
+        if self.open.capacity() == 0 {
+            self.open.reserve_exact(CHUNK_BYTES + LINE_BYTES_MAX);
+        }
+        self.lines += 1;
+        &mut self.open
+    }
+
+    fn seal(&mut self) {
+        let mut bytes = std::mem::take(&mut self.open);
+        if bytes.len() < CHUNK_BYTES / 2 {
+            bytes.shrink_to_fit();
+        }
+        self.full.push(Chunk::new(bytes, std::mem::take(&mut self.lines), self.flush));
+    }
+
+    /// Ends the flush: its last lines become a chunk too.
+    pub fn end(&mut self) {
+        if !self.open.is_empty() {
+            self.seal();
+        }
+    }
+
+    /// Takes the sealed chunks, oldest first.
+    pub fn take(&mut self) -> std::vec::Drain<'_, Rc<Chunk>> {
+        self.full.drain(..)
+    }
+}

@@ -1,4 +1,6 @@
 //! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share. Pure.
 
 pub mod chunk;
+pub mod graphite;
 pub mod namespace;
+pub(crate) mod number;

@@ -1,0 +1,85 @@
+//! What went wrong with the input, told at most once a minute for each kind of complaint, with how often it happened.
+//!
+//! Counting is free of the clock: the engine adds, the loop asks what is due to be logged.
+
+use std::time::Duration;
+
+use crate::protocol::Reject;
+use crate::time::Tick;
+
+/// What can be complained of. Reasons of bad lines share one kind: a flood of them is one line a minute too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grievance {
+    BadLine(Reject),
+    TooManySeries,
+    NoMemory,
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    pub what: Grievance,
+    /// How often it happened since the last one of its kind.
+    pub count: u64,
+    /// The line that was the first of them, escaped and cut.
+    pub example: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Complaints([Kind; 3]);
+
+#[derive(Debug, Default)]
+struct Kind {
+    waiting: Option<Complaint>,
+    quiet_until: Tick,
+}
+
+const QUIET: Duration = Duration::from_secs(60);
+const EXAMPLE_BYTES_MAX: usize = 200;
+
+impl Complaints {
+    pub fn add(&mut self, what: Grievance, line: &[u8]) {
+        let kind = &mut self.0[match what {
+            Grievance::BadLine(_) => 0,
+            Grievance::TooManySeries => 1,
+            Grievance::NoMemory => 2,
+        }];
+        match &mut kind.waiting {
+            Some(complaint) => complaint.count += 1,
+            None => {
+                let shown = &line[..line.len().min(EXAMPLE_BYTES_MAX)];
+                let example = shown.escape_ascii().to_string();
+                kind.waiting = Some(Complaint { what, count: 1, example });
+            }
+        }
+    }
+
+    /// The next complaint to be logged now.
+    pub fn due(&mut self, now: Tick) -> Option<Complaint> {
+        let is_due = |kind: &&mut Kind| kind.waiting.is_some() && kind.quiet_until <= now;
+        let kind = self.0.iter_mut().find(is_due)?;
+        kind.quiet_until = now + QUIET;
+        kind.waiting.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_one_line_a_minute_with_its_size() {
+        let mut complaints = Complaints::default();
+        let at = |secs: u64| Tick::from_millis(secs * 1000);
+        let bad = Grievance::BadLine(Reject::BadValue);
+        complaints.add(bad, b"a:x|c\x00");
+        let first = complaints.due(at(1)).unwrap();
+        assert_eq!((first.count, first.example.as_str()), (1, "a:x|c\\x00"));
+        (0..1000).for_each(|_| complaints.add(bad, b"b:y|c"));
+        complaints.add(Grievance::NoMemory, b"t:1|ms");
+        assert_eq!(complaints.due(at(60)).unwrap().what, Grievance::NoMemory, "another kind");
+        assert_eq!(complaints.due(at(60)), None);
+        assert_eq!(complaints.due(at(61)).unwrap().count, 1000);
+        assert_eq!(complaints.due(at(200)), None);
+    }
+}

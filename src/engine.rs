@@ -1,0 +1,254 @@
+//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or random source.
+//!
+//! ```text
+//!  packet ─▶ lines ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
+//! ```
+//! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
+//! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
+
+use std::time::Duration;
+
+use memchr::memchr;
+
+use crate::complaints::{Complaints, Grievance};
+use crate::flush::{Own, OwnCounters, Percentile, Subject, Summarizer, Summary};
+use crate::protocol::{Grammar, Kind, LineReader, Reading, Reject, Sample, trimmed};
+use crate::series::{Bounds, Cursor, Passthrough, Refused, Seeds, Table, Timed};
+
+/// What an engine is made from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub grammar: Grammar,
+    pub bounds: Bounds,
+    pub percentiles: Vec<Percentile>,
+    pub flush_interval: Duration,
+    /// What the names of the server's own counters and gauges begin with.
+    pub prefix_stats: String,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    reader: LineReader,
+    intake: Intake,
+    flush: Flush,
+}
+
+/// Everything a sample can end in.
+#[derive(Debug)]
+struct Intake {
+    table: Table,
+    passthrough: Passthrough,
+    own: OwnCounters,
+    complaints: Complaints,
+}
+
+/// The flush under way, or the last one.
+#[derive(Debug)]
+struct Flush {
+    number: u64,
+    /// None: no sweep is under way.
+    cursor: Option<Cursor>,
+    summaries: u64,
+    summarizer: Summarizer,
+    prefix_stats: Vec<u8>,
+}
+
+/// Figures of the server that the engine cannot know, for the end of a flush.
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    /// Seconds the wall clock strayed from the flush interval; None at the first flush.
+    pub timestamp_lag: Option<f64>,
+    /// Name (without `prefix_stats`) and value, each sent as it is.
+    pub figures: Vec<(String, f64)>,
+}
+
+impl Engine {
+    pub fn new(settings: &Settings, seeds: Seeds) -> Self {
+        let seconds = settings.flush_interval.as_secs_f64();
+        Self {
+            reader: LineReader::new(settings.grammar.clone()),
+            intake: Intake {
+                table: Table::new(&settings.bounds, seeds),
+                passthrough: Passthrough::new(settings.bounds.passthrough_memory),
+                own: OwnCounters::default(),
+                complaints: Complaints::default(),
+            },
+            flush: Flush {
+                number: 0,
+                cursor: None,
+                summaries: 0,
+                summarizer: Summarizer::new(&settings.percentiles, seconds),
+                prefix_stats: settings.prefix_stats.clone().into_bytes(),
+            },
+        }
+    }
+
+    /// Takes in a datagram: lines separated by newlines, the last of which may be missing.
+    pub fn packet(&mut self, packet: &[u8]) {
+        self.intake.own.add(Own::PacketsReceived, 1);
+        let mut rest = packet;
+        while let Some(end) = memchr(b'\n', rest) {
+            self.line(&rest[..end]);
+            rest = &rest[end + 1..];
+        }
+        self.line(rest);
+    }
+
+    /// Takes in one line without its newline.
+    pub fn line(&mut self, line: &[u8]) {
+        let line = trimmed(line);
+        if line.is_empty() {
+            return;
+        }
+        let intake = &mut self.intake;
+        intake.own.add(Own::MetricsReceived, 1);
+        let parsed = match self.reader.read(line) {
+            Reading::Line(parsed) => parsed,
+            Reading::Event => return intake.own.add(Own::EventsIgnored, 1),
+            Reading::Bad(reject) => return intake.bad(reject, line),
+        };
+        let hash = intake.table.hash(parsed.name);
+        for sample in parsed.samples() {
+            let taken = sample.map_err(Problem::Bad).and_then(|sample| {
+                let passed = parsed.timestamp.and_then(|at| timed(parsed.name, sample, at));
+                match passed {
+                    Some(timed) => intake.passthrough.add(timed),
+                    None => intake.table.add(parsed.name, hash, sample),
+                }
+                .map_err(Problem::Refused)
+            });
+            if let Err(problem) = taken {
+                intake.note(problem, line);
+            }
+        }
+    }
+
+    /// Counts a line that was cut off at `max_line`, of which `start` is the beginning.
+    pub fn overlong_line(&mut self, start: &[u8]) {
+        self.intake.own.add(Own::MetricsReceived, 1);
+        self.intake.bad(Reject::LineTooLong, start);
+    }
+
+    /// Counts something that happened outside the engine.
+    pub fn count(&mut self, own: Own, more: u64) {
+        self.intake.own.add(own, more);
+    }
+
+    /// Ends the open interval. The flush before it must be finished.
+    pub fn tick(&mut self) -> u64 {
+        assert!(self.flush.cursor.is_none(), "a tick waits for the end of the sweep before it");
+        self.flush.number += 1;
+        self.flush.cursor = Some(Cursor::default());
+        self.flush.summaries = 0;
+        self.intake.table.tick();
+        self.intake.passthrough.tick();
+        self.intake.own.tick();
+        self.flush.number
+    }
+
+    pub fn is_sweeping(&self) -> bool {
+        self.flush.cursor.is_some()
+    }
+
+    /// Closes about `work` series; true when none is left and [`Self::finish`] is due.
+    pub fn sweep(&mut self, work: usize, out: &mut impl FnMut(&Summary<'_>)) -> bool {
+        let Some(cursor) = &mut self.flush.cursor else { return true };
+        let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
+        for _ in 0..work {
+            let Some(timed) = self.intake.passthrough.take() else {
+                return self.intake.table.sweep(cursor, work, |closed| {
+                    *summaries += 1;
+                    out(&summarizer.closed(closed));
+                });
+            };
+            out(&summarizer.timed(&timed));
+        }
+        false
+    }
+
+    /// Sends the own figures, the last of the flush.
+    pub fn finish(&mut self, closing: &Closing, out: &mut impl FnMut(&Summary<'_>)) {
+        let flush = &mut self.flush;
+        assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
+        self.intake.table.swept();
+        self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
+        let mut name = flush.prefix_stats.clone();
+        name.push(b'.');
+        let prefix = name.len();
+        for (own, count) in self.intake.own.closing() {
+            name.truncate(prefix);
+            name.extend_from_slice(own.as_bytes());
+            flush.summaries += 1;
+            out(&flush.summarizer.own_counter(&name, count as f64));
+        }
+        if let Some(lag) = closing.timestamp_lag {
+            name.truncate(prefix);
+            name.extend_from_slice(b"timestamp_lag");
+            flush.summaries += 1;
+            out(&flush.summarizer.own(Subject::Gauge, &name, lag));
+        }
+        out(&flush.summarizer.own(Subject::NumStats, b"numStats", flush.summaries as f64));
+        for (name, value) in &closing.figures {
+            out(&flush.summarizer.own(Subject::Own, name.as_bytes(), *value));
+        }
+    }
+
+    /// Forgets a series: what the flush under way has yet to close of it goes out, the open interval's value is lost.
+    pub fn remove(&mut self, kind: Kind, name: &[u8], out: &mut impl FnMut(&Summary<'_>)) -> bool {
+        let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
+        self.intake.table.remove(kind, name, |closed| {
+            *summaries += 1;
+            out(&summarizer.closed(closed));
+        })
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.intake.table
+    }
+
+    pub fn table_mut(&mut self) -> &mut Table {
+        &mut self.intake.table
+    }
+
+    pub fn own(&self) -> &OwnCounters {
+        &self.intake.own
+    }
+
+    pub fn complaints(&mut self) -> &mut Complaints {
+        &mut self.intake.complaints
+    }
+}
+
+/// Why a value of a line was not taken in.
+enum Problem {
+    Bad(Reject),
+    Refused(Refused),
+}
+
+impl Intake {
+    fn note(&mut self, problem: Problem, line: &[u8]) {
+        match problem {
+            Problem::Bad(reject) => self.bad(reject, line),
+            Problem::Refused(Refused::NotFinite) => self.bad(Reject::TooLarge, line),
+            Problem::Refused(Refused::TooManySeries) => {
+                self.own.add(Own::SeriesRejected, 1);
+                self.complaints.add(Grievance::TooManySeries, line);
+            }
+            Problem::Refused(Refused::NoMemory) => {
+                self.own.add(Own::SamplesDropped, 1);
+                self.complaints.add(Grievance::NoMemory, line);
+            }
+        }
+    }
+
+    fn bad(&mut self, reject: Reject, line: &[u8]) {
+        self.own.add(Own::BadLinesSeen, 1);
+        self.complaints.add(Grievance::BadLine(reject), line);
+    }
+}
+
+/// The sample as a value with a time of its own, if its type can have one.
+fn timed(name: &[u8], sample: Sample<'_>, timestamp: u64) -> Option<Timed> {
+    let (Sample::Count(value) | Sample::Level(value)) = sample else { return None };
+    Some(Timed { name: name.into(), kind: sample.kind(), value, timestamp })
+}

@@ -1,0 +1,122 @@
+//! When an interval ends, and the stamp it is sent under.
+//!
+//! The stamp is the scheduled end, however late (or, at a stop, early) the tick comes. The next end follows from the
+//! scheduled one as long as the wall clock agrees; when it has jumped, from the wall clock. So there is no drift, and a
+//! jump mends itself at the next tick. Stamps repeat only after a step back.
+
+use std::time::Duration;
+
+use crate::time::UnixTime;
+
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    interval_ms: u64,
+    aligned: bool,
+    due: UnixTime,
+    /// The end came while the sweep of the one before was under way; it waits for that.
+    deferred: bool,
+}
+
+impl Schedule {
+    /// Aligned: the first end is the wall clock's next multiple of the interval; else one interval from now.
+    pub fn new(interval: Duration, aligned: bool, now: UnixTime) -> Self {
+        let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut schedule = Self { interval_ms, aligned, due: now, deferred: false };
+        schedule.due = schedule.first_after(now);
+        schedule
+    }
+
+    /// The end of the open interval.
+    pub fn due(&self) -> UnixTime {
+        self.due
+    }
+
+    /// The end has come, but the sweep of the interval before is not done: the tick waits, keeping its stamp. True when
+    /// this is news (an overrun to be counted).
+    pub fn defer(&mut self) -> bool {
+        !std::mem::replace(&mut self.deferred, true)
+    }
+
+    /// Whether a tick waits for the end of the sweep.
+    pub fn is_deferred(&self) -> bool {
+        self.deferred
+    }
+
+    /// Ends the open interval at `now`, which may be late or early. Returns its stamp.
+    pub fn tick(&mut self, now: UnixTime) -> UnixTime {
+        self.deferred = false;
+        let (now_ms, due_ms) = (now.as_millis(), self.due.as_millis());
+        let stamp = if now_ms >= due_ms + self.interval_ms {
+            // Other ends have passed meanwhile: the last of them.
+            let missed = (now_ms - due_ms) / self.interval_ms;
+            UnixTime::from_millis(due_ms + missed * self.interval_ms)
+        } else {
+            self.due
+        };
+        let stepped_back = now_ms + self.interval_ms / 2 < due_ms;
+        self.due = if stepped_back {
+            self.first_after(now)
+        } else {
+            UnixTime::from_millis(stamp.as_millis() + self.interval_ms)
+        };
+        stamp
+    }
+
+    fn first_after(&self, now: UnixTime) -> UnixTime {
+        let now = now.as_millis();
+        let start = if self.aligned { now - now % self.interval_ms } else { now };
+        UnixTime::from_millis(start + self.interval_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times in tenths of a second; 10 s intervals.
+    #[track_caller]
+    fn ticks(start: u64, cases: &[(u64, u64, u64)]) {
+        let at = |tenths: u64| UnixTime::from_millis(tenths * 100);
+        let mut schedule = Schedule::new(Duration::from_secs(10), true, at(start));
+        for (now, stamp, next) in cases {
+            assert_eq!(schedule.tick(at(*now)), at(*stamp), "stamp at {now}");
+            assert_eq!(schedule.due(), at(*next), "next end after {now}");
+        }
+    }
+
+    #[test]
+    fn ends_are_multiples_of_the_interval_and_do_not_drift() {
+        ticks(1003, &[(1100, 1100, 1200), (1201, 1200, 1300), (1309, 1300, 1400)]);
+    }
+
+    #[test]
+    fn a_timer_that_fires_a_little_early_is_no_second_flush() {
+        ticks(1003, &[(1099, 1100, 1200), (1199, 1200, 1300)]);
+    }
+
+    #[test]
+    fn a_late_tick_keeps_its_end_and_one_that_missed_several_takes_the_last() {
+        ticks(1003, &[(1170, 1100, 1200), (1450, 1400, 1500), (1500, 1500, 1600)]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_forward_is_followed_at_once() {
+        ticks(1003, &[(90_003, 90_000, 90_100)]);
+        ticks(1003, &[(1130, 1100, 1200)]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_repeats_stamps_and_goes_on_aligned() {
+        ticks(90_003, &[(1040, 90_100, 1100), (1100, 1100, 1200)]);
+        ticks(1003, &[(1042, 1100, 1100), (1100, 1100, 1200)]);
+    }
+
+    #[test]
+    fn unaligned_ends_count_from_the_start() {
+        let mut schedule =
+            Schedule::new(Duration::from_millis(2500), false, UnixTime::from_millis(1_300));
+        assert_eq!(schedule.due(), UnixTime::from_millis(3_800));
+        assert_eq!(schedule.tick(UnixTime::from_millis(3_801)), UnixTime::from_millis(3_800));
+        assert_eq!(schedule.due(), UnixTime::from_millis(6_300));
+    }
+}

@@ -1,0 +1,120 @@
+//! A closed series to its summary: the figures it is sent as.
+
+use super::timing::TimingFigures;
+use super::{Figure, FigureId, Percentile};
+use crate::protocol::Kind;
+use crate::series::{Closed, Timed, Values};
+
+/// One series, closed. Encoders turn it into bytes; sinks never see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'a> {
+    pub subject: Subject,
+    /// The canonical name, tags included.
+    pub name: &'a [u8],
+    pub figures: &'a [Figure],
+    /// Seconds since 1970 of a value that brought its own time; None: the flush's stamp.
+    pub timestamp: Option<u64>,
+}
+
+/// What a summary is about, which decides where its name goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Counter,
+    Gauge,
+    Timing,
+    Set,
+    /// A figure of the server itself; the name is without `prefix_stats`.
+    Own,
+    /// The number of series in this flush.
+    NumStats,
+}
+
+/// Makes summaries, one after the other, in scratch space of its own.
+#[derive(Debug)]
+pub struct Summarizer {
+    timing: TimingFigures,
+    seconds: f64,
+    figures: Vec<Figure>,
+    not_finite: u64,
+}
+
+impl Summarizer {
+    /// `seconds` is the configured flush interval: rates divide by it, as Node's do.
+    pub fn new(percentiles: &[Percentile], seconds: f64) -> Self {
+        Self {
+            timing: TimingFigures::new(percentiles),
+            seconds,
+            figures: Vec::new(),
+            not_finite: 0,
+        }
+    }
+
+    pub fn closed<'a>(&'a mut self, closed: Closed<'a>) -> Summary<'a> {
+        self.figures.clear();
+        let subject = match closed.values {
+            Values::Counter(count) => {
+                self.push(FigureId::RATE, count / self.seconds);
+                self.push(FigureId::COUNT, count);
+                Subject::Counter
+            }
+            Values::Gauge(level) => {
+                self.push(FigureId::VALUE, level);
+                Subject::Gauge
+            }
+            Values::Timing { samples, weight } => {
+                self.timing.append(samples, weight, self.seconds, &mut self.figures);
+                self.leave_out_infinite();
+                Subject::Timing
+            }
+            Values::Set { members } => {
+                self.push(FigureId::COUNT, members as f64);
+                Subject::Set
+            }
+        };
+        Summary { subject, name: closed.name, figures: &self.figures, timestamp: None }
+    }
+
+    /// A value with its own time goes out as the count or gauge it is; it has no rate.
+    pub fn timed<'a>(&'a mut self, timed: &'a Timed) -> Summary<'a> {
+        let (subject, id) = match timed.kind {
+            Kind::Gauge => (Subject::Gauge, FigureId::VALUE),
+            _ => (Subject::Counter, FigureId::COUNT),
+        };
+        self.figures.clear();
+        self.push(id, timed.value);
+        let timestamp = Some(timed.timestamp);
+        Summary { subject, name: &timed.name, figures: &self.figures, timestamp }
+    }
+
+    /// A counter of the server itself.
+    pub fn own_counter<'a>(&'a mut self, name: &'a [u8], count: f64) -> Summary<'a> {
+        self.closed(Closed { name, values: Values::Counter(count) })
+    }
+
+    /// Another figure of the server itself.
+    pub fn own<'a>(&'a mut self, subject: Subject, name: &'a [u8], value: f64) -> Summary<'a> {
+        self.figures.clear();
+        self.push(FigureId::VALUE, value);
+        Summary { subject, name, figures: &self.figures, timestamp: None }
+    }
+
+    /// How many figures were left out since the last call, being no finite number.
+    pub fn take_not_finite(&mut self) -> u64 {
+        std::mem::take(&mut self.not_finite)
+    }
+
+    fn push(&mut self, id: FigureId, value: f64) {
+        if value.is_finite() {
+            self.figures.push(Figure { id, value });
+        } else {
+            self.not_finite += 1;
+        }
+    }
+
+    /// Squares and sums of large samples overflow; the other figures of the timing still stand.
+    fn leave_out_infinite(&mut self) {
+        let before = self.figures.len();
+        self.figures.retain(|figure| figure.value.is_finite());
+        self.not_finite += (before - self.figures.len()) as u64;
+    }
+}

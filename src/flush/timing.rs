@@ -1,0 +1,243 @@
+//! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
+
+use super::{Figure, FigureId, Percentile};
+
+/// Computes the figures of one timing after another, keeping its scratch space.
+#[derive(Debug)]
+pub(super) struct TimingFigures {
+    percentiles: Vec<Percentile>,
+    /// The running sums over the lowest `count` samples, for each count that a percentile needs.
+    cuts: Vec<Cut>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    count: usize,
+    sum: f64,
+    sum_squares: f64,
+}
+
+impl TimingFigures {
+    pub(super) fn new(percentiles: &[Percentile]) -> Self {
+        Self { percentiles: percentiles.to_vec(), cuts: Vec::new() }
+    }
+
+    /// Appends the figures of `samples`, which stand for `weight` events in `seconds`; sorts the samples.
+    pub(super) fn append(
+        &mut self,
+        samples: &mut [f64],
+        weight: f64,
+        seconds: f64,
+        out: &mut Vec<Figure>,
+    ) {
+        let mut push = |id, value| out.push(Figure { id, value });
+        if samples.is_empty() {
+            push(FigureId::COUNT, 0.0);
+            push(FigureId::COUNT_PS, 0.0);
+            return;
+        }
+        samples.sort_unstable_by(f64::total_cmp);
+        let total = self.run_sums(samples);
+        for nth in 0..self.percentiles.len() {
+            self.percentile(nth, samples, total, &mut push);
+        }
+        let n = samples.len();
+        let mean = total.sum / n as f64;
+        push(FigureId::STD, deviation(samples, mean));
+        push(FigureId::UPPER, samples[n - 1]);
+        push(FigureId::LOWER, samples[0]);
+        push(FigureId::COUNT, weight);
+        push(FigureId::COUNT_PS, weight / seconds);
+        push(FigureId::SUM, total.sum);
+        push(FigureId::SUM_SQUARES, total.sum_squares);
+        push(FigureId::MEAN, mean);
+        push(FigureId::MEDIAN, median(samples));
+    }
+
+    /// Sums all samples from the lowest up, noting the running sums where a percentile cuts.
+    fn run_sums(&mut self, samples: &[f64]) -> Cut {
+        let n = samples.len();
+        self.cuts.clear();
+        for percentile in &self.percentiles {
+            let count = cut_at(*percentile, n);
+            self.cuts.push(Cut { count, sum: 0.0, sum_squares: 0.0 });
+        }
+        self.cuts.sort_unstable_by_key(|cut| cut.count);
+        let mut running = Cut { count: 0, sum: 0.0, sum_squares: 0.0 };
+        for cut in &mut self.cuts {
+            running.extend(&samples[running.count..cut.count]);
+            *cut = running;
+        }
+        running.extend(&samples[running.count..]);
+        running
+    }
+
+    fn percentile(
+        &self,
+        nth: usize,
+        samples: &[f64],
+        total: Cut,
+        push: &mut impl FnMut(FigureId, f64),
+    ) {
+        let n = samples.len();
+        let percentile = self.percentiles[nth];
+        let rank = if n == 1 { 1 } else { percentile.rank(n) };
+        if rank == 0 {
+            return;
+        }
+        let cut = self.cut(cut_at(percentile, n));
+        let (boundary, sum, sum_squares) = if n == 1 {
+            (samples[0], total.sum, total.sum_squares)
+        } else if percentile.percent() > 0.0 {
+            (samples[rank - 1], cut.sum, cut.sum_squares)
+        } else {
+            (samples[n - rank], total.sum - cut.sum, total.sum_squares - cut.sum_squares)
+        };
+        let figures = [rank as f64, sum / rank as f64, boundary, sum, sum_squares];
+        for (part, value) in figures.into_iter().enumerate() {
+            push(FigureId::of_percentile(nth, part), value);
+        }
+    }
+
+    fn cut(&self, count: usize) -> Cut {
+        let at = self.cuts.partition_point(|cut| cut.count < count);
+        self.cuts[at]
+    }
+}
+
+/// How many of the lowest samples end below a percentile's boundary: those it takes in, or leaves out if it is negative.
+fn cut_at(percentile: Percentile, n: usize) -> usize {
+    let rank = percentile.rank(n).min(n);
+    if percentile.percent() > 0.0 { rank } else { n - rank }
+}
+
+impl Cut {
+    fn extend(&mut self, samples: &[f64]) {
+        for value in samples {
+            self.sum += value;
+            self.sum_squares += value * value;
+        }
+        self.count += samples.len();
+    }
+}
+
+/// The population's.
+fn deviation(samples: &[f64], mean: f64) -> f64 {
+    let mut sum = 0.0;
+    for value in samples {
+        sum += (value - mean) * (value - mean);
+    }
+    (sum / samples.len() as f64).sqrt()
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FigureNames;
+    use super::*;
+
+    fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {
+        let percentiles: Vec<_> =
+            percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
+        let names = FigureNames::new(&percentiles);
+        let mut out = Vec::new();
+        TimingFigures::new(&percentiles).append(&mut samples.to_vec(), weight, 10.0, &mut out);
+        out.iter().map(|figure| (names.name(figure.id).to_owned(), figure.value)).collect()
+    }
+
+    #[track_caller]
+    fn expect(percents: &[f64], samples: &[f64], expected: &[(&str, f64)]) {
+        let all = figures(percents, samples, samples.len() as f64);
+        for (name, value) in expected {
+            let found = all.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+            assert_eq!(found, Some(*value), "{name} of {samples:?}");
+        }
+    }
+
+    #[test]
+    fn an_idle_timing_sends_two_zeros() {
+        let expected = [("count".to_owned(), 0.0), ("count_ps".to_owned(), 0.0)];
+        assert_eq!(figures(&[90.0], &[], 0.0), expected);
+    }
+
+    #[test]
+    fn one_sample_is_every_figure() {
+        expect(
+            &[90.0, -10.0, 0.5],
+            &[7.0],
+            &[
+                ("upper_90", 7.0),
+                ("lower_top10", 7.0),
+                ("upper_0_5", 7.0),
+                ("count_top10", 1.0),
+                ("sum_squares_90", 49.0),
+                ("median", 7.0),
+                ("std", 0.0),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_negative_percentile_takes_the_highest() {
+        expect(
+            &[-40.0, -100.0],
+            &[5.0, 1.0, 4.0, 2.0, 3.0],
+            &[
+                ("count_top40", 2.0),
+                ("lower_top40", 4.0),
+                ("sum_top40", 9.0),
+                ("mean_top40", 4.5),
+                ("sum_squares_top40", 41.0),
+                ("count_top100", 5.0),
+                ("lower_top100", 1.0),
+                ("sum_top100", 15.0),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_percentile_that_takes_in_nothing_is_left_out() {
+        let all = figures(&[1.0, 50.0], &[1.0, 2.0], 2.0);
+        assert!(all.iter().all(|(name, _)| !name.ends_with("_1")), "{all:?}");
+        assert!(all.iter().any(|(name, _)| name == "upper_50"));
+    }
+
+    #[test]
+    fn the_count_is_the_weight_and_the_rest_the_samples() {
+        let all = figures(&[], &[1.0, 3.0], 20.0);
+        assert!(all.contains(&("count".into(), 20.0)) && all.contains(&("count_ps".into(), 2.0)));
+        assert!(all.contains(&("mean".into(), 2.0)) && all.contains(&("sum".into(), 4.0)));
+    }
+
+    /// Node's arrays of running sums, written the plain way.
+    #[test]
+    fn sums_equal_nodes_running_sums_to_the_last_digit() {
+        let seed = 20_261_122_u64;
+        let mut state = seed;
+        for round in 0..500usize {
+            let mut samples = Vec::new();
+            for _ in 0..=round % 97 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+                samples.push((state >> 40) as f64 / 777.0);
+            }
+            let percents = [90.0, 50.0, 99.9, -10.0, -33.3, 12.5];
+            let all = figures(&percents, &samples, 1.0);
+            samples.sort_by(f64::total_cmp);
+            let mut sums = vec![0.0];
+            samples.iter().for_each(|value| sums.push(sums[sums.len() - 1] + value));
+            let n = samples.len();
+            for percent in percents.into_iter().filter(|_| n > 1) {
+                let k = (f64::abs(percent) / 100.0 * n as f64).round() as usize;
+                let sum = if percent > 0.0 { sums[k] } else { sums[n] - sums[n - k] };
+                let label = Percentile::new(percent).unwrap().label();
+                let found = all.iter().find(|(name, _)| *name == format!("sum_{label}"));
+                let expected = (k > 0).then_some(sum);
+                assert_eq!(found.map(|(_, value)| *value), expected, "seed {seed} round {round}");
+            }
+        }
+    }
+}

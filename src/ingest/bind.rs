@@ -1,0 +1,142 @@
+//! Configured addresses to bound sockets.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::Bind;
+
+/// Which kind of socket is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// A socket that could not be bound, and the address it was for.
+#[derive(Debug)]
+pub struct BindError {
+    pub transport: Transport,
+    pub address: SocketAddr,
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (transport, address) = (self.transport.name(), self.address);
+        write!(out, "cannot listen on {transport} {address}: {}", self.error)?;
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                out,
+                "; another process has the port (ss -lpn 'sport = :{}' names it): stop it or change bind",
+                address.port()
+            ),
+            io::ErrorKind::PermissionDenied => out.write_str(
+                "; ports below 1024 need CAP_NET_BIND_SERVICE: run as root or choose a higher port",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                out.write_str("; no interface of this machine has that address: change bind")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Transport {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Binds every socket that `bind` stands for; nonblocking, and listening if TCP.
+pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
+    match bind {
+        Bind::At(address) => Ok(vec![open(transport, address, false)?]),
+        Bind::Any(port) => any(transport, port).map(|socket| vec![socket]),
+        Bind::Localhost(port) => loopbacks(transport, port),
+    }
+}
+
+/// One socket for both families, or for IPv4 alone where IPv6 is off.
+fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
+    let (v6, v4) = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    match open(transport, (v6, port).into(), true) {
+        Err(failed) if no_ipv6(&failed.error) => open(transport, (v4, port).into(), false),
+        other => other,
+    }
+}
+
+/// Both loopback addresses on one port; IPv4 alone where IPv6 is off.
+fn loopbacks(transport: Transport, port: u16) -> Result<Vec<Socket>, BindError> {
+    const TRIES: usize = 16; // with port 0: another program may have the port that IPv4 was given on IPv6
+    let mut tries = TRIES;
+    loop {
+        let v4 = open(transport, (Ipv4Addr::LOCALHOST, port).into(), false)?;
+        let given = local_address(&v4).map_or(port, |address| address.port());
+        match open(transport, (Ipv6Addr::LOCALHOST, given).into(), false) {
+            Ok(v6) => return Ok(vec![v4, v6]),
+            Err(failed) if no_ipv6(&failed.error) => return Ok(vec![v4]),
+            Err(_) if port == 0 && tries > 0 => tries -= 1,
+            Err(failed) => return Err(failed),
+        }
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+fn open(transport: Transport, address: SocketAddr, dual: bool) -> Result<Socket, BindError> {
+    try_open(transport, address, dual).map_err(|error| BindError { transport, address, error })
+}
+
+fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result<Socket> {
+    let (kind, protocol) = match transport {
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+    };
+    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!dual)?;
+    }
+    if transport == Transport::Tcp {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    if transport == Transport::Tcp {
+        socket.listen(1024)?;
+    }
+    Ok(socket)
+}
+
+/// The address a socket was given, which with port 0 is not the one asked for.
+pub fn local_address(socket: &Socket) -> Option<SocketAddr> {
+    socket.local_addr().ok()?.as_socket()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_loopbacks_share_a_port() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let sockets = bind(transport, Bind::Localhost(0)).unwrap();
+            let ports: Vec<u16> =
+                sockets.iter().map(|socket| local_address(socket).unwrap().port()).collect();
+            assert!(ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_names_itself_and_the_way_out() {
+        let taken = bind(Transport::Tcp, Bind::At("127.0.0.1:0".parse().unwrap())).unwrap();
+        let address = local_address(&taken[0]).unwrap();
+        let error = bind(Transport::Tcp, Bind::At(address)).unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()) && error.contains("stop it"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The accepted TCP connections, each a stream and the beginning of a line.
+
+use std::io::{self, Read as _};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+use slab::Slab;
+
+use super::Drained;
+use super::lines::{LineSplitter, Piece};
+use crate::server::token::{Generation, Source};
+use crate::time::Tick;
+
+#[derive(Debug)]
+pub struct Connections {
+    slots: Slab<Connection>,
+    limits: Limits,
+    generation: Generation,
+    /// All connections are read through this one buffer.
+    buffer: Box<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connections: usize,
+    pub idle: Option<Duration>,
+    /// Bytes of a line.
+    pub line: usize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    generation: Generation,
+    lines: LineSplitter,
+    heard: Tick,
+}
+
+const READ_BYTES: usize = 64 * 1024;
+/// Reads one connection may have in a turn.
+const READS_PER_TURN: usize = 8;
+
+impl Connections {
+    pub fn new(limits: Limits) -> Self {
+        let buffer = vec![0; READ_BYTES].into_boxed_slice();
+        Self { slots: Slab::new(), limits, generation: Generation::default(), buffer }
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes a connection in; None if it is one too many (it is closed).
+    pub fn admit(
+        &mut self,
+        mut stream: TcpStream,
+        now: Tick,
+        registry: &Registry,
+    ) -> Option<Source> {
+        if self.slots.len() >= self.limits.connections {
+            return None;
+        }
+        let slot = self.slots.vacant_entry();
+        let index = u16::try_from(slot.key()).ok()?;
+        self.generation = self.generation.next();
+        let source = Source::Connection(index, self.generation);
+        registry.register(&mut stream, source.into(), Interest::READABLE).ok()?;
+        let generation = self.generation;
+        slot.insert(Connection { stream, generation, lines: LineSplitter::default(), heard: now });
+        Some(source)
+    }
+
+    /// Every connection there is, for a last look at all of them.
+    pub fn sources(&self) -> Vec<Source> {
+        let source = |(slot, connection): (usize, &Connection)| {
+            let slot = u16::try_from(slot).expect("admitted as a u16");
+            Source::Connection(slot, connection.generation)
+        };
+        self.slots.iter().map(source).collect()
+    }
+
+    /// When a silent connection is to be closed; None for one that is gone or may stay.
+    pub fn deadline(&self, slot: u16, generation: Generation) -> Option<Tick> {
+        let connection = self.get(slot, generation)?;
+        self.limits.idle.map(|idle| connection.heard + idle)
+    }
+
+    /// Closes a connection that has been silent for too long; what it left of a line is not parsed.
+    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) {
+        if self.deadline(slot, generation).is_some_and(|deadline| deadline <= now) {
+            self.slots.remove(slot.into());
+        }
+    }
+
+    /// Hands on the lines that a connection holds, up to a turn's budget. One that ended or failed is gone afterwards.
+    pub fn read(
+        &mut self,
+        slot: u16,
+        generation: Generation,
+        now: Tick,
+        mut each: impl FnMut(Piece<'_>),
+    ) -> Drained {
+        if self.get(slot, generation).is_none() {
+            return Drained::Dry;
+        }
+        let connection = &mut self.slots[slot.into()];
+        connection.heard = now;
+        for _ in 0..READS_PER_TURN {
+            match connection.stream.read(&mut self.buffer) {
+                Ok(0) => {
+                    connection.lines.end(&mut each);
+                    self.slots.remove(slot.into());
+                    return Drained::Dry;
+                }
+                Ok(read) => {
+                    connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.slots.remove(slot.into());
+                    return Drained::Dry;
+                }
+            }
+        }
+        Drained::More
+    }
+
+    fn get(&self, slot: u16, generation: Generation) -> Option<&Connection> {
+        self.slots.get(slot.into()).filter(|connection| connection.generation == generation)
+    }
+}

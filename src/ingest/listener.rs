@@ -1,0 +1,79 @@
+//! A listening TCP socket: accepts a few at a time, and rests when the process is out of descriptors.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::Socket;
+
+use super::Drained;
+use crate::time::Tick;
+
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    /// Set while there are no descriptors to be had.
+    resting_until: Option<Tick>,
+}
+
+/// Connections a listener may take in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long accepting rests when the process or the system has no descriptor left.
+const REST: Duration = Duration::from_millis(500);
+
+impl Listener {
+    pub fn new(socket: Socket) -> Self {
+        Self { socket: TcpListener::from_std(socket.into()), resting_until: None }
+    }
+
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.socket)
+    }
+
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// When a resting listener wants to be asked again.
+    pub fn deadline(&self) -> Option<Tick> {
+        self.resting_until
+    }
+
+    /// Hands on the connections that wait, up to a turn's budget.
+    pub fn accept(&mut self, now: Tick, mut each: impl FnMut(TcpStream)) -> Drained {
+        if self.resting_until.is_some_and(|until| now < until) {
+            return Drained::Dry;
+        }
+        self.resting_until = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.socket.accept() {
+                Ok((stream, _)) => each(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
+                Err(error) if is_exhaustion(&error) => {
+                    log::warn!(
+                        "accept=paused for_ms={} reason=\"{error}\" hint=\"raise the limit of open files\"",
+                        REST.as_millis()
+                    );
+                    self.resting_until = Some(now + REST);
+                    return Drained::Dry;
+                }
+                // The peer gave up before it was accepted, or the network failed for it alone.
+                Err(error) => log::debug!("accept=failed reason=\"{error}\""),
+            }
+        }
+        Drained::More
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}

@@ -1,0 +1,22 @@
+//! Sockets to lines: UDP in batches, TCP streams cut at newlines. Owns every descriptor that samples come in by.
+//!
+//! ```text
+//!  bind.rs ──▶ UdpListener ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
+//!         └──▶ Listener ──accept──▶ Connections ──LineSplitter──▶ Engine::line
+//! ```
+//! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
+
+pub mod bind;
+pub mod connections;
+pub mod lines;
+pub mod listener;
+pub mod udp;
+
+/// What became of a source that was given its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Nothing more to read: the poller will say when there is.
+    Dry,
+    /// The budget was used up first. The poller will not say it again: ask once more next turn.
+    More,
+}

@@ -1,0 +1,252 @@
+//! One series: its open interval and, during a sweep, the one before it.
+
+use super::Refused;
+use super::memory::Pool;
+use super::values::{Members, Samples};
+use crate::protocol::{Kind, Sample};
+
+/// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
+#[derive(Debug)]
+pub struct Series {
+    name: Box<[u8]>,
+    /// Part of the name's hash, as the index keeps it.
+    pub(super) hash: u32,
+    /// The flush number whose interval is the current one.
+    interval: u32,
+    /// The flush number of the last touch.
+    seen: u32,
+    /// The previous interval is still to be closed.
+    pending: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Counter { current: f64, previous: f64 },
+    Gauge { current: f64, previous: f64 },
+    Timing(Box<Two<Samples>>),
+    Set(Box<Two<Members>>),
+}
+
+#[derive(Debug, Default)]
+struct Two<T> {
+    current: T,
+    previous: T,
+}
+
+/// A series at the end of an interval.
+#[derive(Debug)]
+pub struct Closed<'a> {
+    pub name: &'a [u8],
+    pub values: Values<'a>,
+}
+
+/// What a series held, in a closed interval or (for a look) in the open one.
+#[derive(Debug, PartialEq)]
+pub enum Values<'a> {
+    Counter(f64),
+    Gauge(f64),
+    /// Samples in no order, free to be sorted in place, and the number of events they stand for.
+    Timing {
+        samples: &'a mut [f64],
+        weight: f64,
+    },
+    Set {
+        members: usize,
+    },
+}
+
+impl Series {
+    pub(super) fn new(name: &[u8], hash: u32, kind: Kind, interval: u32) -> Self {
+        let state = match kind {
+            Kind::Counter => State::Counter { current: 0.0, previous: 0.0 },
+            Kind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
+            Kind::Timing => State::Timing(Box::default()),
+            Kind::Set => State::Set(Box::default()),
+        };
+        Self { name: name.into(), hash, interval, seen: interval, pending: false, state }
+    }
+
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.state {
+            State::Counter { .. } => Kind::Counter,
+            State::Gauge { .. } => Kind::Gauge,
+            State::Timing(_) => Kind::Timing,
+            State::Set(_) => Kind::Set,
+        }
+    }
+
+    /// Adds a sample to the open interval, which began with flush number `now`.
+    pub(super) fn add(&mut self, sample: Adding, now: u32, pool: &mut Pool) -> Result<(), Refused> {
+        if self.interval != now {
+            self.roll(now, pool);
+        }
+        self.seen = now;
+        match (&mut self.state, sample) {
+            (State::Counter { current, .. }, Adding::Count(more) | Adding::Change(more))
+            | (State::Gauge { current, .. }, Adding::Change(more) | Adding::Count(more)) => {
+                let sum = *current + more;
+                if !sum.is_finite() {
+                    return Err(Refused::NotFinite);
+                }
+                *current = sum;
+            }
+            (State::Gauge { current, .. }, Adding::Level(level)) => *current = level,
+            (State::Timing(two), Adding::Time { value, weight }) => {
+                let samples = &mut two.current;
+                if !pool.reserve_one(&mut samples.values) {
+                    return Err(Refused::NoMemory);
+                }
+                samples.values.push(value);
+                samples.weight += weight;
+            }
+            (State::Set(two), Adding::Member(member)) => {
+                if !two.current.insert(member, pool) {
+                    return Err(Refused::NoMemory);
+                }
+            }
+            _ => unreachable!("a sample is looked up by its own kind"),
+        }
+        Ok(())
+    }
+
+    /// Makes the open interval the previous one: O(1), nothing is sorted or encoded here.
+    fn roll(&mut self, now: u32, pool: &mut Pool) {
+        debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
+        match &mut self.state {
+            State::Counter { current, previous } => *previous = std::mem::take(current),
+            State::Gauge { current, previous } => *previous = *current,
+            State::Timing(two) => {
+                let next = Samples { values: pool.buffer(), weight: 0.0 };
+                two.previous = std::mem::replace(&mut two.current, next);
+            }
+            State::Set(two) => two.previous = std::mem::take(&mut two.current),
+        }
+        self.interval = now;
+        self.pending = true;
+    }
+
+    /// Closes the interval before `now` if that is still to be done, handing its values to `close`.
+    pub(super) fn close(&mut self, now: u32, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
+        if std::mem::take(&mut self.pending) {
+            self.close_previous(pool, close);
+        } else if self.interval != now {
+            self.interval = now;
+            self.close_current(pool, close);
+        }
+    }
+
+    /// Nobody touched the series since the tick: its open interval is closed where it lies.
+    fn close_current(&mut self, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
+        close(Closed { name: &self.name, values: self.state.current() });
+        match &mut self.state {
+            State::Counter { current, .. } => *current = 0.0,
+            State::Gauge { .. } => {}
+            State::Timing(two) => {
+                pool.empty(&mut two.current.values);
+                two.current.weight = 0.0;
+            }
+            State::Set(two) => two.current.empty(pool),
+        }
+    }
+
+    fn close_previous(&mut self, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
+        close(Closed { name: &self.name, values: self.state.previous() });
+        match &mut self.state {
+            State::Counter { .. } | State::Gauge { .. } => {}
+            State::Timing(two) => pool.keep(std::mem::take(&mut two.previous.values)),
+            State::Set(two) => std::mem::take(&mut two.previous).release(pool),
+        }
+    }
+
+    /// The open interval; of a series that the sweep has not reached, nothing yet. A gauge always has its level.
+    pub fn open(&mut self, now: u32) -> Values<'_> {
+        if self.interval == now {
+            return self.state.current();
+        }
+        match &self.state {
+            State::Counter { .. } => Values::Counter(0.0),
+            State::Gauge { current, .. } => Values::Gauge(*current),
+            State::Timing(_) => Values::Timing { samples: &mut [], weight: 0.0 },
+            State::Set(_) => Values::Set { members: 0 },
+        }
+    }
+
+    /// What closing it costs, in counters.
+    pub(super) fn work(&self) -> usize {
+        match &self.state {
+            State::Counter { .. } | State::Gauge { .. } | State::Set(_) => 1,
+            State::Timing(two) => 4 + (two.current.values.len() + two.previous.values.len()) / 8,
+        }
+    }
+
+    /// Gives back what it holds of the pool.
+    pub(super) fn release(self, pool: &mut Pool) {
+        match self.state {
+            State::Counter { .. } | State::Gauge { .. } => {}
+            State::Timing(two) => {
+                pool.keep(two.current.values);
+                pool.keep(two.previous.values);
+            }
+            State::Set(two) => {
+                two.current.release(pool);
+                two.previous.release(pool);
+            }
+        }
+    }
+}
+
+impl State {
+    fn current(&mut self) -> Values<'_> {
+        match self {
+            Self::Counter { current, .. } => Values::Counter(*current),
+            Self::Gauge { current, .. } => Values::Gauge(*current),
+            Self::Timing(two) => Values::of(&mut two.current),
+            Self::Set(two) => Values::Set { members: two.current.len() },
+        }
+    }
+
+    fn previous(&mut self) -> Values<'_> {
+        match self {
+            Self::Counter { previous, .. } => Values::Counter(*previous),
+            Self::Gauge { previous, .. } => Values::Gauge(*previous),
+            Self::Timing(two) => Values::of(&mut two.previous),
+            Self::Set(two) => Values::Set { members: two.previous.len() },
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn of(samples: &'a mut Samples) -> Self {
+        Self::Timing { weight: samples.weight, samples: &mut samples.values }
+    }
+}
+
+/// A sample on its way into its series, a set's member hashed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Adding {
+    Count(f64),
+    Level(f64),
+    Change(f64),
+    Time { value: f64, weight: f64 },
+    Member(u64),
+}
+
+impl Adding {
+    pub(super) fn new(sample: Sample<'_>, hash: impl FnOnce(&[u8]) -> u64) -> Self {
+        match sample {
+            Sample::Count(value) => Self::Count(value),
+            Sample::Level(value) => Self::Level(value),
+            Sample::Change(value) => Self::Change(value),
+            Sample::Time { value, weight } => Self::Time { value, weight },
+            Sample::Member(member) => Self::Member(hash(member)),
+        }
+    }
+}
+
+// A counter touches its index entry, this line and its name.
+const _: () = assert!(size_of::<Series>() <= 64);

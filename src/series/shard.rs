@@ -1,0 +1,92 @@
+//! One of the table's 256 parts: a slab of series and an index of hash → slot.
+//!
+//! Each grows on its own, so no step of growth is long on the way to a million series. The index keeps part of the hash
+//! beside the slot: growing reads no series, and a probe reads one only when 32 bits of hash agree.
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::aggregate::{Closed, Series};
+use super::memory::Pool;
+use crate::protocol::Kind;
+
+/// Where a series lies in its shard. Slots are used again: the hash tells whose one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub(super) hash: u32,
+    pub(super) at: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    index: HashTable<Slot>,
+    series: Slab<Series>,
+    /// One more than the highest slot ever used: where a walk ends.
+    end: usize,
+}
+
+impl Shard {
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    pub(super) fn find(&self, hash: u32, kind: Kind, name: &[u8]) -> Option<Slot> {
+        let is_it = |slot: &Slot| {
+            slot.hash == hash && {
+                let series = &self.series[slot.at as usize];
+                series.kind() == kind && series.name() == name
+            }
+        };
+        self.index.find(spread(hash), is_it).copied()
+    }
+
+    /// Adds a series that [`Self::find`] did not find.
+    pub(super) fn insert(&mut self, series: Series) -> Slot {
+        let hash = series.hash;
+        let at = self.series.insert(series);
+        self.end = self.end.max(at + 1);
+        let at = u32::try_from(at).expect("a shard holds a small part of max_series, a u32");
+        let slot = Slot { hash, at };
+        self.index.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        slot
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Series> {
+        self.series.get_mut(slot.at as usize).filter(|series| series.hash == slot.hash)
+    }
+
+    /// The series in the slot of that number, whichever it is.
+    pub(super) fn at_mut(&mut self, at: usize) -> Option<&mut Series> {
+        self.series.get_mut(at)
+    }
+
+    /// Forgets a series; its unclosed interval is closed first.
+    pub(super) fn remove(
+        &mut self,
+        slot: Slot,
+        now: u32,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        let Ok(entry) = self.index.find_entry(spread(slot.hash), |known| *known == slot) else {
+            return;
+        };
+        entry.remove();
+        let mut series = self.series.remove(slot.at as usize);
+        series.close(now, pool, close);
+        series.release(pool);
+    }
+
+    /// Every series' slot, in no order.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Series)> {
+        self.series.iter().map(|(at, series)| {
+            let at = u32::try_from(at).expect("inserted as a u32");
+            (Slot { hash: series.hash, at }, series)
+        })
+    }
+}
+
+/// The 32 bits kept, spread over the 64 that the index wants: its control bytes use the top ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

@@ -1,0 +1,89 @@
+//! The pure core in a test's hands: an engine and an encoder, no socket and no clock.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::time::Duration;
+
+use statsd::encode::graphite::Graphite;
+use statsd::encode::namespace::Namespace;
+use statsd::engine::{Closing, Engine, Settings};
+use statsd::flush::{FigureNames, Percentile};
+use statsd::protocol::{Grammar, Kind};
+use statsd::series::{Bounds, Seeds};
+
+pub const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+
+pub struct Core {
+    pub engine: Engine,
+    graphite: Graphite,
+    /// Whether the server's own figures are among the lines.
+    pub own: bool,
+    pub closing: Closing,
+}
+
+/// The settings of a server with the default configuration.
+pub fn settings() -> Settings {
+    Settings {
+        grammar: Grammar::default(),
+        bounds: Bounds::default(),
+        percentiles: vec![Percentile::new(90.0).unwrap()],
+        flush_interval: Duration::from_secs(10),
+        prefix_stats: "statsd".into(),
+    }
+}
+
+impl Core {
+    pub fn new(settings: &Settings, namespace: &Namespace) -> Self {
+        let names = FigureNames::new(&settings.percentiles);
+        Self {
+            engine: Engine::new(settings, SEEDS),
+            graphite: Graphite::new(namespace, &names),
+            own: false,
+            closing: Closing::default(),
+        }
+    }
+
+    pub fn packet(&mut self, packet: &str) {
+        self.engine.packet(packet.as_bytes());
+    }
+
+    /// A whole flush at once; its lines, sorted.
+    pub fn flush(&mut self, stamp: u64) -> Vec<String> {
+        self.tick(stamp);
+        while !self.sweep(usize::MAX) {}
+        self.finish()
+    }
+
+    pub fn tick(&mut self, stamp: u64) {
+        let flush = self.engine.tick();
+        self.graphite.begin(flush, stamp);
+    }
+
+    /// One slice; true at the end.
+    pub fn sweep(&mut self, work: usize) -> bool {
+        self.engine.sweep(work, &mut |summary| self.graphite.encode(summary))
+    }
+
+    pub fn remove(&mut self, kind: Kind, name: &str) -> bool {
+        self.engine.remove(kind, name.as_bytes(), &mut |summary| self.graphite.encode(summary))
+    }
+
+    /// The lines of the flush, sorted.
+    pub fn finish(&mut self) -> Vec<String> {
+        let graphite = &mut self.graphite;
+        let own = self.own;
+        self.engine.finish(&self.closing, &mut |summary| {
+            if own {
+                graphite.encode(summary);
+            }
+        });
+        graphite.chunks().end();
+        let mut lines = Vec::new();
+        for chunk in graphite.chunks().take() {
+            let text = String::from_utf8(chunk.bytes().to_vec()).unwrap();
+            assert_eq!(text.lines().count(), chunk.lines() as usize);
+            lines.extend(text.lines().map(str::to_owned));
+        }
+        lines.sort();
+        lines
+    }
+}
