@@ -1,1 +1,3 @@
+//! `statsd-bench`: sends StatsD traffic from the command line.
+
 fn main() {}

@@ -1,0 +1,217 @@
+//! The bytes to send, built in advance. Pure: the same workload gives the same bytes.
+//!
+//! One pass is built and sent over and over. Its payloads lie end to end in one buffer, so that
+//! TCP writes many of them at once without a copy. Every line, the last too, ends in a newline.
+
+use crate::expected::Expected;
+use crate::rng::{Deck, SplitMix64};
+use crate::workload::{Invalid, Kind, MAX_PACKET, Packing, Workload};
+
+/// How often each name comes up in a pass at least. The second time is in another order than the
+/// first, in which a server created its series: one that likes that order gets no gift.
+const ROUNDS: usize = 2;
+
+/// The fewest lines in a pass, for variety of values and for TCP writes of full size.
+const MIN_LINES: usize = 10_000;
+
+/// One pass of a workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traffic {
+    bytes: Vec<u8>,
+    packets: Vec<Packet>,
+    lines: u64,
+}
+
+/// Where a payload lies in the buffer, and the lines in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packet {
+    start: usize,
+    end: usize,
+    lines: u64,
+}
+
+/// Whole lines, sent as one packet (or, over TCP, as part of one write).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload<'a> {
+    pub bytes: &'a [u8],
+    pub lines: u64,
+}
+
+impl Traffic {
+    /// Builds a pass: every name at least twice, and the mix exact in every 100 lines.
+    pub fn build(workload: &Workload) -> Result<Self, Invalid> {
+        workload.check()?;
+        let mut script = Script::new(workload);
+        let mut traffic = Self { bytes: Vec::new(), packets: Vec::new(), lines: 0 };
+        for _ in 0..pass_lines(workload) {
+            traffic.append(&script.line(), workload.packing)?;
+        }
+        Ok(traffic)
+    }
+
+    /// The lines of one pass.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// The payloads of one pass, in the order they are sent.
+    pub fn payloads(&self) -> impl ExactSizeIterator<Item = Payload<'_>> {
+        (0..self.packets.len()).map(|index| self.payload(index))
+    }
+
+    /// What a server that lost nothing has counted after the first `lines` lines, which may be
+    /// more than a pass.
+    pub fn expected(&self, lines: u64) -> Expected {
+        let mut expected = Expected::default();
+        let mut feed = self.feed(lines);
+        while let Some(payload) = feed.packet() {
+            payload.each_line().for_each(|line| expected.add(line));
+        }
+        expected
+    }
+
+    /// Starts again from the first payload and ends after exactly `lines` lines.
+    pub(crate) fn feed(&self, lines: u64) -> Feed<'_> {
+        Feed { traffic: self, next: 0, taken: 0, lines }
+    }
+
+    fn append(&mut self, line: &str, packing: Packing) -> Result<(), Invalid> {
+        let fits = |packet: &&mut Packet| match packing {
+            Packing::Bytes(limit) => packet.end - packet.start + line.len() <= limit,
+            Packing::Lines(limit) => packet.lines < limit as u64,
+        };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(line.as_bytes());
+        self.lines += 1;
+        let end = self.bytes.len();
+        let packet = match self.packets.last_mut().filter(fits) {
+            Some(packet) => {
+                packet.end = end;
+                packet.lines += 1;
+                *packet
+            }
+            None => {
+                self.packets.push(Packet { start, end, lines: 1 });
+                Packet { start, end, lines: 1 }
+            }
+        };
+        packet.check(packing)
+    }
+
+    fn payload(&self, index: usize) -> Payload<'_> {
+        let Packet { start, end, lines } = self.packets[index];
+        Payload { bytes: &self.bytes[start..end], lines }
+    }
+}
+
+impl Packet {
+    /// A packet of one line can be over its limit, and one of so many lines over what UDP carries.
+    fn check(self, packing: Packing) -> Result<(), Invalid> {
+        let bytes = self.end - self.start;
+        let limit = match packing {
+            Packing::Bytes(limit) => limit,
+            Packing::Lines(_) => MAX_PACKET,
+        };
+        if bytes > limit { Err(Invalid::Packet { bytes, limit }) } else { Ok(()) }
+    }
+}
+
+impl<'a> Payload<'a> {
+    /// Its lines, without their newlines.
+    pub fn each_line(self) -> impl Iterator<Item = &'a [u8]> {
+        self.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+    }
+
+    /// The first `lines` lines.
+    fn head(self, lines: u64) -> Self {
+        if lines >= self.lines {
+            return self;
+        }
+        let length = self.each_line().zip(0..lines).map(|(line, _)| line.len() + 1).sum();
+        Self { bytes: &self.bytes[..length], lines }
+    }
+}
+
+/// Payloads one after the other, pass after pass, cut off after an exact number of lines.
+#[derive(Debug)]
+pub(crate) struct Feed<'a> {
+    traffic: &'a Traffic,
+    next: usize,
+    taken: u64,
+    lines: u64,
+}
+
+impl<'a> Feed<'a> {
+    fn is_empty(&self) -> bool {
+        self.taken == self.lines
+    }
+
+    pub(crate) fn packet(&mut self) -> Option<Payload<'a>> {
+        if self.is_empty() {
+            return None;
+        }
+        let payload = self.traffic.payload(self.next).head(self.lines - self.taken);
+        self.next = (self.next + 1) % self.traffic.packets.len();
+        self.taken += payload.lines;
+        Some(payload)
+    }
+}
+
+/// Enough lines that each type's share of them names each of its names `ROUNDS` times.
+fn pass_lines(workload: &Workload) -> usize {
+    let needed = |kind: Kind| {
+        let share = workload.mix.share(kind).max(1);
+        (workload.names_of(kind) * ROUNDS * 100).div_ceil(share)
+    };
+    let lines = Kind::ALL.into_iter().map(needed).fold(MIN_LINES, usize::max);
+    lines.next_multiple_of(100)
+}
+
+/// Writes line after line: the type from a deck of 100, the name from the deck of that type.
+struct Script<'a> {
+    workload: &'a Workload,
+    rng: SplitMix64,
+    kinds: Deck<Kind>,
+    names: [Deck<usize>; 4],
+}
+
+impl<'a> Script<'a> {
+    fn new(workload: &'a Workload) -> Self {
+        let hundred = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| std::iter::repeat_n(kind, workload.mix.share(kind)));
+        Self {
+            workload,
+            rng: SplitMix64::new(workload.seed),
+            kinds: Deck::new(hundred),
+            names: Kind::ALL.map(|kind| Deck::new(0..workload.names_of(kind))),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let kind = self.kinds.deal(&mut self.rng);
+        let name = self.names[kind as usize].deal(&mut self.rng);
+        let value = self.value(kind);
+        let tags = if self.workload.tags { tags(name) } else { String::new() };
+        let (prefix, code) = (&self.workload.prefix, kind.code());
+        format!("{prefix}.{code}.{name:06}:{value}|{code}{tags}\n")
+    }
+
+    /// Whole numbers without a sample rate, so that sums are exact everywhere.
+    fn value(&mut self, kind: Kind) -> usize {
+        match kind {
+            Kind::Counter => 1 + self.rng.below(9),
+            Kind::Timing => 1 + self.rng.below(1000),
+            Kind::Gauge => self.rng.below(10_000),
+            Kind::Set => self.rng.below(1000),
+        }
+    }
+}
+
+fn tags(name: usize) -> String {
+    format!("|#env:prod,region:eu-{},host:web{:03}", name % 4, name % 64)
+}
+
+#[cfg(test)]
+#[path = "traffic_tests.rs"]
+mod tests;
