@@ -1,4 +1,10 @@
-//! Load for a StatsD server: traffic built in advance and known to the last line.
+//! Load for a StatsD server: traffic built in advance, sent fast, and known to the last line.
+//!
+//! ```text
+//! Workload --build--> Traffic --feed--> Sender --> socket
+//!                        |                 ^
+//!                        +--> Expected     +-- Pace (a pure function of elapsed time)
+//! ```
 //!
 //! The same workload gives the same bytes on every machine, so a test can send N lines and ask
 //! [`Traffic::expected`] what a server must have counted after them.
@@ -11,6 +17,14 @@ mod traffic;
 
 mod expected;
 
+mod pace;
+
+mod sender;
+
+mod sys;
+
 pub use expected::{Expected, Timing};
+pub use pace::{Pace, Step};
+pub use sender::{Plan, Sender, Sent, Stop};
 pub use traffic::{Payload, Traffic};
 pub use workload::{Invalid, Kind, MAX_PACKET, Mix, Packing, Workload};

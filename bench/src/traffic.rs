@@ -142,7 +142,12 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    fn is_empty(&self) -> bool {
+    /// The lines handed out so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.taken == self.lines
     }
 
@@ -154,6 +159,19 @@ impl<'a> Feed<'a> {
         self.next = (self.next + 1) % self.traffic.packets.len();
         self.taken += payload.lines;
         Some(payload)
+    }
+
+    /// Neighbouring packets as one payload, until it has so many lines or bytes or the pass ends.
+    pub(crate) fn chunk(&mut self, lines: u64, bytes: usize) -> Option<Payload<'a>> {
+        let start = self.traffic.packets[self.next].start;
+        let mut chunk = self.packet()?;
+        while chunk.lines < lines && chunk.bytes.len() < bytes && self.next != 0 {
+            let Some(packet) = self.packet() else { break };
+            let end = start + chunk.bytes.len() + packet.bytes.len();
+            chunk.bytes = &self.traffic.bytes[start..end];
+            chunk.lines += packet.lines;
+        }
+        Some(chunk)
     }
 }
 

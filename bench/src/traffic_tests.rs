@@ -148,3 +148,21 @@ fn a_feed_ends_after_the_exact_line_and_goes_round_the_pass() {
         assert_eq!((sent, feed.taken), (wanted.into_bytes(), lines));
     }
 }
+
+#[test]
+fn chunks_are_the_same_bytes_as_packets() {
+    let traffic = build(&Workload::default());
+    let lines = 2 * traffic.lines() + 17;
+    let (mut packets, mut chunks) = (Vec::new(), Vec::new());
+    let mut feed = traffic.feed(lines);
+    while let Some(payload) = feed.packet() {
+        packets.extend_from_slice(payload.bytes);
+    }
+    let mut feed = traffic.feed(lines);
+    while let Some(chunk) = feed.chunk(u64::MAX, 64 << 10) {
+        assert_eq!(chunk.each_line().count() as u64, chunk.lines);
+        assert!(chunk.bytes.len() < (64 << 10) + 1432);
+        chunks.extend_from_slice(chunk.bytes);
+    }
+    assert_eq!(packets, chunks);
+}

@@ -1,0 +1,246 @@
+//! Sends traffic over UDP or TCP and counts what the kernel took. The one place with a clock.
+//!
+//! Blocking sockets on the caller's thread. What the kernel refuses is counted, never a panic:
+//! on loopback a UDP packet nobody listens for comes back as an error of a later call.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU64;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use crate::pace::{Pace, Step};
+use crate::sys::{self, BATCH};
+use crate::traffic::{Feed, Payload, Traffic};
+
+/// The size of a TCP write, in bytes; the last packet in it may go over.
+const WRITE: usize = 64 << 10;
+
+/// A TCP peer that has read nothing for so long is given up.
+const STALL: Duration = Duration::from_secs(10);
+
+/// The longest sleep, so that a slow rate still reports and stops in time.
+const NAP: Duration = Duration::from_millis(50);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How fast and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Lines per second; none is as fast as it goes.
+    pub rate: Option<NonZeroU64>,
+    pub stop: Stop,
+}
+
+impl Plan {
+    /// Exactly `lines` lines, as fast as it goes.
+    pub fn lines(lines: u64) -> Self {
+        Self { rate: None, stop: Stop::Lines(lines) }
+    }
+
+    /// As it is, but at `rate` lines per second. A rate of 0 is no limit.
+    #[must_use]
+    pub fn at(self, rate: u64) -> Self {
+        Self { rate: NonZeroU64::new(rate), ..self }
+    }
+}
+
+/// When a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// After exactly so many lines; the last packet is cut to fit.
+    Lines(u64),
+    After(Duration),
+}
+
+/// What a run has sent, or what it has sent so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sent {
+    /// Lines the kernel took.
+    pub lines: u64,
+    /// UDP packets; over TCP, writes.
+    pub packets: u64,
+    /// Payload bytes, without headers.
+    pub bytes: u64,
+    pub seconds: f64,
+    /// Refusals by the kernel: a UDP packet not sent, or an earlier one that came back because
+    /// nobody listens; a broken or stalled TCP connection, which ends the run.
+    pub errors: u64,
+}
+
+impl Sent {
+    fn add(&mut self, payload: Payload<'_>) {
+        self.lines += payload.lines;
+        self.packets += 1;
+        self.bytes += payload.bytes.len() as u64;
+    }
+}
+
+/// A connected socket to send on.
+#[derive(Debug)]
+pub struct Sender {
+    link: Link,
+}
+
+#[derive(Debug)]
+enum Link {
+    Udp(UdpSocket),
+    Tcp(TcpStream),
+}
+
+impl Sender {
+    pub fn udp(to: SocketAddr) -> io::Result<Self> {
+        let from: SocketAddr = match to {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(from)?;
+        socket.connect(to)?;
+        Ok(Self { link: Link::Udp(socket) })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the sender blocks; it has nothing else to do")]
+    pub fn tcp(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(STALL))?;
+        Ok(Self { link: Link::Tcp(stream) })
+    }
+
+    /// Sends the traffic from its start, pass after pass, until the plan says stop.
+    pub fn send(&mut self, traffic: &Traffic, plan: Plan) -> Sent {
+        self.send_reporting(traffic, plan, |_| {})
+    }
+
+    /// As [`Self::send`], and calls `report` once a second with what was sent so far.
+    pub fn send_reporting(
+        &mut self,
+        traffic: &Traffic,
+        plan: Plan,
+        mut report: impl FnMut(&Sent),
+    ) -> Sent {
+        let (lines, end) = match plan.stop {
+            Stop::Lines(lines) => (lines, Duration::MAX),
+            Stop::After(time) => (u64::MAX, time),
+        };
+        let mut feed = traffic.feed(lines);
+        let mut pace = Pace::new(plan.rate);
+        let mut sent = Sent::default();
+        let mut next_report = SECOND;
+        let start = now();
+        loop {
+            let elapsed = start.elapsed();
+            sent.seconds = elapsed.as_secs_f64();
+            if feed.is_empty() || elapsed >= end {
+                return sent;
+            }
+            if elapsed >= next_report {
+                report(&sent);
+                next_report += SECOND;
+            }
+            match pace.step(elapsed, feed.taken()) {
+                Step::Wait(time) => sleep(time.min(NAP).min(end - elapsed)),
+                Step::Send(lines) => {
+                    if self.link.push(&mut feed, lines, &mut sent).is_break() {
+                        sent.seconds = start.elapsed().as_secs_f64();
+                        return sent;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Sends at least `lines` lines of the feed, in whole packets; breaks when the link is gone.
+    fn push(&mut self, feed: &mut Feed<'_>, lines: u64, sent: &mut Sent) -> ControlFlow<()> {
+        let goal = feed.taken().saturating_add(lines);
+        while feed.taken() < goal && !feed.is_empty() {
+            match self {
+                Self::Udp(socket) => push_packets(socket, feed, goal, sent),
+                Self::Tcp(stream) => push_chunk(stream, feed, goal, sent)?,
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) {
+    let mut batch = [Payload { bytes: &[], lines: 0 }; BATCH];
+    let mut count = 0;
+    while count < BATCH && feed.taken() < goal {
+        let Some(payload) = feed.packet() else { break };
+        batch[count] = payload;
+        count += 1;
+    }
+    send_packets(socket, &batch[..count], sent);
+}
+
+/// Sends each packet once, or counts why not.
+fn send_packets(socket: &UdpSocket, mut packets: &[Payload<'_>], sent: &mut Sent) {
+    while !packets.is_empty() {
+        match sys::send_batch(socket.as_fd(), packets) {
+            Ok(count) => {
+                packets[..count].iter().for_each(|&packet| sent.add(packet));
+                packets = &packets[count..];
+                sent.errors += u64::from(!packets.is_empty());
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // About an earlier packet, and now told: this one is still to be tried.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
+            Err(_) => {
+                sent.errors += 1;
+                packets = &packets[1..];
+            }
+        }
+    }
+}
+
+fn push_chunk(
+    stream: &mut TcpStream,
+    feed: &mut Feed<'_>,
+    goal: u64,
+    sent: &mut Sent,
+) -> ControlFlow<()> {
+    let Some(chunk) = feed.chunk(goal - feed.taken(), WRITE) else {
+        return ControlFlow::Continue(());
+    };
+    let written = write(stream, chunk.bytes);
+    if written == chunk.bytes.len() {
+        sent.add(chunk);
+        return ControlFlow::Continue(());
+    }
+    let bytes = &chunk.bytes[..written];
+    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    sent.add(Payload { bytes, lines });
+    sent.errors += 1;
+    ControlFlow::Break(())
+}
+
+/// Writes all it can; fewer bytes than given mean that the connection is broken or stalled.
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a sender paces itself; the daemon's rule is not its"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a sender may block; the daemon may not")]
+fn sleep(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -1,0 +1,35 @@
+//! The system calls std has no name for: `sendmmsg`. Linux. The only unsafe code of the bench.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{mem, ptr};
+
+use crate::traffic::Payload;
+
+/// The most packets handed to the kernel in one call.
+pub(crate) const BATCH: usize = 64;
+
+/// Sends up to [`BATCH`] packets on a connected socket and says how many the kernel took.
+///
+/// Fewer than given means that the next one was refused, and the kernel has forgotten why. An
+/// error means that the first one was, or that an earlier packet came back (`ECONNREFUSED`).
+pub(crate) fn send_batch(socket: BorrowedFd<'_>, packets: &[Payload<'_>]) -> io::Result<usize> {
+    let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+    // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let mut count = 0;
+    for ((packet, slice), header) in packets.iter().zip(&mut slices).zip(&mut headers) {
+        // The kernel only reads through this pointer; C has no iovec of const.
+        slice.iov_base = packet.bytes.as_ptr().cast_mut().cast();
+        slice.iov_len = packet.bytes.len();
+        header.msg_hdr.msg_iov = slice;
+        header.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    // SAFETY: the first `count` headers each point at one slice of `slices`, and that at a packet;
+    // all of them outlive the call, which keeps no pointer. `count` is at most BATCH.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
