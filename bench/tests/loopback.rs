@@ -1,7 +1,9 @@
-//! What is sent arrives: the sender against sockets of our own.
+//! What is sent arrives: the library and the binary against sockets of our own.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use statsd_bench::{Mix, Packing, Plan, Sender, Sent, Stop, Traffic, Workload};
@@ -95,4 +97,40 @@ fn a_broken_tcp_connection_ends_the_run() {
     drop(listener.accept().unwrap());
     let sent = sender.send(&traffic, Plan::lines(u64::MAX));
     assert_eq!(sent.errors, 1);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads while the binary sends")]
+fn the_binary_sends_and_sums_up() {
+    let (socket, address) = receiver();
+    let (ready, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..20 {
+            ready.send(receive(&socket)).unwrap();
+        }
+    });
+    let output = Command::new(env!("CARGO_BIN_EXE_statsd-bench"))
+        .args(["send", "--to", &address.to_string(), "--count", "20"])
+        .args(["--mix", "c=100", "--lines-per-packet", "1", "--rate", "2000"])
+        .output()
+        .unwrap();
+    let summary = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(summary.starts_with("sent 20 lines in 20 packets, "), "{summary}");
+    for _ in 0..20 {
+        let line = lines.recv_timeout(PATIENCE).unwrap();
+        assert!(line.starts_with(b"bench.web.api.c.") && line.ends_with(b"|c\n"));
+    }
+}
+
+#[test]
+fn the_binary_alone_prints_its_help_and_a_mistake_exits_with_2() {
+    let run = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_statsd-bench")).args(args).output().unwrap()
+    };
+    assert!(run(&[]).status.success());
+    assert_eq!(run(&[]).stdout, run(&["-h"]).stdout);
+    let mistake = run(&["send", "--fast"]);
+    assert_eq!(mistake.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&mistake.stderr).contains("unknown flag --fast"));
 }
