@@ -1,5 +1,25 @@
 //! `statsd.conf` to settings, and back.
+//!
+//! ```text
+//! load ──bytes──▶ ini ──sections──▶ parse ──row of keys, text──▶ value, address ──▶ Config ──▶ render
+//! ```
+//! `load` finds the file and reads it; all else is pure. `keys` is the one table of what there is.
 
+mod load;
+mod parse;
+mod render;
+
+mod address;
+mod ini;
+mod keys;
+mod value;
+
+pub use keys::{KEYS, Key};
+pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
+pub use parse::parse;
+pub use render::{example, render};
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,4 +126,11 @@ pub struct Mistake {
     pub line: usize,
     /// What is wrong and what was expected, naming section and key.
     pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, what } = self;
+        write!(out, "{}:{line}: {what}", file.display())
+    }
 }

@@ -1,0 +1,164 @@
+//! Where to listen and where to send, as the file writes them. Pure: nothing is resolved here.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::value::Kind;
+use super::{Bind, Remote};
+
+/// `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. Port 0 leaves the choice to the kernel.
+pub(super) struct Listen;
+
+impl Kind<Bind> for Listen {
+    fn read(&self, text: &str) -> Result<Bind, String> {
+        let numeric = || text.parse().ok().map(Bind::At);
+        let bind = match text.rsplit_once(':') {
+            Some(("*", written)) => port(written).map(Bind::Any),
+            Some(("localhost", written)) => port(written).map(Bind::Localhost),
+            _ => numeric(),
+        };
+        bind.ok_or_else(|| {
+            "expected addresses such as *:8125, localhost:8125, 10.0.0.1:8125 or [::1]:8125; \
+             no other names"
+                .into()
+        })
+    }
+
+    fn show(&self, bind: &Bind) -> String {
+        match bind {
+            Bind::Any(port) => format!("*:{port}"),
+            Bind::Localhost(port) => format!("localhost:{port}"),
+            Bind::At(address) => address.to_string(),
+        }
+    }
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`, with the port where none is given; empty is [`OFF`].
+pub(super) struct Destination(pub(super) u16);
+
+/// No destination. It stands in a `Carbon` only until its file is read.
+pub(super) const OFF: Remote = Remote { host: String::new(), port: 0 };
+
+impl Kind<Remote> for Destination {
+    fn read(&self, text: &str) -> Result<Remote, String> {
+        if text.is_empty() {
+            return Ok(OFF);
+        }
+        self.remote(text).ok_or_else(|| {
+            let port = self.0;
+            format!("expected host, host:{port} or [IPv6 address]:{port}, or nothing for off")
+        })
+    }
+
+    fn show(&self, Remote { host, port }: &Remote) -> String {
+        match host.as_str() {
+            "" => String::new(),
+            v6 if v6.contains(':') => format!("[{v6}]:{port}"),
+            host => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl Destination {
+    fn remote(&self, text: &str) -> Option<Remote> {
+        let (host, written) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((v6, written)) => (v6.parse::<Ipv6Addr>().ok()?.to_string(), written),
+            None => {
+                let (host, written) = text.split_at(text.find(':').unwrap_or(text.len()));
+                (host.into(), Some(written).filter(|_| is_host(host))?)
+            }
+        };
+        let port = match written {
+            "" => self.0,
+            written => port(written.strip_prefix(':')?).filter(|&port| port > 0)?,
+        };
+        Some(Remote { host, port })
+    }
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// An IPv4 address, or what may be a name. `10.1` and `2003` are neither, though resolvers read them as addresses; and a
+/// name never looks like an option to the child that resolves it.
+fn is_host(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let named = last.bytes().any(|byte| !byte.is_ascii_digit());
+    text.parse::<Ipv4Addr>().is_ok()
+        || (named && text.len() <= 253 && text.bytes().all(plain) && !text.starts_with(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_addresses() {
+        for (text, bind) in [
+            ("*:8125", Bind::Any(8125)),
+            ("localhost:0", Bind::Localhost(0)),
+            ("10.0.0.1:8125", Bind::At("10.0.0.1:8125".parse().unwrap())),
+            ("[::1]:8125", Bind::At("[::1]:8125".parse().unwrap())),
+            ("[fe80::1%2]:8125", Bind::At("[fe80::1%2]:8125".parse().unwrap())),
+        ] {
+            assert_eq!(Listen.read(text), Ok(bind), "{text}");
+            assert_eq!(Listen.show(&bind), text);
+        }
+        for text in
+            ["", "*", "8125", ":8125", "*:", "*:65536", "*:+1", "host:1", "::1:8125", "[*]:1"]
+        {
+            assert!(Listen.read(text).unwrap_err().contains("such as *:8125"), "{text}");
+        }
+    }
+
+    #[test]
+    fn destinations() {
+        let carbon = Destination(2003);
+        for (text, host, port, shown) in [
+            ("127.0.0.1:2003", "127.0.0.1", 2003, "127.0.0.1:2003"),
+            ("graphite", "graphite", 2003, "graphite:2003"),
+            ("a-b_c.example.org.:99", "a-b_c.example.org.", 99, "a-b_c.example.org.:99"),
+            ("[::1]:2004", "::1", 2004, "[::1]:2004"),
+            ("[0:0::1]", "::1", 2003, "[::1]:2003"),
+            ("", "", 0, ""),
+        ] {
+            let remote = Remote { host: host.into(), port };
+            assert_eq!(carbon.read(text).as_ref(), Ok(&remote), "{text}");
+            assert_eq!(carbon.show(&remote), shown);
+            assert_eq!(carbon.read(shown), Ok(remote));
+        }
+    }
+
+    #[test]
+    fn what_is_no_destination() {
+        let long = "a".repeat(254);
+        for text in [
+            ":2003",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "a:1:2",
+            "::1",
+            "[::1]2003",
+            "[::1",
+            "[a]:1",
+            "a b",
+            "-c",
+            ".a",
+            ".",
+            "2003",
+            "10.1",
+            "1.2.3.256",
+            "a/b",
+            "é",
+            "a\0",
+            "a,b",
+            &long,
+        ] {
+            let message = Destination(2003).read(text).expect_err(text);
+            assert!(message.contains("host:2003"), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The text of a configuration file to sections and entries. Pure: bytes in, what they say and what is wrong with them out.
+//!
+//! ```text
+//! # a comment, at the start of a line      ; so is this
+//! [section]                                # or behind white space
+//! key = value                              # the white space around a value is no part of it
+//! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
+//! ```
+//! What a section or a key means is not known here; a flawed line never hides the flaws of later ones.
+
+/// What a file says, as far as it could be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Document {
+    /// In the order of their first header: a repeated header goes on with its section.
+    pub(super) sections: Vec<Section>,
+    pub(super) flaws: Vec<Flaw>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) name: String,
+    /// Of its first header; 1 for the first line.
+    pub(super) line: usize,
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) line: usize,
+}
+
+/// What is wrong with a line. A mistake once it knows its file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) line: usize,
+    pub(super) what: String,
+}
+
+pub(super) fn read(text: &[u8]) -> Document {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut reader = Reader { document: Document::default(), place: Place::Top };
+    for (index, raw) in text.split(|&byte| byte == b'\n').enumerate() {
+        let line = index + 1;
+        if let Err(what) = reader.line(line, raw) {
+            reader.document.flaws.push(Flaw { line, what });
+        }
+    }
+    reader.document
+}
+
+impl Section {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+struct Reader {
+    document: Document,
+    place: Place,
+}
+
+/// Which section the next entry belongs to.
+#[derive(Clone, Copy)]
+enum Place {
+    Top,
+    In(usize),
+    /// Behind a flawed header. Its entries are passed over: they are no mistakes of the section before.
+    Lost,
+}
+
+impl Reader {
+    fn line(&mut self, line: usize, raw: &[u8]) -> Result<(), String> {
+        if raw.trim_ascii_start().starts_with(b"[") {
+            self.place = Place::Lost;
+        }
+        let text = str::from_utf8(raw).map_err(|_| "expected text in UTF-8")?.trim();
+        match text.as_bytes().first() {
+            None | Some(b'#' | b';') => Ok(()),
+            Some(b'[') => self.header(line, text),
+            Some(_) => self.entry(line, text),
+        }
+    }
+
+    fn header(&mut self, line: usize, text: &str) -> Result<(), String> {
+        let (name, rest) =
+            text[1..].split_once(']').ok_or("expected [section], its ] is missing")?;
+        if name.trim().is_empty() || !is_comment(rest) {
+            return Err("expected [section] and nothing else but a comment".into());
+        }
+        self.place = Place::In(self.section(line, name.trim()));
+        Ok(())
+    }
+
+    fn section(&mut self, line: usize, name: &str) -> usize {
+        let sections = &mut self.document.sections;
+        sections.iter().position(|section| section.name == name).unwrap_or_else(|| {
+            sections.push(Section { name: name.into(), line, entries: Vec::new() });
+            sections.len() - 1
+        })
+    }
+
+    fn entry(&mut self, line: usize, text: &str) -> Result<(), String> {
+        let (key, rest) = text.split_once('=').unwrap_or_default();
+        let key = key.trim_end();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err("expected `key = value` or `[section]`".into());
+        }
+        let place = self.place;
+        let index = match place {
+            Place::In(index) => index,
+            Place::Top => return Err(format!("{key}: expected a [section] before the first key")),
+            Place::Lost => return Ok(()),
+        };
+        let section = &mut self.document.sections[index];
+        let name = &section.name;
+        if let Some(first) = section.entry(key) {
+            return Err(format!("[{name}] {key}: given twice, first in line {}", first.line));
+        }
+        let value = value(rest).map_err(|what| format!("[{name}] {key}: {what}"))?;
+        section.entries.push(Entry { key: key.into(), value, line });
+        Ok(())
+    }
+}
+
+/// What stands behind the `=`.
+fn value(rest: &str) -> Result<String, &'static str> {
+    match rest.trim_start().strip_prefix('"') {
+        Some(quoted) => unquote(quoted),
+        None => Ok(bare(rest).into()),
+    }
+}
+
+fn bare(rest: &str) -> &str {
+    let opens_comment = |&(at, mark): &(usize, char)| {
+        matches!(mark, '#' | ';') && rest[..at].ends_with(char::is_whitespace)
+    };
+    let end = rest.char_indices().find(opens_comment).map_or(rest.len(), |(at, _)| at);
+    rest[..end].trim()
+}
+
+fn unquote(text: &str) -> Result<String, &'static str> {
+    let mut value = String::new();
+    let mut chars = text.chars();
+    loop {
+        match chars.next().ok_or("expected a closing double quote")? {
+            '"' => break,
+            '\\' => match chars.next() {
+                Some(escaped @ ('"' | '\\')) => value.push(escaped),
+                _ => return Err(r#"expected \" or \\ where a backslash stands in double quotes"#),
+            },
+            other => value.push(other),
+        }
+    }
+    if !is_comment(chars.as_str()) {
+        return Err("expected nothing but a comment behind the closing double quote");
+    }
+    Ok(value)
+}
+
+/// Whether the rest of a line holds nothing, or a comment behind white space.
+fn is_comment(rest: &str) -> bool {
+    let text = rest.trim_start();
+    text.is_empty() || (text.len() < rest.len() && text.starts_with(['#', ';']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value_of(line: &str) -> String {
+        let document = read(format!("[s]\n{line}").as_bytes());
+        assert_eq!(document.flaws, [], "{line}");
+        document.sections[0].entries[0].value.clone()
+    }
+
+    fn flaws(text: &[u8]) -> Vec<(usize, String)> {
+        read(text).flaws.into_iter().map(|flaw| (flaw.line, flaw.what)).collect()
+    }
+
+    #[test]
+    fn values_end_where_a_comment_starts() {
+        for (line, value) in [
+            ("k = v", "v"),
+            ("  k=v  \r", "v"),
+            ("k = two words", "two words"),
+            ("k = v # comment", "v"),
+            ("k = v\t; comment", "v"),
+            ("k = v#1;2", "v#1;2"),
+            ("k =", ""),
+            ("k =   # comment", ""),
+            ("k = a=b", "a=b"),
+            ("k = schön", "schön"),
+            (r#"k = "a # b"  # comment"#, "a # b"),
+            (r#"k = " say \"hi\" \\ ""#, r#" say "hi" \ "#),
+            (r#"k = """#, ""),
+            (r#"k = a "b""#, r#"a "b""#),
+        ] {
+            assert_eq!(value_of(line), value, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_and_repeated_headers_go_on() {
+        let document =
+            read(b"\xef\xbb\xbf# top\n[a] ; first\nx = 1\n\n[ b ]\n;\ny = 2\n[a]\nz = 3");
+        let entry =
+            |key: &str, value: &str, line| Entry { key: key.into(), value: value.into(), line };
+        let a = Section {
+            name: "a".into(),
+            line: 2,
+            entries: vec![entry("x", "1", 3), entry("z", "3", 9)],
+        };
+        let b = Section { name: "b".into(), line: 5, entries: vec![entry("y", "2", 7)] };
+        assert_eq!(document, Document { sections: vec![a, b], flaws: vec![] });
+    }
+
+    #[test]
+    fn a_flawed_line_says_what_was_expected() {
+        for (line, what) in [
+            ("word", "expected `key = value`"),
+            ("= 1", "expected `key = value`"),
+            ("k # a = b", "expected `key = value`"),
+            ("[s", "] is missing"),
+            ("[]", "expected [section]"),
+            ("[s] k = 1", "nothing else but a comment"),
+            (r#"k = "v"#, "[s] k: expected a closing double quote"),
+            (r#"k = "a\n""#, r#"expected \" or \\"#),
+            ("k = \"v\"# x", "nothing but a comment"),
+        ] {
+            let found = flaws(format!("[s]\n{line}\n").as_bytes());
+            assert_eq!(found.len(), 1, "{line}");
+            assert!(found[0].0 == 2 && found[0].1.contains(what), "{line}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_names_its_first_line() {
+        let twice = flaws(b"[s]\nk = 1\n[t]\nk = 2\n[s]\nk = 3\n");
+        assert_eq!(twice, [(6, "[s] k: given twice, first in line 2".into())]);
+    }
+
+    #[test]
+    fn entries_behind_a_flawed_header_are_passed_over() {
+        let lost = read(b"[a]\nx = 1\n[b\nx = 2\n[\xff]\nx = 3\n");
+        assert_eq!(lost.flaws.iter().map(|flaw| flaw.line).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(lost.sections[0].entries.len(), 1);
+    }
+
+    #[test]
+    fn an_entry_needs_a_section_and_all_of_it_utf_8() {
+        let expected = "k: expected a [section] before the first key";
+        assert_eq!(flaws(b"k = 1"), [(1, expected.into())]);
+        assert_eq!(flaws(b"[s]\nk = \xff\n"), [(2, "expected text in UTF-8".into())]);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let alphabet = b"[]=\"\\#; \n\ra\xc3\xa9\xff\0";
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            let mut text = Vec::new();
+            for _ in 0..24 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push(alphabet[(state >> 16) as usize % alphabet.len()]);
+            }
+            read(&text);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Every section and key there is, one row each: its name, its default as text, its place in [`Config`], and its doc.
+//!
+//! Defaults go the way the file's values go; help, messages, the example and the printed configuration come from here.
+
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::address::{Destination, Listen};
+use super::value::{Choice, Count, Kind, List, NamePart, Percent, Size, Span, SpanOrNever, YES_NO};
+use super::{Carbon, Config, Resend};
+use crate::encode::namespace::Style;
+use crate::protocol::Grammar;
+
+/// One key of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub default: &'static str,
+    /// What its name and default do not say; may be empty.
+    pub doc: &'static str,
+    field: Field,
+}
+
+/// How to reach the field a key sets. The error of a `set` says what was expected.
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Config { set: fn(&mut Config, &str) -> Result<(), String>, get: fn(&Config) -> String },
+    Carbon { set: fn(&mut Carbon, &str) -> Result<(), String>, get: fn(&Carbon) -> String },
+}
+
+impl Key {
+    /// `carbon` is the destination that a key of a carbon section is about; other keys do not look at it.
+    pub(super) fn set(&self, config: &mut Config, carbon: usize, text: &str) -> Result<(), String> {
+        match self.field {
+            Field::Config { set, .. } => set(config, text),
+            Field::Carbon { set, .. } => set(&mut config.carbons[carbon], text),
+        }
+    }
+
+    pub(super) fn get(&self, config: &Config, carbon: usize) -> String {
+        match self.field {
+            Field::Config { get, .. } => get(config),
+            Field::Carbon { get, .. } => get(&config.carbons[carbon]),
+        }
+    }
+}
+
+/// The keys of a section, in the order of the table.
+pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+/// The section whose further copies are `[carbon.NAME]`.
+pub(super) const CARBON: &str = "carbon";
+
+/// The sections in the file's order, and what the example says of each.
+pub(super) const SECTIONS: [(&str, &str); 7] = [
+    ("statsd", ""),
+    ("namespace", "what names look like on their way out"),
+    ("udp", ""),
+    ("tcp", ""),
+    ("admin", ""),
+    ("limits", ""),
+    (CARBON, "further destinations: [carbon.NAME]"),
+];
+
+macro_rules! keys {
+    ($([$section:ident] $name:ident = $default:literal, $field:expr, $doc:literal;)*) => {
+        pub const KEYS: &[Key] = &[$(Key {
+            section: stringify!($section),
+            name: stringify!($name),
+            default: $default,
+            doc: $doc,
+            field: $field,
+        }),*];
+    };
+}
+
+/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`. `carbon!` does the same for [`Carbon`].
+macro_rules! config {
+    ($($place:ident).+: $kind:expr) => {
+        Field::Config {
+            set: |config, text| Ok(config.$($place).+ = $kind.read(text)?),
+            get: |config| $kind.show(&config.$($place).+),
+        }
+    };
+}
+
+macro_rules! carbon {
+    ($place:ident: $kind:expr) => {
+        Field::Carbon {
+            set: |carbon, text| Ok(carbon.$place = $kind.read(text)?),
+            get: |carbon| $kind.show(&carbon.$place),
+        }
+    };
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+/// Enough for any machine: 1 TiB, and what a 32-bit `usize` can say.
+const MOST_MEMORY: usize = GIB << if usize::BITS > 32 { 10 } else { 0 };
+const MEMORY: Size = Size(64 * KIB..=MOST_MEMORY);
+const SOME_MS: Span = Span(Duration::from_millis(100));
+const AFFIX: NamePart = NamePart(0..=128);
+
+const LEVELS: Choice<LevelFilter> = Choice(&[
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+]);
+const STYLES: Choice<Style> = Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern)]);
+const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
+const RESENDS: Choice<Resend> =
+    Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
+
+// Laid out by hand: rustfmt leaves what is in braces alone.
+keys! {
+    [statsd] flush_interval = "10s", config!(flush_interval: Span(Duration::from_secs(1))),
+        "at least 1s";
+    [statsd] align_flush = "yes", config!(align_flush: YES_NO),
+        "flush at wall-clock multiples of flush_interval";
+    [statsd] percentiles = "90", config!(percentiles: List(Percent)),
+        "e.g. 50, 95, 99.9, -10";
+    [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY),
+        "samples of all timers and members of all sets in one interval, together";
+    [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO),
+        "rewrite names into what every destination can store";
+    [statsd] tag_formats = "dogstatsd, graphite", TAG_FORMATS,
+        "those read as tags: name:1|c|#key:value and name;key=value:1|c";
+    [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
+        "how long a stop waits for destinations to take what is queued";
+    [statsd] log_level = "info", config!(log_level: LEVELS),
+        "error, warn, info, debug, trace; RUST_LOG overrides it";
+    [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
+        "kv and |T values waiting for the flush";
+
+    [namespace] style = "legacy", config!(namespace.style: STYLES),
+        "legacy, modern";
+    [namespace] global_prefix = "stats", config!(namespace.global_prefix: AFFIX),
+        "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .";
+    [namespace] global_suffix = "", config!(namespace.global_suffix: AFFIX),
+        "";
+    [namespace] prefix_counter = "counters", config!(namespace.prefix_counter: AFFIX),
+        "";
+    [namespace] prefix_timer = "timers", config!(namespace.prefix_timer: AFFIX),
+        "";
+    [namespace] prefix_gauge = "gauges", config!(namespace.prefix_gauge: AFFIX),
+        "";
+    [namespace] prefix_set = "sets", config!(namespace.prefix_set: AFFIX),
+        "";
+    [namespace] prefix_stats = "statsd", config!(namespace.prefix_stats: NamePart(1..=128)),
+        "the server's own figures; not empty";
+    [namespace] flush_counts = "yes", config!(namespace.flush_counts: YES_NO),
+        "write a counter's count beside its rate";
+
+    [udp] bind = "*:8125", config!(udp.bind: List(Listen)),
+        "list of numeric address:port, *:port (IPv6 and IPv4), localhost:port (both loopbacks); empty = off";
+    [udp] recv_buffer = "8m", config!(udp.recv_buffer: Size(4 * KIB..=GIB)),
+        "SO_RCVBUFFORCE, else SO_RCVBUF; when the kernel grants less, a warning names the sysctl to raise";
+
+    [tcp] bind = "*:8125", config!(tcp.bind: List(Listen)),
+        "as for udp";
+    [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000)),
+        "at most 60000";
+    [tcp] idle_timeout = "10m", config!(tcp.idle_timeout: SpanOrNever),
+        "0 = never";
+    [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB)),
+        "bytes of a line, 64 to 1m";
+
+    [admin] bind = "localhost:8126", config!(admin.bind: List(Listen)),
+        "both loopback addresses";
+    [admin] health = "up", config!(admin.healthy: UP_DOWN),
+        "health at start: up, down";
+    [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
+        "at most 1024";
+
+    [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000)),
+        "names of all kinds together";
+    [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048)),
+        "bytes of a name with its tags, at most 2048";
+
+    [carbon] address = "127.0.0.1:2003", carbon!(address: Destination(2003)),
+        "host[:port]; empty = off";
+    [carbon] connect_timeout = "5s", carbon!(connect_timeout: SOME_MS),
+        "";
+    [carbon] write_timeout = "30s", carbon!(write_timeout: SOME_MS),
+        "unacknowledged bytes and no sign of life for this long: the connection is broken";
+    [carbon] reconnect_min = "100ms", carbon!(reconnect_min: Span(Duration::from_millis(1))),
+        "first retry; doubles up to reconnect_max, with jitter";
+    [carbon] reconnect_max = "30s", carbon!(reconnect_max: Span(Duration::from_millis(1))),
+        "at least reconnect_min";
+    [carbon] queue = "64m", carbon!(queue: Size(MIB..=MOST_MEMORY)),
+        "what may wait or be retained in memory; at least 1m";
+    [carbon] resend = "flush", carbon!(resend: RESENDS),
+        "after a broken connection: flush (the retained flushes), unacked, none (for carbon-aggregator)";
+    [carbon] resend_keep = "2", carbon!(resend_keep: Count(1..=100)),
+        "delivered flushes retained for that, at most 100";
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum TagFormat {
+    Dogstatsd,
+    Graphite,
+}
+
+const TAGS: List<Choice<TagFormat>> =
+    List(Choice(&[("dogstatsd", TagFormat::Dogstatsd), ("graphite", TagFormat::Graphite)]));
+
+/// One key and two fields: the parser asks for each format by itself.
+const TAG_FORMATS: Field = Field::Config {
+    set: |config, text| {
+        let formats = TAGS.read(text)?;
+        config.grammar.dogstatsd_tags = formats.contains(&TagFormat::Dogstatsd);
+        config.grammar.graphite_tags = formats.contains(&TagFormat::Graphite);
+        Ok(())
+    },
+    get: |config| {
+        let Grammar { dogstatsd_tags, graphite_tags, .. } = config.grammar;
+        let dogstatsd = dogstatsd_tags.then_some(TagFormat::Dogstatsd);
+        TAGS.show(
+            &dogstatsd.into_iter().chain(graphite_tags.then_some(TagFormat::Graphite)).collect(),
+        )
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_in_a_section_and_no_section_is_empty() {
+        for key in KEYS {
+            assert!(SECTIONS.iter().any(|(name, _)| *name == key.section), "{}", key.section);
+        }
+        for (section, _) in SECTIONS {
+            assert!(keys_of(section).count() > 0, "{section}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_written_as_they_are_shown() {
+        let config = Config::default();
+        for key in KEYS {
+            assert_eq!(key.get(&config, 0), key.default, "[{}] {}", key.section, key.name);
+        }
+    }
+
+    #[test]
+    fn ranges_are_kept_at_both_ends() {
+        let mut config = Config::default();
+        let mut set = |section: &str, name: &str, text: &str| {
+            let key = keys_of(section).find(|key| key.name == name).unwrap();
+            key.set(&mut config, 0, text).is_ok()
+        };
+        for (section, name, good, bad) in [
+            ("statsd", "flush_interval", "1s", "999ms"),
+            ("statsd", "tag_formats", "graphite", "graphite, influx"),
+            ("statsd", "log_level", "trace", "off"),
+            ("statsd", "timer_memory", "64k", "63k"),
+            ("namespace", "prefix_stats", "s", ""),
+            ("namespace", "style", "modern", "statsite"),
+            ("namespace", "prefix_set", "", "a/b"),
+            ("udp", "recv_buffer", "1g", "1025m"),
+            ("tcp", "max_connections", "60000", "60001"),
+            ("tcp", "max_line", "64", "63"),
+            ("tcp", "max_line", "1m", "1025k"),
+            ("admin", "max_connections", "1024", "0"),
+            ("limits", "max_key_length", "2048", "2049"),
+            ("carbon", "queue", "1m", "1023k"),
+            ("carbon", "resend", "unacked", "all"),
+            ("carbon", "resend_keep", "100", "101"),
+        ] {
+            assert!(set(section, name, good), "[{section}] {name} = {good}");
+            assert!(!set(section, name, bad), "[{section}] {name} = {bad}");
+        }
+    }
+}

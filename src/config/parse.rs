@@ -1,0 +1,314 @@
+//! The text of a configuration file to a [`Config`]: the defaults, and over them what the file says. Pure.
+//!
+//! All mistakes of a file are found in one reading. What near misses were meant to be is guessed here too.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::address::OFF;
+use super::ini::{self, Entry, Flaw, Section};
+use super::keys::{CARBON, KEYS, Key, SECTIONS, keys_of};
+use super::value::{Kind as _, Span};
+use super::{Admin, Carbon, Config, Mistake, Resend, Tcp, Udp};
+
+/// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
+pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
+    let ini::Document { sections, flaws } = ini::read(text);
+    let mut reading = Reading { config: Config::default(), flaws };
+    for section in &sections {
+        reading.section(section);
+    }
+    reading.finish(file)
+}
+
+/// A file half read. Destinations that are off are among the carbons until the end, with [`OFF`] for an address.
+struct Reading {
+    config: Config,
+    flaws: Vec<Flaw>,
+}
+
+impl Reading {
+    fn section(&mut self, section: &Section) {
+        let kind = match kind_of(&section.name) {
+            Ok(kind) => kind,
+            Err(what) => return self.flaw(section.line, what),
+        };
+        let carbon = self.carbon_of(&section.name);
+        for entry in &section.entries {
+            if let Err(what) = self.entry(kind, carbon, entry) {
+                self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
+            }
+        }
+        if kind == CARBON {
+            self.check_carbon(section, carbon);
+        }
+    }
+
+    /// The index of the carbon that a section is about, a new one for a `[carbon.NAME]`.
+    fn carbon_of(&mut self, section: &str) -> usize {
+        if !section.starts_with("carbon.") {
+            return 0;
+        }
+        let defaults = Config::default().carbons.swap_remove(0);
+        self.config.carbons.push(Carbon { name: section.into(), ..defaults });
+        self.config.carbons.len() - 1
+    }
+
+    fn entry(&mut self, kind: &'static str, carbon: usize, entry: &Entry) -> Result<(), String> {
+        let key = keys_of(kind).find(|key| key.name == entry.key);
+        let key = key.ok_or_else(|| unknown_key(kind, &entry.key))?;
+        key.set(&mut self.config, carbon, &entry.value)
+            .map_err(|expected| format!("{expected}, not {}", excerpt(&entry.value)))
+    }
+
+    fn check_carbon(&mut self, section: &Section, carbon: usize) {
+        let Carbon { name, reconnect_min: min, reconnect_max: max, .. } =
+            &self.config.carbons[carbon];
+        let (name, least) = (name.clone(), Span(Duration::ZERO).show(min));
+        let disorder = max < min;
+        if name != CARBON && section.entry("address").is_none() {
+            self.flaw(
+                section.line,
+                format!("[{name}] address: expected host[:port], it has no default"),
+            );
+        }
+        let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
+        if let Some(entry) = given.filter(|_| disorder) {
+            let expected = format!("expected at least reconnect_min, which is {least}");
+            self.flaw(entry.line, format!("[{name}] reconnect_max: {expected}"));
+        }
+    }
+
+    fn flaw(&mut self, line: usize, what: String) {
+        self.flaws.push(Flaw { line, what });
+    }
+
+    fn finish(mut self, file: &Path) -> Result<Config, Vec<Mistake>> {
+        if self.flaws.is_empty() {
+            self.config.carbons.retain(|carbon| carbon.address != OFF);
+            return Ok(self.config);
+        }
+        self.flaws.sort_by_key(|flaw| flaw.line);
+        let mistake = |Flaw { line, what }| Mistake { file: file.into(), line, what };
+        Err(self.flaws.into_iter().map(mistake).collect())
+    }
+}
+
+/// The section of the table whose keys a section of the file has.
+fn kind_of(section: &str) -> Result<&'static str, String> {
+    if let Some((kind, _)) = SECTIONS.iter().find(|(kind, _)| *kind == section) {
+        return Ok(kind);
+    }
+    let (kind, name) = section.split_once('.').unwrap_or((section, ""));
+    match (kind, name.is_empty()) {
+        (CARBON, _) if is_nickname(name) => Ok(CARBON),
+        (CARBON, _) => Err(format!(
+            "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
+            section.escape_debug()
+        )),
+        (_, true) => Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name))),
+        (_, false) => Err(unknown_section(kind, &section[kind.len()..], &[CARBON])),
+    }
+}
+
+fn is_nickname(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// `behind` is the dot and what follows it.
+fn unknown_section(section: &str, behind: &str, kinds: &[&'static str]) -> String {
+    let [found, behind] = [section, behind].map(str::escape_debug);
+    let hint = match nearest(section, kinds.iter().copied()) {
+        Some(kind) => format!("did you mean [{kind}{behind}]?"),
+        None => format!("expected one of {}", SECTIONS.map(|(name, _)| name).join(", ")),
+    };
+    format!("[{found}{behind}]: no such section; {hint}")
+}
+
+fn unknown_key(kind: &'static str, name: &str) -> String {
+    let elsewhere = || KEYS.iter().find(|key| key.name == name).map(|key| key.section);
+    let names = || keys_of(kind).map(|key| key.name);
+    let hint = match (nearest(name, names()), elsewhere()) {
+        (Some(near), _) => format!("did you mean {near}?"),
+        (None, Some(section)) => format!("did you mean to give it in [{section}]?"),
+        (None, None) => format!("expected one of {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    format!("no such key; {hint}")
+}
+
+/// The candidate that at most a third of the letters, and at least one, keeps from being the wanted word.
+fn nearest(wanted: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let wanted = wanted.to_ascii_lowercase();
+    let distance = |candidate: &&str| strsim::osa_distance(&wanted, candidate);
+    let allowed = (wanted.len() / 3).max(1);
+    candidates.min_by_key(distance).filter(|nearest| distance(nearest) <= allowed)
+}
+
+/// A value as messages quote it: printable, and not longer than a line.
+fn excerpt(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}
+
+impl Default for Config {
+    /// The defaults of the table.
+    fn default() -> Self {
+        let mut config = blank();
+        let unreadable = |key: &&Key| key.set(&mut config, 0, key.default).is_err();
+        let broken = KEYS.iter().find(unreadable).map(|key| key.name);
+        assert_eq!(broken, None, "a default of the table is no value of its key");
+        config
+    }
+}
+
+/// A configuration for the table's defaults to be written into.
+fn blank() -> Config {
+    let carbon = Carbon {
+        name: CARBON.into(),
+        address: OFF,
+        connect_timeout: Duration::ZERO,
+        write_timeout: Duration::ZERO,
+        reconnect_min: Duration::ZERO,
+        reconnect_max: Duration::ZERO,
+        queue: 0,
+        resend: Resend::Flush,
+        resend_keep: 0,
+    };
+    Config {
+        flush_interval: Duration::ZERO,
+        align_flush: false,
+        percentiles: Vec::new(),
+        shutdown_timeout: Duration::ZERO,
+        log_level: log::LevelFilter::Off,
+        grammar: Default::default(),
+        bounds: Default::default(),
+        namespace: Default::default(),
+        udp: Udp { bind: Vec::new(), recv_buffer: 0 },
+        tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
+        admin: Admin { bind: Vec::new(), healthy: false, max_connections: 0 },
+        carbons: vec![carbon],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        parse(Path::new("t.conf"), text.as_bytes()).unwrap()
+    }
+
+    fn mistakes(text: &str) -> Vec<String> {
+        let found = parse(Path::new("t.conf"), text.as_bytes()).expect_err(text);
+        found.iter().map(Mistake::to_string).collect()
+    }
+
+    #[test]
+    fn no_text_is_the_defaults() {
+        let Config { grammar, bounds, namespace, carbons, .. } = config("");
+        assert_eq!(grammar, Default::default());
+        assert_eq!(bounds, Default::default());
+        assert_eq!(namespace, Default::default());
+        assert_eq!(carbons.len(), 1);
+    }
+
+    #[test]
+    fn a_file_overrides_what_it_names() {
+        let text = "[tcp]\nbind =\nidle_timeout = 0\n[statsd]\ntag_formats = graphite\n";
+        let expected = Config {
+            tcp: Tcp { bind: vec![], idle_timeout: None, ..Config::default().tcp },
+            grammar: crate::protocol::Grammar { dogstatsd_tags: false, ..Default::default() },
+            ..Config::default()
+        };
+        assert_eq!(config(text), expected);
+    }
+
+    #[test]
+    fn further_carbons_come_behind_the_first_with_the_defaults_of_the_table() {
+        let text = "[carbon.b]\naddress = b\n[carbon]\nqueue = 1m\n[carbon.a]\naddress = a:1\n";
+        let named: Vec<_> =
+            config(text).carbons.into_iter().map(|carbon| (carbon.name, carbon.queue)).collect();
+        let default = 64 << 20;
+        assert_eq!(
+            named,
+            [
+                ("carbon".into(), 1 << 20),
+                ("carbon.b".into(), default),
+                ("carbon.a".into(), default)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_carbon_without_an_address_is_off() {
+        assert_eq!(config("[carbon]\naddress = # off\n[carbon.x]\naddress =\n").carbons, []);
+        assert_eq!(
+            mistakes("\n[carbon.x]\nqueue = 1m\n"),
+            ["t.conf:2: [carbon.x] address: expected host[:port], it has no default"]
+        );
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once_in_the_order_of_their_lines() {
+        let text = "[statsd]\nflush_interval = 0.5s\n[tcp]\nmax_line = 1\nnonsense\n\
+                    [admin]\nhealth = good\n[tcp]\nmax_line = 9k\n";
+        assert_eq!(
+            mistakes(text),
+            [
+                "t.conf:2: [statsd] flush_interval: expected a duration such as 10s, 500ms, 2m or 1h, \
+                 from 1s to 8760h, not \"0.5s\"",
+                "t.conf:4: [tcp] max_line: expected a size such as 64k, 16m or 1g, from 64 to 1m, not \"1\"",
+                "t.conf:5: expected `key = value` or `[section]`",
+                "t.conf:7: [admin] health: expected one of up, down, not \"good\"",
+                "t.conf:9: [tcp] max_line: given twice, first in line 4",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_exist_is_a_mistake_with_a_guess() {
+        for (text, expected) in [
+            ("[statd]", "1: [statd]: no such section; did you mean [statsd]?"),
+            ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
+            ("[cabron.a]", "1: [cabron.a]: no such section; did you mean [carbon.a]?"),
+            ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, namespace, "),
+            ("[spool]\ndir = /x", "1: [spool]: no such section; expected one of statsd"),
+            ("[carbon.]", "1: [carbon.]: expected 1 to 64 of A-Z"),
+            ("[carbon.a b]", "1: [carbon.a b]: expected 1 to 64 of A-Z"),
+            (
+                "[statsd]\nflushInterval = 1",
+                "2: [statsd] flushInterval: no such key; did you mean flush_interval?",
+            ),
+            ("[tcp]\nbnid = *:1", "2: [tcp] bnid: no such key; did you mean bind?"),
+            ("[tcp]\nmax_series = 1", "no such key; did you mean to give it in [limits]?"),
+            (
+                "[tcp]\nallow_from =",
+                "no such key; expected one of bind, max_connections, idle_timeout, max_line",
+            ),
+            ("[carbon]\nprotocol = pickle", "no such key; expected one of address,"),
+        ] {
+            let found = mistakes(text);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(expected), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_wait_is_not_shorter_than_the_first() {
+        let expected = "[carbon] reconnect_max: expected at least reconnect_min, which is 1m";
+        assert_eq!(mistakes("[carbon]\nreconnect_min = 1m"), [format!("t.conf:2: {expected}")]);
+        let both = "[carbon]\nreconnect_max = 2s\nreconnect_min = 1m";
+        assert_eq!(mistakes(both), [format!("t.conf:2: {expected}")]);
+        config("[carbon]\nreconnect_min = 1m\nreconnect_max = 1m");
+    }
+
+    #[test]
+    fn messages_quote_values_short_and_printable() {
+        let text = format!("[tcp]\nmax_line = \u{1b}{}", "x".repeat(100));
+        let quoted = format!("not \"\\u{{1b}}{}\"...", "x".repeat(59));
+        assert!(mistakes(&text)[0].ends_with(&quoted), "{:?}", mistakes(&text));
+    }
+}

@@ -1,0 +1,114 @@
+//! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
+
+use super::Config;
+use super::keys::{CARBON, SECTIONS, keys_of};
+
+/// The settings as a file that makes the same settings when it is read.
+pub fn render(config: &Config) -> String {
+    let sections = SECTIONS.iter().filter(|(section, _)| *section != CARBON);
+    let mut blocks: Vec<_> =
+        sections.map(|(section, _)| block(config, section, section, 0)).collect();
+    if config.carbons.iter().all(|carbon| carbon.name != CARBON) {
+        blocks.push(format!("[{CARBON}]\naddress =\n"));
+    }
+    for (index, carbon) in config.carbons.iter().enumerate() {
+        blocks.push(block(config, CARBON, &carbon.name, index));
+    }
+    blocks.join("\n")
+}
+
+/// No value of any key needs quotes: none holds white space before a `#` or `;`, or a double quote.
+fn block(config: &Config, section: &str, header: &str, carbon: usize) -> String {
+    let entries = keys_of(section).map(|key| {
+        let entry = format!("{} = {}", key.name, key.get(config, carbon));
+        format!("{}\n", entry.trim_end())
+    });
+    format!("[{header}]\n{}", entries.collect::<String>())
+}
+
+/// Every key with its default and what it is for.
+pub fn example() -> String {
+    let mut text = String::from(PREFACE);
+    for (section, doc) in SECTIONS {
+        text.push('\n');
+        text.push_str(&explained(&format!("[{section}]"), doc));
+        for key in keys_of(section) {
+            text.push_str(&explained(&format!("{} = {}", key.name, key.default), key.doc));
+        }
+    }
+    text.push_str(AFTERWORD);
+    text
+}
+
+const PREFACE: &str = "\
+# statsd.conf: every section and key with its default value. What is left out, or a file that is missing, means the same.
+# It is looked for in the working directory, then in /etc; -c FILE names another.
+#
+# Comments start with # or ; at the start of a line, or after white space behind a value.
+# A value may stand in double quotes, in which nothing is a comment (\\\" and \\\\ are escapes).
+# Durations: 10s, 500ms, 2m, 1h (a bare number is seconds). Sizes: 64k, 16m, 1g (powers of 1024).
+# Booleans: yes/no, true/false, on/off, 1/0. Lists are separated by commas.
+# An unknown section or key, a repeated key or a value out of range is an error that names file, line, key and what was
+# expected; all errors of a file are reported at once. `statsd --check` looks for them without starting.
+";
+
+const AFTERWORD: &str = "
+# A further destination, sent the same as [carbon]. NAME is of A-Z, a-z, 0-9, _ and -. It has the keys of [carbon] with
+# the defaults above, whatever [carbon] itself is set to, but needs an address of its own.
+# [carbon.NAME]
+# address = graphite2.example.org:2003
+";
+
+/// The column where the text of a line has room for its comment.
+const COMMENT_COLUMN: usize = 34;
+
+fn explained(text: &str, doc: &str) -> String {
+    let line = match doc {
+        "" => text.into(),
+        doc => format!("{text:<COMMENT_COLUMN$}# {doc}"),
+    };
+    format!("{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::parse;
+    use super::*;
+
+    fn read_again(text: &str) -> Config {
+        parse(Path::new("rendered"), text.as_bytes()).expect(text)
+    }
+
+    #[test]
+    fn what_is_rendered_reads_the_same() {
+        for text in [
+            "",
+            "[statsd]\nflush_interval = 90\npercentiles = 50, 99.9, -10\ntag_formats =\nlog_level = trace",
+            "[namespace]\nstyle = modern\nglobal_prefix =\nflush_counts = off\nprefix_gauge = \"a.b\"",
+            "[udp]\nbind = *:1, localhost:2, 10.0.0.1:3, [::1]:4\nrecv_buffer = 5000",
+            "[tcp]\nbind =\nidle_timeout = 0\nmax_connections = 9\n[admin]\nhealth = down",
+            "[carbon]\naddress =",
+            "[carbon]\naddress =\n[carbon.b]\naddress = [::1]\nresend = none\n[carbon.a]\naddress = a",
+        ] {
+            let config = read_again(text);
+            assert_eq!(read_again(&render(&config)), config, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_example_reads_as_the_defaults() {
+        assert_eq!(read_again(&example()), Config::default());
+    }
+
+    #[test]
+    fn the_example_in_the_repository_is_the_one_made_here() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/statsd.conf.example");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, example()).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(found == example(), "{path} is stale: run UPDATE=1 cargo test");
+    }
+}

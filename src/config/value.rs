@@ -1,0 +1,322 @@
+//! Values as the file writes them: text to types and back, such that what is shown reads as the same value. Pure.
+//!
+//! An error says what was expected; which key of which line it was, the reader of the file knows.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::flush::Percentile;
+
+/// A way to write values of type `T`.
+pub(super) trait Kind<T> {
+    /// Err: what was expected.
+    fn read(&self, text: &str) -> Result<T, String>;
+    fn show(&self, value: &T) -> String;
+}
+
+/// A duration of at least this much, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`; a bare number is seconds.
+pub(super) struct Span(pub(super) Duration);
+
+/// A year: what is longer was not meant, and deadlines need not fear an overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Largest first: a value is shown in the largest unit it is a whole number of.
+const SPAN_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+impl Kind<Duration> for Span {
+    fn read(&self, text: &str) -> Result<Duration, String> {
+        let within = |span: &Duration| (self.0..=LONGEST).contains(span);
+        millis(text).map(Duration::from_millis).filter(within).ok_or_else(|| {
+            let (least, most) = (self.show(&self.0), self.show(&LONGEST));
+            format!("expected a duration such as 10s, 500ms, 2m or 1h, from {least} to {most}")
+        })
+    }
+
+    fn show(&self, span: &Duration) -> String {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        in_largest_unit(millis, &SPAN_UNITS)
+    }
+}
+
+/// A [`Span`], or 0 for None.
+pub(super) struct SpanOrNever;
+
+impl Kind<Option<Duration>> for SpanOrNever {
+    fn read(&self, text: &str) -> Result<Option<Duration>, String> {
+        Span(Duration::ZERO).read(text).map(|span| Some(span).filter(|span| !span.is_zero()))
+    }
+
+    fn show(&self, span: &Option<Duration>) -> String {
+        Span(Duration::ZERO).show(&span.unwrap_or_default())
+    }
+}
+
+/// Bytes, in powers of 1024: `64k`, `16m`, `1g`; a bare number is bytes.
+pub(super) struct Size(pub(super) RangeInclusive<usize>);
+
+const SIZE_UNITS: [(&str, u64); 3] = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
+
+impl Kind<usize> for Size {
+    fn read(&self, text: &str) -> Result<usize, String> {
+        bytes(text).filter(|size| self.0.contains(size)).ok_or_else(|| {
+            let (least, most) = (self.show(self.0.start()), self.show(self.0.end()));
+            format!("expected a size such as 64k, 16m or 1g, from {least} to {most}")
+        })
+    }
+
+    fn show(&self, size: &usize) -> String {
+        in_largest_unit(*size as u64, &SIZE_UNITS)
+    }
+}
+
+pub(super) struct Count(pub(super) RangeInclusive<u32>);
+
+impl Kind<u32> for Count {
+    fn read(&self, text: &str) -> Result<u32, String> {
+        let (least, most) = (self.0.start(), self.0.end());
+        digits(text)
+            .and_then(|count| u32::try_from(count).ok())
+            .filter(|count| self.0.contains(count))
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+    }
+
+    fn show(&self, count: &u32) -> String {
+        count.to_string()
+    }
+}
+
+impl Kind<usize> for Count {
+    fn read(&self, text: &str) -> Result<usize, String> {
+        Kind::<u32>::read(self, text).map(|count| count as usize)
+    }
+
+    fn show(&self, count: &usize) -> String {
+        count.to_string()
+    }
+}
+
+/// One of a few words. The first of those that mean the same is the one shown.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+pub(super) const YES_NO: Choice<bool> = Choice(&[
+    ("yes", true),
+    ("no", false),
+    ("true", true),
+    ("false", false),
+    ("on", true),
+    ("off", false),
+    ("1", true),
+    ("0", false),
+]);
+
+impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
+    fn read(&self, text: &str) -> Result<T, String> {
+        let chosen = self.0.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
+        chosen.ok_or_else(|| {
+            let words: Vec<_> = self.0.iter().map(|&(word, _)| word).collect();
+            format!("expected one of {}", words.join(", "))
+        })
+    }
+
+    fn show(&self, value: &T) -> String {
+        self.0.iter().find(|(_, of)| of == value).map_or("", |&(word, _)| word).into()
+    }
+}
+
+/// Part of a name, of so many bytes: what every sink can store, so that nothing need be rewritten on the way out.
+pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
+
+impl Kind<String> for NamePart {
+    fn read(&self, text: &str) -> Result<String, String> {
+        let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if self.0.contains(&text.len()) && text.bytes().all(clean) {
+            return Ok(text.into());
+        }
+        let (least, most) = (self.0.start(), self.0.end());
+        Err(format!("expected {least} to {most} of A-Z, a-z, 0-9, _, - and ."))
+    }
+
+    fn show(&self, part: &String) -> String {
+        part.clone()
+    }
+}
+
+/// Several of a kind, separated by commas, none of them twice.
+pub(super) struct List<K>(pub(super) K);
+
+impl<T: PartialEq, K: Kind<T>> Kind<Vec<T>> for List<K> {
+    fn read(&self, text: &str) -> Result<Vec<T>, String> {
+        let mut items = Vec::new();
+        for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
+            let item = self.0.read(word)?;
+            if items.contains(&item) {
+                return Err(format!("expected {word} only once"));
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    fn show(&self, items: &Vec<T>) -> String {
+        items.iter().map(|item| self.0.show(item)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(super) struct Percent;
+
+impl Kind<Percentile> for Percent {
+    fn read(&self, text: &str) -> Result<Percentile, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
+        let percent = text.parse().ok().filter(|percent: &f64| plain && percent.abs() >= 0.001);
+        percent
+            .and_then(Percentile::new)
+            .ok_or_else(|| "expected percentiles from 0.001 to 100, or from -0.001 to -100".into())
+    }
+
+    fn show(&self, percentile: &Percentile) -> String {
+        percentile.percent().to_string()
+    }
+}
+
+/// None when it is no duration, not in whole milliseconds, or too long to count.
+fn millis(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text);
+    let unit = if unit.is_empty() { "s" } else { unit };
+    let (_, scale) = SPAN_UNITS.into_iter().find(|&(name, _)| name == unit)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let places = u32::try_from(fraction.len()).ok().filter(|&places| places <= 9)?;
+    let (scaled, tens) = (digits(fraction)? * scale, 10_u64.pow(places));
+    let exact = scaled % tens == 0;
+    digits(whole)?.checked_mul(scale)?.checked_add(scaled / tens).filter(|_| exact)
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let (number, unit) = split_unit(text);
+    let unit = unit.to_ascii_lowercase();
+    let scale = match unit.as_str() {
+        "" => 1,
+        unit => SIZE_UNITS.into_iter().find(|&(name, _)| name == unit)?.1,
+    };
+    usize::try_from(digits(number)?.checked_mul(scale)?).ok()
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    (number.trim_end(), &text[number.len()..])
+}
+
+/// Like `parse`, without its leading `+`.
+fn digits(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn in_largest_unit(value: u64, units: &[(&str, u64)]) -> String {
+    match units.iter().find(|&&(_, scale)| value != 0 && value.is_multiple_of(scale)) {
+        Some((unit, scale)) => format!("{}{unit}", value / scale),
+        None => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each text reads as its value, and is shown as the third.
+    fn both_ways<T: PartialEq + std::fmt::Debug>(kind: &impl Kind<T>, cases: &[(&str, T, &str)]) {
+        for (text, value, shown) in cases {
+            assert_eq!(kind.read(text).as_ref(), Ok(value), "{text}");
+            assert_eq!(kind.show(value), *shown, "{text}");
+            assert_eq!(kind.read(shown).as_ref(), Ok(value), "{text}");
+        }
+    }
+
+    fn refused<T: std::fmt::Debug>(kind: &impl Kind<T>, texts: &[&str], expected: &str) {
+        for text in texts {
+            let message = kind.read(text).expect_err(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let ms = Duration::from_millis;
+        let any = Span(Duration::ZERO);
+        both_ways(
+            &any,
+            &[
+                ("10s", ms(10_000), "10s"),
+                ("500ms", ms(500), "500ms"),
+                ("2m", ms(120_000), "2m"),
+                ("60s", ms(60_000), "1m"),
+                ("1h", ms(3_600_000), "1h"),
+                ("90", ms(90_000), "90s"),
+                ("0.5s", ms(500), "500ms"),
+                ("1.5h", ms(5_400_000), "90m"),
+                ("10 s", ms(10_000), "10s"),
+                ("0", ms(0), "0"),
+                ("8760h", LONGEST, "8760h"),
+            ],
+        );
+        let wrong =
+            ["", "s", "-1s", "+1s", "1d", "1.s", ".5s", "1.2.3s", "0.5ms", "1e3", "8761h", "1 0s"];
+        refused(&any, &wrong, "expected a duration such as 10s");
+        refused(&any, &["99999999999999999999h", "1.0000000000s"], "to 8760h");
+        refused(&Span(ms(1000)), &["0", "999ms"], "from 1s");
+        both_ways(&SpanOrNever, &[("0", None, "0"), ("10m", Some(ms(600_000)), "10m")]);
+    }
+
+    #[test]
+    fn sizes() {
+        let any = Size(0..=4 << 30);
+        both_ways(
+            &any,
+            &[
+                ("64k", 64 << 10, "64k"),
+                ("16M", 16 << 20, "16m"),
+                ("1g", 1 << 30, "1g"),
+                ("1024k", 1 << 20, "1m"),
+                ("1000", 1000, "1000"),
+                ("0", 0, "0"),
+            ],
+        );
+        refused(&any, &["", "k", "1.5k", "1kb", "-1", "99999999999g"], "expected a size");
+        refused(&Size(64..=1 << 20), &["63", "1025k"], "from 64 to 1m");
+    }
+
+    #[test]
+    fn counts() {
+        both_ways::<u32>(&Count(1..=100), &[("1", 1, "1"), ("100", 100, "100")]);
+        both_ways::<usize>(&Count(1..=100), &[("007", 7, "7")]);
+        refused::<u32>(&Count(1..=100), &["0", "101", "1k", "", "+1", "-1"], "from 1 to 100");
+    }
+
+    #[test]
+    fn words() {
+        both_ways(&YES_NO, &[("yes", true, "yes"), ("on", true, "yes"), ("0", false, "no")]);
+        refused(&YES_NO, &["", "maybe", "YES"], "expected one of yes, no, true");
+    }
+
+    #[test]
+    fn name_parts() {
+        let part = NamePart(1..=4);
+        both_ways(&part, &[("a.b", "a.b".to_string(), "a.b"), ("_-9Z", "_-9Z".into(), "_-9Z")]);
+        refused(&part, &["", "abcde", "a b", "é", "a\0"], "expected 1 to 4 of A-Z");
+    }
+
+    #[test]
+    fn lists_of_percentiles() {
+        let of = |percents: &[f64]| {
+            percents.iter().map(|&percent| Percentile::new(percent).unwrap()).collect::<Vec<_>>()
+        };
+        both_ways(
+            &List(Percent),
+            &[
+                ("", of(&[]), ""),
+                ("90", of(&[90.0]), "90"),
+                ("50,95 , 99.9, -10", of(&[50.0, 95.0, 99.9, -10.0]), "50, 95, 99.9, -10"),
+            ],
+        );
+        refused(&List(Percent), &["0", "101", "1e1", "inf", "90,", ",", "1-2"], "expected percent");
+        refused(&List(Percent), &["90, 90.0"], "90.0 only once");
+    }
+}
