@@ -6,6 +6,7 @@ compile_error!(
 );
 
 pub mod complaints;
+pub mod args;
 pub mod config;
 pub mod encode;
 pub mod engine;
