@@ -1,0 +1,115 @@
+//! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
+//!
+//! What a socket still holds unacknowledged and what its peer last answered (for the links of sinks), how much a UDP
+//! socket may hold and has dropped, and receiving datagrams many at a call. Nothing here keeps state but the buffers
+//! of a [`batch::RecvBatch`], and nothing blocks.
+
+#![allow(unsafe_code)] // the one module that may: each block says why it is sound
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+pub(crate) mod batch;
+
+/// Bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
+///
+/// Still answered rightly after a reset. Fails for what is no socket.
+pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, and `bytes` outlives the call.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    check(result)?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// What a TCP peer has let us know of late (TCP_INFO).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// Since its last acknowledgement, an answer to a window probe included.
+    pub(crate) last_ack: Duration,
+    /// Whether it owes us an answer: segments in flight, or a window probe. Without either and with bytes outstanding
+    /// its window is closed and it said so when last asked.
+    pub(crate) owes_answer: bool,
+}
+
+/// Asks the kernel for the [`Signs`] of the peer of a TCP socket.
+pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
+    // SAFETY: `tcp_info` is plain integers, for which all zeros is a value.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    get_option(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)?;
+    Ok(Signs {
+        last_ack: Duration::from_millis(u64::from(info.tcpi_last_ack_recv)),
+        owes_answer: info.tcpi_unacked > 0 || info.tcpi_probes > 0,
+    })
+}
+
+/// Asks for a receive buffer of `bytes`, past the sysctl's limit where we may, and returns how many were granted.
+pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let fd = fd.as_raw_fd();
+    let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_int(fd, libc::SO_RCVBUFFORCE, wanted).or_else(|_| set_int(fd, libc::SO_RCVBUF, wanted))?;
+    let mut doubled: libc::c_int = 0;
+    get_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &mut doubled)?;
+    Ok(usize::try_from(doubled).unwrap_or(0) / 2)
+}
+
+/// Not in libc. From asm-generic/socket.h, which all but SPARC and PA-RISC follow.
+const SO_MEMINFO: libc::c_int = 55;
+#[allow(clippy::cast_sign_loss)] // 8
+const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+
+/// Datagrams the kernel dropped on this socket since it was made, modulo 2³².
+pub(crate) fn socket_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut figures = [0_u32; DROPS + 1];
+    get_option(fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut figures)?;
+    Ok(figures[DROPS])
+}
+
+/// Made of integers only, so that whatever bytes the kernel leaves in it are a value.
+///
+/// # Safety
+/// An implementor has no padding the reader would look at and no byte pattern that is no value.
+unsafe trait Integers {}
+
+// SAFETY: an integer.
+unsafe impl Integers for libc::c_int {}
+// SAFETY: an array of integers.
+unsafe impl<const N: usize> Integers for [u32; N] {}
+// SAFETY: a C struct of integers.
+unsafe impl Integers for libc::tcp_info {}
+
+/// Reads a socket option. The kernel may know fewer bytes of it than we do; the rest stays as it was.
+fn get_option<T: Integers>(
+    fd: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &mut T,
+) -> io::Result<()> {
+    let mut length = socklen::<T>();
+    let target = (&raw mut *value).cast();
+    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long; any bytes are a value of it.
+    let result = unsafe { libc::getsockopt(fd, level, name, target, &raw mut length) };
+    check(result)
+}
+
+fn set_int(fd: RawFd, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = socklen::<libc::c_int>();
+    // SAFETY: the kernel reads `length` bytes from `value`, which is exactly that long.
+    let result =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const value).cast(), length) };
+    check(result)
+}
+
+#[allow(clippy::cast_possible_truncation)] // of types of a few hundred bytes at most
+const fn socklen<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

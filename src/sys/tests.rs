@@ -1,0 +1,119 @@
+use std::io::{ErrorKind, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+
+use super::batch::RecvBatch;
+use super::*;
+
+fn udp(address: &str) -> UdpSocket {
+    UdpSocket::bind(address).unwrap()
+}
+
+fn texts(batch: &mut RecvBatch, socket: &impl AsFd) -> Vec<String> {
+    let received = batch.recv(socket.as_fd()).unwrap();
+    received.map(|datagram| String::from_utf8_lossy(datagram.bytes).into_owned()).collect()
+}
+
+#[test]
+fn a_batch_holds_exactly_what_one_call_received() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let to = here.local_addr().unwrap();
+    let mut batch = RecvBatch::new();
+    for round in [vec!["a:1|c", "long name:2|c", ""], vec!["b"]] {
+        for text in &round {
+            there.send_to(text.as_bytes(), to).unwrap();
+        }
+        assert_eq!(texts(&mut batch, &here), round);
+    }
+    let empty = batch.recv(here.as_fd()).err().unwrap();
+    assert_eq!(empty.kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_full_batch_leaves_the_rest_for_the_next_call() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    for n in 0..70 {
+        there.send_to(format!("n:{n}|g").as_bytes(), here.local_addr().unwrap()).unwrap();
+    }
+    let mut batch = RecvBatch::new();
+    let mut all = texts(&mut batch, &here);
+    assert_eq!(all.len(), 64);
+    all.extend(texts(&mut batch, &here));
+    assert_eq!(all, (0..70).map(|n| format!("n:{n}|g")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_datagram_names_its_sender() {
+    for loopback in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(here) = UdpSocket::bind(loopback) else { continue };
+        let there = udp(loopback);
+        there.send_to(b"x", here.local_addr().unwrap()).unwrap();
+        let mut batch = RecvBatch::new();
+        let datagram = batch.recv(here.as_fd()).unwrap().next().unwrap();
+        assert_eq!(datagram.from(), there.local_addr().ok());
+        assert!(!datagram.truncated);
+    }
+}
+
+#[test]
+fn the_largest_udp_datagram_is_whole_and_a_larger_unix_one_says_it_is_not() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    there.send_to(&[7; 65_507], here.local_addr().unwrap()).unwrap();
+    let mut batch = RecvBatch::new();
+    let datagram = batch.recv(here.as_fd()).unwrap().next().unwrap();
+    assert_eq!((datagram.bytes, datagram.truncated), (&[7; 65_507][..], false));
+
+    let (here, there) = UnixDatagram::pair().unwrap();
+    there.send(&[8; 70_000]).unwrap();
+    let datagram = batch.recv(here.as_fd()).unwrap().next().unwrap();
+    assert_eq!((datagram.bytes.len(), datagram.truncated), (65_600, true));
+    assert_eq!(datagram.from(), None, "the name left by the call before is not its");
+}
+
+#[test]
+fn the_kernel_says_what_it_granted_and_what_it_dropped() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let granted = force_receive_buffer(here.as_fd(), 16 * 1024).unwrap();
+    assert_eq!(granted, 16 * 1024);
+    assert_eq!(socket_drops(here.as_fd()).unwrap(), 0);
+    for _ in 0..100 {
+        there.send_to(&[0; 1000], here.local_addr().unwrap()).unwrap();
+    }
+    let held = RecvBatch::new().recv(here.as_fd()).unwrap().count();
+    assert_eq!(socket_drops(here.as_fd()).unwrap() as usize, 100 - held);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // a test may block, and reads the clock to give up
+fn bytes_are_outstanding_until_the_peer_acknowledges() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    assert_eq!(outstanding(stream.as_fd()).unwrap(), 0);
+    // Nobody reads: what does not fit the peer's receive buffer stays with us, and its window is closed.
+    let mut written = 0;
+    while let Ok(n) = stream.write(&[b'x'; 65_536]) {
+        written += n;
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while signs(stream.as_fd()).unwrap().owes_answer {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the peer does not say that its window is closed"
+        );
+    }
+    let left = outstanding(stream.as_fd()).unwrap();
+    assert!((1..written).contains(&left), "{left} of {written}");
+    assert!(signs(stream.as_fd()).unwrap().last_ack < Duration::from_secs(5));
+}
+
+#[test]
+fn what_is_no_socket_is_an_error() {
+    let file = tempfile::tempfile().unwrap();
+    assert!(outstanding(file.as_fd()).is_err());
+    assert!(signs(file.as_fd()).is_err());
+    assert!(socket_drops(file.as_fd()).is_err());
+    assert!(force_receive_buffer(file.as_fd(), 1).is_err());
+    assert!(RecvBatch::new().recv(file.as_fd()).is_err());
+}
