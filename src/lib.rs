@@ -14,6 +14,7 @@ pub mod flush;
 pub mod protocol;
 pub mod series;
 pub mod server;
+pub mod sink;
 #[cfg_attr(not(test), expect(dead_code, reason = "the loop is yet to receive and dial"))]
 mod sys;
 pub mod time;

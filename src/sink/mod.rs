@@ -1,0 +1,5 @@
+//! Destinations and the way to them.
+
+#[cfg_attr(not(test), expect(dead_code, reason = "the link is to come"))]
+mod backoff;
+pub mod outbox;

@@ -1,0 +1,279 @@
+use super::*;
+
+mod twin;
+
+/// A chunk of so many lines of ten bytes, told apart by its first byte.
+fn chunk(name: u8, flush: u64, lines: u32) -> Rc<Chunk> {
+    let text = format!("{}23456789\n", char::from(name)).repeat(lines as usize);
+    Chunk::new(text.into_bytes(), lines, flush)
+}
+
+/// Pushes a closed flush for each letter, numbered from 1, of one chunk of ten lines each.
+fn filled(resend: Resend, names: &str) -> Outbox {
+    let mut outbox = Outbox::new(1000, resend, 2);
+    for (name, flush) in names.bytes().zip(1..) {
+        assert_eq!(outbox.push(chunk(name, flush, 10)), 0);
+        outbox.close(flush);
+    }
+    outbox
+}
+
+/// Writes so many bytes, as a socket would take them.
+fn write(outbox: &mut Outbox, mut bytes: usize) {
+    while bytes > 0 {
+        let head = outbox.head().expect("something to write").len().min(bytes);
+        outbox.wrote(head);
+        bytes -= head;
+    }
+}
+
+fn deliver(outbox: &mut Outbox, bytes: usize) {
+    write(outbox, bytes);
+    outbox.acknowledged(0);
+}
+
+/// The letters of what is still to be written, in order; a chunk begun has a `'` behind it.
+fn unsent(outbox: &Outbox) -> String {
+    let chunks = outbox.chunks.range(outbox.cursor..);
+    let mut names: String = chunks.map(|chunk| char::from(chunk.bytes()[0])).collect();
+    if outbox.offset > 0 {
+        names.insert(1, '\'');
+    }
+    names
+}
+
+fn held(outbox: &Outbox) -> String {
+    outbox.chunks.iter().map(|chunk| char::from(chunk.bytes()[0])).collect()
+}
+
+#[test]
+fn chunks_go_out_oldest_first_and_whole() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    assert_eq!(outbox.head().unwrap(), chunk(b'a', 1, 10).bytes());
+    outbox.wrote(30);
+    assert_eq!(outbox.head().unwrap(), &chunk(b'a', 1, 10).bytes()[30..]);
+    outbox.wrote(70);
+    assert_eq!(outbox.head().unwrap(), chunk(b'b', 2, 10).bytes());
+    outbox.wrote(100);
+    assert_eq!(outbox.head(), None);
+    assert_eq!((outbox.unsent_bytes(), outbox.unacked_bytes()), (0, 200));
+    assert!(!outbox.is_drained());
+}
+
+#[test]
+fn a_chunk_has_arrived_when_its_last_byte_is_acknowledged() {
+    let mut outbox = filled(Resend::Flush, "abc");
+    write(&mut outbox, 250);
+    for (outstanding, arrived, lines) in
+        [(250, false, 0), (151, false, 0), (150, true, 10), (150, false, 10), (50, true, 20)]
+    {
+        assert_eq!(outbox.acknowledged(outstanding), arrived, "{outstanding} outstanding");
+        assert_eq!(outbox.tally().delivered_lines, lines);
+        assert_eq!(outbox.unacked_bytes(), outstanding);
+        assert_eq!(outbox.queued_bytes(), outstanding + 50);
+    }
+    outbox.acknowledged(0);
+    assert!(!outbox.is_drained(), "a part of the last chunk is still to be written");
+    deliver(&mut outbox, 50);
+    assert!(outbox.is_drained());
+}
+
+#[test]
+fn more_outstanding_than_was_written_means_nothing() {
+    let mut outbox = filled(Resend::Flush, "a");
+    write(&mut outbox, 100);
+    assert!(!outbox.acknowledged(101), "a FIN counts as a byte");
+    assert_eq!(outbox.unacked_bytes(), 100);
+}
+
+#[test]
+fn a_break_goes_back_as_far_as_asked() {
+    // Five flushes: a and b delivered and retained, c written, d begun, e not yet.
+    for (resend, again, in_doubt) in
+        [(Resend::Flush, "abcde", 0), (Resend::Unacked, "cde", 0), (Resend::Never, "e", 20)]
+    {
+        let mut outbox = filled(resend, "abcde");
+        deliver(&mut outbox, 200);
+        write(&mut outbox, 150);
+        outbox.acknowledged(120);
+        assert!(outbox.broke().is_none());
+        assert_eq!(unsent(&outbox), again, "{resend:?}");
+        assert_eq!(outbox.tally().in_doubt, in_doubt);
+        assert_eq!(outbox.unacked_bytes(), 0);
+        assert_eq!(outbox.unsent_bytes(), again.len() * 100);
+        let rest = outbox.unsent_bytes();
+        deliver(&mut outbox, rest);
+        assert!(outbox.is_drained());
+        assert_eq!(outbox.tally().delivered_lines + in_doubt, 50, "no line counts twice");
+    }
+}
+
+#[test]
+fn lines_count_as_resent_when_they_are_sent_again_and_not_before() {
+    let mut outbox = filled(Resend::Flush, "abc");
+    deliver(&mut outbox, 100);
+    write(&mut outbox, 50);
+    outbox.broke();
+    outbox.broke();
+    assert_eq!(outbox.tally().resent_lines, 0);
+    write(&mut outbox, 101);
+    assert_eq!(outbox.tally().resent_lines, 20, "a, and b that was begun");
+    write(&mut outbox, 199);
+    assert_eq!(outbox.tally().resent_lines, 20, "c goes out for the first time");
+    assert_eq!(outbox.tally().sent_bytes, 450);
+}
+
+#[test]
+fn the_last_whole_flushes_delivered_are_retained() {
+    let mut outbox = filled(Resend::Flush, "abcd");
+    for (bytes, kept) in [(100, "abcd"), (100, "abcd"), (50, "abcd"), (50, "bcd"), (100, "cd")] {
+        deliver(&mut outbox, bytes);
+        assert_eq!(held(&outbox), kept);
+    }
+}
+
+#[test]
+fn a_flush_that_may_still_grow_is_retained_beside_the_whole_ones() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    outbox.push(chunk(b'c', 3, 10));
+    deliver(&mut outbox, 300);
+    assert_eq!(held(&outbox), "abc");
+    outbox.push(chunk(b'C', 3, 10));
+    deliver(&mut outbox, 100);
+    assert_eq!(held(&outbox), "abcC");
+    outbox.close(3);
+    assert_eq!(held(&outbox), "bcC");
+}
+
+#[test]
+fn an_outage_ages_nothing_away() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    deliver(&mut outbox, 200);
+    outbox.broke();
+    for (name, flush) in (b'c'..=b'h').zip(3..) {
+        outbox.push(chunk(name, flush, 10));
+        outbox.close(flush);
+    }
+    assert_eq!(unsent(&outbox), "abcdefgh");
+}
+
+#[test]
+fn who_resends_no_flush_retains_none() {
+    for resend in [Resend::Unacked, Resend::Never] {
+        let mut outbox = filled(resend, "abc");
+        deliver(&mut outbox, 200);
+        assert_eq!(held(&outbox), "c");
+        assert_eq!(outbox.held_bytes(), 100);
+    }
+}
+
+#[test]
+fn retained_chunks_make_way_first_then_the_oldest_unsent() {
+    let mut outbox = filled(Resend::Flush, "abcdefghij");
+    deliver(&mut outbox, 100);
+    write(&mut outbox, 50); // a is retained, b begun
+    for (name, dropped, left) in
+        [(b'k', 0, "bcdefghijk"), (b'l', 10, "bdefghijkl"), (b'm', 10, "befghijklm")]
+    {
+        assert_eq!(outbox.push(chunk(name, 11, 10)), dropped);
+        assert_eq!(held(&outbox), left);
+    }
+    assert_eq!(outbox.tally().dropped_lines, 20);
+    assert_eq!(outbox.held_bytes(), 1000);
+}
+
+#[test]
+fn what_had_arrived_makes_way_first_also_while_it_waits_to_be_sent_again() {
+    let mut outbox = filled(Resend::Flush, "abcdefghij");
+    deliver(&mut outbox, 200);
+    outbox.broke();
+    write(&mut outbox, 50); // a is begun anew: it stays
+    assert_eq!(outbox.push(chunk(b'k', 11, 10)), 0);
+    assert_eq!(held(&outbox), "acdefghijk");
+    assert_eq!(outbox.push(chunk(b'l', 11, 10)), 10);
+    assert_eq!(held(&outbox), "adefghijkl");
+}
+
+#[test]
+fn what_is_in_flight_stays_and_the_newcomer_goes() {
+    let mut outbox = filled(Resend::Flush, "abcdefghij");
+    write(&mut outbox, 950);
+    assert_eq!(outbox.push(chunk(b'k', 11, 10)), 10);
+    assert_eq!(held(&outbox), "abcdefghij");
+    outbox.broke();
+    assert_eq!(outbox.push(chunk(b'k', 11, 10)), 10);
+    assert_eq!(held(&outbox), "bcdefghijk", "without a connection all may go");
+}
+
+#[test]
+fn a_chunk_larger_than_the_whole_queue_is_dropped_at_once() {
+    let mut outbox = Outbox::new(1000, Resend::Flush, 2);
+    assert_eq!(outbox.push(chunk(b'a', 1, 101)), 101);
+    assert!(outbox.is_drained());
+    assert_eq!(outbox.held_bytes(), 0);
+}
+
+#[test]
+fn a_chunk_at_the_head_of_three_breaks_running_is_dropped() {
+    let mut outbox = filled(Resend::Unacked, "abc");
+    for breaks in 1..=3 {
+        write(&mut outbox, 150);
+        outbox.acknowledged(60);
+        let poison = outbox.broke();
+        assert_eq!(poison.is_some(), breaks == 3, "break {breaks}");
+    }
+    assert_eq!(unsent(&outbox), "bc");
+    assert_eq!(outbox.tally().dropped_lines, 10);
+    // With b at the head counting starts afresh.
+    for breaks in 1..=3 {
+        write(&mut outbox, 1);
+        assert_eq!(outbox.broke().is_some(), breaks == 3, "break {breaks}");
+    }
+    assert_eq!(unsent(&outbox), "c");
+}
+
+#[test]
+fn a_chunk_is_not_blamed_for_breaks_it_had_no_part_in() {
+    let mut outbox = filled(Resend::Unacked, "abc");
+    for _ in 0..10 {
+        assert!(outbox.broke().is_none(), "nothing was written");
+    }
+    let mut outbox = filled(Resend::Flush, "abc");
+    for breaks in 1..=3 {
+        write(&mut outbox, 150);
+        outbox.acknowledged(50);
+        assert_eq!(outbox.broke().is_some(), breaks == 3, "break {breaks}");
+    }
+    assert_eq!(unsent(&outbox), "ac", "a came first each time, but it arrived");
+}
+
+#[test]
+fn a_later_acknowledgement_acquits() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    for _ in 0..5 {
+        for _ in 0..2 {
+            write(&mut outbox, 100);
+            assert!(outbox.broke().is_none());
+        }
+        deliver(&mut outbox, 150);
+        assert!(outbox.broke().is_none());
+    }
+    assert_eq!(outbox.tally().dropped_lines, 0);
+}
+
+#[test]
+fn the_newest_whole_flush_has_nothing_waiting() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    assert_eq!(outbox.newest_whole_flush(), 0);
+    deliver(&mut outbox, 150);
+    assert_eq!(outbox.newest_whole_flush(), 1);
+    outbox.broke();
+    assert_eq!(outbox.newest_whole_flush(), 1, "it has arrived, though it is sent again");
+    deliver(&mut outbox, 200);
+    assert_eq!(outbox.newest_whole_flush(), 2);
+    outbox.push(chunk(b'c', 3, 10));
+    deliver(&mut outbox, 100);
+    assert_eq!(outbox.newest_whole_flush(), 2, "more of it may come");
+    outbox.close(3);
+    assert_eq!(outbox.newest_whole_flush(), 3);
+}

@@ -1,0 +1,299 @@
+//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which checks what it gets.
+
+use super::*;
+use crate::sink::backoff::Jitter;
+
+#[derive(Clone)]
+struct Item {
+    id: u64,
+    flush: u64,
+    text: Vec<u8>,
+    lines: u64,
+    /// On this connection.
+    written: usize,
+    acked: usize,
+    /// On any.
+    arrived: bool,
+    begun: bool,
+}
+
+impl Item {
+    fn is_delivered(&self) -> bool {
+        self.acked == self.text.len()
+    }
+}
+
+struct Twin {
+    limit: usize,
+    resend: Resend,
+    keep: usize,
+    items: Vec<Item>,
+    /// Flushes in the order in which their first chunk arrived.
+    arrivals: Vec<u64>,
+    closed: u64,
+    heads: Vec<u64>,
+    tally: Tally,
+}
+
+impl Twin {
+    fn push(&mut self, item: Item) {
+        self.items.push(item);
+        while self.items.iter().map(|item| item.text.len()).sum::<usize>() > self.limit {
+            let retained = self.items.iter().position(Item::is_delivered);
+            let unsent = || self.items.iter().position(|item| item.written == 0);
+            let Some(at) = retained.or_else(unsent) else { break };
+            self.discard(at);
+        }
+    }
+
+    fn discard(&mut self, at: usize) {
+        let item = self.items.remove(at);
+        if !item.arrived {
+            self.tally.dropped_lines += item.lines;
+        }
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        let item = self.items.iter_mut().find(|item| item.written < item.text.len()).unwrap();
+        if item.written == 0 {
+            self.tally.resent_lines += if item.begun { item.lines } else { 0 };
+            item.begun = true;
+        }
+        item.written += bytes;
+        self.tally.sent_bytes += bytes as u64;
+    }
+
+    fn in_flight(&self) -> usize {
+        self.items.iter().map(|item| item.written - item.acked).sum()
+    }
+
+    fn acknowledged(&mut self, outstanding: usize) {
+        for _ in outstanding..self.in_flight() {
+            let item = self.items.iter_mut().find(|item| item.acked < item.written).unwrap();
+            item.acked += 1;
+            if item.is_delivered() {
+                let id = item.id;
+                if !item.arrived {
+                    item.arrived = true;
+                    self.tally.delivered_lines += item.lines;
+                    self.arrivals.push(item.flush);
+                    self.arrivals.dedup();
+                }
+                self.heads.retain(|&head| head != id);
+            }
+        }
+        self.age();
+    }
+
+    fn age(&mut self) {
+        let waiting: Vec<u64> =
+            self.items.iter().filter(|item| !item.arrived).map(|item| item.flush).collect();
+        let whole = |flush: u64| flush <= self.closed && !waiting.contains(&flush);
+        let newest = self.arrivals.last().copied();
+        let kept = self.keep + usize::from(!newest.is_some_and(whole));
+        let kept: Vec<u64> = match self.resend {
+            Resend::Flush => self.arrivals.iter().rev().take(kept).copied().collect(),
+            _ => Vec::new(),
+        };
+        self.items.retain(|item| !item.is_delivered() || kept.contains(&item.flush));
+    }
+
+    fn broke(&mut self) {
+        let head = self.items.iter().find(|item| !item.is_delivered() && item.written > 0);
+        let head = head.map(|item| item.id).filter(|_| self.resend != Resend::Never);
+        if let Some(head) = head {
+            self.heads.retain(|&earlier| earlier == head);
+            self.heads.push(head);
+        }
+        if self.resend == Resend::Never {
+            let written = self.items.iter().filter(|item| item.written > 0);
+            self.tally.in_doubt += written.map(|item| item.lines).sum::<u64>();
+            self.items.retain(|item| item.written == 0);
+        }
+        for item in &mut self.items {
+            item.written = 0;
+            item.acked = 0;
+        }
+        if self.heads.len() == 3 {
+            let at = self.items.iter().position(|item| item.id == self.heads[0]).unwrap();
+            self.heads.clear();
+            self.discard(at);
+        }
+    }
+
+    fn waiting_lines(&self) -> u64 {
+        self.items.iter().filter(|item| !item.arrived).map(|item| item.lines).sum()
+    }
+}
+
+/// Checks that a connection carried whole chunks, each later than the one before, the last one perhaps torn.
+fn check_stream(stream: &[u8], pushed: &[Vec<u8>]) {
+    let mut rest = stream;
+    let mut next = 0;
+    while !rest.is_empty() {
+        let at = (next..pushed.len())
+            .find(|&id| rest.starts_with(&pushed[id]) || pushed[id].starts_with(rest))
+            .expect("a chunk later than the one before");
+        rest = &rest[pushed[at].len().min(rest.len())..];
+        next = at + 1;
+    }
+}
+
+struct Trial {
+    outbox: Outbox,
+    twin: Twin,
+    random: Jitter,
+    flush: u64,
+    pushed: Vec<Vec<u8>>,
+    accepted: u64,
+    stream: Vec<u8>,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let mut random = Jitter::new(seed);
+        let resend = [Resend::Flush, Resend::Unacked, Resend::Never][below(&mut random, 3)];
+        let (limit, keep) = (200 + below(&mut random, 2000), below(&mut random, 4));
+        let twin = Twin {
+            limit,
+            resend,
+            keep,
+            items: Vec::new(),
+            arrivals: Vec::new(),
+            closed: 0,
+            heads: Vec::new(),
+            tally: Tally::default(),
+        };
+        let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
+        let (pushed, stream) = (Vec::new(), Vec::new());
+        Self { outbox, twin, random, flush: 1, pushed, accepted: 0, stream }
+    }
+
+    fn step(&mut self) {
+        match below(&mut self.random, 20) {
+            0..6 => self.push(),
+            6..8 => self.next_flush(),
+            8..14 => self.write(),
+            14..18 => self.acknowledge(),
+            _ => self.break_off(),
+        }
+    }
+
+    fn push(&mut self) {
+        let (id, lines) = (self.pushed.len() as u64, 1 + below(&mut self.random, 8));
+        let text: Vec<u8> =
+            (0..lines).flat_map(|line| format!("c{id}.{line} 1 2\n").into_bytes()).collect();
+        let lines = lines as u64;
+        let item = Item {
+            id,
+            flush: self.flush,
+            text: text.clone(),
+            lines,
+            written: 0,
+            acked: 0,
+            arrived: false,
+            begun: false,
+        };
+        self.pushed.push(text.clone());
+        self.accepted += lines;
+        let before = self.twin.tally.dropped_lines;
+        let dropped = self.outbox.push(Chunk::new(text, u32::try_from(lines).unwrap(), self.flush));
+        self.twin.push(item);
+        assert_eq!(dropped, self.twin.tally.dropped_lines - before);
+    }
+
+    fn next_flush(&mut self) {
+        self.outbox.close(self.flush);
+        self.twin.closed = self.flush;
+        self.twin.age();
+        self.flush += 1;
+    }
+
+    fn write(&mut self) {
+        let Some(head) = self.outbox.head() else { return };
+        let bytes = match below(&mut self.random, 2) {
+            0 => head.len(),
+            _ => below(&mut self.random, head.len() + 1),
+        };
+        self.stream.extend_from_slice(&head[..bytes]);
+        self.outbox.wrote(bytes);
+        if bytes > 0 {
+            self.twin.wrote(bytes);
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        let outstanding = below(&mut self.random, self.outbox.unacked_bytes() + 1);
+        let before = self.twin.tally.delivered_lines;
+        let arrived = self.outbox.acknowledged(outstanding);
+        self.twin.acknowledged(outstanding);
+        assert_eq!(arrived, self.twin.tally.delivered_lines > before);
+    }
+
+    fn break_off(&mut self) {
+        let before = self.outbox.chunks.len();
+        let poison = self.outbox.broke();
+        self.twin.broke();
+        if poison.is_some() {
+            assert!(self.outbox.chunks.len() < before);
+        }
+        check_stream(&self.stream, &self.pushed);
+        self.stream.clear();
+    }
+
+    fn compare(&self) {
+        let (outbox, twin) = (&self.outbox, &self.twin);
+        let held: Vec<_> = outbox.chunks.iter().map(|chunk| name(chunk.bytes())).collect();
+        let expected: Vec<_> = twin.items.iter().map(|item| name(&item.text)).collect();
+        assert_eq!(held, expected);
+        assert_eq!(outbox.tally(), twin.tally);
+        let total: usize = twin.items.iter().map(|item| item.text.len()).sum();
+        let acked: usize = twin.items.iter().map(|item| item.acked).sum();
+        let written: usize = twin.items.iter().map(|item| item.written).sum();
+        assert_eq!(outbox.held_bytes(), total);
+        assert_eq!(outbox.queued_bytes(), total - acked);
+        assert_eq!(outbox.unsent_bytes(), total - written);
+        assert_eq!(outbox.unacked_bytes(), twin.in_flight());
+        assert_eq!(outbox.is_drained(), twin.items.iter().all(Item::is_delivered));
+        let head = twin.items.iter().find(|item| item.written < item.text.len());
+        assert_eq!(outbox.head(), head.map(|item| &item.text[item.written..]));
+        let evictable = twin.items.iter().any(|item| item.is_delivered() || item.written == 0);
+        assert!(total <= twin.limit || !evictable, "{total} bytes held of {}", twin.limit);
+        let Tally { delivered_lines, dropped_lines, in_doubt, .. } = outbox.tally();
+        let accounted = delivered_lines + dropped_lines + in_doubt + twin.waiting_lines();
+        assert_eq!(self.accepted, accounted, "every line is somewhere, once");
+    }
+}
+
+/// The number of a chunk, as its first line says it.
+fn name(text: &[u8]) -> &str {
+    str::from_utf8(text).unwrap().split('.').next().unwrap()
+}
+
+fn below(random: &mut Jitter, bound: usize) -> usize {
+    usize::try_from(random.next() % bound as u64).unwrap()
+}
+
+/// Names the trial when one of its assertions fails.
+struct Label(u64, usize);
+
+impl Drop for Label {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} step {}", self.0, self.1);
+        }
+    }
+}
+
+#[test]
+fn the_outbox_and_its_slow_twin_agree() {
+    for seed in 0..300 {
+        let mut label = Label(seed, 0);
+        let mut trial = Trial::new(seed);
+        for step in 0..300 {
+            label.1 = step;
+            trial.step();
+            trial.compare();
+        }
+    }
+}
