@@ -15,6 +15,6 @@ pub mod protocol;
 pub mod series;
 pub mod server;
 pub mod sink;
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop is yet to receive and dial"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop is yet to receive datagrams"))]
 mod sys;
 pub mod time;

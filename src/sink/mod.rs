@@ -3,3 +3,7 @@
 #[cfg_attr(not(test), expect(dead_code, reason = "the link is to come"))]
 mod backoff;
 pub mod outbox;
+#[expect(dead_code, reason = "the link is to come")]
+pub mod resolve;
+#[cfg(test)]
+mod testing;
