@@ -1,9 +1,197 @@
-//! Destinations and the way to them.
+//! Sinks: destinations of encoded chunks.
+//!
+//! ```text
+//!   encoder ──Rc<Chunk>──▶ Outbox ──bytes──▶ Link ══▶ carbon
+//!                            ▲                 │
+//!                            └─ acknowledged, broken
+//! ```
+//! A sink never sees a series and never touches a chunk's bytes. The loop drives it: [`Sink::push`] what is encoded,
+//! [`Sink::ready`] for an event, [`Sink::timeout`] at its [`Sink::deadline`], [`Sink::look`] at each tick, and after
+//! any of these [`Sink::pump`].
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the link is to come"))]
+use std::rc::Rc;
+use std::time::Duration;
+
+use mio::Registry;
+
+use crate::config::Carbon;
+use crate::encode::chunk::Chunk;
+use crate::server::token::Generation;
+use crate::time::{Now, Tick, UnixTime};
+
 mod backoff;
+mod connection;
+mod flushes;
+mod link;
 pub mod outbox;
-#[expect(dead_code, reason = "the link is to come")]
 pub mod resolve;
+
+use flushes::Flushes;
+use link::Link;
+use outbox::Outbox;
+
+/// One destination: what waits for it, and the way to it.
+#[derive(Debug)]
+pub struct Sink {
+    name: String,
+    outbox: Outbox,
+    link: Link,
+    flushes: Flushes,
+    /// Lines dropped before the queue overflowed, until it is drained again.
+    overflow: Option<u64>,
+}
+
+/// What a sink says of itself. Totals are since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Bytes unsent or unacknowledged at the moment; what is retained for a resend does not count.
+    pub queue_bytes: usize,
+    pub dropped_lines: u64,
+    pub resent_lines: u64,
+    pub in_doubt: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    pub sent_bytes: u64,
+    /// When a flush was last acknowledged to its last byte; none so far.
+    pub last_flush: Option<UnixTime>,
+    /// When the link last went down; never so far.
+    pub last_exception: Option<UnixTime>,
+    /// From the tick of that flush to its last acknowledgement.
+    pub flush_time: Duration,
+    /// Bytes of that flush.
+    pub flush_length: u64,
+    /// `idle`, `resolving`, `connecting`, `up` or `backing_off`.
+    pub state: &'static str,
+    pub last_error: Option<String>,
+}
+
+impl Sink {
+    /// The sink whose tokens bear `index`. `seed` is for the jitter between attempts to connect.
+    pub fn new(index: u16, config: &Carbon, seed: u64) -> Self {
+        Self {
+            name: config.name.clone(),
+            outbox: Outbox::new(config.queue, config.resend, config.resend_keep),
+            link: Link::new(index, config, seed),
+            flushes: Flushes::default(),
+            overflow: None,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A flush begins. Numbers go up by one; chunks of it follow, until [`flush_ended`](Self::flush_ended).
+    pub fn flush_started(&mut self, now: Now, number: u64) {
+        self.flush_ended(now, number.saturating_sub(1));
+        self.flushes.start(number, now.tick);
+    }
+
+    /// The last chunk of a flush was pushed.
+    pub fn flush_ended(&mut self, now: Now, number: u64) {
+        self.outbox.close(number);
+        self.note_arrivals(now);
+    }
+
+    /// Queues a chunk. It is written by [`pump`](Self::pump).
+    pub fn push(&mut self, chunk: Rc<Chunk>) {
+        self.flushes.grow(chunk.flush(), chunk.len());
+        let before = self.outbox.tally().dropped_lines;
+        if self.outbox.push(chunk) > 0 && self.overflow.is_none() {
+            self.overflow = Some(before);
+            log::warn!("sink={} queue=full held_bytes={}", self.name, self.outbox.held_bytes());
+        }
+    }
+
+    /// An event for the token of this sink with this generation. Spurious and stale ones are harmless.
+    pub fn ready(&mut self, generation: Generation, now: Now, registry: &Registry) {
+        self.link.ready(generation, &mut self.outbox, now, registry);
+        self.note_arrivals(now);
+    }
+
+    /// Does what is due at `now`. Early, late or twice is harmless.
+    pub fn timeout(&mut self, now: Now, registry: &Registry) {
+        self.link.timeout(&mut self.outbox, now, registry);
+        self.note_arrivals(now);
+    }
+
+    /// When [`timeout`](Self::timeout) has something to do; it moves with every other call.
+    pub fn deadline(&self) -> Option<Tick> {
+        self.link.deadline()
+    }
+
+    /// Dials if something waits, and writes at most a turn's share. True: call again next turn without an event.
+    pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
+        let more = self.link.pump(&mut self.outbox, now, registry);
+        self.note_arrivals(now);
+        more
+    }
+
+    /// At a tick: learns what has arrived, so that the figures of this flush tell it and what is retained ages.
+    pub fn look(&mut self, now: Now) {
+        self.link.look(&mut self.outbox, now);
+        self.note_arrivals(now);
+    }
+
+    /// At a stop: somebody waits until this [`is_drained`](Self::is_drained).
+    pub fn hurry(&mut self, now: Now, registry: &Registry) {
+        self.link.hurry(&mut self.outbox, now, registry);
+        self.note_arrivals(now);
+    }
+
+    /// Whether all that was pushed is acknowledged, or gone.
+    pub fn is_drained(&self) -> bool {
+        self.outbox.is_drained()
+    }
+
+    /// Whether the sweep had better wait: over half of the queue is still to be written, and it is going out.
+    pub fn holds_sweep(&self, now: Tick) -> bool {
+        self.outbox.is_half_full() && self.link.is_moving(now)
+    }
+
+    pub fn figures(&self) -> Figures {
+        let tally = self.outbox.tally();
+        let history = self.link.history();
+        let last = self.flushes.last();
+        Figures {
+            queue_bytes: self.outbox.queued_bytes(),
+            dropped_lines: tally.dropped_lines,
+            resent_lines: tally.resent_lines,
+            in_doubt: tally.in_doubt,
+            reconnects: history.connects.saturating_sub(1),
+            sent_bytes: tally.sent_bytes,
+            last_flush: last.map(|flush| flush.at),
+            last_exception: history.last_exception,
+            flush_time: last.map_or(Duration::ZERO, |flush| flush.took),
+            flush_length: last.map_or(0, |flush| flush.bytes),
+            state: self.link.state(),
+            last_error: history.last_error.clone(),
+        }
+    }
+
+    /// Whether flushes have arrived to their last byte, and whether an overflow is over.
+    fn note_arrivals(&mut self, now: Now) {
+        let whole = self.outbox.newest_whole_flush();
+        if self.flushes.is_news(whole) {
+            let acked = self.link.last_ack(now.tick);
+            let ago = u64::try_from((now.tick - acked).as_millis()).unwrap_or(u64::MAX);
+            let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
+            self.flushes.arrive(whole, acked, at);
+        }
+        if self.outbox.is_drained() {
+            self.note_drained();
+        }
+    }
+
+    fn note_drained(&mut self) {
+        let Some(before) = self.overflow.take() else { return };
+        let dropped_lines = self.outbox.tally().dropped_lines - before;
+        log::info!("sink={} queue=drained dropped_lines={dropped_lines}", self.name);
+    }
+}
+
+/// What the tests of this stage share.
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,17 @@
-//! What the tests of this stage share.
+//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for carbon.
 
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use socket2::{SockFilter, SockRef};
+
+use super::*;
+use crate::config::{Remote, Resend};
+use crate::server::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends
@@ -19,4 +29,166 @@ pub(super) fn shell(script: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(script);
     command
+}
+
+pub(super) fn carbon(address: SocketAddr) -> Carbon {
+    Carbon {
+        name: "carbon".into(),
+        address: Remote { host: address.ip().to_string(), port: address.port() },
+        connect_timeout: Duration::from_secs(5),
+        write_timeout: Duration::from_secs(30),
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: Duration::from_secs(30),
+        queue: 64 << 20,
+        resend: Resend::Flush,
+        resend_keep: 2,
+    }
+}
+
+/// A sink and the loop around it. Events are real, time is what the test says.
+pub(super) struct Rig {
+    pub(super) sink: Sink,
+    pub(super) now: Now,
+    pub(super) poll: Poll,
+    events: Events,
+    flush: u64,
+}
+
+impl Rig {
+    pub(super) fn new(config: &Carbon) -> Self {
+        Self {
+            sink: Sink::new(0, config, 7),
+            now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
+            poll: Poll::new().unwrap(),
+            events: Events::with_capacity(64),
+            flush: 0,
+        }
+    }
+
+    pub(super) fn advance(&mut self, span: Duration) {
+        self.now.tick = self.now.tick + span;
+        let millis = u64::try_from(span.as_millis()).unwrap();
+        self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + millis);
+    }
+
+    /// Goes on to the sink's deadline. Returns how long that is.
+    pub(super) fn advance_to_deadline(&mut self) -> Duration {
+        let wait = self.sink.deadline().expect("a deadline") - self.now.tick;
+        self.advance(wait);
+        wait
+    }
+
+    /// One turn of the loop, with events if there are any now.
+    pub(super) fn turn(&mut self) {
+        self.poll.poll(&mut self.events, Some(Duration::from_millis(1))).unwrap();
+        let registry = self.poll.registry();
+        for event in &self.events {
+            let Ok(Source::Sink(0, generation)) = Source::try_from(event.token()) else {
+                panic!("an event for another: {event:?}");
+            };
+            self.sink.ready(generation, self.now, registry);
+        }
+        self.sink.timeout(self.now, registry);
+        self.sink.pump(self.now, registry);
+    }
+
+    /// Turns the loop until `condition` holds.
+    pub(super) fn until(&mut self, what: &str, mut condition: impl FnMut(&Sink) -> bool) {
+        patiently(what, || {
+            self.turn();
+            condition(&self.sink).then_some(())
+        });
+    }
+
+    pub(super) fn until_state(&mut self, state: &str) {
+        self.until(state, |sink| sink.figures().state == state);
+    }
+
+    /// A flush of one chunk.
+    pub(super) fn flush(&mut self, text: &str) {
+        self.flush += 1;
+        self.sink.flush_started(self.now, self.flush);
+        let lines = u32::try_from(text.lines().count()).unwrap();
+        self.sink.push(Chunk::new(text.into(), lines, self.flush));
+        self.sink.flush_ended(self.now, self.flush);
+    }
+
+    /// Turns the loop until a client is accepted.
+    pub(super) fn accept(&mut self, listener: &TcpListener) -> Client {
+        let stream = patiently("a connection", || {
+            self.turn();
+            listener.accept().ok()
+        });
+        stream.0.set_nonblocking(true).unwrap();
+        Client { stream: stream.0, received: String::new() }
+    }
+
+    /// Turns the loop until the client has received just this, since it was accepted.
+    pub(super) fn until_received(&mut self, client: &mut Client, text: &str) {
+        patiently("the text to arrive", || {
+            self.turn();
+            client.read().unwrap();
+            (client.received.len() >= text.len()).then_some(())
+        });
+        assert!(client.received == text, "another text: {:.200}", client.received);
+    }
+}
+
+pub(super) fn listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// The other end of a connection.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) received: String,
+}
+
+impl Client {
+    /// Takes what is there.
+    fn read(&mut self) -> io::Result<()> {
+        match self.stream.read_to_string(&mut self.received) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes without a farewell.
+    pub(super) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+/// Makes a socket deaf: the kernel drops every segment for it unseen.
+pub(super) fn deafen(socket: &impl std::os::fd::AsFd) {
+    const RETURN_NOTHING: u16 = 0x06;
+    SockRef::from(socket).attach_filter(&[SockFilter::new(RETURN_NOTHING, 0, 0, 0)]).unwrap();
+}
+
+thread_local! {
+    /// Each test has its thread, and so its log.
+    static LOG: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Capture;
+
+impl log::Log for Capture {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LOG.with_borrow_mut(|log| log.push((record.level(), record.args().to_string())));
+    }
+
+    fn flush(&self) {}
+}
+
+/// What this test has logged since it last asked, or since it first did.
+pub(super) fn logged() -> Vec<(log::Level, String)> {
+    let _ = log::set_logger(&Capture); // fails for all but the first
+    log::set_max_level(log::LevelFilter::Trace);
+    LOG.take()
 }

@@ -1,0 +1,355 @@
+//! The link of a TCP sink: the one connection to its address, and the way to get it back.
+//!
+//! ```text
+//!   Idle ──a name──▶ Resolving ──an address──▶ Connecting ──no error, a peer──▶ Up
+//!     │ ▲                │                      ▲   │                           │
+//!     │ │                │       a number       │   │                           │
+//!     └─┼────────────────┼──────────────────────┘   │                           │
+//!       │ nothing waits  ▼                          ▼                           ▼
+//!       └─────────── BackingOff ◀──────── every way down leads here ────────────┘
+//!                        └──chunks wait──▶ Resolving or Connecting
+//! ```
+//! The state owns the socket (or the look-up), so leaving a state closes it. [`Link::go`] makes each change and logs it.
+//! An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
+//! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
+//! outbox's business; the link tells it what was written, acknowledged and broken.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use log::Level;
+use mio::Registry;
+use mio::net::TcpStream;
+
+use super::backoff::{self, Jitter};
+use super::connection::Connection;
+use super::outbox::Outbox;
+use super::resolve::{self, Dying, Query};
+use crate::config::{Carbon, Remote};
+use crate::server::token::Generation;
+use crate::time::{Now, Tick, UnixTime};
+
+mod dial;
+mod report;
+
+/// When we look whether chunks have arrived while somebody waits for it: first, and at the most if nothing moves.
+/// Acknowledgements wake nobody. In a healthy state the looks at each tick and write do.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOK_MAX: Duration = Duration::from_secs(1);
+const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    name: String,
+    index: u16,
+    remote: Remote,
+    connect_timeout: Duration,
+    write_timeout: Duration,
+    reconnect_min: Duration,
+    reconnect_max: Duration,
+    /// How a name is looked up.
+    look_up: fn(&str, u16) -> Command,
+    jitter: Jitter,
+    state: State,
+    generation: Generation,
+    /// Addresses of this round that were not tried yet.
+    addresses: VecDeque<SocketAddr>,
+    /// A look-up's child that is not known to be gone.
+    dying: Option<Dying>,
+    outage: Option<Outage>,
+    look: Option<Look>,
+    look_max: Duration,
+    history: History,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing to send.
+    Idle,
+    Resolving {
+        query: Query,
+        until: Tick,
+    },
+    Connecting {
+        stream: TcpStream,
+        address: SocketAddr,
+        until: Tick,
+    },
+    Up(Connection),
+    BackingOff {
+        until: Tick,
+    },
+}
+
+/// Since the first way down, until a chunk arrives.
+#[derive(Debug)]
+struct Outage {
+    since: Tick,
+    /// Ways down.
+    attempts: u32,
+    /// Rounds in which all addresses failed.
+    rounds: u32,
+    /// Lines dropped before it.
+    dropped_lines: u64,
+}
+
+/// A look at what is acknowledged, to come.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Tick,
+    wait: Duration,
+}
+
+/// What happened to a link since the start.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    pub(super) connects: u64,
+    pub(super) last_exception: Option<UnixTime>,
+    pub(super) last_error: Option<String>,
+}
+
+impl Link {
+    pub(super) fn new(index: u16, config: &Carbon, seed: u64) -> Self {
+        Self {
+            name: config.name.clone(),
+            index,
+            remote: config.address.clone(),
+            connect_timeout: config.connect_timeout,
+            write_timeout: config.write_timeout,
+            reconnect_min: config.reconnect_min,
+            reconnect_max: config.reconnect_max,
+            look_up: resolve::command,
+            jitter: Jitter::new(seed),
+            state: State::Idle,
+            generation: Generation::default(),
+            addresses: VecDeque::new(),
+            dying: None,
+            outage: None,
+            look: None,
+            look_max: LOOK_MAX,
+            history: History::default(),
+        }
+    }
+
+    /// A descriptor of this link is ready. An event for an earlier one finds nothing.
+    pub(super) fn ready(
+        &mut self,
+        generation: Generation,
+        outbox: &mut Outbox,
+        now: Now,
+        registry: &Registry,
+    ) {
+        if generation != self.generation {
+            return;
+        }
+        match &mut self.state {
+            State::Resolving { query, .. } => match query.read() {
+                Ok(false) => {}
+                Ok(true) => self.resolved(outbox, now, registry),
+                Err(error) => self.fail(&error, outbox, now),
+            },
+            State::Connecting { stream, .. } => match dial::is_established(stream) {
+                Ok(false) => {}
+                Ok(true) => self.establish(outbox, now),
+                Err(error) => self.fail(&error, outbox, now),
+            },
+            State::Up(connection) => {
+                connection.wake();
+                if let Err(error) = connection.receive() {
+                    self.fail(&error, outbox, now);
+                }
+            }
+            State::Idle | State::BackingOff { .. } => {}
+        }
+    }
+
+    /// Does what is due. Early, late or twice is harmless.
+    pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        self.reap(now.tick);
+        match self.state {
+            State::Resolving { until, .. } if until <= now.tick => {
+                self.fail(&timed_out("no answer to the look-up"), outbox, now);
+            }
+            State::Connecting { until, .. } if until <= now.tick => {
+                self.fail(&timed_out("no answer to the connect"), outbox, now);
+            }
+            State::BackingOff { until } if until <= now.tick => self.redial(outbox, now, registry),
+            _ => {}
+        }
+        self.look(outbox, now);
+    }
+
+    /// When [`timeout`](Self::timeout) has something to do.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let state = match &self.state {
+            State::Idle => None,
+            State::Resolving { until, .. }
+            | State::Connecting { until, .. }
+            | State::BackingOff { until } => Some(*until),
+            State::Up(connection) => connection.deadline(self.write_timeout),
+        };
+        let look = self.look.map(|look| look.at);
+        let dying = self.dying.as_ref().map(Dying::deadline);
+        [state, look, dying].into_iter().flatten().min()
+    }
+
+    /// Dials if chunks wait, writes a turn's share of them. True when more could be done at once.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+        if matches!(self.state, State::Idle) {
+            self.redial(outbox, now, registry);
+        }
+        let State::Up(connection) = &mut self.state else { return false };
+        let before = outbox.tally().sent_bytes;
+        let moved = connection.receive().and_then(|()| connection.send(outbox, now.tick));
+        let more = connection.has_more(outbox);
+        if let Err(error) = moved {
+            self.fail(&error, outbox, now);
+        } else if outbox.tally().sent_bytes > before {
+            self.look = None; // what was just written is worth an early look
+            self.settle(outbox, now);
+        }
+        more && matches!(self.state, State::Up(_))
+    }
+
+    /// Looks what has arrived, and whether the peer is still there.
+    pub(super) fn look(&mut self, outbox: &mut Outbox, now: Now) {
+        self.reap(now.tick);
+        self.settle(outbox, now);
+        let State::Up(connection) = &mut self.state else { return };
+        if let Err(error) = connection.check(now.tick, self.write_timeout) {
+            self.fail(&error, outbox, now);
+        }
+    }
+
+    /// Somebody waits for the outbox to drain: a wait is cut short, and arrivals are looked for more often.
+    pub(super) fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        self.look_max = LOOK_MAX_HURRIED;
+        if matches!(self.state, State::BackingOff { .. }) {
+            self.redial(outbox, now, registry);
+        }
+        self.settle(outbox, now);
+    }
+
+    /// Whether bytes went out or were acknowledged in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        matches!(&self.state, State::Up(connection) if connection.is_moving(now))
+    }
+
+    /// When the last acknowledgement came, or `now` where nobody can tell.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        match &self.state {
+            State::Up(connection) => connection.last_ack(now),
+            _ => now,
+        }
+    }
+
+    pub(super) fn state(&self) -> &'static str {
+        match self.state {
+            State::Idle => "idle",
+            State::Resolving { .. } => "resolving",
+            State::Connecting { .. } => "connecting",
+            State::Up(_) => "up",
+            State::BackingOff { .. } => "backing_off",
+        }
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn reap(&mut self, now: Tick) {
+        if self.dying.as_mut().is_some_and(|child| child.is_gone(now)) {
+            self.dying = None;
+        }
+    }
+
+    /// Learns what was acknowledged, and plans the next look if somebody waits for it.
+    fn settle(&mut self, outbox: &mut Outbox, now: Now) {
+        let State::Up(connection) = &mut self.state else { return };
+        let before = outbox.unacked_bytes();
+        match connection.settle(outbox, now.tick) {
+            Ok(true) => self.recover(outbox, now),
+            Ok(false) => {}
+            Err(error) => return self.fail(&error, outbox, now),
+        }
+        self.plan_look(outbox, outbox.unacked_bytes() < before, now.tick);
+    }
+
+    fn plan_look(&mut self, outbox: &Outbox, moved: bool, now: Tick) {
+        let awaited = self.outage.is_some() || self.look_max == LOOK_MAX_HURRIED;
+        if !awaited || outbox.unacked_bytes() == 0 {
+            self.look = None;
+            return;
+        }
+        let wait = match self.look {
+            Some(look) if now < look.at => return,
+            Some(look) if !moved => (look.wait * 2).min(self.look_max),
+            _ => LOOK,
+        };
+        self.look = Some(Look { at: now + wait, wait });
+    }
+
+    /// A chunk arrived that never had before: an outage, if there was one, is over.
+    fn recover(&mut self, outbox: &Outbox, now: Now) {
+        if let Some(outage) = self.outage.take() {
+            self.log_recovery(&outage, outbox, now.tick);
+        }
+    }
+
+    /// The way down, from any state.
+    fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
+        if let State::Up(connection) = &mut self.state {
+            // What was acknowledged before the break counts; that it cannot be told is no further failure.
+            if connection.settle(outbox, now.tick).unwrap_or(false) {
+                self.recover(outbox, now);
+            }
+        }
+        self.history.last_exception = Some(now.unix);
+        self.history.last_error = Some(error.to_string());
+        let rounds = self.outage.as_ref().map_or(0, |outage| outage.rounds);
+        let wait =
+            backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        self.go(State::BackingOff { until: now.tick + wait }, outbox, now);
+    }
+
+    /// Makes each change of state, does what leaving and entering a state means, and logs it.
+    fn go(&mut self, next: State, outbox: &mut Outbox, now: Now) {
+        let level = match (&next, &self.outage) {
+            (State::BackingOff { .. }, None) => Level::Warn,
+            (State::Up(_), None) => Level::Info,
+            _ => Level::Debug,
+        };
+        match mem::replace(&mut self.state, next) {
+            State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
+            State::Up(_) => {
+                self.look = None;
+                let poison = outbox.broke();
+                poison.inspect(|chunk| self.log_poison(chunk));
+            }
+            State::Idle | State::Connecting { .. } | State::BackingOff { .. } => {}
+        }
+        if matches!(self.state, State::BackingOff { .. }) {
+            self.count_way_down(outbox, now.tick);
+        }
+        self.log_state(level, outbox, now.tick);
+    }
+
+    fn count_way_down(&mut self, outbox: &Outbox, now: Tick) {
+        let dropped_lines = outbox.tally().dropped_lines;
+        let outage =
+            self.outage.get_or_insert(Outage { since: now, attempts: 0, rounds: 0, dropped_lines });
+        outage.attempts = outage.attempts.saturating_add(1);
+        outage.rounds = outage.rounds.saturating_add(u32::from(self.addresses.is_empty()));
+    }
+}
+
+fn timed_out(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+#[cfg(test)]
+mod tests;

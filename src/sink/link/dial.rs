@@ -1,0 +1,112 @@
+//! How a link gets from rest to a connection: the rounds over its addresses, the look-up, the connect.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::{Link, State};
+use crate::server::token::Source;
+use crate::sink::connection::Connection;
+use crate::sink::outbox::Outbox;
+use crate::sink::resolve::Query;
+use crate::time::Now;
+
+/// A look-up that takes longer is a failure like any other.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+impl Link {
+    /// From rest: to the next address, or to a new round of them, if there is something to send.
+    pub(super) fn redial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        if outbox.head().is_none() {
+            if !matches!(self.state, State::Idle) {
+                self.go(State::Idle, outbox, now);
+            }
+            return;
+        }
+        if !self.addresses.is_empty() {
+            return self.dial(outbox, now, registry);
+        }
+        if let Ok(address) = self.remote.host.parse::<IpAddr>() {
+            self.addresses.push_back(SocketAddr::new(address, self.remote.port));
+            return self.dial(outbox, now, registry);
+        }
+        match self.query(registry) {
+            Ok(query) => {
+                let until = now.tick + LOOK_UP;
+                self.go(State::Resolving { query, until }, outbox, now);
+            }
+            Err(error) => self.fail(&error, outbox, now),
+        }
+    }
+
+    fn query(&mut self, registry: &Registry) -> io::Result<Query> {
+        if self.dying.is_some() {
+            return Err(io::Error::other("the child of the last look-up is still there"));
+        }
+        let command = (self.look_up)(&self.remote.host, self.remote.port);
+        Query::start(command, registry, self.next_token())
+    }
+
+    pub(super) fn resolved(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        let State::Resolving { query, .. } = &self.state else { return };
+        match query.addresses() {
+            Ok(addresses) => {
+                self.addresses = addresses.into();
+                self.dial(outbox, now, registry);
+            }
+            Err(error) => self.fail(&error, outbox, now),
+        }
+    }
+
+    fn dial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        let Some(address) = self.addresses.pop_front() else { return };
+        match connect(address, registry, self.next_token()) {
+            Ok(stream) => {
+                let until = now.tick + self.connect_timeout;
+                self.go(State::Connecting { stream, address, until }, outbox, now);
+            }
+            Err(error) => self.fail(&error, outbox, now),
+        }
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.generation = self.generation.next();
+        Source::Sink(self.index, self.generation).into()
+    }
+
+    pub(super) fn establish(&mut self, outbox: &mut Outbox, now: Now) {
+        // Taken out for a moment in which nothing looks at it.
+        let State::Connecting { stream, address, .. } = mem::replace(&mut self.state, State::Idle)
+        else {
+            return;
+        };
+        self.addresses.clear(); // the next round asks for them anew
+        self.history.connects += 1;
+        self.go(State::Up(Connection::new(stream, address)), outbox, now);
+    }
+}
+
+fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?; // the last, short segment of a flush need not wait for the others
+    registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+    Ok(stream)
+}
+
+/// A nonblocking connect is believed only when it left no error and has a peer; before that the event was spurious.
+pub(super) fn is_established(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        // Dialling a free port of this host may get that very port as our own, and then succeeds.
+        Ok(peer) if stream.local_addr()? == peer => Err(io::Error::other("connected to itself")),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,63 @@
+//! What a link logs: `key=value`, one line a change.
+
+use std::fmt;
+
+use log::Level;
+
+use super::{Link, Outage, State};
+use crate::encode::chunk::Chunk;
+use crate::sink::outbox::Outbox;
+use crate::time::Tick;
+
+/// How much of a dropped chunk's first line is logged.
+const LOGGED_BYTES: usize = 256;
+
+impl Link {
+    pub(super) fn log_state(&self, level: Level, outbox: &Outbox, now: Tick) {
+        let attempts = self.outage.as_ref().map_or(0, |outage| outage.attempts);
+        let queued = outbox.queued_bytes();
+        let (name, state) = (&self.name, &self.state);
+        match (state, &self.history.last_error) {
+            (State::BackingOff { until }, Some(error)) => log::log!(
+                level,
+                "sink={name} {state} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued}",
+                now.until(*until).as_millis(),
+            ),
+            _ => log::log!(level, "sink={name} {state} attempts={attempts} queued_bytes={queued}"),
+        }
+    }
+
+    pub(super) fn log_poison(&self, chunk: &Chunk) {
+        let line = chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+        log::warn!(
+            "sink={} dropped_lines={} reason=\"three connections running broke at this chunk\" first_line=\"{}\"",
+            self.name,
+            chunk.lines(),
+            line[..line.len().min(LOGGED_BYTES)].escape_ascii(),
+        );
+    }
+
+    pub(super) fn log_recovery(&self, outage: &Outage, outbox: &Outbox, now: Tick) {
+        log::info!(
+            "sink={} {} recovered attempts={} outage_seconds={:.1} dropped_lines={} queued_bytes={}",
+            self.name,
+            self.state,
+            outage.attempts,
+            (now - outage.since).as_secs_f64(),
+            outbox.tally().dropped_lines - outage.dropped_lines,
+            outbox.queued_bytes(),
+        );
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle => write!(f, "state=idle"),
+            Self::Resolving { .. } => write!(f, "state=resolving"),
+            Self::Connecting { address, .. } => write!(f, "state=connecting address={address}"),
+            Self::Up(connection) => write!(f, "state=up address={}", connection.address()),
+            Self::BackingOff { .. } => write!(f, "state=backing_off"),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+use std::io::Write;
+use std::net::TcpListener;
+
+use super::*;
+use crate::config::Resend;
+use crate::sink::testing::{Rig, carbon, deafen, listener, patiently};
+
+mod logs;
+mod names;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rig(listener: &TcpListener) -> Rig {
+    Rig::new(&carbon(listener.local_addr().unwrap()))
+}
+
+/// The state that the link is in, its last error, and how long until its deadline.
+fn situation(rig: &Rig) -> (&'static str, Option<String>, Option<Duration>) {
+    let figures = rig.sink.figures();
+    let wait = rig.sink.deadline().map(|deadline| deadline - rig.now.tick);
+    (figures.state, figures.last_error, wait)
+}
+
+/// An address at which nobody listens.
+fn nobody() -> SocketAddr {
+    listener().local_addr().unwrap()
+}
+
+fn assert_within(wait: Duration, millis: std::ops::RangeInclusive<u128>) {
+    assert!(millis.contains(&wait.as_millis()), "{wait:?} is not in {millis:?} ms");
+}
+
+#[test]
+fn without_anything_to_send_nothing_is_dialled() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    for _ in 0..3 {
+        rig.turn();
+        rig.advance(SECOND);
+    }
+    assert_eq!(situation(&rig), ("idle", None, None));
+    assert!(listener.accept().is_err());
+}
+
+#[test]
+fn an_idle_connection_wakes_nobody() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    assert_eq!(situation(&rig), ("up", None, None));
+    assert!(!rig.sink.pump(rig.now, rig.poll.registry()));
+}
+
+#[test]
+fn a_refused_connection_is_tried_again_ever_later() {
+    let mut rig = Rig::new(&carbon(nobody()));
+    rig.flush("a 1 1\n");
+    for range in [100..=200, 200..=400, 400..=800, 800..=1600] {
+        rig.until_state("backing_off");
+        assert_eq!(rig.sink.figures().last_error.unwrap(), "Connection refused (os error 111)");
+        let early = rig.sink.deadline().unwrap() - rig.now.tick - Duration::from_millis(1);
+        rig.advance(early);
+        rig.turn();
+        assert_eq!(rig.sink.figures().state, "backing_off", "not before the deadline");
+        assert_within(early + rig.advance_to_deadline(), range);
+        rig.sink.timeout(rig.now, rig.poll.registry());
+    }
+    assert_eq!(rig.sink.figures().reconnects, 0);
+    assert!(rig.sink.figures().last_exception.is_some());
+}
+
+#[test]
+fn after_an_outage_all_arrives_and_attempts_count_from_zero() {
+    let address = nobody();
+    let mut rig = Rig::new(&carbon(address));
+    rig.flush("a 1 1\n");
+    for _ in 0..6 {
+        rig.until_state("backing_off");
+        rig.advance_to_deadline();
+        rig.sink.timeout(rig.now, rig.poll.registry());
+    }
+    rig.flush("a 1 2\n");
+    rig.until_state("backing_off");
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\na 1 2\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    drop(client);
+    rig.until_state("backing_off");
+    assert_within(rig.advance_to_deadline(), 100..=200);
+}
+
+#[test]
+fn an_early_look_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let client = rig.accept(&listener);
+    deafen(&client.stream);
+    rig.until_state("up");
+    rig.until("the write", |sink| sink.figures().sent_bytes > 0);
+    rig.sink.look(rig.now);
+    // It may have arrived before the client went deaf; the next has not.
+    rig.flush("a 1 2\n");
+    rig.turn();
+    assert_eq!(situation(&rig).2, Some(30 * SECOND), "nothing but the write timeout");
+    rig.sink.hurry(rig.now, rig.poll.registry());
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        waits.push(rig.advance_to_deadline().as_millis());
+        rig.turn();
+    }
+    assert_eq!(waits, [10, 20, 40, 50, 50]);
+}
+
+#[test]
+fn a_farewell_is_a_break_also_when_all_was_delivered() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.sink.look(rig.now);
+    drop(client);
+    rig.until_state("backing_off");
+    assert_eq!(situation(&rig).1.unwrap(), "closed by the peer");
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.flush("a 1 2\n");
+    rig.until_received(&mut client, "a 1 1\na 1 2\n");
+    let figures = rig.sink.figures();
+    assert_eq!((figures.reconnects, figures.resent_lines, figures.sent_bytes), (1, 1, 18));
+}
+
+#[test]
+fn with_nothing_to_send_again_a_break_leads_to_rest() {
+    let listener = listener();
+    let address = listener.local_addr().unwrap();
+    let mut rig = Rig::new(&Carbon { resend: Resend::Unacked, ..carbon(address) });
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    drop(client);
+    rig.until_state("backing_off");
+    rig.advance_to_deadline();
+    rig.turn();
+    assert_eq!(situation(&rig).0, "idle");
+    assert_eq!(situation(&rig).2, None);
+}
+
+#[test]
+fn a_peer_that_accepts_and_closes_is_not_stormed() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        drop(rig.accept(&listener));
+        rig.until_state("backing_off");
+        waits.push(rig.advance_to_deadline());
+    }
+    // The first may have acknowledged the chunk before it closed; thereafter none is news.
+    assert!(waits[5] >= Duration::from_millis(1600), "{waits:?}");
+}
+
+#[test]
+fn a_reset_is_a_break_and_a_torn_chunk_is_sent_again_whole() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    let text = "a 1 1\n".repeat(3_000_000); // more than the buffers of both ends hold
+    rig.flush(&text);
+    let client = rig.accept(&listener);
+    rig.until("a part to be written", |sink| sink.figures().sent_bytes > 0);
+    client.reset();
+    rig.until_state("backing_off");
+    assert!(rig.sink.figures().sent_bytes < text.len() as u64);
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, &text);
+}
+
+#[test]
+fn a_closed_window_that_is_answered_is_a_pause() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    let text = "a 1 1\n".repeat(3_000_000);
+    rig.flush(&text);
+    let mut client = rig.accept(&listener);
+    let mut last = 0;
+    // Until nothing is taken for a while: both buffers are full.
+    let mut quiet = 0;
+    rig.until("the buffers to fill", |sink| {
+        let sent = sink.figures().sent_bytes;
+        quiet = if sent > last { 0 } else { quiet + 1 };
+        last = sent;
+        sent > 0 && quiet > 100
+    });
+    for _ in 0..20 {
+        let wait = rig.advance_to_deadline();
+        assert!(wait >= SECOND * 29, "not a busy wait: {wait:?}");
+        rig.turn();
+        assert_eq!(situation(&rig).0, "up");
+    }
+    rig.until_received(&mut client, &text);
+    assert_eq!(rig.sink.figures().reconnects, 0);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_at_all_is_given_up() {
+    let listener = listener();
+    let address = listener.local_addr().unwrap();
+    let patience = Duration::from_millis(300);
+    let mut rig = Rig::new(&Carbon { write_timeout: patience, ..carbon(address) });
+    rig.flush("a 1 1\n");
+    let client = rig.accept(&listener);
+    rig.until("the first write", |sink| sink.figures().sent_bytes > 0);
+    deafen(&client.stream);
+    rig.flush("a 1 2\n");
+    rig.turn();
+    // The kernel's clock cannot be set: it has to find the silence long enough, too.
+    patiently("the write timeout", || {
+        rig.advance(Duration::from_millis(1));
+        rig.turn();
+        (rig.sink.figures().state == "backing_off").then_some(())
+    });
+    assert_eq!(situation(&rig).1.unwrap(), "no acknowledgement");
+}
+
+#[test]
+fn an_old_silence_is_not_held_against_a_new_write() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    rig.advance(3600 * SECOND);
+    deafen(&client.stream);
+    rig.flush("a 1 2\n");
+    rig.turn();
+    rig.sink.look(rig.now);
+    assert_eq!(situation(&rig), ("up", None, Some(30 * SECOND)));
+}
+
+#[test]
+fn a_connect_that_is_not_answered_times_out_and_events_alone_do_not_make_it_up() {
+    let listener = listener();
+    deafen(&listener);
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    rig.turn();
+    for _ in 0..3 {
+        let generation = rig.sink.link.generation;
+        rig.sink.ready(generation, rig.now, rig.poll.registry());
+        assert_eq!(situation(&rig), ("connecting", None, Some(5 * SECOND)));
+    }
+    rig.advance_to_deadline();
+    rig.turn();
+    assert_eq!(situation(&rig).1.unwrap(), "no answer to the connect");
+    assert_eq!(situation(&rig).0, "backing_off");
+}
+
+#[test]
+fn a_stale_event_finds_nothing() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    drop(rig.accept(&listener));
+    let stale = rig.sink.link.generation;
+    rig.until_state("backing_off");
+    rig.advance_to_deadline();
+    rig.sink.timeout(rig.now, rig.poll.registry());
+    assert_eq!(situation(&rig).0, "connecting");
+    patiently("the connect", || rig.sink_is_established());
+    rig.sink.ready(stale, rig.now, rig.poll.registry());
+    assert_eq!(situation(&rig).0, "connecting");
+    let current = rig.sink.link.generation;
+    rig.sink.ready(current, rig.now, rig.poll.registry());
+    assert_eq!(situation(&rig).0, "up");
+}
+
+impl Rig {
+    /// Goes on to the next dial, past whatever else there is to do before.
+    fn advance_to_retry(&mut self) -> Duration {
+        let State::BackingOff { until } = self.sink.link.state else { panic!("not backing off") };
+        let wait = until - self.now.tick;
+        self.advance(wait);
+        wait
+    }
+
+    fn until_reaped(&mut self) {
+        patiently("the child to be reaped", || {
+            let link = &mut self.sink.link;
+            if let Some(due) = link.dying.as_ref().map(Dying::deadline) {
+                link.reap(due);
+            }
+            link.dying.is_none().then_some(())
+        });
+    }
+
+    fn sink_is_established(&self) -> Option<()> {
+        let State::Connecting { stream, .. } = &self.sink.link.state else { return None };
+        dial::is_established(stream).unwrap().then_some(())
+    }
+}
+
+#[test]
+fn what_the_peer_says_is_thrown_away() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    let mut said = 0;
+    while said < 1 << 20 {
+        said += client.stream.write(&[b'x'; 10_000]).unwrap_or(0);
+        rig.turn();
+    }
+    rig.until_received(&mut client, "a 1 1\n");
+    assert_eq!(situation(&rig).0, "up");
+}
+
+#[test]
+fn a_connection_to_itself_is_not_believed() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let own = socket.local_addr().unwrap();
+    socket.connect(&own).unwrap();
+    let stream = TcpStream::from_std(socket.into());
+    assert_eq!(dial::is_established(&stream).unwrap_err().to_string(), "connected to itself");
+}
+
+#[test]
+fn hurry_cuts_a_wait_short() {
+    let address = nobody();
+    let mut rig = Rig::new(&Carbon { reconnect_min: 20 * SECOND, ..carbon(address) });
+    rig.flush("a 1 1\n");
+    rig.until_state("backing_off");
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    rig.sink.hurry(rig.now, rig.poll.registry());
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+}

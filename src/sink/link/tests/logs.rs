@@ -1,0 +1,48 @@
+use super::*;
+use crate::encode::chunk::Chunk;
+use crate::sink::testing::logged;
+
+#[test]
+fn an_outage_is_one_warning_and_one_recovery() {
+    logged();
+    let address = nobody();
+    let mut rig = Rig::new(&Carbon { queue: 20, ..carbon(address) });
+    for second in 1..=5 {
+        rig.flush(&format!("a 1 {second}\n"));
+        rig.until_state("backing_off");
+        rig.advance_to_deadline();
+        rig.sink.timeout(rig.now, rig.poll.registry());
+    }
+    rig.until_state("backing_off");
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 3\na 1 4\na 1 5\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    let loud: Vec<_> = logged().into_iter().filter(|(level, _)| *level < Level::Debug).collect();
+    let refused = "sink=carbon state=backing_off error=\"Connection refused (os error 111)\" attempts=1 retry_ms=";
+    let expected = [
+        (Level::Warn, refused),
+        (Level::Warn, "sink=carbon queue=full held_bytes=18"),
+        (Level::Info, "sink=carbon state=up address=127.0.0.1:"),
+        (Level::Info, "sink=carbon queue=drained dropped_lines=2"),
+    ];
+    assert_eq!(loud.len(), expected.len(), "{loud:?}");
+    for ((level, line), (expected_level, start)) in loud.iter().zip(expected) {
+        assert!(*level == expected_level && line.starts_with(start), "{level} {line}");
+    }
+    assert!(loud[2].1.contains(" recovered attempts=6 outage_seconds="), "{}", loud[2].1);
+    assert!(loud[2].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[2].1);
+}
+
+#[test]
+fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
+    logged();
+    let rig = Rig::new(&carbon(nobody()));
+    rig.sink.link.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
+    let (level, line) = logged().remove(0);
+    assert_eq!(level, Level::Warn);
+    assert!(line.starts_with("sink=carbon dropped_lines=2 reason="), "{line}");
+    assert!(line.ends_with(r#"first_line="a\xff 1 1""#), "{line}");
+}

@@ -1,0 +1,74 @@
+use super::*;
+use crate::sink::testing::shell;
+
+#[test]
+fn the_addresses_of_a_name_are_tried_in_turn_and_asked_for_anew_each_round() {
+    let listener = listener();
+    let address = listener.local_addr().unwrap();
+    let mut rig = rig(&listener);
+    rig.sink.link.remote = Remote { host: "carbon.test".into(), port: address.port() };
+    // Nobody listens at the first two.
+    rig.sink.link.look_up =
+        |host, port| shell(&format!("for i in 3 2 1; do echo 127.0.0.$i:{port}; done; : {host}"));
+    for round in 0..2 {
+        rig.flush("a 1 1\n");
+        if round == 0 {
+            rig.turn();
+        }
+        assert_eq!(situation(&rig).0, "resolving");
+        for refused in [3, 2] {
+            rig.until_state("backing_off");
+            // The break before the second round counts as one; addresses within a round do not.
+            assert_within(rig.advance_to_retry(), 100 << round..=200 << round);
+            assert_eq!(
+                situation(&rig).1.unwrap(),
+                "Connection refused (os error 111)",
+                "{refused}"
+            );
+            rig.sink.timeout(rig.now, rig.poll.registry());
+        }
+        let mut client = rig.accept(&listener);
+        rig.until("a connection", |sink| sink.figures().state == "up");
+        rig.until_received(&mut client, &"a 1 1\n".repeat(round + 1));
+        rig.until("the acknowledgement", |sink| sink.is_drained());
+        drop(client);
+        rig.until_state("backing_off");
+        rig.until_reaped();
+        rig.advance_to_retry();
+        rig.sink.timeout(rig.now, rig.poll.registry());
+    }
+    rig.until_reaped();
+}
+
+#[test]
+fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.sink.link.remote.host = "carbon.test".into();
+    rig.sink.link.look_up = |_, _| shell("echo error: nobody of that name");
+    rig.flush("a 1 1\n");
+    rig.until_state("backing_off");
+    assert_eq!(situation(&rig).1.unwrap(), "nobody of that name");
+    rig.sink.link.look_up = |_, _| shell("exec sleep 1000");
+    rig.until_reaped();
+    rig.advance_to_retry();
+    rig.turn();
+    assert_eq!(situation(&rig).0, "resolving");
+    rig.advance(10 * SECOND);
+    rig.sink.timeout(rig.now, rig.poll.registry());
+    assert_eq!(situation(&rig).0, "backing_off");
+    assert_eq!(situation(&rig).1.unwrap(), "no answer to the look-up");
+    rig.until_reaped();
+}
+
+#[test]
+fn a_child_that_cannot_be_reaped_stops_further_look_ups_only() {
+    let mut rig = Rig::new(&carbon(nobody()));
+    rig.sink.link.remote.host = "carbon.test".into();
+    let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), mio::Token(0)).unwrap();
+    rig.sink.link.dying = Some(query.end(rig.now.tick + 3600 * SECOND));
+    rig.flush("a 1 1\n");
+    rig.turn();
+    assert_eq!(situation(&rig).0, "backing_off");
+    assert_eq!(situation(&rig).1.unwrap(), "the child of the last look-up is still there");
+}
