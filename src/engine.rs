@@ -50,7 +50,7 @@ struct Flush {
     cursor: Option<Cursor>,
     summaries: u64,
     summarizer: Summarizer,
-    prefix_stats: Vec<u8>,
+    prefix_stats: String,
 }
 
 /// Figures of the server that the engine cannot know, for the end of a flush.
@@ -78,7 +78,7 @@ impl Engine {
                 cursor: None,
                 summaries: 0,
                 summarizer: Summarizer::new(&settings.percentiles, seconds),
-                prefix_stats: settings.prefix_stats.clone().into_bytes(),
+                prefix_stats: settings.prefix_stats.clone(),
             },
         }
     }
@@ -172,7 +172,7 @@ impl Engine {
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.swept();
         self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
-        let mut name = flush.prefix_stats.clone();
+        let mut name = flush.prefix_stats.clone().into_bytes();
         name.push(b'.');
         let prefix = name.len();
         for (own, count) in self.intake.own.closing() {
@@ -212,6 +212,11 @@ impl Engine {
 
     pub fn own(&self) -> &OwnCounters {
         &self.intake.own
+    }
+
+    /// What the names of own counters and gauges begin with.
+    pub fn prefix_stats(&self) -> &str {
+        &self.flush.prefix_stats
     }
 
     pub fn complaints(&mut self) -> &mut Complaints {

@@ -1,1 +1,84 @@
-fn main() {}
+//! The program: reads its arguments and its configuration, then hands over to the server.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use statsd::args::{self, Action};
+use statsd::config::{self, Config};
+use statsd::server::Server;
+use statsd::sink;
+
+fn main() -> ExitCode {
+    let action = match args::parse(std::env::args_os().skip(1)) {
+        Ok(action) => action,
+        Err(mistaken) => return fail(2, &mistaken),
+    };
+    match action {
+        Action::Help => print(args::USAGE),
+        Action::Version => print(args::VERSION),
+        Action::Resolve { host, port } => sink::resolve::run_child(&host, port),
+        Action::Check { config } => {
+            with_config(config.as_deref(), |_, origin| print(&format!("{origin}: ok")))
+        }
+        Action::PrintConfig { config } => {
+            with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
+        }
+        Action::Run { config } => with_config(config.as_deref(), run),
+    }
+}
+
+fn with_config(
+    path: Option<&Path>,
+    then: impl FnOnce(&Config, &config::Origin) -> ExitCode,
+) -> ExitCode {
+    match config::load(path) {
+        Ok((config, origin)) => then(&config, &origin),
+        Err(failure) => fail(failure.exit_code(), &failure),
+    }
+}
+
+fn run(config: &Config, origin: &config::Origin) -> ExitCode {
+    log_to_stderr(config.log_level);
+    let server = match Server::start(config) {
+        Ok(server) => server,
+        Err(error) => return fail(1, &error),
+    };
+    log::info!("start={} config=\"{origin}\"", args::VERSION.replace(' ', "-"));
+    say(&server.ready_line());
+    match server.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &format!("the event loop failed: {error}")),
+    }
+}
+
+/// One line an event, `key=value`; RUST_LOG overrides the configured level.
+fn log_to_stderr(level: log::LevelFilter) {
+    env_logger::Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .format(|out, record| {
+            let time = humantime::format_rfc3339_millis(
+                std::time::UNIX_EPOCH + statsd::server::wall_clock(),
+            );
+            let level = record.level().as_str().to_ascii_lowercase();
+            writeln!(out, "time={time} level={level} {}", record.args())
+        })
+        .init();
+}
+
+fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE, // nobody reads it: a closed pipe
+    }
+}
+
+fn fail(code: u8, what: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("statsd: {what}"));
+    ExitCode::from(code)
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}"); // there is nobody else to tell
+}

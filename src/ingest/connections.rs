@@ -75,6 +75,11 @@ impl Connections {
         Some(source)
     }
 
+    /// Closes every connection.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+    }
+
     /// Every connection there is, for a last look at all of them.
     pub fn sources(&self) -> Vec<Source> {
         let source = |(slot, connection): (usize, &Connection)| {

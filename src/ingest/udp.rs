@@ -9,7 +9,8 @@ use mio::{Interest, Registry, Token};
 use socket2::Socket;
 
 use super::Drained;
-use crate::sys::{self, RecvBatch};
+use crate::sys;
+use crate::sys::batch::RecvBatch;
 
 #[derive(Debug)]
 pub struct UdpListener {
@@ -40,8 +41,8 @@ impl UdpListener {
     }
 
     /// Hands on what the socket holds, up to a turn's budget: None stands for a datagram that the kernel cut.
-    pub fn drain(
-        &mut self,
+    pub(crate) fn drain(
+        &self,
         batch: &mut RecvBatch,
         mut each: impl FnMut(Option<&[u8]>),
     ) -> io::Result<Drained> {

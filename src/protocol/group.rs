@@ -170,7 +170,7 @@ fn skip_sections<'a>(
                     if is_rate { memchr2(b':', b'|', section) } else { memchr(b'|', section) };
                 let (text, rest) = section.split_at(end.unwrap_or(section.len()));
                 match text.first() {
-                    Some(b'@') => sample_rate = sample_rate.or(Some(&text[1..])),
+                    Some(b'@') => sample_rate = sample_rate.or_else(|| text.get(1..)),
                     Some(b'#') => found(Section::Tags(&text[1..])),
                     Some(b'T') => found(Section::Time(&text[1..])),
                     _ => found(Section::Other),

@@ -11,7 +11,7 @@ use super::memory::Pool;
 use crate::protocol::Kind;
 
 /// Where a series lies in its shard. Slots are used again: the hash tells whose one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     pub(super) hash: u32,
     pub(super) at: u32,

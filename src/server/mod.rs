@@ -1,4 +1,337 @@
 //! The loop and what only it has: the poller, the timer wheel, the clocks, signals.
+//!
+//! ```text
+//!  wait ─▶ events ─▶ backlog ─▶ timers ─▶ a slice of the sweep ─▶ admin ─▶ sinks ─▶ wait …
+//! ```
+//! The order is policy: input before timers, so that a flush holds all that came before its tick; writing last, so that
+//! what a turn made goes out in that turn. Every step is bounded, and what it leaves undone makes the next wait short.
 
+mod backlog;
+mod clock;
+mod flushing;
+mod input;
+mod listen;
+mod signals;
+mod stop;
 pub mod token;
 pub mod wheel;
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+
+use self::backlog::Backlog;
+use self::clock::Clock;
+pub use self::clock::wall as wall_clock;
+use self::flushing::Flushing;
+use self::input::Input;
+use self::listen::Listeners;
+pub use self::listen::StartError;
+use self::signals::Signals;
+use self::stop::Phase;
+use self::token::{Generation, Source};
+use self::wheel::Wheel;
+use crate::admin::{Admin, Health, View};
+use crate::complaints::{Complaint, Grievance};
+use crate::config::{self, Config};
+use crate::encode::graphite::Graphite;
+use crate::engine::{Engine, Settings};
+use crate::flush::{FigureNames, Schedule};
+use crate::series::Seeds;
+use crate::sink::Sink;
+use crate::time::Now;
+
+/// The whole server. It owns every descriptor, every timer and both clocks.
+#[derive(Debug)]
+pub struct Server {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+    now: Now,
+    started: Now,
+    wheel: Wheel<Timer>,
+    backlog: Backlog,
+    signals: Signals,
+    listeners: Listeners,
+    input: Input,
+    admin: Admin,
+    engine: Engine,
+    graphite: Graphite,
+    flushing: Flushing,
+    sinks: Vec<Sink>,
+    health: Health,
+    config: String,
+    shutdown_timeout: Duration,
+    phase: Phase,
+    /// Something stopped at its budget and could go on at once.
+    busy: bool,
+}
+
+/// What a deadline is for. One that fires late, or for what is gone, does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Timer {
+    Flush,
+    Stop,
+    Sink(u16),
+    Connection(u16, Generation),
+    AdminClient(u16, Generation),
+    TcpListener(u16),
+    AdminListener(u16),
+}
+
+const EVENTS_PER_TURN: usize = 256;
+/// Timers fired in one turn; the rest are due in the next.
+const TIMERS_PER_TURN: usize = 256;
+
+impl Server {
+    /// Binds everything. After this the server can be run.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let poll = Poll::new()?;
+        let clock = Clock::start();
+        let now = clock.now();
+        let signals = Signals::register(poll.registry())?;
+        let listeners = Listeners::open(config, poll.registry())?;
+        let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
+        let seeds = random_seeds();
+        let mut server = Self {
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            now,
+            started: now,
+            wheel: Wheel::new(),
+            backlog: Backlog::default(),
+            signals,
+            listeners,
+            input: Input::new(&config.tcp),
+            admin: Admin::new(config.admin.max_connections),
+            engine: Engine::new(&settings(config), seeds),
+            graphite: Graphite::new(&config.namespace, &FigureNames::new(&config.percentiles)),
+            flushing: Flushing::new(schedule, config.flush_interval),
+            sinks: sinks(config, seeds.names[0]),
+            health: if config.admin.healthy { Health::Up } else { Health::Down },
+            config: config::render(config),
+            shutdown_timeout: config.shutdown_timeout,
+            phase: Phase::Running,
+            busy: false,
+            poll,
+            clock,
+        };
+        server.wheel.set(Timer::Flush, server.flushing.deadline(now));
+        Ok(server)
+    }
+
+    /// The line that tells whoever started the server where it listens.
+    pub fn ready_line(&self) -> String {
+        self.listeners.ready_line()
+    }
+
+    /// Runs until a signal stops it.
+    pub fn run(mut self) -> io::Result<()> {
+        self.pump_sinks();
+        while self.phase != Phase::Done {
+            self.wait()?;
+            self.serve_events();
+            self.serve_backlog();
+            self.fire_timers();
+            self.sweep();
+            self.serve_admin();
+            self.pump_sinks();
+            self.complain();
+            self.check_stop();
+        }
+        Ok(())
+    }
+
+    /// Sleeps until something happens or is due. The only place that reads the clock for the turn.
+    fn wait(&mut self) -> io::Result<()> {
+        let idle = !self.busy && self.backlog.is_empty();
+        let timeout = match self.wheel.deadline() {
+            _ if !idle => Some(Duration::ZERO),
+            deadline => deadline.map(|at| self.clock.tick().until(at)),
+        };
+        self.busy = false;
+        self.look(timeout)
+    }
+
+    /// Asks the poller; an interrupted wait is one without events.
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            other => other?,
+        }
+        self.now = self.clock.now();
+        Ok(())
+    }
+
+    fn serve_events(&mut self) {
+        let sources: Vec<Source> =
+            self.events.iter().filter_map(|event| Source::try_from(event.token()).ok()).collect();
+        for source in sources {
+            self.serve(source);
+        }
+    }
+
+    fn serve_backlog(&mut self) {
+        for source in self.backlog.take() {
+            self.serve(source);
+        }
+    }
+
+    fn serve(&mut self, source: Source) {
+        match source {
+            Source::Signals => self.serve_signals(),
+            Source::Udp(_) | Source::TcpListener(_) | Source::Connection(..) => {
+                self.receive(source)
+            }
+            Source::AdminListener(index) => self.accept_admin(index),
+            Source::AdminClient(slot, generation) => {
+                self.admin.ready(slot, generation);
+                self.busy = true; // served at the end of this turn, and once more if it has more to say
+            }
+            Source::Sink(index, generation) => {
+                if let Some(sink) = self.sinks.get_mut(usize::from(index)) {
+                    sink.ready(generation, self.now, self.poll.registry());
+                }
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        for _ in 0..TIMERS_PER_TURN {
+            match self.wheel.pop_due(self.now.tick) {
+                Some(timer) => self.fire(timer),
+                None => return,
+            }
+        }
+        self.busy = true;
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        let now = self.now;
+        match timer {
+            Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
+            Timer::Flush | Timer::Sink(_) => {} // deferred; or pumped at the end of every turn
+            Timer::Stop => self.phase = self.phase.expire(now.tick),
+            Timer::Connection(slot, generation) => {
+                self.input.connections.timeout(slot, generation, now.tick);
+                let deadline = self.input.connections.deadline(slot, generation);
+                self.wheel.set(timer, deadline);
+            }
+            Timer::AdminClient(slot, generation) => {
+                self.admin.timeout(slot, generation, now.tick);
+                let deadline = self.admin.deadline(slot, generation);
+                self.wheel.set(timer, deadline);
+            }
+            Timer::TcpListener(index) => self.receive(Source::TcpListener(index)),
+            Timer::AdminListener(index) => self.accept_admin(index),
+        }
+    }
+
+    /// Ends the open interval: first one bounded look at every socket, so that it holds all that came before.
+    fn tick(&mut self) {
+        if self.phase == Phase::Running && self.look(Some(Duration::ZERO)).is_ok() {
+            self.serve_events();
+        }
+        self.count_drops();
+        let (engine, graphite) = (&mut self.engine, &mut self.graphite);
+        self.flushing.tick(self.now, engine, graphite, &mut self.sinks);
+        self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));
+        self.busy = true;
+    }
+
+    /// One slice of the sweep, unless a sink that makes progress is more than half full.
+    fn sweep(&mut self) {
+        if !self.engine.is_sweeping() {
+            return;
+        }
+        let now = self.now.tick;
+        if !self.flushing.is_waiting() && self.sinks.iter().any(|sink| sink.holds_sweep(now)) {
+            return;
+        }
+        self.busy = true;
+        let (engine, graphite) = (&mut self.engine, &mut self.graphite);
+        let done = self.flushing.slice(&self.clock, engine, graphite, &mut self.sinks);
+        if done && self.flushing.is_waiting() {
+            self.tick();
+        }
+    }
+
+    fn accept_admin(&mut self, index: u16) {
+        let (admin, wheel, now) = (&mut self.admin, &mut self.wheel, self.now.tick);
+        let (engine, registry) = (&mut self.engine, self.poll.registry());
+        let Some(listener) = self.listeners.admin.get_mut(usize::from(index)) else { return };
+        let drained = listener.accept(now, |stream| match admin.admit(stream, now, registry) {
+            Some(Source::AdminClient(slot, generation)) => {
+                wheel.set(Timer::AdminClient(slot, generation), admin.deadline(slot, generation));
+            }
+            _ => engine.count(crate::flush::Own::ConnectionsRefused, 1),
+        });
+        wheel.set(Timer::AdminListener(index), listener.deadline());
+        self.backlog.note(Source::AdminListener(index), drained);
+        self.busy = true;
+    }
+
+    fn serve_admin(&mut self) {
+        let mut view = View {
+            engine: &mut self.engine,
+            graphite: &mut self.graphite,
+            sinks: &self.sinks,
+            health: &mut self.health,
+            config: &self.config,
+            started: self.started,
+            heard: self.input.heard,
+            now: self.now,
+        };
+        self.busy |= self.admin.turn(&mut view);
+    }
+
+    fn pump_sinks(&mut self) {
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            sink.timeout(self.now, self.poll.registry());
+            self.busy |= sink.pump(self.now, self.poll.registry());
+            let timer = Timer::Sink(u16::try_from(index).expect("far fewer sinks"));
+            self.wheel.set(timer, sink.deadline());
+        }
+    }
+
+    fn complain(&mut self) {
+        while let Some(complaint) = self.engine.complaints().due(self.now.tick) {
+            log_complaint(&complaint);
+        }
+    }
+}
+
+fn log_complaint(Complaint { what, count, example }: &Complaint) {
+    match what {
+        Grievance::BadLine(reason) => {
+            log::warn!("bad_lines={count} reason=\"{reason}\" example=\"{example}\"");
+        }
+        Grievance::TooManySeries => log::warn!(
+            "series_rejected={count} reason=\"max_series is reached\" example=\"{example}\""
+        ),
+        Grievance::NoMemory => log::warn!(
+            "samples_dropped={count} reason=\"timer_memory or passthrough_memory is used up\" example=\"{example}\""
+        ),
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        grammar: config.grammar.clone(),
+        bounds: config.bounds,
+        percentiles: config.percentiles.clone(),
+        flush_interval: config.flush_interval,
+        prefix_stats: config.namespace.prefix_stats.clone(),
+    }
+}
+
+fn sinks(config: &Config, seed: u64) -> Vec<Sink> {
+    (0..).zip(&config.carbons).map(|(index, carbon)| Sink::new(index, carbon, seed)).collect()
+}
+
+/// From the system's source of randomness, by way of ahash.
+fn random_seeds() -> Seeds {
+    let random = ahash::RandomState::new();
+    let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|part: u8| random.hash_one(part));
+    Seeds { names: [a, b, c, d], members: [e, f] }
+}

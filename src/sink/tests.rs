@@ -1,3 +1,5 @@
+//! A whole sink against real sockets, on a clock of the test's own.
+
 use super::testing::{Rig, carbon, listener};
 use super::*;
 

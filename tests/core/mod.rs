@@ -10,18 +10,18 @@ use statsd::flush::{FigureNames, Percentile};
 use statsd::protocol::{Grammar, Kind};
 use statsd::series::{Bounds, Seeds};
 
-pub const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+pub(crate) const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
 
-pub struct Core {
-    pub engine: Engine,
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
     graphite: Graphite,
     /// Whether the server's own figures are among the lines.
-    pub own: bool,
-    pub closing: Closing,
+    pub(crate) own: bool,
+    pub(crate) closing: Closing,
 }
 
 /// The settings of a server with the default configuration.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         grammar: Grammar::default(),
         bounds: Bounds::default(),
@@ -32,7 +32,7 @@ pub fn settings() -> Settings {
 }
 
 impl Core {
-    pub fn new(settings: &Settings, namespace: &Namespace) -> Self {
+    pub(crate) fn new(settings: &Settings, namespace: &Namespace) -> Self {
         let names = FigureNames::new(&settings.percentiles);
         Self {
             engine: Engine::new(settings, SEEDS),
@@ -42,33 +42,33 @@ impl Core {
         }
     }
 
-    pub fn packet(&mut self, packet: &str) {
+    pub(crate) fn packet(&mut self, packet: &str) {
         self.engine.packet(packet.as_bytes());
     }
 
     /// A whole flush at once; its lines, sorted.
-    pub fn flush(&mut self, stamp: u64) -> Vec<String> {
+    pub(crate) fn flush(&mut self, stamp: u64) -> Vec<String> {
         self.tick(stamp);
         while !self.sweep(usize::MAX) {}
         self.finish()
     }
 
-    pub fn tick(&mut self, stamp: u64) {
+    pub(crate) fn tick(&mut self, stamp: u64) {
         let flush = self.engine.tick();
         self.graphite.begin(flush, stamp);
     }
 
     /// One slice; true at the end.
-    pub fn sweep(&mut self, work: usize) -> bool {
+    pub(crate) fn sweep(&mut self, work: usize) -> bool {
         self.engine.sweep(work, &mut |summary| self.graphite.encode(summary))
     }
 
-    pub fn remove(&mut self, kind: Kind, name: &str) -> bool {
+    pub(crate) fn remove(&mut self, kind: Kind, name: &str) -> bool {
         self.engine.remove(kind, name.as_bytes(), &mut |summary| self.graphite.encode(summary))
     }
 
     /// The lines of the flush, sorted.
-    pub fn finish(&mut self) -> Vec<String> {
+    pub(crate) fn finish(&mut self) -> Vec<String> {
         let graphite = &mut self.graphite;
         let own = self.own;
         self.engine.finish(&self.closing, &mut |summary| {

@@ -1,3 +1,5 @@
+//! The link's states, each entered and left over real sockets.
+
 use std::io::Write;
 use std::net::TcpListener;
 

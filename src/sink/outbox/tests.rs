@@ -1,3 +1,5 @@
+//! Each rule of delivery as a scenario of chunks that are one line long.
+
 use super::*;
 
 mod twin;

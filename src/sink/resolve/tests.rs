@@ -1,3 +1,5 @@
+//! Name look-ups in a child, and the ways a child can fail.
+
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 

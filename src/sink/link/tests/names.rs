@@ -1,3 +1,5 @@
+//! Destinations given by name: resolved at each dial, every address tried in turn.
+
 use super::*;
 use crate::sink::testing::shell;
 

@@ -1,0 +1,233 @@
+//! One admin connection: what it asked, the job it waits for, and what it has not read yet.
+
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use memchr::memchr;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::View;
+use super::commands::{self, Answer};
+use super::delete::Delete;
+use super::dump::Dump;
+use crate::server::token::Generation;
+use crate::time::Tick;
+
+/// Work that a command leaves for the turns to come.
+#[derive(Debug)]
+pub(super) enum Job {
+    Dump(Box<Dump>),
+    Delete(Box<Delete>),
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    stream: TcpStream,
+    generation: Generation,
+    /// Bytes that are not yet a command.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    job: Option<Job>,
+    stage: Stage,
+    /// The poller said something, or there is work left from the turn before.
+    awake: bool,
+    moved: Tick,
+}
+
+/// How far the conversation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has run: the first line may still show that this is a browser and not a person.
+    First,
+    Talking,
+    /// Nothing more is read; what was answered is still to be sent.
+    Closing,
+}
+
+/// Unread output past which a client's commands and jobs rest.
+pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
+/// The longest command line: `del…` takes many names.
+const INPUT_MAX: usize = 64 * 1024;
+/// A client that neither asks nor reads for so long is closed.
+const IDLE: Duration = Duration::from_secs(600);
+/// Steps of a job in one turn.
+const STEPS_PER_TURN: usize = 8;
+
+impl Client {
+    pub(super) fn new(
+        mut stream: TcpStream,
+        generation: Generation,
+        now: Tick,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let (input, output) = (Vec::new(), Vec::new());
+        let (job, stage) = (None, Stage::First);
+        let client = Self {
+            stream,
+            generation,
+            input,
+            output,
+            sent: 0,
+            job,
+            stage,
+            awake: true,
+            moved: now,
+        };
+        Ok(client)
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.awake = true;
+    }
+
+    pub(super) fn is_awake(&self) -> bool {
+        self.awake
+    }
+
+    pub(super) fn deadline(&self) -> Tick {
+        self.moved + IDLE
+    }
+
+    /// Reads, answers and writes as far as one turn goes; true if it could go on at once. An error ends the client.
+    pub(super) fn turn(&mut self, view: &mut View<'_>) -> io::Result<bool> {
+        self.awake = false;
+        self.write(view.now.tick)?;
+        for _ in 0..STEPS_PER_TURN {
+            if self.unsent() >= OUTPUT_HIGH {
+                break; // the poller says when there is room
+            }
+            if !self.step(view)? {
+                self.write(view.now.tick)?;
+                let over = self.stage == Stage::Closing && self.unsent() == 0;
+                return if over { Err(ended()) } else { Ok(false) };
+            }
+        }
+        self.write(view.now.tick)?;
+        self.awake = self.unsent() < OUTPUT_HIGH;
+        Ok(self.awake)
+    }
+
+    /// One step of the job, else the next command; false when there is neither.
+    fn step(&mut self, view: &mut View<'_>) -> io::Result<bool> {
+        if let Some(job) = &mut self.job {
+            let done = match job {
+                Job::Dump(dump) => dump.step(view, &mut self.output),
+                Job::Delete(delete) => delete.step(view, &mut self.output),
+            };
+            if done {
+                self.job = None;
+            }
+            return Ok(true);
+        }
+        if self.stage == Stage::Closing {
+            return Ok(false);
+        }
+        match memchr(b'\n', &self.input) {
+            Some(end) => {
+                let line: Vec<u8> = self.input.drain(..=end).collect();
+                self.command(line.trim_ascii(), view)?;
+                Ok(true)
+            }
+            None => self.read(view.now.tick),
+        }
+    }
+
+    fn command(&mut self, line: &[u8], view: &mut View<'_>) -> io::Result<()> {
+        if std::mem::replace(&mut self.stage, Stage::Talking) == Stage::First && is_http(line) {
+            // A page in somebody's browser may post commands here. Nothing has run yet, nothing will.
+            return Err(ended());
+        }
+        match commands::run(line, view, &mut self.output) {
+            Answer::Done => {}
+            Answer::Job(job) => self.job = Some(job),
+            Answer::Quit => self.stage = Stage::Closing,
+        }
+        Ok(())
+    }
+
+    /// Reads once; false when there is nothing to be had now.
+    fn read(&mut self, now: Tick) -> io::Result<bool> {
+        if self.input.len() >= INPUT_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a command without an end"));
+        }
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece) {
+            Ok(0) => {
+                // Half-closed, as `echo stats | nc` does it: the answers are still wanted.
+                self.input.clear();
+                self.stage = Stage::Closing;
+                Ok(true)
+            }
+            Ok(read) => {
+                self.moved = now;
+                self.input.extend_from_slice(&piece[..read]);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unsent(&self) -> usize {
+        self.output.len() - self.sent
+    }
+
+    fn write(&mut self, now: Tick) -> io::Result<()> {
+        while self.unsent() > 0 {
+            match self.stream.write(&self.output[self.sent..]) {
+                Ok(written) => {
+                    self.sent += written;
+                    self.moved = now;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.unsent() == 0 {
+            self.output = Vec::new();
+        } else {
+            self.output.drain(..self.sent);
+        }
+        self.sent = 0;
+        Ok(())
+    }
+}
+
+/// The conversation is over in good order.
+fn ended() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// Commands are lower case and never end in a version: `POST / HTTP/1.1` and all its kind are told apart by that.
+fn is_http(line: &[u8]) -> bool {
+    let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let has_method = method > 0 && line.get(method) == Some(&b' ');
+    has_method || memchr::memmem::find(line, b" HTTP/").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_http() {
+        for line in
+            ["GET / HTTP/1.1", "POST /x HTTP/1.0", "OPTIONS * HTTP/1.1", "GET /", "x y HTTP/2"]
+        {
+            assert!(is_http(line.as_bytes()), "{line}");
+        }
+        for line in ["stats", "delcounters A HTTP", "health up", "", "STATS"] {
+            assert!(!is_http(line.as_bytes()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands, one row each: `help` and the dispatch come from the same table.
+
+use std::io::Write as _;
+
+use super::client::Job;
+use super::delete::Delete;
+use super::dump::Dump;
+use super::{Health, View};
+use crate::flush::Own;
+use crate::protocol::Kind;
+use crate::time::UnixTime;
+
+/// What became of a command.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// All of the reply is written.
+    Done,
+    /// The reply takes some turns.
+    Job(Job),
+    Quit,
+}
+
+struct Command {
+    name: &'static str,
+    run: fn(&mut View<'_>, Arguments<'_>, &mut Vec<u8>) -> Answer,
+}
+
+type Arguments<'a> = Vec<&'a [u8]>;
+
+const COMMANDS: [Command; 13] = [
+    Command { name: "stats", run: stats },
+    Command { name: "counters", run: |_, _, _| dump(Kind::Counter) },
+    Command { name: "timers", run: |_, _, _| dump(Kind::Timing) },
+    Command { name: "gauges", run: |_, _, _| dump(Kind::Gauge) },
+    Command { name: "sets", run: |_, _, _| dump(Kind::Set) },
+    Command { name: "delcounters", run: |_, names, _| delete(Kind::Counter, names) },
+    Command { name: "deltimers", run: |_, names, _| delete(Kind::Timing, names) },
+    Command { name: "delgauges", run: |_, names, _| delete(Kind::Gauge, names) },
+    Command { name: "delsets", run: |_, names, _| delete(Kind::Set, names) },
+    Command { name: "health", run: health },
+    Command { name: "config", run: config },
+    Command { name: "version", run: version },
+    Command { name: "quit", run: |_, _, _| Answer::Quit },
+];
+
+/// Runs one line; what it answers at once is appended to `out`.
+pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let Some(name) = words.next() else {
+        return Answer::Done; // an empty line says nothing, and is answered so
+    };
+    if name == b"help" {
+        return help(out);
+    }
+    match COMMANDS.iter().find(|command| command.name.as_bytes() == name) {
+        Some(command) => (command.run)(view, words.collect(), out),
+        None => {
+            out.extend_from_slice(b"ERROR\n");
+            Answer::Done
+        }
+    }
+}
+
+fn help(out: &mut Vec<u8>) -> Answer {
+    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    write(out, format_args!("Commands: {}\n\n", names.join(", ")));
+    Answer::Done
+}
+
+/// As Node's: a first flush that has not been counts from the start, an exception that never was from 1970.
+fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let now = view.now.unix;
+    let bad_lines = view.engine.own().total(Own::BadLinesSeen);
+    let started = view.started.unix;
+    let ago = |then: UnixTime| now.as_secs().saturating_sub(then.as_secs());
+    write(out, format_args!("uptime: {}\n", view.started.tick.until(view.now.tick).as_secs()));
+    write(
+        out,
+        format_args!(
+            "messages.last_msg_seen: {}\n",
+            ago(view.heard.map_or(started, |heard| heard.unix))
+        ),
+    );
+    write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
+    for sink in view.sinks {
+        let name = if sink.name() == "carbon" { "graphite" } else { sink.name() };
+        let figures = sink.figures();
+        for (field, value) in [
+            ("last_flush", ago(figures.last_flush.unwrap_or(started))),
+            ("last_exception", ago(figures.last_exception.unwrap_or_default())),
+            ("flush_time", u64::try_from(figures.flush_time.as_millis()).unwrap_or(u64::MAX)),
+            ("flush_length", figures.flush_length),
+        ] {
+            write(out, format_args!("{name}.{field}: {value}\n"));
+        }
+    }
+    write(out, format_args!("END\n\n"));
+    Answer::Done
+}
+
+fn dump(kind: Kind) -> Answer {
+    Answer::Job(Job::Dump(Box::new(Dump::new(kind))))
+}
+
+fn delete(kind: Kind, names: Arguments<'_>) -> Answer {
+    let names = names.into_iter().map(Into::into).collect();
+    Answer::Job(Job::Delete(Box::new(Delete::new(kind, names))))
+}
+
+fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    match arguments.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+        Some(b"up") => *view.health = Health::Up,
+        Some(b"down") => *view.health = Health::Down,
+        _ => {}
+    }
+    write(out, format_args!("health: {}\n", view.health.name()));
+    Answer::Done
+}
+
+fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    write(out, format_args!("{}\n\n", view.config.trim_end()));
+    Answer::Done
+}
+
+fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    write(out, format_args!("statsd {}\n", env!("CARGO_PKG_VERSION")));
+    Answer::Done
+}
+
+fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text); // a Vec takes every write
+}

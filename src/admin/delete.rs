@@ -1,0 +1,95 @@
+//! `delcounters` and its like: names one after the other, a folder shard by shard.
+
+use super::View;
+use crate::protocol::Kind;
+use crate::series::Table;
+
+#[derive(Debug)]
+pub(super) struct Delete {
+    kind: Kind,
+    /// What is still to be deleted, the next one last.
+    names: Vec<Box<[u8]>>,
+    folder: Option<Folder>,
+}
+
+/// A `name.*` on its way through the table.
+#[derive(Debug)]
+struct Folder {
+    pattern: Box<[u8]>,
+    shard: usize,
+    found: bool,
+}
+
+impl Folder {
+    /// What its series' names begin with, the dot included.
+    fn prefix(&self) -> &[u8] {
+        &self.pattern[..self.pattern.len() - 1]
+    }
+}
+
+/// Names deleted in one step.
+const BATCH: usize = 256;
+
+impl Delete {
+    pub(super) fn new(kind: Kind, mut names: Vec<Box<[u8]>>) -> Self {
+        names.reverse();
+        Self { kind, names, folder: None }
+    }
+
+    /// One name, or a part of a folder; true once all is done and said.
+    pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        if let Some(folder) = &mut self.folder {
+            if sweep(folder, self.kind, view, out) {
+                self.folder = None;
+            }
+            return false;
+        }
+        let Some(name) = self.names.pop() else {
+            out.extend_from_slice(b"END\n\n");
+            return true;
+        };
+        let found = view.delete(self.kind, &name);
+        if found {
+            say(out, b"deleted: ", &name, b"\n");
+        }
+        if name.ends_with(b".*") {
+            self.folder = Some(Folder { pattern: name, shard: 0, found });
+        } else if !found {
+            say(out, b"metric ", &name, b" not found\n");
+        }
+        false
+    }
+}
+
+/// Deletes what a part of the table holds of a folder; true at the table's end.
+fn sweep(folder: &mut Folder, kind: Kind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    if folder.shard == Table::shards() {
+        if !folder.found {
+            say(out, b"metric ", &folder.pattern, b" not found\n");
+        }
+        return true;
+    }
+    let inside: Vec<Box<[u8]>> = view
+        .engine
+        .table()
+        .in_shard(folder.shard, kind)
+        .filter(|(_, name)| name.starts_with(folder.prefix()))
+        .map(|(_, name)| name.into())
+        .take(BATCH)
+        .collect();
+    for name in &inside {
+        view.delete(kind, name);
+        say(out, b"deleted: ", name, b"\n");
+    }
+    folder.found |= !inside.is_empty();
+    if inside.len() < BATCH {
+        folder.shard += 1;
+    }
+    false
+}
+
+fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], behind: &[u8]) {
+    for part in [before, name, behind] {
+        out.extend_from_slice(part);
+    }
+}

@@ -1,0 +1,183 @@
+//! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, keys sorted.
+//!
+//! First each shard's slots are sorted by name, one shard a step; then the shards are merged through a heap of their
+//! first names. It holds eight bytes a series, and copies of 257 names. Series come and go meanwhile: one that is gone is
+//! passed over, one that is new is not in it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::{View, json};
+use crate::flush::OwnCounters;
+use crate::protocol::Kind;
+use crate::series::{Slot, Table, Values};
+
+#[derive(Debug)]
+pub(super) struct Dump {
+    kind: Kind,
+    /// Each shard's slots, the lowest name last.
+    shards: Vec<Vec<Slot>>,
+    /// The server's own counters, which are no series, the lowest name last.
+    own: Vec<(Box<[u8]>, u64)>,
+    heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Sorting,
+    Merging { first: bool },
+}
+
+/// Whose lowest name it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Head {
+    Series(usize, Slot),
+    Own,
+}
+
+/// Series written in one step.
+const BATCH: usize = 128;
+/// A timing with more samples than this is summed up.
+const SAMPLES_MAX: usize = 1000;
+
+impl Dump {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            shards: Vec::new(),
+            own: Vec::new(),
+            heads: BinaryHeap::new(),
+            stage: Stage::Sorting,
+        }
+    }
+
+    /// Goes on for a while; true once the object and its `END` are written.
+    pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        match self.stage {
+            Stage::Sorting if self.shards.len() < Table::shards() => {
+                self.sort_shard(view.engine.table());
+                false
+            }
+            Stage::Sorting => {
+                self.begin(view, out);
+                false
+            }
+            Stage::Merging { first } => self.merge(first, view, out),
+        }
+    }
+
+    fn sort_shard(&mut self, table: &Table) {
+        let mut names: Vec<(&[u8], Slot)> =
+            table.in_shard(self.shards.len(), self.kind).map(|(slot, name)| (name, slot)).collect();
+        names.sort_unstable_by(|a, b| b.0.cmp(a.0));
+        self.shards.push(names.into_iter().map(|(_, slot)| slot).collect());
+    }
+
+    fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
+        if self.kind == Kind::Counter {
+            self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
+        }
+        for shard in 0..self.shards.len() {
+            self.next_of_shard(shard, view.engine.table_mut());
+        }
+        self.next_own();
+        self.stage = Stage::Merging { first: true };
+        out.push(b'{');
+    }
+
+    fn merge(&mut self, mut first: bool, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        for _ in 0..BATCH {
+            let Some(Reverse((name, head))) = self.heads.pop() else {
+                out.extend_from_slice(b"}\nEND\n\n");
+                return true;
+            };
+            let start = out.len();
+            if !std::mem::take(&mut first) {
+                out.extend_from_slice(b", ");
+            }
+            json::string(&name, out);
+            out.extend_from_slice(b": ");
+            match head {
+                Head::Own => {
+                    let value = self.own.pop().map_or(0, |(_, value)| value);
+                    json::number(value as f64, out);
+                    self.next_own();
+                }
+                Head::Series(shard, slot) => {
+                    match view.engine.table_mut().look(shard, slot) {
+                        Some((series, now)) => value(&series.open(now), out),
+                        None => {
+                            first = out[start] != b',';
+                            out.truncate(start); // deleted since its name was read
+                        }
+                    }
+                    self.next_of_shard(shard, view.engine.table_mut());
+                }
+            }
+        }
+        self.stage = Stage::Merging { first };
+        false
+    }
+
+    fn next_of_shard(&mut self, shard: usize, table: &mut Table) {
+        while let Some(slot) = self.shards[shard].pop() {
+            if let Some((series, _)) = table.look(shard, slot) {
+                self.heads.push(Reverse((series.name().into(), Head::Series(shard, slot))));
+                return;
+            }
+        }
+    }
+
+    fn next_own(&mut self) {
+        if let Some((name, _)) = self.own.last() {
+            self.heads.push(Reverse((name.clone(), Head::Own)));
+        }
+    }
+}
+
+/// As Node shows them: among the counters.
+fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> {
+    let name = |own: &str| format!("{prefix_stats}.{own}").into_bytes().into_boxed_slice();
+    let mut counters: Vec<_> = own.open().map(|(own, count)| (name(own), count)).collect();
+    counters.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    counters
+}
+
+fn value(values: &Values<'_>, out: &mut Vec<u8>) {
+    match values {
+        Values::Counter(value) | Values::Gauge(value) => json::number(*value, out),
+        Values::Set { members } => json::number(*members as f64, out),
+        Values::Timing { samples, weight } if samples.len() > SAMPLES_MAX => {
+            let lower = samples.iter().copied().fold(f64::INFINITY, f64::min);
+            let upper = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum = samples.iter().sum();
+            let fields = [("count", *weight), ("sum", sum), ("lower", lower), ("upper", upper)];
+            object(fields, out);
+        }
+        Values::Timing { samples, .. } => {
+            out.push(b'[');
+            for (at, sample) in samples.iter().enumerate() {
+                if at > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                json::number(*sample, out);
+            }
+            out.push(b']');
+        }
+    }
+}
+
+fn object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
+    for (at, (name, value)) in fields.into_iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"{" } else { b", " });
+        json::string(name.as_bytes(), out);
+        out.extend_from_slice(b": ");
+        if value.is_finite() {
+            json::number(value, out);
+        } else {
+            out.extend_from_slice(b"null");
+        }
+    }
+    out.push(b'}');
+}

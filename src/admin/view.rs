@@ -1,0 +1,46 @@
+//! What the admin commands may see and do: borrowed from the server for one turn.
+
+use crate::encode::graphite::Graphite;
+use crate::engine::Engine;
+use crate::protocol::Kind;
+use crate::sink::Sink;
+use crate::time::Now;
+
+/// The server as an admin client sees it.
+#[derive(Debug)]
+pub struct View<'a> {
+    pub engine: &'a mut Engine,
+    /// Takes what the flush under way has yet to close of a series that is deleted.
+    pub graphite: &'a mut Graphite,
+    pub sinks: &'a [Sink],
+    pub health: &'a mut Health,
+    /// The running configuration as a file.
+    pub config: &'a str,
+    pub started: Now,
+    /// When the last packet or line came, if one has come.
+    pub heard: Option<Now>,
+    pub now: Now,
+}
+
+/// What `health` answers; load balancers and proxies ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Up,
+    Down,
+}
+
+impl Health {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl View<'_> {
+    /// Forgets a series. False if there is none of that name.
+    pub(super) fn delete(&mut self, kind: Kind, name: &[u8]) -> bool {
+        self.engine.remove(kind, name, &mut |summary| self.graphite.encode(summary))
+    }
+}

@@ -1,0 +1,38 @@
+//! The only reader of clocks. The loop asks once a turn; a slice of background work asks how much of it is left.
+
+#![allow(clippy::disallowed_methods)] // this is the place
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::time::{Now, Tick, UnixTime};
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A monotonic clock at zero.
+    pub(super) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { tick: self.tick(), unix: unix() }
+    }
+
+    pub(super) fn tick(&self) -> Tick {
+        Tick::default() + self.start.elapsed()
+    }
+}
+
+/// Time since 1970 as the log writes it, which happens outside of any turn too.
+pub fn wall() -> Duration {
+    Duration::from_millis(unix().as_millis())
+}
+
+/// A wall clock before 1970 reads as 1970.
+fn unix() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

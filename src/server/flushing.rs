@@ -1,0 +1,164 @@
+//! The flush as the loop drives it: the tick, the sweep in slices of at most a millisecond, the end.
+
+use std::time::Duration;
+
+use super::clock::Clock;
+use crate::encode::graphite::Graphite;
+use crate::engine::{Closing, Engine};
+use crate::flush::{Own, Schedule};
+use crate::sink::Sink;
+use crate::time::{Now, Tick, UnixTime};
+
+#[derive(Debug)]
+pub(super) struct Flushing {
+    schedule: Schedule,
+    interval: Duration,
+    /// When the last tick came.
+    ticked: Option<Now>,
+    /// How far that was from the interval after the one before it, in seconds.
+    lag: Option<f64>,
+    number: u64,
+}
+
+/// What a slice may take of a turn.
+const SLICE: Duration = Duration::from_millis(1);
+/// Series closed between two looks at the clock.
+const STEP: usize = 256;
+
+impl Flushing {
+    pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
+        Self { schedule, interval, ticked: None, lag: None, number: 0 }
+    }
+
+    /// When the open interval ends, on the monotonic clock as of `now`; None while a tick waits for the sweep.
+    pub(super) fn deadline(&self, now: Now) -> Option<Tick> {
+        let until = self.schedule.due().as_millis().saturating_sub(now.unix.as_millis());
+        (!self.schedule.is_deferred()).then(|| now.tick + Duration::from_millis(until))
+    }
+
+    /// The end has come. Returns false if the sweep of the interval before must end first.
+    pub(super) fn is_due(&mut self, engine: &mut Engine) -> bool {
+        let sweeping = engine.is_sweeping();
+        if sweeping && self.schedule.defer() {
+            engine.count(Own::FlushOverruns, 1);
+            log::warn!("flush=overrun stamp={}", self.schedule.due().as_secs());
+        }
+        !sweeping
+    }
+
+    /// Whether a tick waited for the sweep that has just ended.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.schedule.is_deferred()
+    }
+
+    /// Ends the open interval: O(1), whatever there is to close.
+    pub(super) fn tick(
+        &mut self,
+        now: Now,
+        engine: &mut Engine,
+        graphite: &mut Graphite,
+        sinks: &mut [Sink],
+    ) {
+        let stamp = self.schedule.tick(now.unix);
+        self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
+        self.ticked = Some(now);
+        self.number = engine.tick();
+        graphite.begin(self.number, stamp.as_secs());
+        for sink in sinks {
+            sink.look(now);
+            sink.flush_started(now, self.number);
+        }
+        log::debug!("flush={} stamp={}", self.number, stamp.as_secs());
+    }
+
+    /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.
+    pub(super) fn slice(
+        &self,
+        clock: &Clock,
+        engine: &mut Engine,
+        graphite: &mut Graphite,
+        sinks: &mut [Sink],
+    ) -> bool {
+        let end = clock.tick() + SLICE;
+        let mut done = false;
+        while !done && clock.tick() < end {
+            done = engine.sweep(STEP, &mut |summary| graphite.encode(summary));
+        }
+        if done {
+            self.finish(clock.now(), engine, graphite, sinks);
+        }
+        hand_over(graphite, sinks);
+        done
+    }
+
+    /// Closes all that is left at once, for a stop.
+    pub(super) fn rest(
+        &self,
+        clock: &Clock,
+        engine: &mut Engine,
+        graphite: &mut Graphite,
+        sinks: &mut [Sink],
+    ) {
+        if engine.is_sweeping() {
+            while !self.slice(clock, engine, graphite, sinks) {}
+        }
+    }
+
+    fn finish(&self, now: Now, engine: &mut Engine, graphite: &mut Graphite, sinks: &mut [Sink]) {
+        let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
+        let closing = Closing { timestamp_lag: self.lag, figures: figures(took, sinks) };
+        engine.finish(&closing, &mut |summary| graphite.encode(summary));
+        graphite.chunks().end();
+        hand_over(graphite, sinks);
+        for sink in sinks {
+            sink.flush_ended(now, self.number);
+        }
+    }
+}
+
+fn hand_over(graphite: &mut Graphite, sinks: &mut [Sink]) {
+    for chunk in graphite.chunks().take() {
+        for sink in &mut *sinks {
+            sink.push(chunk.clone());
+        }
+    }
+}
+
+/// Seconds by which two ticks were further apart than the interval, each rounded as Node rounds.
+fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
+    now.as_secs() as f64 - before.as_secs() as f64 - interval.as_secs_f64()
+}
+
+/// What the server says of the flush and of its sinks.
+fn figures(took: Duration, sinks: &[Sink]) -> Vec<(String, f64)> {
+    let took = took.as_millis() as f64;
+    let mut all = vec![("processing_time".to_owned(), took)];
+    for sink in sinks {
+        let figures = sink.figures();
+        let mut add = |name: String, value: f64| all.push((name, value));
+        if sink.name() == "carbon" {
+            add("graphiteStats.calculationtime".into(), took);
+            add("graphiteStats.flush_time".into(), figures.flush_time.as_millis() as f64);
+            add("graphiteStats.flush_length".into(), figures.flush_length as f64);
+            add("graphiteStats.last_flush".into(), seconds(figures.last_flush));
+            add("graphiteStats.last_exception".into(), seconds(figures.last_exception));
+        }
+        let name = sink.name().replace('.', "_");
+        for (figure, value) in [
+            ("queue_bytes", figures.queue_bytes as u64),
+            ("dropped_lines", figures.dropped_lines),
+            ("resent_lines", figures.resent_lines),
+            ("in_doubt", figures.in_doubt),
+            ("reconnects", figures.reconnects),
+            ("sent_bytes", figures.sent_bytes),
+        ] {
+            add(format!("sink.{name}.{figure}"), value as f64);
+        }
+    }
+    all
+}
+
+/// When it last happened, in seconds since 1970; 0 if it never did.
+fn seconds(when: Option<UnixTime>) -> f64 {
+    when.map_or(0.0, |when| when.as_secs() as f64)
+}
