@@ -215,6 +215,7 @@ mod tests {
 
     /// Node's arrays of running sums, written the plain way.
     #[test]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rank is at most n
     fn sums_equal_nodes_running_sums_to_the_last_digit() {
         let seed = 20_261_122_u64;
         let mut state = seed;

@@ -1,3 +1,5 @@
+//! What an outage says in the log, and how often.
+
 use super::*;
 use crate::encode::chunk::Chunk;
 use crate::sink::testing::logged;
