@@ -1,0 +1,42 @@
+# `make` lists the targets. Two commands do all the set-up: `make run` and `make test`.
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+PREFIX ?= /usr/local
+DESTDIR ?=
+export CARGO_TARGET_DIR
+
+binary = $(CARGO_TARGET_DIR)/release/statsd
+
+.DEFAULT_GOAL := help
+.PHONY: help build run peers test check fmt clean install
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the server (release)
+	$(CARGO) build --release
+
+run: build ## build and run the server with statsd.conf.example
+	$(binary) -c statsd.conf.example
+
+peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
+	@tests/peers/install.sh
+
+test: peers ## install the peers and run every test
+	$(CARGO) test --workspace
+
+check: ## formatting, clippy and every test
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory test
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+clean: ## remove what was built and the installed peers
+	$(CARGO) clean
+	rm -rf .peers
+
+install: build ## install the binary and the example configuration (PREFIX, DESTDIR)
+	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/statsd
+	install -D -m 644 statsd.conf.example $(DESTDIR)$(PREFIX)/share/doc/statsd/statsd.conf.example
