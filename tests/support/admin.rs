@@ -1,0 +1,113 @@
+//! A client of the admin port: sends commands, reads each answer up to its end.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use super::{DEADLINE, Json};
+
+#[derive(Debug)]
+pub(crate) struct Admin {
+    stream: TcpStream,
+    /// Read, and not yet given out.
+    unread: Vec<u8>,
+}
+
+impl Admin {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self { stream, unread: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// One command and its answer, the end included.
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.send(format!("{command}\n"));
+        self.read_answer(command)
+    }
+
+    /// The answer to a command already sent.
+    pub(crate) fn read_answer(&mut self, command: &str) -> String {
+        self.read_through(match command.split(' ').next().unwrap() {
+            "help" | "config" => "\n\n",
+            "health" | "version" => "\n",
+            "stats" | "counters" | "gauges" | "timers" | "sets" => "END\n\n",
+            "delcounters" | "deltimers" | "delgauges" | "delsets" => "END\n\n",
+            _ => "\n",
+        })
+    }
+
+    /// Reads up to and including `end`.
+    pub(crate) fn read_through(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = find(&self.unread, end.as_bytes()) {
+                let rest = self.unread.split_off(at + end.len());
+                let answer = std::mem::replace(&mut self.unread, rest);
+                return String::from_utf8(answer).unwrap();
+            }
+            let before = self.unread.len();
+            self.read_some().unwrap_or_else(|error| panic!("{error} before {end:?}"));
+            let got = String::from_utf8_lossy(&self.unread);
+            assert!(self.unread.len() > before, "closed before {end:?}, after {got:?}");
+        }
+    }
+
+    /// Reads until the server closes, and gives what came.
+    pub(crate) fn read_to_close(&mut self) -> String {
+        loop {
+            match self.read_some() {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("{error} before the server closed"),
+            }
+        }
+        String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
+    }
+
+    /// The JSON object of a dump.
+    pub(crate) fn dump(&mut self, command: &str) -> BTreeMap<String, Json> {
+        let answer = self.ask(command);
+        let text = answer.strip_suffix("END\n\n").unwrap();
+        match Json::parse(text) {
+            Ok(Json::Object(object)) => object,
+            other => panic!("{command} gave no JSON object but {text:?}: {other:?}"),
+        }
+    }
+
+    /// The dump of a command whose values are numbers.
+    pub(crate) fn numbers(&mut self, command: &str) -> BTreeMap<String, f64> {
+        let number = |value| match value {
+            Json::Number(number) => number,
+            other => panic!("{command} shows {other:?}"),
+        };
+        self.dump(command).into_iter().map(|(name, value)| (name, number(value))).collect()
+    }
+
+    /// The `name: value` lines of `stats`.
+    pub(crate) fn stats(&mut self) -> BTreeMap<String, String> {
+        let answer = self.ask("stats");
+        let lines = answer.strip_suffix("END\n\n").unwrap().lines();
+        let pair = |line: &str| {
+            let (name, value) = line.split_once(": ").expect("stats lines are `name: value`");
+            (name.to_owned(), value.to_owned())
+        };
+        lines.map(pair).collect()
+    }
+
+    fn read_some(&mut self) -> std::io::Result<usize> {
+        let mut buffer = [0; 65536];
+        let count = self.stream.read(&mut buffer)?;
+        self.unread.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

@@ -1,0 +1,115 @@
+//! Graphite's own carbon-cache on ports of its own, writing Whisper files the tests read back.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use socket2::Socket;
+use tempfile::TempDir;
+
+use super::{DEADLINE, Process, peer_script, peers, reserve_tcp, until};
+
+#[derive(Debug)]
+pub(crate) struct Carbon {
+    _process: Process,
+    /// Hold the ports, also should carbon end.
+    _reserved: [Socket; 3],
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+/// The points of one series: stamp and value, oldest first.
+pub(crate) type Points = Vec<(u64, f64)>;
+
+impl Carbon {
+    /// Starts it and waits until it takes lines.
+    pub(crate) fn start() -> Self {
+        let (lines, address) = reserve_tcp();
+        let (pickles, pickle_address) = reserve_tcp();
+        let (queries, query_address) = reserve_tcp();
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [address, pickle_address, query_address].map(|address| address.port());
+        write_configuration(&folder, ports);
+        let venv = peers().join("venv/bin");
+        let mut process = Process::start(
+            Command::new(venv.join("python"))
+                .arg(venv.join("carbon-cache.py"))
+                .arg(format!("--config={}", folder.path().join("carbon.conf").display()))
+                .args(["--nodaemon", "start"]),
+        );
+        until(DEADLINE, "carbon to accept lines", || {
+            let ended = process.ended();
+            assert!(ended.is_none(), "carbon ended:\n{}", process.stderr().join("\n"));
+            TcpStream::connect(address).ok()
+        });
+        Self { _process: process, _reserved: [lines, pickles, queries], address, folder }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What Whisper holds of these series. One not there yet has no points.
+    pub(crate) fn points(&self, names: &[&str]) -> BTreeMap<String, Points> {
+        let mut child = Command::new(peers().join("venv/bin/python"))
+            .arg(peer_script("read_whisper.py"))
+            .arg(self.folder.path().join("whisper"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(names.join("\n").as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "Whisper cannot be read");
+        let mut points: BTreeMap<String, Points> = BTreeMap::new();
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let [name, value, stamp] = fields[..] else { panic!("what is {line:?}?") };
+            let point = (stamp.parse().unwrap(), value.parse().unwrap());
+            points.entry(name.to_owned()).or_default().push(point);
+        }
+        points
+    }
+
+    /// Waits until Whisper holds, at `stamp`, exactly what is expected of each series.
+    pub(crate) fn until_stored(&self, stamp: u64, expected: &[(&str, f64)]) {
+        let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
+        until(DEADLINE, &format!("Whisper to hold {} series at {stamp}", names.len()), || {
+            let stored = self.points(&names);
+            let at = |name: &str| stored.get(name)?.iter().find(|&&(at, _)| at == stamp);
+            let all: Option<Vec<f64>> = names.iter().map(|name| at(name).map(|p| p.1)).collect();
+            let found: Vec<(&str, f64)> = names.iter().copied().zip(all?).collect();
+            assert_eq!(found, expected);
+            Some(())
+        });
+    }
+}
+
+fn write_configuration(folder: &TempDir, [line, pickle, query]: [u16; 3]) {
+    let path = folder.path().display();
+    let conf = format!(
+        "[cache]
+STORAGE_DIR = {path}
+CONF_DIR = {path}
+LOG_DIR = {path}
+PID_DIR = {path}
+LOCAL_DATA_DIR = {path}/whisper
+LINE_RECEIVER_INTERFACE = 127.0.0.1
+LINE_RECEIVER_PORT = {line}
+PICKLE_RECEIVER_INTERFACE = 127.0.0.1
+PICKLE_RECEIVER_PORT = {pickle}
+CACHE_QUERY_INTERFACE = 127.0.0.1
+CACHE_QUERY_PORT = {query}
+MAX_CREATES_PER_MINUTE = inf
+MAX_UPDATES_PER_SECOND = inf
+ENABLE_TAGS = False
+CARBON_METRIC_INTERVAL = 0
+"
+    );
+    fs::write(folder.path().join("carbon.conf"), conf).unwrap();
+    let schema = "[all]\npattern = .*\nretentions = 1s:5m\n";
+    fs::write(folder.path().join("storage-schemas.conf"), schema).unwrap();
+    fs::create_dir(folder.path().join("whisper")).unwrap();
+}

@@ -1,0 +1,58 @@
+//! A statsd.conf for a test: every listener on a loopback port the kernel picks, no carbon.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Conf(Vec<(String, Vec<(String, String)>)>);
+
+impl Conf {
+    /// Flushes every `flush_interval`, to nobody.
+    pub(crate) fn flushing_every(flush_interval: &str) -> Self {
+        Self(Vec::new())
+            .set("statsd", "flush_interval", flush_interval)
+            .set("udp", "bind", "127.0.0.1:0")
+            .set("tcp", "bind", "127.0.0.1:0")
+            .set("admin", "bind", "127.0.0.1:0")
+            .set("carbon", "address", "")
+    }
+
+    /// Flushes to `carbon` every `flush_interval`, and is quick to connect again.
+    pub(crate) fn sending_to(carbon: SocketAddr, flush_interval: &str) -> Self {
+        Self::flushing_every(flush_interval)
+            .set("carbon", "address", carbon)
+            .set("carbon", "reconnect_max", "500ms")
+    }
+
+    /// One interval that lasts as long as the test.
+    pub(crate) fn never_flushing() -> Self {
+        Self::flushing_every("1h").set("statsd", "align_flush", "no")
+    }
+
+    /// Sets a key, or sets it anew.
+    pub(crate) fn set(mut self, section: &str, key: &str, value: impl Display) -> Self {
+        let keys = self.section(section);
+        keys.retain(|(known, _)| known != key);
+        keys.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in &self.0 {
+            text += &format!("[{section}]\n");
+            for (key, value) in keys {
+                text += &format!("{key} = {value}\n");
+            }
+        }
+        text
+    }
+
+    fn section(&mut self, name: &str) -> &mut Vec<(String, String)> {
+        let index = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.0.push((name.to_owned(), Vec::new()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
+}

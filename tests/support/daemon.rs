@@ -1,0 +1,187 @@
+//! The server under test, started as its users start it: a configuration file and a process.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use tempfile::TempDir;
+
+use super::{Admin, Conf, DEADLINE, Process, send_packets, until, until_true};
+
+/// Ended with its last handle: by a test through [`Daemon::stop`], else killed.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    process: Process,
+    udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
+    folder: TempDir,
+}
+
+/// The binary, in a folder of its own and without this shell's log settings.
+pub(crate) fn statsd_command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_statsd"));
+    command.current_dir(folder).env_remove("RUST_LOG");
+    command
+}
+
+impl Daemon {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(conf: &Conf) -> Self {
+        Self::start_with(conf, |command| command.args(["-c", "statsd.conf"]))
+    }
+
+    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is ./statsd.conf.
+    pub(crate) fn start_with(
+        conf: &Conf,
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
+        let mut process = Process::start(arguments(&mut statsd_command(folder.path())));
+        let ready = until(DEADLINE, "the server's ready line", || {
+            let ready = process.stderr().into_iter().find(|line| line.starts_with("ready "));
+            if ready.is_none() && process.ended().is_some() {
+                panic!("the server ended at once:\n{}", process.stderr().join("\n"));
+            }
+            ready
+        });
+        let bound = |listener| bound_addresses(&ready, listener);
+        let (udp, tcp, admin) = (bound("udp"), bound("tcp"), bound("admin"));
+        Self { process, udp, tcp, admin, folder }
+    }
+
+    /// Where a client on this machine sends datagrams.
+    pub(crate) fn udp(&self) -> SocketAddr {
+        reachable(self.udp[0])
+    }
+
+    pub(crate) fn tcp(&self) -> SocketAddr {
+        reachable(self.tcp[0])
+    }
+
+    /// Every UDP address of its ready line.
+    pub(crate) fn udp_bound(&self) -> &[SocketAddr] {
+        &self.udp
+    }
+
+    /// Every admin address of its ready line.
+    pub(crate) fn admin_bound(&self) -> &[SocketAddr] {
+        &self.admin
+    }
+
+    /// A new connection to its TCP listener.
+    pub(crate) fn tcp_client(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.tcp()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+
+    /// A new connection to its admin port.
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::connect(reachable(self.admin[0]))
+    }
+
+    /// Sends each packet as a datagram.
+    pub(crate) fn send<P: AsRef<[u8]>>(&self, packets: impl IntoIterator<Item = P>) {
+        send_packets(self.udp(), packets);
+    }
+
+    /// Waits until a counter of the open interval has this value.
+    pub(crate) fn until_counter(&self, name: &str, value: f64) {
+        self.until_shown("counters", name, value);
+    }
+
+    /// Waits until a dump of the admin port shows this value.
+    pub(crate) fn until_shown(&self, dump: &str, name: &str, value: f64) {
+        let mut admin = self.admin();
+        let mut shown = None;
+        let wait = std::panic::AssertUnwindSafe(|| {
+            until_true(&format!("{name} = {value} in {dump}"), || {
+                shown = admin.numbers(dump).get(name).copied();
+                shown == Some(value)
+            });
+        });
+        if let Err(timed_out) = std::panic::catch_unwind(wait) {
+            eprintln!("{name} was {shown:?}");
+            std::panic::resume_unwind(timed_out);
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its standard error so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.process.stderr()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    pub(crate) fn sigterm(&self) {
+        self.process.sigterm();
+    }
+
+    /// Waits for the end of one that was told to stop.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        self.process.exit(DEADLINE)
+    }
+
+    /// SIGTERM, and exit code 0.
+    pub(crate) fn stop(mut self) {
+        self.sigterm();
+        let status = self.exit();
+        assert_eq!(status.code(), Some(0), "{status}:\n{}", self.log().join("\n"));
+    }
+
+    /// A number from /proc/PID/status, such as `Threads` or `VmRSS` (KiB).
+    pub(crate) fn status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(&format!("{field}:"))).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// The processes it started and that are still there, zombies too.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let task = self.proc(&format!("task/{}/children", self.pid()));
+        fs::read_to_string(task).unwrap().split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid()))
+    }
+}
+
+/// The addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
+fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
+    let prefix = format!("{listener}=");
+    let field = ready.split(' ').find_map(|field| field.strip_prefix(&prefix)).unwrap_or("");
+    let addresses = field.split(',').filter(|address| !address.is_empty());
+    addresses
+        .map(|address| address.parse().unwrap_or_else(|_| panic!("no address: {address} in {ready}")))
+        .collect()
+}
+
+/// Loopback for a listener on every address.
+fn reachable(mut bound: SocketAddr) -> SocketAddr {
+    match bound.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => bound.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(any) if any.is_unspecified() => bound.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    bound
+}

@@ -1,0 +1,203 @@
+//! Something that takes points as carbon does and remembers each: what came, in which order, over
+//! which connection. It can be absent at first, go away and come back, all on one port.
+
+use std::io::Read;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::Socket;
+
+use super::{DEADLINE, listen_on, reserve_tcp, until};
+
+/// One line received.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) name: String,
+    /// As written.
+    pub(crate) value: String,
+    pub(crate) stamp: u64,
+    /// 1 for the first connection.
+    pub(crate) connection: usize,
+}
+
+impl Point {
+    pub(crate) fn number(&self) -> f64 {
+        self.value.parse().unwrap()
+    }
+
+    /// Whether it is one of the StatsD server's own figures.
+    pub(crate) fn is_own(&self) -> bool {
+        self.name.split('.').any(|element| element == "statsd")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeCarbon {
+    address: SocketAddr,
+    /// Keeps the port ours while nobody listens on it.
+    _reserved: Socket,
+    received: Arc<Received>,
+    listening: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    points: Mutex<Vec<Point>>,
+    /// Lines that are no points, and what was left without a newline when a connection ended.
+    broken: Mutex<Vec<String>>,
+    connections: AtomicUsize,
+    to_hang_up_on: AtomicUsize,
+    live: Mutex<Vec<TcpStream>>,
+}
+
+impl FakeCarbon {
+    /// Listens from the start.
+    pub(crate) fn start() -> Self {
+        let mut carbon = Self::absent();
+        carbon.listen();
+        carbon
+    }
+
+    /// Has a port, and refuses connections until it is told to listen.
+    pub(crate) fn absent() -> Self {
+        let (reserved, address) = reserve_tcp();
+        Self { address, _reserved: reserved, received: Arc::default(), listening: None }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn listen(&mut self) {
+        let listener = listen_on(self.address);
+        listener.set_nonblocking(true).unwrap();
+        let open = Arc::new(AtomicBool::new(true));
+        let (received, still_open) = (Arc::clone(&self.received), Arc::clone(&open));
+        let accepting = std::thread::spawn(move || accept(&listener, &received, &still_open));
+        self.listening = Some((open, accepting));
+    }
+
+    /// Closes the listener and every connection.
+    pub(crate) fn go_away(&mut self) {
+        let Some((open, accepting)) = self.listening.take() else { return };
+        open.store(false, Ordering::SeqCst);
+        accepting.join().unwrap();
+        self.break_connections();
+    }
+
+    /// Closes every connection and goes on listening.
+    pub(crate) fn break_connections(&self) {
+        for stream in self.received.live.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Accepts the next `count` connections only to close them.
+    pub(crate) fn hang_up_on(&self, count: usize) {
+        self.received.to_hang_up_on.store(count, Ordering::SeqCst);
+    }
+
+    /// How many connections were accepted so far, those it hung up on included.
+    pub(crate) fn connections(&self) -> usize {
+        self.received.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn broken_lines(&self) -> Vec<String> {
+        self.received.broken.lock().unwrap().clone()
+    }
+
+    /// Every point received, in order.
+    pub(crate) fn points(&self) -> Vec<Point> {
+        self.received.points.lock().unwrap().clone()
+    }
+
+    /// The points of one series, in order.
+    pub(crate) fn series(&self, name: &str) -> Vec<Point> {
+        let points = self.received.points.lock().unwrap();
+        points.iter().filter(|point| point.name == name).cloned().collect()
+    }
+
+    /// Waits until `look` finds something among the points.
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut(&[Point]) -> Option<T>) -> T {
+        until(DEADLINE, what, || look(&self.received.points.lock().unwrap()))
+    }
+
+    /// Waits for a point of this name with this value, and gives the first.
+    pub(crate) fn until_point(&self, name: &str, value: f64) -> Point {
+        self.until(&format!("{name} {value} at carbon"), |points| {
+            points.iter().find(|point| point.name == name && point.number() == value).cloned()
+        })
+    }
+
+    /// Waits for the whole of the first flush stamped after `stamp`; its stamp and points. Own
+    /// figures are a flush's last lines, so their `numStats` marks the end of all others.
+    pub(crate) fn flush_after(&self, stamp: u64) -> (u64, Vec<Point>) {
+        self.until("a whole flush at carbon", |points| {
+            let ends = |point: &&Point| point.stamp > stamp && point.name.ends_with("statsd.numStats");
+            let stamp = points.iter().find(ends)?.stamp;
+            let flush = points.iter().filter(|point| point.stamp == stamp);
+            Some((stamp, flush.cloned().collect()))
+        })
+    }
+}
+
+impl Drop for FakeCarbon {
+    fn drop(&mut self) {
+        self.go_away();
+    }
+}
+
+fn accept(listener: &TcpListener, received: &Arc<Received>, open: &AtomicBool) {
+    while open.load(Ordering::SeqCst) {
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::sleep(Duration::from_millis(2));
+            continue;
+        };
+        let number = received.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        let less = |left: usize| left.checked_sub(1);
+        if received.to_hang_up_on.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            continue;
+        }
+        stream.set_nonblocking(false).unwrap();
+        received.live.lock().unwrap().push(stream.try_clone().unwrap());
+        let received = Arc::clone(received);
+        std::thread::spawn(move || receive(stream, number, &received));
+    }
+}
+
+fn receive(mut stream: TcpStream, connection: usize, received: &Received) {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut pending = Vec::new();
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        pending.extend_from_slice(&buffer[..count]);
+        let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { continue };
+        let rest = pending.split_off(end + 1);
+        let whole = std::mem::replace(&mut pending, rest);
+        note(&String::from_utf8_lossy(&whole), connection, received);
+    }
+    if !pending.is_empty() {
+        received.broken.lock().unwrap().push(String::from_utf8_lossy(&pending).into_owned());
+    }
+}
+
+fn note(lines: &str, connection: usize, received: &Received) {
+    let mut points = received.points.lock().unwrap();
+    for line in lines.lines() {
+        match point(line, connection) {
+            Some(point) => points.push(point),
+            None => received.broken.lock().unwrap().push(line.to_owned()),
+        }
+    }
+}
+
+fn point(line: &str, connection: usize) -> Option<Point> {
+    let mut fields = line.split(' ');
+    let (name, value, stamp) = (fields.next()?, fields.next()?, fields.next()?);
+    value.parse::<f64>().ok()?;
+    let stamp = stamp.parse().ok()?;
+    let whole = fields.next().is_none() && !name.is_empty();
+    whole.then(|| Point { name: name.to_owned(), value: value.to_owned(), stamp, connection })
+}

@@ -1,0 +1,142 @@
+//! What the end-to-end tests share: the server as a child process, and the peers it talks to.
+//!
+//! Everything runs on loopback on ports of its own, so that tests run side by side. A test never
+//! sleeps for a time: it waits [`until`] a condition holds, and fails when its deadline has passed.
+#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(unused_imports, reason = "each test file uses a part of this")]
+#![allow(clippy::disallowed_methods, reason = "the bans are for the server; tests have threads")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod admin;
+mod carbon;
+mod conf;
+mod daemon;
+mod fake_carbon;
+mod json;
+mod node;
+mod process;
+
+pub(crate) use admin::Admin;
+pub(crate) use carbon::Carbon;
+pub(crate) use conf::Conf;
+pub(crate) use daemon::{Daemon, statsd_command};
+pub(crate) use fake_carbon::{FakeCarbon, Point};
+pub(crate) use json::Json;
+pub(crate) use node::NodeStatsd;
+pub(crate) use process::Process;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use socket2::{Domain, Socket, Type};
+
+/// How long a condition may take to come true. Far more than any needs: a slow machine is no failure.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Looks every few milliseconds until `look` finds something. `what` completes "waited for …".
+pub(crate) fn until<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < deadline, "waited {deadline:?} for {what}");
+        std::thread::sleep(Duration::from_millis(4));
+    }
+}
+
+/// As [`until`], for a condition with nothing to give back.
+pub(crate) fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
+    until(DEADLINE, what, || holds().then_some(()));
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Waits until the clock shows `stamp`.
+pub(crate) fn until_clock_shows(stamp: u64) {
+    until_true("the clock", || unix_now() >= stamp);
+}
+
+/// Waits until at least `left` seconds of an aligned interval remain, so that what follows falls
+/// into it. The stamp of its flush.
+pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
+    until(DEADLINE, "room in an interval", || {
+        let now = unix_now() + 1;
+        let end = now.next_multiple_of(interval);
+        (end - now >= left).then_some(end)
+    })
+}
+
+/// Runs a command to its end, which must be a good one.
+pub(crate) fn run(command: &mut Command) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The folder of the installed peers.
+pub(crate) fn peers() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".peers");
+    assert!(folder.join("stamp").exists(), "the peers are not installed: run `make peers`");
+    folder
+}
+
+/// A file beside the peers' install script.
+pub(crate) fn peer_script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+}
+
+/// A loopback TCP port that is ours: bound, not listening, so that connecting to it is refused
+/// until a peer that sets SO_REUSEADDR (all do) listens on it.
+pub(crate) fn reserve_tcp() -> (Socket, SocketAddr) {
+    let socket = bind_reusable(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// Listens on a port that [`reserve_tcp`] holds.
+pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
+    let socket = bind_reusable(address);
+    socket.listen(16).unwrap();
+    socket.into()
+}
+
+fn bind_reusable(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket
+}
+
+/// Sends each packet as a datagram of its own, from one socket.
+pub(crate) fn send_packets<P: AsRef<[u8]>>(to: SocketAddr, packets: impl IntoIterator<Item = P>) {
+    let any: SocketAddr = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().unwrap();
+    let socket = UdpSocket::bind(any).unwrap();
+    for packet in packets {
+        socket.send_to(packet.as_ref(), to).unwrap();
+    }
+}
+
+/// Knuth's linear congruential generator: random enough for traffic, the same from the same seed.
+#[derive(Debug)]
+pub(crate) struct Lcg(u64);
+
+impl Lcg {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    pub(crate) fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
+    }
+}

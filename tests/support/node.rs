@@ -1,0 +1,70 @@
+//! Node's statsd, the reference: what it sends for a packet, we send.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
+
+#[derive(Debug)]
+pub(crate) struct NodeStatsd {
+    _process: Process,
+    udp: SocketAddr,
+    _folder: TempDir,
+}
+
+impl NodeStatsd {
+    /// Starts it, flushing to `carbon`, and waits until it listens. `settings` are further lines of
+    /// its configuration, such as `percentThreshold: [50],`.
+    pub(crate) fn start(carbon: &FakeCarbon, flush_seconds: u64, settings: &str) -> Self {
+        let attempts = 5;
+        (0..attempts)
+            .find_map(|_| Self::attempt(carbon, flush_seconds, settings))
+            .expect("Node's statsd finds no free port")
+    }
+
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// None when somebody took the UDP port between our look and its bind.
+    fn attempt(carbon: &FakeCarbon, flush_seconds: u64, settings: &str) -> Option<Self> {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let (_reserved, management) = reserve_tcp();
+        let folder = tempfile::tempdir().unwrap();
+        let conf = format!(
+            "{{
+  graphiteHost: '127.0.0.1', graphitePort: {},
+  address: '127.0.0.1', port: {},
+  mgmt_address: '127.0.0.1', mgmt_port: {},
+  flushInterval: {},
+  backends: ['./backends/graphite'],
+  {settings}
+}}",
+            carbon.address().port(),
+            udp.port(),
+            management.port(),
+            flush_seconds * 1000,
+        );
+        let conf_path = folder.path().join("conf.js");
+        fs::write(&conf_path, conf).unwrap();
+        let stats = peers().join("npm/node_modules/statsd/stats.js");
+        let mut process = Process::start(Command::new("node").arg(stats).arg(conf_path));
+        let up = until(DEADLINE, "Node's statsd to start", || {
+            // It says that it is up before it is bound.
+            if is_bound(udp) { Some(true) } else { process.ended().map(|_| false) }
+        });
+        if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
+            panic!("Node's statsd ended:\n{}", process.stderr().join("\n"));
+        }
+        up.then(|| Self { _process: process, udp, _folder: folder })
+    }
+}
+
+/// Whether some process receives datagrams at this loopback address.
+fn is_bound(udp: SocketAddr) -> bool {
+    let table = fs::read_to_string("/proc/net/udp").unwrap();
+    table.contains(&format!(" 0100007F:{:04X} ", udp.port()))
+}
