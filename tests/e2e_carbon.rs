@@ -75,9 +75,11 @@ fn python_client_is_understood(transport: &str) {
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
     let address = if transport == "udp" { daemon.udp() } else { daemon.tcp() };
     let stamp = until_interval_has_left(INTERVAL - 1, INTERVAL);
-    run(Command::new(peers().join("venv/bin/python"))
-        .arg(peer_script("send_python.py"))
-        .args([transport, &address.port().to_string(), "py"]));
+    run(Command::new(peers().join("venv/bin/python")).arg(peer_script("send_python.py")).args([
+        transport,
+        &address.port().to_string(),
+        "py",
+    ]));
     carbon.until_stored(
         stamp,
         &[

@@ -2,6 +2,10 @@
 //!
 //! Sending twice is allowed (a point with the same name and stamp overwrites itself), so these tests
 //! look at each series' points without repeats; losing, tearing and mixing up is not.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the bans are for the server; a test reads the clock"
+)]
 
 mod support;
 
@@ -153,7 +157,8 @@ fn flushes_are_aligned_and_hold_each_series_once() {
     }
     let repeated: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
     assert!(repeated.is_empty(), "{repeated:?}");
-    for series in ["stats_counts.a", "stats.gauges.b", "stats.timers.c.count", "stats.sets.d.count"] {
+    for series in ["stats_counts.a", "stats.gauges.b", "stats.timers.c.count", "stats.sets.d.count"]
+    {
         assert!(seen.contains_key(&(series.into(), third)), "{series} is not in the idle flush");
     }
     daemon.stop();
@@ -164,7 +169,8 @@ fn flushes_are_aligned_and_hold_each_series_once() {
 fn carbon_may_be_a_host_name() {
     let carbon = FakeCarbon::start();
     let name = format!("localhost:{}", carbon.address().port());
-    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s").set("carbon", "address", name));
+    let daemon =
+        Daemon::start(&Conf::sending_to(carbon.address(), "1s").set("carbon", "address", name));
     daemon.send(["named:1|c"]);
     carbon.until_point("stats_counts.named", 1.0);
     until_true("the resolver to be reaped", || daemon.children().is_empty());
@@ -196,7 +202,8 @@ fn a_host_name_that_does_not_resolve_is_retried() {
 #[test]
 fn a_second_carbon_gets_every_point_too() {
     let (away, here) = (FakeCarbon::absent(), FakeCarbon::start());
-    let conf = Conf::sending_to(away.address(), "1s").set("carbon.second", "address", here.address());
+    let conf =
+        Conf::sending_to(away.address(), "1s").set("carbon.second", "address", here.address());
     let daemon = Daemon::start(&conf.set("statsd", "shutdown_timeout", "100ms"));
     daemon.send(["both:2|c"]);
     here.until_point("stats_counts.both", 2.0);

@@ -26,7 +26,6 @@ fn every_line_equals_nodes_but_its_own_figures() {
 }
 
 fn compare(style: &str, seed: u64) {
-    println!("style {style}, seed {seed}");
     let (to_node, to_ours) = (FakeCarbon::start(), FakeCarbon::start());
     let namespace = if style == "legacy" { "" } else { "graphite: { legacyNamespace: false }," };
     let settings = format!("percentThreshold: [50, 90, 99.9, -10], {namespace}");
@@ -36,12 +35,11 @@ fn compare(style: &str, seed: u64) {
             .set("statsd", "percentiles", "50, 90, 99.9, -10")
             .set("namespace", "style", style),
     );
-    let bursts =
-        [traffic::packets(seed, PACKETS), traffic::packets(seed + 1, PACKETS), Vec::new()];
+    let bursts = [traffic::packets(seed, PACKETS), traffic::packets(seed + 1, PACKETS), Vec::new()];
     let (expected, actual) = std::thread::scope(|sides| {
         let node = sides.spawn(|| flushes(&to_node, node.udp(), &bursts));
         let ours = sides.spawn(|| flushes(&to_ours, ours.udp(), &bursts));
-        (node.join().unwrap(), ours.join().unwrap())
+        (node.join().expect("Node's flushes"), ours.join().expect("our flushes"))
     });
     for (number, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
         assert!(expected.len() > 50, "Node's flush has only {} lines", expected.len());
@@ -83,10 +81,13 @@ fn comparable(points: Vec<Point>) -> Flush {
 }
 
 fn difference(expected: &Flush, actual: &Flush) -> Vec<String> {
-    let of = |flush: &Flush, name: &str| flush.get(name).map_or("nothing".into(), String::clone);
     let names = expected.keys().chain(actual.keys().filter(|name| !expected.contains_key(*name)));
-    names
-        .filter(|name| expected.get(*name) != actual.get(*name))
+    let differing = names.filter(|name| expected.get(*name) != actual.get(*name));
+    differing
         .map(|name| format!("{name}: Node {}, ours {}", of(expected, name), of(actual, name)))
         .collect()
+}
+
+fn of<'a>(flush: &'a Flush, name: &str) -> &'a str {
+    flush.get(name).map_or("nothing", String::as_str)
 }

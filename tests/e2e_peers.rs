@@ -3,16 +3,15 @@
 mod support;
 
 use std::io::Write;
-use std::net::TcpStream;
 
-use support::{Carbon, FakeCarbon, NodeStatsd, send_packets, unix_now};
+use support::{Carbon, FakeCarbon, NodeStatsd, connect, send_packets, unix_now};
 
 /// Shows that a line given to the real carbon can be read back from its Whisper file, tags or not.
 #[test]
 fn carbon_stores_a_point_in_whisper() {
     let carbon = Carbon::start();
     let now = unix_now();
-    let mut stream = TcpStream::connect(carbon.address()).unwrap();
+    let mut stream = connect(carbon.address());
     write!(stream, "a.plain 1.5 {now}\na.tagged;env=prod 7 {now}\n").unwrap();
     carbon.until_stored(now, &[("a.plain", 1.5), ("a.tagged;env=prod", 7.0)]);
 }

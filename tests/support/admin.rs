@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use super::{DEADLINE, Json};
+use super::{Json, connect};
 
 #[derive(Debug)]
 pub(crate) struct Admin {
@@ -15,14 +15,16 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream: connect(address), unread: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends what the other side may no longer want.
+    pub(crate) fn send_unless_closed(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
     }
 
     /// One command and its answer, the end included.

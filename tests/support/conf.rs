@@ -19,9 +19,11 @@ impl Conf {
 
     /// Flushes to `carbon` every `flush_interval`, and is quick to connect again.
     pub(crate) fn sending_to(carbon: SocketAddr, flush_interval: &str) -> Self {
-        Self::flushing_every(flush_interval)
-            .set("carbon", "address", carbon)
-            .set("carbon", "reconnect_max", "500ms")
+        Self::flushing_every(flush_interval).set("carbon", "address", carbon).set(
+            "carbon",
+            "reconnect_max",
+            "500ms",
+        )
     }
 
     /// One interval that lasts as long as the test.

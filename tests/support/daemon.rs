@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 
 use tempfile::TempDir;
 
-use super::{Admin, Conf, DEADLINE, Process, send_packets, until, until_true};
+use super::{Admin, Conf, DEADLINE, Process, connect, send_packets, until, until_equal};
 
 /// Ended with its last handle: by a test through [`Daemon::stop`], else killed.
 #[derive(Debug)]
@@ -73,10 +73,7 @@ impl Daemon {
 
     /// A new connection to its TCP listener.
     pub(crate) fn tcp_client(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.tcp()).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream
+        connect(self.tcp())
     }
 
     /// A new connection to its admin port.
@@ -97,17 +94,8 @@ impl Daemon {
     /// Waits until a dump of the admin port shows this value.
     pub(crate) fn until_shown(&self, dump: &str, name: &str, value: f64) {
         let mut admin = self.admin();
-        let mut shown = None;
-        let wait = std::panic::AssertUnwindSafe(|| {
-            until_true(&format!("{name} = {value} in {dump}"), || {
-                shown = admin.numbers(dump).get(name).copied();
-                shown == Some(value)
-            });
-        });
-        if let Err(timed_out) = std::panic::catch_unwind(wait) {
-            eprintln!("{name} was {shown:?}");
-            std::panic::resume_unwind(timed_out);
-        }
+        let shown = || admin.numbers(dump).get(name).copied();
+        until_equal(&format!("{name} in {dump}"), &Some(value), shown);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -172,7 +160,9 @@ fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
     let field = ready.split(' ').find_map(|field| field.strip_prefix(&prefix)).unwrap_or("");
     let addresses = field.split(',').filter(|address| !address.is_empty());
     addresses
-        .map(|address| address.parse().unwrap_or_else(|_| panic!("no address: {address} in {ready}")))
+        .map(|address| {
+            address.parse().unwrap_or_else(|_| panic!("no address: {address} in {ready}"))
+        })
         .collect()
 }
 

@@ -24,9 +24,10 @@ pub(crate) use daemon::{Daemon, statsd_command};
 pub(crate) use fake_carbon::{FakeCarbon, Point};
 pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
-pub(crate) use process::Process;
+pub(crate) use process::{Finished, Process};
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -51,6 +52,32 @@ pub(crate) fn until<T>(deadline: Duration, what: &str, mut look: impl FnMut() ->
 /// As [`until`], for a condition with nothing to give back.
 pub(crate) fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
     until(DEADLINE, what, || holds().then_some(()));
+}
+
+/// Looks until it sees what is expected; says what it saw last when that does not come.
+pub(crate) fn until_equal<T: PartialEq + Debug>(
+    what: &str,
+    expected: &T,
+    mut look: impl FnMut() -> T,
+) {
+    let began = Instant::now();
+    loop {
+        let actual = look();
+        if actual == *expected {
+            return;
+        }
+        let late = began.elapsed() > DEADLINE;
+        assert!(!late, "{what} is {actual:?} after {DEADLINE:?}, not {expected:?}");
+        std::thread::sleep(Duration::from_millis(4));
+    }
+}
+
+/// A connection that sends what is written at once and does not wait for ever to read.
+pub(crate) fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("{to}: {error}"));
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
 }
 
 /// Whole seconds since 1970.
@@ -133,7 +160,8 @@ impl Lcg {
 
     /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 

@@ -3,11 +3,25 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::until;
 
-type Lines = Arc<Mutex<Vec<String>>>;
+/// What a child writes to one of its outputs, and the thread that collects it.
+#[derive(Debug)]
+struct Lines {
+    so_far: Arc<Mutex<Vec<String>>>,
+    collecting: Option<JoinHandle<()>>,
+}
+
+/// How a process ended that was waited for, and all it wrote.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -35,12 +49,12 @@ impl Process {
 
     /// What it wrote to standard output so far.
     pub(crate) fn stdout(&self) -> Vec<String> {
-        self.stdout.lock().unwrap().clone()
+        self.stdout.so_far()
     }
 
     /// What it wrote to standard error so far.
     pub(crate) fn stderr(&self) -> Vec<String> {
-        self.stderr.lock().unwrap().clone()
+        self.stderr.so_far()
     }
 
     /// How it ended, if it has.
@@ -58,6 +72,12 @@ impl Process {
     pub(crate) fn exit(&mut self, deadline: Duration) -> ExitStatus {
         until(deadline, "the process to end", || self.ended())
     }
+
+    /// Waits for its end, and for the last of its output.
+    pub(crate) fn finish(mut self, deadline: Duration) -> Finished {
+        let code = self.exit(deadline).code();
+        Finished { code, stdout: self.stdout.all(), stderr: self.stderr.all() }
+    }
 }
 
 impl Drop for Process {
@@ -67,13 +87,25 @@ impl Drop for Process {
     }
 }
 
+impl Lines {
+    fn so_far(&self) -> Vec<String> {
+        self.so_far.lock().unwrap().clone()
+    }
+
+    /// Everything, once the other side has closed.
+    fn all(&mut self) -> String {
+        self.collecting.take().unwrap().join().unwrap();
+        self.so_far().into_iter().map(|line| line + "\n").collect()
+    }
+}
+
 fn collect(output: impl Read + Send + 'static) -> Lines {
-    let lines = Lines::default();
-    let collected = Arc::clone(&lines);
-    std::thread::spawn(move || {
+    let so_far = Arc::<Mutex<Vec<String>>>::default();
+    let collected = Arc::clone(&so_far);
+    let collecting = std::thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             collected.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
         }
     });
-    lines
+    Lines { so_far, collecting: Some(collecting) }
 }
