@@ -151,7 +151,7 @@ fn http_never_runs_a_command() {
     daemon.until_counter("keep", 1.0);
     let body = "\r\ndelcounters keep\r\nhealth down\r\n";
     for start in
-        ["POST / HTTP/1.1", "POST /health HTTP/1.0", "PUT /x HTTP/1.1", "OPTIONS * HTTP/1.1"]
+        ["POST / HTTP/1.1", "POST /health HTTP/1.0", "GET /a HTTP/1.1", "OPTIONS * HTTP/1.1"]
     {
         let request = format!("{start}\r\nHost: x\r\nContent-Length: {}\r\n{body}", body.len());
         for pieces in [request.len(), 3] {

@@ -12,7 +12,7 @@ say() { echo "peers: $*"; }
 
 # Names the Debian packages this machine lacks. Each is looked for by what the tests use of it.
 missing_packages() {
-    nc -h 2>&1 | grep -q OpenBSD || echo netcat-openbsd
+    [[ $(nc -h 2>&1) == *OpenBSD* ]] || echo netcat-openbsd
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     command -v npm >/dev/null || echo npm
 }
