@@ -44,7 +44,7 @@ fn the_python_client_over_tcp() {
 fn hot_shots_with_tags_and_buffering() {
     let carbon = Carbon::start();
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
-    let stamp = until_interval_has_left(INTERVAL - 1, INTERVAL);
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
     run(Command::new("node")
         .arg(peer_script("send_hotshots.js"))
         .args([&daemon.udp().port().to_string(), "hs"])
@@ -74,7 +74,7 @@ fn python_client_is_understood(transport: &str) {
     let carbon = Carbon::start();
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
     let address = if transport == "udp" { daemon.udp() } else { daemon.tcp() };
-    let stamp = until_interval_has_left(INTERVAL - 1, INTERVAL);
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
     run(Command::new(peers().join("venv/bin/python")).arg(peer_script("send_python.py")).args([
         transport,
         &address.port().to_string(),

@@ -50,6 +50,7 @@ fn types_and_values() {
             ("a:1e3|c", "a count 1000"),
             ("a: 1 |c", "a count 1"),
             ("a:1| c ", "a count 1"),
+            ("a:3|m|@0.5", "a count 6"),
             ("a:320|ms", "a time 320"),
             ("a:12.000000|ms", "a time 12"),
             ("a:0|ms", "a time 0"),

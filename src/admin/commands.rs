@@ -118,7 +118,11 @@ fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> A
 }
 
 fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    write(out, format_args!("{}\n\n", view.config.trim_end()));
+    // An empty line ends the answer, so there is none inside it.
+    for line in view.config.lines().filter(|line| !line.is_empty()) {
+        write(out, format_args!("{line}\n"));
+    }
+    write(out, format_args!("\n"));
     Answer::Done
 }
 

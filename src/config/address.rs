@@ -49,12 +49,8 @@ impl Kind<Remote> for Destination {
         })
     }
 
-    fn show(&self, Remote { host, port }: &Remote) -> String {
-        match host.as_str() {
-            "" => String::new(),
-            v6 if v6.contains(':') => format!("[{v6}]:{port}"),
-            host => format!("{host}:{port}"),
-        }
+    fn show(&self, remote: &Remote) -> String {
+        if *remote == OFF { String::new() } else { remote.to_string() }
     }
 }
 

@@ -128,6 +128,15 @@ pub struct Mistake {
     pub what: String,
 }
 
+impl fmt::Display for Remote {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { host, port } if host.contains(':') => write!(out, "[{host}]:{port}"),
+            Self { host, port } => write!(out, "{host}:{port}"),
+        }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, what } = self;

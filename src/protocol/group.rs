@@ -138,7 +138,7 @@ impl<'a> Group<'a> {
 impl Type {
     fn read(text: &[u8]) -> Result<Self, Reject> {
         Ok(match text.trim_ascii() {
-            b"c" => Self::Counter,
+            b"c" | b"m" => Self::Counter,
             b"ms" => Self::Time,
             b"g" => Self::Gauge,
             b"s" => Self::Set,

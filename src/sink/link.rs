@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   Idle ──a name──▶ Resolving ──an address──▶ Connecting ──no error, a peer──▶ Up
-//!     │ ▲                │                      ▲   │                           │
-//!     │ │                │       a number       │   │                           │
-//!     └─┼────────────────┼──────────────────────┘   │                           │
-//!       │ nothing waits  ▼                          ▼                           ▼
-//!       └─────────── BackingOff ◀──────── every way down leads here ────────────┘
-//!                        └──chunks wait──▶ Resolving or Connecting
+//!     │                  │                      ▲   │                           │
+//!     │                  │       a number       │   │                           │
+//!     └──────────────────┼──────────────────────┘   │                           │
+//!                        ▼                          ▼                           ▼
+//!                    BackingOff ◀──────── every way down leads here ────────────┘
+//!                        └──the wait is over──▶ Resolving or Connecting
 //! ```
 //! The state owns the socket (or the look-up), so leaving a state closes it. [`Link::go`] makes each change and logs it.
 //! An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
@@ -68,7 +68,7 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing to send.
+    /// Not dialled yet.
     Idle,
     Resolving {
         query: Query,
@@ -197,7 +197,7 @@ impl Link {
         [state, look, dying].into_iter().flatten().min()
     }
 
-    /// Dials if chunks wait, writes a turn's share of them. True when more could be done at once.
+    /// Dials at the first call, writes a turn's share of them. True when more could be done at once.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         if matches!(self.state, State::Idle) {
             self.redial(outbox, now, registry);

@@ -120,7 +120,7 @@ impl Sink {
         self.link.deadline()
     }
 
-    /// Dials if something waits, and writes at most a turn's share. True: call again next turn without an event.
+    /// Dials at the first call, and writes at most a turn's share. True: call again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
         let more = self.link.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);

@@ -90,13 +90,15 @@ pub(crate) fn until_clock_shows(stamp: u64) {
     until_true("the clock", || unix_now() >= stamp);
 }
 
-/// Waits until at least `left` seconds of an aligned interval remain, so that what follows falls
-/// into it. The stamp of its flush.
+/// Waits until an aligned interval has begun for certain (its tick comes a little after its
+/// boundary) and at least `left` seconds of it remain, so that what follows falls into it. The
+/// stamp of its flush.
 pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
     until(DEADLINE, "room in an interval", || {
         let now = unix_now() + 1;
         let end = now.next_multiple_of(interval);
-        (end - now >= left).then_some(end)
+        let begun = end - now + 2 <= interval;
+        (begun && end - now >= left).then_some(end)
     })
 }
 

@@ -19,14 +19,9 @@ use crate::time::Now;
 const LOOK_UP: Duration = Duration::from_secs(10);
 
 impl Link {
-    /// From rest: to the next address, or to a new round of them, if there is something to send.
+    /// From rest: to the next address, or to a new round of them. The connection is kept open even while nothing waits, so
+    /// that whoever starts the server learns at once whether its destination is there.
     pub(super) fn redial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
-        if outbox.head().is_none() {
-            if !matches!(self.state, State::Idle) {
-                self.go(State::Idle, outbox, now);
-            }
-            return;
-        }
         if !self.addresses.is_empty() {
             return self.dial(outbox, now, registry);
         }

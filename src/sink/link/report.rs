@@ -20,7 +20,8 @@ impl Link {
         match (state, &self.history.last_error) {
             (State::BackingOff { until }, Some(error)) => log::log!(
                 level,
-                "sink={name} {state} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued}",
+                "sink={name} {state} address={} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued}",
+                self.remote,
                 now.until(*until).as_millis(),
             ),
             _ => log::log!(level, "sink={name} {state} attempts={attempts} queued_bytes={queued}"),

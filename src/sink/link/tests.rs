@@ -33,15 +33,14 @@ fn assert_within(wait: Duration, millis: std::ops::RangeInclusive<u128>) {
 }
 
 #[test]
-fn without_anything_to_send_nothing_is_dialled() {
+fn the_connection_is_opened_at_the_start_and_kept_without_anything_to_send() {
     let listener = listener();
     let mut rig = rig(&listener);
-    for _ in 0..3 {
-        rig.turn();
-        rig.advance(SECOND);
-    }
-    assert_eq!(situation(&rig), ("idle", None, None));
-    assert!(listener.accept().is_err());
+    let _client = rig.accept(&listener);
+    rig.until_state("up");
+    rig.advance(SECOND);
+    rig.turn();
+    assert_eq!(situation(&rig), ("up", None, None));
 }
 
 #[test]
@@ -140,7 +139,7 @@ fn a_farewell_is_a_break_also_when_all_was_delivered() {
 }
 
 #[test]
-fn with_nothing_to_send_again_a_break_leads_to_rest() {
+fn with_nothing_to_send_again_a_broken_connection_is_opened_anew() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let mut rig = Rig::new(&Carbon { resend: Resend::Unacked, ..carbon(address) });
@@ -151,9 +150,9 @@ fn with_nothing_to_send_again_a_break_leads_to_rest() {
     drop(client);
     rig.until_state("backing_off");
     rig.advance_to_deadline();
-    rig.turn();
-    assert_eq!(situation(&rig).0, "idle");
-    assert_eq!(situation(&rig).2, None);
+    let _client = rig.accept(&listener);
+    rig.until_state("up");
+    assert_eq!(rig.sink.figures().resent_lines, 0);
 }
 
 #[test]

@@ -23,9 +23,10 @@ fn an_outage_is_one_warning_and_one_recovery() {
     rig.until_received(&mut client, "a 1 3\na 1 4\na 1 5\n");
     rig.until("the acknowledgement", |sink| sink.is_drained());
     let loud: Vec<_> = logged().into_iter().filter(|(level, _)| *level < Level::Debug).collect();
-    let refused = "sink=carbon state=backing_off error=\"Connection refused (os error 111)\" attempts=1 retry_ms=";
+    let refused = "sink=carbon state=backing_off address=ADDRESS error=\"Connection refused (os error 111)\" attempts=1 retry_ms="
+        .replace("ADDRESS", &address.to_string());
     let expected = [
-        (Level::Warn, refused),
+        (Level::Warn, refused.as_str()),
         (Level::Warn, "sink=carbon queue=full held_bytes=18"),
         (Level::Info, "sink=carbon state=up address=127.0.0.1:"),
         (Level::Info, "sink=carbon queue=drained dropped_lines=2"),
