@@ -6,6 +6,7 @@ use std::process::Command;
 
 use support::{
     Carbon, Conf, DEADLINE, Daemon, peer_script, peers, run, until, until_interval_has_left,
+    until_true,
 };
 
 /// Seconds between flushes where a client needs time to say all it has to say.
@@ -15,15 +16,20 @@ const INTERVAL: u64 = 4;
 #[test]
 fn a_counter_sent_with_nc_is_in_whisper_after_the_next_flush() {
     let carbon = Carbon::start();
-    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
+    until_interval_has_left(INTERVAL - 2, INTERVAL);
     let port = daemon.udp().port().to_string();
     peers(); // they bring nc
-    run(Command::new("sh").args(["-c", "echo 'foo:1|c' | nc -u -w0 127.0.0.1 $0", &port]));
+    until_true("foo in the open interval", || {
+        // With -w0 nc gives up at once where it is quicker than echo: then nothing was sent.
+        run(Command::new("sh").args(["-c", "echo 'foo:1|c' | nc -u -w0 127.0.0.1 $0", &port]));
+        daemon.admin().ask("counters").contains("\"foo\"")
+    });
     let stamp = until(DEADLINE, "the count of foo in Whisper", || {
         let points = carbon.points(&["stats_counts.foo"]);
         Some(points.get("stats_counts.foo")?.iter().find(|&&(_, value)| value == 1.0)?.0)
     });
-    carbon.until_stored(stamp, &[("stats.foo", 1.0), ("stats_counts.foo", 1.0)]);
+    carbon.until_stored(stamp, &[("stats.foo", 1.0 / INTERVAL as f64), ("stats_counts.foo", 1.0)]);
     daemon.stop();
 }
 

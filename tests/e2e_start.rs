@@ -70,7 +70,12 @@ fn a_port_in_use_is_named() {
 fn flags_that_only_tell() {
     let good = Conf::never_flushing().set("statsd", "percentiles", "50,99.9").text();
     let check = statsd(&["--check", "--config", "bad.conf"], &good);
-    assert_eq!((check.code, check.stdout.as_str()), (Some(0), "bad.conf: ok\n"), "{}", check.stderr);
+    assert_eq!(
+        (check.code, check.stdout.as_str()),
+        (Some(0), "bad.conf: ok\n"),
+        "{}",
+        check.stderr
+    );
     let printed = statsd(&["--print-config", "-c", "bad.conf"], &good).stdout;
     assert!(printed.contains("[statsd]") && printed.contains("50, 99.9"), "{printed}");
     assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &printed).stdout, printed);
