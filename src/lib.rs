@@ -35,5 +35,6 @@ pub mod admin;
 
 pub mod args;
 pub mod config;
+pub mod logging;
 pub mod time;
 mod sys;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use statsd::args::{self, Action};
 use statsd::config::{self, Config};
 use statsd::server::Server;
-use statsd::sink;
+use statsd::{logging, sink};
 
 fn main() -> ExitCode {
     let action = match args::parse(std::env::args_os().skip(1)) {
@@ -39,7 +39,7 @@ fn with_config(
 }
 
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
-    log_to_stderr(config.log_level);
+    logging::to_stderr(config.log_level);
     let server = match Server::start(config) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),
@@ -50,21 +50,6 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
     }
-}
-
-/// One line an event, `key=value`; RUST_LOG overrides the configured level.
-fn log_to_stderr(level: log::LevelFilter) {
-    env_logger::Builder::new()
-        .filter_level(level)
-        .parse_default_env()
-        .format(|out, record| {
-            let time = humantime::format_rfc3339_millis(
-                std::time::UNIX_EPOCH + statsd::server::wall_clock(),
-            );
-            let level = record.level().as_str().to_ascii_lowercase();
-            writeln!(out, "time={time} level={level} {}", record.args())
-        })
-        .init();
 }
 
 fn print(text: &str) -> ExitCode {

@@ -9,17 +9,9 @@ use mio::{Interest, Registry, Token};
 
 use super::View;
 use super::commands::{self, Answer};
-use super::delete::Delete;
-use super::dump::Dump;
+use super::job::Job;
 use crate::server::token::Generation;
 use crate::time::Tick;
-
-/// Work that a command leaves for the turns to come.
-#[derive(Debug)]
-pub(super) enum Job {
-    Dump(Box<Dump>),
-    Delete(Box<Delete>),
-}
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -118,11 +110,7 @@ impl Client {
     /// One step of the job, else the next command; false when there is neither.
     fn step(&mut self, view: &mut View<'_>) -> io::Result<bool> {
         if let Some(job) = &mut self.job {
-            let done = match job {
-                Job::Dump(dump) => dump.step(view, &mut self.output),
-                Job::Delete(delete) => delete.step(view, &mut self.output),
-            };
-            if done {
+            if job.step(view, &mut self.output) {
                 self.job = None;
             }
             return Ok(true);

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use super::client::Job;
 use super::delete::Delete;
 use super::dump::Dump;
+use super::job::Job;
 use super::{Health, View};
 use crate::flush::Own;
 use crate::protocol::Kind;

@@ -1,15 +1,16 @@
 //! The admin port: a line-based conversation as Node StatsD's, served in slices like everything else.
 //!
 //! ```text
-//!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a Job (dump.rs, delete.rs)
+//!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a job (dump.rs, delete.rs)
 //!  socket ◀── Client::output ◀──────────────────────────────────────┘ a slice a turn, while the reader keeps up
 //! ```
 //! A client that does not read stops only its own dump: past [`client::OUTPUT_HIGH`] of unread output its job rests.
 
 mod client;
 mod commands;
-mod delete;
+mod job;
 mod dump;
+mod delete;
 mod json;
 mod view;
 

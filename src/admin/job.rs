@@ -1,0 +1,21 @@
+//! Work that a command leaves for the turns to come.
+
+use super::View;
+use super::delete::Delete;
+use super::dump::Dump;
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Dump(Box<Dump>),
+    Delete(Box<Delete>),
+}
+
+impl Job {
+    /// Goes on for a while, appending to `out`; true once all of the answer is there.
+    pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Dump(dump) => dump.step(view, out),
+            Self::Delete(delete) => delete.step(view, out),
+        }
+    }
+}
