@@ -13,6 +13,8 @@ pub enum Grievance {
     BadLine(Reject),
     TooManySeries,
     NoMemory,
+    /// The kernel dropped datagrams on our sockets.
+    UdpDrops,
 }
 
 /// A line for the log.
@@ -26,7 +28,7 @@ pub struct Complaint {
 }
 
 #[derive(Debug, Default)]
-pub struct Complaints([Kind; 3]);
+pub struct Complaints([Kind; 4]);
 
 #[derive(Debug, Default)]
 struct Kind {
@@ -38,18 +40,24 @@ const QUIET: Duration = Duration::from_secs(60);
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 impl Complaints {
+    /// One line that gave cause to complain.
     pub fn add(&mut self, what: Grievance, line: &[u8]) {
+        self.add_many(what, 1, line);
+    }
+
+    pub fn add_many(&mut self, what: Grievance, times: u64, line: &[u8]) {
         let kind = &mut self.0[match what {
             Grievance::BadLine(_) => 0,
             Grievance::TooManySeries => 1,
             Grievance::NoMemory => 2,
+            Grievance::UdpDrops => 3,
         }];
         match &mut kind.waiting {
-            Some(complaint) => complaint.count += 1,
+            Some(complaint) => complaint.count += times,
             None => {
                 let shown = &line[..line.len().min(EXAMPLE_BYTES_MAX)];
                 let example = shown.escape_ascii().to_string();
-                kind.waiting = Some(Complaint { what, count: 1, example });
+                kind.waiting = Some(Complaint { what, count: times, example });
             }
         }
     }

@@ -18,8 +18,8 @@ impl Backlog {
         }
     }
 
-    /// The sources to be asked again now, in the order they came.
-    pub(super) fn take(&mut self) -> Vec<Source> {
-        std::mem::take(&mut self.0)
+    /// Appends the sources to be asked again now, in the order they came, and forgets them.
+    pub(super) fn move_to(&mut self, sources: &mut Vec<Source>) {
+        sources.append(&mut self.0);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::token::Source;
 use super::{Server, Timer};
+use crate::complaints::Grievance;
 use crate::config::Tcp;
 use crate::flush::Own;
 use crate::ingest::Drained;
@@ -92,12 +93,10 @@ impl Server {
 
     /// What the kernel dropped on our sockets since the last flush.
     pub(super) fn count_drops(&mut self) {
-        for listener in &mut self.listeners.udp {
-            let drops = u64::from(listener.take_drops());
+        let drops: u64 = self.listeners.udp.iter_mut().map(|udp| u64::from(udp.take_drops())).sum();
+        if drops > 0 {
             self.engine.count(Own::UdpDrops, drops);
-            if drops > 0 {
-                log::warn!("udp_drops={drops} hint=\"raise recv_buffer and net.core.rmem_max\"");
-            }
+            self.engine.complaints().add_many(Grievance::UdpDrops, drops, b"");
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Server {
     started: Now,
     wheel: Wheel<Timer>,
     backlog: Backlog,
+    /// Where the sources of a turn are listed; empty between two uses.
+    sources: Vec<Source>,
     signals: Signals,
     listeners: Listeners,
     input: Input,
@@ -100,6 +102,7 @@ impl Server {
             started: now,
             wheel: Wheel::new(),
             backlog: Backlog::default(),
+            sources: Vec::new(),
             signals,
             listeners,
             input: Input::new(&config.tcp),
@@ -164,17 +167,23 @@ impl Server {
     }
 
     fn serve_events(&mut self) {
-        let sources: Vec<Source> =
-            self.events.iter().filter_map(|event| Source::try_from(event.token()).ok()).collect();
-        for source in sources {
-            self.serve(source);
-        }
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.extend(self.events.iter().filter_map(|event| Source::try_from(event.token()).ok()));
+        self.serve_all(sources);
     }
 
     fn serve_backlog(&mut self) {
-        for source in self.backlog.take() {
+        let mut sources = std::mem::take(&mut self.sources);
+        self.backlog.move_to(&mut sources);
+        self.serve_all(sources);
+    }
+
+    /// Serves the sources and keeps their list, empty, for the next time.
+    fn serve_all(&mut self, mut sources: Vec<Source>) {
+        for source in sources.drain(..) {
             self.serve(source);
         }
+        self.sources = sources;
     }
 
     fn serve(&mut self, source: Source) {
@@ -184,10 +193,7 @@ impl Server {
                 self.receive(source)
             }
             Source::AdminListener(index) => self.accept_admin(index),
-            Source::AdminClient(slot, generation) => {
-                self.admin.ready(slot, generation);
-                self.busy = true; // served at the end of this turn, and once more if it has more to say
-            }
+            Source::AdminClient(slot, generation) => self.admin.ready(slot, generation),
             Source::Sink(index, generation) => {
                 if let Some(sink) = self.sinks.get_mut(usize::from(index)) {
                     sink.ready(generation, self.now, self.poll.registry());
@@ -229,8 +235,11 @@ impl Server {
 
     /// Ends the open interval: first one bounded look at every socket, so that it holds all that came before.
     fn tick(&mut self) {
-        if self.phase == Phase::Running && self.look(Some(Duration::ZERO)).is_ok() {
+        if self.look(Some(Duration::ZERO)).is_ok() {
             self.serve_events();
+        }
+        if self.phase != Phase::Running {
+            return; // the look found a signal: the stop has closed the interval
         }
         self.count_drops();
         let (engine, graphite) = (&mut self.engine, &mut self.graphite);
@@ -268,7 +277,6 @@ impl Server {
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());
         self.backlog.note(Source::AdminListener(index), drained);
-        self.busy = true;
     }
 
     fn serve_admin(&mut self) {
@@ -308,6 +316,9 @@ fn log_complaint(Complaint { what, count, example }: &Complaint) {
         }
         Grievance::TooManySeries => log::warn!(
             "series_rejected={count} reason=\"max_series is reached\" example=\"{example}\""
+        ),
+        Grievance::UdpDrops => log::warn!(
+            "udp_drops={count} reason=\"a receive buffer was full\" hint=\"raise recv_buffer and net.core.rmem_max\""
         ),
         Grievance::NoMemory => log::warn!(
             "samples_dropped={count} reason=\"timer_memory or passthrough_memory is used up\" example=\"{example}\""

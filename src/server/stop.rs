@@ -58,8 +58,8 @@ impl Server {
         let end = self.clock.tick() + LAST_LOOK;
         let mut sources = self.all_inputs();
         while !sources.is_empty() && self.clock.tick() < end {
-            sources.into_iter().for_each(|source| self.receive(source));
-            sources = self.backlog.take();
+            sources.drain(..).for_each(|source| self.receive(source));
+            self.backlog.move_to(&mut sources);
         }
         self.count_drops();
         self.listeners.udp.clear();
