@@ -20,7 +20,7 @@ impl Link {
         match (state, &self.history.last_error) {
             (State::BackingOff { until }, Some(error)) => log::log!(
                 level,
-                "sink={name} {state} address={} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued}",
+                "sink={name} {state} address={} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued} hint=\"not there yet? tries go on, what is queued waits\"",
                 self.remote,
                 now.until(*until).as_millis(),
             ),
