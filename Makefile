@@ -22,8 +22,9 @@ run: build ## build and run the server with statsd.conf.example
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 	@tests/peers/install.sh
 
-test: peers ## install the peers and run every test
+test: peers ## install the peers and run every test; those with figures once more at full size
 	$(CARGO) test --workspace
+	$(CARGO) test --release --test e2e_start --test e2e_load
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check

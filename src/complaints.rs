@@ -15,7 +15,64 @@ pub enum Grievance {
     NoMemory,
     /// The kernel dropped datagrams on our sockets.
     UdpDrops,
+    /// A connection came when `max_connections` were there.
+    ConnectionRefused,
+    /// A connection waits, and no descriptor is left to accept it with.
+    NoDescriptors,
+    /// An interval ended before the flush of the one before had.
+    FlushOverrun,
 }
+
+impl Grievance {
+    /// What it is called, and the reason and the way out, as the log has them.
+    pub fn words(self) -> (&'static str, String) {
+        let (kind, reason, hint) = match self {
+            Self::BadLine(reject) => return ("bad_lines", format!("reason=\"{reject}\"")),
+            Self::TooManySeries => (
+                "series_rejected",
+                "max_series is reached",
+                "raise it, or mend who makes the names",
+            ),
+            Self::NoMemory => {
+                ("samples_dropped", "timer_memory or passthrough_memory is used up", "raise it")
+            }
+            Self::UdpDrops => (
+                "udp_drops",
+                "a receive buffer was full",
+                "raise recv_buffer and net.core.rmem_max",
+            ),
+            Self::ConnectionRefused => (
+                "connections_refused",
+                "max_connections are here",
+                "raise it, or lower idle_timeout",
+            ),
+            Self::NoDescriptors => (
+                "accepts_paused",
+                "no descriptor is left",
+                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+            ),
+            Self::FlushOverrun => {
+                ("flush_overruns", "a flush took longer than flush_interval", "raise it")
+            }
+        };
+        (kind, format!("reason=\"{reason}\" hint=\"{hint}\""))
+    }
+
+    /// Complaints of one kind share a minute; reasons of bad lines are one kind.
+    fn kind(self) -> usize {
+        match self {
+            Self::BadLine(_) => 0,
+            Self::TooManySeries => 1,
+            Self::NoMemory => 2,
+            Self::UdpDrops => 3,
+            Self::ConnectionRefused => 4,
+            Self::NoDescriptors => 5,
+            Self::FlushOverrun => 6,
+        }
+    }
+}
+
+const KINDS: usize = 7;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +85,7 @@ pub struct Complaint {
 }
 
 #[derive(Debug, Default)]
-pub struct Complaints([Kind; 4]);
+pub struct Complaints([Kind; KINDS]);
 
 #[derive(Debug, Default)]
 struct Kind {
@@ -46,12 +103,7 @@ impl Complaints {
     }
 
     pub fn add_many(&mut self, what: Grievance, times: u64, line: &[u8]) {
-        let kind = &mut self.0[match what {
-            Grievance::BadLine(_) => 0,
-            Grievance::TooManySeries => 1,
-            Grievance::NoMemory => 2,
-            Grievance::UdpDrops => 3,
-        }];
+        let kind = &mut self.0[what.kind()];
         match &mut kind.waiting {
             Some(complaint) => complaint.count += times,
             None => {

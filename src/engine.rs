@@ -134,6 +134,12 @@ impl Engine {
         self.intake.own.add(own, more);
     }
 
+    /// Counts a connection closed because there were too many.
+    pub fn refuse_connection(&mut self) {
+        self.intake.own.add(Own::ConnectionsRefused, 1);
+        self.intake.complaints.add(Grievance::ConnectionRefused, b"");
+    }
+
     /// Ends the open interval. The flush before it must be finished.
     pub fn tick(&mut self) -> u64 {
         assert!(self.flush.cursor.is_none(), "a tick waits for the end of the sweep before it");

@@ -60,7 +60,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(code: u8, what: &dyn std::fmt::Display) -> ExitCode {
-    say(&format!("statsd: {what}"));
+    what.to_string().lines().for_each(|line| say(&format!("statsd: {line}")));
     ExitCode::from(code)
 }
 

@@ -45,6 +45,18 @@ pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
     })
 }
 
+/// Raises the limit of open files as far as it may be without privilege; returns what it is then.
+pub(crate) fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit to write to, and outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid rlimit to read from.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    #[allow(clippy::useless_conversion)] // 32 bits wide on some platforms
+    Ok(limit.rlim_cur.into())
+}
+
 /// Asks for a receive buffer of `bytes`, past the sysctl's limit where we may, and returns how many were granted.
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let fd = fd.as_raw_fd();

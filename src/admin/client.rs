@@ -44,8 +44,8 @@ pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
 const INPUT_MAX: usize = 64 * 1024;
 /// A client that neither asks nor reads for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
-/// Steps of a job in one turn.
-const STEPS_PER_TURN: usize = 8;
+/// A client that leaves its answer unread for so long is closed: others may wait for its dump to end.
+const STALLED: Duration = Duration::from_secs(30);
 
 impl Client {
     pub(super) fn new(
@@ -85,58 +85,76 @@ impl Client {
     }
 
     pub(super) fn deadline(&self) -> Tick {
-        self.moved + IDLE
+        self.moved + if self.unsent() > 0 { STALLED } else { IDLE }
     }
 
-    /// Reads, answers and writes as far as one turn goes; true if it could go on at once. An error ends the client.
-    pub(super) fn turn(&mut self, view: &mut View<'_>) -> io::Result<bool> {
+    /// Whether a dump of its is under way.
+    pub(super) fn is_dumping(&self) -> bool {
+        self.job.as_ref().is_some_and(Job::is_dumping)
+    }
+
+    /// Reads, answers and writes while there is time; true if it could go on at once. An error ends the client.
+    pub(super) fn turn(
+        &mut self,
+        view: &mut View<'_>,
+        may_dump: bool,
+        has_time: impl Fn() -> bool,
+    ) -> io::Result<bool> {
         self.awake = false;
         self.write(view.now.tick)?;
-        for _ in 0..STEPS_PER_TURN {
-            if self.unsent() >= OUTPUT_HIGH {
-                break; // the poller says when there is room
-            }
-            if !self.step(view)? {
-                self.write(view.now.tick)?;
-                let over = self.stage == Stage::Closing && self.unsent() == 0;
-                return if over { Err(ended()) } else { Ok(false) };
-            }
+        let mut goes_on = true;
+        while goes_on && self.unsent() < OUTPUT_HIGH && has_time() {
+            goes_on = self.step(view, may_dump)?;
         }
         self.write(view.now.tick)?;
-        self.awake = self.unsent() < OUTPUT_HIGH;
+        if self.stage == Stage::Closing && self.job.is_none() && self.unsent() == 0 {
+            return Err(ended());
+        }
+        // Past the high mark the poller says when there is room.
+        self.awake = goes_on && self.unsent() < OUTPUT_HIGH;
         Ok(self.awake)
     }
 
-    /// One step of the job, else the next command; false when there is neither.
-    fn step(&mut self, view: &mut View<'_>) -> io::Result<bool> {
+    /// One step of the job, else the next command; false when there is neither, or the job has to wait.
+    fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<bool> {
         if let Some(job) = &mut self.job {
+            if !job.may_go_on(may_dump) {
+                return Ok(false);
+            }
             if job.step(view, &mut self.output) {
                 self.job = None;
             }
             return Ok(true);
         }
-        if self.stage == Stage::Closing {
-            return Ok(false);
+        if let Some(end) = memchr(b'\n', &self.input) {
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            self.command(line.trim_ascii(), view)?;
+            return Ok(true);
         }
-        match memchr(b'\n', &self.input) {
-            Some(end) => {
-                let line: Vec<u8> = self.input.drain(..=end).collect();
-                self.command(line.trim_ascii(), view)?;
-                Ok(true)
-            }
-            None => self.read(view.now.tick),
+        match self.stage {
+            Stage::Closing => Ok(false),
+            Stage::First | Stage::Talking => self.read(view.now.tick),
         }
     }
 
     fn command(&mut self, line: &[u8], view: &mut View<'_>) -> io::Result<()> {
-        if std::mem::replace(&mut self.stage, Stage::Talking) == Stage::First && is_http(line) {
-            // A page in somebody's browser may post commands here. Nothing has run yet, nothing will.
-            return Err(ended());
+        if line.is_empty() {
+            return Ok(()); // it says nothing, and is answered so
+        }
+        if self.stage == Stage::First {
+            if is_http(line) {
+                // A page in somebody's browser may post commands here. Nothing has run yet, nothing will.
+                return Err(ended());
+            }
+            self.stage = Stage::Talking;
         }
         match commands::run(line, view, &mut self.output) {
             Answer::Done => {}
             Answer::Job(job) => self.job = Some(job),
-            Answer::Quit => self.stage = Stage::Closing,
+            Answer::Quit => {
+                self.input.clear();
+                self.stage = Stage::Closing;
+            }
         }
         Ok(())
     }
@@ -150,9 +168,8 @@ impl Client {
         match self.stream.read(&mut piece) {
             Ok(0) => {
                 // Half-closed, as `echo stats | nc` does it: the answers are still wanted.
-                self.input.clear();
                 self.stage = Stage::Closing;
-                Ok(true)
+                Ok(false)
             }
             Ok(read) => {
                 self.moved = now;

@@ -1,4 +1,4 @@
-//! The commands, one row each: `help` and the dispatch come from the same table.
+//! The commands, one row each: what `help` lists and the dispatch come from the same table.
 
 use std::io::Write as _;
 
@@ -27,7 +27,8 @@ struct Command {
 
 type Arguments<'a> = Vec<&'a [u8]>;
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
+    Command { name: "help", run: help },
     Command { name: "stats", run: stats },
     Command { name: "counters", run: |_, _, _| dump(Kind::Counter) },
     Command { name: "timers", run: |_, _, _| dump(Kind::Timing) },
@@ -46,12 +47,7 @@ const COMMANDS: [Command; 13] = [
 /// Runs one line; what it answers at once is appended to `out`.
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let Some(name) = words.next() else {
-        return Answer::Done; // an empty line says nothing, and is answered so
-    };
-    if name == b"help" {
-        return help(out);
-    }
+    let Some(name) = words.next() else { return Answer::Done };
     match COMMANDS.iter().find(|command| command.name.as_bytes() == name) {
         Some(command) => (command.run)(view, words.collect(), out),
         None => {
@@ -61,8 +57,9 @@ pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer
     }
 }
 
-fn help(out: &mut Vec<u8>) -> Answer {
-    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+fn help(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let others = COMMANDS.iter().map(|command| command.name).filter(|name| *name != "help");
+    let names: Vec<&str> = others.collect();
     write(out, format_args!("Commands: {}\n\n", names.join(", ")));
     Answer::Done
 }
@@ -127,7 +124,7 @@ fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 }
 
 fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    write(out, format_args!("statsd {}\n", env!("CARGO_PKG_VERSION")));
+    write(out, format_args!("{}\n", crate::args::VERSION));
     Answer::Done
 }
 

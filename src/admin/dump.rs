@@ -36,8 +36,9 @@ enum Head {
     Own,
 }
 
-/// Series written in one step.
+/// Series written in one step, and bytes after which it ends in any case.
 const BATCH: usize = 128;
+const STEP_BYTES: usize = 16 * 1024;
 /// A timing with more samples than this is summed up.
 const SAMPLES_MAX: usize = 1000;
 
@@ -50,6 +51,11 @@ impl Dump {
             heads: BinaryHeap::new(),
             stage: Stage::Sorting,
         }
+    }
+
+    /// Whether it holds anything yet.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.shards.is_empty()
     }
 
     /// Goes on for a while; true once the object and its `END` are written.
@@ -87,7 +93,11 @@ impl Dump {
     }
 
     fn merge(&mut self, mut first: bool, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        let full = out.len() + STEP_BYTES;
         for _ in 0..BATCH {
+            if out.len() >= full {
+                break;
+            }
             let Some(Reverse((name, head))) = self.heads.pop() else {
                 out.extend_from_slice(b"}\nEND\n\n");
                 return true;

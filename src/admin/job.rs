@@ -11,6 +11,16 @@ pub(super) enum Job {
 }
 
 impl Job {
+    /// Whether it holds memory for every series.
+    pub(super) fn is_dumping(&self) -> bool {
+        matches!(self, Self::Dump(dump) if dump.is_begun())
+    }
+
+    /// Whether it may begin while so many others are at it.
+    pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
+        may_dump || !matches!(self, Self::Dump(dump) if !dump.is_begun())
+    }
+
     /// Goes on for a while, appending to `out`; true once all of the answer is there.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self {

@@ -32,11 +32,24 @@ pub struct Admin {
     clients: Slab<Client>,
     max: usize,
     generation: Generation,
+    /// The slot that was served first in the last turn: the next turn begins behind it.
+    first: usize,
+    /// The clients served, whose deadlines have moved.
+    served: Vec<(u16, Generation)>,
 }
+
+/// Dumps under way at a time, for each holds eight bytes a series. Further ones wait.
+const DUMPS_MAX: usize = 2;
 
 impl Admin {
     pub fn new(max_connections: usize) -> Self {
-        Self { clients: Slab::new(), max: max_connections, generation: Generation::default() }
+        Self {
+            clients: Slab::new(),
+            max: max_connections,
+            generation: Generation::default(),
+            first: 0,
+            served: Vec::new(),
+        }
     }
 
     /// Takes a client in; None if it is one too many (it is closed).
@@ -70,27 +83,53 @@ impl Admin {
         }
     }
 
-    /// Gives every client that has something to do a slice; true if one could go on at once.
-    pub fn turn(&mut self, view: &mut View<'_>) -> bool {
+    /// Serves the clients that have something to do, one after the other as long as there is time; true if one could go on
+    /// at once.
+    pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
+        let mut awake: Vec<usize> = self.awake_slots();
+        if awake.is_empty() {
+            return false;
+        }
+        awake.sort_by_key(|slot| *slot <= self.first); // those behind the last first one come first
+        self.first = awake[0];
+        let mut dumps = self.clients.iter().filter(|(_, client)| client.is_dumping()).count();
         let mut more = false;
-        self.clients.retain(|_, client| {
-            if !client.is_awake() {
+        for slot in awake {
+            let client = &mut self.clients[slot];
+            let was_dumping = client.is_dumping();
+            self.served.extend(u16::try_from(slot).map(|slot| (slot, client.generation())));
+            match client.turn(view, dumps < DUMPS_MAX, &has_time) {
+                Ok(goes_on) => more |= goes_on,
+                Err(end) => self.close(slot, &end),
+            }
+            let is_dumping = self.clients.get(slot).is_some_and(Client::is_dumping);
+            dumps = dumps + usize::from(is_dumping) - usize::from(was_dumping);
+            if was_dumping && !is_dumping {
+                // Another one may have waited for it.
+                self.clients.iter_mut().for_each(|(_, client)| client.wake());
+                more = true;
+            }
+            if !has_time() {
                 return true;
             }
-            match client.turn(view) {
-                Ok(goes_on) => {
-                    more |= goes_on;
-                    true
-                }
-                Err(end) => {
-                    if end.kind() != io::ErrorKind::UnexpectedEof {
-                        log::debug!("admin=closed reason=\"{end}\"");
-                    }
-                    false
-                }
-            }
-        });
+        }
         more
+    }
+
+    fn awake_slots(&self) -> Vec<usize> {
+        self.clients.iter().filter(|(_, client)| client.is_awake()).map(|(slot, _)| slot).collect()
+    }
+
+    fn close(&mut self, slot: usize, end: &io::Error) {
+        if end.kind() != io::ErrorKind::UnexpectedEof {
+            log::debug!("admin=closed reason=\"{end}\"");
+        }
+        self.clients.remove(slot);
+    }
+
+    /// The clients served since the last call: each has a new deadline, or is gone.
+    pub fn take_served(&mut self) -> Vec<(u16, Generation)> {
+        std::mem::take(&mut self.served)
     }
 
     fn get(&mut self, slot: u16, generation: Generation) -> Option<&mut Client> {

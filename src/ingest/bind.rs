@@ -29,7 +29,7 @@ impl std::fmt::Display for BindError {
         match self.error.kind() {
             io::ErrorKind::AddrInUse => write!(
                 out,
-                "; another process has the port (ss -lpn 'sport = :{}' names it): stop it or change bind",
+                "; another process has the port (ss -lpn 'sport = :{}' names it), or another bind of ours: stop it or change bind",
                 address.port()
             ),
             io::ErrorKind::PermissionDenied => out.write_str(

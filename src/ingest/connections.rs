@@ -37,9 +37,8 @@ struct Connection {
     heard: Tick,
 }
 
+/// What one connection may bring at a time: of the shortest lines about a millisecond's work.
 const READ_BYTES: usize = 64 * 1024;
-/// Reads one connection may have in a turn.
-const READS_PER_TURN: usize = 8;
 
 impl Connections {
     pub fn new(limits: Limits) -> Self {
@@ -102,7 +101,7 @@ impl Connections {
         }
     }
 
-    /// Hands on the lines that a connection holds, up to a turn's budget. One that ended or failed is gone afterwards.
+    /// Hands on the lines of one read. A connection that ended or failed is gone afterwards.
     pub fn read(
         &mut self,
         slot: u16,
@@ -115,25 +114,18 @@ impl Connections {
         }
         let connection = &mut self.slots[slot.into()];
         connection.heard = now;
-        for _ in 0..READS_PER_TURN {
-            match connection.stream.read(&mut self.buffer) {
-                Ok(0) => {
-                    connection.lines.end(&mut each);
-                    self.slots.remove(slot.into());
-                    return Drained::Dry;
-                }
-                Ok(read) => {
-                    connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.slots.remove(slot.into());
-                    return Drained::Dry;
-                }
+        match connection.stream.read(&mut self.buffer) {
+            Ok(read) if read > 0 => {
+                connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
+                return Drained::More;
             }
+            Ok(_) => connection.lines.end(&mut each),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Drained::More,
+            Err(_) => {} // a reset: what it left of a line is not parsed
         }
-        Drained::More
+        self.slots.remove(slot.into());
+        Drained::Dry
     }
 
     fn get(&self, slot: u16, generation: Generation) -> Option<&Connection> {

@@ -32,10 +32,6 @@ impl Listener {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
-    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut self.socket)
-    }
-
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -43,6 +39,11 @@ impl Listener {
     /// When a resting listener wants to be asked again.
     pub fn deadline(&self) -> Option<Tick> {
         self.resting_until
+    }
+
+    /// Whether it waits for descriptors.
+    pub fn is_resting(&self) -> bool {
+        self.resting_until.is_some()
     }
 
     /// Hands on the connections that wait, up to a turn's budget.
@@ -56,10 +57,6 @@ impl Listener {
                 Ok((stream, _)) => each(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
                 Err(error) if is_exhaustion(&error) => {
-                    log::warn!(
-                        "accept=paused for_ms={} reason=\"{error}\" hint=\"raise the limit of open files\"",
-                        REST.as_millis()
-                    );
                     self.resting_until = Some(now + REST);
                     return Drained::Dry;
                 }

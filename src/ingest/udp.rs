@@ -19,8 +19,10 @@ pub struct UdpListener {
     drops: u32,
 }
 
-/// Batches a socket may take in one turn: at 64 full datagrams each about a millisecond of parsing.
-const BATCHES_PER_TURN: usize = 4;
+/// What a socket may bring at a time: of the shortest lines about a millisecond's work.
+const SHARE_BYTES: usize = 64 * 1024;
+/// What an empty datagram counts for in that.
+const DATAGRAM_BYTES: usize = 64;
 
 impl UdpListener {
     pub fn new(socket: Socket) -> Self {
@@ -40,23 +42,33 @@ impl UdpListener {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
 
-    /// Hands on what the socket holds, up to a turn's budget: None stands for a datagram that the kernel cut.
+    /// Hands on what the socket holds, up to its share; what is received beyond that waits in the batch. None stands for a
+    /// datagram that the kernel cut.
+    ///
+    /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
         mut each: impl FnMut(Option<&[u8]>),
     ) -> io::Result<Drained> {
-        for _ in 0..BATCHES_PER_TURN {
-            let received = match batch.recv(self.socket.as_fd()) {
-                Ok(received) => received,
+        let (mut share, mut dry) = (SHARE_BYTES, false);
+        loop {
+            while let Some(datagram) = batch.take() {
+                share = share.saturating_sub(datagram.bytes.len() + DATAGRAM_BYTES);
+                each((!datagram.truncated).then_some(datagram.bytes));
+                if share == 0 {
+                    return Ok(Drained::More);
+                }
+            }
+            if dry {
+                return Ok(Drained::Dry);
+            }
+            dry = match batch.fill(self.socket.as_fd()) {
+                Ok(received) => received < RecvBatch::SLOTS,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::Dry),
                 Err(error) => return Err(error),
             };
-            for datagram in received {
-                each((!datagram.truncated).then_some(datagram.bytes));
-            }
         }
-        Ok(Drained::More)
     }
 
     /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.

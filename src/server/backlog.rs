@@ -1,25 +1,76 @@
-//! Sources that used up their budget: the poller will not name them again, so the loop remembers them.
+//! Sources with something to read, waiting for their turn.
+//!
+//! The poller names a source once; one that used up its budget is not named again. So the loop keeps every input source
+//! here until it is dry, and serves as many as a turn's time allows, in turn. Datagram sockets go first: what waits there
+//! too long is lost, while a stream's sender waits.
+
+use std::collections::VecDeque;
+
+use ahash::AHashSet;
 
 use super::token::Source;
-use crate::ingest::Drained;
 
 #[derive(Debug, Default)]
-pub(super) struct Backlog(Vec<Source>);
+pub(super) struct Backlog {
+    datagrams: VecDeque<Source>,
+    streams: VecDeque<Source>,
+    /// What is in either queue.
+    queued: AHashSet<Source>,
+}
 
 impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queued.is_empty()
     }
 
-    /// Keeps a source that has more for the next turn.
-    pub(super) fn note(&mut self, source: Source, drained: Drained) {
-        if drained == Drained::More && !self.0.contains(&source) {
-            self.0.push(source);
+    /// How many datagram sockets wait.
+    pub(super) fn datagrams(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Keeps a source for its turn, behind those that wait already.
+    pub(super) fn push(&mut self, source: Source) {
+        if self.queued.insert(source) {
+            match source {
+                Source::Udp(_) => self.datagrams.push_back(source),
+                _ => self.streams.push_back(source),
+            }
         }
     }
 
-    /// Appends the sources to be asked again now, in the order they came, and forgets them.
-    pub(super) fn move_to(&mut self, sources: &mut Vec<Source>) {
-        sources.append(&mut self.0);
+    /// The next datagram socket.
+    pub(super) fn pop_datagrams(&mut self) -> Option<Source> {
+        let source = self.datagrams.pop_front()?;
+        self.queued.remove(&source);
+        Some(source)
+    }
+
+    /// The next listener or connection.
+    pub(super) fn pop_stream(&mut self) -> Option<Source> {
+        let source = self.streams.pop_front()?;
+        self.queued.remove(&source);
+        Some(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_waits_once_and_in_turn() {
+        let mut backlog = Backlog::default();
+        for source in
+            [Source::TcpListener(0), Source::Udp(1), Source::TcpListener(1), Source::Udp(1)]
+        {
+            backlog.push(source);
+        }
+        assert_eq!(backlog.datagrams(), 1);
+        assert_eq!(backlog.pop_datagrams(), Some(Source::Udp(1)));
+        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(0)));
+        backlog.push(Source::TcpListener(0));
+        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(1)));
+        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(0)));
+        assert!(backlog.is_empty() && backlog.pop_datagrams().is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
+use crate::complaints::Grievance;
 use crate::encode::graphite::Graphite;
 use crate::engine::{Closing, Engine};
 use crate::flush::{Own, Schedule};
@@ -41,7 +42,7 @@ impl Flushing {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
             engine.count(Own::FlushOverruns, 1);
-            log::warn!("flush=overrun stamp={}", self.schedule.due().as_secs());
+            engine.complaints().add(Grievance::FlushOverrun, b"");
         }
         !sweeping
     }

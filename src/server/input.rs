@@ -1,6 +1,8 @@
 //! Where samples come in: sockets on one side, the engine on the other.
 
-use super::token::Source;
+use std::time::Duration;
+
+use super::token::{Generation, Source};
 use super::{Server, Timer};
 use crate::complaints::Grievance;
 use crate::config::Tcp;
@@ -29,46 +31,72 @@ impl Input {
 }
 
 impl Server {
-    /// Gives one source its turn, and remembers it if it has more.
-    pub(super) fn receive(&mut self, source: Source) {
+    /// Reads from the sources that wait until the time is over or all are dry: every datagram socket in turn, a stream, and
+    /// again. At least one round is made, so that nobody starves.
+    pub(super) fn receive_for(&mut self, slice: Duration) {
+        let end = self.now.tick + slice;
+        while !self.backlog.is_empty() {
+            for _ in 0..self.backlog.datagrams() {
+                let Some(source) = self.backlog.pop_datagrams() else { break };
+                self.receive(source);
+            }
+            if let Some(source) = self.backlog.pop_stream() {
+                self.receive(source);
+            }
+            if self.clock.tick() >= end {
+                return;
+            }
+        }
+    }
+
+    /// Gives one source its share, and keeps it if it has more.
+    fn receive(&mut self, source: Source) {
         let drained = match source {
             Source::Udp(index) => self.receive_datagrams(index),
             Source::TcpListener(index) => self.accept(index),
-            Source::Connection(slot, generation) => {
-                let (engine, now) = (&mut self.engine, self.now);
-                self.input.heard = Some(now);
-                let connections = &mut self.input.connections;
-                let drained = connections.read(slot, generation, now.tick, |piece| match piece {
-                    Piece::Line(line) => engine.line(line),
-                    Piece::Overlong(start) => engine.overlong_line(start),
-                });
-                if connections.deadline(slot, generation).is_none() {
-                    self.wheel.set(Timer::Connection(slot, generation), None);
-                }
-                drained
-            }
+            Source::Connection(slot, generation) => self.receive_lines(slot, generation),
             _ => Drained::Dry,
         };
-        self.backlog.note(source, drained);
+        if drained == Drained::More {
+            self.backlog.push(source);
+        }
     }
 
     fn receive_datagrams(&mut self, index: u16) -> Drained {
         let Some(listener) = self.listeners.udp.get_mut(usize::from(index)) else {
             return Drained::Dry;
         };
-        let engine = &mut self.engine;
-        self.input.heard = Some(self.now);
-        let drained = listener.drain(&mut self.input.batch, |datagram| match datagram {
-            Some(bytes) => engine.packet(bytes),
-            None => {
-                engine.count(Own::PacketsReceived, 1);
-                engine.count(Own::PacketsTruncated, 1);
+        let (engine, heard, now) = (&mut self.engine, &mut self.input.heard, self.now);
+        let drained = listener.drain(&mut self.input.batch, |datagram| {
+            *heard = Some(now);
+            match datagram {
+                Some(bytes) => engine.packet(bytes),
+                None => {
+                    engine.count(Own::PacketsReceived, 1);
+                    engine.count(Own::PacketsTruncated, 1);
+                }
             }
         });
         drained.unwrap_or_else(|error| {
             log::warn!("udp=failed reason=\"{error}\"");
             Drained::Dry
         })
+    }
+
+    fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
+        let (engine, heard, now) = (&mut self.engine, &mut self.input.heard, self.now);
+        let connections = &mut self.input.connections;
+        let drained = connections.read(slot, generation, now.tick, |piece| {
+            *heard = Some(now);
+            match piece {
+                Piece::Line(line) => engine.line(line),
+                Piece::Overlong(start) => engine.overlong_line(start),
+            }
+        });
+        if connections.deadline(slot, generation).is_none() {
+            self.wheel.set(Timer::Connection(slot, generation), None);
+        }
+        drained
     }
 
     fn accept(&mut self, index: u16) -> Drained {
@@ -83,11 +111,14 @@ impl Server {
                 Some(source @ Source::Connection(slot, generation)) => {
                     let deadline = connections.deadline(slot, generation);
                     wheel.set(Timer::Connection(slot, generation), deadline);
-                    backlog.note(source, Drained::More); // its first bytes may be here already
+                    backlog.push(source); // its first bytes may be here already
                 }
-                _ => engine.count(Own::ConnectionsRefused, 1),
+                _ => engine.refuse_connection(),
             });
         wheel.set(Timer::TcpListener(index), listener.deadline());
+        if listener.is_resting() {
+            engine.complaints().add(Grievance::NoDescriptors, b"");
+        }
         drained
     }
 

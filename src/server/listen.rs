@@ -11,6 +11,7 @@ use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Transport, bind};
 use crate::ingest::listener::Listener;
 use crate::ingest::udp::UdpListener;
+use crate::sys;
 
 /// The sockets that are there from the ready line to the stop.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl From<io::Error> for StartError {
 
 impl Listeners {
     pub(super) fn open(config: &Config, registry: &Registry) -> Result<Self, StartError> {
+        check_open_files(config);
         let mut udp = sockets(Transport::Udp, &config.udp.bind, UdpListener::new)?;
         let mut tcp = sockets(Transport::Tcp, &config.tcp.bind, Listener::new)?;
         let mut admin = sockets(Transport::Tcp, &config.admin.bind, Listener::new)?;
@@ -96,6 +98,19 @@ fn sockets<T>(
         all.extend(bind(transport, *address)?.into_iter().map(make));
     }
     Ok(all)
+}
+
+/// Clients may not take the descriptors that sinks and look-ups need.
+fn check_open_files(config: &Config) {
+    const OURS: usize = 64; // listeners, sinks, look-ups, standard streams
+    let needed = config.tcp.max_connections + config.admin.max_connections + OURS;
+    match sys::raise_open_files() {
+        Ok(limit) if limit < needed as u64 => log::warn!(
+            "open_files={limit} needed={needed} hint=\"lower max_connections, or raise the limit (ulimit -n, LimitNOFILE=)\""
+        ),
+        Ok(_) => {}
+        Err(error) => log::warn!("open_files=unchanged reason=\"{error}\""),
+    }
 }
 
 /// A buffer smaller than asked for loses datagrams in a burst: the one who runs the server can mend that, so say it.

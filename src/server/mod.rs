@@ -38,6 +38,7 @@ use crate::config::{self, Config};
 use crate::encode::graphite::Graphite;
 use crate::engine::{Engine, Settings};
 use crate::flush::{FigureNames, Schedule};
+use crate::ingest::Drained;
 use crate::series::Seeds;
 use crate::sink::Sink;
 use crate::time::Now;
@@ -83,6 +84,11 @@ enum Timer {
 }
 
 const EVENTS_PER_TURN: usize = 256;
+/// What input may take of a turn, and of the look before a tick. It ends with the source that was served last, which is
+/// bounded in bytes.
+const INPUT_SLICE: Duration = Duration::from_millis(1);
+/// What all admin clients together may take of a turn.
+const ADMIN_SLICE: Duration = Duration::from_millis(1);
 /// Timers fired in one turn; the rest are due in the next.
 const TIMERS_PER_TURN: usize = 256;
 
@@ -134,7 +140,7 @@ impl Server {
         while self.phase != Phase::Done {
             self.wait()?;
             self.serve_events();
-            self.serve_backlog();
+            self.receive_for(INPUT_SLICE);
             self.fire_timers();
             self.sweep();
             self.serve_admin();
@@ -166,20 +172,10 @@ impl Server {
         Ok(())
     }
 
+    /// Serves what the poller named, but for input, which waits for its share of the turn's time.
     fn serve_events(&mut self) {
         let mut sources = std::mem::take(&mut self.sources);
         sources.extend(self.events.iter().filter_map(|event| Source::try_from(event.token()).ok()));
-        self.serve_all(sources);
-    }
-
-    fn serve_backlog(&mut self) {
-        let mut sources = std::mem::take(&mut self.sources);
-        self.backlog.move_to(&mut sources);
-        self.serve_all(sources);
-    }
-
-    /// Serves the sources and keeps their list, empty, for the next time.
-    fn serve_all(&mut self, mut sources: Vec<Source>) {
         for source in sources.drain(..) {
             self.serve(source);
         }
@@ -190,7 +186,7 @@ impl Server {
         match source {
             Source::Signals => self.serve_signals(),
             Source::Udp(_) | Source::TcpListener(_) | Source::Connection(..) => {
-                self.receive(source)
+                self.backlog.push(source);
             }
             Source::AdminListener(index) => self.accept_admin(index),
             Source::AdminClient(slot, generation) => self.admin.ready(slot, generation),
@@ -228,7 +224,7 @@ impl Server {
                 let deadline = self.admin.deadline(slot, generation);
                 self.wheel.set(timer, deadline);
             }
-            Timer::TcpListener(index) => self.receive(Source::TcpListener(index)),
+            Timer::TcpListener(index) => self.backlog.push(Source::TcpListener(index)),
             Timer::AdminListener(index) => self.accept_admin(index),
         }
     }
@@ -237,6 +233,7 @@ impl Server {
     fn tick(&mut self) {
         if self.look(Some(Duration::ZERO)).is_ok() {
             self.serve_events();
+            self.receive_for(INPUT_SLICE);
         }
         if self.phase != Phase::Running {
             return; // the look found a signal: the stop has closed the interval
@@ -273,13 +270,20 @@ impl Server {
             Some(Source::AdminClient(slot, generation)) => {
                 wheel.set(Timer::AdminClient(slot, generation), admin.deadline(slot, generation));
             }
-            _ => engine.count(crate::flush::Own::ConnectionsRefused, 1),
+            _ => engine.refuse_connection(),
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());
-        self.backlog.note(Source::AdminListener(index), drained);
+        if listener.is_resting() {
+            engine.complaints().add(Grievance::NoDescriptors, b"");
+        }
+        self.busy |= drained == Drained::More;
+        if drained == Drained::More {
+            wheel.set(Timer::AdminListener(index), Some(now));
+        }
     }
 
     fn serve_admin(&mut self) {
+        let (clock, end) = (&self.clock, self.clock.tick() + ADMIN_SLICE);
         let mut view = View {
             engine: &mut self.engine,
             graphite: &mut self.graphite,
@@ -290,7 +294,11 @@ impl Server {
             heard: self.input.heard,
             now: self.now,
         };
-        self.busy |= self.admin.turn(&mut view);
+        self.busy |= self.admin.turn(&mut view, || clock.tick() < end);
+        for (slot, generation) in self.admin.take_served() {
+            let deadline = self.admin.deadline(slot, generation);
+            self.wheel.set(Timer::AdminClient(slot, generation), deadline);
+        }
     }
 
     fn pump_sinks(&mut self) {
@@ -310,19 +318,11 @@ impl Server {
 }
 
 fn log_complaint(Complaint { what, count, example }: &Complaint) {
-    match what {
-        Grievance::BadLine(reason) => {
-            log::warn!("bad_lines={count} reason=\"{reason}\" example=\"{example}\"");
-        }
-        Grievance::TooManySeries => log::warn!(
-            "series_rejected={count} reason=\"max_series is reached\" example=\"{example}\""
-        ),
-        Grievance::UdpDrops => log::warn!(
-            "udp_drops={count} reason=\"a receive buffer was full\" hint=\"raise recv_buffer and net.core.rmem_max\""
-        ),
-        Grievance::NoMemory => log::warn!(
-            "samples_dropped={count} reason=\"timer_memory or passthrough_memory is used up\" example=\"{example}\""
-        ),
+    let (kind, reason) = what.words();
+    if example.is_empty() {
+        log::warn!("{kind}={count} {reason}");
+    } else {
+        log::warn!("{kind}={count} {reason} example=\"{example}\"");
     }
 }
 

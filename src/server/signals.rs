@@ -1,9 +1,9 @@
-//! Signals as events of the loop: SIGTERM and SIGINT ask it to stop.
+//! Signals as events of the loop: SIGTERM, SIGINT and SIGHUP (a terminal that went away) ask it to stop.
 
 use std::io;
 
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals as Pipe;
 
 use super::token::Source;
@@ -12,14 +12,32 @@ pub(super) struct Signals(Pipe);
 
 impl Signals {
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        let mut pipe = Pipe::new([SIGTERM, SIGINT])?;
+        let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP])?;
         registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;
         Ok(Self(pipe))
     }
 
-    /// How many requests to stop have come since the last call.
-    pub(super) fn stops(&mut self) -> usize {
-        self.0.pending().count()
+    /// What was asked since the last call.
+    pub(super) fn take(&mut self) -> Asked {
+        let mut asked = Asked::default();
+        for signal in self.0.pending() {
+            asked.interrupt |= signal == SIGINT;
+            asked.terminate |= signal != SIGINT;
+        }
+        asked
+    }
+}
+
+/// Which signals came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) interrupt: bool,
+    pub(super) terminate: bool,
+}
+
+impl Asked {
+    pub(super) fn any(self) -> bool {
+        self.interrupt || self.terminate
     }
 }
 

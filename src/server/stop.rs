@@ -11,8 +11,9 @@ use crate::time::Tick;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// Nothing comes in any more; the sinks deliver until then.
+    /// Nothing comes in any more; the sinks have `until` then to deliver.
     Draining {
+        since: Tick,
         until: Tick,
     },
     Done,
@@ -22,28 +23,35 @@ impl Phase {
     /// The time the sinks were given may be over.
     pub(super) fn expire(self, now: Tick) -> Self {
         match self {
-            Self::Draining { until } if until <= now => Self::Done,
+            Self::Draining { until, .. } if until <= now => Self::Done,
             other => other,
         }
     }
 }
 
+/// A second SIGINT gives up on the sinks. One that comes at once is the same keystroke, passed on by a parent; a second
+/// SIGTERM never does, for supervisors repeat it.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a stop reads what the kernel holds on sockets that are about to be closed.
 const LAST_LOOK: Duration = Duration::from_millis(200);
 
 impl Server {
     pub(super) fn serve_signals(&mut self) {
-        match (self.signals.stops(), self.phase) {
-            (0, _) => {}
-            (_, Phase::Running) => self.stop(),
-            // Asked again: whoever asks does not want to wait for the sinks.
-            (_, Phase::Draining { .. } | Phase::Done) => self.phase = Phase::Done,
+        let asked = self.signals.take();
+        match self.phase {
+            Phase::Running if asked.any() => self.stop(),
+            Phase::Draining { since, .. } if asked.interrupt && since + AGAIN <= self.now.tick => {
+                log::warn!("stop=hurried reason=\"interrupted again\"");
+                self.phase = Phase::Done;
+            }
+            _ => {}
         }
     }
 
     fn stop(&mut self) {
         log::info!("stop=begun timeout_ms={}", self.shutdown_timeout.as_millis());
-        self.phase = Phase::Draining { until: self.now.tick + self.shutdown_timeout };
+        let since = self.now.tick;
+        self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
         self.take_in_the_rest();
         self.close_interval();
         for sink in &mut self.sinks {
@@ -55,12 +63,8 @@ impl Server {
 
     /// Reads until every socket is dry or the time for it is over, then closes them.
     fn take_in_the_rest(&mut self) {
-        let end = self.clock.tick() + LAST_LOOK;
-        let mut sources = self.all_inputs();
-        while !sources.is_empty() && self.clock.tick() < end {
-            sources.drain(..).for_each(|source| self.receive(source));
-            self.backlog.move_to(&mut sources);
-        }
+        self.all_inputs().into_iter().for_each(|source| self.backlog.push(source));
+        self.receive_for(LAST_LOOK);
         self.count_drops();
         self.listeners.udp.clear();
         self.listeners.tcp.clear();
@@ -95,7 +99,7 @@ impl Server {
         for sink in self.sinks.iter().filter(|sink| !sink.is_drained()) {
             let (name, bytes) = (sink.name(), sink.figures().queue_bytes);
             log::warn!(
-                "sink={name} state=abandoned lost_bytes={bytes} reason=\"not delivered in time\""
+                "sink={name} state=abandoned lost_bytes={bytes} reason=\"not delivered when the time was over\""
             );
         }
         log::info!("stop=done");

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::mem;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Datagrams of one call. More gain nothing measurable and make a turn longer.
-const SLOTS: usize = 64;
 #[allow(clippy::cast_possible_truncation)] // 64
-const SLOTS_UINT: libc::c_uint = SLOTS as libc::c_uint;
+const SLOTS_UINT: libc::c_uint = RecvBatch::SLOTS as libc::c_uint;
 
 /// Room for any UDP datagram. The odd 64 bytes put the slots into different cache sets.
 const SLOT_BYTES: usize = 65_536 + 64;
@@ -25,33 +24,40 @@ pub(crate) struct RecvBatch {
     #[allow(dead_code)] // read by the kernel
     iovecs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
+    /// The slots received and not taken yet.
+    waiting: Range<usize>,
 }
 
 impl RecvBatch {
+    /// Datagrams of one call. More gain nothing measurable and make a turn longer.
+    pub(crate) const SLOTS: usize = 64;
+
     pub(crate) fn new() -> Self {
-        let mut bytes = vec![0_u8; SLOTS * SLOT_BYTES];
+        let mut bytes = vec![0_u8; Self::SLOTS * SLOT_BYTES];
         // SAFETY: plain integers and raw pointers, for which all zeros is a value.
         let header: libc::mmsghdr = unsafe { mem::zeroed() };
         let buffer = bytes.as_mut_ptr();
-        let mut iovecs: Vec<_> = (0..SLOTS)
+        let mut iovecs: Vec<_> = (0..Self::SLOTS)
             .map(|slot| libc::iovec {
                 iov_base: buffer.wrapping_add(slot * SLOT_BYTES).cast(),
                 iov_len: SLOT_BYTES,
             })
             .collect();
-        let mut headers = vec![header; SLOTS];
+        let mut headers = vec![header; Self::SLOTS];
         let first_iovec = iovecs.as_mut_ptr();
         for (slot, header) in headers.iter_mut().enumerate() {
             header.msg_hdr.msg_iov = first_iovec.wrapping_add(slot);
             header.msg_hdr.msg_iovlen = 1;
         }
-        Self { bytes, iovecs, headers }
+        Self { bytes, iovecs, headers, waiting: 0..0 }
     }
 
-    /// Takes what the socket holds, 64 datagrams at most, in one call that never blocks.
+    /// Receives what the socket holds, as many datagrams as there are slots at most, in one call that never blocks. All
+    /// that was received before must be taken.
     ///
     /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
-    pub(crate) fn recv(&mut self, fd: BorrowedFd<'_>) -> io::Result<Received<'_>> {
+    pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        debug_assert!(self.waiting.is_empty(), "datagrams would be overwritten");
         loop {
             // SAFETY: each header points to one iovec, each iovec to SLOT_BYTES of `bytes`, all owned by
             // `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
@@ -65,13 +71,20 @@ impl RecvBatch {
                 )
             };
             if let Ok(count) = usize::try_from(count) {
-                return Ok(Received { batch: self, slots: 0..count.min(SLOTS) });
+                self.waiting = 0..count.min(Self::SLOTS);
+                return Ok(self.waiting.len());
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
         }
+    }
+
+    /// The next datagram of the last [`Self::fill`], and never one of an earlier.
+    pub(crate) fn take(&mut self) -> Option<Datagram<'_>> {
+        let slot = self.waiting.next()?;
+        Some(self.datagram(slot))
     }
 
     fn datagram(&self, slot: usize) -> Datagram<'_> {
@@ -83,26 +96,6 @@ impl RecvBatch {
         }
     }
 }
-
-/// The datagrams of one call, and no others: what an earlier call left in the buffers is out of reach.
-pub(crate) struct Received<'a> {
-    batch: &'a RecvBatch,
-    slots: std::ops::Range<usize>,
-}
-
-impl<'a> Iterator for Received<'a> {
-    type Item = Datagram<'a>;
-
-    fn next(&mut self) -> Option<Datagram<'a>> {
-        self.slots.next().map(|slot| self.batch.datagram(slot))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.slots.size_hint()
-    }
-}
-
-impl ExactSizeIterator for Received<'_> {}
 
 /// One datagram, in the buffer it was received into.
 #[derive(Clone, Copy)]

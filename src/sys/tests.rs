@@ -13,8 +13,9 @@ fn udp(address: &str) -> UdpSocket {
 }
 
 fn texts(batch: &mut RecvBatch, socket: &impl AsFd) -> Vec<String> {
-    let received = batch.recv(socket.as_fd()).unwrap();
-    received.map(|datagram| String::from_utf8_lossy(datagram.bytes).into_owned()).collect()
+    batch.fill(socket.as_fd()).unwrap();
+    let next = || batch.take().map(|datagram| String::from_utf8_lossy(datagram.bytes).into_owned());
+    std::iter::from_fn(next).collect()
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn a_batch_holds_exactly_what_one_call_received() {
         }
         assert_eq!(texts(&mut batch, &here), round);
     }
-    let empty = batch.recv(here.as_fd()).err().unwrap();
+    let empty = batch.fill(here.as_fd()).unwrap_err();
     assert_eq!(empty.kind(), ErrorKind::WouldBlock);
 }
 
@@ -50,12 +51,14 @@ fn the_largest_udp_datagram_is_whole_and_a_larger_unix_one_says_it_is_not() {
     let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
     there.send_to(&[7; 65_507], here.local_addr().unwrap()).unwrap();
     let mut batch = RecvBatch::new();
-    let datagram = batch.recv(here.as_fd()).unwrap().next().unwrap();
+    batch.fill(here.as_fd()).unwrap();
+    let datagram = batch.take().unwrap();
     assert_eq!((datagram.bytes, datagram.truncated), (&[7; 65_507][..], false));
 
     let (here, there) = UnixDatagram::pair().unwrap();
     there.send(&[8; 70_000]).unwrap();
-    let datagram = batch.recv(here.as_fd()).unwrap().next().unwrap();
+    batch.fill(here.as_fd()).unwrap();
+    let datagram = batch.take().unwrap();
     assert_eq!((datagram.bytes.len(), datagram.truncated), (65_600, true));
 }
 
@@ -68,7 +71,7 @@ fn the_kernel_says_what_it_granted_and_what_it_dropped() {
     for _ in 0..100 {
         there.send_to(&[0; 1000], here.local_addr().unwrap()).unwrap();
     }
-    let held = RecvBatch::new().recv(here.as_fd()).unwrap().count();
+    let held = RecvBatch::new().fill(here.as_fd()).unwrap();
     assert_eq!(socket_drops(here.as_fd()).unwrap() as usize, 100 - held);
 }
 
@@ -103,5 +106,5 @@ fn what_is_no_socket_is_an_error() {
     assert!(signs(file.as_fd()).is_err());
     assert!(socket_drops(file.as_fd()).is_err());
     assert!(force_receive_buffer(file.as_fd(), 1).is_err());
-    assert!(RecvBatch::new().recv(file.as_fd()).is_err());
+    assert!(RecvBatch::new().fill(file.as_fd()).is_err());
 }
