@@ -64,7 +64,7 @@ impl UdpListener {
                 return Ok(Drained::Dry);
             }
             dry = match batch.fill(self.socket.as_fd()) {
-                Ok(received) => received < RecvBatch::SLOTS,
+                Ok(may_hold_more) => !may_hold_more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::Dry),
                 Err(error) => return Err(error),
             };

@@ -6,9 +6,6 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-#[allow(clippy::cast_possible_truncation)] // 64
-const SLOTS_UINT: libc::c_uint = RecvBatch::SLOTS as libc::c_uint;
-
 /// Room for any UDP datagram. The odd 64 bytes put the slots into different cache sets.
 const SLOT_BYTES: usize = 65_536 + 64;
 
@@ -26,6 +23,8 @@ pub(crate) struct RecvBatch {
     headers: Vec<libc::mmsghdr>,
     /// The slots received and not taken yet.
     waiting: Range<usize>,
+    /// How many datagrams the next call asks for: fewer where they are large, for a call copies them all.
+    ask: usize,
 }
 
 impl RecvBatch {
@@ -49,15 +48,18 @@ impl RecvBatch {
             header.msg_hdr.msg_iov = first_iovec.wrapping_add(slot);
             header.msg_hdr.msg_iovlen = 1;
         }
-        Self { bytes, iovecs, headers, waiting: 0..0 }
+        Self { bytes, iovecs, headers, waiting: 0..0, ask: Self::SLOTS }
     }
 
-    /// Receives what the socket holds, as many datagrams as there are slots at most, in one call that never blocks. All
-    /// that was received before must be taken.
+    /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that left it empty. All that
+    /// was received before must be taken.
     ///
     /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
-    pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>) -> io::Result<bool> {
         debug_assert!(self.waiting.is_empty(), "datagrams would be overwritten");
+        let asked = self.ask;
+        #[allow(clippy::cast_possible_truncation)] // at most SLOTS
+        let slots = asked as libc::c_uint;
         loop {
             // SAFETY: each header points to one iovec, each iovec to SLOT_BYTES of `bytes`, all owned by
             // `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
@@ -65,20 +67,30 @@ impl RecvBatch {
                 libc::recvmmsg(
                     fd.as_raw_fd(),
                     self.headers.as_mut_ptr(),
-                    SLOTS_UINT,
+                    slots,
                     libc::MSG_DONTWAIT as _,
                     ptr::null_mut(),
                 )
             };
             if let Ok(count) = usize::try_from(count) {
-                self.waiting = 0..count.min(Self::SLOTS);
-                return Ok(self.waiting.len());
+                self.waiting = 0..count.min(asked);
+                self.ask = self.worth_asking();
+                return Ok(count >= asked);
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
         }
+    }
+
+    /// After a call: as many datagrams of that size as make a turn's work.
+    fn worth_asking(&self) -> usize {
+        const BYTES: usize = 256 * 1024;
+        let received = &self.headers[self.waiting.clone()];
+        let bytes: usize = received.iter().map(|header| header.msg_len as usize).sum();
+        let mean = (bytes / received.len().max(1)).max(1);
+        (BYTES / mean).clamp(1, Self::SLOTS)
     }
 
     /// The next datagram of the last [`Self::fill`], and never one of an earlier.
