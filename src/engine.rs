@@ -11,7 +11,8 @@ use std::time::Duration;
 use memchr::memchr;
 
 use crate::complaints::{Complaints, Grievance};
-use crate::flush::{Own, OwnCounters, Percentile, Subject, Summarizer, Summary};
+use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
+use crate::policy::Rules;
 use crate::protocol::{Grammar, Kind, LineReader, Reading, Reject, Sample, trimmed};
 use crate::series::{Bounds, Cursor, Passthrough, Refused, Seeds, Table, Timed};
 
@@ -20,7 +21,7 @@ use crate::series::{Bounds, Cursor, Passthrough, Refused, Seeds, Table, Timed};
 pub struct Settings {
     pub grammar: Grammar,
     pub bounds: Bounds,
-    pub percentiles: Vec<Percentile>,
+    pub rules: Rules,
     pub flush_interval: Duration,
     /// What the names of the server's own counters and gauges begin with.
     pub prefix_stats: String,
@@ -68,7 +69,12 @@ impl Engine {
         Self {
             reader: LineReader::new(settings.grammar.clone()),
             intake: Intake {
-                table: Table::new(&settings.bounds, seeds),
+                table: Table::new(
+                    &settings.bounds,
+                    &settings.rules,
+                    settings.flush_interval,
+                    seeds,
+                ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 own: OwnCounters::default(),
                 complaints: Complaints::default(),
@@ -77,7 +83,7 @@ impl Engine {
                 number: 0,
                 cursor: None,
                 summaries: 0,
-                summarizer: Summarizer::new(&settings.percentiles, seconds),
+                summarizer: Summarizer::new(seconds),
                 prefix_stats: settings.prefix_stats.clone(),
             },
         }
@@ -112,6 +118,7 @@ impl Engine {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
                 let passed = parsed.timestamp.and_then(|at| timed(parsed.name, sample, at));
                 match passed {
+                    Some(_) if intake.table.drops(parsed.name, hash) => Err(Refused::ByRule),
                     Some(timed) => intake.passthrough.add(timed),
                     None => intake.table.add(parsed.name, hash, sample),
                 }
@@ -245,6 +252,7 @@ impl Intake {
                 self.own.add(Own::SeriesRejected, 1);
                 self.complaints.add(Grievance::TooManySeries, line);
             }
+            Problem::Refused(Refused::ByRule) => self.own.add(Own::SamplesDropped, 1),
             Problem::Refused(Refused::NoMemory) => {
                 self.own.add(Own::SamplesDropped, 1);
                 self.complaints.add(Grievance::NoMemory, line);

@@ -7,7 +7,7 @@
 //!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, series never see sinks; delivery is visible only as counters.
-//! - `protocol`, `series`, `flush` and `encode` are pure: bytes and a clock value in, bytes out. `engine` drives them and is
+//! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in, bytes out. `engine` drives them and is
 //!   the whole server to a test. `ingest`, `sink`, `admin` and `server` own the descriptors; `server` alone owns the clocks.
 //! - There is one thread, and nothing in its loop blocks: not a connect, not a name look-up, not a slow reader.
 //! - A flush never stops reception. A tick costs O(1); series are closed in slices, each exactly once, with the values it had
@@ -23,6 +23,7 @@ compile_error!(
 
 pub mod ingest;
 pub mod protocol;
+pub mod policy;
 pub mod series;
 pub mod flush;
 pub mod encode;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use core::{Core, settings};
+use core::{Core, configured, settings};
 use statsd::encode::namespace::{Namespace, Style};
 use statsd::flush::Percentile;
 
@@ -44,7 +44,8 @@ fn run(script: &str) -> String {
             "interval" => settings.flush_interval = seconds(rest),
             "style" => namespace.style = style(rest),
             "set" => set(&mut namespace, rest),
-            "percentiles" => settings.percentiles = percentiles(rest),
+            "config" => settings.rules = configured(&rest.replace("\\n", "\n")).rules,
+            "percentiles" => settings.rules.base.percentiles = percentiles(rest),
             "own" => own = rest == "yes",
             "lag" => closing.timestamp_lag = Some(rest.parse().unwrap()),
             "figure" => {

@@ -7,9 +7,13 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::address::{Destination, Listen};
-use super::value::{Choice, Count, Kind, List, NamePart, Percent, Size, Span, SpanOrNever, YES_NO};
+use super::value::{
+    AtMost, Choice, Count, Kind, List, NamePart, OrEmpty, Percent, Size, Span, SpanOrNever, YES_NO,
+};
 use super::{Carbon, Config, Resend};
 use crate::encode::namespace::Style;
+use crate::flush::{TIMER_METRICS, TimerMetric};
+use crate::policy::PERCENTILES_MAX;
 use crate::protocol::Grammar;
 
 /// One key of the file.
@@ -125,14 +129,30 @@ keys! {
         "at least 1s";
     [statsd] align_flush = "yes", config!(align_flush: YES_NO),
         "flush at wall-clock multiples of flush_interval";
-    [statsd] percentiles = "90", config!(percentiles: List(Percent)),
+    [statsd] percentiles = "90", config!(rules.base.percentiles: AtMost(PERCENTILES_MAX, List(Percent))),
         "e.g. 50, 95, 99.9, -10";
+    [statsd] timer_metrics = "", config!(rules.base.timer_metrics: TIMER_METRICS_WANTED),
+        "empty = all; else a list such as count, mean, median, upper_percent (every upper_N), histogram";
     [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY),
         "samples of all timers and members of all sets in one interval, together";
     [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO),
         "rewrite names into what every destination can store";
     [statsd] tag_formats = "dogstatsd, graphite", TAG_FORMATS,
         "those read as tags: name:1|c|#key:value and name;key=value:1|c";
+    [statsd] delete_idle = "no", config!(rules.base.delete_idle: YES_NO),
+        "what had no sample is not sent and is forgotten; default for the four below";
+    [statsd] delete_counters = "", config!(rules.base.delete_counters: OrEmpty(YES_NO)),
+        "empty = as delete_idle";
+    [statsd] delete_timers = "", config!(rules.base.delete_timers: OrEmpty(YES_NO)),
+        "";
+    [statsd] delete_gauges = "", config!(rules.base.delete_gauges: OrEmpty(YES_NO)),
+        "";
+    [statsd] delete_sets = "", config!(rules.base.delete_sets: OrEmpty(YES_NO)),
+        "";
+    [statsd] gauge_ttl = "1", config!(rules.base.gauge_ttl: Count(1..=1_000_000)),
+        "flushes that send a gauge after a value came, with delete_gauges; Node's gaugesMaxTTL";
+    [statsd] expire = "0", config!(rules.base.expire: SpanOrNever),
+        "forget a series not seen for this long, whatever its type; 0 = never";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
         "how long a stop waits for destinations to take what is queued";
     [statsd] log_level = "info", config!(log_level: LEVELS),
@@ -182,6 +202,8 @@ keys! {
 
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000)),
         "names of all kinds together";
+    [limits] evict_after = "10m", config!(bounds.evict_after: Span(Duration::ZERO)),
+        "at the limit, a series idle for this long makes way for a new one";
     [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048)),
         "bytes of a name with its tags, at most 2048";
 
@@ -202,6 +224,8 @@ keys! {
     [carbon] resend_keep = "2", carbon!(resend_keep: Count(1..=100)),
         "delivered flushes retained for that, at most 100";
 }
+
+pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));
 
 #[derive(Clone, Copy, PartialEq)]
 enum TagFormat {
@@ -263,6 +287,10 @@ mod tests {
             ("statsd", "tag_formats", "graphite", "graphite, influx"),
             ("statsd", "log_level", "trace", "off"),
             ("statsd", "timer_memory", "64k", "63k"),
+            ("statsd", "timer_metrics", "upper_percent, histogram", "upper_90"),
+            ("statsd", "delete_gauges", "", "maybe"),
+            ("statsd", "gauge_ttl", "1000000", "0"),
+            ("limits", "evict_after", "0", "forever"),
             ("namespace", "prefix_stats", "s", ""),
             ("namespace", "style", "modern", "statsite"),
             ("namespace", "prefix_set", "", "a/b"),

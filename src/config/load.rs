@@ -167,6 +167,6 @@ mod tests {
         assert_eq!(failure.to_string().lines().count(), 2);
         std::fs::write(&path, "[statsd]\npercentiles = 50\n").unwrap();
         let (config, origin) = load(Some(&path)).unwrap();
-        assert_eq!((config.percentiles.len(), origin), (1, Origin::File(path)));
+        assert_eq!((config.rules.base.percentiles.len(), origin), (1, Origin::File(path)));
     }
 }

@@ -10,8 +10,10 @@ mod parse;
 mod render;
 
 mod address;
+mod histogram;
 mod ini;
 mod keys;
+mod rules;
 mod value;
 
 pub use keys::{KEYS, Key};
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::encode::namespace::Namespace;
-use crate::flush::Percentile;
+use crate::policy::Rules;
 use crate::protocol::Grammar;
 use crate::series::Bounds;
 
@@ -34,11 +36,12 @@ use crate::series::Bounds;
 pub struct Config {
     pub flush_interval: Duration,
     pub align_flush: bool,
-    pub percentiles: Vec<Percentile>,
     pub shutdown_timeout: Duration,
     pub log_level: log::LevelFilter,
     pub grammar: Grammar,
     pub bounds: Bounds,
+    /// What names are treated as; from `[statsd]` and each `[rule.NAME]`.
+    pub rules: Rules,
     pub namespace: Namespace,
     pub udp: Udp,
     pub tcp: Tcp,

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::address::OFF;
 use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{CARBON, KEYS, Key, SECTIONS, keys_of};
+use super::rules::{self, RULE};
 use super::value::{Kind as _, Span};
 use super::{Admin, Carbon, Config, Mistake, Resend, Tcp, Udp};
+use crate::policy::RULES_MAX;
 
 /// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
@@ -33,6 +35,9 @@ impl Reading {
             Ok(kind) => kind,
             Err(what) => return self.flaw(section.line, what),
         };
+        if kind == RULE {
+            return self.rule(section);
+        }
         let carbon = self.carbon_of(&section.name);
         for entry in &section.entries {
             if let Err(what) = self.entry(kind, carbon, entry) {
@@ -42,6 +47,18 @@ impl Reading {
         if kind == CARBON {
             self.check_carbon(section, carbon);
         }
+    }
+
+    fn rule(&mut self, section: &Section) {
+        let (rule, flaws) = rules::read(section);
+        self.flaws.extend(flaws);
+        if self.config.rules.rules.len() == RULES_MAX {
+            self.flaw(
+                section.line,
+                format!("[{}]: expected at most {RULES_MAX} rules", section.name),
+            );
+        }
+        self.config.rules.rules.push(rule);
     }
 
     /// The index of the carbon that a section is about, a new one for a `[carbon.NAME]`.
@@ -56,9 +73,9 @@ impl Reading {
 
     fn entry(&mut self, kind: &'static str, carbon: usize, entry: &Entry) -> Result<(), String> {
         let key = keys_of(kind).find(|key| key.name == entry.key);
-        let key = key.ok_or_else(|| unknown_key(kind, &entry.key))?;
-        key.set(&mut self.config, carbon, &entry.value)
-            .map_err(|expected| format!("{expected}, not {}", excerpt(&entry.value)))
+        let names = || keys_of(kind).map(|key| key.name).collect::<Vec<_>>();
+        let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
+        key.set(&mut self.config, carbon, &entry.value).map_err(|what| instead(&what, entry))
     }
 
     fn check_carbon(&mut self, section: &Section, carbon: usize) {
@@ -102,12 +119,14 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
     match (kind, name.is_empty()) {
         (CARBON, _) if is_nickname(name) => Ok(CARBON),
-        (CARBON, _) => Err(format!(
+        (RULE, false) if is_nickname(name) => Ok(RULE),
+        (RULE, true) => Err(format!("[{}]: expected [rule.NAME]", section.escape_debug())),
+        (CARBON | RULE, _) => Err(format!(
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
         (_, true) => Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name))),
-        (_, false) => Err(unknown_section(kind, &section[kind.len()..], &[CARBON])),
+        (_, false) => Err(unknown_section(kind, &section[kind.len()..], &[CARBON, RULE])),
     }
 }
 
@@ -126,13 +145,12 @@ fn unknown_section(section: &str, behind: &str, kinds: &[&'static str]) -> Strin
     format!("[{found}{behind}]: no such section; {hint}")
 }
 
-fn unknown_key(kind: &'static str, name: &str) -> String {
+pub(super) fn unknown_key(names: &[&'static str], name: &str) -> String {
     let elsewhere = || KEYS.iter().find(|key| key.name == name).map(|key| key.section);
-    let names = || keys_of(kind).map(|key| key.name);
-    let hint = match (nearest(name, names()), elsewhere()) {
+    let hint = match (nearest(name, names.iter().copied()), elsewhere()) {
         (Some(near), _) => format!("did you mean {near}?"),
         (None, Some(section)) => format!("did you mean to give it in [{section}]?"),
-        (None, None) => format!("expected one of {}", names().collect::<Vec<_>>().join(", ")),
+        (None, None) => format!("expected one of {}", names.join(", ")),
     };
     format!("no such key; {hint}")
 }
@@ -143,6 +161,11 @@ fn nearest(wanted: &str, candidates: impl Iterator<Item = &'static str>) -> Opti
     let distance = |candidate: &&str| strsim::osa_distance(&wanted, candidate);
     let allowed = (wanted.len() / 3).max(1);
     candidates.min_by_key(distance).filter(|nearest| distance(nearest) <= allowed)
+}
+
+/// What was expected, and what was found.
+pub(super) fn instead(expected: &str, entry: &Entry) -> String {
+    format!("{expected}, not {}", excerpt(&entry.value))
 }
 
 /// A value as messages quote it: printable, and not longer than a line.
@@ -180,11 +203,11 @@ fn blank() -> Config {
     Config {
         flush_interval: Duration::ZERO,
         align_flush: false,
-        percentiles: Vec::new(),
         shutdown_timeout: Duration::ZERO,
         log_level: log::LevelFilter::Off,
         grammar: Default::default(),
         bounds: Default::default(),
+        rules: Default::default(),
         namespace: Default::default(),
         udp: Udp { bind: Vec::new(), recv_buffer: 0 },
         tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
@@ -194,14 +217,14 @@ fn blank() -> Config {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn config(text: &str) -> Config {
+    pub(in super::super) fn config(text: &str) -> Config {
         parse(Path::new("t.conf"), text.as_bytes()).unwrap()
     }
 
-    fn mistakes(text: &str) -> Vec<String> {
+    pub(in super::super) fn mistakes(text: &str) -> Vec<String> {
         let found = parse(Path::new("t.conf"), text.as_bytes()).expect_err(text);
         found.iter().map(Mistake::to_string).collect()
     }

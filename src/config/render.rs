@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::keys::{CARBON, SECTIONS, keys_of};
+use super::rules;
 
 /// The settings as a file that makes the same settings when it is read.
 pub fn render(config: &Config) -> String {
@@ -14,6 +15,7 @@ pub fn render(config: &Config) -> String {
     for (index, carbon) in config.carbons.iter().enumerate() {
         blocks.push(block(config, CARBON, &carbon.name, index));
     }
+    blocks.extend(config.rules.rules.iter().map(rules::render));
     blocks.join("\n")
 }
 
@@ -37,6 +39,7 @@ pub fn example() -> String {
         }
     }
     text.push_str(AFTERWORD);
+    text.push_str(&rules::example(explained));
     text
 }
 
@@ -59,13 +62,13 @@ const AFTERWORD: &str = "
 # address = graphite2.example.org:2003
 ";
 
-/// The column where the text of a line has room for its comment.
-const COMMENT_COLUMN: usize = 34;
+/// What the text of a line is filled up to before its comment.
+const COMMENT_COLUMN: usize = 33;
 
 fn explained(text: &str, doc: &str) -> String {
     let line = match doc {
         "" => text.into(),
-        doc => format!("{text:<COMMENT_COLUMN$}# {doc}"),
+        doc => format!("{text:<COMMENT_COLUMN$} # {doc}"),
     };
     format!("{}\n", line.trim_end())
 }
@@ -89,6 +92,9 @@ mod tests {
             "[namespace]\nstyle = modern\nglobal_prefix =\nflush_counts = off\nprefix_gauge = \"a.b\"",
             "[udp]\nbind = *:1, localhost:2, 10.0.0.1:3, [::1]:4\nrecv_buffer = 5000",
             "[tcp]\nbind =\nidle_timeout = 0\nmax_connections = 9\n[admin]\nhealth = down",
+            "[statsd]\ndelete_idle = yes\ndelete_sets = no\nexpire = 1h\ntimer_metrics = histogram, count_percent",
+            "[rule.b]\nmatch = *a?, b\ndrop = yes\nexpire = 0\npercentiles =\nhistogram = 0:1:0.5\n\
+             [rule.a]\nmatch = x\nhistogram =\ntimer_metrics =\nsigned_gauges = absolute\ndelete_idle = no",
             "[carbon]\naddress =",
             "[carbon]\naddress =\n[carbon.b]\naddress = [::1]\nresend = none\n[carbon.a]\naddress = a",
         ] {

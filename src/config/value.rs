@@ -123,6 +123,19 @@ impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
     }
 }
 
+/// A value, or nothing for None.
+pub(super) struct OrEmpty<K>(pub(super) K);
+
+impl<T, K: Kind<T>> Kind<Option<T>> for OrEmpty<K> {
+    fn read(&self, text: &str) -> Result<Option<T>, String> {
+        if text.is_empty() { Ok(None) } else { self.0.read(text).map(Some) }
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        value.as_ref().map_or_else(String::new, |value| self.0.show(value))
+    }
+}
+
 /// Part of a name, of so many bytes: what every sink can store, so that nothing need be rewritten on the way out.
 pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
 
@@ -159,6 +172,20 @@ impl<T: PartialEq, K: Kind<T>> Kind<Vec<T>> for List<K> {
 
     fn show(&self, items: &Vec<T>) -> String {
         items.iter().map(|item| self.0.show(item)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A list of so many.
+pub(super) struct AtMost<K>(pub(super) usize, pub(super) K);
+
+impl<T, K: Kind<Vec<T>>> Kind<Vec<T>> for AtMost<K> {
+    fn read(&self, text: &str) -> Result<Vec<T>, String> {
+        let items = self.1.read(text)?;
+        if items.len() > self.0 { Err(format!("expected at most {}", self.0)) } else { Ok(items) }
+    }
+
+    fn show(&self, items: &Vec<T>) -> String {
+        self.1.show(items)
     }
 }
 
@@ -218,11 +245,14 @@ fn in_largest_unit(value: u64, units: &[(&str, u64)]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Each text reads as its value, and is shown as the third.
-    fn both_ways<T: PartialEq + std::fmt::Debug>(kind: &impl Kind<T>, cases: &[(&str, T, &str)]) {
+    pub(in super::super) fn both_ways<T: PartialEq + std::fmt::Debug>(
+        kind: &impl Kind<T>,
+        cases: &[(&str, T, &str)],
+    ) {
         for (text, value, shown) in cases {
             assert_eq!(kind.read(text).as_ref(), Ok(value), "{text}");
             assert_eq!(kind.show(value), *shown, "{text}");
@@ -230,7 +260,11 @@ mod tests {
         }
     }
 
-    fn refused<T: std::fmt::Debug>(kind: &impl Kind<T>, texts: &[&str], expected: &str) {
+    pub(in super::super) fn refused<T: std::fmt::Debug>(
+        kind: &impl Kind<T>,
+        texts: &[&str],
+        expected: &str,
+    ) {
         for text in texts {
             let message = kind.read(text).expect_err(text);
             assert!(message.contains(expected), "{text}: {message}");
@@ -318,5 +352,6 @@ mod tests {
         );
         refused(&List(Percent), &["0", "101", "1e1", "inf", "90,", ",", "1-2"], "expected percent");
         refused(&List(Percent), &["90, 90.0"], "90.0 only once");
+        refused(&AtMost(1, List(Percent)), &["90, 91"], "expected at most 1");
     }
 }

@@ -1,6 +1,6 @@
 //! The figures a series can end as, numbered once so that a flush handles no text.
 
-use super::Percentile;
+use super::{Bin, Percentile};
 
 /// One number of a summary.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,10 +31,8 @@ impl FigureId {
         usize::from(self.0)
     }
 
-    /// The `part`th figure of the `nth` percentile: count, mean, boundary, sum, sum of squares.
-    pub(super) fn of_percentile(nth: usize, part: usize) -> Self {
-        let index = FIXED.len() + nth * PER_PERCENTILE + part;
-        Self(u16::try_from(index).expect("a configuration lists few percentiles"))
+    fn at(index: usize) -> Self {
+        Self(u16::try_from(index).expect("the limits of the rules keep figures within a u16"))
     }
 }
 
@@ -53,27 +51,49 @@ const FIXED: [&str; 11] = [
 ];
 const PER_PERCENTILE: usize = 5;
 
-/// What Node StatsD calls each figure.
+/// What the five figures of a percentile are called, in their order.
+pub(super) fn parts(percentile: Percentile) -> [&'static str; PER_PERCENTILE] {
+    let boundary = if percentile.percent() > 0.0 { "upper" } else { "lower" };
+    ["count", "mean", boundary, "sum", "sum_squares"]
+}
+
+/// What Node StatsD calls each figure: one list for all rules together.
 #[derive(Clone, Debug)]
-pub struct FigureNames(Vec<String>);
+pub struct FigureNames {
+    percentiles: Vec<Percentile>,
+    bins: Vec<Bin>,
+    names: Vec<String>,
+}
 
 impl FigureNames {
-    pub fn new(percentiles: &[Percentile]) -> Self {
+    /// Every percentile and every bin that any name may have, each once.
+    pub fn new(percentiles: &[Percentile], bins: &[Bin]) -> Self {
         let mut names: Vec<String> = FIXED.map(str::to_owned).into();
         for percentile in percentiles {
-            let boundary = if percentile.percent() > 0.0 { "upper" } else { "lower" };
-            for part in ["count", "mean", boundary, "sum", "sum_squares"] {
-                names.push(format!("{part}_{}", percentile.label()));
-            }
+            let label = percentile.label();
+            names.extend(parts(*percentile).map(|part| format!("{part}_{label}")));
         }
-        Self(names)
+        names.extend(bins.iter().map(|bin| format!("histogram.{}", bin.label())));
+        Self { percentiles: percentiles.to_vec(), bins: bins.to_vec(), names }
+    }
+
+    /// The `part`th figure of a percentile: count, mean, boundary, sum, sum of squares.
+    pub(super) fn of_percentile(&self, percentile: Percentile, part: usize) -> FigureId {
+        let nth = self.percentiles.iter().position(|known| *known == percentile);
+        FigureId::at(FIXED.len() + nth.expect("all are known") * PER_PERCENTILE + part)
+    }
+
+    pub(super) fn of_bin(&self, bin: Bin) -> FigureId {
+        let nth = self.bins.iter().position(|known| *known == bin);
+        let before = FIXED.len() + self.percentiles.len() * PER_PERCENTILE;
+        FigureId::at(before + nth.expect("all are known"))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
     }
 
     pub fn name(&self, id: FigureId) -> &str {
-        &self.0[id.index()]
+        &self.names[id.index()]
     }
 }

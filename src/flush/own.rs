@@ -23,7 +23,11 @@ impl Own {
         (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
         (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
         (Self::EventsIgnored, "events_ignored", "DogStatsD events and service checks"),
-        (Self::SamplesDropped, "samples_dropped", "sound values dropped for want of memory"),
+        (
+            Self::SamplesDropped,
+            "samples_dropped",
+            "sound values dropped by a rule or for want of memory",
+        ),
         (Self::SeriesRejected, "series_rejected", "sound values of new series past max_series"),
         (Self::PacketsTruncated, "packets_truncated", "datagrams cut by the kernel, not parsed"),
         (Self::ConnectionsRefused, "connections_refused", "connections past max_connections"),

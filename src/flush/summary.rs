@@ -1,7 +1,7 @@
 //! A closed series to its summary: the figures it is sent as.
 
 use super::timing::TimingFigures;
-use super::{Figure, FigureId, Percentile};
+use super::{Figure, FigureId};
 use crate::protocol::Kind;
 use crate::series::{Closed, Timed, Values};
 
@@ -40,21 +40,15 @@ pub struct Summarizer {
 
 impl Summarizer {
     /// `seconds` is the configured flush interval: rates divide by it, as Node's do.
-    pub fn new(percentiles: &[Percentile], seconds: f64) -> Self {
-        Self {
-            timing: TimingFigures::new(percentiles),
-            seconds,
-            figures: Vec::new(),
-            not_finite: 0,
-        }
+    pub fn new(seconds: f64) -> Self {
+        Self { timing: TimingFigures::default(), seconds, figures: Vec::new(), not_finite: 0 }
     }
 
     pub fn closed<'a>(&'a mut self, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let subject = match closed.values {
             Values::Counter(count) => {
-                self.push(FigureId::RATE, count / self.seconds);
-                self.push(FigureId::COUNT, count);
+                self.push_count(count);
                 Subject::Counter
             }
             Values::Gauge(level) => {
@@ -62,7 +56,13 @@ impl Summarizer {
                 Subject::Gauge
             }
             Values::Timing { samples, weight } => {
-                self.timing.append(samples, weight, self.seconds, &mut self.figures);
+                self.timing.append(
+                    &closed.policy.plan,
+                    samples,
+                    weight,
+                    self.seconds,
+                    &mut self.figures,
+                );
                 self.leave_out_infinite();
                 Subject::Timing
             }
@@ -88,7 +88,9 @@ impl Summarizer {
 
     /// A counter of the server itself.
     pub fn own_counter<'a>(&'a mut self, name: &'a [u8], count: f64) -> Summary<'a> {
-        self.closed(Closed { name, values: Values::Counter(count) })
+        self.figures.clear();
+        self.push_count(count);
+        Summary { subject: Subject::Counter, name, figures: &self.figures, timestamp: None }
     }
 
     /// Another figure of the server itself.
@@ -101,6 +103,11 @@ impl Summarizer {
     /// How many figures were left out since the last call, being no finite number.
     pub fn take_not_finite(&mut self) -> u64 {
         std::mem::take(&mut self.not_finite)
+    }
+
+    fn push_count(&mut self, count: f64) {
+        self.push(FigureId::RATE, count / self.seconds);
+        self.push(FigureId::COUNT, count);
     }
 
     fn push(&mut self, id: FigureId, value: f64) {

@@ -1,11 +1,11 @@
 //! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
 
-use super::{Figure, FigureId, Percentile};
+use super::plan::PlannedPercentile;
+use super::{Bin, Figure, FigureId, Percentile, Plan};
 
 /// Computes the figures of one timing after another, keeping its scratch space.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct TimingFigures {
-    percentiles: Vec<Percentile>,
     /// The running sums over the lowest `count` samples, for each count that a percentile needs.
     cuts: Vec<Cut>,
 }
@@ -18,32 +18,36 @@ struct Cut {
 }
 
 impl TimingFigures {
-    pub(super) fn new(percentiles: &[Percentile]) -> Self {
-        Self { percentiles: percentiles.to_vec(), cuts: Vec::new() }
-    }
-
-    /// Appends the figures of `samples`, which stand for `weight` events in `seconds`; sorts the samples.
+    /// Appends the figures wanted of `samples`, which stand for `weight` events in `seconds`; reorders the samples.
     pub(super) fn append(
         &mut self,
+        plan: &Plan,
         samples: &mut [f64],
         weight: f64,
         seconds: f64,
         out: &mut Vec<Figure>,
     ) {
-        let mut push = |id, value| out.push(Figure { id, value });
+        let mut push = |id, value| {
+            if plan.wants(id) {
+                out.push(Figure { id, value });
+            }
+        };
         if samples.is_empty() {
             push(FigureId::COUNT, 0.0);
             push(FigureId::COUNT_PS, 0.0);
             return;
         }
-        samples.sort_unstable_by(f64::total_cmp);
-        let total = self.run_sums(samples);
-        for nth in 0..self.percentiles.len() {
-            self.percentile(nth, samples, total, &mut push);
+        if plan.sorts {
+            samples.sort_unstable_by(f64::total_cmp);
+        } else {
+            put_ends_in_place(samples);
         }
+        let total = self.run_sums(plan, samples);
         let n = samples.len();
         let mean = total.sum / n as f64;
-        push(FigureId::STD, deviation(samples, mean));
+        if plan.wants(FigureId::STD) {
+            push(FigureId::STD, deviation(samples, mean));
+        }
         push(FigureId::UPPER, samples[n - 1]);
         push(FigureId::LOWER, samples[0]);
         push(FigureId::COUNT, weight);
@@ -52,14 +56,18 @@ impl TimingFigures {
         push(FigureId::SUM_SQUARES, total.sum_squares);
         push(FigureId::MEAN, mean);
         push(FigureId::MEDIAN, median(samples));
+        for planned in &plan.percentiles {
+            self.percentile(planned, samples, total, out);
+        }
+        histogram(&plan.bins, samples, out);
     }
 
     /// Sums all samples from the lowest up, noting the running sums where a percentile cuts.
-    fn run_sums(&mut self, samples: &[f64]) -> Cut {
+    fn run_sums(&mut self, plan: &Plan, samples: &[f64]) -> Cut {
         let n = samples.len();
         self.cuts.clear();
-        for percentile in &self.percentiles {
-            let count = cut_at(*percentile, n);
+        for planned in &plan.percentiles {
+            let count = cut_at(planned.percentile, n);
             self.cuts.push(Cut { count, sum: 0.0, sum_squares: 0.0 });
         }
         self.cuts.sort_unstable_by_key(|cut| cut.count);
@@ -74,13 +82,13 @@ impl TimingFigures {
 
     fn percentile(
         &self,
-        nth: usize,
+        planned: &PlannedPercentile,
         samples: &[f64],
         total: Cut,
-        push: &mut impl FnMut(FigureId, f64),
+        out: &mut Vec<Figure>,
     ) {
         let n = samples.len();
-        let percentile = self.percentiles[nth];
+        let percentile = planned.percentile;
         let rank = if n == 1 { 1 } else { percentile.rank(n) };
         if rank == 0 {
             return;
@@ -94,9 +102,8 @@ impl TimingFigures {
             (samples[n - rank], total.sum - cut.sum, total.sum_squares - cut.sum_squares)
         };
         let figures = [rank as f64, sum / rank as f64, boundary, sum, sum_squares];
-        for (part, value) in figures.into_iter().enumerate() {
-            push(FigureId::of_percentile(nth, part), value);
-        }
+        let wanted = planned.figures.iter().zip(figures);
+        out.extend(wanted.filter_map(|(id, value)| Some(Figure { id: (*id)?, value })));
     }
 
     fn cut(&self, count: usize) -> Cut {
@@ -118,6 +125,31 @@ impl Cut {
             self.sum_squares += value * value;
         }
         self.count += samples.len();
+    }
+}
+
+/// The lowest first and the highest last, for those who want no other order.
+fn put_ends_in_place(samples: &mut [f64]) {
+    for at in 1..samples.len() {
+        if samples[at].total_cmp(&samples[0]).is_lt() {
+            samples.swap(at, 0);
+        }
+    }
+    let last = samples.len() - 1;
+    for at in 0..last {
+        if samples[at].total_cmp(&samples[last]).is_gt() {
+            samples.swap(at, last);
+        }
+    }
+}
+
+/// How many samples are below each bin's bound and not below the one before.
+fn histogram(bins: &[(Bin, FigureId)], sorted: &[f64], out: &mut Vec<Figure>) {
+    let mut rest = sorted;
+    for (bin, id) in bins {
+        let count = rest.partition_point(|value| *value < bin.bound());
+        out.push(Figure { id: *id, value: count as f64 });
+        rest = &rest[count..];
     }
 }
 
@@ -143,9 +175,10 @@ mod tests {
     fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {
         let percentiles: Vec<_> =
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
-        let names = FigureNames::new(&percentiles);
-        let mut out = Vec::new();
-        TimingFigures::new(&percentiles).append(&mut samples.to_vec(), weight, 10.0, &mut out);
+        let names = FigureNames::new(&percentiles, &[]);
+        let plan = Plan::new(&percentiles, &[], &[], &names);
+        let (mut samples, mut out) = (samples.to_vec(), Vec::new());
+        TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
         out.iter().map(|figure| (names.name(figure.id).to_owned(), figure.value)).collect()
     }
 

@@ -3,6 +3,7 @@
 use super::Refused;
 use super::memory::Pool;
 use super::values::{Members, Samples};
+use crate::policy::{Policies, Policy};
 use crate::protocol::{Kind, Sample};
 
 /// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
@@ -15,6 +16,8 @@ pub struct Series {
     interval: u32,
     /// The flush number of the last touch.
     seen: u32,
+    /// The number of its policy.
+    policy: u16,
     /// The previous interval is still to be closed.
     pending: bool,
     state: State,
@@ -38,6 +41,7 @@ struct Two<T> {
 #[derive(Debug)]
 pub struct Closed<'a> {
     pub name: &'a [u8],
+    pub policy: &'a Policy,
     pub values: Values<'a>,
 }
 
@@ -57,14 +61,14 @@ pub enum Values<'a> {
 }
 
 impl Series {
-    pub(super) fn new(name: &[u8], hash: u32, kind: Kind, interval: u32) -> Self {
+    pub(super) fn new(name: &[u8], hash: u32, kind: Kind, policy: u16, interval: u32) -> Self {
         let state = match kind {
             Kind::Counter => State::Counter { current: 0.0, previous: 0.0 },
             Kind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
             Kind::Timing => State::Timing(Box::default()),
             Kind::Set => State::Set(Box::default()),
         };
-        Self { name: name.into(), hash, interval, seen: interval, pending: false, state }
+        Self { name: name.into(), hash, interval, seen: interval, policy, pending: false, state }
     }
 
     pub fn name(&self) -> &[u8] {
@@ -81,12 +85,23 @@ impl Series {
     }
 
     /// Adds a sample to the open interval, which began with flush number `now`.
-    pub(super) fn add(&mut self, sample: Adding, now: u32, pool: &mut Pool) -> Result<(), Refused> {
+    pub(super) fn add(
+        &mut self,
+        sample: Adding,
+        now: u32,
+        policies: &Policies,
+        pool: &mut Pool,
+    ) -> Result<(), Refused> {
         if self.interval != now {
-            self.roll(now, pool);
+            self.roll(now, policies, pool);
         }
         self.seen = now;
         match (&mut self.state, sample) {
+            (State::Gauge { current, .. }, Adding::Change(level))
+                if policies.at(self.policy).absolute =>
+            {
+                *current = level;
+            }
             (State::Counter { current, .. }, Adding::Count(more) | Adding::Change(more))
             | (State::Gauge { current, .. }, Adding::Change(more) | Adding::Count(more)) => {
                 let sum = *current + more;
@@ -115,8 +130,11 @@ impl Series {
     }
 
     /// Makes the open interval the previous one: O(1), nothing is sorted or encoded here.
-    fn roll(&mut self, now: u32, pool: &mut Pool) {
+    fn roll(&mut self, now: u32, policies: &Policies, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
+        if self.is_over(now, policies) {
+            return self.begin_anew(now);
+        }
         match &mut self.state {
             State::Counter { current, previous } => *previous = std::mem::take(current),
             State::Gauge { current, previous } => *previous = *current,
@@ -130,19 +148,60 @@ impl Series {
         self.pending = true;
     }
 
-    /// Closes the interval before `now` if that is still to be done, handing its values to `close`.
-    pub(super) fn close(&mut self, now: u32, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
+    /// The sweep was to forget the series when a sample came: what it is now began with that sample.
+    fn begin_anew(&mut self, now: u32) {
+        self.interval = now;
+        // What is idle is empty already, but a gauge has its level.
+        if let State::Gauge { current, .. } = &mut self.state {
+            *current = 0.0;
+        }
+    }
+
+    /// How many intervals before `now` have passed without a sample.
+    pub(super) fn idle(&self, now: u32) -> u32 {
+        if self.seen == now { 0 } else { now.wrapping_sub(1).wrapping_sub(self.seen) }
+    }
+
+    pub(super) fn seen(&self) -> u32 {
+        self.seen
+    }
+
+    /// Whether it has been idle for so long that it is to be forgotten, unsent.
+    pub(super) fn is_over(&self, now: u32, policies: &Policies) -> bool {
+        policies.at(self.policy).is_over(self.kind(), self.idle(now))
+    }
+
+    /// Whether the interval before `now` is closed.
+    pub(super) fn is_closed(&self, now: u32) -> bool {
+        !self.pending && self.interval == now
+    }
+
+    /// Closes the interval before `now` if that is still to be done, handing its values to `close`; a series that is over
+    /// has none.
+    pub(super) fn close(
+        &mut self,
+        now: u32,
+        policies: &Policies,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        let policy = policies.at(self.policy);
         if std::mem::take(&mut self.pending) {
-            self.close_previous(pool, close);
-        } else if self.interval != now {
+            self.close_previous(policy, pool, close);
+        } else if self.interval != now && !self.is_over(now, policies) {
             self.interval = now;
-            self.close_current(pool, close);
+            self.close_current(policy, pool, close);
         }
     }
 
     /// Nobody touched the series since the tick: its open interval is closed where it lies.
-    fn close_current(&mut self, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
-        close(Closed { name: &self.name, values: self.state.current() });
+    fn close_current(
+        &mut self,
+        policy: &Policy,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        close(Closed { name: &self.name, policy, values: self.state.current() });
         match &mut self.state {
             State::Counter { current, .. } => *current = 0.0,
             State::Gauge { .. } => {}
@@ -154,8 +213,13 @@ impl Series {
         }
     }
 
-    fn close_previous(&mut self, pool: &mut Pool, close: &mut impl FnMut(Closed<'_>)) {
-        close(Closed { name: &self.name, values: self.state.previous() });
+    fn close_previous(
+        &mut self,
+        policy: &Policy,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        close(Closed { name: &self.name, policy, values: self.state.previous() });
         match &mut self.state {
             State::Counter { .. } | State::Gauge { .. } => {}
             State::Timing(two) => pool.keep(std::mem::take(&mut two.previous.values)),

@@ -10,7 +10,9 @@
 //! Nothing here knows what a summary, a sink or a socket is.
 
 mod aggregate;
+mod eviction;
 mod memory;
+mod newcomers;
 mod passthrough;
 
 mod shard;
@@ -19,15 +21,20 @@ mod values;
 
 pub use aggregate::{Closed, Series, Values};
 pub use memory::Pool;
+pub use newcomers::Newcomers;
 pub use passthrough::{Passthrough, Timed};
 pub use shard::Slot;
 pub use table::{Cursor, NameHash, Seeds, Table};
+
+use std::time::Duration;
 
 /// What the table may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Series of all kinds together.
     pub max_series: usize,
+    /// At `max_series`, a series idle for this long makes way for a new one.
+    pub evict_after: Duration,
     /// Bytes of timing samples and set members of all series together.
     pub sample_memory: usize,
     /// Bytes of values with a timestamp of their own waiting for the flush.
@@ -36,15 +43,22 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { max_series: 1_000_000, sample_memory: 64 << 20, passthrough_memory: 16 << 20 }
+        Self {
+            max_series: 1_000_000,
+            evict_after: Duration::from_secs(600),
+            sample_memory: 64 << 20,
+            passthrough_memory: 16 << 20,
+        }
     }
 }
 
 /// Why a sound sample was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// A new series, and `max_series` are here.
+    /// A new series, and `max_series` are here, none of them idle for `evict_after`.
     TooManySeries,
+    /// A rule says so.
+    ByRule,
     /// `sample_memory` or `passthrough_memory` is used up for this interval.
     NoMemory,
     /// It would take its series out of the range of a double.

@@ -6,8 +6,7 @@
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::aggregate::{Closed, Series};
-use super::memory::Pool;
+use super::aggregate::Series;
 use crate::protocol::Kind;
 
 /// Where a series lies in its shard. Slots are used again: the hash tells whose one is.
@@ -56,25 +55,17 @@ impl Shard {
     }
 
     /// The series in the slot of that number, whichever it is.
-    pub(super) fn at_mut(&mut self, at: usize) -> Option<&mut Series> {
-        self.series.get_mut(at)
+    pub(super) fn at_mut(&mut self, at: usize) -> Option<(Slot, &mut Series)> {
+        let series = self.series.get_mut(at)?;
+        let at = u32::try_from(at).expect("inserted as a u32");
+        Some((Slot { hash: series.hash, at }, series))
     }
 
-    /// Forgets a series; its unclosed interval is closed first.
-    pub(super) fn remove(
-        &mut self,
-        slot: Slot,
-        now: u32,
-        pool: &mut Pool,
-        close: &mut impl FnMut(Closed<'_>),
-    ) {
-        let Ok(entry) = self.index.find_entry(spread(slot.hash), |known| *known == slot) else {
-            return;
-        };
+    /// Takes a series out, if it is there.
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Series> {
+        let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
         entry.remove();
-        let mut series = self.series.remove(slot.at as usize);
-        series.close(now, pool, close);
-        series.release(pool);
+        Some(self.series.remove(slot.at as usize))
     }
 
     /// Every series' slot, in no order.

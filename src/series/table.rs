@@ -1,13 +1,17 @@
 //! All series, in shards; the open interval's number; the walk that closes an interval.
 
 use std::hash::Hasher as _;
+use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
 use super::aggregate::{Adding, Closed, Series};
+use super::eviction::LongIdle;
 use super::memory::Pool;
+use super::newcomers::Newcomers;
 use super::shard::{Shard, Slot};
 use super::{Bounds, Refused};
+use crate::policy::{Policies, Rules, flushes};
 use crate::protocol::{Kind, Sample};
 
 /// Random numbers that make hashes unguessable. They come from outside: nothing here is random.
@@ -36,6 +40,11 @@ pub struct Table {
     names: ahash::RandomState,
     members: SipHasher13,
     pool: Pool,
+    policies: Policies,
+    long_idle: LongIdle,
+    /// Evicted with an interval that the sweep under way is still to close.
+    leaving: Vec<Series>,
+    newcomers: Newcomers,
     max_series: usize,
     len: usize,
     /// The number of the last tick: the open interval began with it.
@@ -45,13 +54,18 @@ pub struct Table {
 const SHARDS: usize = 256;
 
 impl Table {
-    pub fn new(bounds: &Bounds, seeds: Seeds) -> Self {
+    /// `interval` is the time between two ticks, by which spans of time are counted.
+    pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let [a, b, c, d] = seeds.names;
         Self {
             shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             names: ahash::RandomState::with_seeds(a, b, c, d),
             members: SipHasher13::new_with_keys(seeds.members[0], seeds.members[1]),
             pool: Pool::new(bounds.sample_memory),
+            policies: Policies::new(rules, interval),
+            long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
+            leaving: Vec::new(),
+            newcomers: Newcomers::default(),
             max_series: bounds.max_series,
             len: 0,
             now: 0,
@@ -85,17 +99,55 @@ impl Table {
             hasher.write(member);
             hasher.finish()
         });
-        let shard = &mut self.shards[place.shard];
-        let slot = match shard.find(place.hash, kind, name) {
+        let slot = match self.shards[place.shard].find(place.hash, kind, name) {
             Some(slot) => slot,
-            None if self.len < self.max_series => {
-                self.len += 1;
-                shard.insert(Series::new(name, place.hash, kind, self.now))
-            }
-            None => return Err(Refused::TooManySeries),
+            None => self.make(name, hash, kind, &place)?,
         };
-        let series = shard.get_mut(slot).expect("found or made just now");
-        series.add(sample, self.now, &mut self.pool)
+        let series = self.shards[place.shard].get_mut(slot).expect("found or made just now");
+        series.add(sample, self.now, &self.policies, &mut self.pool)
+    }
+
+    /// Whether a rule drops all samples of that name.
+    pub fn drops(&mut self, name: &[u8], NameHash(hash): NameHash) -> bool {
+        self.policies.of_name(name, hash).is_none()
+    }
+
+    /// Makes a series of a name that is not here.
+    fn make(
+        &mut self,
+        name: &[u8],
+        NameHash(hash): NameHash,
+        kind: Kind,
+        place: &Place,
+    ) -> Result<Slot, Refused> {
+        let policy = self.policies.of_name(name, hash).ok_or(Refused::ByRule)?;
+        self.newcomers.add(name);
+        if self.len >= self.max_series && !self.evict() {
+            return Err(Refused::TooManySeries);
+        }
+        self.len += 1;
+        let series = Series::new(name, place.hash, kind, policy, self.now);
+        Ok(self.shards[place.shard].insert(series))
+    }
+
+    /// Forgets the series idle for longest. False if the sweep noted none, or all of them have made way.
+    fn evict(&mut self) -> bool {
+        while let Some(idle) = self.long_idle.next() {
+            let shard = &mut self.shards[usize::from(idle.shard)];
+            let still = |series: &&mut Series| series.seen() == idle.seen;
+            if shard.get_mut(idle.slot).filter(still).is_none() {
+                continue;
+            }
+            let Some(series) = shard.take(idle.slot) else { continue };
+            if series.is_closed(self.now) {
+                series.release(&mut self.pool);
+            } else {
+                self.leaving.push(series);
+            }
+            self.len -= 1;
+            return true;
+        }
+        false
     }
 
     /// Ends the open interval. Every series of it is closed by the [`Self::sweep`] that must follow, or earlier.
@@ -111,15 +163,31 @@ impl Table {
         mut close: impl FnMut(Closed<'_>),
     ) -> bool {
         let mut left = work;
+        while let Some(series) = self.leaving.pop() {
+            left = left.saturating_sub(series.work());
+            self.forget(series, &mut close);
+            if left == 0 {
+                return false;
+            }
+        }
         while cursor.shard < SHARDS {
             let shard = &mut self.shards[cursor.shard];
             while cursor.at < shard.end() {
                 if left == 0 {
                     return false;
                 }
-                if let Some(series) = shard.at_mut(cursor.at) {
+                if let Some((slot, series)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    series.close(self.now, &mut self.pool, &mut close);
+                    if series.is_over(self.now, &self.policies) {
+                        if let Some(series) = shard.take(slot) {
+                            series.release(&mut self.pool);
+                            self.len -= 1;
+                        }
+                    } else {
+                        series.close(self.now, &self.policies, &mut self.pool, &mut close);
+                        let idle = series.idle(self.now);
+                        self.long_idle.note(idle, series.seen(), cursor.shard, slot);
+                    }
                 }
                 cursor.at += 1;
             }
@@ -131,6 +199,7 @@ impl Table {
     /// Lets go of memory that only the sweep needed.
     pub fn swept(&mut self) {
         self.pool.drop_spare();
+        self.long_idle.swept();
     }
 
     /// Forgets a series, closing its unclosed interval first; the open interval's value is lost. False if unknown.
@@ -140,9 +209,23 @@ impl Table {
         let Some(slot) = shard.find(place.hash, kind, name) else {
             return false;
         };
-        shard.remove(slot, self.now, &mut self.pool, &mut close);
+        let Some(series) = shard.take(slot) else {
+            return false;
+        };
+        self.forget(series, &mut close);
         self.len -= 1;
         true
+    }
+
+    /// The end of a series that was taken out: its unclosed interval is closed.
+    fn forget(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
+        series.close(self.now, &self.policies, &mut self.pool, close);
+        series.release(&mut self.pool);
+    }
+
+    /// Who brings new series.
+    pub fn newcomers(&mut self) -> &mut Newcomers {
+        &mut self.newcomers
     }
 
     /// The number of shards, for those who walk the table in steps.

@@ -102,6 +102,7 @@ impl Server {
         let listeners = Listeners::open(config, poll.registry())?;
         let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
         let seeds = random_seeds();
+        let figure_names = FigureNames::new(&config.rules.percentiles(), &config.rules.bins());
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -114,7 +115,7 @@ impl Server {
             input: Input::new(&config.tcp),
             admin: Admin::new(config.admin.max_connections),
             engine: Engine::new(&settings(config), seeds),
-            graphite: Graphite::new(&config.namespace, &FigureNames::new(&config.percentiles)),
+            graphite: Graphite::new(&config.namespace, &figure_names),
             flushing: Flushing::new(schedule, config.flush_interval),
             sinks: sinks(config, seeds.names[0]),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
@@ -312,17 +313,22 @@ impl Server {
 
     fn complain(&mut self) {
         while let Some(complaint) = self.engine.complaints().due(self.now.tick) {
-            log_complaint(&complaint);
+            let newcomers = self.engine.table_mut().newcomers();
+            log_complaint(&complaint, || newcomers.take_busiest().unwrap_or_default());
         }
     }
 }
 
-fn log_complaint(Complaint { what, count, example }: &Complaint) {
-    let (kind, reason) = what.words();
+fn log_complaint(complaint: &Complaint, busiest: impl FnOnce() -> String) {
+    let Complaint { what, count, example } = complaint;
+    let (kind, mut words) = what.words();
+    if *what == Grievance::TooManySeries {
+        words += &format!(" most_new=\"{}\"", busiest());
+    }
     if example.is_empty() {
-        log::warn!("{kind}={count} {reason}");
+        log::warn!("{kind}={count} {words}");
     } else {
-        log::warn!("{kind}={count} {reason} example=\"{example}\"");
+        log::warn!("{kind}={count} {words} example=\"{example}\"");
     }
 }
 
@@ -330,7 +336,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         grammar: config.grammar.clone(),
         bounds: config.bounds,
-        percentiles: config.percentiles.clone(),
+        rules: config.rules.clone(),
         flush_interval: config.flush_interval,
         prefix_stats: config.namespace.prefix_stats.clone(),
     }

@@ -1,12 +1,14 @@
 //! The pure core in a test's hands: an engine and an encoder, no socket and no clock.
 #![allow(dead_code)] // each test binary uses its own part
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::flush::{FigureNames, Percentile};
+use statsd::flush::FigureNames;
+use statsd::policy::Rules;
 use statsd::protocol::{Grammar, Kind};
 use statsd::series::{Bounds, Seeds};
 
@@ -25,15 +27,44 @@ pub(crate) fn settings() -> Settings {
     Settings {
         grammar: Grammar::default(),
         bounds: Bounds::default(),
-        percentiles: vec![Percentile::new(90.0).unwrap()],
+        rules: Rules::default(),
         flush_interval: Duration::from_secs(10),
         prefix_stats: "statsd".into(),
     }
 }
 
+/// The settings that a configuration file with this text makes.
+pub(crate) fn configured(text: &str) -> Settings {
+    let config = statsd::config::parse("test.conf".as_ref(), text.as_bytes());
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    Settings {
+        grammar: config.grammar,
+        bounds: config.bounds,
+        rules: config.rules,
+        flush_interval: config.flush_interval,
+        prefix_stats: config.namespace.prefix_stats,
+    }
+}
+
+/// The values of lines by name; a name that is there twice was closed twice.
+pub(crate) fn values(lines: &[String]) -> BTreeMap<&str, &str> {
+    let mut values = BTreeMap::new();
+    for line in lines {
+        let mut words = line.split(' ');
+        let (name, value) = (words.next().unwrap(), words.next().unwrap());
+        assert_eq!(values.insert(name, value), None, "{name} was sent twice");
+    }
+    values
+}
+
 impl Core {
+    /// A server with this text for a configuration file.
+    pub(crate) fn configured(text: &str) -> Self {
+        Self::new(&configured(text), &Namespace::default())
+    }
+
     pub(crate) fn new(settings: &Settings, namespace: &Namespace) -> Self {
-        let names = FigureNames::new(&settings.percentiles);
+        let names = FigureNames::new(&settings.rules.percentiles(), &settings.rules.bins());
         Self {
             engine: Engine::new(settings, SEEDS),
             graphite: Graphite::new(namespace, &names),

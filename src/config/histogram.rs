@@ -1,0 +1,108 @@
+//! Histograms as the file writes them. Pure.
+
+use super::value::Kind;
+use crate::flush::Bin;
+use crate::policy::BINS_MAX;
+
+/// A histogram's bins: their upper bounds in ascending order, the last one maybe `inf`, or `min:max:width` for `min`,
+/// `min + width` and so on to `max`, and `inf`.
+pub(super) struct Bins;
+
+impl Kind<Vec<Bin>> for Bins {
+    fn read(&self, text: &str) -> Result<Vec<Bin>, String> {
+        let expected = || {
+            format!(
+                "expected at most {BINS_MAX} bounds in ascending order such as 10, 100, inf, \
+                 or min:max:width with whole widths between"
+            )
+        };
+        let bins = match text.contains(':') {
+            true => even_bins(text),
+            false => text
+                .split(',')
+                .map(str::trim)
+                .filter(|_| !text.is_empty())
+                .map(|word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) })
+                .collect(),
+        };
+        let sound = |bins: &Vec<Bin>| bins.len() <= BINS_MAX && bins.is_sorted_by(|a, b| a < b);
+        bins.filter(sound).ok_or_else(expected)
+    }
+
+    fn show(&self, bins: &Vec<Bin>) -> String {
+        bins.iter().map(Bin::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Counted in units of the last decimal place written, so that 0:1:0.1 has 0.3 and not 0.30000000000000004.
+fn even_bins(text: &str) -> Option<Vec<Bin>> {
+    let words: Vec<_> = text.split(':').map(str::trim).collect();
+    let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let places = words.iter().map(places).max().filter(|&places| places <= 9)?;
+    let unit = 10_f64.powi(i32::try_from(places).ok()?);
+    let units = |word: &str| {
+        let units = (plain(word)? * unit).round();
+        #[allow(clippy::cast_possible_truncation)] // within what a double counts exactly
+        (units.abs() < 9e15).then_some(units as i64)
+    };
+    let [min, max, width] = words[..] else { return None };
+    let (min, max, width) = (units(min)?, units(max)?, units(width)?);
+    if width <= 0 || max < min || (max - min) % width != 0 || (max - min) / width >= BINS_MAX as i64
+    {
+        return None;
+    }
+    let bounds = (0..=(max - min) / width).map(|nth| (min + nth * width) as f64 / unit);
+    bounds.map(Bin::below).chain([Some(Bin::INF)]).collect()
+}
+
+/// A number as people write them: sign, digits and a point, or as we show large ones.
+fn plain(text: &str) -> Option<f64> {
+    let usual = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+e".contains(&byte));
+    text.parse().ok().filter(|number: &f64| usual && number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::value::tests::{both_ways, refused};
+    use super::*;
+
+    #[test]
+    fn histograms() {
+        let of = |bounds: &[f64]| -> Vec<Bin> {
+            bounds.iter().map(|&bound| Bin::below(bound).unwrap()).collect()
+        };
+        let inf = f64::INFINITY;
+        both_ways(
+            &Bins,
+            &[
+                ("", of(&[]), ""),
+                ("10,100, inf", of(&[10.0, 100.0, inf]), "10, 100, inf"),
+                ("-0.5, 2.21", of(&[-0.5, 2.21]), "-0.5, 2.21"),
+                ("0:30:10", of(&[0.0, 10.0, 20.0, 30.0, inf]), "0, 10, 20, 30, inf"),
+                ("0.1:0.4:0.1", of(&[0.1, 0.2, 0.3, 0.4, inf]), "0.1, 0.2, 0.3, 0.4, inf"),
+                ("-5 : 5 : 10", of(&[-5.0, 5.0, inf]), "-5, 5, inf"),
+                ("1, 1e21", of(&[1.0, 1e21]), "1, 1e+21"),
+            ],
+        );
+        let wrong = [
+            "inf, 1",
+            "2, 1",
+            "1, 1",
+            "1,",
+            "x",
+            "nan",
+            "infinity",
+            "-inf",
+            "0:10",
+            "0:10:0",
+            "10:0:1",
+            "0:10:3",
+            "0:1000:1",
+            "0:1:0.0000000001",
+            "0:1e300:1",
+            "0:inf:1",
+            "1:2:3:4",
+        ];
+        refused(&Bins, &wrong, "expected at most 256 bounds");
+    }
+}

@@ -1,0 +1,182 @@
+//! `[rule.NAME]` sections: their keys, one row each, and how they are read, shown and explained. Pure.
+//!
+//! A key that is not given leaves its setting to a later rule or to `[statsd]`; so none has a default, and one given as empty
+//! says so: no percentiles, no histogram, all figures.
+
+use super::histogram::Bins;
+use super::ini::{Entry, Flaw, Section};
+use super::keys::TIMER_METRICS_WANTED;
+use super::parse::{instead, unknown_key};
+use super::value::{AtMost, Choice, Kind, List, Percent, SpanOrNever, YES_NO};
+use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
+
+/// A key of a rule.
+struct RuleKey {
+    name: &'static str,
+    example: &'static str,
+    doc: &'static str,
+    set: fn(&mut Rule, &str) -> Result<(), String>,
+    /// None when the rule does not set it.
+    get: fn(&Rule) -> Option<String>,
+}
+
+/// What the names of rule sections begin with, up to the dot.
+pub(super) const RULE: &str = "rule";
+
+const SIGNED: Choice<SignedGauges> =
+    Choice(&[("delta", SignedGauges::Delta), ("absolute", SignedGauges::Absolute)]);
+
+macro_rules! setting {
+    ($place:ident: $kind:expr) => {
+        (
+            |rule, text| Ok(rule.$place = Some($kind.read(text)?)),
+            |rule| rule.$place.as_ref().map(|value| $kind.show(value)),
+        )
+    };
+}
+
+macro_rules! rule_keys {
+    ($($name:ident = $example:literal, $field:expr, $doc:literal;)*) => {
+        const RULE_KEYS: &[RuleKey] = &[$({
+            type Set = fn(&mut Rule, &str) -> Result<(), String>;
+            type Get = fn(&Rule) -> Option<String>;
+            let (set, get): (Set, Get) = $field;
+            RuleKey { name: stringify!($name), example: $example, doc: $doc, set, get }
+        }),*];
+    };
+}
+
+rule_keys! {
+    match = "api.*, web.*.latency", (read_matches, show_matches),
+        "on the name as sanitized, tags aside: * is any run of bytes, ? is one";
+    drop = "no", setting!(drop: YES_NO),
+        "yes: refused silently, counted in samples_dropped";
+    signed_gauges = "delta", setting!(signed_gauges: SIGNED),
+        "delta: -10 is added; absolute: the gauge is set to -10";
+    expire = "1h", setting!(expire: SpanOrNever),
+        "as in [statsd]";
+    delete_idle = "yes", setting!(delete_idle: YES_NO),
+        "for all kinds";
+    percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent))),
+        "empty = none";
+    timer_metrics = "count, upper_percent", setting!(timer_metrics: TIMER_METRICS_WANTED),
+        "as in [statsd]";
+    histogram = "10, 100, 1000, inf", setting!(histogram: Bins),
+        "samples below each bound and not below the one before; or min:max:width; empty = none";
+}
+
+struct GlobPattern;
+
+impl Kind<Glob> for GlobPattern {
+    fn read(&self, text: &str) -> Result<Glob, String> {
+        let expected = "expected patterns of visible ASCII such as api.*, without ; # and quotes";
+        Glob::new(text).ok_or_else(|| expected.into())
+    }
+
+    fn show(&self, glob: &Glob) -> String {
+        glob.to_string()
+    }
+}
+
+fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
+    rule.matches = List(GlobPattern).read(text)?;
+    match rule.matches.is_empty() {
+        true => Err("expected at least one pattern".into()),
+        false => Ok(()),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // as all of them
+fn show_matches(rule: &Rule) -> Option<String> {
+    Some(List(GlobPattern).show(&rule.matches))
+}
+
+/// The rule that a section of a file makes, and what is wrong with it.
+pub(super) fn read(section: &Section) -> (Rule, Vec<Flaw>) {
+    let name = section.name[RULE.len() + 1..].to_owned();
+    let mut rule = Rule { name, ..Rule::default() };
+    let mut flaws = Vec::new();
+    for entry in &section.entries {
+        if let Err(what) = set(&mut rule, entry) {
+            let what = format!("[{}] {}: {what}", section.name, entry.key);
+            flaws.push(Flaw { line: entry.line, what });
+        }
+    }
+    if section.entry("match").is_none() {
+        let what = format!("[{}] match: expected patterns, it has no default", section.name);
+        flaws.push(Flaw { line: section.line, what });
+    }
+    (rule, flaws)
+}
+
+fn set(rule: &mut Rule, entry: &Entry) -> Result<(), String> {
+    let names = || RULE_KEYS.iter().map(|key| key.name).collect::<Vec<_>>();
+    let key = RULE_KEYS.iter().find(|key| key.name == entry.key);
+    let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
+    (key.set)(rule, &entry.value).map_err(|what| instead(&what, entry))
+}
+
+/// The rule as a section of a file.
+pub(super) fn render(rule: &Rule) -> String {
+    let mut text = format!("[{RULE}.{}]\n", rule.name);
+    for key in RULE_KEYS {
+        if let Some(value) = (key.get)(rule) {
+            text += format!("{} = {value}", key.name).trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// For the example: what there is, commented out. `explained` puts a comment behind a text.
+pub(super) fn example(explained: impl Fn(&str, &str) -> String) -> String {
+    let head = "\
+# Settings for names that match. NAME is of A-Z, a-z, 0-9, _ and -. Each setting is taken from the first rule in file order
+# that matches and sets it, else from [statsd]; it is looked up once, when a series is made.
+";
+    let keys = RULE_KEYS.iter().map(|key| {
+        let RuleKey { name, example, doc, .. } = key;
+        explained(&format!("# {name} = {example}"), doc)
+    });
+    format!("\n{head}# [{RULE}.NAME]\n{}", keys.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::tests::{config, mistakes};
+    use crate::policy::RULES_MAX;
+
+    #[test]
+    fn rules_are_kept_in_the_order_of_the_file() {
+        let rules = config("[rule.b]\nmatch = b.*\ndrop = yes\n[rule.a]\nmatch = a, *.a\n").rules;
+        assert_eq!(rules.base, Default::default());
+        let [b, a] = &rules.rules[..] else { panic!("{rules:?}") };
+        assert_eq!((&b.name[..], b.drop, a.drop), ("b", Some(true), None));
+        assert_eq!((b.matches.len(), a.matches.len()), (1, 2));
+        let many: String = (0..=RULES_MAX).map(|n| format!("[rule.{n}]\nmatch = a\n")).collect();
+        assert_eq!(mistakes(&many), ["t.conf:201: [rule.100]: expected at most 100 rules"]);
+    }
+
+    #[test]
+    fn every_mistake_in_a_rule_is_named() {
+        for (text, expected) in [
+            ("[rule.a]\ndrop = yes", "1: [rule.a] match: expected patterns, it has no default"),
+            ("[rule.a]\nmatch =", "2: [rule.a] match: expected at least one pattern, not \"\""),
+            ("[rule.a]\nmatch = a;b", "2: [rule.a] match: expected patterns of visible ASCII"),
+            ("[rule.a]\nmatch = a, a", "2: [rule.a] match: expected a only once"),
+            ("[rule.a]\nmatch = a\ndrop =", "3: [rule.a] drop: expected one of yes, no"),
+            ("[rule.a]\nmatch = a\nsigned_gauges = x", "expected one of delta, absolute, not"),
+            ("[rule.a]\nmatch = a\ntimer_metrics = p90", "expected one of count, count_ps, std,"),
+            ("[rule.a]\nmatch = a\nhistogram = 2, 1", "3: [rule.a] histogram: expected at most"),
+            ("[rule.a]\nmatch = a\nhistograms = 1", "no such key; did you mean histogram?"),
+            ("[rule.a]\nmatch = a\nmax_series = 1", "did you mean to give it in [limits]?"),
+            ("[rule]\nmatch = a", "1: [rule]: expected [rule.NAME]"),
+            ("[rule.a b]\nmatch = a", "1: [rule.a b]: expected 1 to 64 of A-Z"),
+            ("[rul.a]\nmatch = a", "1: [rul.a]: no such section; did you mean [rule.a]?"),
+        ] {
+            let found = mistakes(text);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(expected), "{text}: {found:?}");
+        }
+    }
+}

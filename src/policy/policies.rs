@@ -1,0 +1,247 @@
+//! Rules to policies: each combination of settings that a name has met, made once and kept under a number.
+
+use std::time::Duration;
+
+use super::{Rule, Rules, SignedGauges, flushes};
+use crate::flush::{FigureNames, Plan};
+use crate::protocol::Kind;
+
+/// The settings of a series, resolved.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// A signed gauge is set, not changed.
+    pub absolute: bool,
+    /// For each kind, how many flushes on end a series is idle at when it is forgotten.
+    lives: [u32; 4],
+    /// What a timing ends as.
+    pub plan: Plan,
+}
+
+impl Policy {
+    /// Whether a series that had no sample in the last `idle` intervals is to be forgotten.
+    pub fn is_over(&self, kind: Kind, idle: u32) -> bool {
+        idle >= self.lives[kind as usize]
+    }
+}
+
+/// All policies in use.
+#[derive(Debug)]
+pub struct Policies {
+    rules: Rules,
+    interval: Duration,
+    figures: FigureNames,
+    policies: Vec<Policy>,
+    /// What each policy was made from.
+    choices: Vec<Choice>,
+    dropped: Box<[u64]>,
+}
+
+/// For each setting, the number of the rule that gives it, or [`BASE`].
+type Choice = [u8; SETTINGS.len()];
+const BASE: u8 = u8::MAX;
+
+/// Whether a rule says anything of a setting, in the order of [`Choice`].
+const SETTINGS: [fn(&Rule) -> bool; 6] = [
+    |rule| rule.signed_gauges.is_some(),
+    |rule| rule.expire.is_some(),
+    |rule| rule.delete_idle.is_some(),
+    |rule| rule.percentiles.is_some(),
+    |rule| rule.timer_metrics.is_some(),
+    |rule| rule.histogram.is_some(),
+];
+
+/// A name for which a policy more would be needed has the base's: names from outside decide which combinations are met.
+const POLICIES_MAX: usize = 1024;
+
+/// How many dropped names are remembered, by their hash: it saves a flood of few names the matching, in 8 KiB. What finds
+/// no place is matched again with each sample, which costs what making a series would and needs no memory.
+const DROPPED_MAX: usize = 1024;
+
+impl Policies {
+    pub fn new(rules: &Rules, interval: Duration) -> Self {
+        let mut policies = Self {
+            rules: rules.clone(),
+            interval,
+            figures: FigureNames::new(&rules.percentiles(), &rules.bins()),
+            policies: Vec::new(),
+            choices: Vec::new(),
+            dropped: Vec::new().into(),
+        };
+        if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
+            policies.dropped = vec![0; DROPPED_MAX].into();
+        }
+        policies.number([BASE; SETTINGS.len()]);
+        policies
+    }
+
+    /// The policy of that number.
+    pub fn at(&self, number: u16) -> &Policy {
+        &self.policies[usize::from(number)]
+    }
+
+    /// The number of a name's policy; None if the name is to be dropped. `hash` is the whole name's.
+    pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
+        if self.rules.rules.is_empty() {
+            return Some(0);
+        }
+        if self.is_remembered(hash) {
+            return None;
+        }
+        let Some(choice) = self.choose(bare(name)) else {
+            self.remember(hash);
+            return None;
+        };
+        Some(self.number(choice))
+    }
+
+    /// Who gives which setting; None if the first who says anything of dropping says yes.
+    fn choose(&self, name: &[u8]) -> Option<Choice> {
+        let mut choice = [BASE; SETTINGS.len()];
+        let mut drop = None;
+        for (number, rule) in (0..).zip(&self.rules.rules) {
+            if !rule.is_about(name) {
+                continue;
+            }
+            drop = drop.or(rule.drop);
+            for (given, is_set) in choice.iter_mut().zip(SETTINGS) {
+                if *given == BASE && is_set(rule) {
+                    *given = number;
+                }
+            }
+        }
+        (drop != Some(true)).then_some(choice)
+    }
+
+    fn number(&mut self, choice: Choice) -> u16 {
+        let known = self.choices.iter().position(|known| *known == choice);
+        let number = known.unwrap_or_else(|| match self.policies.len() {
+            POLICIES_MAX => 0,
+            next => {
+                self.policies.push(self.make(choice));
+                self.choices.push(choice);
+                next
+            }
+        });
+        u16::try_from(number).expect("POLICIES_MAX is a u16")
+    }
+
+    fn make(&self, choice: Choice) -> Policy {
+        let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram] =
+            choice.map(|number| self.rules.rules.get(usize::from(number)));
+        let base = &self.rules.base;
+        let deletes = delete_idle.and_then(|rule| rule.delete_idle);
+        let expire = expire.and_then(|rule| rule.expire).unwrap_or(base.expire);
+        Policy {
+            absolute: signed_gauges.and_then(|rule| rule.signed_gauges)
+                == Some(SignedGauges::Absolute),
+            lives: self.lives(deletes, expire),
+            plan: Plan::new(
+                percentiles.and_then(|rule| rule.percentiles.as_ref()).unwrap_or(&base.percentiles),
+                timer_metrics
+                    .and_then(|rule| rule.timer_metrics.as_ref())
+                    .unwrap_or(&base.timer_metrics),
+                histogram.and_then(|rule| rule.histogram.as_deref()).unwrap_or_default(),
+                &self.figures,
+            ),
+        }
+    }
+
+    fn lives(&self, deletes: Option<bool>, expire: Option<Duration>) -> [u32; 4] {
+        let base = &self.rules.base;
+        let expire = expire.map_or(u32::MAX, |span| flushes(span, self.interval));
+        [Kind::Counter, Kind::Gauge, Kind::Timing, Kind::Set].map(|kind| {
+            let (of_kind, ttl) = match kind {
+                Kind::Counter => (base.delete_counters, 1),
+                Kind::Gauge => (base.delete_gauges, base.gauge_ttl),
+                Kind::Timing => (base.delete_timers, 1),
+                Kind::Set => (base.delete_sets, 1),
+            };
+            let deletes = deletes.or(of_kind).unwrap_or(base.delete_idle);
+            if deletes { ttl.min(expire) } else { expire }
+        })
+    }
+
+    fn is_remembered(&self, hash: u64) -> bool {
+        !self.dropped.is_empty() && hash != 0 && self.dropped[place(hash)] == hash
+    }
+
+    fn remember(&mut self, hash: u64) {
+        self.dropped[place(hash)] = hash;
+    }
+}
+
+/// The name without its tags.
+fn bare(name: &[u8]) -> &[u8] {
+    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
+}
+
+#[allow(clippy::cast_possible_truncation)] // the low bits are meant
+fn place(hash: u64) -> usize {
+    hash as usize % DROPPED_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Glob;
+    use super::*;
+
+    fn rule(glob: &str) -> Rule {
+        Rule { matches: vec![Glob::new(glob).unwrap()], ..Rule::default() }
+    }
+
+    fn policies(rules: Vec<Rule>) -> Policies {
+        let rules = Rules { rules, ..Rules::default() };
+        Policies::new(&rules, Duration::from_secs(10))
+    }
+
+    #[test]
+    fn names_that_get_the_same_settings_share_a_policy() {
+        let expire = Some(Some(Duration::from_secs(60)));
+        let mut policies = policies(vec![
+            Rule { expire, ..rule("a*") },
+            Rule { delete_idle: Some(true), ..rule("*b") },
+            rule("*"),
+        ]);
+        let mut number = |name: &str| policies.of_name(name.as_bytes(), 1).unwrap();
+        assert_eq!((number("x"), number("x;a=b")), (0, 0));
+        assert_eq!((number("a"), number("a2"), number("a;t=b")), (1, 1, 1));
+        assert_eq!((number("b"), number("ab")), (2, 3));
+        assert!(!policies.at(1).is_over(Kind::Set, 5) && policies.at(1).is_over(Kind::Set, 6));
+        assert!(policies.at(3).is_over(Kind::Counter, 1));
+    }
+
+    #[test]
+    fn the_table_of_policies_has_a_bound_past_which_names_have_the_base() {
+        let rules = (0..11).map(|n| {
+            let glob = format!("*{}*", char::from(b'a' + n));
+            match n % 6 {
+                0 => Rule { signed_gauges: Some(SignedGauges::Absolute), ..rule(&glob) },
+                1 => Rule { expire: Some(None), ..rule(&glob) },
+                2 => Rule { delete_idle: Some(true), ..rule(&glob) },
+                3 => Rule { percentiles: Some(vec![]), ..rule(&glob) },
+                4 => Rule { timer_metrics: Some(vec![]), ..rule(&glob) },
+                _ => Rule { histogram: Some(vec![]), ..rule(&glob) },
+            }
+        });
+        let mut policies = policies(rules.collect());
+        policies.choices = vec![[BASE - 1; SETTINGS.len()]; POLICIES_MAX];
+        policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
+        assert_eq!(policies.of_name(b"abc", 1), Some(0));
+        assert_eq!(policies.policies.len(), POLICIES_MAX);
+    }
+
+    #[test]
+    fn a_dropped_name_is_remembered_and_another_in_its_place_is_matched_anew() {
+        let mut policies = policies(vec![
+            Rule { drop: Some(false), ..rule("junk.but.not.this") },
+            Rule { drop: Some(true), ..rule("junk.*") },
+        ]);
+        let (first, second) = (5, 5 + DROPPED_MAX as u64);
+        assert_eq!(policies.of_name(b"junk.a", first), None);
+        assert!(policies.is_remembered(first) && !policies.is_remembered(second));
+        assert_eq!(policies.of_name(b"junk.but.not.this", second), Some(0), "the first rule wins");
+        assert_eq!(policies.of_name(b"junk.b", second), None);
+        assert!(!policies.is_remembered(first));
+        assert_eq!(policies.of_name(b"junk.a", first), None);
+    }
+}
