@@ -143,6 +143,7 @@ pub(super) fn example(explained: impl Fn(&str, &str) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::example;
     use super::super::parse::tests::{config, mistakes};
     use crate::policy::RULES_MAX;
 
@@ -178,5 +179,15 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(expected), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn the_example_of_a_rule_can_be_taken_as_it_stands() {
+        let example = example();
+        let (_, text) = example.split_once("# [rule.NAME]").unwrap();
+        let rules = config(&format!("[rule.NAME]{}", text.replace("\n# ", "\n"))).rules;
+        let [rule] = &rules.rules[..] else { panic!("{rules:?}") };
+        assert_eq!((rule.matches.len(), rule.histogram.as_ref().map(Vec::len)), (2, Some(4)));
+        assert!(rule.signed_gauges.is_some() && rule.expire.is_some() && rule.drop.is_some());
     }
 }
