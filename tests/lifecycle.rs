@@ -3,6 +3,8 @@
 
 mod core;
 
+use std::collections::BTreeMap;
+
 use core::{Core, values};
 use statsd::flush::Own;
 
@@ -113,6 +115,72 @@ fn the_servers_own_counters_are_never_deleted() {
     (1..5).for_each(|flush| {
         assert!(core.flush(flush * 10).iter().any(|line| line.contains("statsd.bad_lines_seen")));
     });
+}
+
+/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an interval, who had no sample
+/// in the last `life` intervals is forgotten unsent, and all others are sent.
+#[test]
+fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
+    for seed in 0..200u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let (deletes, ttl, expire) = (random(2) == 1, 1 + random(3), random(5));
+        let answer = if deletes { "yes" } else { "no" };
+        let mut core = Core::configured(&format!(
+            "[statsd]\ndelete_idle = {answer}\ngauge_ttl = {ttl}\nexpire = {}s",
+            expire * 10
+        ));
+        let expire = if expire == 0 { u64::MAX } else { expire };
+        let life = |kind: char| match (deletes, kind) {
+            (false, _) => expire,
+            (true, 'g') => ttl.min(expire),
+            (true, _) => 1,
+        };
+        let mut model: BTreeMap<(char, u64), (u64, u64)> = BTreeMap::new(); // value, last interval
+        let mut amid: Vec<(char, u64)> = Vec::new();
+        for interval in 0..12 {
+            for (kind, name) in amid.drain(..) {
+                let (value, last) = model.entry((kind, name)).or_default();
+                (*value, *last) = (*value + 1, interval);
+            }
+            for _ in 0..random(4) {
+                let sample = (if random(2) == 0 { 'c' } else { 'g' }, random(4));
+                core.packet(&format!("n{}:+1|{}", sample.1, sample.0));
+                let (value, last) = model.entry(sample).or_default();
+                (*value, *last) = (*value + 1, interval);
+            }
+            core.tick(interval);
+            loop {
+                if random(3) == 0 {
+                    let sample = (if random(2) == 0 { 'c' } else { 'g' }, random(4));
+                    core.packet(&format!("n{}:+1|{}", sample.1, sample.0));
+                    amid.push(sample);
+                }
+                if core.sweep(1) {
+                    break;
+                }
+            }
+            model.retain(|(kind, _), (_, last)| interval - *last < life(*kind));
+            let lines = core.finish();
+            let mut sent = values(&lines);
+            sent.retain(|name, _| !name.starts_with("stats.n"));
+            let expected = model.iter_mut().map(|((kind, name), (value, _))| {
+                let folder = if *kind == 'c' { "stats_counts" } else { "stats.gauges" };
+                let sent = (format!("{folder}.n{name}"), value.to_string());
+                if *kind == 'c' {
+                    *value = 0;
+                }
+                sent
+            });
+            let expected: BTreeMap<_, _> = expected.collect();
+            let sent: BTreeMap<_, _> =
+                sent.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+            assert_eq!(sent, expected, "seed {seed}, interval {interval}");
+        }
+    }
 }
 
 /// Room for ten, and who is idle for 20 seconds makes way.

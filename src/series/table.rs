@@ -152,6 +152,7 @@ impl Table {
 
     /// Ends the open interval. Every series of it is closed by the [`Self::sweep`] that must follow, or earlier.
     pub fn tick(&mut self) {
+        debug_assert!(self.leaving.is_empty(), "a tick waits for the end of the sweep before it");
         self.now = self.now.wrapping_add(1);
     }
 
