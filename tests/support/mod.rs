@@ -90,15 +90,15 @@ pub(crate) fn until_clock_shows(stamp: u64) {
     until_true("the clock", || unix_now() >= stamp);
 }
 
-/// Waits until an aligned interval has begun for certain (its tick comes a little after its
-/// boundary) and at least `left` seconds of it remain, so that what follows falls into it. The
-/// stamp of its flush.
+/// Waits until an aligned interval has begun, a tenth of a second ago so that the flush before it is
+/// past, and has at least `left` seconds to go: what follows falls into it. The stamp of its flush.
 pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
     until(DEADLINE, "room in an interval", || {
-        let now = unix_now() + 1;
-        let end = now.next_multiple_of(interval);
-        let begun = end - now + 2 <= interval;
-        (begun && end - now >= left).then_some(end)
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let end = (now.as_secs() + 1).next_multiple_of(interval);
+        let to_go = Duration::from_secs(end).checked_sub(now)?;
+        let began = Duration::from_secs(interval).checked_sub(to_go)?;
+        (began >= Duration::from_millis(100) && to_go >= Duration::from_secs(left)).then_some(end)
     })
 }
 
