@@ -2,11 +2,11 @@
 
 mod support;
 
+use std::io::Write;
 use std::process::Command;
 
 use support::{
     Carbon, Conf, DEADLINE, Daemon, peer_script, peers, run, until, until_interval_has_left,
-    until_true,
 };
 
 /// Seconds between flushes where a client needs time to say all it has to say.
@@ -16,20 +16,13 @@ const INTERVAL: u64 = 4;
 #[test]
 fn a_counter_sent_with_nc_is_in_whisper_after_the_next_flush() {
     let carbon = Carbon::start();
-    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
-    until_interval_has_left(INTERVAL - 2, INTERVAL);
-    let port = daemon.udp().port().to_string();
-    peers(); // they bring nc
-    until_true("foo in the open interval", || {
-        // With -w0 nc gives up at once where it is quicker than echo: then nothing was sent.
-        run(Command::new("sh").args(["-c", "echo 'foo:1|c' | nc -u -w0 127.0.0.1 $0", &port]));
-        daemon.admin().ask("counters").contains("\"foo\"")
-    });
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    echo_to_nc("foo:1|c\n", daemon.udp().port());
     let stamp = until(DEADLINE, "the count of foo in Whisper", || {
         let points = carbon.points(&["stats_counts.foo"]);
         Some(points.get("stats_counts.foo")?.iter().find(|&&(_, value)| value == 1.0)?.0)
     });
-    carbon.until_stored(stamp, &[("stats.foo", 1.0 / INTERVAL as f64), ("stats_counts.foo", 1.0)]);
+    carbon.until_stored(stamp, &[("stats.foo", 1.0), ("stats_counts.foo", 1.0)]);
     daemon.stop();
 }
 
@@ -74,6 +67,16 @@ fn hot_shots_with_tags_and_buffering() {
         ],
     );
     daemon.stop();
+}
+
+/// `echo LINE | nc -u -w0 127.0.0.1 PORT`, with echo done before nc begins: -w0 waits for nothing,
+/// not even for a slower echo.
+fn echo_to_nc(line: &str, port: u16) {
+    peers(); // they bring nc
+    let (pipe, mut echo) = std::io::pipe().expect("a pipe");
+    echo.write_all(line.as_bytes()).expect("room in the pipe");
+    drop(echo);
+    run(Command::new("nc").args(["-u", "-w0", "127.0.0.1", &port.to_string()]).stdin(pipe));
 }
 
 fn python_client_is_understood(transport: &str) {
