@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::{
@@ -114,7 +114,7 @@ fn an_interrupt_stops_it() {
     let mut daemon = Daemon::start(&Conf::sending_to(carbon.address(), "10s"));
     daemon.send(["typed:1|c"]);
     daemon.until_counter("typed", 1.0);
-    run(Command::new("sh").args(["-c", "kill -INT $0", &daemon.pid().to_string()]));
+    daemon.interrupt();
     assert_eq!(daemon.exit().code(), Some(0));
     carbon.until_point("stats_counts.typed", 1.0);
 }

@@ -116,7 +116,20 @@ impl Daemon {
     }
 
     pub(crate) fn sigterm(&self) {
-        self.process.sigterm();
+        self.process.signal("TERM");
+    }
+
+    pub(crate) fn interrupt(&self) {
+        self.process.signal("INT");
+    }
+
+    /// Holds it where it is, as a machine that is suspended does.
+    pub(crate) fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.process.signal("CONT");
     }
 
     /// Waits for the end of one that was told to stop.

@@ -50,6 +50,7 @@ struct Received {
     broken: Mutex<Vec<String>>,
     connections: AtomicUsize,
     to_hang_up_on: AtomicUsize,
+    paused: AtomicBool,
     live: Mutex<Vec<TcpStream>>,
 }
 
@@ -98,6 +99,15 @@ impl FakeCarbon {
     /// Accepts the next `count` connections only to close them.
     pub(crate) fn hang_up_on(&self, count: usize) {
         self.received.to_hang_up_on.store(count, Ordering::SeqCst);
+    }
+
+    /// Keeps its connections and reads nothing, until told to read on.
+    pub(crate) fn stop_reading(&self) {
+        self.received.paused.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn read_on(&self) {
+        self.received.paused.store(false, Ordering::SeqCst);
     }
 
     /// How many connections were accepted so far, those it hung up on included.
@@ -173,6 +183,9 @@ fn receive(mut stream: TcpStream, connection: usize, received: &Received) {
     let mut buffer = vec![0; 256 * 1024];
     let mut pending = Vec::new();
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        while received.paused.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         pending.extend_from_slice(&buffer[..count]);
         let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { continue };
         let rest = pending.split_off(end + 1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::until;
+use super::{run, until};
 
 /// What a child writes to one of its outputs, and the thread that collects it.
 #[derive(Debug)]
@@ -62,10 +62,10 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    pub(crate) fn sigterm(&self) {
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let status = Command::new("sh").args(["-c", "kill -TERM $0", &pid]).status().unwrap();
-        assert!(status.success(), "no process {pid} to stop");
+        run(Command::new("sh").args(["-c", "kill -$0 $1", name, &pid]));
     }
 
     /// Waits for its end.

@@ -1,0 +1,121 @@
+//! Hard times: a machine that was suspended, a carbon that stops reading, an outage longer than the
+//! queue. What can be kept is kept, what is lost is counted, and the server goes on.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use support::{Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left};
+
+/// Shows that a stop takes in what the kernel holds on the sockets by then, connections that nobody
+/// has accepted yet included, and delivers it.
+#[test]
+fn a_stop_reads_what_has_arrived() {
+    let carbon = FakeCarbon::start();
+    let mut daemon = Daemon::start(&Conf::sending_to(carbon.address(), "10s"));
+    let stamp = until_interval_has_left(3, 10);
+    let mut known = daemon.tcp_client();
+    known.write_all(b"known:1|c\n").unwrap();
+    daemon.until_counter("known", 1.0);
+    daemon.freeze();
+    daemon.send((0..200).map(|_| "datagram:1|c"));
+    known.write_all("known:1|c\n".repeat(5_000).as_bytes()).unwrap();
+    let clients: Vec<_> = (0..20).map(|_| daemon.tcp_client()).collect();
+    for mut client in &clients {
+        client.write_all(b"new:1|c\n").unwrap();
+    }
+    daemon.sigterm();
+    daemon.thaw();
+    assert_eq!(daemon.exit().code(), Some(0));
+    for (name, count) in [("datagram", 200.0), ("known", 5_001.0), ("new", 20.0)] {
+        let point = carbon.until_point(&format!("stats_counts.{name}"), count);
+        assert_eq!(point.stamp, stamp, "{name}");
+    }
+}
+
+/// Shows that a server held for several intervals flushes once for them, under the stamp of the last,
+/// and is then in step again; what arrived meanwhile is counted once.
+#[test]
+fn a_suspended_server_is_in_step_again_at_once() {
+    let carbon = FakeCarbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "2s"));
+    daemon.send(["n:1|c"]);
+    carbon.until_point("stats_counts.n", 1.0);
+    daemon.freeze();
+    let before = carbon.points().last().unwrap().stamp;
+    daemon.send((0..100).map(|_| "n:1|c"));
+    until_clock_shows(before + 7);
+    daemon.thaw();
+    let (late, _) = carbon.flush_after(before);
+    let (next, _) = carbon.flush_after(late);
+    assert_eq!((late, next), (before + 6, before + 8));
+    let counts = carbon.series("stats_counts.n");
+    assert_eq!(counts.iter().map(support::Point::number).sum::<f64>(), 101.0, "{counts:?}");
+    assert!(counts.windows(2).all(|pair| pair[0].stamp < pair[1].stamp), "{counts:?}");
+    daemon.stop();
+}
+
+/// Shows that a carbon that keeps the connection and reads nothing stops neither input nor the admin
+/// port, costs a bounded amount of memory, and gets whole lines when it reads on.
+#[test]
+fn a_carbon_that_does_not_read_is_waited_for() {
+    const NAMES: usize = 20_000;
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("carbon", "queue", "1m");
+    let daemon = Daemon::start(&conf.set("statsd", "shutdown_timeout", "20s"));
+    carbon.flush_after(0);
+    carbon.stop_reading();
+    for round in 0..8 {
+        let second = unix_now() + 1;
+        daemon.send(packed(NAMES));
+        daemon.send([format!("round:{round}|g")]);
+        daemon.until_shown("gauges", "round", f64::from(round));
+        until_clock_shows(second);
+    }
+    let kib = daemon.status("VmRSS");
+    assert!(kib < 64 * 1024, "{kib} KiB with a queue of 1 MiB");
+    carbon.read_on();
+    daemon.send(["after:1|c"]);
+    carbon.until_point("stats_counts.after", 1.0);
+    assert_eq!(carbon.broken_lines(), Vec::<String>::new());
+    assert_eq!(carbon.connections(), 1);
+    daemon.stop();
+}
+
+/// Shows that of an outage longer than the queue the newest flushes are kept, oldest first and whole,
+/// and that the lines lost are counted where a graph can show them.
+#[test]
+fn an_outage_longer_than_the_queue_keeps_the_newest() {
+    const NAMES: usize = 5_000;
+    let mut carbon = FakeCarbon::absent();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("carbon", "queue", "1m");
+    let daemon = Daemon::start(&conf);
+    daemon.send(packed(NAMES));
+    let begin = unix_now();
+    until_clock_shows(begin + 7);
+    carbon.listen();
+    let stamps = carbon.until("lost lines counted", |points| {
+        let counter = "stats_counts.statsd.sink.carbon.dropped_lines";
+        let gauge = "stats.statsd.sink.carbon.dropped_lines";
+        let counts =
+            |p: &&support::Point| (p.name == counter || p.name == gauge) && p.number() > 0.0;
+        points.iter().find(counts)?;
+        Some(points.iter().map(|point| point.stamp).collect::<BTreeSet<u64>>())
+    });
+    let oldest = *stamps.first().unwrap();
+    assert!(oldest > begin + 1, "nothing of {begin} was dropped: {stamps:?}");
+    let kept = begin + 6;
+    let of_one_name = carbon.series(&format!("stats_counts.some.name.{}", NAMES - 1));
+    assert!(of_one_name.iter().any(|point| point.stamp == kept), "{of_one_name:?}");
+    let points = carbon.points();
+    assert!(points.windows(2).all(|pair| pair[0].stamp <= pair[1].stamp), "not oldest first");
+    assert_eq!(carbon.broken_lines(), Vec::<String>::new());
+    daemon.stop();
+}
+
+/// One counter for each of so many names, many to a datagram.
+fn packed(names: usize) -> Vec<String> {
+    let lines: Vec<_> = (0..names).map(|nth| format!("some.name.{nth}:1|c")).collect();
+    lines.chunks(60).map(|lines| lines.join("\n")).collect()
+}
