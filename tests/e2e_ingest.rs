@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::SockRef;
-use support::{Conf, Daemon, FakeCarbon, connect, send_packets, until_true};
+use support::{Conf, Daemon, FakeCarbon, connect, read, send_packets, until_true};
 
 /// Shows that one datagram holds many lines, with or without a last newline, up to UDP's own limit.
 #[test]
@@ -188,7 +188,7 @@ fn a_value_with_its_own_time() {
 
 /// Waits for the server to close this connection. False if it sends something instead.
 fn is_closed(client: &mut TcpStream) -> bool {
-    match client.read(&mut [0]) {
+    match read(client, &mut [0]) {
         Ok(count) => count == 0,
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");

@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use support::{Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left};
@@ -95,21 +94,17 @@ fn an_outage_longer_than_the_queue_keeps_the_newest() {
     let begin = unix_now();
     until_clock_shows(begin + 7);
     carbon.listen();
-    let stamps = carbon.until("lost lines counted", |points| {
-        let counter = "stats_counts.statsd.sink.carbon.dropped_lines";
-        let gauge = "stats.statsd.sink.carbon.dropped_lines";
-        let counts =
-            |p: &&support::Point| (p.name == counter || p.name == gauge) && p.number() > 0.0;
-        points.iter().find(counts)?;
-        Some(points.iter().map(|point| point.stamp).collect::<BTreeSet<u64>>())
+    let last_name = format!("stats_counts.some.name.{}", NAMES - 1);
+    let points = carbon.until("the newest flush of the outage", |points| {
+        let newest = |p: &support::Point| p.name == last_name && p.stamp == begin + 6;
+        points.iter().any(newest).then(|| points.to_vec())
     });
-    let oldest = *stamps.first().unwrap();
-    assert!(oldest > begin + 1, "nothing of {begin} was dropped: {stamps:?}");
-    let kept = begin + 6;
-    let of_one_name = carbon.series(&format!("stats_counts.some.name.{}", NAMES - 1));
-    assert!(of_one_name.iter().any(|point| point.stamp == kept), "{of_one_name:?}");
-    let points = carbon.points();
-    assert!(points.windows(2).all(|pair| pair[0].stamp <= pair[1].stamp), "not oldest first");
+    assert!(points[0].stamp > begin + 1, "a queue of 1 MiB holds {:?}", points[0]);
+    assert!(points.is_sorted_by_key(|point| point.stamp), "not oldest first");
+    carbon.until("lost lines in a figure", |points| {
+        let figure = |p: &&support::Point| p.name == "stats.statsd.sink.carbon.dropped_lines";
+        points.iter().filter(figure).find(|point| point.number() > 0.0).cloned()
+    });
     assert_eq!(carbon.broken_lines(), Vec::<String>::new());
     daemon.stop();
 }

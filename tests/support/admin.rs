@@ -1,10 +1,10 @@
 //! A client of the admin port: sends commands, reads each answer up to its end.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use super::{Json, connect};
+use super::{Json, connect, read};
 
 #[derive(Debug)]
 pub(crate) struct Admin {
@@ -104,7 +104,7 @@ impl Admin {
 
     fn read_some(&mut self) -> std::io::Result<usize> {
         let mut buffer = [0; 65536];
-        let count = self.stream.read(&mut buffer)?;
+        let count = read(&mut self.stream, &mut buffer)?;
         self.unread.extend_from_slice(&buffer[..count]);
         Ok(count)
     }

@@ -1,7 +1,6 @@
 //! Something that takes points as carbon does and remembers each: what came, in which order, over
 //! which connection. It can be absent at first, go away and come back, all on one port.
 
-use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::{DEADLINE, listen_on, reserve_tcp, until};
+use super::{DEADLINE, listen_on, read, reserve_tcp, until};
 
 /// One line received.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,7 +181,7 @@ fn accept(listener: &TcpListener, received: &Arc<Received>, open: &AtomicBool) {
 fn receive(mut stream: TcpStream, connection: usize, received: &Received) {
     let mut buffer = vec![0; 256 * 1024];
     let mut pending = Vec::new();
-    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+    while let Ok(count @ 1..) = read(&mut stream, &mut buffer) {
         while received.paused.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(2));
         }

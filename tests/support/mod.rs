@@ -27,6 +27,7 @@ pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 
 use std::fmt::Debug;
+use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
@@ -78,6 +79,16 @@ pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
+}
+
+/// Reads what there is; a signal on the way (another test stops a child) is no end.
+pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Whole seconds since 1970.
