@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use support::{Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left};
@@ -80,6 +81,35 @@ fn a_carbon_that_does_not_read_is_waited_for() {
     assert_eq!(carbon.broken_lines(), Vec::<String>::new());
     assert_eq!(carbon.connections(), 1);
     daemon.stop();
+}
+
+/// Shows that a connection that breaks in the middle of a flush costs nothing, whether whole flushes
+/// are sent again or only what was not acknowledged: each name arrives, and only the old connection
+/// ends within a line.
+#[test]
+fn a_break_in_the_middle_of_a_flush_loses_nothing() {
+    const NAMES: usize = 20_000;
+    for resend in ["flush", "unacked"] {
+        let carbon = FakeCarbon::start();
+        let conf = Conf::sending_to(carbon.address(), "2s").set("carbon", "resend", resend);
+        let daemon = Daemon::start(&conf);
+        carbon.flush_after(0);
+        carbon.stop_reading();
+        daemon.send(packed(NAMES));
+        daemon.until_counter(&format!("some.name.{}", NAMES - 1), 1.0);
+        daemon.until_counter(&format!("some.name.{}", NAMES - 1), 0.0);
+        carbon.break_connections();
+        carbon.read_on();
+        carbon.until(&format!("every name with resend = {resend}"), |points| {
+            let counted =
+                |p: &&support::Point| p.name.starts_with("stats_counts.some.") && p.value == "1";
+            let names: BTreeSet<_> = points.iter().filter(counted).map(|p| &p.name).collect();
+            (names.len() == NAMES).then_some(())
+        });
+        assert_eq!(carbon.connections(), 2, "resend = {resend}");
+        assert_eq!(carbon.broken_lines(), Vec::<String>::new(), "resend = {resend}");
+        daemon.stop();
+    }
 }
 
 /// Shows that of an outage longer than the queue the newest flushes are kept, oldest first and whole,

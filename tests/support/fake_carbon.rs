@@ -45,11 +45,13 @@ pub(crate) struct FakeCarbon {
 #[derive(Debug, Default)]
 struct Received {
     points: Mutex<Vec<Point>>,
-    /// Lines that are no points, and what was left without a newline when a connection ended.
+    /// Lines that are no points, and what was left without a newline when the other side closed.
     broken: Mutex<Vec<String>>,
     connections: AtomicUsize,
     to_hang_up_on: AtomicUsize,
     paused: AtomicBool,
+    /// The last connection that was there when we broke them all.
+    cut: AtomicUsize,
     live: Mutex<Vec<TcpStream>>,
 }
 
@@ -90,6 +92,7 @@ impl FakeCarbon {
 
     /// Closes every connection and goes on listening.
     pub(crate) fn break_connections(&self) {
+        self.received.cut.store(self.connections(), Ordering::SeqCst);
         for stream in self.received.live.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -191,7 +194,9 @@ fn receive(mut stream: TcpStream, connection: usize, received: &Received) {
         let whole = std::mem::replace(&mut pending, rest);
         note(&String::from_utf8_lossy(&whole), connection, received);
     }
-    if !pending.is_empty() {
+    // What we cut off ourselves ends anywhere.
+    let ours = received.cut.load(Ordering::SeqCst) >= connection;
+    if !pending.is_empty() && !ours {
         received.broken.lock().unwrap().push(String::from_utf8_lossy(&pending).into_owned());
     }
 }
