@@ -139,9 +139,10 @@ pub(crate) fn reserve_tcp() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-/// Listens on a port that [`reserve_tcp`] holds.
+/// Listens on a port that [`reserve_tcp`] holds. The kernel takes little on behalf of who does not read.
 pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     let socket = bind_reusable(address);
+    socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.listen(16).unwrap();
     socket.into()
 }
