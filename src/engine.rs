@@ -23,7 +23,7 @@ pub struct Settings {
     pub bounds: Bounds,
     pub rules: Rules,
     pub flush_interval: Duration,
-    /// What the names of the server's own counters and gauges begin with.
+    /// What the names of the server's own counters and gauges begin with where people look at them.
     pub prefix_stats: String,
 }
 
@@ -185,24 +185,17 @@ impl Engine {
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.swept();
         self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
-        let mut name = flush.prefix_stats.clone().into_bytes();
-        name.push(b'.');
-        let prefix = name.len();
-        for (own, count) in self.intake.own.closing() {
-            name.truncate(prefix);
-            name.extend_from_slice(own.as_bytes());
+        for (name, count) in self.intake.own.closing() {
             flush.summaries += 1;
-            out(&flush.summarizer.own_counter(&name, count as f64));
+            out(&flush.summarizer.own_counter(name, count as f64));
         }
         if let Some(lag) = closing.timestamp_lag {
-            name.truncate(prefix);
-            name.extend_from_slice(b"timestamp_lag");
             flush.summaries += 1;
-            out(&flush.summarizer.own(Subject::Gauge, &name, lag));
+            out(&flush.summarizer.own(Subject::OwnGauge, "timestamp_lag", lag));
         }
-        out(&flush.summarizer.own(Subject::NumStats, b"numStats", flush.summaries as f64));
+        out(&flush.summarizer.own(Subject::NumStats, "numStats", flush.summaries as f64));
         for (name, value) in &closing.figures {
-            out(&flush.summarizer.own(Subject::Own, name.as_bytes(), *value));
+            out(&flush.summarizer.own(Subject::Own, name, *value));
         }
     }
 

@@ -255,3 +255,22 @@ fn counts_are_conserved_however_sweeps_and_packets_mix() {
         assert_eq!(sent, got, "seed {seed}");
     }
 }
+
+/// statsite style leaves out what nothing came for, also where the next interval's sample rolls the series first.
+#[test]
+fn idle_is_what_the_closed_interval_was_and_not_the_open_one() {
+    let mut core = Core::new(&settings(), &Namespace::statsite());
+    let mut flush = |before: &str, during: &str| {
+        core.packet(before);
+        core.tick(10);
+        core.packet(during);
+        while !core.sweep(1) {}
+        core.finish()
+    };
+    assert_eq!(flush("a:1|c", ""), ["counts.a 1 10"]);
+    assert_eq!(flush("", ""), [""; 0]);
+    assert_eq!(flush("", "a:2|c\na:x|s\na:5|g"), [""; 0]);
+    assert_eq!(flush("", "a:3|c\na:5|ms"), ["counts.a 2 10", "gauges.a 5 10", "sets.a 1 10"]);
+    assert_eq!(flush("", "a:4|c")[..2], ["counts.a 3 10", "gauges.a 5 10"]);
+    assert_eq!(flush("a:-4|c", "")[0], "counts.a 0 10", "a sum of 0 is something");
+}

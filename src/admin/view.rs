@@ -1,6 +1,6 @@
 //! What the admin commands may see and do: borrowed from the server for one turn.
 
-use crate::encode::graphite::Graphite;
+use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::protocol::Kind;
 use crate::sink::Sink;
@@ -11,7 +11,7 @@ use crate::time::Now;
 pub struct View<'a> {
     pub engine: &'a mut Engine,
     /// Takes what the flush under way has yet to close of a series that is deleted.
-    pub graphite: &'a mut Graphite,
+    pub encoders: &'a mut Encoders,
     pub sinks: &'a [Sink],
     pub health: &'a mut Health,
     /// The running configuration as a file.
@@ -41,6 +41,6 @@ impl Health {
 impl View<'_> {
     /// Forgets a series. False if there is none of that name.
     pub(super) fn delete(&mut self, kind: Kind, name: &[u8]) -> bool {
-        self.engine.remove(kind, name, &mut |summary| self.graphite.encode(summary))
+        self.engine.remove(kind, name, &mut |summary| self.encoders.encode(summary))
     }
 }

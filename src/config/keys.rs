@@ -11,7 +11,7 @@ use super::value::{
     AtMost, Choice, Count, Kind, List, NamePart, OrEmpty, Percent, Size, Span, SpanOrNever, YES_NO,
 };
 use super::{Carbon, Config, Resend};
-use crate::encode::namespace::Style;
+use crate::encode::namespace::{Namespace, Style};
 use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
 use crate::protocol::Grammar;
@@ -32,21 +32,24 @@ pub struct Key {
 enum Field {
     Config { set: fn(&mut Config, &str) -> Result<(), String>, get: fn(&Config) -> String },
     Carbon { set: fn(&mut Carbon, &str) -> Result<(), String>, get: fn(&Carbon) -> String },
+    Namespace { set: fn(&mut Namespace, &str) -> Result<(), String>, get: fn(&Namespace) -> String },
 }
 
 impl Key {
-    /// `carbon` is the destination that a key of a carbon section is about; other keys do not look at it.
-    pub(super) fn set(&self, config: &mut Config, carbon: usize, text: &str) -> Result<(), String> {
+    /// `nth` is which of the sections of its kind a key is about; keys of sections there is one of do not look at it.
+    pub(super) fn set(&self, config: &mut Config, nth: usize, text: &str) -> Result<(), String> {
         match self.field {
             Field::Config { set, .. } => set(config, text),
-            Field::Carbon { set, .. } => set(&mut config.carbons[carbon], text),
+            Field::Carbon { set, .. } => set(&mut config.carbons[nth], text),
+            Field::Namespace { set, .. } => set(&mut config.namespaces[nth], text),
         }
     }
 
-    pub(super) fn get(&self, config: &Config, carbon: usize) -> String {
+    pub(super) fn get(&self, config: &Config, nth: usize) -> String {
         match self.field {
             Field::Config { get, .. } => get(config),
-            Field::Carbon { get, .. } => get(&config.carbons[carbon]),
+            Field::Carbon { get, .. } => get(&config.carbons[nth]),
+            Field::Namespace { get, .. } => get(&config.namespaces[nth]),
         }
     }
 }
@@ -58,11 +61,22 @@ pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
 
 /// The section whose further copies are `[carbon.NAME]`.
 pub(super) const CARBON: &str = "carbon";
+/// The section whose further copies are `[namespace.NAME]`.
+pub(super) const NAMESPACE: &str = "namespace";
+
+/// Section, key and default of what a style changes: a key of `[namespace.NAME]` goes by the style it has there, one of
+/// another section by that of `[namespace]`.
+pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
+    (Style::Statsite, NAMESPACE, "global_prefix", ""),
+    (Style::Statsite, NAMESPACE, "prefix_counter", "counts"),
+    (Style::Statsite, "statsd", "delete_idle", "yes"),
+    (Style::Statsite, "statsd", "delete_gauges", "no"),
+];
 
 /// The sections in the file's order, and what the example says of each.
 pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("statsd", ""),
-    ("namespace", "what names look like on their way out"),
+    (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
     ("tcp", ""),
     ("admin", ""),
@@ -82,7 +96,8 @@ macro_rules! keys {
     };
 }
 
-/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`. `carbon!` does the same for [`Carbon`].
+/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`. `carbon!` and
+/// `namespace!` do the same for [`Carbon`] and [`Namespace`].
 macro_rules! config {
     ($($place:ident).+: $kind:expr) => {
         Field::Config {
@@ -97,6 +112,15 @@ macro_rules! carbon {
         Field::Carbon {
             set: |carbon, text| Ok(carbon.$place = $kind.read(text)?),
             get: |carbon| $kind.show(&carbon.$place),
+        }
+    };
+}
+
+macro_rules! namespace {
+    ($place:ident: $kind:expr) => {
+        Field::Namespace {
+            set: |namespace, text| Ok(namespace.$place = $kind.read(text)?),
+            get: |namespace| $kind.show(&namespace.$place),
         }
     };
 }
@@ -118,7 +142,8 @@ const LEVELS: Choice<LevelFilter> = Choice(&[
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ]);
-const STYLES: Choice<Style> = Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern)]);
+const STYLES: Choice<Style> =
+    Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
@@ -140,7 +165,7 @@ keys! {
     [statsd] tag_formats = "dogstatsd, graphite", TAG_FORMATS,
         "those read as tags: name:1|c|#key:value and name;key=value:1|c";
     [statsd] delete_idle = "no", config!(rules.base.delete_idle: YES_NO),
-        "what had no sample is not sent and is forgotten; default for the four below";
+        "what had no sample is not sent and is forgotten; default for the four below; statsite style: yes, but for gauges";
     [statsd] delete_counters = "", config!(rules.base.delete_counters: OrEmpty(YES_NO)),
         "empty = as delete_idle";
     [statsd] delete_timers = "", config!(rules.base.delete_timers: OrEmpty(YES_NO)),
@@ -160,24 +185,28 @@ keys! {
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
 
-    [namespace] style = "legacy", config!(namespace.style: STYLES),
-        "legacy, modern";
-    [namespace] global_prefix = "stats", config!(namespace.global_prefix: AFFIX),
-        "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .";
-    [namespace] global_suffix = "", config!(namespace.global_suffix: AFFIX),
+    [namespace] style = "legacy", namespace!(style: STYLES),
+        "legacy (Node's older names), modern (its newer), statsite";
+    [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX),
+        "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .; statsite style: empty";
+    [namespace] global_suffix = "", namespace!(global_suffix: AFFIX),
         "";
-    [namespace] prefix_counter = "counters", config!(namespace.prefix_counter: AFFIX),
+    [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX),
+        "statsite style: counts; the prefixes do nothing in legacy style";
+    [namespace] prefix_timer = "timers", namespace!(prefix_timer: AFFIX),
         "";
-    [namespace] prefix_timer = "timers", config!(namespace.prefix_timer: AFFIX),
+    [namespace] prefix_gauge = "gauges", namespace!(prefix_gauge: AFFIX),
         "";
-    [namespace] prefix_gauge = "gauges", config!(namespace.prefix_gauge: AFFIX),
+    [namespace] prefix_set = "sets", namespace!(prefix_set: AFFIX),
         "";
-    [namespace] prefix_set = "sets", config!(namespace.prefix_set: AFFIX),
+    [namespace] prefix_kv = "kv", namespace!(prefix_kv: AFFIX),
         "";
-    [namespace] prefix_stats = "statsd", config!(namespace.prefix_stats: NamePart(1..=128)),
+    [namespace] prefix_stats = "statsd", namespace!(prefix_stats: NamePart(1..=128)),
         "the server's own figures; not empty";
-    [namespace] flush_counts = "yes", config!(namespace.flush_counts: YES_NO),
-        "write a counter's count beside its rate";
+    [namespace] flush_counts = "yes", namespace!(flush_counts: YES_NO),
+        "write a counter's count beside its rate; not for statsite style";
+    [namespace] extended_counters = "no", namespace!(extended_counters: YES_NO),
+        "statsite style: write a counter's count and rate";
 
     [udp] bind = "*:8125", config!(udp.bind: List(Listen)),
         "list of numeric address:port, *:port (IPv6 and IPv4), localhost:port (both loopbacks); empty = off";
@@ -223,6 +252,8 @@ keys! {
         "after a broken connection: flush (the retained flushes), unacked, none (for carbon-aggregator)";
     [carbon] resend_keep = "2", carbon!(resend_keep: Count(1..=100)),
         "delivered flushes retained for that, at most 100";
+    [carbon] namespace = "", carbon!(namespace: NamePart(0..=64)),
+        "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
 }
 
 pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));
@@ -292,7 +323,7 @@ mod tests {
             ("statsd", "gauge_ttl", "1000000", "0"),
             ("limits", "evict_after", "0", "forever"),
             ("namespace", "prefix_stats", "s", ""),
-            ("namespace", "style", "modern", "statsite"),
+            ("namespace", "style", "statsite", "graphite"),
             ("namespace", "prefix_set", "", "a/b"),
             ("udp", "recv_buffer", "1g", "1025m"),
             ("tcp", "max_connections", "60000", "60001"),

@@ -13,6 +13,7 @@ mod address;
 mod histogram;
 mod ini;
 mod keys;
+mod namespaces;
 mod rules;
 mod value;
 
@@ -42,7 +43,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// What names are treated as; from `[statsd]` and each `[rule.NAME]`.
     pub rules: Rules,
-    pub namespace: Namespace,
+    /// `[namespace]` first, then each `[namespace.NAME]` in file order.
+    pub namespaces: Vec<Namespace>,
     pub udp: Udp,
     pub tcp: Tcp,
     pub admin: Admin,
@@ -100,6 +102,8 @@ pub struct Carbon {
     pub resend: Resend,
     /// Delivered flushes retained for a resend.
     pub resend_keep: u32,
+    /// The name of one of the name spaces.
+    pub namespace: String,
 }
 
 /// A destination as written: a name or a number, and a port.

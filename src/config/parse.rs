@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::address::OFF;
 use super::ini::{self, Entry, Flaw, Section};
-use super::keys::{CARBON, KEYS, Key, SECTIONS, keys_of};
+use super::keys::{CARBON, KEYS, Key, NAMESPACE, SECTIONS, keys_of};
 use super::rules::{self, RULE};
 use super::value::{Kind as _, Span};
 use super::{Admin, Carbon, Config, Mistake, Resend, Tcp, Udp};
+use crate::encode::namespace::Namespace;
 use crate::policy::RULES_MAX;
 
 /// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
@@ -20,12 +21,14 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     for section in &sections {
         reading.section(section);
     }
+    reading.default_by_style(&sections);
+    reading.check_namespaces(&sections);
     reading.finish(file)
 }
 
 /// A file half read. Destinations that are off are among the carbons until the end, with [`OFF`] for an address.
-struct Reading {
-    config: Config,
+pub(super) struct Reading {
+    pub(super) config: Config,
     flaws: Vec<Flaw>,
 }
 
@@ -38,14 +41,14 @@ impl Reading {
         if kind == RULE {
             return self.rule(section);
         }
-        let carbon = self.carbon_of(&section.name);
+        let nth = self.nth(&section.name);
         for entry in &section.entries {
-            if let Err(what) = self.entry(kind, carbon, entry) {
+            if let Err(what) = self.entry(kind, nth, entry) {
                 self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
             }
         }
         if kind == CARBON {
-            self.check_carbon(section, carbon);
+            self.check_carbon(section, nth);
         }
     }
 
@@ -61,21 +64,29 @@ impl Reading {
         self.config.rules.rules.push(rule);
     }
 
-    /// The index of the carbon that a section is about, a new one for a `[carbon.NAME]`.
-    fn carbon_of(&mut self, section: &str) -> usize {
-        if !section.starts_with("carbon.") {
-            return 0;
+    /// Which of its kind a section is: a new one for a `[carbon.NAME]` or `[namespace.NAME]`.
+    fn nth(&mut self, section: &str) -> usize {
+        let Config { mut carbons, mut namespaces, .. } = Config::default();
+        match section.split_once('.') {
+            Some((CARBON, _)) => {
+                let defaults = carbons.swap_remove(0);
+                self.config.carbons.push(Carbon { name: section.into(), ..defaults });
+                self.config.carbons.len() - 1
+            }
+            Some((_, name)) => {
+                let defaults = namespaces.swap_remove(0);
+                self.config.namespaces.push(Namespace { name: name.into(), ..defaults });
+                self.config.namespaces.len() - 1
+            }
+            None => 0,
         }
-        let defaults = Config::default().carbons.swap_remove(0);
-        self.config.carbons.push(Carbon { name: section.into(), ..defaults });
-        self.config.carbons.len() - 1
     }
 
-    fn entry(&mut self, kind: &'static str, carbon: usize, entry: &Entry) -> Result<(), String> {
+    fn entry(&mut self, kind: &'static str, nth: usize, entry: &Entry) -> Result<(), String> {
         let key = keys_of(kind).find(|key| key.name == entry.key);
         let names = || keys_of(kind).map(|key| key.name).collect::<Vec<_>>();
         let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
-        key.set(&mut self.config, carbon, &entry.value).map_err(|what| instead(&what, entry))
+        key.set(&mut self.config, nth, &entry.value).map_err(|what| instead(&what, entry))
     }
 
     fn check_carbon(&mut self, section: &Section, carbon: usize) {
@@ -96,7 +107,7 @@ impl Reading {
         }
     }
 
-    fn flaw(&mut self, line: usize, what: String) {
+    pub(super) fn flaw(&mut self, line: usize, what: String) {
         self.flaws.push(Flaw { line, what });
     }
 
@@ -112,21 +123,24 @@ impl Reading {
 }
 
 /// The section of the table whose keys a section of the file has.
-fn kind_of(section: &str) -> Result<&'static str, String> {
+pub(super) fn kind_of(section: &str) -> Result<&'static str, String> {
     if let Some((kind, _)) = SECTIONS.iter().find(|(kind, _)| *kind == section) {
         return Ok(kind);
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
     match (kind, name.is_empty()) {
         (CARBON, _) if is_nickname(name) => Ok(CARBON),
+        (NAMESPACE, _) if is_nickname(name) => Ok(NAMESPACE),
         (RULE, false) if is_nickname(name) => Ok(RULE),
         (RULE, true) => Err(format!("[{}]: expected [rule.NAME]", section.escape_debug())),
-        (CARBON | RULE, _) => Err(format!(
+        (CARBON | NAMESPACE | RULE, _) => Err(format!(
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
         (_, true) => Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name))),
-        (_, false) => Err(unknown_section(kind, &section[kind.len()..], &[CARBON, RULE])),
+        (_, false) => {
+            Err(unknown_section(kind, &section[kind.len()..], &[CARBON, NAMESPACE, RULE]))
+        }
     }
 }
 
@@ -156,7 +170,10 @@ pub(super) fn unknown_key(names: &[&'static str], name: &str) -> String {
 }
 
 /// The candidate that at most a third of the letters, and at least one, keeps from being the wanted word.
-fn nearest(wanted: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(super) fn nearest<'a>(
+    wanted: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let wanted = wanted.to_ascii_lowercase();
     let distance = |candidate: &&str| strsim::osa_distance(&wanted, candidate);
     let allowed = (wanted.len() / 3).max(1);
@@ -199,6 +216,7 @@ fn blank() -> Config {
         queue: 0,
         resend: Resend::Flush,
         resend_keep: 0,
+        namespace: String::new(),
     };
     Config {
         flush_interval: Duration::ZERO,
@@ -208,7 +226,7 @@ fn blank() -> Config {
         grammar: Default::default(),
         bounds: Default::default(),
         rules: Default::default(),
-        namespace: Default::default(),
+        namespaces: vec![Default::default()],
         udp: Udp { bind: Vec::new(), recv_buffer: 0 },
         tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
         admin: Admin { bind: Vec::new(), healthy: false, max_connections: 0 },
@@ -231,10 +249,10 @@ pub(super) mod tests {
 
     #[test]
     fn no_text_is_the_defaults() {
-        let Config { grammar, bounds, namespace, carbons, .. } = config("");
+        let Config { grammar, bounds, namespaces, carbons, .. } = config("");
         assert_eq!(grammar, Default::default());
         assert_eq!(bounds, Default::default());
-        assert_eq!(namespace, Default::default());
+        assert_eq!(namespaces, [Default::default()]);
         assert_eq!(carbons.len(), 1);
     }
 

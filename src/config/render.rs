@@ -1,7 +1,7 @@
 //! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
 
 use super::Config;
-use super::keys::{CARBON, SECTIONS, keys_of};
+use super::keys::{CARBON, NAMESPACE, SECTIONS, keys_of};
 use super::rules;
 
 /// The settings as a file that makes the same settings when it is read.
@@ -9,6 +9,9 @@ pub fn render(config: &Config) -> String {
     let sections = SECTIONS.iter().filter(|(section, _)| *section != CARBON);
     let mut blocks: Vec<_> =
         sections.map(|(section, _)| block(config, section, section, 0)).collect();
+    for (nth, namespace) in config.namespaces.iter().enumerate().skip(1) {
+        blocks.push(block(config, NAMESPACE, &format!("{NAMESPACE}.{}", namespace.name), nth));
+    }
     if config.carbons.iter().all(|carbon| carbon.name != CARBON) {
         blocks.push(format!("[{CARBON}]\naddress =\n"));
     }
@@ -20,9 +23,9 @@ pub fn render(config: &Config) -> String {
 }
 
 /// No value of any key needs quotes: none holds white space before a `#` or `;`, or a double quote.
-fn block(config: &Config, section: &str, header: &str, carbon: usize) -> String {
+fn block(config: &Config, section: &str, header: &str, nth: usize) -> String {
     let entries = keys_of(section).map(|key| {
-        let entry = format!("{} = {}", key.name, key.get(config, carbon));
+        let entry = format!("{} = {}", key.name, key.get(config, nth));
         format!("{}\n", entry.trim_end())
     });
     format!("[{header}]\n{}", entries.collect::<String>())
@@ -60,6 +63,11 @@ const AFTERWORD: &str = "
 # the defaults above, whatever [carbon] itself is set to, but needs an address of its own.
 # [carbon.NAME]
 # address = graphite2.example.org:2003
+# namespace = new
+
+# A further style, for the destinations with `namespace = NAME`: two at once, while dashboards move from one to the other.
+# [namespace.new]
+# style = modern
 ";
 
 /// What the text of a line is filled up to before its comment.
@@ -96,6 +104,7 @@ mod tests {
             "[rule.b]\nmatch = *a?, b\ndrop = yes\nexpire = 0\npercentiles =\nhistogram = 0:1:0.5\n\
              [rule.a]\nmatch = x\nhistogram =\ntimer_metrics =\nsigned_gauges = absolute\ndelete_idle = no",
             "[carbon]\naddress =",
+            "[namespace]\nstyle = statsite\nextended_counters = yes\n[carbon]\nnamespace = a\n[namespace.a]\nprefix_kv =",
             "[carbon]\naddress =\n[carbon.b]\naddress = [::1]\nresend = none\n[carbon.a]\naddress = a",
         ] {
             let config = read_again(text);

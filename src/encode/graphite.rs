@@ -1,18 +1,20 @@
-//! Graphite plaintext: `name value timestamp\n`, names after Node StatsD's two name spaces.
+//! Graphite plaintext: `name value timestamp\n`.
 //!
 //! All that does not depend on the series is put together once: what stands before its name, and what stands between its
-//! bare name and its tags.
+//! bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
+use super::names::{Around, Names};
 use super::namespace::{Namespace, Style};
 use super::number::Number;
-use crate::flush::{FigureId, FigureNames, Subject, Summary};
+use crate::flush::{FigureNames, Subject, Summary};
 use crate::protocol::{cleaned, is_clean};
 
 #[derive(Debug)]
 pub struct Graphite {
     names: Names,
-    flush_counts: bool,
+    /// Whether a series in which nothing came is sent all the same; gauges always are.
+    sends_idle: bool,
     /// The flush's timestamp as every line ends with it: blank, seconds, newline.
     stamp: Vec<u8>,
     number: Number,
@@ -23,7 +25,7 @@ impl Graphite {
     pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
             names: Names::new(namespace, figures),
-            flush_counts: namespace.flush_counts,
+            sends_idle: namespace.style != Style::Statsite,
             stamp: Vec::new(),
             number: Number::new(),
             chunks: Chunks::default(),
@@ -37,6 +39,9 @@ impl Graphite {
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
+        if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
+            return;
+        }
         if is_clean(summary.name) {
             self.encode_clean(summary);
         } else {
@@ -50,11 +55,8 @@ impl Graphite {
         let (bare, tags) = summary.name.split_at(semicolon);
         let own_time = summary.timestamp.map(line_end);
         for figure in summary.figures {
-            let counts = summary.subject == Subject::Counter && figure.id == FigureId::COUNT;
-            if counts && !self.flush_counts && own_time.is_none() {
-                continue;
-            }
-            let (before, behind) = self.names.around(summary.subject, figure.id);
+            let around = self.names.around(summary.subject, figure.id, own_time.is_some());
+            let Some(Around { before, behind }) = around else { continue };
             let line = self.chunks.line();
             line.extend_from_slice(before);
             line.extend_from_slice(bare);
@@ -74,88 +76,4 @@ impl Graphite {
 
 fn line_end(stamp: u64) -> Vec<u8> {
     format!(" {stamp}\n").into_bytes()
-}
-
-/// What stands around a series' name.
-#[derive(Debug)]
-struct Names {
-    counter_rate: Vec<u8>,
-    counter_count: Vec<u8>,
-    timing: Vec<u8>,
-    gauge: Vec<u8>,
-    set: Vec<u8>,
-    own: Vec<u8>,
-    num_stats: Vec<u8>,
-    /// The global suffix with its dot, or nothing.
-    suffix: Vec<u8>,
-    /// For each figure, its name and the global suffix, each with its dot.
-    figures: Vec<Vec<u8>>,
-    /// Whether a counter's figures stand in its name's last element rather than its first.
-    modern: bool,
-}
-
-impl Names {
-    fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
-        let Namespace { global_prefix, prefix_stats, .. } = namespace;
-        let prefix = |elements: &[&str]| dotted(elements, "").into_bytes();
-        let suffix = match namespace.global_suffix.as_str() {
-            "" => String::new(),
-            suffix => format!(".{suffix}"),
-        };
-        let modern = namespace.style == Style::Modern;
-        let of = |kind: &str, configured: &str| {
-            prefix(&if modern { [global_prefix, configured] } else { ["stats", kind] })
-        };
-        Self {
-            counter_rate: of("", &namespace.prefix_counter),
-            counter_count: if modern {
-                of("", &namespace.prefix_counter)
-            } else {
-                prefix(&["stats_counts"])
-            },
-            timing: of("timers", &namespace.prefix_timer),
-            gauge: of("gauges", &namespace.prefix_gauge),
-            set: of("sets", &namespace.prefix_set),
-            own: of(prefix_stats, prefix_stats),
-            num_stats: prefix(&[if modern { global_prefix } else { "" }, prefix_stats]),
-            figures: figures.iter().map(|name| behind(name, &suffix)).collect(),
-            suffix: suffix.into_bytes(),
-            modern,
-        }
-    }
-
-    /// What stands before the bare name, and between it and the tags.
-    fn around(&self, subject: Subject, figure: FigureId) -> (&[u8], &[u8]) {
-        let named = &self.figures[figure.index()];
-        match subject {
-            Subject::Counter => {
-                let before = if figure == FigureId::COUNT {
-                    &self.counter_count
-                } else {
-                    &self.counter_rate
-                };
-                (before, if self.modern { named } else { &self.suffix })
-            }
-            Subject::Timing => (&self.timing, named),
-            Subject::Gauge => (&self.gauge, &self.suffix),
-            Subject::Set => (&self.set, named),
-            Subject::Own => (&self.own, &self.suffix),
-            Subject::NumStats => (&self.num_stats, &self.suffix),
-        }
-    }
-}
-
-/// The elements that are not empty, each with a dot behind it.
-fn dotted(elements: &[&str], end: &str) -> String {
-    let mut out = String::new();
-    for element in elements.iter().filter(|element| !element.is_empty()) {
-        out += element;
-        out.push('.');
-    }
-    out + end
-}
-
-fn behind(figure: &str, suffix: &str) -> Vec<u8> {
-    let dot = if figure.is_empty() { "" } else { "." };
-    format!("{dot}{figure}{suffix}").into_bytes()
 }

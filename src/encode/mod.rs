@@ -1,6 +1,8 @@
 //! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share. Pure.
 
 pub mod chunk;
+pub mod encoders;
 pub mod graphite;
+mod names;
 pub mod namespace;
 pub(crate) mod number;

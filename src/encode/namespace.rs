@@ -7,11 +7,15 @@ pub enum Style {
     Legacy,
     /// Node StatsD's newer one: `stats.counters.K.rate`, `stats.timers.K.…`.
     Modern,
+    /// statsite's: `counts.K`, `timers.K.…`. Idle series are not sent, but gauges are.
+    Statsite,
 }
 
 /// One `[namespace]` section. Empty prefixes and suffixes are left out together with their dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
+    /// What a sink asks for it by: empty for `[namespace]`, NAME for `[namespace.NAME]`.
+    pub name: String,
     pub style: Style,
     pub global_prefix: String,
     pub global_suffix: String,
@@ -19,14 +23,18 @@ pub struct Namespace {
     pub prefix_timer: String,
     pub prefix_gauge: String,
     pub prefix_set: String,
+    pub prefix_kv: String,
     pub prefix_stats: String,
-    /// Whether a counter's count is written beside its rate.
+    /// Whether a counter's count is written beside its rate; statsite style does not ask.
     pub flush_counts: bool,
+    /// statsite style only: `counts.K.count` and `counts.K.rate` in place of `counts.K`.
+    pub extended_counters: bool,
 }
 
 impl Default for Namespace {
     fn default() -> Self {
         Self {
+            name: String::new(),
             style: Style::Legacy,
             global_prefix: "stats".into(),
             global_suffix: String::new(),
@@ -34,8 +42,22 @@ impl Default for Namespace {
             prefix_timer: "timers".into(),
             prefix_gauge: "gauges".into(),
             prefix_set: "sets".into(),
+            prefix_kv: "kv".into(),
             prefix_stats: "statsd".into(),
             flush_counts: true,
+            extended_counters: false,
+        }
+    }
+}
+
+impl Namespace {
+    /// The defaults of statsite style.
+    pub fn statsite() -> Self {
+        Self {
+            style: Style::Statsite,
+            global_prefix: String::new(),
+            prefix_counter: "counts".into(),
+            ..Self::default()
         }
     }
 }

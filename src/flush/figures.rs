@@ -26,6 +26,12 @@ impl FigureId {
     pub const SUM_SQUARES: Self = Self(8);
     pub const MEAN: Self = Self(9);
     pub const MEDIAN: Self = Self(10);
+    /// The standard deviation of a sample: divided by n - 1.
+    pub const STDEV: Self = Self(11);
+    /// A timing's sum for each second.
+    pub const SUM_PS: Self = Self(12);
+    /// The median again, there only when 50 is among the percentiles.
+    pub const QUANTILE_MEDIAN: Self = Self(13);
 
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -36,18 +42,22 @@ impl FigureId {
     }
 }
 
-const FIXED: [&str; 11] = [
-    "",
-    "rate",
-    "count",
-    "count_ps",
-    "std",
-    "upper",
-    "lower",
-    "sum",
-    "sum_squares",
-    "mean",
-    "median",
+/// What Node StatsD calls each figure, and what statsite does; None: it does not send it.
+const FIXED: [[Option<&str>; 2]; 14] = [
+    [Some(""), Some("")],
+    [Some("rate"), None],
+    [Some("count"), Some("count")],
+    [Some("count_ps"), Some("sample_rate")],
+    [Some("std"), None],
+    [Some("upper"), Some("upper")],
+    [Some("lower"), Some("lower")],
+    [Some("sum"), Some("sum")],
+    [Some("sum_squares"), Some("sum_sq")],
+    [Some("mean"), Some("mean")],
+    [Some("median"), None],
+    [None, Some("stdev")],
+    [None, Some("rate")],
+    [None, Some("median")],
 ];
 const PER_PERCENTILE: usize = 5;
 
@@ -57,23 +67,34 @@ pub(super) fn parts(percentile: Percentile) -> [&'static str; PER_PERCENTILE] {
     ["count", "mean", boundary, "sum", "sum_squares"]
 }
 
-/// What Node StatsD calls each figure: one list for all rules together.
+/// What each figure is called, in both vocabularies: one list for all rules together.
 #[derive(Clone, Debug)]
 pub struct FigureNames {
     percentiles: Vec<Percentile>,
     bins: Vec<Bin>,
-    names: Vec<String>,
+    names: Vec<[Option<String>; 2]>,
 }
 
 impl FigureNames {
     /// Every percentile and every bin that any name may have, each once.
     pub fn new(percentiles: &[Percentile], bins: &[Bin]) -> Self {
-        let mut names: Vec<String> = FIXED.map(str::to_owned).into();
+        let owned = |names: [Option<&str>; 2]| names.map(|name| name.map(str::to_owned));
+        let mut names: Vec<_> = FIXED.map(owned).into();
         for percentile in percentiles {
             let label = percentile.label();
-            names.extend(parts(*percentile).map(|part| format!("{part}_{label}")));
+            names.extend(parts(*percentile).map(|part| {
+                let node = format!("{part}_{label}");
+                let statsite = match part {
+                    "upper" => Some(format!("p{label}")),
+                    // statsite has no quantile from the top: it goes by the name it has elsewhere.
+                    "lower" => Some(node.clone()),
+                    _ => None,
+                };
+                [Some(node), statsite]
+            }));
         }
-        names.extend(bins.iter().map(|bin| format!("histogram.{}", bin.label())));
+        let bin = |bin: &Bin| Some(format!("histogram.{}", bin.label()));
+        names.extend(bins.iter().map(|of| [bin(of), bin(of)]));
         Self { percentiles: percentiles.to_vec(), bins: bins.to_vec(), names }
     }
 
@@ -89,11 +110,13 @@ impl FigureNames {
         FigureId::at(before + nth.expect("all are known"))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+    /// Node StatsD's, in the order of [`FigureId`].
+    pub fn node(&self) -> impl Iterator<Item = Option<&str>> {
+        self.names.iter().map(|[node, _]| node.as_deref())
     }
 
-    pub fn name(&self, id: FigureId) -> &str {
-        &self.names[id.index()]
+    /// statsite's, in the same order.
+    pub fn statsite(&self) -> impl Iterator<Item = Option<&str>> {
+        self.names.iter().map(|[_, statsite]| statsite.as_deref())
     }
 }

@@ -14,7 +14,7 @@ pub enum TimerMetric {
 }
 
 /// Their names in the configuration.
-pub const TIMER_METRICS: [(&str, TimerMetric); 16] = [
+pub const TIMER_METRICS: [(&str, TimerMetric); 20] = [
     ("count", TimerMetric::Figure(FigureId::COUNT)),
     ("count_ps", TimerMetric::Figure(FigureId::COUNT_PS)),
     ("std", TimerMetric::Figure(FigureId::STD)),
@@ -24,6 +24,11 @@ pub const TIMER_METRICS: [(&str, TimerMetric); 16] = [
     ("sum_squares", TimerMetric::Figure(FigureId::SUM_SQUARES)),
     ("mean", TimerMetric::Figure(FigureId::MEAN)),
     ("median", TimerMetric::Figure(FigureId::MEDIAN)),
+    // statsite's own names of some, and what only its style has.
+    ("sample_rate", TimerMetric::Figure(FigureId::COUNT_PS)),
+    ("sum_sq", TimerMetric::Figure(FigureId::SUM_SQUARES)),
+    ("stdev", TimerMetric::Figure(FigureId::STDEV)),
+    ("rate", TimerMetric::Figure(FigureId::SUM_PS)),
     ("count_percent", TimerMetric::Percent("count")),
     ("mean_percent", TimerMetric::Percent("mean")),
     ("upper_percent", TimerMetric::Percent("upper")),
@@ -76,6 +81,9 @@ impl Plan {
             bins: bins.iter().map(|bin| (*bin, names.of_bin(*bin))).collect(),
             sorts: false,
         };
+        if plan.wants(FigureId::MEDIAN) && percentiles.iter().any(|known| known.percent() == 50.0) {
+            plan.wanted |= 1 << FigureId::QUANTILE_MEDIAN.index();
+        }
         plan.bins.retain(|_| wants(TimerMetric::Histogram));
         plan.sorts = plan.needs_order();
         plan
@@ -87,7 +95,8 @@ impl Plan {
 
     fn needs_order(&self) -> bool {
         use FigureId as Id;
-        let ordered = [Id::STD, Id::SUM, Id::SUM_SQUARES, Id::MEAN, Id::MEDIAN];
+        let ordered =
+            [Id::STD, Id::STDEV, Id::SUM, Id::SUM_PS, Id::SUM_SQUARES, Id::MEAN, Id::MEDIAN];
         let of_percentile = |planned: &PlannedPercentile| planned.figures[1..] != [None; 4];
         ordered.into_iter().any(|id| self.wants(id))
             || !self.bins.is_empty()

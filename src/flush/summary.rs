@@ -12,6 +12,8 @@ pub struct Summary<'a> {
     /// The canonical name, tags included.
     pub name: &'a [u8],
     pub figures: &'a [Figure],
+    /// Nothing came in the interval: some styles do not send it then. Own figures are never idle.
+    pub idle: bool,
     /// Seconds since 1970 of a value that brought its own time; None: the flush's stamp.
     pub timestamp: Option<u64>,
 }
@@ -23,7 +25,12 @@ pub enum Subject {
     Gauge,
     Timing,
     Set,
-    /// A figure of the server itself; the name is without `prefix_stats`.
+    /// A key/value, as it came.
+    Kv,
+    /// A counter of the server itself. Its name, as those below, is without `prefix_stats`.
+    OwnCounter,
+    OwnGauge,
+    /// Another figure of the server itself.
     Own,
     /// The number of series in this flush.
     NumStats,
@@ -48,7 +55,7 @@ impl Summarizer {
         self.figures.clear();
         let subject = match closed.values {
             Values::Counter(count) => {
-                self.push_count(count);
+                self.push_counter(count);
                 Subject::Counter
             }
             Values::Gauge(level) => {
@@ -71,7 +78,8 @@ impl Summarizer {
                 Subject::Set
             }
         };
-        Summary { subject, name: closed.name, figures: &self.figures, timestamp: None }
+        let Closed { name, idle, .. } = closed;
+        Summary { subject, name, figures: &self.figures, idle, timestamp: None }
     }
 
     /// A value with its own time goes out as the count or gauge it is; it has no rate.
@@ -83,21 +91,21 @@ impl Summarizer {
         self.figures.clear();
         self.push(id, timed.value);
         let timestamp = Some(timed.timestamp);
-        Summary { subject, name: &timed.name, figures: &self.figures, timestamp }
+        Summary { subject, name: &timed.name, figures: &self.figures, idle: false, timestamp }
     }
 
     /// A counter of the server itself.
-    pub fn own_counter<'a>(&'a mut self, name: &'a [u8], count: f64) -> Summary<'a> {
+    pub fn own_counter<'a>(&'a mut self, name: &'a str, count: f64) -> Summary<'a> {
         self.figures.clear();
-        self.push_count(count);
-        Summary { subject: Subject::Counter, name, figures: &self.figures, timestamp: None }
+        self.push_counter(count);
+        self.of_server(Subject::OwnCounter, name)
     }
 
     /// Another figure of the server itself.
-    pub fn own<'a>(&'a mut self, subject: Subject, name: &'a [u8], value: f64) -> Summary<'a> {
+    pub fn own<'a>(&'a mut self, subject: Subject, name: &'a str, value: f64) -> Summary<'a> {
         self.figures.clear();
         self.push(FigureId::VALUE, value);
-        Summary { subject, name, figures: &self.figures, timestamp: None }
+        self.of_server(subject, name)
     }
 
     /// How many figures were left out since the last call, being no finite number.
@@ -105,7 +113,12 @@ impl Summarizer {
         std::mem::take(&mut self.not_finite)
     }
 
-    fn push_count(&mut self, count: f64) {
+    fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
+        let (name, figures) = (name.as_bytes(), &self.figures);
+        Summary { subject, name, figures, idle: false, timestamp: None }
+    }
+
+    fn push_counter(&mut self, count: f64) {
         self.push(FigureId::RATE, count / self.seconds);
         self.push(FigureId::COUNT, count);
     }

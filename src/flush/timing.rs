@@ -45,9 +45,11 @@ impl TimingFigures {
         let total = self.run_sums(plan, samples);
         let n = samples.len();
         let mean = total.sum / n as f64;
-        if plan.wants(FigureId::STD) {
-            push(FigureId::STD, deviation(samples, mean));
-        }
+        let squares = match plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
+            true => squared_deviations(samples, mean),
+            false => 0.0,
+        };
+        push(FigureId::STD, (squares / n as f64).sqrt());
         push(FigureId::UPPER, samples[n - 1]);
         push(FigureId::LOWER, samples[0]);
         push(FigureId::COUNT, weight);
@@ -56,6 +58,14 @@ impl TimingFigures {
         push(FigureId::SUM_SQUARES, total.sum_squares);
         push(FigureId::MEAN, mean);
         push(FigureId::MEDIAN, median(samples));
+        push(FigureId::QUANTILE_MEDIAN, median(samples));
+        // Infinite only where one above is too, which is counted.
+        for (id, value) in [
+            (FigureId::STDEV, (squares / (n - 1).max(1) as f64).sqrt()),
+            (FigureId::SUM_PS, total.sum / seconds),
+        ] {
+            push(id, if value.is_finite() { value } else { continue });
+        }
         for planned in &plan.percentiles {
             self.percentile(planned, samples, total, out);
         }
@@ -153,13 +163,12 @@ fn histogram(bins: &[(Bin, FigureId)], sorted: &[f64], out: &mut Vec<Figure>) {
     }
 }
 
-/// The population's.
-fn deviation(samples: &[f64], mean: f64) -> f64 {
+fn squared_deviations(samples: &[f64], mean: f64) -> f64 {
     let mut sum = 0.0;
     for value in samples {
         sum += (value - mean) * (value - mean);
     }
-    (sum / samples.len() as f64).sqrt()
+    sum
 }
 
 fn median(sorted: &[f64]) -> f64 {
@@ -172,14 +181,28 @@ mod tests {
     use super::super::FigureNames;
     use super::*;
 
+    /// Those that Node sends.
     fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {
+        named(percents, samples, weight, |names| {
+            names.node().map(|name| name.map(str::to_owned)).collect()
+        })
+    }
+
+    fn named(
+        percents: &[f64],
+        samples: &[f64],
+        weight: f64,
+        names: fn(&FigureNames) -> Vec<Option<String>>,
+    ) -> Vec<(String, f64)> {
         let percentiles: Vec<_> =
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
-        let names = FigureNames::new(&percentiles, &[]);
-        let plan = Plan::new(&percentiles, &[], &[], &names);
+        let figure_names = FigureNames::new(&percentiles, &[]);
+        let plan = Plan::new(&percentiles, &[], &[], &figure_names);
         let (mut samples, mut out) = (samples.to_vec(), Vec::new());
         TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
-        out.iter().map(|figure| (names.name(figure.id).to_owned(), figure.value)).collect()
+        let names = names(&figure_names);
+        let name = |figure: &Figure| Some((names[figure.id.index()].clone()?, figure.value));
+        out.iter().filter_map(name).collect()
     }
 
     #[track_caller]
@@ -237,6 +260,39 @@ mod tests {
         let all = figures(&[1.0, 50.0], &[1.0, 2.0], 2.0);
         assert!(all.iter().all(|(name, _)| !name.ends_with("_1")), "{all:?}");
         assert!(all.iter().any(|(name, _)| name == "upper_50"));
+    }
+
+    #[test]
+    fn statsite_divides_by_one_less_and_has_a_median_when_it_is_asked_for() {
+        let statsite = |percents: &[f64], samples: &[f64]| {
+            let names = |names: &FigureNames| {
+                names.statsite().map(|name| name.map(str::to_owned)).collect()
+            };
+            let mut all = named(percents, samples, samples.len() as f64, names);
+            all.sort_by(|(one, _), (other, _)| one.cmp(other));
+            all.into_iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            statsite(&[50.0, 99.9, -25.0], &[4.0, 1.0, 2.0, 5.0]),
+            [
+                "count 4",
+                "lower 1",
+                "lower_top25 5",
+                "mean 3",
+                "median 3",
+                "p50 2",
+                "p99_9 5",
+                "rate 1.2",
+                "sample_rate 0.4",
+                "stdev 1.8257418583505538",
+                "sum 12",
+                "sum_sq 46",
+                "upper 5",
+            ]
+        );
+        let one = statsite(&[95.0], &[7.0]);
+        assert!(one.contains(&"stdev 0".into()) && one.contains(&"p95 7".into()), "{one:?}");
+        assert!(one.iter().all(|figure| !figure.starts_with("median")), "{one:?}");
     }
 
     #[test]

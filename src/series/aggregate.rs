@@ -20,6 +20,8 @@ pub struct Series {
     policy: u16,
     /// The previous interval is still to be closed.
     pending: bool,
+    /// Nothing came in the previous interval.
+    previous_idle: bool,
     state: State,
 }
 
@@ -42,6 +44,8 @@ struct Two<T> {
 pub struct Closed<'a> {
     pub name: &'a [u8],
     pub policy: &'a Policy,
+    /// Nothing came in the interval.
+    pub idle: bool,
     pub values: Values<'a>,
 }
 
@@ -68,7 +72,9 @@ impl Series {
             Kind::Timing => State::Timing(Box::default()),
             Kind::Set => State::Set(Box::default()),
         };
-        Self { name: name.into(), hash, interval, seen: interval, policy, pending: false, state }
+        let (pending, previous_idle) = (false, false);
+        let seen = interval;
+        Self { name: name.into(), hash, interval, seen, policy, pending, previous_idle, state }
     }
 
     pub fn name(&self) -> &[u8] {
@@ -144,6 +150,7 @@ impl Series {
             }
             State::Set(two) => two.previous = std::mem::take(&mut two.current),
         }
+        self.previous_idle = self.seen != self.interval;
         self.interval = now;
         self.pending = true;
     }
@@ -189,19 +196,21 @@ impl Series {
         if std::mem::take(&mut self.pending) {
             self.close_previous(policy, pool, close);
         } else if self.interval != now && !self.is_over(now, policies) {
+            let idle = self.seen != self.interval;
             self.interval = now;
-            self.close_current(policy, pool, close);
+            self.close_current(idle, policy, pool, close);
         }
     }
 
     /// Nobody touched the series since the tick: its open interval is closed where it lies.
     fn close_current(
         &mut self,
+        idle: bool,
         policy: &Policy,
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        close(Closed { name: &self.name, policy, values: self.state.current() });
+        close(Closed { name: &self.name, policy, idle, values: self.state.current() });
         match &mut self.state {
             State::Counter { current, .. } => *current = 0.0,
             State::Gauge { .. } => {}
@@ -219,7 +228,8 @@ impl Series {
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        close(Closed { name: &self.name, policy, values: self.state.previous() });
+        let idle = self.previous_idle;
+        close(Closed { name: &self.name, policy, idle, values: self.state.previous() });
         match &mut self.state {
             State::Counter { .. } | State::Gauge { .. } => {}
             State::Timing(two) => pool.keep(std::mem::take(&mut two.previous.values)),

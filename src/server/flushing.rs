@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use crate::complaints::Grievance;
-use crate::encode::graphite::Graphite;
+use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};
 use crate::flush::{Own, Schedule};
 use crate::sink::Sink;
@@ -57,14 +57,14 @@ impl Flushing {
         &mut self,
         now: Now,
         engine: &mut Engine,
-        graphite: &mut Graphite,
+        encoders: &mut Encoders,
         sinks: &mut [Sink],
     ) {
         let stamp = self.schedule.tick(now.unix);
         self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
         self.number = engine.tick();
-        graphite.begin(self.number, stamp.as_secs());
+        encoders.begin(self.number, stamp.as_secs());
         for sink in sinks {
             sink.look(now);
             sink.flush_started(now, self.number);
@@ -77,18 +77,18 @@ impl Flushing {
         &self,
         clock: &Clock,
         engine: &mut Engine,
-        graphite: &mut Graphite,
+        encoders: &mut Encoders,
         sinks: &mut [Sink],
     ) -> bool {
         let end = clock.tick() + SLICE;
         let mut done = false;
         while !done && clock.tick() < end {
-            done = engine.sweep(STEP, &mut |summary| graphite.encode(summary));
+            done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
         }
         if done {
-            self.finish(clock.now(), engine, graphite, sinks);
+            self.finish(clock.now(), engine, encoders, sinks);
         }
-        hand_over(graphite, sinks);
+        hand_over(encoders, sinks);
         done
     }
 
@@ -97,29 +97,29 @@ impl Flushing {
         &self,
         clock: &Clock,
         engine: &mut Engine,
-        graphite: &mut Graphite,
+        encoders: &mut Encoders,
         sinks: &mut [Sink],
     ) {
         if engine.is_sweeping() {
-            while !self.slice(clock, engine, graphite, sinks) {}
+            while !self.slice(clock, engine, encoders, sinks) {}
         }
     }
 
-    fn finish(&self, now: Now, engine: &mut Engine, graphite: &mut Graphite, sinks: &mut [Sink]) {
+    fn finish(&self, now: Now, engine: &mut Engine, encoders: &mut Encoders, sinks: &mut [Sink]) {
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
         let closing = Closing { timestamp_lag: self.lag, figures: figures(took, sinks) };
-        engine.finish(&closing, &mut |summary| graphite.encode(summary));
-        graphite.chunks().end();
-        hand_over(graphite, sinks);
+        engine.finish(&closing, &mut |summary| encoders.encode(summary));
+        encoders.end();
+        hand_over(encoders, sinks);
         for sink in sinks {
             sink.flush_ended(now, self.number);
         }
     }
 }
 
-fn hand_over(graphite: &mut Graphite, sinks: &mut [Sink]) {
-    for chunk in graphite.chunks().take() {
-        for sink in &mut *sinks {
+fn hand_over(encoders: &mut Encoders, sinks: &mut [Sink]) {
+    for (encoder, chunk) in encoders.take() {
+        for sink in sinks.iter_mut().filter(|sink| sink.takes(encoder)) {
             sink.push(chunk.clone());
         }
     }

@@ -35,7 +35,8 @@ use self::wheel::Wheel;
 use crate::admin::{Admin, Health, View};
 use crate::complaints::{Complaint, Grievance};
 use crate::config::{self, Config};
-use crate::encode::graphite::Graphite;
+use crate::encode::encoders::Encoders;
+use crate::encode::namespace::Namespace;
 use crate::engine::{Engine, Settings};
 use crate::flush::{FigureNames, Schedule};
 use crate::ingest::Drained;
@@ -60,7 +61,7 @@ pub struct Server {
     input: Input,
     admin: Admin,
     engine: Engine,
-    graphite: Graphite,
+    encoders: Encoders,
     flushing: Flushing,
     sinks: Vec<Sink>,
     health: Health,
@@ -102,7 +103,7 @@ impl Server {
         let listeners = Listeners::open(config, poll.registry())?;
         let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
         let seeds = random_seeds();
-        let figure_names = FigureNames::new(&config.rules.percentiles(), &config.rules.bins());
+        let encoders = encoders(config);
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -115,9 +116,9 @@ impl Server {
             input: Input::new(&config.tcp),
             admin: Admin::new(config.admin.max_connections),
             engine: Engine::new(&settings(config), seeds),
-            graphite: Graphite::new(&config.namespace, &figure_names),
             flushing: Flushing::new(schedule, config.flush_interval),
-            sinks: sinks(config, seeds.names[0]),
+            sinks: sinks(config, &encoders, seeds.names[0]),
+            encoders,
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config::render(config),
             shutdown_timeout: config.shutdown_timeout,
@@ -240,8 +241,8 @@ impl Server {
             return; // the look found a signal: the stop has closed the interval
         }
         self.count_drops();
-        let (engine, graphite) = (&mut self.engine, &mut self.graphite);
-        self.flushing.tick(self.now, engine, graphite, &mut self.sinks);
+        let (engine, encoders) = (&mut self.engine, &mut self.encoders);
+        self.flushing.tick(self.now, engine, encoders, &mut self.sinks);
         self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));
         self.busy = true;
     }
@@ -256,8 +257,8 @@ impl Server {
             return;
         }
         self.busy = true;
-        let (engine, graphite) = (&mut self.engine, &mut self.graphite);
-        let done = self.flushing.slice(&self.clock, engine, graphite, &mut self.sinks);
+        let (engine, encoders) = (&mut self.engine, &mut self.encoders);
+        let done = self.flushing.slice(&self.clock, engine, encoders, &mut self.sinks);
         if done && self.flushing.is_waiting() {
             self.tick();
         }
@@ -287,7 +288,7 @@ impl Server {
         let (clock, end) = (&self.clock, self.clock.tick() + ADMIN_SLICE);
         let mut view = View {
             engine: &mut self.engine,
-            graphite: &mut self.graphite,
+            encoders: &mut self.encoders,
             sinks: &self.sinks,
             health: &mut self.health,
             config: &self.config,
@@ -338,12 +339,25 @@ fn settings(config: &Config) -> Settings {
         bounds: config.bounds,
         rules: config.rules.clone(),
         flush_interval: config.flush_interval,
-        prefix_stats: config.namespace.prefix_stats.clone(),
+        prefix_stats: config.namespaces[0].prefix_stats.clone(),
     }
 }
 
-fn sinks(config: &Config, seed: u64) -> Vec<Sink> {
-    (0..).zip(&config.carbons).map(|(index, carbon)| Sink::new(index, carbon, seed)).collect()
+/// One for each name space that a sink is sent.
+fn encoders(config: &Config) -> Encoders {
+    let is_used = |namespace: &&Namespace| {
+        config.carbons.iter().any(|carbon| carbon.namespace == namespace.name)
+    };
+    let used = config.namespaces.iter().filter(is_used);
+    Encoders::new(used, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
+}
+
+fn sinks(config: &Config, encoders: &Encoders, seed: u64) -> Vec<Sink> {
+    let sink = |(index, carbon): (u16, &config::Carbon)| {
+        let encoder = encoders.id(&carbon.namespace).expect("the configuration was checked");
+        Sink::new(index, carbon, encoder, seed)
+    };
+    (0..).zip(&config.carbons).map(sink).collect()
 }
 
 /// From the system's source of randomness, by way of ahash.

@@ -81,10 +81,10 @@ impl Server {
 
     /// The open interval ends early, under the stamp it was due at; a sweep under way is finished first.
     fn close_interval(&mut self) {
-        let (engine, graphite, sinks) = (&mut self.engine, &mut self.graphite, &mut self.sinks);
-        self.flushing.rest(&self.clock, engine, graphite, sinks);
-        self.flushing.tick(self.now, engine, graphite, sinks);
-        self.flushing.rest(&self.clock, engine, graphite, sinks);
+        let (engine, encoders, sinks) = (&mut self.engine, &mut self.encoders, &mut self.sinks);
+        self.flushing.rest(&self.clock, engine, encoders, sinks);
+        self.flushing.tick(self.now, engine, encoders, sinks);
+        self.flushing.rest(&self.clock, engine, encoders, sinks);
     }
 
     /// The stop is done when every sink has delivered, and reported when one has not.

@@ -16,6 +16,7 @@ use mio::Registry;
 
 use crate::config::Carbon;
 use crate::encode::chunk::Chunk;
+use crate::encode::encoders::EncoderId;
 use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -34,6 +35,7 @@ use outbox::Outbox;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
+    takes: EncoderId,
     outbox: Outbox,
     link: Link,
     flushes: Flushes,
@@ -66,10 +68,11 @@ pub struct Figures {
 }
 
 impl Sink {
-    /// The sink whose tokens bear `index`. `seed` is for the jitter between attempts to connect.
-    pub fn new(index: u16, config: &Carbon, seed: u64) -> Self {
+    /// The sink whose tokens bear `index` and which is sent the chunks of one encoder. `seed` is for the jitter between attempts to connect.
+    pub fn new(index: u16, config: &Carbon, takes: EncoderId, seed: u64) -> Self {
         Self {
             name: config.name.clone(),
+            takes,
             outbox: Outbox::new(config.queue, config.resend, config.resend_keep),
             link: Link::new(index, config, seed),
             flushes: Flushes::default(),
@@ -79,6 +82,11 @@ impl Sink {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the chunks of this encoder are for it.
+    pub fn takes(&self, encoder: EncoderId) -> bool {
+        self.takes == encoder
     }
 
     /// A flush begins. Numbers go up by one; chunks of it follow, until [`flush_ended`](Self::flush_ended).

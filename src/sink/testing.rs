@@ -42,6 +42,7 @@ pub(super) fn carbon(address: SocketAddr) -> Carbon {
         queue: 64 << 20,
         resend: Resend::Flush,
         resend_keep: 2,
+        namespace: String::new(),
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: &Carbon) -> Self {
         Self {
-            sink: Sink::new(0, config, 7),
+            sink: Sink::new(0, config, EncoderId::default(), 7),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),

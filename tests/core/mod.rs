@@ -42,7 +42,7 @@ pub(crate) fn configured(text: &str) -> Settings {
         bounds: config.bounds,
         rules: config.rules,
         flush_interval: config.flush_interval,
-        prefix_stats: config.namespace.prefix_stats,
+        prefix_stats: config.namespaces[0].prefix_stats.clone(),
     }
 }
 

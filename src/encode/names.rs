@@ -1,0 +1,171 @@
+//! What stands around a series' name in each style. It is put together once; a line only looks it up.
+
+use super::namespace::{Namespace, Style};
+use crate::flush::{FigureId, FigureNames, Subject};
+
+/// What stands before a series' name, and between its bare name and its tags. Dots are part of both.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Around {
+    pub(super) before: Vec<u8>,
+    pub(super) behind: Vec<u8>,
+}
+
+/// The names of one name space. None stands for what its style does not send.
+#[derive(Debug)]
+pub(super) struct Names {
+    counter: CounterNames,
+    own_counter: CounterNames,
+    /// In the order of [`FigureId`].
+    timing: Vec<Option<Around>>,
+    gauge: Around,
+    set: Around,
+    kv: Around,
+    own_gauge: Around,
+    own: Around,
+    num_stats: Around,
+}
+
+#[derive(Debug)]
+struct CounterNames {
+    rate: Option<Around>,
+    count: Option<Around>,
+    /// Of a value that brought its own time, sent whatever `flush_counts` says.
+    timed: Around,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+        let (column, suffix) = (Column::of(namespace), namespace.global_suffix.as_str());
+        let stats = namespace.prefix_stats.as_str();
+        let plain = |place: Place<'_>, own: &str| place.around(own, suffix);
+        let timing = |figure: Option<&str>| Some(plain(Place(column.timer, figure?), ""));
+        Self {
+            counter: CounterNames::new(&column, namespace, ""),
+            own_counter: CounterNames::new(&column, namespace, stats),
+            timing: match namespace.style {
+                Style::Legacy | Style::Modern => figures.node().map(timing).collect(),
+                Style::Statsite => figures.statsite().map(timing).collect(),
+            },
+            gauge: plain(column.gauge, ""),
+            set: plain(column.set, ""),
+            kv: plain(column.kv, ""),
+            own_gauge: plain(column.gauge, stats),
+            own: plain(column.own, stats),
+            num_stats: plain(column.num_stats, stats),
+        }
+    }
+
+    /// None if this name space does not have the figure. `timed`: the value brought its own time.
+    pub(super) fn around(
+        &self,
+        subject: Subject,
+        figure: FigureId,
+        timed: bool,
+    ) -> Option<&Around> {
+        match subject {
+            Subject::Counter => self.counter.around(figure, timed),
+            Subject::Gauge => Some(&self.gauge),
+            Subject::Timing => self.timing[figure.index()].as_ref(),
+            Subject::Set => Some(&self.set),
+            Subject::Kv => Some(&self.kv),
+            Subject::OwnCounter => self.own_counter.around(figure, timed),
+            Subject::OwnGauge => Some(&self.own_gauge),
+            Subject::Own => Some(&self.own),
+            Subject::NumStats => Some(&self.num_stats),
+        }
+    }
+}
+
+impl CounterNames {
+    /// `own` is what the server's own counters have before their names.
+    fn new(column: &Column<'_>, namespace: &Namespace, own: &str) -> Self {
+        let around = |place: Place<'_>| place.around(own, &namespace.global_suffix);
+        let counts = namespace.flush_counts || namespace.style == Style::Statsite;
+        Self {
+            rate: column.rate.map(around),
+            count: counts.then(|| around(column.count)),
+            timed: around(column.count),
+        }
+    }
+
+    fn around(&self, figure: FigureId, timed: bool) -> Option<&Around> {
+        match (figure, timed) {
+            (FigureId::COUNT, false) => self.count.as_ref(),
+            (FigureId::COUNT, true) => Some(&self.timed),
+            _ => self.rate.as_ref(),
+        }
+    }
+}
+
+/// The elements before a name, and the one behind it. Empty ones are left out.
+#[derive(Clone, Copy)]
+struct Place<'a>([&'a str; 2], &'a str);
+
+/// A style's column of the table of names, as the manual has it.
+struct Column<'a> {
+    rate: Option<Place<'a>>,
+    count: Place<'a>,
+    /// Before each of its figures.
+    timer: [&'a str; 2],
+    gauge: Place<'a>,
+    set: Place<'a>,
+    kv: Place<'a>,
+    own: Place<'a>,
+    num_stats: Place<'a>,
+}
+
+impl<'a> Column<'a> {
+    fn of(namespace: &'a Namespace) -> Self {
+        let Namespace { global_prefix: global, prefix_counter, .. } = namespace;
+        let configured = |prefix: &'a str, behind| Place([global, prefix], behind);
+        let modern = Self {
+            rate: Some(configured(prefix_counter, "rate")),
+            count: configured(prefix_counter, "count"),
+            timer: [global, &namespace.prefix_timer],
+            gauge: configured(&namespace.prefix_gauge, ""),
+            set: configured(&namespace.prefix_set, "count"),
+            kv: configured(&namespace.prefix_kv, ""),
+            own: configured("", ""),
+            num_stats: configured("", ""),
+        };
+        match namespace.style {
+            Style::Legacy => Self {
+                rate: Some(Place(["stats", ""], "")),
+                count: Place(["stats_counts", ""], ""),
+                timer: ["stats", "timers"],
+                gauge: Place(["stats", "gauges"], ""),
+                set: Place(["stats", "sets"], "count"),
+                kv: Place(["stats", "kv"], ""),
+                own: Place(["stats", ""], ""),
+                num_stats: Place(["", ""], ""),
+            },
+            Style::Modern => modern,
+            Style::Statsite => {
+                let extended = namespace.extended_counters;
+                Self {
+                    rate: modern.rate.filter(|_| extended),
+                    count: configured(prefix_counter, if extended { "count" } else { "" }),
+                    set: configured(&namespace.prefix_set, ""),
+                    own: modern.gauge,
+                    num_stats: configured(prefix_counter, ""),
+                    ..modern
+                }
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    fn around(self, own: &str, suffix: &str) -> Around {
+        let Self([first, second], behind) = self;
+        let present = |element: &&&str| !element.is_empty();
+        let before = [first, second, own];
+        let before = before.iter().filter(present).flat_map(|element| [*element, "."]);
+        let behind = [behind, suffix];
+        let behind = behind.iter().filter(present).flat_map(|element| [".", *element]);
+        Around {
+            before: before.collect::<String>().into_bytes(),
+            behind: behind.collect::<String>().into_bytes(),
+        }
+    }
+}
