@@ -14,7 +14,7 @@ use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{Grammar, Kind, LineReader, Reading, Reject, Sample, trimmed};
-use crate::series::{Bounds, Cursor, Passthrough, Refused, Seeds, Table, Timed};
+use crate::series::{Bounds, Counted, Cursor, Frequent, Passthrough, Refused, Seeds, Table, Timed};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub flush_interval: Duration,
     /// What the names of the server's own counters and gauges begin with where people look at them.
     pub prefix_stats: String,
+    /// Count how often each name comes.
+    pub count_names: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Engine {
 struct Intake {
     table: Table,
     passthrough: Passthrough,
+    /// None: nobody asks.
+    frequent: Option<Frequent>,
     own: OwnCounters,
     complaints: Complaints,
 }
@@ -76,6 +80,7 @@ impl Engine {
                     seeds,
                 ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
+                frequent: settings.count_names.then(Frequent::default),
                 own: OwnCounters::default(),
                 complaints: Complaints::default(),
             },
@@ -114,6 +119,9 @@ impl Engine {
             Reading::Bad(reject) => return intake.bad(reject, line),
         };
         let hash = intake.table.hash(parsed.name);
+        if let Some(frequent) = &mut intake.frequent {
+            frequent.add(parsed.name, hash);
+        }
         for sample in parsed.samples() {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
                 let passed = parsed.timestamp.and_then(|at| timed(parsed.name, sample, at));
@@ -206,6 +214,11 @@ impl Engine {
             *summaries += 1;
             out(&summarizer.closed(closed));
         })
+    }
+
+    /// The most frequent so many percent of the names since the last call, the first first; none if they are not counted.
+    pub fn take_frequent(&mut self, percent: u32) -> Vec<Counted> {
+        self.intake.frequent.as_mut().map_or(Vec::new(), |frequent| frequent.take(percent))
     }
 
     pub fn table(&self) -> &Table {

@@ -2,7 +2,10 @@
 
 mod support;
 
-use support::{Conf, Daemon, FakeCarbon, Point};
+use std::fs;
+use std::io::Write;
+
+use support::{Conf, Daemon, FakeCarbon, Point, send_packets, until_true};
 
 /// Shows that each destination is sent the names of its name space and no others, from one set of series.
 #[test]
@@ -72,6 +75,102 @@ fn the_running_configuration_shows_both_name_spaces() {
         assert!(config.contains(line), "no {line:?} in\n{config}");
     }
     assert!(config.contains("namespace = new\n"), "{config}");
+}
+
+/// Shows that every line received is in the log, escaped and cut, whichever way it came, and none without the setting.
+#[test]
+fn dump_messages_logs_every_line() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "dump_messages", "yes"));
+    daemon.send(["a:1|c\nbad \"\x01line\"\r\n\n", &format!("{}:1|c", "n".repeat(300))]);
+    daemon.tcp_client().write_all(b"t:2|ms\nlast:1|g").unwrap();
+    let logged = || -> Vec<String> {
+        let line = |line: String| Some(line.split_once(" level=info line=")?.1.to_owned());
+        daemon.log().into_iter().filter_map(line).collect()
+    };
+    until_true("five lines", || logged().len() == 5);
+    let mut lines = logged();
+    lines.sort();
+    let long = format!("\"{}...\"", "n".repeat(200));
+    assert_eq!(
+        lines,
+        [r#""a:1|c""#, r#""bad \"\x01line\"""#, r#""last:1|g""#, &long, r#""t:2|ms""#]
+    );
+    daemon.stop();
+    let quiet = Daemon::start(&Conf::never_flushing());
+    quiet.send(["a:1|c"]);
+    quiet.until_counter("a", 1.0);
+    assert!(!quiet.log().iter().any(|line| line.contains("a:1|c")));
+}
+
+/// Shows that the most frequent names are logged as Node logs them, and counted anew each time.
+#[test]
+fn key_flush_logs_the_most_frequent_names() {
+    let conf = Conf::never_flushing().set("key_flush", "interval", "1s");
+    let daemon = Daemon::start(&conf.set("key_flush", "percent", "50"));
+    daemon.send(["b:1|c\nb:bad|c\nseldom:1|g\nb;x=1:1|ms\n".repeat(3)]);
+    daemon.send(["c:1|c"]);
+    let logged = || -> Vec<String> {
+        let line = |line: String| Some(line.split_once(" level=info count=")?.1.to_owned());
+        daemon.log().into_iter().filter_map(line).collect()
+    };
+    until_true("two names", || logged().len() == 2);
+    assert_eq!(logged(), ["6 key=b", "3 key=b;x=1"]);
+    daemon.send(["c:1|c"]);
+    until_true("the next flush", || logged().len() == 3);
+    assert_eq!(logged()[2], "1 key=c");
+    daemon.stop();
+}
+
+/// Shows that a file is appended to, made anew when it was moved away, and that one that cannot be written is one warning.
+#[test]
+fn key_flush_appends_to_a_file() {
+    let conf = Conf::never_flushing().set("key_flush", "interval", "200ms");
+    let daemon = Daemon::start(&conf.clone().set("key_flush", "log", "keys.log"));
+    let path = daemon.folder().join("keys.log");
+    let names = || -> Vec<String> {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        text.lines().map(|line| line.split_once(" count=").unwrap().1.to_owned()).collect()
+    };
+    daemon.send(["a:1|c"]);
+    until_true("the first name", || names() == ["1 key=a"]);
+    daemon.send(["b:1|c"]);
+    until_true("the second name", || names() == ["1 key=a", "1 key=b"]);
+    fs::rename(&path, path.with_extension("old")).unwrap();
+    daemon.send(["c:1|c"]);
+    until_true("the third name", || names() == ["1 key=c"]);
+    daemon.stop();
+    let daemon = Daemon::start(&conf.set("key_flush", "log", "nosuch/keys.log"));
+    let warnings = || daemon.log().iter().filter(|line| line.contains("key_flush=failed")).count();
+    daemon.send(["a:1|c"]);
+    until_true("the warning", || warnings() == 1);
+    let later = support::unix_now() + 2;
+    until_true("further flushes", || {
+        daemon.send(["a:1|c"]);
+        support::unix_now() > later
+    });
+    assert_eq!(warnings(), 1);
+    daemon.stop();
+}
+
+/// Shows a line of `stats` for each UDP listener, with what the kernel dropped on it.
+#[test]
+fn stats_has_the_drops_of_each_listener() {
+    let daemon =
+        Daemon::start(&Conf::never_flushing().set("udp", "bind", "127.0.0.1:0, [::1]:0").set(
+            "udp",
+            "recv_buffer",
+            "4k",
+        ));
+    let [lossy, other] = daemon.udp_bound() else { panic!("{:?}", daemon.udp_bound()) };
+    let drops =
+        |address| daemon.admin().stats()[&format!("udp.{address}.drops")].parse::<u64>().unwrap();
+    assert_eq!((drops(lossy), drops(other)), (0, 0));
+    until_true("a drop", || {
+        send_packets(*lossy, (0..500).map(|_| [b'x'; 1000]));
+        drops(lossy) > 0
+    });
+    assert_eq!(drops(other), 0);
+    daemon.stop();
 }
 
 #[track_caller]

@@ -79,6 +79,9 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
         ),
     );
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
+    for (address, listener) in view.udp.iter().filter_map(|udp| Some((udp.address().ok()?, udp))) {
+        write(out, format_args!("udp.{address}.drops: {}\n", listener.dropped()));
+    }
     for sink in view.sinks {
         let name = if sink.name() == "carbon" { "graphite" } else { sink.name() };
         let figures = sink.figures();

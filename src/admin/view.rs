@@ -2,6 +2,7 @@
 
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
+use crate::ingest::udp::UdpListener;
 use crate::protocol::Kind;
 use crate::sink::Sink;
 use crate::time::Now;
@@ -13,6 +14,7 @@ pub struct View<'a> {
     /// Takes what the flush under way has yet to close of a series that is deleted.
     pub encoders: &'a mut Encoders,
     pub sinks: &'a [Sink],
+    pub udp: &'a [UdpListener],
     pub health: &'a mut Health,
     /// The running configuration as a file.
     pub config: &'a str,

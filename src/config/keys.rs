@@ -8,7 +8,8 @@ use log::LevelFilter;
 
 use super::address::{Destination, Listen};
 use super::value::{
-    AtMost, Choice, Count, Kind, List, NamePart, OrEmpty, Percent, Size, Span, SpanOrNever, YES_NO,
+    AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
+    SpanOrNever, YES_NO,
 };
 use super::{Carbon, Config, Resend};
 use crate::encode::namespace::{Namespace, Style};
@@ -74,7 +75,7 @@ pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
 ];
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 7] = [
+pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -82,6 +83,7 @@ pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("admin", ""),
     ("limits", ""),
     (CARBON, "further destinations: [carbon.NAME]"),
+    ("key_flush", ""),
 ];
 
 macro_rules! keys {
@@ -182,6 +184,8 @@ keys! {
         "how long a stop waits for destinations to take what is queued";
     [statsd] log_level = "info", config!(log_level: LEVELS),
         "error, warn, info, debug, trace; RUST_LOG overrides it";
+    [statsd] dump_messages = "no", config!(dump_messages: YES_NO),
+        "log every line received, up to 200 bytes of it, at level info";
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
 
@@ -254,6 +258,13 @@ keys! {
         "delivered flushes retained for that, at most 100";
     [carbon] namespace = "", carbon!(namespace: NamePart(0..=64)),
         "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
+
+    [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),
+        "log the most frequent names this often; 0 = off";
+    [key_flush] percent = "100", config!(key_flush.percent: Count(1..=100)),
+        "so many of the names, of at most 10000";
+    [key_flush] log = "", config!(key_flush.log: FilePath),
+        "a file, appended to; empty = the log";
 }
 
 pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));

@@ -39,6 +39,8 @@ pub struct Config {
     pub align_flush: bool,
     pub shutdown_timeout: Duration,
     pub log_level: log::LevelFilter,
+    /// Log every line received.
+    pub dump_messages: bool,
     pub grammar: Grammar,
     pub bounds: Bounds,
     /// What names are treated as; from `[statsd]` and each `[rule.NAME]`.
@@ -50,6 +52,7 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    pub key_flush: KeyFlush,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +107,17 @@ pub struct Carbon {
     pub resend_keep: u32,
     /// The name of one of the name spaces.
     pub namespace: String,
+}
+
+/// How often which names are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFlush {
+    /// None: never.
+    pub interval: Option<Duration>,
+    /// Of the names, the most frequent.
+    pub percent: u32,
+    /// None: the log.
+    pub log: Option<PathBuf>,
 }
 
 /// A destination as written: a name or a number, and a port.

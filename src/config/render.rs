@@ -104,6 +104,7 @@ mod tests {
             "[rule.b]\nmatch = *a?, b\ndrop = yes\nexpire = 0\npercentiles =\nhistogram = 0:1:0.5\n\
              [rule.a]\nmatch = x\nhistogram =\ntimer_metrics =\nsigned_gauges = absolute\ndelete_idle = no",
             "[carbon]\naddress =",
+            "[key_flush]\ninterval = 90\npercent = 10\nlog = /tmp/a b.log",
             "[namespace]\nstyle = statsite\nextended_counters = yes\n[carbon]\nnamespace = a\n[namespace.a]\nprefix_kv =",
             "[carbon]\naddress =\n[carbon.b]\naddress = [::1]\nresend = none\n[carbon.a]\naddress = a",
         ] {

@@ -3,6 +3,7 @@
 //! An error says what was expected; which key of which line it was, the reader of the file knows.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::flush::Percentile;
@@ -151,6 +152,23 @@ impl Kind<String> for NamePart {
 
     fn show(&self, part: &String) -> String {
         part.clone()
+    }
+}
+
+/// The path of a file, or None.
+pub(super) struct FilePath;
+
+impl Kind<Option<PathBuf>> for FilePath {
+    fn read(&self, text: &str) -> Result<Option<PathBuf>, String> {
+        // What would have to be quoted, or is no name of a file but an accident.
+        if text.chars().any(|letter| letter.is_control() || "\"#;".contains(letter)) {
+            return Err("expected a path without quotes, # and ;".into());
+        }
+        Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+    }
+
+    fn show(&self, path: &Option<PathBuf>) -> String {
+        path.as_ref().map_or_else(String::new, |path| path.display().to_string())
     }
 }
 
@@ -335,6 +353,16 @@ pub(super) mod tests {
         let part = NamePart(1..=4);
         both_ways(&part, &[("a.b", "a.b".to_string(), "a.b"), ("_-9Z", "_-9Z".into(), "_-9Z")]);
         refused(&part, &["", "abcde", "a b", "é", "a\0"], "expected 1 to 4 of A-Z");
+    }
+
+    #[test]
+    fn paths() {
+        let path = |text: &str| Some(PathBuf::from(text));
+        both_ways(
+            &FilePath,
+            &[("", None, ""), ("/var/log/a b.log", path("/var/log/a b.log"), "/var/log/a b.log")],
+        );
+        refused(&FilePath, &["a#b", "a\"", "a;b", "a\tb"], "expected a path");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct UdpListener {
     socket: UdpSocket,
     /// The kernel's drop counter at the last look; it wraps at 32 bits.
     drops: u32,
+    /// Counted up to that look, since the start.
+    dropped: u64,
 }
 
 /// What a socket may bring at a time: of the shortest lines about a millisecond's work.
@@ -26,7 +28,7 @@ const DATAGRAM_BYTES: usize = 64;
 
 impl UdpListener {
     pub fn new(socket: Socket) -> Self {
-        Self { socket: UdpSocket::from_std(socket.into()), drops: 0 }
+        Self { socket: UdpSocket::from_std(socket.into()), drops: 0, dropped: 0 }
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -74,6 +76,14 @@ impl UdpListener {
     /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.
     pub fn take_drops(&mut self) -> u32 {
         let Ok(drops) = sys::socket_drops(self.socket.as_fd()) else { return 0 };
-        drops.wrapping_sub(std::mem::replace(&mut self.drops, drops))
+        let more = drops.wrapping_sub(std::mem::replace(&mut self.drops, drops));
+        self.dropped += u64::from(more);
+        more
+    }
+
+    /// All of them since the start.
+    pub fn dropped(&self) -> u64 {
+        let now = sys::socket_drops(self.socket.as_fd()).unwrap_or(self.drops);
+        self.dropped + u64::from(now.wrapping_sub(self.drops))
     }
 }

@@ -15,11 +15,13 @@ mod memory;
 mod newcomers;
 mod passthrough;
 
+mod frequent;
 mod shard;
 mod table;
 mod values;
 
 pub use aggregate::{Closed, Series, Values};
+pub use frequent::{Counted, Frequent};
 pub use memory::Pool;
 pub use newcomers::Newcomers;
 pub use passthrough::{Passthrough, Timed};

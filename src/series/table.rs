@@ -25,7 +25,7 @@ pub struct Seeds {
 
 /// A name's hash, made once a line and used for every sample of it.
 #[derive(Clone, Copy, Debug)]
-pub struct NameHash(u64);
+pub struct NameHash(pub(super) u64);
 
 /// How far the walk over all series has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

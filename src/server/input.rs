@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::token::{Generation, Source};
-use super::{Server, Timer};
+use super::{Server, Timer, messages};
 use crate::complaints::Grievance;
-use crate::config::Tcp;
+use crate::config::Config;
 use crate::flush::Own;
 use crate::ingest::Drained;
 use crate::ingest::connections::{Connections, Limits};
@@ -20,13 +20,21 @@ pub(super) struct Input {
     batch: RecvBatch,
     /// When something last came.
     pub(super) heard: Option<Now>,
+    /// Every line goes to the log.
+    logs_messages: bool,
 }
 
 impl Input {
-    pub(super) fn new(tcp: &Tcp) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
+        let tcp = &config.tcp;
         let limits =
             Limits { connections: tcp.max_connections, idle: tcp.idle_timeout, line: tcp.max_line };
-        Self { connections: Connections::new(limits), batch: RecvBatch::new(), heard: None }
+        Self {
+            connections: Connections::new(limits),
+            batch: RecvBatch::new(),
+            heard: None,
+            logs_messages: config.dump_messages,
+        }
     }
 }
 
@@ -66,11 +74,17 @@ impl Server {
         let Some(listener) = self.listeners.udp.get_mut(usize::from(index)) else {
             return Drained::Dry;
         };
-        let (engine, heard, now) = (&mut self.engine, &mut self.input.heard, self.now);
-        let drained = listener.drain(&mut self.input.batch, |datagram| {
+        let (engine, now) = (&mut self.engine, self.now);
+        let Input { batch, heard, logs_messages, .. } = &mut self.input;
+        let drained = listener.drain(batch, |datagram| {
             *heard = Some(now);
             match datagram {
-                Some(bytes) => engine.packet(bytes),
+                Some(bytes) => {
+                    if *logs_messages {
+                        messages::log_packet(bytes);
+                    }
+                    engine.packet(bytes);
+                }
                 None => {
                     engine.count(Own::PacketsReceived, 1);
                     engine.count(Own::PacketsTruncated, 1);
@@ -84,10 +98,14 @@ impl Server {
     }
 
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
-        let (engine, heard, now) = (&mut self.engine, &mut self.input.heard, self.now);
-        let connections = &mut self.input.connections;
+        let (engine, now) = (&mut self.engine, self.now);
+        let Input { connections, heard, logs_messages, .. } = &mut self.input;
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
+            if *logs_messages {
+                let (Piece::Line(text) | Piece::Overlong(text)) = piece;
+                messages::log_line(text);
+            }
             match piece {
                 Piece::Line(line) => engine.line(line),
                 Piece::Overlong(start) => engine.overlong_line(start),

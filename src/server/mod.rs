@@ -10,7 +10,9 @@ mod backlog;
 mod clock;
 mod flushing;
 mod input;
+mod key_flush;
 mod listen;
+mod messages;
 mod signals;
 mod stop;
 pub mod token;
@@ -26,6 +28,7 @@ use self::clock::Clock;
 pub use self::clock::wall as wall_clock;
 use self::flushing::Flushing;
 use self::input::Input;
+use self::key_flush::KeyFlush;
 use self::listen::Listeners;
 pub use self::listen::StartError;
 use self::signals::Signals;
@@ -64,6 +67,7 @@ pub struct Server {
     encoders: Encoders,
     flushing: Flushing,
     sinks: Vec<Sink>,
+    key_flush: Option<KeyFlush>,
     health: Health,
     config: String,
     shutdown_timeout: Duration,
@@ -77,6 +81,7 @@ pub struct Server {
 enum Timer {
     Flush,
     Stop,
+    KeyFlush,
     Sink(u16),
     Connection(u16, Generation),
     AdminClient(u16, Generation),
@@ -113,12 +118,13 @@ impl Server {
             sources: Vec::new(),
             signals,
             listeners,
-            input: Input::new(&config.tcp),
+            input: Input::new(config),
             admin: Admin::new(config.admin.max_connections),
             engine: Engine::new(&settings(config), seeds),
             flushing: Flushing::new(schedule, config.flush_interval),
             sinks: sinks(config, &encoders, seeds.names[0]),
             encoders,
+            key_flush: KeyFlush::new(&config.key_flush),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config::render(config),
             shutdown_timeout: config.shutdown_timeout,
@@ -128,6 +134,8 @@ impl Server {
             clock,
         };
         server.wheel.set(Timer::Flush, server.flushing.deadline(now));
+        let key_flush = server.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
+        server.wheel.set(Timer::KeyFlush, key_flush);
         Ok(server)
     }
 
@@ -145,6 +153,7 @@ impl Server {
             self.receive_for(INPUT_SLICE);
             self.fire_timers();
             self.sweep();
+            self.flush_keys();
             self.serve_admin();
             self.pump_sinks();
             self.complain();
@@ -215,6 +224,7 @@ impl Server {
         match timer {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
             Timer::Flush | Timer::Sink(_) => {} // deferred; or pumped at the end of every turn
+            Timer::KeyFlush => self.begin_key_flush(),
             Timer::Stop => self.phase = self.phase.expire(now.tick),
             Timer::Connection(slot, generation) => {
                 self.input.connections.timeout(slot, generation, now.tick);
@@ -264,6 +274,16 @@ impl Server {
         }
     }
 
+    fn begin_key_flush(&mut self) {
+        let Some(keys) = &mut self.key_flush else { return };
+        keys.begin(self.now, &mut self.engine);
+        self.wheel.set(Timer::KeyFlush, Some(keys.deadline(self.now.tick)));
+    }
+
+    fn flush_keys(&mut self) {
+        self.busy |= self.key_flush.as_mut().is_some_and(KeyFlush::step);
+    }
+
     fn accept_admin(&mut self, index: u16) {
         let (admin, wheel, now) = (&mut self.admin, &mut self.wheel, self.now.tick);
         let (engine, registry) = (&mut self.engine, self.poll.registry());
@@ -290,6 +310,7 @@ impl Server {
             engine: &mut self.engine,
             encoders: &mut self.encoders,
             sinks: &self.sinks,
+            udp: &self.listeners.udp,
             health: &mut self.health,
             config: &self.config,
             started: self.started,
@@ -340,6 +361,7 @@ fn settings(config: &Config) -> Settings {
         rules: config.rules.clone(),
         flush_interval: config.flush_interval,
         prefix_stats: config.namespaces[0].prefix_stats.clone(),
+        count_names: config.key_flush.interval.is_some(),
     }
 }
 

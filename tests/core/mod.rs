@@ -30,6 +30,7 @@ pub(crate) fn settings() -> Settings {
         rules: Rules::default(),
         flush_interval: Duration::from_secs(10),
         prefix_stats: "statsd".into(),
+        count_names: false,
     }
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn configured(text: &str) -> Settings {
         rules: config.rules,
         flush_interval: config.flush_interval,
         prefix_stats: config.namespaces[0].prefix_stats.clone(),
+        count_names: config.key_flush.interval.is_some(),
     }
 }
 
