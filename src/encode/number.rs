@@ -1,4 +1,6 @@
 //! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at carbon.
+//!
+//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a short way.
 
 /// Writes numbers, keeping the buffer it needs.
 pub(crate) struct Number(ryu_js::Buffer);
@@ -10,8 +12,55 @@ impl Number {
 
     /// Appends `value`, which is finite.
     pub(crate) fn append(&mut self, value: f64, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.format_finite(value).as_bytes());
+        if !append_short(value, out) {
+            out.extend_from_slice(self.0.format_finite(value).as_bytes());
+        }
     }
+}
+
+/// Appends a number of at most 15 digits, three of them behind the point; false if it is another.
+///
+/// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is the shortest that does.
+fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
+    const LARGEST: f64 = 1e15;
+    for (places, scale) in [(0, 1.0), (1, 10.0), (2, 100.0), (3, 1000.0)] {
+        let scaled = value.abs() * scale;
+        if scaled >= LARGEST {
+            return false;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is within the range
+        let whole = (scaled + 0.5) as u64;
+        // The quotient of two integers is what a reader of the decimal ends up with.
+        if whole as f64 / scale == value.abs() {
+            if value < 0.0 {
+                out.push(b'-');
+            }
+            append_decimal(whole, places, out);
+            return true;
+        }
+    }
+    false
+}
+
+/// Appends `whole` with a point before its last `places` digits. One digit at least stands before the point.
+fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
+    let (mut text, mut start, mut left) = ([b'0'; 20], 20, whole);
+    let mut put = |byte| {
+        start -= 1;
+        text[start] = byte;
+    };
+    for place in 0.. {
+        if place == places && place > 0 {
+            put(b'.');
+        }
+        if left == 0 && place > places {
+            break;
+        }
+        #[allow(clippy::cast_possible_truncation)] // a digit
+        put(b'0' + (left % 10) as u8);
+        left /= 10;
+    }
+    out.extend_from_slice(&text[start..]);
 }
 
 impl std::fmt::Debug for Number {
@@ -23,6 +72,36 @@ impl std::fmt::Debug for Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The general routine is the twin of the short way.
+    #[test]
+    fn the_short_way_writes_what_the_general_routine_does() {
+        let (mut state, mut short) = (20_261_123_u64, 0);
+        let mut check = |value: f64| {
+            let (mut out, mut buffer) = (Vec::new(), ryu_js::Buffer::new());
+            short += usize::from(append_short(value, &mut out));
+            let expected = buffer.format_finite(value);
+            if !out.is_empty() {
+                assert_eq!(str::from_utf8(&out), Ok(expected), "{value:e}");
+            }
+        };
+        let scales = [1.0, 2.0, 3.0, 7.0, 10.0, 60.0, 100.0, 1e3, 1e4, 1e6, 0.1, 0.01];
+        for round in 0..20_000_u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let whole = (state >> (round % 64)) as f64;
+            for scale in scales {
+                check(whole / scale);
+                check(-whole / scale);
+            }
+            let any = f64::from_bits(state);
+            check(if any.is_finite() { any } else { 0.0 });
+        }
+        for edge in [1e15_f64, 1e14, 1e12, 0.1, 0.001, 1.0, 0.0] {
+            let near = [edge, f64::from_bits(edge.to_bits() + 1), edge - 0.1, edge - 1.0, -edge];
+            near.into_iter().for_each(&mut check);
+        }
+        assert!(short > 100_000, "{short} went the short way");
+    }
 
     #[test]
     fn numbers_are_written_as_node_writes_them() {
