@@ -60,6 +60,25 @@ fn two_styles_at_once() {
     daemon.stop();
 }
 
+/// Shows that the host's short name can be the suffix, of each name space for itself.
+#[test]
+fn the_hosts_name_as_suffix() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("namespace", "host_suffix", "yes")
+        .set("namespace", "global_suffix", "unused")
+        .set("namespace.plain", "style", "modern")
+        .set("carbon.plain", "address", carbon.address())
+        .set("carbon.plain", "namespace", "plain");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["hits;k=v:4|c"]);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let short = host.trim().split('.').next().unwrap();
+    carbon.until_point(&format!("stats_counts.hits.{short};k=v"), 4.0);
+    carbon.until_point("stats.counters.hits.count;k=v", 4.0);
+    daemon.stop();
+}
+
 /// Shows that the admin port gives back both sections, with the defaults their styles bring.
 #[test]
 fn the_running_configuration_shows_both_name_spaces() {

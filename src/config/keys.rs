@@ -195,6 +195,8 @@ keys! {
         "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .; statsite style: empty";
     [namespace] global_suffix = "", namespace!(global_suffix: AFFIX),
         "";
+    [namespace] host_suffix = "no", namespace!(host_suffix: YES_NO),
+        "yes: the host's short name, in place of global_suffix";
     [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX),
         "statsite style: counts; the prefixes do nothing in legacy style";
     [namespace] prefix_timer = "timers", namespace!(prefix_timer: AFFIX),

@@ -70,6 +70,26 @@ mod tests {
     }
 
     #[test]
+    fn idle_series_are_deleted_by_default_in_statsite_style_but_gauges_are_kept() {
+        for (text, idle, gauges) in [
+            ("[namespace]\nstyle = statsite", true, Some(false)),
+            (
+                "[namespace]\nstyle = statsite\n[statsd]\ndelete_idle = no\ndelete_gauges =",
+                false,
+                None,
+            ),
+            ("[namespace.other]\nstyle = statsite", false, None),
+        ] {
+            let Config { rules, .. } = parse(Path::new("t.conf"), text.as_bytes()).unwrap();
+            assert_eq!(
+                (rules.base.delete_idle, rules.base.delete_gauges),
+                (idle, gauges),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn a_name_space_that_does_not_exist_is_a_mistake_wherever_it_is_named() {
         let text = "[carbon]\nnamespace = odl\n[namespace.old]\n[carbon.b]\naddress = b\nnamespace = new\n\
                     [carbon.c]\naddress =\nnamespace = old\n[namespace.]\n[namespce.a]";

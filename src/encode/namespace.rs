@@ -19,6 +19,8 @@ pub struct Namespace {
     pub style: Style,
     pub global_prefix: String,
     pub global_suffix: String,
+    /// The host's short name is the suffix: whoever makes the encoder puts it there.
+    pub host_suffix: bool,
     pub prefix_counter: String,
     pub prefix_timer: String,
     pub prefix_gauge: String,
@@ -38,6 +40,7 @@ impl Default for Namespace {
             style: Style::Legacy,
             global_prefix: "stats".into(),
             global_suffix: String::new(),
+            host_suffix: false,
             prefix_counter: "counters".into(),
             prefix_timer: "timers".into(),
             prefix_gauge: "gauges".into(),

@@ -13,6 +13,7 @@ mod input;
 mod key_flush;
 mod listen;
 mod messages;
+mod outputs;
 mod signals;
 mod stop;
 pub mod token;
@@ -39,9 +40,8 @@ use crate::admin::{Admin, Health, View};
 use crate::complaints::{Complaint, Grievance};
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
-use crate::encode::namespace::Namespace;
 use crate::engine::{Engine, Settings};
-use crate::flush::{FigureNames, Schedule};
+use crate::flush::Schedule;
 use crate::ingest::Drained;
 use crate::series::Seeds;
 use crate::sink::Sink;
@@ -108,7 +108,7 @@ impl Server {
         let listeners = Listeners::open(config, poll.registry())?;
         let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
         let seeds = random_seeds();
-        let encoders = encoders(config);
+        let encoders = outputs::encoders(config);
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -122,7 +122,7 @@ impl Server {
             admin: Admin::new(config.admin.max_connections),
             engine: Engine::new(&settings(config), seeds),
             flushing: Flushing::new(schedule, config.flush_interval),
-            sinks: sinks(config, &encoders, seeds.names[0]),
+            sinks: outputs::sinks(config, &encoders, seeds.names[0]),
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
@@ -363,23 +363,6 @@ fn settings(config: &Config) -> Settings {
         prefix_stats: config.namespaces[0].prefix_stats.clone(),
         count_names: config.key_flush.interval.is_some(),
     }
-}
-
-/// One for each name space that a sink is sent.
-fn encoders(config: &Config) -> Encoders {
-    let is_used = |namespace: &&Namespace| {
-        config.carbons.iter().any(|carbon| carbon.namespace == namespace.name)
-    };
-    let used = config.namespaces.iter().filter(is_used);
-    Encoders::new(used, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
-}
-
-fn sinks(config: &Config, encoders: &Encoders, seed: u64) -> Vec<Sink> {
-    let sink = |(index, carbon): (u16, &config::Carbon)| {
-        let encoder = encoders.id(&carbon.namespace).expect("the configuration was checked");
-        Sink::new(index, carbon, encoder, seed)
-    };
-    (0..).zip(&config.carbons).map(sink).collect()
 }
 
 /// From the system's source of randomness, by way of ahash.
