@@ -165,6 +165,13 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
             let fields = [("count", *weight), ("sum", sum), ("lower", lower), ("upper", upper)];
             object(fields, out);
         }
+        Values::Sketch(sketch) => {
+            let all = sketch.moments();
+            let (lower, upper) = (all.lower(), all.upper());
+            let fields =
+                [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
+            object(fields, out);
+        }
         Values::Timing { samples, .. } => {
             out.push(b'[');
             for (at, sample) in samples.iter().enumerate() {

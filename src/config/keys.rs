@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::address::{Destination, Listen};
+use super::fraction::Fraction;
 use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
@@ -160,8 +161,16 @@ keys! {
         "e.g. 50, 95, 99.9, -10";
     [statsd] timer_metrics = "", config!(rules.base.timer_metrics: TIMER_METRICS_WANTED),
         "empty = all; else a list such as count, mean, median, upper_percent (every upper_N), histogram";
+    [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000)),
+        "samples of one timer kept exactly in one interval, at most 1000000";
     [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY),
-        "samples of all timers and members of all sets in one interval, together";
+        "samples of all timers and members of all sets together; past it the largest become sketches";
+    [statsd] timer_error = "0.01", config!(bounds.timer_error: Fraction(0.001..=0.2)),
+        "relative error of percentiles past that, 0.001 to 0.2";
+    [statsd] set_exact = "10000", config!(bounds.set_exact: Count(1..=1_000_000)),
+        "members of one set kept exactly in one interval, at most 1000000";
+    [statsd] set_error = "0.02", config!(bounds.set_error: Fraction(0.005..=0.2)),
+        "relative standard error of a set's estimate past that, 0.005 to 0.2";
     [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO),
         "rewrite names into what every destination can store";
     [statsd] tag_formats = "dogstatsd, graphite", TAG_FORMATS,
@@ -330,11 +339,15 @@ mod tests {
             ("statsd", "flush_interval", "1s", "999ms"),
             ("statsd", "tag_formats", "graphite", "graphite, influx"),
             ("statsd", "log_level", "trace", "off"),
+            ("statsd", "timer_exact", "1000000", "0"),
             ("statsd", "timer_memory", "64k", "63k"),
             ("statsd", "timer_metrics", "upper_percent, histogram", "upper_90"),
             ("statsd", "delete_gauges", "", "maybe"),
             ("statsd", "gauge_ttl", "1000000", "0"),
             ("limits", "evict_after", "0", "forever"),
+            ("statsd", "timer_error", "0.001", "0.0009"),
+            ("statsd", "set_exact", "1", "1000001"),
+            ("statsd", "set_error", "0.2", "2e-1"),
             ("namespace", "prefix_stats", "s", ""),
             ("namespace", "style", "statsite", "graphite"),
             ("namespace", "prefix_set", "", "a/b"),

@@ -10,6 +10,7 @@ mod parse;
 mod render;
 
 mod address;
+mod fraction;
 mod histogram;
 mod ini;
 mod keys;

@@ -13,6 +13,7 @@ mod own;
 mod percentile;
 mod plan;
 mod schedule;
+mod sketched;
 mod summary;
 mod timing;
 

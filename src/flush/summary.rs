@@ -1,7 +1,7 @@
 //! A closed series to its summary: the figures it is sent as.
 
 use super::timing::TimingFigures;
-use super::{Figure, FigureId};
+use super::{Figure, FigureId, sketched};
 use crate::protocol::Kind;
 use crate::series::{Closed, Timed, Values};
 
@@ -70,6 +70,11 @@ impl Summarizer {
                     self.seconds,
                     &mut self.figures,
                 );
+                self.leave_out_infinite();
+                Subject::Timing
+            }
+            Values::Sketch(sketch) => {
+                sketched::append(&closed.policy.plan, sketch, self.seconds, &mut self.figures);
                 self.leave_out_infinite();
                 Subject::Timing
             }

@@ -1,8 +1,10 @@
 //! One series: its open interval and, during a sweep, the one before it.
 
 use super::Refused;
+use super::distinct::Members;
 use super::memory::Pool;
-use super::values::{Members, Samples};
+use super::sketch::Sketch;
+use super::values::Samples;
 use crate::policy::{Policies, Policy};
 use crate::protocol::{Kind, Sample};
 
@@ -50,7 +52,7 @@ pub struct Closed<'a> {
 }
 
 /// What a series held, in a closed interval or (for a look) in the open one.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Values<'a> {
     Counter(f64),
     Gauge(f64),
@@ -59,6 +61,9 @@ pub enum Values<'a> {
         samples: &'a mut [f64],
         weight: f64,
     },
+    /// A timing that had too many samples to keep.
+    Sketch(&'a Sketch),
+    /// The number of members, an estimate if there were too many to keep.
     Set {
         members: usize,
     },
@@ -118,12 +123,9 @@ impl Series {
             }
             (State::Gauge { current, .. }, Adding::Level(level)) => *current = level,
             (State::Timing(two), Adding::Time { value, weight }) => {
-                let samples = &mut two.current;
-                if !pool.reserve_one(&mut samples.values) {
+                if !two.current.push(value, weight, pool) {
                     return Err(Refused::NoMemory);
                 }
-                samples.values.push(value);
-                samples.weight += weight;
             }
             (State::Set(two), Adding::Member(member)) => {
                 if !two.current.insert(member, pool) {
@@ -145,8 +147,7 @@ impl Series {
             State::Counter { current, previous } => *previous = std::mem::take(current),
             State::Gauge { current, previous } => *previous = *current,
             State::Timing(two) => {
-                let next = Samples { values: pool.buffer(), weight: 0.0 };
-                two.previous = std::mem::replace(&mut two.current, next);
+                two.previous = std::mem::replace(&mut two.current, Samples::new(pool));
             }
             State::Set(two) => two.previous = std::mem::take(&mut two.current),
         }
@@ -214,10 +215,7 @@ impl Series {
         match &mut self.state {
             State::Counter { current, .. } => *current = 0.0,
             State::Gauge { .. } => {}
-            State::Timing(two) => {
-                pool.empty(&mut two.current.values);
-                two.current.weight = 0.0;
-            }
+            State::Timing(two) => two.current.empty(pool),
             State::Set(two) => two.current.empty(pool),
         }
     }
@@ -232,7 +230,7 @@ impl Series {
         close(Closed { name: &self.name, policy, idle, values: self.state.previous() });
         match &mut self.state {
             State::Counter { .. } | State::Gauge { .. } => {}
-            State::Timing(two) => pool.keep(std::mem::take(&mut two.previous.values)),
+            State::Timing(two) => std::mem::take(&mut two.previous).release(pool),
             State::Set(two) => std::mem::take(&mut two.previous).release(pool),
         }
     }
@@ -250,11 +248,21 @@ impl Series {
         }
     }
 
+    /// Holds its open interval in less memory, if it can; what a sweep has yet to close is left to the sweep.
+    pub(super) fn condense(&mut self, now: u32, pool: &mut Pool) {
+        match &mut self.state {
+            _ if self.interval != now => {}
+            State::Counter { .. } | State::Gauge { .. } => {}
+            State::Timing(two) => two.current.condense(pool),
+            State::Set(two) => two.current.condense(pool),
+        }
+    }
+
     /// What closing it costs, in counters.
     pub(super) fn work(&self) -> usize {
         match &self.state {
             State::Counter { .. } | State::Gauge { .. } | State::Set(_) => 1,
-            State::Timing(two) => 4 + (two.current.values.len() + two.previous.values.len()) / 8,
+            State::Timing(two) => 4 + (two.current.len() + two.previous.len()) / 8,
         }
     }
 
@@ -263,8 +271,8 @@ impl Series {
         match self.state {
             State::Counter { .. } | State::Gauge { .. } => {}
             State::Timing(two) => {
-                pool.keep(two.current.values);
-                pool.keep(two.previous.values);
+                two.current.release(pool);
+                two.previous.release(pool);
             }
             State::Set(two) => {
                 two.current.release(pool);
@@ -296,7 +304,10 @@ impl State {
 
 impl<'a> Values<'a> {
     fn of(samples: &'a mut Samples) -> Self {
-        Self::Timing { weight: samples.weight, samples: &mut samples.values }
+        match samples {
+            Samples::Exact { values, weight } => Self::Timing { samples: values, weight: *weight },
+            Samples::Sketch(sketch) => Self::Sketch(sketch),
+        }
     }
 }
 

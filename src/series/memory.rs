@@ -1,14 +1,44 @@
 //! The one budget of bytes that all timing samples and set members share, and the buffers waiting to be used again.
 
+use super::Bounds;
+use super::distinct::Precision;
+use super::sketch::Resolution;
+
 /// Grants growth until the limit, and keeps emptied sample buffers for the next series that needs one.
 ///
 /// Spare buffers count as used: they are held. They are given up before anything is refused.
 #[derive(Debug)]
-pub struct Pool {
+pub(super) struct Pool {
     limit: usize,
+    closing: bool,
     used: usize,
+    grown: usize,
+    refused: usize,
+    pub(super) exactness: Exactness,
     spare: Vec<Vec<f64>>,
     spare_bytes: usize,
+}
+
+/// How much is kept exactly, and how well the rest is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Exactness {
+    /// Samples of a timing.
+    pub(super) timer_exact: usize,
+    pub(super) resolution: Resolution,
+    /// Members of a set.
+    pub(super) set_exact: usize,
+    pub(super) precision: Precision,
+}
+
+impl Exactness {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self {
+            timer_exact: bounds.timer_exact,
+            resolution: Resolution::new(bounds.timer_error),
+            set_exact: bounds.set_exact,
+            precision: Precision::new(bounds.set_error),
+        }
+    }
 }
 
 /// What waits to be used again during one sweep, which passes in milliseconds; after it all of it is let go.
@@ -18,12 +48,55 @@ const SPARE_BUFFERS_MAX: usize = 4096;
 const SAMPLE: usize = size_of::<f64>();
 
 impl Pool {
-    pub fn new(limit: usize) -> Self {
-        Self { limit, used: 0, spare: Vec::new(), spare_bytes: 0 }
+    pub(super) fn new(limit: usize, exactness: Exactness) -> Self {
+        Self {
+            limit,
+            closing: false,
+            used: 0,
+            grown: 0,
+            refused: 0,
+            exactness,
+            spare: Vec::new(),
+            spare_bytes: 0,
+        }
+    }
+
+    /// For what is accounted for once it is made.
+    pub(super) fn unbounded() -> Self {
+        Self::new(usize::MAX, Exactness::new(&Bounds::default()))
+    }
+
+    /// Whether an interval is being closed while the next one fills.
+    pub(super) fn close(&mut self, closing: bool) {
+        self.closing = closing;
+    }
+
+    /// Whether `bytes` more can be had without the largest series making room.
+    ///
+    /// Right after a tick nothing of the interval before has gone yet: if that filled the limit, samples of the next would be
+    /// refused until the sweep has passed. So while no sweep is under way a quarter of the limit is kept free if it can be.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let most = if self.closing { self.limit } else { self.limit - self.limit / 4 };
+        bytes <= most.saturating_sub(self.used)
+    }
+
+    /// The size of the buffer that grew, or came to a series, since the last call; 0 if none did.
+    pub(super) fn take_grown(&mut self) -> usize {
+        std::mem::take(&mut self.grown)
+    }
+
+    /// The bytes last refused, since the last call.
+    pub(super) fn take_refused(&mut self) -> usize {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Notes that the series at hand came to hold a buffer of so many bytes.
+    pub(super) fn holds(&mut self, bytes: usize) {
+        self.grown = bytes;
     }
 
     /// Bytes held, spare buffers included.
-    pub fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.used
     }
 
@@ -36,6 +109,8 @@ impl Pool {
         let granted = bytes <= self.limit.saturating_sub(self.used);
         if granted {
             self.used += bytes;
+        } else {
+            self.refused = bytes;
         }
         granted
     }
@@ -43,6 +118,16 @@ impl Pool {
     /// Counts bytes that were allocated on top of what was granted.
     pub(super) fn force(&mut self, bytes: usize) {
         self.used += bytes;
+    }
+
+    /// Takes `to` bytes for the `from` that are given up; false, and nothing changes, if that is more than there is.
+    #[must_use]
+    pub(super) fn exchange(&mut self, from: usize, to: usize) -> bool {
+        let granted = to <= from || self.take(to - from);
+        if granted && to < from {
+            self.give_back(from - to);
+        }
+        granted
     }
 
     pub(super) fn give_back(&mut self, bytes: usize) {
@@ -54,6 +139,7 @@ impl Pool {
     pub(super) fn buffer(&mut self) -> Vec<f64> {
         let buffer = self.spare.pop().unwrap_or_default();
         self.spare_bytes -= buffer.capacity() * SAMPLE;
+        self.holds(buffer.capacity() * SAMPLE);
         buffer
     }
 
@@ -63,13 +149,15 @@ impl Pool {
         if buffer.len() < buffer.capacity() {
             return true;
         }
-        let more = buffer.capacity().max(4);
+        let most = self.exactness.timer_exact.saturating_sub(buffer.capacity()).max(1);
+        let more = buffer.capacity().max(4).min(most);
         let granted = self.take(more * SAMPLE);
         if granted {
             let before = buffer.capacity();
             buffer.reserve_exact(more);
             // The allocator may round up; the difference is held too.
             self.used += (buffer.capacity() - before - more) * SAMPLE;
+            self.holds(buffer.capacity() * SAMPLE);
         }
         granted
     }
@@ -97,6 +185,7 @@ impl Pool {
             buffer.shrink_to(len * 2);
         }
         self.give_back((before - buffer.capacity()) * SAMPLE);
+        self.holds(buffer.capacity() * SAMPLE);
     }
 
     /// Lets go of every spare buffer.
@@ -111,9 +200,13 @@ impl Pool {
 mod tests {
     use super::*;
 
+    fn pool(limit: usize) -> Pool {
+        Pool::new(limit, Exactness::new(&Bounds::default()))
+    }
+
     #[test]
     fn growth_is_granted_up_to_the_limit_and_comes_back() {
-        let mut pool = Pool::new(64);
+        let mut pool = pool(64);
         let mut buffer = pool.buffer();
         for _ in 0..8 {
             assert!(pool.reserve_one(&mut buffer));
@@ -128,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_buffer_that_was_needed_once_shrinks() {
-        let mut pool = Pool::new(1 << 20);
+        let mut pool = pool(1 << 20);
         let mut buffer = pool.buffer();
         for _ in 0..1000 {
             assert!(pool.reserve_one(&mut buffer));

@@ -10,6 +10,10 @@
 //! Nothing here knows what a summary, a sink or a socket is.
 
 mod aggregate;
+mod values;
+mod sketch;
+mod moments;
+mod distinct;
 mod eviction;
 mod memory;
 mod newcomers;
@@ -18,20 +22,21 @@ mod passthrough;
 mod frequent;
 mod shard;
 mod table;
-mod values;
+mod largest;
 
 pub use aggregate::{Closed, Series, Values};
 pub use frequent::{Counted, Frequent};
-pub use memory::Pool;
+pub use moments::Moments;
 pub use newcomers::Newcomers;
 pub use passthrough::{Passthrough, Timed};
 pub use shard::Slot;
+pub use sketch::Sketch;
 pub use table::{Cursor, NameHash, Seeds, Table};
 
 use std::time::Duration;
 
 /// What the table may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
     /// Series of all kinds together.
     pub max_series: usize,
@@ -39,6 +44,14 @@ pub struct Bounds {
     pub evict_after: Duration,
     /// Bytes of timing samples and set members of all series together.
     pub sample_memory: usize,
+    /// Samples of one timing kept exactly in one interval.
+    pub timer_exact: usize,
+    /// The relative error of percentiles past that, from 0.001.
+    pub timer_error: f64,
+    /// Members of one set kept exactly in one interval.
+    pub set_exact: usize,
+    /// The relative standard error of their number past that.
+    pub set_error: f64,
     /// Bytes of values with a timestamp of their own waiting for the flush.
     pub passthrough_memory: usize,
 }
@@ -49,6 +62,10 @@ impl Default for Bounds {
             max_series: 1_000_000,
             evict_after: Duration::from_secs(600),
             sample_memory: 64 << 20,
+            timer_exact: 50_000,
+            timer_error: 0.01,
+            set_exact: 10_000,
+            set_error: 0.02,
             passthrough_memory: 16 << 20,
         }
     }

@@ -7,7 +7,8 @@ use siphasher::sip::SipHasher13;
 
 use super::aggregate::{Adding, Closed, Series};
 use super::eviction::LongIdle;
-use super::memory::Pool;
+use super::largest::{Holder, Largest};
+use super::memory::{Exactness, Pool};
 use super::newcomers::Newcomers;
 use super::shard::{Shard, Slot};
 use super::{Bounds, Refused};
@@ -40,6 +41,8 @@ pub struct Table {
     names: ahash::RandomState,
     members: SipHasher13,
     pool: Pool,
+    /// Of the open interval.
+    largest: Largest,
     policies: Policies,
     long_idle: LongIdle,
     /// Evicted with an interval that the sweep under way is still to close.
@@ -61,7 +64,8 @@ impl Table {
             shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             names: ahash::RandomState::with_seeds(a, b, c, d),
             members: SipHasher13::new_with_keys(seeds.members[0], seeds.members[1]),
-            pool: Pool::new(bounds.sample_memory),
+            pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
+            largest: Largest::new(bounds.sample_memory),
             policies: Policies::new(rules, interval),
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
             leaving: Vec::new(),
@@ -104,7 +108,43 @@ impl Table {
             None => self.make(name, hash, kind, &place)?,
         };
         let series = self.shards[place.shard].get_mut(slot).expect("found or made just now");
-        series.add(sample, self.now, &self.policies, &mut self.pool)
+        let taken = series.add(sample, self.now, &self.policies, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if grown == 0 && taken.is_ok() {
+            return taken;
+        }
+        self.largest.note(grown, Holder::new(place.shard, slot));
+        self.make_room();
+        match taken {
+            Err(Refused::NoMemory) => self.again(place.shard, slot, sample),
+            taken => taken,
+        }
+    }
+
+    /// Adds a sample that was refused for want of memory, after others have made room.
+    #[cold]
+    fn again(&mut self, shard: usize, slot: Slot, sample: Adding) -> Result<(), Refused> {
+        let series = self.shards[shard].get_mut(slot).expect("it was there just now");
+        let taken = series.add(sample, self.now, &self.policies, &mut self.pool);
+        self.pool.take_refused();
+        self.largest.note(self.pool.take_grown(), Holder::new(shard, slot));
+        taken
+    }
+
+    /// Holds the largest series in less memory until there is enough of it, or after a few for now: each is some work.
+    fn make_room(&mut self) {
+        const AT_ONCE: usize = 16;
+        let wanted = self.pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if self.pool.has_room(wanted) {
+                return;
+            }
+            let Some(holder) = self.largest.pop() else { return };
+            if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
+                series.condense(self.now, &mut self.pool);
+                self.largest.note(self.pool.take_grown(), holder);
+            }
+        }
     }
 
     /// Whether a rule drops all samples of that name.
@@ -154,6 +194,8 @@ impl Table {
     pub fn tick(&mut self) {
         debug_assert!(self.leaving.is_empty(), "a tick waits for the end of the sweep before it");
         self.now = self.now.wrapping_add(1);
+        self.largest.clear();
+        self.pool.close(true);
     }
 
     /// Closes about `work` series' worth of the interval before the tick, from `cursor` on; true once all are closed.
@@ -186,6 +228,7 @@ impl Table {
                         }
                     } else {
                         series.close(self.now, &self.policies, &mut self.pool, &mut close);
+                        self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
                         let idle = series.idle(self.now);
                         self.long_idle.note(idle, series.seen(), cursor.shard, slot);
                     }
@@ -199,6 +242,7 @@ impl Table {
 
     /// Lets go of memory that only the sweep needed.
     pub fn swept(&mut self) {
+        self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.swept();
     }
@@ -221,6 +265,7 @@ impl Table {
     /// The end of a series that was taken out: its unclosed interval is closed.
     fn forget(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
         series.close(self.now, &self.policies, &mut self.pool, close);
+        self.pool.take_grown();
         series.release(&mut self.pool);
     }
 
@@ -246,6 +291,13 @@ impl Table {
     pub fn look(&mut self, shard: usize, slot: Slot) -> Option<(&mut Series, u32)> {
         let now = self.now;
         self.shards[shard].get_mut(slot).map(|series| (series, now))
+    }
+}
+
+impl Holder {
+    fn new(shard: usize, slot: Slot) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // there are 256
+        Self { shard: shard as u32, slot }
     }
 }
 

@@ -1,62 +1,101 @@
-//! What a timing and a set keep of one interval, exactly.
-
-use hashbrown::HashTable;
+//! A timing's samples of one interval: every one of them, until they are too many.
 
 use super::memory::Pool;
+use super::sketch::Sketch;
 
-/// A timing's samples of one interval.
-#[derive(Debug, Default)]
-pub(super) struct Samples {
-    pub(super) values: Vec<f64>,
-    /// Events the samples stand for: each weighs 1 / rate.
-    pub(super) weight: f64,
+#[derive(Debug)]
+pub(super) enum Samples {
+    /// In the order they came; the weight is the number of events they stand for, each 1 / rate.
+    Exact {
+        values: Vec<f64>,
+        weight: f64,
+    },
+    Sketch(Box<Sketch>),
 }
 
-/// A set's members of one interval, each as a 64-bit keyed hash.
-///
-/// Two members meet in one hash once in 10^11 sets of 10,000: exact for every purpose, at nine bytes a member.
-#[derive(Debug, Default)]
-pub(super) struct Members(HashTable<u64>);
+impl Default for Samples {
+    fn default() -> Self {
+        Self::Exact { values: Vec::new(), weight: 0.0 }
+    }
+}
 
-impl Members {
+impl Samples {
+    /// No samples, in a buffer that was used before if there is one.
+    pub(super) fn new(pool: &mut Pool) -> Self {
+        Self::Exact { values: pool.buffer(), weight: 0.0 }
+    }
+
+    /// What closing it has to look at.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        match self {
+            Self::Exact { values, .. } => values.len(),
+            Self::Sketch(sketch) => sketch.len(),
+        }
     }
 
-    /// False if there is no memory for a new one.
+    /// False if there is no memory for it.
     #[must_use]
-    pub(super) fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
-        if self.0.find(member, |known| *known == member).is_some() {
-            return true;
+    pub(super) fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
+        let (values, weight) = match self {
+            Self::Exact { values, weight } => (values, weight),
+            Self::Sketch(sketch) => return sketch.add(value, more, pool),
+        };
+        if values.len() >= pool.exactness.timer_exact {
+            return self.sketch(pool) && self.push(value, more, pool);
         }
-        let held = self.0.allocation_size();
-        if self.0.len() == self.0.capacity() {
-            let more = held.max(64);
-            if !pool.take(more) {
-                return false;
-            }
-            self.0.reserve(1, |member| *member);
-            let grown = self.0.allocation_size() - held;
-            pool.give_back(more);
-            pool.force(grown);
+        let granted = pool.reserve_one(values);
+        if granted {
+            values.push(value);
+            *weight += more;
         }
-        self.0.insert_unique(member, member, |member| *member);
-        true
+        granted
     }
 
-    /// Forgets the members, and the memory this interval did not need.
-    pub(super) fn empty(&mut self, pool: &mut Pool) {
-        const SMALL: usize = 64;
-        let (len, held) = (self.0.len(), self.0.allocation_size());
-        self.0.clear();
-        if self.0.capacity() > SMALL && len < self.0.capacity() / 4 {
-            self.0.shrink_to(len * 2, |member| *member);
+    /// Takes less memory, if it can: by what it does not use, else by giving up exactness.
+    pub(super) fn condense(&mut self, pool: &mut Pool) {
+        let Self::Exact { values, weight } = self else { return };
+        let held = values.capacity() * size_of::<f64>();
+        if values.len() < values.capacity() / 4 {
+            values.shrink_to_fit();
+            let kept = values.capacity() * size_of::<f64>();
+            pool.holds(kept);
+            return pool.give_back(held - kept);
         }
-        pool.give_back(held - self.0.allocation_size());
+        let sketch = Sketch::of(values, *weight, pool.exactness.resolution);
+        // Samples all over the doubles are smaller as they are.
+        if sketch.bytes() < held && pool.exchange(held, sketch.bytes()) {
+            *self = Self::Sketch(sketch);
+        }
+    }
+
+    /// Forgets the samples, and the memory this interval did not need.
+    pub(super) fn empty(&mut self, pool: &mut Pool) {
+        match self {
+            Self::Exact { values, weight } => {
+                pool.empty(values);
+                *weight = 0.0;
+            }
+            Self::Sketch(_) => std::mem::take(self).release(pool),
+        }
     }
 
     /// Gives all memory back.
     pub(super) fn release(self, pool: &mut Pool) {
-        pool.give_back(self.0.allocation_size());
+        match self {
+            Self::Exact { values, .. } => pool.keep(values),
+            Self::Sketch(sketch) => pool.give_back(sketch.bytes()),
+        }
+    }
+
+    /// Goes over to a sketch; false if there is no memory for it.
+    #[must_use]
+    fn sketch(&mut self, pool: &mut Pool) -> bool {
+        let Self::Exact { values, weight } = self else { return true };
+        let sketch = Sketch::of(values, *weight, pool.exactness.resolution);
+        let done = pool.exchange(values.capacity() * size_of::<f64>(), sketch.bytes());
+        if done {
+            *self = Self::Sketch(sketch);
+        }
+        done
     }
 }

@@ -1,0 +1,234 @@
+//! How many different members a set saw in one interval: exactly up to `set_exact`, then an estimate.
+//!
+//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in 10^11 sets of 10,000: exact
+//! for every purpose, at nine bytes a member. The same hashes feed the registers (HyperLogLog, one byte each), so turning to
+//! them loses nobody. Registers can be saved and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
+//!
+//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes, shows its registers, and
+//! keeps its estimate up to date, so that a dump or a close costs nothing. 200 sets each, 4,096 registers (standard error
+//! 1.63 %), root mean square and worst error, a member's cost; release build, one core of a shared virtual machine:
+//!
+//! | | 20,000 | 100,000 | 1,000,000 | a member | bytes | brings |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | `hyperloglockless` 0.5.0 | 1.49, 4.95 % | 1.55, 4.71 % | 1.66, 5.04 % | 2 to 4 ns | 4,096 | `foldhash`, `libm` |
+//! | `cardinality-estimator` 1.0.3 | 1.46, 4.81 % | 1.62, 4.59 % | 1.64, 4.86 % | 7 to 9 ns | 3,092 | `wyhash`, `rand_core`, a proc macro |
+//! | `hyperloglogplus` 0.4.1 | 1.49, 4.94 % | 1.50, 5.11 % | 1.61, 3.67 % | 8 to 12 ns | not known | `serde` and its macros |
+//!
+//! The second fixes its precision at compile time and saves through serde only; the third takes no hash but a hasher.
+
+use std::hash::BuildHasherDefault;
+
+use hashbrown::HashTable;
+use hyperloglockless::HyperLogLog;
+
+use super::memory::Pool;
+
+#[derive(Debug)]
+pub(super) enum Members {
+    Exact(HashTable<u64>),
+    Estimate(Box<Registers>),
+}
+
+/// It comes with a hasher that is never asked: members are hashed already.
+type Registers = HyperLogLog<BuildHasherDefault<ahash::AHasher>>;
+
+/// How many registers an estimate takes: 2 to the power of this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Precision(u8);
+
+impl Precision {
+    /// The least whose standard error, 1.04 / sqrt(registers), is at most `error`.
+    pub(super) fn new(error: f64) -> Self {
+        let enough = |bits: &u8| 1.04 / f64::from(1u32 << bits).sqrt() <= error;
+        Self((4..18).find(enough).unwrap_or(18))
+    }
+
+    fn bytes(self) -> usize {
+        (1 << self.0) + size_of::<Registers>()
+    }
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self::Exact(HashTable::new())
+    }
+}
+
+impl Members {
+    /// How many there are, as far as is known.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate is no larger than 2^64
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Exact(members) => members.len(),
+            Self::Estimate(registers) => registers.raw_count().round() as usize,
+        }
+    }
+
+    /// False if there is no memory for a new one.
+    #[must_use]
+    pub(super) fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
+        match self {
+            Self::Estimate(registers) => registers.insert_hash(member),
+            Self::Exact(members) if members.find(member, |known| *known == member).is_some() => {}
+            Self::Exact(members) if members.len() >= pool.exactness.set_exact => {
+                return self.estimate(pool) && self.insert(member, pool);
+            }
+            Self::Exact(members) => {
+                if members.len() == members.capacity() && !grow(members, pool) {
+                    return false;
+                }
+                members.insert_unique(member, member, |member| *member);
+            }
+        }
+        true
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Exact(members) => members.allocation_size(),
+            Self::Estimate(registers) => registers.len() + size_of::<Registers>(),
+        }
+    }
+
+    /// Takes less memory, if it can: by what it does not use, else by giving up exactness.
+    pub(super) fn condense(&mut self, pool: &mut Pool) {
+        let held = self.bytes();
+        match self {
+            Self::Exact(members) if members.len() < members.capacity() / 4 => {
+                members.shrink_to_fit(|member| *member);
+                pool.holds(members.allocation_size());
+                pool.give_back(held - members.allocation_size());
+            }
+            Self::Exact(_) if pool.exactness.precision.bytes() < held => {
+                let done = self.estimate(pool);
+                debug_assert!(done, "less memory is always to be had");
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets the members, and the memory this interval did not need.
+    pub(super) fn empty(&mut self, pool: &mut Pool) {
+        const SMALL: usize = 64;
+        let Self::Exact(members) = self else {
+            return std::mem::take(self).release(pool);
+        };
+        let (len, held) = (members.len(), members.allocation_size());
+        members.clear();
+        if members.capacity() > SMALL && len < members.capacity() / 4 {
+            members.shrink_to(len * 2, |member| *member);
+        }
+        pool.give_back(held - members.allocation_size());
+        pool.holds(members.allocation_size());
+    }
+
+    /// Gives all memory back.
+    pub(super) fn release(self, pool: &mut Pool) {
+        pool.give_back(self.bytes());
+    }
+
+    /// Goes over to registers; false if there is no memory for them.
+    #[must_use]
+    fn estimate(&mut self, pool: &mut Pool) -> bool {
+        let Self::Exact(members) = self else { return true };
+        let (held, Precision(bits)) = (members.allocation_size(), pool.exactness.precision);
+        if !pool.exchange(held, pool.exactness.precision.bytes()) {
+            return false;
+        }
+        let mut registers = Registers::with_hasher(bits, BuildHasherDefault::default());
+        members.iter().for_each(|member| registers.insert_hash(*member));
+        *self = Self::Estimate(Box::new(registers));
+        true
+    }
+}
+
+/// Makes room for one more; false if there is no memory.
+#[must_use]
+fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
+    let held = members.allocation_size();
+    // A table of 2^n slots grows to the next power of two, with some bytes more for alignment.
+    let more = (held + 32).max(96);
+    if !pool.take(more) {
+        return false;
+    }
+    members.reserve(1, |member| *member);
+    pool.give_back(more);
+    pool.force(members.allocation_size() - held);
+    pool.holds(members.allocation_size());
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Exactness;
+    use super::*;
+
+    fn pool(set_exact: usize, set_error: f64) -> Pool {
+        let bounds = super::super::Bounds { set_exact, set_error, ..Default::default() };
+        Pool::new(bounds.sample_memory, Exactness::new(&bounds))
+    }
+
+    /// A bijection that scatters: different numbers have different hashes.
+    fn hash(n: u64) -> u64 {
+        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
+    }
+
+    #[test]
+    fn registers_are_as_many_as_the_error_asks() {
+        for (error, bits) in [(0.02, 12), (0.01, 14), (0.2, 5), (0.005, 16), (0.001, 18)] {
+            assert_eq!(Precision::new(error), Precision(bits), "{error}");
+        }
+    }
+
+    #[test]
+    fn it_is_exact_to_the_last_member_and_then_within_three_times_the_error() {
+        for seed in 0..10u64 {
+            let mut pool = pool(10_000, 0.02);
+            let mut members = Members::default();
+            let mut inserted = 0;
+            for (upto, tolerance) in
+                [(10_000, 0.0), (20_000, 0.06), (100_000, 0.06), (1_000_000, 0.06)]
+            {
+                while inserted < upto {
+                    inserted += 1;
+                    assert!(members.insert(hash(seed << 40 | inserted), &mut pool));
+                    assert!(members.insert(hash(seed << 40 | (inserted / 2 + 1)), &mut pool));
+                }
+                let error = members.len() as f64 / upto as f64 - 1.0;
+                assert!(error.abs() <= tolerance, "seed {seed}: {error} at {upto}");
+                assert_eq!(pool.used(), members.bytes());
+            }
+            members.release(&mut pool);
+            assert_eq!(pool.used(), 0);
+        }
+    }
+
+    #[test]
+    fn registers_can_be_saved_and_read_again() {
+        let mut pool = pool(10, 0.02);
+        let mut members = Members::default();
+        assert!((0..50_000).all(|n| members.insert(hash(n), &mut pool)));
+        let Members::Estimate(registers) = &members else { panic!("50,000 are more than 10") };
+        let (bytes, hasher, zeros, sum) = registers.parts();
+        let again = Registers::from_parts(bytes.into(), hasher.clone(), zeros, sum);
+        assert_eq!(again.count(), registers.count());
+    }
+
+    #[test]
+    fn condensing_gives_up_slack_first_and_then_exactness() {
+        let mut pool = pool(100_000, 0.02);
+        let mut members = Members::default();
+        assert!((0..5000).all(|n| members.insert(hash(n), &mut pool)));
+        members.empty(&mut pool);
+        assert!((0..1000).all(|n| members.insert(hash(n), &mut pool)));
+        members.condense(&mut pool);
+        assert!(matches!(members, Members::Exact(_)) && members.len() == 1000);
+        assert_eq!(pool.used(), members.bytes());
+        members.condense(&mut pool);
+        assert!(matches!(members, Members::Estimate(_)));
+        assert!((950..1050).contains(&members.len()) && pool.used() < 5000);
+    }
+}

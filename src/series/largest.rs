@@ -1,0 +1,94 @@
+//! Which series hold most memory in the open interval, known without looking at any other.
+//!
+//! A series is noted when a large buffer of its own grows, or comes to it from the interval before: that happens once for each
+//! doubling, so it costs a sample next to nothing. Notes are kept by the size's power of two; the largest series is the last
+//! noted in the highest class, which is right to a factor of two. A heap would be exact, at the price of moving an entry for
+//! each growth. A note may be stale, its series grown, condensed or gone; whoever takes it finds out by asking the series.
+
+use super::shard::Slot;
+
+#[derive(Debug)]
+pub(super) struct Largest {
+    /// By the power of two of the bytes held, the smallest first.
+    classes: Vec<Vec<Holder>>,
+    /// Bytes that all holders can have together, which bounds the notes.
+    limit: usize,
+}
+
+/// Where a series lies in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) shard: u32,
+    pub(super) slot: Slot,
+}
+
+/// Below this a sketch is hardly smaller than the samples themselves: series that hold less stay exact.
+pub(super) const LARGE: usize = 2048;
+
+impl Largest {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { classes: Vec::new(), limit }
+    }
+
+    /// Notes that a series holds so many bytes, if that is much.
+    pub(super) fn note(&mut self, bytes: usize, holder: Holder) {
+        if bytes < LARGE {
+            return;
+        }
+        let class = (bytes / LARGE).ilog2();
+        if self.classes.len() <= class as usize {
+            self.classes.resize(class as usize + 1, Vec::new());
+        }
+        let notes = &mut self.classes[class as usize];
+        // Series deleted and made again leave stale notes: there are at most twice as many as there can be holders.
+        if notes.len() <= 2 * (self.limit >> class) / LARGE {
+            notes.push(holder);
+        }
+    }
+
+    /// Takes the note of the largest.
+    pub(super) fn pop(&mut self) -> Option<Holder> {
+        while let Some(notes) = self.classes.last_mut() {
+            if let Some(holder) = notes.pop() {
+                return Some(holder);
+            }
+            self.classes.pop();
+        }
+        None
+    }
+
+    /// Forgets everyone: another interval begins.
+    pub(super) fn clear(&mut self) {
+        self.classes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(at: u32) -> Holder {
+        Holder { shard: 0, slot: Slot { hash: 0, at } }
+    }
+
+    #[test]
+    fn the_largest_comes_first_and_small_ones_never() {
+        let mut largest = Largest::new(1 << 20);
+        for (at, bytes) in [(1, 4096), (2, LARGE - 1), (3, 100_000), (4, 2048), (5, 70_000)] {
+            largest.note(bytes, holder(at));
+        }
+        let order: Vec<_> =
+            std::iter::from_fn(|| largest.pop()).map(|known| known.slot.at).collect();
+        assert_eq!(order, [5, 3, 1, 4], "70,000 and 100,000 are of one class");
+        largest.note(4096, holder(6));
+        largest.clear();
+        assert_eq!(largest.pop(), None);
+    }
+
+    #[test]
+    fn notes_are_bounded_by_the_holders_there_can_be() {
+        let mut largest = Largest::new(10 * LARGE);
+        (0..1000).for_each(|at| largest.note(LARGE, holder(at)));
+        assert_eq!(std::iter::from_fn(|| largest.pop()).count(), 21);
+    }
+}

@@ -1,0 +1,97 @@
+//! What can be said of a timing's samples without keeping them: count, sums, extremes and spread, exact to rounding.
+
+/// Running figures of one interval.
+#[derive(Debug)]
+pub struct Moments {
+    samples: u64,
+    weight: f64,
+    sum: f64,
+    sum_squares: f64,
+    lower: f64,
+    upper: f64,
+    /// Welford's: the mean so far, and the sum of squared distances to it. The sum of squares less the square of the sum
+    /// would cancel to nothing when values are large and close together.
+    mean: f64,
+    squared_distances: f64,
+}
+
+impl Moments {
+    /// Those of samples that stand for `weight` events.
+    pub(super) fn of(values: &[f64], weight: f64) -> Self {
+        let samples = values.len() as u64;
+        let sum: f64 = values.iter().sum();
+        let mean = if samples > 0 { sum / samples as f64 } else { 0.0 };
+        Self {
+            samples,
+            weight,
+            sum,
+            sum_squares: values.iter().map(|value| value * value).sum(),
+            lower: values.iter().copied().fold(f64::INFINITY, f64::min),
+            upper: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            mean,
+            squared_distances: values.iter().map(|value| (value - mean) * (value - mean)).sum(),
+        }
+    }
+
+    pub(super) fn add(&mut self, value: f64, weight: f64) {
+        self.samples += 1;
+        self.weight += weight;
+        self.sum += value;
+        self.sum_squares += value * value;
+        self.lower = self.lower.min(value);
+        self.upper = self.upper.max(value);
+        let distance = value - self.mean;
+        self.mean += distance / self.samples as f64;
+        self.squared_distances += distance * (value - self.mean);
+    }
+
+    /// Samples as they came, whatever each stands for.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Events the samples stand for: each weighs 1 / rate.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    pub fn sum_squares(&self) -> f64 {
+        self.sum_squares
+    }
+
+    /// Infinite, the wrong way, while there is no sample.
+    pub fn lower(&self) -> f64 {
+        self.lower
+    }
+
+    pub fn upper(&self) -> f64 {
+        self.upper
+    }
+
+    /// Summed distances to the mean, each squared: divided by the samples, the variance.
+    pub fn squared_distances(&self) -> f64 {
+        self.squared_distances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_spread_of_large_values_is_not_cancelled() {
+        let values: Vec<_> = (0..100_000).map(|n| 1e9 + f64::from(n % 2)).collect();
+        for known in [0, 1, 50_000, 100_000] {
+            let mut moments = Moments::of(&values[..known], known as f64);
+            values[known..].iter().for_each(|value| moments.add(*value, 1.0));
+            let variance = moments.squared_distances() / 100_000.0;
+            assert!((variance - 0.25).abs() < 1e-6, "{variance}");
+            assert_eq!((moments.samples(), moments.weight()), (100_000, 100_000.0));
+            assert_eq!((moments.lower(), moments.upper()), (1e9, 1e9 + 1.0));
+        }
+    }
+}

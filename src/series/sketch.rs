@@ -1,0 +1,221 @@
+//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value (DDSketch), so that any
+//! percentile is off by at most `timer_error` of itself; sums and extremes exact to rounding.
+//!
+//! ```text
+//!  value ──▶ place: … -2 -1 │ 0 │ 1 2 3 …     zero and each sign's powers of gamma on one axis, in the values' order
+//!              └─▶ page (32 places), counts     only pages that hold something exist: an outlier costs one of them
+//! ```
+//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged everywhere, which doubles the
+//! error but keeps it a bound for every percentile. The default has room for values that fill 18 orders of magnitude.
+//!
+//! Written by hand after trying the crates; all of them lack what closes an interval here: the buckets with their counts and
+//! bounds (for a percentile's sum) and the bytes held (for `timer_memory`). A million samples each, error asked 1 %, the
+//! worst of 12 percentiles from 0.1 to 99.99, release build, one core of a shared virtual machine:
+//!
+//! | | a sample | uniform | lognormal | Pareto | lognormal and one 1e300 | bytes |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | this | 28 to 43 ns | 0.99 % | 0.99 % | 0.90 % | 0.93 % | 7,512, at most 22,000 |
+//! | `sketches-ddsketch` 0.4.2 | 26 ns | 0.97 % | 0.93 % | 0.90 % | over 1e260 | 6,144 to 16,384 |
+//! | `ddsketchy` 0.1.8 | 22 ns | 0.97 % | 0.93 % | 0.90 % | over 1e260 | not known |
+//! | `tdigest` 1.0.1, 200 centroids | 36 ns | 0.5 % | 17 % | 169 % | over 1e260 | |
+//!
+//! The two other DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd sample takes all
+//! percentiles with it; a t-digest bounds the error of the rank, not of the value. Turning 50,000 samples into a sketch takes
+//! 1.6 ms here, closing it 0.03 ms.
+
+use super::memory::Pool;
+use super::moments::Moments;
+
+/// How finely values are told apart, and how many pages that may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Resolution {
+    /// The natural logarithm of the ratio between the bounds of a bucket.
+    ln_gamma: f64,
+    per_ln_gamma: f64,
+    pages_max: usize,
+}
+
+#[derive(Debug)]
+pub struct Sketch {
+    moments: Moments,
+    resolution: Resolution,
+    /// How often neighbouring buckets were merged.
+    merges: u32,
+    /// In the order of their numbers.
+    pages: Vec<Page>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    number: i32,
+    counts: [u64; PLACES as usize],
+}
+
+/// The buckets of a page.
+const PLACES: u8 = 32;
+/// Farther from zero than any exponent of gamma: a place's sign is its value's.
+const CENTRE: i32 = 1 << 20;
+/// The decimal orders of magnitude that values may fill, without a gap, before buckets are merged.
+const ORDERS: f64 = 18.0;
+/// Beside those: zero, and outliers.
+const PAGES_MORE: usize = 16;
+
+impl Resolution {
+    /// `error` is relative: 0.01 for 1 %.
+    pub(super) fn new(error: f64) -> Self {
+        let ln_gamma = ((1.0 + error) / (1.0 - error)).ln();
+        let buckets = ORDERS * std::f64::consts::LN_10 / ln_gamma;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
+        let pages_max = (buckets / f64::from(PLACES)).ceil() as usize + PAGES_MORE;
+        Self { ln_gamma, per_ln_gamma: 1.0 / ln_gamma, pages_max }
+    }
+}
+
+impl Sketch {
+    /// A sketch of samples that stand for `weight` events. Its memory is yet to be accounted for.
+    pub(super) fn of(values: &[f64], weight: f64, resolution: Resolution) -> Box<Self> {
+        let moments = Moments::of(values, weight);
+        let mut sketch = Box::new(Self { moments, resolution, merges: 0, pages: Vec::new() });
+        let mut unbounded = Pool::unbounded();
+        for value in values {
+            let counted = sketch.count(*value, &mut unbounded);
+            debug_assert!(counted, "without a bound there is room");
+        }
+        sketch
+    }
+
+    /// Count, sums and extremes.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.pages.capacity() * size_of::<Page>()
+    }
+
+    /// Buckets that closing it walks over.
+    pub(super) fn len(&self) -> usize {
+        self.pages.len() * usize::from(PLACES)
+    }
+
+    /// Adds a sample that stands for `weight` events; false if there is no memory for its bucket.
+    #[must_use]
+    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> bool {
+        let counted = self.count(value, pool);
+        if counted {
+            self.moments.add(value, weight);
+        }
+        counted
+    }
+
+    /// The buckets that hold samples, in ascending order: a value at most the error away from theirs, and their number.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+        let (lower, upper) = (self.moments.lower(), self.moments.upper());
+        self.places().map(move |(place, count)| (self.value(place).clamp(lower, upper), count))
+    }
+
+    #[must_use]
+    fn count(&mut self, value: f64, pool: &mut Pool) -> bool {
+        loop {
+            let (number, at) = page_of(self.place(value));
+            match self.find(number) {
+                Ok(page) => {
+                    self.pages[page].counts[at] += 1;
+                    return true;
+                }
+                Err(_) if self.pages.len() >= self.resolution.pages_max => self.merge(),
+                Err(_) if !self.reserve_page(pool) => return false,
+                Err(page) => {
+                    self.pages.insert(page, Page { number, counts: [0; PLACES as usize] });
+                }
+            }
+        }
+    }
+
+    /// Where the page of that number is, or belongs.
+    fn find(&self, number: i32) -> Result<usize, usize> {
+        // Mostly there is no gap between a page and the last one.
+        if let Some(last) = self.pages.last() {
+            let from_last = last.number.abs_diff(number) as usize;
+            let guess = (self.pages.len() - 1).saturating_sub(from_last);
+            if self.pages[guess].number == number {
+                return Ok(guess);
+            }
+        }
+        self.pages.binary_search_by_key(&number, |page| page.number)
+    }
+
+    /// The buckets that hold samples and their counts, in ascending order.
+    fn places(&self) -> impl Iterator<Item = (i32, u64)> {
+        self.pages.iter().flat_map(|page| {
+            let first = page.number * i32::from(PLACES);
+            (first..).zip(page.counts).filter(|&(_, count)| count > 0)
+        })
+    }
+
+    fn place(&self, value: f64) -> i32 {
+        if value == 0.0 {
+            return 0;
+        }
+        let exact = value.abs().ln() * self.resolution.per_ln_gamma;
+        #[allow(clippy::cast_possible_truncation)] // under CENTRE for every double and error
+        let towards_zero = exact as i32;
+        // `ceil` is a call on a plain x86-64.
+        let exponent = towards_zero + i32::from(exact > f64::from(towards_zero));
+        let place = CENTRE + merged(exponent, self.merges);
+        if value > 0.0 { place } else { -place }
+    }
+
+    /// The value whose relative distance to both bounds of the bucket is the same.
+    fn value(&self, place: i32) -> f64 {
+        if place == 0 {
+            return 0.0;
+        }
+        let ln_gamma = self.resolution.ln_gamma * f64::from(self.merges).exp2();
+        let upper = f64::from(place.abs() - CENTRE) * ln_gamma;
+        let magnitude = (upper - (ln_gamma.exp() / 2.0 + 0.5).ln()).exp();
+        if place > 0 { magnitude } else { -magnitude }
+    }
+
+    #[must_use]
+    fn reserve_page(&mut self, pool: &mut Pool) -> bool {
+        let held = self.pages.capacity();
+        if self.pages.len() < held {
+            return true;
+        }
+        let more = (held / 2).max(2).min(self.resolution.pages_max - held);
+        let granted = pool.take(more * size_of::<Page>());
+        if granted {
+            self.pages.reserve_exact(more);
+            pool.force((self.pages.capacity() - held - more) * size_of::<Page>());
+        }
+        granted
+    }
+
+    /// Makes one bucket of every two, in the memory there is.
+    fn merge(&mut self) {
+        let mut pages: Vec<Page> = Vec::with_capacity(self.pages.capacity());
+        for (place, count) in self.places() {
+            let exponent = merged(place.abs() - CENTRE, 1);
+            let (number, at) =
+                page_of(if place == 0 { 0 } else { place.signum() * (CENTRE + exponent) });
+            if pages.last().is_none_or(|page| page.number != number) {
+                pages.push(Page { number, counts: [0; PLACES as usize] });
+            }
+            pages.last_mut().expect("pushed if there was none").counts[at] += count;
+        }
+        self.pages = pages;
+        self.merges += 1;
+    }
+}
+
+/// The exponent of the bucket that holds this one after so many merges: half of it each time, rounded up.
+fn merged(exponent: i32, merges: u32) -> i32 {
+    -(-exponent >> merges)
+}
+
+fn page_of(place: i32) -> (i32, usize) {
+    let places = i32::from(PLACES);
+    (place.div_euclid(places), place.rem_euclid(places).unsigned_abs() as usize)
+}
