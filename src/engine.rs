@@ -14,7 +14,10 @@ use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{Grammar, Kind, LineReader, Reading, Reject, Sample, trimmed};
-use crate::series::{Bounds, Counted, Cursor, Frequent, Passthrough, Refused, Seeds, Table, Timed};
+use crate::series::{
+    Bounds, Counted, Cursor, Frequent, NameHash, Passing, Passthrough, Refused, Seeds, Table,
+    Untouched,
+};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -124,13 +127,7 @@ impl Engine {
         }
         for sample in parsed.samples() {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
-                let passed = parsed.timestamp.and_then(|at| timed(parsed.name, sample, at));
-                match passed {
-                    Some(_) if intake.table.drops(parsed.name, hash) => Err(Refused::ByRule),
-                    Some(timed) => intake.passthrough.add(timed),
-                    None => intake.table.add(parsed.name, hash, sample),
-                }
-                .map_err(Problem::Refused)
+                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::Refused)
             });
             if let Err(problem) = taken {
                 intake.note(problem, line);
@@ -176,13 +173,13 @@ impl Engine {
         let Some(cursor) = &mut self.flush.cursor else { return true };
         let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
         for _ in 0..work {
-            let Some(timed) = self.intake.passthrough.take() else {
+            let Some(passing) = self.intake.passthrough.take() else {
                 return self.intake.table.sweep(cursor, work, |closed| {
                     *summaries += 1;
                     out(&summarizer.closed(closed));
                 });
             };
-            out(&summarizer.timed(&timed));
+            out(&summarizer.passing(&passing));
         }
         false
     }
@@ -250,6 +247,26 @@ enum Problem {
 }
 
 impl Intake {
+    /// To its series, or past them all.
+    fn take(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        timestamp: Option<u64>,
+    ) -> Result<(), Refused> {
+        let (what, value, timestamp) = match (sample, timestamp) {
+            (Sample::Kv(value), _) => (Untouched::Kv, value, None),
+            (Sample::Count(value), Some(_)) => (Untouched::Count, value, timestamp),
+            (Sample::Level(value), Some(_)) => (Untouched::Level, value, timestamp),
+            _ => return self.table.add(name, hash, sample),
+        };
+        if self.table.drops(name, hash) {
+            return Err(Refused::ByRule);
+        }
+        self.passthrough.add(Passing { name: name.into(), what, value, timestamp })
+    }
+
     fn note(&mut self, problem: Problem, line: &[u8]) {
         match problem {
             Problem::Bad(reject) => self.bad(reject, line),
@@ -270,10 +287,4 @@ impl Intake {
         self.own.add(Own::BadLinesSeen, 1);
         self.complaints.add(Grievance::BadLine(reject), line);
     }
-}
-
-/// The sample as a value with a time of its own, if its type can have one.
-fn timed(name: &[u8], sample: Sample<'_>, timestamp: u64) -> Option<Timed> {
-    let (Sample::Count(value) | Sample::Level(value)) = sample else { return None };
-    Some(Timed { name: name.into(), kind: sample.kind(), value, timestamp })
 }

@@ -2,8 +2,7 @@
 
 use super::timing::TimingFigures;
 use super::{Figure, FigureId, sketched};
-use crate::protocol::Kind;
-use crate::series::{Closed, Timed, Values};
+use crate::series::{Closed, Passing, Untouched, Values};
 
 /// One series, closed. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
@@ -87,16 +86,17 @@ impl Summarizer {
         Summary { subject, name, figures: &self.figures, idle, timestamp: None }
     }
 
-    /// A value with its own time goes out as the count or gauge it is; it has no rate.
-    pub fn timed<'a>(&'a mut self, timed: &'a Timed) -> Summary<'a> {
-        let (subject, id) = match timed.kind {
-            Kind::Gauge => (Subject::Gauge, FigureId::VALUE),
-            _ => (Subject::Counter, FigureId::COUNT),
+    /// A value that was not aggregated goes out as the count, gauge or key/value it is; a count of this sort has no rate.
+    pub fn passing<'a>(&'a mut self, passing: &'a Passing) -> Summary<'a> {
+        let (subject, id) = match passing.what {
+            Untouched::Count => (Subject::Counter, FigureId::COUNT),
+            Untouched::Level => (Subject::Gauge, FigureId::VALUE),
+            Untouched::Kv => (Subject::Kv, FigureId::VALUE),
         };
         self.figures.clear();
-        self.push(id, timed.value);
-        let timestamp = Some(timed.timestamp);
-        Summary { subject, name: &timed.name, figures: &self.figures, idle: false, timestamp }
+        self.push(id, passing.value);
+        let timestamp = passing.timestamp;
+        Summary { subject, name: &passing.name, figures: &self.figures, idle: false, timestamp }
     }
 
     /// A counter of the server itself.

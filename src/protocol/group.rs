@@ -70,12 +70,15 @@ struct Group<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Type {
     Counter,
+    /// `C`: the client counts, and sends how far it has come.
+    Cumulative,
     Gauge,
     /// `ms`: never negative.
     Time,
     /// `h`, `d`: timings that may be negative.
     SignedTime,
     Set,
+    Kv,
 }
 
 impl<'a> Group<'a> {
@@ -120,18 +123,24 @@ impl<'a> Group<'a> {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
         }
         let value = decimal(text).ok_or(Reject::BadValue)?;
-        match kind {
-            Type::Counter => {
-                let count = value * weight;
-                count.is_finite().then_some(Sample::Count(count)).ok_or(Reject::TooLarge)
-            }
-            Type::Gauge if !is_signed(text) => Ok(Sample::Level(value)),
-            Type::Gauge if timed => Err(Reject::TimedChange),
-            Type::Gauge => Ok(Sample::Change(value)),
-            Type::Time if value < 0.0 => Err(Reject::NegativeTime),
-            Type::Time | Type::SignedTime => Ok(Sample::Time { value, weight }),
+        let sample = match kind {
+            Type::Counter => Sample::Count(value * weight),
+            Type::Cumulative => Sample::Cumulative { value, weight },
+            Type::Gauge if !is_signed(text) => Sample::Level(value),
+            Type::Gauge if timed => return Err(Reject::TimedChange),
+            Type::Gauge => Sample::Change(value),
+            Type::Time if value < 0.0 => return Err(Reject::NegativeTime),
+            Type::Time | Type::SignedTime => Sample::Time { value, weight },
+            Type::Kv => Sample::Kv(value),
             Type::Set => unreachable!("answered above"),
-        }
+        };
+        // The smallest rates have no finite inverse.
+        let is_finite = match sample {
+            Sample::Count(number) | Sample::Cumulative { weight: number, .. } => number.is_finite(),
+            Sample::Time { weight, .. } => weight.is_finite(),
+            _ => true,
+        };
+        is_finite.then_some(sample).ok_or(Reject::TooLarge)
     }
 }
 
@@ -139,10 +148,12 @@ impl Type {
     fn read(text: &[u8]) -> Result<Self, Reject> {
         Ok(match text.trim_ascii() {
             b"c" | b"m" => Self::Counter,
+            b"C" => Self::Cumulative,
             b"ms" => Self::Time,
             b"g" => Self::Gauge,
             b"s" => Self::Set,
             b"h" | b"d" => Self::SignedTime,
+            b"kv" => Self::Kv,
             _ => return Err(Reject::UnknownType),
         })
     }

@@ -54,6 +54,8 @@ pub enum Kind {
 pub enum Sample<'a> {
     /// What to add to a counter: the value × (1 / rate), in Node's order of operations.
     Count(f64),
+    /// What a counter kept by the client has come to; its rise × `weight` (1 / rate) is what to add.
+    Cumulative { value: f64, weight: f64 },
     /// What a gauge now is.
     Level(f64),
     /// What to add to a gauge.
@@ -62,15 +64,19 @@ pub enum Sample<'a> {
     Time { value: f64, weight: f64 },
     /// A member of a set.
     Member(&'a [u8]),
+    /// A key/value: sent as it came with the next flush.
+    Kv(f64),
 }
 
 impl Sample<'_> {
-    pub fn kind(&self) -> Kind {
+    /// Of the series it belongs to; a key/value makes none.
+    pub fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Count(_) => Kind::Counter,
-            Self::Level(_) | Self::Change(_) => Kind::Gauge,
-            Self::Time { .. } => Kind::Timing,
-            Self::Member(_) => Kind::Set,
+            Self::Count(_) | Self::Cumulative { .. } => Some(Kind::Counter),
+            Self::Level(_) | Self::Change(_) => Some(Kind::Gauge),
+            Self::Time { .. } => Some(Kind::Timing),
+            Self::Member(_) => Some(Kind::Set),
+            Self::Kv(_) => None,
         }
     }
 }

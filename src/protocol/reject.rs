@@ -25,7 +25,7 @@ impl fmt::Display for Reject {
             Self::NoType => "no '|' and type behind the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
-            Self::UnknownType => "the type is none of c, m, ms, h, d, g, s",
+            Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
             Self::BadValue => "the value is not a finite decimal number",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",
             Self::BadRate => "the rate is not a decimal number over 0 and at most 1",

@@ -29,8 +29,16 @@ pub struct Series {
 
 #[derive(Debug)]
 enum State {
-    Counter { current: f64, previous: f64 },
-    Gauge { current: f64, previous: f64 },
+    /// `last` is what a cumulative counter's client had come to, NaN before the first time; flushes leave it alone.
+    Counter {
+        current: f64,
+        previous: f64,
+        last: f64,
+    },
+    Gauge {
+        current: f64,
+        previous: f64,
+    },
     Timing(Box<Two<Samples>>),
     Set(Box<Two<Members>>),
 }
@@ -72,7 +80,7 @@ pub enum Values<'a> {
 impl Series {
     pub(super) fn new(name: &[u8], hash: u32, kind: Kind, policy: u16, interval: u32) -> Self {
         let state = match kind {
-            Kind::Counter => State::Counter { current: 0.0, previous: 0.0 },
+            Kind::Counter => State::Counter { current: 0.0, previous: 0.0, last: f64::NAN },
             Kind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
             Kind::Timing => State::Timing(Box::default()),
             Kind::Set => State::Set(Box::default()),
@@ -121,8 +129,18 @@ impl Series {
                 }
                 *current = sum;
             }
+            (State::Counter { current, last, .. }, Adding::Cumulative { value, weight }) => {
+                let sum = *current + rise(*last, value) * weight;
+                if !sum.is_finite() {
+                    return Err(Refused::NotFinite);
+                }
+                (*current, *last) = (sum, value);
+            }
             (State::Gauge { current, .. }, Adding::Level(level)) => *current = level,
             (State::Timing(two), Adding::Time { value, weight }) => {
+                if !two.current.can_weigh(weight) {
+                    return Err(Refused::NotFinite);
+                }
                 if !two.current.push(value, weight, pool) {
                     return Err(Refused::NoMemory);
                 }
@@ -144,7 +162,7 @@ impl Series {
             return self.begin_anew(now);
         }
         match &mut self.state {
-            State::Counter { current, previous } => *previous = std::mem::take(current),
+            State::Counter { current, previous, .. } => *previous = std::mem::take(current),
             State::Gauge { current, previous } => *previous = *current,
             State::Timing(two) => {
                 two.previous = std::mem::replace(&mut two.current, Samples::new(pool));
@@ -159,9 +177,11 @@ impl Series {
     /// The sweep was to forget the series when a sample came: what it is now began with that sample.
     fn begin_anew(&mut self, now: u32) {
         self.interval = now;
-        // What is idle is empty already, but a gauge has its level.
-        if let State::Gauge { current, .. } = &mut self.state {
-            *current = 0.0;
+        // What is idle is empty already, but a gauge has its level and a cumulative counter knows its client's.
+        match &mut self.state {
+            State::Counter { last, .. } => *last = f64::NAN,
+            State::Gauge { current, .. } => *current = 0.0,
+            State::Timing(_) | State::Set(_) => {}
         }
     }
 
@@ -311,10 +331,22 @@ impl<'a> Values<'a> {
     }
 }
 
+/// What a cumulative counter has risen by. The first value tells nothing; after a fall the client began again at 0.
+fn rise(last: f64, value: f64) -> f64 {
+    if last.is_nan() {
+        0.0
+    } else if value < last {
+        value
+    } else {
+        value - last
+    }
+}
+
 /// A sample on its way into its series, a set's member hashed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Adding {
     Count(f64),
+    Cumulative { value: f64, weight: f64 },
     Level(f64),
     Change(f64),
     Time { value: f64, weight: f64 },
@@ -325,10 +357,12 @@ impl Adding {
     pub(super) fn new(sample: Sample<'_>, hash: impl FnOnce(&[u8]) -> u64) -> Self {
         match sample {
             Sample::Count(value) => Self::Count(value),
+            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight },
             Sample::Level(value) => Self::Level(value),
             Sample::Change(value) => Self::Change(value),
             Sample::Time { value, weight } => Self::Time { value, weight },
             Sample::Member(member) => Self::Member(hash(member)),
+            Sample::Kv(_) => unreachable!("a key/value is passed through"),
         }
     }
 }

@@ -28,7 +28,7 @@ pub use aggregate::{Closed, Series, Values};
 pub use frequent::{Counted, Frequent};
 pub use moments::Moments;
 pub use newcomers::Newcomers;
-pub use passthrough::{Passthrough, Timed};
+pub use passthrough::{Passing, Passthrough, Untouched};
 pub use shard::Slot;
 pub use sketch::Sketch;
 pub use table::{Cursor, NameHash, Seeds, Table};
@@ -52,7 +52,7 @@ pub struct Bounds {
     pub set_exact: usize,
     /// The relative standard error of their number past that.
     pub set_error: f64,
-    /// Bytes of values with a timestamp of their own waiting for the flush.
+    /// Bytes of key/values, and of values with a timestamp of their own, waiting for the flush.
     pub passthrough_memory: usize,
 }
 

@@ -1,16 +1,23 @@
-//! Values that bring a timestamp of their own: they make no series and are sent as they came, with the next flush.
+//! Values that make no series and are sent as they came, with the next flush: key/values, and what brings its own time.
 
 use super::Refused;
-use crate::protocol::Kind;
 
-/// A value to be sent under its own time.
+/// A value on its way past the series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Timed {
+pub struct Passing {
     pub name: Box<[u8]>,
-    pub kind: Kind,
+    pub what: Untouched,
     pub value: f64,
-    /// Seconds since 1970.
-    pub timestamp: u64,
+    /// Seconds since 1970; None: the flush's stamp.
+    pub timestamp: Option<u64>,
+}
+
+/// What a value that nothing is added to is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untouched {
+    Count,
+    Level,
+    Kv,
 }
 
 /// What waits for the next flush, and what of the last one is still to be sent.
@@ -18,8 +25,8 @@ pub struct Timed {
 pub struct Passthrough {
     limit: usize,
     used: usize,
-    open: Vec<Timed>,
-    closing: std::vec::IntoIter<Timed>,
+    open: Vec<Passing>,
+    closing: std::vec::IntoIter<Passing>,
 }
 
 impl Passthrough {
@@ -27,13 +34,13 @@ impl Passthrough {
         Self { limit, used: 0, open: Vec::new(), closing: Vec::new().into_iter() }
     }
 
-    pub fn add(&mut self, timed: Timed) -> Result<(), Refused> {
-        let bytes = size(&timed);
+    pub fn add(&mut self, passing: Passing) -> Result<(), Refused> {
+        let bytes = size(&passing);
         if self.used + bytes > self.limit {
             return Err(Refused::NoMemory);
         }
         self.used += bytes;
-        self.open.push(timed);
+        self.open.push(passing);
         Ok(())
     }
 
@@ -44,16 +51,16 @@ impl Passthrough {
     }
 
     /// The next value of the interval before the tick, in the order they came.
-    pub fn take(&mut self) -> Option<Timed> {
-        let timed = self.closing.next()?;
-        self.used -= size(&timed);
-        Some(timed)
+    pub fn take(&mut self) -> Option<Passing> {
+        let passing = self.closing.next()?;
+        self.used -= size(&passing);
+        Some(passing)
     }
 }
 
-fn size(timed: &Timed) -> usize {
+fn size(passing: &Passing) -> usize {
     // A vector may hold twice what is in it while it grows.
-    2 * size_of::<Timed>() + timed.name.len() + 16
+    2 * size_of::<Passing>() + passing.name.len() + 16
 }
 
 #[cfg(test)]
@@ -62,17 +69,18 @@ mod tests {
 
     #[test]
     fn past_its_memory_it_refuses_until_values_have_gone() {
-        let timed =
-            |value| Timed { name: b"a"[..].into(), kind: Kind::Counter, value, timestamp: 5 };
-        let mut passthrough = Passthrough::new(size(&timed(1.0)) * 2);
-        assert_eq!(passthrough.add(timed(1.0)), Ok(()));
-        assert_eq!(passthrough.add(timed(2.0)), Ok(()));
-        assert_eq!(passthrough.add(timed(3.0)), Err(Refused::NoMemory));
+        let name = || b"a"[..].into();
+        let passing =
+            |value| Passing { name: name(), what: Untouched::Count, value, timestamp: Some(5) };
+        let mut passthrough = Passthrough::new(size(&passing(1.0)) * 2);
+        assert_eq!(passthrough.add(passing(1.0)), Ok(()));
+        assert_eq!(passthrough.add(passing(2.0)), Ok(()));
+        assert_eq!(passthrough.add(passing(3.0)), Err(Refused::NoMemory));
         passthrough.tick();
-        assert_eq!(passthrough.add(timed(4.0)), Err(Refused::NoMemory), "both are still here");
-        assert_eq!(passthrough.take(), Some(timed(1.0)));
-        assert_eq!(passthrough.add(timed(5.0)), Ok(()));
-        assert_eq!(passthrough.take(), Some(timed(2.0)));
+        assert_eq!(passthrough.add(passing(4.0)), Err(Refused::NoMemory), "both are still here");
+        assert_eq!(passthrough.take(), Some(passing(1.0)));
+        assert_eq!(passthrough.add(passing(5.0)), Ok(()));
+        assert_eq!(passthrough.take(), Some(passing(2.0)));
         assert_eq!(passthrough.take(), None, "the open interval's waits for its own tick");
     }
 }

@@ -93,9 +93,9 @@ impl Table {
         NameHash(self.names.hash_one(name))
     }
 
-    /// Adds a sample to its series, which is made if it is new.
+    /// Adds a sample to its series, which is made if it is new. A key/value has none and must not come here.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), Refused> {
-        let kind = sample.kind();
+        let kind = sample.kind().expect("a key/value is passed through");
         let place = Place::new(hash, kind);
         let members = &self.members;
         let sample = Adding::new(sample, |member| {

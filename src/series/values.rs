@@ -33,6 +33,15 @@ impl Samples {
         }
     }
 
+    /// Whether the events they stand for can still be counted with so many more.
+    pub(super) fn can_weigh(&self, more: f64) -> bool {
+        let weight = match self {
+            Self::Exact { weight, .. } => *weight,
+            Self::Sketch(sketch) => sketch.moments().weight(),
+        };
+        (weight + more).is_finite()
+    }
+
     /// False if there is no memory for it.
     #[must_use]
     pub(super) fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
