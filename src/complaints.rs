@@ -21,6 +21,8 @@ pub enum Grievance {
     NoDescriptors,
     /// An interval ended before the flush of the one before had.
     FlushOverrun,
+    /// Tags as Influx writes them, while that dialect is off: it looks like success.
+    UnreadTags,
 }
 
 impl Grievance {
@@ -51,6 +53,11 @@ impl Grievance {
                 "no descriptor is left",
                 "raise the limit of open files (ulimit -n, LimitNOFILE=)",
             ),
+            Self::UnreadTags => (
+                "influx_tags_seen",
+                "commas were dropped from names that look like Influx tags",
+                "add influx to tag_formats, or mend who sends them",
+            ),
             Self::FlushOverrun => {
                 ("flush_overruns", "a flush took longer than flush_interval", "raise it")
             }
@@ -68,11 +75,12 @@ impl Grievance {
             Self::ConnectionRefused => 4,
             Self::NoDescriptors => 5,
             Self::FlushOverrun => 6,
+            Self::UnreadTags => 7,
         }
     }
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

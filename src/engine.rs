@@ -121,6 +121,10 @@ impl Engine {
             Reading::Event => return intake.own.add(Own::EventsIgnored, 1),
             Reading::Bad(reject) => return intake.bad(reject, line),
         };
+        if parsed.has_unread_tags {
+            intake.own.add(Own::InfluxTagsSeen, 1);
+            intake.complaints.add(Grievance::UnreadTags, line);
+        }
         let hash = intake.table.hash(parsed.name);
         if let Some(frequent) = &mut intake.frequent {
             frequent.add(parsed.name, hash);

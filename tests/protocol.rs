@@ -1,43 +1,10 @@
 //! The wire protocol as tables: every accept and every reject of the grammar, one line a case.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use statsd::protocol::{Grammar, LineReader, Reading, Reject, Sample};
+mod reading;
 
-/// What a line does, as text: `name <sample> <sample> !reason …`.
-fn read(grammar: &Grammar, line: &[u8]) -> String {
-    let mut reader = LineReader::new(grammar.clone());
-    let line = match reader.read(line) {
-        Reading::Event => return "event".into(),
-        Reading::Bad(reject) => return format!("!{reject:?}"),
-        Reading::Line(line) => line,
-    };
-    let mut out = String::from_utf8_lossy(line.name).into_owned();
-    for sample in line.samples() {
-        out += &match sample {
-            Ok(Sample::Count(value)) => format!(" count {value}"),
-            Ok(Sample::Cumulative { value, weight: 1.0 }) => format!(" cumulative {value}"),
-            Ok(Sample::Cumulative { value, weight }) => format!(" cumulative {value}x{weight}"),
-            Ok(Sample::Kv(value)) => format!(" kv {value}"),
-            Ok(Sample::Level(value)) => format!(" level {value}"),
-            Ok(Sample::Change(value)) => format!(" change {value}"),
-            Ok(Sample::Time { value, weight: 1.0 }) => format!(" time {value}"),
-            Ok(Sample::Time { value, weight }) => format!(" time {value}x{weight}"),
-            Ok(Sample::Member(member)) => format!(" member {}", String::from_utf8_lossy(member)),
-            Err(reject) => format!(" !{reject:?}"),
-        };
-    }
-    match line.timestamp {
-        Some(at) => format!("{out} at {at}"),
-        None => out,
-    }
-}
-
-#[track_caller]
-fn check(grammar: &Grammar, cases: &[(&str, &str)]) {
-    for (line, expected) in cases {
-        assert_eq!(read(grammar, line.as_bytes()), *expected, "{line:?}");
-    }
-}
+use reading::{check, read};
+use statsd::protocol::{Grammar, Reject};
 
 #[test]
 fn types_and_values() {
@@ -223,52 +190,6 @@ fn names_are_cleaned_as_node_cleans_them() {
             ("~a:1|c", "a count 1"),
         ],
     );
-}
-
-#[test]
-fn tags_of_either_dialect_end_as_one_name() {
-    check(
-        &Grammar::default(),
-        &[
-            ("a:1|c|#env:prod", "a;env=prod count 1"),
-            ("a;env=prod:1|c", "a;env=prod count 1"),
-            ("a:1|c|#b:2,a:1", "a;a=1;b=2 count 1"),
-            ("a;b=2;a=1:1|c", "a;a=1;b=2 count 1"),
-            ("a;x=1:1|c|#x:2", "a;x=2 count 1"),
-            ("a:1|c|#x:1,x:2", "a;x=2 count 1"),
-            ("a:1|c|#flag", "a;flag=true count 1"),
-            ("a:1|c|#flag:", "a;flag=true count 1"),
-            ("a;flag:1|c", "a;flag=true count 1"),
-            ("a:1|c|#url:http://x:80/y", "a;url=http--x80-y count 1"),
-            ("a:1|c|#k:a=b;c", "a;k=abc count 1"),
-            ("a:1|c|#~k:~v", "a;k=v count 1"),
-            ("a:1|c|#:v,,$:x", "a count 1"),
-            ("a:1|c|#", "a count 1"),
-            ("a:1|c|#e nv:p rod", "a;e_nv=p_rod count 1"),
-            ("a;:1|c", "a count 1"),
-        ],
-    );
-}
-
-#[test]
-fn a_dialect_that_is_off_reads_no_tags() {
-    let plain = Grammar { graphite_tags: false, dogstatsd_tags: false, ..Grammar::default() };
-    check(&plain, &[("a;b=1:1|c", "ab=1 count 1"), ("a:1|c|#b:1", "a count 1")]);
-}
-
-#[test]
-fn raw_names_keep_their_bytes_and_their_tags_stay_apart() {
-    let raw = Grammar { sanitize: false, ..Grammar::default() };
-    check(
-        &raw,
-        &[
-            ("k e/y$%:1|c", "k e/y$% count 1"),
-            ("a:1|c|#k:x/y", "a;k=x/y count 1"),
-            ("a:1|c|#k:x;y=z", "a;k=xyz count 1"),
-        ],
-    );
-    let plain = Grammar { graphite_tags: false, ..raw };
-    check(&plain, &[("a;b:1|c", "ab count 1")]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::{Carbon, Config, Resend};
 use crate::encode::namespace::{Namespace, Style};
 use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
-use crate::protocol::Grammar;
+use crate::protocol::{Dialect, Dialects};
 
 /// One key of the file.
 #[derive(Clone, Copy, Debug)]
@@ -173,8 +173,8 @@ keys! {
         "relative standard error of a set's estimate past that, 0.005 to 0.2";
     [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO),
         "rewrite names into what every destination can store";
-    [statsd] tag_formats = "dogstatsd, graphite", TAG_FORMATS,
-        "those read as tags: name:1|c|#key:value and name;key=value:1|c";
+    [statsd] tag_formats = "dogstatsd, graphite", config!(grammar.dialects: TagFormats),
+        "those read as tags: dogstatsd name:1|c|#k:v, graphite name;k=v, influx name,k=v, librato name#k=v, signalfx name[k=v]";
     [statsd] delete_idle = "no", config!(rules.base.delete_idle: YES_NO),
         "what had no sample is not sent and is forgotten; default for the four below; statsite style: yes, but for gauges";
     [statsd] delete_counters = "", config!(rules.base.delete_counters: OrEmpty(YES_NO)),
@@ -280,31 +280,26 @@ keys! {
 
 pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));
 
-#[derive(Clone, Copy, PartialEq)]
-enum TagFormat {
-    Dogstatsd,
-    Graphite,
+/// A list on the outside, a set on the inside: the parser asks for one dialect at a time.
+struct TagFormats;
+
+const DIALECTS: List<Choice<Dialect>> = List(Choice(&[
+    ("dogstatsd", Dialect::Dogstatsd),
+    ("graphite", Dialect::Graphite),
+    ("influx", Dialect::Influx),
+    ("librato", Dialect::Librato),
+    ("signalfx", Dialect::Signalfx),
+]));
+
+impl Kind<Dialects> for TagFormats {
+    fn read(&self, text: &str) -> Result<Dialects, String> {
+        DIALECTS.read(text).map(Dialects::from_iter)
+    }
+
+    fn show(&self, dialects: &Dialects) -> String {
+        DIALECTS.show(&Dialect::ALL.into_iter().filter(|dialect| dialects.has(*dialect)).collect())
+    }
 }
-
-const TAGS: List<Choice<TagFormat>> =
-    List(Choice(&[("dogstatsd", TagFormat::Dogstatsd), ("graphite", TagFormat::Graphite)]));
-
-/// One key and two fields: the parser asks for each format by itself.
-const TAG_FORMATS: Field = Field::Config {
-    set: |config, text| {
-        let formats = TAGS.read(text)?;
-        config.grammar.dogstatsd_tags = formats.contains(&TagFormat::Dogstatsd);
-        config.grammar.graphite_tags = formats.contains(&TagFormat::Graphite);
-        Ok(())
-    },
-    get: |config| {
-        let Grammar { dogstatsd_tags, graphite_tags, .. } = config.grammar;
-        let dogstatsd = dogstatsd_tags.then_some(TagFormat::Dogstatsd);
-        TAGS.show(
-            &dogstatsd.into_iter().chain(graphite_tags.then_some(TagFormat::Graphite)).collect(),
-        )
-    },
-};
 
 #[cfg(test)]
 mod tests {
@@ -337,7 +332,7 @@ mod tests {
         };
         for (section, name, good, bad) in [
             ("statsd", "flush_interval", "1s", "999ms"),
-            ("statsd", "tag_formats", "graphite", "graphite, influx"),
+            ("statsd", "tag_formats", "signalfx, librato", "graphite, statsd"),
             ("statsd", "log_level", "trace", "off"),
             ("statsd", "timer_exact", "1000000", "0"),
             ("statsd", "timer_memory", "64k", "63k"),

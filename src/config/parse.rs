@@ -239,6 +239,7 @@ fn blank() -> Config {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::protocol::{Dialect, Dialects};
 
     pub(in super::super) fn config(text: &str) -> Config {
         parse(Path::new("t.conf"), text.as_bytes()).unwrap()
@@ -261,9 +262,10 @@ pub(super) mod tests {
     #[test]
     fn a_file_overrides_what_it_names() {
         let text = "[tcp]\nbind =\nidle_timeout = 0\n[statsd]\ntag_formats = graphite\n";
+        let dialects = Dialects::from_iter([Dialect::Graphite]);
         let expected = Config {
             tcp: Tcp { bind: vec![], idle_timeout: None, ..Config::default().tcp },
-            grammar: crate::protocol::Grammar { dogstatsd_tags: false, ..Default::default() },
+            grammar: crate::protocol::Grammar { dialects, ..Default::default() },
             ..Config::default()
         };
         assert_eq!(config(text), expected);

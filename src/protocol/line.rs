@@ -5,7 +5,7 @@ use memchr::memchr;
 use super::group::{Samples, Section, sections};
 use super::names::Names;
 use super::number::seconds;
-use super::{Grammar, Reject};
+use super::{Dialect, Grammar, Reject};
 
 /// Reads lines, keeping the buffers that names are rewritten in.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Line<'a> {
     pub name: &'a [u8],
     /// Seconds since 1970, of a value that has its own time.
     pub timestamp: Option<u64>,
+    /// The name holds tags as Influx writes them, but that dialect is off: their commas were dropped.
+    pub has_unread_tags: bool,
     body: &'a [u8],
 }
 
@@ -62,15 +64,16 @@ impl LineReader {
         let bare = self.names.take_inline(&self.grammar, name);
         let timestamp = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
-        Ok(Line { name, timestamp, body })
+        Ok(Line { name, timestamp, has_unread_tags: bare.has_unread_tags, body })
     }
 
     /// Tags and time stand behind the values they hold for, so they are looked for first.
     fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
         let mut timestamp = None;
         let (names, grammar) = (&mut self.names, &self.grammar);
+        let reads_tags = grammar.dialects.has(Dialect::Dogstatsd);
         sections(body, |section| match section {
-            Section::Tags(tags) if grammar.dogstatsd_tags => names.add_section(grammar, tags),
+            Section::Tags(tags) if reads_tags => names.add_section(grammar, tags),
             Section::Time(text) => {
                 timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
             }

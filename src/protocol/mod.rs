@@ -9,10 +9,13 @@
 
 mod group;
 mod line;
+
+mod dialect;
 mod names;
 mod number;
 mod reject;
 
+pub use dialect::{Dialect, Dialects};
 pub use group::Samples;
 pub use line::{Line, LineReader, Reading};
 pub use number::decimal;
@@ -26,17 +29,15 @@ pub(crate) use names::{cleaned, is_clean};
 pub struct Grammar {
     /// Rewrite names, keys and values into what every sink can store.
     pub sanitize: bool,
-    /// Read a `|#k:v,k2:v2` section as tags.
-    pub dogstatsd_tags: bool,
-    /// Read `name;k=v;k2=v2` as a name with tags.
-    pub graphite_tags: bool,
+    /// The ways of writing tags that are read.
+    pub dialects: Dialects,
     /// The longest canonical name, tags included, in bytes.
     pub max_key_length: usize,
 }
 
 impl Default for Grammar {
     fn default() -> Self {
-        Self { sanitize: true, dogstatsd_tags: true, graphite_tags: true, max_key_length: 512 }
+        Self { sanitize: true, dialects: Dialects::default(), max_key_length: 512 }
     }
 }
 

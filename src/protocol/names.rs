@@ -1,6 +1,6 @@
 //! Names and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
 
-use super::{Grammar, Reject};
+use super::{Dialect, Grammar, Reject};
 
 /// What becomes of a byte in a name.
 #[derive(Clone, Copy, PartialEq)]
@@ -10,7 +10,7 @@ enum Class {
     Blank,
     /// `/` becomes `-`.
     Slash,
-    /// `;` and `=`: kept in whole names, dropped from keys and values.
+    /// `;` and `=`: kept or dropped by the place they stand in.
     Structure,
     Drop,
 }
@@ -43,12 +43,16 @@ pub(crate) fn is_clean(name: &[u8]) -> bool {
 /// A canonical name as every sink can store it, for names taken in with `sanitize_keys = no`.
 pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len());
-    clean_into(name, &mut out, |class| class == Class::Structure);
+    clean_into(name, &mut out, |byte| matches!(byte, b';' | b'='));
     out
 }
 
-/// Appends `text` cleaned; `keeps` says which of the classes that depend on the place stay.
-fn clean_into(text: &[u8], out: &mut Vec<u8>, keeps: impl Fn(Class) -> bool) {
+/// Appends `text` cleaned; `keeps` says which of `;` and `=` stay in this place.
+fn clean_into<'a>(
+    text: impl IntoIterator<Item = &'a u8>,
+    out: &mut Vec<u8>,
+    keeps: impl Fn(u8) -> bool,
+) {
     let mut in_blank = false;
     for &byte in text {
         let class = CLASSES[usize::from(byte)];
@@ -57,7 +61,7 @@ fn clean_into(text: &[u8], out: &mut Vec<u8>, keeps: impl Fn(Class) -> bool) {
             Class::Slash => out.push(b'-'),
             Class::Blank if in_blank => {}
             Class::Blank => out.push(b'_'),
-            Class::Structure | Class::Drop if keeps(class) => out.push(byte),
+            Class::Structure if keeps(byte) => out.push(byte),
             Class::Structure | Class::Drop => {}
         }
         in_blank = class == Class::Blank;
@@ -69,6 +73,27 @@ fn clean_into(text: &[u8], out: &mut Vec<u8>, keeps: impl Fn(Class) -> bool) {
 struct Tag {
     key: (usize, usize),
     value: (usize, usize),
+}
+
+/// A name without its tags.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bare<'a> {
+    name: &'a [u8],
+    /// What stood behind the tags, and belongs to the name.
+    tail: &'a [u8],
+    /// Nothing in it need be looked at again.
+    is_plain: bool,
+    pub(super) has_unread_tags: bool,
+}
+
+impl<'a> Bare<'a> {
+    fn without_tags(name: &'a [u8]) -> Self {
+        Self { name, tail: &[], is_plain: false, has_unread_tags: false }
+    }
+
+    fn bytes(self) -> impl Iterator<Item = &'a u8> {
+        self.name.iter().chain(self.tail)
+    }
 }
 
 /// Buffers in which names are put together; reused from line to line.
@@ -88,16 +113,20 @@ impl Names {
     }
 
     /// Takes the tags out of `name` itself; returns what is left of it.
-    pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> &'a [u8] {
-        if !grammar.graphite_tags {
-            return name;
+    pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> Bare<'a> {
+        let bare = Bare::without_tags(name);
+        if is_plain(name) {
+            return Bare { is_plain: true, ..bare }; // no separator of any dialect in it
         }
-        let mut pieces = name.split(|byte| *byte == b';');
-        let bare = pieces.next().unwrap_or(name);
-        for piece in pieces {
+        let has_unread_tags = has_unread_tags(grammar, name);
+        let Some((at, inline)) = grammar.dialects.find(name) else {
+            return Bare { has_unread_tags, ..bare };
+        };
+        let (tags, tail) = inline.split(&name[at + 1..]);
+        for piece in tags.split(|byte| *byte == inline.separates) {
             self.push(grammar, piece, b'=');
         }
-        bare
+        Bare { name: &name[..at], tail, has_unread_tags, ..bare }
     }
 
     /// Adds the tags of a `#` section.
@@ -136,10 +165,11 @@ impl Names {
     pub(super) fn canonical<'a>(
         &'a mut self,
         grammar: &Grammar,
-        bare: &'a [u8],
+        bare: Bare<'a>,
     ) -> Result<&'a [u8], Reject> {
-        let name = if self.tags.is_empty() && is_clean_bare(grammar, bare) {
-            bare
+        let is_whole = self.tags.is_empty() && bare.tail.is_empty();
+        let name = if is_whole && (bare.is_plain || is_clean_bare(grammar, bare.name)) {
+            bare.name
         } else {
             self.write(grammar, bare)
         };
@@ -152,7 +182,7 @@ impl Names {
         Ok(name)
     }
 
-    fn write(&mut self, grammar: &Grammar, bare: &[u8]) -> &[u8] {
+    fn write(&mut self, grammar: &Grammar, bare: Bare<'_>) -> &[u8] {
         self.sort_tags();
         let out = &mut self.canonical;
         out.clear();
@@ -186,22 +216,21 @@ impl Names {
     }
 }
 
-/// `;` never stays in a name without its tags: with the Graphite dialect off it would read as one.
-fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
-    if grammar.sanitize {
-        bare.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
-    } else {
-        memchr::memchr(b';', bare).is_none()
-    }
+/// Nothing but what every setting keeps, and no dialect's separator.
+fn is_plain(name: &[u8]) -> bool {
+    name.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
 }
 
-fn clean_bare(grammar: &Grammar, bare: &[u8], out: &mut Vec<u8>) {
-    for part in bare.split(|byte| *byte == b';') {
-        if grammar.sanitize {
-            clean_into(part, out, |class| class == Class::Structure);
-        } else {
-            out.extend_from_slice(part);
-        }
+/// `;` never stays in a name without its tags: with the Graphite dialect off it would read as one.
+fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
+    if grammar.sanitize { is_plain(bare) } else { memchr::memchr(b';', bare).is_none() }
+}
+
+fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
+    if grammar.sanitize {
+        clean_into(bare.bytes(), out, |byte| byte == b'=');
+    } else {
+        out.extend(bare.bytes().filter(|byte| **byte != b';'));
     }
 }
 
@@ -211,4 +240,16 @@ fn clean_part(grammar: &Grammar, part: &[u8], out: &mut Vec<u8>) {
     } else {
         out.extend(part.iter().filter(|byte| !matches!(byte, b';' | b'=')));
     }
+}
+
+/// Whether the Influx dialect is off and, were it on, would find tags in `name`.
+fn has_unread_tags(grammar: &Grammar, name: &[u8]) -> bool {
+    if grammar.dialects.has(Dialect::Influx) {
+        return false;
+    }
+    let Some((at, inline)) = grammar.dialects.with(Dialect::Influx).find(name) else {
+        return false;
+    };
+    let has_key = |piece: &[u8]| !matches!(piece.first(), None | Some(b'='));
+    inline.dialect == Dialect::Influx && name[at + 1..].split(|byte| *byte == b',').any(has_key)
 }
