@@ -1,19 +1,19 @@
 //! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or random source.
 //!
 //! ```text
-//!  packet ─▶ lines ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
+//!  packet ─▶ lines, binary messages ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
 //! ```
 //! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
 //! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
 
 use std::time::Duration;
 
-use memchr::memchr;
-
 use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
-use crate::protocol::{Grammar, Kind, LineReader, Reading, Reject, Sample, trimmed};
+use crate::protocol::{
+    Grammar, Kind, LineReader, Reading, Reject, Sample, first_piece, is_binary, trimmed,
+};
 use crate::series::{
     Bounds, Counted, Cursor, Frequent, NameHash, Passing, Passthrough, Refused, Seeds, Table,
     Untouched,
@@ -97,15 +97,39 @@ impl Engine {
         }
     }
 
-    /// Takes in a datagram: lines separated by newlines, the last of which may be missing.
+    /// Takes in a datagram: lines separated by newlines, the last of which may be missing, and binary messages between them.
     pub fn packet(&mut self, packet: &[u8]) {
         self.intake.own.add(Own::PacketsReceived, 1);
         let mut rest = packet;
-        while let Some(end) = memchr(b'\n', rest) {
-            self.line(&rest[..end]);
-            rest = &rest[end + 1..];
+        while !rest.is_empty() {
+            let (piece, behind) = first_piece(rest);
+            if is_binary(piece) {
+                self.binary(piece)
+            } else {
+                self.line(piece)
+            }
+            rest = behind;
         }
-        self.line(rest);
+    }
+
+    /// Takes in one message of statsite's binary protocol.
+    pub fn binary(&mut self, message: &[u8]) {
+        let intake = &mut self.intake;
+        intake.own.add(Own::MetricsReceived, 1);
+        let parsed = match self.reader.read_binary(message) {
+            Ok(parsed) => parsed,
+            Err(reject) => return intake.bad(reject, message),
+        };
+        if parsed.has_unread_tags {
+            intake.note_unread_tags(message);
+        }
+        let hash = intake.table.hash(parsed.name);
+        if let Some(frequent) = &mut intake.frequent {
+            frequent.add(parsed.name, hash);
+        }
+        if let Err(refused) = intake.take(parsed.name, hash, parsed.sample, None) {
+            intake.note(Problem::Refused(refused), message);
+        }
     }
 
     /// Takes in one line without its newline.
@@ -122,8 +146,7 @@ impl Engine {
             Reading::Bad(reject) => return intake.bad(reject, line),
         };
         if parsed.has_unread_tags {
-            intake.own.add(Own::InfluxTagsSeen, 1);
-            intake.complaints.add(Grievance::UnreadTags, line);
+            intake.note_unread_tags(line);
         }
         let hash = intake.table.hash(parsed.name);
         if let Some(frequent) = &mut intake.frequent {
@@ -139,7 +162,7 @@ impl Engine {
         }
     }
 
-    /// Counts a line that was cut off at `max_line`, of which `start` is the beginning.
+    /// Counts a line or message that was cut off at `max_line`, of which `start` is the beginning.
     pub fn overlong_line(&mut self, start: &[u8]) {
         self.intake.own.add(Own::MetricsReceived, 1);
         self.intake.bad(Reject::LineTooLong, start);
@@ -285,6 +308,11 @@ impl Intake {
                 self.complaints.add(Grievance::NoMemory, line);
             }
         }
+    }
+
+    fn note_unread_tags(&mut self, line: &[u8]) {
+        self.own.add(Own::InfluxTagsSeen, 1);
+        self.complaints.add(Grievance::UnreadTags, line);
     }
 
     fn bad(&mut self, reject: Reject, line: &[u8]) {

@@ -57,6 +57,23 @@ fn both_address_families_are_heard() {
     assert!(loopbacks.udp_bound().iter().all(|address| address.ip().is_loopback()));
 }
 
+/// Shows that statsite's binary messages and lines share a datagram and a connection.
+#[test]
+fn binary_messages_stand_among_lines() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let message = b"\xaa\x02\x02\x00\x00\x00\x00\x00\x00\x00\x08\x40n\x00";
+    let mixed = [&message[..], b"n:1|c\n", message, message, b"\nn:1|c\n"].concat();
+    daemon.send([&mixed]);
+    daemon.until_counter("n", 11.0);
+    let mut client = daemon.tcp_client();
+    for cut in 1..mixed.len() {
+        client.write_all(&mixed[..cut]).unwrap();
+        client.write_all(&mixed[cut..]).unwrap();
+    }
+    daemon.until_counter("n", 11.0 * mixed.len() as f64);
+    assert_eq!(daemon.admin().numbers("counters")["statsd.bad_lines_seen"], 0.0);
+}
+
 /// Shows that TCP may cut lines anywhere: every place once, then everywhere at once.
 #[test]
 fn tcp_lines_may_be_split_at_every_byte() {

@@ -250,6 +250,10 @@ fn every_reason_says_something_of_its_own() {
         Reject::TimedChange,
         Reject::TooLarge,
         Reject::LineTooLong,
+        Reject::UnknownCode,
+        Reject::CutShort,
+        Reject::NoNul,
+        Reject::NotFinite,
     ];
     let texts: std::collections::BTreeSet<String> = all.iter().map(Reject::to_string).collect();
     assert_eq!(texts.len(), all.len());

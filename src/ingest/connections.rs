@@ -8,7 +8,7 @@ use mio::{Interest, Registry};
 use slab::Slab;
 
 use super::Drained;
-use super::lines::{LineSplitter, Piece};
+use super::lines::{Piece, StreamSplitter};
 use crate::server::token::{Generation, Source};
 use crate::time::Tick;
 
@@ -33,7 +33,7 @@ pub struct Limits {
 struct Connection {
     stream: TcpStream,
     generation: Generation,
-    lines: LineSplitter,
+    lines: StreamSplitter,
     heard: Tick,
 }
 
@@ -70,7 +70,12 @@ impl Connections {
         let source = Source::Connection(index, self.generation);
         registry.register(&mut stream, source.into(), Interest::READABLE).ok()?;
         let generation = self.generation;
-        slot.insert(Connection { stream, generation, lines: LineSplitter::default(), heard: now });
+        slot.insert(Connection {
+            stream,
+            generation,
+            lines: StreamSplitter::default(),
+            heard: now,
+        });
         Some(source)
     }
 

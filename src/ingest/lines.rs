@@ -1,69 +1,151 @@
-//! A byte stream to lines, which may come in any number of pieces. Pure.
+//! A byte stream to lines and binary messages, which may come in any number of pieces. Pure.
 
 use memchr::memchr;
 
-/// Cuts one connection's stream at its newlines.
+use crate::protocol::{MAGIC, Reach, reach};
+
+/// Cuts one connection's stream: lines at their newlines, binary messages at the length they give.
 ///
-/// It holds memory only while a line is incomplete, so an idle connection costs nothing.
+/// It holds memory only while a line or message is incomplete, so an idle connection costs nothing.
 #[derive(Debug, Default)]
-pub struct LineSplitter {
-    /// The beginning of a line whose newline has not come.
+pub struct StreamSplitter {
+    /// The beginning of a line or message whose end has not come.
     partial: Vec<u8>,
-    /// The line under way was too long: all up to its newline is passed over.
-    skipping: bool,
+    skipping: Skipping,
 }
 
-/// A line without its newline.
+/// What is passed over, having been refused already.
+#[derive(Clone, Copy, Debug, Default)]
+enum Skipping {
+    #[default]
+    Nothing,
+    /// All up to the next newline.
+    Line,
+    /// So many bytes more of a binary message.
+    Bytes(usize),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
+    /// A line without its newline.
     Line(&'a [u8]),
-    /// A line of more than `max_line` bytes, of which this is the beginning.
+    /// A binary message, or the beginning of one that makes no sense.
+    Binary(&'a [u8]),
+    /// A line or message of more than `max_line` bytes, of which this is the beginning.
     Overlong(&'a [u8]),
 }
 
-impl LineSplitter {
-    /// Hands on every line that `bytes` completes.
+impl StreamSplitter {
+    /// Hands on every line and message that `bytes` completes.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize, mut out: impl FnMut(Piece<'_>)) {
         let mut rest = bytes;
-        while let Some(end) = memchr(b'\n', rest) {
-            let (line, behind) = (&rest[..end], &rest[end + 1..]);
-            rest = behind;
-            if std::mem::take(&mut self.skipping) {
-                continue;
-            }
-            if self.partial.len() + line.len() > max_line {
-                self.overlong(line, &mut out);
-            } else if self.partial.is_empty() {
-                out(Piece::Line(line));
-            } else {
-                self.partial.extend_from_slice(line);
-                out(Piece::Line(&self.partial));
-                self.partial.clear();
-            }
+        while let Some(next) = rest.first() {
+            let first = *self.partial.first().unwrap_or(next);
+            rest = match self.skipping {
+                Skipping::Nothing if first == MAGIC => self.binary(rest, max_line, &mut out),
+                Skipping::Nothing => self.line(rest, max_line, &mut out),
+                Skipping::Line => self.skip_line(rest),
+                Skipping::Bytes(left) => self.skip_bytes(rest, left),
+            };
         }
-        self.keep(rest, max_line, &mut out);
+        if self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
     }
 
-    /// The peer closed in order: what is left is a last line.
+    /// The peer closed in order: what is left is a last line, or a message cut short.
     pub fn end(&mut self, mut out: impl FnMut(Piece<'_>)) {
-        if !self.partial.is_empty() {
-            out(Piece::Line(&self.partial));
+        match self.partial.first() {
+            None => {}
+            Some(&MAGIC) => out(Piece::Binary(&self.partial)),
+            Some(_) => out(Piece::Line(&self.partial)),
         }
         *self = Self::default();
     }
 
-    fn keep(&mut self, rest: &[u8], max_line: usize, out: &mut impl FnMut(Piece<'_>)) {
-        if self.skipping {
-            return;
+    /// Goes on with a line. Returns what stands behind it.
+    fn line<'a>(
+        &mut self,
+        rest: &'a [u8],
+        max_line: usize,
+        out: &mut impl FnMut(Piece<'_>),
+    ) -> &'a [u8] {
+        let end = memchr(b'\n', rest);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        if self.partial.len() + line.len() > max_line {
+            self.overlong(line, out);
+            self.skipping = Skipping::Line;
+            return &rest[line.len()..];
         }
-        if self.partial.len() + rest.len() > max_line {
-            self.overlong(rest, out);
-            self.skipping = true;
-        } else if rest.is_empty() && self.partial.is_empty() {
-            self.partial = Vec::new();
+        if end.is_some() && self.partial.is_empty() {
+            out(Piece::Line(line));
         } else {
-            self.partial.extend_from_slice(rest);
+            self.partial.extend_from_slice(line);
         }
+        if end.is_some() && !self.partial.is_empty() {
+            out(Piece::Line(&self.partial));
+            self.partial.clear();
+        }
+        end.map_or(&[], |end| &rest[end + 1..])
+    }
+
+    /// Goes on with a binary message. Returns what stands behind it.
+    fn binary<'a>(
+        &mut self,
+        rest: &'a [u8],
+        max_line: usize,
+        out: &mut impl FnMut(Piece<'_>),
+    ) -> &'a [u8] {
+        let held = self.partial.len();
+        match reach(if held == 0 { rest } else { &self.partial }) {
+            Reach::Header(wanted) => self.hold(rest, wanted),
+            Reach::Bytes(total) if total > max_line => {
+                self.skipping = Skipping::Bytes(total - held);
+                self.overlong(rest, out);
+                rest
+            }
+            Reach::Bytes(total) if held == 0 && total <= rest.len() => {
+                out(Piece::Binary(&rest[..total]));
+                &rest[total..]
+            }
+            Reach::Bytes(total) => {
+                let behind = self.hold(rest, total);
+                if self.partial.len() == total {
+                    out(Piece::Binary(&self.partial));
+                    self.partial.clear();
+                }
+                behind
+            }
+            Reach::Unknown => {
+                out(Piece::Binary(if held == 0 { rest } else { &self.partial }));
+                // The type that makes no sense may be the newline itself.
+                let ended = std::mem::take(&mut self.partial).contains(&b'\n');
+                self.skipping = if ended { Skipping::Nothing } else { Skipping::Line };
+                rest
+            }
+        }
+    }
+
+    /// Holds what there is of the `wanted` bytes a message begins with. Returns what is not of them.
+    fn hold<'a>(&mut self, rest: &'a [u8], wanted: usize) -> &'a [u8] {
+        let (more, behind) = rest.split_at(rest.len().min(wanted - self.partial.len()));
+        self.partial.extend_from_slice(more);
+        behind
+    }
+
+    fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let Some(end) = memchr(b'\n', rest) else { return &[] };
+        self.skipping = Skipping::Nothing;
+        &rest[end + 1..]
+    }
+
+    fn skip_bytes<'a>(&mut self, rest: &'a [u8], left: usize) -> &'a [u8] {
+        let skipped = left.min(rest.len());
+        self.skipping = match left - skipped {
+            0 => Skipping::Nothing,
+            left => Skipping::Bytes(left),
+        };
+        &rest[skipped..]
     }
 
     fn overlong(&mut self, more: &[u8], out: &mut impl FnMut(Piece<'_>)) {
@@ -76,14 +158,15 @@ impl LineSplitter {
 mod tests {
     use super::*;
 
-    const MAX: usize = 8;
+    const MAX: usize = 16;
 
     /// All lines of a stream that comes in pieces of the given sizes; overlong ones as `!`.
     fn split(stream: &[u8], sizes: impl Iterator<Item = usize>) -> Vec<String> {
-        let (mut splitter, mut lines, mut rest) = (LineSplitter::default(), Vec::new(), stream);
+        let (mut splitter, mut lines, mut rest) = (StreamSplitter::default(), Vec::new(), stream);
         let mut note = |piece: Piece<'_>| {
             lines.push(match piece {
                 Piece::Line(line) => String::from_utf8(line.to_vec()).unwrap(),
+                Piece::Binary(message) => message.escape_ascii().to_string(),
                 Piece::Overlong(_) => "!".to_owned(),
             });
         };
@@ -99,9 +182,57 @@ mod tests {
 
     #[test]
     fn lines_come_out_the_same_however_the_stream_is_cut() {
-        let stream = b"a:1|c\n\nbb:22|ms\nwaytoolong:1|c\n12345678\n123456789\nlast:1|c";
+        let stream =
+            b"a:1|c\n\nbb:22|ms\nwaymuchtoolong:1|c\n1234567890123456\n12345678901234567\nlast:1|c";
+        let lines = ["a:1|c", "", "bb:22|ms", "!", "1234567890123456", "!", "last:1|c"];
+        same_however_cut(stream, &lines);
+    }
+
+    /// A message of type 2 whose key has as many bytes, NUL included.
+    fn message(key: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(key.len()).unwrap().to_le_bytes();
+        [&[MAGIC, 2][..], &length, &1.0_f64.to_le_bytes(), key].concat()
+    }
+
+    #[test]
+    fn messages_come_out_the_same_among_lines_however_the_stream_is_cut() {
+        let (short, with_newline) = (message(b"k\0"), message(b"k\n\0"));
+        let long = message(b"a\nb\nc\0");
+        let (set, empty) = (b"\xaa\x04\x02\x00\x02\x00k\0m\0", b"\xaa\x04\0\0\0\0");
+        let parts: [&[u8]; 9] =
+            [&short, &with_newline, b"a:1|c\n", set, empty, &long, &short, b"\n", b"b:2|c"];
+        let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let (short, with_newline) = (shown(&short), shown(&with_newline));
+        let expected = [
+            short.as_str(),
+            &with_newline,
+            "a:1|c",
+            &shown(set),
+            &shown(empty),
+            "!",
+            &short,
+            "",
+            "b:2|c",
+        ];
+        same_however_cut(&parts.concat(), &expected);
+    }
+
+    #[test]
+    fn behind_a_message_of_no_known_type_it_goes_on_at_the_next_newline() {
+        for stream in [&b"\xaa\x09\xaa\x02junk\na:1|c\n"[..], b"\xaa\na:1|c\n"] {
+            for at in 0..stream.len() {
+                let pieces = split(stream, std::iter::once(at));
+                assert_eq!(pieces.len(), 2, "cut at {at}: {pieces:?}");
+                assert!(pieces[0].starts_with("\\xaa") && pieces[1] == "a:1|c", "{pieces:?}");
+            }
+        }
+        assert_eq!(split(b"\xaa", std::iter::empty()), ["\\xaa"], "an end is no newline");
+    }
+
+    #[track_caller]
+    fn same_however_cut(stream: &[u8], expected: &[&str]) {
         let whole = split(stream, std::iter::empty());
-        assert_eq!(whole, ["a:1|c", "", "bb:22|ms", "!", "12345678", "!", "last:1|c"]);
+        assert_eq!(whole, expected);
         for size in 1..stream.len() {
             assert_eq!(split(stream, std::iter::repeat_n(size, stream.len())), whole, "by {size}");
         }
@@ -112,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_overlong_line_without_end_is_one_bad_line_and_no_memory() {
-        let mut splitter = LineSplitter::default();
+        let mut splitter = StreamSplitter::default();
         let mut pieces = 0;
         for _ in 0..1000 {
             splitter.feed(&[b'x'; 100], MAX, |_| pieces += 1);
@@ -123,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_connection_between_two_lines_holds_no_memory() {
-        let mut splitter = LineSplitter::default();
+        let mut splitter = StreamSplitter::default();
         splitter.feed(b"a:1", MAX, |_| {});
         splitter.feed(b"|c\n", MAX, |_| {});
         assert_eq!(splitter.partial.capacity(), 0);

@@ -1,8 +1,8 @@
-//! Sockets to lines: UDP in batches, TCP streams cut at newlines. Owns every descriptor that samples come in by.
+//! Sockets to lines: UDP in batches, TCP streams cut into lines and binary messages. Owns every descriptor that samples come in by.
 //!
 //! ```text
 //!  bind.rs ──▶ UdpListener ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
-//!         └──▶ Listener ──accept──▶ Connections ──LineSplitter──▶ Engine::line
+//!         └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ Engine::line, Engine::binary
 //! ```
 //! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
 

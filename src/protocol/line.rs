@@ -5,9 +5,9 @@ use memchr::memchr;
 use super::group::{Samples, Section, sections};
 use super::names::Names;
 use super::number::seconds;
-use super::{Dialect, Grammar, Reject};
+use super::{Dialect, Grammar, Reject, Sample, binary};
 
-/// Reads lines, keeping the buffers that names are rewritten in.
+/// Reads lines and binary messages, keeping the buffers that names are rewritten in.
 #[derive(Debug)]
 pub struct LineReader {
     grammar: Grammar,
@@ -33,6 +33,15 @@ pub struct Line<'a> {
     /// The name holds tags as Influx writes them, but that dialect is off: their commas were dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
+}
+
+/// A sound binary message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// As of [`Line`].
+    pub name: &'a [u8],
+    pub has_unread_tags: bool,
+    pub sample: Sample<'a>,
 }
 
 impl<'a> Line<'a> {
@@ -65,6 +74,16 @@ impl LineReader {
         let timestamp = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
         Ok(Line { name, timestamp, has_unread_tags: bare.has_unread_tags, body })
+    }
+
+    /// Reads a message of statsite's binary protocol, which ends where `message` does. Its key is cleaned, and read for tags,
+    /// as a line's name is.
+    pub fn read_binary<'a>(&'a mut self, message: &'a [u8]) -> Result<Message<'a>, Reject> {
+        let (key, sample) = binary::read(message)?;
+        self.names.clear();
+        let bare = self.names.take_inline(&self.grammar, key);
+        let name = self.names.canonical(&self.grammar, bare)?;
+        Ok(Message { name, has_unread_tags: bare.has_unread_tags, sample })
     }
 
     /// Tags and time stand behind the values they hold for, so they are looked for first.

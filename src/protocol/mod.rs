@@ -3,12 +3,14 @@
 //! ```text
 //!  line ──▶ LineReader::read ──▶ Line { name, timestamp } ──▶ Line::samples ──▶ Sample, Sample, Reject, Sample …
 //!            line.rs, names.rs        canonical, hashed once      group.rs          number.rs
+//!  message ─▶ LineReader::read_binary ─▶ Message { name, sample }                    binary.rs
 //! ```
 //! A sample borrows from the receive buffer; only a name that needs rewriting or has tags is written anew, into a buffer
 //! the reader keeps. `../../README.md` names what differs from Node StatsD.
 
 mod group;
 mod line;
+mod binary;
 
 mod dialect;
 mod names;
@@ -17,10 +19,11 @@ mod reject;
 
 pub use dialect::{Dialect, Dialects};
 pub use group::Samples;
-pub use line::{Line, LineReader, Reading};
+pub use line::{Line, LineReader, Message, Reading};
 pub use number::decimal;
 pub use reject::Reject;
 
+pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
 pub(crate) use names::{cleaned, is_clean};
 

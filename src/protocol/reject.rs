@@ -16,6 +16,10 @@ pub enum Reject {
     TimedChange,
     TooLarge,
     LineTooLong,
+    UnknownCode,
+    CutShort,
+    NoNul,
+    NotFinite,
 }
 
 impl fmt::Display for Reject {
@@ -32,7 +36,11 @@ impl fmt::Display for Reject {
             Self::BadTimestamp => "the timestamp is not a positive whole number of seconds",
             Self::TimedChange => "a signed gauge cannot have a timestamp",
             Self::TooLarge => "the value takes its series out of the range of a double",
-            Self::LineTooLong => "the line is longer than max_line",
+            Self::LineTooLong => "the line or binary message is longer than max_line",
+            Self::UnknownCode => "the binary message is of no type from 1 to 6",
+            Self::CutShort => "the binary message ends before the length it gives",
+            Self::NoNul => "the key or member of the binary message does not end with a NUL",
+            Self::NotFinite => "the value of the binary message is not a finite number",
         })
     }
 }

@@ -103,11 +103,12 @@ impl Server {
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
             if *logs_messages {
-                let (Piece::Line(text) | Piece::Overlong(text)) = piece;
+                let (Piece::Line(text) | Piece::Binary(text) | Piece::Overlong(text)) = piece;
                 messages::log_line(text);
             }
             match piece {
                 Piece::Line(line) => engine.line(line),
+                Piece::Binary(message) => engine.binary(message),
                 Piece::Overlong(start) => engine.overlong_line(start),
             }
         });

@@ -1,16 +1,21 @@
-//! `dump_messages`: every line received, in the log. For a look at what clients send; a busy server is slowed by it.
+//! `dump_messages`: every line and binary message received, in the log. For a look at what clients send; a busy server is slowed by it.
 
-use crate::protocol::trimmed;
+use crate::protocol::{first_piece, is_binary, trimmed};
 
 /// What is shown of a line.
 const SHOWN_BYTES_MAX: usize = 200;
 
 pub(super) fn log_packet(packet: &[u8]) {
-    packet.split(|&byte| byte == b'\n').for_each(log_line);
+    let mut rest = packet;
+    while !rest.is_empty() {
+        let (piece, behind) = first_piece(rest);
+        log_line(piece);
+        rest = behind;
+    }
 }
 
 pub(super) fn log_line(line: &[u8]) {
-    let line = trimmed(line);
+    let line = if is_binary(line) { line } else { trimmed(line) };
     let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < line.len() { "..." } else { "" };
     if !line.is_empty() {
