@@ -138,6 +138,9 @@ fn complain(what: &str, bad_lines: impl Fn(&Source) -> Vec<usize>) {
 fn collect(folder: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("target") {
+            continue; // what the fuzzers build
+        }
         if path.is_dir() {
             collect(&path, sources);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
