@@ -147,6 +147,7 @@ fn bad_values_cost_their_neighbours_nothing() {
             ("a:1:x:3|c", "a count 1 !BadValue count 3"),
             ("a:1:2|zz", "a !UnknownType !UnknownType"),
             ("a:1:2|c|@7", "a !BadRate !BadRate"),
+            ("a:x:y:z|s|@7", "a !BadRate"),
             ("a:1|c|@7:2|c", "a !BadRate count 2"),
             ("a:1|zz:2|c", "a !UnknownType count 2"),
             ("a:+1|g|T5", "a !TimedChange at 5"),

@@ -202,6 +202,30 @@ fn past_timer_memory_samples_are_refused_until_the_interval_is_closed() {
 }
 
 #[test]
+fn timings_and_sets_that_fall_idle_give_their_memory_to_newcomers() {
+    let bounds = Bounds { sample_memory: 64 << 10, ..Bounds::default() };
+    let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
+    for n in 0..200 {
+        (0..30).for_each(|value| core.packet(&format!("old{n}:{value}|ms\nold{n}:{value}|s")));
+    }
+    core.flush(10);
+    core.flush(20);
+    assert_eq!(core.engine.table().sample_bytes(), 0);
+    let dropped = core.engine.own().total(Own::SamplesDropped);
+    core.packet("new:1|ms\nnew:1|s");
+    assert_eq!(core.engine.own().total(Own::SamplesDropped), dropped);
+}
+
+#[test]
+fn a_name_whose_first_sample_is_refused_is_no_series() {
+    let bounds = Bounds { sample_memory: 0, ..Bounds::default() };
+    let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
+    core.packet("t:1|ms\ns:1|s\nc:1|c");
+    assert_eq!(core.engine.own().total(Own::SamplesDropped), 2);
+    assert_eq!(core.flush(10), ["stats.c 0.1 10", "stats_counts.c 1 10"]);
+}
+
+#[test]
 fn a_sum_that_leaves_the_doubles_is_a_bad_line_and_changes_nothing() {
     let mut core = core();
     core.packet("c:1e308|c\nc:1e308|c\ng:1e308|g\ng:+1e308|g");

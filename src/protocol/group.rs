@@ -63,6 +63,8 @@ pub(super) fn sections<'a>(body: &'a [u8], mut found: impl FnMut(Section<'a>)) {
 struct Group<'a> {
     /// Values not yet taken, separated by `:`.
     values: Option<&'a [u8]>,
+    /// It is a set's: all of it is one member, colons and all.
+    whole: bool,
     /// What a value becomes, or why none of the group's values can be taken.
     reading: Result<(Type, f64), Reject>,
 }
@@ -85,14 +87,17 @@ impl<'a> Group<'a> {
     /// The group `text` begins with, and what follows it (None at the end of the line).
     fn read(text: &'a [u8]) -> (Self, Option<&'a [u8]>) {
         let Some((values, kind, tail)) = Self::split(text) else {
-            return (Self { values: Some(text), reading: Err(Reject::NoType) }, None);
+            let reading = Err(Reject::NoType);
+            return (Self { values: Some(text), whole: false, reading }, None);
         };
         let (sample_rate, rest) = skip_sections(tail, &mut |_| {});
-        let reading = Type::read(kind).and_then(|kind| match sample_rate {
+        let kind = Type::read(kind);
+        let whole = matches!(kind, Ok(Type::Set));
+        let reading = kind.and_then(|kind| match sample_rate {
             None => Ok((kind, 1.0)),
             Some(text) => rate(text).map(|rate| (kind, 1.0 / rate)).ok_or(Reject::BadRate),
         });
-        (Self { values: Some(values), reading }, rest)
+        (Self { values: Some(values), whole, reading }, rest)
     }
 
     /// Values, type and the rest, which is empty or begins with `|` or `:`. None without a type.
@@ -105,8 +110,8 @@ impl<'a> Group<'a> {
 
     fn next_value(&mut self) -> Option<&'a [u8]> {
         let values = self.values.take()?;
-        if matches!(self.reading, Ok((Type::Set, _))) {
-            return Some(values); // one member, colons and all
+        if self.whole {
+            return Some(values);
         }
         match memchr(b':', values) {
             None => Some(values),

@@ -116,7 +116,9 @@ impl Members {
         };
         let (len, held) = (members.len(), members.allocation_size());
         members.clear();
-        if members.capacity() > SMALL && len < members.capacity() / 4 {
+        if len == 0 {
+            *members = HashTable::new();
+        } else if members.capacity() > SMALL && len < members.capacity() / 4 {
             members.shrink_to(len * 2, |member| *member);
         }
         pool.give_back(held - members.allocation_size());

@@ -181,7 +181,9 @@ impl Pool {
         const SMALL: usize = 64;
         let (len, before) = (buffer.len(), buffer.capacity());
         buffer.clear();
-        if before > SMALL && len < before / 4 {
+        if len == 0 {
+            *buffer = Vec::new(); // nobody knows whether it comes back, and others may want the room
+        } else if before > SMALL && len < before / 4 {
             buffer.shrink_to(len * 2);
         }
         self.give_back((before - buffer.capacity()) * SAMPLE);

@@ -103,7 +103,8 @@ impl Table {
             hasher.write(member);
             hasher.finish()
         });
-        let slot = match self.shards[place.shard].find(place.hash, kind, name) {
+        let known = self.shards[place.shard].find(place.hash, kind, name);
+        let slot = match known {
             Some(slot) => slot,
             None => self.make(name, hash, kind, &place)?,
         };
@@ -115,9 +116,22 @@ impl Table {
         }
         self.largest.note(grown, Holder::new(place.shard, slot));
         self.make_room();
-        match taken {
+        let taken = match taken {
             Err(Refused::NoMemory) => self.again(place.shard, slot, sample),
             taken => taken,
+        };
+        if taken.is_err() && known.is_none() {
+            self.unmake(place.shard, slot);
+        }
+        taken
+    }
+
+    /// Forgets a series whose first sample was refused: it would send zeros for ever.
+    #[cold]
+    fn unmake(&mut self, shard: usize, slot: Slot) {
+        if let Some(series) = self.shards[shard].take(slot) {
+            series.release(&mut self.pool);
+            self.len -= 1;
         }
     }
 
