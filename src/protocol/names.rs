@@ -176,6 +176,10 @@ impl Names {
         if matches!(name.first(), None | Some(b';')) {
             return Err(Reject::EmptyName); // only the tags of a name begin with ';'
         }
+        let bare = name.split(|byte| *byte == b';').next().unwrap_or_default();
+        if !grammar.sanitize && !survives(bare) {
+            return Err(Reject::EmptyName);
+        }
         if name.len() > grammar.max_key_length {
             return Err(Reject::NameTooLong);
         }
@@ -216,6 +220,12 @@ impl Names {
     }
 }
 
+/// Whether a raw name, key or value still says something once a sink has cleaned it.
+fn survives(raw: &[u8]) -> bool {
+    let kept = |byte: &u8| !matches!(CLASSES[usize::from(*byte)], Class::Structure | Class::Drop);
+    raw.iter().any(kept)
+}
+
 /// Nothing but what every setting keeps, and no dialect's separator.
 fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
@@ -237,7 +247,7 @@ fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
 fn clean_part(grammar: &Grammar, part: &[u8], out: &mut Vec<u8>) {
     if grammar.sanitize {
         clean_into(part, out, |_| false);
-    } else {
+    } else if survives(part) {
         out.extend(part.iter().filter(|byte| !matches!(byte, b';' | b'=')));
     }
 }
