@@ -54,6 +54,8 @@ fn raw_names_keep_their_bytes_and_their_tags_stay_apart() {
             ("k e/y$%:1|c", "k e/y$% count 1"),
             ("a:1|c|#k:x/y", "a;k=x/y count 1"),
             ("a:1|c|#k:x;y=z", "a;k=xyz count 1"),
+            ("$$$:1|c", "!EmptyName"),
+            ("a:1|c|#$:x,k:$", "a;k=true count 1"),
         ],
     );
     let plain = Grammar { dialects: Dialects::NONE, ..raw };
