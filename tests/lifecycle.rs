@@ -53,6 +53,23 @@ fn what_is_deleted_is_forgotten_and_begins_anew() {
 }
 
 #[test]
+fn a_cumulative_counter_that_was_deleted_is_primed_anew_whoever_comes_first() {
+    for sweep_first in [true, false] {
+        let mut core = Core::configured("[statsd]\ndelete_idle = yes");
+        core.packet("up:100|C\nup:130|C");
+        core.flush(10);
+        core.tick(20);
+        if sweep_first {
+            while !core.sweep(1) {}
+        }
+        core.packet("up:150|C\nup:157|C");
+        while !core.sweep(1) {}
+        core.finish();
+        assert_eq!(values(&core.flush(30))["stats_counts.up"], "7", "{sweep_first}");
+    }
+}
+
+#[test]
 fn a_sample_that_comes_after_the_tick_and_before_the_sweep_finds_a_deleted_series_gone() {
     let mut core = Core::configured("[statsd]\ndelete_idle = yes");
     core.packet(OF_EACH_KIND);

@@ -18,6 +18,15 @@ fn a_dropped_name_is_no_series_and_its_samples_are_counted() {
 }
 
 #[test]
+fn a_dropped_name_is_no_key_value_and_no_binary_message_either() {
+    let mut core = Core::configured("[rule.junk]\nmatch = junk.*\ndrop = yes");
+    core.packet("junk.a:1|kv\njunk.a:1|C\nok:1|kv");
+    core.engine.packet(b"\xaa\x02\x07\x00\x00\x00\x00\x00\x00\x00\x08\x40junk.a\x00");
+    assert_eq!(core.engine.own().total(Own::SamplesDropped), 3);
+    assert_eq!(core.flush(10), ["stats.kv.ok 1 10"]);
+}
+
+#[test]
 fn more_dropped_names_than_are_remembered_stay_dropped() {
     let mut core = Core::configured("[rule.junk]\nmatch = junk.*\ndrop = yes");
     for _ in 0..2 {
