@@ -38,11 +38,13 @@ fn the_python_client_over_tcp() {
     python_client_is_understood("tcp");
 }
 
-/// Shows that hot-shots' tagged and buffered metrics land where Graphite keeps tagged series.
+/// Shows that hot-shots' tagged and buffered metrics land where Graphite keeps tagged series, those of
+/// its telegraf mode too, and that its events and checks are known for what they are.
 #[test]
 fn hot_shots_with_tags_and_buffering() {
     let carbon = Carbon::start();
-    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
+    let conf = Conf::sending_to(carbon.address(), &format!("{INTERVAL}s"));
+    let daemon = Daemon::start(&conf.set("statsd", "tag_formats", "dogstatsd, graphite, influx"));
     let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
     run(Command::new("node")
         .arg(peer_script("send_hotshots.js"))
@@ -61,6 +63,10 @@ fn hot_shots_with_tags_and_buffering() {
             ("stats.timers.hs.size.upper;env=prod", 50.0),
             ("stats.timers.hs.spread.mean;env=prod", 8.0),
             ("stats.sets.hs.users.count;env=prod", 2.0),
+            ("stats_counts.hs.telegraf.hits;zone=a", 3.0),
+            ("stats.timers.hs.telegraf.load.upper;env=prod;zone=a", 20.0),
+            ("stats_counts.statsd.events_ignored", 2.0),
+            ("stats_counts.statsd.bad_lines_seen", 0.0),
             ("stats_counts.hs.buffered.hits", 50.0),
             ("stats.timers.hs.buffered.load.count", 50.0),
             ("stats.timers.hs.buffered.load.sum", 1225.0),

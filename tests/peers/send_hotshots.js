@@ -25,4 +25,13 @@ for (let nth = 0; nth < 50; nth++) {
   buffered.increment("hits");
   buffered.timing("load", nth);
 }
+
+plain.event("deployed", "version 7");
+plain.check("database", plain.CHECKS.OK);
+
+// Telegraf's form: tags in the name, as Influx has them.
+const telegraf = new StatsD({ ...place, prefix: prefix + ".telegraf.", telegraf: true });
+telegraf.increment("hits", 3, { zone: "a" });
+telegraf.timing("load", 20, { zone: "a", env: "prod" });
+telegraf.close();
 plain.close(() => buffered.close(() => {}));
