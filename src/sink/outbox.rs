@@ -12,14 +12,12 @@
 //!   └───────────────┴───────────────────────┴────────────┴───────────────────────────┘
 //!   0               delivered               cursor                                   len
 //!                   │◀ settled ▶│◀── in_flight ───▶│
-//!
-//!   ├───────────────────────── once ──┤         each was acknowledged, now or on an earlier connection
-//!   ├──────────────────────────────── begun ──┤ of each a byte was written, now or on an earlier connection
 //! ```
 //!
-//! A break takes `cursor` back (how far is [`Resend`]'s choice) and `delivered` with it; `once` and `begun` stay. When
-//! room is short the chunks before `once` go first: they have arrived, so nothing is lost and nothing counted. Then the
-//! oldest unsent one is dropped and counted. What is in flight is never touched, for its bytes are already on their way.
+//! A break takes `cursor` back (how far is [`Resend`]'s choice) and `delivered` with it; that a chunk has *arrived*, or
+//! was *begun*, on an earlier connection stays known. When room is short the chunks that have arrived go first: nothing
+//! is lost and nothing counted. Then the oldest unsent one is dropped and counted. What is in flight is never touched,
+//! for its bytes are already on their way.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -27,20 +25,21 @@ use std::rc::Rc;
 use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 
-/// Breaks running at whose head a chunk may be before it is taken for the cause.
-const POISON_BREAKS: u8 = 3;
+mod retention;
+mod suspect;
+
+use retention::Retention;
+use suspect::{Suspect, Verdict};
 
 /// A bounded queue of chunks for one destination.
 #[derive(Debug)]
 pub struct Outbox {
     limit: usize,
     resend: Resend,
-    chunks: VecDeque<Rc<Chunk>>,
+    items: VecDeque<Item>,
     /// The marks of the diagram, as counts of chunks from the front.
     delivered: usize,
     cursor: usize,
-    once: usize,
-    begun: usize,
     /// Bytes of the chunk at `cursor` that were written.
     offset: usize,
     /// Bytes of the chunk at `delivered` that were acknowledged.
@@ -50,7 +49,8 @@ pub struct Outbox {
     held_bytes: usize,
     delivered_bytes: usize,
     retention: Retention,
-    suspect: Option<Suspect>,
+    suspect: Option<Suspect<u64>>,
+    pushed: u64,
     tally: Tally,
 }
 
@@ -69,50 +69,34 @@ pub struct Tally {
     pub sent_bytes: u64,
 }
 
-/// Which flushes are delivered, and how many of those are kept.
+/// A chunk, and what became of it on any connection.
 #[derive(Debug)]
-struct Retention {
-    /// Whole delivered flushes to keep.
-    keep: usize,
-    /// The newest flush that no chunk will be added to.
-    closed: u64,
-    /// The newest flushes of which chunks were delivered, one more than `keep` at the most.
-    newest: VecDeque<u64>,
-    /// Delivered chunks of this flush and older ones go.
-    aged: u64,
-}
-
-/// The chunk at the head of the last break.
-#[derive(Debug)]
-struct Suspect {
+struct Item {
+    id: u64,
     chunk: Rc<Chunk>,
-    breaks: u8,
+    /// It was acknowledged.
+    arrived: bool,
+    /// A byte of it was written.
+    begun: bool,
 }
 
 impl Outbox {
     /// Holds `limit` bytes. `keep` whole delivered flushes stay for a resend, if `resend` asks for any.
     pub fn new(limit: usize, resend: Resend, keep: u32) -> Self {
-        let retention = Retention {
-            keep: usize::try_from(keep).unwrap_or(usize::MAX),
-            closed: 0,
-            newest: VecDeque::new(),
-            aged: 0,
-        };
         Self {
             limit,
             resend,
-            chunks: VecDeque::new(),
+            items: VecDeque::new(),
             delivered: 0,
             cursor: 0,
-            once: 0,
-            begun: 0,
             offset: 0,
             settled: 0,
             in_flight: 0,
             held_bytes: 0,
             delivered_bytes: 0,
-            retention,
+            retention: Retention::new(keep),
             suspect: None,
+            pushed: 0,
             tally: Tally::default(),
         }
     }
@@ -120,35 +104,36 @@ impl Outbox {
     /// Takes a chunk, whose flush is that of the last one or a later one, and makes room for it. Returns the lines
     /// dropped for that, which may be its own.
     pub fn push(&mut self, chunk: Rc<Chunk>) -> u64 {
-        debug_assert!(self.chunks.back().is_none_or(|last| last.flush() <= chunk.flush()));
+        debug_assert!(self.items.back().is_none_or(|last| last.chunk.flush() <= chunk.flush()));
         if !chunk.is_empty() {
             self.held_bytes += chunk.len();
-            self.chunks.push_back(chunk);
+            self.pushed += 1;
+            self.items.push_back(Item { id: self.pushed, chunk, arrived: false, begun: false });
         }
         self.make_room()
     }
 
     /// No chunk of this flush will be pushed any more.
     pub fn close(&mut self, flush: u64) {
-        self.retention.closed = self.retention.closed.max(flush);
+        self.retention.close(flush);
         self.age();
     }
 
     /// What is to be written next: the rest of the oldest chunk that is not wholly written.
     pub fn head(&self) -> Option<&[u8]> {
-        self.chunks.get(self.cursor).map(|chunk| &chunk.bytes()[self.offset..])
+        self.items.get(self.cursor).map(|item| &item.chunk.bytes()[self.offset..])
     }
 
     /// So many bytes of the head were written.
     pub fn wrote(&mut self, bytes: usize) {
-        let Some(head) = self.chunks.get(self.cursor) else { return };
-        let (length, lines) = (head.len(), u64::from(head.lines()));
+        let Some(head) = self.items.get_mut(self.cursor) else { return };
+        let length = head.chunk.len();
         assert!(bytes <= length - self.offset, "no more is written than there is");
         if self.offset == 0 && bytes > 0 {
-            if self.cursor < self.begun {
-                self.tally.resent_lines += lines;
+            if head.begun {
+                self.tally.resent_lines += u64::from(head.chunk.lines());
             }
-            self.begun = self.begun.max(self.cursor + 1);
+            head.begun = true;
         }
         self.offset += bytes;
         self.in_flight += bytes;
@@ -162,38 +147,36 @@ impl Outbox {
     /// Of the bytes written on this connection the kernel still holds `outstanding`; the peer has acknowledged the
     /// rest. Returns whether a chunk has arrived that never had before.
     pub fn acknowledged(&mut self, outstanding: usize) -> bool {
-        let before = self.once;
+        let before = self.tally.delivered_lines;
         self.settled += self.in_flight.saturating_sub(outstanding);
         self.in_flight = self.in_flight.min(outstanding);
-        while self.delivered < self.cursor && self.settled >= self.chunks[self.delivered].len() {
+        while self.delivered < self.cursor && self.settled >= self.items[self.delivered].chunk.len()
+        {
             self.deliver();
         }
-        let arrived = self.once > before;
         self.age();
-        arrived
+        self.tally.delivered_lines > before
     }
 
     /// The chunk at `delivered` is acknowledged whole.
     fn deliver(&mut self) {
-        let chunk = &self.chunks[self.delivered];
-        self.settled -= chunk.len();
-        self.delivered_bytes += chunk.len();
-        if self.suspect.as_ref().is_some_and(|suspect| Rc::ptr_eq(&suspect.chunk, chunk)) {
-            self.suspect = None;
-        }
-        if self.delivered == self.once {
-            self.once += 1;
-            self.tally.delivered_lines += u64::from(chunk.lines());
-            self.retention.delivered(chunk.flush());
-        }
+        let item = &mut self.items[self.delivered];
         self.delivered += 1;
+        self.settled -= item.chunk.len();
+        self.delivered_bytes += item.chunk.len();
+        Suspect::hear(&mut self.suspect, item.id, !item.arrived);
+        if !item.arrived {
+            item.arrived = true;
+            self.tally.delivered_lines += u64::from(item.chunk.lines());
+            self.retention.delivered(item.chunk.flush());
+        }
     }
 
-    /// The connection is gone: goes back to what is to be sent again. Returns the chunk that was dropped as the likely
-    /// cause, if this was the third break running with it at the head.
+    /// The connection is gone: goes back to what is to be sent again. Returns a chunk that was dropped as the cause of
+    /// this break and earlier ones.
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         let written = self.cursor + usize::from(self.offset > 0);
-        let poison = self.suspect_head(written);
+        let accused = (self.delivered < written).then_some(self.delivered);
         match self.resend {
             Resend::Flush => {
                 self.delivered = 0;
@@ -202,8 +185,8 @@ impl Outbox {
             Resend::Unacked => {}
             Resend::Never => {
                 for _ in self.delivered..written {
-                    let chunk = self.remove(self.delivered);
-                    self.tally.in_doubt += u64::from(chunk.lines());
+                    let item = self.remove(self.delivered);
+                    self.tally.in_doubt += u64::from(item.chunk.lines());
                 }
             }
         }
@@ -211,29 +194,27 @@ impl Outbox {
         self.offset = 0;
         self.settled = 0;
         self.in_flight = 0;
-        poison.inspect(|chunk| self.drop_poison(chunk))
+        // A connection that carried nothing proves nothing, and `Never` does not come back.
+        let accused = accused.filter(|_| self.resend != Resend::Never)?;
+        self.judge(accused)
     }
 
-    /// Notes which chunk of the `written` ones the connection broke at, and returns it if that was once too often.
-    fn suspect_head(&mut self, written: usize) -> Option<Rc<Chunk>> {
-        if self.delivered == written || self.resend == Resend::Never {
-            return None; // a connection that carried nothing proves nothing, and `Never` does not come back
+    /// The chunk at `accused` was at the head of a break.
+    fn judge(&mut self, accused: usize) -> Option<Rc<Chunk>> {
+        match Suspect::accuse(&mut self.suspect, self.items[accused].id) {
+            Verdict::Again => None,
+            Verdict::LetPass => {
+                if accused + 1 < self.items.len() {
+                    self.items.swap(accused, accused + 1);
+                }
+                None
+            }
+            Verdict::Guilty => {
+                let chunk = Rc::clone(&self.items[accused].chunk);
+                self.discard(accused);
+                Some(chunk)
+            }
         }
-        let chunk = Rc::clone(&self.chunks[self.delivered]);
-        let running = self.suspect.take().filter(|suspect| Rc::ptr_eq(&suspect.chunk, &chunk));
-        let breaks = running.map_or(0, |suspect| suspect.breaks) + 1;
-        if breaks >= POISON_BREAKS {
-            return Some(chunk);
-        }
-        self.suspect = Some(Suspect { chunk, breaks });
-        None
-    }
-
-    fn drop_poison(&mut self, poison: &Rc<Chunk>) {
-        let Some(at) = self.chunks.iter().position(|chunk| Rc::ptr_eq(chunk, poison)) else {
-            return;
-        };
-        self.discard(at);
     }
 
     /// Bytes that are still to be written.
@@ -263,13 +244,19 @@ impl Outbox {
 
     /// Whether all that was pushed is acknowledged, or gone.
     pub fn is_drained(&self) -> bool {
-        self.delivered == self.chunks.len()
+        self.delivered == self.items.len()
     }
 
     /// The newest flush of which nothing is waiting for a first acknowledgement and nothing more will come.
     pub fn newest_whole_flush(&self) -> u64 {
-        let closed = self.retention.closed;
-        self.chunks.get(self.once).map_or(closed, |next| closed.min(next.flush().saturating_sub(1)))
+        let waiting = self.next_arrivals().map(|next| next.chunk.flush().saturating_sub(1));
+        waiting.fold(self.retention.closed(), u64::min)
+    }
+
+    /// The chunks that are to arrive next. A suspect lets one pass at most, so that the oldest flush of which any chunk
+    /// is waiting is among the flushes of these two.
+    fn next_arrivals(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| !item.arrived).take(2)
     }
 
     pub fn tally(&self) -> Tally {
@@ -278,15 +265,14 @@ impl Outbox {
 
     /// Gives up delivered chunks of flushes that are no longer to be kept.
     fn age(&mut self) {
-        let whole = self.retention.newest.back().is_some_and(|&newest| {
-            self.chunks
-                .get(self.once)
-                .map_or(newest <= self.retention.closed, |next| next.flush() > newest)
-        });
-        self.retention.age(whole);
+        let newest = self.retention.newest();
+        let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) == newest);
+        self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        while self.delivered > 0 && !(keeps && self.chunks[0].flush() > self.retention.aged) {
-            self.remove(0);
+        for at in (0..self.delivered).rev() {
+            if !keeps || self.retention.is_aged(self.items[at].chunk.flush()) {
+                self.remove(at);
+            }
         }
     }
 
@@ -306,44 +292,27 @@ impl Outbox {
         }
         // After a break chunks that had arrived wait here to be sent again: they are the first behind the head.
         let unsent = self.cursor + usize::from(self.offset > 0);
-        (unsent < self.chunks.len()).then_some(unsent)
+        (unsent < self.items.len()).then_some(unsent)
     }
 
     /// Removes a chunk for good and returns the lines lost with it.
     fn discard(&mut self, at: usize) -> u64 {
-        let arrived = at < self.once;
-        let chunk = self.remove(at);
-        let lost = if arrived { 0 } else { u64::from(chunk.lines()) };
+        let item = self.remove(at);
+        let lost = if item.arrived { 0 } else { u64::from(item.chunk.lines()) };
         self.tally.dropped_lines += lost;
         lost
     }
 
-    fn remove(&mut self, at: usize) -> Rc<Chunk> {
-        let chunk = self.chunks.remove(at).expect("callers name a chunk that is there");
-        self.held_bytes -= chunk.len();
+    fn remove(&mut self, at: usize) -> Item {
+        let item = self.items.remove(at).expect("callers name a chunk that is there");
+        self.held_bytes -= item.chunk.len();
         if at < self.delivered {
-            self.delivered_bytes -= chunk.len();
+            self.delivered_bytes -= item.chunk.len();
         }
-        for mark in [&mut self.delivered, &mut self.cursor, &mut self.once, &mut self.begun] {
+        for mark in [&mut self.delivered, &mut self.cursor] {
             *mark -= usize::from(at < *mark);
         }
-        chunk
-    }
-}
-
-impl Retention {
-    fn delivered(&mut self, flush: u64) {
-        if self.newest.back() != Some(&flush) {
-            self.newest.push_back(flush);
-        }
-    }
-
-    /// Keeps the newest `keep` whole flushes, and one that is not `whole` yet beside them.
-    fn age(&mut self, newest_is_whole: bool) {
-        let kept = self.keep.saturating_add(usize::from(!newest_is_whole));
-        while self.newest.len() > kept {
-            self.aged = self.newest.pop_front().unwrap_or(self.aged);
-        }
+        item
     }
 }
 

@@ -36,8 +36,8 @@ fn deliver(outbox: &mut Outbox, bytes: usize) {
 
 /// The letters of what is still to be written, in order; a chunk begun has a `'` behind it.
 fn unsent(outbox: &Outbox) -> String {
-    let chunks = outbox.chunks.range(outbox.cursor..);
-    let mut names: String = chunks.map(|chunk| char::from(chunk.bytes()[0])).collect();
+    let items = outbox.items.range(outbox.cursor..);
+    let mut names: String = items.map(|item| char::from(item.chunk.bytes()[0])).collect();
     if outbox.offset > 0 {
         names.insert(1, '\'');
     }
@@ -45,7 +45,7 @@ fn unsent(outbox: &Outbox) -> String {
 }
 
 fn held(outbox: &Outbox) -> String {
-    outbox.chunks.iter().map(|chunk| char::from(chunk.bytes()[0])).collect()
+    outbox.items.iter().map(|item| char::from(item.chunk.bytes()[0])).collect()
 }
 
 #[test]
@@ -215,52 +215,74 @@ fn a_chunk_larger_than_the_whole_queue_is_dropped_at_once() {
     assert_eq!(outbox.held_bytes(), 0);
 }
 
-#[test]
-fn a_chunk_at_the_head_of_three_breaks_running_is_dropped() {
-    let mut outbox = filled(Resend::Unacked, "abc");
-    for breaks in 1..=3 {
-        write(&mut outbox, 150);
-        outbox.acknowledged(60);
-        let poison = outbox.broke();
-        assert_eq!(poison.is_some(), breaks == 3, "break {breaks}");
-    }
-    assert_eq!(unsent(&outbox), "bc");
-    assert_eq!(outbox.tally().dropped_lines, 10);
-    // With b at the head counting starts afresh.
-    for breaks in 1..=3 {
-        write(&mut outbox, 1);
-        assert_eq!(outbox.broke().is_some(), breaks == 3, "break {breaks}");
-    }
-    assert_eq!(unsent(&outbox), "c");
+/// A connection that breaks once it has carried the head in part. Returns the letter of a chunk dropped for it.
+fn break_at_head(outbox: &mut Outbox) -> Option<char> {
+    let again = outbox.items.range(outbox.cursor..).take_while(|item| item.arrived);
+    let again: usize = again.map(|item| item.chunk.len()).sum();
+    deliver(outbox, again);
+    write(outbox, 50);
+    outbox.acknowledged(10);
+    outbox.broke().map(|chunk| char::from(chunk.bytes()[0]))
 }
 
 #[test]
-fn a_chunk_is_not_blamed_for_breaks_it_had_no_part_in() {
-    let mut outbox = filled(Resend::Unacked, "abc");
-    for _ in 0..10 {
-        assert!(outbox.broke().is_none(), "nothing was written");
-    }
-    let mut outbox = filled(Resend::Flush, "abc");
-    for breaks in 1..=3 {
-        write(&mut outbox, 150);
-        outbox.acknowledged(50);
-        assert_eq!(outbox.broke().is_some(), breaks == 3, "break {breaks}");
-    }
-    assert_eq!(unsent(&outbox), "ac", "a came first each time, but it arrived");
-}
-
-#[test]
-fn a_later_acknowledgement_acquits() {
-    let mut outbox = filled(Resend::Flush, "ab");
-    for _ in 0..5 {
-        for _ in 0..2 {
-            write(&mut outbox, 100);
-            assert!(outbox.broke().is_none());
+fn a_peer_that_takes_nothing_costs_no_chunk() {
+    for resend in [Resend::Flush, Resend::Unacked] {
+        let mut outbox = filled(resend, "abcd");
+        deliver(&mut outbox, 100);
+        for _ in 0..100 {
+            assert_eq!(break_at_head(&mut outbox), None);
         }
-        deliver(&mut outbox, 150);
+        let rest = outbox.unsent_bytes();
+        deliver(&mut outbox, rest);
+        assert_eq!((outbox.tally().delivered_lines, outbox.tally().dropped_lines), (40, 0));
+    }
+}
+
+#[test]
+fn a_chunk_that_breaks_each_connection_lets_the_next_pass_and_goes_in_the_end() {
+    let mut outbox = filled(Resend::Unacked, "abcd");
+    for (breaks, unsent_then) in [(3, "bacd"), (3, "cad")] {
+        for _ in 0..breaks {
+            assert_eq!(break_at_head(&mut outbox), None);
+        }
+        assert_eq!(unsent(&outbox), unsent_then);
+        deliver(&mut outbox, 100); // the one let pass
+    }
+    assert_eq!(break_at_head(&mut outbox), Some('a'), "two others have passed");
+    assert_eq!(unsent(&outbox), "d");
+    assert_eq!(outbox.tally().dropped_lines, 10);
+    assert_eq!(break_at_head(&mut outbox), None, "with d at the head counting starts afresh");
+}
+
+#[test]
+fn a_chunk_alone_is_never_given_up() {
+    let mut outbox = filled(Resend::Flush, "a");
+    for _ in 0..100 {
+        assert_eq!(break_at_head(&mut outbox), None);
+    }
+    assert_eq!(unsent(&outbox), "a");
+}
+
+#[test]
+fn a_connection_that_carried_nothing_proves_nothing() {
+    let mut outbox = filled(Resend::Unacked, "abc");
+    for _ in 0..100 {
         assert!(outbox.broke().is_none());
     }
-    assert_eq!(outbox.tally().dropped_lines, 0);
+    assert_eq!(unsent(&outbox), "abc");
+}
+
+#[test]
+fn an_acknowledgement_acquits() {
+    let mut outbox = filled(Resend::Unacked, "abcdef");
+    for name in "abcdef".chars() {
+        for _ in 0..2 {
+            assert_eq!(break_at_head(&mut outbox), None, "{name}");
+        }
+        deliver(&mut outbox, 100);
+    }
+    assert_eq!(outbox.tally().delivered_lines, 60);
 }
 
 #[test]

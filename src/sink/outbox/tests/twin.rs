@@ -31,7 +31,9 @@ struct Twin {
     /// Flushes in the order in which their first chunk arrived.
     arrivals: Vec<u64>,
     closed: u64,
-    heads: Vec<u64>,
+    /// Whom the last break was at, and the case: true for each break that had an arrival since the one counted before.
+    accused: Option<(u64, Vec<bool>)>,
+    others_pass: bool,
     tally: Tally,
 }
 
@@ -77,9 +79,11 @@ impl Twin {
                     item.arrived = true;
                     self.tally.delivered_lines += item.lines;
                     self.arrivals.push(item.flush);
+                    self.arrivals.sort_unstable();
                     self.arrivals.dedup();
+                    self.others_pass = true;
                 }
-                self.heads.retain(|&head| head != id);
+                self.accused.take_if(|(accused, _)| *accused == id);
             }
         }
         self.age();
@@ -99,12 +103,8 @@ impl Twin {
     }
 
     fn broke(&mut self) {
-        let head = self.items.iter().find(|item| !item.is_delivered() && item.written > 0);
-        let head = head.map(|item| item.id).filter(|_| self.resend != Resend::Never);
-        if let Some(head) = head {
-            self.heads.retain(|&earlier| earlier == head);
-            self.heads.push(head);
-        }
+        let head = self.items.iter().position(|item| !item.is_delivered() && item.written > 0);
+        let head = head.filter(|_| self.resend != Resend::Never);
         if self.resend == Resend::Never {
             let written = self.items.iter().filter(|item| item.written > 0);
             self.tally.in_doubt += written.map(|item| item.lines).sum::<u64>();
@@ -114,11 +114,26 @@ impl Twin {
             item.written = 0;
             item.acked = 0;
         }
-        if self.heads.len() == 3 {
-            let at = self.items.iter().position(|item| item.id == self.heads[0]).unwrap();
-            self.heads.clear();
-            self.discard(at);
+        if let Some(at) = head {
+            self.judge(at);
         }
+    }
+
+    fn judge(&mut self, at: usize) {
+        let id = self.items[at].id;
+        let earlier = self.accused.take().filter(|(accused, _)| *accused == id);
+        let strike = self.others_pass || earlier.is_none();
+        self.others_pass = false;
+        let mut breaks = earlier.map_or_else(Vec::new, |(_, breaks)| breaks);
+        breaks.push(strike);
+        if breaks.iter().filter(|&&strike| strike).count() == 3 {
+            self.discard(at);
+            return;
+        }
+        if breaks.len().is_multiple_of(3) && at + 1 < self.items.len() {
+            self.items.swap(at, at + 1);
+        }
+        self.accused = Some((id, breaks));
     }
 
     fn waiting_lines(&self) -> u64 {
@@ -126,16 +141,16 @@ impl Twin {
     }
 }
 
-/// Checks that a connection carried whole chunks, each later than the one before, the last one perhaps torn.
+/// Checks that a connection carried whole chunks, each once, the last one perhaps torn.
 fn check_stream(stream: &[u8], pushed: &[Vec<u8>]) {
     let mut rest = stream;
-    let mut next = 0;
+    let mut carried = Vec::new();
     while !rest.is_empty() {
-        let at = (next..pushed.len())
-            .find(|&id| rest.starts_with(&pushed[id]) || pushed[id].starts_with(rest))
-            .expect("a chunk later than the one before");
+        let is_next = |text: &[u8]| rest.starts_with(text) || text.starts_with(rest);
+        let at = (0..pushed.len()).find(|at| !carried.contains(at) && is_next(&pushed[*at]));
+        let at = at.expect("a chunk that this connection has not carried yet");
         rest = &rest[pushed[at].len().min(rest.len())..];
-        next = at + 1;
+        carried.push(at);
     }
 }
 
@@ -161,7 +176,8 @@ impl Trial {
             items: Vec::new(),
             arrivals: Vec::new(),
             closed: 0,
-            heads: Vec::new(),
+            accused: None,
+            others_pass: false,
             tally: Tally::default(),
         };
         let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
@@ -231,11 +247,11 @@ impl Trial {
     }
 
     fn break_off(&mut self) {
-        let before = self.outbox.chunks.len();
+        let before = self.outbox.items.len();
         let poison = self.outbox.broke();
         self.twin.broke();
         if poison.is_some() {
-            assert!(self.outbox.chunks.len() < before);
+            assert!(self.outbox.items.len() < before);
         }
         check_stream(&self.stream, &self.pushed);
         self.stream.clear();
@@ -243,7 +259,7 @@ impl Trial {
 
     fn compare(&self) {
         let (outbox, twin) = (&self.outbox, &self.twin);
-        let held: Vec<_> = outbox.chunks.iter().map(|chunk| name(chunk.bytes())).collect();
+        let held: Vec<_> = outbox.items.iter().map(|item| name(item.chunk.bytes())).collect();
         let expected: Vec<_> = twin.items.iter().map(|item| name(&item.text)).collect();
         assert_eq!(held, expected);
         assert_eq!(outbox.tally(), twin.tally);
