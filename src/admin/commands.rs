@@ -27,7 +27,7 @@ struct Command {
 
 type Arguments<'a> = Vec<&'a [u8]>;
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 15] = [
     Command { name: "help", run: help },
     Command { name: "stats", run: stats },
     Command { name: "counters", run: |_, _, _| dump(Kind::Counter) },
@@ -38,6 +38,7 @@ const COMMANDS: [Command; 14] = [
     Command { name: "deltimers", run: |_, names, _| delete(Kind::Timing, names) },
     Command { name: "delgauges", run: |_, names, _| delete(Kind::Gauge, names) },
     Command { name: "delsets", run: |_, names, _| delete(Kind::Set, names) },
+    Command { name: "sinks", run: sinks },
     Command { name: "health", run: health },
     Command { name: "config", run: config },
     Command { name: "version", run: version },
@@ -93,6 +94,26 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
         ] {
             write(out, format_args!("{name}.{field}: {value}\n"));
         }
+    }
+    write(out, format_args!("END\n\n"));
+    Answer::Done
+}
+
+fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    for sink in view.sinks {
+        let figures = sink.figures();
+        write(
+            out,
+            format_args!(
+                "{} state={} queued_bytes={} spooled_bytes={} dropped_lines={} last_error={:?}\n",
+                sink.name(),
+                figures.state,
+                figures.queue_bytes,
+                figures.spool_bytes.unwrap_or(0),
+                figures.dropped_lines,
+                figures.last_error.as_deref().unwrap_or("none"),
+            ),
+        );
     }
     write(out, format_args!("END\n\n"));
     Answer::Done

@@ -76,7 +76,7 @@ pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
 ];
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 8] = [
+pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -84,6 +84,7 @@ pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("admin", ""),
     ("limits", ""),
     (CARBON, "further destinations: [carbon.NAME]"),
+    ("spool", ""),
     ("key_flush", ""),
 ];
 
@@ -270,6 +271,11 @@ keys! {
     [carbon] namespace = "", carbon!(namespace: NamePart(0..=64)),
         "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
 
+    [spool] dir = "", config!(spool.dir: FilePath),
+        "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";
+    [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
+        "of all destinations together, each has an equal part; at least 1m";
+
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),
         "log the most frequent names this often; 0 = off";
     [key_flush] percent = "100", config!(key_flush.percent: Count(1..=100)),
@@ -355,6 +361,8 @@ mod tests {
             ("carbon", "queue", "1m", "1023k"),
             ("carbon", "resend", "unacked", "all"),
             ("carbon", "resend_keep", "100", "101"),
+            ("spool", "max_size", "1m", "1023k"),
+            ("spool", "dir", "/var/spool/statsd", "a#b"),
         ] {
             assert!(set(section, name, good), "[{section}] {name} = {good}");
             assert!(!set(section, name, bad), "[{section}] {name} = {bad}");

@@ -53,6 +53,7 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    pub spool: Spool,
     pub key_flush: KeyFlush,
 }
 
@@ -108,6 +109,15 @@ pub struct Carbon {
     pub resend_keep: u32,
     /// The name of one of the name spaces.
     pub namespace: String,
+}
+
+/// What waits on disk when it does not fit in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// A folder in which each destination has its own; none: nothing waits on disk.
+    pub dir: Option<PathBuf>,
+    /// Bytes that all destinations together may take, each an equal part.
+    pub max_size: usize,
 }
 
 /// How often which names are logged.

@@ -10,7 +10,7 @@ use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{CARBON, KEYS, Key, NAMESPACE, SECTIONS, keys_of};
 use super::rules::{self, RULE};
 use super::value::{Kind as _, Span};
-use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Tcp, Udp};
+use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, Tcp, Udp};
 use crate::encode::namespace::Namespace;
 use crate::policy::RULES_MAX;
 
@@ -232,6 +232,7 @@ fn blank() -> Config {
         tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
         admin: Admin { bind: Vec::new(), healthy: false, max_connections: 0 },
         carbons: vec![carbon],
+        spool: Spool { dir: None, max_size: 0 },
         key_flush: KeyFlush { interval: None, percent: 0, log: None },
     }
 }
@@ -320,7 +321,7 @@ pub(super) mod tests {
             ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
             ("[cabron.a]", "1: [cabron.a]: no such section; did you mean [carbon.a]?"),
             ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, namespace, "),
-            ("[spool]\ndir = /x", "1: [spool]: no such section; expected one of statsd"),
+            ("[influxdb]\naddress = x", "1: [influxdb]: no such section; expected one of statsd"),
             ("[carbon.]", "1: [carbon.]: expected 1 to 64 of A-Z"),
             ("[carbon.a b]", "1: [carbon.a b]: expected 1 to 64 of A-Z"),
             (

@@ -155,6 +155,9 @@ fn figures(took: Duration, sinks: &[Sink]) -> Vec<(String, f64)> {
         ] {
             add(format!("sink.{name}.{figure}"), value as f64);
         }
+        if let Some(bytes) = figures.spool_bytes {
+            add(format!("sink.{name}.spool_bytes"), bytes as f64);
+        }
     }
     all
 }

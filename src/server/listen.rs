@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use mio::{Registry, Token};
 
@@ -26,12 +27,19 @@ pub(super) struct Listeners {
 pub enum StartError {
     Bind(BindError),
     Poll(io::Error),
+    /// The folder of a sink's spool.
+    Spool(PathBuf, io::Error),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => error.fmt(out),
+            Self::Spool(path, error) => write!(
+                out,
+                "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
+                path.display()
+            ),
             Self::Poll(error) => {
                 write!(
                     out,

@@ -109,6 +109,8 @@ impl Server {
         let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
         let seeds = random_seeds();
         let encoders = outputs::encoders(config);
+        let mut sinks = outputs::sinks(config, &encoders, seeds.names[0]);
+        outputs::open_spools(&config.spool, &mut sinks)?;
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -122,7 +124,7 @@ impl Server {
             admin: Admin::new(config.admin.max_connections),
             engine: Engine::new(&settings(config), seeds),
             flushing: Flushing::new(schedule, config.flush_interval),
-            sinks: outputs::sinks(config, &encoders, seeds.names[0]),
+            sinks,
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
             health: if config.admin.healthy { Health::Up } else { Health::Down },

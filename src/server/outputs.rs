@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use super::StartError;
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
 use crate::sink::Sink;
+use crate::sink::spool::{Folder, Spool};
 
 /// One for each name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
@@ -25,6 +27,20 @@ pub(super) fn sinks(config: &Config, encoders: &Encoders, seed: u64) -> Vec<Sink
         Sink::new(index, carbon, encoder, seed)
     };
     (0..).zip(&config.carbons).map(sink).collect()
+}
+
+/// Opens the folder of each sink, where there is a spool.
+pub(super) fn open_spools(config: &config::Spool, sinks: &mut [Sink]) -> Result<(), StartError> {
+    let Some(dir) = &config.dir else { return Ok(()) };
+    let part = config.max_size as u64 / sinks.len().max(1) as u64;
+    for sink in sinks {
+        let path = dir.join(sink.name());
+        let spool = Folder::open(&path)
+            .and_then(|folder| Spool::open(Box::new(folder), "plaintext", part))
+            .map_err(|error| StartError::Spool(path, error))?;
+        sink.attach(spool);
+    }
+    Ok(())
 }
 
 fn with_host_suffix(namespace: &Namespace) -> Namespace {

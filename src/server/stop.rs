@@ -96,11 +96,8 @@ impl Server {
             Phase::Draining { .. } => return,
             Phase::Done => {}
         }
-        for sink in self.sinks.iter().filter(|sink| !sink.is_drained()) {
-            let (name, bytes) = (sink.name(), sink.figures().queue_bytes);
-            log::warn!(
-                "sink={name} state=abandoned lost_bytes={bytes} reason=\"not delivered when the time was over\""
-            );
+        for sink in self.sinks.iter_mut().filter(|sink| !sink.is_drained()) {
+            sink.park();
         }
         log::info!("stop=done");
     }

@@ -234,6 +234,10 @@ impl Link {
         self.settle(outbox, now);
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
     /// Whether bytes went out or were acknowledged in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
         matches!(&self.state, State::Up(connection) if connection.is_moving(now))
@@ -280,7 +284,8 @@ impl Link {
     }
 
     fn plan_look(&mut self, outbox: &Outbox, moved: bool, now: Tick) {
-        let awaited = self.outage.is_some() || self.look_max == LOOK_MAX_HURRIED;
+        let awaited =
+            self.outage.is_some() || self.look_max == LOOK_MAX_HURRIED || outbox.has_spooled();
         if !awaited || outbox.unacked_bytes() == 0 {
             self.look = None;
             return;

@@ -25,11 +25,15 @@ mod connection;
 mod flushes;
 mod link;
 pub mod outbox;
+mod overflow;
 pub mod resolve;
+pub mod spool;
 
 use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
+use overflow::Overflow;
+use spool::Spool;
 
 /// One destination: what waits for it, and the way to it.
 #[derive(Debug)]
@@ -39,8 +43,9 @@ pub struct Sink {
     outbox: Outbox,
     link: Link,
     flushes: Flushes,
-    /// Lines dropped before the queue overflowed, until it is drained again.
-    overflow: Option<u64>,
+    overflow: Option<Overflow>,
+    /// Between the start of a flush and its end: the spool waits.
+    is_flushing: bool,
 }
 
 /// What a sink says of itself. Totals are since the start.
@@ -65,6 +70,8 @@ pub struct Figures {
     /// `idle`, `resolving`, `connecting`, `up` or `backing_off`.
     pub state: &'static str,
     pub last_error: Option<String>,
+    /// Bytes that wait on disk, if there is a spool.
+    pub spool_bytes: Option<u64>,
 }
 
 impl Sink {
@@ -77,6 +84,7 @@ impl Sink {
             link: Link::new(index, config, seed),
             flushes: Flushes::default(),
             overflow: None,
+            is_flushing: false,
         }
     }
 
@@ -93,22 +101,22 @@ impl Sink {
     pub fn flush_started(&mut self, now: Now, number: u64) {
         self.flush_ended(now, number.saturating_sub(1));
         self.flushes.start(number, now.tick);
+        self.is_flushing = true;
     }
 
     /// The last chunk of a flush was pushed.
     pub fn flush_ended(&mut self, now: Now, number: u64) {
         self.outbox.close(number);
+        self.is_flushing = false;
         self.note_arrivals(now);
     }
 
     /// Queues a chunk. It is written by [`pump`](Self::pump).
     pub fn push(&mut self, chunk: Rc<Chunk>) {
         self.flushes.grow(chunk.flush(), chunk.len());
-        let before = self.outbox.tally().dropped_lines;
-        if self.outbox.push(chunk) > 0 && self.overflow.is_none() {
-            self.overflow = Some(before);
-            log::warn!("sink={} queue=full held_bytes={}", self.name, self.outbox.held_bytes());
-        }
+        let before = self.overflown();
+        self.outbox.push(chunk);
+        self.note_overflow(before);
     }
 
     /// An event for the token of this sink with this generation. Spurious and stale ones are harmless.
@@ -130,9 +138,14 @@ impl Sink {
 
     /// Dials at the first call, and writes at most a turn's share. True: call again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
+        let refills = self.link.is_up() && !self.is_flushing;
+        if refills {
+            self.outbox.refill();
+            self.log_news();
+        }
         let more = self.link.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);
-        more
+        more || (refills && self.outbox.wants_refill())
     }
 
     /// At a tick: learns what has arrived, so that the figures of this flush tell it and what is retained ages.
@@ -143,6 +156,7 @@ impl Sink {
 
     /// At a stop: somebody waits until this [`is_drained`](Self::is_drained).
     pub fn hurry(&mut self, now: Now, registry: &Registry) {
+        self.is_flushing = true; // no chunk is read back any more
         self.link.hurry(&mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
@@ -174,6 +188,7 @@ impl Sink {
             flush_length: last.map_or(0, |flush| flush.bytes),
             state: self.link.state(),
             last_error: history.last_error.clone(),
+            spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
         }
     }
 
@@ -186,15 +201,7 @@ impl Sink {
             let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
             self.flushes.arrive(whole, acked, at);
         }
-        if self.outbox.is_drained() {
-            self.note_drained();
-        }
-    }
-
-    fn note_drained(&mut self) {
-        let Some(before) = self.overflow.take() else { return };
-        let dropped_lines = self.outbox.tally().dropped_lines - before;
-        log::info!("sink={} queue=drained dropped_lines={dropped_lines}", self.name);
+        self.note_drained();
     }
 }
 

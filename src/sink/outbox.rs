@@ -16,8 +16,8 @@
 //!
 //! A break takes `cursor` back (how far is [`Resend`]'s choice) and `delivered` with it; that a chunk has *arrived*, or
 //! was *begun*, on an earlier connection stays known. When room is short the chunks that have arrived go first: nothing
-//! is lost and nothing counted. Then the oldest unsent one is dropped and counted. What is in flight is never touched,
-//! for its bytes are already on their way.
+//! is lost and nothing counted. Then the oldest unsent one goes, to the spool if there is one, else it is dropped and
+//! counted. What is in flight is never touched, for its bytes are already on their way.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -26,8 +26,10 @@ use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 
 mod retention;
+mod spooling;
 mod suspect;
 
+use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
 
@@ -49,7 +51,8 @@ pub struct Outbox {
     held_bytes: usize,
     delivered_bytes: usize,
     retention: Retention,
-    suspect: Option<Suspect<u64>>,
+    suspect: Option<Suspect<Origin>>,
+    spool: Option<Spool>,
     pushed: u64,
     tally: Tally,
 }
@@ -72,12 +75,21 @@ pub struct Tally {
 /// A chunk, and what became of it on any connection.
 #[derive(Debug)]
 struct Item {
-    id: u64,
+    origin: Origin,
     chunk: Rc<Chunk>,
     /// It was acknowledged.
     arrived: bool,
     /// A byte of it was written.
     begun: bool,
+}
+
+/// Where a chunk comes from; no two chunks have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Pushed, as the how manieth.
+    Pushed(u64),
+    /// Read from the spool, where it stays until it is released.
+    Spooled(Position),
 }
 
 impl Outbox {
@@ -96,6 +108,7 @@ impl Outbox {
             delivered_bytes: 0,
             retention: Retention::new(keep),
             suspect: None,
+            spool: None,
             pushed: 0,
             tally: Tally::default(),
         }
@@ -108,9 +121,12 @@ impl Outbox {
         if !chunk.is_empty() {
             self.held_bytes += chunk.len();
             self.pushed += 1;
-            self.items.push_back(Item { id: self.pushed, chunk, arrived: false, begun: false });
+            let origin = Origin::Pushed(self.pushed);
+            self.items.push_back(Item { origin, chunk, arrived: false, begun: false });
         }
-        self.make_room()
+        let before = self.tally().dropped_lines;
+        self.make_room();
+        self.tally().dropped_lines - before
     }
 
     /// No chunk of this flush will be pushed any more.
@@ -134,6 +150,9 @@ impl Outbox {
                 self.tally.resent_lines += u64::from(head.chunk.lines());
             }
             head.begun = true;
+            if let (Origin::Spooled(place), Some(spool)) = (head.origin, &mut self.spool) {
+                spool.note_begun(place);
+            }
         }
         self.offset += bytes;
         self.in_flight += bytes;
@@ -164,11 +183,14 @@ impl Outbox {
         self.delivered += 1;
         self.settled -= item.chunk.len();
         self.delivered_bytes += item.chunk.len();
-        Suspect::hear(&mut self.suspect, item.id, !item.arrived);
+        Suspect::hear(&mut self.suspect, item.origin, !item.arrived);
         if !item.arrived {
             item.arrived = true;
             self.tally.delivered_lines += u64::from(item.chunk.lines());
             self.retention.delivered(item.chunk.flush());
+            if let (Origin::Spooled(place), Some(spool)) = (item.origin, &mut self.spool) {
+                spool.note_arrived(place);
+            }
         }
     }
 
@@ -176,45 +198,46 @@ impl Outbox {
     /// this break and earlier ones.
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         let written = self.cursor + usize::from(self.offset > 0);
-        let accused = (self.delivered < written).then_some(self.delivered);
-        match self.resend {
-            Resend::Flush => {
-                self.delivered = 0;
-                self.delivered_bytes = 0;
-            }
-            Resend::Unacked => {}
-            Resend::Never => {
-                for _ in self.delivered..written {
-                    let item = self.remove(self.delivered);
-                    self.tally.in_doubt += u64::from(item.chunk.lines());
-                }
+        let accused = self.items.get(self.delivered).filter(|_| self.delivered < written);
+        let accused = accused.map(|item| (item.origin, Rc::clone(&item.chunk)));
+        if self.resend == Resend::Never {
+            for _ in self.delivered..written {
+                let item = self.finish(self.delivered);
+                self.tally.in_doubt += u64::from(item.chunk.lines());
             }
         }
-        self.cursor = self.delivered;
+        self.delivered = 0; // all that is not to be sent again was finished when it was delivered
+        self.delivered_bytes = 0;
+        self.cursor = 0;
         self.offset = 0;
         self.settled = 0;
         self.in_flight = 0;
+        self.recall();
         // A connection that carried nothing proves nothing, and `Never` does not come back.
-        let accused = accused.filter(|_| self.resend != Resend::Never)?;
-        self.judge(accused)
+        let (origin, chunk) = accused.filter(|_| self.resend != Resend::Never)?;
+        self.judge(origin, &chunk).then_some(chunk)
     }
 
-    /// The chunk at `accused` was at the head of a break.
-    fn judge(&mut self, accused: usize) -> Option<Rc<Chunk>> {
-        match Suspect::accuse(&mut self.suspect, self.items[accused].id) {
-            Verdict::Again => None,
-            Verdict::LetPass => {
-                if accused + 1 < self.items.len() {
-                    self.items.swap(accused, accused + 1);
+    /// This chunk was at the head of a break. Returns whether it is given up.
+    fn judge(&mut self, origin: Origin, chunk: &Chunk) -> bool {
+        let verdict = Suspect::accuse(&mut self.suspect, origin);
+        let at = self.items.iter().position(|item| item.origin == origin);
+        match (verdict, origin, at) {
+            (Verdict::Guilty, Origin::Spooled(place), _) => {
+                if let Some(spool) = &mut self.spool {
+                    spool.condemn(place, chunk.lines());
                 }
-                None
             }
-            Verdict::Guilty => {
-                let chunk = Rc::clone(&self.items[accused].chunk);
-                self.discard(accused);
-                Some(chunk)
+            (Verdict::Guilty, _, Some(at)) => {
+                let item = self.finish(at);
+                self.tally.dropped_lines += item.waiting_lines();
             }
+            (Verdict::LetPass, _, Some(at)) if at + 1 < self.items.len() => {
+                self.items.swap(at, at + 1);
+            }
+            _ => {} // a spooled one is behind all others as it is
         }
+        verdict == Verdict::Guilty
     }
 
     /// Bytes that are still to be written.
@@ -259,8 +282,10 @@ impl Outbox {
         self.items.iter().filter(|item| !item.arrived).take(2)
     }
 
+    /// What the spool has dropped is dropped.
     pub fn tally(&self) -> Tally {
-        self.tally
+        let spool = self.spool.as_ref().map_or(0, |spool| spool.tally().dropped_lines);
+        Tally { dropped_lines: self.tally.dropped_lines + spool, ..self.tally }
     }
 
     /// Gives up delivered chunks of flushes that are no longer to be kept.
@@ -269,38 +294,51 @@ impl Outbox {
         let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) == newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        for at in (0..self.delivered).rev() {
-            if !keeps || self.retention.is_aged(self.items[at].chunk.flush()) {
-                self.remove(at);
+        let mut at = 0;
+        while at < self.delivered {
+            match !keeps || self.retention.is_aged(self.items[at].chunk.flush()) {
+                true => _ = self.finish(at),
+                false => at += 1,
             }
         }
     }
 
-    fn make_room(&mut self) -> u64 {
-        let mut dropped = 0;
+    fn make_room(&mut self) {
         while self.held_bytes > self.limit {
-            let Some(at) = self.least_needed() else { break };
-            dropped += self.discard(at);
+            if self.delivered > 0 {
+                self.finish(0);
+            } else if self.recall_unsent() {
+                // It is on disk as it was.
+            } else if self.unsent() < self.items.len() {
+                // After a break chunks that had arrived wait here to be sent again: they are the first behind the head.
+                self.evict(self.unsent());
+            } else {
+                break;
+            }
         }
-        dropped
     }
 
-    /// The oldest chunk that has arrived, then the oldest that is still to be written; never one in flight.
-    fn least_needed(&self) -> Option<usize> {
-        if self.delivered > 0 {
-            return Some(0);
-        }
-        // After a break chunks that had arrived wait here to be sent again: they are the first behind the head.
-        let unsent = self.cursor + usize::from(self.offset > 0);
-        (unsent < self.items.len()).then_some(unsent)
+    /// Where the chunks begin of which nothing is written on this connection.
+    fn unsent(&self) -> usize {
+        self.cursor + usize::from(self.offset > 0)
     }
 
-    /// Removes a chunk for good and returns the lines lost with it.
-    fn discard(&mut self, at: usize) -> u64 {
+    /// Moves a chunk to the spool, or drops it. One that has arrived is simply done.
+    fn evict(&mut self, at: usize) {
+        let item = self.finish(at);
+        match &mut self.spool {
+            Some(spool) if !item.arrived => spool.save(&item.chunk),
+            _ => self.tally.dropped_lines += item.waiting_lines(),
+        }
+    }
+
+    /// Removes a chunk that will not be sent again from here.
+    fn finish(&mut self, at: usize) -> Item {
         let item = self.remove(at);
-        let lost = if item.arrived { 0 } else { u64::from(item.chunk.lines()) };
-        self.tally.dropped_lines += lost;
-        lost
+        if let (Origin::Spooled(place), Some(spool)) = (item.origin, &mut self.spool) {
+            spool.release(place);
+        }
+        item
     }
 
     fn remove(&mut self, at: usize) -> Item {
@@ -313,6 +351,13 @@ impl Outbox {
             *mark -= usize::from(at < *mark);
         }
         item
+    }
+}
+
+impl Item {
+    /// Lines that would be lost with it.
+    fn waiting_lines(&self) -> u64 {
+        if self.arrived { 0 } else { u64::from(self.chunk.lines()) }
     }
 }
 

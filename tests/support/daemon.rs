@@ -7,7 +7,9 @@ use std::process::{Command, ExitStatus};
 
 use tempfile::TempDir;
 
-use super::{Admin, Conf, DEADLINE, Process, connect, send_packets, until, until_equal};
+use super::{
+    Admin, Conf, DEADLINE, Process, connect, send_packets, until, until_equal, until_true,
+};
 
 /// Ended with its last handle: by a test through [`Daemon::stop`], else killed.
 #[derive(Debug)]
@@ -37,7 +39,20 @@ impl Daemon {
         conf: &Conf,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), conf, arguments)
+    }
+
+    /// Another run in the folder of this one, which must have ended or ends now.
+    pub(crate) fn again(mut self, conf: &Conf) -> Self {
+        until_true("the run before to end", || !self.is_running());
+        Self::start_in(self.folder, conf, |command| command.args(["-c", "statsd.conf"]))
+    }
+
+    fn start_in(
+        folder: TempDir,
+        conf: &Conf,
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
         let mut process = Process::start(arguments(&mut statsd_command(folder.path())));
         let ready = until(DEADLINE, "the server's ready line", || {
@@ -117,6 +132,10 @@ impl Daemon {
 
     pub(crate) fn sigterm(&self) {
         self.process.signal("TERM");
+    }
+
+    pub(crate) fn sigkill(&self) {
+        self.process.signal("KILL");
     }
 
     pub(crate) fn interrupt(&self) {

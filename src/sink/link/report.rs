@@ -31,7 +31,7 @@ impl Link {
     pub(super) fn log_poison(&self, chunk: &Chunk) {
         let line = chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
         log::warn!(
-            "sink={} dropped_lines={} reason=\"three connections running broke at this chunk\" first_line=\"{}\"",
+            "sink={} dropped_lines={} reason=\"connections break at this chunk while others pass\" first_line=\"{}\"",
             self.name,
             chunk.lines(),
             line[..line.len().min(LOGGED_BYTES)].escape_ascii(),

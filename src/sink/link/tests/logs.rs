@@ -29,7 +29,7 @@ fn an_outage_is_one_warning_and_one_recovery() {
         (Level::Warn, refused.as_str()),
         (Level::Warn, "sink=carbon queue=full held_bytes=18"),
         (Level::Info, "sink=carbon state=up address=127.0.0.1:"),
-        (Level::Info, "sink=carbon queue=drained dropped_lines=2"),
+        (Level::Info, "sink=carbon queue=drained spooled_lines=0 dropped_lines=2"),
     ];
     assert_eq!(loud.len(), expected.len(), "{loud:?}");
     for ((level, line), (expected_level, start)) in loud.iter().zip(expected) {

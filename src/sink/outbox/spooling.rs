@@ -1,0 +1,100 @@
+//! The outbox and its spool: what is read back, what is given back, what is left there at a stop.
+
+use super::{Item, Origin, Outbox};
+use crate::encode::chunk::Chunk;
+use crate::sink::spool::Spool;
+
+/// What may be on its way when a chunk is read back, so that new ones never wait behind much.
+const AHEAD: usize = 256 << 10;
+
+impl Outbox {
+    /// From now on what does not fit goes to this spool, and comes back from there.
+    pub fn attach(&mut self, spool: Spool) {
+        self.spool = Some(spool);
+    }
+
+    pub fn spool(&self) -> Option<&Spool> {
+        self.spool.as_ref()
+    }
+
+    pub fn spool_mut(&mut self) -> Option<&mut Spool> {
+        self.spool.as_mut()
+    }
+
+    /// Whether [`refill`](Self::refill) would read a chunk: all that was pushed is written, and little is on its way.
+    pub fn wants_refill(&self) -> bool {
+        self.cursor == self.items.len()
+            && self.in_flight < AHEAD.min(self.limit / 4)
+            && self.has_spooled()
+    }
+
+    /// Whether chunks wait in the spool.
+    pub fn has_spooled(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::has_more)
+    }
+
+    /// Takes the oldest chunk of the spool, if it is its turn.
+    pub fn refill(&mut self) {
+        if !self.wants_refill() {
+            return;
+        }
+        let Some(record) = self.spool.as_mut().and_then(Spool::take_next) else { return };
+        // It is sent along with the next flush, and retained as long.
+        let flush = self.retention.closed() + 1;
+        let flush = self.items.back().map_or(flush, |last| flush.max(last.chunk.flush()));
+        self.held_bytes += record.bytes.len();
+        self.items.push_back(Item {
+            origin: Origin::Spooled(record.place),
+            chunk: Chunk::new(record.bytes, record.lines, flush),
+            arrived: record.arrived,
+            begun: record.begun,
+        });
+        self.make_room();
+    }
+
+    /// The connection will not come back: all that would be sent on a next one goes to the spool. Returns the lines lost.
+    pub fn park(&mut self) -> u64 {
+        let before = self.tally().dropped_lines;
+        self.broke();
+        self.held_bytes = 0;
+        for item in std::mem::take(&mut self.items) {
+            match &mut self.spool {
+                Some(spool) => spool.save(&item.chunk),
+                None => self.tally.dropped_lines += item.waiting_lines(),
+            }
+        }
+        if let Some(spool) = &mut self.spool {
+            spool.sync();
+        }
+        self.tally().dropped_lines - before
+    }
+
+    /// Gives all that came from the spool back to it.
+    pub(super) fn recall(&mut self) {
+        self.recall_from(0);
+    }
+
+    /// Gives what came from the spool and is not begun on this connection back to it. Returns whether there was any.
+    pub(super) fn recall_unsent(&mut self) -> bool {
+        self.recall_from(self.unsent())
+    }
+
+    fn recall_from(&mut self, at: usize) -> bool {
+        let place = |item: &Item| match item.origin {
+            Origin::Spooled(place) => Some(place),
+            Origin::Pushed(_) => None,
+        };
+        let Some(first) = self.items.range(at..).find_map(place) else { return false };
+        let mut index = at;
+        while let Some(item) = self.items.get(index) {
+            match place(item) {
+                Some(_) => _ = self.remove(index),
+                None => index += 1,
+            }
+        }
+        if let Some(spool) = &mut self.spool {
+            spool.recall(first);
+        }
+        true
+    }
+}

@@ -1,0 +1,110 @@
+//! What a sink does with more than its queue holds: the spool, if it has one, and what the log says of it.
+
+use super::Sink;
+use super::spool::{News, Spool};
+
+/// Since something did not fit, until all is delivered: lines that had gone before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overflow {
+    dropped_lines: u64,
+    spooled_lines: u64,
+}
+
+impl Sink {
+    /// What does not fit the queue goes to this spool. What it holds from an earlier run is sent as well.
+    pub fn attach(&mut self, spool: Spool) {
+        let (bytes, place) = (spool.waiting_bytes(), spool.location());
+        if bytes > 0 {
+            log::info!("sink={} spool={place:?} found_bytes={bytes}", self.name);
+        }
+        self.outbox.attach(spool);
+        self.log_news();
+    }
+
+    /// The time for a stop is over: what is left goes to the spool, or is lost.
+    pub fn park(&mut self) {
+        let (bytes, before) = (self.outbox.queued_bytes(), self.overflown());
+        let lost = self.outbox.park();
+        self.log_news();
+        let spooled = self.overflown().spooled_lines - before.spooled_lines;
+        let (name, reason) = (&self.name, "not delivered when the time was over");
+        match self.outbox.spool() {
+            Some(_) if lost == 0 => {
+                log::info!("sink={name} state=parked spooled_lines={spooled} reason={reason:?}")
+            }
+            Some(_) => log::warn!(
+                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?}"
+            ),
+            None => log::warn!(
+                "sink={name} state=abandoned lost_lines={lost} lost_bytes={bytes} reason={reason:?} hint=\"[spool] dir keeps it for the next start\""
+            ),
+        }
+    }
+
+    pub(super) fn overflown(&self) -> Overflow {
+        let spooled_lines = self.outbox.spool().map_or(0, |spool| spool.tally().saved_lines);
+        Overflow { dropped_lines: self.outbox.tally().dropped_lines, spooled_lines }
+    }
+
+    /// Logs that chunks have begun to go, to the spool or for good.
+    pub(super) fn note_overflow(&mut self, before: Overflow) {
+        self.log_news();
+        let now = self.overflown();
+        let (dropped, spooled) =
+            (now.dropped_lines > before.dropped_lines, now.spooled_lines > before.spooled_lines);
+        if self.overflow.is_some() || !(dropped || spooled) {
+            return;
+        }
+        self.overflow = Some(before);
+        let (name, held) = (&self.name, self.outbox.held_bytes());
+        match self.outbox.spool() {
+            Some(spool) => {
+                log::info!("sink={name} queue=full held_bytes={held} spool={:?}", spool.location())
+            }
+            None => log::warn!(
+                "sink={name} queue=full held_bytes={held} dropping=oldest hint=\"[spool] dir keeps what does not fit\""
+            ),
+        }
+    }
+
+    /// Logs that an overflow is over.
+    pub(super) fn note_drained(&mut self) {
+        if self.overflow.is_none() || !self.outbox.is_drained() || self.outbox.has_spooled() {
+            return;
+        }
+        let Some(before) = self.overflow.take() else { return };
+        let now = self.overflown();
+        log::info!(
+            "sink={} queue=drained spooled_lines={} dropped_lines={}",
+            self.name,
+            now.spooled_lines - before.spooled_lines,
+            now.dropped_lines - before.dropped_lines,
+        );
+    }
+
+    /// Says what has happened to the spool, in the order in which it did.
+    pub(super) fn log_news(&mut self) {
+        let Some(spool) = self.outbox.spool_mut() else { return };
+        let news = spool.take_news();
+        if news.is_empty() {
+            return;
+        }
+        let place = format!("sink={} spool={:?}", self.name, spool.location());
+        for event in news {
+            match event {
+                News::Full => log::warn!(
+                    "{place} state=full dropping=oldest hint=\"raise [spool] max_size, or free the disk\""
+                ),
+                News::Damaged { segment, at, bytes } => log::warn!(
+                    "{place} file={segment:016x}.chunks damaged_at={at} cut_bytes={bytes} reason=\"torn by a crash, or the disk lies\""
+                ),
+                News::Foreign { segment } => log::error!(
+                    "{place} file={segment:016x}.chunks state=set_aside reason=\"not of this version and format\""
+                ),
+                News::Failing { what, reason } => log::error!(
+                    "{place} state=failing doing={what} error={reason:?} hint=\"until it works again what does not fit the queue is dropped\""
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a spool asks of the disk. [`Folder`](super::Folder) is the real one; tests have one that fails when told to.
+
+use std::fmt;
+use std::io;
+
+/// Numbered segments, and one short note beside them. What is written is there for the next run also if this one is
+/// killed; after [`sync`](Self::sync) also if the power is cut.
+pub trait Disk: fmt::Debug {
+    /// The segments there are, ascending, with their sizes in bytes.
+    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>>;
+
+    /// Writes all of it at a place of a segment, which is made if it is not there. A failure may leave a part.
+    fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Reads up to the end of the buffer or of the segment; returns how many bytes.
+    fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Makes a segment this short.
+    fn cut(&mut self, segment: u64, length: u64) -> io::Result<()>;
+
+    fn remove(&mut self, segment: u64) -> io::Result<()>;
+
+    /// Keeps a segment that is not a spool's out of the way, for whoever wonders.
+    fn set_aside(&mut self, segment: u64) -> io::Result<()>;
+
+    /// Replaces the note.
+    fn write_note(&mut self, note: &[u8]) -> io::Result<()>;
+
+    /// The note, empty if there is none.
+    fn read_note(&mut self) -> io::Result<Vec<u8>>;
+
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Where it is, for messages.
+    fn location(&self) -> String;
+}

@@ -1,0 +1,146 @@
+//! A spool's folder: one file for each segment, a note of how far it is read, and a lock.
+//!
+//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
+//! [`sync`](Disk::sync) waits for the disk.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Disk;
+
+/// What one write takes at the most.
+const PIECE: usize = 64 << 10;
+
+const SUFFIX: &str = ".chunks";
+const NOTE: &str = "released";
+
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Held as long as we live.
+    _lock: File,
+    note: File,
+    /// The file last used.
+    current: Option<(u64, File)>,
+    /// Segments written since the last sync.
+    unsynced: BTreeSet<u64>,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there, and sees that no other server uses it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let lock = file(&path.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "another server uses it")
+            }
+            TryLockError::Error(error) => error,
+        })?;
+        let note = file(&path.join(NOTE))?;
+        let path = path.to_owned();
+        Ok(Self { path, _lock: lock, note, current: None, unsynced: BTreeSet::new() })
+    }
+
+    fn path_of(&self, segment: u64) -> PathBuf {
+        self.path.join(format!("{segment:016x}{SUFFIX}"))
+    }
+
+    fn file_of(&mut self, segment: u64) -> io::Result<&File> {
+        if self.current.as_ref().is_none_or(|(number, _)| *number != segment) {
+            self.current = Some((segment, file(&self.path_of(segment))?));
+        }
+        Ok(&self.current.as_ref().expect("just set").1)
+    }
+
+    fn forget(&mut self, segment: u64) {
+        self.current.take_if(|(number, _)| *number == segment);
+        self.unsynced.remove(&segment);
+    }
+}
+
+impl Disk for Folder {
+    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+        let mut there = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+            let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+            if let Some(number) = number {
+                there.push((number, entry.metadata()?.len()));
+            }
+        }
+        there.sort_unstable();
+        Ok(there)
+    }
+
+    fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.unsynced.insert(segment);
+        let file = self.file_of(segment)?;
+        for piece in bytes.chunks(PIECE) {
+            file.write_all_at(piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = self.file_of(segment)?;
+        let mut got = 0;
+        while got < buffer.len() {
+            match file.read_at(&mut buffer[got..], at + got as u64) {
+                Ok(0) => break,
+                Ok(bytes) => got += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(got)
+    }
+
+    fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        self.file_of(segment)?.set_len(length)
+    }
+
+    fn remove(&mut self, segment: u64) -> io::Result<()> {
+        self.forget(segment);
+        fs::remove_file(self.path_of(segment))
+    }
+
+    fn set_aside(&mut self, segment: u64) -> io::Result<()> {
+        self.forget(segment);
+        let path = self.path_of(segment);
+        fs::rename(&path, path.with_extension("foreign"))
+    }
+
+    fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.note.write_all_at(note, 0)
+    }
+
+    fn read_note(&mut self) -> io::Result<Vec<u8>> {
+        let mut note = vec![0; 64];
+        let got = self.note.read_at(&mut note, 0)?;
+        note.truncate(got);
+        Ok(note)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        for segment in std::mem::take(&mut self.unsynced) {
+            self.file_of(segment)?.sync_data()?;
+        }
+        self.note.sync_data()?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}

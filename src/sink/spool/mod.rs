@@ -1,0 +1,337 @@
+//! The spool of one sink: chunks on disk, in segments, oldest first. What did not fit its queue waits here, over an
+//! outage and over restarts. Pure but for the [`Disk`] it is given.
+//!
+//! ```text
+//!    oldest segment                                        newest, written to
+//!   ┌──────────────────────────┐ ┌──────────────────────┐ ┌───────────────┐
+//!   │ chunk │ chunk │ chunk │ …│ │ chunk │ chunk │ …    │ │ chunk │ …     │
+//!   └──────────────────────────┘ └──────────────────────┘ └───────────────┘
+//!           released        arrived          read                        end
+//!           │◀──────── handed out ──────────▶│
+//! ```
+//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be sent again. A break
+//! *recalls* what is not released, so that reading goes on from there. A segment goes when all of it is released, or,
+//! being the oldest, when room is short. What a restart finds is read from the last release that was noted: some chunks
+//! may be sent twice, none is left out.
+
+use std::collections::VecDeque;
+use std::io;
+
+mod disk;
+mod folder;
+mod found;
+mod record;
+mod writing;
+
+pub use disk::Disk;
+pub use folder::Folder;
+use record::{HEAD, Head, PREAMBLE};
+
+/// A place in the spool: a segment's number, and how far into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    segment: u64,
+    at: u64,
+}
+
+/// Chunks of one destination, on a disk.
+#[derive(Debug)]
+pub struct Spool {
+    disk: Box<dyn Disk>,
+    format: &'static str,
+    /// What all segments together may take.
+    max_bytes: u64,
+    /// A segment of so many bytes takes no more chunks.
+    segment_bytes: u64,
+    segments: VecDeque<Segment>,
+    /// The newest segment is ours, and takes more.
+    is_open: bool,
+    next_number: u64,
+    /// What is handed out next.
+    read: Position,
+    released: Position,
+    /// The ends of what has arrived, and of what was begun, ever.
+    arrived: Position,
+    begun: Position,
+    handed: VecDeque<Handed>,
+    /// Chunks that are never to be handed out again.
+    condemned: Vec<Position>,
+    tally: Tally,
+    is_full: bool,
+    is_failing: bool,
+    news: Vec<News>,
+}
+
+/// What went through a spool, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines taken in.
+    pub saved_lines: u64,
+    /// Lines that an earlier run left, of chunks that were handed out or dropped since.
+    pub found_lines: u64,
+    /// Lines that went for want of room, or because they could not be written or read, before they arrived.
+    pub dropped_lines: u64,
+}
+
+/// A chunk on its way out.
+#[derive(Debug)]
+pub struct Record {
+    pub place: Position,
+    pub bytes: Vec<u8>,
+    pub lines: u32,
+    /// It was acknowledged, and is sent again.
+    pub arrived: bool,
+    /// A part of it was sent before.
+    pub begun: bool,
+}
+
+/// What whoever runs the server should hear of, each once while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The oldest segment went to make room.
+    Full,
+    /// A segment was damaged from here on; so many bytes of it are cut off.
+    Damaged { segment: u64, at: u64, bytes: u64 },
+    /// A segment that is not of this format was set aside.
+    Foreign { segment: u64 },
+    /// The disk refused.
+    Failing { what: &'static str, reason: String },
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    bytes: u64,
+    /// Lines known to be in it that have neither arrived nor been dropped.
+    waiting_lines: u64,
+    /// From an earlier run: up to where its lines are counted.
+    found_until: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Handed {
+    start: Position,
+    end: Position,
+    lines: u64,
+    arrived: bool,
+}
+
+impl Spool {
+    /// The oldest chunk that was not handed out yet.
+    pub fn take_next(&mut self) -> Option<Record> {
+        loop {
+            self.read = self.start_of_next()?;
+            let start = self.read;
+            let (head, bytes) = match self.read_record(start) {
+                Ok(Some(record)) => record,
+                Ok(None) => {
+                    self.cut_damage(start);
+                    continue;
+                }
+                Err(error) => {
+                    self.fails("read", &error);
+                    self.cut_damage(start);
+                    continue;
+                }
+            };
+            let end = Position { at: start.at + head.record_bytes(), ..start };
+            self.count_found(end, head);
+            self.read = end;
+            let is_condemned = self.condemned.contains(&start);
+            let arrived = is_condemned || start < self.arrived;
+            let lines = u64::from(head.lines);
+            self.handed.push_back(Handed { start, end, lines, arrived });
+            if is_condemned {
+                if self.handed.len() == 1 {
+                    self.release(start);
+                }
+                continue;
+            }
+            let begun = start < self.begun;
+            return Some(Record { place: start, bytes, lines: head.lines, arrived, begun });
+        }
+    }
+
+    /// Whether there is a chunk to hand out.
+    pub fn has_more(&self) -> bool {
+        self.start_of_next().is_some()
+    }
+
+    /// A part of this chunk, which was handed out, was sent.
+    pub fn note_begun(&mut self, place: Position) {
+        self.begun = self.begun.max(Position { at: place.at + 1, ..place });
+    }
+
+    /// This chunk, which was handed out, has arrived for the first time.
+    pub fn note_arrived(&mut self, place: Position) {
+        let Some(handed) = self.handed.iter_mut().find(|handed| handed.start == place) else {
+            return;
+        };
+        handed.arrived = true;
+        self.arrived = self.arrived.max(handed.end);
+        let (number, lines) = (place.segment, handed.lines);
+        if let Some(segment) = self.segment_mut(number) {
+            segment.waiting_lines -= lines;
+        }
+    }
+
+    /// This chunk, the oldest handed out, will not be sent again, whether it has arrived or is in doubt.
+    pub fn release(&mut self, place: Position) {
+        if !self.handed.front().is_some_and(|handed| handed.start == place && handed.arrived) {
+            self.note_arrived(place); // what is in doubt waits no longer either
+        }
+        while self
+            .handed
+            .front()
+            .is_some_and(|handed| handed.start <= place || self.is_condemned(handed))
+        {
+            let handed = self.handed.pop_front().expect("it is there");
+            self.released = self.released.max(handed.end);
+        }
+        self.remove_released();
+    }
+
+    /// What was handed out from this chunk on will be handed out again.
+    pub fn recall(&mut self, place: Position) {
+        let out = self.handed.partition_point(|handed| handed.start < place);
+        for handed in self.handed.split_off(out).iter().rev() {
+            self.read = handed.start;
+            if !handed.arrived && self.segment_mut(handed.start.segment).is_none() {
+                self.tally.dropped_lines += handed.lines; // its segment made way meanwhile
+            }
+        }
+    }
+
+    /// This chunk is not to be handed out again, and counts as dropped.
+    pub fn condemn(&mut self, place: Position, lines: u32) {
+        self.condemned.push(place);
+        self.tally.dropped_lines += u64::from(lines);
+        self.arrived = self.arrived.max(Position { at: place.at + 1, ..place });
+        if let Some(segment) = self.segment_mut(place.segment) {
+            segment.waiting_lines -= u64::from(lines);
+        }
+    }
+
+    /// Bytes of chunks that are not released, with their heads.
+    pub fn waiting_bytes(&self) -> u64 {
+        let ahead = |segment: &Segment| match segment.number == self.released.segment {
+            true => segment.bytes - self.released.at,
+            false => segment.bytes.saturating_sub(PREAMBLE as u64),
+        };
+        self.segments.iter().map(ahead).sum()
+    }
+
+    /// Lines known to wait here: neither arrived nor dropped. Of what an earlier run left only those read so far.
+    pub fn waiting_lines(&self) -> u64 {
+        let gone =
+            |handed: &&Handed| self.segments.iter().all(|s| s.number != handed.start.segment);
+        let unsettled = self.handed.iter().filter(|handed| !handed.arrived).filter(gone);
+        self.segments.iter().map(|segment| segment.waiting_lines).sum::<u64>()
+            + unsettled.map(|handed| handed.lines).sum::<u64>()
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What has happened that should be logged, since this was last asked.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Where it is, for messages.
+    pub fn location(&self) -> String {
+        self.disk.location()
+    }
+
+    /// The place of the oldest chunk that is not handed out.
+    fn start_of_next(&self) -> Option<Position> {
+        let ahead = self.segments.iter().find(|segment| {
+            segment.number >= self.read.segment
+                && (segment.number > self.read.segment || segment.bytes > self.read.at)
+                && segment.bytes > PREAMBLE as u64
+        })?;
+        let at = if ahead.number == self.read.segment { self.read.at } else { 0 };
+        Some(Position { segment: ahead.number, at: at.max(PREAMBLE as u64) })
+    }
+
+    /// None if what stands there is no whole record.
+    fn read_record(&mut self, start: Position) -> io::Result<Option<(Head, Vec<u8>)>> {
+        let end = self.segment_mut(start.segment).map_or(0, |segment| segment.bytes);
+        let Some(head) = self.read_head(start, end)? else { return Ok(None) };
+        let mut bytes = vec![0; head.length as usize];
+        let got = self.disk.read(start.segment, start.at + HEAD as u64, &mut bytes)?;
+        Ok((got == bytes.len() && head.is_of(&bytes)).then_some((head, bytes)))
+    }
+
+    /// The head of a record that ends before `end`.
+    fn read_head(&mut self, start: Position, end: u64) -> io::Result<Option<Head>> {
+        let mut head = [0; HEAD];
+        let got = self.disk.read(start.segment, start.at, &mut head)?;
+        let head = Head::from_bytes(head).filter(|_| got == HEAD);
+        Ok(head.filter(|head| start.at + head.record_bytes() <= end))
+    }
+
+    /// From here on a segment cannot be read: the rest of it is given up.
+    fn cut_damage(&mut self, start: Position) {
+        let cut = self.disk.cut(start.segment, start.at);
+        let last = self.segments.back().is_some_and(|last| last.number == start.segment);
+        let handed = self.handed.iter().filter(|h| h.start.segment == start.segment && !h.arrived);
+        let on_their_way: u64 = handed.map(|handed| handed.lines).sum();
+        let Some(segment) = self.segment_mut(start.segment) else { return };
+        let bytes = segment.bytes - start.at;
+        segment.bytes = start.at;
+        let lost = segment.waiting_lines - on_their_way;
+        segment.waiting_lines = on_their_way;
+        self.tally.dropped_lines += lost;
+        self.is_open &= !last;
+        self.news.push(News::Damaged { segment: start.segment, at: start.at, bytes });
+        if let Err(error) = cut {
+            self.fails("cut", &error);
+        }
+        self.remove_released();
+    }
+
+    /// A segment goes when all that was in it is released.
+    fn remove_released(&mut self) {
+        while let Some(oldest) = self.segments.front() {
+            let is_read = self.released >= Position { segment: oldest.number, at: oldest.bytes };
+            let is_open = self.is_open && self.segments.len() == 1;
+            let is_empty = oldest.bytes <= PREAMBLE as u64 && !is_open;
+            let is_handed = self.handed.iter().any(|handed| handed.start.segment == oldest.number);
+            if !(is_read || is_empty) || is_handed {
+                break;
+            }
+            let number = oldest.number;
+            self.segments.pop_front();
+            self.is_open &= !self.segments.is_empty();
+            self.is_full = false;
+            self.condemned.retain(|place| place.segment != number);
+            if let Err(error) = self.disk.remove(number) {
+                self.fails("remove", &error);
+            }
+        }
+        if let Err(error) = self.note_released() {
+            self.fails("write", &error);
+        }
+    }
+
+    fn is_condemned(&self, handed: &Handed) -> bool {
+        self.condemned.contains(&handed.start)
+    }
+
+    fn segment_mut(&mut self, number: u64) -> Option<&mut Segment> {
+        self.segments.iter_mut().find(|segment| segment.number == number)
+    }
+
+    fn fails(&mut self, what: &'static str, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            self.news.push(News::Failing { what, reason: error.to_string() });
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! A disk in memory, which fails when told to and outlives the spool that uses it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use super::Disk;
+
+/// What is on it, shared with whoever looks from outside.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sink) struct MemoryDisk(Rc<RefCell<Contents>>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    segments: BTreeMap<u64, Vec<u8>>,
+    set_aside: Vec<u64>,
+    note: Vec<u8>,
+    /// Bytes that still fit.
+    room: Option<usize>,
+    unreadable: bool,
+    syncs: usize,
+}
+
+impl MemoryDisk {
+    /// From now on only so many bytes more fit; the write that meets the end is torn there.
+    pub(in crate::sink) fn limit_room(&self, room: Option<usize>) {
+        self.0.borrow_mut().room = room;
+    }
+
+    pub(in crate::sink) fn fail_reads(&self, fail: bool) {
+        self.0.borrow_mut().unreadable = fail;
+    }
+
+    pub(in crate::sink) fn change(&self, segment: u64, act: impl FnOnce(&mut Vec<u8>)) {
+        act(self.0.borrow_mut().segments.entry(segment).or_default());
+    }
+
+    pub(in crate::sink) fn numbers(&self) -> Vec<u64> {
+        self.0.borrow().segments.keys().copied().collect()
+    }
+
+    pub(in crate::sink) fn set_aside(&self) -> Vec<u64> {
+        self.0.borrow().set_aside.clone()
+    }
+
+    pub(in crate::sink) fn bytes(&self) -> usize {
+        self.0.borrow().segments.values().map(Vec::len).sum()
+    }
+
+    pub(in crate::sink) fn syncs(&self) -> usize {
+        self.0.borrow().syncs
+    }
+
+    /// What is there now, as a crash would leave it.
+    pub(in crate::sink) fn snapshot(&self) -> Self {
+        let now = self.0.borrow();
+        let (segments, note) = (now.segments.clone(), now.note.clone());
+        Self(Rc::new(RefCell::new(Contents { segments, note, ..Contents::default() })))
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+        let contents = self.0.borrow();
+        Ok(contents.segments.iter().map(|(&number, bytes)| (number, bytes.len() as u64)).collect())
+    }
+
+    fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut contents = self.0.borrow_mut();
+        let fits = contents.room.unwrap_or(usize::MAX).min(bytes.len());
+        if let Some(room) = &mut contents.room {
+            *room -= fits;
+        }
+        let file = contents.segments.entry(segment).or_default();
+        let at = usize::try_from(at).unwrap();
+        assert!(at <= file.len(), "no holes");
+        file.truncate(at);
+        file.extend_from_slice(&bytes[..fits]);
+        if fits < bytes.len() {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let contents = self.0.borrow();
+        if contents.unreadable {
+            return Err(io::Error::other("it does not turn"));
+        }
+        let file = contents.segments.get(&segment).ok_or(io::ErrorKind::NotFound)?;
+        let rest = file.get(usize::try_from(at).unwrap()..).unwrap_or_default();
+        let got = rest.len().min(buffer.len());
+        buffer[..got].copy_from_slice(&rest[..got]);
+        Ok(got)
+    }
+
+    fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        let mut contents = self.0.borrow_mut();
+        let length = usize::try_from(length).unwrap();
+        let file = contents.segments.get_mut(&segment).ok_or(io::ErrorKind::NotFound)?;
+        let freed = file.len() - length;
+        file.truncate(length);
+        if let Some(room) = &mut contents.room {
+            *room += freed;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, segment: u64) -> io::Result<()> {
+        let mut contents = self.0.borrow_mut();
+        let freed = contents.segments.remove(&segment).ok_or(io::ErrorKind::NotFound)?.len();
+        if let Some(room) = &mut contents.room {
+            *room += freed;
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, segment: u64) -> io::Result<()> {
+        self.remove(segment)?;
+        self.0.borrow_mut().set_aside.push(segment);
+        Ok(())
+    }
+
+    fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.0.borrow_mut().note = note.to_owned();
+        Ok(())
+    }
+
+    fn read_note(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.0.borrow().note.clone())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        "memory".into()
+    }
+}

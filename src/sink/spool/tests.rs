@@ -1,0 +1,194 @@
+//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by their first byte.
+
+use std::rc::Rc;
+
+use super::testing::MemoryDisk;
+use super::*;
+use crate::encode::chunk::Chunk;
+
+mod damage;
+mod random;
+
+const RECORD: usize = HEAD + 100;
+
+fn chunk(name: char) -> Rc<Chunk> {
+    Chunk::new(format!("{name}23456789\n").repeat(10).into_bytes(), 10, 1)
+}
+
+fn open(disk: &MemoryDisk) -> Spool {
+    Spool::open(Box::new(disk.clone()), "plaintext", 1 << 20).unwrap()
+}
+
+/// A spool that takes `records` chunks in all, two in a segment.
+fn small(disk: &MemoryDisk, records: usize) -> Spool {
+    let room = (records * RECORD + records.div_ceil(2) * PREAMBLE) as u64;
+    let mut spool = Spool::open(Box::new(disk.clone()), "plaintext", room).unwrap();
+    spool.segment_bytes = (PREAMBLE + 2 * RECORD) as u64;
+    spool
+}
+
+fn save(spool: &mut Spool, names: &str) {
+    names.chars().for_each(|name| spool.save(&chunk(name)));
+}
+
+/// Hands out up to `count` chunks.
+fn hand_out(spool: &mut Spool, count: usize) -> Vec<Record> {
+    std::iter::from_fn(|| spool.take_next()).take(count).collect()
+}
+
+fn names(records: &[Record]) -> String {
+    records.iter().map(|record| char::from(record.bytes[0])).collect()
+}
+
+/// Reads and releases all there is.
+fn drain(spool: &mut Spool) -> String {
+    let records = hand_out(spool, usize::MAX);
+    records.iter().for_each(|record| spool.release(record.place));
+    names(&records)
+}
+
+#[test]
+fn chunks_come_back_as_they_went_oldest_first() {
+    let mut spool = small(&MemoryDisk::default(), 100);
+    assert!(!spool.has_more() && spool.take_next().is_none());
+    save(&mut spool, "abcde");
+    let records = hand_out(&mut spool, 2);
+    assert_eq!((names(&records), records[0].lines), ("ab".into(), 10));
+    assert_eq!(records[0].bytes, chunk('a').bytes());
+    save(&mut spool, "f");
+    assert_eq!(names(&hand_out(&mut spool, 9)), "cdef");
+    assert!(!spool.has_more());
+}
+
+#[test]
+fn what_is_not_released_is_handed_out_again_and_known_as_such() {
+    let mut spool = small(&MemoryDisk::default(), 100);
+    save(&mut spool, "abcd");
+    let records = hand_out(&mut spool, 4);
+    for record in &records[..3] {
+        spool.note_begun(record.place);
+    }
+    spool.note_arrived(records[0].place);
+    spool.note_arrived(records[1].place);
+    spool.release(records[0].place);
+    assert_eq!(spool.waiting_lines(), 20);
+    spool.recall(records[1].place);
+    let again = hand_out(&mut spool, 9);
+    assert_eq!(names(&again), "bcd");
+    let known: Vec<_> = again.iter().map(|record| (record.arrived, record.begun)).collect();
+    assert_eq!(known, [(true, true), (false, true), (false, false)]);
+}
+
+#[test]
+fn a_segment_goes_when_all_of_it_is_released() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    save(&mut spool, "abcde");
+    assert_eq!(disk.numbers(), [1, 2, 3]);
+    let records = hand_out(&mut spool, 5);
+    for (at, left) in
+        [(0, vec![1, 2, 3]), (1, vec![2, 3]), (2, vec![2, 3]), (3, vec![3]), (4, vec![])]
+    {
+        spool.release(records[at].place);
+        assert_eq!(disk.numbers(), left, "{at} released");
+    }
+    assert_eq!(spool.waiting_bytes(), 0);
+    save(&mut spool, "f");
+    assert_eq!((disk.numbers(), drain(&mut spool)), (vec![4], "f".into()));
+}
+
+#[test]
+fn a_full_spool_drops_its_oldest_segment_and_says_so_once() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 6);
+    save(&mut spool, "abcdef");
+    assert_eq!(spool.tally().dropped_lines, 0);
+    save(&mut spool, "g");
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (20, vec![News::Full]));
+    save(&mut spool, "hi");
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (40, vec![]));
+    assert!(disk.bytes() <= 6 * RECORD + 3 * PREAMBLE);
+    assert_eq!(drain(&mut spool), "efghi");
+    assert_eq!(spool.waiting_lines(), 0);
+}
+
+#[test]
+fn what_is_on_its_way_is_lost_only_if_it_comes_back() {
+    let mut spool = small(&MemoryDisk::default(), 4);
+    save(&mut spool, "abcd");
+    let records = hand_out(&mut spool, 2);
+    save(&mut spool, "e"); // a and b make way, but they may still arrive
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (0, 50));
+    spool.note_arrived(records[0].place);
+    spool.release(records[0].place);
+    spool.recall(records[1].place);
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (10, 30));
+    assert_eq!(drain(&mut spool), "cde");
+}
+
+#[test]
+fn a_full_disk_is_a_full_spool() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    save(&mut spool, "abcd");
+    disk.limit_room(Some(50));
+    save(&mut spool, "e");
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (20, vec![News::Full]));
+    assert_eq!(drain(&mut spool), "cde");
+    disk.limit_room(Some(0));
+    save(&mut spool, "f");
+    let what = News::Failing { what: "write", reason: "no storage space".into() };
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (30, vec![what]));
+    assert_eq!(disk.bytes(), 0, "nothing torn is left");
+    disk.limit_room(None);
+    save(&mut spool, "g");
+    assert_eq!(drain(&mut spool), "g");
+}
+
+#[test]
+fn a_condemned_chunk_is_passed_over_also_when_others_are_sent_again() {
+    let mut spool = small(&MemoryDisk::default(), 100);
+    save(&mut spool, "abcd");
+    let records = hand_out(&mut spool, 2);
+    spool.note_arrived(records[0].place);
+    spool.recall(records[0].place);
+    spool.condemn(records[1].place, 10);
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (10, 20));
+    let again = hand_out(&mut spool, 2);
+    assert_eq!(names(&again), "ac");
+    spool.recall(again[1].place);
+    let rest = hand_out(&mut spool, 9);
+    assert_eq!(names(&rest), "cd");
+    spool.release(again[0].place);
+    rest.iter().for_each(|record| spool.release(record.place));
+    assert_eq!((spool.waiting_bytes(), spool.waiting_lines()), (0, 0));
+}
+
+#[test]
+fn the_next_run_goes_on_behind_the_last_release() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    save(&mut spool, "abcdef");
+    let records = hand_out(&mut spool, 4);
+    spool.release(records[0].place);
+    spool.release(records[1].place);
+    spool.release(records[2].place);
+    drop(spool);
+    let mut spool = open(&disk);
+    assert_eq!(spool.waiting_bytes(), (3 * RECORD) as u64);
+    save(&mut spool, "g");
+    assert_eq!(drain(&mut spool), "defg");
+    assert_eq!(spool.tally(), Tally { saved_lines: 10, found_lines: 30, dropped_lines: 0 });
+    assert_eq!(disk.numbers(), [0_u64; 0]);
+}
+
+#[test]
+fn what_is_found_and_makes_way_unread_is_counted() {
+    let disk = MemoryDisk::default();
+    save(&mut small(&disk, 6), "abcdef");
+    let mut spool = small(&disk, 6);
+    assert_eq!(names(&hand_out(&mut spool, 1)), "a");
+    save(&mut spool, "ghi");
+    assert_eq!(spool.tally(), Tally { saved_lines: 30, found_lines: 40, dropped_lines: 30 });
+    assert_eq!(drain(&mut spool), "efghi");
+}

@@ -1,0 +1,97 @@
+//! What a crash, another program or a bad disk may have left.
+
+use super::*;
+
+/// Six chunks in three segments, left by an earlier run.
+fn left() -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    save(&mut small(&disk, 100), "abcdef");
+    disk
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_at_any_byte_with_one_warning() {
+    for torn in 1..2 * RECORD + PREAMBLE {
+        let disk = left();
+        let length = PREAMBLE + 2 * RECORD - torn;
+        disk.change(3, |file| file.truncate(length));
+        let mut spool = open(&disk);
+        let whole = length.saturating_sub(PREAMBLE) / RECORD;
+        assert_eq!(drain(&mut spool), &"abcdef"[..4 + whole], "{torn} bytes torn off");
+        let in_a_record = length > PREAMBLE && !(length - PREAMBLE).is_multiple_of(RECORD);
+        assert_eq!(spool.take_news().len(), usize::from(in_a_record), "{torn} bytes torn off");
+        assert_eq!(disk.bytes(), 0);
+    }
+}
+
+#[test]
+fn damage_costs_the_rest_of_its_segment_and_no_other() {
+    for at in PREAMBLE..PREAMBLE + RECORD {
+        let disk = left();
+        disk.change(2, |file| file[at] ^= 0x40);
+        let mut spool = open(&disk);
+        assert_eq!(drain(&mut spool), "abef", "byte {at}");
+        let cut = News::Damaged { segment: 2, at: PREAMBLE as u64, bytes: 2 * RECORD as u64 };
+        assert_eq!(spool.take_news(), [cut]);
+    }
+}
+
+#[test]
+fn a_foreign_file_is_set_aside() {
+    let disk = left();
+    disk.change(2, |file| file[13] = b'2');
+    let mut spool = open(&disk);
+    assert_eq!(spool.take_news(), [News::Foreign { segment: 2 }]);
+    assert_eq!((disk.set_aside(), drain(&mut spool)), (vec![2], "abef".into()));
+    let other = Spool::open(Box::new(left()), "pickle", 1 << 20).unwrap();
+    assert_eq!(other.waiting_bytes(), 0);
+}
+
+#[test]
+fn a_torn_note_means_to_read_all_that_is_there() {
+    for note in [&b""[..], b"1234567890123456", b"12345678901234567890", &[0; 64]] {
+        let mut disk = left();
+        disk.write_note(note).unwrap();
+        assert_eq!(drain(&mut open(&disk)), "abcdef");
+    }
+}
+
+#[test]
+fn a_note_ahead_of_all_segments_is_no_harm() {
+    let disk = left();
+    let mut spool = open(&disk);
+    drain(&mut spool);
+    for segment in 1..=3 {
+        disk.change(segment, |file| file.extend_from_slice(b"old"));
+    }
+    let mut spool = open(&disk);
+    save(&mut spool, "g");
+    assert_eq!(drain(&mut spool), "g");
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_ends_soon() {
+    let disk = left();
+    let mut spool = open(&disk);
+    disk.fail_reads(true);
+    assert!(spool.take_next().is_none());
+    let news = spool.take_news();
+    assert!(matches!(news[0], News::Failing { what: "read", .. }), "{news:?}");
+    disk.fail_reads(false);
+    save(&mut spool, "g");
+    assert_eq!(drain(&mut spool), "g");
+}
+
+#[test]
+fn a_smaller_limit_at_the_next_start_holds_at_once() {
+    let disk = left();
+    let spool = small(&disk, 2);
+    assert_eq!((disk.numbers(), spool.tally().dropped_lines), (vec![3], 40));
+}
+
+#[test]
+fn a_sync_reaches_the_disk() {
+    let disk = left();
+    open(&disk).sync();
+    assert_eq!(disk.syncs(), 1);
+}

@@ -1,0 +1,146 @@
+//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing changes its order.
+
+use super::*;
+use crate::sink::backoff::Jitter;
+
+struct Trial {
+    disk: MemoryDisk,
+    spool: Spool,
+    random: Jitter,
+    saved: u64,
+    /// Handed out and not released, with whether it arrived.
+    out: Vec<(u64, Record)>,
+    /// The newest that arrived and the newest that was released, by number.
+    released: u64,
+    arrived_lines: u64,
+    accepted_lines: u64,
+}
+
+const ROOM: usize = 12;
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let disk = MemoryDisk::default();
+        let spool = small(&disk, ROOM);
+        let random = Jitter::new(seed);
+        let (saved, released) = (0, 0);
+        Self {
+            disk,
+            spool,
+            random,
+            saved,
+            out: vec![],
+            released,
+            arrived_lines: 0,
+            accepted_lines: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.next() % 20 {
+            0..6 => self.save(),
+            6..11 => self.hand_out(),
+            11..15 => self.release(),
+            15..17 => self.recall(),
+            17 => self.fill_or_empty_the_disk(),
+            18 => self.condemn(),
+            _ => self.crash(),
+        }
+        self.check();
+    }
+
+    fn save(&mut self) {
+        self.saved += 1;
+        let lines = 1 + u32::try_from(self.random.next() % 9).unwrap();
+        let line = format!("{} {}\n", self.saved, "x".repeat(60));
+        self.accepted_lines += u64::from(lines);
+        self.spool.save(&Chunk::new(line.repeat(lines as usize).into_bytes(), lines, 1));
+    }
+
+    fn hand_out(&mut self) {
+        let Some(record) = self.spool.take_next() else { return };
+        let text = String::from_utf8(record.bytes.clone()).unwrap();
+        let number = text.split(' ').next().unwrap().parse().unwrap();
+        let before = self.out.last().map_or(self.released, |(before, _)| *before);
+        assert!(number > before, "{number} after {before}");
+        self.out.push((number, record));
+    }
+
+    fn release(&mut self) {
+        if self.out.is_empty() {
+            return;
+        }
+        let (number, record) = self.out.remove(0);
+        if !record.arrived {
+            self.spool.note_arrived(record.place);
+            self.arrived_lines += u64::from(record.lines);
+        }
+        self.spool.release(record.place);
+        self.released = number;
+    }
+
+    /// From any chunk on; those before it stay out.
+    fn recall(&mut self) {
+        if self.out.is_empty() {
+            return;
+        }
+        let from = usize::try_from(self.random.next()).unwrap_or(0) % self.out.len();
+        self.spool.recall(self.out[from].1.place);
+        self.out.truncate(from);
+    }
+
+    fn condemn(&mut self) {
+        let Some((_, first)) = self.out.first().filter(|(_, first)| !first.arrived) else { return };
+        let (place, lines) = (first.place, first.lines);
+        let there = self.disk.numbers().contains(&place.segment);
+        self.spool.recall(place);
+        self.out.clear();
+        if there {
+            self.spool.condemn(place, lines);
+        }
+    }
+
+    fn fill_or_empty_the_disk(&mut self) {
+        let room = usize::try_from(self.random.next() % 600).unwrap();
+        self.disk.limit_room((room < 300).then_some(room));
+    }
+
+    /// The run that follows counts from nothing: what is found counts as accepted when it is read.
+    fn crash(&mut self) {
+        self.out.clear();
+        self.disk = self.disk.snapshot();
+        self.spool = small(&self.disk, ROOM);
+        (self.arrived_lines, self.accepted_lines) = (0, 0);
+    }
+
+    fn check(&self) {
+        let Tally { found_lines, dropped_lines, .. } = self.spool.tally();
+        let waiting = self.spool.waiting_lines();
+        let accounted = self.arrived_lines + dropped_lines + waiting;
+        assert_eq!(self.accepted_lines + found_lines, accounted, "every line is somewhere, once");
+        let room = ROOM * RECORD + ROOM.div_ceil(2) * PREAMBLE;
+        assert!(self.disk.bytes() <= room, "{} bytes of {room}", self.disk.bytes());
+    }
+}
+
+struct Label(u64, usize);
+
+impl Drop for Label {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} step {}", self.0, self.1);
+        }
+    }
+}
+
+#[test]
+fn every_line_is_accounted_for() {
+    for seed in 0..300 {
+        let mut label = Label(seed, 0);
+        let mut trial = Trial::new(seed);
+        for step in 0..300 {
+            label.1 = step;
+            trial.step();
+        }
+    }
+}
