@@ -6,7 +6,11 @@
 //! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
 //! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
 
+mod saved;
+
 use std::time::Duration;
+
+pub use saved::Restored;
 
 use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
@@ -37,6 +41,7 @@ pub struct Engine {
     reader: LineReader,
     intake: Intake,
     flush: Flush,
+    flush_interval: Duration,
 }
 
 /// Everything a sample can end in.
@@ -74,6 +79,7 @@ impl Engine {
     pub fn new(settings: &Settings, seeds: Seeds) -> Self {
         let seconds = settings.flush_interval.as_secs_f64();
         Self {
+            flush_interval: settings.flush_interval,
             reader: LineReader::new(settings.grammar.clone()),
             intake: Intake {
                 table: Table::new(

@@ -29,6 +29,7 @@ pub mod flush;
 pub mod encode;
 pub mod sink;
 
+pub mod state;
 pub mod engine;
 pub mod complaints;
 pub mod server;
@@ -36,6 +37,7 @@ pub mod admin;
 
 pub mod args;
 pub mod config;
+pub mod disk;
 pub mod logging;
 pub mod time;
 mod sys;

@@ -190,6 +190,10 @@ keys! {
         "flushes that send a gauge after a value came, with delete_gauges; Node's gaugesMaxTTL";
     [statsd] expire = "0", config!(rules.base.expire: SpanOrNever),
         "forget a series not seen for this long, whatever its type; 0 = never";
+    [statsd] state_file = "", config!(state.file: FilePath),
+        "keep the open interval and the gauges here across restarts; empty = off";
+    [statsd] state_interval = "1m", config!(state.interval: SpanOrNever),
+        "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
         "how long a stop waits for destinations to take what is queued";
     [statsd] log_level = "info", config!(log_level: LEVELS),

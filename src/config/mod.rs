@@ -53,6 +53,7 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    pub state: State,
     pub spool: Spool,
     pub key_flush: KeyFlush,
 }
@@ -109,6 +110,15 @@ pub struct Carbon {
     pub resend_keep: u32,
     /// The name of one of the name spaces.
     pub namespace: String,
+}
+
+/// What is kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// None: nothing.
+    pub file: Option<PathBuf>,
+    /// None: gauges are saved at a stop only.
+    pub interval: Option<Duration>,
 }
 
 /// What waits on disk when it does not fit in memory.

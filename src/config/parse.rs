@@ -10,7 +10,7 @@ use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{CARBON, KEYS, Key, NAMESPACE, SECTIONS, keys_of};
 use super::rules::{self, RULE};
 use super::value::{Kind as _, Span};
-use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, Tcp, Udp};
+use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, State, Tcp, Udp};
 use crate::encode::namespace::Namespace;
 use crate::policy::RULES_MAX;
 
@@ -232,6 +232,7 @@ fn blank() -> Config {
         tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
         admin: Admin { bind: Vec::new(), healthy: false, max_connections: 0 },
         carbons: vec![carbon],
+        state: State { file: None, interval: None },
         spool: Spool { dir: None, max_size: 0 },
         key_flush: KeyFlush { interval: None, percent: 0, log: None },
     }

@@ -13,6 +13,8 @@ pub struct Schedule {
     interval_ms: u64,
     aligned: bool,
     due: UnixTime,
+    /// The open interval was begun by an earlier run, perhaps with another flush interval.
+    resumed: bool,
     /// The end came while the sweep of the one before was under way; it waits for that.
     deferred: bool,
 }
@@ -21,9 +23,14 @@ impl Schedule {
     /// Aligned: the first end is the wall clock's next multiple of the interval; else one interval from now.
     pub fn new(interval: Duration, aligned: bool, now: UnixTime) -> Self {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut schedule = Self { interval_ms, aligned, due: now, deferred: false };
+        let mut schedule = Self { interval_ms, aligned, due: now, resumed: false, deferred: false };
         schedule.due = schedule.first_after(now);
         schedule
+    }
+
+    /// The first end is this one, which an earlier run was to see.
+    pub fn resume(interval: Duration, aligned: bool, end: UnixTime) -> Self {
+        Self { due: end, resumed: true, ..Self::new(interval, aligned, end) }
     }
 
     /// The end of the open interval.
@@ -45,6 +52,13 @@ impl Schedule {
     /// Ends the open interval at `now`, which may be late or early. Returns its stamp.
     pub fn tick(&mut self, now: UnixTime) -> UnixTime {
         self.deferred = false;
+        if std::mem::take(&mut self.resumed) {
+            let stamp = self.due;
+            let ahead = stamp.as_millis().saturating_sub(now.as_millis());
+            self.due =
+                self.first_after(if ahead < self.interval_ms { now.max(stamp) } else { now });
+            return stamp;
+        }
         let (now_ms, due_ms) = (now.as_millis(), self.due.as_millis());
         let stamp = if now_ms >= due_ms + self.interval_ms {
             // Other ends have passed meanwhile: the last of them.
@@ -109,6 +123,22 @@ mod tests {
     fn a_clock_that_steps_back_repeats_stamps_and_goes_on_aligned() {
         ticks(90_003, &[(1040, 90_100, 1100), (1100, 1100, 1200)]);
         ticks(1003, &[(1042, 1100, 1100), (1100, 1100, 1200)]);
+    }
+
+    #[test]
+    fn an_interval_of_an_earlier_run_keeps_its_end_whatever_came_since() {
+        let at = UnixTime::from_millis;
+        for (end, now, next) in [
+            (20_000, 19_999, 30_000),  // still open
+            (15_000, 15_001, 20_000),  // of another flush interval
+            (20_000, 77_000, 80_000),  // long over
+            (900_000, 33_000, 40_000), // by a clock that has stepped back since
+        ] {
+            let mut schedule = Schedule::resume(Duration::from_secs(10), true, at(end));
+            assert_eq!(schedule.due(), at(end));
+            assert_eq!((schedule.tick(at(now)), schedule.due()), (at(end), at(next)));
+            assert_eq!(schedule.tick(at(next)), at(next));
+        }
     }
 
     #[test]

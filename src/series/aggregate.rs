@@ -1,5 +1,9 @@
 //! One series: its open interval and, during a sweep, the one before it.
 
+mod saved;
+
+pub(super) use saved::Saved;
+
 use super::Refused;
 use super::distinct::Members;
 use super::memory::Pool;

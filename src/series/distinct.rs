@@ -22,6 +22,7 @@ use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
 use super::memory::Pool;
+use crate::state::wire::{In, Put};
 
 #[derive(Debug)]
 pub(super) enum Members {
@@ -81,6 +82,44 @@ impl Members {
             }
         }
         true
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Exact(members) => {
+                out.put_u8(0);
+                out.put_u32(u32::try_from(members.len()).expect("set_exact is less"));
+                members.iter().for_each(|member| out.put_u64(*member));
+            }
+            Self::Estimate(registers) => {
+                let (bytes, _, zeros, sum) = registers.parts();
+                out.put_u8(1);
+                out.put_u64(zeros as u64);
+                out.put_f64(sum);
+                out.put_u32(u32::try_from(bytes.len()).expect("2^18 at the most"));
+                out.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Takes over what was saved; there are none yet. False if there is no memory for them, None for damage.
+    pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        if input.u8()? == 0 {
+            let count = usize::try_from(input.u32()?).ok()?;
+            return Some(input.u64s(count)?.all(|member| self.insert(member, pool)));
+        }
+        let (zeros, sum) = (usize::try_from(input.u64()?).ok()?, input.finite()?);
+        let count = usize::try_from(input.u32()?).ok()?;
+        (count.is_power_of_two() && (1 << 4..=1 << 18).contains(&count)).then_some(())?;
+        let bytes = input.take(count).filter(|_| zeros <= count)?;
+        let registers =
+            Registers::from_parts(bytes.into(), BuildHasherDefault::default(), zeros, sum);
+        let estimate = Self::Estimate(Box::new(registers));
+        let granted = pool.take(estimate.bytes());
+        if granted {
+            *self = estimate;
+        }
+        Some(granted)
     }
 
     /// Bytes held.

@@ -1,5 +1,7 @@
 //! What can be said of a timing's samples without keeping them: count, sums, extremes and spread, exact to rounding.
 
+use crate::state::wire::{In, Put};
+
 /// Running figures of one interval.
 #[derive(Debug)]
 pub struct Moments {
@@ -31,6 +33,36 @@ impl Moments {
             mean,
             squared_distances: values.iter().map(|value| (value - mean) * (value - mean)).sum(),
         }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.samples);
+        for figure in [
+            self.weight,
+            self.sum,
+            self.sum_squares,
+            self.lower,
+            self.upper,
+            self.mean,
+            self.squared_distances,
+        ] {
+            out.put_f64(figure);
+        }
+    }
+
+    /// None for damage.
+    pub(super) fn restore(input: &mut In<'_>) -> Option<Self> {
+        let moments = Self {
+            samples: input.u64()?,
+            weight: input.finite()?,
+            sum: input.f64()?,
+            sum_squares: input.f64()?,
+            lower: input.finite()?,
+            upper: input.finite()?,
+            mean: input.f64()?,
+            squared_distances: input.f64()?,
+        };
+        (moments.lower <= moments.upper).then_some(moments)
     }
 
     pub(super) fn add(&mut self, value: f64, weight: f64) {

@@ -1,6 +1,7 @@
 //! Values that make no series and are sent as they came, with the next flush: key/values, and what brings its own time.
 
 use super::Refused;
+use crate::state::wire::{In, Put};
 
 /// A value on its way past the series.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,27 @@ pub struct Passthrough {
     closing: std::vec::IntoIter<Passing>,
 }
 
+impl Passing {
+    pub fn save(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.what as u8);
+        out.put_name(&self.name);
+        out.put_f64(self.value);
+        out.put_u8(u8::from(self.timestamp.is_some()));
+        out.put_u64(self.timestamp.unwrap_or(0));
+    }
+
+    /// None for damage.
+    pub fn restore(input: &mut In<'_>) -> Option<Self> {
+        const ALL: [Untouched; 3] = [Untouched::Count, Untouched::Level, Untouched::Kv];
+        let what = *ALL.get(usize::from(input.u8()?))?;
+        let name = input.name()?.into();
+        let value = input.finite()?;
+        let has_timestamp = input.u8()? == 1;
+        let timestamp = Some(input.u64()?).filter(|_| has_timestamp);
+        Some(Self { name, what, value, timestamp })
+    }
+}
+
 impl Passthrough {
     pub fn new(limit: usize) -> Self {
         Self { limit, used: 0, open: Vec::new(), closing: Vec::new().into_iter() }
@@ -48,6 +70,11 @@ impl Passthrough {
     pub fn tick(&mut self) {
         debug_assert!(self.closing.len() == 0, "a tick waits until the one before is swept");
         self.closing = std::mem::take(&mut self.open).into_iter();
+    }
+
+    /// What came in the open interval, in the order it came.
+    pub fn open(&self) -> &[Passing] {
+        &self.open
     }
 
     /// The next value of the interval before the tick, in the order they came.

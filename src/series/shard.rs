@@ -54,6 +54,10 @@ impl Shard {
         self.series.get_mut(slot.at as usize).filter(|series| series.hash == slot.hash)
     }
 
+    pub(super) fn at(&self, at: usize) -> Option<&Series> {
+        self.series.get(at)
+    }
+
     /// The series in the slot of that number, whichever it is.
     pub(super) fn at_mut(&mut self, at: usize) -> Option<(Slot, &mut Series)> {
         let series = self.series.get_mut(at)?;

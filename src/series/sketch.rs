@@ -25,6 +25,7 @@
 
 use super::memory::Pool;
 use super::moments::Moments;
+use crate::state::wire::{In, Put};
 
 /// How finely values are told apart, and how many pages that may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +64,15 @@ const PAGES_MORE: usize = 16;
 impl Resolution {
     /// `error` is relative: 0.01 for 1 %.
     pub(super) fn new(error: f64) -> Self {
-        let ln_gamma = ((1.0 + error) / (1.0 - error)).ln();
+        Self::with_ln_gamma(((1.0 + error) / (1.0 - error)).ln())
+    }
+
+    /// None for one that no error gives.
+    fn of_ln_gamma(ln_gamma: f64) -> Option<Self> {
+        (0.001..=1.0).contains(&ln_gamma).then(|| Self::with_ln_gamma(ln_gamma))
+    }
+
+    fn with_ln_gamma(ln_gamma: f64) -> Self {
         let buckets = ORDERS * std::f64::consts::LN_10 / ln_gamma;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
         let pages_max = (buckets / f64::from(PLACES)).ceil() as usize + PAGES_MORE;
@@ -87,6 +96,44 @@ impl Sketch {
     /// Count, sums and extremes.
     pub fn moments(&self) -> &Moments {
         &self.moments
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        self.moments.save(out);
+        out.put_f64(self.resolution.ln_gamma);
+        out.put_u32(self.merges);
+        out.put_u32(u32::try_from(self.pages.len()).expect("bounded by its resolution"));
+        for page in &self.pages {
+            out.put_u64(u64::from(page.number.cast_unsigned()));
+            page.counts.iter().for_each(|count| out.put_u64(*count));
+        }
+    }
+
+    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be accounted for. None
+    /// for damage.
+    pub(super) fn restore(input: &mut In<'_>) -> Option<Box<Self>> {
+        let moments = Moments::restore(input)?;
+        let resolution = Resolution::of_ln_gamma(input.finite()?)?;
+        let merges = input.u32().filter(|merges| *merges < 32)?;
+        let count =
+            usize::try_from(input.u32()?).ok().filter(|pages| *pages <= resolution.pages_max)?;
+        let mut numbers = input.u64s(count * (1 + usize::from(PLACES)))?;
+        let mut pages: Vec<Page> = Vec::with_capacity(count);
+        let mut counted = 0;
+        for _ in 0..count {
+            let number = u32::try_from(numbers.next()?).ok()?.cast_signed();
+            let is_next = pages.last().is_none_or(|last| last.number < number);
+            let is_near = number.unsigned_abs() <= (2 * CENTRE).unsigned_abs() / u32::from(PLACES);
+            (is_next && is_near).then_some(())?;
+            let mut counts = [0; PLACES as usize];
+            for count in &mut counts {
+                *count = numbers.next()?;
+                counted = u64::checked_add(counted, *count)?;
+            }
+            pages.push(Page { number, counts });
+        }
+        (counted == moments.samples()).then_some(())?;
+        Some(Box::new(Self { moments, resolution, merges, pages }))
     }
 
     /// Bytes held.

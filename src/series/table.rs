@@ -1,5 +1,7 @@
 //! All series, in shards; the open interval's number; the walk that closes an interval.
 
+mod saved;
+
 use std::hash::Hasher as _;
 use std::time::Duration;
 
@@ -176,6 +178,16 @@ impl Table {
     ) -> Result<Slot, Refused> {
         let policy = self.policies.of_name(name, hash).ok_or(Refused::ByRule)?;
         self.newcomers.add(name);
+        self.make_with(name, kind, place, policy)
+    }
+
+    fn make_with(
+        &mut self,
+        name: &[u8],
+        kind: Kind,
+        place: &Place,
+        policy: u16,
+    ) -> Result<Slot, Refused> {
         if self.len >= self.max_series && !self.evict() {
             return Err(Refused::TooManySeries);
         }

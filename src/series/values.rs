@@ -2,6 +2,7 @@
 
 use super::memory::Pool;
 use super::sketch::Sketch;
+use crate::state::wire::{In, Put};
 
 #[derive(Debug)]
 pub(super) enum Samples {
@@ -94,6 +95,43 @@ impl Samples {
             Self::Exact { values, .. } => pool.keep(values),
             Self::Sketch(sketch) => pool.give_back(sketch.bytes()),
         }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Exact { values, weight } => {
+                out.put_u8(0);
+                out.put_f64(*weight);
+                out.put_u32(u32::try_from(values.len()).expect("timer_exact is less"));
+                values.iter().for_each(|value| out.put_f64(*value));
+            }
+            Self::Sketch(sketch) => {
+                out.put_u8(1);
+                sketch.save(out);
+            }
+        }
+    }
+
+    /// Takes over what was saved; it holds nothing yet. False if there is no memory for it, None for damage.
+    pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        if input.u8()? == 1 {
+            let sketch = Sketch::restore(input)?;
+            let granted = pool.take(sketch.bytes());
+            if granted {
+                *self = Self::Sketch(sketch);
+            }
+            return Some(granted);
+        }
+        // All of the weight comes with the first sample: only the sum of weights is kept.
+        let mut weight = input.finite()?;
+        let count = usize::try_from(input.u32()?).ok()?;
+        for bits in input.u64s(count)? {
+            let value = Some(f64::from_bits(bits)).filter(|value| value.is_finite())?;
+            if !self.push(value, std::mem::take(&mut weight), pool) {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Goes over to a sketch; false if there is no memory for it.

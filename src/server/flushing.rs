@@ -19,6 +19,7 @@ pub(super) struct Flushing {
     /// How far that was from the interval after the one before it, in seconds.
     lag: Option<f64>,
     number: u64,
+    stall: Duration,
 }
 
 /// What a slice may take of a turn.
@@ -28,7 +29,20 @@ const STEP: usize = 256;
 
 impl Flushing {
     pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
-        Self { schedule, interval, ticked: None, lag: None, number: 0 }
+        Self { schedule, interval, ticked: None, lag: None, number: 0, stall: Duration::ZERO }
+    }
+
+    /// The time between two flushes.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// When the open interval began, as far as is known, and its scheduled end.
+    pub(super) fn open_interval(&self) -> (UnixTime, UnixTime) {
+        let end = self.schedule.due();
+        let length = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
+        let before = UnixTime::from_millis(end.as_millis().saturating_sub(length));
+        (self.ticked.map_or(before, |tick| tick.unix), end)
     }
 
     /// When the open interval ends, on the monotonic clock as of `now`; None while a tick waits for the sweep.
@@ -50,6 +64,11 @@ impl Flushing {
     /// Whether a tick waited for the sweep that has just ended.
     pub(super) fn is_waiting(&self) -> bool {
         self.schedule.is_deferred()
+    }
+
+    /// The longest call to the disk that a state save made since the flush before.
+    pub(super) fn note_stall(&mut self, stall: Duration) {
+        self.stall = stall;
     }
 
     /// Ends the open interval: O(1), whatever there is to close.
@@ -107,7 +126,8 @@ impl Flushing {
 
     fn finish(&self, now: Now, engine: &mut Engine, encoders: &mut Encoders, sinks: &mut [Sink]) {
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
-        let closing = Closing { timestamp_lag: self.lag, figures: figures(took, sinks) };
+        let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
+        let closing = Closing { timestamp_lag: self.lag, figures: figures(took, stall, sinks) };
         engine.finish(&closing, &mut |summary| encoders.encode(summary));
         encoders.end();
         hand_over(encoders, sinks);
@@ -131,9 +151,11 @@ fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
 }
 
 /// What the server says of the flush and of its sinks.
-fn figures(took: Duration, sinks: &[Sink]) -> Vec<(String, f64)> {
+fn figures(took: Duration, stall: Duration, sinks: &[Sink]) -> Vec<(String, f64)> {
     let took = took.as_millis() as f64;
-    let mut all = vec![("processing_time".to_owned(), took)];
+    let stall = stall.as_secs_f64() * 1000.0;
+    let mut all =
+        vec![("processing_time".to_owned(), took), ("disk_stall_ms".to_owned(), stall.ceil())];
     for sink in sinks {
         let figures = sink.figures();
         let mut add = |name: String, value: f64| all.push((name, value));

@@ -15,6 +15,7 @@ mod listen;
 mod messages;
 mod outputs;
 mod signals;
+mod state;
 mod stop;
 pub mod token;
 pub mod wheel;
@@ -33,6 +34,7 @@ use self::key_flush::KeyFlush;
 use self::listen::Listeners;
 pub use self::listen::StartError;
 use self::signals::Signals;
+use self::state::State;
 use self::stop::Phase;
 use self::token::{Generation, Source};
 use self::wheel::Wheel;
@@ -68,6 +70,7 @@ pub struct Server {
     flushing: Flushing,
     sinks: Vec<Sink>,
     key_flush: Option<KeyFlush>,
+    state: Option<State>,
     health: Health,
     config: String,
     shutdown_timeout: Duration,
@@ -82,6 +85,7 @@ enum Timer {
     Flush,
     Stop,
     KeyFlush,
+    State,
     Sink(u16),
     Connection(u16, Generation),
     AdminClient(u16, Generation),
@@ -106,8 +110,15 @@ impl Server {
         let now = clock.now();
         let signals = Signals::register(poll.registry())?;
         let listeners = Listeners::open(config, poll.registry())?;
-        let schedule = Schedule::new(config.flush_interval, config.align_flush, now.unix);
-        let seeds = random_seeds();
+        let mut seeds = random_seeds();
+        let found = state::load(config.state.file.as_deref());
+        let schedule = match found.as_ref().filter(|found| !found.gauges_only) {
+            Some(found) => {
+                seeds.members = found.head.members;
+                Schedule::resume(config.flush_interval, config.align_flush, found.head.end)
+            }
+            None => Schedule::new(config.flush_interval, config.align_flush, now.unix),
+        };
         let encoders = outputs::encoders(config);
         let mut sinks = outputs::sinks(config, &encoders, seeds.names[0]);
         outputs::open_spools(&config.spool, &mut sinks)?;
@@ -127,6 +138,7 @@ impl Server {
             sinks,
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
+            state: State::new(&config.state, seeds.members),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config::render(config),
             shutdown_timeout: config.shutdown_timeout,
@@ -135,6 +147,10 @@ impl Server {
             poll,
             clock,
         };
+        if found.is_some_and(|found| state::take_up(&found, &mut server.engine, now)) {
+            server.end_interval();
+        }
+        server.plan_state_save();
         server.wheel.set(Timer::Flush, server.flushing.deadline(now));
         let key_flush = server.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
         server.wheel.set(Timer::KeyFlush, key_flush);
@@ -156,6 +172,7 @@ impl Server {
             self.fire_timers();
             self.sweep();
             self.flush_keys();
+            self.save_state();
             self.serve_admin();
             self.pump_sinks();
             self.complain();
@@ -227,6 +244,7 @@ impl Server {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
             Timer::Flush | Timer::Sink(_) => {} // deferred; or pumped at the end of every turn
             Timer::KeyFlush => self.begin_key_flush(),
+            Timer::State => self.begin_state_save(),
             Timer::Stop => self.phase = self.phase.expire(now.tick),
             Timer::Connection(slot, generation) => {
                 self.input.connections.timeout(slot, generation, now.tick);
@@ -253,6 +271,13 @@ impl Server {
             return; // the look found a signal: the stop has closed the interval
         }
         self.count_drops();
+        self.end_interval();
+    }
+
+    fn end_interval(&mut self) {
+        if let Some(state) = &mut self.state {
+            self.flushing.note_stall(state.take_stall());
+        }
         let (engine, encoders) = (&mut self.engine, &mut self.encoders);
         self.flushing.tick(self.now, engine, encoders, &mut self.sinks);
         self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));

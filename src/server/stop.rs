@@ -53,7 +53,7 @@ impl Server {
         let since = self.now.tick;
         self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
         self.take_in_the_rest();
-        self.close_interval();
+        self.keep_interval();
         for sink in &mut self.sinks {
             sink.hurry(self.now, self.poll.registry());
         }
@@ -79,10 +79,22 @@ impl Server {
         tcp.chain(udp).chain(self.input.connections.sources()).collect()
     }
 
+    /// The open interval goes to the state file, or is closed early.
+    fn keep_interval(&mut self) {
+        let (engine, encoders, sinks) = (&mut self.engine, &mut self.encoders, &mut self.sinks);
+        self.flushing.rest(&self.clock, engine, encoders, sinks);
+        if self.flushing.is_waiting() {
+            self.flushing.tick(self.now, engine, encoders, sinks); // its end has come while that sweep was under way
+            self.flushing.rest(&self.clock, engine, encoders, sinks);
+        }
+        if !self.save_open_interval() {
+            self.close_interval();
+        }
+    }
+
     /// The open interval ends early, under the stamp it was due at; a sweep under way is finished first.
     fn close_interval(&mut self) {
         let (engine, encoders, sinks) = (&mut self.engine, &mut self.encoders, &mut self.sinks);
-        self.flushing.rest(&self.clock, engine, encoders, sinks);
         self.flushing.tick(self.now, engine, encoders, sinks);
         self.flushing.rest(&self.clock, engine, encoders, sinks);
     }

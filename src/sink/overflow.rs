@@ -1,5 +1,7 @@
 //! What a sink does with more than its queue holds: the spool, if it has one, and what the log says of it.
 
+use std::time::Duration;
+
 use super::Sink;
 use super::spool::{News, Spool};
 
@@ -19,6 +21,11 @@ impl Sink {
         }
         self.outbox.attach(spool);
         self.log_news();
+    }
+
+    /// The longest call to the spool's disk since this was last asked.
+    pub fn take_disk_stall(&mut self) -> Duration {
+        self.outbox.spool_mut().map_or(Duration::ZERO, Spool::take_stall)
     }
 
     /// The time for a stop is over: what is left goes to the spool, or is lost.

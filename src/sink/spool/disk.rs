@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// Numbered segments, and one short note beside them. What is written is there for the next run also if this one is
 /// killed; after [`sync`](Self::sync) also if the power is cut.
@@ -30,6 +31,9 @@ pub trait Disk: fmt::Debug {
     fn read_note(&mut self) -> io::Result<Vec<u8>>;
 
     fn sync(&mut self) -> io::Result<()>;
+
+    /// The longest of these calls, but for [`sync`](Self::sync), since this was last asked.
+    fn take_stall(&mut self) -> Duration;
 
     /// Where it is, for messages.
     fn location(&self) -> String;

@@ -8,8 +8,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Disk;
+use crate::disk::Stall;
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;
@@ -27,6 +29,7 @@ pub struct Folder {
     current: Option<(u64, File)>,
     /// Segments written since the last sync.
     unsynced: BTreeSet<u64>,
+    stall: Stall,
 }
 
 impl Folder {
@@ -42,18 +45,27 @@ impl Folder {
         })?;
         let note = file(&path.join(NOTE))?;
         let path = path.to_owned();
-        Ok(Self { path, _lock: lock, note, current: None, unsynced: BTreeSet::new() })
+        Ok(Self {
+            path,
+            _lock: lock,
+            note,
+            current: None,
+            unsynced: BTreeSet::new(),
+            stall: Stall::default(),
+        })
     }
 
     fn path_of(&self, segment: u64) -> PathBuf {
         self.path.join(format!("{segment:016x}{SUFFIX}"))
     }
 
-    fn file_of(&mut self, segment: u64) -> io::Result<&File> {
+    /// The file of a segment, and the clock for what is done with it.
+    fn file_of(&mut self, segment: u64) -> io::Result<(&File, &mut Stall)> {
         if self.current.as_ref().is_none_or(|(number, _)| *number != segment) {
-            self.current = Some((segment, file(&self.path_of(segment))?));
+            let path = self.path_of(segment);
+            self.current = Some((segment, self.stall.time(|| file(&path))?));
         }
-        Ok(&self.current.as_ref().expect("just set").1)
+        Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
     }
 
     fn forget(&mut self, segment: u64) {
@@ -80,19 +92,19 @@ impl Disk for Folder {
 
     fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {
         self.unsynced.insert(segment);
-        let file = self.file_of(segment)?;
+        let (file, stall) = self.file_of(segment)?;
         for piece in bytes.chunks(PIECE) {
-            file.write_all_at(piece, at)?;
+            stall.time(|| file.write_all_at(piece, at))?;
             at += piece.len() as u64;
         }
         Ok(())
     }
 
     fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let file = self.file_of(segment)?;
+        let (file, stall) = self.file_of(segment)?;
         let mut got = 0;
         while got < buffer.len() {
-            match file.read_at(&mut buffer[got..], at + got as u64) {
+            match stall.time(|| file.read_at(&mut buffer[got..], at + got as u64)) {
                 Ok(0) => break,
                 Ok(bytes) => got += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -103,12 +115,14 @@ impl Disk for Folder {
     }
 
     fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
-        self.file_of(segment)?.set_len(length)
+        let (file, stall) = self.file_of(segment)?;
+        stall.time(|| file.set_len(length))
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
         self.forget(segment);
-        fs::remove_file(self.path_of(segment))
+        let path = self.path_of(segment);
+        self.stall.time(|| fs::remove_file(path))
     }
 
     fn set_aside(&mut self, segment: u64) -> io::Result<()> {
@@ -118,7 +132,7 @@ impl Disk for Folder {
     }
 
     fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
-        self.note.write_all_at(note, 0)
+        self.stall.time(|| self.note.write_all_at(note, 0))
     }
 
     fn read_note(&mut self) -> io::Result<Vec<u8>> {
@@ -130,10 +144,14 @@ impl Disk for Folder {
 
     fn sync(&mut self) -> io::Result<()> {
         for segment in std::mem::take(&mut self.unsynced) {
-            self.file_of(segment)?.sync_data()?;
+            self.file_of(segment)?.0.sync_data()?;
         }
         self.note.sync_data()?;
         File::open(&self.path)?.sync_all()
+    }
+
+    fn take_stall(&mut self) -> Duration {
+        self.stall.take()
     }
 
     fn location(&self) -> String {

@@ -16,6 +16,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 mod disk;
 mod folder;
@@ -232,6 +233,11 @@ impl Spool {
 
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// The longest call to the disk since this was last asked.
+    pub fn take_stall(&mut self) -> Duration {
+        self.disk.take_stall()
     }
 
     /// What has happened that should be logged, since this was last asked.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Disk;
 
@@ -134,6 +135,10 @@ impl Disk for MemoryDisk {
     fn sync(&mut self) -> io::Result<()> {
         self.0.borrow_mut().syncs += 1;
         Ok(())
+    }
+
+    fn take_stall(&mut self) -> Duration {
+        Duration::ZERO
     }
 
     fn location(&self) -> String {

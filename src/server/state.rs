@@ -1,0 +1,208 @@
+//! The state over restarts: taken up at the start, the gauges saved every now and then, the open interval at a stop.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::flushing::Flushing;
+use super::{Server, Timer};
+use crate::config;
+use crate::engine::Engine;
+use crate::series::Cursor;
+use crate::state::Head;
+use crate::state::file::{self, Found, Writing};
+use crate::time::Now;
+
+/// Where the state is kept, and a save of the gauges under way.
+#[derive(Debug)]
+pub(super) struct State {
+    path: PathBuf,
+    interval: Option<Duration>,
+    /// The key of the hashes of set members.
+    members: [u64; 2],
+    saving: Option<Saving>,
+    /// The longest call to the disk since it was last asked for.
+    stall: Duration,
+    /// The last save failed; it was said once.
+    is_failing: bool,
+}
+
+#[derive(Debug)]
+struct Saving {
+    writing: Writing,
+    cursor: Cursor,
+    buffer: Vec<u8>,
+}
+
+/// What a slice may take of a turn.
+const SLICE: Duration = Duration::from_millis(1);
+/// Series looked at between two looks at the clock.
+const STEP: usize = 256;
+/// What is gathered before it is written.
+const PIECE: usize = 64 << 10;
+
+impl State {
+    pub(super) fn new(config: &config::State, members: [u64; 2]) -> Option<Self> {
+        let path = config.file.clone()?;
+        if let Err(error) = file::check(&path) {
+            log::error!(
+                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must be there, and this user's to write to; nothing is kept over a restart\""
+            );
+        }
+        let interval = config.interval;
+        Some(Self {
+            path,
+            interval,
+            members,
+            saving: None,
+            stall: Duration::ZERO,
+            is_failing: false,
+        })
+    }
+
+    pub(super) fn take_stall(&mut self) -> Duration {
+        let current =
+            self.saving.as_mut().map_or(Duration::ZERO, |saving| saving.writing.take_stall());
+        std::mem::take(&mut self.stall).max(current)
+    }
+
+    fn head(&self, whole: bool, flushing: &Flushing) -> Head {
+        let (start, end) = flushing.open_interval();
+        let (interval, members) = (flushing.interval(), self.members);
+        Head { whole, start, end, interval, members }
+    }
+
+    /// Begins to save the gauges; one that is still under way is begun anew.
+    fn begin(&mut self, flushing: &Flushing) {
+        match Writing::start(&self.path, &self.head(false, flushing)) {
+            Ok(writing) => {
+                let (cursor, buffer) = (Cursor::default(), Vec::new());
+                self.saving = Some(Saving { writing, cursor, buffer });
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// One slice of a save. `more` says whether there is time left.
+    fn step(&mut self, engine: &Engine, mut more: impl FnMut() -> bool) {
+        let Some(saving) = &mut self.saving else { return };
+        let mut done = false;
+        while !done && more() {
+            done = engine.save_gauges(&mut saving.cursor, STEP, &mut saving.buffer);
+            let enough = done || saving.buffer.len() >= PIECE;
+            let written = if enough { saving.writing.put(&mut saving.buffer) } else { Ok(()) };
+            if let Err(error) = written {
+                return self.fail(&error);
+            }
+        }
+        if done {
+            let Some(saving) = self.saving.take() else { return };
+            match saving.writing.finish(false) {
+                Ok(stall) => {
+                    self.stall = self.stall.max(stall);
+                    self.is_failing = false;
+                }
+                Err(error) => self.fail(&error),
+            }
+        }
+    }
+
+    /// Saves all of the open interval, and waits for the disk.
+    fn save_all(&mut self, engine: &Engine, flushing: &Flushing) -> io::Result<()> {
+        self.saving = None;
+        let mut writing = Writing::start(&self.path, &self.head(true, flushing))?;
+        engine
+            .save(|bytes| match bytes.len() < PIECE {
+                true => Ok(()),
+                false => writing.put(bytes),
+            })
+            .and_then(|mut rest| writing.put(&mut rest))?;
+        writing.finish(true).map(drop)
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.saving = None;
+        if !std::mem::replace(&mut self.is_failing, true) {
+            log::error!(
+                "state_file={:?} state=unsaved error=\"{error}\" hint=\"free the disk, or name another state_file\"",
+                self.path
+            );
+        }
+    }
+}
+
+/// Takes over what the run before left. True if its interval must be closed at once, for it is over.
+pub(super) fn take_up(found: &Found, engine: &mut Engine, now: Now) -> bool {
+    let (head, gauges_only) = (&found.head, found.gauges_only);
+    let restored = engine.restore(found.records(), head.interval, gauges_only);
+    let is_over = !gauges_only && !is_open(head, now);
+    log::info!(
+        "state=taken_up gauges_only={gauges_only} series={} refused={} interval_over={is_over} stamp={}",
+        restored.series,
+        restored.refused,
+        head.end.as_secs()
+    );
+    if restored.damaged {
+        log::error!(
+            "state=damaged reason=\"a record makes no sense\" hint=\"what came before it was taken\""
+        );
+    }
+    if let Err(error) = found.taken_over() {
+        log::error!(
+            "state=not_renamed error=\"{error}\" hint=\"remove it, or its counts will be sent again\""
+        );
+    }
+    is_over
+}
+
+/// Whether a saved interval goes on. One that ends later than its own length from now was saved by another clock.
+fn is_open(head: &Head, now: Now) -> bool {
+    let left = head.end.as_millis().saturating_sub(now.unix.as_millis());
+    left > 0 && u128::from(left) <= head.interval.as_millis()
+}
+
+pub(super) fn load(path: Option<&Path>) -> Option<Found> {
+    path.and_then(file::load)
+}
+
+impl Server {
+    pub(super) fn plan_state_save(&mut self) {
+        let interval = self.state.as_ref().and_then(|state| state.interval);
+        self.wheel.set(Timer::State, interval.map(|interval| self.now.tick + interval));
+    }
+
+    pub(super) fn begin_state_save(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.begin(&self.flushing);
+        }
+        self.plan_state_save();
+    }
+
+    /// A slice of a save of the gauges; a sweep goes first.
+    pub(super) fn save_state(&mut self) {
+        let Some(state) = self.state.as_mut().filter(|state| state.saving.is_some()) else {
+            return;
+        };
+        if self.engine.is_sweeping() {
+            return;
+        }
+        let end = self.clock.tick() + SLICE;
+        state.step(&self.engine, || self.clock.tick() < end);
+        self.busy |= state.saving.is_some();
+    }
+
+    /// At a stop: true if the open interval is safe on disk, so that it need not be closed early.
+    pub(super) fn save_open_interval(&mut self) -> bool {
+        let Some(state) = &mut self.state else { return false };
+        match state.save_all(&self.engine, &self.flushing) {
+            Ok(()) => {
+                log::info!("state=saved series={}", self.engine.table().len());
+                true
+            }
+            Err(error) => {
+                state.fail(&error);
+                false
+            }
+        }
+    }
+}

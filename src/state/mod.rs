@@ -1,0 +1,83 @@
+//! What outlives the process: the open interval at a stop, the gauges every now and then.
+//!
+//! ```text
+//!  stop ───────────▶ engine: own counters, what passes, every series ─┐
+//!  every minute ───▶ engine: the gauges, in slices ───────────────────┴─▶ FILE.new ──rename──▶ FILE (the one before: FILE.old)
+//!  start ◀────────── FILE; where it is missing or damaged, the gauges of FILE.old
+//! ```
+//! A file is a head, records with their lengths, and a checksum of it all; records of a kind that is not known are
+//! passed over. `wire` and the head are pure; `file` alone touches the disk.
+
+use std::time::Duration;
+
+use crate::time::UnixTime;
+
+pub mod file;
+pub mod wire;
+
+use wire::{In, Put};
+
+/// What a file begins with. The number is the version of all that follows.
+pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";
+
+/// The first thing in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// All of an open interval; else gauges alone.
+    pub whole: bool,
+    /// When the interval began, and when it is to end.
+    pub start: UnixTime,
+    pub end: UnixTime,
+    /// The time between two flushes, by which idle times are counted.
+    pub interval: Duration,
+    /// The key of the hashes of set members.
+    pub members: [u64; 2],
+}
+
+impl Head {
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAGIC);
+        out.put_u8(u8::from(self.whole));
+        out.put_u64(self.start.as_millis());
+        out.put_u64(self.end.as_millis());
+        out.put_u64(u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX));
+        self.members.iter().for_each(|half| out.put_u64(*half));
+    }
+
+    /// None for what does not begin as our files do.
+    pub fn read(input: &mut In<'_>) -> Option<Self> {
+        (input.take(MAGIC.len())? == MAGIC).then_some(())?;
+        Some(Self {
+            whole: input.u8()? == 1,
+            start: UnixTime::from_millis(input.u64()?),
+            end: UnixTime::from_millis(input.u64()?),
+            interval: Duration::from_millis(input.u64()?.max(1)),
+            members: [input.u64()?, input.u64()?],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_this_to_the_byte() {
+        let head = Head {
+            whole: true,
+            start: UnixTime::from_millis(1),
+            end: UnixTime::from_millis(0x0203),
+            interval: Duration::from_secs(10),
+            members: [4, 5],
+        };
+        let mut bytes = Vec::new();
+        head.write(&mut bytes);
+        let expected = b"statsd-state 1\0\n\x01\
+            \x01\0\0\0\0\0\0\0\x03\x02\0\0\0\0\0\0\x10\x27\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0";
+        assert_eq!(bytes, expected);
+        assert_eq!(Head::read(&mut In::new(&bytes)), Some(head));
+        for cut in 0..bytes.len() {
+            assert_eq!(Head::read(&mut In::new(&bytes[..cut])), None);
+        }
+    }
+}

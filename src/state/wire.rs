@@ -1,0 +1,122 @@
+//! Numbers and names as bytes, and back: little endian, lengths first. Pure.
+//!
+//! Reading never believes a length further than there are bytes, so that damage costs neither a panic nor memory.
+
+/// Appends to bytes.
+pub trait Put {
+    fn put_u8(&mut self, value: u8);
+    fn put_u16(&mut self, value: u16);
+    fn put_u32(&mut self, value: u32);
+    fn put_u64(&mut self, value: u64);
+    fn put_f64(&mut self, value: f64);
+    /// With its length, which is cut at 65,535.
+    fn put_name(&mut self, name: &[u8]);
+    /// What `write` appends, with its length before it.
+    fn put_record(&mut self, write: impl FnOnce(&mut Self));
+}
+
+impl Put for Vec<u8> {
+    fn put_u8(&mut self, value: u8) {
+        self.push(value);
+    }
+
+    fn put_u16(&mut self, value: u16) {
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn put_u32(&mut self, value: u32) {
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn put_u64(&mut self, value: u64) {
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn put_f64(&mut self, value: f64) {
+        self.put_u64(value.to_bits());
+    }
+
+    fn put_name(&mut self, name: &[u8]) {
+        let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+        self.put_u16(length);
+        self.extend_from_slice(&name[..usize::from(length)]);
+    }
+
+    fn put_record(&mut self, write: impl FnOnce(&mut Self)) {
+        let at = self.len();
+        self.put_u32(0);
+        write(self);
+        let length = u32::try_from(self.len() - at - 4).expect("the largest is a timing's samples");
+        self[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Bytes that are read from the front. Each function is None when there are not enough.
+#[derive(Clone, Debug)]
+pub struct In<'a>(&'a [u8]);
+
+impl<'a> In<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub fn f64(&mut self) -> Option<f64> {
+        self.u64().map(f64::from_bits)
+    }
+
+    /// None for an infinity and for what is no number, too.
+    pub fn finite(&mut self) -> Option<f64> {
+        self.f64().filter(|value| value.is_finite())
+    }
+
+    pub fn name(&mut self) -> Option<&'a [u8]> {
+        let length = self.u16()?;
+        self.take(usize::from(length))
+    }
+
+    pub fn record(&mut self) -> Option<Self> {
+        let length = self.u32()?;
+        self.take(usize::try_from(length).ok()?).map(Self)
+    }
+
+    /// So many numbers of eight bytes, or none of them.
+    pub fn u64s(&mut self, count: usize) -> Option<impl Iterator<Item = u64> + 'a> {
+        let bytes = self.take(count.checked_mul(8)?)?;
+        let number = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        Some(bytes.chunks_exact(8).map(number))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N).map(|bytes| bytes.try_into().expect("so many were taken"))
+    }
+}
