@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::protocol::Reject;
+use crate::sender::Sender;
 use crate::time::Tick;
 
 /// What can be complained of. Reasons of bad lines share one kind: a flood of them is one line a minute too.
@@ -17,6 +18,8 @@ pub enum Grievance {
     UdpDrops,
     /// A connection came when `max_connections` were there.
     ConnectionRefused,
+    /// Somebody whom `allow_from` does not name.
+    SenderRefused,
     /// A connection waits, and no descriptor is left to accept it with.
     NoDescriptors,
     /// An interval ended before the flush of the one before had.
@@ -48,6 +51,11 @@ impl Grievance {
                 "max_connections are here",
                 "raise it, or lower idle_timeout",
             ),
+            Self::SenderRefused => (
+                "senders_refused",
+                "allow_from does not name them",
+                "add their network, or mend who sends",
+            ),
             Self::NoDescriptors => (
                 "accepts_paused",
                 "no descriptor is left",
@@ -65,6 +73,11 @@ impl Grievance {
         (kind, format!("reason=\"{reason}\" hint=\"{hint}\""))
     }
 
+    /// Whether the sender at hand has to do with it.
+    fn is_a_senders(self) -> bool {
+        !matches!(self, Self::UdpDrops | Self::NoDescriptors | Self::FlushOverrun)
+    }
+
     /// Complaints of one kind share a minute; reasons of bad lines are one kind.
     fn kind(self) -> usize {
         match self {
@@ -76,11 +89,12 @@ impl Grievance {
             Self::NoDescriptors => 5,
             Self::FlushOverrun => 6,
             Self::UnreadTags => 7,
+            Self::SenderRefused => 8,
         }
     }
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +104,16 @@ pub struct Complaint {
     pub count: u64,
     /// The line that was the first of them, escaped and cut.
     pub example: String,
+    /// Who sent that.
+    pub sender: Sender,
 }
 
 #[derive(Debug, Default)]
-pub struct Complaints([Kind; KINDS]);
+pub struct Complaints {
+    kinds: [Kind; KINDS],
+    /// Who is being read.
+    sender: Sender,
+}
 
 #[derive(Debug, Default)]
 struct Kind {
@@ -105,19 +125,25 @@ const QUIET: Duration = Duration::from_secs(60);
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 impl Complaints {
+    /// What follows is of this sender.
+    pub fn hear(&mut self, sender: Sender) {
+        self.sender = sender;
+    }
+
     /// One line that gave cause to complain.
     pub fn add(&mut self, what: Grievance, line: &[u8]) {
         self.add_many(what, 1, line);
     }
 
     pub fn add_many(&mut self, what: Grievance, times: u64, line: &[u8]) {
-        let kind = &mut self.0[what.kind()];
+        let kind = &mut self.kinds[what.kind()];
         match &mut kind.waiting {
             Some(complaint) => complaint.count += times,
             None => {
                 let shown = &line[..line.len().min(EXAMPLE_BYTES_MAX)];
                 let example = shown.escape_ascii().to_string();
-                kind.waiting = Some(Complaint { what, count: times, example });
+                let sender = if what.is_a_senders() { self.sender } else { Sender::Unknown };
+                kind.waiting = Some(Complaint { what, count: times, example, sender });
             }
         }
     }
@@ -125,7 +151,7 @@ impl Complaints {
     /// The next complaint to be logged now.
     pub fn due(&mut self, now: Tick) -> Option<Complaint> {
         let is_due = |kind: &&mut Kind| kind.waiting.is_some() && kind.quiet_until <= now;
-        let kind = self.0.iter_mut().find(is_due)?;
+        let kind = self.kinds.iter_mut().find(is_due)?;
         kind.quiet_until = now + QUIET;
         kind.waiting.take()
     }

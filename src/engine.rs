@@ -185,6 +185,18 @@ impl Engine {
         self.intake.complaints.add(Grievance::ConnectionRefused, b"");
     }
 
+    /// Counts a packet of somebody who may not send any.
+    pub fn refuse_packet(&mut self) {
+        self.intake.own.add(Own::PacketsRefused, 1);
+        self.intake.complaints.add(Grievance::SenderRefused, b"");
+    }
+
+    /// Counts a connection of somebody who may not make any.
+    pub fn refuse_client(&mut self) {
+        self.intake.own.add(Own::ConnectionsRefused, 1);
+        self.intake.complaints.add(Grievance::SenderRefused, b"");
+    }
+
     /// Ends the open interval. The flush before it must be finished.
     pub fn tick(&mut self) -> u64 {
         assert!(self.flush.cursor.is_none(), "a tick waits for the end of the sweep before it");

@@ -39,5 +39,7 @@ pub mod args;
 pub mod config;
 pub mod disk;
 pub mod logging;
+pub mod privileges;
+pub mod sender;
 pub mod time;
 mod sys;

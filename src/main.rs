@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use statsd::args::{self, Action};
 use statsd::config::{self, Config};
 use statsd::server::Server;
-use statsd::{logging, sink};
+use statsd::{logging, privileges, sink};
 
 fn main() -> ExitCode {
     let action = match args::parse(std::env::args_os().skip(1)) {
@@ -40,6 +40,7 @@ fn with_config(
 
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level);
+    privileges::shut_out_others();
     let server = match Server::start(config) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),

@@ -8,8 +8,10 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::time::Duration;
+
+use socket2::Socket;
 
 pub(crate) mod batch;
 
@@ -65,6 +67,15 @@ pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Resu
     let mut doubled: libc::c_int = 0;
     get_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &mut doubled)?;
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
+}
+
+/// Takes over a descriptor that whoever started us passed in.
+///
+/// It must be open and nobody else's, which the protocol of LISTEN_FDS promises for each of its descriptors, once.
+pub(crate) fn adopt(descriptor: RawFd) -> Socket {
+    // SAFETY: see above; a promise that is not kept makes calls on it fail, or closes another's descriptor, but touches no
+    // memory.
+    unsafe { Socket::from_raw_fd(descriptor) }
 }
 
 /// Not in libc. From asm-generic/socket.h, which all but SPARC and PA-RISC follow.

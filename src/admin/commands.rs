@@ -7,6 +7,7 @@ use super::dump::Dump;
 use super::job::Job;
 use super::{Health, View};
 use crate::flush::Own;
+use crate::ingest::datagrams::DatagramSocket;
 use crate::protocol::Kind;
 use crate::time::UnixTime;
 
@@ -80,8 +81,10 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
         ),
     );
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
-    for (address, listener) in view.udp.iter().filter_map(|udp| Some((udp.address().ok()?, udp))) {
-        write(out, format_args!("udp.{address}.drops: {}\n", listener.dropped()));
+    let address = |socket: &DatagramSocket| socket.address().ok()?.as_socket();
+    let internet = view.datagrams.iter().filter_map(|(_, socket)| Some((address(socket)?, socket)));
+    for (address, socket) in internet {
+        write(out, format_args!("udp.{address}.drops: {}\n", socket.dropped()));
     }
     for sink in view.sinks {
         let name = if sink.name() == "carbon" { "graphite" } else { sink.name() };

@@ -1,8 +1,10 @@
 //! What the admin commands may see and do: borrowed from the server for one turn.
 
+use slab::Slab;
+
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
-use crate::ingest::udp::UdpListener;
+use crate::ingest::datagrams::DatagramSocket;
 use crate::protocol::Kind;
 use crate::sink::Sink;
 use crate::time::Now;
@@ -14,7 +16,7 @@ pub struct View<'a> {
     /// Takes what the flush under way has yet to close of a series that is deleted.
     pub encoders: &'a mut Encoders,
     pub sinks: &'a [Sink],
-    pub udp: &'a [UdpListener],
+    pub datagrams: &'a Slab<DatagramSocket>,
     pub health: &'a mut Health,
     /// The running configuration as a file.
     pub config: &'a str,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use super::access::{Account, FileMode, Network};
 use super::address::{Destination, Listen};
 use super::fraction::Fraction;
 use super::value::{
@@ -76,11 +77,12 @@ pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
 ];
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 9] = [
+pub(super) const SECTIONS: [(&str, &str); 10] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
     ("tcp", ""),
+    ("unix", ""),
     ("admin", ""),
     ("limits", ""),
     (CARBON, "further destinations: [carbon.NAME]"),
@@ -202,6 +204,10 @@ keys! {
         "log every line received, up to 200 bytes of it, at level info";
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
+    [statsd] user = "", config!(user: Account),
+        "after binding, become this user (name or number); empty = stay";
+    [statsd] group = "", config!(group: Account),
+        "empty = the user's own";
 
     [namespace] style = "legacy", namespace!(style: STYLES),
         "legacy (Node's older names), modern (its newer), statsite";
@@ -232,6 +238,8 @@ keys! {
         "list of numeric address:port, *:port (IPv6 and IPv4), localhost:port (both loopbacks); empty = off";
     [udp] recv_buffer = "8m", config!(udp.recv_buffer: Size(4 * KIB..=GIB)),
         "SO_RCVBUFFORCE, else SO_RCVBUF; when the kernel grants less, a warning names the sysctl to raise";
+    [udp] allow_from = "", config!(udp.allow_from: List(Network)),
+        "networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7; empty = anyone";
 
     [tcp] bind = "*:8125", config!(tcp.bind: List(Listen)),
         "as for udp";
@@ -241,6 +249,15 @@ keys! {
         "0 = never";
     [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB)),
         "bytes of a line, 64 to 1m";
+    [tcp] allow_from = "", config!(tcp.allow_from: List(Network)),
+        "as for udp";
+
+    [unix] stream = "", config!(unix.stream: FilePath),
+        "path of a socket; empty = off; the limits of [tcp] hold for both together";
+    [unix] datagram = "", config!(unix.datagram: FilePath),
+        "path of a socket; empty = off; recv_buffer of [udp] holds here too";
+    [unix] mode = "0660", config!(unix.mode: FileMode),
+        "permissions of both";
 
     [admin] bind = "localhost:8126", config!(admin.bind: List(Listen)),
         "both loopback addresses";
@@ -248,6 +265,8 @@ keys! {
         "health at start: up, down";
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
         "at most 1024";
+    [admin] allow_from = "", config!(admin.allow_from: List(Network)),
+        "as for udp";
 
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000)),
         "names of all kinds together";

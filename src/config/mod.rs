@@ -9,6 +9,7 @@ mod load;
 mod parse;
 mod render;
 
+mod access;
 mod address;
 mod fraction;
 mod histogram;
@@ -28,6 +29,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::encode::namespace::Namespace;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
@@ -40,6 +43,9 @@ pub struct Config {
     pub align_flush: bool,
     pub shutdown_timeout: Duration,
     pub log_level: log::LevelFilter,
+    /// Whom to become after binding; empty: stay who we are.
+    pub user: String,
+    pub group: String,
     /// Log every line received.
     pub dump_messages: bool,
     pub grammar: Grammar,
@@ -50,6 +56,7 @@ pub struct Config {
     pub namespaces: Vec<Namespace>,
     pub udp: Udp,
     pub tcp: Tcp,
+    pub unix: Unix,
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
@@ -63,6 +70,17 @@ pub struct Udp {
     pub bind: Vec<Bind>,
     /// Bytes asked of the kernel for each socket's receive buffer.
     pub recv_buffer: usize,
+    /// Whose packets are taken; empty: everybody's.
+    pub allow_from: Vec<IpNet>,
+}
+
+/// Sockets of this machine. Streams share the limits of `[tcp]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unix {
+    pub stream: Option<PathBuf>,
+    pub datagram: Option<PathBuf>,
+    /// Of the sockets' files.
+    pub mode: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +91,8 @@ pub struct Tcp {
     pub idle_timeout: Option<Duration>,
     /// Bytes of a line without its newline.
     pub max_line: usize,
+    /// Whose connections are taken; empty: everybody's.
+    pub allow_from: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +101,8 @@ pub struct Admin {
     /// Whether `health` says up from the start.
     pub healthy: bool,
     pub max_connections: usize,
+    /// Whose connections are taken; empty: everybody's.
+    pub allow_from: Vec<IpNet>,
 }
 
 /// Where to listen. Always numeric: binding never resolves a name.

@@ -10,7 +10,7 @@ use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{CARBON, KEYS, Key, NAMESPACE, SECTIONS, keys_of};
 use super::rules::{self, RULE};
 use super::value::{Kind as _, Span};
-use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, State, Tcp, Udp};
+use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, State, Tcp, Udp, Unix};
 use crate::encode::namespace::Namespace;
 use crate::policy::RULES_MAX;
 
@@ -223,14 +223,28 @@ fn blank() -> Config {
         align_flush: false,
         shutdown_timeout: Duration::ZERO,
         log_level: log::LevelFilter::Off,
+        user: String::new(),
+        group: String::new(),
         dump_messages: false,
         grammar: Default::default(),
         bounds: Default::default(),
         rules: Default::default(),
         namespaces: vec![Default::default()],
-        udp: Udp { bind: Vec::new(), recv_buffer: 0 },
-        tcp: Tcp { bind: Vec::new(), max_connections: 0, idle_timeout: None, max_line: 0 },
-        admin: Admin { bind: Vec::new(), healthy: false, max_connections: 0 },
+        udp: Udp { bind: Vec::new(), recv_buffer: 0, allow_from: Vec::new() },
+        tcp: Tcp {
+            bind: Vec::new(),
+            max_connections: 0,
+            idle_timeout: None,
+            max_line: 0,
+            allow_from: Vec::new(),
+        },
+        unix: Unix { stream: None, datagram: None, mode: 0 },
+        admin: Admin {
+            bind: Vec::new(),
+            healthy: false,
+            max_connections: 0,
+            allow_from: Vec::new(),
+        },
         carbons: vec![carbon],
         state: State { file: None, interval: None },
         spool: Spool { dir: None, max_size: 0 },
@@ -332,7 +346,7 @@ pub(super) mod tests {
             ("[tcp]\nbnid = *:1", "2: [tcp] bnid: no such key; did you mean bind?"),
             ("[tcp]\nmax_series = 1", "no such key; did you mean to give it in [limits]?"),
             (
-                "[tcp]\nallow_from =",
+                "[tcp]\nqueue_depth =",
                 "no such key; expected one of bind, max_connections, idle_timeout, max_line",
             ),
             ("[carbon]\nprotocol = pickle", "no such key; expected one of address,"),

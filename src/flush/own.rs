@@ -10,6 +10,7 @@ pub enum Own {
     SamplesDropped,
     SeriesRejected,
     PacketsTruncated,
+    PacketsRefused,
     ConnectionsRefused,
     InfluxTagsSeen,
     FlushOverruns,
@@ -19,7 +20,7 @@ pub enum Own {
 
 impl Own {
     /// Every own counter, its name, and what it counts.
-    pub const ALL: [(Self, &'static str, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
         (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
         (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
@@ -31,7 +32,16 @@ impl Own {
         ),
         (Self::SeriesRejected, "series_rejected", "sound values of new series past max_series"),
         (Self::PacketsTruncated, "packets_truncated", "datagrams cut by the kernel, not parsed"),
-        (Self::ConnectionsRefused, "connections_refused", "connections past max_connections"),
+        (
+            Self::PacketsRefused,
+            "packets_refused",
+            "datagrams of senders that allow_from does not name",
+        ),
+        (
+            Self::ConnectionsRefused,
+            "connections_refused",
+            "connections past max_connections, or of clients that allow_from does not name",
+        ),
         (Self::InfluxTagsSeen, "influx_tags_seen", "lines whose Influx tags were not read as tags"),
         (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),
         (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -16,17 +17,38 @@ pub enum Transport {
 
 /// A socket that could not be bound, and the address it was for.
 #[derive(Debug)]
-pub struct BindError {
-    pub transport: Transport,
-    pub address: SocketAddr,
-    pub error: io::Error,
+pub enum BindError {
+    Internet { transport: Transport, address: SocketAddr, error: io::Error },
+    Unix { path: PathBuf, error: io::Error },
+}
+
+impl BindError {
+    /// Somebody has that address.
+    pub fn is_taken(&self) -> bool {
+        self.error().kind() == io::ErrorKind::AddrInUse
+    }
+
+    fn error(&self) -> &io::Error {
+        match self {
+            Self::Internet { error, .. } | Self::Unix { error, .. } => error,
+        }
+    }
 }
 
 impl std::fmt::Display for BindError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (transport, address) = (self.transport.name(), self.address);
-        write!(out, "cannot listen on {transport} {address}: {}", self.error)?;
-        match self.error.kind() {
+        let (transport, address, error) = match self {
+            Self::Internet { transport, address, error } => (transport.name(), address, error),
+            Self::Unix { path, error } => {
+                return write!(
+                    out,
+                    "cannot listen on unix {}: {error}; its folder must be there and this user's to write to, and no other process on it (ss -xlp names it)",
+                    path.display()
+                );
+            }
+        };
+        write!(out, "cannot listen on {transport} {address}: {error}")?;
+        match error.kind() {
             io::ErrorKind::AddrInUse => write!(
                 out,
                 "; another process has the port (ss -lpn 'sport = :{}' names it), or another bind of ours: stop it or change bind",
@@ -65,7 +87,7 @@ pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> 
 fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
     let (v6, v4) = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     match open(transport, (v6, port).into(), true) {
-        Err(failed) if no_ipv6(&failed.error) => open(transport, (v4, port).into(), false),
+        Err(failed) if no_ipv6(failed.error()) => open(transport, (v4, port).into(), false),
         other => other,
     }
 }
@@ -79,7 +101,7 @@ fn loopbacks(transport: Transport, port: u16) -> Result<Vec<Socket>, BindError> 
         let given = local_address(&v4).map_or(port, |address| address.port());
         match open(transport, (Ipv6Addr::LOCALHOST, given).into(), false) {
             Ok(v6) => return Ok(vec![v4, v6]),
-            Err(failed) if no_ipv6(&failed.error) => return Ok(vec![v4]),
+            Err(failed) if no_ipv6(failed.error()) => return Ok(vec![v4]),
             Err(_) if port == 0 && tries > 0 => tries -= 1,
             Err(failed) => return Err(failed),
         }
@@ -91,7 +113,11 @@ fn no_ipv6(error: &io::Error) -> bool {
 }
 
 fn open(transport: Transport, address: SocketAddr, dual: bool) -> Result<Socket, BindError> {
-    try_open(transport, address, dual).map_err(|error| BindError { transport, address, error })
+    try_open(transport, address, dual).map_err(|error| BindError::Internet {
+        transport,
+        address,
+        error,
+    })
 }
 
 fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result<Socket> {

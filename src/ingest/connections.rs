@@ -1,14 +1,17 @@
-//! The accepted TCP connections, each a stream and the beginning of a line.
+//! The accepted connections, TCP or unix, each a stream and the beginning of a line.
 
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use slab::Slab;
+use socket2::Socket;
 
 use super::Drained;
 use super::lines::{Piece, StreamSplitter};
+use crate::sender::Sender;
 use crate::server::token::{Generation, Source};
 use crate::time::Tick;
 
@@ -31,7 +34,8 @@ pub struct Limits {
 
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Socket,
+    sender: Sender,
     generation: Generation,
     lines: StreamSplitter,
     heard: Tick,
@@ -57,7 +61,8 @@ impl Connections {
     /// Takes a connection in; None if it is one too many (it is closed).
     pub fn admit(
         &mut self,
-        mut stream: TcpStream,
+        stream: Socket,
+        sender: Sender,
         now: Tick,
         registry: &Registry,
     ) -> Option<Source> {
@@ -68,10 +73,12 @@ impl Connections {
         let index = u16::try_from(slot.key()).ok()?;
         self.generation = self.generation.next();
         let source = Source::Connection(index, self.generation);
-        registry.register(&mut stream, source.into(), Interest::READABLE).ok()?;
+        let descriptor = stream.as_raw_fd();
+        registry.register(&mut SourceFd(&descriptor), source.into(), Interest::READABLE).ok()?;
         let generation = self.generation;
         slot.insert(Connection {
             stream,
+            sender,
             generation,
             lines: StreamSplitter::default(),
             heard: now,
@@ -104,6 +111,11 @@ impl Connections {
         if self.deadline(slot, generation).is_some_and(|deadline| deadline <= now) {
             self.slots.remove(slot.into());
         }
+    }
+
+    /// Who is at the other end; unknown once it is gone.
+    pub fn sender(&self, slot: u16, generation: Generation) -> Sender {
+        self.get(slot, generation).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
     /// Hands on the lines of one read. A connection that ended or failed is gone afterwards.

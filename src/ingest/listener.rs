@@ -1,19 +1,20 @@
-//! A listening TCP socket: accepts a few at a time, and rests when the process is out of descriptors.
+//! A listening stream socket, TCP or unix: accepts a few at a time, and rests when the process is out of descriptors.
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 use super::Drained;
+use crate::sender::Sender;
 use crate::time::Tick;
 
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    socket: Socket,
     /// Set while there are no descriptors to be had.
     resting_until: Option<Tick>,
 }
@@ -25,14 +26,14 @@ const REST: Duration = Duration::from_millis(500);
 
 impl Listener {
     pub fn new(socket: Socket) -> Self {
-        Self { socket: TcpListener::from_std(socket.into()), resting_until: None }
+        Self { socket, resting_until: None }
     }
 
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+    pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.socket.as_raw_fd()), token, Interest::READABLE)
     }
 
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<SockAddr> {
         self.socket.local_addr()
     }
 
@@ -47,14 +48,17 @@ impl Listener {
     }
 
     /// Hands on the connections that wait, up to a turn's budget.
-    pub fn accept(&mut self, now: Tick, mut each: impl FnMut(TcpStream)) -> Drained {
+    pub fn accept(&mut self, now: Tick, mut each: impl FnMut(Socket, Sender)) -> Drained {
         if self.resting_until.is_some_and(|until| now < until) {
             return Drained::Dry;
         }
         self.resting_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.socket.accept() {
-                Ok((stream, _)) => each(stream),
+            let accepted = self.socket.accept();
+            match accepted
+                .and_then(|(stream, from)| stream.set_nonblocking(true).map(|()| (stream, from)))
+            {
+                Ok((stream, from)) => each(stream, sender(&from)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
                 Err(error) if is_exhaustion(&error) => {
                     self.resting_until = Some(now + REST);
@@ -66,6 +70,10 @@ impl Listener {
         }
         Drained::More
     }
+}
+
+fn sender(from: &SockAddr) -> Sender {
+    from.as_socket().map_or(Sender::Unix, Sender::Internet)
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {

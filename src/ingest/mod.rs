@@ -1,16 +1,19 @@
-//! Sockets to lines: UDP in batches, TCP streams cut into lines and binary messages. Owns every descriptor that samples come in by.
+//! Sockets to lines: datagrams in batches, streams cut into lines and binary messages. Owns every descriptor that samples come in by.
 //!
 //! ```text
-//!  bind.rs ──▶ UdpListener ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
-//!         └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ Engine::line, Engine::binary
+//!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
+//!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ Engine::line, Engine::binary
 //! ```
 //! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
 
+pub mod allowed;
 pub mod bind;
 pub mod connections;
+pub mod datagrams;
 pub mod lines;
 pub mod listener;
-pub mod udp;
+pub mod passed;
+pub mod unix;
 
 /// What became of a source that was given its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ impl Backlog {
     pub(super) fn push(&mut self, source: Source) {
         if self.queued.insert(source) {
             match source {
-                Source::Udp(_) => self.datagrams.push_back(source),
+                Source::Datagrams(_) => self.datagrams.push_back(source),
                 _ => self.streams.push_back(source),
             }
         }
@@ -60,17 +60,20 @@ mod tests {
     #[test]
     fn a_source_waits_once_and_in_turn() {
         let mut backlog = Backlog::default();
-        for source in
-            [Source::TcpListener(0), Source::Udp(1), Source::TcpListener(1), Source::Udp(1)]
-        {
+        for source in [
+            Source::StreamListener(0),
+            Source::Datagrams(1),
+            Source::StreamListener(1),
+            Source::Datagrams(1),
+        ] {
             backlog.push(source);
         }
         assert_eq!(backlog.datagrams(), 1);
-        assert_eq!(backlog.pop_datagrams(), Some(Source::Udp(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(0)));
-        backlog.push(Source::TcpListener(0));
-        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::TcpListener(0)));
+        assert_eq!(backlog.pop_datagrams(), Some(Source::Datagrams(1)));
+        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(0)));
+        backlog.push(Source::StreamListener(0));
+        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(1)));
+        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(0)));
         assert!(backlog.is_empty() && backlog.pop_datagrams().is_none());
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
 use crate::complaints::Grievance;
 use crate::config::Config;
 use crate::flush::Own;
 use crate::ingest::Drained;
+use crate::ingest::allowed::allows;
 use crate::ingest::connections::{Connections, Limits};
 use crate::ingest::lines::Piece;
 use crate::sys::batch::RecvBatch;
@@ -20,6 +23,9 @@ pub(super) struct Input {
     batch: RecvBatch,
     /// When something last came.
     pub(super) heard: Option<Now>,
+    /// Whose packets and connections are taken.
+    datagrams_from: Vec<IpNet>,
+    connections_from: Vec<IpNet>,
     /// Every line goes to the log.
     logs_messages: bool,
 }
@@ -33,6 +39,8 @@ impl Input {
             connections: Connections::new(limits),
             batch: RecvBatch::new(),
             heard: None,
+            datagrams_from: config.udp.allow_from.clone(),
+            connections_from: tcp.allow_from.clone(),
             logs_messages: config.dump_messages,
         }
     }
@@ -60,8 +68,8 @@ impl Server {
     /// Gives one source its share, and keeps it if it has more.
     fn receive(&mut self, source: Source) {
         let drained = match source {
-            Source::Udp(index) => self.receive_datagrams(index),
-            Source::TcpListener(index) => self.accept(index),
+            Source::Datagrams(index) => self.receive_datagrams(index),
+            Source::StreamListener(index) => self.accept(index),
             Source::Connection(slot, generation) => self.receive_lines(slot, generation),
             _ => Drained::Dry,
         };
@@ -71,25 +79,25 @@ impl Server {
     }
 
     fn receive_datagrams(&mut self, index: u16) -> Drained {
-        let Some(listener) = self.listeners.udp.get_mut(usize::from(index)) else {
+        let Some(socket) = self.listeners.datagrams.get(usize::from(index)) else {
             return Drained::Dry;
         };
         let (engine, now) = (&mut self.engine, self.now);
-        let Input { batch, heard, logs_messages, .. } = &mut self.input;
-        let drained = listener.drain(batch, |datagram| {
-            *heard = Some(now);
-            match datagram {
-                Some(bytes) => {
-                    if *logs_messages {
-                        messages::log_packet(bytes);
-                    }
-                    engine.packet(bytes);
-                }
-                None => {
-                    engine.count(Own::PacketsReceived, 1);
-                    engine.count(Own::PacketsTruncated, 1);
-                }
+        let Input { batch, heard, logs_messages, datagrams_from, .. } = &mut self.input;
+        let drained = socket.drain(batch, |datagram| {
+            engine.complaints().hear(datagram.sender);
+            if !allows(datagrams_from, datagram.sender) {
+                return engine.refuse_packet();
             }
+            *heard = Some(now);
+            if datagram.truncated {
+                engine.count(Own::PacketsReceived, 1);
+                return engine.count(Own::PacketsTruncated, 1);
+            }
+            if *logs_messages {
+                messages::log_packet(datagram.bytes);
+            }
+            engine.packet(datagram.bytes);
         });
         drained.unwrap_or_else(|error| {
             log::warn!("udp=failed reason=\"{error}\"");
@@ -100,6 +108,7 @@ impl Server {
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
         let (engine, now) = (&mut self.engine, self.now);
         let Input { connections, heard, logs_messages, .. } = &mut self.input;
+        engine.complaints().hear(connections.sender(slot, generation));
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
             if *logs_messages {
@@ -120,21 +129,27 @@ impl Server {
 
     fn accept(&mut self, index: u16) -> Drained {
         let (wheel, engine) = (&mut self.wheel, &mut self.engine);
-        let (connections, backlog) = (&mut self.input.connections, &mut self.backlog);
+        let Input { connections, connections_from, .. } = &mut self.input;
+        let backlog = &mut self.backlog;
         let (now, registry) = (self.now.tick, self.poll.registry());
-        let Some(listener) = self.listeners.tcp.get_mut(usize::from(index)) else {
+        let Some(listener) = self.listeners.streams.get_mut(usize::from(index)) else {
             return Drained::Dry;
         };
-        let drained =
-            listener.accept(now, |stream| match connections.admit(stream, now, registry) {
+        let drained = listener.accept(now, |stream, sender| {
+            engine.complaints().hear(sender);
+            if !allows(connections_from, sender) {
+                return engine.refuse_client();
+            }
+            match connections.admit(stream, sender, now, registry) {
                 Some(source @ Source::Connection(slot, generation)) => {
                     let deadline = connections.deadline(slot, generation);
                     wheel.set(Timer::Connection(slot, generation), deadline);
                     backlog.push(source); // its first bytes may be here already
                 }
                 _ => engine.refuse_connection(),
-            });
-        wheel.set(Timer::TcpListener(index), listener.deadline());
+            }
+        });
+        wheel.set(Timer::StreamListener(index), listener.deadline());
         if listener.is_resting() {
             engine.complaints().add(Grievance::NoDescriptors, b"");
         }
@@ -143,7 +158,12 @@ impl Server {
 
     /// What the kernel dropped on our sockets since the last flush.
     pub(super) fn count_drops(&mut self) {
-        let drops: u64 = self.listeners.udp.iter_mut().map(|udp| u64::from(udp.take_drops())).sum();
+        let drops: u64 = self
+            .listeners
+            .datagrams
+            .iter_mut()
+            .map(|(_, socket)| u64::from(socket.take_drops()))
+            .sum();
         if drops > 0 {
             self.engine.count(Own::UdpDrops, drops);
             self.engine.complaints().add_many(Grievance::UdpDrops, drops, b"");

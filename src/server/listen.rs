@@ -1,111 +1,278 @@
-//! Everything the server listens on, bound and registered at once.
+//! Everything the server listens on: opened at the start, or passed in by whoever started us, and compared with what is
+//! wanted at a reload, so that only what changed is bound anew.
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mio::{Registry, Token};
+use mio::Registry;
+use slab::Slab;
+use socket2::{SockAddr, Socket, Type};
 
+use super::start::StartError;
 use super::token::Source;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Transport, bind};
+use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
-use crate::ingest::udp::UdpListener;
+use crate::ingest::passed::{Passed, Purpose};
+use crate::ingest::unix::{self, SocketFile};
 use crate::sys;
 
-/// The sockets that are there from the ready line to the stop.
-#[derive(Debug)]
+/// The sockets that samples and admin clients come in by.
+#[derive(Debug, Default)]
 pub(super) struct Listeners {
-    pub(super) udp: Vec<UdpListener>,
-    pub(super) tcp: Vec<Listener>,
-    pub(super) admin: Vec<Listener>,
+    pub(super) datagrams: Slab<DatagramSocket>,
+    pub(super) streams: Slab<Listener>,
+    pub(super) admin: Slab<Listener>,
+    open: Vec<Open>,
 }
 
-/// Why the server cannot start.
+/// What a socket was opened for.
 #[derive(Debug)]
-pub enum StartError {
-    Bind(BindError),
-    Poll(io::Error),
-    /// The folder of a sink's spool.
-    Spool(PathBuf, io::Error),
+struct Open {
+    source: Source,
+    wanted: Wanted,
+    /// Goes with the socket.
+    _file: Option<SocketFile>,
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A reload keeps the sockets of what is wanted still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Udp(Bind),
+    Tcp(Bind),
+    Admin(Bind),
+    UnixStream {
+        path: PathBuf,
+        mode: u32,
+    },
+    UnixDatagram {
+        path: PathBuf,
+        mode: u32,
+    },
+    /// It was passed in, and stands for all that the configuration says of its kind.
+    Passed {
+        purpose: Purpose,
+        is_unix: bool,
+    },
+}
+
+/// Bound, and not yet listened to.
+#[derive(Debug)]
+pub(super) struct Bound {
+    wanted: Wanted,
+    socket: Socket,
+    file: Option<SocketFile>,
+}
+
+/// From what is open to what is wanted.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) missing: Vec<Wanted>,
+    pub(super) leaving: Vec<Source>,
+}
+
+impl Wanted {
+    fn all(config: &Config) -> Vec<Self> {
+        let mode = config.unix.mode;
+        let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
+        let tcp = config.tcp.bind.iter().map(|bind| Self::Tcp(*bind));
+        let admin = config.admin.bind.iter().map(|bind| Self::Admin(*bind));
+        let stream = config.unix.stream.iter().map(|path| (path.clone(), mode));
+        let datagram = config.unix.datagram.iter().map(|path| (path.clone(), mode));
+        udp.chain(tcp)
+            .chain(admin)
+            .chain(stream.map(|(path, mode)| Self::UnixStream { path, mode }))
+            .chain(datagram.map(|(path, mode)| Self::UnixDatagram { path, mode }))
+            .collect()
+    }
+
+    fn kind(&self) -> (Purpose, bool) {
         match self {
-            Self::Bind(error) => error.fmt(out),
-            Self::Spool(path, error) => write!(
-                out,
-                "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
-                path.display()
-            ),
-            Self::Poll(error) => {
-                write!(
-                    out,
-                    "cannot set up the event loop: {error}; is the limit of open files too low?"
-                )
-            }
+            Self::Udp(_) => (Purpose::Datagrams, false),
+            Self::Tcp(_) => (Purpose::Streams, false),
+            Self::Admin(_) => (Purpose::Admin, false),
+            Self::UnixStream { .. } => (Purpose::Streams, true),
+            Self::UnixDatagram { .. } => (Purpose::Datagrams, true),
+            Self::Passed { purpose, is_unix } => (*purpose, *is_unix),
+        }
+    }
+
+    /// A socket passed in for the admin port stands for `[admin]`, of whichever family it is.
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        let is_admin = self.kind().0 == Purpose::Admin && other.kind().0 == Purpose::Admin;
+        matches!(other, Self::Passed { .. }) && (is_admin || self.kind() == other.kind())
+    }
+
+    /// All sockets of one of these, or none.
+    fn bind(&self) -> Result<Vec<Bound>, BindError> {
+        let internet = |transport, address: Bind| {
+            let bound = |socket| Bound { wanted: self.clone(), socket, file: None };
+            Ok(bind(transport, address)?.into_iter().map(bound).collect())
+        };
+        let unix = |path: &PathBuf, kind, mode| {
+            let (socket, file) = unix::bind(path, kind, mode)
+                .map_err(|error| BindError::Unix { path: path.clone(), error })?;
+            Ok(vec![Bound { wanted: self.clone(), socket, file: Some(file) }])
+        };
+        match self {
+            Self::Udp(address) => internet(Transport::Udp, *address),
+            Self::Tcp(address) | Self::Admin(address) => internet(Transport::Tcp, *address),
+            Self::UnixStream { path, mode } => unix(path, Type::STREAM, *mode),
+            Self::UnixDatagram { path, mode } => unix(path, Type::DGRAM, *mode),
+            Self::Passed { .. } => Ok(Vec::new()),
         }
     }
 }
 
-impl From<BindError> for StartError {
-    fn from(error: BindError) -> Self {
-        Self::Bind(error)
+/// Binds all of them, or none.
+pub(super) fn bind_all(wanted: &[Wanted]) -> Result<Vec<Bound>, BindError> {
+    let mut all = Vec::new();
+    for wanted in wanted {
+        all.extend(wanted.bind()?);
     }
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self::Poll(error)
-    }
+    Ok(all)
 }
 
 impl Listeners {
-    pub(super) fn open(config: &Config, registry: &Registry) -> Result<Self, StartError> {
+    /// What was passed in, and beside that what the configuration wants.
+    pub(super) fn open(
+        config: &Config,
+        passed: Vec<Passed>,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
         check_open_files(config);
-        let mut udp = sockets(Transport::Udp, &config.udp.bind, UdpListener::new)?;
-        let mut tcp = sockets(Transport::Tcp, &config.tcp.bind, Listener::new)?;
-        let mut admin = sockets(Transport::Tcp, &config.admin.bind, Listener::new)?;
-        for (listener, token) in udp.iter_mut().zip(tokens(Source::Udp)) {
-            listener.register(registry, token)?;
-            check_buffer(listener, config.udp.recv_buffer);
-        }
-        for (listener, token) in tcp.iter_mut().zip(tokens(Source::TcpListener)) {
-            listener.register(registry, token)?;
-        }
-        for (listener, token) in admin.iter_mut().zip(tokens(Source::AdminListener)) {
-            listener.register(registry, token)?;
-        }
-        Ok(Self { udp, tcp, admin })
+        let mut listeners = Self::default();
+        let passed = passed.into_iter().map(|Passed { socket, purpose, is_unix }| Bound {
+            wanted: Wanted::Passed { purpose, is_unix },
+            socket,
+            file: None,
+        });
+        listeners.add(passed.collect(), config, registry)?;
+        let bound = bind_all(&listeners.change(config).missing)?;
+        listeners.add(bound, config, registry)?;
+        Ok(listeners)
     }
 
-    /// The line that says where the server listens: `udp=… tcp=… admin=…`, addresses separated by commas.
+    /// What a configuration wants that is not open, and the other way round.
+    pub(super) fn change(&self, config: &Config) -> Change {
+        let mut wanted = Wanted::all(config);
+        wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
+        let is_open = |wanted: &Wanted| self.open.iter().any(|open| open.wanted == *wanted);
+        let leaves = |open: &&Open| {
+            !matches!(open.wanted, Wanted::Passed { .. }) && !wanted.contains(&open.wanted)
+        };
+        let leaving = self.open.iter().filter(leaves).map(|open| open.source).collect();
+        let missing = wanted.iter().filter(|wanted| !is_open(wanted)).cloned().collect();
+        Change { missing, leaving }
+    }
+
+    /// What these sockets were opened for.
+    pub(super) fn wanted_by(&self, sources: &[Source]) -> Vec<Wanted> {
+        let mut all: Vec<Wanted> = Vec::new();
+        for open in self.open.iter().filter(|open| sources.contains(&open.source)) {
+            if !all.contains(&open.wanted) {
+                all.push(open.wanted.clone());
+            }
+        }
+        all
+    }
+
+    /// Begins to listen to what is bound.
+    pub(super) fn add(
+        &mut self,
+        bound: Vec<Bound>,
+        config: &Config,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        for Bound { wanted, socket, file } in bound {
+            let source = match wanted.kind().0 {
+                Purpose::Datagrams => {
+                    let source = Source::Datagrams(index(self.datagrams.vacant_key()));
+                    let socket = DatagramSocket::new(socket);
+                    socket.register(registry, source.into())?;
+                    check_buffer(&socket, config.udp.recv_buffer);
+                    self.datagrams.insert(socket);
+                    source
+                }
+                Purpose::Streams => {
+                    let source = Source::StreamListener(index(self.streams.vacant_key()));
+                    let listener = Listener::new(socket);
+                    listener.register(registry, source.into())?;
+                    self.streams.insert(listener);
+                    source
+                }
+                Purpose::Admin => {
+                    let source = Source::AdminListener(index(self.admin.vacant_key()));
+                    let listener = Listener::new(socket);
+                    listener.register(registry, source.into())?;
+                    self.admin.insert(listener);
+                    source
+                }
+            };
+            self.open.push(Open { source, wanted, _file: file });
+        }
+        Ok(())
+    }
+
+    /// Closes these sockets. What was not read from them is lost.
+    pub(super) fn close(&mut self, sources: &[Source]) {
+        for source in sources {
+            match *source {
+                Source::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
+                Source::StreamListener(index) => _ = self.streams.try_remove(index.into()),
+                Source::AdminListener(index) => _ = self.admin.try_remove(index.into()),
+                _ => {}
+            }
+        }
+        self.open.retain(|open| !sources.contains(&open.source));
+    }
+
+    /// Those that end with this process. Others wait for the next one, with all that comes in meanwhile.
+    pub(super) fn ours(&self) -> Vec<Source> {
+        let ours = |open: &&Open| !matches!(open.wanted, Wanted::Passed { .. });
+        self.open.iter().filter(ours).map(|open| open.source).collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<Source> {
+        self.open.iter().map(|open| open.source).collect()
+    }
+
+    /// Gives the files of unix sockets to those whom this process is about to become.
+    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+        let files = self.open.iter().filter_map(|open| open._file.as_ref());
+        files
+            .map(SocketFile::path)
+            .try_for_each(|path| std::os::unix::fs::chown(path, owner.0, owner.1))
+    }
+
+    /// The line that says where the server listens: `udp=… tcp=… admin=…`, and `unix=…` where there are such, addresses
+    /// separated by commas.
     pub(super) fn ready_line(&self) -> String {
+        let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
+        let streams = || self.streams.iter().map(|(_, listener)| listener.address());
+        let admin = self.admin.iter().map(|(_, listener)| listener.address());
+        let is_unix =
+            |address: &io::Result<SockAddr>| address.as_ref().is_ok_and(SockAddr::is_unix);
+        let unix: Vec<String> = streams()
+            .chain(datagrams())
+            .filter(is_unix)
+            .flatten()
+            .map(|address| shown(&address))
+            .collect();
+        let unix =
+            if unix.is_empty() { String::new() } else { format!(" unix={}", unix.join(",")) };
         format!(
-            "ready udp={} tcp={} admin={}",
-            list(self.udp.iter().map(UdpListener::address)),
-            list(self.tcp.iter().map(Listener::address)),
-            list(self.admin.iter().map(Listener::address)),
+            "ready udp={} tcp={} admin={}{unix}",
+            list(datagrams().filter(|address| !is_unix(address))),
+            list(streams().filter(|address| !is_unix(address))),
+            list(admin),
         )
     }
 }
 
-fn tokens(source: fn(u16) -> Source) -> impl Iterator<Item = Token> {
-    (0..u16::MAX).map(move |index| source(index).into())
-}
-
-fn sockets<T>(
-    transport: Transport,
-    binds: &[Bind],
-    make: fn(socket2::Socket) -> T,
-) -> Result<Vec<T>, BindError> {
-    let mut all = Vec::new();
-    for address in binds {
-        all.extend(bind(transport, *address)?.into_iter().map(make));
-    }
-    Ok(all)
+fn index(key: usize) -> u16 {
+    u16::try_from(key).expect("a configuration file has no room for so many addresses")
 }
 
 /// Clients may not take the descriptors that sinks and look-ups need.
@@ -122,9 +289,9 @@ fn check_open_files(config: &Config) {
 }
 
 /// A buffer smaller than asked for loses datagrams in a burst: the one who runs the server can mend that, so say it.
-fn check_buffer(listener: &UdpListener, asked: usize) {
-    let address = list(std::iter::once(listener.address()));
-    match listener.ask_buffer(asked) {
+pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
+    let address = list(std::iter::once(socket.address()));
+    match socket.ask_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
             "udp={address} recv_buffer={granted} asked={asked} hint=\"raise it: sysctl -w net.core.rmem_max={asked}\""
         ),
@@ -133,7 +300,14 @@ fn check_buffer(listener: &UdpListener, asked: usize) {
     }
 }
 
-fn list(addresses: impl Iterator<Item = io::Result<SocketAddr>>) -> String {
-    let all: Vec<String> = addresses.flatten().map(|address| address.to_string()).collect();
+fn list(addresses: impl Iterator<Item = io::Result<SockAddr>>) -> String {
+    let all: Vec<String> = addresses.flatten().map(|address| shown(&address)).collect();
     if all.is_empty() { "off".to_owned() } else { all.join(",") }
+}
+
+/// An address as people write it.
+pub(crate) fn shown(address: &SockAddr) -> String {
+    let path = || address.as_pathname().map(|path| path.display().to_string());
+    let internet = address.as_socket().map(|address| address.to_string());
+    internet.or_else(path).unwrap_or_else(|| "unnamed".to_owned())
 }

@@ -6,6 +6,7 @@
 //! The order is policy: input before timers, so that a flush holds all that came before its tick; writing last, so that
 //! what a turn made goes out in that turn. Every step is bounded, and what it leaves undone makes the next wait short.
 
+mod admin_port;
 mod backlog;
 mod clock;
 mod flushing;
@@ -13,8 +14,10 @@ mod input;
 mod key_flush;
 mod listen;
 mod messages;
+mod notify;
 mod outputs;
 mod signals;
+mod start;
 mod state;
 mod stop;
 pub mod token;
@@ -23,7 +26,9 @@ pub mod wheel;
 use std::io;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mio::{Events, Poll};
+use sd_notify::NotifyState;
 
 use self::backlog::Backlog;
 use self::clock::Clock;
@@ -32,19 +37,21 @@ use self::flushing::Flushing;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
-pub use self::listen::StartError;
 use self::signals::Signals;
+pub use self::start::StartError;
 use self::state::State;
 use self::stop::Phase;
 use self::token::{Generation, Source};
 use self::wheel::Wheel;
-use crate::admin::{Admin, Health, View};
+use crate::admin::{Admin, Health};
 use crate::complaints::{Complaint, Grievance};
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
 use crate::engine::{Engine, Settings};
 use crate::flush::Schedule;
-use crate::ingest::Drained;
+use crate::ingest::passed;
+use crate::privileges;
+use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::sink::Sink;
 use crate::time::Now;
@@ -74,6 +81,9 @@ pub struct Server {
     health: Health,
     config: String,
     shutdown_timeout: Duration,
+    /// How often the service manager is told that the loop turns.
+    watchdog: Option<Duration>,
+    admin_from: Vec<IpNet>,
     phase: Phase,
     /// Something stopped at its budget and could go on at once.
     busy: bool,
@@ -89,7 +99,8 @@ enum Timer {
     Sink(u16),
     Connection(u16, Generation),
     AdminClient(u16, Generation),
-    TcpListener(u16),
+    StreamListener(u16),
+    Watchdog,
     AdminListener(u16),
 }
 
@@ -97,8 +108,6 @@ const EVENTS_PER_TURN: usize = 256;
 /// What input may take of a turn, and of the look before a tick. It ends with the source that was served last, which is
 /// bounded in bytes.
 const INPUT_SLICE: Duration = Duration::from_millis(1);
-/// What all admin clients together may take of a turn.
-const ADMIN_SLICE: Duration = Duration::from_millis(1);
 /// Timers fired in one turn; the rest are due in the next.
 const TIMERS_PER_TURN: usize = 256;
 
@@ -109,7 +118,11 @@ impl Server {
         let clock = Clock::start();
         let now = clock.now();
         let signals = Signals::register(poll.registry())?;
-        let listeners = Listeners::open(config, poll.registry())?;
+        let identity = privileges::look_up(&config.user, &config.group)?;
+        let passed = passed::take().map_err(StartError::Passed)?;
+        let listeners = Listeners::open(config, passed, poll.registry())?;
+        listeners.give_files_to(identity.owner())?;
+        identity.assume()?;
         let mut seeds = random_seeds();
         let found = state::load(config.state.file.as_deref());
         let schedule = match found.as_ref().filter(|found| !found.gauges_only) {
@@ -142,6 +155,8 @@ impl Server {
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config::render(config),
             shutdown_timeout: config.shutdown_timeout,
+            watchdog: notify::watchdog(),
+            admin_from: config.admin.allow_from.clone(),
             phase: Phase::Running,
             busy: false,
             poll,
@@ -164,6 +179,8 @@ impl Server {
 
     /// Runs until a signal stops it.
     pub fn run(mut self) -> io::Result<()> {
+        notify::tell(&[NotifyState::Ready]);
+        self.feed_watchdog();
         self.pump_sinks();
         while self.phase != Phase::Done {
             self.wait()?;
@@ -215,7 +232,7 @@ impl Server {
     fn serve(&mut self, source: Source) {
         match source {
             Source::Signals => self.serve_signals(),
-            Source::Udp(_) | Source::TcpListener(_) | Source::Connection(..) => {
+            Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..) => {
                 self.backlog.push(source);
             }
             Source::AdminListener(index) => self.accept_admin(index),
@@ -256,7 +273,8 @@ impl Server {
                 let deadline = self.admin.deadline(slot, generation);
                 self.wheel.set(timer, deadline);
             }
-            Timer::TcpListener(index) => self.backlog.push(Source::TcpListener(index)),
+            Timer::Watchdog => self.feed_watchdog(),
+            Timer::StreamListener(index) => self.backlog.push(Source::StreamListener(index)),
             Timer::AdminListener(index) => self.accept_admin(index),
         }
     }
@@ -311,46 +329,6 @@ impl Server {
         self.busy |= self.key_flush.as_mut().is_some_and(KeyFlush::step);
     }
 
-    fn accept_admin(&mut self, index: u16) {
-        let (admin, wheel, now) = (&mut self.admin, &mut self.wheel, self.now.tick);
-        let (engine, registry) = (&mut self.engine, self.poll.registry());
-        let Some(listener) = self.listeners.admin.get_mut(usize::from(index)) else { return };
-        let drained = listener.accept(now, |stream| match admin.admit(stream, now, registry) {
-            Some(Source::AdminClient(slot, generation)) => {
-                wheel.set(Timer::AdminClient(slot, generation), admin.deadline(slot, generation));
-            }
-            _ => engine.refuse_connection(),
-        });
-        wheel.set(Timer::AdminListener(index), listener.deadline());
-        if listener.is_resting() {
-            engine.complaints().add(Grievance::NoDescriptors, b"");
-        }
-        self.busy |= drained == Drained::More;
-        if drained == Drained::More {
-            wheel.set(Timer::AdminListener(index), Some(now));
-        }
-    }
-
-    fn serve_admin(&mut self) {
-        let (clock, end) = (&self.clock, self.clock.tick() + ADMIN_SLICE);
-        let mut view = View {
-            engine: &mut self.engine,
-            encoders: &mut self.encoders,
-            sinks: &self.sinks,
-            udp: &self.listeners.udp,
-            health: &mut self.health,
-            config: &self.config,
-            started: self.started,
-            heard: self.input.heard,
-            now: self.now,
-        };
-        self.busy |= self.admin.turn(&mut view, || clock.tick() < end);
-        for (slot, generation) in self.admin.take_served() {
-            let deadline = self.admin.deadline(slot, generation);
-            self.wheel.set(Timer::AdminClient(slot, generation), deadline);
-        }
-    }
-
     fn pump_sinks(&mut self) {
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             sink.timeout(self.now, self.poll.registry());
@@ -369,16 +347,18 @@ impl Server {
 }
 
 fn log_complaint(complaint: &Complaint, busiest: impl FnOnce() -> String) {
-    let Complaint { what, count, example } = complaint;
+    let Complaint { what, count, example, sender } = complaint;
     let (kind, mut words) = what.words();
     if *what == Grievance::TooManySeries {
         words += &format!(" most_new=\"{}\"", busiest());
     }
-    if example.is_empty() {
-        log::warn!("{kind}={count} {words}");
-    } else {
-        log::warn!("{kind}={count} {words} example=\"{example}\"");
+    if *sender != Sender::Unknown {
+        words += &format!(" sender={sender}");
     }
+    if !example.is_empty() {
+        words += &format!(" example=\"{example}\"");
+    }
+    log::warn!("{kind}={count} {words}");
 }
 
 fn settings(config: &Config) -> Settings {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::StartError;
+use super::start::StartError;
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use sd_notify::NotifyState;
+
+use super::backlog::Backlog;
+use super::notify;
 use super::token::Source;
 use super::{Server, Timer};
 use crate::sink::Sink;
@@ -50,6 +54,7 @@ impl Server {
 
     fn stop(&mut self) {
         log::info!("stop=begun timeout_ms={}", self.shutdown_timeout.as_millis());
+        notify::tell(&[NotifyState::Stopping]);
         let since = self.now.tick;
         self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
         self.take_in_the_rest();
@@ -61,22 +66,23 @@ impl Server {
         self.wheel.set(Timer::Stop, Some(self.now.tick + self.shutdown_timeout));
     }
 
-    /// Reads until every socket is dry or the time for it is over, then closes them.
+    /// Reads until every socket that ends with us is dry or the time for it is over, then closes them. Those passed in keep
+    /// what they hold for the next run.
     fn take_in_the_rest(&mut self) {
-        self.all_inputs().into_iter().for_each(|source| self.backlog.push(source));
+        self.backlog = Backlog::default();
+        self.listeners.ours().into_iter().for_each(|source| self.look_at(source));
+        self.input.connections.sources().into_iter().for_each(|source| self.look_at(source));
         self.receive_for(LAST_LOOK);
         self.count_drops();
-        self.listeners.udp.clear();
-        self.listeners.tcp.clear();
-        self.listeners.admin.clear();
+        let all = self.listeners.all();
+        self.listeners.close(&all);
         self.input.connections.clear();
     }
 
-    fn all_inputs(&self) -> Vec<Source> {
-        let index = |at: usize| u16::try_from(at).expect("registered with a u16");
-        let udp = (0..self.listeners.udp.len()).map(|at| Source::Udp(index(at)));
-        let tcp = (0..self.listeners.tcp.len()).map(|at| Source::TcpListener(index(at)));
-        tcp.chain(udp).chain(self.input.connections.sources()).collect()
+    fn look_at(&mut self, source: Source) {
+        if !matches!(source, Source::AdminListener(_)) {
+            self.backlog.push(source);
+        }
     }
 
     /// The open interval goes to the state file, or is closed early.

@@ -9,10 +9,10 @@ use mio::Token;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
     Signals,
-    Udp(u16),
-    TcpListener(u16),
+    Datagrams(u16),
+    StreamListener(u16),
     AdminListener(u16),
-    /// A client of a TCP listener: its slot and generation.
+    /// A client of a stream listener: its slot and generation.
     Connection(u16, Generation),
     /// A client of the admin port: its slot and generation.
     AdminClient(u16, Generation),
@@ -43,8 +43,8 @@ impl From<Source> for Token {
         let fixed = Generation::default();
         let (kind, index, generation) = match source {
             Source::Signals => (0, 0, fixed),
-            Source::Udp(index) => (1, index, fixed),
-            Source::TcpListener(index) => (2, index, fixed),
+            Source::Datagrams(index) => (1, index, fixed),
+            Source::StreamListener(index) => (2, index, fixed),
             Source::AdminListener(index) => (3, index, fixed),
             Source::Connection(slot, generation) => (4, slot, generation),
             Source::AdminClient(slot, generation) => (5, slot, generation),
@@ -65,8 +65,8 @@ impl TryFrom<Token> for Source {
         let generation = Generation(bits as u16 & GENERATION_MASK);
         Ok(match bits >> KIND_SHIFT {
             0 => Self::Signals,
-            1 => Self::Udp(index),
-            2 => Self::TcpListener(index),
+            1 => Self::Datagrams(index),
+            2 => Self::StreamListener(index),
             3 => Self::AdminListener(index),
             4 => Self::Connection(index, generation),
             5 => Self::AdminClient(index, generation),
@@ -85,8 +85,8 @@ mod tests {
         let newest = Generation(GENERATION_MASK);
         for source in [
             Source::Signals,
-            Source::Udp(3),
-            Source::TcpListener(0),
+            Source::Datagrams(3),
+            Source::StreamListener(0),
             Source::AdminListener(1),
             Source::Connection(u16::MAX, newest),
             Source::AdminClient(7, Generation(1)),

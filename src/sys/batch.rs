@@ -2,9 +2,12 @@
 
 use std::io;
 use std::mem;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+
+use crate::sender::Sender;
 
 /// Room for any UDP datagram. The odd 64 bytes put the slots into different cache sets.
 const SLOT_BYTES: usize = 65_536 + 64;
@@ -12,14 +15,16 @@ const SLOT_BYTES: usize = 65_536 + 64;
 /// Buffers for one recvmmsg, used again for each.
 ///
 /// ```text
-///   headers[i] ──▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]     what the datagram says
+///   headers[i] ─┬▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]     what the datagram says
+///               └▶ names[i]                                   who sent it
 /// ```
-/// The arrows are raw pointers, made once: none of the three vectors ever grows, and no `&mut` to `bytes` or
-/// `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
+/// The arrows are raw pointers, made once: none of the four vectors ever grows, and no `&mut` to `bytes`,
+/// `names` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
 pub(crate) struct RecvBatch {
     bytes: Vec<u8>,
     #[allow(dead_code)] // read by the kernel
     iovecs: Vec<libc::iovec>,
+    names: Vec<Name>,
     headers: Vec<libc::mmsghdr>,
     /// The slots received and not taken yet.
     waiting: Range<usize>,
@@ -42,13 +47,17 @@ impl RecvBatch {
                 iov_len: SLOT_BYTES,
             })
             .collect();
+        // SAFETY: plain integers, for which all zeros is a value.
+        let mut names: Vec<Name> = vec![unsafe { mem::zeroed() }; Self::SLOTS];
+        let first_name = names.as_mut_ptr();
         let mut headers = vec![header; Self::SLOTS];
         let first_iovec = iovecs.as_mut_ptr();
         for (slot, header) in headers.iter_mut().enumerate() {
             header.msg_hdr.msg_iov = first_iovec.wrapping_add(slot);
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_name = first_name.wrapping_add(slot).cast();
         }
-        Self { bytes, iovecs, headers, waiting: 0..0, ask: Self::SLOTS }
+        Self { bytes, iovecs, names, headers, waiting: 0..0, ask: Self::SLOTS }
     }
 
     /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that left it empty. All that
@@ -60,9 +69,12 @@ impl RecvBatch {
         let asked = self.ask;
         #[allow(clippy::cast_possible_truncation)] // at most SLOTS
         let slots = asked as libc::c_uint;
+        for header in &mut self.headers[..asked] {
+            header.msg_hdr.msg_namelen = NAME_BYTES; // the kernel wrote how long the last one was
+        }
         loop {
-            // SAFETY: each header points to one iovec, each iovec to SLOT_BYTES of `bytes`, all owned by
-            // `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
+            // SAFETY: each header points to one iovec and to NAME_BYTES of a name, each iovec to SLOT_BYTES of
+            // `bytes`, all owned by `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
             let count = unsafe {
                 libc::recvmmsg(
                     fd.as_raw_fd(),
@@ -105,9 +117,37 @@ impl RecvBatch {
         Datagram {
             bytes: &self.bytes[slot * SLOT_BYTES..][..length],
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            sender: self.sender(slot),
         }
     }
 }
+
+impl RecvBatch {
+    /// A name that is no internet address is a unix socket's, which mostly has none.
+    fn sender(&self, slot: usize) -> Sender {
+        let name = &self.names[slot];
+        match (libc::c_int::from(name.sin6_family), self.headers[slot].msg_hdr.msg_namelen) {
+            (_, 0) => Sender::Unix,
+            (libc::AF_INET6, _) => {
+                let port = u16::from_be(name.sin6_port);
+                let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+                let address = SocketAddrV6::new(address, port, 0, name.sin6_scope_id);
+                Sender::Internet(SocketAddr::V6(address))
+            }
+            (libc::AF_INET, _) => {
+                // Of the same shape up to here: the address stands where the flow label does.
+                let address = Ipv4Addr::from(u32::from_be(name.sin6_flowinfo));
+                Sender::Internet((address, u16::from_be(name.sin6_port)).into())
+            }
+            _ => Sender::Unix,
+        }
+    }
+}
+
+/// Room for an internet address of either family.
+type Name = libc::sockaddr_in6;
+#[allow(clippy::cast_possible_truncation)] // 28
+const NAME_BYTES: libc::socklen_t = size_of::<Name>() as libc::socklen_t;
 
 /// One datagram, in the buffer it was received into.
 #[derive(Clone, Copy)]
@@ -115,6 +155,7 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
     /// Whether it was longer than the buffer, its end lost.
     pub(crate) truncated: bool,
+    pub(crate) sender: Sender,
 }
 
 impl std::fmt::Debug for RecvBatch {

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use socket2::Socket;
 use tempfile::TempDir;
 
 use super::{
@@ -48,13 +50,55 @@ impl Daemon {
         Self::start_in(self.folder, conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
+    /// Starts it as a service manager does that has bound these sockets for it, each with its name. In a folder of its own,
+    /// or in that of a run before.
+    pub(crate) fn start_passing(
+        conf: &Conf,
+        sockets: &[(&Socket, &str)],
+        before: Option<Self>,
+        settle: impl FnOnce(&mut Command),
+    ) -> Self {
+        let folder = before.map_or_else(
+            || tempfile::tempdir().unwrap(),
+            |mut before| {
+                until_true("the run before to end", || !before.is_running());
+                before.folder
+            },
+        );
+        let mut script = String::new();
+        for (at, (socket, _)) in sockets.iter().enumerate() {
+            socket.set_cloexec(false).unwrap();
+            script += &format!("exec {}<&{};", 100 + at, socket.as_raw_fd());
+        }
+        for at in 0..sockets.len() {
+            script += &format!("exec {}<&{} {1}<&-;", 3 + at, 100 + at);
+        }
+        let names: Vec<&str> = sockets.iter().map(|(_, name)| *name).collect();
+        script += "export LISTEN_PID=$$; exec \"$0\" -c statsd.conf";
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_statsd")]);
+        command.current_dir(folder.path()).env_remove("RUST_LOG");
+        if !sockets.is_empty() {
+            command.env("LISTEN_FDS", sockets.len().to_string());
+            command.env("LISTEN_FDNAMES", names.join(":"));
+        }
+        settle(&mut command);
+        Self::start_command(folder, conf, &mut command)
+    }
+
     fn start_in(
         folder: TempDir,
         conf: &Conf,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Self {
+        let mut command = statsd_command(folder.path());
+        arguments(&mut command);
+        Self::start_command(folder, conf, &mut command)
+    }
+
+    fn start_command(folder: TempDir, conf: &Conf, command: &mut Command) -> Self {
         fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
-        let mut process = Process::start(arguments(&mut statsd_command(folder.path())));
+        let mut process = Process::start(command);
         let ready = until(DEADLINE, "the server's ready line", || {
             let ready = process.stderr().into_iter().find(|line| line.starts_with("ready "));
             if ready.is_none() && process.ended().is_some() {
@@ -65,6 +109,25 @@ impl Daemon {
         let bound = |listener| bound_addresses(&ready, listener);
         let (udp, tcp, admin) = (bound("udp"), bound("tcp"), bound("admin"));
         Self { process, udp, tcp, admin, folder }
+    }
+
+    /// Its ready line.
+    pub(crate) fn ready(&self) -> String {
+        self.log().into_iter().find(|line| line.starts_with("ready ")).unwrap()
+    }
+
+    /// Writes another configuration, and asks it to read that.
+    pub(crate) fn reload(&self, conf: &Conf) {
+        fs::write(self.folder.path().join("statsd.conf"), conf.text()).unwrap();
+        self.process.signal("HUP");
+    }
+
+    /// Waits for so many lines of its log with all of these words.
+    pub(crate) fn until_logged(&self, words: &[&str], times: usize) {
+        until_true(&format!("{words:?} in the log"), || {
+            let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
+            self.log().iter().filter(has_all).count() >= times
+        });
     }
 
     /// Where a client on this machine sends datagrams.

@@ -1,20 +1,19 @@
-//! A bound UDP socket, read in batches: one system call for many datagrams.
+//! A bound datagram socket, UDP or unix, read in batches: one system call for many datagrams.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
-use mio::net::UdpSocket;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 use super::Drained;
 use crate::sys;
-use crate::sys::batch::RecvBatch;
+use crate::sys::batch::{Datagram, RecvBatch};
 
 #[derive(Debug)]
-pub struct UdpListener {
-    socket: UdpSocket,
+pub struct DatagramSocket {
+    socket: Socket,
     /// The kernel's drop counter at the last look; it wraps at 32 bits.
     drops: u32,
     /// Counted up to that look, since the start.
@@ -26,16 +25,16 @@ const SHARE_BYTES: usize = 64 * 1024;
 /// What an empty datagram counts for in that.
 const DATAGRAM_BYTES: usize = 64;
 
-impl UdpListener {
+impl DatagramSocket {
     pub fn new(socket: Socket) -> Self {
-        Self { socket: UdpSocket::from_std(socket.into()), drops: 0, dropped: 0 }
+        Self { socket, drops: 0, dropped: 0 }
     }
 
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+    pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.socket.as_raw_fd()), token, Interest::READABLE)
     }
 
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<SockAddr> {
         self.socket.local_addr()
     }
 
@@ -44,20 +43,19 @@ impl UdpListener {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
 
-    /// Hands on what the socket holds, up to its share; what is received beyond that waits in the batch. None stands for a
-    /// datagram that the kernel cut.
+    /// Hands on what the socket holds, up to its share; what is received beyond that waits in the batch.
     ///
     /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
-        mut each: impl FnMut(Option<&[u8]>),
+        mut each: impl FnMut(Datagram<'_>),
     ) -> io::Result<Drained> {
         let (mut share, mut dry) = (SHARE_BYTES, false);
         loop {
             while let Some(datagram) = batch.take() {
                 share = share.saturating_sub(datagram.bytes.len() + DATAGRAM_BYTES);
-                each((!datagram.truncated).then_some(datagram.bytes));
+                each(datagram);
                 if share == 0 {
                     return Ok(Drained::More);
                 }

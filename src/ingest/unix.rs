@@ -1,0 +1,112 @@
+//! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{Mode, umask};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// A socket's file, removed when the socket is closed, if it is still the one we made.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path); // there is nobody to tell, and the next start mends it
+        }
+    }
+}
+
+/// Binds a socket to a path, nonblocking, and listening if it is a stream. `mode` is that of the file from its first moment.
+pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
+    let address = SockAddr::unix(path)?;
+    replace_stale(path, &address, kind)?;
+    let socket = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
+    // No other thread makes files meanwhile.
+    let before = umask(Mode::from_bits_truncate(!mode & 0o777));
+    let bound = socket.bind(&address);
+    umask(before);
+    bound?;
+    let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
+    if kind == Type::STREAM {
+        socket.listen(1024)?;
+    }
+    Ok((socket, file))
+}
+
+/// Removes a socket's file that a server left behind which is gone.
+fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !found.is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file that is no socket",
+        ));
+    }
+    let probe = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
+    match probe.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // It answered, or it is of another kind, or too busy to answer.
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a process listens on it")),
+    }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn kind(path: &Path, kind: Type) -> Result<(Socket, SocketFile), io::ErrorKind> {
+        bind(path, kind, 0o660).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_file_has_its_mode_and_goes_with_its_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for (mode, wanted) in [(0o660, Type::STREAM), (0o600, Type::DGRAM), (0o666, Type::DGRAM)] {
+            let bound = bind(&path, wanted, mode).unwrap();
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+            drop(bound);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn only_a_socket_that_nobody_listens_on_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for wanted in [Type::STREAM, Type::DGRAM] {
+            let (first, file) = kind(&path, wanted).unwrap();
+            assert_eq!(kind(&path, wanted).unwrap_err(), io::ErrorKind::AddrInUse);
+            drop(first);
+            std::mem::forget(file); // as after SIGKILL
+            assert!(path.exists());
+            drop(kind(&path, wanted).unwrap());
+            assert!(!path.exists());
+        }
+        fs::write(&path, "precious").unwrap();
+        assert_eq!(kind(&path, Type::DGRAM).unwrap_err(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,98 @@
+//! `user` and `group`: what the process may do, once it has bound what only root may bind.
+
+use std::fmt;
+use std::io;
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setgroups, setuid};
+
+/// Why privileges could not be dropped.
+#[derive(Debug)]
+pub struct NotDropped {
+    key: &'static str,
+    value: String,
+    reason: String,
+}
+
+impl fmt::Display for NotDropped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, reason } = self;
+        write!(out, "[statsd] {key} = {value}: {reason}; name one that is there, and start as root")
+    }
+}
+
+/// Who to become.
+#[derive(Debug)]
+pub struct Identity {
+    user: Option<(User, String)>,
+    group: Option<(Gid, String)>,
+}
+
+/// From here on no file is made that others may read, but where its maker says so.
+pub fn shut_out_others() {
+    umask(Mode::from_bits_truncate(0o077));
+}
+
+/// Looks the names up: a user without a group comes with its own. Numbers are taken too.
+pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
+    let user = named("user", user, |name| match name.parse() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(name),
+    })?;
+    let group = named("group", group, |name| match name.parse() {
+        Ok(number) => Group::from_gid(Gid::from_raw(number)),
+        Err(_) => Group::from_name(name),
+    })?;
+    Ok(Identity { user, group: group.map(|(group, name)| (group.gid, name)) })
+}
+
+fn named<T>(
+    key: &'static str,
+    name: &str,
+    find: impl FnOnce(&str) -> nix::Result<Option<T>>,
+) -> Result<Option<(T, String)>, NotDropped> {
+    let fail = |reason: String| NotDropped { key, value: name.into(), reason };
+    match find(name) {
+        _ if name.is_empty() => Ok(None),
+        Ok(Some(found)) => Ok(Some((found, name.into()))),
+        Ok(None) => Err(fail(format!("no such {key}"))),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+impl Identity {
+    /// The user and group that files made so far are to belong to.
+    pub fn owner(&self) -> (Option<u32>, Option<u32>) {
+        (self.user.as_ref().map(|(user, _)| user.uid.as_raw()), self.gid().map(Gid::as_raw))
+    }
+
+    fn gid(&self) -> Option<Gid> {
+        let own = self.user.as_ref().map(|(user, _)| user.gid);
+        self.group.as_ref().map(|(gid, _)| *gid).or(own)
+    }
+
+    /// Becomes them, for good: groups first, for afterwards nobody may.
+    pub fn assume(self) -> Result<(), NotDropped> {
+        let gid = self.gid();
+        if let Some((gid, name)) = &self.group {
+            let groups = if self.user.is_none() { setgroups(&[*gid]) } else { Ok(()) };
+            groups.and_then(|()| setgid(*gid)).map_err(|error| not("group", name, error))?;
+        }
+        if let (Some((user, name)), Some(gid)) = (self.user, gid) {
+            let name_of = std::ffi::CString::new(user.name.as_str()).map_err(io::Error::from);
+            let name_of = name_of.map_err(|error| not("user", &name, error))?;
+            initgroups(&name_of, gid)
+                .and_then(|()| setgid(gid))
+                .and_then(|()| setuid(user.uid))
+                .map_err(|error| not("user", &name, error))?;
+            if !user.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
+                return Err(not("user", &name, "root could be had again"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not(key: &'static str, value: &str, reason: impl fmt::Display) -> NotDropped {
+    NotDropped { key, value: value.into(), reason: reason.to_string() }
+}

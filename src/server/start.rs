@@ -1,0 +1,59 @@
+//! Why a server cannot start: what is wrong, where, and the way out.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::ingest::bind::BindError;
+use crate::privileges::NotDropped;
+
+#[derive(Debug)]
+pub enum StartError {
+    Bind(BindError),
+    /// What was passed in is not what it should be.
+    Passed(io::Error),
+    Privileges(NotDropped),
+    /// The folder of a sink's spool.
+    Spool(PathBuf, io::Error),
+    Poll(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(out),
+            Self::Passed(error) => write!(
+                out,
+                "cannot use the sockets passed in: {error}; see ListenDatagram= and ListenStream= of the socket unit"
+            ),
+            Self::Privileges(error) => error.fmt(out),
+            Self::Spool(path, error) => write!(
+                out,
+                "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
+                path.display()
+            ),
+            Self::Poll(error) => write!(
+                out,
+                "cannot set up the event loop: {error}; is the limit of open files too low?"
+            ),
+        }
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}
+
+impl From<NotDropped> for StartError {
+    fn from(error: NotDropped) -> Self {
+        Self::Privileges(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Poll(error)
+    }
+}

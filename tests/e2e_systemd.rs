@@ -1,0 +1,150 @@
+//! What a service manager does: passes sockets in, waits for the word, watches. No systemd is needed: the tests are one.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the bans are for the server; a test has threads"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use support::{Admin, Conf, DEADLINE, Daemon, FakeCarbon, until_true};
+
+fn bound(kind: Type) -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, kind, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    if kind == Type::STREAM {
+        socket.listen(64).unwrap();
+    }
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+fn unix_datagrams(path: &std::path::Path) -> Socket {
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+    socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+    socket
+}
+
+/// Shows that sockets passed in are used in place of those configured, each for what it is.
+#[test]
+fn sockets_passed_in_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.sock");
+    let ((udp, udp_at), (tcp, tcp_at), (admin, admin_at)) =
+        (bound(Type::DGRAM), bound(Type::STREAM), bound(Type::STREAM));
+    let unix = unix_datagrams(&path);
+    let sockets = [(&udp, "statsd"), (&tcp, "statsd"), (&admin, "admin"), (&unix, "unix")];
+    let daemon = Daemon::start_passing(&Conf::never_flushing(), &sockets, None, |_| ());
+    assert_eq!((daemon.udp(), daemon.tcp()), (udp_at, tcp_at), "{}", daemon.ready());
+    daemon.send(["a:1|c"]);
+    TcpStream::connect(tcp_at).unwrap().write_all(b"b:2|c\n").unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"c:3|c", &path).unwrap();
+    for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0)] {
+        daemon.until_counter(name, value);
+    }
+    assert!(Admin::connect(admin_at).ask("version").starts_with("statsd "));
+    daemon.stop();
+    assert!(path.exists(), "it is not ours to remove");
+}
+
+/// Shows READY when it listens, WATCHDOG while it turns, STOPPING at a stop.
+#[test]
+fn the_service_manager_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let next = || {
+        let mut text = [0; 256];
+        let bytes = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..bytes].into()).unwrap()
+    };
+    let daemon = Daemon::start_passing(&Conf::never_flushing(), &[], None, |command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+    });
+    assert_eq!(next(), "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1\n");
+    }
+    daemon.sigterm();
+    until_true("the word", || next() == "STOPPING=1\n");
+}
+
+/// Shows that a descriptor of no use is an error which names it.
+#[test]
+fn a_descriptor_of_no_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("statsd.conf"), Conf::never_flushing().text()).unwrap();
+    let script = "exec 3</dev/null; export LISTEN_PID=$$; exec \"$0\" -c statsd.conf";
+    let output = std::process::Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_statsd")])
+        .current_dir(folder.path())
+        .env("LISTEN_FDS", "1")
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("descriptor 3 passed in as \"unknown\""), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// Counts 1 by UDP and 1 by a unix datagram every now and then until told to stop; how often.
+fn steady_load(udp: SocketAddr, unix: std::path::PathBuf, on: Arc<AtomicBool>) -> u64 {
+    let (packets, datagrams) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UnixDatagram::unbound().unwrap());
+    let mut sent = 0;
+    while on.load(Ordering::SeqCst) {
+        packets.send_to(b"udp:1|c", udp).unwrap();
+        datagrams.send_to(b"unix:1|c", &unix).unwrap();
+        sent += 1;
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    sent
+}
+
+/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a part of it.
+#[test]
+fn twenty_restarts_under_load_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.sock");
+    let (udp, address) = bound(Type::DGRAM);
+    udp.set_recv_buffer_size(4 << 20).unwrap();
+    let unix = unix_datagrams(&path);
+    let sockets = [(&udp, "udp"), (&unix, "unix")];
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "state_file", "state");
+    let mut daemon = Daemon::start_passing(&conf, &sockets, None, |_| ());
+    let on = Arc::new(AtomicBool::new(true));
+    let load = {
+        let on = Arc::clone(&on);
+        std::thread::spawn(move || steady_load(address, path, on))
+    };
+    for round in 0..20 {
+        let received = |name: &str| daemon.admin().numbers("counters").get(name).copied();
+        until_true("traffic", || received("udp") > Some(50.0) && received("unix") > Some(50.0));
+        daemon.sigterm();
+        assert_eq!(daemon.exit().code(), Some(0), "round {round}: {:#?}", daemon.log());
+        daemon = Daemon::start_passing(&conf, &sockets, Some(daemon), |_| ());
+    }
+    on.store(false, Ordering::SeqCst);
+    let sent = load.join().unwrap() as f64;
+    carbon.until("every count", |points| {
+        let sum = |name: &str| -> f64 {
+            points.iter().filter(|point| point.name == name).map(support::Point::number).sum()
+        };
+        (sum("stats_counts.udp") == sent && sum("stats_counts.unix") == sent).then_some(())
+    });
+    let mut slots = BTreeMap::new();
+    for point in carbon.points().iter().filter(|point| !point.is_own()) {
+        let value = slots.insert((point.name.clone(), point.stamp), point.number());
+        assert!(value.is_none_or(|value| value == point.number()), "{point:?} after {value:?}");
+    }
+    daemon.stop();
+}
