@@ -103,6 +103,28 @@ impl Engine {
         }
     }
 
+    /// Other settings. The open interval is closed with them, but its rates are of its own length. No sweep may be under
+    /// way.
+    pub fn reconfigure(&mut self, settings: &Settings) {
+        assert!(!self.is_sweeping(), "a flush has one configuration");
+        self.reader = LineReader::new(settings.grammar.clone());
+        let intake = &mut self.intake;
+        intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
+        intake.passthrough.limit(settings.bounds.passthrough_memory);
+        if settings.count_names != intake.frequent.is_some() {
+            intake.frequent = settings.count_names.then(Frequent::default);
+        }
+        self.flush.prefix_stats.clone_from(&settings.prefix_stats);
+        self.flush_interval = settings.flush_interval;
+    }
+
+    /// Whether [`reconfigure`](Self::reconfigure) may be called with these: not during a sweep, and other rules not before
+    /// all series have those before.
+    pub fn can_take(&self, settings: &Settings) -> bool {
+        let table = &self.intake.table;
+        !self.is_sweeping() && table.can_take(&settings.rules, settings.flush_interval)
+    }
+
     /// Takes in a datagram: lines separated by newlines, the last of which may be missing, and binary messages between them.
     pub fn packet(&mut self, packet: &[u8]) {
         self.intake.own.add(Own::PacketsReceived, 1);
@@ -247,6 +269,7 @@ impl Engine {
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
         }
+        flush.summarizer.interval(self.flush_interval.as_secs_f64());
     }
 
     /// Forgets a series: what the flush under way has yet to close of it goes out, the open interval's value is lost.

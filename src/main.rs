@@ -41,7 +41,7 @@ fn with_config(
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level);
     privileges::shut_out_others();
-    let server = match Server::start(config) {
+    let server = match Server::start(config, origin) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),
     };

@@ -98,8 +98,8 @@ fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
     until_true("a spool", || spooled_bytes(daemon.folder()) > 0);
     daemon.sigterm();
     assert_eq!(daemon.exit().code(), Some(0));
-    let log = daemon.log().join("\n");
-    assert!(log.contains("state=parked") && !log.contains("lost_lines"), "{log}");
+    daemon.until_logged(&["state=parked"], 1);
+    assert!(!daemon.log().join("\n").contains("lost_lines"));
     carbon.listen();
     let daemon = daemon.again(&conf);
     until_all_counted(&carbon, 1.0);
@@ -117,7 +117,7 @@ fn sigkill_spares_the_spool() {
     carbon.listen();
     let daemon = daemon.again(&conf);
     until_all_counted(&carbon, 1.0);
-    assert!(daemon.log().join("\n").contains("sink=carbon spool=\"spool/carbon\" found_bytes="));
+    daemon.until_logged(&["sink=carbon spool=\"spool/carbon\" found_bytes="], 1);
     daemon.stop();
 }
 

@@ -128,8 +128,7 @@ fn a_damaged_file_is_set_aside() {
     let state = daemon.folder().join("state");
     fs::write(&state, "no state at all").unwrap();
     let daemon = daemon.again(&conf);
-    let log = daemon.log().join("\n");
-    assert!(log.contains("state=damaged reason=\"not a state file of this version\""), "{log}");
+    daemon.until_logged(&["state=damaged reason=\"not a state file of this version\""], 1);
     assert_eq!(fs::read(daemon.folder().join("state.damaged")).unwrap(), b"no state at all");
     daemon.stop();
 }
@@ -140,12 +139,11 @@ fn an_interval_that_cannot_be_saved_is_sent() {
     let (carbon, conf) = rig("1h");
     let conf = conf.set("statsd", "state_file", "missing/state");
     let mut daemon = Daemon::start(&conf);
-    let log = daemon.log().join("\n");
-    assert!(log.contains("state=unwritable"), "{log}");
+    daemon.until_logged(&["state=unwritable"], 1);
     daemon.send(["c:3|c"]);
     daemon.until_counter("c", 3.0);
     daemon.sigterm();
     assert_eq!(daemon.exit().code(), Some(0));
     carbon.until_point("stats_counts.c", 3.0);
-    assert!(daemon.log().join("\n").contains("state=unsaved"));
+    daemon.until_logged(&["state=unsaved"], 1);
 }

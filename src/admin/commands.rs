@@ -6,6 +6,7 @@ use super::delete::Delete;
 use super::dump::Dump;
 use super::job::Job;
 use super::{Health, View};
+use crate::config::render;
 use crate::flush::Own;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::protocol::Kind;
@@ -86,7 +87,7 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     for (address, socket) in internet {
         write(out, format_args!("udp.{address}.drops: {}\n", socket.dropped()));
     }
-    for sink in view.sinks {
+    for sink in view.sinks.iter() {
         let name = if sink.name() == "carbon" { "graphite" } else { sink.name() };
         let figures = sink.figures();
         for (field, value) in [
@@ -103,7 +104,7 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 }
 
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    for sink in view.sinks {
+    for sink in view.sinks.iter() {
         let figures = sink.figures();
         write(
             out,
@@ -143,7 +144,7 @@ fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> A
 
 fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     // An empty line ends the answer, so there is none inside it.
-    for line in view.config.lines().filter(|line| !line.is_empty()) {
+    for line in render(view.config).lines().filter(|line| !line.is_empty()) {
         write(out, format_args!("{line}\n"));
     }
     write(out, format_args!("\n"));

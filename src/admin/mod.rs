@@ -52,6 +52,11 @@ impl Admin {
         }
     }
 
+    /// From now on so many clients are let in. Those who are here stay.
+    pub fn limit(&mut self, max_connections: usize) {
+        self.max = max_connections;
+    }
+
     /// Takes a client in; None if it is one too many (it is closed).
     pub fn admit(&mut self, stream: TcpStream, now: Tick, registry: &Registry) -> Option<Source> {
         if self.clients.len() >= self.max {

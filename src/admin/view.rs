@@ -2,11 +2,12 @@
 
 use slab::Slab;
 
+use crate::config::Config;
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::protocol::Kind;
-use crate::sink::Sink;
+use crate::sink::Sinks;
 use crate::time::Now;
 
 /// The server as an admin client sees it.
@@ -15,11 +16,11 @@ pub struct View<'a> {
     pub engine: &'a mut Engine,
     /// Takes what the flush under way has yet to close of a series that is deleted.
     pub encoders: &'a mut Encoders,
-    pub sinks: &'a [Sink],
+    pub sinks: &'a Sinks,
     pub datagrams: &'a Slab<DatagramSocket>,
     pub health: &'a mut Health,
-    /// The running configuration as a file.
-    pub config: &'a str,
+    /// The running configuration.
+    pub config: &'a Config,
     pub started: Now,
     /// When the last packet or line came, if one has come.
     pub heard: Option<Now>,

@@ -8,6 +8,7 @@
 mod load;
 mod parse;
 mod render;
+mod difference;
 
 mod access;
 mod address;
@@ -19,6 +20,7 @@ mod namespaces;
 mod rules;
 mod value;
 
+pub use difference::difference;
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
 pub use parse::parse;

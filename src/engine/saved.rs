@@ -76,6 +76,9 @@ impl Engine {
     /// in yet.
     pub fn restore(&mut self, mut input: In<'_>, interval: Duration, gauges: bool) -> Restored {
         let kind = gauges.then_some(Kind::Gauge);
+        if !gauges {
+            self.flush.summarizer.interval(interval.as_secs_f64()); // of the one that is taken over
+        }
         let ratio = interval.as_secs_f64() / self.flush_interval.as_secs_f64();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
         let age = |idle: u32| (f64::from(idle) * ratio) as u32;

@@ -50,6 +50,11 @@ impl Summarizer {
         Self { timing: TimingFigures::default(), seconds, figures: Vec::new(), not_finite: 0 }
     }
 
+    /// The next intervals are so long.
+    pub fn interval(&mut self, seconds: f64) {
+        self.seconds = seconds;
+    }
+
     pub fn closed<'a>(&'a mut self, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let subject = match closed.values {

@@ -50,6 +50,11 @@ impl Connections {
         Self { slots: Slab::new(), limits, generation: Generation::default(), buffer }
     }
 
+    /// Other limits. Those who are here stay.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     pub fn len(&self) -> usize {
         self.slots.len()
     }

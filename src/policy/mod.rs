@@ -8,7 +8,9 @@
 
 mod glob;
 mod policies;
+mod generations;
 
+pub use generations::Generations;
 pub use glob::Glob;
 pub use policies::{Policies, Policy};
 

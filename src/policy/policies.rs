@@ -74,6 +74,10 @@ impl Policies {
         policies
     }
 
+    pub fn are_of(&self, rules: &Rules, interval: Duration) -> bool {
+        self.rules == *rules && self.interval == interval
+    }
+
     /// The policy of that number.
     pub fn at(&self, number: u16) -> &Policy {
         &self.policies[usize::from(number)]

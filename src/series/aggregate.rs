@@ -9,7 +9,7 @@ use super::distinct::Members;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use super::values::Samples;
-use crate::policy::{Policies, Policy};
+use crate::policy::{Generations, Policy};
 use crate::protocol::{Kind, Sample};
 
 /// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
@@ -112,7 +112,7 @@ impl Series {
         &mut self,
         sample: Adding,
         now: u32,
-        policies: &Policies,
+        policies: &Generations,
         pool: &mut Pool,
     ) -> Result<(), Refused> {
         if self.interval != now {
@@ -160,7 +160,7 @@ impl Series {
     }
 
     /// Makes the open interval the previous one: O(1), nothing is sorted or encoded here.
-    fn roll(&mut self, now: u32, policies: &Policies, pool: &mut Pool) {
+    fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
         if self.is_over(now, policies) {
             return self.begin_anew(now);
@@ -198,8 +198,18 @@ impl Series {
         self.seen
     }
 
+    /// The number of its policy.
+    pub(super) fn policy(&self) -> u16 {
+        self.policy
+    }
+
+    /// From now on it is treated by another policy.
+    pub(super) fn adopt(&mut self, policy: u16) {
+        self.policy = policy;
+    }
+
     /// Whether it has been idle for so long that it is to be forgotten, unsent.
-    pub(super) fn is_over(&self, now: u32, policies: &Policies) -> bool {
+    pub(super) fn is_over(&self, now: u32, policies: &Generations) -> bool {
         policies.at(self.policy).is_over(self.kind(), self.idle(now))
     }
 
@@ -213,7 +223,7 @@ impl Series {
     pub(super) fn close(
         &mut self,
         now: u32,
-        policies: &Policies,
+        policies: &Generations,
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {

@@ -35,6 +35,11 @@ impl LongIdle {
         Self { after, found: BinaryHeap::new(), ready: Vec::new().into_iter() }
     }
 
+    /// From the next sweep on, so many flushes on end.
+    pub(super) fn wait(&mut self, after: u32) {
+        self.after = after;
+    }
+
     /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
     pub(super) fn note(&mut self, intervals: u32, seen: u32, shard: usize, slot: Slot) {
         if intervals < self.after {

@@ -30,6 +30,10 @@ impl Largest {
         Self { classes: Vec::new(), limit }
     }
 
+    pub(super) fn limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Notes that a series holds so many bytes, if that is much.
     pub(super) fn note(&mut self, bytes: usize, holder: Holder) {
         if bytes < LARGE {

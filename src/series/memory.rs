@@ -61,6 +61,12 @@ impl Pool {
         }
     }
 
+    /// From now on another limit and exactness hold; what is held stays.
+    pub(super) fn limit(&mut self, limit: usize, exactness: Exactness) {
+        self.limit = limit;
+        self.exactness = exactness;
+    }
+
     /// For what is accounted for once it is made.
     pub(super) fn unbounded() -> Self {
         Self::new(usize::MAX, Exactness::new(&Bounds::default()))

@@ -56,6 +56,11 @@ impl Passthrough {
         Self { limit, used: 0, open: Vec::new(), closing: Vec::new().into_iter() }
     }
 
+    /// From now on another limit holds; what waits stays.
+    pub fn limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     pub fn add(&mut self, passing: Passing) -> Result<(), Refused> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {

@@ -14,7 +14,7 @@ use super::memory::{Exactness, Pool};
 use super::newcomers::Newcomers;
 use super::shard::{Shard, Slot};
 use super::{Bounds, Refused};
-use crate::policy::{Policies, Rules, flushes};
+use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{Kind, Sample};
 
 /// Random numbers that make hashes unguessable. They come from outside: nothing here is random.
@@ -45,7 +45,9 @@ pub struct Table {
     pool: Pool,
     /// Of the open interval.
     largest: Largest,
-    policies: Policies,
+    policies: Generations,
+    /// Some series may have a policy of before the last reload.
+    is_settled: bool,
     long_idle: LongIdle,
     /// Evicted with an interval that the sweep under way is still to close.
     leaving: Vec<Series>,
@@ -68,7 +70,8 @@ impl Table {
             members: SipHasher13::new_with_keys(seeds.members[0], seeds.members[1]),
             pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
             largest: Largest::new(bounds.sample_memory),
-            policies: Policies::new(rules, interval),
+            policies: Generations::new(rules, interval),
+            is_settled: true,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
             leaving: Vec::new(),
             newcomers: Newcomers::default(),
@@ -247,7 +250,8 @@ impl Table {
                 }
                 if let Some((slot, series)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    if series.is_over(self.now, &self.policies) {
+                    let keeps = adopts(&mut self.policies, &self.names, series);
+                    if !keeps || series.is_over(self.now, &self.policies) {
                         if let Some(series) = shard.take(slot) {
                             series.release(&mut self.pool);
                             self.len -= 1;
@@ -271,6 +275,26 @@ impl Table {
         self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.swept();
+        self.is_settled = true;
+    }
+
+    /// Whether [`reconfigure`](Self::reconfigure) may be called with these: other rules have to wait until all series have
+    /// those before.
+    pub fn can_take(&self, rules: &Rules, interval: Duration) -> bool {
+        self.is_settled || self.policies.are(rules, interval)
+    }
+
+    /// Other bounds and rules. Each series has them when it is closed next. No sweep may be under way.
+    pub fn reconfigure(&mut self, bounds: &Bounds, rules: &Rules, interval: Duration) {
+        assert!(self.can_take(rules, interval), "a series has one of two policies");
+        if !self.policies.are(rules, interval) {
+            self.is_settled = false;
+            self.policies.replace(rules, interval);
+        }
+        self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
+        self.largest.limit(bounds.sample_memory);
+        self.long_idle.wait(flushes(bounds.evict_after, interval));
+        self.max_series = bounds.max_series;
     }
 
     /// Forgets a series, closing its unclosed interval first; the open interval's value is lost. False if unknown.
@@ -290,7 +314,9 @@ impl Table {
 
     /// The end of a series that was taken out: its unclosed interval is closed.
     fn forget(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
-        series.close(self.now, &self.policies, &mut self.pool, close);
+        if adopts(&mut self.policies, &self.names, &mut series) {
+            series.close(self.now, &self.policies, &mut self.pool, close);
+        }
         self.pool.take_grown();
         series.release(&mut self.pool);
     }
@@ -318,6 +344,15 @@ impl Table {
         let now = self.now;
         self.shards[shard].get_mut(slot).map(|series| (series, now))
     }
+}
+
+/// Gives a series its policy by the newest rules. False if they drop it.
+fn adopts(policies: &mut Generations, names: &ahash::RandomState, series: &mut Series) -> bool {
+    if policies.is_newest(series.policy()) {
+        return true;
+    }
+    let policy = policies.of_name(series.name(), names.hash_one(series.name()));
+    policy.inspect(|policy| series.adopt(*policy)).is_some()
 }
 
 impl Holder {

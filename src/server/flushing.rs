@@ -7,7 +7,7 @@ use crate::complaints::Grievance;
 use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};
 use crate::flush::{Own, Schedule};
-use crate::sink::Sink;
+use crate::sink::{Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -30,6 +30,12 @@ const STEP: usize = 256;
 impl Flushing {
     pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
         Self { schedule, interval, ticked: None, lag: None, number: 0, stall: Duration::ZERO }
+    }
+
+    /// The open interval keeps its end; what follows is of the new length.
+    pub(super) fn reconfigure(&mut self, interval: Duration, aligned: bool) {
+        self.schedule = Schedule::resume(interval, aligned, self.schedule.due());
+        self.interval = interval;
     }
 
     /// The time between two flushes.
@@ -77,14 +83,14 @@ impl Flushing {
         now: Now,
         engine: &mut Engine,
         encoders: &mut Encoders,
-        sinks: &mut [Sink],
+        sinks: &mut Sinks,
     ) {
         let stamp = self.schedule.tick(now.unix);
         self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
         self.number = engine.tick();
         encoders.begin(self.number, stamp.as_secs());
-        for sink in sinks {
+        for sink in sinks.iter_mut() {
             sink.look(now);
             sink.flush_started(now, self.number);
         }
@@ -97,7 +103,7 @@ impl Flushing {
         clock: &Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
-        sinks: &mut [Sink],
+        sinks: &mut Sinks,
     ) -> bool {
         let end = clock.tick() + SLICE;
         let mut done = false;
@@ -117,27 +123,27 @@ impl Flushing {
         clock: &Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
-        sinks: &mut [Sink],
+        sinks: &mut Sinks,
     ) {
         if engine.is_sweeping() {
             while !self.slice(clock, engine, encoders, sinks) {}
         }
     }
 
-    fn finish(&self, now: Now, engine: &mut Engine, encoders: &mut Encoders, sinks: &mut [Sink]) {
+    fn finish(&self, now: Now, engine: &mut Engine, encoders: &mut Encoders, sinks: &mut Sinks) {
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
         let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
         let closing = Closing { timestamp_lag: self.lag, figures: figures(took, stall, sinks) };
         engine.finish(&closing, &mut |summary| encoders.encode(summary));
         encoders.end();
         hand_over(encoders, sinks);
-        for sink in sinks {
+        for sink in sinks.iter_mut() {
             sink.flush_ended(now, self.number);
         }
     }
 }
 
-fn hand_over(encoders: &mut Encoders, sinks: &mut [Sink]) {
+fn hand_over(encoders: &mut Encoders, sinks: &mut Sinks) {
     for (encoder, chunk) in encoders.take() {
         for sink in sinks.iter_mut().filter(|sink| sink.takes(encoder)) {
             sink.push(chunk.clone());
@@ -151,12 +157,12 @@ fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
 }
 
 /// What the server says of the flush and of its sinks.
-fn figures(took: Duration, stall: Duration, sinks: &[Sink]) -> Vec<(String, f64)> {
+fn figures(took: Duration, stall: Duration, sinks: &Sinks) -> Vec<(String, f64)> {
     let took = took.as_millis() as f64;
     let stall = stall.as_secs_f64() * 1000.0;
     let mut all =
         vec![("processing_time".to_owned(), took), ("disk_stall_ms".to_owned(), stall.ceil())];
-    for sink in sinks {
+    for sink in sinks.iter() {
         let figures = sink.figures();
         let mut add = |name: String, value: f64| all.push((name, value));
         if sink.name() == "carbon" {

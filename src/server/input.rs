@@ -33,10 +33,8 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn new(config: &Config) -> Self {
         let tcp = &config.tcp;
-        let limits =
-            Limits { connections: tcp.max_connections, idle: tcp.idle_timeout, line: tcp.max_line };
         Self {
-            connections: Connections::new(limits),
+            connections: Connections::new(limits(config)),
             batch: RecvBatch::new(),
             heard: None,
             datagrams_from: config.udp.allow_from.clone(),
@@ -44,6 +42,21 @@ impl Input {
             logs_messages: config.dump_messages,
         }
     }
+}
+
+impl Input {
+    /// Other limits; connections that are here stay.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.connections.limit(limits(config));
+        self.datagrams_from.clone_from(&config.udp.allow_from);
+        self.connections_from.clone_from(&config.tcp.allow_from);
+        self.logs_messages = config.dump_messages;
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let tcp = &config.tcp;
+    Limits { connections: tcp.max_connections, idle: tcp.idle_timeout, line: tcp.max_line }
 }
 
 impl Server {

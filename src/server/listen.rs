@@ -87,6 +87,16 @@ impl Wanted {
             .collect()
     }
 
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(match bind {
+                Bind::Any(port) | Bind::Localhost(port) => *port,
+                Bind::At(address) => address.port(),
+            }),
+            _ => None,
+        }
+    }
+
     fn kind(&self) -> (Purpose, bool) {
         match self {
             Self::Udp(_) => (Purpose::Datagrams, false),
@@ -165,6 +175,24 @@ impl Listeners {
         let leaving = self.open.iter().filter(leaves).map(|open| open.source).collect();
         let missing = wanted.iter().filter(|wanted| !is_open(wanted)).cloned().collect();
         Change { missing, leaving }
+    }
+
+    /// Those that leave and have the port of one that is wanted.
+    pub(super) fn in_the_way(&self, change: &Change) -> Vec<Source> {
+        let ports: Vec<u16> = change.missing.iter().filter_map(Wanted::port).collect();
+        let has_one =
+            |source: &&Source| self.port(**source).is_some_and(|port| ports.contains(&port));
+        change.leaving.iter().filter(has_one).copied().collect()
+    }
+
+    fn port(&self, source: Source) -> Option<u16> {
+        let address = match source {
+            Source::Datagrams(index) => self.datagrams.get(index.into())?.address(),
+            Source::StreamListener(index) => self.streams.get(index.into())?.address(),
+            Source::AdminListener(index) => self.admin.get(index.into())?.address(),
+            _ => return None,
+        };
+        address.ok()?.as_socket().map(|address| address.port())
     }
 
     /// What these sockets were opened for.

@@ -16,6 +16,7 @@ mod listen;
 mod messages;
 mod notify;
 mod outputs;
+mod reload;
 mod signals;
 mod start;
 mod state;
@@ -45,7 +46,7 @@ use self::token::{Generation, Source};
 use self::wheel::Wheel;
 use crate::admin::{Admin, Health};
 use crate::complaints::{Complaint, Grievance};
-use crate::config::{self, Config};
+use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::{Engine, Settings};
 use crate::flush::Schedule;
@@ -53,7 +54,7 @@ use crate::ingest::passed;
 use crate::privileges;
 use crate::sender::Sender;
 use crate::series::Seeds;
-use crate::sink::Sink;
+use crate::sink::Sinks;
 use crate::time::Now;
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
@@ -75,11 +76,16 @@ pub struct Server {
     engine: Engine,
     encoders: Encoders,
     flushing: Flushing,
-    sinks: Vec<Sink>,
+    sinks: Sinks,
     key_flush: Option<KeyFlush>,
     state: Option<State>,
     health: Health,
-    config: String,
+    /// What holds, and where it came from.
+    config: Config,
+    origin: Origin,
+    /// What is to hold once the sweep is over.
+    wanted: Option<Box<Config>>,
+    seeds: Seeds,
     shutdown_timeout: Duration,
     /// How often the service manager is told that the loop turns.
     watchdog: Option<Duration>,
@@ -113,7 +119,7 @@ const TIMERS_PER_TURN: usize = 256;
 
 impl Server {
     /// Binds everything. After this the server can be run.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
         let poll = Poll::new()?;
         let clock = Clock::start();
         let now = clock.now();
@@ -133,8 +139,9 @@ impl Server {
             None => Schedule::new(config.flush_interval, config.align_flush, now.unix),
         };
         let encoders = outputs::encoders(config);
-        let mut sinks = outputs::sinks(config, &encoders, seeds.names[0]);
-        outputs::open_spools(&config.spool, &mut sinks)?;
+        let mut sinks = Sinks::default();
+        let new = outputs::new_ones(config, &config.spool, &sinks)?;
+        outputs::add(&mut sinks, new, &encoders, seeds.names[0]);
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -153,7 +160,10 @@ impl Server {
             key_flush: KeyFlush::new(&config.key_flush),
             state: State::new(&config.state, seeds.members),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
-            config: config::render(config),
+            config: config.clone(),
+            origin: origin.clone(),
+            wanted: None,
+            seeds,
             shutdown_timeout: config.shutdown_timeout,
             watchdog: notify::watchdog(),
             admin_from: config.admin.allow_from.clone(),
@@ -190,6 +200,7 @@ impl Server {
             self.sweep();
             self.flush_keys();
             self.save_state();
+            self.finish_reload();
             self.serve_admin();
             self.pump_sinks();
             self.complain();
@@ -238,7 +249,7 @@ impl Server {
             Source::AdminListener(index) => self.accept_admin(index),
             Source::AdminClient(slot, generation) => self.admin.ready(slot, generation),
             Source::Sink(index, generation) => {
-                if let Some(sink) = self.sinks.get_mut(usize::from(index)) {
+                if let Some(sink) = self.sinks.at(index) {
                     sink.ready(generation, self.now, self.poll.registry());
                 }
             }
@@ -330,11 +341,16 @@ impl Server {
     }
 
     fn pump_sinks(&mut self) {
-        for (index, sink) in self.sinks.iter_mut().enumerate() {
+        for index in 0..self.sinks.end() {
+            let Some(sink) = self.sinks.at(index) else { continue };
             sink.timeout(self.now, self.poll.registry());
             self.busy |= sink.pump(self.now, self.poll.registry());
-            let timer = Timer::Sink(u16::try_from(index).expect("far fewer sinks"));
-            self.wheel.set(timer, sink.deadline());
+            self.wheel.set(Timer::Sink(index), sink.deadline());
+            if self.phase == Phase::Running && sink.has_left(self.now.tick) {
+                sink.part();
+                self.sinks.remove(index);
+                self.wheel.set(Timer::Sink(index), None);
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! From the configuration to what a flush is written with and sent by: the encoders in use, the sinks that take from them.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::start::StartError;
 use crate::config::{self, Config};
-use crate::encode::encoders::Encoders;
+use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
-use crate::sink::Sink;
 use crate::sink::spool::{Folder, Spool};
+use crate::sink::{Sink, Sinks};
 
 /// One for each name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
@@ -20,27 +21,46 @@ pub(super) fn encoders(config: &Config) -> Encoders {
     Encoders::new(&used, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
 
-/// `seed` is for the jitter between attempts to connect.
-pub(super) fn sinks(config: &Config, encoders: &Encoders, seed: u64) -> Vec<Sink> {
-    let sink = |(index, carbon): (u16, &config::Carbon)| {
-        let encoder = encoders.id(&carbon.namespace).expect("the configuration was checked");
-        Sink::new(index, carbon, encoder, seed)
-    };
-    (0..).zip(&config.carbons).map(sink).collect()
+/// A destination that has no sink yet, and its spool.
+#[derive(Debug)]
+pub(super) struct New<'a> {
+    carbon: &'a config::Carbon,
+    spool: Option<Spool>,
 }
 
-/// Opens the folder of each sink, where there is a spool.
-pub(super) fn open_spools(config: &config::Spool, sinks: &mut [Sink]) -> Result<(), StartError> {
-    let Some(dir) = &config.dir else { return Ok(()) };
-    let part = config.max_size as u64 / sinks.len().max(1) as u64;
-    for sink in sinks {
-        let path = dir.join(sink.name());
-        let spool = Folder::open(&path)
-            .and_then(|folder| Spool::open(Box::new(folder), "plaintext", part))
-            .map_err(|error| StartError::Spool(path, error))?;
-        sink.attach(spool);
+/// Those of a configuration. A spool that cannot be opened is an error.
+pub(super) fn new_ones<'a>(
+    config: &'a Config,
+    spool: &config::Spool,
+    sinks: &Sinks,
+) -> Result<Vec<New<'a>>, StartError> {
+    let part = spool.max_size as u64 / config.carbons.len().max(1) as u64;
+    let is_new = |carbon: &&config::Carbon| sinks.iter().all(|sink| sink.name() != carbon.name);
+    let open = |carbon: &'a config::Carbon| {
+        let spool = spool.dir.as_ref().map(|dir| open_spool(dir.join(&carbon.name), part));
+        Ok(New { carbon, spool: spool.transpose()? })
+    };
+    config.carbons.iter().filter(is_new).map(open).collect()
+}
+
+/// Makes their sinks. `seed` is for the jitter between attempts to connect.
+pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
+    for New { carbon, spool } in new {
+        let sink = sinks.add(|index| Sink::new(index, carbon, encoder(carbon, encoders), seed));
+        if let Some(spool) = spool {
+            sink.attach(spool);
+        }
     }
-    Ok(())
+}
+
+pub(super) fn encoder(carbon: &config::Carbon, encoders: &Encoders) -> EncoderId {
+    encoders.id(&carbon.namespace).expect("the configuration was checked")
+}
+
+fn open_spool(path: PathBuf, max_bytes: u64) -> Result<Spool, StartError> {
+    Folder::open(&path)
+        .and_then(|folder| Spool::open(Box::new(folder), "plaintext", max_bytes))
+        .map_err(|error| StartError::Spool(path, error))
 }
 
 fn with_host_suffix(namespace: &Namespace) -> Namespace {

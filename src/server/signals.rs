@@ -1,4 +1,4 @@
-//! Signals as events of the loop: SIGTERM, SIGINT and SIGHUP (a terminal that went away) ask it to stop.
+//! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again.
 
 use std::io;
 
@@ -22,7 +22,8 @@ impl Signals {
         let mut asked = Asked::default();
         for signal in self.0.pending() {
             asked.interrupt |= signal == SIGINT;
-            asked.terminate |= signal != SIGINT;
+            asked.terminate |= signal == SIGTERM;
+            asked.reload |= signal == SIGHUP;
         }
         asked
     }
@@ -33,6 +34,7 @@ impl Signals {
 pub(super) struct Asked {
     pub(super) interrupt: bool,
     pub(super) terminate: bool,
+    pub(super) reload: bool,
 }
 
 impl Asked {

@@ -37,13 +37,14 @@ impl Phase {
 /// SIGTERM never does, for supervisors repeat it.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a stop reads what the kernel holds on sockets that are about to be closed.
-const LAST_LOOK: Duration = Duration::from_millis(200);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(200);
 
 impl Server {
     pub(super) fn serve_signals(&mut self) {
         let asked = self.signals.take();
         match self.phase {
             Phase::Running if asked.any() => self.stop(),
+            Phase::Running if asked.reload => self.begin_reload(),
             Phase::Draining { since, .. } if asked.interrupt && since + AGAIN <= self.now.tick => {
                 log::warn!("stop=hurried reason=\"interrupted again\"");
                 self.phase = Phase::Done;
@@ -59,7 +60,7 @@ impl Server {
         self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
         self.take_in_the_rest();
         self.keep_interval();
-        for sink in &mut self.sinks {
+        for sink in self.sinks.iter_mut() {
             sink.hurry(self.now, self.poll.registry());
         }
         self.wheel.set(Timer::Flush, None);
@@ -79,7 +80,7 @@ impl Server {
         self.input.connections.clear();
     }
 
-    fn look_at(&mut self, source: Source) {
+    pub(super) fn look_at(&mut self, source: Source) {
         if !matches!(source, Source::AdminListener(_)) {
             self.backlog.push(source);
         }

@@ -27,12 +27,14 @@ mod link;
 pub mod outbox;
 mod overflow;
 pub mod resolve;
+mod sinks;
 pub mod spool;
 
 use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
 use overflow::Overflow;
+pub use sinks::Sinks;
 use spool::Spool;
 
 /// One destination: what waits for it, and the way to it.
@@ -46,6 +48,8 @@ pub struct Sink {
     overflow: Option<Overflow>,
     /// Between the start of a flush and its end: the spool waits.
     is_flushing: bool,
+    /// It is no destination any more, and is closed then at the latest.
+    leaves: Option<Tick>,
 }
 
 /// What a sink says of itself. Totals are since the start.
@@ -85,6 +89,7 @@ impl Sink {
             flushes: Flushes::default(),
             overflow: None,
             is_flushing: false,
+            leaves: None,
         }
     }
 
@@ -94,7 +99,29 @@ impl Sink {
 
     /// Whether the chunks of this encoder are for it.
     pub fn takes(&self, encoder: EncoderId) -> bool {
-        self.takes == encoder
+        self.takes == encoder && self.leaves.is_none()
+    }
+
+    /// Other settings for the same destination. What is queued stays.
+    pub fn reconfigure(&mut self, config: &Carbon, takes: EncoderId, now: Now) {
+        self.takes = takes;
+        self.leaves = None;
+        self.outbox.reconfigure(config.queue, config.resend, config.resend_keep);
+        self.link.reconfigure(config, &mut self.outbox, now);
+        self.log_news();
+    }
+
+    /// It is no destination any more: it delivers what it holds until then.
+    pub fn leave(&mut self, until: Tick, now: Now, registry: &Registry) {
+        if self.leaves.is_none() {
+            self.leaves = Some(until);
+            self.hurry(now, registry);
+        }
+    }
+
+    /// Whether it has delivered all, or its time is over.
+    pub fn has_left(&self, now: Tick) -> bool {
+        self.leaves.is_some_and(|until| until <= now || self.is_drained())
     }
 
     /// A flush begins. Numbers go up by one; chunks of it follow, until [`flush_ended`](Self::flush_ended).
@@ -133,7 +160,7 @@ impl Sink {
 
     /// When [`timeout`](Self::timeout) has something to do; it moves with every other call.
     pub fn deadline(&self) -> Option<Tick> {
-        self.link.deadline()
+        [self.link.deadline(), self.leaves].into_iter().flatten().min()
     }
 
     /// Dials at the first call, and writes at most a turn's share. True: call again next turn without an event.

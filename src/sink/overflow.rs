@@ -48,6 +48,14 @@ impl Sink {
         }
     }
 
+    /// It is no destination any more, and its time is over.
+    pub fn part(&mut self) {
+        match self.is_drained() {
+            true => log::info!("sink={} state=gone", self.name),
+            false => self.park(),
+        }
+    }
+
     pub(super) fn overflown(&self) -> Overflow {
         let spooled_lines = self.outbox.spool().map_or(0, |spool| spool.tally().saved_lines);
         Overflow { dropped_lines: self.outbox.tally().dropped_lines, spooled_lines }

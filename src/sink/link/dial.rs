@@ -8,7 +8,8 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::{Link, State};
+use super::{LOOK_MAX, Link, State};
+use crate::config::Carbon;
 use crate::server::token::Source;
 use crate::sink::connection::Connection;
 use crate::sink::outbox::Outbox;
@@ -19,6 +20,25 @@ use crate::time::Now;
 const LOOK_UP: Duration = Duration::from_secs(10);
 
 impl Link {
+    /// Other settings. Another address is dialled at once.
+    pub(in crate::sink) fn reconfigure(&mut self, config: &Carbon, outbox: &mut Outbox, now: Now) {
+        self.connect_timeout = config.connect_timeout;
+        self.write_timeout = config.write_timeout;
+        self.reconnect_min = config.reconnect_min;
+        self.reconnect_max = config.reconnect_max;
+        self.look_max = LOOK_MAX;
+        if self.remote == config.address {
+            return;
+        }
+        self.remote = config.address.clone();
+        self.addresses.clear();
+        self.outage = None;
+        if !matches!(self.state, State::Idle) {
+            self.history.last_error = Some("its address was changed".into());
+            self.go(State::BackingOff { until: now.tick }, outbox, now);
+        }
+    }
+
     /// From rest: to the next address, or to a new round of them. The connection is kept open even while nothing waits, so
     /// that whoever starts the server learns at once whether its destination is there.
     pub(super) fn redial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {

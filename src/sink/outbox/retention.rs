@@ -16,8 +16,14 @@ pub(super) struct Retention {
 
 impl Retention {
     pub(super) fn new(keep: u32) -> Self {
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        Self { keep, closed: 0, newest: VecDeque::new(), aged: 0 }
+        let mut retention = Self { keep: 0, closed: 0, newest: VecDeque::new(), aged: 0 };
+        retention.keep(keep);
+        retention
+    }
+
+    /// From now on so many whole delivered flushes are kept.
+    pub(super) fn keep(&mut self, keep: u32) {
+        self.keep = usize::try_from(keep).unwrap_or(usize::MAX);
     }
 
     pub(super) fn close(&mut self, flush: u64) {

@@ -1,6 +1,7 @@
 //! The outbox and its spool: what is read back, what is given back, what is left there at a stop.
 
 use super::{Item, Origin, Outbox};
+use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 use crate::sink::spool::Spool;
 
@@ -11,6 +12,15 @@ impl Outbox {
     /// From now on what does not fit goes to this spool, and comes back from there.
     pub fn attach(&mut self, spool: Spool) {
         self.spool = Some(spool);
+    }
+
+    /// Other settings. What no longer fits makes way.
+    pub fn reconfigure(&mut self, limit: usize, resend: Resend, keep: u32) {
+        self.limit = limit;
+        self.resend = resend;
+        self.retention.keep(keep);
+        self.age();
+        self.make_room();
     }
 
     pub fn spool(&self) -> Option<&Spool> {

@@ -1,0 +1,193 @@
+//! SIGHUP: the configuration file is read again. All of it applies, between two sweeps, or none of it and the log says why.
+//!
+//! ```text
+//!  SIGHUP ─▶ read and checked whole ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
+//!                    │ a mistake                                              │ an address taken
+//!                    └──────────────────▶ nothing changes ◀───────────────────┘
+//! ```
+
+use std::path::Path;
+
+use sd_notify::NotifyState;
+
+use super::key_flush::KeyFlush;
+use super::listen::{Bound, bind_all, check_buffer};
+use super::start::StartError;
+use super::state::State;
+use super::token::Source;
+use super::{Server, Timer, notify, outputs, settings};
+use crate::config::{self, Config, Origin};
+use crate::encode::encoders::Encoders;
+use crate::logging;
+
+/// What only a start can apply: who the process is, and where its folders are.
+const AT_START_ONLY: [&str; 4] = ["statsd.user", "statsd.group", "spool.dir", "spool.max_size"];
+
+impl Server {
+    /// Reads the file. What is wrong with it is logged, and nothing changes.
+    pub(super) fn begin_reload(&mut self) {
+        let Origin::File(path) = &self.origin else {
+            return log::warn!(
+                "reload=nothing reason=\"no configuration file was found at the start\" hint=\"name one with -c\""
+            );
+        };
+        notify::reloading();
+        match config::load(Some(path)) {
+            Ok((config, _)) => self.wanted = Some(Box::new(config)),
+            Err(failure) => refuse(path, &failure),
+        }
+    }
+
+    /// Applies what waits to be, once no sweep is under way. Other rules than those of the last reload wait until a flush has
+    /// brought those to every series.
+    pub(super) fn finish_reload(&mut self) {
+        let engine = &self.engine;
+        let can_take = |config: &mut Box<Config>| engine.can_take(&settings(config));
+        let Some(config) = self.wanted.take_if(can_take) else { return };
+        let changed = config::difference(&self.config, &config);
+        match self.apply(&config) {
+            Ok(()) => {
+                let (later, now): (Vec<_>, Vec<_>) =
+                    changed.into_iter().partition(|key| AT_START_ONLY.contains(&key.as_str()));
+                if !later.is_empty() {
+                    log::warn!(
+                        "reload=partial unchanged=\"{}\" reason=\"needs a restart\"",
+                        later.join(" ")
+                    );
+                }
+                log::info!("reload=done changed=\"{}\"", now.join(" "));
+                self.config = running(&self.config, *config);
+            }
+            Err(error) => match &self.origin {
+                Origin::File(path) => refuse(path, &error),
+                Origin::Defaults => {}
+            },
+        }
+        notify::tell(&[NotifyState::Ready]);
+    }
+
+    /// First all that can fail, then all that cannot.
+    fn apply(&mut self, config: &Config) -> Result<(), StartError> {
+        let encoders = outputs::encoders(config);
+        let new = outputs::new_ones(config, &self.config.spool, &self.sinks)?;
+        self.rebind(config)?;
+        logging::set_level(config.log_level);
+        for socket in self.listeners.datagrams.iter().map(|(_, socket)| socket) {
+            if config.udp.recv_buffer != self.config.udp.recv_buffer {
+                check_buffer(socket, config.udp.recv_buffer);
+            }
+        }
+        self.input.reconfigure(config);
+        self.watch_idle_connections();
+        self.admin.limit(config.admin.max_connections);
+        self.admin_from.clone_from(&config.admin.allow_from);
+        self.shutdown_timeout = config.shutdown_timeout;
+        self.engine.reconfigure(&settings(config));
+        self.flushing.reconfigure(config.flush_interval, config.align_flush);
+        self.replace_sinks(config, &encoders);
+        outputs::add(&mut self.sinks, new, &encoders, self.seeds.names[0]);
+        self.encoders = encoders;
+        self.plan_key_flush(config);
+        self.replace_state(config);
+        self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));
+        Ok(())
+    }
+
+    /// Opens what is wanted and not open, closes what is open and not wanted; or neither.
+    fn rebind(&mut self, config: &Config) -> Result<(), StartError> {
+        let change = self.listeners.change(config);
+        let bound = match bind_all(&change.missing) {
+            // One that leaves has the port: *:8125 for 127.0.0.1:8125.
+            Err(error) if error.is_taken() && !self.listeners.in_the_way(&change).is_empty() => {
+                let in_the_way = self.listeners.in_the_way(&change);
+                let before = self.listeners.wanted_by(&in_the_way);
+                self.leave(&in_the_way);
+                bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
+                    Ok(bound) => self.listen_to(bound),
+                    Err(error) => {
+                        log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"")
+                    }
+                })
+            }
+            bound => bound,
+        }?;
+        self.leave(&self.listeners.change(config).leaving);
+        let registry = self.poll.registry();
+        self.listeners.add(bound, config, registry).map_err(StartError::from)
+    }
+
+    fn listen_to(&mut self, bound: Vec<Bound>) {
+        if let Err(error) = self.listeners.add(bound, &self.config, self.poll.registry()) {
+            log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"");
+        }
+    }
+
+    /// Closes listeners, after a last look at what they hold. Connections they have accepted stay.
+    fn leave(&mut self, leaving: &[Source]) {
+        if leaving.is_empty() {
+            return;
+        }
+        leaving.iter().for_each(|source| self.look_at(*source));
+        self.receive_for(super::stop::LAST_LOOK);
+        self.count_drops();
+        for source in leaving {
+            match *source {
+                Source::StreamListener(index) => self.wheel.set(Timer::StreamListener(index), None),
+                Source::AdminListener(index) => self.wheel.set(Timer::AdminListener(index), None),
+                _ => {}
+            }
+        }
+        self.listeners.close(leaving);
+    }
+
+    fn watch_idle_connections(&mut self) {
+        for source in self.input.connections.sources() {
+            let Source::Connection(slot, generation) = source else { continue };
+            let deadline = self.input.connections.deadline(slot, generation);
+            self.wheel.set(Timer::Connection(slot, generation), deadline);
+        }
+    }
+
+    /// Those that stay get their settings, those that go some time to deliver.
+    fn replace_sinks(&mut self, config: &Config, encoders: &Encoders) {
+        let until = self.now.tick + config.shutdown_timeout;
+        for sink in self.sinks.iter_mut() {
+            match config.carbons.iter().find(|carbon| carbon.name == sink.name()) {
+                Some(carbon) => {
+                    sink.reconfigure(carbon, outputs::encoder(carbon, encoders), self.now);
+                }
+                None => sink.leave(until, self.now, self.poll.registry()),
+            }
+        }
+    }
+
+    fn plan_key_flush(&mut self, config: &Config) {
+        if config.key_flush != self.config.key_flush {
+            self.key_flush = KeyFlush::new(&config.key_flush);
+            let deadline = self.key_flush.as_ref().map(|keys| keys.deadline(self.now.tick));
+            self.wheel.set(Timer::KeyFlush, deadline);
+        }
+    }
+
+    fn replace_state(&mut self, config: &Config) {
+        if config.state != self.config.state {
+            self.state = State::new(&config.state, self.seeds.members);
+            self.plan_state_save();
+        }
+    }
+}
+
+/// A file that names what needs a restart runs on without it.
+fn running(before: &Config, wanted: Config) -> Config {
+    let (user, group) = (before.user.clone(), before.group.clone());
+    Config { user, group, spool: before.spool.clone(), ..wanted }
+}
+
+fn refuse(path: &Path, why: &dyn std::fmt::Display) {
+    for line in why.to_string().lines() {
+        log::error!(
+            "reload=refused config={path:?} reason=\"{line}\" hint=\"nothing has changed\""
+        );
+    }
+    notify::tell(&[NotifyState::Ready]);
+}

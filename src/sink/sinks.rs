@@ -1,0 +1,50 @@
+//! All destinations, each under an index that its link's tokens bear and that stays its own.
+
+use slab::Slab;
+
+use super::Sink;
+
+#[derive(Debug, Default)]
+pub struct Sinks(Slab<Sink>);
+
+impl Sinks {
+    /// Adds the sink that `make` makes of its index.
+    pub fn add(&mut self, make: impl FnOnce(u16) -> Sink) -> &mut Sink {
+        let entry = self.0.vacant_entry();
+        let index = u16::try_from(entry.key()).expect("a configuration file has no room for more");
+        entry.insert(make(index))
+    }
+
+    pub fn remove(&mut self, index: u16) {
+        self.0.try_remove(index.into());
+    }
+
+    pub fn by_name(&mut self, name: &str) -> Option<&mut Sink> {
+        self.iter_mut().find(|sink| sink.name() == name)
+    }
+
+    pub fn at(&mut self, index: u16) -> Option<&mut Sink> {
+        self.0.get_mut(index.into())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Sink> {
+        self.0.iter().map(|(_, sink)| sink)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
+        self.0.iter_mut().map(|(_, sink)| sink)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All indices in use are below.
+    pub fn end(&self) -> u16 {
+        u16::try_from(self.0.capacity()).unwrap_or(u16::MAX)
+    }
+}
