@@ -24,7 +24,7 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 
 test: peers ## install the peers and run every test; those with figures once more at full size
 	$(CARGO) test --workspace
-	$(CARGO) test --release --test e2e_start --test e2e_load
+	$(CARGO) test --release --test e2e_start --test e2e_load --test e2e_carbon_kill --test e2e_outage --test e2e_flood
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check

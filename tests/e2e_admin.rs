@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use support::{Conf, Daemon, Json, connect, statsd_command, until_true};
+use support::{Admin, Conf, Daemon, Json, connect, statsd_command, until_true};
 
 /// Shows that each dump is one JSON object of the open interval, sorted by name.
 #[test]
@@ -215,6 +215,36 @@ fn a_client_that_does_not_read_stops_nobody() {
         memory < 64 * 1024,
         "{memory} KiB after some 2,000 dumps of 40 KiB asked for and not read"
     );
+}
+
+/// Shows that a dump waits for no other client's reading, and that one that gave way to it is whole in the end.
+#[test]
+fn dumps_give_way_to_each_other() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let name = |n: u32| format!("a.series.with.a.name.as.long.as.they.are.here.{n:06}");
+    let last = name(59_999);
+    let lines: String = (0..60_000).map(|n| format!("{}:1|c\n", name(n))).collect();
+    daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
+    until_true("all series", || daemon.admin().numbers("counters").contains_key(&last));
+    let mut deaf: Vec<Admin> = (0..5).map(|_| daemon.admin()).collect();
+    for admin in &mut deaf {
+        // A few of these are more than both ends of a connection hold.
+        admin.send("counters\n".repeat(4));
+    }
+    for _ in 0..3 {
+        assert!(daemon.admin().numbers("counters").contains_key(&last));
+    }
+    for admin in &mut deaf {
+        for _ in 0..4 {
+            let answer = admin.read_answer("counters");
+            assert!(answer.starts_with("{\"a.series") && answer.ends_with("}\nEND\n\n"));
+            let names = answer.matches("a.series").count();
+            assert_eq!(names, 60_000);
+            for n in [0, 1, 29_999, 59_999] {
+                assert_eq!(answer.matches(&format!("\"{}\": 1", name(n))).count(), 1);
+            }
+        }
+    }
 }
 
 /// Shows that admin clients are bounded too, and that a place is free again when one leaves.

@@ -44,7 +44,7 @@ pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
 const INPUT_MAX: usize = 64 * 1024;
 /// A client that neither asks nor reads for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
-/// A client that leaves its answer unread for so long is closed: others may wait for its dump to end.
+/// A client that leaves its answer unread for so long is closed.
 const STALLED: Duration = Duration::from_secs(30);
 
 impl Client {
@@ -91,6 +91,20 @@ impl Client {
     /// Whether a dump of its is under way.
     pub(super) fn is_dumping(&self) -> bool {
         self.job.as_ref().is_some_and(Job::is_dumping)
+    }
+
+    /// Whether its dump could begin, if only it may.
+    pub(super) fn waits_to_dump(&self) -> bool {
+        self.unsent() < OUTPUT_HIGH && self.job.as_ref().is_some_and(|job| !job.may_go_on(false))
+    }
+
+    /// If its dump rests because the client does not read, the dump lets go of what it holds; true if it did.
+    pub(super) fn gives_way(&mut self) -> bool {
+        let rests = self.unsent() >= OUTPUT_HIGH && self.is_dumping();
+        if rests && let Some(job) = &mut self.job {
+            job.give_way();
+        }
+        rests
     }
 
     /// Reads, answers and writes while there is time; true if it could go on at once. An error ends the client.

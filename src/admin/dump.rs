@@ -2,7 +2,8 @@
 //!
 //! First each shard's slots are sorted by name, one shard a step; then the shards are merged through a heap of their
 //! first names. It holds eight bytes a series, and copies of 257 names. Series come and go meanwhile: one that is gone is
-//! passed over, one that is new is not in it.
+//! passed over, one that is new is not in it. A dump that gives way to another lets go of all it holds but the last name
+//! written, and begins again behind that.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,13 +21,15 @@ pub(super) struct Dump {
     /// The server's own counters, which are no series, the lowest name last.
     own: Vec<(Box<[u8]>, u64)>,
     heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
+    /// The last name written.
+    last: Option<Box<[u8]>>,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Sorting,
-    Merging { first: bool },
+    Merging,
 }
 
 /// Whose lowest name it is.
@@ -49,6 +52,7 @@ impl Dump {
             shards: Vec::new(),
             own: Vec::new(),
             heads: BinaryHeap::new(),
+            last: None,
             stage: Stage::Sorting,
         }
     }
@@ -56,6 +60,12 @@ impl Dump {
     /// Whether it holds anything yet.
     pub(super) fn is_begun(&self) -> bool {
         !self.shards.is_empty()
+    }
+
+    /// Lets go of what it holds, to go on later behind the last name it has written.
+    pub(super) fn give_way(&mut self) {
+        let last = self.last.take();
+        *self = Self { last, ..Self::new(self.kind) };
     }
 
     /// Goes on for a while; true once the object and its `END` are written.
@@ -69,30 +79,41 @@ impl Dump {
                 self.begin(view, out);
                 false
             }
-            Stage::Merging { first } => self.merge(first, view, out),
+            Stage::Merging => self.merge(view, out),
         }
     }
 
     fn sort_shard(&mut self, table: &Table) {
-        let mut names: Vec<(&[u8], Slot)> =
-            table.in_shard(self.shards.len(), self.kind).map(|(slot, name)| (name, slot)).collect();
+        let mut names: Vec<(&[u8], Slot)> = table
+            .in_shard(self.shards.len(), self.kind)
+            .map(|(slot, name)| (name, slot))
+            .filter(|(name, _)| self.is_to_come(name))
+            .collect();
         names.sort_unstable_by(|a, b| b.0.cmp(a.0));
         self.shards.push(names.into_iter().map(|(_, slot)| slot).collect());
+    }
+
+    fn is_to_come(&self, name: &[u8]) -> bool {
+        self.last.as_deref().is_none_or(|last| last < name)
     }
 
     fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
         if self.kind == Kind::Counter {
             self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
+            let last = self.last.as_deref();
+            self.own.retain(|(name, _)| last.is_none_or(|last| last < name));
         }
         for shard in 0..self.shards.len() {
             self.next_of_shard(shard, view.engine.table_mut());
         }
         self.next_own();
-        self.stage = Stage::Merging { first: true };
-        out.push(b'{');
+        self.stage = Stage::Merging;
+        if self.last.is_none() {
+            out.push(b'{');
+        }
     }
 
-    fn merge(&mut self, mut first: bool, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    fn merge(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         let full = out.len() + STEP_BYTES;
         for _ in 0..BATCH {
             if out.len() >= full {
@@ -103,7 +124,7 @@ impl Dump {
                 return true;
             };
             let start = out.len();
-            if !std::mem::take(&mut first) {
+            if self.last.is_some() {
                 out.extend_from_slice(b", ");
             }
             json::string(&name, out);
@@ -118,15 +139,16 @@ impl Dump {
                     match view.engine.table_mut().look(shard, slot) {
                         Some((series, now)) => value(&series.open(now), out),
                         None => {
-                            first = out[start] != b',';
                             out.truncate(start); // deleted since its name was read
+                            self.next_of_shard(shard, view.engine.table_mut());
+                            continue;
                         }
                     }
                     self.next_of_shard(shard, view.engine.table_mut());
                 }
             }
+            self.last = Some(name);
         }
-        self.stage = Stage::Merging { first };
         false
     }
 

@@ -16,6 +16,13 @@ impl Job {
         matches!(self, Self::Dump(dump) if dump.is_begun())
     }
 
+    /// Lets go of what it holds, until it may begin again.
+    pub(super) fn give_way(&mut self) {
+        if let Self::Dump(dump) = self {
+            dump.give_way();
+        }
+    }
+
     /// Whether it may begin while so many others are at it.
     pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
         may_dump || !matches!(self, Self::Dump(dump) if !dump.is_begun())

@@ -4,7 +4,8 @@
 //!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a job (dump.rs, delete.rs)
 //!  socket ◀── Client::output ◀──────────────────────────────────────┘ a slice a turn, while the reader keeps up
 //! ```
-//! A client that does not read stops only its own dump: past [`client::OUTPUT_HIGH`] of unread output its job rests.
+//! A client that does not read stops only its own dump: past [`client::OUTPUT_HIGH`] of unread output its job rests, and
+//! makes way for a dump that waits.
 
 mod client;
 mod commands;
@@ -38,7 +39,8 @@ pub struct Admin {
     served: Vec<(u16, Generation)>,
 }
 
-/// Dumps under way at a time, for each holds eight bytes a series. Further ones wait.
+/// Dumps under way at a time, for each holds eight bytes a series. Further ones wait until one ends, or its client is behind
+/// with reading.
 const DUMPS_MAX: usize = 2;
 
 impl Admin {
@@ -109,8 +111,10 @@ impl Admin {
             }
             let is_dumping = self.clients.get(slot).is_some_and(Client::is_dumping);
             dumps = dumps + usize::from(is_dumping) - usize::from(was_dumping);
-            if was_dumping && !is_dumping {
-                // Another one may have waited for it.
+            if dumps == DUMPS_MAX && self.one_waits_to_dump() && self.one_gives_way() {
+                dumps -= 1;
+            }
+            if dumps < DUMPS_MAX && self.one_waits_to_dump() {
                 self.clients.iter_mut().for_each(|(_, client)| client.wake());
                 more = true;
             }
@@ -119,6 +123,14 @@ impl Admin {
             }
         }
         more
+    }
+
+    fn one_waits_to_dump(&self) -> bool {
+        self.clients.iter().any(|(_, client)| client.waits_to_dump())
+    }
+
+    fn one_gives_way(&mut self) -> bool {
+        self.clients.iter_mut().any(|(_, client)| client.gives_way())
     }
 
     fn awake_slots(&self) -> Vec<usize> {

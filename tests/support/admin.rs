@@ -46,13 +46,15 @@ impl Admin {
 
     /// Reads up to and including `end`.
     pub(crate) fn read_through(&mut self, end: &str) -> String {
+        let mut searched = 0;
         loop {
-            if let Some(at) = find(&self.unread, end.as_bytes()) {
-                let rest = self.unread.split_off(at + end.len());
+            if let Some(at) = find(&self.unread[searched..], end.as_bytes()) {
+                let rest = self.unread.split_off(searched + at + end.len());
                 let answer = std::mem::replace(&mut self.unread, rest);
                 return String::from_utf8(answer).unwrap();
             }
             let before = self.unread.len();
+            searched = (before + 1).saturating_sub(end.len());
             self.read_some().unwrap_or_else(|error| panic!("{error} before {end:?}"));
             let got = String::from_utf8_lossy(&self.unread);
             assert!(self.unread.len() > before, "closed before {end:?}, after {got:?}");

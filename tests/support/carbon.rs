@@ -13,7 +13,7 @@ use super::{DEADLINE, Process, peer_script, peers, reserve_tcp, until};
 
 #[derive(Debug)]
 pub(crate) struct Carbon {
-    _process: Process,
+    process: Process,
     /// Hold the ports, also should carbon end.
     _reserved: [Socket; 3],
     address: SocketAddr,
@@ -32,19 +32,20 @@ impl Carbon {
         let folder = tempfile::tempdir().unwrap();
         let ports = [address, pickle_address, query_address].map(|address| address.port());
         write_configuration(&folder, ports);
-        let venv = peers().join("venv/bin");
-        let mut process = Process::start(
-            Command::new(venv.join("python"))
-                .arg(venv.join("carbon-cache.py"))
-                .arg(format!("--config={}", folder.path().join("carbon.conf").display()))
-                .args(["--nodaemon", "start"]),
-        );
-        until(DEADLINE, "carbon to accept lines", || {
-            let ended = process.ended();
-            assert!(ended.is_none(), "carbon ended:\n{}", process.stderr().join("\n"));
-            TcpStream::connect(address).ok()
-        });
-        Self { _process: process, _reserved: [lines, pickles, queries], address, folder }
+        let process = run_cache(&folder, address);
+        Self { process, _reserved: [lines, pickles, queries], address, folder }
+    }
+
+    /// Ends it as a crash does: what it held in memory is gone.
+    pub(crate) fn sigkill(&mut self) {
+        self.process.signal("KILL");
+        self.process.exit(DEADLINE);
+    }
+
+    /// Starts it once more, on the same ports, with the same files.
+    pub(crate) fn start_again(&mut self) {
+        let _ = fs::remove_file(self.folder.path().join("carbon-cache-a.pid"));
+        self.process = run_cache(&self.folder, self.address);
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -85,6 +86,22 @@ impl Carbon {
             Some(())
         });
     }
+}
+
+fn run_cache(folder: &TempDir, address: SocketAddr) -> Process {
+    let venv = peers().join("venv/bin");
+    let mut process = Process::start(
+        Command::new(venv.join("python"))
+            .arg(venv.join("carbon-cache.py"))
+            .arg(format!("--config={}", folder.path().join("carbon.conf").display()))
+            .args(["--nodaemon", "start"]),
+    );
+    until(DEADLINE, "carbon to accept lines", || {
+        let ended = process.ended();
+        assert!(ended.is_none(), "carbon ended:\n{}", process.stderr().join("\n"));
+        TcpStream::connect(address).ok()
+    });
+    process
 }
 
 fn write_configuration(folder: &TempDir, [line, pickle, query]: [u16; 3]) {

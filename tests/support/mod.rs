@@ -15,6 +15,7 @@ mod fake_carbon;
 mod json;
 mod node;
 mod process;
+pub(crate) mod recorder;
 pub(crate) mod traffic;
 
 pub(crate) use admin::Admin;

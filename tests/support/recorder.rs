@@ -1,0 +1,170 @@
+//! A carbon that records what its process has read of one series family, compactly enough for a million points, and that
+//! misbehaves when told to.
+
+use std::collections::HashSet;
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::{listen_on, until};
+
+/// What it does with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Manner {
+    Reads,
+    /// Accepts, and reads nothing.
+    Stalls,
+    ReadsByteByByte,
+    /// Resets each connection: those there are, and those to come as soon as they have brought something.
+    Resets,
+}
+
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Lines of series called `PREFIX` and a number are recorded.
+    prefix: Vec<u8>,
+    points: Mutex<HashSet<(u32, u64)>>,
+    manner: AtomicU8,
+    connections: AtomicUsize,
+    /// Connections up to this one are gone.
+    cut: AtomicUsize,
+    ends: AtomicBool,
+}
+
+impl Recorder {
+    pub(crate) fn start(address: SocketAddr, prefix: &str) -> Self {
+        let listener = listen_on(address);
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let shared = Arc::new(Shared {
+            prefix: prefix.into(),
+            points: Mutex::default(),
+            manner: AtomicU8::new(Manner::Reads as u8),
+            connections: AtomicUsize::new(0),
+            cut: AtomicUsize::new(0),
+            ends: AtomicBool::new(false),
+        });
+        let here = Arc::clone(&shared);
+        let accepting = Some(std::thread::spawn(move || accept(&listener, &here)));
+        Self { address, shared, accepting }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn behave(&self, manner: Manner) {
+        self.shared.manner.store(manner as u8, Ordering::SeqCst);
+    }
+
+    /// Closes every connection, what was not read with it, as the end of its process does.
+    pub(crate) fn cut(&self) {
+        self.shared.cut.store(self.connections(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of the series have a point with this stamp.
+    pub(crate) fn count_at(&self, stamp: u64) -> usize {
+        self.shared.points.lock().unwrap().iter().filter(|(_, at)| *at == stamp).count()
+    }
+
+    /// Waits until all series have a point at each of these stamps.
+    pub(crate) fn until_whole(&self, series: usize, stamps: impl IntoIterator<Item = u64>) {
+        for stamp in stamps {
+            until(Duration::from_secs(60), &format!("all points of {stamp}"), || {
+                let count = self.count_at(stamp);
+                std::thread::sleep(Duration::from_millis(20)); // a count takes a while itself
+                (count == series).then_some(())
+            });
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::SeqCst);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+impl Shared {
+    fn is(&self, manner: Manner) -> bool {
+        self.manner.load(Ordering::SeqCst) == manner as u8
+    }
+
+    fn note(&self, lines: &[u8]) {
+        let mut points = self.points.lock().unwrap();
+        for line in lines.split(|&byte| byte == b'\n') {
+            let Some(rest) = line.strip_prefix(self.prefix.as_slice()) else { continue };
+            let mut words = str::from_utf8(rest).unwrap().split(' ');
+            let (name, _value, stamp) = (words.next(), words.next(), words.next());
+            let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
+            if let (Some(name), Some(stamp)) = (number(name), number(stamp)) {
+                points.insert((u32::try_from(name).unwrap(), stamp));
+            }
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    while !shared.ends.load(Ordering::SeqCst) {
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::sleep(Duration::from_millis(2));
+            continue;
+        };
+        let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || read(stream, number, &shared));
+    }
+}
+
+fn read(mut stream: TcpStream, number: usize, shared: &Shared) {
+    stream.set_nonblocking(true).unwrap();
+    let (mut buffer, mut pending) = (vec![0; 1 << 18], Vec::new());
+    while !shared.ends.load(Ordering::SeqCst) && shared.cut.load(Ordering::SeqCst) < number {
+        if shared.is(Manner::Stalls) {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let room = if shared.is(Manner::ReadsByteByByte) { 1 } else { buffer.len() };
+        match stream.read(&mut buffer[..room]) {
+            Ok(0) => return,
+            Ok(_) if shared.is(Manner::Resets) => {
+                let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                return;
+            }
+            Ok(count) => {
+                pending.extend_from_slice(&buffer[..count]);
+                if shared.is(Manner::ReadsByteByByte) && pending.len().is_multiple_of(32) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(_) => return,
+        }
+        if let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') {
+            let rest = pending.split_off(end + 1);
+            shared.note(&std::mem::replace(&mut pending, rest));
+        }
+    }
+}
