@@ -8,7 +8,8 @@ export CARGO_TARGET_DIR
 binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers test check fmt clean install
+
+.PHONY: help build run peers test soak check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +25,12 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 
 test: peers ## install the peers and run every test; those with figures once more at full size
 	$(CARGO) test --workspace
+	$(CARGO) test --release --lib simulation
 	$(CARGO) test --release --test e2e_start --test e2e_load --test e2e_carbon_kill --test e2e_outage --test e2e_flood
+
+SECONDS ?= 600
+soak: peers ## ten minutes of load and trouble: prints what was sent, delivered, dropped and why (SECONDS=n)
+	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check

@@ -5,8 +5,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
 
-use support::{Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left};
+use support::{
+    Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left, until_true,
+};
 
 /// Shows that a stop takes in what the kernel holds on the sockets by then, connections that nobody
 /// has accepted yet included, and delivers it.
@@ -145,4 +149,35 @@ fn an_outage_longer_than_the_queue_keeps_the_newest() {
 fn send_counters(daemon: &Daemon, names: usize, last: &str) {
     let lines: String = (0..names).map(|nth| format!("some.name.{nth}:1|c\n")).collect();
     daemon.tcp_client().write_all((lines + last).as_bytes()).expect("a server that reads");
+}
+
+/// Shows that a server without a descriptor left lets new clients wait, without turning round and round, and serves all
+/// others; and that those who waited have their turn, on each kind of stream socket.
+#[test]
+fn without_descriptors_clients_wait_and_nothing_spins() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("unix", "stream", "s.sock"));
+    let mut admin = daemon.admin();
+    admin.ask("version");
+    let limit = format!("--nofile={0}:{0}", daemon.descriptors() + 2);
+    support::run(Command::new("prlimit").args(["--pid", &daemon.pid().to_string(), &limit]));
+    let crowd: Vec<_> = (0..4).map(|_| daemon.tcp_client()).collect();
+    daemon.until_logged(&["no descriptor is left"], 1);
+    let mut waiting = UnixStream::connect(daemon.folder().join("s.sock")).unwrap();
+    waiting.write_all(b"unix:1|c\n").unwrap();
+    let mut late = daemon.tcp_client();
+    late.write_all(b"tcp:1|c\n").unwrap();
+    let before = (daemon.cpu_millis(), unix_now());
+    until_clock_shows(before.1 + 3);
+    let spent = daemon.cpu_millis() - before.0;
+    assert!(spent < 500, "{spent} ms of CPU in three idle seconds");
+    daemon.send(["udp:1|c"]);
+    until_true("the datagram", || admin.numbers("counters").get("udp") == Some(&1.0));
+    assert!(!admin.numbers("counters").contains_key("tcp"), "it still waits");
+    drop(crowd);
+    for name in ["tcp", "unix"] {
+        until_true(name, || admin.numbers("counters").get(name) == Some(&1.0));
+    }
+    drop((late, waiting));
+    daemon.until_counter("udp", 1.0); // over a new connection to the admin port
+    daemon.stop();
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::clock::Clock;
 use super::token::Source;
 use super::{Server, Timer};
 use crate::admin::View;

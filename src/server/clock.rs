@@ -6,23 +6,32 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::{Now, Tick, UnixTime};
 
+/// Both clocks. A simulation has its own.
+pub(super) trait Clock {
+    fn tick(&self) -> Tick;
+
+    fn now(&self) -> Now;
+}
+
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct SystemClock {
     start: Instant,
 }
 
-impl Clock {
+impl SystemClock {
     /// A monotonic clock at zero.
     pub(super) fn start() -> Self {
         Self { start: Instant::now() }
     }
+}
 
-    pub(super) fn now(&self) -> Now {
-        Now { tick: self.tick(), unix: unix() }
+impl Clock for SystemClock {
+    fn tick(&self) -> Tick {
+        Tick::default() + self.start.elapsed()
     }
 
-    pub(super) fn tick(&self) -> Tick {
-        Tick::default() + self.start.elapsed()
+    fn now(&self) -> Now {
+        Now { tick: self.tick(), unix: unix() }
     }
 }
 

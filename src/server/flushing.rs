@@ -100,7 +100,7 @@ impl Flushing {
     /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.
     pub(super) fn slice(
         &self,
-        clock: &Clock,
+        clock: &impl Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
         sinks: &mut Sinks,
@@ -120,7 +120,7 @@ impl Flushing {
     /// Closes all that is left at once, for a stop.
     pub(super) fn rest(
         &self,
-        clock: &Clock,
+        clock: &impl Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
         sinks: &mut Sinks,

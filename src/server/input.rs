@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::clock::Clock;
 use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
 use crate::complaints::Grievance;

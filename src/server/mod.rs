@@ -18,6 +18,8 @@ mod notify;
 mod outputs;
 mod reload;
 mod signals;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod state;
 mod stop;
@@ -32,8 +34,8 @@ use mio::{Events, Poll};
 use sd_notify::NotifyState;
 
 use self::backlog::Backlog;
-use self::clock::Clock;
 pub use self::clock::wall as wall_clock;
+use self::clock::{Clock, SystemClock};
 use self::flushing::Flushing;
 use self::input::Input;
 use self::key_flush::KeyFlush;
@@ -62,7 +64,7 @@ use crate::time::Now;
 pub struct Server {
     poll: Poll,
     events: Events,
-    clock: Clock,
+    clock: SystemClock,
     now: Now,
     started: Now,
     wheel: Wheel<Timer>,
@@ -121,7 +123,7 @@ impl Server {
     /// Binds everything. After this the server can be run.
     pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
         let poll = Poll::new()?;
-        let clock = Clock::start();
+        let clock = SystemClock::start();
         let now = clock.now();
         let signals = Signals::register(poll.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::clock::Clock;
 use super::flushing::Flushing;
 use super::{Server, Timer};
 use crate::config;

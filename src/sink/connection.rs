@@ -3,15 +3,12 @@
 //! It knows what readiness it has seen, and when the peer last gave a sign; what is to be sent is the outbox's, and
 //! what a failure leads to is the link's.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use mio::net::TcpStream;
-
 use super::outbox::Outbox;
-use crate::sys;
+use super::socket::Socket;
 use crate::time::Tick;
 
 /// Chunks written in one turn, so that a fast peer with much to take leaves room for the others.
@@ -25,7 +22,7 @@ const MOVING: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    socket: Box<dyn Socket>,
     address: SocketAddr,
     /// Not yet drained to `WouldBlock` since the last event.
     writable: bool,
@@ -37,8 +34,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, address: SocketAddr) -> Self {
-        Self { stream, address, writable: true, readable: true, moved: None, silent_since: None }
+    pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
+        Self { socket, address, writable: true, readable: true, moved: None, silent_since: None }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -68,7 +65,7 @@ impl Connection {
             if !self.readable {
                 break;
             }
-            match self.stream.read(&mut nobody_reads) {
+            match self.socket.read(&mut nobody_reads) {
                 Ok(0) => {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the peer"));
                 }
@@ -85,7 +82,7 @@ impl Connection {
     pub(super) fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
         for _ in 0..CHUNKS_A_TURN {
             let Some(head) = outbox.head().filter(|_| self.writable) else { break };
-            match self.stream.write(head) {
+            match self.socket.write(head) {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
                     self.moved = Some(now);
@@ -107,7 +104,7 @@ impl Connection {
             self.silent_since = None;
             return Ok(false);
         }
-        let arrived = outbox.acknowledged(sys::outstanding(self.stream.as_fd())?);
+        let arrived = outbox.acknowledged(self.socket.outstanding()?);
         let left = outbox.unacked_bytes();
         if left < before {
             self.moved = Some(now);
@@ -124,7 +121,7 @@ impl Connection {
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
         };
-        let signs = sys::signs(self.stream.as_fd())?;
+        let signs = self.socket.signs()?;
         let last_sign = if signs.owes_answer { ago(now, signs.last_ack).max(since) } else { now };
         self.silent_since = Some(last_sign);
         if now - last_sign >= patience {
@@ -140,7 +137,7 @@ impl Connection {
 
     /// When the last acknowledgement came. It says so also if we look much later.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        sys::signs(self.stream.as_fd()).map_or(now, |signs| ago(now, signs.last_ack))
+        self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
     }
 }
 

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use log::Level;
 use mio::Registry;
-use mio::net::TcpStream;
 
 use super::backoff::{self, Jitter};
 use super::connection::Connection;
 use super::outbox::Outbox;
 use super::resolve::{self, Dying, Query};
+use super::socket::{Network, Socket, Tcp};
 use crate::config::{Carbon, Remote};
 use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
@@ -51,6 +51,7 @@ pub(super) struct Link {
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
+    network: Box<dyn Network>,
     /// How a name is looked up.
     look_up: fn(&str, u16) -> Command,
     jitter: Jitter,
@@ -75,7 +76,7 @@ enum State {
         until: Tick,
     },
     Connecting {
-        stream: TcpStream,
+        socket: Box<dyn Socket>,
         address: SocketAddr,
         until: Tick,
     },
@@ -122,6 +123,7 @@ impl Link {
             write_timeout: config.write_timeout,
             reconnect_min: config.reconnect_min,
             reconnect_max: config.reconnect_max,
+            network: Box::new(Tcp),
             look_up: resolve::command,
             jitter: Jitter::new(seed),
             state: State::Idle,
@@ -152,7 +154,7 @@ impl Link {
                 Ok(true) => self.resolved(outbox, now, registry),
                 Err(error) => self.fail(&error, outbox, now),
             },
-            State::Connecting { stream, .. } => match dial::is_established(stream) {
+            State::Connecting { socket, .. } => match socket.is_established() {
                 Ok(false) => {}
                 Ok(true) => self.establish(outbox, now),
                 Err(error) => self.fail(&error, outbox, now),

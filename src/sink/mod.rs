@@ -28,6 +28,7 @@ pub mod outbox;
 mod overflow;
 pub mod resolve;
 mod sinks;
+mod socket;
 pub mod spool;
 
 use flushes::Flushes;
@@ -46,6 +47,8 @@ pub struct Sink {
     link: Link,
     flushes: Flushes,
     overflow: Option<Overflow>,
+    /// The queue does not hold what is to be retained, and that was said.
+    is_short: bool,
     /// Between the start of a flush and its end: the spool waits.
     is_flushing: bool,
     /// It is no destination any more, and is closed then at the latest.
@@ -88,6 +91,7 @@ impl Sink {
             link: Link::new(index, config, seed),
             flushes: Flushes::default(),
             overflow: None,
+            is_short: false,
             is_flushing: false,
             leaves: None,
         }
@@ -107,6 +111,7 @@ impl Sink {
         self.takes = takes;
         self.leaves = None;
         self.outbox.reconfigure(config.queue, config.resend, config.resend_keep);
+        self.is_short = false;
         self.link.reconfigure(config, &mut self.outbox, now);
         self.log_news();
     }
@@ -235,5 +240,11 @@ impl Sink {
 /// What the tests of this stage share.
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(crate) use self::{
+    backoff::Jitter,
+    socket::{Network, Socket},
+    testing::Account,
+};
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,10 @@
 //! ```
 //!
 //! A break takes `cursor` back (how far is [`Resend`]'s choice) and `delivered` with it; that a chunk has *arrived*, or
-//! was *begun*, on an earlier connection stays known. When room is short the chunks that have arrived go first: nothing
-//! is lost and nothing counted. Then the oldest unsent one goes, to the spool if there is one, else it is dropped and
-//! counted. What is in flight is never touched, for its bytes are already on their way.
+//! was *begun*, on an earlier connection stays known. When room is short the chunks that have arrived on this connection go
+//! first: nothing is lost unless it breaks soon. Then the oldest unsent one goes, to the spool if there is one, else it is
+//! counted: as dropped, or as in doubt if it had arrived on an earlier connection. What is in flight is never touched, for
+//! its bytes are already on their way.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -68,6 +69,10 @@ pub struct Tally {
     pub resent_lines: u64,
     /// Lines of chunks that were written, at least in part, when a connection broke, and will not be sent again.
     pub in_doubt: u64,
+    /// Lines that count twice: as delivered, and since as in doubt, or as waiting in the spool to be sent again.
+    pub twice_lines: u64,
+    /// Lines of retained chunks that made way for new ones.
+    pub displaced_lines: u64,
     /// Bytes written, those of resent chunks again.
     pub sent_bytes: u64,
 }
@@ -77,6 +82,8 @@ pub struct Tally {
 struct Item {
     origin: Origin,
     chunk: Rc<Chunk>,
+    /// The flush it is retained with: its own, or the one with which it first arrived.
+    kept_with: u64,
     /// It was acknowledged.
     arrived: bool,
     /// A byte of it was written.
@@ -122,7 +129,8 @@ impl Outbox {
             self.held_bytes += chunk.len();
             self.pushed += 1;
             let origin = Origin::Pushed(self.pushed);
-            self.items.push_back(Item { origin, chunk, arrived: false, begun: false });
+            let kept_with = chunk.flush();
+            self.items.push_back(Item { origin, chunk, kept_with, arrived: false, begun: false });
         }
         let before = self.tally().dropped_lines;
         self.make_room();
@@ -186,8 +194,9 @@ impl Outbox {
         Suspect::hear(&mut self.suspect, item.origin, !item.arrived);
         if !item.arrived {
             item.arrived = true;
+            item.kept_with = item.kept_with.max(self.retention.closed());
             self.tally.delivered_lines += u64::from(item.chunk.lines());
-            self.retention.delivered(item.chunk.flush());
+            self.retention.delivered(item.kept_with);
             if let (Origin::Spooled(place), Some(spool)) = (item.origin, &mut self.spool) {
                 spool.note_arrived(place);
             }
@@ -199,7 +208,7 @@ impl Outbox {
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         let written = self.cursor + usize::from(self.offset > 0);
         let accused = self.items.get(self.delivered).filter(|_| self.delivered < written);
-        let accused = accused.map(|item| (item.origin, Rc::clone(&item.chunk)));
+        let accused = accused.map(|item| (item.origin, Rc::clone(&item.chunk), item.arrived));
         if self.resend == Resend::Never {
             for _ in self.delivered..written {
                 let item = self.finish(self.delivered);
@@ -214,23 +223,26 @@ impl Outbox {
         self.in_flight = 0;
         self.recall();
         // A connection that carried nothing proves nothing, and `Never` does not come back.
-        let (origin, chunk) = accused.filter(|_| self.resend != Resend::Never)?;
-        self.judge(origin, &chunk).then_some(chunk)
+        let (origin, chunk, arrived) = accused.filter(|_| self.resend != Resend::Never)?;
+        self.judge(origin, &chunk, arrived).then_some(chunk)
     }
 
     /// This chunk was at the head of a break. Returns whether it is given up.
-    fn judge(&mut self, origin: Origin, chunk: &Chunk) -> bool {
+    fn judge(&mut self, origin: Origin, chunk: &Chunk, arrived: bool) -> bool {
         let verdict = Suspect::accuse(&mut self.suspect, origin);
         let at = self.items.iter().position(|item| item.origin == origin);
         match (verdict, origin, at) {
             (Verdict::Guilty, Origin::Spooled(place), _) => {
                 if let Some(spool) = &mut self.spool {
-                    spool.condemn(place, chunk.lines());
+                    spool.condemn(place, if arrived { 0 } else { chunk.lines() });
+                }
+                if arrived {
+                    self.tally.doubt(chunk);
                 }
             }
             (Verdict::Guilty, _, Some(at)) => {
                 let item = self.finish(at);
-                self.tally.dropped_lines += item.waiting_lines();
+                self.tally.give_up(&item);
             }
             (Verdict::LetPass, _, Some(at)) if at + 1 < self.items.len() => {
                 self.items.swap(at, at + 1);
@@ -291,12 +303,12 @@ impl Outbox {
     /// Gives up delivered chunks of flushes that are no longer to be kept.
     fn age(&mut self) {
         let newest = self.retention.newest();
-        let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) == newest);
+        let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) <= newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
         let mut at = 0;
         while at < self.delivered {
-            match !keeps || self.retention.is_aged(self.items[at].chunk.flush()) {
+            match !keeps || self.retention.is_aged(self.items[at].kept_with) {
                 true => _ = self.finish(at),
                 false => at += 1,
             }
@@ -306,7 +318,8 @@ impl Outbox {
     fn make_room(&mut self) {
         while self.held_bytes > self.limit {
             if self.delivered > 0 {
-                self.finish(0);
+                let item = self.finish(0);
+                self.tally.displaced_lines += u64::from(item.chunk.lines());
             } else if self.recall_unsent() {
                 // It is on disk as it was.
             } else if self.unsent() < self.items.len() {
@@ -323,12 +336,17 @@ impl Outbox {
         self.cursor + usize::from(self.offset > 0)
     }
 
-    /// Moves a chunk to the spool, or drops it. One that has arrived is simply done.
+    /// Moves a chunk to the spool, or gives it up.
     fn evict(&mut self, at: usize) {
         let item = self.finish(at);
-        match &mut self.spool {
-            Some(spool) if !item.arrived => spool.save(&item.chunk),
-            _ => self.tally.dropped_lines += item.waiting_lines(),
+        self.save(&item);
+    }
+
+    fn save(&mut self, item: &Item) {
+        let Some(spool) = &mut self.spool else { return self.tally.give_up(item) };
+        spool.save(&item.chunk);
+        if item.arrived {
+            self.tally.twice_lines += u64::from(item.chunk.lines());
         }
     }
 
@@ -354,10 +372,19 @@ impl Outbox {
     }
 }
 
-impl Item {
-    /// Lines that would be lost with it.
-    fn waiting_lines(&self) -> u64 {
-        if self.arrived { 0 } else { u64::from(self.chunk.lines()) }
+impl Tally {
+    /// This one will not be sent again.
+    fn give_up(&mut self, item: &Item) {
+        match item.arrived {
+            true => self.doubt(&item.chunk),
+            false => self.dropped_lines += u64::from(item.chunk.lines()),
+        }
+    }
+
+    /// It was delivered on a connection that broke, and perhaps never read.
+    fn doubt(&mut self, chunk: &Chunk) {
+        self.in_doubt += u64::from(chunk.lines());
+        self.twice_lines += u64::from(chunk.lines());
     }
 }
 

@@ -9,6 +9,7 @@ use super::spool::{News, Spool};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overflow {
     dropped_lines: u64,
+    displaced_lines: u64,
     spooled_lines: u64,
 }
 
@@ -58,12 +59,22 @@ impl Sink {
 
     pub(super) fn overflown(&self) -> Overflow {
         let spooled_lines = self.outbox.spool().map_or(0, |spool| spool.tally().saved_lines);
-        Overflow { dropped_lines: self.outbox.tally().dropped_lines, spooled_lines }
+        let tally = self.outbox.tally();
+        let (dropped_lines, displaced_lines) = (tally.dropped_lines, tally.displaced_lines);
+        Overflow { dropped_lines, displaced_lines, spooled_lines }
     }
 
     /// Logs that chunks have begun to go, to the spool or for good.
     pub(super) fn note_overflow(&mut self, before: Overflow) {
         self.log_news();
+        let displaced = self.overflown().displaced_lines > before.displaced_lines;
+        if displaced && !std::mem::replace(&mut self.is_short, true) {
+            log::warn!(
+                "sink={} queue=short held_bytes={} reason=\"delivered flushes that resend_keep asks for make way\" hint=\"raise its queue\"",
+                self.name,
+                self.outbox.held_bytes()
+            );
+        }
         let now = self.overflown();
         let (dropped, spooled) =
             (now.dropped_lines > before.dropped_lines, now.spooled_lines > before.spooled_lines);

@@ -135,6 +135,42 @@ impl Rig {
     }
 }
 
+/// Where the lines of a sink are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    pub(crate) delivered: u64,
+    pub(crate) queued: u64,
+    pub(crate) spooled: u64,
+    /// Read from what an earlier run left in the spool.
+    pub(crate) found: u64,
+    pub(crate) dropped: u64,
+    pub(crate) in_doubt: u64,
+    /// Counted as delivered, and as spooled or in doubt too.
+    pub(crate) twice: u64,
+    pub(crate) held_bytes: usize,
+}
+
+impl Sink {
+    pub(crate) fn account(&self) -> Account {
+        let (tally, spool) = (self.outbox.tally(), self.outbox.spool());
+        Account {
+            delivered: tally.delivered_lines,
+            queued: self.outbox.waiting_lines(),
+            spooled: spool.map_or(0, Spool::waiting_lines),
+            found: spool.map_or(0, |spool| spool.tally().found_lines),
+            dropped: tally.dropped_lines,
+            in_doubt: tally.in_doubt,
+            twice: tally.twice_lines,
+            held_bytes: self.outbox.held_bytes(),
+        }
+    }
+
+    /// Another network than the real one.
+    pub(crate) fn dial_through(&mut self, network: Box<dyn Network>) {
+        self.link.dial_through(network);
+    }
+}
+
 pub(super) fn listener() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -233,6 +233,14 @@ impl Daemon {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// The CPU time it has used.
+    pub(crate) fn cpu_millis(&self) -> u64 {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        ticks * 10 // a tick is a hundredth of a second on every Linux there is
+    }
+
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()

@@ -1,7 +1,8 @@
 //! A carbon that records what its process has read of one series family, compactly enough for a million points, and that
 //! misbehaves when told to.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -34,9 +35,10 @@ pub(crate) struct Recorder {
 
 #[derive(Debug)]
 struct Shared {
-    /// Lines of series called `PREFIX` and a number are recorded.
+    /// Lines of series whose name begins so are recorded.
     prefix: Vec<u8>,
-    points: Mutex<HashSet<(u32, u64)>>,
+    /// The last value for a name's hash and a stamp.
+    points: Mutex<HashMap<(u64, u64), f64>>,
     manner: AtomicU8,
     connections: AtomicUsize,
     /// Connections up to this one are gone.
@@ -81,7 +83,12 @@ impl Recorder {
 
     /// How many of the series have a point with this stamp.
     pub(crate) fn count_at(&self, stamp: u64) -> usize {
-        self.shared.points.lock().unwrap().iter().filter(|(_, at)| *at == stamp).count()
+        self.shared.points.lock().unwrap().keys().filter(|(_, at)| *at == stamp).count()
+    }
+
+    /// All values together.
+    pub(crate) fn sum(&self) -> f64 {
+        self.shared.points.lock().unwrap().values().fold(0.0, |sum, value| sum + value)
     }
 
     /// Waits until all series have a point at each of these stamps.
@@ -115,11 +122,9 @@ impl Shared {
         for line in lines.split(|&byte| byte == b'\n') {
             let Some(rest) = line.strip_prefix(self.prefix.as_slice()) else { continue };
             let mut words = str::from_utf8(rest).unwrap().split(' ');
-            let (name, _value, stamp) = (words.next(), words.next(), words.next());
-            let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
-            if let (Some(name), Some(stamp)) = (number(name), number(stamp)) {
-                points.insert((u32::try_from(name).unwrap(), stamp));
-            }
+            let (name, value, stamp) = (words.next(), words.next(), words.next());
+            let name = BuildHasherDefault::<DefaultHasher>::new().hash_one(name.unwrap());
+            points.insert((name, stamp.unwrap().parse().unwrap()), value.unwrap().parse().unwrap());
         }
     }
 }

@@ -5,8 +5,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
 use super::{LOOK_MAX, Link, State};
 use crate::config::Carbon;
@@ -79,10 +78,11 @@ impl Link {
 
     fn dial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let Some(address) = self.addresses.pop_front() else { return };
-        match connect(address, registry, self.next_token()) {
-            Ok(stream) => {
+        let token = self.next_token();
+        match self.network.dial(address, registry, token) {
+            Ok(socket) => {
                 let until = now.tick + self.connect_timeout;
-                self.go(State::Connecting { stream, address, until }, outbox, now);
+                self.go(State::Connecting { socket, address, until }, outbox, now);
             }
             Err(error) => self.fail(&error, outbox, now),
         }
@@ -95,33 +95,12 @@ impl Link {
 
     pub(super) fn establish(&mut self, outbox: &mut Outbox, now: Now) {
         // Taken out for a moment in which nothing looks at it.
-        let State::Connecting { stream, address, .. } = mem::replace(&mut self.state, State::Idle)
+        let State::Connecting { socket, address, .. } = mem::replace(&mut self.state, State::Idle)
         else {
             return;
         };
         self.addresses.clear(); // the next round asks for them anew
         self.history.connects += 1;
-        self.go(State::Up(Connection::new(stream, address)), outbox, now);
-    }
-}
-
-fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?; // the last, short segment of a flush need not wait for the others
-    registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-    Ok(stream)
-}
-
-/// A nonblocking connect is believed only when it left no error and has a peer; before that the event was spurious.
-pub(super) fn is_established(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        // Dialling a free port of this host may get that very port as our own, and then succeeds.
-        Ok(peer) if stream.local_addr()? == peer => Err(io::Error::other("connected to itself")),
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
+        self.go(State::Up(Connection::new(socket, address)), outbox, now);
     }
 }

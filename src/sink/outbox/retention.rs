@@ -1,4 +1,6 @@
 //! Which flushes are delivered, and how many of those are kept for a resend. Pure.
+//!
+//! What arrives late, after an outage, is kept as long as what arrives with it: its own flush may be long past.
 
 use std::collections::VecDeque;
 
@@ -8,7 +10,7 @@ pub(super) struct Retention {
     keep: usize,
     /// The newest flush that no chunk will be added to.
     closed: u64,
-    /// The newest flushes of which chunks were delivered, ascending, one more than `keep` at the most.
+    /// The newest flushes with which chunks are retained, ascending, one more than `keep` at the most.
     newest: VecDeque<u64>,
     /// Delivered chunks of this flush and older ones go.
     aged: u64,
@@ -34,7 +36,7 @@ impl Retention {
         self.closed
     }
 
-    /// A chunk of this flush arrived that never had before.
+    /// A chunk arrived that never had before, and is retained with this flush.
     pub(super) fn delivered(&mut self, flush: u64) {
         let at = self.newest.partition_point(|&earlier| earlier < flush);
         if flush > self.aged && self.newest.get(at) != Some(&flush) {
@@ -42,13 +44,13 @@ impl Retention {
         }
     }
 
-    /// The newest flush of which a chunk arrived.
+    /// The newest flush with which a chunk is retained.
     pub(super) fn newest(&self) -> Option<u64> {
         self.newest.back().copied()
     }
 
     /// Keeps the newest `keep` whole flushes. The newest is kept beside them while it is not whole: more chunks of it
-    /// may be pushed, or one of them still `waits`.
+    /// may be pushed, or one of it or an earlier one still `waits`.
     pub(super) fn age(&mut self, waits: bool) {
         let grows = self.newest().is_some_and(|newest| newest > self.closed);
         let kept = self.keep.saturating_add(usize::from(waits || grows));

@@ -56,6 +56,7 @@ impl Outbox {
         self.items.push_back(Item {
             origin: Origin::Spooled(record.place),
             chunk: Chunk::new(record.bytes, record.lines, flush),
+            kept_with: flush,
             arrived: record.arrived,
             begun: record.begun,
         });
@@ -68,10 +69,7 @@ impl Outbox {
         self.broke();
         self.held_bytes = 0;
         for item in std::mem::take(&mut self.items) {
-            match &mut self.spool {
-                Some(spool) => spool.save(&item.chunk),
-                None => self.tally.dropped_lines += item.waiting_lines(),
-            }
+            self.save(&item);
         }
         if let Some(spool) = &mut self.spool {
             spool.sync();

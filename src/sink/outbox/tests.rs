@@ -48,6 +48,14 @@ fn held(outbox: &Outbox) -> String {
     outbox.items.iter().map(|item| char::from(item.chunk.bytes()[0])).collect()
 }
 
+impl Outbox {
+    /// Lines of pushed chunks that have not arrived.
+    pub(in crate::sink) fn waiting_lines(&self) -> u64 {
+        let pushed = self.items.iter().filter(|item| matches!(item.origin, Origin::Pushed(_)));
+        pushed.filter(|item| !item.arrived).map(|item| u64::from(item.chunk.lines())).sum()
+    }
+}
+
 #[test]
 fn chunks_go_out_oldest_first_and_whole() {
     let mut outbox = filled(Resend::Flush, "ab");
@@ -127,8 +135,26 @@ fn lines_count_as_resent_when_they_are_sent_again_and_not_before() {
 
 #[test]
 fn the_last_whole_flushes_delivered_are_retained() {
+    let mut outbox = filled(Resend::Flush, "");
+    for (name, flush, kept_half, kept) in
+        [(b'a', 1, "a", "a"), (b'b', 2, "ab", "ab"), (b'c', 3, "abc", "bc"), (b'd', 4, "bcd", "cd")]
+    {
+        outbox.push(chunk(name, flush, 10));
+        outbox.close(flush);
+        deliver(&mut outbox, 50);
+        assert_eq!(held(&outbox), kept_half);
+        deliver(&mut outbox, 50);
+        assert_eq!(held(&outbox), kept);
+    }
+}
+
+#[test]
+fn what_arrives_late_is_retained_as_long_as_what_arrives_with_it() {
     let mut outbox = filled(Resend::Flush, "abcd");
-    for (bytes, kept) in [(100, "abcd"), (100, "abcd"), (50, "abcd"), (50, "bcd"), (100, "cd")] {
+    for (name, flush, kept) in [(b'e', 5, "abcde"), (b'f', 6, "abcdef"), (b'g', 7, "fg")] {
+        outbox.push(chunk(name, flush, 10));
+        outbox.close(flush);
+        let bytes = outbox.unsent_bytes();
         deliver(&mut outbox, bytes);
         assert_eq!(held(&outbox), kept);
     }
@@ -136,9 +162,13 @@ fn the_last_whole_flushes_delivered_are_retained() {
 
 #[test]
 fn a_flush_that_may_still_grow_is_retained_beside_the_whole_ones() {
-    let mut outbox = filled(Resend::Flush, "ab");
+    let mut outbox = filled(Resend::Flush, "a");
+    deliver(&mut outbox, 100);
+    outbox.push(chunk(b'b', 2, 10));
+    outbox.close(2);
+    deliver(&mut outbox, 100);
     outbox.push(chunk(b'c', 3, 10));
-    deliver(&mut outbox, 300);
+    deliver(&mut outbox, 100);
     assert_eq!(held(&outbox), "abc");
     outbox.push(chunk(b'C', 3, 10));
     deliver(&mut outbox, 100);
@@ -180,8 +210,20 @@ fn retained_chunks_make_way_first_then_the_oldest_unsent() {
         assert_eq!(outbox.push(chunk(name, 11, 10)), dropped);
         assert_eq!(held(&outbox), left);
     }
-    assert_eq!(outbox.tally().dropped_lines, 20);
+    let Tally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
+    assert_eq!((dropped_lines, displaced_lines, in_doubt), (20, 10, 0));
     assert_eq!(outbox.held_bytes(), 1000);
+}
+
+#[test]
+fn what_had_arrived_before_a_break_is_in_doubt_when_it_makes_way() {
+    let mut outbox = filled(Resend::Flush, "abcdefghij");
+    deliver(&mut outbox, 100);
+    outbox.broke();
+    outbox.push(chunk(b'k', 11, 10));
+    assert_eq!(held(&outbox), "bcdefghijk");
+    let Tally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
+    assert_eq!((dropped_lines, displaced_lines, in_doubt), (0, 0, 10));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::Disk;
 
 /// What is on it, shared with whoever looks from outside.
 #[derive(Clone, Debug, Default)]
-pub(in crate::sink) struct MemoryDisk(Rc<RefCell<Contents>>);
+pub(crate) struct MemoryDisk(Rc<RefCell<Contents>>);
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -25,36 +25,36 @@ struct Contents {
 
 impl MemoryDisk {
     /// From now on only so many bytes more fit; the write that meets the end is torn there.
-    pub(in crate::sink) fn limit_room(&self, room: Option<usize>) {
+    pub(crate) fn limit_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
     }
 
-    pub(in crate::sink) fn fail_reads(&self, fail: bool) {
+    pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.borrow_mut().unreadable = fail;
     }
 
-    pub(in crate::sink) fn change(&self, segment: u64, act: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn change(&self, segment: u64, act: impl FnOnce(&mut Vec<u8>)) {
         act(self.0.borrow_mut().segments.entry(segment).or_default());
     }
 
-    pub(in crate::sink) fn numbers(&self) -> Vec<u64> {
+    pub(crate) fn numbers(&self) -> Vec<u64> {
         self.0.borrow().segments.keys().copied().collect()
     }
 
-    pub(in crate::sink) fn set_aside(&self) -> Vec<u64> {
+    pub(crate) fn set_aside(&self) -> Vec<u64> {
         self.0.borrow().set_aside.clone()
     }
 
-    pub(in crate::sink) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.borrow().segments.values().map(Vec::len).sum()
     }
 
-    pub(in crate::sink) fn syncs(&self) -> usize {
+    pub(crate) fn syncs(&self) -> usize {
         self.0.borrow().syncs
     }
 
     /// What is there now, as a crash would leave it.
-    pub(in crate::sink) fn snapshot(&self) -> Self {
+    pub(crate) fn snapshot(&self) -> Self {
         let now = self.0.borrow();
         let (segments, note) = (now.segments.clone(), now.note.clone());
         Self(Rc::new(RefCell::new(Contents { segments, note, ..Contents::default() })))

@@ -49,3 +49,23 @@ fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     assert!(line.starts_with("sink=carbon dropped_lines=2 reason="), "{line}");
     assert!(line.ends_with(r#"first_line="a\xff 1 1""#), "{line}");
 }
+
+#[test]
+fn a_queue_too_short_for_what_is_retained_is_said_once() {
+    logged();
+    let listener = listener();
+    let config = Carbon { queue: 16, ..carbon(listener.local_addr().unwrap()) };
+    let mut rig = Rig::new(&config);
+    let mut client = rig.accept(&listener);
+    let mut all = String::new();
+    for text in ["a 1 1\n", "a 1 2\n", "a 1 3\n", "a 1 4\n"] {
+        rig.flush(text);
+        all += text;
+        rig.until_received(&mut client, &all);
+        rig.sink.look(rig.now);
+    }
+    let warnings: Vec<_> =
+        logged().into_iter().filter(|(level, _)| *level == Level::Warn).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].1.starts_with("sink=carbon queue=short held_bytes=12"), "{warnings:?}");
+}

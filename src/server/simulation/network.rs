@@ -1,0 +1,379 @@
+//! A network and the carbon at its end, in memory. What a real one does to a connection this one does when told to.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ahash::HashMap;
+use memchr::memrchr;
+use mio::{Registry, Token};
+
+use crate::sink::{Network, Socket};
+use crate::sys::Signs;
+use crate::time::Tick;
+
+/// What the sending and the receiving kernel hold.
+const SEND_ROOM: usize = 96 << 10;
+const RECEIVE_ROOM: usize = 256 << 10;
+const TRIP: Duration = Duration::from_millis(3);
+
+/// Shared by the link, the sockets it dials and the test.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(Rc<RefCell<State>>);
+
+/// Lines, and how many of each.
+pub(super) type Lines = HashMap<Vec<u8>, u64>;
+
+#[derive(Debug)]
+struct State {
+    now: Tick,
+    /// Flushes begun so far, as the test says.
+    flush: u64,
+    manner: Manner,
+    wires: Vec<Wire>,
+    events: Vec<Token>,
+    /// How often its process has read each line.
+    read: Lines,
+    lost: Vec<Lost>,
+    resets: usize,
+}
+
+/// What the peer does, until it is told otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) dialling: Dialling,
+    /// Bytes its process reads in a millisecond.
+    pub(super) reads: usize,
+    /// Bytes the kernel takes in one write, if it takes any.
+    pub(super) takes: usize,
+    /// Packets get through, both ways.
+    pub(super) carries: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialling {
+    Answered,
+    Refused,
+    /// The call itself fails, as without a route.
+    Impossible,
+}
+
+impl Manner {
+    pub(super) const WELL: Self = Self {
+        dialling: Dialling::Answered,
+        reads: usize::MAX >> 20,
+        takes: usize::MAX,
+        carries: true,
+    };
+}
+
+/// A line whose last byte was acknowledged, and which died unread with its connection.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) line: Vec<u8>,
+    /// How many flushes had begun when it was acknowledged, and when it died.
+    pub(super) acknowledged: u64,
+    pub(super) died: u64,
+    /// The server had closed its end before.
+    pub(super) left: bool,
+}
+
+#[derive(Debug)]
+struct Wire {
+    token: Token,
+    stage: Stage,
+    /// Written and not acknowledged.
+    in_flight: VecDeque<u8>,
+    /// Acknowledged and not read.
+    received: VecDeque<u8>,
+    /// A line the process has read the beginning of.
+    torn: Vec<u8>,
+    /// How many bytes were acknowledged in all, and by which flush.
+    acknowledged: VecDeque<(usize, u64)>,
+    read_bytes: usize,
+    last_ack: Tick,
+    /// A write found no room.
+    waits: bool,
+    /// The server has closed it.
+    left: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Dialled {
+        until: Tick,
+        refused: bool,
+    },
+    Up,
+    /// The peer has said that it sends no more.
+    Farewell,
+    /// The peer's process is gone, and nobody here knows.
+    Gone,
+    Broken(ErrorKind),
+}
+
+impl Peer {
+    pub(super) fn new() -> Self {
+        Self(Rc::new(RefCell::new(State {
+            now: Tick::default(),
+            flush: 0,
+            manner: Manner::WELL,
+            wires: Vec::new(),
+            events: Vec::new(),
+            read: Lines::default(),
+            lost: Vec::new(),
+            resets: 0,
+        })))
+    }
+
+    pub(super) fn behave(&self, change: impl FnOnce(&mut Manner)) {
+        change(&mut self.0.borrow_mut().manner);
+    }
+
+    /// Its process dies: every connection with it, and what was not read.
+    pub(super) fn dies(&self) {
+        self.0.borrow_mut().die();
+    }
+
+    /// It closes every connection, having read all it has received.
+    pub(super) fn says_farewell(&self) {
+        let state = &mut *self.0.borrow_mut();
+        if !state.manner.carries {
+            return; // it would not come through
+        }
+        for wire in state.wires.iter_mut().filter(|wire| wire.stage == Stage::Up) {
+            let all = wire.received.len();
+            wire.read(all, &mut state.read);
+            wire.stage = Stage::Farewell;
+            state.events.push(wire.token);
+        }
+    }
+
+    pub(super) fn flush_begins(&self) {
+        self.0.borrow_mut().flush += 1;
+    }
+
+    pub(super) fn flush(&self) -> u64 {
+        self.0.borrow().flush
+    }
+
+    /// Lets time pass; returns whose sockets have news.
+    pub(super) fn advance(&self, now: Tick) -> Vec<Token> {
+        let state = &mut *self.0.borrow_mut();
+        let millis = usize::try_from((now - state.now).as_micros().div_ceil(1000)).unwrap();
+        state.now = now;
+        for wire in &mut state.wires {
+            wire.carry(now, state.flush, state.manner, &mut state.events);
+            wire.read(state.manner.reads.saturating_mul(millis), &mut state.read);
+        }
+        state.wires.retain(|wire| !wire.is_over());
+        std::mem::take(&mut state.events)
+    }
+
+    /// What its process has read.
+    pub(super) fn take_read(&self) -> Lines {
+        std::mem::take(&mut self.0.borrow_mut().read)
+    }
+
+    pub(super) fn take_lost(&self) -> Vec<Lost> {
+        std::mem::take(&mut self.0.borrow_mut().lost)
+    }
+
+    pub(super) fn resets(&self) -> usize {
+        self.0.borrow().resets
+    }
+}
+
+impl State {
+    fn die(&mut self) {
+        for wire in &mut self.wires {
+            if !matches!(wire.stage, Stage::Up | Stage::Farewell) {
+                continue;
+            }
+            self.lost.extend(wire.unread_lines(self.flush));
+            self.resets += 1;
+            if self.manner.carries {
+                wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                self.events.push(wire.token);
+            } else {
+                wire.stage = Stage::Gone;
+            }
+        }
+    }
+
+    fn wire(&mut self, token: Token) -> &mut Wire {
+        self.wires.iter_mut().find(|wire| wire.token == token && !wire.left).expect("it is open")
+    }
+}
+
+impl Wire {
+    fn new(token: Token, now: Tick, refused: bool) -> Self {
+        Self {
+            token,
+            stage: Stage::Dialled { until: now + TRIP, refused },
+            in_flight: VecDeque::new(),
+            received: VecDeque::new(),
+            torn: Vec::new(),
+            acknowledged: VecDeque::new(),
+            read_bytes: 0,
+            last_ack: now,
+            waits: false,
+            left: false,
+        }
+    }
+
+    /// Takes packets from one end to the other.
+    fn carry(&mut self, now: Tick, flush: u64, manner: Manner, events: &mut Vec<Token>) {
+        if !manner.carries {
+            return;
+        }
+        match self.stage {
+            Stage::Dialled { until, refused } if until <= now => {
+                self.stage =
+                    if refused { Stage::Broken(ErrorKind::ConnectionRefused) } else { Stage::Up };
+                self.last_ack = now;
+                events.push(self.token);
+            }
+            Stage::Gone if !self.in_flight.is_empty() => {
+                self.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                events.push(self.token);
+            }
+            Stage::Up | Stage::Farewell => {
+                let moved = self.in_flight.len().min(RECEIVE_ROOM - self.received.len());
+                shift(&mut self.in_flight, moved, |bytes| self.received.extend(bytes));
+                if moved > 0 {
+                    let before = self.acknowledged.back().map_or(0, |(bytes, _)| *bytes);
+                    self.acknowledged.push_back((before + moved, flush));
+                }
+                self.last_ack = now; // of data, or of a probe of the closed window
+                if self.waits && self.in_flight.len() < SEND_ROOM / 2 {
+                    self.waits = false;
+                    events.push(self.token);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, bytes: usize, lines: &mut Lines) {
+        let bytes = bytes.min(self.received.len());
+        self.read_bytes += bytes;
+        shift(&mut self.received, bytes, |bytes| self.torn.extend_from_slice(bytes));
+        if let Some(end) = memrchr(b'\n', &self.torn) {
+            let rest = self.torn.split_off(end + 1);
+            for line in self.torn.split_inclusive(|&byte| byte == b'\n') {
+                *lines.entry(line.to_vec()).or_default() += 1;
+            }
+            self.torn = rest;
+        }
+    }
+
+    /// The whole lines that die with it, and what is left of it.
+    fn unread_lines(&mut self, flush: u64) -> Vec<Lost> {
+        let mut at = self.read_bytes - self.torn.len();
+        let mut bytes = std::mem::take(&mut self.torn);
+        bytes.extend(self.received.drain(..));
+        let whole = memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+        let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n');
+        let lost = lines.map(|line| {
+            at += line.len();
+            let place = self.acknowledged.partition_point(|(end, _)| *end < at);
+            let acknowledged = self.acknowledged[place].1;
+            Lost { line: line.to_vec(), acknowledged, died: flush, left: self.left }
+        });
+        lost.collect()
+    }
+
+    /// Nobody will hear of it any more.
+    fn is_over(&self) -> bool {
+        let is_done = self.in_flight.is_empty() && self.received.is_empty();
+        self.left && (is_done || !matches!(self.stage, Stage::Up | Stage::Farewell))
+    }
+
+    fn error(&self) -> io::Result<()> {
+        match self.stage {
+            Stage::Broken(kind) => Err(kind.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes bytes from the front.
+fn shift(from: &mut VecDeque<u8>, count: usize, mut to: impl FnMut(&[u8])) {
+    let (front, back) = from.as_slices();
+    to(&front[..count.min(front.len())]);
+    to(&back[..count.saturating_sub(front.len())]);
+    from.drain(..count);
+}
+
+impl Network for Peer {
+    fn dial(&mut self, _: SocketAddr, _: &Registry, token: Token) -> io::Result<Box<dyn Socket>> {
+        let state = &mut *self.0.borrow_mut();
+        if state.manner.dialling == Dialling::Impossible {
+            return Err(ErrorKind::NetworkUnreachable.into());
+        }
+        let refused = state.manner.dialling == Dialling::Refused;
+        state.wires.push(Wire::new(token, state.now, refused));
+        Ok(Box::new(End { peer: self.clone(), token }))
+    }
+}
+
+/// The server's end of a wire.
+#[derive(Debug)]
+struct End {
+    peer: Peer,
+    token: Token,
+}
+
+impl Socket for End {
+    fn is_established(&self) -> io::Result<bool> {
+        let mut state = self.peer.0.borrow_mut();
+        let wire = state.wire(self.token);
+        wire.error()?;
+        Ok(!matches!(wire.stage, Stage::Dialled { .. }))
+    }
+
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.peer.0.borrow_mut();
+        let wire = state.wire(self.token);
+        wire.error()?;
+        if wire.stage == Stage::Farewell { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.peer.0.borrow_mut();
+        let takes = state.manner.takes;
+        let wire = state.wire(self.token);
+        wire.error()?;
+        let room = SEND_ROOM - wire.in_flight.len();
+        let written = bytes.len().min(takes).min(room);
+        if written == 0 {
+            wire.waits = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        wire.in_flight.extend(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn outstanding(&self) -> io::Result<usize> {
+        Ok(self.peer.0.borrow_mut().wire(self.token).in_flight.len())
+    }
+
+    fn signs(&self) -> io::Result<Signs> {
+        let mut state = self.peer.0.borrow_mut();
+        let (now, carries) = (state.now, state.manner.carries);
+        let wire = state.wire(self.token);
+        let is_there = carries && matches!(wire.stage, Stage::Up | Stage::Farewell);
+        let owes_answer = !is_there && !wire.in_flight.is_empty();
+        Ok(Signs { last_ack: now - wire.last_ack, owes_answer })
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.peer.0.borrow_mut().wire(self.token).left = true;
+    }
+}
