@@ -16,7 +16,8 @@ use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, Kind, LineReader, Reading, Reject, Sample, first_piece, is_binary, trimmed,
+    Grammar, Kind, LineReader, Plain, Reading, Reject, Sample, first_piece, is_binary, read_plain,
+    trimmed,
 };
 use crate::series::{
     Bounds, Counted, Cursor, Frequent, NameHash, Passing, Passthrough, Refused, Seeds, Table,
@@ -130,11 +131,16 @@ impl Engine {
         self.intake.own.add(Own::PacketsReceived, 1);
         let mut rest = packet;
         while !rest.is_empty() {
+            if let Some((plain, length)) = read_plain(self.reader.grammar(), rest) {
+                self.intake.plain(&plain, &rest[..length]);
+                rest = rest.get(length + 1..).unwrap_or_default();
+                continue;
+            }
             let (piece, behind) = first_piece(rest);
             if is_binary(piece) {
                 self.binary(piece)
             } else {
-                self.line(piece)
+                self.any_line(piece)
             }
             rest = behind;
         }
@@ -162,6 +168,14 @@ impl Engine {
 
     /// Takes in one line without its newline.
     pub fn line(&mut self, line: &[u8]) {
+        match read_plain(self.reader.grammar(), line) {
+            Some((plain, length)) if length == line.len() => self.intake.plain(&plain, line),
+            _ => self.any_line(line),
+        }
+    }
+
+    /// Takes in a line that may be anything.
+    fn any_line(&mut self, line: &[u8]) {
         let line = trimmed(line);
         if line.is_empty() {
             return;
@@ -315,6 +329,17 @@ enum Problem {
 }
 
 impl Intake {
+    fn plain(&mut self, plain: &Plain<'_>, line: &[u8]) {
+        self.own.add(Own::MetricsReceived, 1);
+        let hash = self.table.hash(plain.name);
+        if let Some(frequent) = &mut self.frequent {
+            frequent.add(plain.name, hash);
+        }
+        if let Err(refused) = self.table.add(plain.name, hash, plain.sample) {
+            self.note(Problem::Refused(refused), line);
+        }
+    }
+
     /// To its series, or past them all.
     fn take(
         &mut self,

@@ -90,6 +90,15 @@ pub(crate) fn socket_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(figures[DROPS])
 }
 
+/// What a socket's receive queue takes, and what it may take, in bytes as the kernel charges them.
+pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    const TAKEN: usize = libc::SK_MEMINFO_RMEM_ALLOC as usize;
+    const ROOM: usize = libc::SK_MEMINFO_RCVBUF as usize;
+    let mut figures = [0_u32; DROPS + 1];
+    get_option(fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut figures)?;
+    Ok((figures[TAKEN], figures[ROOM]))
+}
+
 /// Made of integers only, so that whatever bytes the kernel leaves in it are a value.
 ///
 /// # Safety

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::compare::{Floor, HELP, Options};
 use lexopt::Arg;
 use statsd_bench::{Packing, Plan, Stop, Workload};
 
@@ -12,6 +13,8 @@ use statsd_bench::{Packing, Plan, Stop, Workload};
 pub(crate) enum Command {
     Help,
     Send(Send),
+    Compare(Options),
+    Floor(Floor),
 }
 
 /// What `statsd-bench send` is to do.
@@ -147,6 +150,12 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
         match (arg, &mut send) {
             (Arg::Short('h') | Arg::Long("help"), _) => return Ok(Command::Help),
             (Arg::Value(word), None) if word == "send" => send = Some(Send::new()),
+            (Arg::Value(word), None) if word == "compare" => {
+                return Options::parse(&mut parser).map(Command::Compare);
+            }
+            (Arg::Value(word), None) if word == "floor" => {
+                return Floor::parse(&mut parser).map(Command::Floor);
+            }
             (Arg::Long(name), Some(send)) => {
                 let name = name.to_owned();
                 set(send, &name, &mut parser)?;
@@ -171,7 +180,7 @@ fn set(send: &mut Send, name: &str, parser: &mut lexopt::Parser) -> Result<(), S
 
 pub(crate) fn help() -> String {
     let mut help = String::from(
-        "statsd-bench sends StatsD traffic fast and says what it sent.\n\n\
+        "statsd-bench sends StatsD traffic fast, and compares StatsD servers.\n\n\
          Usage: statsd-bench send [FLAG...]\n\n\
          What holds without a flag is in brackets.\n\n",
     );
@@ -180,6 +189,7 @@ pub(crate) fn help() -> String {
         writeln!(help, "  {usage:<21} {doc}").expect("writing to a String");
     }
     help.push_str(EXAMPLES);
+    help.push_str(HELP);
     help
 }
 

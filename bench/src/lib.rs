@@ -9,6 +9,8 @@
 //! The same workload gives the same bytes on every machine, so a test can send N lines and ask
 //! [`Traffic::expected`] what a server must have counted after them.
 
+mod clock;
+
 mod workload;
 
 mod rng;
@@ -23,8 +25,12 @@ mod sender;
 
 mod sys;
 
+pub mod floor;
+
+pub use clock::{Clock, beside};
 pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
 pub use sender::{Plan, Sender, Sent, Stop};
+pub use sys::terminate;
 pub use traffic::{Payload, Traffic};
 pub use workload::{Invalid, Kind, MAX_PACKET, Mix, Packing, Workload};

@@ -1,14 +1,17 @@
-//! `statsd-bench`: sends StatsD traffic from the command line.
+//! `statsd-bench`: sends StatsD traffic, and compares servers, from the command line.
 
 mod args;
+mod compare;
 mod report;
 
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use compare::Floor;
+
 use args::{Command, Send, Transport};
-use statsd_bench::{Sender, Traffic};
+use statsd_bench::{Sender, Traffic, floor};
 
 fn main() -> ExitCode {
     match args::parse(lexopt::Parser::from_env()) {
@@ -16,12 +19,23 @@ fn main() -> ExitCode {
             report::out(&args::help());
             ExitCode::SUCCESS
         }
-        Ok(Command::Send(send)) => match run(&send) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => fail(&message, 1),
-        },
+        Ok(Command::Send(send)) => ended(run(&send)),
+        Ok(Command::Compare(options)) => ended(compare::run(&options, command_line())),
+        Ok(Command::Floor(Floor { udp, tcp, nap })) => {
+            ended(floor::run(udp, tcp, nap).map_err(|error| error.to_string()))
+        }
         Err(message) => fail(&format!("{message}\nTry 'statsd-bench -h'."), 2),
     }
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    result.map_or_else(|message| fail(&message, 1), |()| ExitCode::SUCCESS)
+}
+
+/// As it was typed, without the folder of the program.
+fn command_line() -> String {
+    let words = std::env::args().skip(1);
+    std::iter::once("statsd-bench".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

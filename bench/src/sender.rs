@@ -1,4 +1,4 @@
-//! Sends traffic over UDP or TCP and counts what the kernel took. The one place with a clock.
+//! Sends traffic over UDP or TCP and counts what the kernel took.
 //!
 //! Blocking sockets on the caller's thread. What the kernel refuses is counted, never a panic:
 //! on loopback a UDP packet nobody listens for comes back as an error of a later call.
@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::pace::{Pace, Step};
 use crate::sys::{self, BATCH};
 use crate::traffic::{Feed, Payload, Traffic};
@@ -128,7 +129,7 @@ impl Sender {
         let mut pace = Pace::new(plan.rate);
         let mut sent = Sent::default();
         let mut next_report = SECOND;
-        let start = now();
+        let start = Clock::start();
         loop {
             let elapsed = start.elapsed();
             sent.seconds = elapsed.as_secs_f64();
@@ -140,7 +141,7 @@ impl Sender {
                 next_report += SECOND;
             }
             match pace.step(elapsed, feed.taken()) {
-                Step::Wait(time) => sleep(time.min(NAP).min(end - elapsed)),
+                Step::Wait(time) => Clock::sleep(time.min(NAP).min(end - elapsed)),
                 Step::Send(lines) => {
                     if self.link.push(&mut feed, lines, &mut sent).is_break() {
                         sent.seconds = start.elapsed().as_secs_f64();
@@ -230,17 +231,4 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> usize {
         }
     }
     written
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a sender paces itself; the daemon's rule is not its"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a sender may block; the daemon may not")]
-fn sleep(time: Duration) {
-    std::thread::sleep(time);
 }

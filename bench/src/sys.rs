@@ -1,4 +1,4 @@
-//! The system calls std has no name for: `sendmmsg`. Linux. The only unsafe code of the bench.
+//! The system calls std has no name for: `sendmmsg`, `recvmmsg`, `kill`. Linux. The only unsafe code of the bench.
 
 #![allow(unsafe_code)]
 
@@ -32,4 +32,66 @@ pub(crate) fn send_batch(socket: BorrowedFd<'_>, packets: &[Payload<'_>]) -> io:
     // all of them outlive the call, which keeps no pointer. `count` is at most BATCH.
     let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// [`BATCH`], as the kernel takes it.
+const LIMIT: libc::c_uint = 64;
+
+/// Room for [`BATCH`] datagrams.
+#[derive(Debug)]
+pub(crate) struct Received {
+    bytes: Vec<u8>,
+    lengths: [usize; BATCH],
+}
+
+/// The largest datagram received whole.
+const DATAGRAM: usize = 64 << 10;
+
+impl Received {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; BATCH * DATAGRAM], lengths: [0; BATCH] }
+    }
+
+    /// Waits for a datagram, and takes those that are there by then; says how many.
+    pub(crate) fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        let rooms = self.bytes.chunks_exact_mut(DATAGRAM);
+        for ((room, slice), header) in rooms.zip(&mut slices).zip(&mut headers) {
+            slice.iov_base = room.as_mut_ptr().cast();
+            slice.iov_len = room.len();
+            header.msg_hdr.msg_iov = slice;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: each header points at one slice, and that at a room of its own; all outlive the call.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                LIMIT,
+                libc::MSG_WAITFORONE,
+                ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (length, header) in self.lengths.iter_mut().zip(&headers[..count]) {
+            *length = header.msg_len as usize;
+        }
+        Ok(count)
+    }
+
+    /// Those of the last [`fill`](Self::fill).
+    pub(crate) fn datagrams(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        let rooms = self.bytes.chunks_exact(DATAGRAM).zip(self.lengths);
+        rooms.take(count).map(|(room, length)| &room[..length])
+    }
+}
+
+/// Asks a process to end.
+pub fn terminate(process: u32) {
+    if let Ok(process) = libc::pid_t::try_from(process) {
+        // SAFETY: the call takes two integers.
+        unsafe { libc::kill(process, libc::SIGTERM) };
+    }
 }

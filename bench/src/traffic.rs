@@ -70,6 +70,14 @@ impl Traffic {
         expected
     }
 
+    /// What the counters among the first `lines` lines count together.
+    pub fn counted(&self, lines: u64) -> u64 {
+        let pass: u64 = self.payloads().map(Payload::counted).sum();
+        let mut feed = self.feed(lines % self.lines);
+        let rest: u64 = std::iter::from_fn(|| feed.packet()).map(Payload::counted).sum();
+        lines / self.lines * pass + rest
+    }
+
     /// Starts again from the first payload and ends after exactly `lines` lines.
     pub(crate) fn feed(&self, lines: u64) -> Feed<'_> {
         Feed { traffic: self, next: 0, taken: 0, lines }
@@ -120,6 +128,18 @@ impl<'a> Payload<'a> {
     /// Its lines, without their newlines.
     pub fn each_line(self) -> impl Iterator<Item = &'a [u8]> {
         self.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+    }
+
+    fn counted(self) -> u64 {
+        let value = |line: &[u8]| {
+            let start = memchr::memchr(b':', line)? + 1;
+            let value = line[start..].strip_suffix(b"|c").or_else(|| {
+                let end = memchr::memchr(b'|', &line[start..])?;
+                line[start + end..].starts_with(b"|c|").then(|| &line[start..start + end])
+            })?;
+            std::str::from_utf8(value).ok()?.parse::<u64>().ok()
+        };
+        self.each_line().filter_map(value).sum()
     }
 
     /// The first `lines` lines.

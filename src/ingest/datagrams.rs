@@ -71,6 +71,11 @@ impl DatagramSocket {
         }
     }
 
+    /// Whether a quarter of the granted receive buffer is taken.
+    pub fn is_filling(&self) -> bool {
+        sys::receive_queue(self.socket.as_fd()).is_ok_and(|(taken, room)| taken >= room / 4)
+    }
+
     /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.
     pub fn take_drops(&mut self) -> u32 {
         let Ok(drops) = sys::socket_drops(self.socket.as_fd()) else { return 0 };

@@ -55,6 +55,10 @@ impl LineReader {
         Self { grammar, names: Names::default() }
     }
 
+    pub(crate) fn grammar(&self) -> &Grammar {
+        &self.grammar
+    }
+
     /// Reads a line that [`trimmed`] has cut and that is not empty.
     pub fn read<'a>(&'a mut self, line: &'a [u8]) -> Reading<'a> {
         if line.starts_with(b"_e{") || line.starts_with(b"_sc|") {

@@ -15,6 +15,7 @@ mod binary;
 mod dialect;
 mod names;
 mod number;
+mod plain;
 mod reject;
 
 pub use dialect::{Dialect, Dialects};
@@ -26,6 +27,7 @@ pub use reject::Reject;
 pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
 pub(crate) use names::{cleaned, is_clean};
+pub(crate) use plain::{Plain, read_plain};
 
 /// What a line may look like, fixed by the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

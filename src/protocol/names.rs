@@ -15,7 +15,7 @@ enum Class {
     Drop,
 }
 
-static CLASSES: [Class; 256] = classes();
+const CLASSES: [Class; 256] = classes();
 
 const fn classes() -> [Class; 256] {
     let mut table = [Class::Drop; 256];
@@ -30,6 +30,19 @@ const fn classes() -> [Class; 256] {
             _ => Class::Drop,
         };
         table[byte] = class;
+        byte += 1;
+    }
+    table
+}
+
+/// The bytes that every setting keeps and no dialect reads.
+pub(super) static KEEPS: [bool; 256] = keeps();
+
+const fn keeps() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(CLASSES[byte], Class::Keep);
         byte += 1;
     }
     table

@@ -4,6 +4,12 @@
 //! multiplication or division rounds once, as it must. Everything longer goes to the standard library, which is also the
 //! twin in the tests.
 
+/// Those that are exact doubles.
+pub(super) const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
 /// The number in `text`, white space around it trimmed; None for anything that is not a finite decimal.
 pub fn decimal(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
@@ -85,10 +91,6 @@ impl Parts {
 
     /// The value, if one exact operation gives it.
     fn exactly(&self) -> Option<f64> {
-        const POWERS: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-        ];
         if !self.whole {
             return None;
         }

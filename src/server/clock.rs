@@ -35,6 +35,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// Sleeps, whatever comes.
+pub(super) fn nap(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// Time since 1970 as the log writes it, which happens outside of any turn too.
 pub fn wall() -> Duration {
     Duration::from_millis(unix().as_millis())

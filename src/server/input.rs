@@ -79,6 +79,17 @@ impl Server {
         }
     }
 
+    /// The poller names a source of input. While packets are gathered, one that fills up ends that.
+    pub(super) fn note_input(&mut self, source: Source) {
+        let gathers = self.backlog.is_empty() && self.gather.woken();
+        if let (true, Source::Datagrams(index)) = (gathers, source)
+            && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
+            && socket.is_filling()
+        {
+            self.gather.hurry();
+        }
+    }
+
     /// Gives one source its share, and keeps it if it has more.
     fn receive(&mut self, source: Source) {
         let drained = match source {

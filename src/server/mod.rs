@@ -10,6 +10,7 @@ mod admin_port;
 mod backlog;
 mod clock;
 mod flushing;
+mod gather;
 mod input;
 mod key_flush;
 mod listen;
@@ -37,6 +38,7 @@ use self::backlog::Backlog;
 pub use self::clock::wall as wall_clock;
 use self::clock::{Clock, SystemClock};
 use self::flushing::Flushing;
+use self::gather::Gather;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
@@ -69,6 +71,7 @@ pub struct Server {
     started: Now,
     wheel: Wheel<Timer>,
     backlog: Backlog,
+    gather: Gather,
     /// Where the sources of a turn are listed; empty between two uses.
     sources: Vec<Source>,
     signals: Signals,
@@ -150,6 +153,7 @@ impl Server {
             started: now,
             wheel: Wheel::new(),
             backlog: Backlog::default(),
+            gather: Gather::default(),
             sources: Vec::new(),
             signals,
             listeners,
@@ -216,7 +220,16 @@ impl Server {
         let idle = !self.busy && self.backlog.is_empty();
         let timeout = match self.wheel.deadline() {
             _ if !idle => Some(Duration::ZERO),
-            deadline => deadline.map(|at| self.clock.tick().until(at)),
+            deadline => {
+                let now = self.clock.tick();
+                match self.gather.nap(now, deadline) {
+                    Some(span) => {
+                        clock::nap(span);
+                        Some(Duration::ZERO)
+                    }
+                    None => deadline.map(|at| now.until(at)),
+                }
+            }
         };
         self.busy = false;
         self.look(timeout)
@@ -246,6 +259,7 @@ impl Server {
         match source {
             Source::Signals => self.serve_signals(),
             Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..) => {
+                self.note_input(source);
                 self.backlog.push(source);
             }
             Source::AdminListener(index) => self.accept_admin(index),

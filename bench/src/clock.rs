@@ -1,0 +1,32 @@
+//! What the daemon has not: the clock at hand, sleep, and threads.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(Instant);
+
+impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a sender paces itself; the daemon's rule is not its"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a sender may block; the daemon may not")]
+    pub fn sleep(time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// Does work on a thread of its own.
+#[expect(clippy::disallowed_methods, reason = "the bench may have threads; the daemon has one")]
+pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::spawn(work)
+}

@@ -1,0 +1,147 @@
+//! The command line of `compare` and `floor`. Pure.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lexopt::{Arg, ValueExt as _};
+
+/// What `compare` is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The repository: `bench/peers` has profiles, `bench/runs` is for records.
+    pub(crate) root: PathBuf,
+    /// Other profiles than those of the repository.
+    pub(crate) peers: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
+    /// Names of servers and of workloads; none is all of them.
+    pub(crate) only: Vec<String>,
+    pub(crate) loads: Vec<String>,
+    pub(crate) rounds: u32,
+    /// Seconds between flushes; a cost is measured over as long.
+    pub(crate) interval: u64,
+    /// Costs and highest rates only, with little effort: for a look, not for a record.
+    pub(crate) quick: bool,
+}
+
+/// What `floor` is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Floor {
+    pub(crate) udp: u16,
+    pub(crate) tcp: u16,
+    pub(crate) nap: Duration,
+}
+
+pub(crate) const HELP: &str = "
+statsd-bench compare [FLAG...]: servers side by side; `make bench`
+
+  --only NAME,...       these servers [all that bench/peers names]
+  --loads W1,...        these workloads [W1 to W6]
+  --rounds N            of each cost [3]
+  --interval SECONDS    between flushes, and of each cost [10]
+  --quick               costs and rates only, roughly; nothing is kept
+  --peers FOLDER        profiles of servers [bench/peers]
+  --out FOLDER          where the record goes [bench/runs/DATE-MACHINE]
+  --root FOLDER         the repository [.]
+
+statsd-bench floor --udp PORT --tcp PORT [--nap MICROSECONDS]: receives, and
+counts newlines, as the least that a server can cost
+";
+
+impl Options {
+    pub(crate) fn parse(parser: &mut lexopt::Parser) -> Result<Self, String> {
+        let mut options = Self {
+            root: ".".into(),
+            peers: None,
+            out: None,
+            only: Vec::new(),
+            loads: Vec::new(),
+            rounds: 3,
+            interval: 10,
+            quick: false,
+        };
+        while let Some(arg) = parser.next().map_err(text)? {
+            match arg {
+                Arg::Long("only") => options.only = names(parser)?,
+                Arg::Long("loads") => options.loads = names(parser)?,
+                Arg::Long("rounds") => options.rounds = positive(parser, "rounds")?,
+                Arg::Long("interval") => options.interval = positive(parser, "interval")?,
+                Arg::Long("quick") => options.quick = true,
+                Arg::Long("peers") => options.peers = Some(parser.value().map_err(text)?.into()),
+                Arg::Long("out") => options.out = Some(parser.value().map_err(text)?.into()),
+                Arg::Long("root") => options.root = parser.value().map_err(text)?.into(),
+                arg => return Err(arg.unexpected().to_string()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+impl Floor {
+    pub(crate) fn parse(parser: &mut lexopt::Parser) -> Result<Self, String> {
+        let mut floor = Self { udp: 8125, tcp: 8125, nap: Duration::ZERO };
+        while let Some(arg) = parser.next().map_err(text)? {
+            match arg {
+                Arg::Long("udp") => floor.udp = positive(parser, "udp")?,
+                Arg::Long("tcp") => floor.tcp = positive(parser, "tcp")?,
+                Arg::Long("nap") => floor.nap = Duration::from_micros(positive(parser, "nap")?),
+                arg => return Err(arg.unexpected().to_string()),
+            }
+        }
+        Ok(floor)
+    }
+}
+
+fn names(parser: &mut lexopt::Parser) -> Result<Vec<String>, String> {
+    let value = parser.value().and_then(|value| value.string()).map_err(text)?;
+    Ok(value.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
+fn positive<T: FromStr + PartialEq + Default>(
+    parser: &mut lexopt::Parser,
+    flag: &str,
+) -> Result<T, String> {
+    let value = parser.value().and_then(|value| value.string()).map_err(text)?;
+    let number = value.parse().ok().filter(|number| *number != T::default());
+    number.ok_or_else(|| format!("--{flag}: {value:?} is no number above 0"))
+}
+
+fn text(error: lexopt::Error) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Result<Options, String> {
+        Options::parse(&mut lexopt::Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn every_flag_is_heard() {
+        let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --peers p --out o --root r";
+        let names = |text: &str| text.split(',').map(str::to_owned).collect();
+        let expected = Options {
+            root: "r".into(),
+            peers: Some("p".into()),
+            out: Some("o".into()),
+            only: names("statsd,floor"),
+            loads: names("W1,W2"),
+            rounds: 5,
+            interval: 2,
+            quick: true,
+        };
+        assert_eq!(options(line), Ok(expected));
+        assert_eq!(options("--rounds 0").unwrap_err(), "--rounds: \"0\" is no number above 0");
+        assert!(options("--fast").unwrap_err().contains("--fast"));
+        assert!(HELP.lines().all(|line| line.len() <= 80));
+    }
+
+    #[test]
+    fn the_floor_has_its_ports() {
+        let mut parser = lexopt::Parser::from_args(["--udp", "1", "--tcp", "2", "--nap", "500"]);
+        let nap = Duration::from_micros(500);
+        assert_eq!(Floor::parse(&mut parser), Ok(Floor { udp: 1, tcp: 2, nap }));
+    }
+}

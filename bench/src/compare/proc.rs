@@ -1,0 +1,147 @@
+//! What Linux says of a process and of its sockets. Readers of /proc, and the pure parsers they use.
+
+use std::fs;
+
+/// Of a process and its descendants.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Usage {
+    /// User and system, of all threads.
+    pub(crate) cpu_seconds: f64,
+    pub(crate) resident_kib: u64,
+    pub(crate) peak_kib: u64,
+    /// Times it went to sleep: what it wakes up from.
+    pub(crate) sleeps: u64,
+}
+
+/// A UDP socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// Bytes that wait, as the kernel charges them.
+    pub(crate) waiting: u64,
+    /// Datagrams dropped since it was bound.
+    pub(crate) drops: u64,
+}
+
+pub(crate) fn usage(pid: u32) -> Usage {
+    let mut all = one(pid);
+    for child in children(pid) {
+        let more = usage(child);
+        all.cpu_seconds += more.cpu_seconds;
+        all.resident_kib += more.resident_kib;
+        all.peak_kib += more.peak_kib;
+        all.sleeps += more.sleeps;
+    }
+    all
+}
+
+fn one(pid: u32) -> Usage {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let status = read("status");
+    let field = |name| field(&status, name).unwrap_or(0);
+    let threads = tasks(pid);
+    let mut sleeps = 0;
+    let mut nanos = 0;
+    for task in &threads {
+        let text =
+            fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap_or_default();
+        sleeps += self::field(&text, "voluntary_ctxt_switches").unwrap_or(0);
+        let text =
+            fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).unwrap_or_default();
+        nanos += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+    }
+    // To the nanosecond for threads that are there; those that have ended are in the ticks only.
+    let (ticks, exact) = (cpu_ticks(&read("stat")).unwrap_or(0) as f64 / 100.0, nanos as f64 / 1e9);
+    let cpu_seconds = if ticks > exact + 0.05 { ticks } else { exact };
+    Usage { cpu_seconds, resident_kib: field("VmRSS"), peak_kib: field("VmHWM"), sleeps }
+}
+
+fn tasks(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let of_task = |task: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/task/{task}/children")).unwrap_or_default()
+    };
+    let text: String = tasks(pid).iter().map(of_task).collect();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// The UDP socket bound to this port; none if there is none.
+pub(crate) fn queue(port: u16) -> Option<Queue> {
+    ["/proc/net/udp", "/proc/net/udp6"]
+        .into_iter()
+        .find_map(|table| bound(&fs::read_to_string(table).unwrap_or_default(), port))
+}
+
+pub(crate) fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name"));
+    let name = name.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
+    format!("{name}, {} cores", text.matches("processor\t").count())
+}
+
+pub(crate) fn kernel() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// A number of `NAME:  123 kB`.
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// User and system time of /proc/PID/stat, in hundredths of a second. The name in it may have blanks and brackets.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+    Some(times.next()?.ok()? + times.next()?.ok()?)
+}
+
+/// The row of /proc/net/udp with this local port. Several sockets may share it.
+fn bound(table: &str, port: u16) -> Option<Queue> {
+    let mut found = None;
+    for row in table.lines().skip(1) {
+        let fields: Vec<&str> = row.split_whitespace().collect();
+        let local = fields.get(1).and_then(|address| address.rsplit_once(':'));
+        if !local.is_some_and(|(_, local)| u16::from_str_radix(local, 16) == Ok(port)) {
+            continue;
+        }
+        let waiting = fields.get(4).and_then(|queues| queues.split_once(':'));
+        let waiting = waiting.and_then(|(_, rx)| u64::from_str_radix(rx, 16).ok()).unwrap_or(0);
+        let drops = fields.last().and_then(|drops| drops.parse().ok()).unwrap_or(0);
+        let sum = found.get_or_insert_with(Queue::default);
+        sum.waiting += waiting;
+        sum.drops += drops;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_port_is_found() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+                     1: 0100007F:1FBD 00000000:0000 07 00000000:00000300 00:00000000 00000000     0        0 12 2 0 17\n\
+                     2: 0100007F:1FBE 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 13 2 0 0\n";
+        assert_eq!(bound(table, 8125), Some(Queue { waiting: 768, drops: 17 }));
+        assert_eq!(bound(table, 8126), Some(Queue { waiting: 0, drops: 0 }));
+        assert_eq!(bound(table, 1), None);
+    }
+
+    #[test]
+    fn times_are_read_behind_any_name() {
+        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14";
+        assert_eq!(cpu_ticks(stat), Some(11 + 12));
+    }
+
+    #[test]
+    fn this_process_can_be_read() {
+        let usage = usage(std::process::id());
+        assert!(usage.resident_kib > 0 && usage.peak_kib >= usage.resident_kib, "{usage:?}");
+    }
+}

@@ -1,0 +1,152 @@
+//! A server under test: started from its profile in a folder of its own, ended by its process number.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::carbon::Carbon;
+use super::proc::{self, Queue, Usage};
+use super::profile::{Places, Profile, Transport};
+use statsd_bench::{Clock, Sender, terminate};
+
+/// How all servers of a run are started.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    pub(crate) root: PathBuf,
+    pub(crate) bin: PathBuf,
+    pub(crate) interval: u64,
+    pub(crate) buffer: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    udp: u16,
+    tcp: u16,
+    pub(crate) carbon: Carbon,
+    /// From the start of the process until its UDP port was bound.
+    pub(crate) ready_after: Duration,
+    folder: TempDir,
+}
+
+/// How long a server may take until it listens.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to end when it is asked to.
+const END: Duration = Duration::from_secs(10);
+
+impl Server {
+    pub(crate) fn start(profile: &Profile, setting: &Setting) -> Result<Self, String> {
+        let (carbon, folder) = (Carbon::start(), tempfile::tempdir());
+        let carbon = carbon.map_err(|error| format!("carbon: {error}"))?;
+        let folder = folder.map_err(|error| format!("a folder: {error}"))?;
+        let places = places(profile, setting, folder.path(), carbon.port())
+            .map_err(|error| format!("a port: {error}"))?;
+        let start = Clock::start();
+        let child =
+            spawn(profile, &places).map_err(|error| format!("{}: {error}", profile.name))?;
+        let (udp, tcp) = (places.udp, places.tcp);
+        let mut server = Self { child, udp, tcp, carbon, ready_after: Duration::ZERO, folder };
+        while proc::queue(udp).is_none() {
+            let ended = server.child.try_wait().ok().flatten();
+            if ended.is_some() || start.elapsed() > START {
+                return Err(format!("{} does not listen:\n{}", profile.name, server.said()));
+            }
+            Clock::sleep(Duration::from_micros(200));
+        }
+        server.ready_after = start.elapsed();
+        Ok(server)
+    }
+
+    pub(crate) fn sender(&self, transport: Transport) -> Result<Sender, String> {
+        let to = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let sender = match transport {
+            Transport::Udp => Sender::udp(to(self.udp)),
+            Transport::Tcp => Sender::tcp(to(self.tcp)),
+        };
+        sender.map_err(|error| format!("no way to send: {error}"))
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        proc::usage(self.child.id())
+    }
+
+    pub(crate) fn queue(&self) -> Queue {
+        proc::queue(self.udp).unwrap_or_default()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until nothing waits in its socket any more.
+    pub(crate) fn until_read(&self) {
+        let start = Clock::start();
+        while self.queue().waiting > 0 && start.elapsed() < Duration::from_secs(5) {
+            Clock::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The end of what it said.
+    fn said(&self) -> String {
+        let text = fs::read(self.folder.path().join("said")).unwrap_or_default();
+        String::from_utf8_lossy(&text[text.len().saturating_sub(1000)..]).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        terminate(self.child.id());
+        let start = Clock::start();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if start.elapsed() > END {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            Clock::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn spawn(profile: &Profile, places: &Places) -> io::Result<Child> {
+    for (name, text) in profile.files(places) {
+        fs::write(places.dir.join(name), text)?;
+    }
+    let words = profile.command(places);
+    let said = fs::File::create(places.dir.join("said"))?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .current_dir(&places.dir)
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said)
+        .process_group(0)
+        .spawn()
+}
+
+fn places(profile: &Profile, setting: &Setting, dir: &Path, carbon: u16) -> io::Result<Places> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let (udp, tcp) = (UdpSocket::bind(any)?, TcpListener::bind(any)?);
+    let admin = TcpListener::bind(any)?.local_addr()?.port();
+    let udp = udp.local_addr()?.port();
+    Ok(Places {
+        dir: dir.to_owned(),
+        root: setting.root.clone(),
+        bin: setting.bin.clone(),
+        udp,
+        tcp: if profile.same_port { udp } else { tcp.local_addr()?.port() },
+        admin,
+        carbon,
+        interval: setting.interval,
+        buffer: setting.buffer,
+    })
+}
