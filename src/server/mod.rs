@@ -9,6 +9,7 @@
 mod admin_port;
 mod backlog;
 mod clock;
+mod complain;
 mod flushing;
 mod gather;
 mod input;
@@ -49,14 +50,12 @@ use self::stop::Phase;
 use self::token::{Generation, Source};
 use self::wheel::Wheel;
 use crate::admin::{Admin, Health};
-use crate::complaints::{Complaint, Grievance};
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::{Engine, Settings};
 use crate::flush::Schedule;
 use crate::ingest::passed;
 use crate::privileges;
-use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::sink::Sinks;
 use crate::time::Now;
@@ -369,28 +368,6 @@ impl Server {
             }
         }
     }
-
-    fn complain(&mut self) {
-        while let Some(complaint) = self.engine.complaints().due(self.now.tick) {
-            let newcomers = self.engine.table_mut().newcomers();
-            log_complaint(&complaint, || newcomers.take_busiest().unwrap_or_default());
-        }
-    }
-}
-
-fn log_complaint(complaint: &Complaint, busiest: impl FnOnce() -> String) {
-    let Complaint { what, count, example, sender } = complaint;
-    let (kind, mut words) = what.words();
-    if *what == Grievance::TooManySeries {
-        words += &format!(" most_new=\"{}\"", busiest());
-    }
-    if *sender != Sender::Unknown {
-        words += &format!(" sender={sender}");
-    }
-    if !example.is_empty() {
-        words += &format!(" example=\"{example}\"");
-    }
-    log::warn!("{kind}={count} {words}");
 }
 
 fn settings(config: &Config) -> Settings {
