@@ -6,23 +6,21 @@
 //! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
 //! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
 
+mod intake;
 mod saved;
 
 use std::time::Duration;
 
+use intake::{Intake, Problem};
 pub use saved::Restored;
 
 use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, Kind, LineReader, Plain, Reading, Reject, Sample, first_piece, is_binary, read_plain,
-    trimmed,
+    Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, read_plain, trimmed,
 };
-use crate::series::{
-    Bounds, Counted, Cursor, Frequent, NameHash, Passing, Passthrough, Refused, Seeds, Table,
-    Untouched,
-};
+use crate::series::{BATCH, Bounds, Counted, Cursor, Frequent, Passthrough, Seeds, Table, Wanted};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -43,17 +41,6 @@ pub struct Engine {
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
-}
-
-/// Everything a sample can end in.
-#[derive(Debug)]
-struct Intake {
-    table: Table,
-    passthrough: Passthrough,
-    /// None: nobody asks.
-    frequent: Option<Frequent>,
-    own: OwnCounters,
-    complaints: Complaints,
 }
 
 /// The flush under way, or the last one.
@@ -131,10 +118,9 @@ impl Engine {
         self.intake.own.add(Own::PacketsReceived, 1);
         let mut rest = packet;
         while !rest.is_empty() {
-            if let Some((plain, length)) = read_plain(self.reader.grammar(), rest) {
-                self.intake.plain(&plain, &rest[..length]);
-                rest = rest.get(length + 1..).unwrap_or_default();
-                continue;
+            rest = self.plain_lines(rest);
+            if rest.is_empty() {
+                return;
             }
             let (piece, behind) = first_piece(rest);
             if is_binary(piece) {
@@ -143,6 +129,26 @@ impl Engine {
                 self.any_line(piece)
             }
             rest = behind;
+        }
+    }
+
+    /// Takes in the plain lines that `rest` begins with; returns what follows them.
+    fn plain_lines<'a>(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+        let (grammar, intake) = (self.reader.grammar(), &mut self.intake);
+        loop {
+            let (mut batch, mut lines) = ([Wanted::NONE; BATCH], [&b""[..]; BATCH]);
+            let mut count = 0;
+            while count < BATCH
+                && let Some((plain, length)) = read_plain(grammar, rest)
+            {
+                (batch[count], lines[count]) = (intake.wanted(&plain), &rest[..length]);
+                rest = rest.get(length + 1..).unwrap_or_default();
+                count += 1;
+            }
+            intake.add_all(&batch[..count], &lines);
+            if count < BATCH {
+                return rest;
+            }
         }
     }
 
@@ -319,70 +325,5 @@ impl Engine {
 
     pub fn complaints(&mut self) -> &mut Complaints {
         &mut self.intake.complaints
-    }
-}
-
-/// Why a value of a line was not taken in.
-enum Problem {
-    Bad(Reject),
-    Refused(Refused),
-}
-
-impl Intake {
-    fn plain(&mut self, plain: &Plain<'_>, line: &[u8]) {
-        self.own.add(Own::MetricsReceived, 1);
-        let hash = self.table.hash(plain.name);
-        if let Some(frequent) = &mut self.frequent {
-            frequent.add(plain.name, hash);
-        }
-        if let Err(refused) = self.table.add(plain.name, hash, plain.sample) {
-            self.note(Problem::Refused(refused), line);
-        }
-    }
-
-    /// To its series, or past them all.
-    fn take(
-        &mut self,
-        name: &[u8],
-        hash: NameHash,
-        sample: Sample<'_>,
-        timestamp: Option<u64>,
-    ) -> Result<(), Refused> {
-        let (what, value, timestamp) = match (sample, timestamp) {
-            (Sample::Kv(value), _) => (Untouched::Kv, value, None),
-            (Sample::Count(value), Some(_)) => (Untouched::Count, value, timestamp),
-            (Sample::Level(value), Some(_)) => (Untouched::Level, value, timestamp),
-            _ => return self.table.add(name, hash, sample),
-        };
-        if self.table.drops(name, hash) {
-            return Err(Refused::ByRule);
-        }
-        self.passthrough.add(Passing { name: name.into(), what, value, timestamp })
-    }
-
-    fn note(&mut self, problem: Problem, line: &[u8]) {
-        match problem {
-            Problem::Bad(reject) => self.bad(reject, line),
-            Problem::Refused(Refused::NotFinite) => self.bad(Reject::TooLarge, line),
-            Problem::Refused(Refused::TooManySeries) => {
-                self.own.add(Own::SeriesRejected, 1);
-                self.complaints.add(Grievance::TooManySeries, line);
-            }
-            Problem::Refused(Refused::ByRule) => self.own.add(Own::SamplesDropped, 1),
-            Problem::Refused(Refused::NoMemory) => {
-                self.own.add(Own::SamplesDropped, 1);
-                self.complaints.add(Grievance::NoMemory, line);
-            }
-        }
-    }
-
-    fn note_unread_tags(&mut self, line: &[u8]) {
-        self.own.add(Own::InfluxTagsSeen, 1);
-        self.complaints.add(Grievance::UnreadTags, line);
-    }
-
-    fn bad(&mut self, reject: Reject, line: &[u8]) {
-        self.own.add(Own::BadLinesSeen, 1);
-        self.complaints.add(Grievance::BadLine(reject), line);
     }
 }

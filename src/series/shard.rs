@@ -39,6 +39,21 @@ impl Shard {
         self.index.find(spread(hash), is_it).copied()
     }
 
+    /// The slot that the index has for a hash; whose it is has to be looked at.
+    pub(super) fn candidate(&self, hash: u32) -> Option<Slot> {
+        self.index.find(spread(hash), |slot| slot.hash == hash).copied()
+    }
+
+    /// Whether it is of that kind, with a name of that length.
+    pub(super) fn resembles(&self, slot: Slot, kind: Kind, length: usize) -> bool {
+        let series = &self.series[slot.at as usize];
+        series.kind() == kind && series.name().len() == length
+    }
+
+    pub(super) fn is_called(&self, slot: Slot, name: &[u8]) -> bool {
+        self.series[slot.at as usize].name() == name
+    }
+
     /// Adds a series that [`Self::find`] did not find.
     pub(super) fn insert(&mut self, series: Series) -> Slot {
         let hash = series.hash;

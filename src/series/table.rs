@@ -1,6 +1,12 @@
 //! All series, in shards; the open interval's number; the walk that closes an interval.
 
+mod batch;
+mod place;
 mod saved;
+
+pub use batch::{BATCH, Wanted};
+pub use place::NameHash;
+use place::Place;
 
 use std::hash::Hasher as _;
 use std::time::Duration;
@@ -26,10 +32,6 @@ pub struct Seeds {
     pub members: [u64; 2],
 }
 
-/// A name's hash, made once a line and used for every sample of it.
-#[derive(Clone, Copy, Debug)]
-pub struct NameHash(pub(super) u64);
-
 /// How far the walk over all series has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -54,6 +56,8 @@ pub struct Table {
     newcomers: Newcomers,
     max_series: usize,
     len: usize,
+    /// Counts up when series are made for a sample, and those that make way for them forgotten.
+    made: u64,
     /// The number of the last tick: the open interval began with it.
     now: u32,
 }
@@ -77,6 +81,7 @@ impl Table {
             newcomers: Newcomers::default(),
             max_series: bounds.max_series,
             len: 0,
+            made: 0,
             now: 0,
         }
     }
@@ -102,17 +107,34 @@ impl Table {
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), Refused> {
         let kind = sample.kind().expect("a key/value is passed through");
         let place = Place::new(hash, kind);
+        let sample = self.adding(sample);
+        match self.shards[place.shard].find(place.hash, kind, name) {
+            Some(slot) => self.add_to(&place, slot, false, sample),
+            None => {
+                let slot = self.make(name, hash, kind, &place)?;
+                self.add_to(&place, slot, true, sample)
+            }
+        }
+    }
+
+    /// A sample as series take it: of a member only its hash.
+    fn adding(&self, sample: Sample<'_>) -> Adding {
         let members = &self.members;
-        let sample = Adding::new(sample, |member| {
+        Adding::new(sample, |member| {
             let mut hasher = *members;
             hasher.write(member);
             hasher.finish()
-        });
-        let known = self.shards[place.shard].find(place.hash, kind, name);
-        let slot = match known {
-            Some(slot) => slot,
-            None => self.make(name, hash, kind, &place)?,
-        };
+        })
+    }
+
+    /// Adds a sample to the series in that slot, which `is_new` and forgotten again if the sample is refused.
+    fn add_to(
+        &mut self,
+        place: &Place,
+        slot: Slot,
+        is_new: bool,
+        sample: Adding,
+    ) -> Result<(), Refused> {
         let series = self.shards[place.shard].get_mut(slot).expect("found or made just now");
         let taken = series.add(sample, self.now, &self.policies, &mut self.pool);
         let grown = self.pool.take_grown();
@@ -125,7 +147,7 @@ impl Table {
             Err(Refused::NoMemory) => self.again(place.shard, slot, sample),
             taken => taken,
         };
-        if taken.is_err() && known.is_none() {
+        if taken.is_err() && is_new {
             self.unmake(place.shard, slot);
         }
         taken
@@ -137,6 +159,7 @@ impl Table {
         if let Some(series) = self.shards[shard].take(slot) {
             series.release(&mut self.pool);
             self.len -= 1;
+            self.made += 1;
         }
     }
 
@@ -195,6 +218,7 @@ impl Table {
             return Err(Refused::TooManySeries);
         }
         self.len += 1;
+        self.made += 1;
         let series = Series::new(name, place.hash, kind, policy, self.now);
         Ok(self.shards[place.shard].insert(series))
     }
@@ -359,22 +383,5 @@ impl Holder {
     fn new(shard: usize, slot: Slot) -> Self {
         #[allow(clippy::cast_possible_truncation)] // there are 256
         Self { shard: shard as u32, slot }
-    }
-}
-
-/// Where a name of one kind belongs.
-struct Place {
-    shard: usize,
-    hash: u32,
-}
-
-impl Place {
-    fn new(NameHash(hash): NameHash, kind: Kind) -> Self {
-        // The four name spaces share the index; each has a salt so that `a` of one kind does not meet `a` of another.
-        const SALTS: [u64; 4] =
-            [0, 0x9ae1_6a3b_2f90_404f, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
-        let hash = hash ^ SALTS[kind as usize];
-        #[allow(clippy::cast_possible_truncation)] // the halves are meant
-        Self { shard: (hash >> 32) as usize % SHARDS, hash: hash as u32 }
     }
 }
