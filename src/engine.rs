@@ -18,9 +18,10 @@ use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, read_plain, trimmed,
+    Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, is_plain_name, read_plain,
+    trimmed,
 };
-use crate::series::{BATCH, Bounds, Counted, Cursor, Frequent, Passthrough, Seeds, Table, Wanted};
+use crate::series::{Batch, Bounds, Counted, Cursor, Frequent, Passthrough, Seeds, Table};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Engine {
     reader: LineReader,
+    /// All names of series are canonical, and a canonical name reads as itself: a known one needs no reading.
+    trusts: bool,
+    /// Where the canonical names of a batch are written.
+    room: Box<[u8]>,
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
@@ -69,6 +74,8 @@ impl Engine {
         Self {
             flush_interval: settings.flush_interval,
             reader: LineReader::new(settings.grammar.clone()),
+            trusts: settings.grammar.is_idempotent(),
+            room: room(&settings.grammar),
             intake: Intake {
                 table: Table::new(
                     &settings.bounds,
@@ -95,7 +102,9 @@ impl Engine {
     /// way.
     pub fn reconfigure(&mut self, settings: &Settings) {
         assert!(!self.is_sweeping(), "a flush has one configuration");
+        self.trusts &= *self.reader.grammar() == settings.grammar; // names of before stay
         self.reader = LineReader::new(settings.grammar.clone());
+        self.room = room(&settings.grammar);
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
@@ -113,12 +122,17 @@ impl Engine {
         !self.is_sweeping() && table.can_take(&settings.rules, settings.flush_interval)
     }
 
-    /// Takes in a datagram: lines separated by newlines, the last of which may be missing, and binary messages between them.
+    /// Takes in a datagram of lines.
     pub fn packet(&mut self, packet: &[u8]) {
         self.intake.own.add(Own::PacketsReceived, 1);
-        let mut rest = packet;
+        self.lines(packet);
+    }
+
+    /// Takes in lines separated by newlines, the last of which may be missing, and binary messages between them.
+    pub fn lines(&mut self, text: &[u8]) {
+        let (mut rest, mut trusts) = (text, self.trusts);
         while !rest.is_empty() {
-            rest = self.plain_lines(rest);
+            rest = self.plain_lines(rest, &mut trusts);
             if rest.is_empty() {
                 return;
             }
@@ -132,21 +146,27 @@ impl Engine {
         }
     }
 
-    /// Takes in the plain lines that `rest` begins with; returns what follows them.
-    fn plain_lines<'a>(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+    /// Takes in the plain lines that `rest` begins with; returns what follows them. `trusts` is lost at the first name that
+    /// is neither known nor plain, for there may be many of them.
+    fn plain_lines<'a>(&mut self, mut rest: &'a [u8], trusts: &mut bool) -> &'a [u8] {
         let (grammar, intake) = (self.reader.grammar(), &mut self.intake);
         loop {
-            let (mut batch, mut lines) = ([Wanted::NONE; BATCH], [&b""[..]; BATCH]);
-            let mut count = 0;
-            while count < BATCH
-                && let Some((plain, length)) = read_plain(grammar, rest)
-            {
-                (batch[count], lines[count]) = (intake.wanted(&plain), &rest[..length]);
-                rest = rest.get(length + 1..).unwrap_or_default();
-                count += 1;
+            let (start, mut room, mut batch) = (rest, &mut self.room[..], Batch::new());
+            let mut is_full = false;
+            while !is_full && let Some(line) = read_plain(grammar, rest, &mut room) {
+                if !*trusts && !line.is_checked && !is_plain_name(line.plain.name) {
+                    break;
+                }
+                batch.push(intake.wanted(line, rest));
+                rest = rest.get(line.length + 1..).unwrap_or_default();
+                is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
-            intake.add_all(&batch[..count], &lines);
-            if count < BATCH {
+            if let Some(at) = intake.add_all(&mut batch) {
+                *trusts = false;
+                let before: usize = batch[..at].iter().map(|wanted| wanted.line.len() + 1).sum();
+                return &start[before..];
+            }
+            if !is_full {
                 return rest;
             }
         }
@@ -169,14 +189,6 @@ impl Engine {
         }
         if let Err(refused) = intake.take(parsed.name, hash, parsed.sample, None) {
             intake.note(Problem::Refused(refused), message);
-        }
-    }
-
-    /// Takes in one line without its newline.
-    pub fn line(&mut self, line: &[u8]) {
-        match read_plain(self.reader.grammar(), line) {
-            Some((plain, length)) if length == line.len() => self.intake.plain(&plain, line),
-            _ => self.any_line(line),
         }
     }
 
@@ -326,4 +338,9 @@ impl Engine {
     pub fn complaints(&mut self) -> &mut Complaints {
         &mut self.intake.complaints
     }
+}
+
+/// For the longest name, and a batch of usual ones.
+fn room(grammar: &Grammar) -> Box<[u8]> {
+    vec![0; grammar.max_key_length + 4096].into()
 }

@@ -63,7 +63,7 @@ fn batches_come_to_the_same_as_lines() {
                 let count = 1 + random.below(60);
                 let lines: Vec<String> = (0..count).map(|_| line(&mut random)).collect();
                 packed.engine.packet(lines.join("\n").as_bytes());
-                lines.iter().for_each(|line| single.engine.line(line.as_bytes()));
+                lines.iter().for_each(|line| single.engine.lines(line.as_bytes()));
             }
             assert_eq!(packed.flush(stamp), single.flush(stamp), "seed {seed}");
         }

@@ -142,7 +142,7 @@ fn on_a_stream_an_overlong_message_costs_its_neighbours_nothing() {
         let mut core = Core::new(&settings(), &Namespace::default());
         let mut splitter = StreamSplitter::default();
         let mut take = |piece: Piece<'_>| match piece {
-            Piece::Line(line) => core.engine.line(line),
+            Piece::Lines(text) => core.engine.lines(text),
             Piece::Binary(message) => core.engine.binary(message),
             Piece::Overlong(start) => core.engine.overlong_line(start),
         };

@@ -72,7 +72,7 @@ fn junk_costs_no_good_neighbour() {
 fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u64, u64) {
     let (mut core, mut splitter, mut rest) = (core(), StreamSplitter::default(), stream);
     let mut take = |piece: Piece<'_>| match piece {
-        Piece::Line(line) => core.engine.line(line),
+        Piece::Lines(text) => core.engine.lines(text),
         Piece::Binary(message) => core.engine.binary(message),
         Piece::Overlong(start) => core.engine.overlong_line(start),
     };

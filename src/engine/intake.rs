@@ -2,10 +2,8 @@
 
 use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters};
-use crate::protocol::{Plain, Reject, Sample};
-use crate::series::{
-    BATCH, Frequent, NameHash, Passing, Passthrough, Refused, Table, Untouched, Wanted,
-};
+use crate::protocol::{Plain, PlainLine, Reject, Sample, is_plain_name};
+use crate::series::{Frequent, NameHash, Passing, Passthrough, Refused, Table, Untouched, Wanted};
 
 /// Everything a sample can end in.
 #[derive(Debug)]
@@ -25,30 +23,32 @@ pub(super) enum Problem {
 }
 
 impl Intake {
-    pub(super) fn plain(&mut self, plain: &Plain<'_>, line: &[u8]) {
-        let wanted = self.wanted(plain);
-        self.add_all(&[wanted], &[line]);
+    /// What a plain line wants.
+    pub(super) fn wanted<'a>(&self, line: PlainLine<'a>, text: &'a [u8]) -> Wanted<'a> {
+        let PlainLine { plain: Plain { name, kind, value, weight, text: member }, .. } = line;
+        let known = (name, self.table.hash(name), line.is_checked);
+        Wanted::new(&text[..line.length], known, kind, (value, weight, member))
     }
 
-    pub(super) fn wanted<'a>(&mut self, plain: &Plain<'a>) -> Wanted<'a> {
-        let hash = self.table.hash(plain.name);
-        if let Some(frequent) = &mut self.frequent {
-            frequent.add(plain.name, hash);
+    /// Adds the samples of plain lines, in their order. It stops at the first whose name is neither known nor plain, and
+    /// returns which that is: the general reader has to see it.
+    pub(super) fn add_all(&mut self, batch: &mut [Wanted<'_>]) -> Option<usize> {
+        self.table.find_all(batch);
+        let made = self.table.made();
+        for (at, wanted) in batch.iter().enumerate() {
+            let may_make = || wanted.is_checked || is_plain_name(wanted.name);
+            let Some(taken) = self.table.add_wanted(wanted, made, may_make) else {
+                return Some(at);
+            };
+            self.own.add(Own::MetricsReceived, 1);
+            if let Some(frequent) = &mut self.frequent {
+                frequent.add(wanted.name, wanted.hash);
+            }
+            if let Err(refused) = taken {
+                self.note(Problem::Refused(refused), wanted.line);
+            }
         }
-        Wanted { name: plain.name, hash, sample: plain.sample }
-    }
-
-    /// Adds the samples of plain lines.
-    pub(super) fn add_all(&mut self, batch: &[Wanted<'_>], lines: &[&[u8]]) {
-        self.own.add(Own::MetricsReceived, batch.len() as u64);
-        let (mut problems, mut count) = ([None; BATCH], 0);
-        self.table.add_all(batch, |at, refused| {
-            problems[count] = Some((at, refused));
-            count += 1;
-        });
-        for &(at, refused) in problems[..count].iter().flatten() {
-            self.note(Problem::Refused(refused), lines[at]);
-        }
+        None
     }
 
     /// To its series, or past them all.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::flush::Own;
-use crate::protocol::Kind;
+use crate::protocol::{Kind, is_clean};
 use crate::series::{Cursor, Passing, Refused};
 use crate::state::wire::{In, Put};
 
@@ -95,6 +95,8 @@ impl Engine {
                 Err(_) => restored.refused += 1,
             }
         }
+        // They may have been taken in as they came, by another configuration.
+        self.trusts &= self.intake.table.names().all(is_clean);
         restored
     }
 

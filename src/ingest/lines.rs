@@ -1,6 +1,6 @@
 //! A byte stream to lines and binary messages, which may come in any number of pieces. Pure.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::protocol::{MAGIC, Reach, reach};
 
@@ -27,8 +27,8 @@ enum Skipping {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// A line without its newline.
-    Line(&'a [u8]),
+    /// One line or more, newlines between them and perhaps behind the last. None begins as a binary message does.
+    Lines(&'a [u8]),
     /// A binary message, or the beginning of one that makes no sense.
     Binary(&'a [u8]),
     /// A line or message of more than `max_line` bytes, of which this is the beginning.
@@ -58,7 +58,7 @@ impl StreamSplitter {
         match self.partial.first() {
             None => {}
             Some(&MAGIC) => out(Piece::Binary(&self.partial)),
-            Some(_) => out(Piece::Line(&self.partial)),
+            Some(_) => out(Piece::Lines(&self.partial)),
         }
         *self = Self::default();
     }
@@ -70,6 +70,13 @@ impl StreamSplitter {
         max_line: usize,
         out: &mut impl FnMut(Piece<'_>),
     ) -> &'a [u8] {
+        if self.partial.is_empty() {
+            let length = whole_lines(rest, max_line);
+            if length > 0 {
+                out(Piece::Lines(&rest[..length]));
+                return &rest[length..];
+            }
+        }
         let end = memchr(b'\n', rest);
         let line = &rest[..end.unwrap_or(rest.len())];
         if self.partial.len() + line.len() > max_line {
@@ -77,13 +84,9 @@ impl StreamSplitter {
             self.skipping = Skipping::Line;
             return &rest[line.len()..];
         }
-        if end.is_some() && self.partial.is_empty() {
-            out(Piece::Line(line));
-        } else {
-            self.partial.extend_from_slice(line);
-        }
-        if end.is_some() && !self.partial.is_empty() {
-            out(Piece::Line(&self.partial));
+        self.partial.extend_from_slice(line);
+        if end.is_some() {
+            out(Piece::Lines(&self.partial));
             self.partial.clear();
         }
         end.map_or(&[], |end| &rest[end + 1..])
@@ -154,6 +157,18 @@ impl StreamSplitter {
     }
 }
 
+/// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
+fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
+    let mut length = 0;
+    for newline in memchr_iter(b'\n', bytes) {
+        if newline - length > max_line || bytes[length] == MAGIC {
+            break;
+        }
+        length = newline + 1;
+    }
+    length
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,12 +178,13 @@ mod tests {
     /// All lines of a stream that comes in pieces of the given sizes; overlong ones as `!`.
     fn split(stream: &[u8], sizes: impl Iterator<Item = usize>) -> Vec<String> {
         let (mut splitter, mut lines, mut rest) = (StreamSplitter::default(), Vec::new(), stream);
-        let mut note = |piece: Piece<'_>| {
-            lines.push(match piece {
-                Piece::Line(line) => String::from_utf8(line.to_vec()).unwrap(),
-                Piece::Binary(message) => message.escape_ascii().to_string(),
-                Piece::Overlong(_) => "!".to_owned(),
-            });
+        let mut note = |piece: Piece<'_>| match piece {
+            Piece::Lines(text) => {
+                let text = text.strip_suffix(b"\n").unwrap_or(text);
+                lines.extend(str::from_utf8(text).unwrap().split('\n').map(str::to_owned));
+            }
+            Piece::Binary(message) => lines.push(message.escape_ascii().to_string()),
+            Piece::Overlong(_) => lines.push("!".to_owned()),
         };
         for size in sizes {
             let (piece, behind) = rest.split_at(size.min(rest.len()));
@@ -249,7 +265,7 @@ mod tests {
             splitter.feed(&[b'x'; 100], MAX, |_| pieces += 1);
         }
         assert_eq!((pieces, splitter.partial.capacity()), (1, 0));
-        splitter.feed(b"x\na:1|c\n", MAX, |piece| assert_eq!(piece, Piece::Line(b"a:1|c")));
+        splitter.feed(b"x\na:1|c\n", MAX, |piece| assert_eq!(piece, Piece::Lines(b"a:1|c\n")));
     }
 
     #[test]

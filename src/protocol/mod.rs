@@ -16,6 +16,7 @@ mod dialect;
 mod names;
 mod number;
 mod plain;
+mod tagged;
 mod reject;
 
 pub use dialect::{Dialect, Dialects};
@@ -27,7 +28,7 @@ pub use reject::Reject;
 pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
 pub(crate) use names::{cleaned, is_clean};
-pub(crate) use plain::{Plain, read_plain};
+pub(crate) use plain::{Plain, PlainLine, is_plain_name, read_plain};
 
 /// What a line may look like, fixed by the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,13 @@ pub struct Grammar {
 impl Default for Grammar {
     fn default() -> Self {
         Self { sanitize: true, dialects: Dialects::default(), max_key_length: 512 }
+    }
+}
+
+impl Grammar {
+    /// Whether every canonical name is read as itself: nothing is cleaned away from it, and its tags are found.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.sanitize && self.dialects.has(Dialect::Graphite)
     }
 }
 

@@ -1,16 +1,17 @@
 //! One series: its open interval and, during a sweep, the one before it.
 
+mod adding;
 mod saved;
 
+pub(super) use adding::Adding;
 pub(super) use saved::Saved;
 
-use super::Refused;
 use super::distinct::Members;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use super::values::Samples;
 use crate::policy::{Generations, Policy};
-use crate::protocol::{Kind, Sample};
+use crate::protocol::Kind;
 
 /// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
 #[derive(Debug)]
@@ -105,58 +106,6 @@ impl Series {
             State::Timing(_) => Kind::Timing,
             State::Set(_) => Kind::Set,
         }
-    }
-
-    /// Adds a sample to the open interval, which began with flush number `now`.
-    pub(super) fn add(
-        &mut self,
-        sample: Adding,
-        now: u32,
-        policies: &Generations,
-        pool: &mut Pool,
-    ) -> Result<(), Refused> {
-        if self.interval != now {
-            self.roll(now, policies, pool);
-        }
-        self.seen = now;
-        match (&mut self.state, sample) {
-            (State::Gauge { current, .. }, Adding::Change(level))
-                if policies.at(self.policy).absolute =>
-            {
-                *current = level;
-            }
-            (State::Counter { current, .. }, Adding::Count(more) | Adding::Change(more))
-            | (State::Gauge { current, .. }, Adding::Change(more) | Adding::Count(more)) => {
-                let sum = *current + more;
-                if !sum.is_finite() {
-                    return Err(Refused::NotFinite);
-                }
-                *current = sum;
-            }
-            (State::Counter { current, last, .. }, Adding::Cumulative { value, weight }) => {
-                let sum = *current + rise(*last, value) * weight;
-                if !sum.is_finite() {
-                    return Err(Refused::NotFinite);
-                }
-                (*current, *last) = (sum, value);
-            }
-            (State::Gauge { current, .. }, Adding::Level(level)) => *current = level,
-            (State::Timing(two), Adding::Time { value, weight }) => {
-                if !two.current.can_weigh(weight) {
-                    return Err(Refused::NotFinite);
-                }
-                if !two.current.push(value, weight, pool) {
-                    return Err(Refused::NoMemory);
-                }
-            }
-            (State::Set(two), Adding::Member(member)) => {
-                if !two.current.insert(member, pool) {
-                    return Err(Refused::NoMemory);
-                }
-            }
-            _ => unreachable!("a sample is looked up by its own kind"),
-        }
-        Ok(())
     }
 
     /// Makes the open interval the previous one: O(1), nothing is sorted or encoded here.
@@ -341,42 +290,6 @@ impl<'a> Values<'a> {
         match samples {
             Samples::Exact { values, weight } => Self::Timing { samples: values, weight: *weight },
             Samples::Sketch(sketch) => Self::Sketch(sketch),
-        }
-    }
-}
-
-/// What a cumulative counter has risen by. The first value tells nothing; after a fall the client began again at 0.
-fn rise(last: f64, value: f64) -> f64 {
-    if last.is_nan() {
-        0.0
-    } else if value < last {
-        value
-    } else {
-        value - last
-    }
-}
-
-/// A sample on its way into its series, a set's member hashed.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Adding {
-    Count(f64),
-    Cumulative { value: f64, weight: f64 },
-    Level(f64),
-    Change(f64),
-    Time { value: f64, weight: f64 },
-    Member(u64),
-}
-
-impl Adding {
-    pub(super) fn new(sample: Sample<'_>, hash: impl FnOnce(&[u8]) -> u64) -> Self {
-        match sample {
-            Sample::Count(value) => Self::Count(value),
-            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight },
-            Sample::Level(value) => Self::Level(value),
-            Sample::Change(value) => Self::Change(value),
-            Sample::Time { value, weight } => Self::Time { value, weight },
-            Sample::Member(member) => Self::Member(hash(member)),
-            Sample::Kv(_) => unreachable!("a key/value is passed through"),
         }
     }
 }

@@ -21,6 +21,7 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
+use super::Refused;
 use super::memory::Pool;
 use crate::state::wire::{In, Put};
 
@@ -65,9 +66,15 @@ impl Members {
         }
     }
 
+    /// Takes one more, if it is not there.
+    #[inline]
+    pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), Refused> {
+        if self.insert(member, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+    }
+
     /// False if there is no memory for a new one.
     #[must_use]
-    pub(super) fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
+    fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
         match self {
             Self::Estimate(registers) => registers.insert_hash(member),
             Self::Exact(members) if members.find(member, |known| *known == member).is_some() => {}

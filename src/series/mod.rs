@@ -31,7 +31,7 @@ pub use newcomers::Newcomers;
 pub use passthrough::{Passing, Passthrough, Untouched};
 pub use shard::Slot;
 pub use sketch::Sketch;
-pub use table::{BATCH, Cursor, NameHash, Seeds, Table, Wanted};
+pub use table::{Batch, Cursor, NameHash, Seeds, Table, Wanted};
 
 use std::time::Duration;
 

@@ -2,9 +2,10 @@
 
 mod batch;
 mod place;
+mod room;
 mod saved;
 
-pub use batch::{BATCH, Wanted};
+pub use batch::{Batch, Wanted};
 pub use place::NameHash;
 use place::Place;
 
@@ -109,48 +110,34 @@ impl Table {
         let place = Place::new(hash, kind);
         let sample = self.adding(sample);
         match self.shards[place.shard].find(place.hash, kind, name) {
-            Some(slot) => self.add_to(&place, slot, false, sample),
+            Some(slot) => self.add_to(&place, slot, sample),
             None => {
                 let slot = self.make(name, hash, kind, &place)?;
-                self.add_to(&place, slot, true, sample)
+                self.add_to(&place, slot, sample).inspect_err(|_| self.unmake(place.shard, slot))
             }
         }
     }
 
     /// A sample as series take it: of a member only its hash.
     fn adding(&self, sample: Sample<'_>) -> Adding {
-        let members = &self.members;
-        Adding::new(sample, |member| {
-            let mut hasher = *members;
-            hasher.write(member);
-            hasher.finish()
-        })
+        Adding::new(sample, |member| hash_of(&self.members, member))
     }
 
-    /// Adds a sample to the series in that slot, which `is_new` and forgotten again if the sample is refused.
-    fn add_to(
-        &mut self,
-        place: &Place,
-        slot: Slot,
-        is_new: bool,
-        sample: Adding,
-    ) -> Result<(), Refused> {
+    /// How often series were made, or forgotten to make room: what was found before may be another's now.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Adds a sample to the series in that slot.
+    fn add_to(&mut self, place: &Place, slot: Slot, sample: Adding) -> Result<(), Refused> {
         let series = self.shards[place.shard].get_mut(slot).expect("found or made just now");
-        let taken = series.add(sample, self.now, &self.policies, &mut self.pool);
+        series.touch(self.now, &self.policies, &mut self.pool);
+        let taken = series.add(sample, &self.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && taken.is_ok() {
             return taken;
         }
-        self.largest.note(grown, Holder::new(place.shard, slot));
-        self.make_room();
-        let taken = match taken {
-            Err(Refused::NoMemory) => self.again(place.shard, slot, sample),
-            taken => taken,
-        };
-        if taken.is_err() && is_new {
-            self.unmake(place.shard, slot);
-        }
-        taken
+        self.settle(place, slot, taken, grown, sample)
     }
 
     /// Forgets a series whose first sample was refused: it would send zeros for ever.
@@ -160,32 +147,6 @@ impl Table {
             series.release(&mut self.pool);
             self.len -= 1;
             self.made += 1;
-        }
-    }
-
-    /// Adds a sample that was refused for want of memory, after others have made room.
-    #[cold]
-    fn again(&mut self, shard: usize, slot: Slot, sample: Adding) -> Result<(), Refused> {
-        let series = self.shards[shard].get_mut(slot).expect("it was there just now");
-        let taken = series.add(sample, self.now, &self.policies, &mut self.pool);
-        self.pool.take_refused();
-        self.largest.note(self.pool.take_grown(), Holder::new(shard, slot));
-        taken
-    }
-
-    /// Holds the largest series in less memory until there is enough of it, or after a few for now: each is some work.
-    fn make_room(&mut self) {
-        const AT_ONCE: usize = 16;
-        let wanted = self.pool.take_refused();
-        for _ in 0..AT_ONCE {
-            if self.pool.has_room(wanted) {
-                return;
-            }
-            let Some(holder) = self.largest.pop() else { return };
-            if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
-                series.condense(self.now, &mut self.pool);
-                self.largest.note(self.pool.take_grown(), holder);
-            }
         }
     }
 
@@ -355,6 +316,11 @@ impl Table {
         SHARDS
     }
 
+    /// Of all series, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.shards.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
+    }
+
     /// The series of one kind in a shard, in no order.
     pub fn in_shard(&self, shard: usize, kind: Kind) -> impl Iterator<Item = (Slot, &[u8])> {
         self.shards[shard]
@@ -370,6 +336,13 @@ impl Table {
     }
 }
 
+/// The hash by which a set knows a member.
+fn hash_of(members: &SipHasher13, member: &[u8]) -> u64 {
+    let mut hasher = *members;
+    hasher.write(member);
+    hasher.finish()
+}
+
 /// Gives a series its policy by the newest rules. False if they drop it.
 fn adopts(policies: &mut Generations, names: &ahash::RandomState, series: &mut Series) -> bool {
     if policies.is_newest(series.policy()) {
@@ -377,11 +350,4 @@ fn adopts(policies: &mut Generations, names: &ahash::RandomState, series: &mut S
     }
     let policy = policies.of_name(series.name(), names.hash_one(series.name()));
     policy.inspect(|policy| series.adopt(*policy)).is_some()
-}
-
-impl Holder {
-    fn new(shard: usize, slot: Slot) -> Self {
-        #[allow(clippy::cast_possible_truncation)] // there are 256
-        Self { shard: shard as u32, slot }
-    }
 }

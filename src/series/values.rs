@@ -1,5 +1,6 @@
 //! A timing's samples of one interval: every one of them, until they are too many.
 
+use super::Refused;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use crate::state::wire::{In, Put};
@@ -34,8 +35,17 @@ impl Samples {
         }
     }
 
+    /// Takes one more sample, which stands for `weight` events.
+    #[inline]
+    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), Refused> {
+        if !self.can_weigh(weight) {
+            return Err(Refused::NotFinite);
+        }
+        if self.push(value, weight, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+    }
+
     /// Whether the events they stand for can still be counted with so many more.
-    pub(super) fn can_weigh(&self, more: f64) -> bool {
+    fn can_weigh(&self, more: f64) -> bool {
         let weight = match self {
             Self::Exact { weight, .. } => *weight,
             Self::Sketch(sketch) => sketch.moments().weight(),
@@ -45,7 +55,7 @@ impl Samples {
 
     /// False if there is no memory for it.
     #[must_use]
-    pub(super) fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
+    fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
         let (values, weight) = match self {
             Self::Exact { values, weight } => (values, weight),
             Self::Sketch(sketch) => return sketch.add(value, more, pool),

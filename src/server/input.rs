@@ -137,11 +137,13 @@ impl Server {
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
             if *logs_messages {
-                let (Piece::Line(text) | Piece::Binary(text) | Piece::Overlong(text)) = piece;
-                messages::log_line(text);
+                match piece {
+                    Piece::Lines(text) => messages::log_packet(text),
+                    Piece::Binary(text) | Piece::Overlong(text) => messages::log_line(text),
+                }
             }
             match piece {
-                Piece::Line(line) => engine.line(line),
+                Piece::Lines(text) => engine.lines(text),
                 Piece::Binary(message) => engine.binary(message),
                 Piece::Overlong(start) => engine.overlong_line(start),
             }

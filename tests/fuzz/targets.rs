@@ -110,7 +110,7 @@ fn check_line(line: &str) {
 fn streamed(data: &[u8], size: usize) -> Vec<String> {
     let (mut engine, mut splitter) = (engine(), StreamSplitter::default());
     let mut take = |piece: Piece<'_>| match piece {
-        Piece::Line(line) => engine.line(line),
+        Piece::Lines(text) => engine.lines(text),
         Piece::Binary(message) => engine.binary(message),
         Piece::Overlong(start) => engine.overlong_line(start),
     };

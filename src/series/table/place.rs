@@ -8,7 +8,7 @@ use crate::protocol::Kind;
 pub struct NameHash(pub(in crate::series) u64);
 
 /// Where a name of one kind belongs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) shard: usize,
     pub(super) hash: u32,

@@ -1,0 +1,248 @@
+//! The general reader is the twin: where both read a line, they agree.
+
+use super::super::{Dialect, Dialects, LineReader, Reading, Sample};
+use super::*;
+
+/// What a line says: its series, its samples as text.
+type Read = Option<(Vec<u8>, String)>;
+
+/// What the general reader makes of a line.
+fn twin(grammar: &Grammar, line: &[u8]) -> Read {
+    let mut reader = LineReader::new(grammar.clone());
+    let Reading::Line(line) = reader.read(line) else { return None };
+    let samples: Result<Vec<_>, _> = line.samples().collect();
+    let is_usual = line.timestamp.is_none() && !line.has_unread_tags;
+    is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
+}
+
+/// What this one makes of the line that `text` begins with, and how long that is.
+fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
+    let mut room = vec![b'?'; grammar.max_key_length];
+    let mut room = &mut room[..];
+    let PlainLine { plain, length, is_checked } = read_plain(grammar, text, &mut room)?;
+    if !is_checked && !is_plain_name(plain.name) {
+        return None; // the caller looks
+    }
+    let written = if is_checked { plain.name.len() } else { 0 };
+    assert_eq!(grammar.max_key_length - room.len(), written, "room is left behind the name");
+    let Plain { value, weight, .. } = plain;
+    let sample = match plain.kind {
+        Kind::Counter => Sample::Count(value * weight),
+        Kind::Gauge => Sample::Level(value),
+        Kind::Timing => Sample::Time { value, weight },
+        Kind::Set => Sample::Member(plain.text),
+    };
+    Some(((plain.name.to_vec(), format!("{:?}", [sample])), length))
+}
+
+#[track_caller]
+fn agrees(grammar: &Grammar, line: &[u8]) {
+    let shown = line.escape_ascii();
+    let expected = twin(grammar, line).map(|read| (read, line.len()));
+    assert_eq!(plain(grammar, line), expected, "{shown}");
+    let more = [line, b"\nb:2|c\n"].concat();
+    assert_eq!(plain(grammar, &more), expected, "{shown}, and another line");
+}
+
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 20).unwrap()
+}
+
+#[test]
+fn common_lines_are_plain() {
+    for line in [
+        "a.b:1|c",
+        "a:0|g",
+        "a:12.5|ms",
+        "a:5.|ms",
+        "a:42|s",
+        "a:1|c|@0.1",
+        "a:3|ms|@0.25",
+        "a:3|ms|@1",
+        "a:999999999999999|c",
+        "a:1234567|c",
+        "a:12345678|c",
+        "a:123456789|g",
+        "a-b_c.D9:000|g",
+        "a:0000007|s",
+        "a:7|g|@0.5",
+        "a:7|s|@0.5",
+        "a:1|c|#k:v",
+        "a.b:12.5|ms|@0.5|#host:web-1,env:prod",
+        "a:1|g|#b:2,a:1,c:3",
+        "a:9|s|@0.1|#k:v",
+    ] {
+        assert!(plain(&Grammar::default(), line.as_bytes()).is_some(), "{line}");
+        agrees(&Grammar::default(), line.as_bytes());
+    }
+}
+
+/// Numbers of every length that is read here, with every sort of end.
+#[test]
+fn numbers_of_all_lengths_are_read() {
+    let mut state = 7;
+    for digits in 1..=13 {
+        for _ in 0..200 {
+            let number: String = (0..digits)
+                .map(|_| char::from(b'0' + u8::try_from(random(&mut state) % 10).unwrap()))
+                .collect();
+            for end in ["|c", ".5|ms", "|g|@0.5", "|s|#k:v"] {
+                agrees(&Grammar::default(), format!("a:{number}{end}").as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_else_is_left_to_the_general_reader() {
+    for line in [
+        "",
+        ":1|c",
+        "a:|c",
+        "a:1",
+        "a:1|",
+        "a:1|x",
+        "a:+1|g",
+        "a:-1|c",
+        "a:1e3|c",
+        "a:.5|c",
+        "a:1:2|c",
+        "a:1|c\r",
+        "a:1|c ",
+        "a b:1|c",
+        "a/b:1|c",
+        "a;t=1:1|c",
+        "a=b:1|c",
+        "a,t=1:1|c",
+        "a:1|c|#",
+        "a:1|c|#k",
+        "a:1|c|#k:",
+        "a:1|c|#:v",
+        "a:1|c|#k:v,",
+        "a:1|c|#k:v:w",
+        "a:1|c|#k:v,k:w",
+        "a:1|c|#k:v w",
+        "a:1|c|#k:v|c:1",
+        "a:1|c|#k:v\r",
+        "a:1|c|#~k:v",
+        "a;b=c:1|c|#k:v",
+        "a b:1|c|#k:v",
+        "a:1|c|@2|#k:v",
+        "a:-1|c|#k:v",
+        "a:1|c|@0",
+        "a:1|c|@2",
+        "a:1|c|@.5",
+        "a:1|c|@",
+        "a:1|c|",
+        "a:1.2.3|c",
+        "a:1|ms|@1e-1",
+        "a:1|m",
+        "a:1|h",
+        "a:1|d",
+        "a:1|C",
+        "a:1|kv",
+        "a:1|ss",
+        "a:1|cc",
+        "a:1|c:2|g",
+        "a:1000000000000000|c",
+        "_e{1,1}:a|b",
+        "_sc|a|0",
+    ] {
+        assert_eq!(plain(&Grammar::default(), line.as_bytes()), None, "{line}");
+    }
+    let grammar = Grammar { max_key_length: 3, ..Grammar::default() };
+    assert!(plain(&grammar, b"abc:1|c").is_some());
+    assert_eq!(plain(&grammar, b"abcd:1|c"), None);
+    let grammar = Grammar { max_key_length: 6, ..Grammar::default() };
+    assert!(plain(&grammar, b"a:1|c|#k:vw").is_some());
+    assert_eq!(plain(&grammar, b"a:1|c|#k:vwx"), None);
+}
+
+/// Random lines of the pieces that matter. The seed is fixed.
+#[test]
+fn it_agrees_with_the_general_reader() {
+    const PIECES: [&[u8]; 29] = [
+        b"a",
+        b"b.c",
+        b"=",
+        b":",
+        b":",
+        b"1",
+        b"0",
+        b"27",
+        b".",
+        b"|c",
+        b"|ms",
+        b"|g",
+        b"|s",
+        b"|",
+        b"|@",
+        b"0.1",
+        b"@",
+        b"-",
+        b"e",
+        b"|#t:1",
+        b"\r",
+        b" ",
+        b"999999999",
+        b"m",
+        b",k:v",
+        b"~",
+        b"#",
+        b"/",
+        b"x:y",
+    ];
+    for sanitize in [true, false] {
+        let grammar = Grammar { sanitize, ..Grammar::default() };
+        let (mut state, mut plain_ones, mut tagged) = (88_172_645_463_325_252_u64, 0, 0);
+        for _ in 0..400_000 {
+            let mut line = Vec::new();
+            match random(&mut state) % 4 {
+                0 => line.extend_from_slice(b"a:1"),
+                1 => line.extend_from_slice(b"a:1|c|#k:v"),
+                _ => {}
+            }
+            for _ in 0..1 + random(&mut state) % 6 {
+                line.extend_from_slice(PIECES[random(&mut state) % PIECES.len()]);
+            }
+            if let Some((read, length)) = plain(&grammar, &line) {
+                plain_ones += 1;
+                tagged += usize::from(read.0.contains(&b';'));
+                assert_eq!(length, line.len());
+                assert_eq!(Some(read), twin(&grammar, &line), "{}", line.escape_ascii());
+            }
+        }
+        assert!(plain_ones > 2000 && tagged > 1000, "{plain_ones}, {tagged}");
+    }
+}
+
+/// What the engine trusts in: a name that is canonical already is read as itself.
+#[test]
+fn a_canonical_name_reads_as_itself() {
+    const PIECES: [&[u8]; 20] = [
+        b"a", b"b.c", b"=", b";", b";k=v", b",x=y", b"[", b"]", b"#t=1", b" ", b"/", b"~", b"\xff",
+        b"Z", b"-", b"_", b"0", b"\t", b"t=", b";;",
+    ];
+    let mut state = 3;
+    for dialects in [vec![Dialect::Graphite], Dialect::ALL.to_vec()] {
+        let grammar = Grammar { dialects: Dialects::from_iter(dialects), ..Grammar::default() };
+        assert!(grammar.is_idempotent());
+        for _ in 0..100_000 {
+            let pieces =
+                (0..1 + random(&mut state) % 6).map(|_| PIECES[random(&mut state) % PIECES.len()]);
+            let line = [&pieces.collect::<Vec<_>>().concat()[..], b":1|c"].concat();
+            let Some((name, _)) = twin(&grammar, &line) else { continue };
+            let again = twin(&grammar, &[&name[..], b":1|c"].concat()).map(|read| read.0);
+            assert_eq!(
+                again.as_ref(),
+                Some(&name),
+                "{} of {}",
+                name.escape_ascii(),
+                line.escape_ascii()
+            );
+        }
+    }
+}

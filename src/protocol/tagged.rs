@@ -1,0 +1,92 @@
+//! The names of plain lines with tags as DogStatsD writes them, nothing in them to be cleaned: `|#key:value,key:value`.
+//!
+//! What reads as anything else is left to the general reader, as with plain lines.
+
+use std::mem;
+
+use arrayvec::ArrayVec;
+
+use super::names::KEEPS;
+use super::plain::is_plain_name;
+use super::{Dialect, Grammar};
+
+/// More are left to the general reader.
+const TAGS_MAX: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Tag<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+/// The canonical name of a series called `bare`, with the tags that `text` begins with, and how many bytes of `text` they
+/// take, up to the line's end. None for what is not clean, or too long.
+pub(super) fn tagged_name<'a>(
+    grammar: &Grammar,
+    bare: &[u8],
+    text: &[u8],
+    room: &mut &'a mut [u8],
+) -> Option<(&'a [u8], usize)> {
+    let section = text.strip_prefix(b"|#")?;
+    if !grammar.dialects.has(Dialect::Dogstatsd) || !is_plain_name(bare) {
+        return None;
+    }
+    let (mut tags, length) = read_tags(section)?;
+    let bytes = bare.len() + 1 + length; // a tag stands behind a `;`, not a `,`
+    if bytes > grammar.max_key_length || !sort(&mut tags) {
+        return None;
+    }
+    let (name, left) = mem::take(room).split_at_mut(bytes);
+    *room = left;
+    write(bare, &tags, name);
+    Some((name, 2 + length))
+}
+
+/// The tags up to the line's end, and the length of all of them. None if one is not clean, or not whole.
+fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
+    let mut tags = ArrayVec::new();
+    let (mut start, mut colon) = (0, None);
+    for at in 0..=section.len() {
+        let byte = section.get(at).copied().unwrap_or(b'\n');
+        if KEEPS[usize::from(byte)] {
+            continue;
+        }
+        match (byte, colon) {
+            (b':', None) => colon = Some(at),
+            (b',' | b'\n', Some(middle)) if start < middle && middle + 1 < at => {
+                let tag = Tag { key: &section[start..middle], value: &section[middle + 1..at] };
+                tags.try_push(tag).ok()?;
+                if byte == b'\n' {
+                    return Some((tags, at));
+                }
+                (start, colon) = (at + 1, None);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// By the bytes of their keys; false if one is there twice.
+fn sort(tags: &mut [Tag<'_>]) -> bool {
+    let is_sorted = |tags: &[Tag<'_>]| tags.windows(2).all(|pair| pair[0].key < pair[1].key);
+    is_sorted(tags) || {
+        tags.sort_unstable_by_key(|tag| tag.key);
+        is_sorted(tags)
+    }
+}
+
+fn write(bare: &[u8], tags: &[Tag<'_>], name: &mut [u8]) {
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        name[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
+    put(bare);
+    for Tag { key, value } in tags {
+        put(b";");
+        put(key);
+        put(b"=");
+        put(value);
+    }
+}
