@@ -71,9 +71,9 @@ impl DatagramSocket {
         }
     }
 
-    /// Whether a quarter of the granted receive buffer is taken.
-    pub fn is_filling(&self) -> bool {
-        sys::receive_queue(self.socket.as_fd()).is_ok_and(|(taken, room)| taken >= room / 4)
+    /// Bytes taken of the receive buffer, and those granted, as the kernel counts them.
+    pub fn receive_queue(&self) -> Option<(u32, u32)> {
+        sys::receive_queue(self.socket.as_fd()).ok()
     }
 
     /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.

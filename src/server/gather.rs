@@ -1,60 +1,92 @@
-//! Gathering: a busy loop naps to its next millisecond instead of being woken for each packet. Pure.
+//! Gathering: a busy loop naps for a few milliseconds instead of being woken for each packet. Pure.
 //!
 //! Being woken costs more than parsing what woke it, and StatsD has no latency to keep. So where wake-ups by input come
-//! often, the loop sleeps a moment and takes all that has come meanwhile; where they are rare it is woken as ever. A socket
-//! that fills up faster than that ends the naps until it is drained.
+//! often, the loop sleeps a moment and takes all that has come meanwhile; where they are rare it is woken as ever. How long a
+//! moment is depends on how full it then finds the receive buffers: what comes in a nap must always fit them.
 
 use std::time::Duration;
 
 use crate::time::Tick;
 
-/// When to nap.
+/// When to nap, and for how long.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
     on: bool,
     /// Turns since `since` that input began.
     woken: u32,
+    naps: u32,
     since: Tick,
-    /// A socket is filling up.
-    hurries: bool,
+    /// How full the fullest socket was at the last look.
+    fill: Fill,
+}
+
+/// How much of what the kernel granted a socket is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fill {
+    /// So little that several times as much would do no harm.
+    #[default]
+    Low,
+    Some,
+    /// A quarter or more: it cannot wait for a nap.
+    High,
 }
 
 /// How long wake-ups are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_secs(1);
-/// From so many wake-ups a second a thousand naps cost less (bench/README.md has the figures).
-const ON: u32 = 1500;
-/// So few naps that end with something to read, of a thousand, mean that wake-ups would cost less again.
-const OFF: u32 = 600;
-const NAP_MICROS: u64 = 1000;
+/// From so many wake-ups a second naps cost less (bench/README.md has the figures). Once it naps, it goes on while every
+/// other nap ends with something to read.
+const ON: u32 = 1000;
+/// A nap ends at the next multiple of these.
+const SHORT_MICROS: u64 = 1000;
+const LONG_MICROS: u64 = 4000;
+
+impl Fill {
+    fn of(taken: u32, room: u32) -> Self {
+        match () {
+            () if taken >= room / 4 => Self::High,
+            () if taken >= room / 32 => Self::Some,
+            () => Self::Low,
+        }
+    }
+}
 
 impl Gather {
-    /// A turn begins because of input. Returns whether sockets should be looked at for how full they are.
-    pub(super) fn woken(&mut self) -> bool {
+    /// A turn begins because of input.
+    pub(super) fn woken(&mut self) {
         self.woken += 1;
+    }
+
+    /// Whether sockets should be looked at for how full they are.
+    pub(super) fn is_on(&self) -> bool {
         self.on
     }
 
-    /// A socket holds so much that it cannot wait for a nap.
-    pub(super) fn hurry(&mut self) {
-        self.hurries = true;
+    /// So many bytes of those granted to a socket were taken when the turn began.
+    pub(super) fn look(&mut self, taken: u32, room: u32) {
+        self.fill = self.fill.max(Fill::of(taken, room));
     }
 
     /// How long to sleep now, with nothing left to do until `deadline`.
     pub(super) fn nap(&mut self, now: Tick, deadline: Option<Tick>) -> Option<Duration> {
         let counted = now - self.since;
         if counted >= WINDOW {
-            let most = if self.on { OFF } else { ON };
             // A window that was slept through counts for what it had in each second.
-            self.on = u128::from(self.woken) * WINDOW.as_millis()
-                >= u128::from(most) * counted.as_millis();
-            (self.woken, self.since) = (0, now);
+            let often =
+                u128::from(self.woken) * WINDOW.as_millis() >= u128::from(ON) * counted.as_millis();
+            self.on = if self.on { self.woken * 2 > self.naps } else { often };
+            (self.woken, self.naps, self.since) = (0, 0, now);
         }
-        if !self.on || std::mem::take(&mut self.hurries) {
-            return None;
-        }
-        let left = Duration::from_micros(NAP_MICROS - now.as_micros() % NAP_MICROS);
+        let step = match std::mem::take(&mut self.fill) {
+            _ if !self.on => return None,
+            Fill::High => return None,
+            Fill::Some => SHORT_MICROS,
+            Fill::Low => LONG_MICROS,
+        };
+        let left = Duration::from_micros(step - now.as_micros() % step);
         let due = deadline.map_or(left, |deadline| now.until(deadline));
-        Some(left.min(due)).filter(|nap| !nap.is_zero())
+        let nap = Some(left.min(due)).filter(|nap| !nap.is_zero());
+        self.naps += u32::from(nap.is_some());
+        nap
     }
 }
 
@@ -92,24 +124,32 @@ mod tests {
         let at = at + Duration::from_secs(5);
         let (wakes, naps) = run(&mut gather, at, 50_000, 5);
         assert!(
-            naps && wakes < 50_000 + 4 * 1100,
-            "{wakes}: woken for a second, then a thousand naps in each"
+            naps && wakes < 50_000 + 4 * 260,
+            "{wakes}: woken for a second, then 250 naps in each"
         );
         let at = at + Duration::from_secs(5);
-        assert!(run(&mut gather, at, 1000, 5).1, "it stays on for a while");
+        assert!(run(&mut gather, at, 500, 5).1, "it stays on for a while");
         let at = at + Duration::from_secs(5);
-        assert!(!run(&mut gather, at, 400, 5).1);
+        assert!(!run(&mut gather, at, 100, 5).1);
     }
 
     #[test]
-    fn it_naps_past_no_deadline_and_not_while_a_socket_fills_up() {
+    fn naps_are_as_long_as_the_buffers_allow() {
         let mut gather = Gather { on: true, since: Tick::from_micros(900), ..Gather::default() };
         let micros = |micros| Some(Duration::from_micros(micros));
-        assert_eq!(gather.nap(Tick::from_micros(1300), None), micros(700));
-        assert_eq!(gather.nap(Tick::from_micros(1300), Some(Tick::from_micros(1500))), micros(200));
-        assert_eq!(gather.nap(Tick::from_micros(1300), Some(Tick::from_micros(1200))), None);
-        gather.hurry();
-        assert_eq!(gather.nap(Tick::from_micros(1300), None), None);
-        assert_eq!(gather.nap(Tick::from_micros(1300), None), micros(700));
+        for (taken, nap) in [(0, micros(2700)), (31, micros(2700)), (32, micros(700)), (256, None)]
+        {
+            gather.look(taken, 1024);
+            gather.look(0, 1024);
+            assert_eq!(gather.nap(Tick::from_micros(1300), None), nap, "{taken} of 1024");
+        }
+    }
+
+    #[test]
+    fn no_nap_passes_a_deadline() {
+        let mut gather = Gather { on: true, since: Tick::from_micros(900), ..Gather::default() };
+        let mut nap = |until| gather.nap(Tick::from_micros(1300), Some(Tick::from_micros(until)));
+        assert_eq!(nap(1500), Some(Duration::from_micros(200)));
+        assert_eq!(nap(1200), None);
     }
 }

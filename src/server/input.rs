@@ -79,14 +79,16 @@ impl Server {
         }
     }
 
-    /// The poller names a source of input. While packets are gathered, one that fills up ends that.
+    /// The poller names a source of input.
     pub(super) fn note_input(&mut self, source: Source) {
-        let gathers = self.backlog.is_empty() && self.gather.woken();
-        if let (true, Source::Datagrams(index)) = (gathers, source)
+        if self.backlog.is_empty() {
+            self.gather.woken();
+        }
+        if let (true, Source::Datagrams(index)) = (self.gather.is_on(), source)
             && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
-            && socket.is_filling()
+            && let Some((taken, room)) = socket.receive_queue()
         {
-            self.gather.hurry();
+            self.gather.look(taken, room);
         }
     }
 
