@@ -95,6 +95,36 @@ fn a_descriptor_of_no_use_is_named() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// Shows that a stop in the middle of a burst loses nothing of what was received by then and not yet parsed, and leaves the
+/// rest to the next run.
+#[test]
+fn a_stop_in_the_middle_of_a_burst_loses_nothing() {
+    const LINES: usize = 6_000; // in a datagram, so that a turn ends with datagrams received and not parsed
+    let packet = "burst:1|c\n".repeat(LINES);
+    let (udp, address) = bound(Type::DGRAM);
+    let conf = Conf::never_flushing().set("statsd", "state_file", "state");
+    let mut daemon = Daemon::start_passing(&conf, &[(&udp, "udp")], None, |_| ());
+    let burst = (udp.recv_buffer_size().unwrap() / 300_000).clamp(1, 50);
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sent = 0.0;
+    for _ in 0..5 {
+        daemon.freeze();
+        for _ in 0..burst {
+            sender.send_to(packet.as_bytes(), address).unwrap();
+        }
+        daemon.thaw();
+        let before = sent;
+        sent += (burst * LINES) as f64;
+        let counted = |daemon: &Daemon| daemon.admin().numbers("counters").get("burst").copied();
+        until_true("the first of them", || counted(&daemon).unwrap_or(0.0) > before);
+        daemon.sigterm();
+        assert_eq!(daemon.exit().code(), Some(0), "{:#?}", daemon.log());
+        daemon = Daemon::start_passing(&conf, &[(&udp, "udp")], Some(daemon), |_| ());
+    }
+    daemon.until_counter("burst", sent);
+    daemon.stop();
+}
+
 /// Counts 1 by UDP and 1 by a unix datagram every now and then until told to stop; how often.
 fn steady_load(udp: SocketAddr, unix: std::path::PathBuf, on: Arc<AtomicBool>) -> u64 {
     let (packets, datagrams) =

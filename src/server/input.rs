@@ -9,12 +9,13 @@ use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
 use crate::complaints::Grievance;
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::flush::Own;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
 use crate::ingest::connections::{Connections, Limits};
 use crate::ingest::lines::Piece;
-use crate::sys::batch::RecvBatch;
+use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::Now;
 
 /// What all sources share.
@@ -52,6 +53,43 @@ impl Input {
         self.datagrams_from.clone_from(&config.udp.allow_from);
         self.connections_from.clone_from(&config.tcp.allow_from);
         self.logs_messages = config.dump_messages;
+    }
+
+    fn split<'a>(
+        &'a mut self,
+        engine: &'a mut Engine,
+        now: Now,
+    ) -> (&'a mut RecvBatch, Entrance<'a>) {
+        let Self { batch, heard, datagrams_from, logs_messages, .. } = self;
+        let logs_messages = *logs_messages;
+        (batch, Entrance { engine, heard, allowed: datagrams_from, logs_messages, now })
+    }
+}
+
+/// Where datagrams go in.
+struct Entrance<'a> {
+    engine: &'a mut Engine,
+    heard: &'a mut Option<Now>,
+    allowed: &'a [IpNet],
+    logs_messages: bool,
+    now: Now,
+}
+
+impl Entrance<'_> {
+    fn take(&mut self, datagram: &Datagram<'_>) {
+        self.engine.complaints().hear(datagram.sender);
+        if !allows(self.allowed, datagram.sender) {
+            return self.engine.refuse_packet();
+        }
+        *self.heard = Some(self.now);
+        if datagram.truncated {
+            self.engine.count(Own::PacketsReceived, 1);
+            return self.engine.count(Own::PacketsTruncated, 1);
+        }
+        if self.logs_messages {
+            messages::log_packet(datagram.bytes);
+        }
+        self.engine.packet(datagram.bytes);
     }
 }
 
@@ -109,27 +147,20 @@ impl Server {
         let Some(socket) = self.listeners.datagrams.get(usize::from(index)) else {
             return Drained::Dry;
         };
-        let (engine, now) = (&mut self.engine, self.now);
-        let Input { batch, heard, logs_messages, datagrams_from, .. } = &mut self.input;
-        let drained = socket.drain(batch, |datagram| {
-            engine.complaints().hear(datagram.sender);
-            if !allows(datagrams_from, datagram.sender) {
-                return engine.refuse_packet();
-            }
-            *heard = Some(now);
-            if datagram.truncated {
-                engine.count(Own::PacketsReceived, 1);
-                return engine.count(Own::PacketsTruncated, 1);
-            }
-            if *logs_messages {
-                messages::log_packet(datagram.bytes);
-            }
-            engine.packet(datagram.bytes);
-        });
+        let (batch, mut entrance) = self.input.split(&mut self.engine, self.now);
+        let drained = socket.drain(batch, |datagram| entrance.take(&datagram));
         drained.unwrap_or_else(|error| {
             log::warn!("udp=failed reason=\"{error}\"");
             Drained::Dry
         })
+    }
+
+    /// What was received of datagrams and waits for its turn, whatever socket it came by: the kernel has it no more.
+    pub(super) fn take_received(&mut self) {
+        let (batch, mut entrance) = self.input.split(&mut self.engine, self.now);
+        while let Some(datagram) = batch.take() {
+            entrance.take(&datagram);
+        }
     }
 
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {

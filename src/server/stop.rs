@@ -71,6 +71,7 @@ impl Server {
     /// what they hold for the next run.
     fn take_in_the_rest(&mut self) {
         self.backlog = Backlog::default();
+        self.take_received();
         self.listeners.ours().into_iter().for_each(|source| self.look_at(source));
         self.input.connections.sources().into_iter().for_each(|source| self.look_at(source));
         self.receive_for(LAST_LOOK);
