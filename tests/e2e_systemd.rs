@@ -7,15 +7,17 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use support::{Admin, Conf, DEADLINE, Daemon, FakeCarbon, until_true};
+use support::{Admin, Carbon, Conf, DEADLINE, Daemon, FakeCarbon, until, until_true};
 
 fn bound(kind: Type) -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, kind, None).unwrap();
@@ -27,7 +29,7 @@ fn bound(kind: Type) -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-fn unix_datagrams(path: &std::path::Path) -> Socket {
+fn unix_datagrams(path: &Path) -> Socket {
     let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
     socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
     socket
@@ -125,21 +127,26 @@ fn a_stop_in_the_middle_of_a_burst_loses_nothing() {
     daemon.stop();
 }
 
-/// Counts 1 by UDP and 1 by a unix datagram every now and then until told to stop; how often.
-fn steady_load(udp: SocketAddr, unix: std::path::PathBuf, on: Arc<AtomicBool>) -> u64 {
+/// Counts 1 by UDP and 1 by a unix datagram every now and then, and how often, until told to stop.
+fn steady_load(udp: SocketAddr, unix: &Path, load: &Load) {
     let (packets, datagrams) =
         (UdpSocket::bind("127.0.0.1:0").unwrap(), UnixDatagram::unbound().unwrap());
-    let mut sent = 0;
-    while on.load(Ordering::SeqCst) {
+    while !load.ends.load(Ordering::SeqCst) {
         packets.send_to(b"udp:1|c", udp).unwrap();
-        datagrams.send_to(b"unix:1|c", &unix).unwrap();
-        sent += 1;
-        std::thread::sleep(std::time::Duration::from_micros(500));
+        datagrams.send_to(b"unix:1|c", unix).unwrap();
+        load.sent.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_micros(500));
     }
-    sent
 }
 
-/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a part of it.
+#[derive(Debug, Default)]
+struct Load {
+    sent: AtomicU64,
+    ends: AtomicBool,
+}
+
+/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a part of it: the sum in
+/// Graphite is what was sent, and what another destination was sent says the same.
 #[test]
 fn twenty_restarts_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -148,33 +155,42 @@ fn twenty_restarts_under_load_lose_nothing() {
     udp.set_recv_buffer_size(4 << 20).unwrap();
     let unix = unix_datagrams(&path);
     let sockets = [(&udp, "udp"), (&unix, "unix")];
-    let carbon = FakeCarbon::start();
-    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "state_file", "state");
+    let (graphite, witness) = (Carbon::start(), FakeCarbon::start());
+    let conf = Conf::sending_to(graphite.address(), "1s").set("statsd", "state_file", "state").set(
+        "carbon.witness",
+        "address",
+        witness.address(),
+    );
     let mut daemon = Daemon::start_passing(&conf, &sockets, None, |_| ());
-    let on = Arc::new(AtomicBool::new(true));
-    let load = {
-        let on = Arc::clone(&on);
-        std::thread::spawn(move || steady_load(address, path, on))
+    let load = Arc::new(Load::default());
+    let loading = {
+        let load = Arc::clone(&load);
+        std::thread::spawn(move || steady_load(address, &path, &load))
     };
-    for round in 0..20 {
-        let received = |name: &str| daemon.admin().numbers("counters").get(name).copied();
-        until_true("traffic", || received("udp") > Some(50.0) && received("unix") > Some(50.0));
+    for round in 1..=20 {
+        // So many that the restarts are spread over several time slots, and over all parts of one.
+        until_true("traffic", || load.sent.load(Ordering::SeqCst) > 300 * round);
         daemon.sigterm();
         assert_eq!(daemon.exit().code(), Some(0), "round {round}: {:#?}", daemon.log());
         daemon = Daemon::start_passing(&conf, &sockets, Some(daemon), |_| ());
     }
-    on.store(false, Ordering::SeqCst);
-    let sent = load.join().unwrap() as f64;
-    carbon.until("every count", |points| {
+    load.ends.store(true, Ordering::SeqCst);
+    loading.join().unwrap();
+    let sent = load.sent.load(Ordering::SeqCst) as f64;
+    let names = ["stats_counts.udp", "stats_counts.unix"];
+    until(Duration::from_secs(60), "every count in Graphite", || {
+        let stored = graphite.points(&names);
         let sum = |name: &str| -> f64 {
-            points.iter().filter(|point| point.name == name).map(support::Point::number).sum()
+            stored.get(name).into_iter().flatten().map(|(_, value)| value).sum()
         };
-        (sum("stats_counts.udp") == sent && sum("stats_counts.unix") == sent).then_some(())
+        names.iter().all(|name| sum(name) == sent).then_some(())
     });
     let mut slots = BTreeMap::new();
-    for point in carbon.points().iter().filter(|point| !point.is_own()) {
+    for point in witness.points().iter().filter(|point| !point.is_own()) {
         let value = slots.insert((point.name.clone(), point.stamp), point.number());
         assert!(value.is_none_or(|value| value == point.number()), "{point:?} after {value:?}");
     }
+    let stamps: BTreeSet<u64> = slots.keys().map(|(_, stamp)| *stamp).collect();
+    assert!(stamps.len() > 2, "{stamps:?}");
     daemon.stop();
 }
