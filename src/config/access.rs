@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::value::Kind;
 
@@ -13,13 +13,22 @@ impl Kind<IpNet> for Network {
     fn read(&self, text: &str) -> Result<IpNet, String> {
         let address = || text.parse::<IpAddr>().map(IpNet::from);
         let network = text.parse().or_else(|_| address());
-        let network = network.map(|network: IpNet| network.trunc());
+        let network = network.map(|network: IpNet| as_ipv4(network.trunc()));
         network.map_err(|_| "expected networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7".into())
     }
 
     fn show(&self, network: &IpNet) -> String {
         network.to_string()
     }
+}
+
+/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4, as senders are on a socket for both.
+fn as_ipv4(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let address = mapped.addr().to_ipv4_mapped();
+    let length = mapped.prefix_len().checked_sub(96);
+    let ipv4 = address.zip(length).and_then(|(at, length)| Ipv4Net::new(at, length).ok());
+    ipv4.map_or(network, IpNet::V4)
 }
 
 /// The permissions of a file, in octal.
@@ -66,6 +75,9 @@ mod tests {
             ("192.0.2.7", "192.0.2.7/32"),
             ("fd00::/8", "fd00::/8"),
             ("::1", "::1/128"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(Network.show(&Network.read(text).unwrap()), shown);
         }
