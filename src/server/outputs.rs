@@ -34,13 +34,18 @@ pub(super) fn new_ones<'a>(
     spool: &config::Spool,
     sinks: &Sinks,
 ) -> Result<Vec<New<'a>>, StartError> {
-    let part = spool.max_size as u64 / config.carbons.len().max(1) as u64;
+    let part = spool_part(config, spool);
     let is_new = |carbon: &&config::Carbon| sinks.iter().all(|sink| sink.name() != carbon.name);
     let open = |carbon: &'a config::Carbon| {
         let spool = spool.dir.as_ref().map(|dir| open_spool(dir.join(&carbon.name), part));
         Ok(New { carbon, spool: spool.transpose()? })
     };
     config.carbons.iter().filter(is_new).map(open).collect()
+}
+
+/// What the spool of each destination may take of what all may.
+pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
+    spool.max_size as u64 / config.carbons.len().max(1) as u64
 }
 
 /// Makes their sinks. `seed` is for the jitter between attempts to connect.

@@ -150,9 +150,11 @@ impl Server {
 
     /// Those that stay get their settings, those that go some time to deliver.
     fn replace_sinks(&mut self, config: &Config, encoders: &Encoders) {
+        let part = outputs::spool_part(config, &self.config.spool);
         let until = self.now.tick + config.shutdown_timeout;
         for sink in self.sinks.iter_mut() {
             match config.carbons.iter().find(|carbon| carbon.name == sink.name()) {
+                    sink.limit_spool(part);
                 Some(carbon) => {
                     sink.reconfigure(carbon, outputs::encoder(carbon, encoders), self.now);
                 }

@@ -255,7 +255,8 @@ impl World {
         let account = self.account();
         self.given_up += account.dropped + account.in_doubt;
         let now = self.clock.now();
-        self.disk.fail_reads(false); // or it would not start
+        self.disk.fail_reads(None);
+        self.disk.fail_writes(None); // or it would not start
         let (carbon, witness) = (&self.carbon, &self.witness);
         self.run = Run::start(&self.config, now, carbon, witness, &self.disk, self.spool_bytes);
     }

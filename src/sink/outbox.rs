@@ -141,6 +141,7 @@ impl Outbox {
     pub fn close(&mut self, flush: u64) {
         self.retention.close(flush);
         self.age();
+        self.spool.iter_mut().for_each(Spool::wake);
     }
 
     /// What is to be written next: the rest of the oldest chunk that is not wholly written.

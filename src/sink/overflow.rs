@@ -24,6 +24,11 @@ impl Sink {
         self.log_news();
     }
 
+    /// What its spool may take from now on, if it has one.
+    pub fn limit_spool(&mut self, max_bytes: u64) {
+        self.outbox.spool_mut().into_iter().for_each(|spool| spool.limit(max_bytes));
+    }
+
     /// The longest call to the spool's disk since this was last asked.
     pub fn take_disk_stall(&mut self) -> Duration {
         self.outbox.spool_mut().map_or(Duration::ZERO, Spool::take_stall)

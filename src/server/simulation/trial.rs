@@ -20,7 +20,8 @@ struct Trial {
     stops: u64,
     /// Delivered flushes that are retained; none where the queue may be too short for them.
     keep: Option<u64>,
-    /// A read from the disk failed: what an earlier run left there is cut off, logged in bytes, not in lines.
+    /// A read from the disk failed: what an earlier run left there is cut off, or makes way uncounted; logged in bytes, not in
+    /// lines.
     disk_failed: bool,
 }
 
@@ -75,7 +76,8 @@ impl Trial {
         }
         self.world.carbon.behave(|manner| *manner = Manner::WELL);
         self.world.disk.limit_room(None);
-        self.world.disk.fail_reads(false);
+        self.world.disk.fail_reads(None);
+        self.world.disk.fail_writes(None);
         self.calm();
         self.world.stop(Duration::from_secs(5));
         self.judge()
@@ -104,11 +106,16 @@ impl Trial {
             6 | 7 => carbon.dies(),
             8 => carbon.says_farewell(),
             9 => disk.limit_room(Some(usize::try_from(self.below(200_000)).unwrap())),
-            10 if self.below(4) == 0 => {
-                disk.fail_reads(true);
+            10 if self.below(2) == 0 => {
+                disk.fail_reads(Some(*pick(&mut self.random, &[libc::EIO, libc::EMFILE])));
                 self.disk_failed = true;
             }
-            10 | 11 => disk.limit_room(None),
+            10 if self.below(2) == 0 => disk.fail_writes(Some(libc::EROFS)),
+            10 => {
+                disk.fail_reads(None);
+                disk.fail_writes(None);
+            }
+            11 => disk.limit_room(None),
             12 => carbon.behave(|manner| *manner = Manner { reads: 0, ..Manner::WELL }),
             13 | 14 => carbon.behave(|manner| *manner = Manner::WELL),
             15 => {

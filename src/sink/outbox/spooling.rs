@@ -35,7 +35,7 @@ impl Outbox {
     pub fn wants_refill(&self) -> bool {
         self.cursor == self.items.len()
             && self.in_flight < AHEAD.min(self.limit / 4)
-            && self.has_spooled()
+            && self.spool.as_ref().is_some_and(|spool| spool.has_more() && !spool.is_resting())
     }
 
     /// Whether chunks wait in the spool.

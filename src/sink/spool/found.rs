@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::record::{PREAMBLE, preamble};
-use super::{Disk, Head, News, Position, Segment, Spool, Tally};
+use super::{Disk, Head, News, Position, Reads, Segment, Spool, Tally};
 
-/// Segments are an eighth of the spool, so that making room costs no more of it at once, but no smaller or larger than
-/// this.
+/// Segments are a small part of the spool, so that neither making room nor damage costs much of it at once, but no smaller or
+/// larger than this.
+const SEGMENTS: u64 = 1024;
 const SEGMENT_MIN: u64 = 256 << 10;
 const SEGMENT_MAX: u64 = 16 << 20;
 
@@ -26,7 +27,7 @@ impl Spool {
             disk,
             format,
             max_bytes,
-            segment_bytes: (max_bytes / 8).clamp(SEGMENT_MIN, SEGMENT_MAX),
+            segment_bytes: 0,
             segments: VecDeque::new(),
             is_open: false,
             next_number,
@@ -39,14 +40,22 @@ impl Spool {
             tally: Tally::default(),
             is_full: false,
             is_failing: false,
+            reads: Reads::Well,
             news: Vec::new(),
         };
+        spool.limit(max_bytes);
         for (number, bytes) in there {
             spool.find(number, bytes)?;
         }
         spool.remove_released();
         while spool.bytes_on_disk() > max_bytes && spool.drop_oldest() {}
         Ok(spool)
+    }
+
+    /// From now on all segments together take at most so much. What is over makes way for the next chunk.
+    pub fn limit(&mut self, max_bytes: u64) {
+        self.max_bytes = max_bytes;
+        self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
     }
 
     fn find(&mut self, number: u64, bytes: u64) -> io::Result<()> {
@@ -89,10 +98,13 @@ impl Spool {
         else {
             return;
         };
-        // A damaged head ends it: nobody can tell what came behind.
+        // A head that is damaged or cannot be read ends it: nobody can tell how many lines are behind, only how many bytes.
         while let Ok(Some(head)) = self.read_head(Position { segment: number, at }, bytes) {
             at += head.record_bytes();
             self.count_found(Position { segment: number, at }, head);
+        }
+        if at < bytes {
+            self.news.push(News::Damaged { segment: number, at, bytes: bytes - at });
         }
     }
 

@@ -60,6 +60,7 @@ pub struct Spool {
     tally: Tally,
     is_full: bool,
     is_failing: bool,
+    reads: Reads,
     news: Vec<News>,
 }
 
@@ -99,6 +100,16 @@ pub enum News {
     Failing { what: &'static str, reason: String },
 }
 
+/// How reading goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    Well,
+    /// It failed, and is not tried again before the next flush.
+    Resting,
+    /// It is tried again.
+    Doubtful,
+}
+
 #[derive(Debug)]
 struct Segment {
     number: u64,
@@ -121,6 +132,9 @@ impl Spool {
     /// The oldest chunk that was not handed out yet.
     pub fn take_next(&mut self) -> Option<Record> {
         loop {
+            if self.is_resting() {
+                return None;
+            }
             self.read = self.start_of_next()?;
             let start = self.read;
             let (head, bytes) = match self.read_record(start) {
@@ -129,12 +143,17 @@ impl Spool {
                     self.cut_damage(start);
                     continue;
                 }
-                Err(error) => {
+                Err(error) if is_damage(&error) => {
                     self.fails("read", &error);
                     self.cut_damage(start);
                     continue;
                 }
+                Err(error) => {
+                    self.rest(&error);
+                    continue;
+                }
             };
+            self.reads = Reads::Well;
             let end = Position { at: start.at + head.record_bytes(), ..start };
             self.count_found(end, head);
             self.read = end;
@@ -156,6 +175,26 @@ impl Spool {
     /// Whether there is a chunk to hand out.
     pub fn has_more(&self) -> bool {
         self.start_of_next().is_some()
+    }
+
+    /// Whether nothing is handed out for now, since it could not be read.
+    pub fn is_resting(&self) -> bool {
+        self.reads == Reads::Resting
+    }
+
+    /// Time to try again.
+    pub fn wake(&mut self) {
+        if self.is_resting() {
+            self.reads = Reads::Doubtful;
+        }
+    }
+
+    /// What is there stays, until it can be read.
+    fn rest(&mut self, error: &io::Error) {
+        if self.reads == Reads::Well {
+            self.news.push(News::Failing { what: "read", reason: error.to_string() });
+        }
+        self.reads = Reads::Resting;
     }
 
     /// A part of this chunk, which was handed out, was sent.
@@ -335,6 +374,11 @@ impl Spool {
             self.news.push(News::Failing { what, reason: error.to_string() });
         }
     }
+}
+
+/// The disk has lost what is there. Other failures pass: no descriptor is left, no memory, a share that is away.
+fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@ struct Contents {
     note: Vec<u8>,
     /// Bytes that still fit.
     room: Option<usize>,
-    unreadable: bool,
+    /// The number of the error that reads end with.
+    unreadable: Option<i32>,
+    /// The number of the error that writes end with.
+    unwritable: Option<i32>,
     syncs: usize,
 }
 
@@ -29,8 +32,14 @@ impl MemoryDisk {
         self.0.borrow_mut().room = room;
     }
 
-    pub(crate) fn fail_reads(&self, fail: bool) {
-        self.0.borrow_mut().unreadable = fail;
+    /// From now on reads fail with this error, or work.
+    pub(crate) fn fail_reads(&self, error: Option<i32>) {
+        self.0.borrow_mut().unreadable = error;
+    }
+
+    /// From now on writes fail with this error, or work.
+    pub(crate) fn fail_writes(&self, error: Option<i32>) {
+        self.0.borrow_mut().unwritable = error;
     }
 
     pub(crate) fn change(&self, segment: u64, act: impl FnOnce(&mut Vec<u8>)) {
@@ -69,6 +78,9 @@ impl Disk for MemoryDisk {
 
     fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut contents = self.0.borrow_mut();
+        if let Some(error) = contents.unwritable {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         let fits = contents.room.unwrap_or(usize::MAX).min(bytes.len());
         if let Some(room) = &mut contents.room {
             *room -= fits;
@@ -86,8 +98,8 @@ impl Disk for MemoryDisk {
 
     fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let contents = self.0.borrow();
-        if contents.unreadable {
-            return Err(io::Error::other("it does not turn"));
+        if let Some(error) = contents.unreadable {
+            return Err(io::Error::from_raw_os_error(error));
         }
         let file = contents.segments.get(&segment).ok_or(io::ErrorKind::NotFound)?;
         let rest = file.get(usize::try_from(at).unwrap()..).unwrap_or_default();

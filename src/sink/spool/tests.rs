@@ -146,6 +146,32 @@ fn a_full_disk_is_a_full_spool() {
 }
 
 #[test]
+fn on_a_full_disk_the_oldest_goes_also_if_one_segment_holds_all() {
+    let disk = MemoryDisk::default();
+    let mut spool = open(&disk);
+    save(&mut spool, "abcd");
+    assert_eq!(disk.numbers(), [1]);
+    disk.limit_room(Some(50));
+    save(&mut spool, "e");
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (40, vec![News::Full]));
+    save(&mut spool, "fgh");
+    assert_eq!(drain(&mut spool), "efgh");
+}
+
+#[test]
+fn a_disk_that_fails_but_is_not_full_costs_nothing_that_is_there() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    save(&mut spool, "abcd");
+    disk.fail_writes(Some(libc::EROFS));
+    save(&mut spool, "ef");
+    assert_eq!(spool.tally().dropped_lines, 20);
+    disk.fail_writes(None);
+    save(&mut spool, "g");
+    assert_eq!(drain(&mut spool), "abcdg");
+}
+
+#[test]
 fn a_condemned_chunk_is_passed_over_also_when_others_are_sent_again() {
     let mut spool = small(&MemoryDisk::default(), 100);
     save(&mut spool, "abcd");

@@ -13,12 +13,10 @@ impl Spool {
         let head = Head::new(chunk.bytes(), chunk.lines());
         self.tally.saved_lines += u64::from(head.lines);
         while self.bytes_on_disk() + self.cost(head) > self.max_bytes && self.drop_oldest() {}
-        let written = self.append(head, chunk.bytes());
-        // A full disk is a full spool: the oldest makes way, once.
-        let written = written.or_else(|error| match self.drop_oldest() {
-            true => self.append(head, chunk.bytes()),
-            false => Err(error),
-        });
+        let mut written = self.append(head, chunk.bytes());
+        while written.as_ref().is_err_and(is_for_want_of_room) && self.make_way() {
+            written = self.append(head, chunk.bytes());
+        }
         match written {
             Ok(()) => self.is_failing = false,
             Err(error) => {
@@ -79,6 +77,16 @@ impl Spool {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
+    /// A full disk is a full spool: the oldest segment goes, if it is the only one also while it is written to.
+    fn make_way(&mut self) -> bool {
+        let is_last = self.segments.len() == 1;
+        if is_last && self.is_open && self.bytes_on_disk() <= PREAMBLE as u64 {
+            return false; // there is nothing in it
+        }
+        self.is_open &= !is_last;
+        self.drop_oldest()
+    }
+
     /// Drops the oldest segment, unless it is the one that is written to.
     pub(super) fn drop_oldest(&mut self) -> bool {
         if self.segments.len() <= usize::from(self.is_open) {
@@ -99,4 +107,9 @@ impl Spool {
         }
         true
     }
+}
+
+/// A disk that fails for another reason keeps what it has: it may work again.
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

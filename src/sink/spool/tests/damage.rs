@@ -73,13 +73,30 @@ fn a_note_ahead_of_all_segments_is_no_harm() {
 fn a_disk_that_cannot_be_read_ends_soon() {
     let disk = left();
     let mut spool = open(&disk);
-    disk.fail_reads(true);
+    disk.fail_reads(Some(libc::EIO));
     assert!(spool.take_next().is_none());
     let news = spool.take_news();
     assert!(matches!(news[0], News::Failing { what: "read", .. }), "{news:?}");
-    disk.fail_reads(false);
+    disk.fail_reads(None);
     save(&mut spool, "g");
     assert_eq!(drain(&mut spool), "g");
+}
+
+#[test]
+fn what_cannot_be_read_for_now_is_waited_for() {
+    let disk = left();
+    let mut spool = open(&disk);
+    disk.fail_reads(Some(libc::EMFILE));
+    for _ in 0..3 {
+        assert!(spool.take_next().is_none() && spool.has_more() && spool.is_resting());
+        spool.wake();
+        assert!(!spool.is_resting());
+    }
+    let news = spool.take_news();
+    assert!(matches!(news[..], [News::Failing { what: "read", .. }]), "{news:?}");
+    disk.fail_reads(None);
+    assert_eq!(drain(&mut spool), "abcdef");
+    assert_eq!(spool.tally().dropped_lines, 0);
 }
 
 #[test]
