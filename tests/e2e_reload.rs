@@ -9,6 +9,8 @@ mod support;
 
 use std::io::Write;
 use std::net::UdpSocket;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -122,6 +124,27 @@ fn only_listeners_that_changed_are_bound_anew() {
         support::Admin::connect(other).numbers("counters")["tcp"] == 3.0
     });
     assert!(daemon.folder().join("d").exists());
+    daemon.stop();
+}
+
+/// Shows that a new mode of unix sockets applies to those that are there, without a new socket.
+#[test]
+fn unix_sockets_change_their_mode() {
+    let conf = Conf::never_flushing().set("unix", "stream", "s").set("unix", "datagram", "d");
+    let daemon = Daemon::start(&conf);
+    let mut client = UnixStream::connect(daemon.folder().join("s")).unwrap();
+    let file = |name: &str| daemon.folder().join(name).metadata().unwrap();
+    let before = [file("s").ino(), file("d").ino()];
+    for (times, mode) in [(1, 0o622), (2, 0o600)] {
+        daemon.reload(&conf.clone().set("unix", "mode", format!("{mode:04o}")));
+        daemon.until_logged(&["reload=done changed=\"unix.mode\""], times);
+        assert_eq!([file("s"), file("d")].map(|file| file.mode() & 0o777), [mode; 2]);
+    }
+    assert_eq!([file("s").ino(), file("d").ino()], before);
+    client.write_all(b"stream:1|c\n").unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"packet:1|c", daemon.folder().join("d")).unwrap();
+    daemon.until_counter("stream", 1.0);
+    daemon.until_counter("packet", 1.0);
     daemon.stop();
 }
 

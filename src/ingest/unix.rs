@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, umask};
@@ -18,6 +18,16 @@ pub struct SocketFile {
 impl SocketFile {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// One that somebody has removed or replaced needs none.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        match inode(&self.path) {
+            Ok(inode) if inode == self.inode => {
+                fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -74,7 +84,6 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn kind(path: &Path, kind: Type) -> Result<(Socket, SocketFile), io::ErrorKind> {
         bind(path, kind, 0o660).map_err(|error| error.kind())

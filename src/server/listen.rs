@@ -33,7 +33,7 @@ struct Open {
     source: Source,
     wanted: Wanted,
     /// Goes with the socket.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 /// A reload keeps the sockets of what is wanted still.
@@ -108,6 +108,17 @@ impl Wanted {
         }
     }
 
+    /// Whether a socket for the one does for the other: the mode of a unix socket can be changed as it is.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::UnixStream { path, .. }, Self::UnixStream { path: other, .. })
+            | (Self::UnixDatagram { path, .. }, Self::UnixDatagram { path: other, .. }) => {
+                path == other
+            }
+            _ => self == other,
+        }
+    }
+
     /// A socket passed in for the admin port stands for `[admin]`, of whichever family it is.
     fn is_replaced_by(&self, other: &Self) -> bool {
         let is_admin = self.kind().0 == Purpose::Admin && other.kind().0 == Purpose::Admin;
@@ -168,9 +179,10 @@ impl Listeners {
     pub(super) fn change(&self, config: &Config) -> Change {
         let mut wanted = Wanted::all(config);
         wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
-        let is_open = |wanted: &Wanted| self.open.iter().any(|open| open.wanted == *wanted);
+        let is_open = |wanted: &Wanted| self.open.iter().any(|open| open.wanted.is_like(wanted));
         let leaves = |open: &&Open| {
-            !matches!(open.wanted, Wanted::Passed { .. }) && !wanted.contains(&open.wanted)
+            !matches!(open.wanted, Wanted::Passed { .. })
+                && !wanted.iter().any(|wanted| wanted.is_like(&open.wanted))
         };
         let leaving = self.open.iter().filter(leaves).map(|open| open.source).collect();
         let missing = wanted.iter().filter(|wanted| !is_open(wanted)).cloned().collect();
@@ -206,6 +218,22 @@ impl Listeners {
         all
     }
 
+    /// Gives the files of unix sockets their mode, where that has changed.
+    pub(super) fn set_modes(&mut self, wanted: u32) {
+        for Open { wanted: open, file, .. } in &mut self.open {
+            let (Wanted::UnixStream { mode, .. } | Wanted::UnixDatagram { mode, .. }) = open else {
+                continue;
+            };
+            if *mode != wanted
+                && let Some(Err(error)) = file.as_ref().map(|file| file.set_mode(wanted))
+            {
+                log::error!("unix.mode=unchanged reason=\"{error}\" hint=\"restart the server\"");
+                continue;
+            }
+            *mode = wanted;
+        }
+    }
+
     /// Begins to listen to what is bound.
     pub(super) fn add(
         &mut self,
@@ -238,7 +266,7 @@ impl Listeners {
                     source
                 }
             };
-            self.open.push(Open { source, wanted, _file: file });
+            self.open.push(Open { source, wanted, file });
         }
         Ok(())
     }
@@ -268,7 +296,7 @@ impl Listeners {
 
     /// Gives the files of unix sockets to those whom this process is about to become.
     pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
-        let files = self.open.iter().filter_map(|open| open._file.as_ref());
+        let files = self.open.iter().filter_map(|open| open.file.as_ref());
         files
             .map(SocketFile::path)
             .try_for_each(|path| std::os::unix::fs::chown(path, owner.0, owner.1))

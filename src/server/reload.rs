@@ -112,6 +112,7 @@ impl Server {
             bound => bound,
         }?;
         self.leave(&self.listeners.change(config).leaving);
+        self.listeners.set_modes(config.unix.mode);
         let registry = self.poll.registry();
         self.listeners.add(bound, config, registry).map_err(StartError::from)
     }
