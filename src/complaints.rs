@@ -16,12 +16,14 @@ pub enum Grievance {
     NoMemory,
     /// The kernel dropped datagrams on our sockets.
     UdpDrops,
+    /// A datagram socket cannot be read.
+    ReadFailed,
     /// A connection came when `max_connections` were there.
     ConnectionRefused,
     /// Somebody whom `allow_from` does not name.
     SenderRefused,
-    /// A connection waits, and no descriptor is left to accept it with.
-    NoDescriptors,
+    /// A connection waits and cannot be accepted, as when no descriptor is left.
+    AcceptsPaused,
     /// An interval ended before the flush of the one before had.
     FlushOverrun,
     /// Tags as Influx writes them, while that dialect is off: it looks like success.
@@ -46,6 +48,11 @@ impl Grievance {
                 "a receive buffer was full",
                 "raise recv_buffer and net.core.rmem_max",
             ),
+            Self::ReadFailed => (
+                "reads_failed",
+                "a datagram socket cannot be read",
+                "it is tried again with the next datagram",
+            ),
             Self::ConnectionRefused => (
                 "connections_refused",
                 "max_connections are here",
@@ -56,10 +63,10 @@ impl Grievance {
                 "allow_from does not name them",
                 "add their network, or mend who sends",
             ),
-            Self::NoDescriptors => (
+            Self::AcceptsPaused => (
                 "accepts_paused",
-                "no descriptor is left",
-                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+                "connections cannot be accepted",
+                "if no descriptor is left, raise the limit of open files (ulimit -n, LimitNOFILE=)",
             ),
             Self::UnreadTags => (
                 "influx_tags_seen",
@@ -75,7 +82,10 @@ impl Grievance {
 
     /// Whether the sender at hand has to do with it.
     fn is_a_senders(self) -> bool {
-        !matches!(self, Self::UdpDrops | Self::NoDescriptors | Self::FlushOverrun)
+        !matches!(
+            self,
+            Self::UdpDrops | Self::ReadFailed | Self::AcceptsPaused | Self::FlushOverrun
+        )
     }
 
     /// Complaints of one kind share a minute; reasons of bad lines are one kind.
@@ -86,15 +96,16 @@ impl Grievance {
             Self::NoMemory => 2,
             Self::UdpDrops => 3,
             Self::ConnectionRefused => 4,
-            Self::NoDescriptors => 5,
+            Self::AcceptsPaused => 5,
             Self::FlushOverrun => 6,
             Self::UnreadTags => 7,
             Self::SenderRefused => 8,
+            Self::ReadFailed => 9,
         }
     }
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

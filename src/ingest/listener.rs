@@ -15,18 +15,20 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// Set while there are no descriptors to be had.
+    /// Set while there are no descriptors to be had, or accepting fails for another reason that is no peer's.
     resting_until: Option<Tick>,
+    /// Why it rested last.
+    reason: String,
 }
 
 /// Connections a listener may take in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// How long accepting rests when the process or the system has no descriptor left.
+/// How long accepting rests when it cannot go on, as when the process or the system has no descriptor left.
 const REST: Duration = Duration::from_millis(500);
 
 impl Listener {
     pub fn new(socket: Socket) -> Self {
-        Self { socket, resting_until: None }
+        Self { socket, resting_until: None, reason: String::new() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -42,9 +44,9 @@ impl Listener {
         self.resting_until
     }
 
-    /// Whether it waits for descriptors.
-    pub fn is_resting(&self) -> bool {
-        self.resting_until.is_some()
+    /// Why it rests, if it does.
+    pub fn rests_for(&self) -> Option<&str> {
+        self.resting_until.map(|_| self.reason.as_str())
     }
 
     /// Hands on the connections that wait, up to a turn's budget.
@@ -60,12 +62,12 @@ impl Listener {
             {
                 Ok((stream, from)) => each(stream, sender(&from)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
-                Err(error) if is_exhaustion(&error) => {
+                Err(error) if is_of_one(&error) => log::debug!("accept=failed reason=\"{error}\""),
+                Err(error) => {
                     self.resting_until = Some(now + REST);
+                    self.reason = error.to_string();
                     return Drained::Dry;
                 }
-                // The peer gave up before it was accepted, or the network failed for it alone.
-                Err(error) => log::debug!("accept=failed reason=\"{error}\""),
             }
         }
         Drained::More
@@ -76,6 +78,23 @@ fn sender(from: &SockAddr) -> Sender {
     from.as_socket().map_or(Sender::Unix, Sender::Internet)
 }
 
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+/// The peer gave up before it was accepted, or the network failed for it alone. Any other error may come again at once: no
+/// descriptor is left, or the socket is of no use any more.
+fn is_of_one(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EINTR
+                | libc::EPERM
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ETIMEDOUT
+        )
+    )
 }

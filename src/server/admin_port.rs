@@ -36,8 +36,8 @@ impl Server {
             }
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());
-        if listener.is_resting() {
-            engine.complaints().add(Grievance::NoDescriptors, b"");
+        if let Some(reason) = listener.rests_for() {
+            engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
         }
         self.busy |= drained == Drained::More;
         if drained == Drained::More {

@@ -150,7 +150,8 @@ impl Server {
         let (batch, mut entrance) = self.input.split(&mut self.engine, self.now);
         let drained = socket.drain(batch, |datagram| entrance.take(&datagram));
         drained.unwrap_or_else(|error| {
-            log::warn!("udp=failed reason=\"{error}\"");
+            let reason = error.to_string();
+            self.engine.complaints().add(Grievance::ReadFailed, reason.as_bytes());
             Drained::Dry
         })
     }
@@ -210,8 +211,8 @@ impl Server {
             }
         });
         wheel.set(Timer::StreamListener(index), listener.deadline());
-        if listener.is_resting() {
-            engine.complaints().add(Grievance::NoDescriptors, b"");
+        if let Some(reason) = listener.rests_for() {
+            engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
         }
         drained
     }
