@@ -90,6 +90,13 @@ pub(crate) fn socket_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(figures[DROPS])
 }
 
+/// What tells a socket from all others of this machine until it is started again, in whichever process.
+pub(crate) fn cookie(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut cookie = 0_u64;
+    get_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, &mut cookie)?;
+    Ok(cookie)
+}
+
 /// What a socket's receive queue takes, and what it may take, in bytes as the kernel charges them.
 pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     const TAKEN: usize = libc::SK_MEMINFO_RMEM_ALLOC as usize;
@@ -107,6 +114,8 @@ unsafe trait Integers {}
 
 // SAFETY: an integer.
 unsafe impl Integers for libc::c_int {}
+// SAFETY: an integer.
+unsafe impl Integers for u64 {}
 // SAFETY: an array of integers.
 unsafe impl<const N: usize> Integers for [u32; N] {}
 // SAFETY: a C struct of integers.

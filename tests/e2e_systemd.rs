@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use support::{Admin, Carbon, Conf, DEADLINE, Daemon, FakeCarbon, until, until_true};
+use support::{Admin, Carbon, Conf, DEADLINE, Daemon, FakeCarbon, send_packets, until, until_true};
 
 fn bound(kind: Type) -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, kind, None).unwrap();
@@ -95,6 +95,64 @@ fn a_descriptor_of_no_use_is_named() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("descriptor 3 passed in as \"unknown\""), "{message}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Shows that a socket that whoever passed it in has shut down is left alone, without turning round and round.
+#[test]
+fn a_socket_of_no_use_any_more_spins_nothing() {
+    let (tcp, _) = bound(Type::STREAM);
+    let (udp, udp_at) = bound(Type::DGRAM);
+    let sockets = [(&tcp, "tcp"), (&udp, "udp")];
+    let daemon = Daemon::start_passing(&Conf::never_flushing(), &sockets, None, |_| ());
+    tcp.shutdown(std::net::Shutdown::Both).unwrap();
+    daemon.until_logged(&["accepts_paused=", "Invalid argument"], 1);
+    let (before, now) = (daemon.cpu_millis(), support::unix_now());
+    support::until_clock_shows(now + 3);
+    let spent = daemon.cpu_millis() - before;
+    assert!(spent < 500, "{spent} ms of CPU in three idle seconds");
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"a:1|c", udp_at).unwrap();
+    daemon.until_counter("a", 1.0);
+    daemon.stop();
+}
+
+/// Shows that what the kernel drops on a socket that is passed in is counted once over restarts, also what it drops while no
+/// server is there.
+#[test]
+fn drops_are_counted_once_over_restarts() {
+    let (udp, address) = bound(Type::DGRAM);
+    let conf = Conf::never_flushing().set("statsd", "state_file", "state");
+    let start = |before| {
+        Daemon::start_passing(
+            &conf.clone().set("udp", "recv_buffer", "4k"),
+            &[(&udp, "udp")],
+            before,
+            |_| (),
+        )
+    };
+    let drops = |daemon: &Daemon| -> u64 {
+        let stats = daemon.admin().stats();
+        let drops = stats.iter().find(|(name, _)| name.ends_with(".drops"));
+        drops.unwrap().1.parse().unwrap()
+    };
+    let mut daemon = start(None);
+    daemon.freeze();
+    daemon.send((0..500).map(|_| "a:1|c"));
+    daemon.thaw();
+    until_true("the first drops", || drops(&daemon) > 0);
+    let dropped = drops(&daemon);
+    daemon.sigterm();
+    daemon.exit();
+    let mut daemon = start(Some(daemon));
+    assert_eq!(drops(&daemon), 0, "they were counted before");
+    daemon.sigterm();
+    daemon.exit();
+    send_packets(address, (0..500).map(|_| "b:1|c"));
+    let daemon = start(Some(daemon));
+    let more = drops(&daemon);
+    let counted = |name: &str| daemon.admin().numbers("counters").get(name).copied();
+    until_true("what was not dropped", || counted("b") == Some((500 - more) as f64));
+    assert_eq!(counted("a"), Some((500 - dropped) as f64));
+    daemon.stop();
 }
 
 /// Shows that a stop in the middle of a burst loses nothing of what was received by then and not yet parsed, and leaves the

@@ -38,6 +38,27 @@ fn a_stop_reads_what_has_arrived() {
     }
 }
 
+/// Shows that a stop reads for a while only, and says so when that was too short.
+#[test]
+fn a_stop_that_cannot_read_all_says_so() {
+    let mut daemon = Daemon::start(&Conf::never_flushing());
+    let clients: Vec<_> = (0..16).map(|_| daemon.tcp_client()).collect();
+    for mut client in &clients {
+        client.write_all(b"known:1|c\n").unwrap();
+    }
+    daemon.until_counter("known", 16.0);
+    daemon.freeze();
+    let lines = "k:1|c\n".repeat(100_000);
+    for mut client in &clients {
+        client.set_nonblocking(true).unwrap();
+        while client.write(lines.as_bytes()).is_ok() {}
+    }
+    daemon.sigterm();
+    daemon.thaw();
+    assert_eq!(daemon.exit().code(), Some(0));
+    assert!(daemon.log().iter().any(|line| line.contains("unread_sockets=")), "{:?}", daemon.log());
+}
+
 /// Shows that a server held for several intervals flushes once for them, under the stamp of the last,
 /// and is then in step again; what arrived meanwhile is counted once.
 #[test]

@@ -20,6 +20,13 @@ pub struct DatagramSocket {
     dropped: u64,
 }
 
+/// What was counted of a socket's drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropsSeen {
+    pub socket: u64,
+    pub drops: u32,
+}
+
 /// What a socket may bring at a time: of the shortest lines about a millisecond's work.
 const SHARE_BYTES: usize = 64 * 1024;
 /// What an empty datagram counts for in that.
@@ -82,6 +89,19 @@ impl DatagramSocket {
         let more = drops.wrapping_sub(std::mem::replace(&mut self.drops, drops));
         self.dropped += u64::from(more);
         more
+    }
+
+    /// Where that counter was at the last look, for the next process that has this socket.
+    pub fn drops_seen(&self) -> Option<DropsSeen> {
+        sys::cookie(self.socket.as_fd()).ok().map(|socket| DropsSeen { socket, drops: self.drops })
+    }
+
+    /// Goes on where a process before has stopped counting, if it had this socket.
+    pub fn resume(&mut self, seen: &[DropsSeen]) {
+        let Ok(cookie) = sys::cookie(self.socket.as_fd()) else { return };
+        if let Some(seen) = seen.iter().find(|seen| seen.socket == cookie) {
+            self.drops = seen.drops;
+        }
     }
 
     /// All of them since the start.

@@ -23,6 +23,11 @@ impl Backlog {
         self.queued.is_empty()
     }
 
+    /// Whether this source waits.
+    pub(super) fn has(&self, source: Source) -> bool {
+        self.queued.contains(&source)
+    }
+
     /// How many datagram sockets wait.
     pub(super) fn datagrams(&self) -> usize {
         self.datagrams.len()

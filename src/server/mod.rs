@@ -177,8 +177,8 @@ impl Server {
             poll,
             clock,
         };
-        if found.is_some_and(|found| state::take_up(&found, &mut server.engine, now)) {
-            server.end_interval();
+        if let Some(found) = found {
+            server.take_over(&found);
         }
         server.plan_state_save();
         server.wheel.set(Timer::Flush, server.flushing.deadline(now));

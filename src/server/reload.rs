@@ -128,9 +128,7 @@ impl Server {
         if leaving.is_empty() {
             return;
         }
-        leaving.iter().for_each(|source| self.look_at(*source));
-        self.receive_for(super::stop::LAST_LOOK);
-        self.count_drops();
+        self.last_look(leaving);
         for source in leaving {
             match *source {
                 Source::StreamListener(index) => self.wheel.set(Timer::StreamListener(index), None),
@@ -151,12 +149,12 @@ impl Server {
 
     /// Those that stay get their settings, those that go some time to deliver.
     fn replace_sinks(&mut self, config: &Config, encoders: &Encoders) {
-        let part = outputs::spool_part(config, &self.config.spool);
         let until = self.now.tick + config.shutdown_timeout;
+        let part = outputs::spool_part(config, &self.config.spool);
         for sink in self.sinks.iter_mut() {
             match config.carbons.iter().find(|carbon| carbon.name == sink.name()) {
-                    sink.limit_spool(part);
                 Some(carbon) => {
+                    sink.limit_spool(part);
                     sink.reconfigure(carbon, outputs::encoder(carbon, encoders), self.now);
                 }
                 None => sink.leave(until, self.now, self.poll.registry()),

@@ -9,9 +9,11 @@ use super::flushing::Flushing;
 use super::{Server, Timer};
 use crate::config;
 use crate::engine::Engine;
+use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::Head;
 use crate::state::file::{self, Found, Writing};
+use crate::state::wire::{In, Put};
 use crate::time::Now;
 
 /// Where the state is kept, and a save of the gauges under way.
@@ -34,6 +36,9 @@ struct Saving {
     cursor: Cursor,
     buffer: Vec<u8>,
 }
+
+/// A record of ours, beside those of the engine: what was counted of a socket's drops.
+const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
@@ -109,9 +114,15 @@ impl State {
     }
 
     /// Saves all of the open interval, and waits for the disk.
-    fn save_all(&mut self, engine: &Engine, flushing: &Flushing) -> io::Result<()> {
+    fn save_all(
+        &mut self,
+        engine: &Engine,
+        flushing: &Flushing,
+        seen: &[DropsSeen],
+    ) -> io::Result<()> {
         self.saving = None;
         let mut writing = Writing::start(&self.path, &self.head(true, flushing))?;
+        writing.put(&mut drops_seen(seen))?;
         engine
             .save(|bytes| match bytes.len() < PIECE {
                 true => Ok(()),
@@ -133,7 +144,7 @@ impl State {
 }
 
 /// Takes over what the run before left. True if its interval must be closed at once, for it is over.
-pub(super) fn take_up(found: &Found, engine: &mut Engine, now: Now) -> bool {
+fn take_up(found: &Found, engine: &mut Engine, now: Now) -> bool {
     let (head, gauges_only) = (&found.head, found.gauges_only);
     let restored = engine.restore(found.records(), head.interval, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
@@ -156,6 +167,28 @@ pub(super) fn take_up(found: &Found, engine: &mut Engine, now: Now) -> bool {
     is_over
 }
 
+fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for seen in seen {
+        out.put_record(|out| {
+            out.put_u8(DROPS);
+            out.put_u64(seen.socket);
+            out.put_u32(seen.drops);
+        });
+    }
+    out
+}
+
+/// What the run before had counted of its sockets' drops.
+fn drops_of(found: &Found) -> Vec<DropsSeen> {
+    let mut records = found.records();
+    let of_drops = |mut record: In<'_>| {
+        (record.u8()? == DROPS).then_some(())?;
+        Some(DropsSeen { socket: record.u64()?, drops: record.u32()? })
+    };
+    std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
+}
+
 /// Whether a saved interval goes on. One that ends later than its own length from now was saved by another clock.
 fn is_open(head: &Head, now: Now) -> bool {
     let left = head.end.as_millis().saturating_sub(now.unix.as_millis());
@@ -167,6 +200,15 @@ pub(super) fn load(path: Option<&Path>) -> Option<Found> {
 }
 
 impl Server {
+    /// Takes over what the run before left; its interval ends at once if it is over.
+    pub(super) fn take_over(&mut self, found: &Found) {
+        let seen = drops_of(found);
+        self.listeners.datagrams.iter_mut().for_each(|(_, socket)| socket.resume(&seen));
+        if take_up(found, &mut self.engine, self.now) {
+            self.end_interval();
+        }
+    }
+
     pub(super) fn plan_state_save(&mut self) {
         let interval = self.state.as_ref().and_then(|state| state.interval);
         self.wheel.set(Timer::State, interval.map(|interval| self.now.tick + interval));
@@ -193,9 +235,9 @@ impl Server {
     }
 
     /// At a stop: true if the open interval is safe on disk, so that it need not be closed early.
-    pub(super) fn save_open_interval(&mut self) -> bool {
+    pub(super) fn save_open_interval(&mut self, seen: &[DropsSeen]) -> bool {
         let Some(state) = &mut self.state else { return false };
-        match state.save_all(&self.engine, &self.flushing) {
+        match state.save_all(&self.engine, &self.flushing, seen) {
             Ok(()) => {
                 log::info!("state=saved series={}", self.engine.table().len());
                 true

@@ -8,6 +8,7 @@ use super::backlog::Backlog;
 use super::notify;
 use super::token::Source;
 use super::{Server, Timer};
+use crate::ingest::datagrams::DropsSeen;
 use crate::sink::Sink;
 use crate::time::Tick;
 
@@ -37,7 +38,7 @@ impl Phase {
 /// SIGTERM never does, for supervisors repeat it.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a stop reads what the kernel holds on sockets that are about to be closed.
-pub(super) const LAST_LOOK: Duration = Duration::from_millis(200);
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 impl Server {
     pub(super) fn serve_signals(&mut self) {
@@ -58,8 +59,8 @@ impl Server {
         notify::tell(&[NotifyState::Stopping]);
         let since = self.now.tick;
         self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
-        self.take_in_the_rest();
-        self.keep_interval();
+        let seen = self.take_in_the_rest();
+        self.keep_interval(&seen);
         for sink in self.sinks.iter_mut() {
             sink.hurry(self.now, self.poll.registry());
         }
@@ -68,34 +69,45 @@ impl Server {
     }
 
     /// Reads until every socket that ends with us is dry or the time for it is over, then closes them. Those passed in keep
-    /// what they hold for the next run.
-    fn take_in_the_rest(&mut self) {
+    /// what they hold for the next run, which is to know what of their drops was counted.
+    fn take_in_the_rest(&mut self) -> Vec<DropsSeen> {
         self.backlog = Backlog::default();
         self.take_received();
-        self.listeners.ours().into_iter().for_each(|source| self.look_at(source));
-        self.input.connections.sources().into_iter().for_each(|source| self.look_at(source));
-        self.receive_for(LAST_LOOK);
-        self.count_drops();
+        let mut ending = self.listeners.ours();
+        ending.extend(self.input.connections.sources());
+        self.last_look(&ending);
+        let seen = self.listeners.datagrams.iter().filter_map(|(_, socket)| socket.drops_seen());
+        let seen = seen.collect();
         let all = self.listeners.all();
         self.listeners.close(&all);
         self.input.connections.clear();
+        seen
     }
 
-    pub(super) fn look_at(&mut self, source: Source) {
-        if !matches!(source, Source::AdminListener(_)) {
-            self.backlog.push(source);
+    /// Reads what these hold, who are about to be closed, for a while. What is left is lost, and said.
+    pub(super) fn last_look(&mut self, ending: &[Source]) {
+        let is_read = |source: &&Source| !matches!(source, Source::AdminListener(_));
+        ending.iter().filter(is_read).for_each(|source| self.backlog.push(*source));
+        self.receive_for(LAST_LOOK);
+        self.count_drops();
+        let unread = ending.iter().filter(|source| self.backlog.has(**source)).count();
+        if unread > 0 {
+            log::warn!(
+                "unread_sockets={unread} reason=\"they held more than could be read in {} ms\" hint=\"what they hold is lost; let clients stop first, or pass sockets in\"",
+                LAST_LOOK.as_millis()
+            );
         }
     }
 
     /// The open interval goes to the state file, or is closed early.
-    fn keep_interval(&mut self) {
+    fn keep_interval(&mut self, seen: &[DropsSeen]) {
         let (engine, encoders, sinks) = (&mut self.engine, &mut self.encoders, &mut self.sinks);
         self.flushing.rest(&self.clock, engine, encoders, sinks);
         if self.flushing.is_waiting() {
             self.flushing.tick(self.now, engine, encoders, sinks); // its end has come while that sweep was under way
             self.flushing.rest(&self.clock, engine, encoders, sinks);
         }
-        if !self.save_open_interval() {
+        if !self.save_open_interval(seen) {
             self.close_interval();
         }
     }
