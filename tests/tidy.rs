@@ -129,7 +129,7 @@ impl Source {
 /// Fails with every file that has bad lines.
 fn complain(what: &str, bad_lines: impl Fn(&Source) -> Vec<usize>) {
     let mut sources = Vec::new();
-    for folder in ["src", "tests", "bench/src"] {
+    for folder in ["src", "tests", "bench/src", "bench/micro", "bench/examples"] {
         collect(&root().join(folder), &mut sources);
     }
     assert!(sources.len() > 10, "the sources are not where they were");

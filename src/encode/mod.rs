@@ -5,4 +5,4 @@ pub mod encoders;
 pub mod graphite;
 mod names;
 pub mod namespace;
-pub(crate) mod number;
+pub mod number;

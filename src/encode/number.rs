@@ -3,15 +3,16 @@
 //! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a short way.
 
 /// Writes numbers, keeping the buffer it needs.
-pub(crate) struct Number(ryu_js::Buffer);
+#[derive(Default)]
+pub struct Number(ryu_js::Buffer);
 
 impl Number {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(ryu_js::Buffer::new())
     }
 
     /// Appends `value`, which is finite.
-    pub(crate) fn append(&mut self, value: f64, out: &mut Vec<u8>) {
+    pub fn append(&mut self, value: f64, out: &mut Vec<u8>) {
         if !append_short(value, out) {
             out.extend_from_slice(self.0.format_finite(value).as_bytes());
         }

@@ -28,7 +28,7 @@ pub use reject::Reject;
 pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
 pub(crate) use names::{cleaned, is_clean};
-pub(crate) use plain::{Plain, PlainLine, is_plain_name, read_plain};
+pub use plain::{Plain, PlainLine, is_plain_name, read_plain};
 
 /// What a line may look like, fixed by the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,25 +13,25 @@ use super::{Grammar, Kind};
 
 /// A line whose value, type, rate and tags are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct PlainLine<'a> {
-    pub(crate) plain: Plain<'a>,
+pub struct PlainLine<'a> {
+    pub plain: Plain<'a>,
     /// Bytes it takes without its newline.
-    pub(crate) length: usize,
+    pub length: usize,
     /// Its name is canonical.
-    pub(crate) is_checked: bool,
+    pub is_checked: bool,
 }
 
 /// What it says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Plain<'a> {
-    pub(crate) name: &'a [u8],
-    pub(crate) kind: Kind,
+pub struct Plain<'a> {
+    pub name: &'a [u8],
+    pub kind: Kind,
     /// Of a set it is the member as a number, which says nothing.
-    pub(crate) value: f64,
+    pub value: f64,
     /// 1 / rate.
-    pub(crate) weight: f64,
+    pub weight: f64,
     /// The value as it was written: a set's member.
-    pub(crate) text: &'a [u8],
+    pub text: &'a [u8],
 }
 
 /// So many digits are an exact double, whatever they are.
@@ -43,7 +43,7 @@ const DIGITS: usize = 15;
 /// to ask [`is_plain_name`]. With tags, the canonical name is checked, and written into `room`, of which it is cut off;
 /// there must be as much as the longest name takes.
 #[inline]
-pub(crate) fn read_plain<'a>(
+pub fn read_plain<'a>(
     grammar: &Grammar,
     text: &'a [u8],
     room: &mut &'a mut [u8],
@@ -64,7 +64,7 @@ pub(crate) fn read_plain<'a>(
 }
 
 /// Nothing but what every setting keeps, and no dialect's separator.
-pub(crate) fn is_plain_name(name: &[u8]) -> bool {
+pub fn is_plain_name(name: &[u8]) -> bool {
     name.iter().all(|byte| KEEPS[usize::from(*byte)])
 }
 

@@ -1,0 +1,97 @@
+//! Packets into the table, as the engine takes them: every name is known, and its buffers have grown.
+
+use statsd::engine::{Closing, Engine};
+use statsd::flush::{FigureId, Subject, Summary};
+
+use super::corpus::Corpus;
+use super::{Routine, Row, engine};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row { name: "W2", unit: "line", make: |_| Box::new(Apply::new(Corpus::w2(), Touch::Again)) },
+    Row {
+        name: "W3",
+        unit: "line",
+        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 2), Touch::Again)),
+    },
+    Row {
+        name: "W3 first touch",
+        unit: "line",
+        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 1), Touch::First)),
+    },
+    Row { name: "W5", unit: "line", make: |_| Box::new(Apply::new(Corpus::w5(), Touch::Again)) },
+    Row {
+        name: "clients",
+        unit: "line",
+        make: |_| Box::new(Apply::new(Corpus::clients(), Touch::Again)),
+    },
+];
+
+struct Apply {
+    corpus: Corpus,
+    engine: Engine,
+    touch: Touch,
+    units: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    /// Each series was touched in this interval.
+    Again,
+    /// A tick has just been: what is touched first is rolled.
+    First,
+}
+
+impl Apply {
+    fn new(corpus: Corpus, touch: Touch) -> Self {
+        let units = corpus.lines().count() as u64;
+        let engine = engine("[statsd]\ntag_formats = dogstatsd, graphite, influx");
+        Self { corpus, engine, touch, units }
+    }
+
+    fn apply(&mut self) {
+        self.corpus.packets().for_each(|packet| self.engine.packet(packet));
+    }
+
+    /// Closes all that has come; the sum of all counters.
+    fn flush(&mut self) -> f64 {
+        let closed = if self.engine.is_sweeping() { self.sweep() } else { 0.0 };
+        self.engine.tick();
+        closed + self.sweep()
+    }
+
+    fn sweep(&mut self) -> f64 {
+        let mut sum = 0.0;
+        let mut out = |summary: &Summary<'_>| {
+            let counts = summary.figures.iter().filter(|figure| figure.id == FigureId::COUNT);
+            if summary.subject == Subject::Counter {
+                sum += counts.map(|figure| figure.value).sum::<f64>();
+            }
+        };
+        while !self.engine.sweep(usize::MAX, &mut out) {}
+        self.engine.finish(&Closing::default(), &mut |_| {});
+        sum
+    }
+}
+
+impl Routine for Apply {
+    fn units(&self) -> u64 {
+        self.units
+    }
+
+    fn prepare(&mut self) {
+        self.flush();
+        self.apply();
+        if self.touch == Touch::First {
+            self.engine.tick();
+        }
+    }
+
+    fn run(&mut self) {
+        self.apply();
+    }
+
+    /// What was counted by the run and by what went before it.
+    fn outcome(&mut self) -> f64 {
+        self.flush()
+    }
+}

@@ -1,0 +1,43 @@
+//! Summaries of a flush, kept, for encoders to go over again and again.
+
+use statsd::engine::Closing;
+use statsd::flush::{Figure, Subject, Summary};
+
+use super::corpus::Corpus;
+use super::engine;
+
+#[derive(Debug)]
+pub(crate) struct Summaries(Vec<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    subject: Subject,
+    name: Box<[u8]>,
+    figures: Box<[Figure]>,
+}
+
+impl Summaries {
+    /// Of all series of a corpus, in the table's order.
+    pub(crate) fn of(corpus: &Corpus) -> Self {
+        let (mut engine, mut all) = (engine(""), Vec::new());
+        corpus.packets().for_each(|packet| engine.packet(packet));
+        engine.tick();
+        let mut keep = |summary: &Summary<'_>| {
+            let Summary { subject, name, figures, .. } = *summary;
+            all.push(Kept { subject, name: name.into(), figures: figures.into() });
+        };
+        while !engine.sweep(usize::MAX, &mut keep) {}
+        engine.finish(&Closing::default(), &mut |_| {});
+        Self(all)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Summary<'_>> {
+        self.0.iter().map(|Kept { subject, name, figures }| Summary {
+            subject: *subject,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        })
+    }
+}
