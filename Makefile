@@ -9,7 +9,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test soak micro check fmt clean install
+.PHONY: help build run peers test soak micro counts check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ soak: peers ## ten minutes of load and trouble: prints what was sent, delivered,
 
 micro: ## micro-benchmarks of parse, apply, close and encode, by the clock (ARGS=WORD for some)
 	$(CARGO) bench --profile micro --bench micro -- $(ARGS)
+
+counts: ## the same by the instruction, under valgrind: a table, kept in bench/runs (ARGS=WORD for some)
+	$(CARGO) bench --profile micro --bench counts -- $(ARGS)
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check
