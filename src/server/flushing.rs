@@ -20,6 +20,8 @@ pub(super) struct Flushing {
     lag: Option<f64>,
     number: u64,
     stall: Duration,
+    /// The longest turn of the loop since the flush before.
+    turn: Duration,
 }
 
 /// What a slice may take of a turn.
@@ -29,7 +31,15 @@ const STEP: usize = 256;
 
 impl Flushing {
     pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
-        Self { schedule, interval, ticked: None, lag: None, number: 0, stall: Duration::ZERO }
+        Self {
+            schedule,
+            interval,
+            ticked: None,
+            lag: None,
+            number: 0,
+            stall: Duration::ZERO,
+            turn: Duration::ZERO,
+        }
     }
 
     /// The open interval keeps its end; what follows is of the new length.
@@ -77,6 +87,11 @@ impl Flushing {
         self.stall = stall;
     }
 
+    /// A turn of the loop took so long.
+    pub(super) fn note_turn(&mut self, took: Duration) {
+        self.turn = self.turn.max(took);
+    }
+
     /// Ends the open interval: O(1), whatever there is to close.
     pub(super) fn tick(
         &mut self,
@@ -99,7 +114,7 @@ impl Flushing {
 
     /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.
     pub(super) fn slice(
-        &self,
+        &mut self,
         clock: &impl Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
@@ -119,7 +134,7 @@ impl Flushing {
 
     /// Closes all that is left at once, for a stop.
     pub(super) fn rest(
-        &self,
+        &mut self,
         clock: &impl Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
@@ -130,10 +145,19 @@ impl Flushing {
         }
     }
 
-    fn finish(&self, now: Now, engine: &mut Engine, encoders: &mut Encoders, sinks: &mut Sinks) {
+    fn finish(
+        &mut self,
+        now: Now,
+        engine: &mut Engine,
+        encoders: &mut Encoders,
+        sinks: &mut Sinks,
+    ) {
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
         let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
-        let closing = Closing { timestamp_lag: self.lag, figures: figures(took, stall, sinks) };
+        let closing = Closing {
+            timestamp_lag: self.lag,
+            figures: figures(took, stall, std::mem::take(&mut self.turn), sinks),
+        };
         engine.finish(&closing, &mut |summary| encoders.encode(summary));
         encoders.end();
         hand_over(encoders, sinks);
@@ -157,11 +181,15 @@ fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
 }
 
 /// What the server says of the flush and of its sinks.
-fn figures(took: Duration, stall: Duration, sinks: &Sinks) -> Vec<(String, f64)> {
+fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Vec<(String, f64)> {
     let took = took.as_millis() as f64;
     let stall = stall.as_secs_f64() * 1000.0;
-    let mut all =
-        vec![("processing_time".to_owned(), took), ("disk_stall_ms".to_owned(), stall.ceil())];
+    let turn = (turn.as_secs_f64() * 10_000.0).ceil() / 10.0;
+    let mut all = vec![
+        ("processing_time".to_owned(), took),
+        ("disk_stall_ms".to_owned(), stall.ceil()),
+        ("turn_ms".to_owned(), turn),
+    ];
     for sink in sinks.iter() {
         let figures = sink.figures();
         let mut add = |name: String, value: f64| all.push((name, value));

@@ -58,7 +58,7 @@ use crate::ingest::passed;
 use crate::privileges;
 use crate::series::Seeds;
 use crate::sink::Sinks;
-use crate::time::Now;
+use crate::time::{Now, Tick};
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
 #[derive(Debug)]
@@ -66,7 +66,10 @@ pub struct Server {
     poll: Poll,
     events: Events,
     clock: SystemClock,
+    /// As of the last look at the poller.
     now: Now,
+    /// When the turn began.
+    began: Tick,
     started: Now,
     wheel: Wheel<Timer>,
     backlog: Backlog,
@@ -149,6 +152,7 @@ impl Server {
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
+            began: now.tick,
             started: now,
             wheel: Wheel::new(),
             backlog: Backlog::default(),
@@ -214,24 +218,22 @@ impl Server {
         Ok(())
     }
 
-    /// Sleeps until something happens or is due. The only place that reads the clock for the turn.
+    /// Ends a turn, and sleeps until something happens or is due.
     fn wait(&mut self) -> io::Result<()> {
-        let idle = !self.busy && self.backlog.is_empty();
-        let timeout = match self.wheel.deadline() {
-            _ if !idle => Some(Duration::ZERO),
-            deadline => {
-                let now = self.clock.tick();
-                match self.gather.nap(now, deadline) {
-                    Some(span) => {
-                        clock::nap(span);
-                        Some(Duration::ZERO)
-                    }
-                    None => deadline.map(|at| now.until(at)),
-                }
+        let now = self.clock.tick();
+        self.flushing.note_turn(now - self.began);
+        let idle = !std::mem::take(&mut self.busy) && self.backlog.is_empty();
+        let deadline = if idle { self.wheel.deadline() } else { Some(now) };
+        let timeout = match if idle { self.gather.nap(now, deadline) } else { None } {
+            Some(span) => {
+                clock::nap(span);
+                Some(Duration::ZERO)
             }
+            None => deadline.map(|at| now.until(at)),
         };
-        self.busy = false;
-        self.look(timeout)
+        self.look(timeout)?;
+        self.began = self.now.tick;
+        Ok(())
     }
 
     /// Asks the poller; an interrupted wait is one without events.
