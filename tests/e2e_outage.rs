@@ -26,7 +26,7 @@ const STEP: usize = 2;
 fn conf(carbon: SocketAddr) -> Conf {
     Conf::sending_to(carbon, &format!("{INTERVAL}s"))
         .set("carbon", "reconnect_max", "200ms")
-        .set("carbon", "write_timeout", "1s")
+        .set("carbon", "write_timeout", "2s")
         .set("carbon", "queue", "256m")
 }
 
@@ -101,7 +101,7 @@ fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
     let first = make_series(&daemon);
     until_true("a flush under way", || carbon.count_at(first) > 0);
     carbon.behave(Manner::Stalls);
-    until_clock_shows(first + 4 * INTERVAL);
+    until_clock_shows(first + 5 * INTERVAL);
     assert_eq!(carbon.connections(), 1, "a pause is no break");
     carbon.cut();
     until_true("another connection", || carbon.connections() == 2);

@@ -139,6 +139,9 @@ const GIB: usize = 1 << 30;
 const MOST_MEMORY: usize = GIB << if usize::BITS > 32 { 10 } else { 0 };
 const MEMORY: Size = Size(64 * KIB..=MOST_MEMORY);
 const SOME_MS: Span = Span(Duration::from_millis(100));
+/// Kernels answer probes of a closed window twice a second at the most, so that one may stay unanswered, and the next comes
+/// after twice the time: in less than this a peer that is there can look gone.
+const SILENCE: Span = Span(Duration::from_secs(2));
 const AFFIX: NamePart = NamePart(0..=128);
 
 const LEVELS: Choice<LevelFilter> = Choice(&[
@@ -279,8 +282,8 @@ keys! {
         "host[:port]; empty = off";
     [carbon] connect_timeout = "5s", carbon!(connect_timeout: SOME_MS),
         "";
-    [carbon] write_timeout = "30s", carbon!(write_timeout: SOME_MS),
-        "unacknowledged bytes and no sign of life for this long: the connection is broken";
+    [carbon] write_timeout = "30s", carbon!(write_timeout: SILENCE),
+        "unacknowledged bytes and no sign of life for this long: the connection is broken; at least 2s";
     [carbon] reconnect_min = "100ms", carbon!(reconnect_min: Span(Duration::from_millis(1))),
         "first retry; doubles up to reconnect_max, with jitter";
     [carbon] reconnect_max = "30s", carbon!(reconnect_max: Span(Duration::from_millis(1))),

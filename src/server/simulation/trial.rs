@@ -42,7 +42,7 @@ impl Trial {
         let resend = *pick(&mut random, &["flush", "flush", "flush", "unacked", "none"]);
         let queue = *pick(&mut random, &[64 << 20, 64 << 20, 100_000]);
         let keep = 1 + below(&mut random, 3);
-        let write_timeout = 1 + below(&mut random, 5);
+        let write_timeout = 2 + below(&mut random, 4);
         let carbon = format!(
             "resend = {resend}\nresend_keep = {keep}\nwrite_timeout = {write_timeout}s\n\
              connect_timeout = 1s\nreconnect_max = 2s"
