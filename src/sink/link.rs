@@ -34,7 +34,10 @@ use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
 
 mod dial;
+mod outage;
 mod report;
+
+use self::outage::Outages;
 
 /// When we look whether chunks have arrived while somebody waits for it: first, and at the most if nothing moves.
 /// Acknowledgements wake nobody. In a healthy state the looks at each tick and write do.
@@ -61,7 +64,7 @@ pub(super) struct Link {
     addresses: VecDeque<SocketAddr>,
     /// A look-up's child that is not known to be gone.
     dying: Option<Dying>,
-    outage: Option<Outage>,
+    outages: Outages,
     look: Option<Look>,
     look_max: Duration,
     history: History,
@@ -84,18 +87,6 @@ enum State {
     BackingOff {
         until: Tick,
     },
-}
-
-/// Since the first way down, until a chunk arrives.
-#[derive(Debug)]
-struct Outage {
-    since: Tick,
-    /// Ways down.
-    attempts: u32,
-    /// Rounds in which all addresses failed.
-    rounds: u32,
-    /// Lines dropped before it.
-    dropped_lines: u64,
 }
 
 /// A look at what is acknowledged, to come.
@@ -130,7 +121,7 @@ impl Link {
             generation: Generation::default(),
             addresses: VecDeque::new(),
             dying: None,
-            outage: None,
+            outages: Outages::default(),
             look: None,
             look_max: LOOK_MAX,
             history: History::default(),
@@ -286,8 +277,9 @@ impl Link {
     }
 
     fn plan_look(&mut self, outbox: &Outbox, moved: bool, now: Tick) {
-        let awaited =
-            self.outage.is_some() || self.look_max == LOOK_MAX_HURRIED || outbox.has_spooled();
+        let awaited = self.outages.now().is_some()
+            || self.look_max == LOOK_MAX_HURRIED
+            || outbox.has_spooled();
         if !awaited || outbox.unacked_bytes() == 0 {
             self.look = None;
             return;
@@ -302,7 +294,7 @@ impl Link {
 
     /// A chunk arrived that never had before: an outage, if there was one, is over.
     fn recover(&mut self, outbox: &Outbox, now: Now) {
-        if let Some(outage) = self.outage.take() {
+        if let Some(outage) = self.outages.end() {
             self.log_recovery(&outage, outbox, now.tick);
         }
     }
@@ -317,7 +309,7 @@ impl Link {
         }
         self.history.last_exception = Some(now.unix);
         self.history.last_error = Some(error.to_string());
-        let rounds = self.outage.as_ref().map_or(0, |outage| outage.rounds);
+        let rounds = self.outages.now().map_or(0, |outage| outage.rounds);
         let wait =
             backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         self.go(State::BackingOff { until: now.tick + wait }, outbox, now);
@@ -325,11 +317,6 @@ impl Link {
 
     /// Makes each change of state, does what leaving and entering a state means, and logs it.
     fn go(&mut self, next: State, outbox: &mut Outbox, now: Now) {
-        let level = match (&next, &self.outage) {
-            (State::BackingOff { .. }, None) => Level::Warn,
-            (State::Up(_), None) => Level::Info,
-            _ => Level::Debug,
-        };
         match mem::replace(&mut self.state, next) {
             State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
             State::Up(_) => {
@@ -339,18 +326,21 @@ impl Link {
             }
             State::Idle | State::Connecting { .. } | State::BackingOff { .. } => {}
         }
-        if matches!(self.state, State::BackingOff { .. }) {
-            self.count_way_down(outbox, now.tick);
-        }
+        let is_down = matches!(self.state, State::BackingOff { .. });
+        let level = if is_down && self.count_way_down(outbox, now.tick) {
+            Level::Warn
+        } else if self.is_up() && self.outages.now().is_none() {
+            Level::Info
+        } else {
+            Level::Debug
+        };
         self.log_state(level, outbox, now.tick);
     }
 
-    fn count_way_down(&mut self, outbox: &Outbox, now: Tick) {
+    /// True when the log should hear of it.
+    fn count_way_down(&mut self, outbox: &Outbox, now: Tick) -> bool {
         let dropped_lines = outbox.tally().dropped_lines;
-        let outage =
-            self.outage.get_or_insert(Outage { since: now, attempts: 0, rounds: 0, dropped_lines });
-        outage.attempts = outage.attempts.saturating_add(1);
-        outage.rounds = outage.rounds.saturating_add(u32::from(self.addresses.is_empty()));
+        self.outages.count(self.addresses.is_empty(), dropped_lines, now)
     }
 }
 

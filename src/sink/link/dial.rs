@@ -31,7 +31,7 @@ impl Link {
         }
         self.remote = config.address.clone();
         self.addresses.clear();
-        self.outage = None;
+        self.outages.forget();
         if !matches!(self.state, State::Idle) {
             self.history.last_error = Some("its address was changed".into());
             self.go(State::BackingOff { until: now.tick }, outbox, now);

@@ -4,7 +4,8 @@ use std::fmt;
 
 use log::Level;
 
-use super::{Link, Outage, State};
+use super::outage::Outage;
+use super::{Link, State};
 use crate::encode::chunk::Chunk;
 use crate::sink::outbox::Outbox;
 use crate::time::Tick;
@@ -13,14 +14,16 @@ use crate::time::Tick;
 const LOGGED_BYTES: usize = 256;
 
 impl Link {
-    pub(super) fn log_state(&self, level: Level, outbox: &Outbox, now: Tick) {
-        let attempts = self.outage.as_ref().map_or(0, |outage| outage.attempts);
+    pub(super) fn log_state(&mut self, level: Level, outbox: &Outbox, now: Tick) {
+        let attempts = self.outages.now().map_or(0, |outage| outage.attempts);
+        let unsaid = if level == Level::Warn { self.outages.take_unsaid() } else { 0 };
+        let unsaid = if unsaid > 0 { format!(" outages_before={unsaid}") } else { String::new() };
         let queued = outbox.queued_bytes();
         let (name, state) = (&self.name, &self.state);
         match (state, &self.history.last_error) {
             (State::BackingOff { until }, Some(error)) => log::log!(
                 level,
-                "sink={name} {state} address={} error={error:?} attempts={attempts} retry_ms={} queued_bytes={queued} hint=\"not there yet? tries go on, what is queued waits\"",
+                "sink={name} {state} address={} error={error:?} attempts={attempts}{unsaid} retry_ms={} queued_bytes={queued} hint=\"not there yet? tries go on, what is queued waits\"",
                 self.remote,
                 now.until(*until).as_millis(),
             ),
@@ -38,8 +41,10 @@ impl Link {
         );
     }
 
+    /// Of an outage that the log has not heard of it hears no end either.
     pub(super) fn log_recovery(&self, outage: &Outage, outbox: &Outbox, now: Tick) {
-        log::info!(
+        log::log!(
+            if outage.is_said { Level::Info } else { Level::Debug },
             "sink={} {} recovered attempts={} outage_seconds={:.1} dropped_lines={} queued_bytes={}",
             self.name,
             self.state,

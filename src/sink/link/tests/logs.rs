@@ -39,6 +39,30 @@ fn an_outage_is_one_warning_and_one_recovery() {
     assert!(loud[2].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[2].1);
 }
 
+/// A peer that takes what it gets and closes, again and again.
+#[test]
+fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
+    logged();
+    let listener = listener();
+    let address = listener.local_addr().unwrap();
+    let mut rig = Rig::new(&Carbon { resend: Resend::Unacked, ..carbon(address) });
+    for second in 1..=4 {
+        rig.flush(&format!("a 1 {second}\n"));
+        let mut client = rig.accept(&listener);
+        rig.until_received(&mut client, &format!("a 1 {second}\n"));
+        rig.until("the acknowledgement", |sink| sink.is_drained());
+        drop(client);
+        rig.until_state("backing_off");
+        rig.advance(if second == 3 { 60 * SECOND } else { SECOND });
+        rig.sink.timeout(rig.now, rig.poll.registry());
+    }
+    let warnings: Vec<_> =
+        logged().into_iter().filter(|(level, _)| *level == Level::Warn).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(!warnings[0].1.contains("outages_before"), "{warnings:?}");
+    assert!(warnings[1].1.contains(" attempts=1 outages_before=2 retry_ms="), "{warnings:?}");
+}
+
 #[test]
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
