@@ -1,6 +1,6 @@
 //! A byte stream to lines and binary messages, which may come in any number of pieces. Pure.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::protocol::{MAGIC, Reach, reach};
 
@@ -159,6 +159,19 @@ impl StreamSplitter {
 
 /// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
 fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
+    if memchr(MAGIC, bytes).is_some() {
+        return whole_lines_one_by_one(bytes, max_line);
+    }
+    // Up to the last newline that a line may reach, no line is overlong: the newlines between need not be looked for.
+    let mut length = 0;
+    let reach = |length: usize| &bytes[length..bytes.len().min(length + max_line + 1)];
+    while let Some(newline) = memrchr(b'\n', reach(length)) {
+        length += newline + 1;
+    }
+    length
+}
+
+fn whole_lines_one_by_one(bytes: &[u8], max_line: usize) -> usize {
     let mut length = 0;
     for newline in memchr_iter(b'\n', bytes) {
         if newline - length > max_line || bytes[length] == MAGIC {
@@ -254,6 +267,29 @@ mod tests {
         }
         for at in 0..stream.len() {
             assert_eq!(split(stream, std::iter::once(at)), whole, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn whole_lines_are_the_same_as_one_by_one() {
+        let mut state = 7_u32;
+        for _ in 0..20_000 {
+            let mut bytes = Vec::new();
+            for _ in 0..state % 64 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                bytes.push(
+                    b"aaaaa\n\n\xaa"[(state >> 24) as usize % if state & 64 == 0 { 7 } else { 8 }],
+                );
+            }
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let max_line = (state >> 20) as usize % 12;
+            let expected = whole_lines_one_by_one(&bytes, max_line);
+            assert_eq!(
+                whole_lines(&bytes, max_line),
+                expected,
+                "{max_line}: {:?}",
+                bytes.escape_ascii().to_string()
+            );
         }
     }
 
