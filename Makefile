@@ -9,7 +9,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test soak micro counts check fmt clean install
+.PHONY: help build run peers test sanitize soak micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ test: peers ## install the peers and run every test; those with figures once mor
 	$(CARGO) test --release --lib simulation
 	$(CARGO) test --release --test e2e_start --test e2e_load --test e2e_carbon_kill --test e2e_outage --test e2e_flood
 
+# Miri knows none of the system calls that the unsafe code is about; the address sanitizer runs them for real.
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" $(CARGO) test --target $(host) --lib sys
+
 SECONDS ?= 600
 soak: peers ## ten minutes of load and trouble: prints what was sent, delivered, dropped and why (SECONDS=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
@@ -37,6 +42,9 @@ micro: ## micro-benchmarks of parse, apply, close and encode, by the clock (ARGS
 
 counts: ## the same by the instruction, under valgrind: a table, kept in bench/runs (ARGS=WORD for some)
 	$(CARGO) bench --profile micro --bench counts -- $(ARGS)
+
+growth: ## the longest insert on the way to a million series, kept in bench/runs
+	$(CARGO) bench --profile micro --bench growth
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check

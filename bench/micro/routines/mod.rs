@@ -67,7 +67,7 @@ impl fmt::Display for Row {
 }
 
 /// An engine as a configuration file with this text makes it, with seeds that are always the same.
-fn engine(text: &str) -> Engine {
+pub(crate) fn engine(text: &str) -> Engine {
     let config = statsd::config::parse("bench.conf".as_ref(), text.as_bytes());
     let config = config.expect("a configuration without mistakes");
     let settings = Settings {

@@ -1,0 +1,83 @@
+//! The longest insert on the way to a million series: `make growth`. By the thread's CPU time, page faults included, so
+//! that what else runs on the machine does not count.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
+
+mod machine;
+mod recipe;
+mod routines;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+const SERIES: usize = 1_000_000;
+/// The longest insert among the first so many series.
+const STEPS: [usize; 4] = [1_000, 10_000, 100_000, SERIES];
+
+fn main() -> Result<(), String> {
+    let mut engine = routines::engine("[limits]\nmax_series = 2000000");
+    let lines = (0..SERIES).map(|number| format!("bench.web.api.c.{number:07}:1|c"));
+    let ours = longest(lines.clone(), |line| engine.packet(line.as_bytes()));
+    assert_eq!(engine.table().len(), SERIES, "each line makes a series");
+    let mut map = HashMap::new();
+    let plain = longest(lines, |line| {
+        map.insert(line.into_boxed_str(), [0_u64; 6]);
+    });
+    let mut table = String::from("| | mean ns |");
+    STEPS.iter().for_each(|step| _ = write!(table, " longest of {step}, µs |"));
+    table.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
+    for (what, times) in [("the table", ours), ("one std::collections::HashMap", plain)] {
+        let _ = write!(table, "| {what} | {} |", times.mean.as_nanos());
+        times.longest.iter().for_each(|time| _ = write!(table, " {} |", time.as_micros()));
+        table.push('\n');
+    }
+    print!("{table}");
+    let out = record();
+    keep(&out, &table).map_err(|error| format!("{}: {error}", out.display()))
+}
+
+struct Times {
+    mean: Duration,
+    longest: [Duration; STEPS.len()],
+}
+
+fn longest(lines: impl Iterator<Item = String>, mut insert: impl FnMut(String)) -> Times {
+    let (mut sum, mut longest) = (Duration::ZERO, [Duration::ZERO; STEPS.len()]);
+    for (number, line) in lines.enumerate() {
+        let before = cpu();
+        insert(line);
+        let took = cpu() - before;
+        sum += took;
+        for (longest, _) in longest.iter_mut().zip(STEPS).filter(|(_, step)| number < *step) {
+            *longest = took.max(*longest);
+        }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a million")]
+    Times { mean: sum / SERIES as u32, longest }
+}
+
+/// Of this thread, so far.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has it").into()
+}
+
+fn record() -> PathBuf {
+    machine::record().with_file_name("growth.md")
+}
+
+fn keep(out: &PathBuf, table: &str) -> std::io::Result<()> {
+    out.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mut text = String::from("# The longest insert\n");
+    for (what, said) in machine::described() {
+        let _ = writeln!(text, "- {what}: {said}");
+    }
+    let _ =
+        writeln!(text, "- measured by: `make growth`, CPU time of the thread\n\n{}", table.trim());
+    fs::write(out, text)?;
+    eprintln!("kept in {}", out.display());
+    Ok(())
+}
