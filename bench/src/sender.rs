@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::pace::{Pace, Step};
+use crate::sys::segments::{self, MANY};
 use crate::sys::{self, BATCH};
 use crate::traffic::{Feed, Payload, Traffic};
 
@@ -84,9 +85,16 @@ pub struct Sender {
     link: Link,
 }
 
+/// Whether packets that are due together may be sent in another order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Kept,
+    ByLength,
+}
+
 #[derive(Debug)]
 enum Link {
-    Udp(UdpSocket),
+    Udp(UdpSocket, Order),
     Tcp(TcpStream),
 }
 
@@ -98,7 +106,7 @@ impl Sender {
         };
         let socket = UdpSocket::bind(from)?;
         socket.connect(to)?;
-        Ok(Self { link: Link::Udp(socket) })
+        Ok(Self { link: Link::Udp(socket, Order::Kept) })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the sender blocks; it has nothing else to do")]
@@ -107,6 +115,14 @@ impl Sender {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STALL))?;
         Ok(Self { link: Link::Tcp(stream) })
+    }
+
+    /// From now on packets that are due at the same moment are sorted by length, so that the kernel takes many at a time.
+    /// That is three times as fast; which value of a gauge is its last one can no longer be foretold.
+    pub fn hurry(&mut self) {
+        if let Link::Udp(_, order) = &mut self.link {
+            *order = Order::ByLength;
+        }
     }
 
     /// Sends the traffic from its start, pass after pass, until the plan says stop.
@@ -159,7 +175,8 @@ impl Link {
         let goal = feed.taken().saturating_add(lines);
         while feed.taken() < goal && !feed.is_empty() {
             match self {
-                Self::Udp(socket) => push_packets(socket, feed, goal, sent),
+                Self::Udp(socket, Order::Kept) => push_packets(socket, feed, goal, sent),
+                Self::Udp(socket, Order::ByLength) => push_sorted(socket, feed, goal, sent),
                 Self::Tcp(stream) => push_chunk(stream, feed, goal, sent)?,
             }
         }
@@ -175,17 +192,35 @@ fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut S
         batch[count] = payload;
         count += 1;
     }
-    send_packets(socket, &batch[..count], sent);
+    send_packets(&batch[..count], sent, |packets| {
+        let count = sys::send_batch(socket.as_fd(), packets)?;
+        Ok((count, count < packets.len()))
+    });
 }
 
-/// Sends each packet once, or counts why not.
-fn send_packets(socket: &UdpSocket, mut packets: &[Payload<'_>], sent: &mut Sent) {
+fn push_sorted(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) {
+    let mut batch = Vec::with_capacity(MANY);
+    while batch.len() < MANY && feed.taken() < goal {
+        let Some(payload) = feed.packet() else { break };
+        batch.push(payload);
+    }
+    batch.sort_by_key(|payload| payload.bytes.len());
+    send_packets(&batch, sent, |packets| segments::send_segments(socket.as_fd(), packets));
+}
+
+/// Sends each packet once, or counts why not. `send` takes some of those it is given, the first ones, and says whether the
+/// next one was refused.
+fn send_packets(
+    mut packets: &[Payload<'_>],
+    sent: &mut Sent,
+    send: impl Fn(&[Payload<'_>]) -> io::Result<(usize, bool)>,
+) {
     while !packets.is_empty() {
-        match sys::send_batch(socket.as_fd(), packets) {
-            Ok(count) => {
+        match send(packets) {
+            Ok((count, refused)) => {
                 packets[..count].iter().for_each(|&packet| sent.add(packet));
                 packets = &packets[count..];
-                sent.errors += u64::from(!packets.is_empty());
+                sent.errors += u64::from(refused);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // About an earlier packet, and now told: this one is still to be tried.

@@ -8,6 +8,8 @@ use std::{mem, ptr};
 
 use crate::traffic::Payload;
 
+pub(crate) mod segments;
+
 /// The most packets handed to the kernel in one call.
 pub(crate) const BATCH: usize = 64;
 
