@@ -151,6 +151,7 @@ fn what_was_sent_is_what_arrived() {
         .set("carbon", "queue", "4m")
         .set("spool", "dir", "spool");
     let daemon = Daemon::start(&conf);
+    let unloaded = daemon.status("VmRSS");
     let ends = Arc::new(AtomicBool::new(false));
     let all = senders(&daemon, &ends);
     let start = Instant::now();
@@ -202,7 +203,7 @@ fn what_was_sent_is_what_arrived() {
         said.dropped_lines()
     );
     println!(
-        "memory    {early} KiB resident after a quarter, {late} KiB at the end, {} KiB at most",
+        "memory    {unloaded} KiB resident at the start, {early} after a quarter, {late} at the end, {} at most",
         daemon.status("VmHWM")
     );
     println!("{}", said.sink);
