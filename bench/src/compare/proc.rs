@@ -120,6 +120,12 @@ pub(crate) fn waiting_streams(port: u16) -> u64 {
     waiting(&table, port)
 }
 
+/// Somebody listens on this TCP port.
+pub(crate) fn listens(port: u16) -> bool {
+    let is_it = |table: &str| listener(&fs::read_to_string(table).unwrap_or_default(), port);
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(is_it)
+}
+
 pub(crate) fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name"));
@@ -164,17 +170,25 @@ fn bound(table: &str, port: u16) -> Option<Queue> {
     found
 }
 
+fn is_port(address: &str, port: u16) -> bool {
+    address.rsplit_once(':').is_some_and(|(_, at)| u16::from_str_radix(at, 16) == Ok(port))
+}
+
+fn listener(table: &str, port: u16) -> bool {
+    table.lines().skip(1).any(|row| {
+        let mut fields = row.split_whitespace().skip(1);
+        fields.next().is_some_and(|local| is_port(local, port)) && fields.nth(1) == Some(LISTENS)
+    })
+}
+
 /// Of /proc/net/tcp: what is to be read at this port, and what is to be sent to it.
 fn waiting(table: &str, port: u16) -> u64 {
-    let is_it = |address: &str| {
-        address.rsplit_once(':').is_some_and(|(_, at)| u16::from_str_radix(at, 16) == Ok(port))
-    };
     let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
     let of_row = |row: &str| {
         let fields: Vec<&str> = row.split_whitespace().collect();
         let &[_, local, remote, state, queues, ..] = fields.as_slice() else { return 0 };
         let Some((to_send, to_read)) = queues.split_once(':') else { return 0 };
-        match (is_it(local), is_it(remote)) {
+        match (is_port(local, port), is_port(remote, port)) {
             (true, _) if state != LISTENS => number(to_read),
             (_, true) => number(to_send),
             _ => 0,
@@ -208,6 +222,7 @@ mod tests {
                      2: 0100007F:9000 0100007F:1FBD 01 00000100:00000003 00:00000000 00000000\n\
                      3: 0100007F:9000 0100007F:1FBE 01 00000100:00000003 00:00000000 00000000\n";
         assert_eq!(waiting(table, 8125), 0x110);
+        assert!(listener(table, 8125) && !listener(table, 8126) && !listener(table, 0x9000));
     }
 
     #[test]

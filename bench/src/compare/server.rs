@@ -71,6 +71,13 @@ impl Server {
             Clock::sleep(Duration::from_micros(200));
         }
         server.listening_after = start.elapsed();
+        while profile.takes(Transport::Tcp) && !proc::listens(tcp) {
+            server.is_well()?;
+            if start.elapsed() > START {
+                return Err(format!("{} does not listen on TCP:\n{}", profile.name, server.said()));
+            }
+            Clock::sleep(Duration::from_millis(1));
+        }
         Ok(server)
     }
 
