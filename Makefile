@@ -9,7 +9,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test sanitize soak micro counts growth check fmt clean install
+.PHONY: help build run peers test sanitize soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
 SECONDS ?= 600
 soak: peers ## ten minutes of load and trouble: prints what was sent, delivered, dropped and why (SECONDS=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
+
+bench: ## compare with the other servers found here: three quarters of an hour, kept in bench/runs (ARGS=flags)
+	@bench/peers/install.sh
+	$(CARGO) build --release --workspace
+	$(CARGO_TARGET_DIR)/release/statsd-bench compare $(ARGS)
 
 micro: ## micro-benchmarks of parse, apply, close and encode, by the clock (ARGS=WORD for some)
 	$(CARGO) bench --profile micro --bench micro -- $(ARGS)

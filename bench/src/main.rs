@@ -1,6 +1,7 @@
 //! `statsd-bench`: sends StatsD traffic, and compares servers, from the command line.
 
 mod args;
+mod carbon;
 mod compare;
 mod report;
 

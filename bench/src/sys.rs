@@ -1,9 +1,12 @@
-//! The system calls std has no name for: `sendmmsg`, `recvmmsg`, `kill`. Linux. The only unsafe code of the bench.
+//! The system calls std has no name for: `sendmmsg`, `recvmmsg`, `kill`, limits, signals. Linux. The only unsafe code of the bench.
 
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{mem, ptr};
 
 use crate::traffic::Payload;
@@ -92,8 +95,69 @@ impl Received {
 
 /// Asks a process to end.
 pub fn terminate(process: u32) {
+    signal(process, libc::SIGTERM);
+}
+
+/// Ends a process.
+pub fn kill(process: u32) {
+    signal(process, libc::SIGKILL);
+}
+
+fn signal(process: u32, signal: libc::c_int) {
     if let Ok(process) = libc::pid_t::try_from(process) {
         // SAFETY: the call takes two integers.
-        unsafe { libc::kill(process, libc::SIGTERM) };
+        unsafe { libc::kill(process, signal) };
     }
+}
+
+/// The process will be asked to end when the thread that starts it has ended, however that ends.
+pub fn with_parent(command: &mut Command) -> &mut Command {
+    let ends_too = || {
+        // SAFETY: the call takes integers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+        Ok(())
+    };
+    // SAFETY: between fork and exec only one system call is made; nothing is allocated or locked.
+    unsafe { command.pre_exec(ends_too) }
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn interrupt(_: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// From now on the first interrupt (or request to end) is only noted; the second ends the process as ever.
+pub fn note_interrupts() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: sigaction is a C struct of integers and pointers, for which all zeros is a value.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        action.sa_sigaction = interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
+        // SAFETY: the action outlives the call; its function only stores to an atomic.
+        unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+    }
+}
+
+/// One was noted.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Raises what this process and those it starts may have open, as far as it can; says how many that are.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the calls read and write one struct that outlives them.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        let (now, most) = (limit.rlim_cur, limit.rlim_max);
+        for (soft, hard) in [(wanted.max(now), most.max(wanted)), (wanted.min(most).max(now), most)]
+        {
+            let raised = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &raised) == 0 {
+                return soft;
+            }
+        }
+    }
+    limit.rlim_cur
 }

@@ -1,6 +1,6 @@
 //! The workloads that servers are compared by.
 
-use statsd_bench::{Mix, Packing, Workload};
+use statsd_bench::{Mix, Packing, Plan, Workload};
 
 use super::profile::Transport;
 
@@ -12,6 +12,18 @@ pub(crate) struct Load {
     pub(crate) workload: Workload,
     /// Lines a second, at the moderate rate.
     pub(crate) rate: u64,
+}
+
+impl Load {
+    /// Every name once, and a second at least.
+    pub(crate) fn warm(&self) -> Plan {
+        Plan::lines(self.warm_lines()).at(self.rate)
+    }
+
+    pub(crate) fn warm_lines(&self) -> u64 {
+        // A type with a small share of the lines has its share of the names too: a pass names each name twice.
+        self.rate.max(self.workload.names as u64)
+    }
 }
 
 pub(crate) fn all() -> Vec<Load> {

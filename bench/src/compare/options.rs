@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use lexopt::{Arg, ValueExt as _};
 
+use super::measure::Effort;
+use super::plan::Scope;
+
 /// What `compare` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -22,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) interval: u64,
     /// Costs and highest rates only, with little effort: for a look, not for a record.
     pub(crate) quick: bool,
+    /// The rate sweep only.
+    pub(crate) sweep: bool,
 }
 
 /// What `floor` is asked for.
@@ -38,8 +43,9 @@ statsd-bench compare [FLAG...]: servers side by side; `make bench`
   --only NAME,...       these servers [all that bench/peers names]
   --loads W1,...        these workloads [W1 to W6]
   --rounds N            of each cost [3]
-  --interval SECONDS    between flushes, and of each cost [10]
+  --interval SECONDS    between flushes, and of each cost [5]
   --quick               costs and rates only, roughly; nothing is kept
+  --sweep               the rate sweep only (W1 at 1 k to 200 k packets/s)
   --peers FOLDER        profiles of servers [bench/peers]
   --out FOLDER          where the record goes [bench/runs/DATE-MACHINE]
   --root FOLDER         the repository [.]
@@ -57,8 +63,9 @@ impl Options {
             only: Vec::new(),
             loads: Vec::new(),
             rounds: 3,
-            interval: 10,
+            interval: 5,
             quick: false,
+            sweep: false,
         };
         while let Some(arg) = parser.next().map_err(text)? {
             match arg {
@@ -67,6 +74,7 @@ impl Options {
                 Arg::Long("rounds") => options.rounds = positive(parser, "rounds")?,
                 Arg::Long("interval") => options.interval = positive(parser, "interval")?,
                 Arg::Long("quick") => options.quick = true,
+                Arg::Long("sweep") => options.sweep = true,
                 Arg::Long("peers") => options.peers = Some(parser.value().map_err(text)?.into()),
                 Arg::Long("out") => options.out = Some(parser.value().map_err(text)?.into()),
                 Arg::Long("root") => options.root = parser.value().map_err(text)?.into(),
@@ -74,6 +82,20 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        let others = !self.quick && !self.sweep;
+        let sweep = self.sweep || !self.quick;
+        Scope { rounds: self.rounds, rates: !self.sweep, sweep, others }
+    }
+
+    pub(crate) fn effort(&self) -> Effort {
+        let span = Duration::from_secs(self.interval);
+        match self.quick {
+            true => Effort { span, probe: Duration::from_millis(500), halvings: 2 },
+            false => Effort { span, probe: Duration::from_secs(1), halvings: 4 },
+        }
     }
 }
 
@@ -120,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_flag_is_heard() {
-        let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --peers p --out o --root r";
+        let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --sweep --peers p --out o --root r";
         let names = |text: &str| text.split(',').map(str::to_owned).collect();
         let expected = Options {
             root: "r".into(),
@@ -131,6 +153,7 @@ mod tests {
             rounds: 5,
             interval: 2,
             quick: true,
+            sweep: true,
         };
         assert_eq!(options(line), Ok(expected));
         assert_eq!(options("--rounds 0").unwrap_err(), "--rounds: \"0\" is no number above 0");

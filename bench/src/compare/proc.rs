@@ -22,6 +22,48 @@ pub(crate) struct Queue {
     pub(crate) drops: u64,
 }
 
+/// How much of a process has run, which changes as soon as one of its threads gets a processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// On a processor; told late, at the next tick of the kernel's, while a thread runs.
+    pub(crate) nanos: u64,
+    /// Times that a thread was given one; told at once.
+    pub(crate) turns: u64,
+}
+
+/// Of all threads of this process, without its children.
+pub(crate) fn ran(pid: u32) -> Ran {
+    let mut all = Ran::default();
+    for task in tasks(pid) {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat"));
+        let more = scheduled(&text.unwrap_or_default()).unwrap_or_default();
+        all.nanos += more.nanos;
+        all.turns += more.turns;
+    }
+    all
+}
+
+/// Of `NANOSECONDS WAITED TURNS`.
+fn scheduled(schedstat: &str) -> Option<Ran> {
+    let mut words = schedstat.split_whitespace().map(str::parse::<u64>);
+    Some(Ran { nanos: words.next()?.ok()?, turns: words.nth(1)?.ok()? })
+}
+
+/// Resident memory of one process.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    field(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS")
+        .unwrap_or(0)
+}
+
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// Of the machine.
+pub(crate) fn available_kib() -> u64 {
+    field(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemAvailable").unwrap_or(0)
+}
+
 pub(crate) fn usage(pid: u32) -> Usage {
     let mut all = one(pid);
     for child in children(pid) {
@@ -40,14 +82,11 @@ fn one(pid: u32) -> Usage {
     let field = |name| field(&status, name).unwrap_or(0);
     let threads = tasks(pid);
     let mut sleeps = 0;
-    let mut nanos = 0;
+    let nanos = ran(pid).nanos;
     for task in &threads {
         let text =
             fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap_or_default();
         sleeps += self::field(&text, "voluntary_ctxt_switches").unwrap_or(0);
-        let text =
-            fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).unwrap_or_default();
-        nanos += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
     }
     // To the nanosecond for threads that are there; those that have ended are in the ticks only.
     let (ticks, exact) = (cpu_ticks(&read("stat")).unwrap_or(0) as f64 / 100.0, nanos as f64 / 1e9);
@@ -73,6 +112,18 @@ pub(crate) fn queue(port: u16) -> Option<Queue> {
     ["/proc/net/udp", "/proc/net/udp6"]
         .into_iter()
         .find_map(|table| bound(&fs::read_to_string(table).unwrap_or_default(), port))
+}
+
+/// Bytes that wait on TCP connections to this local port: not yet read by the server, or not yet taken by its kernel.
+pub(crate) fn waiting_streams(port: u16) -> u64 {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    waiting(&table, port)
+}
+
+/// Somebody listens on this TCP port.
+pub(crate) fn listens(port: u16) -> bool {
+    let is_it = |table: &str| listener(&fs::read_to_string(table).unwrap_or_default(), port);
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(is_it)
 }
 
 pub(crate) fn processor() -> String {
@@ -119,6 +170,36 @@ fn bound(table: &str, port: u16) -> Option<Queue> {
     found
 }
 
+fn is_port(address: &str, port: u16) -> bool {
+    address.rsplit_once(':').is_some_and(|(_, at)| u16::from_str_radix(at, 16) == Ok(port))
+}
+
+fn listener(table: &str, port: u16) -> bool {
+    table.lines().skip(1).any(|row| {
+        let mut fields = row.split_whitespace().skip(1);
+        fields.next().is_some_and(|local| is_port(local, port)) && fields.nth(1) == Some(LISTENS)
+    })
+}
+
+/// Of /proc/net/tcp: what is to be read at this port, and what is to be sent to it.
+fn waiting(table: &str, port: u16) -> u64 {
+    let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
+    let of_row = |row: &str| {
+        let fields: Vec<&str> = row.split_whitespace().collect();
+        let &[_, local, remote, state, queues, ..] = fields.as_slice() else { return 0 };
+        let Some((to_send, to_read)) = queues.split_once(':') else { return 0 };
+        match (is_port(local, port), is_port(remote, port)) {
+            (true, _) if state != LISTENS => number(to_read),
+            (_, true) => number(to_send),
+            _ => 0,
+        }
+    };
+    table.lines().skip(1).map(of_row).sum()
+}
+
+/// The state of a listener, whose queues are something else.
+const LISTENS: &str = "0A";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +212,26 @@ mod tests {
         assert_eq!(bound(table, 8125), Some(Queue { waiting: 768, drops: 17 }));
         assert_eq!(bound(table, 8126), Some(Queue { waiting: 0, drops: 0 }));
         assert_eq!(bound(table, 1), None);
+    }
+
+    #[test]
+    fn what_waits_on_streams_is_at_both_ends() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n\
+                     0: 0100007F:1FBD 00000000:0000 0A 00000000:00000007 00:00000000 00000000\n\
+                     1: 0100007F:1FBD 0100007F:9000 01 00000005:00000010 00:00000000 00000000\n\
+                     2: 0100007F:9000 0100007F:1FBD 01 00000100:00000003 00:00000000 00000000\n\
+                     3: 0100007F:9000 0100007F:1FBE 01 00000100:00000003 00:00000000 00000000\n";
+        assert_eq!(waiting(table, 8125), 0x110);
+        assert!(listener(table, 8125) && !listener(table, 8126) && !listener(table, 0x9000));
+    }
+
+    #[test]
+    fn run_time_and_turns_are_read() {
+        assert_eq!(
+            scheduled("145866170 8825623 401\n"),
+            Some(Ran { nanos: 145_866_170, turns: 401 })
+        );
+        assert_eq!(scheduled(""), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::server::Setting;
+
 /// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at each start.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,19 @@ pub(crate) struct Profile {
     /// TCP has the number of the UDP port.
     #[serde(default)]
     pub(crate) same_port: bool,
+    /// What it prints once it is ready.
+    pub(crate) ready: Option<String>,
+    /// What a line at carbon begins with that tells the longest turn of its loop, in ms.
+    pub(crate) turns: Option<String>,
+    /// Its program is all of it: the size of that one file is worth telling.
+    #[serde(default)]
+    one_file: bool,
+    /// It is part of the rate sweep.
+    #[serde(default)]
+    pub(crate) sweep: bool,
+    /// Workloads that it is run with; none is all of them.
+    #[serde(default)]
+    pub(crate) loads: Vec<String>,
     /// It sends anything to carbon.
     #[serde(default = "yes")]
     pub(crate) flushes: bool,
@@ -58,6 +73,21 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// Enough to see what of a profile is installed.
+    pub(crate) fn nowhere(setting: &Setting) -> Self {
+        Self {
+            dir: "/nowhere".into(),
+            root: setting.root.clone(),
+            bin: setting.bin.clone(),
+            udp: 0,
+            tcp: 0,
+            admin: 0,
+            carbon: 0,
+            interval: setting.interval,
+            buffer: setting.buffer,
+        }
+    }
+
     /// The text with its braces filled in; other braces stay.
     fn fill(&self, text: &str) -> String {
         let path = |path: &Path| path.display().to_string();
@@ -100,12 +130,24 @@ impl Profile {
         self.transports.contains(&transport)
     }
 
+    /// It is to be run with this workload, which comes this way.
+    pub(crate) fn bears(&self, load: &str, transport: Transport) -> bool {
+        self.takes(transport) && (self.loads.is_empty() || self.loads.iter().any(|of| of == load))
+    }
+
+    /// The size of its program, if that is all of it.
+    pub(crate) fn program_bytes(&self, places: &Places) -> Option<u64> {
+        let program = self.command(places).first().filter(|_| self.one_file)?.clone();
+        let file = if program.contains('/') { program.into() } else { on_path(&program)? };
+        Some(fs::metadata(file).ok()?.len())
+    }
+
     /// What of it is not installed: its program, or a file that its command names outside the run's folder.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         let command = self.command(places);
         let is_there = |word: &str| match word.contains('/') {
             true => Path::new(word).exists(),
-            false => on_path(word),
+            false => on_path(word).is_some(),
         };
         let outside =
             |word: &&String| word.starts_with('/') && !Path::new(word).starts_with(&places.dir);
@@ -117,14 +159,14 @@ impl Profile {
     }
 }
 
-fn on_path(program: &str) -> bool {
+fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Servers often live where only root looks.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.into_iter().any(|folder| folder.join(program).is_file())
+    folders.into_iter().map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// All profiles of a folder: this server first, the floor last, the others by name between them.
+/// All profiles of a folder: this server first, the floors last, the others by name between them.
 pub(crate) fn load(folder: &Path) -> Result<Vec<Profile>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{folder:?}: {error}"))?;
     let mut profiles = Vec::new();
@@ -137,6 +179,7 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Profile>, String> {
     let rank = |name: &str| match name {
         "statsd" => 0,
         "floor" => 2,
+        "floor-nap" => 3,
         _ => 1,
     };
     profiles.sort_by(|a, b| (rank(&a.name), &a.name).cmp(&(rank(&b.name), &b.name)));
@@ -172,8 +215,8 @@ mod tests {
         let profiles = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")).unwrap();
         let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
         assert_eq!(names.first(), Some(&"statsd"));
-        assert_eq!(names.last(), Some(&"floor"));
-        assert!(names[1..names.len() - 1].is_sorted(), "{names:?}");
+        assert!(names.ends_with(&["floor", "floor-nap"]), "{names:?}");
+        assert!(names[1..names.len() - 2].is_sorted(), "{names:?}");
     }
 
     #[test]
@@ -185,6 +228,11 @@ mod tests {
             transports: vec![Transport::Udp],
             counts: None,
             same_port: false,
+            ready: None,
+            turns: None,
+            one_file: true,
+            sweep: false,
+            loads: vec!["W1".into()],
             flushes: true,
             files: BTreeMap::new(),
         };
@@ -192,5 +240,10 @@ mod tests {
         assert_eq!(missing(&["sh", "-c", "{dir}/not-yet"]), None);
         assert_eq!(missing(&["no-such-server"]).unwrap(), "no-such-server");
         assert_eq!(missing(&["sh", "{root}/gone.js"]).unwrap(), "/src/gone.js");
+        let shell = profile(&["sh"]);
+        assert!(shell.program_bytes(&places()).unwrap() > 1000);
+        let borne = |load, transport| shell.bears(load, transport);
+        assert!(borne("W1", Transport::Udp));
+        assert!(!borne("W2", Transport::Udp) && !borne("W1", Transport::Tcp));
     }
 }

@@ -2,18 +2,21 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::carbon::Carbon;
 use super::proc::{self, Queue, Usage};
 use super::profile::{Places, Profile, Transport};
-use statsd_bench::{Clock, Sender, terminate};
+use crate::carbon::Carbon;
+use statsd_bench::{Clock, Sender, beside, kill, terminate, with_parent};
 
 /// How all servers of a run are started.
 #[derive(Debug, Clone)]
@@ -30,8 +33,12 @@ pub(crate) struct Server {
     udp: u16,
     tcp: u16,
     pub(crate) carbon: Carbon,
+    guard: Guard,
+    started: Clock,
     /// From the start of the process until its UDP port was bound.
-    pub(crate) ready_after: Duration,
+    pub(crate) listening_after: Duration,
+    /// What its output has when it is ready.
+    ready: Option<String>,
     folder: TempDir,
 }
 
@@ -51,7 +58,11 @@ impl Server {
         let child =
             spawn(profile, &places).map_err(|error| format!("{}: {error}", profile.name))?;
         let (udp, tcp) = (places.udp, places.tcp);
-        let mut server = Self { child, udp, tcp, carbon, ready_after: Duration::ZERO, folder };
+        let guard = Guard::over(child.id());
+        let listening_after = Duration::ZERO;
+        let ready = profile.ready.clone();
+        let mut server =
+            Self { child, udp, tcp, carbon, guard, started: start, listening_after, ready, folder };
         while proc::queue(udp).is_none() {
             let ended = server.child.try_wait().ok().flatten();
             if ended.is_some() || start.elapsed() > START {
@@ -59,7 +70,14 @@ impl Server {
             }
             Clock::sleep(Duration::from_micros(200));
         }
-        server.ready_after = start.elapsed();
+        server.listening_after = start.elapsed();
+        while profile.takes(Transport::Tcp) && !proc::listens(tcp) {
+            server.is_well()?;
+            if start.elapsed() > START {
+                return Err(format!("{} does not listen on TCP:\n{}", profile.name, server.said()));
+            }
+            Clock::sleep(Duration::from_millis(1));
+        }
         Ok(server)
     }
 
@@ -72,22 +90,55 @@ impl Server {
         sender.map_err(|error| format!("no way to send: {error}"))
     }
 
+    /// One more client, with nothing to say.
+    #[expect(clippy::disallowed_methods, reason = "a client may wait for its server")]
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.tcp))
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         proc::usage(self.child.id())
+    }
+
+    pub(crate) fn open_files(&self) -> usize {
+        proc::open_files(self.child.id())
     }
 
     pub(crate) fn queue(&self) -> Queue {
         proc::queue(self.udp).unwrap_or_default()
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    /// An error that says why not.
+    pub(crate) fn is_well(&mut self) -> Result<(), String> {
+        match (self.guard.ended_at_mib(), self.child.try_wait()) {
+            (Some(mib), _) => Err(format!("it took {mib} MiB, which is too much for this machine")),
+            (None, Ok(None)) => Ok(()),
+            (None, _) => Err(format!("it has ended:\n{}", self.said())),
+        }
     }
 
-    /// Waits until nothing waits in its socket any more.
+    /// Waits until its output says that it is ready: how long that took from its start.
+    pub(crate) fn until_ready(&mut self) -> Result<Option<Duration>, String> {
+        let Some(ready) = self.ready.clone() else { return Ok(None) };
+        while !self.said().contains(&ready) {
+            self.is_well()?;
+            if self.started.elapsed() > START {
+                return Err(format!("it does not say {ready:?}:\n{}", self.said()));
+            }
+            Clock::sleep(Duration::from_micros(200));
+        }
+        Ok(Some(self.started.elapsed()))
+    }
+
+    /// Waits until nothing waits in its sockets any more.
     pub(crate) fn until_read(&self) {
         let start = Clock::start();
-        while self.queue().waiting > 0 && start.elapsed() < Duration::from_secs(5) {
+        let waiting = || self.queue().waiting + proc::waiting_streams(self.tcp);
+        while waiting() > 0 && start.elapsed() < Duration::from_secs(5) {
             Clock::sleep(Duration::from_millis(1));
         }
     }
@@ -101,6 +152,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.guard.leave();
         terminate(self.child.id());
         let start = Clock::start();
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -114,6 +166,54 @@ impl Drop for Server {
     }
 }
 
+/// Ends a server that takes more memory than the machine can spare, before the kernel ends something else.
+#[derive(Debug)]
+struct Guard {
+    shared: Arc<Shared>,
+    watching: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    leaves: AtomicBool,
+    /// What it had when it was ended.
+    kib: AtomicU64,
+}
+
+/// The share of what was available that a server may take.
+const SHARE: f64 = 0.6;
+
+impl Guard {
+    fn over(process: u32) -> Self {
+        let (shared, limit) = (Arc::new(Shared::default()), proc::available_kib() as f64 * SHARE);
+        let here = Arc::clone(&shared);
+        let watching = beside(move || {
+            while !here.leaves.load(Ordering::SeqCst) {
+                let kib = proc::resident_kib(process);
+                if kib as f64 > limit {
+                    here.kib.store(kib, Ordering::SeqCst);
+                    return kill(process);
+                }
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        Self { shared, watching: Some(watching) }
+    }
+
+    fn ended_at_mib(&self) -> Option<u64> {
+        Some(self.shared.kib.load(Ordering::SeqCst) / 1024).filter(|mib| *mib > 0)
+    }
+
+    /// After this, the process number may be another's.
+    fn leave(&mut self) {
+        self.shared.leaves.store(true, Ordering::SeqCst);
+        if let Some(watching) = self.watching.take() {
+            watching.thread().unpark();
+            let _ = watching.join();
+        }
+    }
+}
+
 fn spawn(profile: &Profile, places: &Places) -> io::Result<Child> {
     for (name, text) in profile.files(places) {
         fs::write(places.dir.join(name), text)?;
@@ -122,7 +222,7 @@ fn spawn(profile: &Profile, places: &Places) -> io::Result<Child> {
     let said = fs::File::create(places.dir.join("said"))?;
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(&words[0]);
-    command
+    with_parent(&mut command)
         .args(&words[1..])
         .current_dir(&places.dir)
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))

@@ -1,7 +1,7 @@
-//! The end of the pipe: a carbon that reads what servers send, adds up counts, and notes when the bytes came.
+//! The end of the pipe: a carbon that reads what servers send, adds up what it is to watch, and notes when the bytes came.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,16 +24,17 @@ struct Shared {
 /// What has come so far.
 #[derive(Debug, Default)]
 struct Heard {
-    lines: u64,
-    counts: Option<Counts>,
+    watched: Vec<(Vec<u8>, Watched)>,
     bursts: Vec<Burst>,
 }
 
-#[derive(Debug)]
-struct Counts {
-    /// What lines begin with that are counts.
-    start: Vec<u8>,
-    sum: f64,
+/// The lines that begin with what is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Watched {
+    pub(crate) lines: u64,
+    /// Of their values.
+    pub(crate) sum: f64,
+    pub(crate) largest: f64,
 }
 
 /// Bytes that came without a pause between them: a flush.
@@ -48,8 +49,13 @@ pub(crate) struct Burst {
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Carbon {
+    /// On a port of its own.
     pub(crate) fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::listen((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    pub(crate) fn listen(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
@@ -66,23 +72,26 @@ impl Carbon {
         self.port
     }
 
-    /// From now on the values of lines that begin so are added up.
-    pub(crate) fn count(&self, start: &str) {
-        self.heard().counts = Some(Counts { start: start.into(), sum: 0.0 });
+    /// From now on the values of lines that begin so are looked at.
+    pub(crate) fn watch(&self, start: &str) {
+        self.heard().watched.push((start.into(), Watched::default()));
     }
 
-    pub(crate) fn counted(&self) -> Option<f64> {
-        self.heard().counts.as_ref().map(|counts| counts.sum)
+    /// What has come of it; nothing if it is not watched.
+    pub(crate) fn watched(&self, start: &str) -> Watched {
+        let heard = self.heard();
+        let found = heard.watched.iter().find(|(watched, _)| watched == start.as_bytes());
+        found.map(|(_, watched)| *watched).unwrap_or_default()
     }
 
-    /// The time as bursts tell it.
-    pub(crate) fn now(&self) -> Duration {
-        self.shared.clock.elapsed()
+    /// What bursts tell the time by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.shared.clock
     }
 
     /// Those that have ended.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
-        let now = self.now();
+        let now = self.shared.clock.elapsed();
         self.heard().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
     }
 
@@ -132,7 +141,6 @@ fn read(mut stream: TcpStream, shared: &Shared) {
 impl Heard {
     fn take(&mut self, lines: &[u8], now: Duration) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
-        self.lines += count;
         match self.bursts.last_mut().filter(|burst| now < burst.last + PAUSE) {
             Some(burst) => {
                 burst.last = now;
@@ -140,13 +148,24 @@ impl Heard {
             }
             None => self.bursts.push(Burst { first: now, last: now, lines: count }),
         }
-        if let Some(counts) = &mut self.counts {
-            for line in lines.split(|&byte| byte == b'\n') {
-                if line.starts_with(&counts.start) {
-                    counts.sum += value(line).unwrap_or(0.0);
+        if self.watched.is_empty() {
+            return;
+        }
+        for line in lines.split(|&byte| byte == b'\n') {
+            for (start, watched) in &mut self.watched {
+                if line.starts_with(start) {
+                    watched.add(value(line).unwrap_or(0.0));
                 }
             }
         }
+    }
+}
+
+impl Watched {
+    fn add(&mut self, value: f64) {
+        self.lines += 1;
+        self.sum += value;
+        self.largest = self.largest.max(value);
     }
 }
 
@@ -160,14 +179,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_add_up_and_a_pause_ends_a_burst() {
-        let counts = Some(Counts { start: b"stats_counts.b".to_vec(), sum: 0.0 });
-        let mut heard = Heard { counts, ..Heard::default() };
+    fn what_is_watched_adds_up_and_a_pause_ends_a_burst() {
+        let watched = vec![(b"stats_counts.b".to_vec(), Watched::default())];
+        let mut heard = Heard { watched, ..Heard::default() };
         let at = Duration::from_millis;
-        heard.take(b"stats_counts.b.x 3 10\nstats.b.x 0.3 10\n", at(1000));
-        heard.take(b"stats_counts.b.y 4.5 10\n", at(1400));
+        heard.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
+        heard.take(b"stats_counts.b.y 3 10\n", at(1400));
         heard.take(b"stats_counts.c 9 20\n", at(2000));
-        assert_eq!(heard.counts.unwrap().sum, 7.5);
+        assert_eq!(heard.watched[0].1, Watched { lines: 2, sum: 7.5, largest: 4.5 });
         let bursts: Vec<_> =
             heard.bursts.iter().map(|burst| (burst.first, burst.last, burst.lines)).collect();
         assert_eq!(bursts, [(at(1000), at(1400), 3), (at(2000), at(2000), 1)]);

@@ -1,0 +1,94 @@
+//! The machine a run is made on: what it is, and what of it the run sets, for all servers alike.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::report;
+
+/// What every server has as its receive buffer, whether it asks for as much, for more, or for none.
+pub(crate) const BUFFER: usize = 8 << 20;
+
+/// Open files that the connections of a run need.
+const FILES: u64 = 12_000;
+
+/// The system's receive buffers, set for the run and set back after it.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    before: Vec<(&'static str, String)>,
+}
+
+/// What a socket has that asks for none. The kernel doubles what is asked for, but not this.
+const DEFAULT: (&str, usize) = ("/proc/sys/net/core/rmem_default", 2 * BUFFER);
+
+/// The most that can be asked for; who asks for more has this.
+const MOST: (&str, usize) = ("/proc/sys/net/core/rmem_max", BUFFER);
+
+impl Buffers {
+    pub(crate) fn raise() -> Self {
+        let mut before = Vec::new();
+        for (file, bytes) in [DEFAULT, MOST] {
+            let old = fs::read_to_string(file).unwrap_or_default();
+            match fs::write(file, bytes.to_string()) {
+                Ok(()) => before.push((file, old)),
+                Err(_) => report::err(&format!(
+                    "{file} cannot be set: receive buffers are what each server asks for, and not equal\n"
+                )),
+            }
+        }
+        Self { before }
+    }
+
+    /// All servers have the same.
+    pub(crate) fn are_equal(&self) -> bool {
+        self.before.len() == 2
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        for (file, bytes) in &self.before {
+            let _ = fs::write(file, bytes);
+        }
+    }
+}
+
+pub(crate) fn raise_open_files() {
+    let files = statsd_bench::raise_open_files(FILES);
+    if files < FILES {
+        report::err(&format!("{files} open files are too few for 10,000 connections\n"));
+    }
+}
+
+pub(crate) fn date() -> String {
+    said_by("date", &["-u", "+%F"])
+}
+
+/// `-dirty` at its end if it is not what is checked in.
+pub(crate) fn commit(root: &Path) -> String {
+    let root = root.display().to_string();
+    said_by("git", &["-C", &root, "describe", "--always", "--dirty"])
+}
+
+/// The first line that a command prints.
+fn said_by(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default().lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// `AMD EPYC 7763, 2 cores` as `amd-epyc-7763-2-cores`.
+pub(crate) fn slug(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_named_in_plain_letters() {
+        assert_eq!(slug("AMD EPYC(tm) 7763, 2 cores"), "amd-epyc-tm-7763-2-cores");
+    }
+}

@@ -1,0 +1,38 @@
+//! The longest turn of a server's loop, as the server itself tells it: while a million counters come, and are flushed.
+
+use serde::Serialize;
+use statsd_bench::{Mix, Plan, Traffic, Workload};
+
+use super::super::profile::{Profile, Transport};
+use super::super::server::{Server, Setting};
+use super::memory::RATE;
+use super::until_flushed;
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Turns {
+    pub(crate) counters: usize,
+    pub(crate) longest_turn_ms: f64,
+    /// Flushes in which it told one.
+    pub(crate) flushes: u64,
+}
+
+/// New names, all in five seconds.
+pub(crate) const COUNTERS: usize = 1_000_000;
+
+pub(crate) fn turns(profile: &Profile, setting: &Setting, figure: &str) -> Result<Turns, String> {
+    let workload = Workload { names: COUNTERS, mix: Mix::COUNTERS, ..Workload::default() };
+    let traffic = Traffic::build(&workload).map_err(|error| error.to_string())?;
+    let mut server = Server::start(profile, setting)?;
+    server.carbon.watch(figure);
+    server.sender(Transport::Udp)?.send(&traffic, Plan::lines(COUNTERS as u64).at(RATE));
+    server.until_read();
+    // A flush tells the turns before it: those of the flush of all names are in the one after it.
+    let flushed = server.carbon.bursts().len();
+    until_flushed(&server, profile, setting, flushed + 2);
+    server.is_well()?;
+    let told = server.carbon.watched(figure);
+    match told.lines {
+        0 => Err(format!("{} tells no {figure}", profile.name)),
+        flushes => Ok(Turns { counters: COUNTERS, longest_turn_ms: told.largest, flushes }),
+    }
+}
