@@ -14,10 +14,12 @@ mod access;
 mod address;
 mod fraction;
 mod histogram;
+mod defaults;
 mod ini;
 mod keys;
 mod namespaces;
 mod rules;
+mod sections;
 mod value;
 
 pub use difference::difference;
@@ -117,7 +119,6 @@ pub enum Bind {
     At(SocketAddr),
 }
 
-/// One destination that speaks carbon's protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carbon {
     /// `carbon`, or `carbon.NAME`.
@@ -148,9 +149,7 @@ pub struct State {
 /// What waits on disk when it does not fit in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
-    /// A folder in which each destination has its own; none: nothing waits on disk.
     pub dir: Option<PathBuf>,
-    /// Bytes that all destinations together may take, each an equal part.
     pub max_size: usize,
 }
 
@@ -165,7 +164,6 @@ pub struct KeyFlush {
     pub log: Option<PathBuf>,
 }
 
-/// A destination as written: a name or a number, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// A host name, or a numeric address without brackets.
