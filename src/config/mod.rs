@@ -9,6 +9,7 @@ mod load;
 mod parse;
 mod render;
 mod difference;
+mod destination;
 
 mod access;
 mod address;
@@ -22,6 +23,7 @@ mod rules;
 mod sections;
 mod value;
 
+pub use destination::{Destination, Queue};
 pub use difference::difference;
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
@@ -119,6 +121,7 @@ pub enum Bind {
     At(SocketAddr),
 }
 
+/// One destination that speaks carbon's protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carbon {
     /// `carbon`, or `carbon.NAME`.
@@ -149,7 +152,9 @@ pub struct State {
 /// What waits on disk when it does not fit in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
+    /// A folder in which each destination has its own; none: nothing waits on disk.
     pub dir: Option<PathBuf>,
+    /// Bytes that all destinations together may take, each an equal part.
     pub max_size: usize,
 }
 
@@ -164,6 +169,7 @@ pub struct KeyFlush {
     pub log: Option<PathBuf>,
 }
 
+/// A destination as written: a name or a number, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// A host name, or a numeric address without brackets.

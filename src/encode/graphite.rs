@@ -4,17 +4,15 @@
 //! bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::names::{Around, Names};
-use super::namespace::{Namespace, Style};
+use super::encoders::Encoder;
+use super::namespace::Namespace;
 use super::number::Number;
-use crate::flush::{FigureNames, Subject, Summary};
-use crate::protocol::{cleaned, is_clean};
+use super::points::Points;
+use crate::flush::{FigureNames, Summary};
 
 #[derive(Debug)]
 pub struct Graphite {
-    names: Names,
-    /// Whether a series in which nothing came is sent all the same; gauges always are.
-    sends_idle: bool,
+    points: Points,
     /// The flush's timestamp as every line ends with it: blank, seconds, newline.
     stamp: Vec<u8>,
     number: Number,
@@ -24,8 +22,7 @@ pub struct Graphite {
 impl Graphite {
     pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
-            names: Names::new(namespace, figures),
-            sends_idle: namespace.style != Style::Statsite,
+            points: Points::new(namespace, figures),
             stamp: Vec::new(),
             number: Number::new(),
             chunks: Chunks::default(),
@@ -39,37 +36,39 @@ impl Graphite {
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
-            return;
-        }
-        if is_clean(summary.name) {
-            self.encode_clean(summary);
-        } else {
-            let name = cleaned(summary.name);
-            self.encode_clean(&Summary { name: &name, ..*summary });
-        }
-    }
-
-    fn encode_clean(&mut self, summary: &Summary<'_>) {
-        let semicolon = memchr::memchr(b';', summary.name).unwrap_or(summary.name.len());
-        let (bare, tags) = summary.name.split_at(semicolon);
-        let own_time = summary.timestamp.map(line_end);
-        for figure in summary.figures {
-            let around = self.names.around(summary.subject, figure.id, own_time.is_some());
-            let Some(Around { before, behind }) = around else { continue };
-            let line = self.chunks.line();
-            line.extend_from_slice(before);
-            line.extend_from_slice(bare);
-            line.extend_from_slice(behind);
-            line.extend_from_slice(tags);
+        let Self { points, stamp, number, chunks } = self;
+        points.of(summary, |point| {
+            let line = chunks.line();
+            point.append_name(line);
             line.push(b' ');
-            self.number.append(figure.value, line);
-            line.extend_from_slice(own_time.as_ref().unwrap_or(&self.stamp));
-        }
+            number.append(point.value, line);
+            match point.timestamp {
+                None => line.extend_from_slice(stamp),
+                Some(own_time) => line.extend_from_slice(&line_end(own_time)),
+            }
+        });
     }
 
     /// The chunks that are full, or at the end of a flush all that is left.
     pub fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+}
+
+impl Encoder for Graphite {
+    fn begin(&mut self, flush: u64, stamp: u64) {
+        Self::begin(self, flush, stamp);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        Self::encode(self, summary);
+    }
+
+    fn end(&mut self) {
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
         &mut self.chunks
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod encoders;
+mod points;
 pub mod graphite;
 mod names;
 pub mod namespace;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::start::StartError;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Destination};
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
@@ -12,19 +12,21 @@ use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
 use crate::sink::{Sink, Sinks};
 
-/// One for each name space that a sink is sent.
+/// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
-    let is_used = |namespace: &&Namespace| {
-        config.carbons.iter().any(|carbon| carbon.namespace == namespace.name)
-    };
-    let used: Vec<_> = config.namespaces.iter().filter(is_used).map(with_host_suffix).collect();
-    Encoders::new(&used, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
+    let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
+    let wanted = config.destinations().map(|destination| {
+        let is_its = |namespace: &&Namespace| namespace.name == destination.namespace();
+        let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
+        (destination.format(), namespace)
+    });
+    Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
 
 /// A destination that has no sink yet, and its spool.
 #[derive(Debug)]
 pub(super) struct New<'a> {
-    carbon: &'a config::Carbon,
+    destination: Destination<'a>,
     spool: Option<Spool>,
 }
 
@@ -35,31 +37,36 @@ pub(super) fn new_ones<'a>(
     sinks: &Sinks,
 ) -> Result<Vec<New<'a>>, StartError> {
     let part = spool_part(config, spool);
-    let is_new = |carbon: &&config::Carbon| sinks.iter().all(|sink| sink.name() != carbon.name);
-    let open = |carbon: &'a config::Carbon| {
-        let spool = spool.dir.as_ref().map(|dir| open_spool(dir.join(&carbon.name), part));
-        Ok(New { carbon, spool: spool.transpose()? })
+    let is_new =
+        |destination: &Destination<'_>| sinks.iter().all(|sink| sink.name() != destination.name());
+    let open = |destination: Destination<'a>| {
+        let dir = spool.dir.as_ref().filter(|_| destination.is_spooled());
+        let spool = dir.map(|dir| open_spool(dir.join(destination.name()), part));
+        Ok(New { destination, spool: spool.transpose()? })
     };
-    config.carbons.iter().filter(is_new).map(open).collect()
+    config.destinations().filter(is_new).map(open).collect()
 }
 
 /// What the spool of each destination may take of what all may.
 pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
-    spool.max_size as u64 / config.carbons.len().max(1) as u64
+    let spooled = config.destinations().filter(|destination| destination.is_spooled());
+    spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
 /// Makes their sinks. `seed` is for the jitter between attempts to connect.
 pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
-    for New { carbon, spool } in new {
-        let sink = sinks.add(|index| Sink::new(index, carbon, encoder(carbon, encoders), seed));
+    for New { destination, spool } in new {
+        let takes = encoder(destination, encoders);
+        let sink = sinks.add(|index| Sink::new(index, destination, takes, seed));
         if let Some(spool) = spool {
             sink.attach(spool);
         }
     }
 }
 
-pub(super) fn encoder(carbon: &config::Carbon, encoders: &Encoders) -> EncoderId {
-    encoders.id(&carbon.namespace).expect("the configuration was checked")
+pub(super) fn encoder(destination: Destination<'_>, encoders: &Encoders) -> EncoderId {
+    let found = encoders.id(destination.format(), destination.namespace());
+    found.expect("there is one for each destination")
 }
 
 fn open_spool(path: PathBuf, max_bytes: u64) -> Result<Spool, StartError> {

@@ -152,10 +152,11 @@ impl Server {
         let until = self.now.tick + config.shutdown_timeout;
         let part = outputs::spool_part(config, &self.config.spool);
         for sink in self.sinks.iter_mut() {
-            match config.carbons.iter().find(|carbon| carbon.name == sink.name()) {
-                Some(carbon) => {
+            match config.destinations().find(|destination| destination.name() == sink.name()) {
+                Some(destination) => {
+                    let takes = outputs::encoder(destination, encoders);
                     sink.limit_spool(part);
-                    sink.reconfigure(carbon, outputs::encoder(carbon, encoders), self.now);
+                    sink.reconfigure(destination, takes, self.now);
                 }
                 None => sink.leave(until, self.now, self.poll.registry()),
             }

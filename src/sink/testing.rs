@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::*;
-use crate::config::{Remote, Resend};
+use crate::config::{Carbon, Remote, Resend};
 use crate::server::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -58,7 +58,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: &Carbon) -> Self {
         Self {
-            sink: Sink::new(0, config, EncoderId::default(), 7),
+            sink: Sink::new(0, Destination::Carbon(config), EncoderId::default(), 7),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
@@ -167,7 +167,7 @@ impl Sink {
 
     /// Another network than the real one.
     pub(crate) fn dial_through(&mut self, network: Box<dyn Network>) {
-        self.link.dial_through(network);
+        self.outlet.link().dial_through(network);
     }
 }
 

@@ -1,0 +1,64 @@
+//! What all kinds of destinations have in common, whatever section they come from. Pure.
+
+use super::{Carbon, Config, Resend};
+use crate::encode::encoders::Format;
+
+/// One place that flushes go to.
+#[derive(Clone, Copy, Debug)]
+pub enum Destination<'a> {
+    Carbon(&'a Carbon),
+}
+
+/// What may wait for a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Bytes that may wait or be retained in memory.
+    pub bytes: usize,
+    pub resend: Resend,
+    /// Delivered flushes retained for a resend.
+    pub resend_keep: u32,
+}
+
+impl Config {
+    /// All that are on, in the order of their kinds and of the file.
+    pub fn destinations(&self) -> impl Iterator<Item = Destination<'_>> {
+        self.carbons.iter().map(Destination::Carbon)
+    }
+}
+
+impl<'a> Destination<'a> {
+    /// The header of its section.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Carbon(carbon) => &carbon.name,
+        }
+    }
+
+    pub fn format(self) -> Format {
+        match self {
+            Self::Carbon(_) => Format::Plaintext,
+        }
+    }
+
+    /// The name of the name space it is sent.
+    pub fn namespace(self) -> &'a str {
+        match self {
+            Self::Carbon(carbon) => &carbon.namespace,
+        }
+    }
+
+    pub fn queue(self) -> Queue {
+        match self {
+            Self::Carbon(&Carbon { queue: bytes, resend, resend_keep, .. }) => {
+                Queue { bytes, resend, resend_keep }
+            }
+        }
+    }
+
+    /// Whether what does not fit its queue may wait on disk.
+    pub fn is_spooled(self) -> bool {
+        match self {
+            Self::Carbon(_) => true,
+        }
+    }
+}
