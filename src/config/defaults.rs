@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::address::OFF;
 use super::keys::{KEYS, Key};
 use super::sections::COPIED;
-use super::{Admin, Carbon, Config, KeyFlush, Resend, Spool, State, Tcp, Udp, Unix};
+use super::{Admin, Carbon, Config, Console, KeyFlush, Resend, Spool, State, Tcp, Udp, Unix};
+use crate::encode::encoders::Format;
 
 impl Default for Config {
     fn default() -> Self {
@@ -68,6 +69,7 @@ fn blank() -> Config {
             allow_from: Vec::new(),
         },
         carbons: vec![carbon],
+        console: Console { enabled: false, format: Format::Plaintext, namespace: String::new() },
         state: State { file: None, interval: None },
         spool: Spool { dir: None, max_size: 0 },
         key_flush: KeyFlush { interval: None, percent: 0, log: None },

@@ -1,13 +1,17 @@
 //! What all kinds of destinations have in common, whatever section they come from. Pure.
 
-use super::{Carbon, Config, Resend};
+use super::{Carbon, Config, Console, Resend};
 use crate::encode::encoders::Format;
 
 /// One place that flushes go to.
 #[derive(Clone, Copy, Debug)]
 pub enum Destination<'a> {
     Carbon(&'a Carbon),
+    Console(&'a Console),
 }
+
+/// For those without keys for it. What was written is not sent again.
+const QUEUE: Queue = Queue { bytes: 64 << 20, resend: Resend::Never, resend_keep: 1 };
 
 /// What may wait for a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +26,8 @@ pub struct Queue {
 impl Config {
     /// All that are on, in the order of their kinds and of the file.
     pub fn destinations(&self) -> impl Iterator<Item = Destination<'_>> {
-        self.carbons.iter().map(Destination::Carbon)
+        let console = Some(&self.console).filter(|console| console.enabled);
+        self.carbons.iter().map(Destination::Carbon).chain(console.map(Destination::Console))
     }
 }
 
@@ -31,12 +36,14 @@ impl<'a> Destination<'a> {
     pub fn name(self) -> &'a str {
         match self {
             Self::Carbon(carbon) => &carbon.name,
+            Self::Console(_) => "console",
         }
     }
 
     pub fn format(self) -> Format {
         match self {
             Self::Carbon(_) => Format::Plaintext,
+            Self::Console(console) => console.format,
         }
     }
 
@@ -44,6 +51,7 @@ impl<'a> Destination<'a> {
     pub fn namespace(self) -> &'a str {
         match self {
             Self::Carbon(carbon) => &carbon.namespace,
+            Self::Console(console) => &console.namespace,
         }
     }
 
@@ -52,6 +60,7 @@ impl<'a> Destination<'a> {
             Self::Carbon(&Carbon { queue: bytes, resend, resend_keep, .. }) => {
                 Queue { bytes, resend, resend_keep }
             }
+            Self::Console(_) => QUEUE,
         }
     }
 
@@ -59,6 +68,7 @@ impl<'a> Destination<'a> {
     pub fn is_spooled(self) -> bool {
         match self {
             Self::Carbon(_) => true,
+            Self::Console(_) => false,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::value::{
     SpanOrNever, YES_NO,
 };
 use super::{Config, Resend};
+use crate::encode::encoders::Format;
 use crate::encode::namespace::Style;
 use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
@@ -108,6 +109,8 @@ const LEVELS: Choice<LevelFilter> = Choice(&[
 const STYLES: Choice<Style> =
     Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
+const CONSOLE_FORMATS: Choice<Format> =
+    Choice(&[("text", Format::Plaintext), ("json", Format::JsonLines)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -255,6 +258,13 @@ keys! {
         "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
         "of all destinations together, each has an equal part; at least 1m";
+
+    [console] enabled = "no", config!(console.enabled: YES_NO),
+        "print each flush to standard output";
+    [console] format = "text", config!(console.format: CONSOLE_FORMATS),
+        "text (name value timestamp), json (an object a line)";
+    [console] namespace = "", config!(console.namespace: NamePart(0..=64)),
+        "as for carbon";
 
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),
         "log the most frequent names this often; 0 = off";

@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::encode::encoders::Format;
 use crate::encode::namespace::Namespace;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
@@ -66,6 +67,7 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    pub console: Console,
     pub state: State,
     pub spool: Spool,
     pub key_flush: KeyFlush,
@@ -136,6 +138,15 @@ pub struct Carbon {
     pub resend: Resend,
     /// Delivered flushes retained for a resend.
     pub resend_keep: u32,
+    /// The name of one of the name spaces.
+    pub namespace: String,
+}
+
+/// Flushes on standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    pub enabled: bool,
+    pub format: Format,
     /// The name of one of the name spaces.
     pub namespace: String,
 }

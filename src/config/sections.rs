@@ -5,7 +5,7 @@ use super::{Carbon, Config};
 use crate::encode::namespace::{Namespace, Style};
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -15,6 +15,7 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
     ("limits", ""),
     ("carbon", "further destinations: [carbon.NAME]"),
     ("spool", ""),
+    ("console", ""),
     ("key_flush", ""),
 ];
 

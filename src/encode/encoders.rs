@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::chunk::{Chunk, Chunks};
 use super::graphite::Graphite;
+use super::json_lines::JsonLines;
 use super::namespace::Namespace;
 use crate::flush::{FigureNames, Summary};
 
@@ -26,6 +27,8 @@ pub(super) trait Encoder: Debug {
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
+    /// The same as JSON, an object a line.
+    JsonLines,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,7 @@ impl Encoders {
 fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
+        Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
     }
 }
 

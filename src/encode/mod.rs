@@ -4,6 +4,7 @@ pub mod chunk;
 pub mod encoders;
 mod points;
 pub mod graphite;
+mod json_lines;
 mod names;
 pub mod namespace;
 pub mod number;

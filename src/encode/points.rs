@@ -34,7 +34,7 @@ impl Points {
     }
 
     /// Hands on the points of a summary, in the order of its figures.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(&self, summary: &Summary<'_>, out: impl FnMut(Point<'_>)) {
         if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
             return;
@@ -47,7 +47,7 @@ impl Points {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn of_clean(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>)) {
         let semicolon = memchr::memchr(b';', summary.name).unwrap_or(summary.name.len());
         let (bare, tags) = summary.name.split_at(semicolon);
@@ -63,7 +63,7 @@ impl Points {
 
 impl Point<'_> {
     /// Appends its name without tags.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append_bare_name(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.around.before);
         out.extend_from_slice(self.bare);
@@ -71,7 +71,7 @@ impl Point<'_> {
     }
 
     /// Appends its name with tags, as Graphite writes them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append_name(&self, out: &mut Vec<u8>) {
         self.append_bare_name(out);
         out.extend_from_slice(self.tags);

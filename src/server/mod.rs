@@ -135,6 +135,7 @@ impl Server {
         let passed = passed::take().map_err(StartError::Passed)?;
         let listeners = Listeners::open(config, passed, poll.registry())?;
         listeners.give_files_to(identity.owner())?;
+        let stdout = outputs::stdout(config)?;
         identity.assume()?;
         let mut seeds = random_seeds();
         let found = state::load(config.state.file.as_deref());
@@ -147,7 +148,7 @@ impl Server {
         };
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
-        let new = outputs::new_ones(config, &config.spool, &sinks)?;
+        let new = outputs::new_ones(config, &config.spool, &sinks, stdout)?;
         outputs::add(&mut sinks, new, &encoders, seeds.names[0]);
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),

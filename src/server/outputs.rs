@@ -10,7 +10,7 @@ use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
-use crate::sink::{Sink, Sinks};
+use crate::sink::{Sink, Sinks, Stdout};
 
 /// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
@@ -23,18 +23,20 @@ pub(super) fn encoders(config: &Config) -> Encoders {
     Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
 
-/// A destination that has no sink yet, and its spool.
+/// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
 pub(super) struct New<'a> {
     destination: Destination<'a>,
     spool: Option<Spool>,
+    stdout: Option<Stdout>,
 }
 
-/// Those of a configuration. A spool that cannot be opened is an error.
+/// Those of a configuration. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
 pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
+    mut stdout: Option<Stdout>,
 ) -> Result<Vec<New<'a>>, StartError> {
     let part = spool_part(config, spool);
     let is_new =
@@ -42,7 +44,11 @@ pub(super) fn new_ones<'a>(
     let open = |destination: Destination<'a>| {
         let dir = spool.dir.as_ref().filter(|_| destination.is_spooled());
         let spool = dir.map(|dir| open_spool(dir.join(destination.name()), part));
-        Ok(New { destination, spool: spool.transpose()? })
+        let stdout = match destination {
+            Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
+            Destination::Carbon(_) => None,
+        };
+        Ok(New { destination, spool: spool.transpose()?, stdout })
     };
     config.destinations().filter(is_new).map(open).collect()
 }
@@ -55,9 +61,9 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
 
 /// Makes their sinks. `seed` is for the jitter between attempts to connect.
 pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
-    for New { destination, spool } in new {
+    for New { destination, spool, stdout } in new {
         let takes = encoder(destination, encoders);
-        let sink = sinks.add(|index| Sink::new(index, destination, takes, seed));
+        let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
         if let Some(spool) = spool {
             sink.attach(spool);
         }
@@ -67,6 +73,15 @@ pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, see
 pub(super) fn encoder(destination: Destination<'_>, encoders: &Encoders) -> EncoderId {
     let found = encoders.id(destination.format(), destination.namespace());
     found.expect("there is one for each destination")
+}
+
+/// Standard output for the console, if there is to be one.
+pub(super) fn stdout(config: &Config) -> Result<Option<Stdout>, StartError> {
+    config.console.enabled.then(open_stdout).transpose()
+}
+
+fn open_stdout() -> Result<Stdout, StartError> {
+    Stdout::open().map_err(StartError::Stdout)
 }
 
 fn open_spool(path: PathBuf, max_bytes: u64) -> Result<Spool, StartError> {

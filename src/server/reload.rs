@@ -69,7 +69,7 @@ impl Server {
     /// First all that can fail, then all that cannot.
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let encoders = outputs::encoders(config);
-        let new = outputs::new_ones(config, &self.config.spool, &self.sinks)?;
+        let new = outputs::new_ones(config, &self.config.spool, &self.sinks, None)?;
         self.rebind(config)?;
         logging::set_level(config.log_level);
         for socket in self.listeners.datagrams.iter().map(|(_, socket)| socket) {

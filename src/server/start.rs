@@ -15,6 +15,8 @@ pub enum StartError {
     Privileges(NotDropped),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
+    /// For the console.
+    Stdout(io::Error),
     Poll(io::Error),
 }
 
@@ -31,6 +33,10 @@ impl fmt::Display for StartError {
                 out,
                 "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
                 path.display()
+            ),
+            Self::Stdout(error) => write!(
+                out,
+                "cannot write to standard output: {error}; [console] enabled needs one that this user may open"
             ),
             Self::Poll(error) => write!(
                 out,

@@ -233,8 +233,8 @@ impl Outlet for Link {
 
     /// Another address is dialled at once.
     fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
-        match to {
-            Destination::Carbon(carbon) => self.settle_for(carbon, outbox, now),
+        if let Destination::Carbon(carbon) = to {
+            self.settle_for(carbon, outbox, now);
         }
     }
 

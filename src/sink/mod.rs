@@ -5,7 +5,8 @@
 //!                            ▲                 │
 //!                            └─ acknowledged, broken
 //! ```
-//! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination.
+//! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination, [`Console`] that of standard
+//! output.
 //! A sink never sees a series and never touches a chunk's bytes. The loop drives it: [`Sink::push`] what is encoded,
 //! [`Sink::ready`] for an event, [`Sink::timeout`] at its [`Sink::deadline`], [`Sink::look`] at each tick, and after
 //! any of these [`Sink::pump`].
@@ -23,6 +24,7 @@ use crate::time::{Now, Tick, UnixTime};
 
 mod backoff;
 mod connection;
+mod console;
 mod flushes;
 mod link;
 pub mod outbox;
@@ -32,7 +34,9 @@ pub mod resolve;
 mod sinks;
 mod socket;
 pub mod spool;
+mod stdout;
 
+use console::Console;
 use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
@@ -40,6 +44,7 @@ use outlet::Outlet;
 use overflow::Overflow;
 pub use sinks::Sinks;
 use spool::Spool;
+pub use stdout::Stdout;
 
 /// One destination: what waits for it, and the way to it.
 #[derive(Debug)]
@@ -86,9 +91,19 @@ pub struct Figures {
 
 impl Sink {
     /// The sink whose tokens bear `index` and which is sent the chunks of one encoder. `seed` is for the jitter between attempts to connect.
-    pub fn new(index: u16, to: Destination<'_>, takes: EncoderId, seed: u64) -> Self {
-        let outlet = match to {
+    /// The console comes with what it is to write to.
+    pub fn new(
+        index: u16,
+        to: Destination<'_>,
+        takes: EncoderId,
+        seed: u64,
+        stdout: Option<Stdout>,
+    ) -> Self {
+        let outlet: Box<dyn Outlet> = match to {
             Destination::Carbon(carbon) => Box::new(Link::new(index, carbon, seed)),
+            Destination::Console(_) => {
+                Box::new(Console::new(index, stdout.expect("it was opened for the console")))
+            }
         };
         let Queue { bytes, resend, resend_keep } = to.queue();
         Self {

@@ -58,7 +58,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: &Carbon) -> Self {
         Self {
-            sink: Sink::new(0, Destination::Carbon(config), EncoderId::default(), 7),
+            sink: Sink::new(0, Destination::Carbon(config), EncoderId::default(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
