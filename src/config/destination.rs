@@ -13,6 +13,9 @@ pub enum Destination<'a> {
 /// For those without keys for it. What was written is not sent again.
 const QUEUE: Queue = Queue { bytes: 64 << 20, resend: Resend::Never, resend_keep: 1 };
 
+/// Its section, and the name of its sink.
+pub const CONSOLE: &str = "console";
+
 /// What may wait for a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -36,7 +39,7 @@ impl<'a> Destination<'a> {
     pub fn name(self) -> &'a str {
         match self {
             Self::Carbon(carbon) => &carbon.name,
-            Self::Console(_) => "console",
+            Self::Console(_) => CONSOLE,
         }
     }
 

@@ -23,7 +23,7 @@ mod rules;
 mod sections;
 mod value;
 
-pub use destination::{Destination, Queue};
+pub use destination::{CONSOLE, Destination, Queue};
 pub use difference::difference;
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};

@@ -17,6 +17,8 @@ pub enum StartError {
     Spool(PathBuf, io::Error),
     /// For the console.
     Stdout(io::Error),
+    /// For `--stdin`.
+    Stdin(io::Error),
     Poll(io::Error),
 }
 
@@ -38,6 +40,9 @@ impl fmt::Display for StartError {
                 out,
                 "cannot write to standard output: {error}; [console] enabled needs one that this user may open"
             ),
+            Self::Stdin(error) => {
+                write!(out, "cannot read standard input: {error}; nothing was sent")
+            }
             Self::Poll(error) => write!(
                 out,
                 "cannot set up the event loop: {error}; is the limit of open files too low?"

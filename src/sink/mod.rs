@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use crate::config::{Destination, Queue};
+use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::server::token::Generation;
@@ -117,6 +117,10 @@ impl Sink {
             is_flushing: false,
             leaves: None,
         }
+    }
+
+    pub fn is_console(&self) -> bool {
+        self.name == CONSOLE
     }
 
     pub fn name(&self) -> &str {
