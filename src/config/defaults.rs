@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::address::OFF;
 use super::keys::{KEYS, Key};
 use super::sections::COPIED;
-use super::{Admin, Carbon, Config, Console, KeyFlush, Resend, Spool, State, Tcp, Udp, Unix};
+use super::{
+    Admin, Carbon, Config, Console, KeyFlush, Protocol, Resend, Spool, State, Tcp, Udp, Unix,
+};
 use crate::encode::encoders::Format;
 
 impl Default for Config {
@@ -32,6 +34,8 @@ fn blank() -> Config {
     let carbon = Carbon {
         name: "carbon".into(),
         address: OFF,
+        protocol: Protocol::Plaintext,
+        pickle_batch: 0,
         connect_timeout: Duration::ZERO,
         write_timeout: Duration::ZERO,
         reconnect_min: Duration::ZERO,

@@ -1,6 +1,6 @@
 //! What all kinds of destinations have in common, whatever section they come from. Pure.
 
-use super::{Carbon, Config, Console, Resend};
+use super::{Carbon, Config, Console, Protocol, Resend};
 use crate::encode::encoders::Format;
 
 /// One place that flushes go to.
@@ -45,7 +45,10 @@ impl<'a> Destination<'a> {
 
     pub fn format(self) -> Format {
         match self {
-            Self::Carbon(_) => Format::Plaintext,
+            Self::Carbon(carbon) => match carbon.protocol {
+                Protocol::Plaintext => Format::Plaintext,
+                Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
+            },
             Self::Console(console) => console.format,
         }
     }
@@ -67,11 +70,12 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Whether what does not fit its queue may wait on disk.
-    pub fn is_spooled(self) -> bool {
+    /// What its chunks are called in the spool, if what does not fit its queue may wait there.
+    pub fn spooled_format(self) -> Option<&'static str> {
         match self {
-            Self::Carbon(_) => true,
-            Self::Console(_) => false,
+            Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some("plaintext"),
+            Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some("pickle"),
+            Self::Console(_) => None,
         }
     }
 }

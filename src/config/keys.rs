@@ -13,7 +13,7 @@ use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
 };
-use super::{Config, Resend};
+use super::{Config, Protocol, Resend};
 use crate::encode::encoders::Format;
 use crate::encode::namespace::Style;
 use crate::flush::{TIMER_METRICS, TimerMetric};
@@ -111,6 +111,8 @@ const STYLES: Choice<Style> =
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
 const CONSOLE_FORMATS: Choice<Format> =
     Choice(&[("text", Format::Plaintext), ("json", Format::JsonLines)]);
+const PROTOCOLS: Choice<Protocol> =
+    Choice(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -236,7 +238,11 @@ keys! {
         "bytes of a name with its tags, at most 2048";
 
     [carbon] address = "127.0.0.1:2003", each!(carbons.address: Destination(2003)),
-        "host[:port]; empty = off";
+        "host[:port]; port 2003, or 2004 for pickle; empty = off";
+    [carbon] protocol = "plaintext", each!(carbons.protocol: PROTOCOLS),
+        "plaintext, pickle";
+    [carbon] pickle_batch = "500", each!(carbons.pickle_batch: Count(1..=10_000)),
+        "points of a message, at most 10000; none is over 1 MiB, which is all that carbon takes";
     [carbon] connect_timeout = "5s", each!(carbons.connect_timeout: SOME_MS),
         "";
     [carbon] write_timeout = "30s", each!(carbons.write_timeout: SILENCE),

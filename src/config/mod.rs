@@ -129,6 +129,9 @@ pub struct Carbon {
     /// `carbon`, or `carbon.NAME`.
     pub name: String,
     pub address: Remote,
+    pub protocol: Protocol,
+    /// Points of a message of pickle, at the most.
+    pub pickle_batch: u32,
     pub connect_timeout: Duration,
     pub write_timeout: Duration,
     pub reconnect_min: Duration,
@@ -140,6 +143,13 @@ pub struct Carbon {
     pub resend_keep: u32,
     /// The name of one of the name spaces.
     pub namespace: String,
+}
+
+/// How points are written to carbon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Plaintext,
+    Pickle,
 }
 
 /// Flushes on standard output.

@@ -5,12 +5,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::address::{Destination, OFF, PICKLE_PORT};
 use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{KEYS, keys_of};
 use super::rules::{self, RULE};
 use super::sections::{COPIED, Copied, SECTIONS, copied};
 use super::value::{Kind as _, Span};
-use super::{Config, Mistake};
+use super::{Carbon, Config, Mistake, Protocol};
 use crate::policy::RULES_MAX;
 
 /// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
@@ -49,6 +50,7 @@ impl Reading {
         self.check_switch(section, kind);
         if kind == "carbon" {
             self.check_waits(section, nth);
+            self.choose_port(section, nth);
         }
     }
 
@@ -97,6 +99,20 @@ impl Reading {
             let least = Span(Duration::ZERO).show(&min);
             let expected = format!("expected at least reconnect_min, which is {least}");
             self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
+        }
+    }
+
+    /// What gives no port goes to that of its protocol, and so does the default.
+    fn choose_port(&mut self, section: &Section, carbon: usize) {
+        let carbon = &mut self.config.carbons[carbon];
+        let Carbon { protocol: Protocol::Pickle, .. } = carbon else { return };
+        match section.entry("address") {
+            Some(entry) => {
+                // What cannot be read was complained of.
+                let read = Destination(PICKLE_PORT).read(&entry.value);
+                carbon.address = read.unwrap_or(OFF);
+            }
+            None => carbon.address.port = PICKLE_PORT,
         }
     }
 
@@ -286,7 +302,7 @@ pub(super) mod tests {
                 "[tcp]\nqueue_depth =",
                 "no such key; expected one of bind, max_connections, idle_timeout, max_line",
             ),
-            ("[carbon]\nprotocol = pickle", "no such key; expected one of address,"),
+            ("[carbon]\nprotokoll = pickle", "no such key; did you mean protocol?"),
         ] {
             let found = mistakes(text);
             assert_eq!(found.len(), 1, "{found:?}");
@@ -301,6 +317,20 @@ pub(super) mod tests {
         let both = "[carbon]\nreconnect_max = 2s\nreconnect_min = 1m";
         assert_eq!(mistakes(both), [format!("t.conf:2: {expected}")]);
         config("[carbon]\nreconnect_min = 1m\nreconnect_max = 1m");
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_protocol_unless_it_is_given() {
+        for (text, port) in [
+            ("[carbon]\nprotocol = pickle", 2004),
+            ("[carbon]\naddress = a\nprotocol = pickle", 2004),
+            ("[carbon]\nprotocol = pickle\naddress = a:2003", 2003),
+            ("[carbon]\naddress = a\nprotocol = plaintext", 2003),
+        ] {
+            assert_eq!(config(text).carbons[0].address.port, port, "{text}");
+        }
+        let wrong = mistakes("[carbon]\nprotocol = pickle\naddress = :1");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
     }
 
     #[test]

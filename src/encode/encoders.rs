@@ -7,6 +7,7 @@ use super::chunk::{Chunk, Chunks};
 use super::graphite::Graphite;
 use super::json_lines::JsonLines;
 use super::namespace::Namespace;
+use super::pickle::Pickle;
 use crate::flush::{FigureNames, Summary};
 
 /// Writes the summaries of a flush to chunks in one format.
@@ -27,7 +28,9 @@ pub(super) trait Encoder: Debug {
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
-    /// The same as JSON, an object a line.
+    /// Messages of so many points for carbon's pickle receiver.
+    Pickle { batch: u32 },
+    /// The lines as JSON, an object a line.
     JsonLines,
 }
 
@@ -93,6 +96,7 @@ impl Encoders {
 fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
+        Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, batch)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
     }
 }

@@ -5,6 +5,7 @@ pub mod encoders;
 mod points;
 pub mod graphite;
 mod json_lines;
+mod pickle;
 mod names;
 pub mod namespace;
 pub mod number;

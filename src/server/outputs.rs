@@ -42,8 +42,10 @@ pub(super) fn new_ones<'a>(
     let is_new =
         |destination: &Destination<'_>| sinks.iter().all(|sink| sink.name() != destination.name());
     let open = |destination: Destination<'a>| {
-        let dir = spool.dir.as_ref().filter(|_| destination.is_spooled());
-        let spool = dir.map(|dir| open_spool(dir.join(destination.name()), part));
+        let format = destination.spooled_format();
+        let place = spool.dir.as_ref().zip(format);
+        let spool =
+            place.map(|(dir, format)| open_spool(dir.join(destination.name()), format, part));
         let stdout = match destination {
             Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
             Destination::Carbon(_) => None,
@@ -55,7 +57,7 @@ pub(super) fn new_ones<'a>(
 
 /// What the spool of each destination may take of what all may.
 pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
-    let spooled = config.destinations().filter(|destination| destination.is_spooled());
+    let spooled = config.destinations().filter_map(Destination::spooled_format);
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
@@ -84,9 +86,9 @@ fn open_stdout() -> Result<Stdout, StartError> {
     Stdout::open().map_err(StartError::Stdout)
 }
 
-fn open_spool(path: PathBuf, max_bytes: u64) -> Result<Spool, StartError> {
+fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spool, StartError> {
     Folder::open(&path)
-        .and_then(|folder| Spool::open(Box::new(folder), "plaintext", max_bytes))
+        .and_then(|folder| Spool::open(Box::new(folder), format, max_bytes))
         .map_err(|error| StartError::Spool(path, error))
 }
 

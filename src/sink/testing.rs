@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::*;
-use crate::config::{Carbon, Remote, Resend};
+use crate::config::{Carbon, Protocol, Remote, Resend};
 use crate::server::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -35,6 +35,8 @@ pub(super) fn carbon(address: SocketAddr) -> Carbon {
     Carbon {
         name: "carbon".into(),
         address: Remote { host: address.ip().to_string(), port: address.port() },
+        protocol: Protocol::Plaintext,
+        pickle_batch: 500,
         connect_timeout: Duration::from_secs(5),
         write_timeout: Duration::from_secs(30),
         reconnect_min: Duration::from_millis(100),
