@@ -6,7 +6,7 @@ use super::address::OFF;
 use super::keys::{KEYS, Key};
 use super::sections::COPIED;
 use super::{
-    Admin, Carbon, Config, Console, KeyFlush, Protocol, Resend, Spool, State, Tcp, Udp, Unix,
+    Admin, Carbon, Config, Console, Exec, KeyFlush, Protocol, Resend, Spool, State, Tcp, Udp, Unix,
 };
 use crate::encode::encoders::Format;
 
@@ -74,6 +74,12 @@ fn blank() -> Config {
         },
         carbons: vec![carbon],
         console: Console { enabled: false, format: Format::Plaintext, namespace: String::new() },
+        execs: vec![Exec {
+            name: "exec".into(),
+            command: String::new(),
+            timeout: Duration::ZERO,
+            namespace: String::new(),
+        }],
         state: State { file: None, interval: None },
         spool: Spool { dir: None, max_size: 0 },
         key_flush: KeyFlush { interval: None, percent: 0, log: None },

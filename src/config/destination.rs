@@ -1,6 +1,6 @@
 //! What all kinds of destinations have in common, whatever section they come from. Pure.
 
-use super::{Carbon, Config, Console, Protocol, Resend};
+use super::{Carbon, Config, Console, Exec, Protocol, Resend};
 use crate::encode::encoders::Format;
 
 /// One place that flushes go to.
@@ -8,6 +8,7 @@ use crate::encode::encoders::Format;
 pub enum Destination<'a> {
     Carbon(&'a Carbon),
     Console(&'a Console),
+    Exec(&'a Exec),
 }
 
 /// For those without keys for it. What was written is not sent again.
@@ -30,7 +31,11 @@ impl Config {
     /// All that are on, in the order of their kinds and of the file.
     pub fn destinations(&self) -> impl Iterator<Item = Destination<'_>> {
         let console = Some(&self.console).filter(|console| console.enabled);
-        self.carbons.iter().map(Destination::Carbon).chain(console.map(Destination::Console))
+        self.carbons
+            .iter()
+            .map(Destination::Carbon)
+            .chain(console.map(Destination::Console))
+            .chain(self.execs.iter().map(Destination::Exec))
     }
 }
 
@@ -40,6 +45,7 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(carbon) => &carbon.name,
             Self::Console(_) => CONSOLE,
+            Self::Exec(exec) => &exec.name,
         }
     }
 
@@ -50,6 +56,7 @@ impl<'a> Destination<'a> {
                 Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
             },
             Self::Console(console) => console.format,
+            Self::Exec(_) => Format::Piped,
         }
     }
 
@@ -58,6 +65,7 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(carbon) => &carbon.namespace,
             Self::Console(console) => &console.namespace,
+            Self::Exec(exec) => &exec.namespace,
         }
     }
 
@@ -66,7 +74,7 @@ impl<'a> Destination<'a> {
             Self::Carbon(&Carbon { queue: bytes, resend, resend_keep, .. }) => {
                 Queue { bytes, resend, resend_keep }
             }
-            Self::Console(_) => QUEUE,
+            Self::Console(_) | Self::Exec(_) => QUEUE,
         }
     }
 
@@ -75,7 +83,7 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some("plaintext"),
             Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some("pickle"),
-            Self::Console(_) => None,
+            Self::Console(_) | Self::Exec(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use super::access::{Account, FileMode, Network};
 use super::address::{Destination, Listen};
+use super::command::CommandLine;
 use super::fraction::Fraction;
 use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
@@ -270,6 +271,13 @@ keys! {
     [console] format = "text", config!(console.format: CONSOLE_FORMATS),
         "text (name value timestamp), json (an object a line)";
     [console] namespace = "", config!(console.namespace: NamePart(0..=64)),
+        "as for carbon";
+
+    [exec] command = "", each!(execs.command: CommandLine),
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; empty = off";
+    [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
+        "it is killed when it takes longer";
+    [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),
         "as for carbon";
 
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),

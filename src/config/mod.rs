@@ -13,6 +13,7 @@ mod destination;
 
 mod access;
 mod address;
+mod command;
 mod fraction;
 mod histogram;
 mod defaults;
@@ -68,6 +69,8 @@ pub struct Config {
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
     pub console: Console,
+    /// As `carbons`; those without a command are not here.
+    pub execs: Vec<Exec>,
     pub state: State,
     pub spool: Spool,
     pub key_flush: KeyFlush,
@@ -157,6 +160,19 @@ pub enum Protocol {
 pub struct Console {
     pub enabled: bool,
     pub format: Format,
+    /// The name of one of the name spaces.
+    pub namespace: String,
+}
+
+/// A command that each flush is piped to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// `exec`, or `exec.NAME`.
+    pub name: String,
+    /// For /bin/sh. Empty only until its file is read.
+    pub command: String,
+    /// It is killed when it takes longer.
+    pub timeout: Duration,
     /// The name of one of the name spaces.
     pub namespace: String,
 }

@@ -1,11 +1,11 @@
 //! The sections there are, which of them there may be several of, and what a style changes in their defaults. Pure.
 
 use super::address::OFF;
-use super::{Carbon, Config};
+use super::{Carbon, Config, Exec};
 use crate::encode::namespace::{Namespace, Style};
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -16,6 +16,7 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("carbon", "further destinations: [carbon.NAME]"),
     ("spool", ""),
     ("console", ""),
+    ("exec", "statsite's stream_cmd; further ones: [exec.NAME]"),
     ("key_flush", ""),
 ];
 
@@ -36,7 +37,7 @@ pub(super) struct Copied {
     pub(super) retain_on: fn(&mut Config),
 }
 
-pub(super) const COPIED: [Copied; 2] = [
+pub(super) const COPIED: [Copied; 3] = [
     Copied {
         section: NAMESPACE,
         switch: "",
@@ -63,6 +64,17 @@ pub(super) const COPIED: [Copied; 2] = [
         },
         headers: |config| config.carbons.iter().map(|carbon| carbon.name.clone()).collect(),
         retain_on: |config| config.carbons.retain(|carbon| carbon.address != OFF),
+    },
+    Copied {
+        section: "exec",
+        switch: "command",
+        wanted: "a command",
+        add: |config, header| {
+            let defaults = Config::with_all_sections().execs.swap_remove(0);
+            config.execs.push(Exec { name: header.into(), ..defaults });
+        },
+        headers: |config| config.execs.iter().map(|exec| exec.name.clone()).collect(),
+        retain_on: |config| config.execs.retain(|exec| !exec.command.is_empty()),
     },
 ];
 

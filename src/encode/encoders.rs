@@ -28,6 +28,8 @@ pub(super) trait Encoder: Debug {
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
+    /// `name|value|timestamp` lines.
+    Piped,
     /// Messages of so many points for carbon's pickle receiver.
     Pickle { batch: u32 },
     /// The lines as JSON, an object a line.
@@ -97,6 +99,7 @@ fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
         Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, batch)),
+        Format::Piped => Box::new(Graphite::piped(namespace, figures)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
     }
 }

@@ -13,7 +13,9 @@ use crate::flush::{FigureNames, Summary};
 #[derive(Debug)]
 pub struct Graphite {
     points: Points,
-    /// The flush's timestamp as every line ends with it: blank, seconds, newline.
+    /// Between name, value and timestamp.
+    separator: u8,
+    /// The flush's timestamp as every line ends with it: separator, seconds, newline.
     stamp: Vec<u8>,
     number: Number,
     chunks: Chunks,
@@ -23,28 +25,34 @@ impl Graphite {
     pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
             points: Points::new(namespace, figures),
+            separator: b' ',
             stamp: Vec::new(),
             number: Number::new(),
             chunks: Chunks::default(),
         }
     }
 
+    /// As statsite writes them to its sinks: `name|value|timestamp\n`.
+    pub fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self { separator: b'|', ..Self::new(namespace, figures) }
+    }
+
     /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
-        self.stamp = line_end(stamp);
+        self.stamp = line_end(self.separator, stamp);
         self.chunks.begin(flush);
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        let Self { points, stamp, number, chunks } = self;
+        let Self { points, separator, stamp, number, chunks } = self;
         points.of(summary, |point| {
             let line = chunks.line();
             point.append_name(line);
-            line.push(b' ');
+            line.push(*separator);
             number.append(point.value, line);
             match point.timestamp {
                 None => line.extend_from_slice(stamp),
-                Some(own_time) => line.extend_from_slice(&line_end(own_time)),
+                Some(own_time) => line.extend_from_slice(&line_end(*separator, own_time)),
             }
         });
     }
@@ -73,6 +81,6 @@ impl Encoder for Graphite {
     }
 }
 
-fn line_end(stamp: u64) -> Vec<u8> {
-    format!(" {stamp}\n").into_bytes()
+fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
+    format!("{}{stamp}\n", char::from(separator)).into_bytes()
 }

@@ -6,7 +6,7 @@
 //!                            └─ acknowledged, broken
 //! ```
 //! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination, [`Console`] that of standard
-//! output.
+//! output, [`Exec`] starts a command for each flush.
 //! A sink never sees a series and never touches a chunk's bytes. The loop drives it: [`Sink::push`] what is encoded,
 //! [`Sink::ready`] for an event, [`Sink::timeout`] at its [`Sink::deadline`], [`Sink::look`] at each tick, and after
 //! any of these [`Sink::pump`].
@@ -25,7 +25,9 @@ use crate::time::{Now, Tick, UnixTime};
 mod backoff;
 mod connection;
 mod console;
+mod exec;
 mod flushes;
+mod group;
 mod link;
 pub mod outbox;
 mod outlet;
@@ -37,6 +39,7 @@ pub mod spool;
 mod stdout;
 
 use console::Console;
+use exec::Exec;
 use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
@@ -100,6 +103,7 @@ impl Sink {
         stdout: Option<Stdout>,
     ) -> Self {
         let outlet: Box<dyn Outlet> = match to {
+            Destination::Exec(exec) => Box::new(Exec::new(index, exec)),
             Destination::Carbon(carbon) => Box::new(Link::new(index, carbon, seed)),
             Destination::Console(_) => {
                 Box::new(Console::new(index, stdout.expect("it was opened for the console")))
@@ -222,7 +226,7 @@ impl Sink {
 
     /// Whether all that was pushed is acknowledged, or gone.
     pub fn is_drained(&self) -> bool {
-        self.outbox.is_drained()
+        self.outbox.is_drained() && !self.outlet.is_busy()
     }
 
     /// Whether the sweep had better wait: over half of the queue is still to be written, and it is going out.

@@ -32,6 +32,14 @@ pub(super) trait Outlet: Debug {
     /// Other settings, for a destination of the same kind.
     fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now);
 
+    /// Something is under way that the outbox does not know of.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
+    /// The time for a stop is over: ends what is under way.
+    fn abandon(&mut self, _: &mut Outbox) {}
+
     fn is_up(&self) -> bool;
 
     /// Whether bytes went out or were acknowledged in the last second.
