@@ -18,6 +18,10 @@ pub enum Action {
     PrintConfig {
         config: Option<PathBuf>,
     },
+    /// Takes in standard input, flushes once, and ends.
+    Stdin {
+        config: Option<PathBuf>,
+    },
     Version,
     Help,
     /// We are the child that looks up a name for the server: the one call that may block.
@@ -32,15 +36,17 @@ pub const VERSION: &str = concat!("statsd ", env!("CARGO_PKG_VERSION"));
 pub const USAGE: &str = "\
 statsd: receives StatsD metrics over UDP and TCP, and sends what they add up to on to Graphite.
 
-Usage: statsd [-c FILE] [--check | --print-config]
+Usage: statsd [-c FILE] [--check | --print-config | --stdin]
 
   -c, --config FILE  read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the defaults
       --check        report every mistake in the configuration, and exit
       --print-config print the configuration, defaults included, as a statsd.conf, and exit
+      --stdin        read lines from standard input, flush once at its end, and exit; without a
+                     configuration file, or a destination in it, to standard output
   -V, --version      print the version, and exit
   -h, --help         print this, and exit
 
-Exit status: 0 done, 1 the system refused (a file, a port), 2 the command line or the configuration is wrong.
+Exit status: 0 done, 1 the system refused (a file, a port) or, with --stdin, not all was delivered, 2 the command line or the configuration is wrong.
 Every setting is explained in statsd.conf.example.";
 
 /// A command line that means nothing. Exit status 2.
@@ -73,6 +79,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             }
             Short('c') | Long("config") => return Err("expected only one --config".into()),
             Long("check") => mode = mode.only(Mode::Check)?,
+            Long("stdin") => mode = mode.only(Mode::Stdin)?,
             Long("print-config") => mode = mode.only(Mode::PrintConfig)?,
             Short('V') | Long("version") => return Ok(Action::Version),
             Short('h') | Long("help") => return Ok(Action::Help),
@@ -83,6 +90,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         Mode::Run => Action::Run { config },
         Mode::Check => Action::Check { config },
         Mode::PrintConfig => Action::PrintConfig { config },
+        Mode::Stdin => Action::Stdin { config },
     })
 }
 
@@ -91,13 +99,14 @@ enum Mode {
     Run,
     Check,
     PrintConfig,
+    Stdin,
 }
 
 impl Mode {
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
         match self == Self::Run || self == wanted {
             true => Ok(wanted),
-            false => Err("expected either --check or --print-config"),
+            false => Err("expected only one of --check, --print-config and --stdin"),
         }
     }
 }
@@ -119,6 +128,7 @@ mod tests {
             ("--config=a.conf", Action::Run { config: named() }),
             ("--check -ca.conf", Action::Check { config: named() }),
             ("--print-config", Action::PrintConfig { config: None }),
+            ("--stdin -c a.conf", Action::Stdin { config: named() }),
             ("-V", Action::Version),
             ("--check --help", Action::Help),
             ("--resolve ::1 2003", Action::Resolve { host: "::1".into(), port: 2003 }),
@@ -135,7 +145,7 @@ mod tests {
             ("a.conf", "unexpected argument \"a.conf\""),
             ("-c", "missing argument"),
             ("-c a -c b", "only one --config"),
-            ("--check --print-config", "either --check or --print-config"),
+            ("--check --print-config", "only one of --check, --print-config and --stdin"),
             ("--check=yes", "unexpected argument"),
             ("--resolve host", "invalid option '--resolve'"),
             ("--check --resolve host 1", "invalid option '--resolve'"),
@@ -149,7 +159,9 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_option_but_ours() {
-        for option in ["-c", "--config", "--check", "--print-config", "-V", "--version", "-h"] {
+        for option in
+            ["-c", "--config", "--check", "--print-config", "--stdin", "-V", "--version", "-h"]
+        {
             assert!(USAGE.contains(option), "{option}");
         }
         assert!(!USAGE.contains("resolve"));

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Action::PrintConfig { config } => {
             with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
         }
+        Action::Stdin { config } => with_config(config.as_deref(), flush_stdin),
         Action::Run { config } => with_config(config.as_deref(), run),
     }
 }
@@ -50,6 +51,15 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     match server.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
+    }
+}
+
+fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
+    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn));
+    match Server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE, // the log says what was not delivered
+        Err(error) => fail(1, &error),
     }
 }
 

@@ -75,6 +75,47 @@ fn hot_shots_with_tags_and_buffering() {
     daemon.stop();
 }
 
+/// Shows that a large flush arrives whole by pickle, in messages of any size, tagged series where carbon keeps those.
+#[test]
+fn pickle_arrives_whole_tags_and_all() {
+    let carbon = Carbon::start();
+    let conf = Conf::flushing_every("4s")
+        .set("carbon", "address", carbon.pickle_address())
+        .set("carbon", "protocol", "pickle")
+        .set("carbon.long", "address", carbon.pickle_address())
+        .set("carbon.long", "protocol", "pickle")
+        .set("carbon.long", "pickle_batch", "10000")
+        .set("carbon.long", "namespace", "long")
+        .set("namespace.long", "style", "modern")
+        .set("namespace.long", "global_prefix", "l".repeat(100));
+    let daemon = Daemon::start(&conf);
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
+    let long = "n".repeat(200);
+    let lines: Vec<String> =
+        (0..2000).map(|nth| format!("pickled.{nth}.{long};env=prod:{nth}|c")).collect();
+    for packet in lines.chunks(100) {
+        daemon.send([packet.join("\n")]);
+    }
+    daemon.send(["hits;env=prod;route=a:4|c", "load:1.5|ms", "level:-0.25|g", "big:1e300|g"]);
+    let last = format!("stats_counts.pickled.1999.{long};env=prod");
+    let further = format!("{}.counters.pickled.1999.{long}.count;env=prod", "l".repeat(100));
+    carbon.until_stored(
+        stamp,
+        &[
+            ("stats_counts.hits;env=prod;route=a", 4.0),
+            ("stats.hits;env=prod;route=a", 1.0),
+            ("stats.timers.load.upper", 1.5),
+            ("stats.gauges.level", -0.25),
+            ("stats.gauges.big", 1e300),
+            (&last, 1999.0),
+            (&further, 1999.0),
+        ],
+    );
+    let sinks = daemon.admin().ask("sinks");
+    assert_eq!(sinks.matches("state=up").count(), 2, "{sinks}\n{}", carbon.log());
+    daemon.stop();
+}
+
 /// `echo LINE | nc -u -w0 127.0.0.1 PORT`, with echo done before nc begins: -w0 waits for nothing,
 /// not even for a slower echo.
 fn echo_to_nc(line: &str, port: u16) {

@@ -188,6 +188,28 @@ fn destinations_come_and_go() {
 }
 
 /// Counts 1 by UDP and 1 by TCP every now and then until told to stop; how often.
+/// Shows that a destination goes on in its protocol, and at its address, when a reload names another: chunks may wait in it.
+#[test]
+fn another_protocol_needs_a_restart() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s");
+    let daemon = Daemon::start(&conf);
+    let other = conf
+        .set("carbon", "protocol", "pickle")
+        .set("carbon", "address", "127.0.0.1:9")
+        .set("statsd", "percentiles", "50");
+    daemon.reload(&other);
+    daemon.until_logged(
+        &["reload=partial", "unchanged=\"carbon.address carbon.protocol\"", "needs a restart"],
+        1,
+    );
+    daemon.until_logged(&["reload=done changed=\"statsd.percentiles\""], 1);
+    daemon.send(["load:4|ms"]);
+    carbon.until_point("stats.timers.load.upper_50", 4.0);
+    assert!(daemon.admin().ask("config").contains("protocol = plaintext"));
+    daemon.stop();
+}
+
 fn steady_load(udp: std::net::SocketAddr, tcp: std::net::SocketAddr, on: Arc<AtomicBool>) -> u64 {
     let (packets, mut lines) = (UdpSocket::bind("127.0.0.1:0").unwrap(), connect(tcp));
     let mut sent = 0;

@@ -38,6 +38,9 @@ pub(super) struct Destination(pub(super) u16);
 /// No destination. It stands in a `Carbon` only until its file is read.
 pub(super) const OFF: Remote = Remote { host: String::new(), port: 0 };
 
+/// Carbon's for pickle.
+pub(super) const PICKLE_PORT: u16 = 2004;
+
 impl Kind<Remote> for Destination {
     fn read(&self, text: &str) -> Result<Remote, String> {
         if text.is_empty() {

@@ -4,6 +4,7 @@
 //! # a comment, at the start of a line      ; so is this
 //! [section]                                # or behind white space
 //! key = value                              # the white space around a value is no part of it
+//! command = a # b | "c"                   # in [exec], this is the shell's: all of the line is its value
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
 //! What a section or a key means is not known here; a flawed line never hides the flaws of later ones.
@@ -118,10 +119,23 @@ impl Reader {
         if let Some(first) = section.entry(key) {
             return Err(format!("[{name}] {key}: given twice, first in line {}", first.line));
         }
-        let value = value(rest).map_err(|what| format!("[{name}] {key}: {what}"))?;
+        let value = match takes_rest_of_line(name, key) {
+            true => Ok(rest_of_line(rest).into()),
+            false => value(rest).map_err(|what| format!("[{name}] {key}: {what}")),
+        }?;
         section.entries.push(Entry { key: key.into(), value, line });
         Ok(())
     }
+}
+
+/// A command for the shell, in which quotes and `#` are the shell's.
+fn takes_rest_of_line(section: &str, key: &str) -> bool {
+    key == "command" && section.split('.').next() == Some("exec")
+}
+
+/// All that stands behind the `=`, unless that is a comment.
+fn rest_of_line(rest: &str) -> &str {
+    if is_comment(rest) { "" } else { rest.trim() }
 }
 
 /// What stands behind the `=`.

@@ -8,13 +8,15 @@ use log::LevelFilter;
 
 use super::access::{Account, FileMode, Network};
 use super::address::{Destination, Listen};
+use super::command::CommandLine;
 use super::fraction::Fraction;
 use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
 };
-use super::{Carbon, Config, Resend};
-use crate::encode::namespace::{Namespace, Style};
+use super::{Config, Protocol, Resend};
+use crate::encode::encoders::Format;
+use crate::encode::namespace::Style;
 use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
 use crate::protocol::{Dialect, Dialects};
@@ -30,30 +32,21 @@ pub struct Key {
     field: Field,
 }
 
-/// How to reach the field a key sets. The error of a `set` says what was expected.
+/// How to reach the field a key sets. Of sections there may be several of, the number says which; others do not look at it.
+/// The error of a `set` says what was expected.
 #[derive(Clone, Copy, Debug)]
-enum Field {
-    Config { set: fn(&mut Config, &str) -> Result<(), String>, get: fn(&Config) -> String },
-    Carbon { set: fn(&mut Carbon, &str) -> Result<(), String>, get: fn(&Carbon) -> String },
-    Namespace { set: fn(&mut Namespace, &str) -> Result<(), String>, get: fn(&Namespace) -> String },
+struct Field {
+    set: fn(&mut Config, usize, &str) -> Result<(), String>,
+    get: fn(&Config, usize) -> String,
 }
 
 impl Key {
-    /// `nth` is which of the sections of its kind a key is about; keys of sections there is one of do not look at it.
     pub(super) fn set(&self, config: &mut Config, nth: usize, text: &str) -> Result<(), String> {
-        match self.field {
-            Field::Config { set, .. } => set(config, text),
-            Field::Carbon { set, .. } => set(&mut config.carbons[nth], text),
-            Field::Namespace { set, .. } => set(&mut config.namespaces[nth], text),
-        }
+        (self.field.set)(config, nth, text)
     }
 
     pub(super) fn get(&self, config: &Config, nth: usize) -> String {
-        match self.field {
-            Field::Config { get, .. } => get(config),
-            Field::Carbon { get, .. } => get(&config.carbons[nth]),
-            Field::Namespace { get, .. } => get(&config.namespaces[nth]),
-        }
+        (self.field.get)(config, nth)
     }
 }
 
@@ -61,34 +54,6 @@ impl Key {
 pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.section == section)
 }
-
-/// The section whose further copies are `[carbon.NAME]`.
-pub(super) const CARBON: &str = "carbon";
-/// The section whose further copies are `[namespace.NAME]`.
-pub(super) const NAMESPACE: &str = "namespace";
-
-/// Section, key and default of what a style changes: a key of `[namespace.NAME]` goes by the style it has there, one of
-/// another section by that of `[namespace]`.
-pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
-    (Style::Statsite, NAMESPACE, "global_prefix", ""),
-    (Style::Statsite, NAMESPACE, "prefix_counter", "counts"),
-    (Style::Statsite, "statsd", "delete_idle", "yes"),
-    (Style::Statsite, "statsd", "delete_gauges", "no"),
-];
-
-/// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
-    ("statsd", ""),
-    (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
-    ("udp", ""),
-    ("tcp", ""),
-    ("unix", ""),
-    ("admin", ""),
-    ("limits", ""),
-    (CARBON, "further destinations: [carbon.NAME]"),
-    ("spool", ""),
-    ("key_flush", ""),
-];
 
 macro_rules! keys {
     ($([$section:ident] $name:ident = $default:literal, $field:expr, $doc:literal;)*) => {
@@ -102,31 +67,22 @@ macro_rules! keys {
     };
 }
 
-/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`. `carbon!` and
-/// `namespace!` do the same for [`Carbon`] and [`Namespace`].
+/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`.
 macro_rules! config {
     ($($place:ident).+: $kind:expr) => {
-        Field::Config {
-            set: |config, text| Ok(config.$($place).+ = $kind.read(text)?),
-            get: |config| $kind.show(&config.$($place).+),
+        Field {
+            set: |config, _, text| Ok(config.$($place).+ = $kind.read(text)?),
+            get: |config, _| $kind.show(&config.$($place).+),
         }
     };
 }
 
-macro_rules! carbon {
-    ($place:ident: $kind:expr) => {
-        Field::Carbon {
-            set: |carbon, text| Ok(carbon.$place = $kind.read(text)?),
-            get: |carbon| $kind.show(&carbon.$place),
-        }
-    };
-}
-
-macro_rules! namespace {
-    ($place:ident: $kind:expr) => {
-        Field::Namespace {
-            set: |namespace, text| Ok(namespace.$place = $kind.read(text)?),
-            get: |namespace| $kind.show(&namespace.$place),
+/// `each!(carbons.queue: KIND)`: the same for a field of each section of a kind.
+macro_rules! each {
+    ($list:ident.$place:ident: $kind:expr) => {
+        Field {
+            set: |config, nth, text| Ok(config.$list[nth].$place = $kind.read(text)?),
+            get: |config, nth| $kind.show(&config.$list[nth].$place),
         }
     };
 }
@@ -154,6 +110,10 @@ const LEVELS: Choice<LevelFilter> = Choice(&[
 const STYLES: Choice<Style> =
     Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
+const CONSOLE_FORMATS: Choice<Format> =
+    Choice(&[("text", Format::Plaintext), ("json", Format::JsonLines)]);
+const PROTOCOLS: Choice<Protocol> =
+    Choice(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -212,29 +172,29 @@ keys! {
     [statsd] group = "", config!(group: Account),
         "empty = the user's own";
 
-    [namespace] style = "legacy", namespace!(style: STYLES),
+    [namespace] style = "legacy", each!(namespaces.style: STYLES),
         "legacy (Node's older names), modern (its newer), statsite";
-    [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX),
+    [namespace] global_prefix = "stats", each!(namespaces.global_prefix: AFFIX),
         "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .; statsite style: empty";
-    [namespace] global_suffix = "", namespace!(global_suffix: AFFIX),
+    [namespace] global_suffix = "", each!(namespaces.global_suffix: AFFIX),
         "";
-    [namespace] host_suffix = "no", namespace!(host_suffix: YES_NO),
+    [namespace] host_suffix = "no", each!(namespaces.host_suffix: YES_NO),
         "yes: the host's short name, in place of global_suffix";
-    [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX),
+    [namespace] prefix_counter = "counters", each!(namespaces.prefix_counter: AFFIX),
         "statsite style: counts; the prefixes do nothing in legacy style";
-    [namespace] prefix_timer = "timers", namespace!(prefix_timer: AFFIX),
+    [namespace] prefix_timer = "timers", each!(namespaces.prefix_timer: AFFIX),
         "";
-    [namespace] prefix_gauge = "gauges", namespace!(prefix_gauge: AFFIX),
+    [namespace] prefix_gauge = "gauges", each!(namespaces.prefix_gauge: AFFIX),
         "";
-    [namespace] prefix_set = "sets", namespace!(prefix_set: AFFIX),
+    [namespace] prefix_set = "sets", each!(namespaces.prefix_set: AFFIX),
         "";
-    [namespace] prefix_kv = "kv", namespace!(prefix_kv: AFFIX),
+    [namespace] prefix_kv = "kv", each!(namespaces.prefix_kv: AFFIX),
         "";
-    [namespace] prefix_stats = "statsd", namespace!(prefix_stats: NamePart(1..=128)),
+    [namespace] prefix_stats = "statsd", each!(namespaces.prefix_stats: NamePart(1..=128)),
         "the server's own figures; not empty";
-    [namespace] flush_counts = "yes", namespace!(flush_counts: YES_NO),
+    [namespace] flush_counts = "yes", each!(namespaces.flush_counts: YES_NO),
         "write a counter's count beside its rate; not for statsite style";
-    [namespace] extended_counters = "no", namespace!(extended_counters: YES_NO),
+    [namespace] extended_counters = "no", each!(namespaces.extended_counters: YES_NO),
         "statsite style: write a counter's count and rate";
 
     [udp] bind = "*:8125", config!(udp.bind: List(Listen)),
@@ -278,29 +238,47 @@ keys! {
     [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048)),
         "bytes of a name with its tags, at most 2048";
 
-    [carbon] address = "127.0.0.1:2003", carbon!(address: Destination(2003)),
-        "host[:port]; empty = off";
-    [carbon] connect_timeout = "5s", carbon!(connect_timeout: SOME_MS),
+    [carbon] address = "127.0.0.1:2003", each!(carbons.address: Destination(2003)),
+        "host[:port]; port 2003, or 2004 for pickle; empty = off";
+    [carbon] protocol = "plaintext", each!(carbons.protocol: PROTOCOLS),
+        "plaintext, pickle";
+    [carbon] pickle_batch = "500", each!(carbons.pickle_batch: Count(1..=10_000)),
+        "points of a message, at most 10000; none is over 1 MiB, which is all that carbon takes";
+    [carbon] connect_timeout = "5s", each!(carbons.connect_timeout: SOME_MS),
         "";
-    [carbon] write_timeout = "30s", carbon!(write_timeout: SILENCE),
+    [carbon] write_timeout = "30s", each!(carbons.write_timeout: SILENCE),
         "unacknowledged bytes and no sign of life for this long: the connection is broken; at least 2s";
-    [carbon] reconnect_min = "100ms", carbon!(reconnect_min: Span(Duration::from_millis(1))),
+    [carbon] reconnect_min = "100ms", each!(carbons.reconnect_min: Span(Duration::from_millis(1))),
         "first retry; doubles up to reconnect_max, with jitter";
-    [carbon] reconnect_max = "30s", carbon!(reconnect_max: Span(Duration::from_millis(1))),
+    [carbon] reconnect_max = "30s", each!(carbons.reconnect_max: Span(Duration::from_millis(1))),
         "at least reconnect_min";
-    [carbon] queue = "64m", carbon!(queue: Size(MIB..=MOST_MEMORY)),
+    [carbon] queue = "64m", each!(carbons.queue: Size(MIB..=MOST_MEMORY)),
         "what may wait or be retained in memory; at least 1m";
-    [carbon] resend = "flush", carbon!(resend: RESENDS),
+    [carbon] resend = "flush", each!(carbons.resend: RESENDS),
         "after a broken connection: flush (the retained flushes), unacked, none (for carbon-aggregator)";
-    [carbon] resend_keep = "2", carbon!(resend_keep: Count(1..=100)),
+    [carbon] resend_keep = "2", each!(carbons.resend_keep: Count(1..=100)),
         "delivered flushes retained for that, at most 100";
-    [carbon] namespace = "", carbon!(namespace: NamePart(0..=64)),
+    [carbon] namespace = "", each!(carbons.namespace: NamePart(0..=64)),
         "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
 
     [spool] dir = "", config!(spool.dir: FilePath),
         "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
         "of all destinations together, each has an equal part; at least 1m";
+
+    [console] enabled = "no", config!(console.enabled: YES_NO),
+        "print each flush to standard output";
+    [console] format = "text", config!(console.format: CONSOLE_FORMATS),
+        "text (name value timestamp), json (an object a line)";
+    [console] namespace = "", config!(console.namespace: NamePart(0..=64)),
+        "as for carbon";
+
+    [exec] command = "", each!(execs.command: CommandLine),
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; empty = off";
+    [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
+        "it is killed when it takes longer";
+    [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),
+        "as for carbon";
 
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),
         "log the most frequent names this often; 0 = off";
@@ -334,64 +312,4 @@ impl Kind<Dialects> for TagFormats {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_key_stands_in_a_section_and_no_section_is_empty() {
-        for key in KEYS {
-            assert!(SECTIONS.iter().any(|(name, _)| *name == key.section), "{}", key.section);
-        }
-        for (section, _) in SECTIONS {
-            assert!(keys_of(section).count() > 0, "{section}");
-        }
-    }
-
-    #[test]
-    fn defaults_are_written_as_they_are_shown() {
-        let config = Config::default();
-        for key in KEYS {
-            assert_eq!(key.get(&config, 0), key.default, "[{}] {}", key.section, key.name);
-        }
-    }
-
-    #[test]
-    fn ranges_are_kept_at_both_ends() {
-        let mut config = Config::default();
-        let mut set = |section: &str, name: &str, text: &str| {
-            let key = keys_of(section).find(|key| key.name == name).unwrap();
-            key.set(&mut config, 0, text).is_ok()
-        };
-        for (section, name, good, bad) in [
-            ("statsd", "flush_interval", "1s", "999ms"),
-            ("statsd", "tag_formats", "signalfx, librato", "graphite, statsd"),
-            ("statsd", "log_level", "trace", "off"),
-            ("statsd", "timer_exact", "1000000", "0"),
-            ("statsd", "timer_memory", "64k", "63k"),
-            ("statsd", "timer_metrics", "upper_percent, histogram", "upper_90"),
-            ("statsd", "delete_gauges", "", "maybe"),
-            ("statsd", "gauge_ttl", "1000000", "0"),
-            ("limits", "evict_after", "0", "forever"),
-            ("statsd", "timer_error", "0.001", "0.0009"),
-            ("statsd", "set_exact", "1", "1000001"),
-            ("statsd", "set_error", "0.2", "2e-1"),
-            ("namespace", "prefix_stats", "s", ""),
-            ("namespace", "style", "statsite", "graphite"),
-            ("namespace", "prefix_set", "", "a/b"),
-            ("udp", "recv_buffer", "1g", "1025m"),
-            ("tcp", "max_connections", "60000", "60001"),
-            ("tcp", "max_line", "64", "63"),
-            ("tcp", "max_line", "1m", "1025k"),
-            ("admin", "max_connections", "1024", "0"),
-            ("limits", "max_key_length", "2048", "2049"),
-            ("carbon", "queue", "1m", "1023k"),
-            ("carbon", "resend", "unacked", "all"),
-            ("carbon", "resend_keep", "100", "101"),
-            ("spool", "max_size", "1m", "1023k"),
-            ("spool", "dir", "/var/spool/statsd", "a#b"),
-        ] {
-            assert!(set(section, name, good), "[{section}] {name} = {good}");
-            assert!(!set(section, name, bad), "[{section}] {name} = {bad}");
-        }
-    }
-}
+mod tests;

@@ -9,17 +9,22 @@ mod load;
 mod parse;
 mod render;
 mod difference;
+mod destination;
 
 mod access;
 mod address;
+mod command;
 mod fraction;
 mod histogram;
+mod defaults;
 mod ini;
 mod keys;
 mod namespaces;
 mod rules;
+mod sections;
 mod value;
 
+pub use destination::{CONSOLE, Destination, Queue};
 pub use difference::difference;
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
@@ -33,6 +38,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::encode::encoders::Format;
 use crate::encode::namespace::Namespace;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
@@ -62,6 +68,9 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    pub console: Console,
+    /// As `carbons`; those without a command are not here.
+    pub execs: Vec<Exec>,
     pub state: State,
     pub spool: Spool,
     pub key_flush: KeyFlush,
@@ -123,6 +132,9 @@ pub struct Carbon {
     /// `carbon`, or `carbon.NAME`.
     pub name: String,
     pub address: Remote,
+    pub protocol: Protocol,
+    /// Points of a message of pickle, at the most.
+    pub pickle_batch: u32,
     pub connect_timeout: Duration,
     pub write_timeout: Duration,
     pub reconnect_min: Duration,
@@ -132,6 +144,35 @@ pub struct Carbon {
     pub resend: Resend,
     /// Delivered flushes retained for a resend.
     pub resend_keep: u32,
+    /// The name of one of the name spaces.
+    pub namespace: String,
+}
+
+/// How points are written to carbon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Plaintext,
+    Pickle,
+}
+
+/// Flushes on standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    pub enabled: bool,
+    pub format: Format,
+    /// The name of one of the name spaces.
+    pub namespace: String,
+}
+
+/// A command that each flush is piped to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// `exec`, or `exec.NAME`.
+    pub name: String,
+    /// For /bin/sh. Empty only until its file is read.
+    pub command: String,
+    /// It is killed when it takes longer.
+    pub timeout: Duration,
     /// The name of one of the name spaces.
     pub namespace: String,
 }

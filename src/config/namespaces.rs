@@ -1,8 +1,9 @@
 //! What hangs together across sections: the defaults a style brings, and which name space a destination is sent. Pure.
 
 use super::ini::Section;
-use super::keys::{BY_STYLE, CARBON, NAMESPACE, keys_of};
+use super::keys::keys_of;
 use super::parse::{Reading, kind_of, nearest};
+use super::sections::{BY_STYLE, NAMESPACE};
 use crate::encode::namespace::Namespace;
 
 impl Reading {
@@ -26,8 +27,9 @@ impl Reading {
     /// Only at the end is it known which name spaces there are.
     pub(super) fn check_namespaces(&mut self, sections: &[Section]) {
         let chosen = |section: &Section| {
-            let is_carbon = matches!(kind_of(&section.name), Ok(CARBON));
-            let entry = section.entry("namespace").filter(|_| is_carbon)?;
+            let chooses = |kind| keys_of(kind).any(|key| key.name == "namespace");
+            let entry =
+                section.entry("namespace").filter(|_| kind_of(&section.name).is_ok_and(chooses))?;
             Some((entry.line, format!("[{}] namespace", section.name), entry.value.clone()))
         };
         for (line, place, name) in sections.iter().filter_map(chosen) {

@@ -5,19 +5,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::address::OFF;
+use super::address::{Destination, OFF, PICKLE_PORT};
 use super::ini::{self, Entry, Flaw, Section};
-use super::keys::{CARBON, KEYS, Key, NAMESPACE, SECTIONS, keys_of};
+use super::keys::{KEYS, keys_of};
 use super::rules::{self, RULE};
+use super::sections::{COPIED, Copied, SECTIONS, copied};
 use super::value::{Kind as _, Span};
-use super::{Admin, Carbon, Config, KeyFlush, Mistake, Resend, Spool, State, Tcp, Udp, Unix};
-use crate::encode::namespace::Namespace;
+use super::{Carbon, Config, Mistake, Protocol};
 use crate::policy::RULES_MAX;
 
 /// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
-    let mut reading = Reading { config: Config::default(), flaws };
+    let mut reading = Reading { config: Config::with_all_sections(), flaws };
     for section in &sections {
         reading.section(section);
     }
@@ -26,7 +26,7 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     reading.finish(file)
 }
 
-/// A file half read. Destinations that are off are among the carbons until the end, with [`OFF`] for an address.
+/// A file half read. Destinations that are off are among the others until the end.
 pub(super) struct Reading {
     pub(super) config: Config,
     flaws: Vec<Flaw>,
@@ -47,8 +47,10 @@ impl Reading {
                 self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
             }
         }
-        if kind == CARBON {
-            self.check_carbon(section, nth);
+        self.check_switch(section, kind);
+        if kind == "carbon" {
+            self.check_waits(section, nth);
+            self.choose_port(section, nth);
         }
     }
 
@@ -64,22 +66,13 @@ impl Reading {
         self.config.rules.rules.push(rule);
     }
 
-    /// Which of its kind a section is: a new one for a `[carbon.NAME]` or `[namespace.NAME]`.
+    /// Which of its kind a section is: a new one for a `[SECTION.NAME]`.
     fn nth(&mut self, section: &str) -> usize {
-        let Config { mut carbons, mut namespaces, .. } = Config::default();
-        match section.split_once('.') {
-            Some((CARBON, _)) => {
-                let defaults = carbons.swap_remove(0);
-                self.config.carbons.push(Carbon { name: section.into(), ..defaults });
-                self.config.carbons.len() - 1
-            }
-            Some((_, name)) => {
-                let defaults = namespaces.swap_remove(0);
-                self.config.namespaces.push(Namespace { name: name.into(), ..defaults });
-                self.config.namespaces.len() - 1
-            }
-            None => 0,
-        }
+        let further = section.split_once('.').and_then(|(kind, _)| copied(kind));
+        further.map_or(0, |kind| {
+            (kind.add)(&mut self.config, section);
+            (kind.headers)(&self.config).len() - 1
+        })
     }
 
     fn entry(&mut self, kind: &'static str, nth: usize, entry: &Entry) -> Result<(), String> {
@@ -89,21 +82,37 @@ impl Reading {
         key.set(&mut self.config, nth, &entry.value).map_err(|what| instead(&what, entry))
     }
 
-    fn check_carbon(&mut self, section: &Section, carbon: usize) {
-        let Carbon { name, reconnect_min: min, reconnect_max: max, .. } =
-            &self.config.carbons[carbon];
-        let (name, least) = (name.clone(), Span(Duration::ZERO).show(min));
-        let disorder = max < min;
-        if name != CARBON && section.entry("address").is_none() {
-            self.flaw(
-                section.line,
-                format!("[{name}] address: expected host[:port], it has no default"),
-            );
+    /// A further destination that says nowhere to go is a mistake; one that says so with an empty value is off.
+    fn check_switch(&mut self, section: &Section, kind: &str) {
+        let Section { name, line, .. } = section;
+        let Some(Copied { switch, wanted, .. }) = copied(kind) else { return };
+        if !switch.is_empty() && name != kind && section.entry(switch).is_none() {
+            self.flaw(*line, format!("[{name}] {switch}: expected {wanted}, it has no default"));
         }
+    }
+
+    fn check_waits(&mut self, section: &Section, carbon: usize) {
+        let carbon = &self.config.carbons[carbon];
+        let (min, max) = (carbon.reconnect_min, carbon.reconnect_max);
         let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
-        if let Some(entry) = given.filter(|_| disorder) {
+        if let Some(entry) = given.filter(|_| max < min) {
+            let least = Span(Duration::ZERO).show(&min);
             let expected = format!("expected at least reconnect_min, which is {least}");
-            self.flaw(entry.line, format!("[{name}] reconnect_max: {expected}"));
+            self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
+        }
+    }
+
+    /// What gives no port goes to that of its protocol, and so does the default.
+    fn choose_port(&mut self, section: &Section, carbon: usize) {
+        let carbon = &mut self.config.carbons[carbon];
+        let Carbon { protocol: Protocol::Pickle, .. } = carbon else { return };
+        match section.entry("address") {
+            Some(entry) => {
+                // What cannot be read was complained of.
+                let read = Destination(PICKLE_PORT).read(&entry.value);
+                carbon.address = read.unwrap_or(OFF);
+            }
+            None => carbon.address.port = PICKLE_PORT,
         }
     }
 
@@ -113,7 +122,7 @@ impl Reading {
 
     fn finish(mut self, file: &Path) -> Result<Config, Vec<Mistake>> {
         if self.flaws.is_empty() {
-            self.config.carbons.retain(|carbon| carbon.address != OFF);
+            COPIED.iter().for_each(|copied| (copied.retain_on)(&mut self.config));
             return Ok(self.config);
         }
         self.flaws.sort_by_key(|flaw| flaw.line);
@@ -128,18 +137,20 @@ pub(super) fn kind_of(section: &str) -> Result<&'static str, String> {
         return Ok(kind);
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
-    match (kind, name.is_empty()) {
-        (CARBON, _) if is_nickname(name) => Ok(CARBON),
-        (NAMESPACE, _) if is_nickname(name) => Ok(NAMESPACE),
-        (RULE, false) if is_nickname(name) => Ok(RULE),
-        (RULE, true) => Err(format!("[{}]: expected [rule.NAME]", section.escape_debug())),
-        (CARBON | NAMESPACE | RULE, _) => Err(format!(
+    match (copied(kind), name.is_empty()) {
+        (Some(Copied { section, .. }), _) if is_nickname(name) => Ok(section),
+        (None, false) if kind == RULE && is_nickname(name) => Ok(RULE),
+        (None, true) if kind == RULE => {
+            Err(format!("[{}]: expected [rule.NAME]", section.escape_debug()))
+        }
+        (found, _) if found.is_some() || kind == RULE => Err(format!(
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
         (_, true) => Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name))),
         (_, false) => {
-            Err(unknown_section(kind, &section[kind.len()..], &[CARBON, NAMESPACE, RULE]))
+            let named: Vec<_> = COPIED.iter().map(|copied| copied.section).chain([RULE]).collect();
+            Err(unknown_section(kind, &section[kind.len()..], &named))
         }
     }
 }
@@ -193,67 +204,9 @@ fn excerpt(value: &str) -> String {
     }
 }
 
-impl Default for Config {
-    /// The defaults of the table.
-    fn default() -> Self {
-        let mut config = blank();
-        let unreadable = |key: &&Key| key.set(&mut config, 0, key.default).is_err();
-        let broken = KEYS.iter().find(unreadable).map(|key| key.name);
-        assert_eq!(broken, None, "a default of the table is no value of its key");
-        config
-    }
-}
-
-/// A configuration for the table's defaults to be written into.
-fn blank() -> Config {
-    let carbon = Carbon {
-        name: CARBON.into(),
-        address: OFF,
-        connect_timeout: Duration::ZERO,
-        write_timeout: Duration::ZERO,
-        reconnect_min: Duration::ZERO,
-        reconnect_max: Duration::ZERO,
-        queue: 0,
-        resend: Resend::Flush,
-        resend_keep: 0,
-        namespace: String::new(),
-    };
-    Config {
-        flush_interval: Duration::ZERO,
-        align_flush: false,
-        shutdown_timeout: Duration::ZERO,
-        log_level: log::LevelFilter::Off,
-        user: String::new(),
-        group: String::new(),
-        dump_messages: false,
-        grammar: Default::default(),
-        bounds: Default::default(),
-        rules: Default::default(),
-        namespaces: vec![Default::default()],
-        udp: Udp { bind: Vec::new(), recv_buffer: 0, allow_from: Vec::new() },
-        tcp: Tcp {
-            bind: Vec::new(),
-            max_connections: 0,
-            idle_timeout: None,
-            max_line: 0,
-            allow_from: Vec::new(),
-        },
-        unix: Unix { stream: None, datagram: None, mode: 0 },
-        admin: Admin {
-            bind: Vec::new(),
-            healthy: false,
-            max_connections: 0,
-            allow_from: Vec::new(),
-        },
-        carbons: vec![carbon],
-        state: State { file: None, interval: None },
-        spool: Spool { dir: None, max_size: 0 },
-        key_flush: KeyFlush { interval: None, percent: 0, log: None },
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Tcp;
     use super::*;
     use crate::protocol::{Dialect, Dialects};
 
@@ -349,7 +302,7 @@ pub(super) mod tests {
                 "[tcp]\nqueue_depth =",
                 "no such key; expected one of bind, max_connections, idle_timeout, max_line",
             ),
-            ("[carbon]\nprotocol = pickle", "no such key; expected one of address,"),
+            ("[carbon]\nprotokoll = pickle", "no such key; did you mean protocol?"),
         ] {
             let found = mistakes(text);
             assert_eq!(found.len(), 1, "{found:?}");
@@ -364,6 +317,20 @@ pub(super) mod tests {
         let both = "[carbon]\nreconnect_max = 2s\nreconnect_min = 1m";
         assert_eq!(mistakes(both), [format!("t.conf:2: {expected}")]);
         config("[carbon]\nreconnect_min = 1m\nreconnect_max = 1m");
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_protocol_unless_it_is_given() {
+        for (text, port) in [
+            ("[carbon]\nprotocol = pickle", 2004),
+            ("[carbon]\naddress = a\nprotocol = pickle", 2004),
+            ("[carbon]\nprotocol = pickle\naddress = a:2003", 2003),
+            ("[carbon]\naddress = a\nprotocol = plaintext", 2003),
+        ] {
+            assert_eq!(config(text).carbons[0].address.port, port, "{text}");
+        }
+        let wrong = mistakes("[carbon]\nprotocol = pickle\naddress = :1");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
     }
 
     #[test]

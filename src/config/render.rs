@@ -1,22 +1,24 @@
 //! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
 
 use super::Config;
-use super::keys::{CARBON, NAMESPACE, SECTIONS, keys_of};
+use super::keys::keys_of;
 use super::rules;
+use super::sections::{SECTIONS, copied};
 
 /// The settings as a file that makes the same settings when it is read.
 pub fn render(config: &Config) -> String {
-    let sections = SECTIONS.iter().filter(|(section, _)| *section != CARBON);
-    let mut blocks: Vec<_> =
-        sections.map(|(section, _)| block(config, section, section, 0)).collect();
-    for (nth, namespace) in config.namespaces.iter().enumerate().skip(1) {
-        blocks.push(block(config, NAMESPACE, &format!("{NAMESPACE}.{}", namespace.name), nth));
-    }
-    if config.carbons.iter().all(|carbon| carbon.name != CARBON) {
-        blocks.push(format!("[{CARBON}]\naddress =\n"));
-    }
-    for (index, carbon) in config.carbons.iter().enumerate() {
-        blocks.push(block(config, CARBON, &carbon.name, index));
+    let mut blocks = Vec::new();
+    for (section, _) in SECTIONS {
+        let Some(copied) = copied(section) else {
+            blocks.push(block(config, section, section, 0));
+            continue;
+        };
+        let headers = (copied.headers)(config);
+        if headers.iter().all(|header| header != section) {
+            blocks.push(format!("[{section}]\n{} =\n", copied.switch));
+        }
+        let copies = headers.iter().enumerate();
+        blocks.extend(copies.map(|(nth, header)| block(config, section, header, nth)));
     }
     blocks.extend(config.rules.rules.iter().map(rules::render));
     blocks.join("\n")

@@ -1,11 +1,11 @@
-//! Chunks: encoded bytes on their way to the sinks, always whole lines.
+//! Chunks: encoded bytes on their way to the sinks, always whole lines, or whole messages of lines.
 //!
 //! A chunk is made once by an encoder, sealed, and then shared (read-only) by the outboxes of every sink that takes its
 //! format. It is the unit in which a queue drops, resends and counts; partial progress through one is the outbox's business.
 
 use std::rc::Rc;
 
-/// Where an encoder seals a chunk: about this many bytes, one line over at the most.
+/// Where an encoder seals a chunk: about this many bytes, one line over at the most, or one message that is longer.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Whole encoded lines of one flush.
@@ -19,7 +19,7 @@ pub struct Chunk {
 impl Chunk {
     /// `flush` is the number of the flush the lines belong to, counted from 1 since the start.
     pub fn new(bytes: Vec<u8>, lines: u32, flush: u64) -> Rc<Self> {
-        debug_assert!(bytes.last() == Some(&b'\n'), "a chunk ends with a whole line");
+        debug_assert!(!bytes.is_empty(), "a chunk holds something");
         Rc::new(Self { bytes, lines, flush })
     }
 
@@ -73,6 +73,15 @@ impl Chunks {
         }
         self.lines += 1;
         &mut self.open
+    }
+
+    /// Appends a whole message of so many lines. It stays whole: where it does not fit the chunk, it begins another.
+    pub(super) fn frame(&mut self, message: &[u8], lines: u32) {
+        if !self.open.is_empty() && self.open.len() + message.len() > CHUNK_BYTES {
+            self.seal();
+        }
+        self.open.extend_from_slice(message);
+        self.lines += lines;
     }
 
     fn seal(&mut self) {

@@ -1,20 +1,50 @@
 //! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its chunks.
 
+use std::fmt::Debug;
 use std::rc::Rc;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Chunks};
 use super::graphite::Graphite;
+use super::json_lines::JsonLines;
 use super::namespace::Namespace;
+use super::pickle::Pickle;
 use crate::flush::{FigureNames, Summary};
 
-#[derive(Debug)]
-pub struct Encoders(Vec<Encoder>);
+/// Writes the summaries of a flush to chunks in one format.
+pub(super) trait Encoder: Debug {
+    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
+    fn begin(&mut self, flush: u64, stamp: u64);
+
+    fn encode(&mut self, summary: &Summary<'_>);
+
+    /// Ends the flush: what is left becomes chunks too.
+    fn end(&mut self);
+
+    fn chunks(&mut self) -> &mut Chunks;
+}
+
+/// What chunks look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `name value timestamp` lines.
+    Plaintext,
+    /// `name|value|timestamp` lines.
+    Piped,
+    /// Messages of so many points for carbon's pickle receiver.
+    Pickle { batch: u32 },
+    /// The lines as JSON, an object a line.
+    JsonLines,
+}
 
 #[derive(Debug)]
-struct Encoder {
-    /// Of its name space.
-    name: String,
-    graphite: Graphite,
+pub struct Encoders(Vec<Row>);
+
+#[derive(Debug)]
+struct Row {
+    format: Format,
+    /// The name of its name space.
+    namespace: String,
+    encoder: Box<dyn Encoder>,
 }
 
 /// Whose chunks a sink takes.
@@ -22,48 +52,55 @@ struct Encoder {
 pub struct EncoderId(usize);
 
 impl Encoders {
-    /// One for each name space.
+    /// One for each format and name space that is wanted, however often it is.
     pub fn new<'a>(
-        namespaces: impl IntoIterator<Item = &'a Namespace>,
+        wanted: impl IntoIterator<Item = (Format, &'a Namespace)>,
         figures: &FigureNames,
     ) -> Self {
-        let encoder = |namespace: &Namespace| Encoder {
-            name: namespace.name.clone(),
-            graphite: Graphite::new(namespace, figures),
-        };
-        Self(namespaces.into_iter().map(encoder).collect())
+        let mut encoders = Self(Vec::new());
+        for (format, namespace) in wanted {
+            if encoders.id(format, &namespace.name).is_none() {
+                let encoder = encoder(format, namespace, figures);
+                encoders.0.push(Row { format, namespace: namespace.name.clone(), encoder });
+            }
+        }
+        encoders
     }
 
-    /// The encoder of the name space called so.
-    pub fn id(&self, name: &str) -> Option<EncoderId> {
-        self.0.iter().position(|encoder| encoder.name == name).map(EncoderId)
+    /// The encoder for this format and the name space called so.
+    pub fn id(&self, format: Format, namespace: &str) -> Option<EncoderId> {
+        let is_it = |row: &Row| row.format == format && row.namespace == namespace;
+        self.0.iter().position(is_it).map(EncoderId)
     }
 
     /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
-        for encoder in &mut self.0 {
-            encoder.graphite.begin(flush, stamp);
-        }
+        self.0.iter_mut().for_each(|row| row.encoder.begin(flush, stamp));
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        for encoder in &mut self.0 {
-            encoder.graphite.encode(summary);
-        }
+        self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
     }
 
     /// Ends the flush: what is left becomes chunks too.
     pub fn end(&mut self) {
-        for encoder in &mut self.0 {
-            encoder.graphite.chunks().end();
-        }
+        self.0.iter_mut().for_each(|row| row.encoder.end());
     }
 
     /// Takes the sealed chunks, each encoder's oldest first.
     pub fn take(&mut self) -> impl Iterator<Item = (EncoderId, Rc<Chunk>)> {
-        self.0.iter_mut().enumerate().flat_map(|(place, encoder)| {
-            encoder.graphite.chunks().take().map(move |chunk| (EncoderId(place), chunk))
+        self.0.iter_mut().enumerate().flat_map(|(place, row)| {
+            row.encoder.chunks().take().map(move |chunk| (EncoderId(place), chunk))
         })
+    }
+}
+
+fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
+    match format {
+        Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
+        Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, batch)),
+        Format::Piped => Box::new(Graphite::piped(namespace, figures)),
+        Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
     }
 }
 
@@ -74,12 +111,14 @@ mod tests {
     use crate::flush::{Figure, FigureId, Subject};
 
     #[test]
-    fn a_summary_is_encoded_once_for_each_name_space() {
+    fn a_summary_is_encoded_once_for_each_format_and_name_space() {
+        let old = Namespace::default();
         let modern = Namespace { name: "new".into(), style: Style::Modern, ..Default::default() };
-        let mut encoders =
-            Encoders::new([&Namespace::default(), &modern], &FigureNames::new(&[], &[]));
-        let (old, new) = (encoders.id("").unwrap(), encoders.id("new").unwrap());
-        assert_eq!(encoders.id("statsite"), None);
+        let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
+        let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
+        let id = |encoders: &Encoders, name| encoders.id(Format::Plaintext, name);
+        let (old, new) = (id(&encoders, "").unwrap(), id(&encoders, "new").unwrap());
+        assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, 10);
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
         let (subject, name) = (Subject::Counter, &b"a"[..]);

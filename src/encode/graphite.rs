@@ -4,18 +4,18 @@
 //! bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::names::{Around, Names};
-use super::namespace::{Namespace, Style};
+use super::encoders::Encoder;
+use super::namespace::Namespace;
 use super::number::Number;
-use crate::flush::{FigureNames, Subject, Summary};
-use crate::protocol::{cleaned, is_clean};
+use super::points::Points;
+use crate::flush::{FigureNames, Summary};
 
 #[derive(Debug)]
 pub struct Graphite {
-    names: Names,
-    /// Whether a series in which nothing came is sent all the same; gauges always are.
-    sends_idle: bool,
-    /// The flush's timestamp as every line ends with it: blank, seconds, newline.
+    points: Points,
+    /// Between name, value and timestamp.
+    separator: u8,
+    /// The flush's timestamp as every line ends with it: separator, seconds, newline.
     stamp: Vec<u8>,
     number: Number,
     chunks: Chunks,
@@ -24,48 +24,37 @@ pub struct Graphite {
 impl Graphite {
     pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
-            names: Names::new(namespace, figures),
-            sends_idle: namespace.style != Style::Statsite,
+            points: Points::new(namespace, figures),
+            separator: b' ',
             stamp: Vec::new(),
             number: Number::new(),
             chunks: Chunks::default(),
         }
     }
 
+    /// As statsite writes them to its sinks: `name|value|timestamp\n`.
+    pub fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self { separator: b'|', ..Self::new(namespace, figures) }
+    }
+
     /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
-        self.stamp = line_end(stamp);
+        self.stamp = line_end(self.separator, stamp);
         self.chunks.begin(flush);
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
-            return;
-        }
-        if is_clean(summary.name) {
-            self.encode_clean(summary);
-        } else {
-            let name = cleaned(summary.name);
-            self.encode_clean(&Summary { name: &name, ..*summary });
-        }
-    }
-
-    fn encode_clean(&mut self, summary: &Summary<'_>) {
-        let semicolon = memchr::memchr(b';', summary.name).unwrap_or(summary.name.len());
-        let (bare, tags) = summary.name.split_at(semicolon);
-        let own_time = summary.timestamp.map(line_end);
-        for figure in summary.figures {
-            let around = self.names.around(summary.subject, figure.id, own_time.is_some());
-            let Some(Around { before, behind }) = around else { continue };
-            let line = self.chunks.line();
-            line.extend_from_slice(before);
-            line.extend_from_slice(bare);
-            line.extend_from_slice(behind);
-            line.extend_from_slice(tags);
-            line.push(b' ');
-            self.number.append(figure.value, line);
-            line.extend_from_slice(own_time.as_ref().unwrap_or(&self.stamp));
-        }
+        let Self { points, separator, stamp, number, chunks } = self;
+        points.of(summary, |point| {
+            let line = chunks.line();
+            point.append_name(line);
+            line.push(*separator);
+            number.append(point.value, line);
+            match point.timestamp {
+                None => line.extend_from_slice(stamp),
+                Some(own_time) => line.extend_from_slice(&line_end(*separator, own_time)),
+            }
+        });
     }
 
     /// The chunks that are full, or at the end of a flush all that is left.
@@ -74,6 +63,24 @@ impl Graphite {
     }
 }
 
-fn line_end(stamp: u64) -> Vec<u8> {
-    format!(" {stamp}\n").into_bytes()
+impl Encoder for Graphite {
+    fn begin(&mut self, flush: u64, stamp: u64) {
+        Self::begin(self, flush, stamp);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        Self::encode(self, summary);
+    }
+
+    fn end(&mut self) {
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+}
+
+fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
+    format!("{}{stamp}\n", char::from(separator)).into_bytes()
 }

@@ -2,7 +2,10 @@
 
 pub mod chunk;
 pub mod encoders;
+mod points;
 pub mod graphite;
+mod json_lines;
+mod pickle;
 mod names;
 pub mod namespace;
 pub mod number;

@@ -19,6 +19,8 @@ pub(super) struct Flushing {
     /// How far that was from the interval after the one before it, in seconds.
     lag: Option<f64>,
     number: u64,
+    /// Whether the server's own figures are sent.
+    sends_own: bool,
     stall: Duration,
     /// The longest turn of the loop since the flush before.
     turn: Duration,
@@ -37,9 +39,16 @@ impl Flushing {
             ticked: None,
             lag: None,
             number: 0,
+            sends_own: true,
             stall: Duration::ZERO,
             turn: Duration::ZERO,
         }
+    }
+
+    /// A single flush, stamped `now`, of nothing but what came in.
+    pub(super) fn once(now: Now, interval: Duration) -> Self {
+        let schedule = Schedule::resume(interval, false, now.unix);
+        Self { sends_own: false, ..Self::new(schedule, interval) }
     }
 
     /// The open interval keeps its end; what follows is of the new length.
@@ -158,7 +167,12 @@ impl Flushing {
             timestamp_lag: self.lag,
             figures: figures(took, stall, std::mem::take(&mut self.turn), sinks),
         };
-        engine.finish(&closing, &mut |summary| encoders.encode(summary));
+        let sends_own = self.sends_own;
+        engine.finish(&closing, &mut |summary| {
+            if sends_own {
+                encoders.encode(summary);
+            }
+        });
         encoders.end();
         hand_over(encoders, sinks);
         for sink in sinks.iter_mut() {

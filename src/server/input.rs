@@ -93,6 +93,21 @@ impl Entrance<'_> {
     }
 }
 
+/// Takes in a piece of a stream.
+pub(super) fn take_piece(engine: &mut Engine, logs_messages: bool, piece: Piece<'_>) {
+    if logs_messages {
+        match piece {
+            Piece::Lines(text) => messages::log_packet(text),
+            Piece::Binary(text) | Piece::Overlong(text) => messages::log_line(text),
+        }
+    }
+    match piece {
+        Piece::Lines(text) => engine.lines(text),
+        Piece::Binary(message) => engine.binary(message),
+        Piece::Overlong(start) => engine.overlong_line(start),
+    }
+}
+
 fn limits(config: &Config) -> Limits {
     let tcp = &config.tcp;
     Limits { connections: tcp.max_connections, idle: tcp.idle_timeout, line: tcp.max_line }
@@ -170,17 +185,7 @@ impl Server {
         engine.complaints().hear(connections.sender(slot, generation));
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
-            if *logs_messages {
-                match piece {
-                    Piece::Lines(text) => messages::log_packet(text),
-                    Piece::Binary(text) | Piece::Overlong(text) => messages::log_line(text),
-                }
-            }
-            match piece {
-                Piece::Lines(text) => engine.lines(text),
-                Piece::Binary(message) => engine.binary(message),
-                Piece::Overlong(start) => engine.overlong_line(start),
-            }
+            take_piece(engine, *logs_messages, piece);
         });
         if connections.deadline(slot, generation).is_none() {
             self.wheel.set(Timer::Connection(slot, generation), None);

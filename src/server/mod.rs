@@ -24,6 +24,7 @@ mod signals;
 mod simulation;
 mod start;
 mod state;
+mod stdin;
 mod stop;
 pub mod token;
 pub mod wheel;
@@ -98,6 +99,8 @@ pub struct Server {
     watchdog: Option<Duration>,
     admin_from: Vec<IpNet>,
     phase: Phase,
+    /// A stop waits for whoever reads standard output, however long that takes.
+    is_patient: bool,
     /// Something stopped at its budget and could go on at once.
     busy: bool,
 }
@@ -135,6 +138,7 @@ impl Server {
         let passed = passed::take().map_err(StartError::Passed)?;
         let listeners = Listeners::open(config, passed, poll.registry())?;
         listeners.give_files_to(identity.owner())?;
+        let stdout = outputs::stdout(config)?;
         identity.assume()?;
         let mut seeds = random_seeds();
         let found = state::load(config.state.file.as_deref());
@@ -147,7 +151,7 @@ impl Server {
         };
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
-        let new = outputs::new_ones(config, &config.spool, &sinks)?;
+        let new = outputs::new_ones(config, &config.spool, &sinks, stdout)?;
         outputs::add(&mut sinks, new, &encoders, seeds.names[0]);
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
@@ -177,6 +181,7 @@ impl Server {
             watchdog: notify::watchdog(),
             admin_from: config.admin.allow_from.clone(),
             phase: Phase::Running,
+            is_patient: false,
             busy: false,
             poll,
             clock,
@@ -201,6 +206,10 @@ impl Server {
         notify::tell(&[NotifyState::Ready]);
         self.feed_watchdog();
         self.pump_sinks();
+        self.turn_until_done()
+    }
+
+    fn turn_until_done(&mut self) -> io::Result<()> {
         while self.phase != Phase::Done {
             self.wait()?;
             self.serve_events();
@@ -287,10 +296,9 @@ impl Server {
         let now = self.now;
         match timer {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
-            Timer::Flush | Timer::Sink(_) => {} // deferred; or pumped at the end of every turn
+            Timer::Flush | Timer::Sink(_) | Timer::Stop => {} // deferred; or looked at at the end of every turn
             Timer::KeyFlush => self.begin_key_flush(),
             Timer::State => self.begin_state_save(),
-            Timer::Stop => self.phase = self.phase.expire(now.tick),
             Timer::Connection(slot, generation) => {
                 self.input.connections.timeout(slot, generation, now.tick);
                 let deadline = self.input.connections.deadline(slot, generation);

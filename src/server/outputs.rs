@@ -4,67 +4,91 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::start::StartError;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Destination};
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
-use crate::sink::{Sink, Sinks};
+use crate::sink::{Sink, Sinks, Stdout};
 
-/// One for each name space that a sink is sent.
+/// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
-    let is_used = |namespace: &&Namespace| {
-        config.carbons.iter().any(|carbon| carbon.namespace == namespace.name)
-    };
-    let used: Vec<_> = config.namespaces.iter().filter(is_used).map(with_host_suffix).collect();
-    Encoders::new(&used, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
+    let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
+    let wanted = config.destinations().map(|destination| {
+        let is_its = |namespace: &&Namespace| namespace.name == destination.namespace();
+        let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
+        (destination.format(), namespace)
+    });
+    Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
 
-/// A destination that has no sink yet, and its spool.
+/// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
 pub(super) struct New<'a> {
-    carbon: &'a config::Carbon,
+    destination: Destination<'a>,
     spool: Option<Spool>,
+    stdout: Option<Stdout>,
 }
 
-/// Those of a configuration. A spool that cannot be opened is an error.
+/// Those of a configuration. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
 pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
+    mut stdout: Option<Stdout>,
 ) -> Result<Vec<New<'a>>, StartError> {
     let part = spool_part(config, spool);
-    let is_new = |carbon: &&config::Carbon| sinks.iter().all(|sink| sink.name() != carbon.name);
-    let open = |carbon: &'a config::Carbon| {
-        let spool = spool.dir.as_ref().map(|dir| open_spool(dir.join(&carbon.name), part));
-        Ok(New { carbon, spool: spool.transpose()? })
+    let is_new =
+        |destination: &Destination<'_>| sinks.iter().all(|sink| sink.name() != destination.name());
+    let open = |destination: Destination<'a>| {
+        let format = destination.spooled_format();
+        let place = spool.dir.as_ref().zip(format);
+        let spool =
+            place.map(|(dir, format)| open_spool(dir.join(destination.name()), format, part));
+        let stdout = match destination {
+            Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
+            Destination::Carbon(_) | Destination::Exec(_) => None,
+        };
+        Ok(New { destination, spool: spool.transpose()?, stdout })
     };
-    config.carbons.iter().filter(is_new).map(open).collect()
+    config.destinations().filter(is_new).map(open).collect()
 }
 
 /// What the spool of each destination may take of what all may.
 pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
-    spool.max_size as u64 / config.carbons.len().max(1) as u64
+    let spooled = config.destinations().filter_map(Destination::spooled_format);
+    spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
 /// Makes their sinks. `seed` is for the jitter between attempts to connect.
 pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
-    for New { carbon, spool } in new {
-        let sink = sinks.add(|index| Sink::new(index, carbon, encoder(carbon, encoders), seed));
+    for New { destination, spool, stdout } in new {
+        let takes = encoder(destination, encoders);
+        let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
         if let Some(spool) = spool {
             sink.attach(spool);
         }
     }
 }
 
-pub(super) fn encoder(carbon: &config::Carbon, encoders: &Encoders) -> EncoderId {
-    encoders.id(&carbon.namespace).expect("the configuration was checked")
+pub(super) fn encoder(destination: Destination<'_>, encoders: &Encoders) -> EncoderId {
+    let found = encoders.id(destination.format(), destination.namespace());
+    found.expect("there is one for each destination")
 }
 
-fn open_spool(path: PathBuf, max_bytes: u64) -> Result<Spool, StartError> {
+/// Standard output for the console, if there is to be one.
+pub(super) fn stdout(config: &Config) -> Result<Option<Stdout>, StartError> {
+    config.console.enabled.then(open_stdout).transpose()
+}
+
+fn open_stdout() -> Result<Stdout, StartError> {
+    Stdout::open().map_err(StartError::Stdout)
+}
+
+fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spool, StartError> {
     Folder::open(&path)
-        .and_then(|folder| Spool::open(Box::new(folder), "plaintext", max_bytes))
+        .and_then(|folder| Spool::open(Box::new(folder), format, max_bytes))
         .map_err(|error| StartError::Spool(path, error))
 }
 

@@ -16,12 +16,9 @@ use super::start::StartError;
 use super::state::State;
 use super::token::Source;
 use super::{Server, Timer, notify, outputs, settings};
-use crate::config::{self, Config, Origin};
+use crate::config::{self, Carbon, Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::logging;
-
-/// What only a start can apply: who the process is, and where its folders are.
-const AT_START_ONLY: [&str; 4] = ["statsd.user", "statsd.group", "spool.dir", "spool.max_size"];
 
 impl Server {
     /// Reads the file. What is wrong with it is logged, and nothing changes.
@@ -44,19 +41,16 @@ impl Server {
         let engine = &self.engine;
         let can_take = |config: &mut Box<Config>| engine.can_take(&settings(config));
         let Some(config) = self.wanted.take_if(can_take) else { return };
-        let changed = config::difference(&self.config, &config);
-        match self.apply(&config) {
+        let running = running(&self.config, &config);
+        match self.apply(&running) {
             Ok(()) => {
-                let (later, now): (Vec<_>, Vec<_>) =
-                    changed.into_iter().partition(|key| AT_START_ONLY.contains(&key.as_str()));
+                let later = config::difference(&running, &config).join(" ");
                 if !later.is_empty() {
-                    log::warn!(
-                        "reload=partial unchanged=\"{}\" reason=\"needs a restart\"",
-                        later.join(" ")
-                    );
+                    log::warn!("reload=partial unchanged=\"{later}\" reason=\"needs a restart\"");
                 }
-                log::info!("reload=done changed=\"{}\"", now.join(" "));
-                self.config = running(&self.config, *config);
+                let changed = config::difference(&self.config, &running).join(" ");
+                log::info!("reload=done changed=\"{changed}\"");
+                self.config = running;
             }
             Err(error) => match &self.origin {
                 Origin::File(path) => refuse(path, &error),
@@ -69,7 +63,7 @@ impl Server {
     /// First all that can fail, then all that cannot.
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let encoders = outputs::encoders(config);
-        let new = outputs::new_ones(config, &self.config.spool, &self.sinks)?;
+        let new = outputs::new_ones(config, &self.config.spool, &self.sinks, None)?;
         self.rebind(config)?;
         logging::set_level(config.log_level);
         for socket in self.listeners.datagrams.iter().map(|(_, socket)| socket) {
@@ -152,10 +146,11 @@ impl Server {
         let until = self.now.tick + config.shutdown_timeout;
         let part = outputs::spool_part(config, &self.config.spool);
         for sink in self.sinks.iter_mut() {
-            match config.carbons.iter().find(|carbon| carbon.name == sink.name()) {
-                Some(carbon) => {
+            match config.destinations().find(|destination| destination.name() == sink.name()) {
+                Some(destination) => {
+                    let takes = outputs::encoder(destination, encoders);
                     sink.limit_spool(part);
-                    sink.reconfigure(carbon, outputs::encoder(carbon, encoders), self.now);
+                    sink.reconfigure(destination, takes, self.now);
                 }
                 None => sink.leave(until, self.now, self.poll.registry()),
             }
@@ -178,10 +173,19 @@ impl Server {
     }
 }
 
-/// A file that names what needs a restart runs on without it.
-fn running(before: &Config, wanted: Config) -> Config {
+/// What only a start can apply stays as it is: who the process is, where its folders are, and a destination in another
+/// protocol than the one in which it has chunks waiting.
+fn running(before: &Config, wanted: &Config) -> Config {
     let (user, group) = (before.user.clone(), before.group.clone());
-    Config { user, group, spool: before.spool.clone(), ..wanted }
+    let mut running = Config { user, group, spool: before.spool.clone(), ..wanted.clone() };
+    for carbon in &mut running.carbons {
+        let same = before.carbons.iter().find(|known| known.name == carbon.name);
+        if let Some(same) = same.filter(|same| same.protocol != carbon.protocol) {
+            let namespace = std::mem::take(&mut carbon.namespace); // the other may be gone
+            *carbon = Carbon { namespace, ..same.clone() };
+        }
+    }
+    running
 }
 
 fn refuse(path: &Path, why: &dyn std::fmt::Display) {

@@ -1,9 +1,10 @@
-//! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again.
+//! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again. SIGCHLD
+//! only wakes it: whoever has a child looks after it each turn.
 
 use std::io;
 
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals as Pipe;
 
 use super::token::Source;
@@ -12,7 +13,7 @@ pub(super) struct Signals(Pipe);
 
 impl Signals {
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
         registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;
         Ok(Self(pipe))
     }

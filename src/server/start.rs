@@ -15,6 +15,10 @@ pub enum StartError {
     Privileges(NotDropped),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
+    /// For the console.
+    Stdout(io::Error),
+    /// For `--stdin`.
+    Stdin(io::Error),
     Poll(io::Error),
 }
 
@@ -32,6 +36,13 @@ impl fmt::Display for StartError {
                 "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
                 path.display()
             ),
+            Self::Stdout(error) => write!(
+                out,
+                "cannot write to standard output: {error}; [console] enabled needs one that this user may open"
+            ),
+            Self::Stdin(error) => {
+                write!(out, "cannot read standard input: {error}; nothing was sent")
+            }
             Self::Poll(error) => write!(
                 out,
                 "cannot set up the event loop: {error}; is the limit of open files too low?"

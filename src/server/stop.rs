@@ -24,16 +24,6 @@ pub(super) enum Phase {
     Done,
 }
 
-impl Phase {
-    /// The time the sinks were given may be over.
-    pub(super) fn expire(self, now: Tick) -> Self {
-        match self {
-            Self::Draining { until, .. } if until <= now => Self::Done,
-            other => other,
-        }
-    }
-}
-
 /// A second SIGINT gives up on the sinks. One that comes at once is the same keystroke, passed on by a parent; a second
 /// SIGTERM never does, for supervisors repeat it.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -113,24 +103,25 @@ impl Server {
     }
 
     /// The open interval ends early, under the stamp it was due at; a sweep under way is finished first.
-    fn close_interval(&mut self) {
+    pub(super) fn close_interval(&mut self) {
         let (engine, encoders, sinks) = (&mut self.engine, &mut self.encoders, &mut self.sinks);
         self.flushing.tick(self.now, engine, encoders, sinks);
         self.flushing.rest(&self.clock, engine, encoders, sinks);
     }
 
-    /// The stop is done when every sink has delivered, and reported when one has not.
+    /// The stop is done when every sink has delivered or the time for it is over, and reported where one has not.
     pub(super) fn check_stop(&mut self) {
-        let delivered = self.sinks.iter().all(Sink::is_drained);
-        match self.phase {
-            Phase::Running => return,
-            Phase::Draining { .. } if delivered => self.phase = Phase::Done,
-            Phase::Draining { .. } => return,
-            Phase::Done => {}
+        if let Phase::Draining { until, .. } = self.phase {
+            let (now, patient) = (self.now.tick, self.is_patient);
+            let waits = |sink: &Sink| now < until || (patient && sink.is_console());
+            if self.sinks.iter().any(|sink| !sink.is_drained() && waits(sink)) {
+                return;
+            }
+            self.phase = Phase::Done;
         }
-        for sink in self.sinks.iter_mut().filter(|sink| !sink.is_drained()) {
-            sink.park();
+        if self.phase == Phase::Done {
+            self.sinks.iter_mut().filter(|sink| !sink.is_drained()).for_each(Sink::park);
+            log::info!("stop=done");
         }
-        log::info!("stop=done");
     }
 }

@@ -27,11 +27,12 @@ use mio::Registry;
 use super::backoff::{self, Jitter};
 use super::connection::Connection;
 use super::outbox::Outbox;
+use super::outlet::{History, Outlet};
 use super::resolve::{self, Dying, Query};
 use super::socket::{Network, Socket, Tcp};
-use crate::config::{Carbon, Remote};
+use crate::config::{Carbon, Destination, Remote};
 use crate::server::token::Generation;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick};
 
 mod dial;
 mod outage;
@@ -96,14 +97,6 @@ struct Look {
     wait: Duration,
 }
 
-/// What happened to a link since the start.
-#[derive(Clone, Debug, Default)]
-pub(super) struct History {
-    pub(super) connects: u64,
-    pub(super) last_exception: Option<UnixTime>,
-    pub(super) last_error: Option<String>,
-}
-
 impl Link {
     pub(super) fn new(index: u16, config: &Carbon, seed: u64) -> Self {
         Self {
@@ -127,9 +120,11 @@ impl Link {
             history: History::default(),
         }
     }
+}
 
+impl Outlet for Link {
     /// A descriptor of this link is ready. An event for an earlier one finds nothing.
-    pub(super) fn ready(
+    fn ready(
         &mut self,
         generation: Generation,
         outbox: &mut Outbox,
@@ -161,7 +156,7 @@ impl Link {
     }
 
     /// Does what is due. Early, late or twice is harmless.
-    pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+    fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         self.reap(now.tick);
         match self.state {
             State::Resolving { until, .. } if until <= now.tick => {
@@ -177,7 +172,7 @@ impl Link {
     }
 
     /// When [`timeout`](Self::timeout) has something to do.
-    pub(super) fn deadline(&self) -> Option<Tick> {
+    fn deadline(&self) -> Option<Tick> {
         let state = match &self.state {
             State::Idle => None,
             State::Resolving { until, .. }
@@ -191,7 +186,7 @@ impl Link {
     }
 
     /// Dials at the first call, writes a turn's share of them. True when more could be done at once.
-    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         if matches!(self.state, State::Idle) {
             self.redial(outbox, now, registry);
         }
@@ -209,7 +204,7 @@ impl Link {
     }
 
     /// Looks what has arrived, and whether the peer is still there.
-    pub(super) fn look(&mut self, outbox: &mut Outbox, now: Now) {
+    fn look(&mut self, outbox: &mut Outbox, now: Now) {
         self.reap(now.tick);
         self.settle(outbox, now);
         let State::Up(connection) = &mut self.state else { return };
@@ -219,7 +214,7 @@ impl Link {
     }
 
     /// Somebody waits for the outbox to drain: a wait is cut short, and arrivals are looked for more often.
-    pub(super) fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+    fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         self.look_max = LOOK_MAX_HURRIED;
         if matches!(self.state, State::BackingOff { .. }) {
             self.redial(outbox, now, registry);
@@ -227,24 +222,31 @@ impl Link {
         self.settle(outbox, now);
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    /// Another address is dialled at once.
+    fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
+        if let Destination::Carbon(carbon) = to {
+            self.settle_for(carbon, outbox, now);
+        }
+    }
+
+    fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
     }
 
     /// Whether bytes went out or were acknowledged in the last second.
-    pub(super) fn is_moving(&self, now: Tick) -> bool {
+    fn is_moving(&self, now: Tick) -> bool {
         matches!(&self.state, State::Up(connection) if connection.is_moving(now))
     }
 
     /// When the last acknowledgement came, or `now` where nobody can tell.
-    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+    fn last_ack(&self, now: Tick) -> Tick {
         match &self.state {
             State::Up(connection) => connection.last_ack(now),
             _ => now,
         }
     }
 
-    pub(super) fn state(&self) -> &'static str {
+    fn state(&self) -> &'static str {
         match self.state {
             State::Idle => "idle",
             State::Resolving { .. } => "resolving",
@@ -254,10 +256,17 @@ impl Link {
         }
     }
 
-    pub(super) fn history(&self) -> &History {
+    fn history(&self) -> &History {
         &self.history
     }
 
+    #[cfg(test)]
+    fn link(&mut self) -> &mut Link {
+        self
+    }
+}
+
+impl Link {
     fn reap(&mut self, now: Tick) {
         if self.dying.as_mut().is_some_and(|child| child.is_gone(now)) {
             self.dying = None;

@@ -1,10 +1,12 @@
 //! Sinks: destinations of encoded chunks.
 //!
 //! ```text
-//!   encoder ──Rc<Chunk>──▶ Outbox ──bytes──▶ Link ══▶ carbon
+//!   encoder ──Rc<Chunk>──▶ Outbox ──bytes──▶ Outlet ══▶ carbon
 //!                            ▲                 │
 //!                            └─ acknowledged, broken
 //! ```
+//! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination, [`Console`] that of standard
+//! output, [`Exec`] starts a command for each flush.
 //! A sink never sees a series and never touches a chunk's bytes. The loop drives it: [`Sink::push`] what is encoded,
 //! [`Sink::ready`] for an event, [`Sink::timeout`] at its [`Sink::deadline`], [`Sink::look`] at each tick, and after
 //! any of these [`Sink::pump`].
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use crate::config::Carbon;
+use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::server::token::Generation;
@@ -22,21 +24,30 @@ use crate::time::{Now, Tick, UnixTime};
 
 mod backoff;
 mod connection;
+mod console;
+mod exec;
 mod flushes;
+mod group;
 mod link;
 pub mod outbox;
+mod outlet;
 mod overflow;
 pub mod resolve;
 mod sinks;
 mod socket;
 pub mod spool;
+mod stdout;
 
+use console::Console;
+use exec::Exec;
 use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
+use outlet::Outlet;
 use overflow::Overflow;
 pub use sinks::Sinks;
 use spool::Spool;
+pub use stdout::Stdout;
 
 /// One destination: what waits for it, and the way to it.
 #[derive(Debug)]
@@ -44,7 +55,7 @@ pub struct Sink {
     name: String,
     takes: EncoderId,
     outbox: Outbox,
-    link: Link,
+    outlet: Box<dyn Outlet>,
     flushes: Flushes,
     overflow: Option<Overflow>,
     /// The queue does not hold what is to be retained, and that was said.
@@ -83,18 +94,37 @@ pub struct Figures {
 
 impl Sink {
     /// The sink whose tokens bear `index` and which is sent the chunks of one encoder. `seed` is for the jitter between attempts to connect.
-    pub fn new(index: u16, config: &Carbon, takes: EncoderId, seed: u64) -> Self {
+    /// The console comes with what it is to write to.
+    pub fn new(
+        index: u16,
+        to: Destination<'_>,
+        takes: EncoderId,
+        seed: u64,
+        stdout: Option<Stdout>,
+    ) -> Self {
+        let outlet: Box<dyn Outlet> = match to {
+            Destination::Exec(exec) => Box::new(Exec::new(index, exec)),
+            Destination::Carbon(carbon) => Box::new(Link::new(index, carbon, seed)),
+            Destination::Console(_) => {
+                Box::new(Console::new(index, stdout.expect("it was opened for the console")))
+            }
+        };
+        let Queue { bytes, resend, resend_keep } = to.queue();
         Self {
-            name: config.name.clone(),
+            name: to.name().into(),
             takes,
-            outbox: Outbox::new(config.queue, config.resend, config.resend_keep),
-            link: Link::new(index, config, seed),
+            outbox: Outbox::new(bytes, resend, resend_keep),
+            outlet,
             flushes: Flushes::default(),
             overflow: None,
             is_short: false,
             is_flushing: false,
             leaves: None,
         }
+    }
+
+    pub fn is_console(&self) -> bool {
+        self.name == CONSOLE
     }
 
     pub fn name(&self) -> &str {
@@ -107,12 +137,13 @@ impl Sink {
     }
 
     /// Other settings for the same destination. What is queued stays.
-    pub fn reconfigure(&mut self, config: &Carbon, takes: EncoderId, now: Now) {
+    pub fn reconfigure(&mut self, to: Destination<'_>, takes: EncoderId, now: Now) {
+        let Queue { bytes, resend, resend_keep } = to.queue();
         self.takes = takes;
         self.leaves = None;
-        self.outbox.reconfigure(config.queue, config.resend, config.resend_keep);
+        self.outbox.reconfigure(bytes, resend, resend_keep);
         self.is_short = false;
-        self.link.reconfigure(config, &mut self.outbox, now);
+        self.outlet.reconfigure(to, &mut self.outbox, now);
         self.log_news();
     }
 
@@ -153,59 +184,59 @@ impl Sink {
 
     /// An event for the token of this sink with this generation. Spurious and stale ones are harmless.
     pub fn ready(&mut self, generation: Generation, now: Now, registry: &Registry) {
-        self.link.ready(generation, &mut self.outbox, now, registry);
+        self.outlet.ready(generation, &mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
     /// Does what is due at `now`. Early, late or twice is harmless.
     pub fn timeout(&mut self, now: Now, registry: &Registry) {
-        self.link.timeout(&mut self.outbox, now, registry);
+        self.outlet.timeout(&mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
     /// When [`timeout`](Self::timeout) has something to do; it moves with every other call.
     pub fn deadline(&self) -> Option<Tick> {
-        [self.link.deadline(), self.leaves].into_iter().flatten().min()
+        [self.outlet.deadline(), self.leaves].into_iter().flatten().min()
     }
 
     /// Dials at the first call, and writes at most a turn's share. True: call again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
-        let refills = self.link.is_up() && !self.is_flushing;
+        let refills = self.outlet.is_up() && !self.is_flushing;
         if refills {
             self.outbox.refill();
             self.log_news();
         }
-        let more = self.link.pump(&mut self.outbox, now, registry);
+        let more = self.outlet.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);
         more || (refills && self.outbox.wants_refill())
     }
 
     /// At a tick: learns what has arrived, so that the figures of this flush tell it and what is retained ages.
     pub fn look(&mut self, now: Now) {
-        self.link.look(&mut self.outbox, now);
+        self.outlet.look(&mut self.outbox, now);
         self.note_arrivals(now);
     }
 
     /// At a stop: somebody waits until this [`is_drained`](Self::is_drained).
     pub fn hurry(&mut self, now: Now, registry: &Registry) {
         self.is_flushing = true; // no chunk is read back any more
-        self.link.hurry(&mut self.outbox, now, registry);
+        self.outlet.hurry(&mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
     /// Whether all that was pushed is acknowledged, or gone.
     pub fn is_drained(&self) -> bool {
-        self.outbox.is_drained()
+        self.outbox.is_drained() && !self.outlet.is_busy()
     }
 
     /// Whether the sweep had better wait: over half of the queue is still to be written, and it is going out.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        self.outbox.is_half_full() && self.link.is_moving(now)
+        self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 
     pub fn figures(&self) -> Figures {
         let tally = self.outbox.tally();
-        let history = self.link.history();
+        let history = self.outlet.history();
         let last = self.flushes.last();
         Figures {
             queue_bytes: self.outbox.queued_bytes(),
@@ -218,7 +249,7 @@ impl Sink {
             last_exception: history.last_exception,
             flush_time: last.map_or(Duration::ZERO, |flush| flush.took),
             flush_length: last.map_or(0, |flush| flush.bytes),
-            state: self.link.state(),
+            state: self.outlet.state(),
             last_error: history.last_error.clone(),
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
         }
@@ -228,7 +259,7 @@ impl Sink {
     fn note_arrivals(&mut self, now: Now) {
         let whole = self.outbox.newest_whole_flush();
         if self.flushes.is_news(whole) {
-            let acked = self.link.last_ack(now.tick);
+            let acked = self.outlet.last_ack(now.tick);
             let ago = u64::try_from((now.tick - acked).as_millis()).unwrap_or(u64::MAX);
             let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
             self.flushes.arrive(whole, acked, at);

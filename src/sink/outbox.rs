@@ -29,6 +29,7 @@ use crate::encode::chunk::Chunk;
 mod retention;
 mod spooling;
 mod suspect;
+mod whole;
 
 use super::spool::{Position, Spool};
 use retention::Retention;

@@ -36,6 +36,10 @@ impl Sink {
 
     /// The time for a stop is over: what is left goes to the spool, or is lost.
     pub fn park(&mut self) {
+        self.outlet.abandon(&mut self.outbox);
+        if self.outbox.is_drained() {
+            return;
+        }
         let (bytes, before) = (self.outbox.queued_bytes(), self.overflown());
         let lost = self.outbox.park();
         self.log_news();

@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::*;
-use crate::config::{Remote, Resend};
+use crate::config::{Carbon, Protocol, Remote, Resend};
 use crate::server::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -35,6 +35,8 @@ pub(super) fn carbon(address: SocketAddr) -> Carbon {
     Carbon {
         name: "carbon".into(),
         address: Remote { host: address.ip().to_string(), port: address.port() },
+        protocol: Protocol::Plaintext,
+        pickle_batch: 500,
         connect_timeout: Duration::from_secs(5),
         write_timeout: Duration::from_secs(30),
         reconnect_min: Duration::from_millis(100),
@@ -58,7 +60,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: &Carbon) -> Self {
         Self {
-            sink: Sink::new(0, config, EncoderId::default(), 7),
+            sink: Sink::new(0, Destination::Carbon(config), EncoderId::default(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
@@ -167,7 +169,7 @@ impl Sink {
 
     /// Another network than the real one.
     pub(crate) fn dial_through(&mut self, network: Box<dyn Network>) {
-        self.link.dial_through(network);
+        self.outlet.link().dial_through(network);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::testing::{Rig, carbon, listener};
 use super::*;
+use crate::config::Carbon;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -17,6 +17,7 @@ pub(crate) struct Carbon {
     /// Hold the ports, also should carbon end.
     _reserved: [Socket; 3],
     address: SocketAddr,
+    pickle_address: SocketAddr,
     folder: TempDir,
 }
 
@@ -33,7 +34,7 @@ impl Carbon {
         let ports = [address, pickle_address, query_address].map(|address| address.port());
         write_configuration(&folder, ports);
         let process = run_cache(&folder, address);
-        Self { process, _reserved: [lines, pickles, queries], address, folder }
+        Self { process, _reserved: [lines, pickles, queries], address, pickle_address, folder }
     }
 
     /// Ends it as a crash does: what it held in memory is gone.
@@ -50,6 +51,16 @@ impl Carbon {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it takes pickle.
+    pub(crate) fn pickle_address(&self) -> SocketAddr {
+        self.pickle_address
+    }
+
+    /// Its own log so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stdout().join("\n")
     }
 
     /// What Whisper holds of these series. One not there yet has no points.

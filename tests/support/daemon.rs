@@ -189,6 +189,11 @@ impl Daemon {
         self.process.stderr()
     }
 
+    /// The lines of its standard output so far.
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.process.stdout()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.ended().is_none()
     }

@@ -20,7 +20,7 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 
 impl Link {
     /// Other settings. Another address is dialled at once.
-    pub(in crate::sink) fn reconfigure(&mut self, config: &Carbon, outbox: &mut Outbox, now: Now) {
+    pub(super) fn settle_for(&mut self, config: &Carbon, outbox: &mut Outbox, now: Now) {
         self.connect_timeout = config.connect_timeout;
         self.write_timeout = config.write_timeout;
         self.reconnect_min = config.reconnect_min;

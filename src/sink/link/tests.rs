@@ -263,7 +263,7 @@ fn a_connect_that_is_not_answered_times_out_and_events_alone_do_not_make_it_up()
     rig.flush("a 1 1\n");
     rig.turn();
     for _ in 0..3 {
-        let generation = rig.sink.link.generation;
+        let generation = rig.sink.outlet.link().generation;
         rig.sink.ready(generation, rig.now, rig.poll.registry());
         assert_eq!(situation(&rig), ("connecting", None, Some(5 * SECOND)));
     }
@@ -279,7 +279,7 @@ fn a_stale_event_finds_nothing() {
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
     drop(rig.accept(&listener));
-    let stale = rig.sink.link.generation;
+    let stale = rig.sink.outlet.link().generation;
     rig.until_state("backing_off");
     rig.advance_to_deadline();
     rig.sink.timeout(rig.now, rig.poll.registry());
@@ -287,7 +287,7 @@ fn a_stale_event_finds_nothing() {
     patiently("the connect", || rig.sink_is_established());
     rig.sink.ready(stale, rig.now, rig.poll.registry());
     assert_eq!(situation(&rig).0, "connecting");
-    let current = rig.sink.link.generation;
+    let current = rig.sink.outlet.link().generation;
     rig.sink.ready(current, rig.now, rig.poll.registry());
     assert_eq!(situation(&rig).0, "up");
 }
@@ -295,7 +295,9 @@ fn a_stale_event_finds_nothing() {
 impl Rig {
     /// Goes on to the next dial, past whatever else there is to do before.
     fn advance_to_retry(&mut self) -> Duration {
-        let State::BackingOff { until } = self.sink.link.state else { panic!("not backing off") };
+        let State::BackingOff { until } = self.sink.outlet.link().state else {
+            panic!("not backing off")
+        };
         let wait = until - self.now.tick;
         self.advance(wait);
         wait
@@ -303,7 +305,7 @@ impl Rig {
 
     fn until_reaped(&mut self) {
         patiently("the child to be reaped", || {
-            let link = &mut self.sink.link;
+            let link = self.sink.outlet.link();
             if let Some(due) = link.dying.as_ref().map(Dying::deadline) {
                 link.reap(due);
             }
@@ -311,8 +313,8 @@ impl Rig {
         });
     }
 
-    fn sink_is_established(&self) -> Option<()> {
-        let State::Connecting { socket, .. } = &self.sink.link.state else { return None };
+    fn sink_is_established(&mut self) -> Option<()> {
+        let State::Connecting { socket, .. } = &self.sink.outlet.link().state else { return None };
         socket.is_established().unwrap().then_some(())
     }
 }

@@ -66,8 +66,8 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
 #[test]
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
-    let rig = Rig::new(&carbon(nobody()));
-    rig.sink.link.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
+    let mut rig = Rig::new(&carbon(nobody()));
+    rig.sink.outlet.link().log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
     let (level, line) = logged().remove(0);
     assert_eq!(level, Level::Warn);
     assert!(line.starts_with("sink=carbon dropped_lines=2 reason="), "{line}");

@@ -1,0 +1,62 @@
+//! The table of keys against itself.
+
+use super::*;
+use crate::config::sections::SECTIONS;
+
+#[test]
+fn every_key_stands_in_a_section_and_no_section_is_empty() {
+    for key in KEYS {
+        assert!(SECTIONS.iter().any(|(name, _)| *name == key.section), "{}", key.section);
+    }
+    for (section, _) in SECTIONS {
+        assert!(keys_of(section).count() > 0, "{section}");
+    }
+}
+
+#[test]
+fn defaults_are_written_as_they_are_shown() {
+    let config = Config::with_all_sections();
+    for key in KEYS {
+        assert_eq!(key.get(&config, 0), key.default, "[{}] {}", key.section, key.name);
+    }
+}
+
+#[test]
+fn ranges_are_kept_at_both_ends() {
+    let mut config = Config::default();
+    let mut set = |section: &str, name: &str, text: &str| {
+        let key = keys_of(section).find(|key| key.name == name).unwrap();
+        key.set(&mut config, 0, text).is_ok()
+    };
+    for (section, name, good, bad) in [
+        ("statsd", "flush_interval", "1s", "999ms"),
+        ("statsd", "tag_formats", "signalfx, librato", "graphite, statsd"),
+        ("statsd", "log_level", "trace", "off"),
+        ("statsd", "timer_exact", "1000000", "0"),
+        ("statsd", "timer_memory", "64k", "63k"),
+        ("statsd", "timer_metrics", "upper_percent, histogram", "upper_90"),
+        ("statsd", "delete_gauges", "", "maybe"),
+        ("statsd", "gauge_ttl", "1000000", "0"),
+        ("limits", "evict_after", "0", "forever"),
+        ("statsd", "timer_error", "0.001", "0.0009"),
+        ("statsd", "set_exact", "1", "1000001"),
+        ("statsd", "set_error", "0.2", "2e-1"),
+        ("namespace", "prefix_stats", "s", ""),
+        ("namespace", "style", "statsite", "graphite"),
+        ("namespace", "prefix_set", "", "a/b"),
+        ("udp", "recv_buffer", "1g", "1025m"),
+        ("tcp", "max_connections", "60000", "60001"),
+        ("tcp", "max_line", "64", "63"),
+        ("tcp", "max_line", "1m", "1025k"),
+        ("admin", "max_connections", "1024", "0"),
+        ("limits", "max_key_length", "2048", "2049"),
+        ("carbon", "queue", "1m", "1023k"),
+        ("carbon", "resend", "unacked", "all"),
+        ("carbon", "resend_keep", "100", "101"),
+        ("spool", "max_size", "1m", "1023k"),
+        ("spool", "dir", "/var/spool/statsd", "a#b"),
+    ] {
+        assert!(set(section, name, good), "[{section}] {name} = {good}");
+        assert!(!set(section, name, bad), "[{section}] {name} = {bad}");
+    }
+}

@@ -1,0 +1,93 @@
+//! The sections there are, which of them there may be several of, and what a style changes in their defaults. Pure.
+
+use super::address::OFF;
+use super::{Carbon, Config, Exec};
+use crate::encode::namespace::{Namespace, Style};
+
+/// The sections in the file's order, and what the example says of each.
+pub(super) const SECTIONS: [(&str, &str); 12] = [
+    ("statsd", ""),
+    (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
+    ("udp", ""),
+    ("tcp", ""),
+    ("unix", ""),
+    ("admin", ""),
+    ("limits", ""),
+    ("carbon", "further destinations: [carbon.NAME]"),
+    ("spool", ""),
+    ("console", ""),
+    ("exec", "statsite's stream_cmd; further ones: [exec.NAME]"),
+    ("key_flush", ""),
+];
+
+pub(super) const NAMESPACE: &str = "namespace";
+
+/// A section whose further copies are `[SECTION.NAME]`, each with the defaults of the table, whatever `[SECTION]` says.
+pub(super) struct Copied {
+    pub(super) section: &'static str,
+    /// The key that is empty where a destination is off; a further copy has to give it. Empty: they are no destinations.
+    pub(super) switch: &'static str,
+    /// What that key wants.
+    pub(super) wanted: &'static str,
+    /// Adds one with this header.
+    pub(super) add: fn(&mut Config, &str),
+    /// The headers of those there are.
+    pub(super) headers: fn(&Config) -> Vec<String>,
+    /// Forgets those that are off.
+    pub(super) retain_on: fn(&mut Config),
+}
+
+pub(super) const COPIED: [Copied; 3] = [
+    Copied {
+        section: NAMESPACE,
+        switch: "",
+        wanted: "",
+        add: |config, header| {
+            let name = header[NAMESPACE.len() + 1..].into();
+            let defaults = Config::with_all_sections().namespaces.swap_remove(0);
+            config.namespaces.push(Namespace { name, ..defaults });
+        },
+        headers: |config| {
+            let further = |namespace: &Namespace| format!("{NAMESPACE}.{}", namespace.name);
+            let further = config.namespaces.iter().skip(1).map(further);
+            [NAMESPACE.to_owned()].into_iter().chain(further).collect()
+        },
+        retain_on: |_| {},
+    },
+    Copied {
+        section: "carbon",
+        switch: "address",
+        wanted: "host[:port]",
+        add: |config, header| {
+            let defaults = Config::with_all_sections().carbons.swap_remove(0);
+            config.carbons.push(Carbon { name: header.into(), ..defaults });
+        },
+        headers: |config| config.carbons.iter().map(|carbon| carbon.name.clone()).collect(),
+        retain_on: |config| config.carbons.retain(|carbon| carbon.address != OFF),
+    },
+    Copied {
+        section: "exec",
+        switch: "command",
+        wanted: "a command",
+        add: |config, header| {
+            let defaults = Config::with_all_sections().execs.swap_remove(0);
+            config.execs.push(Exec { name: header.into(), ..defaults });
+        },
+        headers: |config| config.execs.iter().map(|exec| exec.name.clone()).collect(),
+        retain_on: |config| config.execs.retain(|exec| !exec.command.is_empty()),
+    },
+];
+
+/// None if there is one of it at the most.
+pub(super) fn copied(section: &str) -> Option<&'static Copied> {
+    COPIED.iter().find(|copied| copied.section == section)
+}
+
+/// Section, key and default of what a style changes: a key of `[namespace.NAME]` goes by the style it has there, one of
+/// another section by that of `[namespace]`.
+pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
+    (Style::Statsite, NAMESPACE, "global_prefix", ""),
+    (Style::Statsite, NAMESPACE, "prefix_counter", "counts"),
+    (Style::Statsite, "statsd", "delete_idle", "yes"),
+    (Style::Statsite, "statsd", "delete_gauges", "no"),
+];

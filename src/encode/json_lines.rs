@@ -1,0 +1,100 @@
+//! JSON, an object a line: `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
+//!
+//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that JSON would escape.
+
+use super::chunk::Chunks;
+use super::encoders::Encoder;
+use super::namespace::Namespace;
+use super::number::Number;
+use super::points::Points;
+use crate::flush::{FigureNames, Summary};
+
+#[derive(Debug)]
+pub(super) struct JsonLines {
+    points: Points,
+    stamp: u64,
+    number: Number,
+    chunks: Chunks,
+}
+
+impl JsonLines {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+        let points = Points::new(namespace, figures);
+        Self { points, stamp: 0, number: Number::new(), chunks: Chunks::default() }
+    }
+}
+
+impl Encoder for JsonLines {
+    fn begin(&mut self, flush: u64, stamp: u64) {
+        self.stamp = stamp;
+        self.chunks.begin(flush);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        let Self { points, stamp, number, chunks } = self;
+        points.of(summary, |point| {
+            let line = chunks.line();
+            line.extend_from_slice(b"{\"name\":\"");
+            point.append_bare_name(line);
+            line.push(b'"');
+            append_tags(point.tags, line);
+            line.extend_from_slice(b",\"value\":");
+            number.append(point.value, line);
+            let stamp = point.timestamp.unwrap_or(*stamp);
+            line.extend_from_slice(format!(",\"timestamp\":{stamp}}}\n").as_bytes());
+        });
+    }
+
+    fn end(&mut self) {
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+}
+
+/// `;k=v;k2=v2` as an object; nothing for no tags.
+fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
+    let mut opening: &[u8] = b",\"tags\":{\"";
+    for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
+        let equals = memchr::memchr(b'=', tag).unwrap_or(tag.len());
+        out.extend_from_slice(opening);
+        out.extend_from_slice(&tag[..equals]);
+        out.extend_from_slice(b"\":\"");
+        out.extend_from_slice(tag.get(equals + 1..).unwrap_or_default());
+        out.push(b'"');
+        opening = b",\"";
+    }
+    if !tags.is_empty() {
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flush::{Figure, FigureId, Subject};
+
+    #[test]
+    fn a_point_is_an_object_on_a_line_of_its_own() {
+        let mut json = JsonLines::new(&Namespace::default(), &FigureNames::new(&[], &[]));
+        json.begin(1, 10);
+        for (subject, name, id, value, timestamp) in [
+            (Subject::Counter, &b"hits;env=prod;route=a"[..], FigureId::COUNT, 2.0, None),
+            (Subject::Gauge, b"load", FigureId::VALUE, -1e-7, Some(77)),
+            (Subject::Gauge, b"dir/ty\"\\", FigureId::VALUE, 0.5, None),
+        ] {
+            let figures = [Figure { id, value }];
+            json.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+        }
+        json.end();
+        let text: Vec<u8> = json.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+        let expected = "\
+{\"name\":\"stats_counts.hits\",\"tags\":{\"env\":\"prod\",\"route\":\"a\"},\"value\":2,\"timestamp\":10}
+{\"name\":\"stats.gauges.load\",\"value\":-1e-7,\"timestamp\":77}
+{\"name\":\"stats.gauges.dir-ty\",\"value\":0.5,\"timestamp\":10}
+";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+}

@@ -1,0 +1,211 @@
+//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's pickle, protocol 2, of
+//! `[(name, (timestamp, value)), …]`.
+//!
+//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever `pickle_batch` says. A chunk
+//! holds whole messages.
+
+use super::chunk::Chunks;
+use super::encoders::Encoder;
+use super::namespace::Namespace;
+use super::points::Points;
+use crate::flush::{FigureNames, Summary};
+
+/// Carbon's own limit, of the pickle without its length.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Room for one more point, far longer than names can be, and the end.
+const POINT_BYTES_MAX: usize = 8 << 10;
+
+/// PROTO 2, EMPTY_LIST, MARK.
+const HEAD: &[u8] = b"\x80\x02](";
+/// APPENDS, STOP.
+const TAIL: &[u8] = b"e.";
+const LENGTH_BYTES: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Pickle {
+    points: Points,
+    /// Points of a message, at the most.
+    batch: u32,
+    stamp: u64,
+    message: Message,
+    chunks: Chunks,
+}
+
+/// A message whose end has not come; empty between two.
+#[derive(Debug, Default)]
+struct Message {
+    bytes: Vec<u8>,
+    points: u32,
+    /// A name on its way there, whose length stands before it.
+    name: Vec<u8>,
+}
+
+impl Pickle {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames, batch: u32) -> Self {
+        Self {
+            points: Points::new(namespace, figures),
+            batch,
+            stamp: 0,
+            message: Message::default(),
+            chunks: Chunks::default(),
+        }
+    }
+}
+
+impl Encoder for Pickle {
+    fn begin(&mut self, flush: u64, stamp: u64) {
+        self.stamp = stamp;
+        self.chunks.begin(flush);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        let Self { points, batch, stamp, message, chunks } = self;
+        points.of(summary, |point| {
+            message.name.clear();
+            point.append_name(&mut message.name);
+            message.append(point.timestamp.unwrap_or(*stamp), point.value);
+            let is_long = message.bytes.len() + POINT_BYTES_MAX > MESSAGE_BYTES_MAX;
+            if message.points == *batch || is_long {
+                message.end(chunks);
+            }
+        });
+    }
+
+    fn end(&mut self) {
+        self.message.end(&mut self.chunks);
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+}
+
+impl Message {
+    /// Appends a point of `self.name`.
+    fn append(&mut self, timestamp: u64, value: f64) {
+        let bytes = &mut self.bytes;
+        if self.points == 0 {
+            bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+            bytes.extend_from_slice(HEAD);
+        }
+        self.points += 1;
+        append_string(&self.name, bytes);
+        append_integer(timestamp, bytes);
+        bytes.push(b'G'); // BINFLOAT
+        bytes.extend_from_slice(&value.to_be_bytes());
+        bytes.extend_from_slice(b"\x86\x86"); // TUPLE2 of time and value, TUPLE2 of name and that
+    }
+
+    /// What there is becomes a message.
+    fn end(&mut self, chunks: &mut Chunks) {
+        if self.points == 0 {
+            return;
+        }
+        self.bytes.extend_from_slice(TAIL);
+        let length = u32::try_from(self.bytes.len() - LENGTH_BYTES).expect("it is far shorter");
+        self.bytes[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+        chunks.frame(&self.bytes, std::mem::take(&mut self.points));
+        self.bytes.clear();
+    }
+}
+
+/// As SHORT_BINSTRING or BINSTRING, which are `str` in any Python; names are ASCII.
+fn append_string(text: &[u8], out: &mut Vec<u8>) {
+    match u8::try_from(text.len()) {
+        Ok(length) => out.extend_from_slice(&[b'U', length]),
+        Err(_) => {
+            out.push(b'T');
+            let length = u32::try_from(text.len()).expect("it is far shorter");
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+    }
+    out.extend_from_slice(text);
+}
+
+/// As BININT, or as LONG1 where that is too short.
+fn append_integer(value: u64, out: &mut Vec<u8>) {
+    match i32::try_from(value) {
+        Ok(value) => {
+            out.push(b'J');
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Err(_) => {
+            out.extend_from_slice(b"\x8a\x09");
+            out.extend_from_slice(&value.to_le_bytes());
+            out.push(0); // the sign
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::chunk::CHUNK_BYTES;
+    use crate::flush::{Figure, FigureId, Subject};
+
+    fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
+        let figures = [Figure { id: FigureId::VALUE, value }];
+        let (subject, name) = (Subject::Gauge, name.as_bytes());
+        pickle.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+    }
+
+    fn pickle(batch: u32) -> Pickle {
+        let mut pickle = Pickle::new(&Namespace::default(), &FigureNames::new(&[], &[]), batch);
+        pickle.begin(1, 10);
+        pickle
+    }
+
+    /// The length and the number of points of each message, and those of each chunk.
+    fn messages(pickle: &mut Pickle) -> (Vec<usize>, Vec<(usize, u32)>) {
+        pickle.end();
+        let chunks: Vec<_> = pickle.chunks().take().collect();
+        let mut lengths = Vec::new();
+        for chunk in &chunks {
+            let mut rest = chunk.bytes();
+            while let Some((length, behind)) = rest.split_first_chunk() {
+                let length = u32::from_be_bytes(*length) as usize;
+                assert!(behind[..length].starts_with(HEAD) && behind[..length].ends_with(TAIL));
+                lengths.push(length);
+                rest = &behind[length..];
+            }
+        }
+        (lengths, chunks.iter().map(|chunk| (chunk.len(), chunk.lines())).collect())
+    }
+
+    #[test]
+    fn a_message_is_what_python_would_make() {
+        let mut pickle = pickle(9);
+        gauge(&mut pickle, "a;k=v", 1.5, None);
+        gauge(&mut pickle, "b", -2.0, Some(1 << 40));
+        pickle.end();
+        let chunk = pickle.chunks().take().next().unwrap();
+        let expected = b"\0\0\0\x50\x80\x02](\
+            U\x12stats.gauges.a;k=vJ\x0a\0\0\0G\x3f\xf8\0\0\0\0\0\0\x86\x86\
+            U\x0estats.gauges.b\x8a\x09\0\0\0\0\0\x01\0\0\0G\xc0\0\0\0\0\0\0\0\x86\x86e.";
+        assert_eq!(chunk.bytes().escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert_eq!(chunk.lines(), 2);
+    }
+
+    #[test]
+    fn a_batch_is_as_long_as_it_may_be() {
+        let mut pickle = pickle(500);
+        (0..1201).for_each(|nth| gauge(&mut pickle, &format!("name.{nth}"), 1.0, None));
+        let (lengths, chunks) = messages(&mut pickle);
+        assert_eq!(lengths.len(), 3);
+        assert_eq!(chunks.iter().map(|(_, lines)| lines).sum::<u32>(), 1201);
+        assert!(chunks.iter().all(|(bytes, _)| *bytes <= CHUNK_BYTES), "{chunks:?}");
+        assert_eq!(messages(&mut self::pickle(500)), (vec![], vec![]), "no points, no message");
+    }
+
+    #[test]
+    fn no_message_is_too_long_for_carbon() {
+        let mut pickle = pickle(10_000);
+        let long = "n".repeat(2048);
+        (0..2000).for_each(|_| gauge(&mut pickle, &long, 1.0, None));
+        let (lengths, chunks) = messages(&mut pickle);
+        assert!(lengths.iter().all(|length| *length <= MESSAGE_BYTES_MAX), "{lengths:?}");
+        assert!(lengths[0] > MESSAGE_BYTES_MAX - 2 * POINT_BYTES_MAX, "{lengths:?}");
+        assert_eq!((lengths.len(), chunks.len()), (4, 4));
+    }
+}

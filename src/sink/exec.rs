@@ -1,0 +1,291 @@
+//! A command that is started for each flush and reads it on standard input: statsite's stream_cmd.
+//!
+//! ```text
+//!   Idle ──a chunk──▶ Feeding ──the flush's end, or it reads no more──▶ Finishing ──exit──▶ Idle
+//!    │                   └──────────── timeout: killed ─────────────────────┴──▶ Dying ──reaped──▶ Idle
+//!    └──it cannot be started──▶ Resting ──▶ Idle
+//! ```
+//! One child at a time: the next flush waits in the outbox. What was written has arrived as far as the outbox knows; it
+//! comes into doubt when the child fails. Nobody waits for a child: SIGCHLD ends the loop's sleep, and whether it is gone
+//! is asked once a turn.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use mio::unix::pipe::Sender;
+use mio::{Interest, Registry, Token};
+
+use super::group::Group;
+use super::outbox::Outbox;
+use super::outlet::{History, Outlet};
+use crate::config::{self, Destination};
+use crate::server::token::{Generation, Source};
+use crate::time::{Now, Tick};
+
+/// Writes in one turn, of a chunk each at the most.
+const WRITES_A_TURN: usize = 8;
+
+/// How long it rests when no child can be started.
+const REST: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Exec {
+    config: config::Exec,
+    index: u16,
+    generation: Generation,
+    state: State,
+    /// The newest flush that a child was started for and has ended, and whether it ended well.
+    last: (u64, bool),
+    moved: Option<Tick>,
+    /// Why the last child failed, as long as they fail.
+    failing: Option<String>,
+    history: History,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Feeding {
+        child: Child,
+        stdin: Sender,
+        /// Not yet written until it would block since the last event.
+        writable: bool,
+    },
+    Finishing(Child),
+    /// It was killed.
+    Dying(Group),
+    Resting {
+        until: Tick,
+    },
+}
+
+#[derive(Debug)]
+struct Child {
+    group: Group,
+    flush: u64,
+    until: Tick,
+    /// Lines that had arrived before it was started.
+    before: u64,
+}
+
+impl Exec {
+    pub(super) fn new(index: u16, config: &config::Exec) -> Self {
+        Self {
+            config: config.clone(),
+            index,
+            generation: Generation::default(),
+            state: State::Idle,
+            last: (0, true),
+            moved: None,
+            failing: None,
+            history: History::default(),
+        }
+    }
+
+    /// Lets go what is left of a flush whose child has ended: one that ended well had enough of it.
+    fn let_go(&self, outbox: &mut Outbox) {
+        let (done, well) = self.last;
+        while outbox.head_flush().is_some_and(|flush| flush <= done) {
+            if well {
+                outbox.pass_head();
+            } else if !outbox.give_up_head() {
+                break;
+            }
+        }
+    }
+
+    /// Starts a child for the flush at the head of the outbox.
+    fn start(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        self.let_go(outbox);
+        let Some(flush) = outbox.head_flush() else { return };
+        self.generation = self.generation.next();
+        let token = Source::Sink(self.index, self.generation).into();
+        match spawn(&self.config.command, registry, token) {
+            Ok((group, stdin)) => {
+                let until = now.tick + self.config.timeout;
+                let before = outbox.tally().delivered_lines;
+                let child = Child { group, flush, until, before };
+                self.state = State::Feeding { child, stdin, writable: true };
+            }
+            Err(error) => {
+                self.complain(format!("cannot be started: {error}"), now);
+                self.state = State::Resting { until: now.tick + REST };
+            }
+        }
+    }
+
+    /// Writes what there is of the child's flush. Whether it is over for the child.
+    fn feed(&mut self, outbox: &mut Outbox, now: Tick) -> bool {
+        let State::Feeding { child, stdin, writable } = &mut self.state else { return false };
+        for _ in 0..WRITES_A_TURN {
+            if outbox.head_flush() != Some(child.flush) {
+                return outbox.closed() >= child.flush;
+            }
+            let Some(head) = outbox.head().filter(|_| *writable) else { return false };
+            match stdin.write(head) {
+                Ok(bytes) => {
+                    outbox.wrote(bytes);
+                    outbox.acknowledged(0);
+                    self.moved = Some(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
+                Err(_) => return true, // it reads no more; how it exits tells whether it had enough
+            }
+        }
+        false
+    }
+
+    /// Looks whether the child has exited, or has had its time.
+    fn check(&mut self, outbox: &mut Outbox, now: Now) {
+        match &mut self.state {
+            State::Feeding { child, .. } | State::Finishing(child) => {
+                let result = match child.group.exit() {
+                    Ok(None) if now.tick < child.until => return,
+                    Ok(None) => Err("it was killed: it took longer than timeout".into()),
+                    Ok(Some(status)) if status.success() => Ok(()),
+                    Ok(Some(status)) => Err(status.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                self.end(result, outbox, now);
+            }
+            State::Dying(group) => {
+                if !matches!(group.exit(), Ok(None)) {
+                    self.state = State::Idle;
+                }
+            }
+            State::Resting { until } if *until <= now.tick => self.state = State::Idle,
+            State::Idle | State::Resting { .. } => {}
+        }
+    }
+
+    /// The child is through, or is made to be.
+    fn end(&mut self, result: Result<(), String>, outbox: &mut Outbox, now: Now) {
+        let (State::Feeding { child, .. } | State::Finishing(child)) =
+            std::mem::replace(&mut self.state, State::Idle)
+        else {
+            return;
+        };
+        let Child { mut group, flush, before, .. } = child;
+        self.last = (flush, result.is_ok());
+        match result {
+            Ok(()) => {
+                self.let_go(outbox);
+                if self.failing.take().is_some() {
+                    log::info!("sink={} state=up recovered", self.config.name);
+                }
+            }
+            Err(reason) => {
+                outbox.broke(); // a chunk that is partly written is not sent again
+                outbox.doubt(outbox.tally().delivered_lines - before);
+                self.complain(reason, now);
+            }
+        }
+        if matches!(group.exit(), Ok(None)) {
+            group.kill();
+            self.state = State::Dying(group);
+        }
+    }
+
+    fn complain(&mut self, reason: String, now: Now) {
+        self.history.last_exception = Some(now.unix);
+        self.history.last_error = Some(reason.clone());
+        if self.failing.as_ref() != Some(&reason) {
+            let (name, command) = (&self.config.name, &self.config.command);
+            log::warn!("sink={name} state=failing reason={reason:?} command={command:?}");
+        }
+        self.failing = Some(reason);
+    }
+}
+
+fn spawn(command: &str, registry: &Registry, token: Token) -> io::Result<(Group, Sender)> {
+    let (mut stdin, group) = Group::start(command)?;
+    registry.register(&mut stdin, token, Interest::WRITABLE)?;
+    Ok((group, stdin))
+}
+
+impl Outlet for Exec {
+    fn ready(&mut self, on: Generation, _: &mut Outbox, _: Now, _: &Registry) {
+        if let State::Feeding { writable, .. } = &mut self.state {
+            *writable |= on == self.generation;
+        }
+    }
+
+    fn timeout(&mut self, outbox: &mut Outbox, now: Now, _: &Registry) {
+        self.check(outbox, now);
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        match &self.state {
+            State::Feeding { child, .. } | State::Finishing(child) => Some(child.until),
+            State::Resting { until } => Some(*until),
+            State::Idle | State::Dying(_) => None,
+        }
+    }
+
+    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+        if matches!(self.state, State::Idle) {
+            self.start(outbox, now, registry);
+        }
+        if self.feed(outbox, now.tick) {
+            match std::mem::replace(&mut self.state, State::Idle) {
+                State::Feeding { child, .. } => self.state = State::Finishing(child),
+                other => self.state = other,
+            }
+        }
+        matches!(&self.state, State::Feeding { child, writable: true, .. }
+            if outbox.head_flush() == Some(child.flush))
+    }
+
+    fn look(&mut self, _: &mut Outbox, _: Now) {}
+
+    fn hurry(&mut self, _: &mut Outbox, _: Now, _: &Registry) {}
+
+    fn reconfigure(&mut self, to: Destination<'_>, _: &mut Outbox, _: Now) {
+        if let Destination::Exec(exec) = to {
+            self.config = exec.clone();
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !matches!(self.state, State::Idle | State::Resting { .. })
+    }
+
+    fn abandon(&mut self, outbox: &mut Outbox) {
+        if let State::Feeding { child, .. } | State::Finishing(child) =
+            std::mem::replace(&mut self.state, State::Idle)
+        {
+            let lines = outbox.tally().delivered_lines - child.before;
+            outbox.doubt(lines);
+            log::warn!(
+                "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
+                self.config.name
+            );
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    fn is_moving(&self, now: Tick) -> bool {
+        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
+    }
+
+    fn last_ack(&self, now: Tick) -> Tick {
+        self.moved.unwrap_or(now)
+    }
+
+    fn state(&self) -> &'static str {
+        match self.state {
+            State::Idle => "idle",
+            State::Feeding { .. } | State::Finishing(_) => "running",
+            State::Dying(_) => "killed",
+            State::Resting { .. } => "backing_off",
+        }
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+}

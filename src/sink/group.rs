@@ -1,0 +1,65 @@
+//! A shell command and all that it starts, as one process group: it is killed as a whole, and does not outlive its owner.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use mio::unix::pipe::{self, Sender};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// What a service manager says to us alone.
+const OURS: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
+
+#[derive(Debug)]
+pub(super) struct Group {
+    leader: Child,
+    status: Option<ExitStatus>,
+}
+
+impl Group {
+    /// Runs `command` by /bin/sh, without waiting for it and with no descriptor of ours but standard output and error.
+    /// What is written to the pipe is its standard input.
+    pub(super) fn start(command: &str) -> io::Result<(Sender, Self)> {
+        let (sender, receiver) = pipe::new()?;
+        receiver.set_nonblocking(false)?;
+        let mut shell = Command::new("/bin/sh");
+        // By posix_spawn: nothing here asks for more, or std would fork.
+        shell.arg("-c").arg(command).process_group(0).stdin(Stdio::from(OwnedFd::from(receiver)));
+        OURS.iter().for_each(|name| _ = shell.env_remove(name));
+        let leader = shell.spawn()?;
+        Ok((sender, Self { leader, status: None }))
+    }
+
+    /// How the command exited, once it has. Never waits.
+    pub(super) fn exit(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = self.leader.try_wait()?;
+        }
+        Ok(self.status)
+    }
+
+    /// Ends all of them. While the command itself is not reaped, or others of its group live, no stranger has its number.
+    pub(super) fn kill(&self) {
+        if let Ok(leader) = i32::try_from(self.leader.id()) {
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL); // there may be nobody left
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.kill();
+            let _ = self.exit();
+        }
+    }
+}
