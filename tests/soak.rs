@@ -135,6 +135,11 @@ impl Said {
         let field = self.sink.split(' ').find_map(|field| field.strip_prefix("dropped_lines="));
         field.unwrap().parse().unwrap()
     }
+
+    fn print(&self, resident: u64) {
+        let Self { kernel_drops, sink } = self;
+        println!("        kernel drops {kernel_drops}  resident {resident} KiB\n        {sink}");
+    }
 }
 
 /// Shows that what was sent is what carbon has in the end, but for what the kernel dropped and counted; and that memory does
@@ -171,15 +176,9 @@ fn what_was_sent_is_what_arrived() {
         }
         let said = Said::by(&daemon);
         memory.push(daemon.status("VmRSS"));
-        println!(
-            "{:4} s  sent {}  in carbon {}  kernel drops {}  resident {} KiB  carbon {manner:?}\n        {}",
-            turn * 10,
-            all.iter().map(Sender::sent).sum::<u64>(),
-            carbon.sum(),
-            said.kernel_drops,
-            memory.last().unwrap(),
-            said.sink
-        );
+        let so_far: u64 = all.iter().map(Sender::sent).sum();
+        println!("{:4} s  sent {so_far}  in carbon {}  carbon {manner:?}", turn * 10, carbon.sum());
+        said.print(*memory.last().unwrap());
     }
     carbon.behave(Manner::Reads);
     ends.store(true, Ordering::SeqCst);
