@@ -1,4 +1,4 @@
-//! Sends traffic over UDP or TCP and counts what the kernel took.
+//! Sends traffic over UDP, TCP or a Unix socket and counts what the kernel took.
 //!
 //! Blocking sockets on the caller's thread. What the kernel refuses is counted, never a panic:
 //! on loopback a UDP packet nobody listens for comes back as an error of a later call.
@@ -7,7 +7,9 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -88,6 +90,8 @@ pub struct Sender {
 enum Link {
     Udp(UdpSocket),
     Tcp(TcpStream),
+    Unix(UnixDatagram),
+    UnixStream(UnixStream),
 }
 
 impl Sender {
@@ -107,6 +111,20 @@ impl Sender {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STALL))?;
         Ok(Self { link: Link::Tcp(stream) })
+    }
+
+    /// A full socket holds the sender back.
+    pub fn unix(to: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(to)?;
+        socket.set_write_timeout(Some(STALL))?;
+        Ok(Self { link: Link::Unix(socket) })
+    }
+
+    pub fn unix_stream(to: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(to)?;
+        stream.set_write_timeout(Some(STALL))?;
+        Ok(Self { link: Link::UnixStream(stream) })
     }
 
     /// Sends the traffic from its start, pass after pass, until the plan says stop.
@@ -159,7 +177,9 @@ impl Link {
         let goal = feed.taken().saturating_add(lines);
         while feed.taken() < goal && !feed.is_empty() {
             match self {
-                Self::Udp(socket) => push_packets(socket, feed, goal, sent),
+                Self::Udp(socket) => push_packets(socket.as_fd(), Refusal::Late, feed, goal, sent)?,
+                Self::Unix(socket) => push_packets(socket.as_fd(), Refusal::Now, feed, goal, sent)?,
+                Self::UnixStream(stream) => push_chunk(stream, feed, goal, sent)?,
                 Self::Tcp(stream) => push_chunk(stream, feed, goal, sent)?,
             }
         }
@@ -167,7 +187,22 @@ impl Link {
     }
 }
 
-fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) {
+/// What a refused connection is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// An earlier packet, which came back: UDP.
+    Late,
+    /// There is nobody any more.
+    Now,
+}
+
+fn push_packets(
+    socket: BorrowedFd<'_>,
+    refusal: Refusal,
+    feed: &mut Feed<'_>,
+    goal: u64,
+    sent: &mut Sent,
+) -> ControlFlow<()> {
     let mut batch = [Payload { bytes: &[], lines: 0 }; BATCH];
     let mut count = 0;
     while count < BATCH && feed.taken() < goal {
@@ -175,19 +210,28 @@ fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut S
         batch[count] = payload;
         count += 1;
     }
-    send_packets(socket, &batch[..count], sent);
+    send_packets(socket, refusal, &batch[..count], sent)
 }
 
-/// Sends each packet once, or counts why not.
-fn send_packets(socket: &UdpSocket, mut packets: &[Payload<'_>], sent: &mut Sent) {
+/// Sends each packet once, or counts why not; breaks when the socket can take no more.
+fn send_packets(
+    socket: BorrowedFd<'_>,
+    refusal: Refusal,
+    mut packets: &[Payload<'_>],
+    sent: &mut Sent,
+) -> ControlFlow<()> {
     while !packets.is_empty() {
-        match sys::send_batch(socket.as_fd(), packets) {
+        match sys::send_batch(socket, packets) {
             Ok(count) => {
                 packets[..count].iter().for_each(|&packet| sent.add(packet));
                 packets = &packets[count..];
-                sent.errors += u64::from(!packets.is_empty());
+                sent.errors += u64::from(refusal == Refusal::Late && !packets.is_empty());
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) if refusal == Refusal::Now => {
+                sent.errors += 1;
+                return ControlFlow::Break(());
+            }
             // About an earlier packet, and now told: this one is still to be tried.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
             Err(_) => {
@@ -196,10 +240,11 @@ fn send_packets(socket: &UdpSocket, mut packets: &[Payload<'_>], sent: &mut Sent
             }
         }
     }
+    ControlFlow::Continue(())
 }
 
 fn push_chunk(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
     feed: &mut Feed<'_>,
     goal: u64,
     sent: &mut Sent,
@@ -220,7 +265,7 @@ fn push_chunk(
 }
 
 /// Writes all it can; fewer bytes than given mean that the connection is broken or stalled.
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> usize {
+fn write(stream: &mut impl Write, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {
         match stream.write(&bytes[written..]) {
