@@ -1,6 +1,7 @@
 //! The command line: one table of flags, from which the help is made too. Pure.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub(crate) enum Command {
 pub(crate) struct Send {
     pub(crate) to: String,
     pub(crate) transport: Transport,
+    /// Where the server answers `stats`.
+    pub(crate) admin: Option<SocketAddr>,
+    /// Where the server finds its carbon, which is this program for so long.
+    pub(crate) carbon: Option<SocketAddr>,
     pub(crate) workload: Workload,
     rate: Option<NonZeroU64>,
     packing: Option<Packing>,
@@ -32,6 +37,8 @@ pub(crate) struct Send {
 pub(crate) enum Transport {
     Udp,
     Tcp,
+    Unix,
+    UnixStream,
 }
 
 impl Send {
@@ -39,6 +46,8 @@ impl Send {
         Self {
             to: "127.0.0.1:8125".to_owned(),
             transport: Transport::Udp,
+            admin: None,
+            carbon: None,
             workload: Workload::default(),
             rate: None,
             packing: None,
@@ -60,7 +69,7 @@ struct Flag {
     set: fn(&mut Send, &str) -> Result<(), String>,
 }
 
-const FLAGS: [Flag; 12] = [
+const FLAGS: [Flag; 16] = [
     Flag {
         name: "to",
         value: "HOST:PORT",
@@ -73,6 +82,42 @@ const FLAGS: [Flag; 12] = [
         doc: "over TCP, in writes of 64 KiB [over UDP, in batches]",
         set: |send, _| {
             send.transport = Transport::Tcp;
+            Ok(())
+        },
+    },
+    Flag {
+        name: "unix",
+        value: "PATH",
+        doc: "or to this Unix datagram socket",
+        set: |send, text| {
+            send.transport = Transport::Unix;
+            put(&mut send.to, text)
+        },
+    },
+    Flag {
+        name: "unix-stream",
+        value: "PATH",
+        doc: "or to this Unix stream socket",
+        set: |send, text| {
+            send.transport = Transport::UnixStream;
+            put(&mut send.to, text)
+        },
+    },
+    Flag {
+        name: "admin",
+        value: "ADDR:PORT",
+        doc: "ask the server's admin port what it lost",
+        set: |send, text| {
+            send.admin = Some(address(text)?);
+            Ok(())
+        },
+    },
+    Flag {
+        name: "carbon",
+        value: "ADDR:PORT",
+        doc: "be its carbon, and say what of it arrived",
+        set: |send, text| {
+            send.carbon = Some(address(text)?);
             Ok(())
         },
     },
@@ -205,6 +250,8 @@ Examples:
     statsd-bench send --mix c=100 --lines-per-packet 1 --rate 50000
   100,000 tagged names, two million lines over TCP as fast as they go:
     statsd-bench send --tcp --names 100000 --tags --count 2000000
+  And what became of it, asked at both ends of a server (carbon's is 2003):
+    statsd-bench send --admin 127.0.0.1:8126 --carbon 127.0.0.1:2003
 ";
 
 fn put<T: FromStr<Err: ToString>>(field: &mut T, text: &str) -> Result<(), String> {
@@ -218,6 +265,10 @@ fn once<T>(field: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
         None => Ok(()),
         Some(_) => Err(format!("the {what} is already given")),
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no numeric address and port"))
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
@@ -282,6 +333,21 @@ mod tests {
         assert_eq!((send.to.as_str(), send.transport), ("[::1]:9", Transport::Tcp));
         assert_eq!(send.workload, workload);
         assert_eq!(send.plan(), Plan::lines(10).at(500));
+    }
+
+    #[test]
+    fn the_last_transport_holds() {
+        for (line, to, transport) in [
+            ("send --unix /run/s", "/run/s", Transport::Unix),
+            ("send --unix-stream /run/t", "/run/t", Transport::UnixStream),
+        ] {
+            let send = send(line);
+            assert_eq!((send.to.as_str(), send.transport), (to, transport));
+        }
+        let ends = send("send --admin 127.0.0.1:8126 --carbon [::1]:2003");
+        assert_eq!(ends.admin, "127.0.0.1:8126".parse().ok());
+        assert_eq!(ends.carbon, "[::1]:2003".parse().ok());
+        assert!(parsed("send --admin here").unwrap_err().starts_with("--admin: \"here\""));
     }
 
     #[test]

@@ -25,6 +25,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Heard {
     watched: Vec<(Vec<u8>, Watched)>,
+    /// Older points are not looked at: a server may send again what another carbon has had.
+    after: u64,
     bursts: Vec<Burst>,
 }
 
@@ -75,6 +77,11 @@ impl Carbon {
     /// From now on the values of lines that begin so are looked at.
     pub(crate) fn watch(&self, start: &str) {
         self.heard().watched.push((start.into(), Watched::default()));
+    }
+
+    /// From now on only points of later intervals than those that have ended are looked at.
+    pub(crate) fn forget(&self) {
+        self.heard().after = Clock::unix_seconds();
     }
 
     /// What has come of it; nothing if it is not watched.
@@ -153,8 +160,11 @@ impl Heard {
         }
         for line in lines.split(|&byte| byte == b'\n') {
             for (start, watched) in &mut self.watched {
-                if line.starts_with(start) {
-                    watched.add(value(line).unwrap_or(0.0));
+                if !line.starts_with(start) {
+                    continue;
+                }
+                if let Some((value, _)) = point(line).filter(|(_, stamp)| *stamp > self.after) {
+                    watched.add(value);
                 }
             }
         }
@@ -169,9 +179,10 @@ impl Watched {
     }
 }
 
-/// Of `name value stamp`.
-fn value(line: &[u8]) -> Option<f64> {
-    std::str::from_utf8(line).ok()?.split(' ').nth(1)?.parse().ok()
+/// Value and stamp of `name value stamp`.
+fn point(line: &[u8]) -> Option<(f64, u64)> {
+    let mut words = std::str::from_utf8(line).ok()?.split(' ').skip(1);
+    Some((words.next()?.parse().ok()?, words.next()?.trim_end().parse().ok()?))
 }
 
 #[cfg(test)]
@@ -183,12 +194,14 @@ mod tests {
         let watched = vec![(b"stats_counts.b".to_vec(), Watched::default())];
         let mut heard = Heard { watched, ..Heard::default() };
         let at = Duration::from_millis;
+        heard.after = 9;
+        heard.take(b"stats_counts.b.x 800 9\n", at(999));
         heard.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
         heard.take(b"stats_counts.b.y 3 10\n", at(1400));
         heard.take(b"stats_counts.c 9 20\n", at(2000));
         assert_eq!(heard.watched[0].1, Watched { lines: 2, sum: 7.5, largest: 4.5 });
         let bursts: Vec<_> =
             heard.bursts.iter().map(|burst| (burst.first, burst.last, burst.lines)).collect();
-        assert_eq!(bursts, [(at(1000), at(1400), 3), (at(2000), at(2000), 1)]);
+        assert_eq!(bursts, [(at(999), at(1400), 4), (at(2000), at(2000), 1)]);
     }
 }

@@ -19,6 +19,13 @@ impl Clock {
         self.0.elapsed()
     }
 
+    /// Since 1970; 0 before.
+    #[expect(clippy::disallowed_methods, reason = "the bench may look at the wall clock")]
+    pub fn unix_seconds() -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |time| time.as_secs())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a sender may block; the daemon may not")]
     pub fn sleep(time: Duration) {
         std::thread::sleep(time);

@@ -31,6 +31,8 @@ pub use clock::{Clock, beside};
 pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
 pub use sender::{Plan, Sender, Sent, Stop};
-pub use sys::{interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent};
+pub use sys::{
+    cpu_time, interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent,
+};
 pub use traffic::{Payload, Traffic};
 pub use workload::{Invalid, Kind, MAX_PACKET, Mix, Packing, Workload};

@@ -1,5 +1,6 @@
 //! `statsd-bench`: sends StatsD traffic, and compares servers, from the command line.
 
+mod account;
 mod args;
 mod carbon;
 mod compare;
@@ -7,10 +8,12 @@ mod report;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use compare::Floor;
 
+use account::Account;
 use args::{Command, Send, Transport};
 use statsd_bench::{Sender, Traffic, floor};
 
@@ -46,18 +49,29 @@ fn fail(message: &str, code: u8) -> ExitCode {
 
 fn run(send: &Send) -> Result<(), String> {
     let traffic = Traffic::build(&send.workload).map_err(|error| error.to_string())?;
-    let to = resolve(&send.to).map_err(|error| format!("{}: {error}", send.to))?;
-    let mut sender = match send.transport {
-        Transport::Udp => Sender::udp(to),
-        Transport::Tcp => Sender::tcp(to),
-    }
-    .map_err(|error| format!("{to}: {error}"))?;
+    let mut port = None;
+    let mut address = || {
+        let address = resolve(&send.to)?;
+        port = Some(address.port()).filter(|_| address.ip().is_loopback());
+        Ok::<_, io::Error>(address)
+    };
+    let path = Path::new(&send.to);
+    let sender = match send.transport {
+        Transport::Udp => address().and_then(Sender::udp),
+        Transport::Tcp => address().and_then(Sender::tcp),
+        Transport::Unix => Sender::unix(path),
+        Transport::UnixStream => Sender::unix_stream(path),
+    };
+    let mut sender = sender.map_err(|error| format!("{}: {error}", send.to))?;
+    let port = port.filter(|_| send.transport == Transport::Udp);
+    let account = Account::open(send, port)?;
     let mut before = statsd_bench::Sent::default();
     let sent = sender.send_reporting(&traffic, send.plan(), |now| {
         report::err(&report::progress(&before, now));
         before = *now;
     });
     report::out(&report::summary(&sent));
+    report::out(&account.close(&traffic, &sent)?);
     Ok(())
 }
 

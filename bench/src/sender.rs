@@ -1,4 +1,4 @@
-//! Sends traffic over UDP or TCP and counts what the kernel took.
+//! Sends traffic over UDP, TCP or a Unix socket and counts what the kernel took.
 //!
 //! Blocking sockets on the caller's thread. What the kernel refuses is counted, never a panic:
 //! on loopback a UDP packet nobody listens for comes back as an error of a later call.
@@ -7,7 +7,9 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -96,6 +98,8 @@ enum Order {
 enum Link {
     Udp(UdpSocket, Order),
     Tcp(TcpStream),
+    Unix(UnixDatagram),
+    UnixStream(UnixStream),
 }
 
 impl Sender {
@@ -117,7 +121,21 @@ impl Sender {
         Ok(Self { link: Link::Tcp(stream) })
     }
 
-    /// From now on packets that are due at the same moment are sorted by length, so that the kernel takes many at a time.
+    /// A full socket holds the sender back.
+    pub fn unix(to: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(to)?;
+        socket.set_write_timeout(Some(STALL))?;
+        Ok(Self { link: Link::Unix(socket) })
+    }
+
+    pub fn unix_stream(to: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(to)?;
+        stream.set_write_timeout(Some(STALL))?;
+        Ok(Self { link: Link::UnixStream(stream) })
+    }
+
+    /// From now on UDP packets that are due at the same moment are sorted by length, so that the kernel takes many at a time.
     /// That is three times as fast; which value of a gauge is its last one can no longer be foretold.
     pub fn hurry(&mut self) {
         if let Link::Udp(_, order) = &mut self.link {
@@ -175,8 +193,14 @@ impl Link {
         let goal = feed.taken().saturating_add(lines);
         while feed.taken() < goal && !feed.is_empty() {
             match self {
-                Self::Udp(socket, Order::Kept) => push_packets(socket, feed, goal, sent),
-                Self::Udp(socket, Order::ByLength) => push_sorted(socket, feed, goal, sent),
+                Self::Udp(socket, Order::Kept) => {
+                    push_packets(socket.as_fd(), Refusal::Late, feed, goal, sent)?
+                }
+                Self::Udp(socket, Order::ByLength) => {
+                    push_sorted(socket.as_fd(), feed, goal, sent)?
+                }
+                Self::Unix(socket) => push_packets(socket.as_fd(), Refusal::Now, feed, goal, sent)?,
+                Self::UnixStream(stream) => push_chunk(stream, feed, goal, sent)?,
                 Self::Tcp(stream) => push_chunk(stream, feed, goal, sent)?,
             }
         }
@@ -184,7 +208,22 @@ impl Link {
     }
 }
 
-fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) {
+/// What a refused connection is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// An earlier packet, which came back: UDP.
+    Late,
+    /// There is nobody any more.
+    Now,
+}
+
+fn push_packets(
+    socket: BorrowedFd<'_>,
+    refusal: Refusal,
+    feed: &mut Feed<'_>,
+    goal: u64,
+    sent: &mut Sent,
+) -> ControlFlow<()> {
     let mut batch = [Payload { bytes: &[], lines: 0 }; BATCH];
     let mut count = 0;
     while count < BATCH && feed.taken() < goal {
@@ -192,37 +231,48 @@ fn push_packets(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut S
         batch[count] = payload;
         count += 1;
     }
-    send_packets(&batch[..count], sent, |packets| {
-        let count = sys::send_batch(socket.as_fd(), packets)?;
+    send_packets(&batch[..count], refusal, sent, |packets| {
+        let count = sys::send_batch(socket, packets)?;
         Ok((count, count < packets.len()))
-    });
+    })
 }
 
-fn push_sorted(socket: &UdpSocket, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) {
+fn push_sorted(
+    socket: BorrowedFd<'_>,
+    feed: &mut Feed<'_>,
+    goal: u64,
+    sent: &mut Sent,
+) -> ControlFlow<()> {
     let mut batch = Vec::with_capacity(MANY);
     while batch.len() < MANY && feed.taken() < goal {
         let Some(payload) = feed.packet() else { break };
         batch.push(payload);
     }
     batch.sort_by_key(|payload| payload.bytes.len());
-    send_packets(&batch, sent, |packets| segments::send_segments(socket.as_fd(), packets));
+    let send = |packets: &[Payload<'_>]| segments::send_segments(socket, packets);
+    send_packets(&batch, Refusal::Late, sent, send)
 }
 
-/// Sends each packet once, or counts why not. `send` takes some of those it is given, the first ones, and says whether the
-/// next one was refused.
+/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes some of those it is
+/// given, the first ones, and says whether the next one was refused.
 fn send_packets(
     mut packets: &[Payload<'_>],
+    refusal: Refusal,
     sent: &mut Sent,
     send: impl Fn(&[Payload<'_>]) -> io::Result<(usize, bool)>,
-) {
+) -> ControlFlow<()> {
     while !packets.is_empty() {
         match send(packets) {
             Ok((count, refused)) => {
                 packets[..count].iter().for_each(|&packet| sent.add(packet));
                 packets = &packets[count..];
-                sent.errors += u64::from(refused);
+                sent.errors += u64::from(refusal == Refusal::Late && refused);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) if refusal == Refusal::Now => {
+                sent.errors += 1;
+                return ControlFlow::Break(());
+            }
             // About an earlier packet, and now told: this one is still to be tried.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
             Err(_) => {
@@ -231,10 +281,11 @@ fn send_packets(
             }
         }
     }
+    ControlFlow::Continue(())
 }
 
 fn push_chunk(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
     feed: &mut Feed<'_>,
     goal: u64,
     sent: &mut Sent,
@@ -255,7 +306,7 @@ fn push_chunk(
 }
 
 /// Writes all it can; fewer bytes than given mean that the connection is broken or stalled.
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> usize {
+fn write(stream: &mut impl Write, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {
         match stream.write(&bytes[written..]) {

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use std::{mem, ptr};
 
 use crate::traffic::Payload;
@@ -91,6 +92,19 @@ impl Received {
         let rooms = self.bytes.chunks_exact(DATAGRAM).zip(self.lengths);
         rooms.take(count).map(|(room, length)| &room[..length])
     }
+}
+
+/// The time that all threads of a process have run, those that have ended too; none if there is no such process.
+pub fn cpu_time(process: u32) -> Option<Duration> {
+    let process = libc::pid_t::try_from(process).ok()?;
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: the calls write one integer and one struct, which outlive them.
+    let known = unsafe {
+        libc::clock_getcpuclockid(process, &mut clock) == 0
+            && libc::clock_gettime(clock, &mut time) == 0
+    };
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+    known.then(|| Duration::new(seconds, nanos))
 }
 
 /// Asks a process to end.

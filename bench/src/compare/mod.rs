@@ -13,7 +13,7 @@ mod machine;
 mod measure;
 mod options;
 mod plan;
-mod proc;
+pub(crate) mod proc;
 mod profile;
 mod record;
 mod run;

@@ -82,15 +82,12 @@ fn one(pid: u32) -> Usage {
     let field = |name| field(&status, name).unwrap_or(0);
     let threads = tasks(pid);
     let mut sleeps = 0;
-    let nanos = ran(pid).nanos;
     for task in &threads {
         let text =
             fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap_or_default();
         sleeps += self::field(&text, "voluntary_ctxt_switches").unwrap_or(0);
     }
-    // To the nanosecond for threads that are there; those that have ended are in the ticks only.
-    let (ticks, exact) = (cpu_ticks(&read("stat")).unwrap_or(0) as f64 / 100.0, nanos as f64 / 1e9);
-    let cpu_seconds = if ticks > exact + 0.05 { ticks } else { exact };
+    let cpu_seconds = statsd_bench::cpu_time(pid).unwrap_or_default().as_secs_f64();
     Usage { cpu_seconds, resident_kib: field("VmRSS"), peak_kib: field("VmHWM"), sleeps }
 }
 
@@ -142,13 +139,6 @@ pub(crate) fn kernel() -> String {
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// User and system time of /proc/PID/stat, in hundredths of a second. The name in it may have blanks and brackets.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-    Some(times.next()?.ok()? + times.next()?.ok()?)
 }
 
 /// The row of /proc/net/udp with this local port. Several sockets may share it.
@@ -232,12 +222,6 @@ mod tests {
             Some(Ran { nanos: 145_866_170, turns: 401 })
         );
         assert_eq!(scheduled(""), None);
-    }
-
-    #[test]
-    fn times_are_read_behind_any_name() {
-        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14";
-        assert_eq!(cpu_ticks(stat), Some(11 + 12));
     }
 
     #[test]

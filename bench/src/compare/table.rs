@@ -90,7 +90,7 @@ type Figure = (&'static str, fn(&Results) -> Option<String>);
 /// Tables with a column of its own for each figure.
 const FIGURES: [(&str, &[Figure]); 3] = [
     (
-        "A flush of 100,000 counters: of an interval in which nothing came, and while 50,000 packets a second come",
+        "A flush of 100,000 counters, of which each came once in its interval: by itself, and (the last three) while 50,000 packets a second come",
         &[
             ("lines", |server| Some(server.flush?.lines.to_string())),
             ("CPU ms", |server| Some(format!("{:.0}", server.flush?.cpu_ms))),

@@ -1,0 +1,224 @@
+//! What became of what was sent: asked of the kernel, of the server's admin port, and of what reaches its carbon.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use statsd_bench::{Clock, Sent, Traffic};
+
+use crate::args::Send;
+use crate::carbon::Carbon;
+use crate::compare::proc;
+use crate::report::{err, grouped};
+
+/// What was there before anything was sent.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// The UDP port sent to, if it is on this machine.
+    udp: Option<u16>,
+    drops: u64,
+    admin: Option<(SocketAddr, Stats)>,
+    carbon: Option<Carbon>,
+    /// What the server's counts at carbon begin with.
+    counts: String,
+}
+
+/// The figures of the admin command `stats`, by name.
+type Stats = BTreeMap<String, u64>;
+
+/// The server's own counters at carbon, in its default style: each line's value is that of one flush.
+const OWN: &str = "stats_counts.statsd.";
+
+/// Of what may be lost in the server.
+const LOSSES: [&str; 6] = [
+    "bad_lines_seen",
+    "samples_dropped",
+    "series_rejected",
+    "packets_truncated",
+    "packets_refused",
+    "udp_drops",
+];
+
+const RECEIVED: &str = "stats_counts.statsd.metrics_received ";
+
+/// How long a flush may take to come.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+impl Account {
+    pub(crate) fn open(send: &Send, udp: Option<u16>) -> Result<Self, String> {
+        let counts = format!("stats_counts.{}.", send.workload.prefix);
+        let carbon = match send.carbon {
+            Some(address) => {
+                let carbon = Carbon::listen(address);
+                Some(carbon.map_err(|error| format!("carbon at {address}: {error}"))?)
+            }
+            None => None,
+        };
+        if let Some(carbon) = &carbon {
+            carbon.forget();
+            carbon.watch(&counts);
+            carbon.watch(RECEIVED);
+            LOSSES.iter().for_each(|loss| carbon.watch(&own(loss)));
+        }
+        let admin = match send.admin {
+            Some(address) => Some((address, stats(address)?)),
+            None => None,
+        };
+        Ok(Self { udp, drops: dropped(udp), admin, carbon, counts })
+    }
+
+    /// Waits for a flush after the end, if it is the server's carbon, and says what it found.
+    pub(crate) fn close(self, traffic: &Traffic, sent: &Sent) -> Result<String, String> {
+        let mut found = Found { errors: sent.errors, sent: sent.lines, ..Found::default() };
+        if let Some(carbon) = &self.carbon {
+            err("waiting for a flush …\n");
+            until_flushed(carbon, sent.lines);
+            found.received = Some(carbon.watched(RECEIVED).sum);
+            let counted = traffic.counted(sent.lines);
+            let share = carbon.watched(&self.counts).sum / counted as f64;
+            found.counted = Some(share).filter(|_| counted > 0);
+            for loss in LOSSES {
+                found.own.push((loss.to_owned(), carbon.watched(&own(loss)).sum));
+            }
+        }
+        if let Some((address, before)) = &self.admin {
+            found.admin = grown(before, &stats(*address)?);
+        }
+        found.dropped = self.udp.map(|_| dropped(self.udp).saturating_sub(self.drops));
+        Ok(found.text())
+    }
+}
+
+fn own(name: &str) -> String {
+    format!("{OWN}{name} ")
+}
+
+fn dropped(udp: Option<u16>) -> u64 {
+    udp.and_then(proc::queue).map_or(0, |queue| queue.drops)
+}
+
+/// All was received; or two flushes have come, of which the second began after the end.
+fn until_flushed(carbon: &Carbon, lines: u64) {
+    let (start, flushes) = (Clock::start(), carbon.watched(RECEIVED).lines);
+    loop {
+        let now = carbon.watched(RECEIVED);
+        let is_all = now.sum >= lines as f64;
+        if is_all || now.lines >= flushes + 2 || start.elapsed() > PATIENCE {
+            return;
+        }
+        Clock::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Asks the admin port.
+fn stats(address: SocketAddr) -> Result<Stats, String> {
+    let ask = || -> io::Result<Vec<String>> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"stats\n")?;
+        let lines = BufReader::new(stream).lines();
+        lines
+            .take_while(|line| line.as_ref().is_ok_and(|line| line != "END") || line.is_err())
+            .collect()
+    };
+    let lines = ask().map_err(|error| format!("admin port {address}: {error}"))?;
+    Ok(figures(&lines))
+}
+
+/// Of `NAME: NUMBER` lines. A name may have colons.
+fn figures(lines: &[String]) -> Stats {
+    let figure = |line: &String| {
+        let (name, value) = line.rsplit_once(": ")?;
+        Some((name.to_owned(), value.trim().parse().ok()?))
+    };
+    lines.iter().filter_map(figure).collect()
+}
+
+/// The figures that count losses, and by how much they have grown.
+fn grown(before: &Stats, after: &Stats) -> Vec<(String, u64)> {
+    let counts = |name: &str| name.ends_with("drops") || name.ends_with("bad_lines_seen");
+    let of = after.iter().filter(|(name, _)| counts(name));
+    of.map(|(name, now)| (name.clone(), now - before.get(name).unwrap_or(&0).min(now))).collect()
+}
+
+/// What was found, as far as it could be asked.
+#[derive(Debug, Default)]
+struct Found {
+    sent: u64,
+    errors: u64,
+    /// Lines, by the server's own counter.
+    received: Option<f64>,
+    /// The sums of counters that reached carbon, as a share of those sent.
+    counted: Option<f64>,
+    /// Packets, by the kernel.
+    dropped: Option<u64>,
+    own: Vec<(String, f64)>,
+    admin: Vec<(String, u64)>,
+}
+
+impl Found {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some(received) = self.received {
+            let lost = self.sent as f64 - received;
+            let _ = writeln!(text, "received {received} lines by the server's count, lost {lost}");
+        }
+        if let Some(share) = self.counted {
+            let _ = writeln!(text, "counted at carbon: {:.4} % of what was sent", share * 100.0);
+        }
+        if let Some(dropped) = self.dropped {
+            let _ =
+                writeln!(text, "dropped by the kernel at the socket: {} packets", grouped(dropped));
+        }
+        if self.received.is_some() || self.dropped.is_some() {
+            let _ = writeln!(text, "refused when sending: {}", grouped(self.errors));
+        }
+        for (name, count) in &self.own {
+            let _ = writeln!(text, "the server, at carbon: {name} {count}");
+        }
+        for (name, count) in &self.admin {
+            let _ = writeln!(text, "the server, at its admin port: {name} +{count}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_told_by_how_much_they_grew() {
+        let stats = |drops, bad| {
+            let lines = ["uptime: 7".to_owned(), format!("udp.[::1]:8125.drops: {drops}")];
+            let bad = format!("messages.bad_lines_seen: {bad}");
+            figures(&[&lines[..], &[bad]].concat())
+        };
+        let grown = grown(&stats(3, 5), &stats(10, 5));
+        let expected = [("messages.bad_lines_seen", 0), ("udp.[::1]:8125.drops", 7)];
+        assert_eq!(grown, expected.map(|(name, count)| (name.to_owned(), count)));
+    }
+
+    #[test]
+    fn only_what_was_asked_is_told() {
+        assert_eq!(Found { sent: 5, ..Found::default() }.text(), "");
+        let found = Found {
+            sent: 100,
+            received: Some(97.0),
+            counted: Some(0.97),
+            dropped: Some(3),
+            own: vec![("udp_drops".into(), 3.0)],
+            ..Found::default()
+        };
+        assert_eq!(
+            found.text(),
+            "received 97 lines by the server's count, lost 3\n\
+             counted at carbon: 97.0000 % of what was sent\n\
+             dropped by the kernel at the socket: 3 packets\n\
+             refused when sending: 0\n\
+             the server, at carbon: udp_drops 3\n"
+        );
+    }
+}
