@@ -1,6 +1,6 @@
 //! The machine a run is made on: what it is, and what of it the run sets, for all servers alike.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +16,8 @@ const FILES: u64 = 12_000;
 #[derive(Debug)]
 pub(crate) struct Buffers {
     before: Vec<(&'static str, String)>,
+    /// Held as long as they are raised: runs at once would measure each other.
+    _lock: Option<File>,
 }
 
 /// What a socket has that asks for none. The kernel doubles what is asked for, but not this.
@@ -26,6 +28,7 @@ const MOST: (&str, usize) = ("/proc/sys/net/core/rmem_max", BUFFER);
 
 impl Buffers {
     pub(crate) fn raise() -> Self {
+        let lock = alone();
         let mut before = Vec::new();
         for (file, bytes) in [DEFAULT, MOST] {
             let old = fs::read_to_string(file).unwrap_or_default();
@@ -36,7 +39,7 @@ impl Buffers {
                 )),
             }
         }
-        Self { before }
+        Self { before, _lock: lock }
     }
 
     /// All servers have the same.
@@ -51,6 +54,16 @@ impl Drop for Buffers {
             let _ = fs::write(file, bytes);
         }
     }
+}
+
+/// Waits until no other run is made on this machine.
+fn alone() -> Option<File> {
+    let file = File::open(DEFAULT.0).ok()?;
+    if file.try_lock().is_err() {
+        report::err("waiting for another run on this machine …\n");
+        file.lock().ok()?;
+    }
+    Some(file)
 }
 
 pub(crate) fn raise_open_files() {
