@@ -1,10 +1,12 @@
-//! As much JSON as the admin port's dumps hold: objects, lists, numbers, and strings as names.
+//! As much JSON as the server and graphite-web write: objects, lists, numbers, strings and null.
 
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
+    Null,
     Number(f64),
+    String(String),
     List(Vec<Self>),
     Object(BTreeMap<String, Self>),
 }
@@ -30,6 +32,13 @@ impl Reader<'_> {
         }
         if self.take('[') {
             return self.list();
+        }
+        if self.rest.starts_with('"') {
+            return self.string().map(Json::String);
+        }
+        if let Some(rest) = self.rest.strip_prefix("null") {
+            self.rest = rest;
+            return Ok(Json::Null);
         }
         let end = self.rest.find(|c: char| !"+-.eE".contains(c) && !c.is_ascii_digit());
         let (number, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));

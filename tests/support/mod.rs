@@ -12,6 +12,7 @@ mod carbon;
 mod conf;
 mod daemon;
 mod fake_carbon;
+mod graphite_web;
 mod json;
 mod node;
 mod process;
@@ -23,12 +24,14 @@ pub(crate) use carbon::Carbon;
 pub(crate) use conf::Conf;
 pub(crate) use daemon::{Daemon, statsd_command};
 pub(crate) use fake_carbon::{FakeCarbon, Point};
+pub(crate) use graphite_web::GraphiteWeb;
 pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 
 use std::fmt::Debug;
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
@@ -125,6 +128,18 @@ pub(crate) fn peers() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".peers");
     assert!(folder.join("stamp").exists(), "the peers are not installed: run `make peers`");
     folder
+}
+
+/// None where this peer could not be installed. That is said past libtest's capture, with the name of
+/// the test that does without.
+pub(crate) fn installed(peer: &str) -> Option<()> {
+    let Ok(reason) = fs::read_to_string(peers().join("without").join(peer)) else {
+        return Some(());
+    };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let reason = reason.lines().last().unwrap_or("it could not be installed").to_owned();
+    writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
+    None
 }
 
 /// A file beside the peers' install script.
