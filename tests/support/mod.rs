@@ -11,11 +11,13 @@ mod admin;
 mod carbon;
 mod conf;
 mod daemon;
+pub(crate) mod docs;
 mod fake_carbon;
 mod graphite_web;
 mod json;
 mod node;
 mod process;
+mod proxy;
 pub(crate) mod recorder;
 pub(crate) mod traffic;
 
@@ -28,6 +30,7 @@ pub(crate) use graphite_web::GraphiteWeb;
 pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
+pub(crate) use proxy::Proxy;
 
 use std::fmt::Debug;
 use std::fs;
