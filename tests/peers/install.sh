@@ -70,7 +70,24 @@ install_graphite_web() {
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libcairo2
     fi
-    "$python" -c 'import cairocffi'
+    "$python" -c 'import cairocffi' || { echo "there is no libcairo: apt-get install libcairo2"; return 1; }
+}
+
+# Unpacked rather than installed: the package would start a relay of its own, on carbon's port.
+install_relay() {
+    say "unpacking Debian's carbon-c-relay into .peers/relay" >&3
+    rm -rf "$peers/relay"
+    mkdir -p "$peers/relay"
+    cd "$peers/relay" || return
+    if command -v carbon-c-relay; then
+        ln -s "$(command -v carbon-c-relay)" carbon-c-relay
+    else
+        local download=(apt-get download -qq -o APT::Sandbox::User="$(id -un)" carbon-c-relay)
+        "${download[@]}" || { may_install && apt-get update -qq && "${download[@]}"; } ||
+            { echo "there is none, nor can apt-get download it"; return 1; }
+        dpkg-deb -x carbon-c-relay_*.deb . && ln -s usr/bin/carbon-c-relay carbon-c-relay
+    fi
+    ./carbon-c-relay -v
 }
 
 tell_what_is_missing() {
@@ -98,6 +115,7 @@ mkdir -p "$peers"
 install_python
 install_node
 optional graphite-web install_graphite_web
+optional carbon-c-relay install_relay
 tell_what_is_missing
 echo "$want" >"$peers/stamp"
 say "done"

@@ -39,6 +39,12 @@ impl Carbon {
         Self { process, _reserved: [lines, pickles, query_socket], address, queries, folder }
     }
 
+    /// Ends it as a service manager does: it writes what it holds.
+    pub(crate) fn stop(&mut self) {
+        self.process.signal("TERM");
+        self.process.exit(DEADLINE);
+    }
+
     /// Ends it as a crash does: what it held in memory is gone.
     pub(crate) fn sigkill(&mut self) {
         self.process.signal("KILL");

@@ -19,6 +19,7 @@ mod node;
 mod process;
 mod proxy;
 pub(crate) mod recorder;
+mod relay;
 pub(crate) mod traffic;
 
 pub(crate) use admin::Admin;
@@ -31,6 +32,7 @@ pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 pub(crate) use proxy::Proxy;
+pub(crate) use relay::Relay;
 
 use std::fmt::Debug;
 use std::fs;
@@ -164,6 +166,12 @@ pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.listen(16).unwrap();
     socket.into()
+}
+
+/// How many connections to this loopback address are open at the end that made them.
+pub(crate) fn connections_to(address: SocketAddr) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    table.matches(&format!(" 0100007F:{:04X} 01 ", address.port())).count()
 }
 
 fn bind_reusable(address: SocketAddr) -> Socket {
