@@ -9,7 +9,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test sanitize soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test sanitize picture soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: peers ## install the peers and run every test; those with figures once mor
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" $(CARGO) test --target $(host) --lib sys
+
+picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
+	$(CARGO) test --test e2e_graphite_web -- --ignored picture
 
 SECONDS ?= 600
 soak: peers ## ten minutes of load and trouble: prints what was sent, delivered, dropped and why (SECONDS=n)

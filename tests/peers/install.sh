@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests talk to into .peers: Graphite's carbon and whisper, the Python and Node
 # StatsD clients, and Node's statsd, the reference. A second run finds its stamp and does nothing.
+# What only some tests need may fail: .peers/without then has a file of its name with the reason, and they skip.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 peers=$(cd "$here/../.." && pwd)/.peers
 pins=("$here/install.sh" "$here/build-requirements.txt" "$here/requirements.txt"
-      "$here/npm/package.json" "$here/npm/package-lock.json")
+      "$here/graphite-web.txt" "$here/npm/package.json" "$here/npm/package-lock.json")
 
 say() { echo "peers: $*"; }
 
@@ -17,9 +18,11 @@ missing_packages() {
     command -v npm >/dev/null || echo npm
 }
 
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
 install_packages() {
     [ $# -eq 0 ] && return
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    if ! may_install; then
         say "please install first, as root: apt-get install $*" >&2
         exit 1
     fi
@@ -47,11 +50,63 @@ install_node() {
         --loglevel=error >/dev/null
 }
 
+# optional NAME COMMAND…: a failure costs the tests that need NAME, and is told again at each run.
+optional() {
+    local name=$1 reason=$peers/without/$1
+    shift
+    mkdir -p "$peers/without"
+    if ("$@") >"$reason" 2>&1; then
+        rm "$reason"
+    fi
+}
+
+install_graphite_web() {
+    say "installing graphite-web into .peers/venv" >&3
+    local python=$peers/venv/bin/python
+    GRAPHITE_NO_PREFIX=True "$python" -m pip --quiet --disable-pip-version-check install \
+        --no-build-isolation --no-deps -r "$here/graphite-web.txt" || return
+    "$python" -c 'import cairocffi' 2>/dev/null && return
+    if may_install; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libcairo2
+    fi
+    "$python" -c 'import cairocffi' || { echo "there is no libcairo: apt-get install libcairo2"; return 1; }
+}
+
+# Unpacked rather than installed: the package would start a relay of its own, on carbon's port.
+install_relay() {
+    say "unpacking Debian's carbon-c-relay into .peers/relay" >&3
+    rm -rf "$peers/relay"
+    mkdir -p "$peers/relay"
+    cd "$peers/relay" || return
+    if command -v carbon-c-relay; then
+        ln -s "$(command -v carbon-c-relay)" carbon-c-relay
+    else
+        local download=(apt-get download -qq -o APT::Sandbox::User="$(id -un)" carbon-c-relay)
+        "${download[@]}" || { may_install && apt-get update -qq && "${download[@]}"; } ||
+            { echo "there is none, nor can apt-get download it"; return 1; }
+        dpkg-deb -x carbon-c-relay_*.deb . && ln -s usr/bin/carbon-c-relay carbon-c-relay
+    fi
+    ./carbon-c-relay -v
+}
+
+tell_what_is_missing() {
+    local reason
+    for reason in "$peers"/without/*; do
+        [ -e "$reason" ] || continue
+        say "WITHOUT ${reason##*/}, which some tests need and skip: $(tail -n 1 "$reason")" >&2
+        say "\`rm .peers/stamp\` has the next run try again" >&2
+    done
+}
+
+exec 3>&1 # what an optional part says of itself, past the reason it may leave
+
 mapfile -t missing < <(missing_packages)
 install_packages "${missing[@]}"
 
 want=$(cat "${pins[@]}" | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" = "$want" ]; then
+    tell_what_is_missing
     say "up to date"
     exit 0
 fi
@@ -59,5 +114,8 @@ rm -f "$peers/stamp"
 mkdir -p "$peers"
 install_python
 install_node
+optional graphite-web install_graphite_web
+optional carbon-c-relay install_relay
+tell_what_is_missing
 echo "$want" >"$peers/stamp"
 say "done"

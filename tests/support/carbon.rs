@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use socket2::Socket;
@@ -18,6 +19,8 @@ pub(crate) struct Carbon {
     _reserved: [Socket; 3],
     address: SocketAddr,
     pickle_address: SocketAddr,
+    /// Where it tells what it has not written yet.
+    queries: SocketAddr,
     folder: TempDir,
 }
 
@@ -29,12 +32,25 @@ impl Carbon {
     pub(crate) fn start() -> Self {
         let (lines, address) = reserve_tcp();
         let (pickles, pickle_address) = reserve_tcp();
-        let (queries, query_address) = reserve_tcp();
+        let (query_socket, queries) = reserve_tcp();
         let folder = tempfile::tempdir().unwrap();
-        let ports = [address, pickle_address, query_address].map(|address| address.port());
+        let ports = [address, pickle_address, queries].map(|address| address.port());
         write_configuration(&folder, ports);
         let process = run_cache(&folder, address);
-        Self { process, _reserved: [lines, pickles, queries], address, pickle_address, folder }
+        Self {
+            process,
+            _reserved: [lines, pickles, query_socket],
+            address,
+            pickle_address,
+            queries,
+            folder,
+        }
+    }
+
+    /// Ends it as a service manager does: it writes what it holds.
+    pub(crate) fn stop(&mut self) {
+        self.process.signal("TERM");
+        self.process.exit(DEADLINE);
     }
 
     /// Ends it as a crash does: what it held in memory is gone.
@@ -63,11 +79,20 @@ impl Carbon {
         self.process.stdout().join("\n")
     }
 
+    pub(crate) fn queries(&self) -> SocketAddr {
+        self.queries
+    }
+
+    /// Where its Whisper files are.
+    pub(crate) fn whisper(&self) -> PathBuf {
+        self.folder.path().join("whisper")
+    }
+
     /// What Whisper holds of these series. One not there yet has no points.
     pub(crate) fn points(&self, names: &[&str]) -> BTreeMap<String, Points> {
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("read_whisper.py"))
-            .arg(self.folder.path().join("whisper"))
+            .arg(self.whisper())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

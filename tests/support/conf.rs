@@ -31,6 +31,20 @@ impl Conf {
         Self::flushing_every("1h").set("statsd", "align_flush", "no")
     }
 
+    /// That of a text in which no value has quotes.
+    pub(crate) fn read(text: &str) -> Self {
+        let (mut conf, mut section) = (Self(Vec::new()), "");
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+            } else if let Some((key, value)) = line.split_once('=') {
+                conf = conf.set(section, key.trim(), value.trim());
+            }
+        }
+        conf
+    }
+
     /// Sets a key, or sets it anew.
     pub(crate) fn set(mut self, section: &str, key: &str, value: impl Display) -> Self {
         let keys = self.section(section);

@@ -148,8 +148,7 @@ impl FakeCarbon {
     /// figures are a flush's last lines, so their `numStats` marks the end of all others.
     pub(crate) fn flush_after(&self, stamp: u64) -> (u64, Vec<Point>) {
         self.until("a whole flush at carbon", |points| {
-            let ends =
-                |point: &&Point| point.stamp > stamp && point.name.ends_with("statsd.numStats");
+            let ends = |point: &&Point| point.stamp > stamp && point.name.ends_with(".numStats");
             let stamp = points.iter().find(ends)?.stamp;
             let flush = points.iter().filter(|point| point.stamp == stamp);
             Some((stamp, flush.cloned().collect()))

@@ -1,9 +1,10 @@
-//! As much JSON as the server writes: objects, lists, numbers and strings.
+//! As much JSON as the server and graphite-web write: objects, lists, numbers, strings and null.
 
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
+    Null,
     Number(f64),
     String(String),
     List(Vec<Self>),
@@ -34,6 +35,10 @@ impl Reader<'_> {
         }
         if self.rest.starts_with('"') {
             return self.string().map(Json::String);
+        }
+        if let Some(rest) = self.rest.strip_prefix("null") {
+            self.rest = rest;
+            return Ok(Json::Null);
         }
         let end = self.rest.find(|c: char| !"+-.eE".contains(c) && !c.is_ascii_digit());
         let (number, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));

@@ -11,11 +11,15 @@ mod admin;
 mod carbon;
 mod conf;
 mod daemon;
+pub(crate) mod docs;
 mod fake_carbon;
+mod graphite_web;
 mod json;
 mod node;
 mod process;
+mod proxy;
 pub(crate) mod recorder;
+mod relay;
 pub(crate) mod traffic;
 
 pub(crate) use admin::Admin;
@@ -23,12 +27,16 @@ pub(crate) use carbon::Carbon;
 pub(crate) use conf::Conf;
 pub(crate) use daemon::{Daemon, statsd_command};
 pub(crate) use fake_carbon::{FakeCarbon, Point};
+pub(crate) use graphite_web::GraphiteWeb;
 pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
+pub(crate) use proxy::Proxy;
+pub(crate) use relay::Relay;
 
 use std::fmt::Debug;
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
@@ -127,6 +135,18 @@ pub(crate) fn peers() -> PathBuf {
     folder
 }
 
+/// None where this peer could not be installed. That is said past libtest's capture, with the name of
+/// the test that does without.
+pub(crate) fn installed(peer: &str) -> Option<()> {
+    let Ok(reason) = fs::read_to_string(peers().join("without").join(peer)) else {
+        return Some(());
+    };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let reason = reason.lines().last().unwrap_or("it could not be installed").to_owned();
+    writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
+    None
+}
+
 /// A file beside the peers' install script.
 pub(crate) fn peer_script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
@@ -146,6 +166,12 @@ pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.listen(16).unwrap();
     socket.into()
+}
+
+/// How many connections to this loopback address are open at the end that made them.
+pub(crate) fn connections_to(address: SocketAddr) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    table.matches(&format!(" 0100007F:{:04X} 01 ", address.port())).count()
 }
 
 fn bind_reusable(address: SocketAddr) -> Socket {

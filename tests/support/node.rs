@@ -64,7 +64,7 @@ impl NodeStatsd {
 }
 
 /// Whether some process receives datagrams at this loopback address.
-fn is_bound(udp: SocketAddr) -> bool {
+pub(super) fn is_bound(udp: SocketAddr) -> bool {
     let table = fs::read_to_string("/proc/net/udp").unwrap();
     table.contains(&format!(" 0100007F:{:04X} ", udp.port()))
 }

@@ -1,0 +1,65 @@
+//! Node StatsD's proxy.js: hands each name to one of several servers, and leaves out those that are not well.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::node::is_bound;
+use super::{Admin, DEADLINE, Process, peers, reserve_tcp, until, until_equal};
+
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    process: Process,
+    udp: SocketAddr,
+    management: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts it and waits until it listens. `conf` makes its configuration from its UDP and its
+    /// management port.
+    pub(crate) fn start(conf: impl Fn(u16, u16) -> String) -> Self {
+        let attempts = 5;
+        (0..attempts).find_map(|_| Self::attempt(&conf)).expect("proxy.js finds no free port")
+    }
+
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// Waits until its ring is of so many nodes.
+    pub(crate) fn until_nodes(&self, count: usize) {
+        let nodes = || {
+            let mut management = Admin::connect(self.management);
+            management.send("status\n");
+            management.read_through("nodes: ");
+            management.read_through("\n").split_whitespace().count()
+        };
+        until_equal("the number of nodes in the proxy's ring", &count, nodes);
+    }
+
+    /// What it wrote so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        [self.process.stdout(), self.process.stderr()].concat()
+    }
+
+    /// None when somebody took the UDP port between our look and its bind.
+    fn attempt(conf: &impl Fn(u16, u16) -> String) -> Option<Self> {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let (_reserved, management) = reserve_tcp();
+        let folder = tempfile::tempdir().unwrap();
+        let conf_path = folder.path().join("proxy.js");
+        fs::write(&conf_path, conf(udp.port(), management.port())).unwrap();
+        let proxy = peers().join("npm/node_modules/statsd/proxy.js");
+        let mut process = Process::start(Command::new("node").arg(proxy).arg(conf_path));
+        let up = until(DEADLINE, "proxy.js to start", || {
+            if is_bound(udp) { Some(true) } else { process.ended().map(|_| false) }
+        });
+        if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
+            panic!("proxy.js ended:\n{}", process.stderr().join("\n"));
+        }
+        up.then(|| Self { process, udp, management, _folder: folder })
+    }
+}
