@@ -10,7 +10,8 @@
 //!                        └──the wait is over──▶ Resolving or Connecting
 //! ```
 //! The state owns the socket (or the look-up), so leaving a state closes it. [`Link::go`] makes each change and logs it.
-//! An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
+//! A connection that has done its service in good order (HTTP servers close what is idle) leads to rest instead, until there
+//! is something to send. An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
 //! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
 //! outbox's business; the link tells it what was written, acknowledged and broken.
 
@@ -25,15 +26,17 @@ use log::Level;
 use mio::Registry;
 
 use super::backoff::{self, Jitter};
-use super::connection::Connection;
+use super::framing::{Framing, Speech};
+use super::http::Unwilling;
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use super::resolve::{self, Dying, Query};
 use super::socket::{Network, Socket, Tcp};
-use crate::config::{Carbon, Destination, Remote};
+use crate::config::{Destination, Remote, Way};
 use crate::server::token::Generation;
 use crate::time::{Now, Tick};
 
+mod arrivals;
 mod dial;
 mod report;
 
@@ -43,11 +46,14 @@ const LOOK: Duration = Duration::from_millis(10);
 const LOOK_MAX: Duration = Duration::from_secs(1);
 const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
 
+const REFUSALS: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct Link {
     name: String,
     index: u16,
     remote: Remote,
+    speech: Speech,
     connect_timeout: Duration,
     write_timeout: Duration,
     reconnect_min: Duration,
@@ -65,7 +71,17 @@ pub(super) struct Link {
     outage: Option<Outage>,
     look: Option<Look>,
     look_max: Duration,
+    /// With what the last failure was answered, if it was.
+    answer: Option<u16>,
+    refusals: Refusals,
     history: History,
+}
+
+/// Chunks that the peer would not have: told at most once in [`REFUSALS`].
+#[derive(Debug, Default)]
+struct Refusals {
+    quiet_until: Tick,
+    untold_lines: u64,
 }
 
 #[derive(Debug)]
@@ -81,7 +97,7 @@ enum State {
         address: SocketAddr,
         until: Tick,
     },
-    Up(Connection),
+    Up(Box<dyn Framing>),
     BackingOff {
         until: Tick,
     },
@@ -97,6 +113,8 @@ struct Outage {
     rounds: u32,
     /// Lines dropped before it.
     dropped_lines: u64,
+    /// The last answer that the log has told.
+    told: Option<u16>,
 }
 
 /// A look at what is acknowledged, to come.
@@ -107,15 +125,16 @@ struct Look {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, config: &Carbon, seed: u64) -> Self {
+    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
         Self {
-            name: config.name.clone(),
+            name: to.name().into(),
             index,
-            remote: config.address.clone(),
-            connect_timeout: config.connect_timeout,
-            write_timeout: config.write_timeout,
-            reconnect_min: config.reconnect_min,
-            reconnect_max: config.reconnect_max,
+            remote: way.remote.clone(),
+            speech: Speech::of(to),
+            connect_timeout: way.connect_timeout,
+            write_timeout: way.write_timeout,
+            reconnect_min: way.reconnect_min,
+            reconnect_max: way.reconnect_max,
             network: Box::new(Tcp),
             look_up: resolve::command,
             jitter: Jitter::new(seed),
@@ -126,6 +145,8 @@ impl Link {
             outage: None,
             look: None,
             look_max: LOOK_MAX,
+            answer: None,
+            refusals: Refusals::default(),
             history: History::default(),
         }
     }
@@ -196,12 +217,15 @@ impl Outlet for Link {
 
     /// Dials at the first call, writes a turn's share of them. True when more could be done at once.
     fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
-        if matches!(self.state, State::Idle) {
+        if matches!(self.state, State::Idle) && self.is_wanted(outbox) {
             self.redial(outbox, now, registry);
+        }
+        if !self.hear(outbox, now) {
+            return matches!(self.state, State::Idle) && self.is_wanted(outbox);
         }
         let State::Up(connection) = &mut self.state else { return false };
         let before = outbox.tally().sent_bytes;
-        let moved = connection.receive().and_then(|()| connection.send(outbox, now.tick));
+        let moved = connection.send(outbox, now.tick);
         let more = connection.has_more(outbox);
         if let Err(error) = moved {
             self.fail(&error, outbox, now);
@@ -233,8 +257,8 @@ impl Outlet for Link {
 
     /// Another address is dialled at once.
     fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
-        if let Destination::Carbon(carbon) = to {
-            self.settle_for(carbon, outbox, now);
+        if let Some(way) = to.way() {
+            self.settle_for(way, Speech::of(to), outbox, now);
         }
     }
 
@@ -282,40 +306,6 @@ impl Link {
         }
     }
 
-    /// Learns what was acknowledged, and plans the next look if somebody waits for it.
-    fn settle(&mut self, outbox: &mut Outbox, now: Now) {
-        let State::Up(connection) = &mut self.state else { return };
-        let before = outbox.unacked_bytes();
-        match connection.settle(outbox, now.tick) {
-            Ok(true) => self.recover(outbox, now),
-            Ok(false) => {}
-            Err(error) => return self.fail(&error, outbox, now),
-        }
-        self.plan_look(outbox, outbox.unacked_bytes() < before, now.tick);
-    }
-
-    fn plan_look(&mut self, outbox: &Outbox, moved: bool, now: Tick) {
-        let awaited =
-            self.outage.is_some() || self.look_max == LOOK_MAX_HURRIED || outbox.has_spooled();
-        if !awaited || outbox.unacked_bytes() == 0 {
-            self.look = None;
-            return;
-        }
-        let wait = match self.look {
-            Some(look) if now < look.at => return,
-            Some(look) if !moved => (look.wait * 2).min(self.look_max),
-            _ => LOOK,
-        };
-        self.look = Some(Look { at: now + wait, wait });
-    }
-
-    /// A chunk arrived that never had before: an outage, if there was one, is over.
-    fn recover(&mut self, outbox: &Outbox, now: Now) {
-        if let Some(outage) = self.outage.take() {
-            self.log_recovery(&outage, outbox, now.tick);
-        }
-    }
-
     /// The way down, from any state.
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         if let State::Up(connection) = &mut self.state {
@@ -324,6 +314,8 @@ impl Link {
                 self.recover(outbox, now);
             }
         }
+        let unwilling = error.get_ref().and_then(|inner| inner.downcast_ref::<Unwilling>());
+        self.answer = unwilling.map(|unwilling| unwilling.status);
         self.history.last_exception = Some(now.unix);
         self.history.last_error = Some(error.to_string());
         let rounds = self.outage.as_ref().map_or(0, |outage| outage.rounds);
@@ -336,14 +328,17 @@ impl Link {
     fn go(&mut self, next: State, outbox: &mut Outbox, now: Now) {
         let level = match (&next, &self.outage) {
             (State::BackingOff { .. }, None) => Level::Warn,
-            (State::Up(_), None) => Level::Info,
+            (State::BackingOff { .. }, Some(outage)) if self.tells_more(outage) => Level::Warn,
+            (State::Up(_), None) if self.history.connects == 1 => Level::Info,
             _ => Level::Debug,
         };
         match mem::replace(&mut self.state, next) {
             State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
             State::Up(_) => {
                 self.look = None;
-                let poison = outbox.broke();
+                // What was delivered over a connection that ends in good order is not sent again.
+                let is_farewell = matches!(self.state, State::Idle) && outbox.unacked_bytes() == 0;
+                let poison = if is_farewell { None } else { outbox.broke() };
                 poison.inspect(|chunk| self.log_poison(chunk));
             }
             State::Idle | State::Connecting { .. } | State::BackingOff { .. } => {}
@@ -356,8 +351,15 @@ impl Link {
 
     fn count_way_down(&mut self, outbox: &Outbox, now: Tick) {
         let dropped_lines = outbox.tally().dropped_lines;
-        let outage =
-            self.outage.get_or_insert(Outage { since: now, attempts: 0, rounds: 0, dropped_lines });
+        let answer = self.answer;
+        let outage = self.outage.get_or_insert(Outage {
+            since: now,
+            attempts: 0,
+            rounds: 0,
+            dropped_lines,
+            told: None,
+        });
+        outage.told = answer.or(outage.told);
         outage.attempts = outage.attempts.saturating_add(1);
         outage.rounds = outage.rounds.saturating_add(u32::from(self.addresses.is_empty()));
     }

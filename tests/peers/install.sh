@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests talk to into .peers: Graphite's carbon and whisper, the Python and Node
 # StatsD clients, and Node's statsd, the reference. A second run finds its stamp and does nothing.
+# InfluxDB comes from Debian where this may install packages; elsewhere its tests say that they are skipped.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,15 +18,32 @@ missing_packages() {
     command -v npm >/dev/null || echo npm
 }
 
+# Names those whose tests are skipped without them.
+missing_servers() {
+    command -v influxd >/dev/null || echo influxdb
+}
+
+may_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
+}
+
 install_packages() {
     [ $# -eq 0 ] && return
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    if ! may_install; then
         say "please install first, as root: apt-get install $*" >&2
         exit 1
     fi
     say "installing from Debian: $*"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+install_servers() {
+    [ $# -eq 0 ] && return
+    if may_install && install_packages "$@"; then
+        return
+    fi
+    say "the tests against these are skipped without them: apt-get install $*" >&2
 }
 
 install_python() {
@@ -49,6 +67,8 @@ install_node() {
 
 mapfile -t missing < <(missing_packages)
 install_packages "${missing[@]}"
+mapfile -t servers < <(missing_servers)
+install_servers "${servers[@]}"
 
 want=$(cat "${pins[@]}" | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" = "$want" ]; then
