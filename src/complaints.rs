@@ -28,6 +28,8 @@ pub enum Grievance {
     FlushOverrun,
     /// Tags as Influx writes them, while that dialect is off: it looks like success.
     UnreadTags,
+    /// A destination cannot store a point.
+    PointRefused,
 }
 
 impl Grievance {
@@ -73,6 +75,11 @@ impl Grievance {
                 "commas were dropped from names that look like Influx tags",
                 "add influx to tag_formats, or mend who sends them",
             ),
+            Self::PointRefused => (
+                "points_refused",
+                "a destination cannot store them: the name is too long, or the time is none it has",
+                "mend who sends them, or raise max_name_length",
+            ),
             Self::FlushOverrun => {
                 ("flush_overruns", "a flush took longer than flush_interval", "raise it")
             }
@@ -84,7 +91,11 @@ impl Grievance {
     fn is_a_senders(self) -> bool {
         !matches!(
             self,
-            Self::UdpDrops | Self::ReadFailed | Self::AcceptsPaused | Self::FlushOverrun
+            Self::UdpDrops
+                | Self::ReadFailed
+                | Self::AcceptsPaused
+                | Self::FlushOverrun
+                | Self::PointRefused
         )
     }
 
@@ -101,11 +112,12 @@ impl Grievance {
             Self::UnreadTags => 7,
             Self::SenderRefused => 8,
             Self::ReadFailed => 9,
+            Self::PointRefused => 10,
         }
     }
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
-//! Who may send, and what others may do with a socket's file. Pure.
+//! Who may send, what others may do with a socket's file, and who we are to others. Pure.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -63,6 +64,25 @@ impl Kind<String> for Account {
     }
 }
 
+/// So many printable characters, spaces among them, none of which is one of the others.
+pub(super) struct Printable(pub(super) RangeInclusive<usize>, pub(super) &'static str);
+
+impl Kind<String> for Printable {
+    fn read(&self, text: &str) -> Result<String, String> {
+        let printable = |letter: char| matches!(letter, ' '..='~') && !self.1.contains(letter);
+        if self.0.contains(&text.len()) && text.chars().all(printable) {
+            return Ok(text.into());
+        }
+        let (least, most) = (self.0.start(), self.0.end());
+        let but = if self.1.is_empty() { String::new() } else { format!(" without {}", self.1) };
+        Err(format!("expected {least} to {most} printable ASCII characters{but}"))
+    }
+
+    fn show(&self, text: &String) -> String {
+        text.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +117,17 @@ mod tests {
         for text in ["", "0888", "1777", "00660", "rw", "-1", "+7"] {
             assert!(FileMode.read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_printable_may_be_a_password() {
+        let password = Printable(0..=8, "");
+        for text in ["", " a b ", "#\";\\", "12345678"] {
+            assert_eq!(password.read(text).as_deref(), Ok(text));
+        }
+        for text in ["123456789", "é", "a\tb", "a\n"] {
+            assert!(password.read(text).unwrap_err().contains("0 to 8 printable"), "{text}");
+        }
+        assert!(Printable(0..=8, ":").read("a:b").unwrap_err().ends_with("without :"));
     }
 }

@@ -6,7 +6,8 @@ use super::address::OFF;
 use super::keys::{KEYS, Key};
 use super::sections::COPIED;
 use super::{
-    Admin, Carbon, Config, Console, Exec, KeyFlush, Protocol, Resend, Spool, State, Tcp, Udp, Unix,
+    Admin, Carbon, Config, Console, Exec, Influxdb, KeyFlush, Protocol, Resend, Spool, State, Tcp,
+    Udp, Unix,
 };
 use crate::encode::encoders::Format;
 
@@ -73,6 +74,7 @@ fn blank() -> Config {
             allow_from: Vec::new(),
         },
         carbons: vec![carbon],
+        influxdbs: vec![Influxdb::blank()],
         console: Console { enabled: false, format: Format::Plaintext, namespace: String::new() },
         execs: vec![Exec {
             name: "exec".into(),

@@ -1,12 +1,15 @@
 //! What all kinds of destinations have in common, whatever section they come from. Pure.
 
-use super::{Carbon, Config, Console, Exec, Protocol, Resend};
+use std::time::Duration;
+
+use super::{Carbon, Config, Console, Exec, Influxdb, Protocol, Remote, Resend};
 use crate::encode::encoders::Format;
 
 /// One place that flushes go to.
 #[derive(Clone, Copy, Debug)]
 pub enum Destination<'a> {
     Carbon(&'a Carbon),
+    Influxdb(&'a Influxdb),
     Console(&'a Console),
     Exec(&'a Exec),
 }
@@ -27,6 +30,28 @@ pub struct Queue {
     pub resend_keep: u32,
 }
 
+/// How a destination on the network is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'a> {
+    pub remote: &'a Remote,
+    pub connect_timeout: Duration,
+    pub write_timeout: Duration,
+    pub reconnect_min: Duration,
+    pub reconnect_max: Duration,
+}
+
+impl Carbon {
+    pub fn way(&self) -> Way<'_> {
+        Way {
+            remote: &self.address,
+            connect_timeout: self.connect_timeout,
+            write_timeout: self.write_timeout,
+            reconnect_min: self.reconnect_min,
+            reconnect_max: self.reconnect_max,
+        }
+    }
+}
+
 impl Config {
     /// All that are on, in the order of their kinds and of the file.
     pub fn destinations(&self) -> impl Iterator<Item = Destination<'_>> {
@@ -34,6 +59,7 @@ impl Config {
         self.carbons
             .iter()
             .map(Destination::Carbon)
+            .chain(self.influxdbs.iter().map(Destination::Influxdb))
             .chain(console.map(Destination::Console))
             .chain(self.execs.iter().map(Destination::Exec))
     }
@@ -44,6 +70,7 @@ impl<'a> Destination<'a> {
     pub fn name(self) -> &'a str {
         match self {
             Self::Carbon(carbon) => &carbon.name,
+            Self::Influxdb(influxdb) => &influxdb.name,
             Self::Console(_) => CONSOLE,
             Self::Exec(exec) => &exec.name,
         }
@@ -55,6 +82,7 @@ impl<'a> Destination<'a> {
                 Protocol::Plaintext => Format::Plaintext,
                 Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
             },
+            Self::Influxdb(_) => Format::Influx,
             Self::Console(console) => console.format,
             Self::Exec(_) => Format::Piped,
         }
@@ -64,6 +92,7 @@ impl<'a> Destination<'a> {
     pub fn namespace(self) -> &'a str {
         match self {
             Self::Carbon(carbon) => &carbon.namespace,
+            Self::Influxdb(influxdb) => &influxdb.namespace,
             Self::Console(console) => &console.namespace,
             Self::Exec(exec) => &exec.namespace,
         }
@@ -74,6 +103,7 @@ impl<'a> Destination<'a> {
             Self::Carbon(&Carbon { queue: bytes, resend, resend_keep, .. }) => {
                 Queue { bytes, resend, resend_keep }
             }
+            Self::Influxdb(influxdb) => influxdb.queue(),
             Self::Console(_) | Self::Exec(_) => QUEUE,
         }
     }
@@ -83,6 +113,16 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some("plaintext"),
             Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some("pickle"),
+            Self::Influxdb(_) => Some("influx"),
+            Self::Console(_) | Self::Exec(_) => None,
+        }
+    }
+
+    /// How it is reached, if it is on the network.
+    pub fn way(self) -> Option<Way<'a>> {
+        match self {
+            Self::Carbon(carbon) => Some(carbon.way()),
+            Self::Influxdb(influxdb) => Some(influxdb.way()),
             Self::Console(_) | Self::Exec(_) => None,
         }
     }

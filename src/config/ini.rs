@@ -129,7 +129,7 @@ impl Reader {
 }
 
 /// A command for the shell, in which quotes and `#` are the shell's.
-fn takes_rest_of_line(section: &str, key: &str) -> bool {
+pub(super) fn takes_rest_of_line(section: &str, key: &str) -> bool {
     key == "command" && section.split('.').next() == Some("exec")
 }
 

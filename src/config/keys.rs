@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::access::{Account, FileMode, Network};
+use super::access::{Account, FileMode, Network, Printable};
 use super::address::{Destination, Listen};
 use super::command::CommandLine;
 use super::fraction::Fraction;
@@ -14,7 +14,7 @@ use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
 };
-use super::{Config, Protocol, Resend};
+use super::{Config, Over, Protocol, Resend};
 use crate::encode::encoders::Format;
 use crate::encode::namespace::Style;
 use crate::flush::{TIMER_METRICS, TimerMetric};
@@ -114,6 +114,7 @@ const CONSOLE_FORMATS: Choice<Format> =
     Choice(&[("text", Format::Plaintext), ("json", Format::JsonLines)]);
 const PROTOCOLS: Choice<Protocol> =
     Choice(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
+const OVER: Choice<Over> = Choice(&[("http", Over::Http), ("udp", Over::Udp)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -260,6 +261,33 @@ keys! {
         "delivered flushes retained for that, at most 100";
     [carbon] namespace = "", each!(carbons.namespace: NamePart(0..=64)),
         "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
+
+    [influxdb] address = "", each!(influxdbs.address: Destination(8086)),
+        "host[:port]; port 8086 for http, 8089 for udp; empty = off";
+    [influxdb] protocol = "http", each!(influxdbs.protocol: OVER),
+        "http, udp; the next three, the timeouts and resend are for http";
+    [influxdb] database = "statsd", each!(influxdbs.database: Printable(1..=128, "")),
+        "it has to exist; for udp InfluxDB's own configuration says which";
+    [influxdb] username = "", each!(influxdbs.username: Printable(0..=128, ":")),
+        "empty = none is sent";
+    [influxdb] password = "", each!(influxdbs.password: Printable(0..=128, "")),
+        "shown by --print-config as it is; keep this file to yourself";
+    [influxdb] connect_timeout = "5s", each!(influxdbs.connect_timeout: SOME_MS),
+        "";
+    [influxdb] write_timeout = "30s", each!(influxdbs.write_timeout: SILENCE),
+        "a request that is not answered for this long is sent again; at least 2s";
+    [influxdb] reconnect_min = "100ms", each!(influxdbs.reconnect_min: Span(Duration::from_millis(1))),
+        "first retry, of what is answered with an error too; doubles up to reconnect_max, with jitter";
+    [influxdb] reconnect_max = "30s", each!(influxdbs.reconnect_max: Span(Duration::from_millis(1))),
+        "at least reconnect_min";
+    [influxdb] queue = "64m", each!(influxdbs.queue: Size(MIB..=MOST_MEMORY)),
+        "what may wait or be retained in memory; at least 1m";
+    [influxdb] resend = "unacked", each!(influxdbs.resend: RESENDS),
+        "after a broken connection: flush (the retained flushes), unacked, none";
+    [influxdb] resend_keep = "2", each!(influxdbs.resend_keep: Count(1..=100)),
+        "as for carbon, with resend = flush";
+    [influxdb] namespace = "", each!(influxdbs.namespace: NamePart(0..=64)),
+        "as for carbon";
 
     [spool] dir = "", config!(spool.dir: FilePath),
         "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";

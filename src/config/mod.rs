@@ -16,6 +16,7 @@ mod address;
 mod command;
 mod fraction;
 mod histogram;
+mod influxdb;
 mod defaults;
 mod ini;
 mod keys;
@@ -24,8 +25,9 @@ mod rules;
 mod sections;
 mod value;
 
-pub use destination::{CONSOLE, Destination, Queue};
+pub use destination::{CONSOLE, Destination, Queue, Way};
 pub use difference::difference;
+pub use influxdb::{Influxdb, Over};
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
 pub use parse::parse;
@@ -68,6 +70,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[carbon]` first, then each `[carbon.NAME]` in file order; those without an address are not here.
     pub carbons: Vec<Carbon>,
+    /// As `carbons`.
+    pub influxdbs: Vec<Influxdb>,
     pub console: Console,
     /// As `carbons`; those without a command are not here.
     pub execs: Vec<Exec>,

@@ -48,9 +48,19 @@ impl Reading {
             }
         }
         self.check_switch(section, kind);
-        if kind == "carbon" {
-            self.check_waits(section, nth);
-            self.choose_port(section, nth);
+        match kind {
+            "carbon" => {
+                let Carbon { reconnect_min, reconnect_max, .. } = self.config.carbons[nth];
+                self.check_waits(section, reconnect_min, reconnect_max);
+                self.choose_port(section, nth);
+            }
+            "influxdb" => {
+                let influxdb = &mut self.config.influxdbs[nth];
+                influxdb.choose_port(section);
+                let (min, max) = (influxdb.reconnect_min, influxdb.reconnect_max);
+                self.check_waits(section, min, max);
+            }
+            _ => {}
         }
     }
 
@@ -91,9 +101,7 @@ impl Reading {
         }
     }
 
-    fn check_waits(&mut self, section: &Section, carbon: usize) {
-        let carbon = &self.config.carbons[carbon];
-        let (min, max) = (carbon.reconnect_min, carbon.reconnect_max);
+    fn check_waits(&mut self, section: &Section, min: Duration, max: Duration) {
         let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
         if let Some(entry) = given.filter(|_| max < min) {
             let least = Span(Duration::ZERO).show(&min);
@@ -289,7 +297,7 @@ pub(super) mod tests {
             ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
             ("[cabron.a]", "1: [cabron.a]: no such section; did you mean [carbon.a]?"),
             ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, namespace, "),
-            ("[influxdb]\naddress = x", "1: [influxdb]: no such section; expected one of statsd"),
+            ("[opentsdb]\naddress = x", "1: [opentsdb]: no such section; expected one of statsd"),
             ("[carbon.]", "1: [carbon.]: expected 1 to 64 of A-Z"),
             ("[carbon.a b]", "1: [carbon.a b]: expected 1 to 64 of A-Z"),
             (

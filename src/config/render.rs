@@ -1,6 +1,7 @@
 //! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
 
 use super::Config;
+use super::ini::takes_rest_of_line;
 use super::keys::keys_of;
 use super::rules;
 use super::sections::{SECTIONS, copied};
@@ -24,13 +25,24 @@ pub fn render(config: &Config) -> String {
     blocks.join("\n")
 }
 
-/// No value of any key needs quotes: none holds white space before a `#` or `;`, or a double quote.
 fn block(config: &Config, section: &str, header: &str, nth: usize) -> String {
     let entries = keys_of(section).map(|key| {
-        let entry = format!("{} = {}", key.name, key.get(config, nth));
+        let value = key.get(config, nth);
+        let is_raw = takes_rest_of_line(section, key.name);
+        let value = if is_raw { value } else { quoted(value) };
+        let entry = format!("{} = {value}", key.name);
         format!("{}\n", entry.trim_end())
     });
     format!("[{header}]\n{}", entries.collect::<String>())
+}
+
+/// A value as a file has to write it. Passwords are what needs quotes; others hold no `#`, `;` or double quote.
+fn quoted(value: String) -> String {
+    let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
+    if is_plain {
+        return value;
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Every key with its default and what it is for.
@@ -108,6 +120,7 @@ mod tests {
             "[carbon]\naddress =",
             "[key_flush]\ninterval = 90\npercent = 10\nlog = /tmp/a b.log",
             "[namespace]\nstyle = statsite\nextended_counters = yes\n[carbon]\nnamespace = a\n[namespace.a]\nprefix_kv =",
+            "[influxdb]\naddress = a\ndatabase = \" a;b \"\npassword = \" #\\\\;\\\" \"\n[influxdb.b]\naddress =",
             "[carbon]\naddress =\n[carbon.b]\naddress = [::1]\nresend = none\n[carbon.a]\naddress = a",
         ] {
             let config = read_again(text);

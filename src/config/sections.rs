@@ -1,11 +1,11 @@
 //! The sections there are, which of them there may be several of, and what a style changes in their defaults. Pure.
 
 use super::address::OFF;
-use super::{Carbon, Config, Exec};
+use super::{Carbon, Config, Exec, Influxdb};
 use crate::encode::namespace::{Namespace, Style};
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -14,6 +14,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("admin", ""),
     ("limits", ""),
     ("carbon", "further destinations: [carbon.NAME]"),
+    ("influxdb", "further ones: [influxdb.NAME]"),
     ("spool", ""),
     ("console", ""),
     ("exec", "statsite's stream_cmd; further ones: [exec.NAME]"),
@@ -37,7 +38,7 @@ pub(super) struct Copied {
     pub(super) retain_on: fn(&mut Config),
 }
 
-pub(super) const COPIED: [Copied; 3] = [
+pub(super) const COPIED: [Copied; 4] = [
     Copied {
         section: NAMESPACE,
         switch: "",
@@ -75,6 +76,14 @@ pub(super) const COPIED: [Copied; 3] = [
         },
         headers: |config| config.execs.iter().map(|exec| exec.name.clone()).collect(),
         retain_on: |config| config.execs.retain(|exec| !exec.command.is_empty()),
+    },
+    Copied {
+        section: "influxdb",
+        switch: "address",
+        wanted: "host[:port]",
+        add: Influxdb::add,
+        headers: |config| config.influxdbs.iter().map(|influxdb| influxdb.name.clone()).collect(),
+        retain_on: |config| config.influxdbs.retain(|influxdb| influxdb.address != OFF),
     },
 ];
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::chunk::{Chunk, Chunks};
 use super::graphite::Graphite;
+use super::influx::Influx;
 use super::json_lines::JsonLines;
 use super::namespace::Namespace;
 use super::pickle::Pickle;
@@ -21,6 +22,28 @@ pub(super) trait Encoder: Debug {
     fn end(&mut self);
 
     fn chunks(&mut self) -> &mut Chunks;
+
+    /// What it has left out since the last call.
+    fn take_refused(&mut self) -> Refused {
+        Refused::default()
+    }
+}
+
+/// Points left out that a destination cannot store.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub points: u64,
+    /// The name of the first; empty if there is none.
+    pub example: Vec<u8>,
+}
+
+impl Refused {
+    pub(super) fn add(&mut self, name: &[u8], points: usize) {
+        if self.points == 0 {
+            self.example = name.to_vec();
+        }
+        self.points += points as u64;
+    }
 }
 
 /// What chunks look like.
@@ -34,6 +57,8 @@ pub enum Format {
     Pickle { batch: u32 },
     /// The lines as JSON, an object a line.
     JsonLines,
+    /// InfluxDB's line protocol.
+    Influx,
 }
 
 #[derive(Debug)]
@@ -87,6 +112,12 @@ impl Encoders {
         self.0.iter_mut().for_each(|row| row.encoder.end());
     }
 
+    /// What was left out since the last call, once for each encoder that did.
+    pub fn take_refused(&mut self) -> impl Iterator<Item = Refused> {
+        let refused = self.0.iter_mut().map(|row| row.encoder.take_refused());
+        refused.filter(|refused| refused.points > 0)
+    }
+
     /// Takes the sealed chunks, each encoder's oldest first.
     pub fn take(&mut self) -> impl Iterator<Item = (EncoderId, Rc<Chunk>)> {
         self.0.iter_mut().enumerate().flat_map(|(place, row)| {
@@ -101,6 +132,7 @@ fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<
         Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, batch)),
         Format::Piped => Box::new(Graphite::piped(namespace, figures)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
+        Format::Influx => Box::new(Influx::new(namespace, figures)),
     }
 }
 

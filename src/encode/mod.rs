@@ -4,6 +4,7 @@ pub mod chunk;
 pub mod encoders;
 mod points;
 pub mod graphite;
+mod influx;
 mod json_lines;
 mod pickle;
 mod names;

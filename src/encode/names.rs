@@ -8,6 +8,21 @@ use crate::flush::{FigureId, FigureNames, Subject};
 pub(super) struct Around {
     pub(super) before: Vec<u8>,
     pub(super) behind: Vec<u8>,
+    /// The bytes at the beginning of `behind` that name the figure, with their dot; the suffix follows.
+    figure_bytes: usize,
+}
+
+impl Around {
+    /// What the figure is called; empty where the name says it all.
+    pub(super) fn figure(&self) -> &[u8] {
+        let figure = &self.behind[..self.figure_bytes];
+        figure.strip_prefix(b".").unwrap_or(figure)
+    }
+
+    /// What stands behind the name of the series whatever the figure.
+    pub(super) fn suffix(&self) -> &[u8] {
+        &self.behind[self.figure_bytes..]
+    }
 }
 
 /// The names of one name space. None stands for what its style does not send.
@@ -161,11 +176,13 @@ impl Place<'_> {
         let present = |element: &&&str| !element.is_empty();
         let before = [first, second, own];
         let before = before.iter().filter(present).flat_map(|element| [*element, "."]);
+        let figure_bytes = if behind.is_empty() { 0 } else { behind.len() + 1 };
         let behind = [behind, suffix];
         let behind = behind.iter().filter(present).flat_map(|element| [".", *element]);
         Around {
             before: before.collect::<String>().into_bytes(),
             behind: behind.collect::<String>().into_bytes(),
+            figure_bytes,
         }
     }
 }

@@ -62,6 +62,23 @@ impl Points {
 }
 
 impl Point<'_> {
+    /// What the figure is called; empty where the name says it all.
+    pub(super) fn figure(&self) -> &[u8] {
+        self.around.figure()
+    }
+
+    /// What tells the points of one summary apart that are not of one series.
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.around.before
+    }
+
+    /// Appends the name of the series, which several figures share, without tags.
+    pub(super) fn append_series_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.around.before);
+        out.extend_from_slice(self.bare);
+        out.extend_from_slice(self.around.suffix());
+    }
+
     /// Appends its name without tags.
     #[inline(always)]
     pub(super) fn append_bare_name(&self, out: &mut Vec<u8>) {

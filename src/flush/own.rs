@@ -16,11 +16,12 @@ pub enum Own {
     FlushOverruns,
     UdpDrops,
     FiguresNotFinite,
+    PointsRefused,
 }
 
 impl Own {
     /// Every own counter, its name, and what it counts.
-    pub const ALL: [(Self, &'static str, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
         (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
         (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
@@ -46,6 +47,11 @@ impl Own {
         (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),
         (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),
         (Self::FiguresNotFinite, "figures_not_finite", "figures left out: no finite number"),
+        (
+            Self::PointsRefused,
+            "points_refused",
+            "points left out that a destination cannot store: too long a name, a time it does not have",
+        ),
     ];
 
     pub fn name(self) -> &'static str {

@@ -174,6 +174,11 @@ impl Flushing {
             }
         });
         encoders.end();
+        for refused in encoders.take_refused() {
+            engine.count(Own::PointsRefused, refused.points);
+            let what = Grievance::PointRefused;
+            engine.complaints().add_many(what, refused.points, &refused.example);
+        }
         hand_over(encoders, sinks);
         for sink in sinks.iter_mut() {
             sink.flush_ended(now, self.number);

@@ -48,7 +48,7 @@ pub(super) fn new_ones<'a>(
             place.map(|(dir, format)| open_spool(dir.join(destination.name()), format, part));
         let stdout = match destination {
             Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
-            Destination::Carbon(_) | Destination::Exec(_) => None,
+            _ => None,
         };
         Ok(New { destination, spool: spool.transpose()?, stdout })
     };

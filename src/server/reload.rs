@@ -16,7 +16,7 @@ use super::start::StartError;
 use super::state::State;
 use super::token::Source;
 use super::{Server, Timer, notify, outputs, settings};
-use crate::config::{self, Carbon, Config, Origin};
+use crate::config::{self, Carbon, Config, Influxdb, Origin};
 use crate::encode::encoders::Encoders;
 use crate::logging;
 
@@ -183,6 +183,13 @@ fn running(before: &Config, wanted: &Config) -> Config {
         if let Some(same) = same.filter(|same| same.protocol != carbon.protocol) {
             let namespace = std::mem::take(&mut carbon.namespace); // the other may be gone
             *carbon = Carbon { namespace, ..same.clone() };
+        }
+    }
+    for influxdb in &mut running.influxdbs {
+        let same = before.influxdbs.iter().find(|known| known.name == influxdb.name);
+        if let Some(same) = same.filter(|same| same.protocol != influxdb.protocol) {
+            let namespace = std::mem::take(&mut influxdb.namespace);
+            *influxdb = Influxdb { namespace, ..same.clone() };
         }
     }
     running

@@ -1,4 +1,4 @@
-//! An established connection to a sink: moves bytes, and says whether the other side is still there.
+//! The plain framing: the chunks' bytes as they are, acknowledged by the peer's TCP.
 //!
 //! It knows what readiness it has seen, and when the peer last gave a sign; what is to be sent is the outbox's, and
 //! what a failure leads to is the link's.
@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::framing::Framing;
 use super::outbox::Outbox;
 use super::socket::Socket;
 use crate::time::Tick;
@@ -37,29 +38,28 @@ impl Connection {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
         Self { socket, address, writable: true, readable: true, moved: None, silent_since: None }
     }
+}
 
-    pub(super) fn address(&self) -> SocketAddr {
+impl Framing for Connection {
+    fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// An event came: there may be something to read, and room to write.
-    pub(super) fn wake(&mut self) {
+    fn wake(&mut self) {
         self.writable = true;
         self.readable = true;
     }
 
-    /// Whether there is more to do at once, without another event.
-    pub(super) fn has_more(&self, outbox: &Outbox) -> bool {
+    fn has_more(&self, outbox: &Outbox) -> bool {
         self.readable || (self.writable && outbox.head().is_some())
     }
 
-    pub(super) fn is_moving(&self, now: Tick) -> bool {
+    fn is_moving(&self, now: Tick) -> bool {
         self.moved.is_some_and(|moved| now - moved < MOVING)
     }
 
-    /// Reads and throws away, as long as there is something and the turn's share is not used up. An error if the peer
-    /// has closed.
-    pub(super) fn receive(&mut self) -> io::Result<()> {
+    /// Reads and throws away.
+    fn receive(&mut self) -> io::Result<()> {
         let mut nobody_reads = [0; 4096];
         for _ in 0..READS_A_TURN {
             if !self.readable {
@@ -78,8 +78,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what the outbox has, as long as the kernel takes it and the turn's share is not used up.
-    pub(super) fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
         for _ in 0..CHUNKS_A_TURN {
             let Some(head) = outbox.head().filter(|_| self.writable) else { break };
             match self.socket.write(head) {
@@ -96,9 +95,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks the kernel what is still unacknowledged and tells the outbox. Returns whether a chunk arrived that never
-    /// had before.
-    pub(super) fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
+    /// Asks the kernel what is still unacknowledged.
+    fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
         let before = outbox.unacked_bytes();
         if before == 0 {
             self.silent_since = None;
@@ -113,11 +111,9 @@ impl Connection {
         Ok(arrived)
     }
 
-    /// An error if bytes are unacknowledged and the peer has given no sign for `patience`.
-    ///
     /// A closed window is no silence as long as the peer answers when it is probed. The kernel doubles the time between
     /// probes up to two minutes, so between two of them it is taken at its last word.
-    pub(super) fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
+    fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
         };
@@ -130,13 +126,12 @@ impl Connection {
         Ok(())
     }
 
-    /// When to [`check`](Self::check): not at all while everything is acknowledged.
-    pub(super) fn deadline(&self, patience: Duration) -> Option<Tick> {
+    fn deadline(&self, patience: Duration) -> Option<Tick> {
         self.silent_since.map(|since| since + patience)
     }
 
-    /// When the last acknowledgement came. It says so also if we look much later.
-    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+    /// It says so also if we look much later.
+    fn last_ack(&self, now: Tick) -> Tick {
         self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
     }
 }

@@ -10,7 +10,8 @@
 //!                        └──the wait is over──▶ Resolving or Connecting
 //! ```
 //! The state owns the socket (or the look-up), so leaving a state closes it. [`Link::go`] makes each change and logs it.
-//! An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
+//! A connection that has done its service in good order (HTTP servers close what is idle) leads to rest instead, until there
+//! is something to send. An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
 //! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
 //! outbox's business; the link tells it what was written, acknowledged and broken.
 
@@ -25,15 +26,17 @@ use log::Level;
 use mio::Registry;
 
 use super::backoff::{self, Jitter};
-use super::connection::Connection;
+use super::framing::{Framing, Speech};
+use super::http::Unwilling;
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use super::resolve::{self, Dying, Query};
 use super::socket::{Network, Socket, Tcp};
-use crate::config::{Carbon, Destination, Remote};
+use crate::config::{Destination, Remote, Way};
 use crate::server::token::Generation;
 use crate::time::{Now, Tick};
 
+mod arrivals;
 mod dial;
 mod outage;
 mod report;
@@ -46,11 +49,14 @@ const LOOK: Duration = Duration::from_millis(10);
 const LOOK_MAX: Duration = Duration::from_secs(1);
 const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
 
+const REFUSALS: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct Link {
     name: String,
     index: u16,
     remote: Remote,
+    speech: Speech,
     connect_timeout: Duration,
     write_timeout: Duration,
     reconnect_min: Duration,
@@ -68,7 +74,17 @@ pub(super) struct Link {
     outages: Outages,
     look: Option<Look>,
     look_max: Duration,
+    /// With what the last failure was answered, if it was.
+    answer: Option<u16>,
+    refusals: Refusals,
     history: History,
+}
+
+/// Chunks that the peer would not have: told at most once in [`REFUSALS`].
+#[derive(Debug, Default)]
+struct Refusals {
+    quiet_until: Tick,
+    untold_lines: u64,
 }
 
 #[derive(Debug)]
@@ -84,7 +100,7 @@ enum State {
         address: SocketAddr,
         until: Tick,
     },
-    Up(Connection),
+    Up(Box<dyn Framing>),
     BackingOff {
         until: Tick,
     },
@@ -98,15 +114,16 @@ struct Look {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, config: &Carbon, seed: u64) -> Self {
+    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
         Self {
-            name: config.name.clone(),
+            name: to.name().into(),
             index,
-            remote: config.address.clone(),
-            connect_timeout: config.connect_timeout,
-            write_timeout: config.write_timeout,
-            reconnect_min: config.reconnect_min,
-            reconnect_max: config.reconnect_max,
+            remote: way.remote.clone(),
+            speech: Speech::of(to),
+            connect_timeout: way.connect_timeout,
+            write_timeout: way.write_timeout,
+            reconnect_min: way.reconnect_min,
+            reconnect_max: way.reconnect_max,
             network: Box::new(Tcp),
             look_up: resolve::command,
             jitter: Jitter::new(seed),
@@ -117,6 +134,8 @@ impl Link {
             outages: Outages::default(),
             look: None,
             look_max: LOOK_MAX,
+            answer: None,
+            refusals: Refusals::default(),
             history: History::default(),
         }
     }
@@ -187,12 +206,15 @@ impl Outlet for Link {
 
     /// Dials at the first call, writes a turn's share of them. True when more could be done at once.
     fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
-        if matches!(self.state, State::Idle) {
+        if matches!(self.state, State::Idle) && self.is_wanted(outbox) {
             self.redial(outbox, now, registry);
+        }
+        if !self.hear(outbox, now) {
+            return matches!(self.state, State::Idle) && self.is_wanted(outbox);
         }
         let State::Up(connection) = &mut self.state else { return false };
         let before = outbox.tally().sent_bytes;
-        let moved = connection.receive().and_then(|()| connection.send(outbox, now.tick));
+        let moved = connection.send(outbox, now.tick);
         let more = connection.has_more(outbox);
         if let Err(error) = moved {
             self.fail(&error, outbox, now);
@@ -224,8 +246,8 @@ impl Outlet for Link {
 
     /// Another address is dialled at once.
     fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
-        if let Destination::Carbon(carbon) = to {
-            self.settle_for(carbon, outbox, now);
+        if let Some(way) = to.way() {
+            self.settle_for(way, Speech::of(to), outbox, now);
         }
     }
 
@@ -273,41 +295,6 @@ impl Link {
         }
     }
 
-    /// Learns what was acknowledged, and plans the next look if somebody waits for it.
-    fn settle(&mut self, outbox: &mut Outbox, now: Now) {
-        let State::Up(connection) = &mut self.state else { return };
-        let before = outbox.unacked_bytes();
-        match connection.settle(outbox, now.tick) {
-            Ok(true) => self.recover(outbox, now),
-            Ok(false) => {}
-            Err(error) => return self.fail(&error, outbox, now),
-        }
-        self.plan_look(outbox, outbox.unacked_bytes() < before, now.tick);
-    }
-
-    fn plan_look(&mut self, outbox: &Outbox, moved: bool, now: Tick) {
-        let awaited = self.outages.now().is_some()
-            || self.look_max == LOOK_MAX_HURRIED
-            || outbox.has_spooled();
-        if !awaited || outbox.unacked_bytes() == 0 {
-            self.look = None;
-            return;
-        }
-        let wait = match self.look {
-            Some(look) if now < look.at => return,
-            Some(look) if !moved => (look.wait * 2).min(self.look_max),
-            _ => LOOK,
-        };
-        self.look = Some(Look { at: now + wait, wait });
-    }
-
-    /// A chunk arrived that never had before: an outage, if there was one, is over.
-    fn recover(&mut self, outbox: &Outbox, now: Now) {
-        if let Some(outage) = self.outages.end() {
-            self.log_recovery(&outage, outbox, now.tick);
-        }
-    }
-
     /// The way down, from any state.
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         if let State::Up(connection) = &mut self.state {
@@ -316,6 +303,8 @@ impl Link {
                 self.recover(outbox, now);
             }
         }
+        let unwilling = error.get_ref().and_then(|inner| inner.downcast_ref::<Unwilling>());
+        self.answer = unwilling.map(|unwilling| unwilling.status);
         self.history.last_exception = Some(now.unix);
         self.history.last_error = Some(error.to_string());
         let rounds = self.outages.now().map_or(0, |outage| outage.rounds);
@@ -330,7 +319,9 @@ impl Link {
             State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
             State::Up(_) => {
                 self.look = None;
-                let poison = outbox.broke();
+                // What was delivered over a connection that ends in good order is not sent again.
+                let is_farewell = matches!(self.state, State::Idle) && outbox.unacked_bytes() == 0;
+                let poison = if is_farewell { None } else { outbox.broke() };
                 poison.inspect(|chunk| self.log_poison(chunk));
             }
             State::Idle | State::Connecting { .. } | State::BackingOff { .. } => {}
@@ -338,7 +329,7 @@ impl Link {
         let is_down = matches!(self.state, State::BackingOff { .. });
         let level = if is_down && self.count_way_down(outbox, now.tick) {
             Level::Warn
-        } else if self.is_up() && self.outages.now().is_none() {
+        } else if self.is_up() && self.outages.now().is_none() && self.history.connects == 1 {
             Level::Info
         } else {
             Level::Debug
@@ -349,7 +340,8 @@ impl Link {
     /// True when the log should hear of it.
     fn count_way_down(&mut self, outbox: &Outbox, now: Tick) -> bool {
         let dropped_lines = outbox.tally().dropped_lines;
-        self.outages.count(self.addresses.is_empty(), dropped_lines, now)
+        let (is_round, answer) = (self.addresses.is_empty(), self.answer);
+        self.outages.count(is_round, answer, dropped_lines, now)
     }
 }
 

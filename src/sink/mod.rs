@@ -5,8 +5,9 @@
 //!                            ▲                 │
 //!                            └─ acknowledged, broken
 //! ```
-//! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination, [`Console`] that of standard
-//! output, [`Exec`] starts a command for each flush.
+//! What differs from kind to kind is the [`Outlet`]: a [`Link`] is that of a TCP destination (which speaks plainly or HTTP,
+//! see `framing.rs`), [`Datagrams`] that of a UDP one, [`Console`] that of standard output,
+//! [`Exec`] starts a command for each flush.
 //! A sink never sees a series and never touches a chunk's bytes. The loop drives it: [`Sink::push`] what is encoded,
 //! [`Sink::ready`] for an event, [`Sink::timeout`] at its [`Sink::deadline`], [`Sink::look`] at each tick, and after
 //! any of these [`Sink::pump`].
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use crate::config::{CONSOLE, Destination, Queue};
+use crate::config::{CONSOLE, Destination, Over, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::server::token::Generation;
@@ -25,9 +26,12 @@ use crate::time::{Now, Tick, UnixTime};
 mod backoff;
 mod connection;
 mod console;
+mod datagrams;
 mod exec;
 mod flushes;
+mod framing;
 mod group;
+mod http;
 mod link;
 pub mod outbox;
 mod outlet;
@@ -39,6 +43,7 @@ pub mod spool;
 mod stdout;
 
 use console::Console;
+use datagrams::Datagrams;
 use exec::Exec;
 use flushes::Flushes;
 use link::Link;
@@ -104,7 +109,11 @@ impl Sink {
     ) -> Self {
         let outlet: Box<dyn Outlet> = match to {
             Destination::Exec(exec) => Box::new(Exec::new(index, exec)),
-            Destination::Carbon(carbon) => Box::new(Link::new(index, carbon, seed)),
+            Destination::Carbon(carbon) => Box::new(Link::new(index, to, carbon.way(), seed)),
+            Destination::Influxdb(influxdb) => match influxdb.protocol {
+                Over::Http => Box::new(Link::new(index, to, influxdb.way(), seed)),
+                Over::Udp => Box::new(Datagrams::new(index, to, influxdb.way(), seed)),
+            },
             Destination::Console(_) => {
                 Box::new(Console::new(index, stdout.expect("it was opened for the console")))
             }

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 
+mod refusal;
 mod retention;
 mod spooling;
 mod suspect;

@@ -57,6 +57,11 @@ pub(super) trait Outlet: Debug {
     fn link(&mut self) -> &mut super::Link {
         panic!("this is no link");
     }
+
+    #[cfg(test)]
+    fn datagrams(&mut self) -> &mut super::Datagrams {
+        panic!("these are no datagrams");
+    }
 }
 
 /// What happened to an outlet since the start.

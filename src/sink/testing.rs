@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::*;
-use crate::config::{Carbon, Protocol, Remote, Resend};
+use crate::config::{Carbon, Influxdb, Over, Protocol, Remote, Resend};
 use crate::server::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -48,6 +48,25 @@ pub(super) fn carbon(address: SocketAddr) -> Carbon {
     }
 }
 
+pub(super) fn influxdb(address: SocketAddr) -> Influxdb {
+    Influxdb {
+        name: "influxdb".into(),
+        address: Remote { host: address.ip().to_string(), port: address.port() },
+        protocol: Over::Http,
+        database: "statsd".into(),
+        username: String::new(),
+        password: String::new(),
+        connect_timeout: Duration::from_secs(5),
+        write_timeout: Duration::from_secs(30),
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: Duration::from_secs(30),
+        queue: 64 << 20,
+        resend: Resend::Unacked,
+        resend_keep: 2,
+        namespace: String::new(),
+    }
+}
+
 /// A sink and the loop around it. Events are real, time is what the test says.
 pub(super) struct Rig {
     pub(super) sink: Sink,
@@ -59,8 +78,12 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(config: &Carbon) -> Self {
+        Self::to(Destination::Carbon(config))
+    }
+
+    pub(super) fn to(destination: Destination<'_>) -> Self {
         Self {
-            sink: Sink::new(0, Destination::Carbon(config), EncoderId::default(), 7, None),
+            sink: Sink::new(0, destination, EncoderId::default(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
@@ -126,6 +149,15 @@ impl Rig {
         Client { stream: stream.0, received: String::new() }
     }
 
+    /// Turns the loop until what the client has received ends so.
+    pub(super) fn until_text(&mut self, client: &mut Client, end: &str) {
+        patiently("the text to arrive", || {
+            self.turn();
+            client.read().unwrap();
+            client.received.ends_with(end).then_some(())
+        });
+    }
+
     /// Turns the loop until the client has received just this, since it was accepted.
     pub(super) fn until_received(&mut self, client: &mut Client, text: &str) {
         patiently("the text to arrive", || {
@@ -187,7 +219,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Takes what is there.
-    fn read(&mut self) -> io::Result<()> {
+    pub(super) fn read(&mut self) -> io::Result<()> {
         match self.stream.read_to_string(&mut self.received) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),

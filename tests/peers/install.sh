@@ -20,6 +20,11 @@ missing_packages() {
 
 may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
+# Names those whose tests are skipped without them.
+missing_servers() {
+    command -v influxd >/dev/null || echo influxdb
+}
+
 install_packages() {
     [ $# -eq 0 ] && return
     if ! may_install; then
@@ -29,6 +34,14 @@ install_packages() {
     say "installing from Debian: $*"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+install_servers() {
+    [ $# -eq 0 ] && return
+    if may_install && install_packages "$@"; then
+        return
+    fi
+    say "the tests against these are skipped without them: apt-get install $*" >&2
 }
 
 install_python() {
@@ -103,6 +116,8 @@ exec 3>&1 # what an optional part says of itself, past the reason it may leave
 
 mapfile -t missing < <(missing_packages)
 install_packages "${missing[@]}"
+mapfile -t servers < <(missing_servers)
+install_servers "${servers[@]}"
 
 want=$(cat "${pins[@]}" | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" = "$want" ]; then

@@ -14,6 +14,7 @@ mod daemon;
 pub(crate) mod docs;
 mod fake_carbon;
 mod graphite_web;
+mod influxd;
 mod json;
 mod node;
 mod process;
@@ -28,6 +29,7 @@ pub(crate) use conf::Conf;
 pub(crate) use daemon::{Daemon, statsd_command};
 pub(crate) use fake_carbon::{FakeCarbon, Point};
 pub(crate) use graphite_web::GraphiteWeb;
+pub(crate) use influxd::{ACCOUNT, Influxd};
 pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
@@ -126,6 +128,13 @@ pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
 pub(crate) fn run(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+/// Whether the system has this program.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
+    folders.into_iter().any(|folder| folder.join(program).exists())
 }
 
 /// The folder of the installed peers.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use mio::{Registry, Token};
 
 use super::{LOOK_MAX, Link, State};
-use crate::config::Carbon;
+use crate::config::Way;
 use crate::server::token::Source;
-use crate::sink::connection::Connection;
+use crate::sink::framing::Speech;
 use crate::sink::outbox::Outbox;
 use crate::sink::resolve::Query;
 use crate::time::Now;
@@ -19,17 +19,24 @@ use crate::time::Now;
 const LOOK_UP: Duration = Duration::from_secs(10);
 
 impl Link {
-    /// Other settings. Another address is dialled at once.
-    pub(super) fn settle_for(&mut self, config: &Carbon, outbox: &mut Outbox, now: Now) {
-        self.connect_timeout = config.connect_timeout;
-        self.write_timeout = config.write_timeout;
-        self.reconnect_min = config.reconnect_min;
-        self.reconnect_max = config.reconnect_max;
+    /// Other settings. Another address, or with another account, is dialled at once.
+    pub(super) fn settle_for(
+        &mut self,
+        way: Way<'_>,
+        speech: Speech,
+        outbox: &mut Outbox,
+        now: Now,
+    ) {
+        self.connect_timeout = way.connect_timeout;
+        self.write_timeout = way.write_timeout;
+        self.reconnect_min = way.reconnect_min;
+        self.reconnect_max = way.reconnect_max;
         self.look_max = LOOK_MAX;
-        if self.remote == config.address {
+        if self.remote == *way.remote && self.speech == speech {
             return;
         }
-        self.remote = config.address.clone();
+        self.remote = way.remote.clone();
+        self.speech = speech;
         self.addresses.clear();
         self.outages.forget();
         if !matches!(self.state, State::Idle) {
@@ -101,6 +108,6 @@ impl Link {
         };
         self.addresses.clear(); // the next round asks for them anew
         self.history.connects += 1;
-        self.go(State::Up(Connection::new(socket, address)), outbox, now);
+        self.go(State::Up(self.speech.over(socket, address)), outbox, now);
     }
 }

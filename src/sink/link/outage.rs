@@ -16,6 +16,8 @@ pub(super) struct Outage {
     pub(super) dropped_lines: u64,
     /// The log has heard of it, and hears of its end.
     pub(super) is_said: bool,
+    /// The last answer that the log has heard of, where there are answers.
+    answer: Option<u16>,
 }
 
 /// Those of one link.
@@ -36,20 +38,32 @@ impl Outages {
         self.now.as_ref()
     }
 
-    /// A way down, all addresses having failed or not. True when the log should hear of it.
-    pub(super) fn count(&mut self, is_round: bool, dropped_lines: u64, now: Tick) -> bool {
+    /// A way down, all addresses having failed or not, perhaps with an answer. True when the log should hear of it: of an
+    /// outage once, and of each other answer in it.
+    pub(super) fn count(
+        &mut self,
+        is_round: bool,
+        answer: Option<u16>,
+        dropped_lines: u64,
+        now: Tick,
+    ) -> bool {
         let outage = self.now.get_or_insert(Outage {
             since: now,
             attempts: 0,
             rounds: 0,
             dropped_lines,
             is_said: false,
+            answer: None,
         });
         outage.attempts = outage.attempts.saturating_add(1);
         outage.rounds = outage.rounds.saturating_add(u32::from(is_round));
-        let tells = !outage.is_said && self.said.is_none_or(|said| now - said >= TELL);
+        let tells = match outage.is_said {
+            true => answer.is_some() && answer != outage.answer,
+            false => self.said.is_none_or(|said| now - said >= TELL),
+        };
         if tells {
             outage.is_said = true;
+            outage.answer = answer.or(outage.answer);
             self.said = Some(now);
         }
         tells
@@ -81,16 +95,20 @@ mod tests {
     fn outages_are_told_once_a_minute_and_counted_between() {
         let mut outages = Outages::default();
         let at = |seconds: u64| Tick::from_millis(seconds * 1000);
-        assert!(outages.count(true, 0, at(1)), "the first");
-        assert!(!outages.count(true, 0, at(2)), "the same one");
+        assert!(outages.count(true, None, 0, at(1)), "the first");
+        assert!(!outages.count(true, None, 0, at(2)), "the same one");
+        assert!(outages.count(true, Some(401), 0, at(3)), "an answer");
+        assert!(!outages.count(true, Some(401), 0, at(4)), "the same answer");
+        assert!(!outages.count(true, None, 0, at(5)));
+        assert!(outages.count(true, Some(503), 0, at(6)), "another answer");
         assert!(outages.end().unwrap().is_said);
         for second in [10, 20, 30] {
-            assert!(!outages.count(true, 0, at(second)));
+            assert!(!outages.count(true, None, 0, at(second)));
             assert!(!outages.end().unwrap().is_said);
         }
-        assert!(!outages.count(false, 0, at(40)));
-        assert!(!outages.count(false, 0, at(60)));
-        assert!(outages.count(false, 0, at(61)), "one that lasts is told of in the end");
+        assert!(!outages.count(false, None, 0, at(40)));
+        assert!(!outages.count(false, None, 0, at(65)));
+        assert!(outages.count(false, None, 0, at(66)), "one that lasts is told of in the end");
         assert_eq!((outages.take_unsaid(), outages.take_unsaid()), (3, 0));
         assert_eq!(outages.end().unwrap().attempts, 3);
         assert!(outages.end().is_none());

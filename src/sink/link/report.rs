@@ -7,6 +7,7 @@ use log::Level;
 use super::outage::Outage;
 use super::{Link, State};
 use crate::encode::chunk::Chunk;
+use crate::sink::framing::Refused;
 use crate::sink::outbox::Outbox;
 use crate::time::Tick;
 
@@ -38,6 +39,17 @@ impl Link {
             self.name,
             chunk.lines(),
             line[..line.len().min(LOGGED_BYTES)].escape_ascii(),
+        );
+    }
+
+    /// `lines` of it and of those that were refused since the last of these.
+    pub(super) fn log_refusal(&self, refused: &Refused, lines: u64) {
+        let first = refused.chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+        log::warn!(
+            "sink={} dropped_lines={lines} answer={:?} reason=\"refused, and would be again\" first_line=\"{}\"",
+            self.name,
+            refused.reason,
+            first[..first.len().min(LOGGED_BYTES)].escape_ascii(),
         );
     }
 

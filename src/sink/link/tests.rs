@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use super::*;
-use crate::config::Resend;
+use crate::config::{Carbon, Resend};
 use crate::sink::testing::{Rig, carbon, deafen, listener, patiently};
 
 mod logs;

@@ -1,0 +1,221 @@
+//! InfluxDB's line protocol: `measurement,tag=value field=number,field=number nanoseconds\n`.
+//!
+//! The measurement is the name that Graphite is sent, without that of the figure, which is the field: so a timing's figures
+//! are fields of one point. Where a name has no figure its field is `value`. A clean name holds nothing to escape, but `time`
+//! is no key of a tag that InfluxDB takes.
+
+use super::chunk::Chunks;
+use super::encoders::{Encoder, Refused};
+use super::namespace::Namespace;
+use super::number::Number;
+use super::points::{Point, Points};
+use crate::flush::{FigureNames, Summary};
+
+/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so packets stay within an
+/// MTU whatever the number of fields.
+const LINE_BYTES: usize = 1200;
+/// The last second whose nanoseconds InfluxDB can say.
+const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
+/// What a tag called `time` is called instead. No clean key begins so.
+const TIME_TAG: &[u8] = b"@time";
+
+#[derive(Debug)]
+pub(super) struct Influx {
+    points: Points,
+    stamp: u64,
+    line: Line,
+    chunks: Chunks,
+    refused: Refused,
+}
+
+/// A line on its way; empty between two.
+#[derive(Debug)]
+struct Line {
+    text: Vec<u8>,
+    /// Of the name it was begun with.
+    prefix: Vec<u8>,
+    number: Number,
+}
+
+impl Influx {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self {
+            points: Points::new(namespace, figures),
+            stamp: 0,
+            line: Line { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
+            chunks: Chunks::default(),
+            refused: Refused::default(),
+        }
+    }
+}
+
+impl Encoder for Influx {
+    fn begin(&mut self, flush: u64, stamp: u64) {
+        self.stamp = stamp;
+        self.chunks.begin(flush);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        let stamp = summary.timestamp.unwrap_or(self.stamp);
+        if stamp > LAST_SECOND {
+            return self.refused.add(summary.name, summary.figures.len());
+        }
+        let Self { points, line, chunks, .. } = self;
+        points.of(summary, |point| {
+            if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {
+                line.end(stamp, chunks);
+            }
+            line.append(&point);
+        });
+        line.end(stamp, chunks);
+    }
+
+    fn end(&mut self) {
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+
+    fn take_refused(&mut self) -> Refused {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+impl Line {
+    fn append(&mut self, point: &Point<'_>) {
+        let Self { text, prefix, number } = self;
+        if text.is_empty() {
+            prefix.clear();
+            prefix.extend_from_slice(point.prefix());
+            point.append_series_name(text);
+            append_tags(point.tags, text);
+            text.push(b' ');
+        } else {
+            text.push(b',');
+        }
+        let figure = point.figure();
+        text.extend_from_slice(if figure.is_empty() { b"value" } else { figure });
+        text.push(b'=');
+        number.append(point.value, text);
+    }
+
+    fn end(&mut self, stamp: u64, chunks: &mut Chunks) {
+        if self.text.is_empty() {
+            return;
+        }
+        self.text.extend_from_slice(format!(" {stamp}000000000\n").as_bytes());
+        chunks.line().extend_from_slice(&self.text);
+        self.text.clear();
+    }
+}
+
+/// `;k=v;k2=v2` as `,k=v,k2=v2`.
+fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
+    for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
+        out.push(b',');
+        match tag.strip_prefix(b"time=") {
+            Some(value) => {
+                out.extend_from_slice(TIME_TAG);
+                out.push(b'=');
+                out.extend_from_slice(value);
+            }
+            None => out.extend_from_slice(tag),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::namespace::Style;
+    use super::*;
+    use crate::flush::{Figure, FigureId, Percentile, Subject};
+
+    fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
+        let percentiles = [Percentile::new(90.0).unwrap()];
+        let mut influx = Influx::new(namespace, &FigureNames::new(&percentiles, &[]));
+        influx.begin(1, 10);
+        for (subject, name, ids) in summaries {
+            let figures: Vec<_> =
+                (1..).zip(*ids).map(|(nth, &id)| Figure { id, value: f64::from(nth) }).collect();
+            let (name, figures) = (name.as_bytes(), &figures[..]);
+            influx.encode(&Summary {
+                subject: *subject,
+                name,
+                figures,
+                idle: false,
+                timestamp: None,
+            });
+        }
+        influx.end();
+        let text = influx.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+        String::from_utf8(text).unwrap()
+    }
+
+    const SUMMARIES: [(Subject, &str, &[FigureId]); 4] = [
+        (Subject::Counter, "hits;env=prod;route=a", &[FigureId::RATE, FigureId::COUNT]),
+        (
+            Subject::Timing,
+            "load;time=noon",
+            &[FigureId::MEAN, FigureId::UPPER, FigureId::SUM_SQUARES],
+        ),
+        (Subject::Gauge, "dir/ty=,x", &[FigureId::VALUE]),
+        (Subject::Set, "users", &[FigureId::COUNT]),
+    ];
+
+    #[test]
+    fn a_series_is_a_point_whose_fields_are_its_figures() {
+        let modern =
+            Namespace { style: Style::Modern, global_suffix: "h".into(), ..Namespace::default() };
+        let expected = "\
+stats.counters.hits.h,env=prod,route=a rate=1,count=2 10000000000
+stats.timers.load.h,@time=noon mean=1,upper=2,sum_squares=3 10000000000
+stats.gauges.dir-ty=x.h value=1 10000000000
+stats.sets.users.h count=1 10000000000
+";
+        assert_eq!(lines(&modern, &SUMMARIES), expected);
+    }
+
+    #[test]
+    fn names_that_differ_before_the_series_are_points_of_their_own() {
+        let expected = "\
+stats.hits,env=prod,route=a value=1 10000000000
+stats_counts.hits,env=prod,route=a value=2 10000000000
+stats.timers.load,@time=noon mean=1,upper=2,sum_squares=3 10000000000
+stats.gauges.dir-ty=x value=1 10000000000
+stats.sets.users count=1 10000000000
+";
+        assert_eq!(lines(&Namespace::default(), &SUMMARIES), expected);
+    }
+
+    #[test]
+    fn a_long_point_is_several_lines() {
+        let ids = [FigureId::MEAN; 300];
+        let text = lines(&Namespace::default(), &[(Subject::Timing, "a", &ids)]);
+        assert!(text.lines().count() > 2);
+        let fields = text.lines().map(|line| {
+            assert!(line.len() < LINE_BYTES + 100, "{line}");
+            let fields = line.strip_prefix("stats.timers.a mean=").unwrap();
+            fields.strip_suffix(" 10000000000").unwrap().split(',').count()
+        });
+        assert_eq!(fields.sum::<usize>(), 300);
+    }
+
+    #[test]
+    fn a_time_that_influxdb_has_not_is_refused_and_counted() {
+        let mut influx = Influx::new(&Namespace::default(), &FigureNames::new(&[], &[]));
+        influx.begin(1, 10);
+        for timestamp in [9_223_372_035, 9_223_372_036, u64::MAX] {
+            let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
+            let (subject, name) = (Subject::Gauge, &b"a"[..]);
+            let timestamp = Some(timestamp);
+            influx.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+        }
+        influx.end();
+        assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
+        let refused = influx.take_refused();
+        assert_eq!((refused.points, &refused.example[..]), (2, &b"a"[..]));
+        assert_eq!(influx.take_refused().points, 0);
+    }
+}

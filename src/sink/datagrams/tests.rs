@@ -1,0 +1,142 @@
+//! A UDP destination over real sockets: what is sent, what rests, what is looked up again.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crate::config::{Destination, Influxdb, Over, Remote};
+use crate::sink::testing::{Rig, influxdb, logged, patiently, shell};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn receiver() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
+fn to(address: SocketAddr) -> Influxdb {
+    Influxdb { protocol: Over::Udp, ..influxdb(address) }
+}
+
+fn rig(receiver: &UdpSocket) -> Rig {
+    let config = to(receiver.local_addr().unwrap());
+    Rig::to(Destination::Influxdb(&config))
+}
+
+impl Rig {
+    /// The next packet; time passes as long as it does not come.
+    fn packet(&mut self, receiver: &UdpSocket) -> String {
+        let mut buffer = [0; 65536];
+        patiently("a packet", || {
+            self.turn();
+            self.advance(Duration::from_millis(1));
+            let length = receiver.recv(&mut buffer).ok()?;
+            Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
+        })
+    }
+}
+
+#[test]
+fn a_flush_goes_out_in_packets_of_whole_lines_and_in_bursts() {
+    let receiver = receiver();
+    let mut rig = rig(&receiver);
+    let text: String = (0..4000).map(|nth| format!("series.number.{nth:04} value=1 1\n")).collect();
+    rig.flush(&text);
+    rig.turn();
+    assert!(!rig.sink.is_drained(), "a burst is not a flush");
+    assert_eq!(rig.sink.deadline(), Some(rig.now.tick + Duration::from_millis(1)));
+    let mut received = String::new();
+    while received.len() < text.len() {
+        let packet = rig.packet(&receiver);
+        assert!(packet.len() <= 1432 && packet.ends_with('\n'), "{packet}");
+        received += &packet;
+    }
+    assert!(received == text);
+    assert!(rig.sink.is_drained());
+    rig.turn();
+    assert_eq!((rig.sink.deadline(), rig.sink.figures().state), (None, "up"));
+}
+
+#[test]
+fn where_nobody_listens_the_queue_keeps_what_comes() {
+    let receiver = receiver();
+    let address = receiver.local_addr().unwrap();
+    let mut rig = rig(&receiver);
+    drop(receiver);
+    logged();
+    rig.flush("a value=1 1\n");
+    rig.until_state("backing_off");
+    assert_eq!(rig.sink.figures().last_error.unwrap(), "Connection refused (os error 111)");
+    rig.flush("b value=1 2\n");
+    for _ in 0..10 {
+        rig.turn();
+    }
+    assert!(!rig.sink.is_drained(), "it waits");
+    let receiver = UdpSocket::bind(address).unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    assert_eq!(rig.packet(&receiver), "b value=1 2\n");
+    rig.advance(MINUTE);
+    rig.sink.look(rig.now);
+    let log = logged();
+    let told = |word: &str| log.iter().filter(|(_, line)| line.contains(word)).count();
+    assert_eq!((told("error=\"Connection refused"), told("recovered")), (1, 1), "{log:?}");
+}
+
+#[test]
+fn a_name_is_looked_up_again_every_minute_and_followed() {
+    let (old, new) = (receiver(), receiver());
+    let mut rig = rig(&old);
+    let outlet = rig.sink.outlet.datagrams();
+    outlet.remote = Remote { host: "influx.test".into(), port: old.local_addr().unwrap().port() };
+    outlet.is_number = false;
+    outlet.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    rig.flush("a value=1 1\n");
+    assert_eq!(rig.packet(&old), "a value=1 1\n");
+    assert_eq!(rig.sink.figures().state, "up");
+    // A look-up that fails changes nothing.
+    rig.sink.outlet.datagrams().look_up = |_, _| shell("echo error: nobody of that name");
+    rig.advance(MINUTE);
+    rig.until_asked_again();
+    rig.flush("b value=1 2\n");
+    assert_eq!(rig.packet(&old), "b value=1 2\n");
+    let outlet = rig.sink.outlet.datagrams();
+    outlet.remote.port = new.local_addr().unwrap().port();
+    outlet.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    rig.advance(MINUTE);
+    rig.until_asked_again();
+    rig.flush("c value=1 3\n");
+    assert_eq!(rig.packet(&new), "c value=1 3\n");
+}
+
+impl Rig {
+    fn until_asked_again(&mut self) {
+        patiently("the look-up", || {
+            self.turn();
+            self.advance(Duration::from_millis(1));
+            let name = &self.sink.outlet.datagrams().name;
+            (!name.is_asked() && name.due().is_some_and(|due| due > self.now.tick)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_tried_again_ever_later() {
+    let receiver = receiver();
+    let mut rig = rig(&receiver);
+    let outlet = rig.sink.outlet.datagrams();
+    outlet.remote = Remote { host: "influx.test".into(), port: 1 };
+    outlet.is_number = false;
+    outlet.look_up = |_, _| shell("echo error: nobody of that name");
+    rig.flush("a value=1 1\n");
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        rig.until_state("backing_off");
+        assert_eq!(rig.sink.figures().last_error.unwrap(), "nobody of that name");
+        let at = rig.sink.outlet.datagrams().rests_until().unwrap();
+        waits.push(at - rig.now.tick);
+        rig.advance(at - rig.now.tick);
+        rig.until("another look-up", |sink| sink.figures().state == "resolving");
+    }
+    assert!(waits[2] >= Duration::from_millis(400), "{waits:?}");
+    assert!(!rig.sink.is_drained());
+}

@@ -1,0 +1,193 @@
+//! An HTTP answer, from its bytes as they come. Pure.
+
+use std::io;
+
+use httparse::{EMPTY_HEADER, Response, Status};
+
+/// No server's head is longer, and no head has more fields.
+const HEAD_BYTES: usize = 16 << 10;
+const FIELDS: usize = 64;
+/// A longer body is not waited for: the connection goes instead.
+const BODY_BYTES: usize = 64 << 10;
+/// How much of a reason is kept.
+const REASON_BYTES: usize = 256;
+
+/// An answer on its way, or come.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// Of the head, until it is whole; then of the body.
+    bytes: Vec<u8>,
+    head: Option<Head>,
+    /// What follows belongs to no answer.
+    excess: bool,
+}
+
+#[derive(Debug)]
+struct Head {
+    status: u16,
+    /// `404 Not Found`.
+    line: String,
+    /// What InfluxDB says of it.
+    error: Option<String>,
+    /// How many bytes follow; None: nobody knows, and they are not waited for.
+    body_bytes: Option<usize>,
+    closes: bool,
+}
+
+impl Answer {
+    /// Takes bytes that came. An error if they are no HTTP.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        while self.head.is_none() {
+            let Some((head, length)) = read_head(&self.bytes)? else { return Ok(()) };
+            self.bytes.drain(..length);
+            let is_interim = (100..200).contains(&head.status); // the true one follows
+            self.head = Some(head).filter(|_| !is_interim);
+        }
+        let wanted = self.head.as_ref().and_then(|head| head.body_bytes).unwrap_or(usize::MAX);
+        self.excess |= self.bytes.len() > wanted;
+        self.bytes.truncate(wanted.min(BODY_BYTES));
+        Ok(())
+    }
+
+    /// Whether nothing of it has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.head.is_none()
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        let is_enough = |head: &Head| head.body_bytes.is_none_or(|all| self.bytes.len() >= all);
+        self.head.as_ref().is_some_and(is_enough)
+    }
+
+    /// 0 before there is one.
+    pub(super) fn status(&self) -> u16 {
+        self.head.as_ref().map_or(0, |head| head.status)
+    }
+
+    /// Whether the connection carries another request.
+    pub(super) fn keeps_open(&self) -> bool {
+        let keeps = |head: &Head| !head.closes && head.body_bytes.is_some();
+        self.head.as_ref().is_some_and(keeps) && !self.excess
+    }
+
+    /// Status and reason, for the log: `404 Not Found: database not found: "statsd"`.
+    pub(super) fn text(&self) -> String {
+        let Some(head) = &self.head else { return String::new() };
+        let body = String::from_utf8_lossy(&self.bytes);
+        let reason = head.error.as_deref().unwrap_or(&body).trim();
+        let reason: String =
+            reason.chars().filter(|c| !c.is_control()).take(REASON_BYTES).collect();
+        if reason.is_empty() { head.line.clone() } else { format!("{}: {reason}", head.line) }
+    }
+}
+
+/// The head that these bytes begin with, and its length; None if it is not there whole.
+fn read_head(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
+    let mut fields = [EMPTY_HEADER; FIELDS];
+    let mut response = Response::new(&mut fields);
+    let parsed = response.parse(bytes).map_err(|error| no_http(&error.to_string()))?;
+    let Status::Complete(length) = parsed else {
+        let too_long = || no_http("its head is too long");
+        return if bytes.len() > HEAD_BYTES { Err(too_long()) } else { Ok(None) };
+    };
+    let status = response.code.unwrap_or_default();
+    let field = |name: &str| {
+        let mut fields = response.headers.iter();
+        let found = fields.find(|field| field.name.eq_ignore_ascii_case(name));
+        found.map(|field| String::from_utf8_lossy(field.value).into_owned())
+    };
+    let has_word = |name: &str, word: &str| {
+        field(name).is_some_and(|text| text.to_ascii_lowercase().contains(word))
+    };
+    let length_given = field("content-length").and_then(|text| text.trim().parse().ok());
+    let body_bytes = match status {
+        100..200 | 204 | 304 => Some(0),
+        _ if field("transfer-encoding").is_some() => None,
+        _ => length_given.filter(|&bytes| bytes <= BODY_BYTES),
+    };
+    let is_old = response.version == Some(0) && !has_word("connection", "keep-alive");
+    let head = Head {
+        status,
+        line: format!("{status} {}", response.reason.unwrap_or_default()).trim_end().into(),
+        error: field("x-influxdb-error"),
+        body_bytes,
+        closes: is_old || has_word("connection", "close"),
+    };
+    Ok(Some((head, length)))
+}
+
+fn no_http(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the answer is no HTTP: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> Answer {
+        let mut answer = Answer::default();
+        answer.feed(text.as_bytes()).unwrap();
+        answer
+    }
+
+    /// Status, reason, and whether the connection stays.
+    fn told(text: &str) -> (u16, String, bool) {
+        let answer = answer(text);
+        assert!(answer.is_whole(), "{text}");
+        (answer.status(), answer.text(), answer.keeps_open())
+    }
+
+    const REAL: &str = "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n\
+        X-Influxdb-Error: database not found: \"statsd\"\r\nContent-Length: 4\r\n\r\n{-}\n";
+
+    #[test]
+    fn answers_say_what_they_say() {
+        for (text, status, reason, keeps) in [
+            ("HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", 204, "204 No Content", true),
+            (REAL, 404, "404 Not Found: database not found: \"statsd\"", true),
+            ("HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\na\x1bb\r\n", 503, "503 Busy: ab", true),
+            ("HTTP/1.1 400 \r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", 400, "400", false),
+            ("HTTP/1.1 401 No\r\n\r\nlog in", 401, "401 No: log in", false),
+            (
+                "HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na",
+                502,
+                "502 Bad: 1a",
+                false,
+            ),
+            ("HTTP/1.0 204 No Content\r\n\r\n", 204, "204 No Content", false),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 N\r\n\r\n", 204, "204 N", true),
+            ("HTTP/1.1 204 N\r\n\r\nHTTP/1.1 204", 204, "204 N", false),
+            ("HTTP/1.1 500 X\r\nContent-Length: 99999999\r\n\r\nabc", 500, "500 X: abc", false),
+        ] {
+            assert_eq!(told(text), (status, reason.into(), keeps), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_may_come_in_any_pieces() {
+        for cut in 1..REAL.len() {
+            let mut answer = answer(&REAL[..cut]);
+            assert!(!answer.is_whole() && !answer.is_empty());
+            answer.feed(&REAL.as_bytes()[cut..]).unwrap();
+            assert!(answer.is_whole() && answer.keeps_open());
+            assert_eq!(answer.text(), "404 Not Found: database not found: \"statsd\"");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_an_error_and_memory_is_bounded() {
+        let mut answer = Answer::default();
+        assert!(answer.feed(b"220 mail.example.org ESMTP\r\n").is_err());
+        let mut answer = Answer::default();
+        answer.feed(b"HTTP/1.1 204 N\r\n").unwrap();
+        let endless = (0..2000).find_map(|_| answer.feed(b"a: 0123456789\r\n").err());
+        assert!(
+            endless.is_some_and(|error| error.to_string().starts_with("the answer is no HTTP"))
+        );
+        let mut answer = Answer::default();
+        answer.feed(b"HTTP/1.1 500 E\r\n\r\n").unwrap();
+        (0..100).for_each(|_| answer.feed(&[b'x'; 4096]).unwrap());
+        assert!(answer.bytes.len() <= BODY_BYTES && answer.text().len() < 300);
+    }
+}

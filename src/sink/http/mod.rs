@@ -1,0 +1,268 @@
+//! HTTP as a framing: each chunk is a request, one at a time, and its 204 is the acknowledgement.
+//!
+//! ```text
+//!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
+//!                          │                      204: it has arrived
+//!                          │                      400, 413: it is refused, and dropped
+//!                          ▼                      all else: an error, the chunk waits
+//!                  silence, a close: an error
+//! ```
+//! A request is copied together with its chunk, which counts as written from then on, so that nothing takes it out of the
+//! outbox while its length is promised. A connection that has answered before and is closed in good order, or dies before
+//! it says a word of the next answer, is no failure: servers and proxies close what is idle. It is *spent*.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+mod answer;
+mod preface;
+
+use super::framing::{Framing, Refused};
+use super::outbox::Outbox;
+use super::socket::Socket;
+use crate::time::Tick;
+use answer::Answer;
+pub(super) use preface::Preface;
+
+/// Reads of 4 KiB, and writes of what the kernel takes, in one turn.
+const READS_A_TURN: usize = 8;
+const WRITES_A_TURN: usize = 8;
+
+/// A connection counts as moving when something moved in this long.
+const MOVING: Duration = Duration::from_secs(1);
+
+/// Answered with what is neither yes nor no: what was asked is to be asked again.
+#[derive(Debug)]
+pub(super) struct Unwilling {
+    pub(super) status: u16,
+    text: String,
+}
+
+impl std::error::Error for Unwilling {}
+
+impl std::fmt::Display for Unwilling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Requests {
+    socket: Box<dyn Socket>,
+    address: SocketAddr,
+    preface: Rc<Preface>,
+    /// The one under way, whole; empty when there is none.
+    request: Vec<u8>,
+    /// How much of it is written.
+    sent: usize,
+    answer: Answer,
+    /// Answers that came.
+    answered: u64,
+    is_spent: bool,
+    refused: Option<Refused>,
+    /// Not yet drained to `WouldBlock` since the last event.
+    writable: bool,
+    readable: bool,
+    /// Bytes came since the last look at the clock.
+    heard: bool,
+    moved: Option<Tick>,
+    /// With a request under way: since when nothing has moved.
+    silent_since: Option<Tick>,
+    last_ack: Option<Tick>,
+}
+
+impl Requests {
+    pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr, preface: Rc<Preface>) -> Self {
+        Self {
+            socket,
+            address,
+            preface,
+            request: Vec::new(),
+            sent: 0,
+            answer: Answer::default(),
+            answered: 0,
+            is_spent: false,
+            refused: None,
+            writable: true,
+            readable: true,
+            heard: false,
+            moved: None,
+            silent_since: None,
+            last_ack: None,
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        !self.request.is_empty()
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.heard = true;
+        if self.is_under_way() {
+            return self.answer.feed(bytes);
+        }
+        // Nobody asked: a server that says why it is about to close.
+        self.readable = false;
+        self.close(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing"))
+    }
+
+    /// The other end is closed or broken. Whether that matters depends on what is under way.
+    fn close(&mut self, error: io::Error) -> io::Result<()> {
+        let is_told = self.is_under_way() && self.answer.is_whole();
+        let is_idle = self.answered > 0 && self.answer.is_empty();
+        self.is_spent |= is_told || is_idle;
+        if self.is_spent { Ok(()) } else { Err(error) }
+    }
+
+    fn begin(&mut self, outbox: &mut Outbox, now: Tick) {
+        if self.is_under_way() || self.is_spent {
+            return;
+        }
+        let Some(lines) = outbox.head() else { return };
+        let bytes = lines.len();
+        self.preface.request(lines, &mut self.request);
+        self.sent = 0;
+        self.silent_since = Some(now);
+        outbox.wrote(bytes);
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.sent < self.request.len() && !self.answer.is_whole()
+    }
+
+    /// The answer is whole: what it means for the chunk.
+    fn conclude(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
+        let answer = std::mem::take(&mut self.answer);
+        let is_early = self.sent < self.request.len();
+        self.request.clear();
+        self.silent_since = None;
+        self.answered += 1;
+        self.is_spent |= is_early || !answer.keeps_open();
+        match answer.status() {
+            204 if !is_early => {
+                self.last_ack = Some(now);
+                return Ok(outbox.acknowledged(0));
+            }
+            400 | 413 => {
+                let refused = outbox.refuse_in_flight();
+                self.refused = refused.map(|chunk| Refused { chunk, reason: answer.text() });
+                return Ok(false);
+            }
+            _ => {}
+        }
+        Err(io::Error::other(Unwilling { status: answer.status(), text: answer.text() }))
+    }
+}
+
+impl Framing for Requests {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn wake(&mut self) {
+        self.writable = true;
+        self.readable = true;
+    }
+
+    fn has_more(&self, outbox: &Outbox) -> bool {
+        let may_begin = !self.is_under_way() && outbox.head().is_some();
+        let writes = self.writable && (may_begin || self.has_unsent());
+        self.readable || writes || self.has_news() || self.is_spent
+    }
+
+    fn is_moving(&self, now: Tick) -> bool {
+        self.moved.is_some_and(|moved| now - moved < MOVING)
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        for _ in 0..READS_A_TURN {
+            if !self.readable || self.has_news() {
+                break;
+            }
+            match self.socket.read(&mut buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    let kind = io::ErrorKind::UnexpectedEof;
+                    return self.close(io::Error::new(kind, "closed by the peer"));
+                }
+                Ok(bytes) => self.hear(&buffer[..bytes])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) => {
+                    self.readable = false;
+                    return self.close(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
+        self.begin(outbox, now);
+        for _ in 0..WRITES_A_TURN {
+            if !self.writable || !self.has_unsent() {
+                break;
+            }
+            match self.socket.write(&self.request[self.sent..]) {
+                Ok(bytes) => {
+                    self.sent += bytes;
+                    self.moved = Some(now);
+                    self.silent_since = Some(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) => {
+                    // It may have said why before it closed.
+                    self.writable = false;
+                    self.readable = true;
+                    self.receive()?;
+                    return self.close(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
+        if std::mem::take(&mut self.heard) {
+            self.moved = Some(now);
+            self.silent_since = self.is_under_way().then_some(now);
+        }
+        if self.has_news() { self.conclude(outbox, now) } else { Ok(false) }
+    }
+
+    fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
+        match self.silent_since {
+            Some(since) if now - since >= patience => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn deadline(&self, patience: Duration) -> Option<Tick> {
+        self.silent_since.map(|since| since + patience)
+    }
+
+    fn last_ack(&self, now: Tick) -> Tick {
+        self.last_ack.unwrap_or(now)
+    }
+
+    fn has_news(&self) -> bool {
+        self.is_under_way() && self.answer.is_whole()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.is_spent && !self.has_news()
+    }
+
+    fn take_refused(&mut self) -> Option<Refused> {
+        self.refused.take()
+    }
+}
+
+#[cfg(test)]
+mod tests;

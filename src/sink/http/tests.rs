@@ -1,0 +1,276 @@
+//! Requests over real sockets, answered by the tests: what each answer, or none, leads to.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::config::{Destination, Influxdb, Resend};
+use crate::sink::testing::{Client, Rig, influxdb, listener, logged};
+
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n";
+const LINE: &str = "a value=1 1\n";
+
+fn rig(listener: &TcpListener) -> Rig {
+    rig_with(&influxdb(listener.local_addr().unwrap()))
+}
+
+fn rig_with(config: &Influxdb) -> Rig {
+    Rig::to(Destination::Influxdb(config))
+}
+
+impl Rig {
+    /// Waits for a request with just these lines, which is the `nth` of the connection, and answers it.
+    fn answer(&mut self, client: &mut Client, lines: &str, answer: &str) {
+        self.until_asked(client, lines);
+        client.stream.write_all(answer.as_bytes()).unwrap();
+    }
+
+    fn until_asked(&mut self, client: &mut Client, lines: &str) {
+        client.received.clear();
+        self.until_text(client, &format!("Content-Length: {}\r\n\r\n{lines}", lines.len()));
+        assert!(client.received.starts_with("POST /write?db=statsd HTTP/1.1\r\n"));
+    }
+
+    fn until_drained(&mut self) {
+        self.until("the acknowledgement", |sink| sink.is_drained());
+    }
+}
+
+#[test]
+fn one_request_at_a_time_and_its_204_is_the_acknowledgement() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush(LINE);
+    rig.flush("b value=1 2\n");
+    let mut client = rig.accept(&listener);
+    rig.until_asked(&mut client, LINE);
+    for _ in 0..20 {
+        rig.turn();
+    }
+    client.read().unwrap();
+    assert!(client.received.ends_with(LINE), "the second waits for the answer to the first");
+    assert!(!rig.sink.is_drained());
+    let (first, second) = NO_CONTENT.split_at(20);
+    client.stream.write_all(first.as_bytes()).unwrap();
+    rig.turn();
+    assert!(rig.sink.figures().last_flush.is_none());
+    rig.answer_rest(&mut client, second);
+    rig.answer(&mut client, "b value=1 2\n", NO_CONTENT);
+    rig.until_drained();
+    let figures = rig.sink.figures();
+    assert_eq!((figures.reconnects, figures.dropped_lines, figures.sent_bytes), (0, 0, 24));
+    assert_eq!(rig.sink.deadline(), None, "an idle connection wakes nobody");
+}
+
+impl Rig {
+    fn answer_rest(&mut self, client: &mut Client, rest: &str) {
+        client.stream.write_all(rest.as_bytes()).unwrap();
+        self.until("the first to arrive", |sink| sink.figures().last_flush.is_some());
+    }
+}
+
+#[test]
+fn what_is_refused_is_dropped_counted_and_told_once_a_minute() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    logged();
+    let mut client = rig.accept(&listener);
+    for (answer, dropped) in [
+        ("HTTP/1.1 400 Bad Request\r\nX-Influxdb-Error: no\r\nContent-Length: 2\r\n\r\n{}", 1),
+        ("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", 2),
+    ] {
+        rig.flush(LINE);
+        rig.answer(&mut client, LINE, answer);
+        rig.until("the drop", |sink| sink.figures().dropped_lines == dropped);
+    }
+    rig.flush(LINE);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    rig.until_drained();
+    let told: Vec<_> =
+        logged().into_iter().filter(|(_, line)| line.contains("dropped_lines=1 answer")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].1.contains("answer=\"400 Bad Request: no\""), "{told:?}");
+    assert_eq!(rig.sink.figures().reconnects, 0);
+}
+
+#[test]
+fn what_may_pass_is_waited_for_and_said() {
+    for answer in [
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\ntimeout",
+        "HTTP/1.1 401 Unauthorized\r\nX-Influxdb-Error: who are you\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin",
+        "no HTTP at all\r\n\r\n",
+    ] {
+        let listener = listener();
+        let mut rig = rig(&listener);
+        rig.flush(LINE);
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let mut client = rig.accept(&listener);
+            rig.answer(&mut client, LINE, answer);
+            rig.until_state("backing_off");
+            waits.push(rig.advance_to_deadline());
+        }
+        assert!(waits[3] >= Duration::from_millis(800), "{answer}: {waits:?}");
+        let mut client = rig.accept(&listener);
+        rig.answer(&mut client, LINE, NO_CONTENT);
+        rig.until_drained();
+        let figures = rig.sink.figures();
+        assert_eq!((figures.dropped_lines, figures.in_doubt, figures.resent_lines), (0, 0, 4));
+        let error = figures.last_error.unwrap();
+        let status = answer.split(' ').nth(1).unwrap();
+        assert!(error.starts_with(status) || error.contains("no HTTP"), "{error}");
+    }
+}
+
+#[test]
+fn the_log_tells_each_new_reason_of_an_outage_once() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    logged();
+    rig.flush(LINE);
+    drop(rig.accept(&listener));
+    rig.until_state("backing_off");
+    for status in ["404 Not Found", "404 Not Found", "401 Unauthorized", "401 Unauthorized"] {
+        rig.advance_to_deadline();
+        let mut client = rig.accept(&listener);
+        rig.answer(&mut client, LINE, &format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+        rig.until_state("backing_off");
+    }
+    let warnings: Vec<_> =
+        logged().into_iter().filter(|(level, _)| *level == log::Level::Warn).collect();
+    let reasons = ["closed by the peer", "404 Not Found", "401 Unauthorized"];
+    assert_eq!(warnings.len(), reasons.len(), "{warnings:?}");
+    for ((_, line), reason) in warnings.iter().zip(reasons) {
+        assert!(line.contains(&format!("error=\"{reason}\"")), "{line}");
+    }
+}
+
+#[test]
+fn silence_is_broken_off_after_write_timeout() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.until_asked(&mut client, LINE);
+    assert_eq!(rig.advance_to_deadline(), Duration::from_secs(30));
+    rig.until_state("backing_off");
+    assert_eq!(rig.sink.figures().last_error.unwrap(), "no answer");
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    rig.until_drained();
+}
+
+#[test]
+fn an_answer_that_comes_slowly_is_waited_for() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.until_asked(&mut client, LINE);
+    for byte in NO_CONTENT.as_bytes() {
+        rig.advance(Duration::from_secs(20));
+        client.stream.write_all(&[*byte]).unwrap();
+        let heard = rig.now.tick;
+        rig.until("the byte", |sink| {
+            sink.is_drained()
+                || sink.deadline().is_some_and(|at| at - heard >= Duration::from_secs(30))
+        });
+    }
+    rig.until_drained();
+    assert_eq!(rig.sink.figures().reconnects, 0);
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_is_no_outage() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    logged();
+    for (nth, close) in ["Connection: close\r\n", ""].into_iter().cycle().take(6).enumerate() {
+        rig.flush(LINE);
+        let mut client = rig.accept(&listener);
+        rig.answer(&mut client, LINE, &format!("HTTP/1.1 204 No Content\r\n{close}\r\n"));
+        rig.until_drained();
+        drop(client);
+        rig.until_state("idle");
+        assert_eq!(rig.sink.deadline(), None);
+        assert_eq!(rig.sink.figures().reconnects, nth as u64);
+    }
+    assert_eq!(rig.sink.figures().resent_lines, 0);
+    assert!(logged().iter().all(|(level, _)| *level >= log::Level::Info), "no warning");
+}
+
+#[test]
+fn a_connection_that_died_while_idle_costs_nothing_and_no_wait() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    rig.until_drained();
+    client.reset();
+    rig.flush("b value=1 2\n");
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, "b value=1 2\n", NO_CONTENT);
+    rig.until_drained();
+    let figures = rig.sink.figures();
+    assert_eq!((figures.last_error, figures.dropped_lines, figures.in_doubt), (None, 0, 0));
+}
+
+#[test]
+fn who_refuses_before_it_has_read_all_is_heard() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    let text = LINE.repeat(1_000_000); // more than the buffers of both ends hold
+    rig.flush(&text);
+    let mut client = rig.accept(&listener);
+    let answer = "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    rig.until("a part to be written", |sink| sink.figures().sent_bytes > 0);
+    client.stream.write_all(answer.as_bytes()).unwrap();
+    rig.until("the drop", |sink| sink.figures().dropped_lines == 1_000_000);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    rig.until_drained();
+}
+
+#[test]
+fn a_resend_of_whole_flushes_is_for_breaks_alone() {
+    let listener = listener();
+    let config = influxdb(listener.local_addr().unwrap());
+    let mut rig = rig_with(&Influxdb { resend: Resend::Flush, ..config });
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    rig.until_drained();
+    rig.flush("b value=1 2\n");
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, "b value=1 2\n", "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
+    rig.until_state("backing_off");
+    rig.advance_to_deadline();
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    rig.answer(&mut client, "b value=1 2\n", NO_CONTENT);
+    rig.until_drained();
+    assert_eq!(rig.sink.figures().resent_lines, 2);
+}
+
+#[test]
+fn another_account_is_used_at_once() {
+    let listener = listener();
+    let config = influxdb(listener.local_addr().unwrap());
+    let mut rig = rig_with(&config);
+    let _client = rig.accept(&listener);
+    rig.until_state("up");
+    let other = Influxdb { username: "u".into(), password: "p".into(), ..config };
+    rig.sink.reconfigure(Destination::Influxdb(&other), Default::default(), rig.now);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.answer(&mut client, LINE, NO_CONTENT);
+    assert!(client.received.contains("\r\nAuthorization: Basic dTpw\r\n"));
+    rig.until_drained();
+}

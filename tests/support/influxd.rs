@@ -1,0 +1,186 @@
+//! InfluxDB itself, on loopback and in a folder of its own, asked over HTTP what it holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+
+use socket2::Socket;
+use tempfile::TempDir;
+
+use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, until};
+
+#[derive(Debug)]
+pub(crate) struct Influxd {
+    process: Option<Process>,
+    /// Holds the port while it is away.
+    _reserved: Socket,
+    http: SocketAddr,
+    udp: SocketAddr,
+    folder: TempDir,
+}
+
+/// The account of one that asks for accounts.
+pub(crate) const ACCOUNT: (&str, &str) = ("keeper", "p ss#word;\"\\");
+
+impl Influxd {
+    /// Starts it with a database `statsd`. None where it is not installed, which is said.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        let influxd = Self::bare(test, "")?;
+        influxd.create_database();
+        Some(influxd)
+    }
+
+    /// Starts it without a database. `http` is further settings of that section.
+    pub(crate) fn bare(test: &str, http: &str) -> Option<Self> {
+        if !is_installed("influxd") {
+            eprintln!("SKIPPED: {test}: no influxd (apt-get install influxdb)");
+            return None;
+        }
+        let (reserved, address) = reserve_tcp();
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        write_configuration(&folder, address, udp, http);
+        let mut influxd = Self { process: None, _reserved: reserved, http: address, udp, folder };
+        influxd.start_again();
+        Some(influxd)
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn sigkill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.signal("KILL");
+        process.exit(DEADLINE);
+    }
+
+    /// Starts it once more, on the same ports, with the same files.
+    pub(crate) fn start_again(&mut self) {
+        let conf = self.folder.path().join("influxdb.conf");
+        let home = self.folder.path();
+        let mut process =
+            Process::start(Command::new("influxd").arg("-config").arg(conf).env("HOME", home));
+        until(DEADLINE, "influxd to answer", || {
+            let ended = process.ended();
+            assert!(ended.is_none(), "influxd ended:\n{}", process.stderr().join("\n"));
+            TcpStream::connect(self.http).ok()
+        });
+        self.process = Some(process);
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where it takes lines for `statsd` by UDP.
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    pub(crate) fn create_database(&self) {
+        self.query("CREATE DATABASE statsd");
+    }
+
+    pub(crate) fn create_account(&self) {
+        let (name, password) = ACCOUNT;
+        let password = password.replace('\\', "\\\\").replace('\'', "\\'");
+        self.query(&format!("CREATE USER {name} WITH PASSWORD '{password}' WITH ALL PRIVILEGES"));
+    }
+
+    /// Writes lines as another client does.
+    pub(crate) fn write(&self, lines: &str) {
+        let answer = self.post("/write?db=statsd", "", lines);
+        assert!(answer.starts_with("HTTP/1.0 204"), "{answer}");
+    }
+
+    /// The answer to a query, as comma separated values without a head. Fails unless the answer is good.
+    pub(crate) fn query(&self, query: &str) -> Vec<String> {
+        let (name, password) = ACCOUNT;
+        let (query, password) = (encoded(query), encoded(password));
+        let body = format!("db=statsd&epoch=s&u={name}&p={password}&q={query}");
+        let fields =
+            "Accept: application/csv\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+        let answer = self.post("/query", fields, &body);
+        let (head, body) = answer.split_once("\r\n\r\n").expect(&answer);
+        assert!(head.starts_with("HTTP/1.0 200") && !body.contains("error"), "{answer}");
+        body.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// Stamps and values of a field, by the tags of their series as `k=v,k2=v2`.
+    pub(crate) fn points(
+        &self,
+        measurement: &str,
+        field: &str,
+    ) -> BTreeMap<String, Vec<(u64, f64)>> {
+        let query = format!("SELECT \"{field}\" FROM \"{measurement}\" GROUP BY *");
+        let mut points: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        for line in self.query(&query) {
+            // measurement,"k=v,k2=v2",time,value
+            let (rest, value) = line.rsplit_once(',').expect(&line);
+            let (rest, time) = rest.rsplit_once(',').expect(&line);
+            let (_, tags) = rest.split_once(',').expect(&line);
+            let point = (time.parse().expect(&line), value.parse().expect(&line));
+            points.entry(tags.trim_matches('"').to_owned()).or_default().push(point);
+        }
+        points
+    }
+
+    /// Waits until a field has this value at some time, and gives that.
+    pub(crate) fn until_point(
+        &self,
+        measurement: &str,
+        tags: &str,
+        field: &str,
+        value: f64,
+    ) -> u64 {
+        until(DEADLINE, &format!("{measurement},{tags} {field}={value} in InfluxDB"), || {
+            let points = self.points(measurement, field);
+            points.get(tags)?.iter().find(|point| point.1 == value).map(|point| point.0)
+        })
+    }
+
+    fn post(&self, path: &str, fields: &str, body: &str) -> String {
+        let mut stream = connect(self.http);
+        let length = body.len();
+        // HTTP/1.0, so that the answer is as long as the connection and in no chunks.
+        let head = format!("POST {path} HTTP/1.0\r\n{fields}Content-Length: {length}\r\n\r\n");
+        stream.write_all((head + body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        while let Err(error) = stream.read_to_string(&mut answer) {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        }
+        answer
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn write_configuration(folder: &TempDir, http: SocketAddr, udp: SocketAddr, settings: &str) {
+    let path = folder.path().display();
+    let conf = format!(
+        "reporting-enabled = false
+bind-address = \"127.0.0.1:0\"
+[meta]
+dir = \"{path}/meta\"
+[data]
+dir = \"{path}/data\"
+wal-dir = \"{path}/wal\"
+[monitor]
+store-enabled = false
+[ifql]
+enabled = false
+[http]
+bind-address = \"{http}\"
+log-enabled = false
+{settings}
+[[udp]]
+enabled = true
+bind-address = \"{udp}\"
+database = \"statsd\"
+batch-timeout = \"100ms\"
+"
+    );
+    fs::write(folder.path().join("influxdb.conf"), conf).unwrap();
+}
