@@ -32,7 +32,7 @@ pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
 pub use sender::{Plan, Sender, Sent, Stop};
 pub use sys::{
-    cpu_time, interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent,
+    cpu_time, favour, interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent,
 };
 pub use traffic::{Payload, Traffic};
 pub use workload::{Invalid, Kind, MAX_PACKET, Mix, Packing, Workload};

@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options, command: String) -> Result<(), String> {
     statsd_bench::note_interrupts();
     machine::raise_open_files();
     let buffers = Buffers::raise();
-    let jobs = plan::jobs(&profiles, &loads, options.scope());
+    let jobs = plan::jobs(&profiles, &loads, &options.scope());
     let mut record = record(&setting, &loads, &profiles, skipped, command);
     record.receive_buffers_equal = buffers.are_equal();
     let folder = kept_in(options, &record);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lexopt::{Arg, ValueExt as _};
 
 use super::measure::Effort;
-use super::plan::Scope;
+use super::plan::{Scope, What};
 
 /// What `compare` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) struct Options {
     pub(crate) interval: u64,
     /// Costs and highest rates only, with little effort: for a look, not for a record.
     pub(crate) quick: bool,
-    /// The rate sweep only.
-    pub(crate) sweep: bool,
+    /// Some measurements only.
+    pub(crate) measure: Vec<What>,
 }
 
 /// What `floor` is asked for.
@@ -45,7 +45,8 @@ statsd-bench compare [FLAG...]: servers side by side; `make bench`
   --rounds N            of each cost [3]
   --interval SECONDS    between flushes, and of each cost [5]
   --quick               costs and rates only, roughly; nothing is kept
-  --sweep               the rate sweep only (W1 at 1 k to 200 k packets/s)
+  --measure WHAT,...    only these: cost, highest, sweep (W1 at 1 k to 200 k
+                        packets/s), flush, memory, quiet, connections, turns
   --peers FOLDER        profiles of servers [bench/peers]
   --out FOLDER          where the record goes [bench/runs/DATE-MACHINE]
   --root FOLDER         the repository [.]
@@ -65,7 +66,7 @@ impl Options {
             rounds: 3,
             interval: 5,
             quick: false,
-            sweep: false,
+            measure: What::ALL.map(|(_, what)| what).into(),
         };
         while let Some(arg) = parser.next().map_err(text)? {
             match arg {
@@ -73,8 +74,10 @@ impl Options {
                 Arg::Long("loads") => options.loads = names(parser)?,
                 Arg::Long("rounds") => options.rounds = positive(parser, "rounds")?,
                 Arg::Long("interval") => options.interval = positive(parser, "interval")?,
-                Arg::Long("quick") => options.quick = true,
-                Arg::Long("sweep") => options.sweep = true,
+                Arg::Long("quick") => {
+                    (options.quick, options.measure) = (true, vec![What::Cost, What::Highest]);
+                }
+                Arg::Long("measure") => options.measure = measurements(parser)?,
                 Arg::Long("peers") => options.peers = Some(parser.value().map_err(text)?.into()),
                 Arg::Long("out") => options.out = Some(parser.value().map_err(text)?.into()),
                 Arg::Long("root") => options.root = parser.value().map_err(text)?.into(),
@@ -85,9 +88,7 @@ impl Options {
     }
 
     pub(crate) fn scope(&self) -> Scope {
-        let others = !self.quick && !self.sweep;
-        let sweep = self.sweep || !self.quick;
-        Scope { rounds: self.rounds, rates: !self.sweep, sweep, others }
+        Scope { rounds: self.rounds, wanted: self.measure.clone() }
     }
 
     pub(crate) fn effort(&self) -> Effort {
@@ -119,6 +120,14 @@ fn names(parser: &mut lexopt::Parser) -> Result<Vec<String>, String> {
     Ok(value.split(',').map(|name| name.trim().to_owned()).collect())
 }
 
+fn measurements(parser: &mut lexopt::Parser) -> Result<Vec<What>, String> {
+    let known = |name: &String| {
+        let what = What::ALL.iter().find(|(known, _)| known == name).map(|(_, what)| *what);
+        what.ok_or_else(|| format!("--measure: {name:?} is nothing that can be measured"))
+    };
+    names(parser)?.iter().map(known).collect()
+}
+
 fn positive<T: FromStr + PartialEq + Default>(
     parser: &mut lexopt::Parser,
     flag: &str,
@@ -142,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_flag_is_heard() {
-        let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --sweep --peers p --out o --root r";
+        let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --measure sweep,turns --peers p --out o --root r";
         let names = |text: &str| text.split(',').map(str::to_owned).collect();
         let expected = Options {
             root: "r".into(),
@@ -153,7 +162,7 @@ mod tests {
             rounds: 5,
             interval: 2,
             quick: true,
-            sweep: true,
+            measure: vec![What::Sweep, What::Turns],
         };
         assert_eq!(options(line), Ok(expected));
         assert_eq!(options("--rounds 0").unwrap_err(), "--rounds: \"0\" is no number above 0");

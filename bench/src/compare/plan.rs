@@ -19,40 +19,62 @@ pub(crate) enum Job {
     Turns { server: usize },
 }
 
+/// What can be measured, by its name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Cost,
+    Highest,
+    Sweep,
+    Flush,
+    Memory,
+    Quiet,
+    Connections,
+    Turns,
+}
+
+impl What {
+    pub(crate) const ALL: [(&str, Self); 8] = [
+        ("cost", Self::Cost),
+        ("highest", Self::Highest),
+        ("sweep", Self::Sweep),
+        ("flush", Self::Flush),
+        ("memory", Self::Memory),
+        ("quiet", Self::Quiet),
+        ("connections", Self::Connections),
+        ("turns", Self::Turns),
+    ];
+}
+
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scope {
     pub(crate) rounds: u32,
-    pub(crate) rates: bool,
-    pub(crate) sweep: bool,
-    /// Memory, flush, quiet, connections, turns.
-    pub(crate) others: bool,
+    pub(crate) wanted: Vec<What>,
 }
 
 /// All of it, those first that the others are read beside.
-pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: Scope) -> Vec<Job> {
+pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<Job> {
     let all = || 0..profiles.len();
-    let bears = |server: usize, load: &Load| profiles[server].bears(load.name, load.transport);
+    let able = |load: &Load| {
+        let bears = |server: &usize| profiles[*server].bears(load.name, load.transport);
+        all().filter(bears).collect::<Vec<_>>()
+    };
     let mut jobs = Vec::new();
-    for (load, about) in loads.iter().enumerate().filter(|_| scope.rates) {
+    for (load, about) in loads.iter().enumerate() {
         for round in 0..scope.rounds {
             // Each round begins with another server, so that none has the machine's better moments.
-            let mut order: Vec<usize> = all().filter(|&server| bears(server, about)).collect();
+            let mut order = able(about);
             let first = round as usize % order.len().max(1);
             order.rotate_left(first);
             jobs.extend(order.into_iter().map(|server| Job::Cost { load, round, server }));
         }
     }
-    for (load, about) in loads.iter().enumerate().filter(|_| scope.rates) {
-        let able = all().filter(|&server| bears(server, about));
-        jobs.extend(able.map(|server| Job::Highest { load, server }));
+    for (load, about) in loads.iter().enumerate() {
+        jobs.extend(able(about).into_iter().map(|server| Job::Highest { load, server }));
     }
-    if let Some(load) = loads.iter().position(|load| load.name == "W1").filter(|_| scope.sweep) {
+    if let Some(load) = loads.iter().position(|load| load.name == "W1") {
         let swept = all().filter(|&server| profiles[server].sweep);
         jobs.extend(swept.map(|server| Job::Sweep { load, server }));
-    }
-    if !scope.others {
-        return jobs;
     }
     let flush = || all().filter(|&server| profiles[server].flushes);
     let asked = |has: fn(&Profile) -> bool| all().filter(move |&server| has(&profiles[server]));
@@ -64,6 +86,7 @@ pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: Scope) -> Vec<Jo
     let streams = flush().filter(|&server| profiles[server].takes(Transport::Tcp));
     jobs.extend(streams.map(|server| Job::Connections { server }));
     jobs.extend(asked(|profile| profile.turns.is_some()).map(|server| Job::Turns { server }));
+    jobs.retain(|job| scope.wanted.contains(&job.what()));
     jobs
 }
 
@@ -81,6 +104,19 @@ impl Job {
             | Self::Connections { server }
             | Self::Sweep { server, .. }
             | Self::Turns { server } => server,
+        }
+    }
+
+    fn what(self) -> What {
+        match self {
+            Self::Cost { .. } => What::Cost,
+            Self::Highest { .. } => What::Highest,
+            Self::Footprint { .. } => What::Memory,
+            Self::Flush { .. } => What::Flush,
+            Self::Quiet { .. } => What::Quiet,
+            Self::Connections { .. } => What::Connections,
+            Self::Sweep { .. } => What::Sweep,
+            Self::Turns { .. } => What::Turns,
         }
     }
 
@@ -157,7 +193,9 @@ mod tests {
     use super::super::{load, options, profile};
     use super::*;
 
-    const SCOPE: Scope = Scope { rounds: 2, rates: true, sweep: true, others: true };
+    fn scope() -> Scope {
+        Scope { rounds: 2, wanted: What::ALL.map(|(_, what)| what).into() }
+    }
 
     fn world() -> (Vec<Profile>, Vec<Load>) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
@@ -167,7 +205,7 @@ mod tests {
     #[test]
     fn each_server_is_measured_once_in_each_round_and_none_is_always_first() {
         let (profiles, loads) = world();
-        let jobs = jobs(&profiles, &loads, SCOPE);
+        let jobs = jobs(&profiles, &loads, &scope());
         let order = |wanted: u32| -> Vec<usize> {
             let of = |job: &Job| match *job {
                 Job::Cost { load: 1, round, server } if round == wanted => Some(server),
@@ -185,7 +223,7 @@ mod tests {
     #[test]
     fn who_cannot_is_not_asked() {
         let (profiles, loads) = world();
-        for job in jobs(&profiles, &loads, SCOPE) {
+        for job in jobs(&profiles, &loads, &scope()) {
             let profile = &profiles[job.server()];
             match job {
                 Job::Cost { load, .. } | Job::Highest { load, .. } => {
@@ -210,7 +248,7 @@ mod tests {
         profiles.retain(|profile| !["telegraf", "gostatsd"].contains(&profile.name.as_str()));
         let options =
             options::Options::parse(&mut lexopt::Parser::from_args([""; 0])).expect("no flags");
-        let jobs = jobs(&profiles, &loads, Scope { rounds: options.rounds, ..SCOPE });
+        let jobs = jobs(&profiles, &loads, &Scope { rounds: options.rounds, ..scope() });
         let seconds: f64 =
             jobs.iter().map(|job| job.seconds(&profiles, &loads, options.effort())).sum();
         assert!(seconds < 45.0 * 60.0, "{} jobs, {seconds} s", jobs.len());

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::proc::{self, Queue, Usage};
 use super::profile::{Places, Profile, Transport};
 use crate::carbon::Carbon;
-use statsd_bench::{Clock, Sender, beside, kill, terminate, with_parent};
+use statsd_bench::{Clock, Sender, beside, favour, kill, terminate, with_parent};
 
 /// How all servers of a run are started.
 #[derive(Debug, Clone)]
@@ -102,6 +102,11 @@ impl Server {
 
     pub(crate) fn usage(&self) -> Usage {
         proc::usage(self.child.id())
+    }
+
+    /// Nothing else is to have its core when it wants it. Returns whether that could be had.
+    pub(crate) fn favour(&self) -> bool {
+        favour(self.child.id())
     }
 
     pub(crate) fn open_files(&self) -> usize {

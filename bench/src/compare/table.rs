@@ -126,7 +126,13 @@ const FIGURES: [(&str, &[Figure]); 3] = [
     ),
     (
         "The longest turn of the loop while 1,000,000 new counters come at 200,000 a second, and are flushed",
-        &[("ms", |server| Some(format!("{:.1}", server.turns?.longest_turn_ms)))],
+        &[
+            ("ms", |server| Some(format!("{:.1}", server.turns?.longest_turn_ms))),
+            ("priority", |server| {
+                let favoured = server.turns?.favoured;
+                Some(if favoured { "highest" } else { "usual" }.to_owned())
+            }),
+        ],
     ),
 ];
 
@@ -203,7 +209,7 @@ mod tests {
     fn the_figures_of_a_flush_have_columns_of_their_own() {
         let mut record = record();
         record.servers[0].turns =
-            Some(Turns { counters: 1_000_000, longest_turn_ms: 1.94, flushes: 3 });
+            Some(Turns { counters: 1_000_000, longest_turn_ms: 1.94, favoured: true, flushes: 3 });
         record.servers[0].flush = Some(Flush {
             lines: 200_033,
             cpu_ms: 21.6,

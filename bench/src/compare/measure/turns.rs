@@ -12,6 +12,9 @@ use super::until_flushed;
 pub(crate) struct Turns {
     pub(crate) counters: usize,
     pub(crate) longest_turn_ms: f64,
+    /// It had the highest priority: what others have its core for is not its turn, and the machine's few cores carry the
+    /// sender and carbon, too.
+    pub(crate) favoured: bool,
     /// Flushes in which it told one.
     pub(crate) flushes: u64,
 }
@@ -23,6 +26,7 @@ pub(crate) fn turns(profile: &Profile, setting: &Setting, figure: &str) -> Resul
     let workload = Workload { names: COUNTERS, mix: Mix::COUNTERS, ..Workload::default() };
     let traffic = Traffic::build(&workload).map_err(|error| error.to_string())?;
     let mut server = Server::start(profile, setting)?;
+    let favoured = server.favour();
     server.carbon.watch(figure);
     server.sender(Transport::Udp)?.send(&traffic, Plan::lines(COUNTERS as u64).at(RATE));
     server.until_read();
@@ -33,6 +37,9 @@ pub(crate) fn turns(profile: &Profile, setting: &Setting, figure: &str) -> Resul
     let told = server.carbon.watched(figure);
     match told.lines {
         0 => Err(format!("{} tells no {figure}", profile.name)),
-        flushes => Ok(Turns { counters: COUNTERS, longest_turn_ms: told.largest, flushes }),
+        flushes => {
+            let longest_turn_ms = told.largest;
+            Ok(Turns { counters: COUNTERS, longest_turn_ms, favoured, flushes })
+        }
     }
 }
