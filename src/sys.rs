@@ -63,10 +63,17 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let fd = fd.as_raw_fd();
     let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    set_int(fd, libc::SO_RCVBUFFORCE, wanted).or_else(|_| set_int(fd, libc::SO_RCVBUF, wanted))?;
+    set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wanted)
+        .or_else(|_| set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, wanted))?;
     let mut doubled: libc::c_int = 0;
     get_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &mut doubled)?;
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
+}
+
+/// Lets the kernel hand over datagrams of one sender and length in one piece, as they come from a network card that merges
+/// them, or from a sender that sends them so (UDP_SEGMENT). Fails before Linux 5.0.
+pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
 /// Takes over a descriptor that whoever started us passed in.
@@ -135,11 +142,10 @@ fn get_option<T: Integers>(
     check(result)
 }
 
-fn set_int(fd: RawFd, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set_int(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = socklen::<libc::c_int>();
     // SAFETY: the kernel reads `length` bytes from `value`, which is exactly that long.
-    let result =
-        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const value).cast(), length) };
+    let result = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), length) };
     check(result)
 }
 

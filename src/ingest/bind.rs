@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Bind;
+use crate::sys;
 
 /// Which kind of socket is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +131,11 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
     if address.is_ipv6() {
         socket.set_only_v6(!dual)?;
     }
-    if transport == Transport::Tcp {
-        socket.set_reuse_address(true)?;
+    match transport {
+        Transport::Tcp => socket.set_reuse_address(true)?,
+        // Where it cannot be had, each datagram comes by itself. Sockets that are passed in stay as they are: whoever has them
+        // after us may not know of pieces.
+        Transport::Udp => _ = sys::take_pieces(socket.as_fd()),
     }
     socket.bind(&address.into())?;
     if transport == Transport::Tcp {

@@ -1,4 +1,5 @@
-//! Receiving datagrams many at a call (recvmmsg), into buffers that are made once.
+//! Receiving datagrams many at a call (recvmmsg), into buffers that are made once; those the kernel hands over in one piece
+//! (UDP_GRO) come apart again.
 
 use std::io;
 use std::mem;
@@ -16,18 +17,23 @@ const SLOT_BYTES: usize = 65_536 + 64;
 ///
 /// ```text
 ///   headers[i] ─┬▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]     what the datagram says
-///               └▶ names[i]                                   who sent it
+///               ├▶ names[i]                                   who sent it
+///               └▶ controls[i]                                how long each of several in one piece is
 /// ```
-/// The arrows are raw pointers, made once: none of the four vectors ever grows, and no `&mut` to `bytes`,
-/// `names` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
+/// The arrows are raw pointers, made once: none of the five vectors ever grows, and no `&mut` to `bytes`,
+/// `names`, `controls` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
 pub(crate) struct RecvBatch {
     bytes: Vec<u8>,
     #[allow(dead_code)] // read by the kernel
     iovecs: Vec<libc::iovec>,
     names: Vec<Name>,
+    #[allow(dead_code)] // read by way of the headers
+    controls: Vec<Control>,
     headers: Vec<libc::mmsghdr>,
     /// The slots received and not taken yet.
     waiting: Range<usize>,
+    /// What was taken of the first of them, in bytes.
+    taken: usize,
     /// How many datagrams the next call asks for: fewer where they are large, for a call copies them all.
     ask: usize,
 }
@@ -50,14 +56,17 @@ impl RecvBatch {
         // SAFETY: plain integers, for which all zeros is a value.
         let mut names: Vec<Name> = vec![unsafe { mem::zeroed() }; Self::SLOTS];
         let first_name = names.as_mut_ptr();
+        let mut controls = vec![Control::default(); Self::SLOTS];
+        let first_control = controls.as_mut_ptr();
         let mut headers = vec![header; Self::SLOTS];
         let first_iovec = iovecs.as_mut_ptr();
         for (slot, header) in headers.iter_mut().enumerate() {
             header.msg_hdr.msg_iov = first_iovec.wrapping_add(slot);
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = first_control.wrapping_add(slot).cast();
             header.msg_hdr.msg_name = first_name.wrapping_add(slot).cast();
         }
-        Self { bytes, iovecs, names, headers, waiting: 0..0, ask: Self::SLOTS }
+        Self { bytes, iovecs, names, controls, headers, waiting: 0..0, taken: 0, ask: Self::SLOTS }
     }
 
     /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that left it empty. All that
@@ -70,10 +79,12 @@ impl RecvBatch {
         #[allow(clippy::cast_possible_truncation)] // at most SLOTS
         let slots = asked as libc::c_uint;
         for header in &mut self.headers[..asked] {
-            header.msg_hdr.msg_namelen = NAME_BYTES; // the kernel wrote how long the last one was
+            // The kernel wrote how long the last ones were.
+            header.msg_hdr.msg_namelen = NAME_BYTES;
+            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
         }
         loop {
-            // SAFETY: each header points to one iovec and to NAME_BYTES of a name, each iovec to SLOT_BYTES of
+            // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control, each iovec to SLOT_BYTES of
             // `bytes`, all owned by `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
             let count = unsafe {
                 libc::recvmmsg(
@@ -107,16 +118,39 @@ impl RecvBatch {
 
     /// The next datagram of the last [`Self::fill`], and never one of an earlier.
     pub(crate) fn take(&mut self) -> Option<Datagram<'_>> {
-        let slot = self.waiting.next()?;
-        Some(self.datagram(slot))
+        let slot = self.waiting.clone().next()?;
+        let length = self.received(slot);
+        let start = self.taken;
+        let end = length.min(start.saturating_add(self.piece(slot).unwrap_or(length)));
+        self.taken = if end < length { end } else { 0 };
+        self.waiting.start += usize::from(self.taken == 0);
+        Some(self.datagram(slot, start..end))
     }
 
-    fn datagram(&self, slot: usize) -> Datagram<'_> {
-        let header = &self.headers[slot];
-        let length = usize::try_from(header.msg_len).map_or(SLOT_BYTES, |len| len.min(SLOT_BYTES));
+    /// Bytes in a slot.
+    fn received(&self, slot: usize) -> usize {
+        usize::try_from(self.headers[slot].msg_len).map_or(SLOT_BYTES, |len| len.min(SLOT_BYTES))
+    }
+
+    /// How long each datagram in a slot is, but perhaps the last, where the kernel handed over several in one piece.
+    fn piece(&self, slot: usize) -> Option<usize> {
+        let header = &self.headers[slot].msg_hdr;
+        // SAFETY: the kernel has written `msg_controllen` bytes of whole messages to the slot's control, which is aligned for
+        // their headers; the data of this one is an int.
+        let bytes = unsafe {
+            let message = libc::CMSG_FIRSTHDR(header);
+            let is_it = !message.is_null()
+                && (*message).cmsg_level == libc::SOL_UDP
+                && (*message).cmsg_type == libc::UDP_GRO;
+            is_it.then(|| libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned())
+        };
+        bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0)
+    }
+
+    fn datagram(&self, slot: usize, part: Range<usize>) -> Datagram<'_> {
         Datagram {
-            bytes: &self.bytes[slot * SLOT_BYTES..][..length],
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            bytes: &self.bytes[slot * SLOT_BYTES..][part],
+            truncated: self.headers[slot].msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             sender: self.sender(slot),
         }
     }
@@ -143,6 +177,9 @@ impl RecvBatch {
         }
     }
 }
+
+/// Room for the one control message we ask for, aligned as its header wants it.
+type Control = [u64; 4];
 
 /// Room for an internet address of either family.
 type Name = libc::sockaddr_in6;

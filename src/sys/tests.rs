@@ -47,6 +47,22 @@ fn a_full_batch_leaves_the_rest_for_the_next_call() {
 }
 
 #[test]
+fn datagrams_in_one_piece_come_apart() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let to = here.local_addr().unwrap();
+    if take_pieces(here.as_fd()).is_err() {
+        eprintln!("SKIPPED: this kernel merges no datagrams");
+        return;
+    }
+    set_int(there.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, 5).unwrap();
+    for text in ["a:1|cb:2|cc:3", "d:4|c", "e"] {
+        there.send_to(text.as_bytes(), to).unwrap();
+    }
+    let mut batch = RecvBatch::new();
+    assert_eq!(texts(&mut batch, &here), ["a:1|c", "b:2|c", "c:3", "d:4|c", "e"]);
+}
+
+#[test]
 fn the_largest_udp_datagram_is_whole_and_a_larger_unix_one_says_it_is_not() {
     let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
     there.send_to(&[7; 65_507], here.local_addr().unwrap()).unwrap();

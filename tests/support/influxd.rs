@@ -9,7 +9,7 @@ use std::process::Command;
 use socket2::Socket;
 use tempfile::TempDir;
 
-use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, until};
+use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, skipped, until};
 
 #[derive(Debug)]
 pub(crate) struct Influxd {
@@ -35,7 +35,7 @@ impl Influxd {
     /// Starts it without a database. `http` is further settings of that section.
     pub(crate) fn bare(test: &str, http: &str) -> Option<Self> {
         if !is_installed("influxd") {
-            eprintln!("SKIPPED: {test}: no influxd (apt-get install influxdb)");
+            skipped(test, "influxd", "apt-get install influxdb");
             return None;
         }
         let (reserved, address) = reserve_tcp();

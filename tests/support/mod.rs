@@ -144,16 +144,21 @@ pub(crate) fn peers() -> PathBuf {
     folder
 }
 
-/// None where this peer could not be installed. That is said past libtest's capture, with the name of
-/// the test that does without.
+/// None where this peer could not be installed. That is said, with the name of the test that does without.
 pub(crate) fn installed(peer: &str) -> Option<()> {
     let Ok(reason) = fs::read_to_string(peers().join("without").join(peer)) else {
         return Some(());
     };
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let reason = reason.lines().last().unwrap_or("it could not be installed").to_owned();
-    writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
+    skipped(&test, peer, &reason);
     None
+}
+
+/// Says so past libtest's capture, which keeps what a test prints that passes.
+#[allow(clippy::explicit_write)]
+pub(crate) fn skipped(test: &str, peer: &str, reason: &str) {
+    writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
 }
 
 /// A file beside the peers' install script.
