@@ -33,7 +33,7 @@ const PACKETS: [&str; 4] =
 
 /// What [`PACKETS`] are in the legacy style: measurement, tags, field, value.
 const STORED: [(&str, &str, &str, f64); 10] = [
-    ("stats.hits", "@time=noon,env=prod", "value", 3.0),
+    ("stats.hits", "@time=noon,env=prod", "value", 1.5),
     ("stats_counts.hits", "@time=noon,env=prod", "value", 3.0),
     ("stats.timers.load", "host=a", "count", 4.0),
     ("stats.timers.load", "host=a", "upper_90", 100.0),

@@ -97,10 +97,12 @@ impl Influxd {
     pub(crate) fn query(&self, query: &str) -> Vec<String> {
         let (name, password) = ACCOUNT;
         let (query, password) = (encoded(query), encoded(password));
-        let body = format!("db=statsd&epoch=s&u={name}&p={password}&q={query}");
+        // It looks for an account in the address only.
+        let path = format!("/query?u={name}&p={password}");
+        let body = format!("db=statsd&epoch=s&q={query}");
         let fields =
             "Accept: application/csv\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-        let answer = self.post("/query", fields, &body);
+        let answer = self.post(&path, fields, &body);
         let (head, body) = answer.split_once("\r\n\r\n").expect(&answer);
         assert!(head.starts_with("HTTP/1.0 200") && !body.contains("error"), "{answer}");
         body.lines().skip(1).map(str::to_owned).collect()
