@@ -1,7 +1,7 @@
 //! Node StatsD's proxy.js: hands each name to one of several servers, and leaves out those that are not well.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -55,7 +55,8 @@ impl Proxy {
         let proxy = peers().join("npm/node_modules/statsd/proxy.js");
         let mut process = Process::start(Command::new("node").arg(proxy).arg(conf_path));
         let up = until(DEADLINE, "proxy.js to start", || {
-            if is_bound(udp) { Some(true) } else { process.ended().map(|_| false) }
+            let listens = is_bound(udp) && TcpStream::connect(management).is_ok();
+            if listens { Some(true) } else { process.ended().map(|_| false) }
         });
         if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
             panic!("proxy.js ended:\n{}", process.stderr().join("\n"));
