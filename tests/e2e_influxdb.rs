@@ -164,7 +164,7 @@ fn until_whole(influxd: &Influxd, stamps: std::ops::RangeInclusive<u64>) {
         stamps.start(),
         stamps.end()
     );
-    until(Duration::from_secs(60), "every point in InfluxDB", || {
+    until(Duration::from_secs(180), "every point in InfluxDB", || {
         let mut stored: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for line in influxd.query(&query) {
             let fields: Vec<&str> = line.split(',').collect();
