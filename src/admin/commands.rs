@@ -6,7 +6,7 @@ use super::delete::Delete;
 use super::dump::Dump;
 use super::job::Job;
 use super::{Health, View};
-use crate::config::render;
+use crate::config::render_masked;
 use crate::flush::Own;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::protocol::Kind;
@@ -144,7 +144,7 @@ fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> A
 
 fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     // An empty line ends the answer, so there is none inside it.
-    for line in render(view.config).lines().filter(|line| !line.is_empty()) {
+    for line in render_masked(view.config).lines().filter(|line| !line.is_empty()) {
         write(out, format_args!("{line}\n"));
     }
     write(out, format_args!("\n"));

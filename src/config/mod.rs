@@ -31,7 +31,7 @@ pub use influxdb::{Influxdb, Over};
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
 pub use parse::parse;
-pub use render::{example, render};
+pub use render::{example, render, render_masked};
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -25,6 +25,17 @@ pub fn render(config: &Config) -> String {
     blocks.join("\n")
 }
 
+/// The same for eyes that are not to see passwords.
+pub fn render_masked(config: &Config) -> String {
+    let mut masked = config.clone();
+    let passwords = masked.influxdbs.iter_mut().map(|influxdb| &mut influxdb.password);
+    passwords.filter(|password| !password.is_empty()).for_each(|password| *password = MASK.into());
+    render(&masked)
+}
+
+/// In the place of a password.
+const MASK: &str = "***";
+
 fn block(config: &Config, section: &str, header: &str, nth: usize) -> String {
     let entries = keys_of(section).map(|key| {
         let value = key.get(config, nth);
@@ -126,6 +137,16 @@ mod tests {
             let config = read_again(text);
             assert_eq!(read_again(&render(&config)), config, "{text}");
         }
+    }
+
+    #[test]
+    fn passwords_can_be_masked() {
+        let config =
+            read_again("[influxdb]\naddress = a\npassword = hush\n[influxdb.b]\naddress = b");
+        let text = render_masked(&config);
+        assert!(text.contains("\npassword = ***\n") && text.contains("\npassword =\n"), "{text}");
+        assert!(!text.contains("hush") && render(&config).contains("\npassword = hush\n"));
+        read_again(&text);
     }
 
     #[test]
