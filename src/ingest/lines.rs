@@ -159,16 +159,15 @@ impl StreamSplitter {
 
 /// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
 fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
-    if memchr(MAGIC, bytes).is_some() {
-        return whole_lines_one_by_one(bytes, max_line);
-    }
     // Up to the last newline that a line may reach, no line is overlong: the newlines between need not be looked for.
     let mut length = 0;
     let reach = |length: usize| &bytes[length..bytes.len().min(length + max_line + 1)];
     while let Some(newline) = memrchr(b'\n', reach(length)) {
         length += newline + 1;
     }
-    length
+    // Only what was found is looked through, for there may be much behind it, and more overlong lines.
+    let lines = &bytes[..length];
+    if memchr(MAGIC, lines).is_some() { whole_lines_one_by_one(lines, max_line) } else { length }
 }
 
 fn whole_lines_one_by_one(bytes: &[u8], max_line: usize) -> usize {
