@@ -33,7 +33,7 @@ enum Fill {
 
 /// How long wake-ups are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_secs(1);
-/// From so many wake-ups a second naps cost less (bench/README.md has the figures). Once it naps, it goes on while every
+/// From so many wake-ups a second naps cost less (bench/runs has the figures). Once it naps, it goes on while every
 /// other nap ends with something to read.
 const ON: u32 = 1000;
 /// A nap ends at the next multiple of these.

@@ -210,6 +210,7 @@ impl Server {
     }
 
     fn turn_until_done(&mut self) -> io::Result<()> {
+        self.began = self.clock.tick(); // the start is no turn
         while self.phase != Phase::Done {
             self.wait()?;
             self.serve_events();
