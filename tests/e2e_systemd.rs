@@ -10,7 +10,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,21 +43,25 @@ fn sockets_passed_in_are_used() {
     let ((udp, udp_at), (tcp, tcp_at), (admin, admin_at)) =
         (bound(Type::DGRAM), bound(Type::STREAM), bound(Type::STREAM));
     let unix = unix_datagrams(&path);
-    let sockets = [(&udp, "statsd"), (&tcp, "statsd"), (&admin, "admin"), (&unix, "unix")];
+    let stream_path = folder.path().join("s.sock");
+    let stream = Socket::from(UnixListener::bind(&stream_path).unwrap());
+    let sockets =
+        [(&udp, "statsd"), (&tcp, "statsd"), (&admin, "admin"), (&unix, "unix"), (&stream, "unix")];
     let daemon = Daemon::start_passing(&Conf::never_flushing(), &sockets, None, |_| ());
     assert_eq!((daemon.udp(), daemon.tcp()), (udp_at, tcp_at), "{}", daemon.ready());
     daemon.send(["a:1|c"]);
     TcpStream::connect(tcp_at).unwrap().write_all(b"b:2|c\n").unwrap();
     UnixDatagram::unbound().unwrap().send_to(b"c:3|c", &path).unwrap();
-    for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0)] {
+    UnixStream::connect(&stream_path).unwrap().write_all(b"d:4|c\n").unwrap();
+    for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0), ("d", 4.0)] {
         daemon.until_counter(name, value);
     }
     assert!(Admin::connect(admin_at).ask("version").starts_with("statsd "));
     daemon.stop();
-    assert!(path.exists(), "it is not ours to remove");
+    assert!(path.exists() && stream_path.exists(), "they are not ours to remove");
 }
 
-/// Shows READY when it listens, WATCHDOG while it turns, STOPPING at a stop.
+/// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload, STOPPING at a stop.
 #[test]
 fn the_service_manager_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,6 +80,9 @@ fn the_service_manager_is_told() {
     for _ in 0..3 {
         assert_eq!(next(), "WATCHDOG=1\n");
     }
+    daemon.reload(&Conf::never_flushing());
+    until_true("the reload", || next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    until_true("its end", || next() == "READY=1\n");
     daemon.sigterm();
     until_true("the word", || next() == "STOPPING=1\n");
 }

@@ -5,10 +5,12 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use support::{Conf, Daemon, FakeCarbon, connect, send_packets, statsd_command};
+use socket2::{Domain, Socket, Type};
+use support::{Admin, Conf, Daemon, FakeCarbon, connect, send_packets, statsd_command};
 
 fn conf() -> Conf {
     Conf::never_flushing().set("unix", "stream", "s.sock").set("unix", "datagram", "d.sock")
@@ -67,7 +69,7 @@ fn who_is_not_allowed_is_turned_away_and_counted() {
             .set("udp", "allow_from", "127.0.0.2, 10.0.0.0/8")
             .set("tcp", "allow_from", "::1"),
     );
-    let here = std::net::SocketAddr::from(([127, 0, 0, 1], daemon.udp().port()));
+    let here = SocketAddr::from(([127, 0, 0, 1], daemon.udp().port()));
     send_packets(here, ["refused:1|c"; 3]);
     daemon.until_counter("statsd.packets_refused", 3.0);
     let allowed = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
@@ -81,6 +83,23 @@ fn who_is_not_allowed_is_turned_away_and_counted() {
     let counters = daemon.admin().numbers("counters");
     assert!(!counters.contains_key("refused") && counters["statsd.packets_received"] == 1.0);
     daemon.until_logged(&["senders_refused=", "sender=127.0.0.1:", "allow_from"], 1);
+    daemon.stop();
+}
+
+/// Shows that the admin port answers those who may ask, and closes at once for all others, who are counted.
+#[test]
+fn who_may_not_ask_gets_no_answer() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("admin", "allow_from", "127.0.0.2"));
+    let to = *daemon.admin_bound().iter().find(|address| address.is_ipv4()).unwrap();
+    let mut refused = connect(to);
+    let _ = refused.write_all(b"version\n");
+    assert!(!refused.read(&mut [0; 1]).is_ok_and(|bytes| bytes > 0));
+    let from = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    from.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    from.connect(&to.into()).unwrap();
+    let mut admin = Admin::over(from.into());
+    assert!(admin.ask("version").starts_with("statsd "));
+    assert_eq!(admin.numbers("counters")["statsd.connections_refused"], 1.0);
     daemon.stop();
 }
 

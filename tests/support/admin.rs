@@ -15,7 +15,11 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self { stream: connect(address), unread: Vec::new() }
+        Self::over(connect(address))
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, unread: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
