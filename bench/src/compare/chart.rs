@@ -9,7 +9,7 @@ const WIDTH: f64 = 960.0;
 const PANEL: f64 = WIDTH / 2.0;
 /// Where bars begin in a panel, and the room for the figure behind the longest.
 const NAMES: f64 = 92.0;
-const FIGURES: f64 = 122.0;
+const FIGURES: f64 = 136.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 19.0;
 const BAR: f64 = 13.0;
