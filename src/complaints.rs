@@ -30,6 +30,8 @@ pub enum Grievance {
     UnreadTags,
     /// A destination cannot store a point.
     PointRefused,
+    /// A datagram was longer than the buffer.
+    PacketTruncated,
 }
 
 impl Grievance {
@@ -80,6 +82,11 @@ impl Grievance {
                 "a destination cannot store them: the name is too long, or the time is none it has",
                 "mend who sends them, or raise max_name_length",
             ),
+            Self::PacketTruncated => (
+                "packets_truncated",
+                "datagrams over 64 KiB, of which the end is lost and nothing is read",
+                "send fewer lines in each",
+            ),
             Self::FlushOverrun => {
                 ("flush_overruns", "a flush took longer than flush_interval", "raise it")
             }
@@ -113,11 +120,12 @@ impl Grievance {
             Self::SenderRefused => 8,
             Self::ReadFailed => 9,
             Self::PointRefused => 10,
+            Self::PacketTruncated => 11,
         }
     }
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

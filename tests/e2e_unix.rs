@@ -86,6 +86,19 @@ fn who_is_not_allowed_is_turned_away_and_counted() {
     daemon.stop();
 }
 
+/// Shows that of a datagram that is too long nothing is read, and that this is counted and said.
+#[test]
+fn a_datagram_that_is_cut_off_is_not_read() {
+    let daemon = Daemon::start(&conf());
+    let packet = "cut:1|c\n".repeat(9000);
+    let path = daemon.folder().join("d.sock");
+    UnixDatagram::unbound().unwrap().send_to(packet.as_bytes(), path).unwrap();
+    daemon.until_counter("statsd.packets_truncated", 1.0);
+    assert!(!daemon.admin().numbers("counters").contains_key("cut"));
+    daemon.until_logged(&["packets_truncated=1", "over 64 KiB"], 1);
+    daemon.stop();
+}
+
 /// Shows that the admin port answers those who may ask, and closes at once for all others, who are counted.
 #[test]
 fn who_may_not_ask_gets_no_answer() {

@@ -84,7 +84,8 @@ impl Entrance<'_> {
         *self.heard = Some(self.now);
         if datagram.truncated {
             self.engine.count(Own::PacketsReceived, 1);
-            return self.engine.count(Own::PacketsTruncated, 1);
+            self.engine.count(Own::PacketsTruncated, 1);
+            return self.engine.complaints().add(Grievance::PacketTruncated, b"");
         }
         if self.logs_messages {
             messages::log_packet(datagram.bytes);
