@@ -47,6 +47,10 @@ const SPARE_BUFFERS_MAX: usize = 4096;
 
 const SAMPLE: usize = size_of::<f64>();
 
+/// Samples of one timing, from which on its buffer grows by a quarter, and not to the double: where many timings of a like
+/// number of samples run out of `timer_memory`, those that must make room for the others are fewer at a time.
+const MANY: usize = 4096;
+
 impl Pool {
     pub(super) fn new(limit: usize, exactness: Exactness) -> Self {
         Self {
@@ -155,8 +159,9 @@ impl Pool {
         if buffer.len() < buffer.capacity() {
             return true;
         }
-        let most = self.exactness.timer_exact.saturating_sub(buffer.capacity()).max(1);
-        let more = buffer.capacity().max(4).min(most);
+        let held = buffer.capacity();
+        let most = self.exactness.timer_exact.saturating_sub(held).max(1);
+        let more = if held < MANY { held.max(4) } else { held / 4 }.min(most);
         let granted = self.take(more * SAMPLE);
         if granted {
             let before = buffer.capacity();

@@ -82,7 +82,7 @@ impl Sketch {
         for values in values.chunks(BATCH) {
             exponents(values, resolution.per_ln_gamma, &mut batch);
             for (value, &exponent) in values.iter().zip(&batch) {
-                let counted = if value.is_normal() {
+                let counted = if value.abs() >= f64::MIN_POSITIVE {
                     sketch.count_at(*value, exponent, &mut unbounded)
                 } else {
                     sketch.count(*value, &mut unbounded)
@@ -189,12 +189,12 @@ impl Sketch {
     }
 
     /// Where the page of that number is, or belongs.
+    #[inline]
     fn find(&self, number: i32) -> Result<usize, usize> {
-        // Mostly there is no gap between a page and the last one.
-        if let Some(last) = self.pages.last() {
-            let from_last = last.number.abs_diff(number) as usize;
-            let guess = (self.pages.len() - 1).saturating_sub(from_last);
-            if self.pages[guess].number == number {
+        // Mostly there is no gap between the first page and this one.
+        if let Some(first) = self.pages.first() {
+            let guess = number.wrapping_sub(first.number).cast_unsigned() as usize;
+            if self.pages.get(guess).is_some_and(|page| page.number == number) {
                 return Ok(guess);
             }
         }

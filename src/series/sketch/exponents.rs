@@ -15,7 +15,7 @@ pub(super) fn exponent(value: f64, per_ln_gamma: f64) -> i32 {
     towards_zero + i32::from(exact > f64::from(towards_zero))
 }
 
-/// Those of up to [`BATCH`] values; what it gives for those that are not [`is_normal`](f64::is_normal) means nothing.
+/// Those of up to [`BATCH`] values; what it gives for those under [`f64::MIN_POSITIVE`] means nothing.
 pub(super) fn exponents(values: &[f64], per_ln_gamma: f64, out: &mut [i32; BATCH]) {
     for (exponent, value) in out.iter_mut().zip(values) {
         *exponent = rounded(ln_of_normal(*value) * per_ln_gamma + 0.5);
