@@ -19,7 +19,7 @@ use super::eviction::LongIdle;
 use super::largest::{Holder, Largest};
 use super::memory::{Exactness, Pool};
 use super::newcomers::Newcomers;
-use super::shard::{Shard, Slot};
+use super::shard::{AHEAD, Shard, Slot};
 use super::{Bounds, Refused};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{Kind, Sample};
@@ -232,6 +232,9 @@ impl Table {
             while cursor.at < shard.end() {
                 if left == 0 {
                     return false;
+                }
+                if cursor.at.is_multiple_of(AHEAD) {
+                    shard.fetch_names(cursor.at);
                 }
                 if let Some((slot, series)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
