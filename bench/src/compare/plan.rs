@@ -156,7 +156,8 @@ impl Job {
                     warm(load) + (5.0 + 1.5 * f64::from(effort.halvings)) * probe + 1.5 * span
                 }
                 Self::Footprint { kind, .. } => {
-                    let Kind { lines, .. } = measure::KINDS[kind];
+                    let Kind { lines, interval, .. } = measure::KINDS[kind];
+                    let span = span.max(interval as f64);
                     lines as f64 / measure::FILL_RATE as f64 + 1.6 * span + 2.0
                 }
                 Self::Flush { .. } => 4.0 * span + 6.0,
@@ -243,7 +244,7 @@ mod tests {
 
     /// Of the servers that `make bench` installs, and the two that a user is most likely to add.
     #[test]
-    fn a_whole_run_takes_less_than_three_quarters_of_an_hour() {
+    fn a_whole_run_takes_about_three_quarters_of_an_hour() {
         let (mut profiles, loads) = world();
         profiles.retain(|profile| !["telegraf", "gostatsd"].contains(&profile.name.as_str()));
         let options =
@@ -251,7 +252,7 @@ mod tests {
         let jobs = jobs(&profiles, &loads, &Scope { rounds: options.rounds, ..scope() });
         let seconds: f64 =
             jobs.iter().map(|job| job.seconds(&profiles, &loads, options.effort())).sum();
-        assert!(seconds < 45.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
+        assert!(seconds < 48.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
     }
 
     #[test]

@@ -34,11 +34,10 @@ pub(crate) struct Server {
     tcp: u16,
     pub(crate) carbon: Carbon,
     guard: Guard,
-    started: Clock,
     /// From the start of the process until its UDP port was bound.
     pub(crate) listening_after: Duration,
-    /// What its output has when it is ready.
-    ready: Option<String>,
+    /// Until its output said that it is ready, where the profile tells how it does.
+    pub(crate) ready_after: Option<Duration>,
     folder: TempDir,
 }
 
@@ -60,9 +59,8 @@ impl Server {
         let (udp, tcp) = (places.udp, places.tcp);
         let guard = Guard::over(child.id());
         let listening_after = Duration::ZERO;
-        let ready = profile.ready.clone();
         let mut server =
-            Self { child, udp, tcp, carbon, guard, started: start, listening_after, ready, folder };
+            Self { child, udp, tcp, carbon, guard, listening_after, ready_after: None, folder };
         while proc::queue(udp).is_none() {
             let ended = server.child.try_wait().ok().flatten();
             if ended.is_some() || start.elapsed() > START {
@@ -71,6 +69,11 @@ impl Server {
             Clock::sleep(Duration::from_micros(200));
         }
         server.listening_after = start.elapsed();
+        if let Some(ready) = &profile.ready {
+            server.until_said(ready, start)?;
+            server.ready_after = Some(start.elapsed());
+        }
+        // The kernel takes milliseconds to list its TCP sockets.
         while profile.takes(Transport::Tcp) && !proc::listens(tcp) {
             server.is_well()?;
             if start.elapsed() > START {
@@ -126,17 +129,15 @@ impl Server {
         }
     }
 
-    /// Waits until its output says that it is ready: how long that took from its start.
-    pub(crate) fn until_ready(&mut self) -> Result<Option<Duration>, String> {
-        let Some(ready) = self.ready.clone() else { return Ok(None) };
-        while !self.said().contains(&ready) {
+    fn until_said(&mut self, what: &str, start: Clock) -> Result<(), String> {
+        while !self.said().contains(what) {
             self.is_well()?;
-            if self.started.elapsed() > START {
-                return Err(format!("it does not say {ready:?}:\n{}", self.said()));
+            if start.elapsed() > START {
+                return Err(format!("it does not say {what:?}:\n{}", self.said()));
             }
             Clock::sleep(Duration::from_micros(200));
         }
-        Ok(Some(self.started.elapsed()))
+        Ok(())
     }
 
     /// Waits until nothing waits in its sockets any more.

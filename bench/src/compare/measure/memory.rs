@@ -24,12 +24,20 @@ pub(crate) struct Kind {
     pub(crate) names: usize,
     mix: &'static str,
     pub(crate) lines: u64,
+    /// Seconds between flushes, at the least: none falls into the time it takes to send the lines.
+    pub(crate) interval: u64,
 }
 
 pub(crate) const KINDS: [Kind; 3] = [
-    Kind { name: "100 k counters", names: 100_000, mix: "c=100", lines: 100_000 },
-    Kind { name: "1 M counters", names: 1_000_000, mix: "c=100", lines: 1_000_000 },
-    Kind { name: "10 k timings × 100", names: 10_000, mix: "ms=100", lines: 1_000_000 },
+    Kind { name: "100 k counters", names: 100_000, mix: "c=100", lines: 100_000, interval: 5 },
+    Kind { name: "1 M counters", names: 1_000_000, mix: "c=100", lines: 1_000_000, interval: 10 },
+    Kind {
+        name: "10 k timings × 100",
+        names: 10_000,
+        mix: "ms=100",
+        lines: 1_000_000,
+        interval: 10,
+    },
 ];
 
 /// Lines a second while it is filled.
@@ -44,6 +52,7 @@ pub(crate) fn footprint(
     let mix: Mix = kind.mix.parse().expect("a mix");
     let workload = Workload { names: kind.names, mix, ..Workload::default() };
     let traffic = Traffic::build(&workload).map_err(|error| error.to_string())?;
+    let setting = &Setting { interval: setting.interval.max(kind.interval), ..setting.clone() };
     let mut server = Server::start(profile, setting)?;
     let mut sender = server.sender(Transport::Udp)?;
     sender.send(&traffic, Plan::lines(1));

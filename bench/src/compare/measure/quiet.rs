@@ -29,14 +29,16 @@ pub(crate) const SETTLES: Duration = Duration::from_secs(2);
 
 pub(crate) fn quiet(profile: &Profile, setting: &Setting) -> Result<Quiet, String> {
     let (mut listening, mut ready) = (Vec::new(), Vec::new());
-    for _ in 1..STARTS {
-        let mut server = Server::start(profile, setting)?;
+    let mut start = || {
+        let server = Server::start(profile, setting)?;
         listening.push(millis(server.listening_after));
-        ready.extend(server.until_ready()?.map(millis));
+        ready.extend(server.ready_after.map(millis));
+        Ok::<_, String>(server)
+    };
+    for _ in 1..STARTS {
+        start()?;
     }
-    let mut server = Server::start(profile, setting)?;
-    listening.push(millis(server.listening_after));
-    ready.extend(server.until_ready()?.map(millis));
+    let mut server = start()?;
     Clock::sleep(SETTLES);
     let before = server.usage();
     Clock::sleep(Duration::from_secs(setting.interval));
