@@ -148,6 +148,20 @@ fn encoding_writes_every_line() {
             "graphite statsite, counters",
             bytes(|name, value| format!("counts.{name} {value} 1700000000\n")),
         ),
+        ("pickle, W2", 319_310.0),
+        ("pickle, counters", 39_620.0),
+        ("influx, W2", 127_943.0),
+        (
+            "influx, counters",
+            bytes(|name, value| {
+                let rate = value / 10.0;
+                format!("stats.counters.{name} rate={rate},count={value} 1700000000000000000\n")
+            }),
+        ),
+        ("ganglia, W2", 596_108.0),
+        ("ganglia, counters", 42_240.0),
+        ("json, W2", 486_143.0),
+        ("json, counters", 62_000.0),
         ("short numbers", 16_347.0),
         ("long numbers", 16_802.0),
     ];

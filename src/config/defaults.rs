@@ -6,10 +6,9 @@ use super::address::OFF;
 use super::keys::{KEYS, Key};
 use super::sections::COPIED;
 use super::{
-    Admin, Carbon, Config, Console, Exec, Influxdb, KeyFlush, Protocol, Resend, Spool, State, Tcp,
-    Udp, Unix,
+    Admin, Carbon, Config, Console, Exec, Ganglia, Influxdb, KeyFlush, Layout, Protocol, Repeater,
+    Resend, Spool, State, Tcp, Udp, Unix,
 };
-use crate::encode::encoders::Format;
 
 impl Default for Config {
     fn default() -> Self {
@@ -75,7 +74,9 @@ fn blank() -> Config {
         },
         carbons: vec![carbon],
         influxdbs: vec![Influxdb::blank()],
-        console: Console { enabled: false, format: Format::Plaintext, namespace: String::new() },
+        ganglias: vec![Ganglia::blank()],
+        repeaters: vec![Repeater::blank()],
+        console: Console { enabled: false, format: Layout::Text, namespace: String::new() },
         execs: vec![Exec {
             name: "exec".into(),
             command: String::new(),

@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-use super::{Carbon, Config, Console, Exec, Influxdb, Protocol, Remote, Resend};
+use super::{
+    Carbon, Config, Console, Exec, Ganglia, Influxdb, Layout, Protocol, Remote, Repeater, Resend,
+};
 use crate::encode::encoders::Format;
+use crate::encode::repeated::Carriage;
 
-/// One place that flushes go to.
+/// One place that flushes go to, or packets as they come.
 #[derive(Clone, Copy, Debug)]
 pub enum Destination<'a> {
     Carbon(&'a Carbon),
     Influxdb(&'a Influxdb),
+    Ganglia(&'a Ganglia),
+    Repeater(&'a Repeater),
     Console(&'a Console),
     Exec(&'a Exec),
 }
 
 /// For those without keys for it. What was written is not sent again.
-const QUEUE: Queue = Queue { bytes: 64 << 20, resend: Resend::Never, resend_keep: 1 };
+pub(super) const NEVER_AGAIN: Queue =
+    Queue { bytes: 64 << 20, resend: Resend::Never, resend_keep: 1 };
 
 /// Its section, and the name of its sink.
 pub const CONSOLE: &str = "console";
@@ -40,6 +46,28 @@ pub struct Way<'a> {
     pub reconnect_max: Duration,
 }
 
+/// What a destination takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Takes<'a> {
+    /// Flushes in this format, in the name space called so.
+    Flushes(Format, &'a str),
+    /// Every packet received.
+    Packets(Carriage),
+}
+
+impl<'a> Way<'a> {
+    /// That of destinations without keys for it. They are tried again soon: what waits for them does not get better.
+    pub(super) fn to(remote: &'a Remote) -> Self {
+        Self {
+            remote,
+            connect_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
+            reconnect_min: Duration::from_millis(100),
+            reconnect_max: Duration::from_secs(5),
+        }
+    }
+}
+
 impl Carbon {
     pub fn way(&self) -> Way<'_> {
         Way {
@@ -60,6 +88,8 @@ impl Config {
             .iter()
             .map(Destination::Carbon)
             .chain(self.influxdbs.iter().map(Destination::Influxdb))
+            .chain(self.ganglias.iter().map(Destination::Ganglia))
+            .chain(self.repeaters.iter().map(Destination::Repeater))
             .chain(console.map(Destination::Console))
             .chain(self.execs.iter().map(Destination::Exec))
     }
@@ -71,30 +101,35 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(carbon) => &carbon.name,
             Self::Influxdb(influxdb) => &influxdb.name,
+            Self::Ganglia(ganglia) => &ganglia.name,
+            Self::Repeater(repeater) => &repeater.name,
             Self::Console(_) => CONSOLE,
             Self::Exec(exec) => &exec.name,
         }
     }
 
-    pub fn format(self) -> Format {
+    /// What it is sent, and of flushes in whose names.
+    pub fn takes(self) -> Takes<'a> {
         match self {
-            Self::Carbon(carbon) => match carbon.protocol {
-                Protocol::Plaintext => Format::Plaintext,
-                Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
-            },
-            Self::Influxdb(_) => Format::Influx,
-            Self::Console(console) => console.format,
-            Self::Exec(_) => Format::Piped,
-        }
-    }
-
-    /// The name of the name space it is sent.
-    pub fn namespace(self) -> &'a str {
-        match self {
-            Self::Carbon(carbon) => &carbon.namespace,
-            Self::Influxdb(influxdb) => &influxdb.namespace,
-            Self::Console(console) => &console.namespace,
-            Self::Exec(exec) => &exec.namespace,
+            Self::Carbon(carbon) => {
+                let format = match carbon.protocol {
+                    Protocol::Plaintext => Format::Plaintext,
+                    Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
+                };
+                Takes::Flushes(format, &carbon.namespace)
+            }
+            Self::Influxdb(influxdb) => Takes::Flushes(Format::Influx, &influxdb.namespace),
+            // It has names of its own; of the name space it takes what ours are called.
+            Self::Ganglia(ganglia) => Takes::Flushes(Format::Ganglia(ganglia.labels()), ""),
+            Self::Repeater(repeater) => Takes::Packets(repeater.protocol),
+            Self::Console(console) => {
+                let format = match console.format {
+                    Layout::Text => Format::Plaintext,
+                    Layout::Json => Format::JsonLines,
+                };
+                Takes::Flushes(format, &console.namespace)
+            }
+            Self::Exec(exec) => Takes::Flushes(Format::Piped, &exec.namespace),
         }
     }
 
@@ -104,7 +139,8 @@ impl<'a> Destination<'a> {
                 Queue { bytes, resend, resend_keep }
             }
             Self::Influxdb(influxdb) => influxdb.queue(),
-            Self::Console(_) | Self::Exec(_) => QUEUE,
+            Self::Repeater(repeater) => repeater.queue(),
+            Self::Ganglia(_) | Self::Console(_) | Self::Exec(_) => NEVER_AGAIN,
         }
     }
 
@@ -114,7 +150,7 @@ impl<'a> Destination<'a> {
             Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some("plaintext"),
             Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some("pickle"),
             Self::Influxdb(_) => Some("influx"),
-            Self::Console(_) | Self::Exec(_) => None,
+            Self::Ganglia(_) | Self::Repeater(_) | Self::Console(_) | Self::Exec(_) => None,
         }
     }
 
@@ -123,6 +159,8 @@ impl<'a> Destination<'a> {
         match self {
             Self::Carbon(carbon) => Some(carbon.way()),
             Self::Influxdb(influxdb) => Some(influxdb.way()),
+            Self::Ganglia(ganglia) => Some(ganglia.way()),
+            Self::Repeater(repeater) => Some(repeater.way()),
             Self::Console(_) | Self::Exec(_) => None,
         }
     }

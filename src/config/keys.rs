@@ -10,13 +10,14 @@ use super::access::{Account, FileMode, Network, Printable};
 use super::address::{Destination, Listen};
 use super::command::CommandLine;
 use super::fraction::Fraction;
+use super::ganglia::Spoof;
 use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
 };
-use super::{Config, Over, Protocol, Resend};
-use crate::encode::encoders::Format;
+use super::{Config, Layout, Over, Protocol, Resend};
 use crate::encode::namespace::Style;
+use crate::encode::repeated::Carriage;
 use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
 use crate::protocol::{Dialect, Dialects};
@@ -110,11 +111,12 @@ const LEVELS: Choice<LevelFilter> = Choice(&[
 const STYLES: Choice<Style> =
     Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
-const CONSOLE_FORMATS: Choice<Format> =
-    Choice(&[("text", Format::Plaintext), ("json", Format::JsonLines)]);
+const LAYOUTS: Choice<Layout> = Choice(&[("text", Layout::Text), ("json", Layout::Json)]);
 const PROTOCOLS: Choice<Protocol> =
     Choice(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
 const OVER: Choice<Over> = Choice(&[("http", Over::Http), ("udp", Over::Udp)]);
+const CARRIAGES: Choice<Carriage> =
+    Choice(&[("udp", Carriage::Datagrams), ("tcp", Carriage::Stream)]);
 const RESENDS: Choice<Resend> =
     Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -289,6 +291,20 @@ keys! {
     [influxdb] namespace = "", each!(influxdbs.namespace: NamePart(0..=64)),
         "as for carbon";
 
+    [ganglia] address = "", each!(ganglias.address: Destination(8649)),
+        "host[:port] of a gmond that takes metrics by UDP; port 8649; empty = off";
+    [ganglia] spoof = "statsd:statsd", each!(ganglias.spoof: Spoof),
+        "the host that the metrics are said to be of, as address:name";
+    [ganglia] prefix = "", each!(ganglias.prefix: AFFIX),
+        "stands before each name";
+    [ganglia] max_name_length = "100", each!(ganglias.max_name_length: Count(1..=300)),
+        "bytes, at most 300; what has a longer name is left out, and counted as points_refused";
+
+    [repeater] address = "", each!(repeaters.address: Destination(8125)),
+        "host[:port] of another StatsD server, which every packet goes on to; port 8125; empty = off";
+    [repeater] protocol = "udp", each!(repeaters.protocol: CARRIAGES),
+        "udp, tcp";
+
     [spool] dir = "", config!(spool.dir: FilePath),
         "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
@@ -296,7 +312,7 @@ keys! {
 
     [console] enabled = "no", config!(console.enabled: YES_NO),
         "print each flush to standard output";
-    [console] format = "text", config!(console.format: CONSOLE_FORMATS),
+    [console] format = "text", config!(console.format: LAYOUTS),
         "text (name value timestamp), json (an object a line)";
     [console] namespace = "", config!(console.namespace: NamePart(0..=64)),
         "as for carbon";

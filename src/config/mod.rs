@@ -15,23 +15,27 @@ mod access;
 mod address;
 mod command;
 mod fraction;
+mod ganglia;
 mod histogram;
 mod influxdb;
 mod defaults;
 mod ini;
 mod keys;
 mod namespaces;
+mod repeater;
 mod rules;
 mod sections;
 mod value;
 
-pub use destination::{CONSOLE, Destination, Queue, Way};
+pub use destination::{CONSOLE, Destination, Queue, Takes, Way};
 pub use difference::difference;
+pub use ganglia::Ganglia;
 pub use influxdb::{Influxdb, Over};
 pub use keys::{KEYS, Key};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
 pub use parse::parse;
 pub use render::{example, render, render_masked};
+pub use repeater::Repeater;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -40,7 +44,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::encode::encoders::Format;
 use crate::encode::namespace::Namespace;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
@@ -72,6 +75,10 @@ pub struct Config {
     pub carbons: Vec<Carbon>,
     /// As `carbons`.
     pub influxdbs: Vec<Influxdb>,
+    /// As `carbons`.
+    pub ganglias: Vec<Ganglia>,
+    /// As `carbons`.
+    pub repeaters: Vec<Repeater>,
     pub console: Console,
     /// As `carbons`; those without a command are not here.
     pub execs: Vec<Exec>,
@@ -163,9 +170,16 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Console {
     pub enabled: bool,
-    pub format: Format,
+    pub format: Layout,
     /// The name of one of the name spaces.
     pub namespace: String,
+}
+
+/// What the console's lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Text,
+    Json,
 }
 
 /// A command that each flush is piped to.

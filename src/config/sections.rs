@@ -1,11 +1,11 @@
 //! The sections there are, which of them there may be several of, and what a style changes in their defaults. Pure.
 
 use super::address::OFF;
-use super::{Carbon, Config, Exec, Influxdb};
+use super::{Carbon, Config, Exec, Ganglia, Influxdb, Repeater};
 use crate::encode::namespace::{Namespace, Style};
 
 /// The sections in the file's order, and what the example says of each.
-pub(super) const SECTIONS: [(&str, &str); 13] = [
+pub(super) const SECTIONS: [(&str, &str); 15] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
     ("udp", ""),
@@ -15,6 +15,8 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("limits", ""),
     ("carbon", "further destinations: [carbon.NAME]"),
     ("influxdb", "further ones: [influxdb.NAME]"),
+    ("ganglia", "further ones: [ganglia.NAME]"),
+    ("repeater", "further ones: [repeater.NAME]"),
     ("spool", ""),
     ("console", ""),
     ("exec", "statsite's stream_cmd; further ones: [exec.NAME]"),
@@ -38,7 +40,7 @@ pub(super) struct Copied {
     pub(super) retain_on: fn(&mut Config),
 }
 
-pub(super) const COPIED: [Copied; 4] = [
+pub(super) const COPIED: [Copied; 6] = [
     Copied {
         section: NAMESPACE,
         switch: "",
@@ -84,6 +86,22 @@ pub(super) const COPIED: [Copied; 4] = [
         add: Influxdb::add,
         headers: |config| config.influxdbs.iter().map(|influxdb| influxdb.name.clone()).collect(),
         retain_on: |config| config.influxdbs.retain(|influxdb| influxdb.address != OFF),
+    },
+    Copied {
+        section: "ganglia",
+        switch: "address",
+        wanted: "host[:port]",
+        add: Ganglia::add,
+        headers: |config| config.ganglias.iter().map(|ganglia| ganglia.name.clone()).collect(),
+        retain_on: |config| config.ganglias.retain(|ganglia| ganglia.address != OFF),
+    },
+    Copied {
+        section: "repeater",
+        switch: "address",
+        wanted: "host[:port]",
+        add: Repeater::add,
+        headers: |config| config.repeaters.iter().map(|repeater| repeater.name.clone()).collect(),
+        retain_on: |config| config.repeaters.retain(|repeater| repeater.address != OFF),
     },
 ];
 

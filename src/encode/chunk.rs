@@ -17,7 +17,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// `flush` is the number of the flush the lines belong to, counted from 1 since the start.
+    /// `flush` is the number of the flush the lines belong to, counted from 1 since the start; 0 for lines of none.
     pub fn new(bytes: Vec<u8>, lines: u32, flush: u64) -> Rc<Self> {
         debug_assert!(!bytes.is_empty(), "a chunk holds something");
         Rc::new(Self { bytes, lines, flush })
@@ -77,11 +77,16 @@ impl Chunks {
 
     /// Appends a whole message of so many lines. It stays whole: where it does not fit the chunk, it begins another.
     pub(super) fn frame(&mut self, message: &[u8], lines: u32) {
-        if !self.open.is_empty() && self.open.len() + message.len() > CHUNK_BYTES {
+        self.room(message.len(), lines).extend_from_slice(message);
+    }
+
+    /// The place to append a whole message to, of at most so many bytes and of so many lines.
+    pub(super) fn room(&mut self, bytes: usize, lines: u32) -> &mut Vec<u8> {
+        if !self.open.is_empty() && self.open.len() + bytes > CHUNK_BYTES {
             self.seal();
         }
-        self.open.extend_from_slice(message);
         self.lines += lines;
+        &mut self.open
     }
 
     fn seal(&mut self) {

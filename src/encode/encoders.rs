@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use super::chunk::{Chunk, Chunks};
+use super::ganglia::{self, Ganglia};
 use super::graphite::Graphite;
 use super::influx::Influx;
 use super::json_lines::JsonLines;
@@ -47,7 +48,7 @@ impl Refused {
 }
 
 /// What chunks look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
@@ -59,6 +60,8 @@ pub enum Format {
     JsonLines,
     /// InfluxDB's line protocol.
     Influx,
+    /// Ganglia's packets.
+    Ganglia(ganglia::Labels),
 }
 
 #[derive(Debug)]
@@ -84,8 +87,8 @@ impl Encoders {
     ) -> Self {
         let mut encoders = Self(Vec::new());
         for (format, namespace) in wanted {
-            if encoders.id(format, &namespace.name).is_none() {
-                let encoder = encoder(format, namespace, figures);
+            if encoders.id(&format, &namespace.name).is_none() {
+                let encoder = encoder(&format, namespace, figures);
                 encoders.0.push(Row { format, namespace: namespace.name.clone(), encoder });
             }
         }
@@ -93,8 +96,8 @@ impl Encoders {
     }
 
     /// The encoder for this format and the name space called so.
-    pub fn id(&self, format: Format, namespace: &str) -> Option<EncoderId> {
-        let is_it = |row: &Row| row.format == format && row.namespace == namespace;
+    pub fn id(&self, format: &Format, namespace: &str) -> Option<EncoderId> {
+        let is_it = |row: &Row| row.format == *format && row.namespace == namespace;
         self.0.iter().position(is_it).map(EncoderId)
     }
 
@@ -126,13 +129,14 @@ impl Encoders {
     }
 }
 
-fn encoder(format: Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
+fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
-        Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, batch)),
+        Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, *batch)),
         Format::Piped => Box::new(Graphite::piped(namespace, figures)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
         Format::Influx => Box::new(Influx::new(namespace, figures)),
+        Format::Ganglia(labels) => Box::new(Ganglia::new(labels, namespace, figures)),
     }
 }
 
@@ -148,7 +152,7 @@ mod tests {
         let modern = Namespace { name: "new".into(), style: Style::Modern, ..Default::default() };
         let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
-        let id = |encoders: &Encoders, name| encoders.id(Format::Plaintext, name);
+        let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name);
         let (old, new) = (id(&encoders, "").unwrap(), id(&encoders, "new").unwrap());
         assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, 10);

@@ -2,7 +2,10 @@
 
 pub mod chunk;
 pub mod encoders;
+pub mod ganglia;
+pub mod packets;
 mod points;
+pub mod repeated;
 pub mod graphite;
 mod influx;
 mod json_lines;

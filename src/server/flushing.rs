@@ -7,7 +7,7 @@ use crate::complaints::Grievance;
 use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};
 use crate::flush::{Own, Schedule};
-use crate::sink::{Sink, Sinks};
+use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -188,9 +188,7 @@ impl Flushing {
 
 fn hand_over(encoders: &mut Encoders, sinks: &mut Sinks) {
     for (encoder, chunk) in encoders.take() {
-        for sink in sinks.iter_mut().filter(|sink| sink.takes(encoder)) {
-            sink.push(chunk.clone());
-        }
+        sinks.push(Feed::Flushes(encoder), &chunk);
     }
 }
 

@@ -8,13 +8,15 @@ use super::clock::Clock;
 use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
 use crate::complaints::Grievance;
-use crate::config::Config;
+use crate::config::{Config, Destination, Takes};
+use crate::encode::repeated::Repeated;
 use crate::engine::Engine;
 use crate::flush::Own;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
 use crate::ingest::connections::{Connections, Limits};
 use crate::ingest::lines::Piece;
+use crate::sink::Feed;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::Now;
 
@@ -30,29 +32,40 @@ pub(super) struct Input {
     connections_from: Vec<IpNet>,
     /// Every line goes to the log.
     logs_messages: bool,
+    /// What came in this turn, for other servers.
+    repeated: Repeated,
 }
 
 impl Input {
     pub(super) fn new(config: &Config) -> Self {
         let tcp = &config.tcp;
-        Self {
+        let mut input = Self {
             connections: Connections::new(limits(config)),
             batch: RecvBatch::new(),
             heard: None,
             datagrams_from: config.udp.allow_from.clone(),
             connections_from: tcp.allow_from.clone(),
             logs_messages: config.dump_messages,
-        }
+            repeated: Repeated::default(),
+        };
+        input.want_repeated(config);
+        input
     }
-}
 
-impl Input {
     /// Other limits; connections that are here stay.
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.connections.limit(limits(config));
+        self.want_repeated(config);
         self.datagrams_from.clone_from(&config.udp.allow_from);
         self.connections_from.clone_from(&config.tcp.allow_from);
         self.logs_messages = config.dump_messages;
+    }
+
+    fn want_repeated(&mut self, config: &Config) {
+        self.repeated.want(|carriage| {
+            let takes = |to: Destination<'_>| to.takes() == Takes::Packets(carriage);
+            config.destinations().any(takes)
+        });
     }
 
     fn split<'a>(
@@ -60,9 +73,9 @@ impl Input {
         engine: &'a mut Engine,
         now: Now,
     ) -> (&'a mut RecvBatch, Entrance<'a>) {
-        let Self { batch, heard, datagrams_from, logs_messages, .. } = self;
+        let Self { batch, heard, datagrams_from: allowed, logs_messages, repeated, .. } = self;
         let logs_messages = *logs_messages;
-        (batch, Entrance { engine, heard, allowed: datagrams_from, logs_messages, now })
+        (batch, Entrance { engine, heard, allowed, logs_messages, repeated, now })
     }
 }
 
@@ -72,6 +85,7 @@ struct Entrance<'a> {
     heard: &'a mut Option<Now>,
     allowed: &'a [IpNet],
     logs_messages: bool,
+    repeated: &'a mut Repeated,
     now: Now,
 }
 
@@ -90,6 +104,7 @@ impl Entrance<'_> {
         if self.logs_messages {
             messages::log_packet(datagram.bytes);
         }
+        self.repeated.packet(datagram.bytes);
         self.engine.packet(datagram.bytes);
     }
 }
@@ -106,6 +121,14 @@ pub(super) fn take_piece(engine: &mut Engine, logs_messages: bool, piece: Piece<
         Piece::Lines(text) => engine.lines(text),
         Piece::Binary(message) => engine.binary(message),
         Piece::Overlong(start) => engine.overlong_line(start),
+    }
+}
+
+fn repeat(repeated: &mut Repeated, piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(text) => repeated.lines(text),
+        Piece::Binary(message) => repeated.binary(message),
+        Piece::Overlong(_) => {} // nobody takes it
     }
 }
 
@@ -182,10 +205,11 @@ impl Server {
 
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
         let (engine, now) = (&mut self.engine, self.now);
-        let Input { connections, heard, logs_messages, .. } = &mut self.input;
+        let Input { connections, heard, logs_messages, repeated, .. } = &mut self.input;
         engine.complaints().hear(connections.sender(slot, generation));
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
+            repeat(repeated, piece);
             take_piece(engine, *logs_messages, piece);
         });
         if connections.deadline(slot, generation).is_none() {
@@ -221,6 +245,13 @@ impl Server {
             engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
         }
         drained
+    }
+
+    /// Queues what came in this turn for the servers that are sent all of it.
+    pub(super) fn repeat(&mut self) {
+        for (carriage, chunk) in self.input.repeated.take() {
+            self.sinks.push(Feed::Packets(carriage), &chunk);
+        }
     }
 
     /// What the kernel dropped on our sockets since the last flush.

@@ -19,6 +19,7 @@ mod messages;
 mod notify;
 mod outputs;
 mod reload;
+mod settings;
 mod signals;
 #[cfg(test)]
 mod simulation;
@@ -44,6 +45,7 @@ use self::gather::Gather;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
+use self::settings::{random_seeds, settings};
 use self::signals::Signals;
 pub use self::start::StartError;
 use self::state::State;
@@ -53,7 +55,7 @@ use self::wheel::Wheel;
 use crate::admin::{Admin, Health};
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
-use crate::engine::{Engine, Settings};
+use crate::engine::Engine;
 use crate::flush::Schedule;
 use crate::ingest::passed;
 use crate::privileges;
@@ -367,6 +369,7 @@ impl Server {
     }
 
     fn pump_sinks(&mut self) {
+        self.repeat();
         for index in 0..self.sinks.end() {
             let Some(sink) = self.sinks.at(index) else { continue };
             sink.timeout(self.now, self.poll.registry());
@@ -379,22 +382,4 @@ impl Server {
             }
         }
     }
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        grammar: config.grammar.clone(),
-        bounds: config.bounds,
-        rules: config.rules.clone(),
-        flush_interval: config.flush_interval,
-        prefix_stats: config.namespaces[0].prefix_stats.clone(),
-        count_names: config.key_flush.interval.is_some(),
-    }
-}
-
-/// From the system's source of randomness, by way of ahash.
-fn random_seeds() -> Seeds {
-    let random = ahash::RandomState::new();
-    let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|part: u8| random.hash_one(part));
-    Seeds { names: [a, b, c, d], members: [e, f] }
 }

@@ -4,21 +4,22 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::start::StartError;
-use crate::config::{self, Config, Destination};
-use crate::encode::encoders::{EncoderId, Encoders};
+use crate::config::{self, Config, Destination, Takes};
+use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
-use crate::sink::{Sink, Sinks, Stdout};
+use crate::sink::{Feed, Sink, Sinks, Stdout};
 
 /// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
-    let wanted = config.destinations().map(|destination| {
-        let is_its = |namespace: &&Namespace| namespace.name == destination.namespace();
+    let wanted = config.destinations().filter_map(|destination| {
+        let Takes::Flushes(format, name) = destination.takes() else { return None };
+        let is_its = |namespace: &&Namespace| namespace.name == name;
         let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
-        (destination.format(), namespace)
+        Some((format, namespace))
     });
     Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
@@ -64,7 +65,7 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
 /// Makes their sinks. `seed` is for the jitter between attempts to connect.
 pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
     for New { destination, spool, stdout } in new {
-        let takes = encoder(destination, encoders);
+        let takes = feed(destination, encoders);
         let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
         if let Some(spool) = spool {
             sink.attach(spool);
@@ -72,9 +73,14 @@ pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, see
     }
 }
 
-pub(super) fn encoder(destination: Destination<'_>, encoders: &Encoders) -> EncoderId {
-    let found = encoders.id(destination.format(), destination.namespace());
-    found.expect("there is one for each destination")
+pub(super) fn feed(destination: Destination<'_>, encoders: &Encoders) -> Feed {
+    match destination.takes() {
+        Takes::Packets(carriage) => Feed::Packets(carriage),
+        Takes::Flushes(format, namespace) => {
+            let found = encoders.id(&format, namespace);
+            Feed::Flushes(found.expect("there is one for each destination of flushes"))
+        }
+    }
 }
 
 /// Standard output for the console, if there is to be one.

@@ -12,11 +12,12 @@ use sd_notify::NotifyState;
 
 use super::key_flush::KeyFlush;
 use super::listen::{Bound, bind_all, check_buffer};
+use super::settings::settings;
 use super::start::StartError;
 use super::state::State;
 use super::token::Source;
-use super::{Server, Timer, notify, outputs, settings};
-use crate::config::{self, Carbon, Config, Influxdb, Origin};
+use super::{Server, Timer, notify, outputs};
+use crate::config::{self, Carbon, Config, Influxdb, Origin, Repeater};
 use crate::encode::encoders::Encoders;
 use crate::logging;
 
@@ -143,12 +144,13 @@ impl Server {
 
     /// Those that stay get their settings, those that go some time to deliver.
     fn replace_sinks(&mut self, config: &Config, encoders: &Encoders) {
+        self.repeat(); // what came before
         let until = self.now.tick + config.shutdown_timeout;
         let part = outputs::spool_part(config, &self.config.spool);
         for sink in self.sinks.iter_mut() {
             match config.destinations().find(|destination| destination.name() == sink.name()) {
                 Some(destination) => {
-                    let takes = outputs::encoder(destination, encoders);
+                    let takes = outputs::feed(destination, encoders);
                     sink.limit_spool(part);
                     sink.reconfigure(destination, takes, self.now);
                 }
@@ -190,6 +192,12 @@ fn running(before: &Config, wanted: &Config) -> Config {
         if let Some(same) = same.filter(|same| same.protocol != influxdb.protocol) {
             let namespace = std::mem::take(&mut influxdb.namespace);
             *influxdb = Influxdb { namespace, ..same.clone() };
+        }
+    }
+    for repeater in &mut running.repeaters {
+        let same = before.repeaters.iter().find(|known| known.name == repeater.name);
+        if let Some(same) = same.filter(|same| same.protocol != repeater.protocol) {
+            *repeater = Repeater::clone(same);
         }
     }
     running

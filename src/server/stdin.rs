@@ -7,9 +7,10 @@ use std::io::{self, ErrorKind, Read};
 
 use super::flushing::Flushing;
 use super::input;
+use super::settings::{random_seeds, settings};
 use super::start::StartError;
 use super::stop::Phase;
-use super::{Server, Timer, random_seeds, settings};
+use super::{Server, Timer};
 use crate::config::{Config, Origin, Udp, Unix};
 use crate::engine::Engine;
 use crate::ingest::lines::StreamSplitter;
@@ -69,6 +70,7 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone.state.file = None;
     alone.spool.dir = None;
     alone.key_flush.interval = None;
+    alone.repeaters.clear(); // what is read is for this flush
     if *origin == Origin::Defaults {
         alone.carbons.clear();
     }

@@ -113,7 +113,9 @@ impl Server {
     pub(super) fn check_stop(&mut self) {
         if let Phase::Draining { until, .. } = self.phase {
             let (now, patient) = (self.now.tick, self.is_patient);
-            let waits = |sink: &Sink| now < until || (patient && sink.is_console());
+            let waits = |sink: &Sink| {
+                (now < until && !sink.is_given_up()) || (patient && sink.is_console())
+            };
             if self.sinks.iter().any(|sink| !sink.is_drained() && waits(sink)) {
                 return;
             }

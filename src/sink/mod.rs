@@ -20,6 +20,7 @@ use mio::Registry;
 use crate::config::{CONSOLE, Destination, Over, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
+use crate::encode::repeated::Carriage;
 use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -58,7 +59,7 @@ pub use stdout::Stdout;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
-    takes: EncoderId,
+    takes: Feed,
     outbox: Outbox,
     outlet: Box<dyn Outlet>,
     flushes: Flushes,
@@ -69,6 +70,13 @@ pub struct Sink {
     is_flushing: bool,
     /// It is no destination any more, and is closed then at the latest.
     leaves: Option<Tick>,
+}
+
+/// Whose chunks a sink takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    Flushes(EncoderId),
+    Packets(Carriage),
 }
 
 /// What a sink says of itself. Totals are since the start.
@@ -98,12 +106,12 @@ pub struct Figures {
 }
 
 impl Sink {
-    /// The sink whose tokens bear `index` and which is sent the chunks of one encoder. `seed` is for the jitter between attempts to connect.
+    /// The sink whose tokens bear `index` and which is sent the chunks of one feed. `seed` is for the jitter between attempts to connect.
     /// The console comes with what it is to write to.
     pub fn new(
         index: u16,
         to: Destination<'_>,
-        takes: EncoderId,
+        takes: Feed,
         seed: u64,
         stdout: Option<Stdout>,
     ) -> Self {
@@ -113,6 +121,13 @@ impl Sink {
             Destination::Influxdb(influxdb) => match influxdb.protocol {
                 Over::Http => Box::new(Link::new(index, to, influxdb.way(), seed)),
                 Over::Udp => Box::new(Datagrams::new(index, to, influxdb.way(), seed)),
+            },
+            Destination::Ganglia(ganglia) => {
+                Box::new(Datagrams::new(index, to, ganglia.way(), seed))
+            }
+            Destination::Repeater(repeater) => match repeater.protocol {
+                Carriage::Datagrams => Box::new(Datagrams::new(index, to, repeater.way(), seed)),
+                Carriage::Stream => Box::new(Link::new(index, to, repeater.way(), seed)),
             },
             Destination::Console(_) => {
                 Box::new(Console::new(index, stdout.expect("it was opened for the console")))
@@ -140,13 +155,13 @@ impl Sink {
         &self.name
     }
 
-    /// Whether the chunks of this encoder are for it.
-    pub fn takes(&self, encoder: EncoderId) -> bool {
-        self.takes == encoder && self.leaves.is_none()
+    /// Whether the chunks of this feed are for it.
+    pub fn takes(&self, feed: Feed) -> bool {
+        self.takes == feed && self.leaves.is_none()
     }
 
     /// Other settings for the same destination. What is queued stays.
-    pub fn reconfigure(&mut self, to: Destination<'_>, takes: EncoderId, now: Now) {
+    pub fn reconfigure(&mut self, to: Destination<'_>, takes: Feed, now: Now) {
         let Queue { bytes, resend, resend_keep } = to.queue();
         self.takes = takes;
         self.leaves = None;
@@ -238,9 +253,15 @@ impl Sink {
         self.outbox.is_drained() && !self.outlet.is_busy()
     }
 
+    /// Whether a stop need not wait for it: it is sent packets, and is not there.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up()
+    }
+
     /// Whether the sweep had better wait: over half of the queue is still to be written, and it is going out.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        self.outbox.is_half_full() && self.outlet.is_moving(now)
+        let takes_flushes = matches!(self.takes, Feed::Flushes(_));
+        takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 
     pub fn figures(&self) -> Figures {

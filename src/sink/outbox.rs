@@ -36,6 +36,10 @@ use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
 
+/// There are no more chunks than the limit has of these, or than so many.
+const CHUNK_TAKES: usize = 1024;
+const CHUNKS: usize = 1024;
+
 /// A bounded queue of chunks for one destination.
 #[derive(Debug)]
 pub struct Outbox {
@@ -319,7 +323,7 @@ impl Outbox {
     }
 
     fn make_room(&mut self) {
-        while self.held_bytes > self.limit {
+        while self.is_over_limit() {
             if self.delivered > 0 {
                 let item = self.finish(0);
                 self.tally.displaced_lines += u64::from(item.chunk.lines());
@@ -332,6 +336,11 @@ impl Outbox {
                 break;
             }
         }
+    }
+
+    /// Each chunk takes some memory beside its bytes, which counts where many are small.
+    fn is_over_limit(&self) -> bool {
+        self.held_bytes > self.limit || self.items.len() > (self.limit / CHUNK_TAKES).max(CHUNKS)
     }
 
     /// Where the chunks begin of which nothing is written on this connection.

@@ -1,8 +1,11 @@
 //! All destinations, each under an index that its link's tokens bear and that stays its own.
 
+use std::rc::Rc;
+
 use slab::Slab;
 
-use super::Sink;
+use super::{Feed, Sink};
+use crate::encode::chunk::Chunk;
 
 #[derive(Debug, Default)]
 pub struct Sinks(Slab<Sink>);
@@ -17,6 +20,13 @@ impl Sinks {
 
     pub fn remove(&mut self, index: u16) {
         self.0.try_remove(index.into());
+    }
+
+    /// Queues a chunk for everyone who takes this feed.
+    pub fn push(&mut self, feed: Feed, chunk: &Rc<Chunk>) {
+        for sink in self.iter_mut().filter(|sink| sink.takes(feed)) {
+            sink.push(Rc::clone(chunk));
+        }
     }
 
     pub fn by_name(&mut self, name: &str) -> Option<&mut Sink> {

@@ -67,6 +67,10 @@ pub(super) fn influxdb(address: SocketAddr) -> Influxdb {
     }
 }
 
+pub(super) fn feed() -> Feed {
+    Feed::Flushes(EncoderId::default())
+}
+
 /// A sink and the loop around it. Events are real, time is what the test says.
 pub(super) struct Rig {
     pub(super) sink: Sink,
@@ -83,7 +87,7 @@ impl Rig {
 
     pub(super) fn to(destination: Destination<'_>) -> Self {
         Self {
-            sink: Sink::new(0, destination, EncoderId::default(), 7, None),
+            sink: Sink::new(0, destination, feed(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),

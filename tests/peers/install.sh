@@ -23,6 +23,7 @@ may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 # Names those whose tests are skipped without them.
 missing_servers() {
     command -v influxd >/dev/null || echo influxdb
+    PATH=$PATH:/usr/sbin command -v gmond >/dev/null || echo ganglia-monitor
 }
 
 install_packages() {

@@ -1,7 +1,7 @@
 //! Node's statsd, the reference: what it sends for a packet, we send.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -65,6 +65,7 @@ impl NodeStatsd {
 
 /// Whether some process receives datagrams at this loopback address.
 pub(super) fn is_bound(udp: SocketAddr) -> bool {
+    let IpAddr::V4(ip) = udp.ip() else { panic!("{udp} is not IPv4") };
     let table = fs::read_to_string("/proc/net/udp").unwrap();
-    table.contains(&format!(" 0100007F:{:04X} ", udp.port()))
+    table.contains(&format!(" {:08X}:{:04X} ", u32::from_ne_bytes(ip.octets()), udp.port()))
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-mod cut;
 mod name;
 mod report;
 mod socket;
@@ -25,15 +24,17 @@ use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use super::resolve;
 use crate::config::{Destination, Remote, Way};
+use crate::encode::packets::{Packet, framed, whole_lines};
 use crate::server::token::{Generation, Source};
 use crate::time::{Now, Tick};
-use cut::lines;
 use name::Name;
 use socket::Socket;
 
-/// Packets sent at once, and the pause before the next ones: at most some 23 MB a second.
+/// Packets of a flush sent at once, and the pause before the next ones: at most some 23 MB a second.
 const BURST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
+/// Of what is repeated, which comes at the pace of those who sent it: more than a turn of the loop receives.
+const BURST_REPEATED: usize = 1024;
 
 /// It counts as moving when a packet went out in this long.
 const MOVING: Duration = Duration::from_secs(1);
@@ -45,6 +46,13 @@ pub(super) struct Datagrams {
     remote: Remote,
     /// It is no name.
     is_number: bool,
+    /// The first packet of what is left of a chunk.
+    cut: fn(&[u8]) -> Packet<'_>,
+    /// Packets sent at once, and how long the next ones wait.
+    burst: usize,
+    pause: Duration,
+    /// What comes while nobody is there is worth nothing later.
+    is_repeated: bool,
     reconnect_min: Duration,
     reconnect_max: Duration,
     jitter: Jitter,
@@ -85,11 +93,19 @@ struct Outage {
 
 impl Datagrams {
     pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
+        let is_repeated = matches!(to, Destination::Repeater(_));
         Self {
             label: to.name().into(),
             index,
             remote: way.remote.clone(),
             is_number: is_number(way.remote),
+            cut: match to {
+                Destination::Ganglia(_) | Destination::Repeater(_) => framed,
+                _ => whole_lines,
+            },
+            burst: if is_repeated { BURST_REPEATED } else { BURST },
+            pause: if is_repeated { Duration::ZERO } else { PAUSE },
+            is_repeated,
             reconnect_min: way.reconnect_min,
             reconnect_max: way.reconnect_max,
             jitter: Jitter::new(seed),
@@ -173,12 +189,12 @@ impl Datagrams {
         *paused = None;
         for nth in 0.. {
             let Some(head) = outbox.head().filter(|_| socket.is_writable()) else { break };
-            if nth == BURST {
-                *paused = Some(now + PAUSE);
+            if nth == self.burst {
+                *paused = Some(now + self.pause);
                 break;
             }
-            let packet = lines(head);
-            let (bytes, count) = (packet.payload.len(), packet.lines);
+            let packet = (self.cut)(head);
+            let (bytes, count) = (packet.length, packet.lines);
             match socket.send(packet.payload) {
                 Ok(true) => {
                     outbox.wrote(bytes);
@@ -197,6 +213,16 @@ impl Datagrams {
         }
         outbox.acknowledged(0);
         Ok(())
+    }
+
+    /// Counts each packet's lines as dropped.
+    fn drop_all(&self, outbox: &mut Outbox) {
+        while let Some(head) = outbox.head() {
+            let packet = (self.cut)(head);
+            let (bytes, lines) = (packet.length, packet.lines);
+            outbox.pass_over(bytes, lines);
+        }
+        outbox.acknowledged(0);
     }
 
     fn fail(&mut self, error: &io::Error, now: Now) {
@@ -247,6 +273,9 @@ impl Outlet for Datagrams {
 
     fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         if matches!(self.state, State::Resting { .. }) {
+            if self.is_repeated {
+                self.drop_all(outbox);
+            }
             return false;
         }
         self.find(now, registry);

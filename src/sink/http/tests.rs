@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::config::{Destination, Influxdb, Resend};
-use crate::sink::testing::{Client, Rig, influxdb, listener, logged};
+use crate::sink::testing::{Client, Rig, feed, influxdb, listener, logged};
 
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n";
 const LINE: &str = "a value=1 1\n";
@@ -267,7 +267,7 @@ fn another_account_is_used_at_once() {
     let _client = rig.accept(&listener);
     rig.until_state("up");
     let other = Influxdb { username: "u".into(), password: "p".into(), ..config };
-    rig.sink.reconfigure(Destination::Influxdb(&other), Default::default(), rig.now);
+    rig.sink.reconfigure(Destination::Influxdb(&other), feed(), rig.now);
     rig.flush(LINE);
     let mut client = rig.accept(&listener);
     rig.answer(&mut client, LINE, NO_CONTENT);

@@ -1,0 +1,257 @@
+//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts behind their length and
+//! filled up to four bytes.
+//!
+//! ```text
+//!   description   128 │ host metric spoofed │ type metric units slope tmax dmax │ 1 "GROUP" group
+//!   value         133 │ host metric spoofed │ "%s" value
+//! ```
+//! gmond takes a value only of a metric that was described to it, and may be started again at any time: a metric is described
+//! with its first value, and again every few flushes, a part of all metrics in each. A value has no time but that at which
+//! it comes.
+//!
+//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its rate) and a gauge have the
+//! name of their series, the figures of a timing have that name with `_FIGURE` behind it, in seconds, in a group of their own.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::chunk::Chunks;
+use super::encoders::{Encoder, Refused};
+use super::namespace::Namespace;
+use super::number::Number;
+use super::packets::{HEAD_BYTES, append};
+use crate::flush::{FigureId, FigureNames, Subject, Summary};
+use crate::protocol::cleaned;
+
+/// What is said of all metrics alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// The host they are of, as `address:name`.
+    pub spoof: String,
+    /// Stands before each name, with a dot behind it unless it is empty.
+    pub prefix: String,
+    /// Bytes of a metric's name.
+    pub max_name_length: usize,
+}
+
+/// Flushes from one description of a metric to the next.
+const DESCRIBED_EVERY: u64 = 6;
+/// Metrics that gmond takes for something else, in any case.
+const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
+/// Seconds between two values; after more the page shows how old a value is.
+const TMAX: u32 = 60;
+/// Seconds after which gmond forgets a metric without values: as pystatsd has it.
+const DMAX: u32 = 12_000;
+/// A value may rise and fall.
+const SLOPE_BOTH: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Ganglia {
+    labels: Labels,
+    /// Before the names of our own figures, without a dot.
+    own: String,
+    /// By [`FigureId`]; None: a figure that a timing does not have.
+    timing: Rc<[Option<Shape>]>,
+    /// The hash of each metric that was described, and the last flush that had a value of it.
+    described: HashMap<u64, u64>,
+    hasher: ahash::RandomState,
+    flush: u64,
+    number: Number,
+    metric: Vec<u8>,
+    value: Vec<u8>,
+    packet: Vec<u8>,
+    chunks: Chunks,
+    refused: Refused,
+}
+
+/// How a figure is shown.
+#[derive(Clone, Debug, PartialEq)]
+struct Shape {
+    /// Behind the name of the series, with a `_`; empty where that says it all.
+    suffix: String,
+    units: &'static str,
+    /// What a value is multiplied with.
+    scale: f64,
+}
+
+impl Ganglia {
+    pub(super) fn new(labels: &Labels, namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self {
+            labels: labels.clone(),
+            own: namespace.prefix_stats.clone(),
+            timing: figures.node().map(|figure| figure.map(Shape::of_timing)).collect(),
+            described: HashMap::new(),
+            hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
+            flush: 0,
+            number: Number::new(),
+            metric: Vec::new(),
+            value: Vec::new(),
+            packet: Vec::new(),
+            chunks: Chunks::default(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// The name of a series here, put into `metric`.
+    fn name(&mut self, summary: &Summary<'_>) {
+        self.metric.clear();
+        let own = if is_own(summary.subject) { self.own.as_str() } else { "" };
+        for part in [self.labels.prefix.as_str(), own] {
+            if !part.is_empty() {
+                self.metric.extend_from_slice(part.as_bytes());
+                self.metric.push(b'.');
+            }
+        }
+        // Ganglia has no tags, and no place for what they are written with.
+        self.metric.extend(cleaned(summary.name).iter().map(|byte| match byte {
+            b';' => b'.',
+            b'=' => b'_',
+            other => *other,
+        }));
+    }
+
+    /// Sends the value of the metric, and what it is, if it is new.
+    fn send(&mut self, group: &[u8], units: &str) {
+        let Self { labels, metric, value, packet, chunks, .. } = self;
+        let hash = self.hasher.hash_one(&*metric);
+        let is_new = self.described.insert(hash, self.flush).is_none();
+        if is_new || hash % DESCRIBED_EVERY == self.flush % DESCRIBED_EVERY {
+            packet.clear();
+            put(128, packet);
+            put_id(labels, metric, packet);
+            for text in [&b"double"[..], metric, units.as_bytes()] {
+                put_text(text, packet);
+            }
+            [SLOPE_BOTH, TMAX, DMAX, 1].into_iter().for_each(|number| put(number, packet));
+            put_text(b"GROUP", packet);
+            put_text(group, packet);
+            append(packet, 0, chunks.room(packet.len() + HEAD_BYTES, 0));
+        }
+        packet.clear();
+        put(133, packet);
+        put_id(labels, metric, packet);
+        put_text(b"%s", packet);
+        put_text(value, packet);
+        append(packet, 1, chunks.room(packet.len() + HEAD_BYTES, 1));
+    }
+}
+
+impl Encoder for Ganglia {
+    fn begin(&mut self, flush: u64, _: u64) {
+        self.flush = flush;
+        if flush.is_multiple_of(DESCRIBED_EVERY) {
+            self.described.retain(|_, last| flush - *last <= DESCRIBED_EVERY);
+        }
+        self.chunks.begin(flush);
+    }
+
+    fn encode(&mut self, summary: &Summary<'_>) {
+        self.name(summary);
+        let group = match summary.subject {
+            Subject::Counter => Cow::Borrowed(&b"counters"[..]),
+            Subject::Gauge => b"gauges".into(),
+            Subject::Set => b"sets".into(),
+            Subject::Kv => b"kv".into(),
+            Subject::Timing => self.metric.clone().into(),
+            _ => self.own.clone().into_bytes().into(),
+        };
+        let (series, timing) = (self.metric.len(), Rc::clone(&self.timing));
+        for figure in summary.figures {
+            let Some(shape) = shape(&timing, summary, figure.id) else { continue };
+            self.metric.truncate(series);
+            if !shape.suffix.is_empty() {
+                self.metric.push(b'_');
+                self.metric.extend_from_slice(shape.suffix.as_bytes());
+            }
+            let is_metric = NOT_METRICS.iter().all(|name| !name.eq_ignore_ascii_case(&self.metric));
+            if self.metric.len() > self.labels.max_name_length || !is_metric {
+                self.refused.add(summary.name, 1);
+                continue;
+            }
+            self.value.clear();
+            self.number.append(figure.value * shape.scale, &mut self.value);
+            self.send(&group, shape.units);
+        }
+    }
+
+    fn end(&mut self) {
+        self.chunks.end();
+    }
+
+    fn chunks(&mut self) -> &mut Chunks {
+        &mut self.chunks
+    }
+
+    fn take_refused(&mut self) -> Refused {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+static RATE: Shape = Shape::plain("per second");
+static LEVEL: Shape = Shape::plain("");
+static MEMBERS: Shape = Shape::plain("members");
+
+impl Shape {
+    const fn plain(units: &'static str) -> Self {
+        Self { suffix: String::new(), units, scale: 1.0 }
+    }
+
+    /// By what Node calls it: `upper_90` is `90pct`, and what is no number of samples is a time.
+    fn of_timing(figure: &str) -> Self {
+        let (units, scale) = match figure {
+            _ if figure.starts_with("count_ps") => ("per second", 1.0),
+            _ if figure.starts_with("count") || figure.starts_with("histogram") => ("count", 1.0),
+            _ if figure.starts_with("sum_squares") => ("square seconds", 1e-6),
+            _ => ("seconds", 1e-3),
+        };
+        let suffix = match (figure, figure.strip_prefix("upper_")) {
+            ("lower", _) => "min".into(),
+            ("upper", _) => "max".into(),
+            (_, Some(percentile)) => format!("{percentile}pct"),
+            _ => figure.into(),
+        };
+        Self { suffix, units, scale }
+    }
+}
+
+/// None: not sent. A rate says all that a count does.
+fn shape<'a>(
+    timing: &'a [Option<Shape>],
+    summary: &Summary<'_>,
+    figure: FigureId,
+) -> Option<&'a Shape> {
+    match (summary.subject, figure) {
+        (Subject::Timing, _) => timing[figure.index()].as_ref(),
+        (Subject::Set, _) => Some(&MEMBERS),
+        (Subject::Counter | Subject::OwnCounter, FigureId::RATE) => Some(&RATE),
+        // A count that was passed through has no rate beside it.
+        (Subject::Counter, FigureId::COUNT) if summary.figures.len() == 1 => Some(&LEVEL),
+        (Subject::Counter | Subject::OwnCounter, _) => None,
+        _ => Some(&LEVEL),
+    }
+}
+
+fn is_own(subject: Subject) -> bool {
+    matches!(subject, Subject::OwnCounter | Subject::OwnGauge | Subject::Own | Subject::NumStats)
+}
+
+fn put(number: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+fn put_text(text: &[u8], out: &mut Vec<u8>) {
+    put(u32::try_from(text.len()).expect("names and values are short"), out);
+    out.extend_from_slice(text);
+    out.resize(out.len().next_multiple_of(4), 0);
+}
+
+/// Whose metric it is, and which.
+fn put_id(labels: &Labels, metric: &[u8], out: &mut Vec<u8>) {
+    put_text(labels.spoof.as_bytes(), out);
+    put_text(metric, out);
+    put(1, out); // the host is not that of the packet's sender
+}
+
+#[cfg(test)]
+mod tests;

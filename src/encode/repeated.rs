@@ -1,0 +1,213 @@
+//! Packets as they were received, on their way to other StatsD servers.
+//!
+//! What came as a datagram goes on as one, whole; lines that came over a connection go on in packets of whole lines. To a
+//! server that takes a connection all go one behind the other, each with a newline at its end.
+
+use std::rc::Rc;
+
+use super::chunk::{Chunk, Chunks};
+use super::packets::{HEAD_BYTES, append, newlines, whole_lines};
+use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
+
+/// How packets are carried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    Datagrams,
+    Stream,
+}
+
+/// Packets until somebody takes them.
+#[derive(Debug, Default)]
+pub struct Repeated {
+    datagrams: Lane,
+    stream: Lane,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// Somebody is sent what is carried so.
+    is_wanted: bool,
+    chunks: Chunks,
+}
+
+impl Repeated {
+    /// From now on packets are kept for these carriages only.
+    pub fn want(&mut self, is_wanted: impl Fn(Carriage) -> bool) {
+        self.datagrams.is_wanted = is_wanted(Carriage::Datagrams);
+        self.stream.is_wanted = is_wanted(Carriage::Stream);
+    }
+
+    /// A datagram.
+    pub fn packet(&mut self, packet: &[u8]) {
+        if self.datagrams.is_wanted && !packet.is_empty() {
+            self.datagrams.chunks.packet(packet);
+        }
+        if self.stream.is_wanted {
+            self.stream.chunks.pieces(packet);
+        }
+    }
+
+    /// A binary message of a connection. One that is not whole is nothing, there as here.
+    pub fn binary(&mut self, message: &[u8]) {
+        if !is_whole(message) {
+            return;
+        }
+        if self.datagrams.is_wanted {
+            self.datagrams.chunks.packet(message);
+        }
+        if self.stream.is_wanted {
+            self.stream.chunks.frame(message, 1);
+        }
+    }
+
+    /// Whole lines of a connection.
+    pub fn lines(&mut self, lines: &[u8]) {
+        if self.datagrams.is_wanted {
+            let mut rest = lines;
+            while !rest.is_empty() {
+                let packet = whole_lines(rest);
+                self.datagrams.chunks.packet(packet.payload);
+                rest = &rest[packet.length..];
+            }
+        }
+        if self.stream.is_wanted {
+            self.stream.chunks.text(lines);
+        }
+    }
+
+    /// Takes all there are.
+    pub fn take(&mut self) -> impl Iterator<Item = (Carriage, Rc<Chunk>)> {
+        let lanes =
+            [(Carriage::Datagrams, &mut self.datagrams), (Carriage::Stream, &mut self.stream)];
+        lanes.into_iter().flat_map(|(carriage, lane)| {
+            lane.chunks.end();
+            lane.chunks.take().map(move |chunk| (carriage, chunk))
+        })
+    }
+}
+
+impl Chunks {
+    fn packet(&mut self, payload: &[u8]) {
+        let lines = lines_of(payload);
+        append(payload, lines, self.room(payload.len() + HEAD_BYTES, lines));
+    }
+
+    /// A binary message that is not whole is left out: in a stream it would take what follows it for its own.
+    fn pieces(&mut self, packet: &[u8]) {
+        if memchr::memchr(MAGIC, packet).is_none() {
+            return self.text(packet);
+        }
+        let mut rest = packet;
+        while !rest.is_empty() {
+            let (piece, behind) = first_piece(rest);
+            match is_binary(piece) {
+                true if is_whole(piece) => self.frame(piece, 1),
+                true => {}
+                false => self.text(piece),
+            }
+            rest = behind;
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let room = self.room(text.len() + 1, lines_of(text));
+        room.extend_from_slice(text);
+        if !text.ends_with(b"\n") {
+            room.push(b'\n');
+        }
+    }
+}
+
+/// Whether a binary message is as long as it says.
+fn is_whole(message: &[u8]) -> bool {
+    reach(message) == Reach::Bytes(message.len())
+}
+
+/// Newlines, and one more for what the last does not end.
+fn lines_of(text: &[u8]) -> u32 {
+    let all = newlines(text) + u64::from(!text.ends_with(b"\n"));
+    u32::try_from(all).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packets::framed;
+    use super::*;
+
+    fn repeated(wanted: &[Carriage]) -> Repeated {
+        let mut repeated = Repeated::default();
+        repeated.want(|carriage| wanted.contains(&carriage));
+        repeated
+    }
+
+    fn datagrams(mut rest: &[u8]) -> Vec<&[u8]> {
+        let mut all = Vec::new();
+        while !rest.is_empty() {
+            let packet = framed(rest);
+            all.push(packet.payload);
+            rest = &rest[packet.length..];
+        }
+        all
+    }
+
+    /// A count of 1 for `k`, whole and cut short.
+    const BINARY: &[u8] = b"\xaa\x02\x02\0\0\0\0\0\0\0\xf0\x3fk\0";
+    const CUT: &[u8] = b"\xaa\x02\x02\0\0";
+    const PACKETS: [&[u8]; 5] = [b"a:1|c", b"b:2|c\nb:3|c\n", b"", BINARY, CUT];
+
+    #[test]
+    fn what_came_in_a_datagram_goes_on_as_it_was() {
+        let mut repeated = repeated(&[Carriage::Datagrams]);
+        PACKETS.iter().for_each(|packet| repeated.packet(packet));
+        let taken: Vec<_> = repeated.take().collect();
+        let [(Carriage::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
+        assert_eq!(datagrams(chunk.bytes()), [PACKETS[0], PACKETS[1], BINARY, CUT]);
+        assert_eq!(chunk.lines(), 5);
+        assert_eq!(repeated.take().count(), 0, "they are taken once");
+    }
+
+    #[test]
+    fn over_a_connection_each_ends_where_it_should() {
+        let mut repeated = repeated(&[Carriage::Stream]);
+        PACKETS.iter().for_each(|packet| repeated.packet(packet));
+        repeated.packet(&[b"x:1|c\n", BINARY, b"y:1|c\n", CUT, b"\nz:1|c"].concat());
+        repeated.lines(b"c:4|c\nd:5|c");
+        repeated.binary(BINARY);
+        repeated.binary(CUT);
+        let text: Vec<u8> = repeated.take().flat_map(|(_, chunk)| chunk.bytes().to_vec()).collect();
+        let lines: [&[u8]; 7] = [
+            b"a:1|c\nb:2|c\nb:3|c\n",
+            BINARY,
+            b"x:1|c\n",
+            BINARY,
+            b"y:1|c\nz:1|c\n",
+            b"c:4|c\nd:5|c\n",
+            BINARY,
+        ];
+        assert_eq!(text, lines.concat());
+    }
+
+    #[test]
+    fn lines_of_a_connection_become_packets_of_whole_lines() {
+        let mut repeated = repeated(&[Carriage::Datagrams, Carriage::Stream]);
+        let text: String = (0..20_000).map(|nth| format!("name.{nth}:1|c\n")).collect();
+        repeated.lines(text.as_bytes());
+        let taken: Vec<_> = repeated.take().collect();
+        let of = |wanted| taken.iter().filter(move |(carriage, _)| *carriage == wanted);
+        let mut all = Vec::new();
+        for (_, chunk) in of(Carriage::Datagrams) {
+            for packet in datagrams(chunk.bytes()) {
+                assert!(packet.len() <= 1432 && packet.ends_with(b"\n"));
+                all.extend_from_slice(packet);
+            }
+        }
+        assert!(all == text.as_bytes());
+        let stream: Vec<u8> =
+            of(Carriage::Stream).flat_map(|(_, chunk)| chunk.bytes().to_vec()).collect();
+        assert!(stream == text.as_bytes());
+        assert_eq!(taken.iter().map(|(_, chunk)| chunk.lines()).sum::<u32>(), 40_000);
+    }
+}

@@ -1,0 +1,137 @@
+//! Ganglia's gmond, on loopback and in a folder of its own, asked over TCP what it holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+
+use socket2::Socket;
+use tempfile::TempDir;
+
+use super::node::is_bound;
+use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, skipped, until};
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 78, 1);
+
+#[derive(Debug)]
+pub(crate) struct Gmond {
+    process: Option<Process>,
+    /// Holds the port while it is away.
+    _reserved: Socket,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    folder: TempDir,
+}
+
+/// What it says of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metric {
+    pub(crate) value: String,
+    pub(crate) units: String,
+    pub(crate) group: String,
+}
+
+impl Gmond {
+    /// None where it is not installed, which is said.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        if !is_installed("gmond") {
+            skipped(test, "gmond", "apt-get install ganglia-monitor");
+            return None;
+        }
+        let (reserved, tcp) = reserve_tcp();
+        // An address of its own: nobody takes the port while it is away.
+        let udp = UdpSocket::bind((ADDRESS, 0)).unwrap().local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("gmond.conf"), configuration(udp, tcp)).unwrap();
+        let mut gmond = Self { process: None, _reserved: reserved, udp, tcp, folder };
+        gmond.start_again();
+        Some(gmond)
+    }
+
+    /// Ends it; what it knew is gone.
+    pub(crate) fn sigkill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.signal("KILL");
+        process.exit(DEADLINE);
+    }
+
+    /// Starts it once more, on the same ports.
+    pub(crate) fn start_again(&mut self) {
+        let conf = self.folder.path().join("gmond.conf");
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+        let mut process =
+            Process::start(Command::new("gmond").env("PATH", path).arg("-f").arg("-c").arg(conf));
+        until(DEADLINE, "gmond to listen", || {
+            let ended = process.ended();
+            assert!(ended.is_none(), "gmond ended:\n{}", process.stderr().join("\n"));
+            (is_bound(self.udp) && TcpStream::connect(self.tcp).is_ok()).then_some(())
+        });
+        self.process = Some(process);
+    }
+
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// The metrics of a host, by name.
+    pub(crate) fn metrics(&self, host: &str) -> BTreeMap<String, Metric> {
+        let xml = self.xml();
+        let hosts = xml.split("<HOST ").skip(1);
+        let Some(host) = hosts.into_iter().find(|found| attribute(found, "NAME") == host) else {
+            return BTreeMap::new();
+        };
+        let metric = |text: &str| {
+            let (_, group) = text.split_once("NAME=\"GROUP\" ").unwrap_or_default();
+            let metric = Metric {
+                value: attribute(text, "VAL"),
+                units: attribute(text, "UNITS"),
+                group: attribute(group, "VAL"),
+            };
+            (attribute(text, "NAME"), metric)
+        };
+        host.split("<METRIC ").skip(1).map(metric).collect()
+    }
+
+    /// Waits until it holds a metric with this value.
+    pub(crate) fn until_metric(&self, host: &str, name: &str, value: &str) -> Metric {
+        until(DEADLINE, &format!("{name}={value} of {host} in gmond"), || {
+            self.metrics(host).get(name).filter(|metric| metric.value == value).cloned()
+        })
+    }
+
+    fn xml(&self) -> String {
+        let (mut stream, mut xml) = (connect(self.tcp), String::new());
+        while let Err(error) = stream.read_to_string(&mut xml) {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        }
+        xml
+    }
+}
+
+/// The value of the first attribute of that name.
+fn attribute(text: &str, name: &str) -> String {
+    let found = text.split_once(&format!("{name}=\""));
+    let value = found.and_then(|(_, behind)| behind.split_once('"'));
+    value.map_or_else(String::new, |(value, _)| value.to_owned())
+}
+
+fn configuration(udp: SocketAddr, tcp: SocketAddr) -> String {
+    format!(
+        "globals {{
+  daemonize = no
+  setuid = no
+  mute = yes
+  deaf = no
+  allow_extra_data = yes
+  host_dmax = 0
+  send_metadata_interval = 0
+}}
+cluster {{ name = \"test\" }}
+udp_recv_channel {{ bind = {ADDRESS} port = {} }}
+tcp_accept_channel {{ bind = 127.0.0.1 port = {} }}
+",
+        udp.port(),
+        tcp.port()
+    )
+}
