@@ -28,6 +28,7 @@ use crate::encode::chunk::Chunk;
 
 mod refusal;
 mod retention;
+mod room;
 mod spooling;
 mod suspect;
 mod whole;
@@ -35,10 +36,6 @@ mod whole;
 use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
-
-/// There are no more chunks than the limit has of these, or than so many.
-const CHUNK_TAKES: usize = 1024;
-const CHUNKS: usize = 1024;
 
 /// A bounded queue of chunks for one destination.
 #[derive(Debug)]
@@ -279,11 +276,6 @@ impl Outbox {
         self.held_bytes
     }
 
-    /// Whether over half of the room is taken by what is still to be written.
-    pub fn is_half_full(&self) -> bool {
-        self.unsent_bytes() > self.limit / 2
-    }
-
     /// Whether all that was pushed is acknowledged, or gone.
     pub fn is_drained(&self) -> bool {
         self.delivered == self.items.len()
@@ -336,11 +328,6 @@ impl Outbox {
                 break;
             }
         }
-    }
-
-    /// Each chunk takes some memory beside its bytes, which counts where many are small.
-    fn is_over_limit(&self) -> bool {
-        self.held_bytes > self.limit || self.items.len() > (self.limit / CHUNK_TAKES).max(CHUNKS)
     }
 
     /// Where the chunks begin of which nothing is written on this connection.
