@@ -52,8 +52,10 @@ fn named<T>(
     find: impl FnOnce(&str) -> nix::Result<Option<T>>,
 ) -> Result<Option<(T, String)>, NotDropped> {
     let fail = |reason: String| NotDropped { key, value: name.into(), reason };
+    if name.is_empty() {
+        return Ok(None); // nobody is asked: that would load what looks names up, and might wait for a network
+    }
     match find(name) {
-        _ if name.is_empty() => Ok(None),
         Ok(Some(found)) => Ok(Some((found, name.into()))),
         Ok(None) => Err(fail(format!("no such {key}"))),
         Err(error) => Err(fail(error.to_string())),

@@ -140,6 +140,15 @@ fn it_never_has_a_second_thread() {
     daemon.stop();
 }
 
+/// Shows that nobody is looked up where no user is to be: what looks users up is not even loaded.
+#[test]
+fn without_a_user_nobody_is_looked_up() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
+    assert!(maps.contains("libc.so") && !maps.contains("libnss_"), "{maps}");
+    daemon.stop();
+}
+
 /// Shows what an idle server holds in memory with the default receive buffers: under 4 MiB.
 #[test]
 fn idle_memory() {
