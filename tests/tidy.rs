@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Of any function, from its `fn` to its closing brace.
 const FUNCTION_LINES: usize = 70;
-const FILE_LINES: usize = 400;
+/// Of code: blank lines, comments and a file's tests are not counted, so that no comment is squeezed
+/// into one line and no method is moved out of its type's file to meet the limit.
+const FILE_LINES: usize = 500;
 
 /// The folders that take bytes and a clock's value in and give bytes out, and what they must not name above their tests.
 const PURE: [&str; 6] = [
@@ -43,9 +45,9 @@ const UNSAFE: [&str; 4] = ["src/sys.rs", "src/sys/", "bench/src/sys.rs", "bench/
 
 #[test]
 fn no_file_is_long() {
-    let length = |source: &Source| source.text.lines().count();
-    complain("longer than 400 lines", |source| {
-        Vec::from_iter((length(source) > FILE_LINES).then_some(length(source)))
+    complain("more than 500 lines of code", |source| {
+        let length = code_lines(&source.text);
+        Vec::from_iter((length > FILE_LINES).then_some(length))
     });
 }
 
@@ -161,6 +163,13 @@ fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
+/// How many lines are code: neither blank, nor a comment, nor in the tests at the end of the file.
+fn code_lines(text: &str) -> usize {
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    code.lines().map(str::trim).filter(is_code).count()
+}
+
 /// The lines of the function that starts here, 0 if none does. rustfmt closes it where it opened it.
 fn function_length(lines: &[&str]) -> usize {
     let code = lines[0].trim_start();
@@ -195,6 +204,9 @@ fn the_rules_themselves_see() {
     );
     assert_eq!(function_length(&["    fn a();", "}"]), 0);
     assert_eq!(function_length(&["set: fn(u8) -> u8,"]), 0);
+    let file =
+        "//! A file.\n\nfn a() {\n    // why\n    b()\n}\n\n#[cfg(test)]\nmod tests {\n    x\n}\n";
+    assert_eq!(code_lines(file), 3);
     assert!(names("use mio::Token;", "mio") && !names("mionic", "mio") && !names("a_mio", "mio"));
     assert!(names("log::info", "log::") && !names("catalog::x", "log::"));
 }
