@@ -66,6 +66,10 @@ clean: ## remove what was built and the installed peers
 	$(CARGO) clean
 	rm -rf .peers
 
-install: build ## install the binary and the example configuration (PREFIX, DESTDIR)
+install: build ## install the binary, the units and, if there is none, /etc/statsd.conf (PREFIX, DESTDIR)
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/statsd
 	install -D -m 644 statsd.conf.example $(DESTDIR)$(PREFIX)/share/doc/statsd/statsd.conf.example
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system dist/statsd.socket dist/statsd.service
+	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)$(PREFIX)/lib/systemd/system/statsd.service
+	test -e $(DESTDIR)/etc/statsd.conf || install -D -m 644 dist/statsd.conf $(DESTDIR)/etc/statsd.conf
+	install -d -m 700 $(DESTDIR)/var/lib/statsd

@@ -21,7 +21,7 @@ use crate::protocol::{
     Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, is_plain_name, read_plain,
     trimmed,
 };
-use crate::series::{Batch, Bounds, Counted, Cursor, Frequent, Passthrough, Seeds, Table};
+use crate::series::{Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, Seeds, Table};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -313,9 +313,11 @@ impl Engine {
         })
     }
 
-    /// The most frequent so many percent of the names since the last call, the first first; none if they are not counted.
-    pub fn take_frequent(&mut self, percent: u32) -> Vec<Counted> {
-        self.intake.frequent.as_mut().map_or(Vec::new(), |frequent| frequent.take(percent))
+    /// Takes the most frequent `percent` of the names since the last call, the most frequent first.
+    /// Returns none if names are not counted.
+    pub fn take_frequent(&mut self, percent: u32) -> MostFrequent {
+        let frequent = self.intake.frequent.as_mut();
+        frequent.map_or_else(MostFrequent::default, |frequent| frequent.take(percent))
     }
 
     pub fn table(&self) -> &Table {

@@ -1,17 +1,21 @@
-//! Which names come most often: counts of a bounded number of names, for whoever wants to know what a client floods.
+//! Which names come most often: counts of a bounded number of names, for an operator who wants to know
+//! what a client floods the server with.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
 
 use super::table::NameHash;
 
-/// The counts since they were last taken (Misra and Gries).
+/// The counts since they were last taken (Misra and Gries, several names at a time).
 ///
-/// They are exact as long as no more than [`NAMES_MAX`] names come. Past that a count may be too low, by at most one for
-/// every `NAMES_MAX` lines, and what came more seldom may be gone: the frequent ones stay.
+/// The counts are exact as long as at most [`NAMES_MAX`] names come. After that a count may be too low,
+/// by at most one for every [`NAMES_KEPT`] lines, and names that came less often may be missing.
 #[derive(Debug, Default)]
 pub struct Frequent(HashTable<Counted>);
 
-/// A name and how many lines were about it.
+/// A name and the number of lines with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     pub name: Box<[u8]>,
@@ -21,33 +25,77 @@ pub struct Counted {
 
 /// At 50 bytes a name about a megabyte.
 const NAMES_MAX: usize = 10_000;
+/// At most this many names stay when room is made for new ones.
+const NAMES_KEPT: usize = NAMES_MAX / 2;
 
 impl Frequent {
     pub fn add(&mut self, name: &[u8], NameHash(hash): NameHash) {
         if let Some(known) = self.0.find_mut(hash, |counted| *counted.name == *name) {
             known.count += 1;
-        } else if self.0.len() < NAMES_MAX {
-            let counted = Counted { name: name.into(), count: 1, hash };
-            self.0.insert_unique(hash, counted, |counted| counted.hash);
-        } else {
+            return;
+        }
+        if self.0.len() == NAMES_MAX {
             self.make_room();
         }
+        let counted = Counted { name: name.into(), count: 1, hash };
+        self.0.insert_unique(hash, counted, |counted| counted.hash);
     }
 
-    /// Every line counted pays for being taken off once, so this costs a line no more than counting it did.
+    /// Subtracts from every count so much that at most [`NAMES_KEPT`] names are left.
+    ///
+    /// Subtracting 1, as the textbook does, may leave all names where they are, so that each line with
+    /// a new name looks through the whole table again. Half of the table goes at once instead, so that
+    /// the work is paid for by the new names that follow, however high the counts are.
     fn make_room(&mut self) {
+        let mut counts: Vec<u64> = self.0.iter().map(|counted| counted.count).collect();
+        let (_, &mut least, _) = counts.select_nth_unstable_by(NAMES_KEPT, |a, b| b.cmp(a));
         self.0.retain(|counted| {
-            counted.count -= 1;
+            counted.count = counted.count.saturating_sub(least);
             counted.count > 0
         });
     }
 
-    /// The most frequent so many percent of the names (rounded up), the first first; counting begins anew.
-    pub fn take(&mut self, percent: u32) -> Vec<Counted> {
-        let mut all: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
-        all.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-        all.truncate((all.len() * percent as usize).div_ceil(100));
-        all
+    /// Takes the most frequent `percent` of the names, rounded up; counting begins again.
+    pub fn take(&mut self, percent: u32) -> MostFrequent {
+        let all: Vec<Counted> = std::mem::take(&mut self.0).into_iter().collect();
+        let left = (all.len() * percent as usize).div_ceil(100);
+        MostFrequent { names: all.into(), left }
+    }
+}
+
+/// Names that are given out one at a time, the most frequent first, equal ones by name.
+///
+/// A heap gives them out in order without sorting all of them in one turn of the loop.
+#[derive(Debug, Default)]
+pub struct MostFrequent {
+    names: BinaryHeap<Counted>,
+    left: usize,
+}
+
+impl Iterator for MostFrequent {
+    type Item = Counted;
+
+    fn next(&mut self) -> Option<Counted> {
+        self.left = self.left.checked_sub(1)?;
+        self.names.pop()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for MostFrequent {}
+
+impl Ord for Counted {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.count.cmp(&other.count).then_with(|| other.name.cmp(&self.name))
+    }
+}
+
+impl PartialOrd for Counted {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -65,7 +113,7 @@ mod tests {
     fn taken(frequent: &mut Frequent, percent: u32) -> Vec<(String, u64)> {
         let text =
             |counted: Counted| (String::from_utf8(counted.name.into()).unwrap(), counted.count);
-        frequent.take(percent).into_iter().map(text).collect()
+        frequent.take(percent).map(text).collect()
     }
 
     #[test]
@@ -91,6 +139,16 @@ mod tests {
         assert!(frequent.0.len() <= NAMES_MAX);
         let (name, count) = taken(&mut frequent, 1).swap_remove(0);
         assert_eq!(name, "flooded");
-        assert!((50_000 - 100_000 / NAMES_MAX as u64..=50_000).contains(&count), "{count}");
+        assert!((50_000 - 100_000 / NAMES_KEPT as u64..=50_000).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn high_counts_do_not_make_each_new_name_look_through_all_of_them() {
+        let mut frequent = Frequent::default();
+        for name in 0..NAMES_MAX {
+            add(&mut frequent, &format!("known.{name}"), 100);
+        }
+        add(&mut frequent, "new", 1);
+        assert!(frequent.0.len() <= NAMES_KEPT + 1, "{} are left", frequent.0.len());
     }
 }

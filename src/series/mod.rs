@@ -25,7 +25,7 @@ mod table;
 mod largest;
 
 pub use aggregate::{Closed, Series, Values};
-pub use frequent::{Counted, Frequent};
+pub use frequent::{Counted, Frequent, MostFrequent};
 pub use moments::Moments;
 pub use newcomers::Newcomers;
 pub use passthrough::{Passing, Passthrough, Untouched};

@@ -28,6 +28,12 @@ impl Backlog {
         self.queued.contains(&source)
     }
 
+    /// Empties the backlog. Returns the sources that waited.
+    pub(super) fn take_all(&mut self) -> Vec<Source> {
+        let Self { datagrams, streams, .. } = std::mem::take(self);
+        datagrams.into_iter().chain(streams).collect()
+    }
+
     /// How many datagram sockets wait.
     pub(super) fn datagrams(&self) -> usize {
         self.datagrams.len()

@@ -24,8 +24,14 @@ pub(super) struct Flushing {
     stall: Duration,
     /// The longest turn of the loop since the flush before.
     turn: Duration,
+    /// When a sink first held the sweep under way.
+    held_since: Option<Tick>,
 }
 
+/// For how long the sinks together may hold one sweep, at most half of the flush interval. A sink
+/// that is slow for longer gets its chunks all the same, and its queue decides what becomes of them:
+/// else one slow destination would delay the flushes of all others, and every reload and save.
+const HOLD: Duration = Duration::from_secs(1);
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
 /// Series closed between two looks at the clock.
@@ -42,6 +48,7 @@ impl Flushing {
             sends_own: true,
             stall: Duration::ZERO,
             turn: Duration::ZERO,
+            held_since: None,
         }
     }
 
@@ -91,6 +98,17 @@ impl Flushing {
         self.schedule.is_deferred()
     }
 
+    /// Until when the sweep under way is held, if a sink `holds` it. Returns `None` if none does, if
+    /// the sinks have held it for as long as they may, or if the next tick waits for its end.
+    pub(super) fn held_until(&mut self, holds: bool, now: Tick) -> Option<Tick> {
+        if self.is_waiting() || !holds {
+            return None;
+        }
+        let since = *self.held_since.get_or_insert(now);
+        let until = since + HOLD.min(self.interval / 2);
+        (now < until).then_some(until)
+    }
+
     /// The longest call to the disk that a state save made since the flush before.
     pub(super) fn note_stall(&mut self, stall: Duration) {
         self.stall = stall;
@@ -112,6 +130,7 @@ impl Flushing {
         let stamp = self.schedule.tick(now.unix);
         self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
+        self.held_since = None;
         self.number = engine.tick();
         encoders.begin(self.number, stamp.as_secs());
         for sink in sinks.iter_mut() {
@@ -238,4 +257,25 @@ fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Ve
 /// When it last happened, in seconds since 1970; 0 if it never did.
 fn seconds(when: Option<UnixTime>) -> f64 {
     when.map_or(0.0, |when| when.as_secs() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sinks_hold_a_sweep_for_a_second_or_half_an_interval() {
+        for (interval, hold_ms) in [(10, 1000), (1, 500)] {
+            let interval = Duration::from_secs(interval);
+            let schedule = Schedule::new(interval, true, UnixTime::from_secs(100));
+            let mut flushing = Flushing::new(schedule, interval);
+            let at = |millis: u64| Tick::from_millis(5000 + millis);
+            assert_eq!(flushing.held_until(false, at(0)), None);
+            let until = Some(at(100 + hold_ms));
+            assert_eq!(flushing.held_until(true, at(100)), until);
+            assert_eq!(flushing.held_until(false, at(200)), None);
+            assert_eq!(flushing.held_until(true, at(99 + hold_ms)), until, "once a sweep");
+            assert_eq!(flushing.held_until(true, at(100 + hold_ms)), None, "its time is over");
+        }
+    }
 }

@@ -7,11 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
-use std::vec::IntoIter;
 
 use crate::config;
 use crate::engine::Engine;
-use crate::series::Counted;
+use crate::series::{Counted, MostFrequent};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(super) struct KeyFlush {
     /// None: the log.
     path: Option<PathBuf>,
     /// What is still to be written, of the counts taken then.
-    left: IntoIter<Counted>,
+    left: MostFrequent,
     taken: UnixTime,
     file: Option<File>,
     /// The file could not be written the last time, which is said once.
@@ -40,7 +39,7 @@ impl KeyFlush {
             interval: config.interval?,
             percent: config.percent,
             path: config.log.clone(),
-            left: Vec::new().into_iter(),
+            left: MostFrequent::default(),
             taken: UnixTime::default(),
             file: None,
             failing: false,
@@ -56,7 +55,7 @@ impl KeyFlush {
         if self.left.len() > 0 {
             return;
         }
-        self.left = engine.take_frequent(self.percent).into_iter();
+        self.left = engine.take_frequent(self.percent);
         self.taken = now.unix;
         if let Some(path) = self.path.as_ref().filter(|_| self.left.len() > 0) {
             match open(path) {
@@ -87,7 +86,7 @@ impl KeyFlush {
     }
 
     fn give_up(&mut self, reason: &io::Error) {
-        self.left = Vec::new().into_iter();
+        self.left = MostFrequent::default();
         if !std::mem::replace(&mut self.failing, true) {
             let path = self.path.as_deref().unwrap_or_else(|| Path::new("")).display();
             log::warn!("key_flush=failed log=\"{path}\" reason=\"{reason}\"");
@@ -95,7 +94,7 @@ impl KeyFlush {
     }
 }
 
-fn append(mut file: &File, left: &mut IntoIter<Counted>, taken: UnixTime) -> io::Result<()> {
+fn append(mut file: &File, left: &mut MostFrequent, taken: UnixTime) -> io::Result<()> {
     let since = Duration::from_millis(taken.as_millis());
     let time = humantime::format_rfc3339_millis(UNIX_EPOCH + since);
     let mut piece = String::new();

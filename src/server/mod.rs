@@ -45,6 +45,7 @@ use self::gather::Gather;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
+use self::reload::Retired;
 use self::settings::{random_seeds, settings};
 use self::signals::Signals;
 pub use self::start::StartError;
@@ -95,6 +96,7 @@ pub struct Server {
     origin: Origin,
     /// What is to hold once the sweep is over.
     wanted: Option<Box<Config>>,
+    retired: Retired,
     seeds: Seeds,
     shutdown_timeout: Duration,
     /// How often the service manager is told that the loop turns.
@@ -111,6 +113,10 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Timer {
     Flush,
+    /// The sinks may hold the sweep until then.
+    Sweep,
+    /// Listeners that a reload removed are closed then at the latest.
+    Retired,
     Stop,
     KeyFlush,
     State,
@@ -120,6 +126,24 @@ enum Timer {
     StreamListener(u16),
     Watchdog,
     AdminListener(u16),
+}
+
+impl Timer {
+    /// Whether a stop needs what this timer does. Once a stop has begun nothing else may act: a save
+    /// of the gauges, for example, would replace the interval that the stop has just saved.
+    fn serves_stop(self) -> bool {
+        match self {
+            Self::Stop | Self::Sink(_) | Self::AdminClient(..) | Self::Watchdog => true,
+            Self::Flush
+            | Self::Sweep
+            | Self::Retired
+            | Self::KeyFlush
+            | Self::State
+            | Self::Connection(..)
+            | Self::StreamListener(_)
+            | Self::AdminListener(_) => false,
+        }
+    }
 }
 
 const EVENTS_PER_TURN: usize = 256;
@@ -178,6 +202,7 @@ impl Server {
             config: config.clone(),
             origin: origin.clone(),
             wanted: None,
+            retired: Retired::default(),
             seeds,
             shutdown_timeout: config.shutdown_timeout,
             watchdog: notify::watchdog(),
@@ -218,10 +243,14 @@ impl Server {
             self.serve_events();
             self.receive_for(INPUT_SLICE);
             self.fire_timers();
-            self.sweep();
-            self.flush_keys();
-            self.save_state();
-            self.finish_reload();
+            if self.phase == Phase::Running {
+                self.sweep();
+                self.flush_keys();
+                self.save_state();
+                self.finish_reload();
+                self.close_retired();
+                self.tick_if_late();
+            }
             self.serve_admin();
             self.pump_sinks();
             self.complain();
@@ -271,6 +300,9 @@ impl Server {
     fn serve(&mut self, source: Source) {
         match source {
             Source::Signals => self.serve_signals(),
+            // A stop has closed these sockets; an event of the same turn must not bring them back.
+            Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..)
+                if self.phase != Phase::Running => {}
             Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..) => {
                 self.note_input(source);
                 self.backlog.push(source);
@@ -296,10 +328,14 @@ impl Server {
     }
 
     fn fire(&mut self, timer: Timer) {
+        if self.phase != Phase::Running && !timer.serves_stop() {
+            return;
+        }
         let now = self.now;
         match timer {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
-            Timer::Flush | Timer::Sink(_) | Timer::Stop => {} // deferred; or looked at at the end of every turn
+            // A tick that waits for the sweep, and what the end of every turn does anyway.
+            Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => self.begin_key_flush(),
             Timer::State => self.begin_state_save(),
             Timer::Connection(slot, generation) => {
@@ -341,19 +377,29 @@ impl Server {
         self.busy = true;
     }
 
-    /// One slice of the sweep, unless a sink that makes progress is more than half full.
+    /// One slice of the sweep, unless a sink holds it.
     fn sweep(&mut self) {
         if !self.engine.is_sweeping() {
             return;
         }
         let now = self.now.tick;
-        if !self.flushing.is_waiting() && self.sinks.iter().any(|sink| sink.holds_sweep(now)) {
+        let holds = self.sinks.iter().any(|sink| sink.holds_sweep(now));
+        let held_until = self.flushing.held_until(holds, now);
+        self.wheel.set(Timer::Sweep, held_until);
+        if held_until.is_some() {
             return;
         }
         self.busy = true;
         let (engine, encoders) = (&mut self.engine, &mut self.encoders);
-        let done = self.flushing.slice(&self.clock, engine, encoders, &mut self.sinks);
-        if done && self.flushing.is_waiting() {
+        self.flushing.slice(&self.clock, engine, encoders, &mut self.sinks);
+    }
+
+    /// A tick that has waited for the end of the sweep. A reload and a save of the gauges go before
+    /// it: where each interval ends before its predecessor is swept, they would otherwise never find
+    /// a moment without a sweep.
+    fn tick_if_late(&mut self) {
+        let is_saving = self.state.as_ref().is_some_and(State::is_saving);
+        if self.flushing.is_waiting() && !self.engine.is_sweeping() && !is_saving {
             self.tick();
         }
     }

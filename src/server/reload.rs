@@ -7,6 +7,7 @@
 //! ```
 
 use std::path::Path;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
@@ -15,11 +16,30 @@ use super::listen::{Bound, bind_all, check_buffer};
 use super::settings::settings;
 use super::start::StartError;
 use super::state::State;
+use super::stop::{LAST_LOOK, log_unread};
 use super::token::Source;
 use super::{Server, Timer, notify, outputs};
 use crate::config::{self, Carbon, Config, Influxdb, Origin, Repeater};
 use crate::encode::encoders::Encoders;
 use crate::logging;
+use crate::time::Tick;
+
+/// Listeners that a reload has removed and that are still read.
+#[derive(Debug, Default)]
+pub(super) struct Retired {
+    sources: Vec<Source>,
+    /// They are closed then at the latest.
+    until: Tick,
+}
+
+/// How long a listener is read whose port is needed at once. It is part of one turn.
+const SHORT_LOOK: Duration = Duration::from_millis(2);
+
+impl Retired {
+    fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+}
 
 impl Server {
     /// Reads the file. What is wrong with it is logged, and nothing changes.
@@ -96,7 +116,7 @@ impl Server {
             Err(error) if error.is_taken() && !self.listeners.in_the_way(&change).is_empty() => {
                 let in_the_way = self.listeners.in_the_way(&change);
                 let before = self.listeners.wanted_by(&in_the_way);
-                self.leave(&in_the_way);
+                self.close_now(&in_the_way);
                 bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
                     Ok(bound) => self.listen_to(bound),
                     Err(error) => {
@@ -106,7 +126,7 @@ impl Server {
             }
             bound => bound,
         }?;
-        self.leave(&self.listeners.change(config).leaving);
+        self.retire(self.listeners.change(config).leaving);
         self.listeners.set_modes(config.unix.mode);
         let registry = self.poll.registry();
         self.listeners.add(bound, config, registry).map_err(StartError::from)
@@ -118,20 +138,55 @@ impl Server {
         }
     }
 
-    /// Closes listeners, after a last look at what they hold. Connections they have accepted stay.
-    fn leave(&mut self, leaving: &[Source]) {
-        if leaving.is_empty() {
+    /// Has listeners that are no longer wanted read until they are dry. They are closed over the next
+    /// turns, so that a busy one does not keep the others waiting. Connections they have accepted stay.
+    fn retire(&mut self, leaving: Vec<Source>) {
+        leaving.iter().for_each(|source| self.push_for_last_look(*source));
+        self.retired = Retired { sources: leaving, until: self.now.tick + LAST_LOOK };
+        self.wheel
+            .set(Timer::Retired, Some(self.retired.until).filter(|_| !self.retired.is_empty()));
+    }
+
+    /// Closes the retired listeners that are dry, and all of them when their time is over.
+    pub(super) fn close_retired(&mut self) {
+        if self.retired.is_empty() {
             return;
         }
-        self.last_look(leaving);
-        for source in leaving {
+        let is_over = self.retired.until <= self.now.tick;
+        let backlog = &self.backlog;
+        let (unread, dry): (Vec<Source>, Vec<Source>) =
+            self.retired.sources.drain(..).partition(|source| backlog.has(*source));
+        self.close(&dry);
+        if is_over {
+            log_unread(unread.len(), LAST_LOOK);
+            self.close(&unread);
+        } else {
+            self.retired.sources = unread;
+        }
+    }
+
+    /// Closes listeners whose port another one needs in this very turn, after a short look at what
+    /// they hold.
+    fn close_now(&mut self, leaving: &[Source]) {
+        leaving.iter().for_each(|source| self.push_for_last_look(*source));
+        self.receive_for(SHORT_LOOK);
+        let unread = leaving.iter().filter(|source| self.backlog.has(**source)).count();
+        log_unread(unread, SHORT_LOOK);
+        self.close(leaving);
+    }
+
+    fn close(&mut self, sources: &[Source]) {
+        self.count_drops();
+        // The listener that is opened next may get the index of one of these.
+        self.retired.sources.retain(|source| !sources.contains(source));
+        for source in sources {
             match *source {
                 Source::StreamListener(index) => self.wheel.set(Timer::StreamListener(index), None),
                 Source::AdminListener(index) => self.wheel.set(Timer::AdminListener(index), None),
                 _ => {}
             }
         }
-        self.listeners.close(leaving);
+        self.listeners.close(sources);
     }
 
     fn watch_idle_connections(&mut self) {

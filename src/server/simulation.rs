@@ -56,6 +56,7 @@ impl Clock for VirtualClock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Timer {
     Flush,
+    Sweep,
     Sink(u16),
 }
 
@@ -162,7 +163,10 @@ impl World {
         if !run.engine.is_sweeping() {
             return;
         }
-        if !run.flushing.is_waiting() && run.sinks.iter().any(|sink| sink.holds_sweep(now)) {
+        let holds = run.sinks.iter().any(|sink| sink.holds_sweep(now));
+        let held_until = run.flushing.held_until(holds, now);
+        run.wheel.set(Timer::Sweep, held_until);
+        if held_until.is_some() {
             return;
         }
         run.busy = true;

@@ -78,8 +78,17 @@ impl State {
         Head { whole, start, end, interval, members }
     }
 
-    /// Begins to save the gauges; one that is still under way is begun anew.
+    /// Whether a save of the gauges is under way.
+    pub(super) fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+
+    /// Begins to save the gauges. A save that is still under way goes on: one that was begun again
+    /// each time would never end where `interval` is shorter than a save takes.
     fn begin(&mut self, flushing: &Flushing) {
+        if self.is_saving() {
+            return;
+        }
         match Writing::start(&self.path, &self.head(false, flushing)) {
             Ok(writing) => {
                 let (cursor, buffer) = (Cursor::default(), Vec::new());
@@ -87,6 +96,11 @@ impl State {
             }
             Err(error) => self.fail(&error),
         }
+    }
+
+    /// Forgets a save of the gauges that is under way. The file of the save before stays.
+    pub(super) fn abandon_save(&mut self) {
+        self.saving = None;
     }
 
     /// One slice of a save. `more` says whether there is time left.
@@ -223,7 +237,7 @@ impl Server {
 
     /// A slice of a save of the gauges; a sweep goes first.
     pub(super) fn save_state(&mut self) {
-        let Some(state) = self.state.as_mut().filter(|state| state.saving.is_some()) else {
+        let Some(state) = self.state.as_mut().filter(|state| state.is_saving()) else {
             return;
         };
         if self.engine.is_sweeping() {
@@ -231,7 +245,7 @@ impl Server {
         }
         let end = self.clock.tick() + SLICE;
         state.step(&self.engine, || self.clock.tick() < end);
-        self.busy |= state.saving.is_some();
+        self.busy |= state.is_saving();
     }
 
     /// At a stop: true if the open interval is safe on disk, so that it need not be closed early.

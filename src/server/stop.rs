@@ -6,6 +6,7 @@ use sd_notify::NotifyState;
 
 use super::backlog::Backlog;
 use super::notify;
+use super::state::State;
 use super::token::Source;
 use super::{Server, Timer};
 use crate::ingest::datagrams::DropsSeen;
@@ -28,7 +29,7 @@ pub(super) enum Phase {
 /// SIGTERM never does, for supervisors repeat it.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a stop reads what the kernel holds on sockets that are about to be closed.
-const LAST_LOOK: Duration = Duration::from_millis(200);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(200);
 
 impl Server {
     pub(super) fn serve_signals(&mut self) {
@@ -49,6 +50,7 @@ impl Server {
         notify::tell(&[NotifyState::Stopping]);
         let since = self.now.tick;
         self.phase = Phase::Draining { since, until: since + self.shutdown_timeout };
+        self.drop_pending_work();
         let seen = self.take_in_the_rest();
         self.keep_interval(&seen);
         for sink in self.sinks.iter_mut() {
@@ -58,6 +60,19 @@ impl Server {
         self.wheel.set(Timer::Stop, Some(self.now.tick + self.shutdown_timeout));
     }
 
+    /// Forgets what was to be done later and is of no use to a stop. A reload would bind sockets that
+    /// nothing reads any more; a save of the gauges would replace the interval that the stop saves.
+    /// [`Timer::serves_stop`] does the same for timers.
+    fn drop_pending_work(&mut self) {
+        if self.wanted.take().is_some() {
+            log::warn!(
+                "reload=dropped reason=\"the server is stopping\" hint=\"the next start reads the file\""
+            );
+        }
+        self.key_flush = None;
+        self.state.iter_mut().for_each(State::abandon_save);
+    }
+
     /// Reads until every socket that ends with us is dry or the time for it is over, then closes them. Those passed in keep
     /// what they hold for the next run, which is to know what of their drops was counted.
     fn take_in_the_rest(&mut self) -> Vec<DropsSeen> {
@@ -65,7 +80,11 @@ impl Server {
         self.take_received();
         let mut ending = self.listeners.ours();
         ending.extend(self.input.connections.sources());
-        self.last_look(&ending);
+        ending.iter().for_each(|source| self.push_for_last_look(*source));
+        self.receive_for(LAST_LOOK);
+        self.count_drops();
+        // What is left also holds connections that were accepted just now, and are closed as well.
+        log_unread(self.backlog.take_all().len(), LAST_LOOK);
         let seen = self.listeners.datagrams.iter().filter_map(|(_, socket)| socket.drops_seen());
         let seen = seen.collect();
         let all = self.listeners.all();
@@ -74,18 +93,10 @@ impl Server {
         seen
     }
 
-    /// Reads what these hold, who are about to be closed, for a while. What is left is lost, and said.
-    pub(super) fn last_look(&mut self, ending: &[Source]) {
-        let is_read = |source: &&Source| !matches!(source, Source::AdminListener(_));
-        ending.iter().filter(is_read).for_each(|source| self.backlog.push(*source));
-        self.receive_for(LAST_LOOK);
-        self.count_drops();
-        let unread = ending.iter().filter(|source| self.backlog.has(**source)).count();
-        if unread > 0 {
-            log::warn!(
-                "unread_sockets={unread} reason=\"they held more than could be read in {} ms\" hint=\"what they hold is lost; let clients stop first, or pass sockets in\"",
-                LAST_LOOK.as_millis()
-            );
+    /// Has a source read once more before it is closed. Admin clients are not waited for.
+    pub(super) fn push_for_last_look(&mut self, source: Source) {
+        if !matches!(source, Source::AdminListener(_)) {
+            self.backlog.push(source);
         }
     }
 
@@ -97,9 +108,15 @@ impl Server {
             self.flushing.tick(self.now, engine, encoders, sinks); // its end has come while that sweep was under way
             self.flushing.rest(&self.clock, engine, encoders, sinks);
         }
-        if !self.save_open_interval(seen) {
-            self.close_interval();
+        if self.save_open_interval(seen) {
+            return;
         }
+        let (_, end) = self.flushing.open_interval();
+        self.close_interval();
+        log::warn!(
+            "stop=interval_closed_early stamp={} reason=\"it could not be saved: no state_file is set, or it failed\" hint=\"set [statsd] state_file; without it a start before that stamp sends the interval a second time, and Graphite keeps only the second value\"",
+            end.as_secs()
+        );
     }
 
     /// The open interval ends early, under the stamp it was due at; a sweep under way is finished first.
@@ -125,5 +142,15 @@ impl Server {
             self.sinks.iter_mut().filter(|sink| !sink.is_drained()).for_each(Sink::park);
             log::info!("stop=done");
         }
+    }
+}
+
+/// Reports sockets that were closed with data in them.
+pub(super) fn log_unread(sockets: usize, time: Duration) {
+    if sockets > 0 {
+        log::warn!(
+            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms\" hint=\"what they held is lost; let clients stop first, or pass sockets in\"",
+            time.as_millis()
+        );
     }
 }
