@@ -37,7 +37,7 @@ picture: peers ## three minutes of traffic as graphite-web draws them: docs/grap
 	$(CARGO) test --test e2e_graphite_web -- --ignored picture
 
 SECONDS ?= 600
-soak: peers ## ten minutes of load and trouble: prints what was sent, delivered, dropped and why (SECONDS=n)
+soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
 
 bench: ## compare with the other servers found here: three quarters of an hour, kept in bench/runs (ARGS=flags)

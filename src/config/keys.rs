@@ -131,7 +131,7 @@ keys! {
     [statsd] timer_metrics = "", config!(rules.base.timer_metrics: TIMER_METRICS_WANTED),
         "empty = all; else a list such as count, mean, median, upper_percent (every upper_N), histogram";
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000)),
-        "samples of one timer kept exactly in one interval, at most 1000000";
+        "samples of one timer kept exactly in one interval, at most 1000000; a flush reads nothing while it sorts those of one timer: 2 ms for 50000, 35 ms for a million";
     [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY),
         "samples of all timers and members of all sets together; past it the largest become sketches";
     [statsd] timer_error = "0.01", config!(bounds.timer_error: Fraction(0.001..=0.2)),
