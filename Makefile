@@ -40,7 +40,7 @@ SECONDS ?= 600
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
 
-bench: ## compare with the other servers found here: three quarters of an hour, kept in bench/runs (ARGS=flags)
+bench: ## compare with the other servers found here: an hour, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh
 	$(CARGO) build --release --workspace
 	$(CARGO_TARGET_DIR)/release/statsd-bench compare $(ARGS)
