@@ -68,7 +68,7 @@ pub(crate) fn footprint(
         sender.send(&traffic, Plan::lines(kind.lines).at(RATE));
         server.until_read();
         Clock::sleep(Duration::from_millis(50));
-        before_first.get_or_insert(server.usage());
+        before_first.get_or_insert_with(|| server.usage());
         until_flushed(&server, profile, setting, flushed + flush);
     }
     let before = before_first.expect("there is a first flush");
