@@ -158,7 +158,8 @@ impl Job {
                 Self::Footprint { kind, .. } => {
                     let Kind { lines, interval, .. } = measure::KINDS[kind];
                     let span = span.max(interval as f64);
-                    lines as f64 / measure::FILL_RATE as f64 + 1.6 * span + 2.0
+                    let filling = lines as f64 / measure::FILL_RATE as f64;
+                    filling + (0.6 + measure::FLUSHES as f64) * span + 2.0
                 }
                 Self::Flush { .. } => 4.0 * span + 6.0,
                 Self::Quiet { .. } => 5.0 * START + span + 2.0,

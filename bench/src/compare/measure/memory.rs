@@ -46,7 +46,7 @@ pub(crate) const RATE: u64 = 200_000;
 /// Flushes, each of all names, after which the peak is read. What a server keeps of the flushes before
 /// (delivered chunks, freed memory of other sizes) is part of what it needs in the long run, and the
 /// first flush shows none of it.
-const FLUSHES: usize = 4;
+pub(crate) const FLUSHES: usize = 4;
 
 /// Fills a server right after each flush, so that as much as can falls into one interval.
 pub(crate) fn footprint(

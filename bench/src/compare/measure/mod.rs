@@ -20,7 +20,7 @@ pub(crate) use self::connections::{Connections, connections};
 pub(crate) use self::cost::{Cost, cost};
 pub(crate) use self::flush::{Flush, flush};
 pub(crate) use self::highest::{Highest, highest};
-pub(crate) use self::memory::{Footprint, KINDS, Kind, RATE as FILL_RATE, footprint};
+pub(crate) use self::memory::{FLUSHES, Footprint, KINDS, Kind, RATE as FILL_RATE, footprint};
 pub(crate) use self::quiet::{Quiet, quiet};
 pub(crate) use self::sweep::{RATES, Step, sweep};
 pub(crate) use self::turns::{Turns, turns};
