@@ -245,7 +245,7 @@ mod tests {
 
     /// Of the servers that `make bench` installs, and the two that a user is most likely to add.
     #[test]
-    fn a_whole_run_takes_about_three_quarters_of_an_hour() {
+    fn a_whole_run_takes_about_an_hour() {
         let (mut profiles, loads) = world();
         profiles.retain(|profile| !["telegraf", "gostatsd"].contains(&profile.name.as_str()));
         let options =
@@ -253,7 +253,7 @@ mod tests {
         let jobs = jobs(&profiles, &loads, &Scope { rounds: options.rounds, ..scope() });
         let seconds: f64 =
             jobs.iter().map(|job| job.seconds(&profiles, &loads, options.effort())).sum();
-        assert!(seconds < 48.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
+        assert!(seconds < 62.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
     }
 
     #[test]
