@@ -262,11 +262,12 @@ impl Daemon {
     }
 }
 
-/// The addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
+/// The internet addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
 fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
     let prefix = format!("{listener}=");
     let field = ready.split(' ').find_map(|field| field.strip_prefix(&prefix)).unwrap_or("");
-    let addresses = field.split(',').filter(|address| !address.is_empty());
+    let is_internet = |address: &&str| !address.is_empty() && !address.starts_with('/');
+    let addresses = field.split(',').filter(is_internet);
     addresses
         .map(|address| {
             address.parse().unwrap_or_else(|_| panic!("no address: {address} in {ready}"))
