@@ -4,9 +4,10 @@
 
 mod support;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{IoSlice, Read as _, Write as _, read_to_string};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 
@@ -94,4 +95,49 @@ fn descriptors_sent_along_to_passed_sockets_do_not_stay_open() {
         assert!(after <= before + 8, "{before} descriptors before, {after} after");
         daemon.stop();
     }
+}
+
+/// Shows that with `user` the files of unix sockets really change their owner, and at a reload their mode, and that nothing
+/// else does that stands in their place.
+#[test]
+fn only_the_sockets_files_are_given_away() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let names = ["d.sock", "s.sock", "d.aside", "s.aside", "precious"];
+    let [datagram, stream, datagram_aside, stream_aside, precious] =
+        names.map(|name| folder.path().join(name));
+    let seen = |path: &Path| {
+        let found = fs::symlink_metadata(path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o777)
+    };
+    let conf = Conf::never_flushing()
+        .set("statsd", "user", "nobody")
+        .set("statsd", "group", "daemon")
+        .set("unix", "datagram", datagram.display())
+        .set("unix", "stream", stream.display())
+        .set("unix", "mode", "0622");
+    let daemon = Daemon::start(&conf);
+    let [user, group] = ["Uid", "Gid"].map(|id| u32::try_from(daemon.status(id)).unwrap());
+    assert!(user > 0 && group > 0, "{user}:{group}");
+    for path in [&datagram, &stream] {
+        assert_eq!(seen(path), (user, group, 0o622));
+    }
+    fs::write(&precious, "precious").unwrap();
+    let before = seen(&precious);
+    for (path, aside) in [(&datagram, &datagram_aside), (&stream, &stream_aside)] {
+        fs::rename(path, aside).unwrap();
+        symlink(&precious, path).unwrap();
+    }
+    daemon.reload(&conf.set("unix", "mode", "0640"));
+    daemon.until_logged(&["reload=done"], 1);
+    for aside in [&datagram_aside, &stream_aside] {
+        assert_eq!(seen(aside), (user, group, 0o640));
+    }
+    daemon.stop();
+    assert!(datagram.is_symlink() && stream.is_symlink(), "they are not ours to remove");
+    assert_eq!(seen(&precious), before);
 }

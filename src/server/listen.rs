@@ -295,11 +295,14 @@ impl Listeners {
     }
 
     /// Gives the files of unix sockets to those whom this process is about to become.
-    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
-        let files = self.open.iter().filter_map(|open| open.file.as_ref());
-        files
-            .map(SocketFile::path)
-            .try_for_each(|path| std::os::unix::fs::chown(path, owner.0, owner.1))
+    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> Result<(), BindError> {
+        if owner == (None, None) {
+            return Ok(());
+        }
+        let failed =
+            |file: &SocketFile, error| BindError::Unix { path: file.path().to_owned(), error };
+        let mut files = self.open.iter().filter_map(|open| open.file.as_ref());
+        files.try_for_each(|file| file.give_to(owner).map_err(|error| failed(file, error)))
     }
 
     /// The line that says where the server listens: `udp=… tcp=… admin=…`, and `unix=…` where there are such, addresses
