@@ -233,10 +233,16 @@ impl Engine {
         self.intake.own.add(own, more);
     }
 
-    /// Counts a connection closed because there were too many.
-    pub fn refuse_connection(&mut self) {
+    /// Counts a connection closed because there were too many, and complains of it as `what`.
+    pub fn refuse_connection(&mut self, what: Grievance) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.complaints.add(Grievance::ConnectionRefused, b"");
+        self.intake.complaints.add(what, b"");
+    }
+
+    /// Counts a connection closed because nothing moved over it, and complains of it as `what`.
+    pub fn close_idle_connection(&mut self, what: Grievance) {
+        self.intake.own.add(Own::IdleConnectionsClosed, 1);
+        self.intake.complaints.add(what, b"");
     }
 
     /// Counts a packet of somebody who may not send any.

@@ -64,6 +64,9 @@ impl Connections {
     }
 
     /// Takes a connection in; None if it is one too many (it is closed).
+    ///
+    /// One that is here and silent does not make way for it, as on the admin port: its client may never find out, and what it
+    /// sends later would be lost without a trace. A client that is refused sees it at once.
     pub fn admit(
         &mut self,
         stream: Socket,
@@ -111,10 +114,16 @@ impl Connections {
         self.limits.idle.map(|idle| connection.heard + idle)
     }
 
-    /// Closes a connection that has been silent for too long; what it left of a line is not parsed.
-    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) {
-        if self.deadline(slot, generation).is_some_and(|deadline| deadline <= now) {
-            self.slots.remove(slot.into());
+    /// Closes a connection that has been silent for too long, and returns whose it was; what it left of a line is not parsed.
+    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) -> Option<Sender> {
+        self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
+        self.slots.try_remove(slot.into()).map(|connection| connection.sender)
+    }
+
+    /// It has sent something that waits to be read.
+    pub fn note_news(&mut self, slot: u16, generation: Generation, now: Tick) {
+        if self.get(slot, generation).is_some() {
+            self.slots[slot.into()].heard = now;
         }
     }
 
@@ -135,9 +144,9 @@ impl Connections {
             return Drained::Dry;
         }
         let connection = &mut self.slots[slot.into()];
-        connection.heard = now;
         match connection.stream.read(&mut self.buffer) {
             Ok(read) if read > 0 => {
+                connection.heard = now;
                 connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
                 return Drained::More;
             }

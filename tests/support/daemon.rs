@@ -86,6 +86,16 @@ impl Daemon {
         Self::start_command(folder, conf, &mut command)
     }
 
+    /// Starts it from a shell that has run this first, such as a `ulimit`.
+    pub(crate) fn start_after(conf: &Conf, shell: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("{shell}; exec \"$0\" -c statsd.conf");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_statsd")]);
+        command.current_dir(folder.path()).env_remove("RUST_LOG");
+        Self::start_command(folder, conf, &mut command)
+    }
+
     fn start_in(
         folder: TempDir,
         conf: &Conf,
