@@ -14,7 +14,7 @@ use std::time::Duration;
 use intake::{Intake, Problem};
 pub use saved::Restored;
 
-use crate::complaints::{Complaints, Grievance};
+use crate::complaints::{Complaints, Grievance, Parting};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
@@ -233,16 +233,16 @@ impl Engine {
         self.intake.own.add(own, more);
     }
 
-    /// Counts a connection closed because there were too many, and complains of it as `what`.
-    pub fn refuse_connection(&mut self, what: Grievance) {
+    /// Counts a connection closed because there were too many.
+    pub fn refuse_connection(&mut self, why: Parting) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.complaints.add(what, b"");
+        self.intake.complaints.add(Grievance::Closed(why), b"");
     }
 
-    /// Counts a connection closed because nothing moved over it, and complains of it as `what`.
-    pub fn close_idle_connection(&mut self, what: Grievance) {
+    /// Counts a connection closed because nothing moved over it.
+    pub fn close_idle_connection(&mut self, why: Parting) {
         self.intake.own.add(Own::IdleConnectionsClosed, 1);
-        self.intake.complaints.add(what, b"");
+        self.intake.complaints.add(Grievance::Closed(why), b"");
     }
 
     /// Counts a packet of somebody who may not send any.

@@ -23,7 +23,7 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use self::client::Client;
-use crate::complaints::{Grievance, LimitedBy};
+use crate::complaints::{LimitedBy, Parting};
 use crate::sender::Sender;
 use crate::server::token::{Generation, Source};
 use crate::time::Tick;
@@ -145,11 +145,11 @@ impl Admin {
         slot: u16,
         generation: Generation,
         now: Tick,
-    ) -> Option<(Grievance, Sender)> {
+    ) -> Option<(Parting, Sender)> {
         self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
         let client = self.clients.try_remove(slot.into())?;
         let is_idle = client.idle_since().is_some();
-        let why = if is_idle { Grievance::AdminIdle } else { Grievance::AdminStalled };
+        let why = if is_idle { Parting::AdminIdle } else { Parting::AdminStalled };
         Some((why, client.sender()))
     }
 

@@ -9,7 +9,7 @@ use super::descriptors::Share;
 use super::token::{Generation, Source};
 use super::{Server, Timer};
 use crate::admin::{AdminLimits, View};
-use crate::complaints::Grievance;
+use crate::complaints::{Grievance, Parting};
 use crate::config::Config;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
@@ -31,14 +31,14 @@ impl Server {
         let drained = listener.accept(now, |stream, sender| {
             engine.complaints().hear(sender);
             if !allows(admin_from, sender) {
-                return engine.refuse_client();
+                return engine.refuse_connection(Parting::AdminNotAllowed);
             }
             while let Some((idle, whose)) = admin.make_room() {
                 if let Source::AdminClient(slot, generation) = idle {
                     wheel.set(Timer::AdminClient(slot, generation), None);
                 }
                 engine.complaints().hear(whose);
-                engine.close_idle_connection(Grievance::AdminMadeWay);
+                engine.close_idle_connection(Parting::AdminMadeWay);
                 engine.complaints().hear(sender);
             }
             let stream = TcpStream::from_std(stream.into());
@@ -47,7 +47,7 @@ impl Server {
                     let deadline = admin.deadline(slot, generation);
                     wheel.set(Timer::AdminClient(slot, generation), deadline);
                 }
-                _ => engine.refuse_connection(Grievance::AdminRefused(admin.limited_by())),
+                _ => engine.refuse_connection(Parting::AdminRefused(admin.limited_by())),
             }
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());

@@ -72,11 +72,14 @@ fn needed(config: &Config, sinks: usize) -> usize {
     let internet: usize = binds.into_iter().flatten().map(sockets).sum();
     // Each has its file open as well.
     let unix = 2 * [&config.unix.stream, &config.unix.datagram].into_iter().flatten().count();
-    let destinations = config.destinations().count().max(sinks);
+    let destinations = config.destinations().count();
+    let leaving = sinks.saturating_sub(destinations);
     let is_spooled =
         |to: &Destination<'_>| config.spool.dir.is_some() && to.spooled_format().is_some();
     let spools = config.destinations().filter(is_spooled).count();
-    LOOP + PASSING + FILES + internet + unix + destinations * SINK + spools * SPOOL
+    // What leaves may have a spool, also if the configuration has none any more.
+    let sinks = (destinations + leaving) * SINK + (spools + leaving) * SPOOL;
+    LOOP + PASSING + FILES + internet + unix + sinks
 }
 
 /// Beside the first few, admin clients get an eighth of what is left, or what the connections do not need if that is more.
@@ -168,7 +171,10 @@ mod tests {
         assert_eq!(needed("[carbon.a]\naddress = a\n") - none, SINK);
         assert_eq!(needed("[spool]\ndir = /s\n[carbon.a]\naddress = a\n") - none, SINK + SPOOL);
         assert_eq!(needed("[unix]\nstream = /s\ndatagram = /d\n") - none, 4);
-        assert_eq!(super::needed(&config(""), 5) - super::needed(&config(""), 0), 4 * SINK);
+        assert_eq!(
+            super::needed(&config(""), 5) - super::needed(&config(""), 0),
+            4 * (SINK + SPOOL)
+        );
     }
 
     #[test]

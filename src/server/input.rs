@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::descriptors::Share;
 use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
-use crate::complaints::{Grievance, LimitedBy};
+use crate::complaints::{Grievance, LimitedBy, Parting};
 use crate::config::{Config, Destination, Takes};
 use crate::encode::repeated::Repeated;
 use crate::engine::Engine;
@@ -232,7 +232,7 @@ impl Server {
         }
         if let Some(sender) = connections.timeout(slot, generation, now) {
             self.engine.complaints().hear(sender);
-            self.engine.close_idle_connection(Grievance::ConnectionIdle);
+            self.engine.close_idle_connection(Parting::ConnectionIdle);
         }
         let deadline = connections.deadline(slot, generation);
         self.wheel.set(Timer::Connection(slot, generation), deadline);
@@ -266,7 +266,7 @@ impl Server {
                     wheel.set(Timer::Connection(slot, generation), deadline);
                     backlog.push(source); // its first bytes may be here already
                 }
-                _ => engine.refuse_connection(Grievance::ConnectionRefused(*limited_by)),
+                _ => engine.refuse_connection(Parting::ConnectionRefused(*limited_by)),
             }
         });
         wheel.set(Timer::StreamListener(index), listener.deadline());
