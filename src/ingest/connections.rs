@@ -163,3 +163,33 @@ impl Connections {
         self.slots.get(slot.into()).filter(|connection| connection.generation == generation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn only_a_silent_connection_times_out() {
+        let poll = mio::Poll::new().unwrap();
+        let idle = Some(Duration::from_secs(10));
+        let mut connections = Connections::new(Limits { connections: 1, idle, line: 100 });
+        let (server, mut client) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let at = |secs: u64| Tick::from_millis(secs * 1000);
+        let admitted = connections.admit(server.into(), Sender::Unix, at(0), poll.registry());
+        let Some(Source::Connection(slot, generation)) = admitted else { panic!("{admitted:?}") };
+        client.write_all(b"a:1|c\n").unwrap();
+        connections.read(slot, generation, at(5), |_| {});
+        assert_eq!(connections.timeout(slot, generation, at(14)), None);
+        assert_eq!(connections.read(slot, generation, at(14), |_| {}), Drained::Dry);
+        assert_eq!(connections.deadline(slot, generation), Some(at(15)), "nothing was read");
+        connections.note_news(slot, generation, at(15));
+        assert_eq!(connections.timeout(slot, generation, at(24)), None);
+        assert_eq!(connections.timeout(slot, generation, at(25)), Some(Sender::Unix));
+        assert_eq!(connections.timeout(slot, generation, at(25)), None);
+        assert!(connections.is_empty());
+    }
+}
