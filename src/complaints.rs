@@ -18,9 +18,9 @@ pub enum Grievance {
     UdpDrops,
     /// A datagram socket cannot be read.
     ReadFailed,
-    /// A connection came when `max_connections` were there.
-    ConnectionRefused,
-    /// Somebody whom `allow_from` does not name.
+    /// The server closed a client's connection.
+    Closed(Parting),
+    /// Somebody whom `allow_from` of `[udp]` or `[tcp]` does not name.
     SenderRefused,
     /// A connection waits and cannot be accepted, as when no descriptor is left.
     AcceptsPaused,
@@ -32,6 +32,35 @@ pub enum Grievance {
     PointRefused,
     /// A datagram was longer than the buffer.
     PacketTruncated,
+}
+
+/// Why the server closed a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// A connection came when `[tcp] max_connections` were there.
+    ConnectionRefused(LimitedBy),
+    /// A client came when `[admin] max_connections` were there, all of them busy.
+    AdminRefused(LimitedBy),
+    /// A client came whom `[admin] allow_from` does not name.
+    AdminNotAllowed,
+    /// A connection was silent for `[tcp] idle_timeout`.
+    ConnectionIdle,
+    /// An admin client asked nothing for `[admin] idle_timeout`.
+    AdminIdle,
+    /// An idle admin client made way for a new one.
+    AdminMadeWay,
+    /// An admin client left its answer unread.
+    AdminStalled,
+}
+
+/// Why there may not be more clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// The key `max_connections`.
+    #[default]
+    MaxConnections,
+    /// The limit of open files leaves room for fewer than that.
+    OpenFiles,
 }
 
 impl Grievance {
@@ -57,14 +86,10 @@ impl Grievance {
                 "a datagram socket cannot be read",
                 "it is tried again with the next datagram",
             ),
-            Self::ConnectionRefused => (
-                "connections_refused",
-                "max_connections are here",
-                "raise it, or lower idle_timeout",
-            ),
+            Self::Closed(why) => why.words(),
             Self::SenderRefused => (
                 "senders_refused",
-                "allow_from does not name them",
+                "allow_from of [udp] or [tcp] does not name them",
                 "add their network, or mend who sends",
             ),
             Self::AcceptsPaused => (
@@ -113,7 +138,6 @@ impl Grievance {
             Self::TooManySeries => 1,
             Self::NoMemory => 2,
             Self::UdpDrops => 3,
-            Self::ConnectionRefused => 4,
             Self::AcceptsPaused => 5,
             Self::FlushOverrun => 6,
             Self::UnreadTags => 7,
@@ -121,11 +145,73 @@ impl Grievance {
             Self::ReadFailed => 9,
             Self::PointRefused => 10,
             Self::PacketTruncated => 11,
+            Self::Closed(Parting::ConnectionRefused(_)) => 4,
+            Self::Closed(Parting::AdminRefused(_)) => 12,
+            Self::Closed(Parting::ConnectionIdle) => 13,
+            Self::Closed(Parting::AdminIdle) => 14,
+            Self::Closed(Parting::AdminMadeWay) => 15,
+            Self::Closed(Parting::AdminStalled) => 16,
+            Self::Closed(Parting::AdminNotAllowed) => 17,
         }
     }
 }
 
-const KINDS: usize = 12;
+const KINDS: usize = 18;
+
+const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+
+impl Parting {
+    /// What it is called, the reason, and the way out.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::ConnectionRefused(LimitedBy::MaxConnections) => (
+                "connections_refused",
+                "[tcp] max_connections are here",
+                "raise it, or let clients share connections",
+            ),
+            Self::AdminRefused(LimitedBy::MaxConnections) => (
+                "connections_refused",
+                "[admin] max_connections are here, and none is idle",
+                "raise it, or find out who asks so much (ss -tnp names them)",
+            ),
+            Self::ConnectionRefused(LimitedBy::OpenFiles) => (
+                "connections_refused",
+                "the limit of open files leaves no room for more of [tcp] max_connections",
+                RAISE_OPEN_FILES,
+            ),
+            Self::AdminRefused(LimitedBy::OpenFiles) => (
+                "connections_refused",
+                "the limit of open files leaves no room for more of [admin] max_connections",
+                RAISE_OPEN_FILES,
+            ),
+            Self::AdminNotAllowed => (
+                "senders_refused",
+                "[admin] allow_from does not name them",
+                "add their network, or find out who asks",
+            ),
+            Self::ConnectionIdle => (
+                "idle_connections_closed",
+                "they sent nothing for [tcp] idle_timeout",
+                "many clients do not connect again; [tcp] idle_timeout = 0 leaves them open",
+            ),
+            Self::AdminIdle => (
+                "idle_connections_closed",
+                "admin clients asked nothing for [admin] idle_timeout",
+                "raise it, or close clients that are not needed",
+            ),
+            Self::AdminMadeWay => (
+                "idle_connections_closed",
+                "[admin] max_connections are here, and the idle ones make way for new ones",
+                "raise it, or lower [admin] idle_timeout",
+            ),
+            Self::AdminStalled => (
+                "idle_connections_closed",
+                "admin clients left an answer unread for 30 s",
+                "read the answers, or ask for less",
+            ),
+        }
+    }
+}
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use intake::{Intake, Problem};
 pub use saved::Restored;
 
-use crate::complaints::{Complaints, Grievance};
+use crate::complaints::{Complaints, Grievance, Parting};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
@@ -234,9 +234,15 @@ impl Engine {
     }
 
     /// Counts a connection closed because there were too many.
-    pub fn refuse_connection(&mut self) {
+    pub fn refuse_connection(&mut self, why: Parting) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.complaints.add(Grievance::ConnectionRefused, b"");
+        self.intake.complaints.add(Grievance::Closed(why), b"");
+    }
+
+    /// Counts a connection closed because nothing moved over it.
+    pub fn close_idle_connection(&mut self, why: Parting) {
+        self.intake.own.add(Own::IdleConnectionsClosed, 1);
+        self.intake.complaints.add(Grievance::Closed(why), b"");
     }
 
     /// Counts a packet of somebody who may not send any.

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -74,6 +74,18 @@ pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Resu
 /// them, or from a sender that sends them so (UDP_SEGMENT). Fails before Linux 5.0.
 pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+/// Opens the very file that a unix socket is bound to (O_PATH), whatever its path leads to by now.
+///
+/// Linux 4.11 and CAP_NET_ADMIN: a root without it, as in most containers, gets a `PermissionDenied`.
+pub(crate) fn socket_file(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const SIOCUNIXFILE: libc::Ioctl = 0x89e0; // not in libc; SIOCPROTOPRIVATE + 0
+    // SAFETY: SIOCUNIXFILE takes no argument and returns a new descriptor; a socket of another kind does not know it.
+    let file = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCUNIXFILE, 0) };
+    check(file)?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(file) })
 }
 
 /// Takes over a descriptor that whoever started us passed in.

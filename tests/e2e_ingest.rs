@@ -158,7 +158,8 @@ fn one_connection_too_many_is_refused_and_counted() {
     });
 }
 
-/// Shows that a client that says nothing for `idle_timeout` is closed, its unfinished line dropped.
+/// Shows that a client that says nothing for `idle_timeout` is closed, its unfinished line dropped, and that this is counted
+/// and logged with its address.
 #[test]
 fn an_idle_client_is_closed() {
     let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "idle_timeout", "1s"));
@@ -168,6 +169,9 @@ fn an_idle_client_is_closed() {
     let counters = daemon.admin().numbers("counters");
     assert_eq!(counters["said"], 1.0);
     assert!(!counters.contains_key("unsaid"), "{counters:?}");
+    assert_eq!(counters["statsd.idle_connections_closed"], 1.0);
+    let sender = format!("sender={}", client.local_addr().unwrap());
+    daemon.until_logged(&["idle_connections_closed=1", "[tcp] idle_timeout", &sender], 1);
 }
 
 /// Shows that a name with its tags in any order, in either dialect, is one series.

@@ -113,6 +113,7 @@ fn who_may_not_ask_gets_no_answer() {
     let mut admin = Admin::over(from.into());
     assert!(admin.ask("version").starts_with("statsd "));
     assert_eq!(admin.numbers("counters")["statsd.connections_refused"], 1.0);
+    daemon.until_logged(&["senders_refused=1", "[admin] allow_from"], 1);
     daemon.stop();
 }
 

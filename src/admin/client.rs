@@ -10,12 +10,14 @@ use mio::{Interest, Registry, Token};
 use super::View;
 use super::commands::{self, Answer};
 use super::job::Job;
+use crate::sender::Sender;
 use crate::server::token::Generation;
 use crate::time::Tick;
 
 #[derive(Debug)]
 pub(super) struct Client {
     stream: TcpStream,
+    sender: Sender,
     generation: Generation,
     /// Bytes that are not yet a command.
     input: Vec<u8>,
@@ -42,14 +44,13 @@ enum Stage {
 pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
 /// The longest command line: `del…` takes many names.
 const INPUT_MAX: usize = 64 * 1024;
-/// A client that neither asks nor reads for so long is closed.
-const IDLE: Duration = Duration::from_secs(600);
 /// A client that leaves its answer unread for so long is closed.
 const STALLED: Duration = Duration::from_secs(30);
 
 impl Client {
     pub(super) fn new(
         mut stream: TcpStream,
+        sender: Sender,
         generation: Generation,
         now: Tick,
         registry: &Registry,
@@ -60,6 +61,7 @@ impl Client {
         let (job, stage) = (None, Stage::First);
         let client = Self {
             stream,
+            sender,
             generation,
             input,
             output,
@@ -84,8 +86,23 @@ impl Client {
         self.awake
     }
 
-    pub(super) fn deadline(&self) -> Tick {
-        self.moved + if self.unsent() > 0 { STALLED } else { IDLE }
+    pub(super) fn sender(&self) -> Sender {
+        self.sender
+    }
+
+    /// Since when nothing has moved; None while it has something to do or to read: an answer under way, however long it
+    /// takes, or bytes of its that wait for its turn. The beginning of a command is no answer: it may never end.
+    pub(super) fn idle_since(&self) -> Option<Tick> {
+        let is_idle = !self.awake && self.job.is_none() && self.unsent() == 0;
+        is_idle.then_some(self.moved)
+    }
+
+    /// When it is to be closed if nothing moves; None if it has its turn before that, or may wait.
+    pub(super) fn deadline(&self, idle: Option<Duration>) -> Option<Tick> {
+        if self.unsent() > 0 && !self.awake {
+            return Some(self.moved + STALLED);
+        }
+        self.idle_since().zip(idle).map(|(since, idle)| since + idle)
     }
 
     /// Whether a dump of its is under way.

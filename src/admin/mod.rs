@@ -16,12 +16,15 @@ mod json;
 mod view;
 
 use std::io;
+use std::time::Duration;
 
 use mio::Registry;
 use mio::net::TcpStream;
 use slab::Slab;
 
 use self::client::Client;
+use crate::complaints::{LimitedBy, Parting};
+use crate::sender::Sender;
 use crate::server::token::{Generation, Source};
 use crate::time::Tick;
 
@@ -31,12 +34,24 @@ pub use view::{Health, View};
 #[derive(Debug)]
 pub struct Admin {
     clients: Slab<Client>,
-    max: usize,
+    limits: AdminLimits,
     generation: Generation,
     /// The slot that was served first in the last turn: the next turn begins behind it.
     first: usize,
     /// The clients served, whose deadlines have moved.
     served: Vec<(u16, Generation)>,
+    /// The listeners that clients wait at.
+    calling: Vec<u16>,
+}
+
+/// How many clients there may be, and how long one may be idle.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminLimits {
+    pub clients: usize,
+    /// Why there may not be more.
+    pub limited_by: LimitedBy,
+    /// None: for ever.
+    pub idle: Option<Duration>,
 }
 
 /// Dumps under way at a time, for each holds eight bytes a series. Further ones wait until one ends, or its client is behind
@@ -44,31 +59,69 @@ pub struct Admin {
 const DUMPS_MAX: usize = 2;
 
 impl Admin {
-    pub fn new(max_connections: usize) -> Self {
+    pub fn new(limits: AdminLimits) -> Self {
         Self {
             clients: Slab::new(),
-            max: max_connections,
+            limits,
             generation: Generation::default(),
             first: 0,
             served: Vec::new(),
+            calling: Vec::new(),
         }
     }
 
-    /// From now on so many clients are let in. Those who are here stay.
-    pub fn limit(&mut self, max_connections: usize) {
-        self.max = max_connections;
+    /// Other limits. Clients that are here stay, and have other deadlines.
+    pub fn limit(&mut self, limits: AdminLimits) {
+        self.limits = limits;
+        self.served.extend(self.clients.iter().filter_map(name));
+    }
+
+    /// Clients may wait at a listener. They are let in when those that are here have had their turn, so that it is known
+    /// which of those have nothing to ask.
+    pub fn note_listener(&mut self, index: u16) {
+        self.calling.push(index);
+    }
+
+    pub fn take_listeners(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.calling)
+    }
+
+    /// Why a client was not admitted.
+    pub fn limited_by(&self) -> LimitedBy {
+        self.limits.limited_by
+    }
+
+    /// Before a client is admitted: where there is no room for it, closes the one that has been idle longest, if one is idle.
+    /// Returns which it was, and whose.
+    pub fn make_room(&mut self) -> Option<(Source, Sender)> {
+        if self.clients.len() < self.limits.clients {
+            return None;
+        }
+        let idle =
+            |(slot, client): (usize, &Client)| client.idle_since().map(|since| (since, slot));
+        let (_, slot) = self.clients.iter().filter_map(idle).min()?;
+        let client = self.clients.remove(slot);
+        let source = Source::AdminClient(u16::try_from(slot).ok()?, client.generation());
+        Some((source, client.sender()))
     }
 
     /// Takes a client in; None if it is one too many (it is closed).
-    pub fn admit(&mut self, stream: TcpStream, now: Tick, registry: &Registry) -> Option<Source> {
-        if self.clients.len() >= self.max {
+    pub fn admit(
+        &mut self,
+        stream: TcpStream,
+        sender: Sender,
+        now: Tick,
+        registry: &Registry,
+    ) -> Option<Source> {
+        if self.clients.len() >= self.limits.clients {
             return None;
         }
         let slot = self.clients.vacant_entry();
         let index = u16::try_from(slot.key()).ok()?;
         self.generation = self.generation.next();
         let source = Source::AdminClient(index, self.generation);
-        slot.insert(Client::new(stream, self.generation, now, registry, source.into()).ok()?);
+        let client = Client::new(stream, sender, self.generation, now, registry, source.into());
+        slot.insert(client.ok()?);
         Some(source)
     }
 
@@ -79,15 +132,25 @@ impl Admin {
         }
     }
 
-    /// When a client that neither reads nor writes is to be closed.
+    /// When a client that neither asks nor reads is to be closed; None for one that is gone, has its turn before that, or
+    /// may stay.
     pub fn deadline(&mut self, slot: u16, generation: Generation) -> Option<Tick> {
-        self.get(slot, generation).map(|client| client.deadline())
+        let idle = self.limits.idle;
+        self.get(slot, generation).and_then(|client| client.deadline(idle))
     }
 
-    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) {
-        if self.deadline(slot, generation).is_some_and(|deadline| deadline <= now) {
-            self.clients.remove(slot.into());
-        }
+    /// Closes a client whose deadline has come; returns why, and whose it was.
+    pub fn timeout(
+        &mut self,
+        slot: u16,
+        generation: Generation,
+        now: Tick,
+    ) -> Option<(Parting, Sender)> {
+        self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
+        let client = self.clients.try_remove(slot.into())?;
+        let is_idle = client.idle_since().is_some();
+        let why = if is_idle { Parting::AdminIdle } else { Parting::AdminStalled };
+        Some((why, client.sender()))
     }
 
     /// Serves the clients that have something to do, one after the other as long as there is time; true if one could go on
@@ -104,7 +167,7 @@ impl Admin {
         for slot in awake {
             let client = &mut self.clients[slot];
             let was_dumping = client.is_dumping();
-            self.served.extend(u16::try_from(slot).map(|slot| (slot, client.generation())));
+            self.served.extend(name((slot, &*client)));
             match client.turn(view, dumps < DUMPS_MAX, &has_time) {
                 Ok(goes_on) => more |= goes_on,
                 Err(end) => self.close(slot, &end),
@@ -144,7 +207,7 @@ impl Admin {
         self.clients.remove(slot);
     }
 
-    /// The clients served since the last call: each has a new deadline, or is gone.
+    /// The clients served since the last call, or given other limits: each has a new deadline, or is gone.
     pub fn take_served(&mut self) -> Vec<(u16, Generation)> {
         std::mem::take(&mut self.served)
     }
@@ -152,4 +215,9 @@ impl Admin {
     fn get(&mut self, slot: u16, generation: Generation) -> Option<&mut Client> {
         self.clients.get_mut(slot.into()).filter(|client| client.generation() == generation)
     }
+}
+
+/// What tells a client from all others, also those that had its slot before.
+fn name((slot, client): (usize, &Client)) -> Option<(u16, Generation)> {
+    u16::try_from(slot).ok().map(|slot| (slot, client.generation()))
 }

@@ -69,6 +69,7 @@ fn blank() -> Config {
         admin: Admin {
             bind: Vec::new(),
             healthy: false,
+            idle_timeout: None,
             max_connections: 0,
             allow_from: Vec::new(),
         },

@@ -211,8 +211,8 @@ keys! {
         "as for udp";
     [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000)),
         "at most 60000";
-    [tcp] idle_timeout = "10m", config!(tcp.idle_timeout: SpanOrNever),
-        "0 = never";
+    [tcp] idle_timeout = "0", config!(tcp.idle_timeout: SpanOrNever),
+        "close, count and log what sent nothing for this long; 0 = never: many clients do not reconnect, and keepalive finds dead ones";
     [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB)),
         "bytes of a line, 64 to 1m";
     [tcp] allow_from = "", config!(tcp.allow_from: List(Network)),
@@ -229,8 +229,10 @@ keys! {
         "both loopback addresses";
     [admin] health = "up", config!(admin.healthy: UP_DOWN),
         "health at start: up, down";
+    [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever),
+        "close a client that asks nothing for this long; 0 = never";
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
-        "at most 1024";
+        "at most 1024; when they are here, the one idle longest makes way for a new one";
     [admin] allow_from = "", config!(admin.allow_from: List(Network)),
         "as for udp";
 

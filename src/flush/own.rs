@@ -12,6 +12,7 @@ pub enum Own {
     PacketsTruncated,
     PacketsRefused,
     ConnectionsRefused,
+    IdleConnectionsClosed,
     InfluxTagsSeen,
     FlushOverruns,
     UdpDrops,
@@ -21,7 +22,7 @@ pub enum Own {
 
 impl Own {
     /// Every own counter, its name, and what it counts.
-    pub const ALL: [(Self, &'static str, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str, &'static str); 15] = [
         (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
         (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
         (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
@@ -42,6 +43,11 @@ impl Own {
             Self::ConnectionsRefused,
             "connections_refused",
             "connections past max_connections, or of clients that allow_from does not name",
+        ),
+        (
+            Self::IdleConnectionsClosed,
+            "idle_connections_closed",
+            "connections closed by idle_timeout, and admin clients that made way or did not read",
         ),
         (Self::InfluxTagsSeen, "influx_tags_seen", "lines whose Influx tags were not read as tags"),
         (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),

@@ -64,6 +64,9 @@ impl Connections {
     }
 
     /// Takes a connection in; None if it is one too many (it is closed).
+    ///
+    /// One that is here and silent does not make way for it, as on the admin port: its client may never find out, and what it
+    /// sends later would be lost without a trace. A client that is refused sees it at once.
     pub fn admit(
         &mut self,
         stream: Socket,
@@ -111,10 +114,16 @@ impl Connections {
         self.limits.idle.map(|idle| connection.heard + idle)
     }
 
-    /// Closes a connection that has been silent for too long; what it left of a line is not parsed.
-    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) {
-        if self.deadline(slot, generation).is_some_and(|deadline| deadline <= now) {
-            self.slots.remove(slot.into());
+    /// Closes a connection that has been silent for too long, and returns whose it was; what it left of a line is not parsed.
+    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) -> Option<Sender> {
+        self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
+        self.slots.try_remove(slot.into()).map(|connection| connection.sender)
+    }
+
+    /// It has sent something that waits to be read.
+    pub fn note_news(&mut self, slot: u16, generation: Generation, now: Tick) {
+        if self.get(slot, generation).is_some() {
+            self.slots[slot.into()].heard = now;
         }
     }
 
@@ -135,9 +144,9 @@ impl Connections {
             return Drained::Dry;
         }
         let connection = &mut self.slots[slot.into()];
-        connection.heard = now;
         match connection.stream.read(&mut self.buffer) {
             Ok(read) if read > 0 => {
+                connection.heard = now;
                 connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
                 return Drained::More;
             }
@@ -152,5 +161,35 @@ impl Connections {
 
     fn get(&self, slot: u16, generation: Generation) -> Option<&Connection> {
         self.slots.get(slot.into()).filter(|connection| connection.generation == generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn only_a_silent_connection_times_out() {
+        let poll = mio::Poll::new().unwrap();
+        let idle = Some(Duration::from_secs(10));
+        let mut connections = Connections::new(Limits { connections: 1, idle, line: 100 });
+        let (server, mut client) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let at = |secs: u64| Tick::from_millis(secs * 1000);
+        let admitted = connections.admit(server.into(), Sender::Unix, at(0), poll.registry());
+        let Some(Source::Connection(slot, generation)) = admitted else { panic!("{admitted:?}") };
+        client.write_all(b"a:1|c\n").unwrap();
+        connections.read(slot, generation, at(5), |_| {});
+        assert_eq!(connections.timeout(slot, generation, at(14)), None);
+        assert_eq!(connections.read(slot, generation, at(14), |_| {}), Drained::Dry);
+        assert_eq!(connections.deadline(slot, generation), Some(at(15)), "nothing was read");
+        connections.note_news(slot, generation, at(15));
+        assert_eq!(connections.timeout(slot, generation, at(24)), None);
+        assert_eq!(connections.timeout(slot, generation, at(25)), Some(Sender::Unix));
+        assert_eq!(connections.timeout(slot, generation, at(25)), None);
+        assert!(connections.is_empty());
     }
 }

@@ -9,11 +9,13 @@ use socket2::{SockAddr, Socket};
 
 use super::Drained;
 use crate::sys;
-use crate::sys::batch::{Datagram, RecvBatch};
+use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 
 #[derive(Debug)]
 pub struct DatagramSocket {
     socket: Socket,
+    /// What is received of control messages, which depends on the family.
+    room: ControlRoom,
     /// The kernel's drop counter at the last look; it wraps at 32 bits.
     drops: u32,
     /// Counted up to that look, since the start.
@@ -34,7 +36,9 @@ const DATAGRAM_BYTES: usize = 64;
 
 impl DatagramSocket {
     pub fn new(socket: Socket) -> Self {
-        Self { socket, drops: 0, dropped: 0 }
+        let is_unix = socket.local_addr().is_ok_and(|address| address.is_unix());
+        let room = if is_unix { ControlRoom::NONE } else { ControlRoom::PIECES };
+        Self { socket, room, drops: 0, dropped: 0 }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -70,7 +74,7 @@ impl DatagramSocket {
             if dry {
                 return Ok(Drained::Dry);
             }
-            dry = match batch.fill(self.socket.as_fd()) {
+            dry = match batch.fill(self.socket.as_fd(), self.room) {
                 Ok(may_hold_more) => !may_hold_more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::Dry),
                 Err(error) => return Err(error),

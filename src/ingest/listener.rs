@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use socket2::{SockAddr, Socket};
+use socket2::{SockAddr, Socket, TcpKeepalive};
 
 use super::Drained;
 use crate::sender::Sender;
@@ -26,8 +26,20 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// How long accepting rests when it cannot go on, as when the process or the system has no descriptor left.
 const REST: Duration = Duration::from_millis(500);
 
+/// A client that is gone without a word, as when its machine has lost power or a firewall has forgotten the connection, is
+/// found out by the kernel after `PROBE_AFTER` + `PROBES` × `PROBE_EVERY`: four minutes. A client that is there and silent
+/// costs a probe every two minutes, and may stay.
+const PROBE_AFTER: Duration = Duration::from_secs(120);
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+const PROBES: u32 = 4;
+
 impl Listener {
     pub fn new(socket: Socket) -> Self {
+        if let Err(error) = keep_alive(&socket) {
+            log::warn!(
+                "keepalive=off reason=\"{error}\" hint=\"set idle_timeout, so that connections of dead clients end\""
+            );
+        }
         Self { socket, resting_until: None, reason: String::new() }
     }
 
@@ -60,7 +72,13 @@ impl Listener {
             match accepted
                 .and_then(|(stream, from)| stream.set_nonblocking(true).map(|()| (stream, from)))
             {
-                Ok((stream, from)) => each(stream, sender(&from)),
+                Ok((stream, from)) => {
+                    // One that was made before the listener had it has not inherited it.
+                    if let Err(error) = keep_alive(&stream) {
+                        log::debug!("keepalive=off reason=\"{error}\"");
+                    }
+                    each(stream, sender(&from));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
                 Err(error) if is_of_one(&error) => log::debug!("accept=failed reason=\"{error}\""),
                 Err(error) => {
@@ -72,6 +90,18 @@ impl Listener {
         }
         Drained::More
     }
+}
+
+/// Has the kernel look after the peer. Connections inherit this from their listener, which saves four system calls for each.
+fn keep_alive(socket: &Socket) -> io::Result<()> {
+    if socket.keepalive()? {
+        return Ok(()); // inherited, or the choice of whoever passed the listener in
+    }
+    if socket.local_addr()?.is_unix() {
+        return Ok(()); // the kernel closes the connection of a process that is gone
+    }
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    socket.set_tcp_keepalive(&probes.with_retries(PROBES))
 }
 
 fn sender(from: &SockAddr) -> Sender {
@@ -97,4 +127,46 @@ fn is_of_one(error: &io::Error) -> bool {
                 | libc::ETIMEDOUT
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::config::Bind;
+    use crate::ingest::bind::{Transport, bind};
+
+    fn listening() -> Socket {
+        bind(Transport::Tcp, Bind::At(([127, 0, 0, 1], 0).into())).unwrap().remove(0)
+    }
+
+    /// The server's ends of a connection from before the listener was made, and of one from after that.
+    #[allow(clippy::disallowed_methods)] // a test may block
+    fn accepted(socket: Socket) -> Vec<Socket> {
+        let to = socket.local_addr().unwrap().as_socket().unwrap();
+        let _before = TcpStream::connect(to).unwrap();
+        let mut listener = Listener::new(socket);
+        let _after = TcpStream::connect(to).unwrap();
+        let mut found = Vec::new();
+        while found.len() < 2 {
+            listener.accept(Tick::default(), |stream, _| found.push(stream));
+        }
+        found
+    }
+
+    #[test]
+    fn dead_clients_are_found_out_by_the_kernel() {
+        for stream in accepted(listening()) {
+            assert!(stream.keepalive().unwrap());
+            assert_eq!(stream.tcp_keepalive_time().unwrap(), PROBE_AFTER);
+            assert_eq!(stream.tcp_keepalive_interval().unwrap(), PROBE_EVERY);
+            assert_eq!(stream.tcp_keepalive_retries().unwrap(), PROBES);
+        }
+        let (chosen, an_hour) = (listening(), Duration::from_secs(3600));
+        chosen.set_tcp_keepalive(&TcpKeepalive::new().with_time(an_hour)).unwrap();
+        for stream in accepted(chosen) {
+            assert_eq!(stream.tcp_keepalive_time().unwrap(), an_hour, "somebody else's choice");
+        }
+    }
 }

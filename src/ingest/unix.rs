@@ -1,40 +1,69 @@
 //! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
 
-use std::fs;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::sys;
+
 /// A socket's file, removed when the socket is closed, if it is still the one we made.
+///
+/// Whoever may write to the folder can put another file, or a link to one, in its place at any moment, and this process may
+/// be root. So nothing here is changed by way of the path.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    inode: (u64, u64),
+    /// The file that was bound, opened as a place only (O_PATH). As long as it is open no other file gets its number.
+    inode: File,
 }
 
 impl SocketFile {
+    /// The file that `socket` has just been bound to.
+    fn of(socket: &Socket, path: &Path) -> io::Result<Self> {
+        // The kernel tells root exactly. Otherwise the file at the path has to look as the one just made.
+        let inode = sys::socket_file(socket.as_fd()).map(File::from);
+        let inode = inode.or_else(|_| {
+            let inode = open_place(path)?;
+            if is_just_made(&inode.metadata()?) { Ok(inode) } else { Err(replaced()) }
+        })?;
+        let file = Self { path: path.to_owned(), inode };
+        if file.is_in_place() { Ok(file) } else { Err(replaced()) }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// One that somebody has removed or replaced needs none.
+    /// Changes its permissions. The path may lead elsewhere by now; that file keeps its own.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        match inode(&self.path) {
-            Ok(inode) if inode == self.inode => {
-                fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
-            }
-            _ => Ok(()),
-        }
+        // fchmod refuses a descriptor that is a place only; the link that procfs has for it leads to the same inode.
+        let link = format!("/proc/self/fd/{}", self.inode.as_raw_fd());
+        fs::set_permissions(link, fs::Permissions::from_mode(mode))
+    }
+
+    /// Changes its owner and group. The path may lead elsewhere by now; that file keeps its own.
+    pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+        let (user, group) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
+        // fchown of the socket's own descriptor would change the socket and not its file.
+        Ok(fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?)
+    }
+
+    fn is_in_place(&self) -> bool {
+        is_at(&self.inode, &self.path)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
-            let _ = fs::remove_file(&self.path); // there is nobody to tell, and the next start mends it
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path); // there is nobody to tell, and the next start replaces it
         }
     }
 }
@@ -49,7 +78,7 @@ pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFil
     let bound = socket.bind(&address);
     umask(before);
     bound?;
-    let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
+    let file = SocketFile::of(&socket, path)?;
     if kind == Type::STREAM {
         socket.listen(1024)?;
     }
@@ -58,12 +87,12 @@ pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFil
 
 /// Removes a socket's file that a server left behind which is gone.
 fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> {
-    let found = match fs::symlink_metadata(path) {
-        Ok(found) => found.file_type(),
+    let found = match open_place(path) {
+        Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    if !found.is_socket() {
+    if !found.metadata()?.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             "there is a file that is no socket",
@@ -71,14 +100,35 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
     }
     let probe = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
     match probe.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // What has come in its place since is not what was looked at.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_at(&found, path) => {
+            fs::remove_file(path)
+        }
         // It answered, or it is of another kind, or too busy to answer.
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a process listens on it")),
     }
 }
 
-fn inode(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+/// Opens what is at the end of a path as a place only: nothing is read, and a link there is not followed.
+fn open_place(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+}
+
+/// Whether a file that is open is the one at the end of a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let number = |found: Metadata| (found.dev(), found.ino());
+    let (open, there) = (file.metadata().map(number), fs::symlink_metadata(path).map(number));
+    matches!((open, there), (Ok(open), Ok(there)) if open == there)
+}
+
+/// Whether this may be the socket that this process has bound a moment ago. No other user can make one that is ours, and a
+/// second name would mean that it was ours under another one.
+fn is_just_made(found: &Metadata) -> bool {
+    found.file_type().is_socket() && found.uid() == geteuid().as_raw() && found.nlink() == 1
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("another file took its place as it was made")
 }
 
 #[cfg(test)]
@@ -117,5 +167,74 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert_eq!(kind(&path, Type::DGRAM).unwrap_err(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    /// Moves the file aside, and puts something else in its place.
+    fn replace(path: &Path, put: impl FnOnce(&Path)) -> PathBuf {
+        let aside = path.with_extension("aside");
+        fs::rename(path, &aside).unwrap();
+        put(path);
+        aside
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_the_file_that_was_bound_changes_its_owner_and_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, precious] = ["s", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        let before = fs::metadata(&precious).unwrap();
+        for put in [
+            &(|path: &Path| std::os::unix::fs::symlink("precious", path).unwrap()) as &dyn Fn(&_),
+            &|path: &Path| fs::hard_link(path.with_file_name("precious"), path).unwrap(),
+        ] {
+            let (_socket, file) = bind(&path, Type::DGRAM, 0o660).unwrap();
+            let aside = replace(&path, put);
+            if geteuid().is_root() {
+                file.give_to((Some(65_534), Some(65_533))).unwrap();
+                let found = fs::metadata(&aside).unwrap();
+                let owner = fs::metadata(&precious).map(|found| (found.uid(), found.gid()));
+                assert_eq!(owner.unwrap(), (before.uid(), before.gid()));
+                assert_eq!((found.uid(), found.gid()), (65_534, 65_533));
+            }
+            file.set_mode(0o622).unwrap();
+            assert_eq!(mode(&aside), 0o622);
+            assert_eq!(mode(&precious), before.permissions().mode() & 0o777);
+            drop(file);
+            assert!(fs::symlink_metadata(&path).is_ok(), "what is there now is not ours");
+            fs::remove_file(&path).unwrap();
+            fs::remove_file(&aside).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_socket_of_the_same_number_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (socket, file) = bind(&path, Type::DGRAM, 0o660).unwrap();
+        drop(socket);
+        fs::remove_file(&path).unwrap();
+        // Many file systems give a new file the number that is free.
+        let next = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+        next.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        drop(file);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_taken_for_the_file_just_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link, other] = ["s", "link", "other"].map(|name| folder.path().join(name));
+        let (_socket, _file) = bind(&path, Type::DGRAM, 0o660).unwrap();
+        let looks = |path: &Path| is_just_made(&open_place(path).unwrap().metadata().unwrap());
+        assert!(looks(&path));
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        fs::write(&other, "").unwrap();
+        assert!(!looks(&link) && !looks(&other));
+        fs::hard_link(&path, folder.path().join("second")).unwrap();
+        assert!(!looks(&path));
     }
 }

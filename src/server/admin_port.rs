@@ -5,18 +5,25 @@ use std::time::Duration;
 use mio::net::TcpStream;
 
 use super::clock::Clock;
-use super::token::Source;
+use super::descriptors::Share;
+use super::token::{Generation, Source};
 use super::{Server, Timer};
-use crate::admin::View;
-use crate::complaints::Grievance;
+use crate::admin::{AdminLimits, View};
+use crate::complaints::{Grievance, Parting};
+use crate::config::Config;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
 
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
 
+pub(super) fn limits(config: &Config, share: Share) -> AdminLimits {
+    let Share { clients, limited_by } = share;
+    AdminLimits { clients, limited_by, idle: config.admin.idle_timeout }
+}
+
 impl Server {
-    pub(super) fn accept_admin(&mut self, index: u16) {
+    fn accept_admin(&mut self, index: u16) {
         let (admin, wheel, now) = (&mut self.admin, &mut self.wheel, self.now.tick);
         let (engine, registry) = (&mut self.engine, self.poll.registry());
         let Some(listener) = self.listeners.admin.get_mut(usize::from(index)) else { return };
@@ -24,25 +31,43 @@ impl Server {
         let drained = listener.accept(now, |stream, sender| {
             engine.complaints().hear(sender);
             if !allows(admin_from, sender) {
-                return engine.refuse_client();
+                return engine.refuse_connection(Parting::AdminNotAllowed);
+            }
+            while let Some((idle, whose)) = admin.make_room() {
+                if let Source::AdminClient(slot, generation) = idle {
+                    wheel.set(Timer::AdminClient(slot, generation), None);
+                }
+                engine.complaints().hear(whose);
+                engine.close_idle_connection(Parting::AdminMadeWay);
+                engine.complaints().hear(sender);
             }
             let stream = TcpStream::from_std(stream.into());
-            match admin.admit(stream, now, registry) {
+            match admin.admit(stream, sender, now, registry) {
                 Some(Source::AdminClient(slot, generation)) => {
                     let deadline = admin.deadline(slot, generation);
                     wheel.set(Timer::AdminClient(slot, generation), deadline);
                 }
-                _ => engine.refuse_connection(),
+                _ => engine.refuse_connection(Parting::AdminRefused(admin.limited_by())),
             }
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());
         if let Some(reason) = listener.rests_for() {
             engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
         }
-        self.busy |= drained == Drained::More;
+        self.busy = true; // the first bytes of the new ones may be here already
         if drained == Drained::More {
             wheel.set(Timer::AdminListener(index), Some(now));
         }
+    }
+
+    /// An admin client may have been idle, or left its answer unread, for too long. If so, it is closed, counted and logged.
+    pub(super) fn check_idle_admin(&mut self, slot: u16, generation: Generation) {
+        if let Some((why, sender)) = self.admin.timeout(slot, generation, self.now.tick) {
+            self.engine.complaints().hear(sender);
+            self.engine.close_idle_connection(why);
+        }
+        let deadline = self.admin.deadline(slot, generation);
+        self.wheel.set(Timer::AdminClient(slot, generation), deadline);
     }
 
     pub(super) fn serve_admin(&mut self) {
@@ -62,6 +87,9 @@ impl Server {
         for (slot, generation) in self.admin.take_served() {
             let deadline = self.admin.deadline(slot, generation);
             self.wheel.set(Timer::AdminClient(slot, generation), deadline);
+        }
+        for index in self.admin.take_listeners() {
+            self.accept_admin(index);
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::clock::Clock;
+use super::descriptors::Share;
 use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
-use crate::complaints::Grievance;
+use crate::complaints::{Grievance, LimitedBy, Parting};
 use crate::config::{Config, Destination, Takes};
 use crate::encode::repeated::Repeated;
 use crate::engine::Engine;
@@ -30,6 +31,8 @@ pub(super) struct Input {
     /// Whose packets and connections are taken.
     datagrams_from: Vec<IpNet>,
     connections_from: Vec<IpNet>,
+    /// Why there may not be more connections.
+    limited_by: LimitedBy,
     /// Every line goes to the log.
     logs_messages: bool,
     /// What came in this turn, for other servers.
@@ -37,14 +40,15 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, share: Share) -> Self {
         let tcp = &config.tcp;
         let mut input = Self {
-            connections: Connections::new(limits(config)),
+            connections: Connections::new(limits(config, share)),
             batch: RecvBatch::new(),
             heard: None,
             datagrams_from: config.udp.allow_from.clone(),
             connections_from: tcp.allow_from.clone(),
+            limited_by: share.limited_by,
             logs_messages: config.dump_messages,
             repeated: Repeated::default(),
         };
@@ -53,8 +57,9 @@ impl Input {
     }
 
     /// Other limits; connections that are here stay.
-    pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.connections.limit(limits(config));
+    pub(super) fn reconfigure(&mut self, config: &Config, share: Share) {
+        self.connections.limit(limits(config, share));
+        self.limited_by = share.limited_by;
         self.want_repeated(config);
         self.datagrams_from.clone_from(&config.udp.allow_from);
         self.connections_from.clone_from(&config.tcp.allow_from);
@@ -132,9 +137,9 @@ fn repeat(repeated: &mut Repeated, piece: Piece<'_>) {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+fn limits(config: &Config, share: Share) -> Limits {
     let tcp = &config.tcp;
-    Limits { connections: tcp.max_connections, idle: tcp.idle_timeout, line: tcp.max_line }
+    Limits { connections: share.clients, idle: tcp.idle_timeout, line: tcp.max_line }
 }
 
 impl Server {
@@ -218,9 +223,33 @@ impl Server {
         drained
     }
 
+    /// A connection may have been silent for too long. If so, it is closed, counted and logged.
+    pub(super) fn check_idle(&mut self, slot: u16, generation: Generation) {
+        let (connections, now) = (&mut self.input.connections, self.now.tick);
+        let source = Source::Connection(slot, generation);
+        if self.backlog.has(source) {
+            connections.note_news(slot, generation, now); // there was no time yet to read it
+        }
+        if let Some(sender) = connections.timeout(slot, generation, now) {
+            self.engine.complaints().hear(sender);
+            self.engine.close_idle_connection(Parting::ConnectionIdle);
+        }
+        let deadline = connections.deadline(slot, generation);
+        self.wheel.set(Timer::Connection(slot, generation), deadline);
+    }
+
+    /// Each connection gets the deadline of the `idle_timeout` in force.
+    pub(super) fn watch_idle_connections(&mut self) {
+        for source in self.input.connections.sources() {
+            let Source::Connection(slot, generation) = source else { continue };
+            let deadline = self.input.connections.deadline(slot, generation);
+            self.wheel.set(Timer::Connection(slot, generation), deadline);
+        }
+    }
+
     fn accept(&mut self, index: u16) -> Drained {
         let (wheel, engine) = (&mut self.wheel, &mut self.engine);
-        let Input { connections, connections_from, .. } = &mut self.input;
+        let Input { connections, connections_from, limited_by, .. } = &mut self.input;
         let backlog = &mut self.backlog;
         let (now, registry) = (self.now.tick, self.poll.registry());
         let Some(listener) = self.listeners.streams.get_mut(usize::from(index)) else {
@@ -237,7 +266,7 @@ impl Server {
                     wheel.set(Timer::Connection(slot, generation), deadline);
                     backlog.push(source); // its first bytes may be here already
                 }
-                _ => engine.refuse_connection(),
+                _ => engine.refuse_connection(Parting::ConnectionRefused(*limited_by)),
             }
         });
         wheel.set(Timer::StreamListener(index), listener.deadline());

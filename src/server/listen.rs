@@ -16,7 +16,6 @@ use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ingest::passed::{Passed, Purpose};
 use crate::ingest::unix::{self, SocketFile};
-use crate::sys;
 
 /// The sockets that samples and admin clients come in by.
 #[derive(Debug, Default)]
@@ -162,7 +161,6 @@ impl Listeners {
         passed: Vec<Passed>,
         registry: &Registry,
     ) -> Result<Self, StartError> {
-        check_open_files(config);
         let mut listeners = Self::default();
         let passed = passed.into_iter().map(|Passed { socket, purpose, is_unix }| Bound {
             wanted: Wanted::Passed { purpose, is_unix },
@@ -295,11 +293,14 @@ impl Listeners {
     }
 
     /// Gives the files of unix sockets to those whom this process is about to become.
-    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
-        let files = self.open.iter().filter_map(|open| open.file.as_ref());
-        files
-            .map(SocketFile::path)
-            .try_for_each(|path| std::os::unix::fs::chown(path, owner.0, owner.1))
+    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> Result<(), BindError> {
+        if owner == (None, None) {
+            return Ok(());
+        }
+        let failed =
+            |file: &SocketFile, error| BindError::Unix { path: file.path().to_owned(), error };
+        let mut files = self.open.iter().filter_map(|open| open.file.as_ref());
+        files.try_for_each(|file| file.give_to(owner).map_err(|error| failed(file, error)))
     }
 
     /// The line that says where the server listens: `udp=… tcp=… admin=…`, and `unix=…` where there are such, addresses
@@ -329,19 +330,6 @@ impl Listeners {
 
 fn index(key: usize) -> u16 {
     u16::try_from(key).expect("a configuration file has no room for so many addresses")
-}
-
-/// Clients may not take the descriptors that sinks and look-ups need.
-fn check_open_files(config: &Config) {
-    const OURS: usize = 64; // listeners, sinks, look-ups, standard streams
-    let needed = config.tcp.max_connections + config.admin.max_connections + OURS;
-    match sys::raise_open_files() {
-        Ok(limit) if limit < needed as u64 => log::warn!(
-            "open_files={limit} needed={needed} hint=\"lower max_connections, or raise the limit (ulimit -n, LimitNOFILE=)\""
-        ),
-        Ok(_) => {}
-        Err(error) => log::warn!("open_files=unchanged reason=\"{error}\""),
-    }
 }
 
 /// A buffer smaller than asked for loses datagrams in a burst: the one who runs the server can mend that, so say it.

@@ -10,6 +10,7 @@ mod admin_port;
 mod backlog;
 mod clock;
 mod complain;
+mod descriptors;
 mod flushing;
 mod gather;
 mod input;
@@ -40,6 +41,7 @@ use sd_notify::NotifyState;
 use self::backlog::Backlog;
 pub use self::clock::wall as wall_clock;
 use self::clock::{Clock, SystemClock};
+use self::descriptors::Descriptors;
 use self::flushing::Flushing;
 use self::gather::Gather;
 use self::input::Input;
@@ -81,6 +83,7 @@ pub struct Server {
     /// Where the sources of a turn are listed; empty between two uses.
     sources: Vec<Source>,
     signals: Signals,
+    descriptors: Descriptors,
     listeners: Listeners,
     input: Input,
     admin: Admin,
@@ -156,12 +159,14 @@ const TIMERS_PER_TURN: usize = 256;
 impl Server {
     /// Binds everything. After this the server can be run.
     pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
+        let descriptors = Descriptors::count();
         let poll = Poll::new()?;
         let clock = SystemClock::start();
         let now = clock.now();
         let signals = Signals::register(poll.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = passed::take().map_err(StartError::Passed)?;
+        let shares = descriptors.share(config, 0);
         let listeners = Listeners::open(config, passed, poll.registry())?;
         listeners.give_files_to(identity.owner())?;
         let stdout = outputs::stdout(config)?;
@@ -189,9 +194,10 @@ impl Server {
             gather: Gather::default(),
             sources: Vec::new(),
             signals,
+            descriptors,
             listeners,
-            input: Input::new(config),
-            admin: Admin::new(config.admin.max_connections),
+            input: Input::new(config, shares.connections),
+            admin: Admin::new(admin_port::limits(config, shares.admin)),
             engine: Engine::new(&settings(config), seeds),
             flushing: Flushing::new(schedule, config.flush_interval),
             sinks,
@@ -307,7 +313,7 @@ impl Server {
                 self.note_input(source);
                 self.backlog.push(source);
             }
-            Source::AdminListener(index) => self.accept_admin(index),
+            Source::AdminListener(index) => self.admin.note_listener(index),
             Source::AdminClient(slot, generation) => self.admin.ready(slot, generation),
             Source::Sink(index, generation) => {
                 if let Some(sink) = self.sinks.at(index) {
@@ -331,26 +337,17 @@ impl Server {
         if self.phase != Phase::Running && !timer.serves_stop() {
             return;
         }
-        let now = self.now;
         match timer {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
             // A tick that waits for the sweep, and what the end of every turn does anyway.
             Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => self.begin_key_flush(),
             Timer::State => self.begin_state_save(),
-            Timer::Connection(slot, generation) => {
-                self.input.connections.timeout(slot, generation, now.tick);
-                let deadline = self.input.connections.deadline(slot, generation);
-                self.wheel.set(timer, deadline);
-            }
-            Timer::AdminClient(slot, generation) => {
-                self.admin.timeout(slot, generation, now.tick);
-                let deadline = self.admin.deadline(slot, generation);
-                self.wheel.set(timer, deadline);
-            }
+            Timer::Connection(slot, generation) => self.check_idle(slot, generation),
+            Timer::AdminClient(slot, generation) => self.check_idle_admin(slot, generation),
             Timer::Watchdog => self.feed_watchdog(),
             Timer::StreamListener(index) => self.backlog.push(Source::StreamListener(index)),
-            Timer::AdminListener(index) => self.accept_admin(index),
+            Timer::AdminListener(index) => self.admin.note_listener(index),
         }
     }
 

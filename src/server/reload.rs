@@ -18,7 +18,7 @@ use super::start::StartError;
 use super::state::State;
 use super::stop::{LAST_LOOK, log_unread};
 use super::token::Source;
-use super::{Server, Timer, notify, outputs};
+use super::{Server, Timer, admin_port, notify, outputs};
 use crate::config::{self, Carbon, Config, Influxdb, Origin, Repeater};
 use crate::encode::encoders::Encoders;
 use crate::logging;
@@ -92,15 +92,13 @@ impl Server {
                 check_buffer(socket, config.udp.recv_buffer);
             }
         }
-        self.input.reconfigure(config);
-        self.watch_idle_connections();
-        self.admin.limit(config.admin.max_connections);
         self.admin_from.clone_from(&config.admin.allow_from);
         self.shutdown_timeout = config.shutdown_timeout;
         self.engine.reconfigure(&settings(config));
         self.flushing.reconfigure(config.flush_interval, config.align_flush);
         self.replace_sinks(config, &encoders);
         outputs::add(&mut self.sinks, new, &encoders, self.seeds.names[0]);
+        self.limit_clients(config);
         self.encoders = encoders;
         self.plan_key_flush(config);
         self.replace_state(config);
@@ -189,12 +187,12 @@ impl Server {
         self.listeners.close(sources);
     }
 
-    fn watch_idle_connections(&mut self) {
-        for source in self.input.connections.sources() {
-            let Source::Connection(slot, generation) = source else { continue };
-            let deadline = self.input.connections.deadline(slot, generation);
-            self.wheel.set(Timer::Connection(slot, generation), deadline);
-        }
+    /// Clients that are here stay, also those that are more than may be here now.
+    fn limit_clients(&mut self, config: &Config) {
+        let shares = self.descriptors.share(config, self.sinks.len());
+        self.input.reconfigure(config, shares.connections);
+        self.watch_idle_connections();
+        self.admin.limit(admin_port::limits(config, shares.admin));
     }
 
     /// Those that stay get their settings, those that go some time to deliver.

@@ -66,7 +66,9 @@ fn alone(config: &Config, origin: &Origin) -> Config {
         ..config.clone()
     };
     alone.tcp.bind.clear();
+    alone.tcp.max_connections = 0;
     alone.admin.bind.clear();
+    alone.admin.max_connections = 0;
     alone.state.file = None;
     alone.spool.dir = None;
     alone.key_flush.interval = None;

@@ -5,8 +5,9 @@ use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::slice;
 
 use crate::sender::Sender;
 
@@ -18,7 +19,7 @@ const SLOT_BYTES: usize = 65_536 + 64;
 /// ```text
 ///   headers[i] ─┬▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]     what the datagram says
 ///               ├▶ names[i]                                   who sent it
-///               └▶ controls[i]                                how long each of several in one piece is
+///               └▶ controls[i]                                control messages, if there is room for any
 /// ```
 /// The arrows are raw pointers, made once: none of the five vectors ever grows, and no `&mut` to `bytes`,
 /// `names`, `controls` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
@@ -73,7 +74,10 @@ impl RecvBatch {
     /// was received before must be taken.
     ///
     /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
-    pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>) -> io::Result<bool> {
+    ///
+    /// Descriptors that a sender put into a datagram are closed here, whatever `room` is: it decides which control messages
+    /// the kernel writes first, not what a client may send along.
+    pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>, room: ControlRoom) -> io::Result<bool> {
         debug_assert!(self.waiting.is_empty(), "datagrams would be overwritten");
         let asked = self.ask;
         #[allow(clippy::cast_possible_truncation)] // at most SLOTS
@@ -81,7 +85,7 @@ impl RecvBatch {
         for header in &mut self.headers[..asked] {
             // The kernel wrote how long the last ones were.
             header.msg_hdr.msg_namelen = NAME_BYTES;
-            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
+            header.msg_hdr.msg_controllen = room.0 as _;
         }
         loop {
             // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control, each iovec to SLOT_BYTES of
@@ -91,12 +95,14 @@ impl RecvBatch {
                     fd.as_raw_fd(),
                     self.headers.as_mut_ptr(),
                     slots,
-                    libc::MSG_DONTWAIT as _,
+                    // CLOEXEC: no command of ours inherits a descriptor between its arrival and its end.
+                    (libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) as _,
                     ptr::null_mut(),
                 )
             };
             if let Ok(count) = usize::try_from(count) {
                 self.waiting = 0..count.min(asked);
+                self.waiting.clone().for_each(|slot| self.close_descriptors(slot));
                 self.ask = self.worth_asking();
                 return Ok(count >= asked);
             }
@@ -134,17 +140,33 @@ impl RecvBatch {
 
     /// How long each datagram in a slot is, but perhaps the last, where the kernel handed over several in one piece.
     fn piece(&self, slot: usize) -> Option<usize> {
-        let header = &self.headers[slot].msg_hdr;
-        // SAFETY: the kernel has written `msg_controllen` bytes of whole messages to the slot's control, which is aligned for
-        // their headers; the data of this one is an int.
-        let bytes = unsafe {
-            let message = libc::CMSG_FIRSTHDR(header);
-            let is_it = !message.is_null()
-                && (*message).cmsg_level == libc::SOL_UDP
-                && (*message).cmsg_type == libc::UDP_GRO;
-            is_it.then(|| libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned())
-        };
-        bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0)
+        let is_it =
+            |message: &Message<'_>| (message.level, message.kind) == (libc::SOL_UDP, libc::UDP_GRO);
+        let bytes = self.messages(slot).find(is_it)?.ints().next()?;
+        usize::try_from(bytes).ok().filter(|&bytes| bytes > 0)
+    }
+
+    /// Closes the descriptors that came with a datagram. Until then they are open in this process, and any local client could
+    /// use up all that it may open.
+    fn close_descriptors(&self, slot: usize) {
+        for message in self.messages(slot).filter(Message::holds_descriptors) {
+            for descriptor in message.ints().filter(|descriptor| *descriptor >= 0) {
+                // SAFETY: the kernel has just opened it for this process and told only this message of it, which is read once
+                // here. So nothing else owns it.
+                drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+            }
+        }
+    }
+
+    /// The control messages of a slot, also those in front of a place where the kernel cut them off (MSG_CTRUNC).
+    fn messages(&self, slot: usize) -> Messages<'_> {
+        #[allow(clippy::unnecessary_cast)] // of another width with musl
+        let length = self.headers[slot].msg_hdr.msg_controllen as usize;
+        let control = &self.controls[slot];
+        // SAFETY: `control` is that many bytes of integers, all of them initialized.
+        let bytes =
+            unsafe { slice::from_raw_parts(ptr::from_ref(control).cast(), size_of::<Control>()) };
+        Messages { rest: &bytes[..length.min(bytes.len())] }
     }
 
     fn datagram(&self, slot: usize, part: Range<usize>) -> Datagram<'_> {
@@ -178,8 +200,67 @@ impl RecvBatch {
     }
 }
 
-/// Room for the one control message we ask for, aligned as its header wants it.
+/// How much the kernel may write of control messages to one datagram, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ControlRoom(usize);
+
+impl ControlRoom {
+    /// For unix sockets: without room the kernel closes the descriptors of a datagram itself.
+    pub(crate) const NONE: Self = Self(0);
+    /// For UDP sockets: how long each of several datagrams in one piece is.
+    pub(crate) const PIECES: Self = Self(size_of::<Control>());
+}
+
+/// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as its header wants it.
 type Control = [u64; 4];
+
+/// One control message.
+struct Message<'a> {
+    level: libc::c_int,
+    kind: libc::c_int,
+    data: &'a [u8],
+}
+
+impl Message<'_> {
+    /// SCM_RIGHTS are those of the sender's choice. SCM_PIDFD is asked for by a socket option, which a socket that was passed
+    /// in may have.
+    fn holds_descriptors(&self) -> bool {
+        const SCM_PIDFD: libc::c_int = 4; // not in libc
+        self.level == libc::SOL_SOCKET && matches!(self.kind, libc::SCM_RIGHTS | SCM_PIDFD)
+    }
+
+    /// The data as ints, without a last one that is not whole.
+    fn ints(&self) -> impl Iterator<Item = RawFd> {
+        let (ints, _) = self.data.as_chunks();
+        ints.iter().map(|bytes| RawFd::from_ne_bytes(*bytes))
+    }
+}
+
+/// Reads control messages off the bytes that hold them.
+///
+/// CMSG_NXTHDR would pass over a last message that ends without padding, as the kernel writes it where the room ends.
+struct Messages<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Message<'a>;
+
+    fn next(&mut self) -> Option<Message<'a>> {
+        const HEADER: usize = size_of::<libc::cmsghdr>();
+        const ALIGN: usize = align_of::<usize>();
+        let header = self.rest.get(..HEADER)?;
+        // SAFETY: the slice is as long as the header, which is plain integers.
+        let header: libc::cmsghdr =
+            unsafe { header.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
+        #[allow(clippy::unnecessary_cast)] // of another width with musl
+        let length = (header.cmsg_len as usize).min(self.rest.len());
+        let data = self.rest.get(HEADER..length)?;
+        let padded = length.next_multiple_of(ALIGN).min(self.rest.len());
+        self.rest = &self.rest[padded..];
+        Some(Message { level: header.cmsg_level, kind: header.cmsg_type, data })
+    }
+}
 
 /// Room for an internet address of either family.
 type Name = libc::sockaddr_in6;
@@ -200,3 +281,6 @@ impl std::fmt::Debug for RecvBatch {
         out.debug_struct("RecvBatch").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
-use super::batch::RecvBatch;
+use super::batch::{ControlRoom, RecvBatch};
 use super::*;
 
 fn udp(address: &str) -> UdpSocket {
@@ -13,7 +13,7 @@ fn udp(address: &str) -> UdpSocket {
 }
 
 fn texts(batch: &mut RecvBatch, socket: &impl AsFd) -> Vec<String> {
-    batch.fill(socket.as_fd()).unwrap();
+    batch.fill(socket.as_fd(), ControlRoom::PIECES).unwrap();
     let next = || batch.take().map(|datagram| String::from_utf8_lossy(datagram.bytes).into_owned());
     std::iter::from_fn(next).collect()
 }
@@ -29,7 +29,7 @@ fn a_batch_holds_exactly_what_one_call_received() {
         }
         assert_eq!(texts(&mut batch, &here), round);
     }
-    let empty = batch.fill(here.as_fd()).unwrap_err();
+    let empty = batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap_err();
     assert_eq!(empty.kind(), ErrorKind::WouldBlock);
 }
 
@@ -67,13 +67,13 @@ fn the_largest_udp_datagram_is_whole_and_a_larger_unix_one_says_it_is_not() {
     let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
     there.send_to(&[7; 65_507], here.local_addr().unwrap()).unwrap();
     let mut batch = RecvBatch::new();
-    batch.fill(here.as_fd()).unwrap();
+    batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
     let datagram = batch.take().unwrap();
     assert_eq!((datagram.bytes, datagram.truncated), (&[7; 65_507][..], false));
 
     let (here, there) = UnixDatagram::pair().unwrap();
     there.send(&[8; 70_000]).unwrap();
-    batch.fill(here.as_fd()).unwrap();
+    batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
     let datagram = batch.take().unwrap();
     assert_eq!((datagram.bytes.len(), datagram.truncated), (65_600, true));
 }
@@ -123,5 +123,5 @@ fn what_is_no_socket_is_an_error() {
     assert!(signs(file.as_fd()).is_err());
     assert!(socket_drops(file.as_fd()).is_err());
     assert!(force_receive_buffer(file.as_fd(), 1).is_err());
-    assert!(RecvBatch::new().fill(file.as_fd()).is_err());
+    assert!(RecvBatch::new().fill(file.as_fd(), ControlRoom::NONE).is_err());
 }

@@ -86,6 +86,16 @@ impl Daemon {
         Self::start_command(folder, conf, &mut command)
     }
 
+    /// Starts it from a shell that has run this first, such as a `ulimit`.
+    pub(crate) fn start_after(conf: &Conf, shell: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("{shell}; exec \"$0\" -c statsd.conf");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_statsd")]);
+        command.current_dir(folder.path()).env_remove("RUST_LOG");
+        Self::start_command(folder, conf, &mut command)
+    }
+
     fn start_in(
         folder: TempDir,
         conf: &Conf,
@@ -262,11 +272,12 @@ impl Daemon {
     }
 }
 
-/// The addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
+/// The internet addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
 fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
     let prefix = format!("{listener}=");
     let field = ready.split(' ').find_map(|field| field.strip_prefix(&prefix)).unwrap_or("");
-    let addresses = field.split(',').filter(|address| !address.is_empty());
+    let is_internet = |address: &&str| !address.is_empty() && !address.starts_with('/');
+    let addresses = field.split(',').filter(is_internet);
     addresses
         .map(|address| {
             address.parse().unwrap_or_else(|_| panic!("no address: {address} in {ready}"))

@@ -1,0 +1,184 @@
+//! How many of the process's descriptors clients may have. What the server needs for itself is set aside: with all of them
+//! in the hands of clients there would be no way to carbon, to the state file or to the admin port.
+
+use crate::complaints::LimitedBy;
+use crate::config::{Bind, Config, Destination};
+use crate::sys;
+
+/// What was open when the process began: standard streams, sockets passed in, what whoever started us has left open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descriptors {
+    inherited: usize,
+}
+
+/// How many clients there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shares {
+    pub(super) connections: Share,
+    pub(super) admin: Share,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) clients: usize,
+    pub(super) limited_by: LimitedBy,
+}
+
+/// The poller, the two ends of the pipe that signals come by, a log and what logs names.
+const LOOP: usize = 6;
+/// For a moment only, one after the other: what starting a child takes, a connection that is refused, a word to the service
+/// manager, a file that is read at a reload.
+const PASSING: usize = 8;
+/// The state file, those beside it and their folder; the log of key names.
+const FILES: usize = 6;
+/// A connection and a look-up, or the two ends of a command's standard input.
+const SINK: usize = 2;
+/// The folder and its lock, the part that is written and the one that is read.
+const SPOOL: usize = 4;
+/// Admin clients that are let in whatever else is open, for somebody has to find out why.
+const ADMIN: usize = 4;
+
+impl Descriptors {
+    /// Counts those that are open. To be called before anything is opened.
+    pub(super) fn count() -> Self {
+        const STANDARD: usize = 3;
+        let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
+        // One of them is that of the folder itself.
+        Self { inherited: open.map_or(STANDARD, |open| open.saturating_sub(1)) }
+    }
+
+    /// What clients may have beside `sinks` destinations, and says so where it is less than the configuration lets them have.
+    pub(super) fn share(self, config: &Config, sinks: usize) -> Shares {
+        match sys::raise_open_files() {
+            Ok(limit) => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let own = self.inherited + needed(config, sinks);
+                let shares = shares(limit, own, config);
+                complain(limit, own, config, shares);
+                shares
+            }
+            Err(error) => {
+                log::warn!("open_files=unchanged reason=\"{error}\"");
+                shares(usize::MAX, 0, config)
+            }
+        }
+    }
+}
+
+/// What a configuration needs at most, without clients. Of `sinks` some may be about to leave.
+fn needed(config: &Config, sinks: usize) -> usize {
+    let sockets = |bind: &Bind| if matches!(bind, Bind::Localhost(_)) { 2 } else { 1 };
+    let binds = [&config.udp.bind, &config.tcp.bind, &config.admin.bind];
+    let internet: usize = binds.into_iter().flatten().map(sockets).sum();
+    // Each has its file open as well.
+    let unix = 2 * [&config.unix.stream, &config.unix.datagram].into_iter().flatten().count();
+    let destinations = config.destinations().count();
+    let leaving = sinks.saturating_sub(destinations);
+    let is_spooled =
+        |to: &Destination<'_>| config.spool.dir.is_some() && to.spooled_format().is_some();
+    let spools = config.destinations().filter(is_spooled).count();
+    // What leaves may have a spool, also if the configuration has none any more.
+    let sinks = (destinations + leaving) * SINK + (spools + leaving) * SPOOL;
+    LOOP + PASSING + FILES + internet + unix + sinks
+}
+
+/// Beside the first few, admin clients get an eighth of what is left, or what the connections do not need if that is more.
+fn shares(limit: usize, own: usize, config: &Config) -> Shares {
+    let (connections, admin) = (config.tcp.max_connections, config.admin.max_connections);
+    let first = admin.min(ADMIN);
+    let left = limit.saturating_sub(own).saturating_sub(first);
+    let more = (admin - first).min((left / 8).max(left.saturating_sub(connections)));
+    Shares {
+        connections: Share::of(connections, left - more),
+        admin: Share::of(admin, first + more),
+    }
+}
+
+impl Share {
+    fn of(wanted: usize, most: usize) -> Self {
+        let limited_by =
+            if wanted > most { LimitedBy::OpenFiles } else { LimitedBy::MaxConnections };
+        Self { clients: wanted.min(most), limited_by }
+    }
+}
+
+fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
+    let Shares { connections, admin } = shares;
+    if [connections, admin].iter().all(|share| share.limited_by == LimitedBy::MaxConnections) {
+        return;
+    }
+    let needed = own + config.tcp.max_connections + config.admin.max_connections;
+    log::warn!(
+        "open_files={limit} needed={needed} own={own} tcp.max_connections={} admin.max_connections={} reason=\"the limit of open files is too low for all clients; what the server needs itself is set aside\" hint=\"raise it (ulimit -n, LimitNOFILE=), or lower max_connections\"",
+        connections.clients,
+        admin.clients,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        crate::config::parse(Path::new("t.conf"), text.as_bytes()).unwrap()
+    }
+
+    fn clients(shares: Shares) -> (usize, usize) {
+        (shares.connections.clients, shares.admin.clients)
+    }
+
+    #[test]
+    fn what_the_server_needs_is_set_aside_first() {
+        let config = config("[tcp]\nmax_connections = 1000\n[admin]\nmax_connections = 64\n");
+        for (limit, expected) in [
+            (5000, (1000, 64)),
+            (1104, (1000, 64)),
+            (1103, (999, 64)),
+            (1060, (956, 64)),
+            (200, (137, 23)),
+            (64, (18, 6)),
+            (45, (1, 4)),
+            (44, (0, 4)),
+            (10, (0, 4)),
+        ] {
+            let shares = shares(limit, 40, &config);
+            assert_eq!(clients(shares), expected, "of {limit}");
+            let limited_by = |lowered| {
+                if lowered { LimitedBy::OpenFiles } else { LimitedBy::MaxConnections }
+            };
+            assert_eq!(shares.connections.limited_by, limited_by(expected.0 < 1000));
+            assert_eq!(shares.admin.limited_by, limited_by(expected.1 < 64));
+            assert!(limit < 44 || expected.0 + expected.1 + 40 <= limit);
+        }
+    }
+
+    #[test]
+    fn admin_clients_take_no_more_than_they_may_be() {
+        let config = config("[tcp]\nmax_connections = 10\n[admin]\nmax_connections = 2\n");
+        assert_eq!(clients(shares(100, 40, &config)), (10, 2));
+        assert_eq!(clients(shares(47, 40, &config)), (5, 2));
+    }
+
+    #[test]
+    fn every_listener_and_destination_needs_some() {
+        let needed = |text: &str| {
+            let off = "[udp]\nbind =\n[tcp]\nbind =\n[admin]\nbind =\n[carbon]\naddress =\n";
+            needed(&config(&format!("{off}{text}")), 0)
+        };
+        let none = needed("");
+        assert_eq!(needed("[carbon.a]\naddress = a\n") - none, SINK);
+        assert_eq!(needed("[spool]\ndir = /s\n[carbon.a]\naddress = a\n") - none, SINK + SPOOL);
+        assert_eq!(needed("[unix]\nstream = /s\ndatagram = /d\n") - none, 4);
+        assert_eq!(
+            super::needed(&config(""), 5) - super::needed(&config(""), 0),
+            4 * (SINK + SPOOL)
+        );
+    }
+
+    #[test]
+    fn inherited_descriptors_are_counted() {
+        assert!(Descriptors::count().inherited >= 3);
+    }
+}
