@@ -93,8 +93,8 @@ pub struct Server {
     /// What holds, and where it came from.
     config: Config,
     origin: Origin,
-    /// What is to hold once the sweep is over.
-    wanted: Option<Box<Config>>,
+    /// What is to hold once the sweep is over, and where it came from.
+    wanted: Option<Box<(Config, Origin)>>,
     seeds: Seeds,
     shutdown_timeout: Duration,
     /// How often the service manager is told that the loop turns.
@@ -143,7 +143,8 @@ impl Server {
         let stdout = outputs::stdout(config)?;
         identity.assume()?;
         let mut seeds = random_seeds();
-        let found = state::load(config.state.file.as_deref());
+        let state_file = state::open(&config.state)?;
+        let found = state::load(state_file.as_ref(), config);
         let schedule = match found.as_ref().filter(|found| !found.gauges_only) {
             Some(found) => {
                 seeds.members = found.head.members;
@@ -173,7 +174,7 @@ impl Server {
             sinks,
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
-            state: State::new(&config.state, seeds.members),
+            state: State::new(&config.state, state_file, seeds.members),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config.clone(),
             origin: origin.clone(),
@@ -365,7 +366,8 @@ impl Server {
     }
 
     fn flush_keys(&mut self) {
-        self.busy |= self.key_flush.as_mut().is_some_and(KeyFlush::step);
+        let now = self.now.tick;
+        self.busy |= self.key_flush.as_mut().is_some_and(|keys| keys.step(now));
     }
 
     fn pump_sinks(&mut self) {
