@@ -238,3 +238,145 @@ fn why_not_opened(path: &Path, error: io::Error) -> io::Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    type Opening = fn(&Path) -> io::Result<File>;
+    const OPENINGS: [(&str, Opening); 4] = [
+        ("open_ours", open_ours),
+        ("open_or_create", open_or_create),
+        ("append", append),
+        ("open_regular", open_regular),
+    ];
+
+    fn why(result: io::Result<File>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn no_planted_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [precious, link, dangling] =
+            ["precious", "link", "dangling"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        symlink(&precious, &link).unwrap();
+        symlink(folder.path().join("made"), &dangling).unwrap();
+        for (name, opening) in &OPENINGS[..3] {
+            for path in [&link, &dangling] {
+                let why = why(opening(path));
+                assert!(why.contains("is a symbolic link"), "{name}: {why}");
+            }
+        }
+        create(&link).unwrap();
+        create(&dangling).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        assert!(!folder.path().join("made").exists());
+        assert!(require_regular_or_nothing(&folder.path().join("nothing")).is_ok());
+        fs::hard_link(&precious, folder.path().join("second")).unwrap();
+        let why = why(append(&folder.path().join("second")));
+        assert!(why.contains("has a second name"), "{why}");
+    }
+
+    #[test]
+    fn a_linked_folder_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real_folder, link] = ["real", "link"].map(|name| folder.path().join(name));
+        fs::create_dir(&real_folder).unwrap();
+        fs::set_permissions(&real_folder, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&real_folder, &link).unwrap();
+        append(&link.join("log")).unwrap();
+        require_our_folder(&link).unwrap();
+        let real_folder = real_folder.canonicalize().unwrap();
+        assert_eq!(real(&link.join("log")).unwrap(), real_folder.join("log"));
+        assert!(real(&folder.path().join("no/log")).is_err() && real(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn no_opening_waits_or_takes_what_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        for (name, opening) in OPENINGS {
+            let why = why(opening(&fifo));
+            assert!(why.contains("is a FIFO"), "{name}: {why}");
+        }
+        let reader = open_any(&fifo).unwrap();
+        append(&fifo).unwrap(); // as a log it may be one that is read
+        drop(reader);
+        for (name, opening) in [OPENINGS[0], OPENINGS[1], OPENINGS[3]] {
+            assert!(why(opening(Path::new("/dev/null"))).contains("is a device"), "{name}");
+            assert!(why(opening(folder.path())).contains("is a folder"), "{name}");
+        }
+        assert!(create(folder.path()).is_err());
+        create(&fifo).unwrap();
+        assert!(fifo.metadata().unwrap().is_file());
+        let endless = contents(&open_any(Path::new("/dev/zero")).unwrap(), 1 << 20);
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_not_safe_unless_it_is_sticky() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_safe) in
+            [(0o700, true), (0o755, true), (0o777, false), (0o1777, true), (0o703, false)]
+        {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(require_safe_folder(folder.path()).is_ok(), is_safe, "{mode:o}");
+            assert_eq!(require_our_folder(folder.path()).is_ok(), is_safe, "{mode:o}");
+            assert_eq!(append(&folder.path().join("log")).is_ok(), is_safe, "{mode:o}");
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
+        let is_roots = folder.path().metadata().unwrap().uid() == 0;
+        assert_eq!(require_safe_folder(folder.path()).is_ok(), is_roots, "as /var/log");
+        assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    #[test]
+    fn what_belongs_to_another_user_is_not_taken() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        open_ours(&path).unwrap();
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+        for result in [open_ours(&path), append(&path)] {
+            let why = why(result);
+            assert!(why.contains("belongs to user 65534, and this server is user 0"), "{why}");
+        }
+        std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
+        assert!(require_safe_folder(folder.path()).is_err());
+        assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_goes_with_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = Lock::hold(&path).unwrap();
+        assert_eq!(Lock::hold(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        // One that another process has opened before it was removed locks nobody out.
+        let stale = open_or_create(&path).unwrap();
+        drop(first);
+        assert!(!path.exists());
+        stale.try_lock().unwrap();
+        let second = Lock::hold(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let third = Lock::hold(&path).unwrap();
+        drop(second);
+        assert!(path.exists(), "it is the third's");
+        drop(third);
+        symlink("/etc/passwd", &path).unwrap();
+        assert!(Lock::hold(&path).is_err());
+    }
+}

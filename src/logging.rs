@@ -182,3 +182,100 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{PipeReader, Read as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    use super::*;
+
+    /// A log on a pipe of one page, and a reader of it that does not wait.
+    fn rig() -> (Log, PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let stream = Some(StandardStream::of(writer.into()).unwrap());
+        (Log { stream, rest: Vec::new(), missing: 0 }, reader)
+    }
+
+    fn put(log: &mut Log, line: &str) {
+        if !log.offer(format!("{line}\n").as_bytes()) {
+            log.missing += 1;
+        }
+    }
+
+    /// What there is to read now.
+    fn read(reader: &mut PipeReader) -> String {
+        let mut text = vec![0; 1 << 16];
+        let bytes = reader.read(&mut text).unwrap_or(0);
+        String::from_utf8(text[..bytes].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn lines_stay_whole_and_the_missing_ones_are_reported() {
+        let (mut log, mut reader) = rig();
+        let long = "a".repeat(10_000);
+        put(&mut log, &long);
+        put(&mut log, "dropped");
+        put(&mut log, "dropped");
+        let mut text = String::new();
+        while text.len() < long.len() {
+            text += &read(&mut reader);
+            log.finish_rest();
+        }
+        put(&mut log, "after");
+        text += &read(&mut reader);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0] == long, lines[2]), (3, true, "after"), "{lines:?}");
+        assert!(lines[1].starts_with("time=") && lines[1].contains(" log_lines_dropped=2 "));
+        put(&mut log, "and on");
+        assert_eq!(read(&mut reader), "and on\n", "reported once");
+    }
+
+    #[test]
+    fn short_lines_are_taken_whole_or_not_at_all() {
+        let (mut log, mut reader) = rig();
+        (0..100).for_each(|n| put(&mut log, &format!("{n:0>98}")));
+        let text = read(&mut reader);
+        assert!(log.rest.is_empty() && text.ends_with('\n'), "{text}");
+        assert_eq!(text.lines().count() as u64 + log.missing, 100);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_costs_lines_and_the_next_one_begins_with_a_whole_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap()
+        };
+        let reader = open();
+        let writer = OpenOptions::new().write(true).open(&path).unwrap();
+        let stream = Some(StandardStream::of(writer.into()).unwrap());
+        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        put(&mut log, &"a".repeat(100_000));
+        assert!(!log.rest.is_empty());
+        drop(reader);
+        put(&mut log, "dropped");
+        let mut reader = open();
+        put(&mut log, "after");
+        let mut text = [0; 4096];
+        let bytes = reader.read(&mut text).unwrap();
+        let text = str::from_utf8(&text[..bytes]).unwrap();
+        assert!(text.contains(" log_lines_dropped=1 ") && text.ends_with("\nafter\n"), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_is_no_reason_to_wait() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let stream = Some(StandardStream::of(full.into()).unwrap());
+        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        put(&mut log, "dropped");
+        assert_eq!(log.missing, 1);
+    }
+}

@@ -37,7 +37,7 @@ impl StandardStream {
         Self::of(io::stderr().as_fd().try_clone_to_owned()?)
     }
 
-    fn of(descriptor: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn of(descriptor: OwnedFd) -> io::Result<Self> {
         let file = File::from(descriptor);
         let kind = file.metadata()?.file_type();
         if kind.is_socket() {

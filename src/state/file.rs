@@ -286,4 +286,58 @@ mod tests {
         assert!(!beside(&path, "lock").exists());
         assert!(StateFile::open(&folder.path().join("no/state")).is_err());
     }
+    #[test]
+    fn no_planted_link_is_followed_and_nothing_but_a_file_is_replaced() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [path, precious] = ["state", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        write(&path, true, "one");
+        for suffix in ["new", "old"] {
+            let _ = fs::remove_file(beside(&path, suffix));
+            symlink(&precious, beside(&path, suffix)).unwrap();
+            write(&path, true, suffix);
+            assert_eq!(text(&load(&path, 1 << 20).unwrap()), suffix);
+        }
+        fs::remove_file(&path).unwrap();
+        symlink(&precious, &path).unwrap();
+        assert!(StateFile::open(&path).is_err());
+        assert!(load(&path, 1 << 20).unwrap().gauges_only, "of FILE.old");
+        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(load(&path, 1 << 20).is_some(), "FILE.old");
+        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert!(path.symlink_metadata().unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        write(&path, true, "one");
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(1 << 40).unwrap(); // a hole
+        assert!(load(&path, 1 << 20).is_none());
+        assert!(!path.exists() && beside(&path, "damaged").exists());
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(load(&path, u64::MAX - 1).is_none(), "read no further than its first bytes");
+    }
+
+    #[test]
+    fn a_second_server_is_kept_away_by_whichever_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real, link] = ["real", "link"].map(|name| folder.path().join(name));
+        fs::create_dir(&real).unwrap();
+        fs::set_permissions(&real, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let first = StateFile::open(&real.join("state")).unwrap();
+        assert!(first.is_at(&link.join("state")) && !first.is_at(&link.join("other")));
+        let second = StateFile::open(&link.join("state")).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::ResourceBusy);
+        StateFile::open(&link.join("other")).unwrap();
+        drop(first);
+        StateFile::open(&link.join("state")).unwrap();
+    }
 }

@@ -160,3 +160,60 @@ impl Disk for Folder {
 fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    /// A folder for a spool, and a file that no spool may touch.
+    fn rig() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let [dir, precious] = ["spool/carbon", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        drop(Folder::open(&dir).unwrap());
+        (folder, dir, precious)
+    }
+
+    #[test]
+    fn no_planted_link_is_followed() {
+        let (_folder, dir, precious) = rig();
+        let segment = format!("{:016x}{SUFFIX}", 1);
+        for name in [NOTE, "lock", &segment] {
+            let _ = fs::remove_file(dir.join(name));
+            symlink(&precious, dir.join(name)).unwrap();
+            let opened = Folder::open(&dir).and_then(|mut folder| folder.write(1, 0, b"chunk"));
+            let why = opened.unwrap_err().to_string();
+            assert!(why.contains(&format!("{name} is a symbolic link")), "{why}");
+            fs::remove_file(dir.join(name)).unwrap();
+        }
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_segment_that_is_a_fifo_keeps_nobody_waiting() {
+        let (_folder, dir, _) = rig();
+        let path = dir.join(format!("{:016x}{SUFFIX}", 7));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut folder = Folder::open(&dir).unwrap();
+        assert_eq!(folder.segments().unwrap(), [(7, 0)]);
+        let why = folder.read(7, 0, &mut [0; 8]).unwrap_err().to_string();
+        assert!(why.contains("0007.chunks is a FIFO"), "{why}");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        let (_folder, dir, _) = rig();
+        for unsafe_one in [&dir, dir.parent().unwrap()] {
+            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o777)).unwrap();
+            let why = Folder::open(&dir).unwrap_err().to_string();
+            assert!(why.contains("can be written to by other users"), "{why}");
+            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let first = Folder::open(&dir).unwrap();
+        assert_eq!(Folder::open(&dir).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        Folder::open(&dir).unwrap();
+    }
+}
