@@ -111,14 +111,14 @@ fn log_lines_that_nobody_reads_are_counted_and_reported() {
         });
     });
     let mut lines: Vec<String> = Vec::new();
-    let mut read_until = |count: usize, word: &str| {
-        while lines.iter().filter(|line| line.contains(word)).count() < count {
+    let mut read_until = |count: f64, word: &str| {
+        while (lines.iter().filter(|line| line.contains(word)).count() as f64) < count {
             lines.push(log.recv_timeout(DEADLINE).unwrap());
         }
     };
-    read_until(PACKETS - dropped as usize, "line=\"some.name");
+    read_until(PACKETS as f64 - dropped, "line=\"some.name");
     server.send(["last:1|c".into()]);
-    read_until(1, "line=\"last");
+    read_until(1.0, "line=\"last");
     let report = &lines[lines.len() - 2];
     assert!(report.contains(&format!(" level=warn log_lines_dropped={dropped} ")), "{report}");
     let is_whole = |line: &&String| {
@@ -143,11 +143,13 @@ fn flushes_and_a_stop_need_no_reader_of_the_log() {
         let (reader, writer) = UnixStream::pair().unwrap();
         (Some(OwnedFd::from(reader)), Stdio::from(OwnedFd::from(writer)))
     };
-    let kinds: [(&str, fn() -> (Option<OwnedFd>, Stdio)); 4] =
-        [("a pipe", full), ("a closed pipe", closed), ("a full disk", disk), ("a socket", socket)];
-    for (kind, open) in kinds {
+    for (kind, (reader, stderr)) in [
+        ("a pipe", full()),
+        ("a closed pipe", closed()),
+        ("a full disk", disk()),
+        ("a socket", socket()),
+    ] {
         let carbon = FakeCarbon::start();
-        let (reader, stderr) = open();
         let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "dump_messages", "yes");
         let server = Raw::start(&conf, stderr);
         server.send(named(5_000));

@@ -120,7 +120,7 @@ mod tests {
 
     impl SocketFile {
         /// Its file stays; the kernel ends its lock.
-        fn as_after_sigkill(self) {
+        fn leave_as_sigkill_does(self) {
             let path = self.path.clone();
             let kept = path.with_extension("kept");
             fs::hard_link(&path, &kept).unwrap();
@@ -153,7 +153,7 @@ mod tests {
             let (first, file) = kind(&path, wanted).unwrap();
             assert_eq!(kind(&path, wanted).unwrap_err(), io::ErrorKind::AddrInUse);
             drop(first);
-            file.as_after_sigkill();
+            file.leave_as_sigkill_does();
             assert!(path.exists());
             drop(kind(&path, wanted).unwrap());
             assert!(!path.exists());
