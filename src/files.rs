@@ -65,6 +65,9 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 /// ours or root's, and have one name only: a second name may be one that a neighbour gave to a file of ours.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     require_safe_folder(folder_of(path))?;
+    // Not into the state or the spool of another server.
+    require_unlocked(&lock_of(path))?;
+    require_unlocked(&lock_in(folder_of(path)))?;
     let file = OpenOptions::new()
         .append(true)
         .create(true)
@@ -146,17 +149,24 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Never waits: an error of [`io::ErrorKind::ResourceBusy`] if another process holds it.
-    pub(crate) fn hold(path: &Path) -> io::Result<Self> {
-        let busy = || {
-            let why = format!("another server uses it and holds the lock {}", path.display());
-            io::Error::new(io::ErrorKind::ResourceBusy, why)
-        };
+    /// Locks a file by `FILE.lock` beside it. Never waits: an error of [`io::ErrorKind::ResourceBusy`] if another process, or
+    /// another part of this one, holds that lock, or that of the whole folder.
+    pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
+        require_unlocked(&lock_in(folder_of(path)))?;
+        Self::hold(&lock_of(path))
+    }
+
+    /// As [`of_file`](Self::of_file), for all that is in a folder.
+    pub(crate) fn of_folder(folder: &Path) -> io::Result<Self> {
+        Self::hold(&lock_in(folder))
+    }
+
+    fn hold(path: &Path) -> io::Result<Self> {
         for _ in 0..LOCK_TRIES {
             let file = open_or_create(path)?;
             require_owner(path, &file.metadata()?)?;
             file.try_lock().map_err(|error| match error {
-                TryLockError::WouldBlock => busy(),
+                TryLockError::WouldBlock => busy(path),
                 TryLockError::Error(error) => error,
             })?;
             let lock = Self { path: path.to_owned(), file };
@@ -165,7 +175,7 @@ impl Lock {
                 return Ok(lock);
             }
         }
-        Err(busy())
+        Err(busy(path))
     }
 
     fn is_in_place(&self) -> bool {
@@ -181,6 +191,26 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path); // left behind it does no harm
         }
     }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn lock_in(folder: &Path) -> PathBuf {
+    folder.join("lock")
+}
+
+fn require_unlocked(lock: &Path) -> io::Result<()> {
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    if open_ours(lock).is_ok_and(held) { Err(busy(lock)) } else { Ok(()) }
+}
+
+fn busy(lock: &Path) -> io::Error {
+    let why = format!("another server uses it and holds the lock {}", lock.display());
+    io::Error::new(io::ErrorKind::ResourceBusy, why)
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
@@ -362,9 +392,10 @@ mod tests {
     #[test]
     fn a_lock_is_held_once_and_goes_with_its_holder() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let first = Lock::hold(&path).unwrap();
+        let [path, file] = ["file.lock", "file"].map(|name| folder.path().join(name));
+        let first = Lock::of_file(&file).unwrap();
         assert_eq!(Lock::hold(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(append(&file).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
         // One that another process has opened before it was removed locks nobody out.
         let stale = open_or_create(&path).unwrap();
         drop(first);
@@ -378,5 +409,10 @@ mod tests {
         drop(third);
         symlink("/etc/passwd", &path).unwrap();
         assert!(Lock::hold(&path).is_err());
+        fs::remove_file(&path).unwrap();
+        let spool = Lock::of_folder(folder.path()).unwrap();
+        assert!(Lock::of_file(&file).is_err() && append(&file).is_err(), "in its folder");
+        drop(spool);
+        append(&file).unwrap();
     }
 }

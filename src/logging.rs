@@ -39,6 +39,9 @@ pub fn to_stderr(level: LevelFilter) {
         .target(env_logger::Target::Pipe(Box::new(Line)))
         .init();
     set_level(level);
+    if let Ok(mut log) = LOG.try_lock() {
+        log.open();
+    }
     // The standard hook writes to standard error and waits there, so that a server that must end would hang.
     std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
 }
@@ -111,7 +114,7 @@ impl Write for Line {
 
 #[derive(Debug)]
 struct Log {
-    /// `None` until the first line.
+    /// `None` until it is opened, or while it cannot be.
     stream: Option<StandardStream>,
     /// What is still to be written of lines that were accepted in part.
     rest: Vec<u8>,
@@ -122,9 +125,7 @@ struct Log {
 impl Log {
     /// Writes a line, with the number of those missing before it. Returns `false` if nothing of it was accepted.
     fn offer(&mut self, line: &[u8]) -> bool {
-        if self.stream.is_none() {
-            self.stream = StandardStream::error().ok();
-        }
+        self.open();
         if !self.finish_rest() {
             return false;
         }
@@ -144,6 +145,12 @@ impl Log {
         self.missing = 0;
         self.rest.extend_from_slice(&bytes[written..]);
         true
+    }
+
+    fn open(&mut self) {
+        if self.stream.is_none() {
+            self.stream = StandardStream::error().ok();
+        }
     }
 
     /// Returns `false` while a part of an earlier line is still unwritten.

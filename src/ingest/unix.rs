@@ -65,9 +65,7 @@ pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFil
 }
 
 fn lock(path: &Path) -> io::Result<Lock> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    Lock::hold(Path::new(&name)).map_err(|error| match error.kind() {
+    Lock::of_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => io::Error::new(io::ErrorKind::AddrInUse, error.to_string()),
         _ => error,
     })

@@ -40,7 +40,7 @@ impl fmt::Display for StartError {
             ),
             Self::Spool(path, error) => write!(
                 out,
-                "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
+                "cannot use the spool {}: {error}; [spool] dir must be a folder of this user's own, and no other server's",
                 path.display()
             ),
             Self::Stdout(error) => write!(

@@ -34,7 +34,7 @@ impl StateFile {
         let path = files::real(path)?;
         files::require_safe_folder(files::folder_of(&path))?;
         files::require_regular_or_nothing(&path)?;
-        let lock = Lock::hold(&beside(&path, "lock"))?;
+        let lock = Lock::of_file(&path)?;
         let probe = beside(&path, "new");
         files::create(&probe)?;
         fs::remove_file(probe)?;

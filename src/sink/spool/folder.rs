@@ -40,7 +40,7 @@ impl Folder {
         files::require_safe_folder(files::folder_of(path))?;
         make(path)?;
         files::require_our_folder(path)?;
-        let lock = Lock::hold(&path.join("lock"))?;
+        let lock = Lock::of_folder(path)?;
         let note = files::open_or_create(&path.join(NOTE))?;
         let path = path.to_owned();
         Ok(Self {
