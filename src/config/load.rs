@@ -322,6 +322,9 @@ mod tests {
         }
         fs::write(&path, good).unwrap();
         assert_eq!(reload(&origin).unwrap().1, origin);
+        let link = folder.path().join("link.conf");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        reload(&Origin::File { path: link, ended: true }).unwrap(); // a configuration may be one
         for (path, why) in [
             (fifo, "is a FIFO"),
             ("/dev/null".into(), "is a device"),
