@@ -47,7 +47,7 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     log::info!("start={} config=\"{origin}\"", args::VERSION.replace(' ', "-"));
-    say(&server.ready_line());
+    logging::say(&server.ready_line());
     match server.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
@@ -71,10 +71,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(code: u8, what: &dyn std::fmt::Display) -> ExitCode {
-    what.to_string().lines().for_each(|line| say(&format!("statsd: {line}")));
+    let lines: Vec<_> = what.to_string().lines().map(|line| format!("statsd: {line}")).collect();
+    logging::last_words(&lines.join("\n"));
     ExitCode::from(code)
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}"); // there is nobody else to tell
 }

@@ -50,7 +50,7 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     let folder = daemon.folder().to_owned();
     let output = statsd_command(&folder).args(["-c", "statsd.conf"]).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("s.sock: a process listens on it"), "{message}");
+    assert!(message.contains("s.sock: another server uses it"), "{message}");
     assert_eq!(output.status.code(), Some(1));
     daemon.sigkill();
     let daemon = daemon.again(&conf());
@@ -137,7 +137,7 @@ fn privileges_are_dropped_after_binding() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     let conf = Conf::sending_to(carbon.address(), "1s")
         .set("statsd", "user", "nobody")
         .set("unix", "datagram", folder.path().join("d.sock").display())

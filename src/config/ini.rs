@@ -76,6 +76,9 @@ impl Reader {
         if raw.trim_ascii_start().starts_with(b"[") {
             self.place = Place::Lost;
         }
+        if raw.contains(&0) {
+            return Err("expected text without NUL bytes; was the file written to its end?".into());
+        }
         let text = str::from_utf8(raw).map_err(|_| "expected text in UTF-8")?.trim();
         match text.as_bytes().first() {
             None | Some(b'#' | b';') => Ok(()),

@@ -159,7 +159,7 @@ keys! {
     [statsd] expire = "0", config!(rules.base.expire: SpanOrNever),
         "forget a series not seen for this long, whatever its type; 0 = never";
     [statsd] state_file = "", config!(state.file: FilePath),
-        "keep the open interval and the gauges here across restarts; empty = off";
+        "keep the open interval and the gauges in this file across restarts; no other server may use it; empty = off";
     [statsd] state_interval = "1m", config!(state.interval: SpanOrNever),
         "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
@@ -308,7 +308,7 @@ keys! {
         "udp, tcp";
 
     [spool] dir = "", config!(spool.dir: FilePath),
-        "what does not fit a destination's queue, or is left at a stop, goes to this folder; empty = off";
+        "what does not fit a destination's queue, or is left at a stop, goes to this folder, which must be this user's own; empty = off";
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
         "of all destinations together, each has an equal part; at least 1m";
 
@@ -331,7 +331,7 @@ keys! {
     [key_flush] percent = "100", config!(key_flush.percent: Count(1..=100)),
         "so many of the names, of at most 10000";
     [key_flush] log = "", config!(key_flush.log: FilePath),
-        "a file, appended to; empty = the log";
+        "a file, appended to, or a FIFO, /dev/stdout, /dev/stderr; empty = the log";
 }
 
 pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));

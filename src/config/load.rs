@@ -1,24 +1,62 @@
 //! Which file is the configuration, and reading it. The only file of the folder that touches the disk.
+//!
+//! A start reads whatever it is given: a file, `/dev/null`, a pipe such as `<(…)` makes. A reload happens while the server runs,
+//! and must neither wait nor take what is not meant: it reads regular files only, and refuses one that looks half written.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::{Config, Mistake, parse};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Reads the file that [`find`] names, or takes the defaults where there is none.
+use super::{Config, Mistake, parse, sets_a_key};
+use crate::files;
+
+/// Reads the file that [`find`] names, or takes the defaults where there is none. For a start.
 pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
     match find(explicit)? {
         (Origin::Defaults, _) => Ok((Config::default(), Origin::Defaults)),
-        (Origin::File(path), text) => Ok((parse(&path, &text)?, Origin::File(path))),
+        (Origin::File { path, ended }, text) => {
+            Ok((parse(&path, &text)?, Origin::File { path, ended }))
+        }
     }
+}
+
+/// Reads the file again that the configuration in force came from. A server that has started without a file looks for one in
+/// [`PLACES`].
+///
+/// An editor or a tool may be writing the file just now. So one that sets no key is refused, and one without a newline at its
+/// end if the file in force has one. The defaults are never taken for want of a file: they listen and send elsewhere.
+pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
+    let (path, text) = match in_force {
+        Origin::File { path, .. } => (path.clone(), read_file(path)?),
+        Origin::Defaults => match find_in(&PLACES.map(Path::new), read_file)? {
+            (Origin::File { path, .. }, text) => (path, text),
+            (Origin::Defaults, _) => return Err(Failure::NoFile),
+        },
+    };
+    let ended = text.ends_with(b"\n");
+    let refuse = |reason| Err(Failure::Unfinished { path: path.clone(), reason });
+    if !sets_a_key(&text) {
+        return refuse("it sets no key, and only a start takes an empty file for the defaults");
+    }
+    if !ended && matches!(in_force, Origin::File { ended: true, .. }) {
+        return refuse("it ends without a newline, and the file in force ended with one");
+    }
+    Ok((parse(&path, &text)?, Origin::File { path, ended }))
 }
 
 /// Where a configuration came from, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// Its text ended with a newline.
+        ended: bool,
+    },
     /// No file was named, and none of [`PLACES`] exists.
     Defaults,
 }
@@ -29,33 +67,82 @@ pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 /// A file over this is no configuration, but perhaps a device without an end.
 const LARGEST_FILE: u64 = 4 << 20;
 
+/// How long a start waits for a pipe or a terminal to send the configuration, and end it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The file and its text. A file that is there but cannot be read is never passed over.
 pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
     match explicit {
-        Some(path) => read(path).map(|text| (Origin::File(path.into()), text)),
-        None => find_in(&PLACES.map(Path::new)),
+        Some(path) => read(path).map(|text| from_file(path, text)),
+        None => find_in(&PLACES.map(Path::new), read),
     }
 }
 
-fn find_in(places: &[&Path]) -> Result<(Origin, Vec<u8>), Unreadable> {
+fn find_in(
+    places: &[&Path],
+    read: fn(&Path) -> Result<Vec<u8>, Unreadable>,
+) -> Result<(Origin, Vec<u8>), Unreadable> {
     for &path in places {
         match read(path) {
-            Err(missing) if missing.reason.kind() == io::ErrorKind::NotFound => {}
-            found => return found.map(|text| (Origin::File(path.into()), text)),
+            Err(missing) if missing.reason.kind() == ErrorKind::NotFound => {}
+            found => return found.map(|text| from_file(path, text)),
         }
     }
     Ok((Origin::Defaults, Vec::new()))
 }
 
+fn from_file(path: &Path, text: Vec<u8>) -> (Origin, Vec<u8>) {
+    (Origin::File { path: path.into(), ended: text.ends_with(b"\n") }, text)
+}
+
+/// A file of any kind, to its end, within [`PATIENCE`].
 fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text))
-        .and_then(|size| match size as u64 > LARGEST_FILE {
-            true => Err(io::Error::other("too large for a configuration file")),
-            false => Ok(text),
-        })
-        .map_err(|reason| Unreadable { path: path.into(), reason })
+    let text = files::open_any(path).and_then(|file| read_patiently(&file, PATIENCE));
+    text.map_err(|reason| Unreadable { path: path.into(), reason })
+}
+
+/// A regular file.
+fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let text = files::open_regular(path).and_then(|file| files::contents(&file, LARGEST_FILE));
+    text.map_err(|reason| match reason.kind() {
+        ErrorKind::FileTooLarge => Unreadable { path: path.into(), reason: too_large() },
+        _ => Unreadable { path: path.into(), reason },
+    })
+}
+
+/// The file does not block. The end of a FIFO is told from a FIFO that has no writer yet by asking the poller first: it reports
+/// nothing before there is one.
+#[allow(clippy::disallowed_methods)] // the server does not run yet, and nothing but this knows the time
+fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
+    let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+    let began = Instant::now();
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut files, timeout) {
+            Ok(0) => {
+                let what = format!("no end of it came within {} s", patience.as_secs());
+                return Err(io::Error::new(ErrorKind::TimedOut, what));
+            }
+            Err(nix::errno::Errno::EINTR) => continue,
+            other => _ = other?,
+        }
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(text),
+            Ok(bytes) => text.extend_from_slice(&piece[..bytes]),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
+        }
+        if text.len() as u64 > LARGEST_FILE {
+            return Err(too_large());
+        }
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(ErrorKind::FileTooLarge, "too large for a configuration file")
 }
 
 /// Why there is no configuration.
@@ -64,6 +151,13 @@ pub enum Failure {
     Unreadable(Unreadable),
     /// In the order of their lines; at least one.
     Mistakes(Vec<Mistake>),
+    /// A file that a reload takes for one that is still being written.
+    Unfinished {
+        path: PathBuf,
+        reason: &'static str,
+    },
+    /// A reload of a server that was started without a file found none either.
+    NoFile,
 }
 
 /// A file that could not be read, and why.
@@ -77,8 +171,8 @@ impl Failure {
     /// 1 where the machine is at fault, 2 where the file is.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreadable(_) => 1,
-            Self::Mistakes(_) => 2,
+            Self::Unreadable(_) | Self::NoFile => 1,
+            Self::Mistakes(_) | Self::Unfinished { .. } => 2,
         }
     }
 }
@@ -103,6 +197,16 @@ impl fmt::Display for Failure {
                 let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
                 out.write_str(&lines.join("\n"))
             }
+            Self::Unfinished { path, reason } => write!(
+                out,
+                "{} looks half written: {reason}; write the whole file aside, rename it into place, and reload again",
+                path.display()
+            ),
+            Self::NoFile => write!(
+                out,
+                "no configuration file was found at the start, and there is still none: no {}",
+                PLACES.join(", no ")
+            ),
         }
     }
 }
@@ -121,7 +225,7 @@ impl fmt::Display for Unreadable {
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(out),
+            Self::File { path, .. } => path.display().fmt(out),
             Self::Defaults => write!(out, "the defaults, for want of {}", PLACES.join(" and ")),
         }
     }
@@ -129,18 +233,22 @@ impl fmt::Display for Origin {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
     fn the_first_place_with_a_file_is_taken_and_none_means_the_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["a.conf", "b.conf"].map(|name| folder.path().join(name));
-        let found = || find_in(&[&first, &second]).unwrap();
+        let found = || find_in(&[&first, &second], read).unwrap();
+        let of = |path: &Path, ended| Origin::File { path: path.into(), ended };
         assert_eq!(found(), (Origin::Defaults, vec![]));
-        std::fs::write(&second, "two").unwrap();
-        assert_eq!(found(), (Origin::File(second.clone()), b"two".to_vec()));
-        std::fs::write(&first, "one").unwrap();
-        assert_eq!(found(), (Origin::File(first.clone()), b"one".to_vec()));
+        fs::write(&second, "two").unwrap();
+        assert_eq!(found(), (of(&second, false), b"two".to_vec()));
+        fs::write(&first, "one\n").unwrap();
+        assert_eq!(found(), (of(&first, true), b"one\n".to_vec()));
     }
 
     #[test]
@@ -151,7 +259,7 @@ mod tests {
         assert_eq!(failure.exit_code(), 1);
         let expected = format!("cannot read {}: No such file or directory", missing.display());
         assert!(failure.to_string().starts_with(&expected), "{failure}");
-        let passed_over = find_in(&[folder.path(), &missing]);
+        let passed_over = find_in(&[folder.path(), &missing], read);
         assert!(passed_over.unwrap_err().to_string().contains("Is a directory"));
         let endless = find(Some(Path::new("/dev/zero")));
         assert!(endless.unwrap_err().to_string().contains("too large"));
@@ -161,12 +269,81 @@ mod tests {
     fn mistakes_are_another_failure_than_a_missing_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("statsd.conf");
-        std::fs::write(&path, "[statsd]\nflush_interval = 0\nalign_flush = perhaps\n").unwrap();
+        fs::write(&path, "[statsd]\nflush_interval = 0\nalign_flush = perhaps\n").unwrap();
         let failure = load(Some(&path)).unwrap_err();
         assert_eq!(failure.exit_code(), 2);
         assert_eq!(failure.to_string().lines().count(), 2);
-        std::fs::write(&path, "[statsd]\npercentiles = 50\n").unwrap();
+        fs::write(&path, "[statsd]\npercentiles = 50\n").unwrap();
         let (config, origin) = load(Some(&path)).unwrap();
-        assert_eq!((config.rules.base.percentiles.len(), origin), (1, Origin::File(path)));
+        let expected = Origin::File { path, ended: true };
+        assert_eq!((config.rules.base.percentiles.len(), origin), (1, expected));
+    }
+
+    fn fifo() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_start_waits_for_a_pipe_for_a_while() {
+        let (_folder, path) = fifo();
+        let file = files::open_any(&path).unwrap();
+        let failed = read_patiently(&file, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::TimedOut, "no writer");
+        let mut writer = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        writer.write_all(b"[tcp]\n").unwrap();
+        let failed = read_patiently(&file, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::TimedOut, "no end");
+        writer.write_all(b"[udp]\n").unwrap();
+        drop(writer);
+        assert_eq!(read_patiently(&file, PATIENCE).unwrap(), b"[udp]\n");
+        assert_eq!(read(Path::new("/dev/null")).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_reload_takes_a_whole_regular_file_or_none() {
+        let (folder, fifo) = fifo();
+        let path = folder.path().join("statsd.conf");
+        let good = "[statsd]\npercentiles = 50\n";
+        fs::write(&path, good).unwrap();
+        let (_, origin) = load(Some(&path)).unwrap();
+        for (text, why) in [
+            ("", "it sets no key"),
+            ("# nothing yet\n[udp]\n", "it sets no key"),
+            ("[statsd]\npercentiles = 5", "it ends without a newline"),
+            ("[statsd]\npercentiles = 50\n\0\0\0\n", "NUL"),
+            ("[statsd]\npercentiles = 50\n# \0\n", "NUL"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let failure = reload(&origin).unwrap_err().to_string();
+            assert!(failure.contains(why), "{text:?}: {failure}");
+        }
+        fs::write(&path, good).unwrap();
+        assert_eq!(reload(&origin).unwrap().1, origin);
+        let link = folder.path().join("link.conf");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        reload(&Origin::File { path: link, ended: true }).unwrap(); // a configuration may be one
+        for (path, why) in [
+            (fifo, "is a FIFO"),
+            ("/dev/null".into(), "is a device"),
+            (folder.path().into(), "is a folder"),
+        ] {
+            let failure = reload(&Origin::File { path, ended: false }).unwrap_err().to_string();
+            assert!(failure.contains(why), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_ended_with_a_newline_need_not_do_so_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("statsd.conf");
+        fs::write(&path, "").unwrap();
+        let (_, origin) = load(Some(&path)).unwrap();
+        fs::write(&path, "[statsd]\npercentiles = 50").unwrap();
+        let (config, origin) = reload(&origin).unwrap();
+        assert_eq!(config.rules.base.percentiles.len(), 1);
+        assert_eq!(origin, Origin::File { path, ended: false });
     }
 }

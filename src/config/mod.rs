@@ -22,6 +22,7 @@ mod defaults;
 mod ini;
 mod keys;
 mod namespaces;
+mod paths;
 mod repeater;
 mod rules;
 mod sections;
@@ -32,10 +33,12 @@ pub use difference::difference;
 pub use ganglia::Ganglia;
 pub use influxdb::{Influxdb, Over};
 pub use keys::{KEYS, Key};
-pub use load::{Failure, Origin, PLACES, Unreadable, find, load};
+pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use parse::parse;
 pub use render::{example, render, render_masked};
 pub use repeater::Repeater;
+
+use parse::sets_a_key;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::address::{Destination, OFF, PICKLE_PORT};
 use super::ini::{self, Entry, Flaw, Section};
 use super::keys::{KEYS, keys_of};
+use super::paths;
 use super::rules::{self, RULE};
 use super::sections::{COPIED, Copied, SECTIONS, copied};
 use super::value::{Kind as _, Span};
@@ -23,7 +24,13 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     }
     reading.default_by_style(&sections);
     reading.check_namespaces(&sections);
-    reading.finish(file)
+    reading.finish(file, &sections)
+}
+
+/// Whether a file's text says anything. One that does not is empty, or only begun.
+pub(super) fn sets_a_key(text: &[u8]) -> bool {
+    let ini::Document { sections, flaws } = ini::read(text);
+    !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
 }
 
 /// A file half read. Destinations that are off are among the others until the end.
@@ -128,9 +135,10 @@ impl Reading {
         self.flaws.push(Flaw { line, what });
     }
 
-    fn finish(mut self, file: &Path) -> Result<Config, Vec<Mistake>> {
+    fn finish(mut self, file: &Path, sections: &[Section]) -> Result<Config, Vec<Mistake>> {
+        COPIED.iter().for_each(|copied| (copied.retain_on)(&mut self.config));
+        self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
-            COPIED.iter().for_each(|copied| (copied.retain_on)(&mut self.config));
             return Ok(self.config);
         }
         self.flaws.sort_by_key(|flaw| flaw.line);

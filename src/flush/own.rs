@@ -18,11 +18,12 @@ pub enum Own {
     UdpDrops,
     FiguresNotFinite,
     PointsRefused,
+    LogLinesDropped,
 }
 
 impl Own {
     /// Every own counter, its name, and what it counts.
-    pub const ALL: [(Self, &'static str, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
         (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
         (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
         (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
@@ -57,6 +58,11 @@ impl Own {
             Self::PointsRefused,
             "points_refused",
             "points left out that a destination cannot store: too long a name, a time it does not have",
+        ),
+        (
+            Self::LogLinesDropped,
+            "log_lines_dropped",
+            "log lines that standard error did not accept",
         ),
     ];
 

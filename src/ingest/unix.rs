@@ -1,4 +1,7 @@
 //! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
+//!
+//! Whether somebody listens is asked before the file is removed, and between the two another server may have bound it, or be
+//! about to listen. So a server holds `PATH.lock` from before it asks until its socket is closed.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -11,6 +14,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::files::Lock;
 use crate::sys;
 
 /// A socket's file, removed when the socket is closed, if it is still the one we made.
@@ -22,18 +26,20 @@ pub struct SocketFile {
     path: PathBuf,
     /// The file that was bound, opened as a place only (O_PATH). As long as it is open no other file gets its number.
     inode: File,
+    /// Released after the file is removed.
+    _lock: Lock,
 }
 
 impl SocketFile {
     /// The file that `socket` has just been bound to.
-    fn of(socket: &Socket, path: &Path) -> io::Result<Self> {
+    fn of(socket: &Socket, path: &Path, lock: Lock) -> io::Result<Self> {
         // The kernel tells root exactly. Otherwise the file at the path has to look as the one just made.
         let inode = sys::socket_file(socket.as_fd()).map(File::from);
         let inode = inode.or_else(|_| {
             let inode = open_place(path)?;
             if is_just_made(&inode.metadata()?) { Ok(inode) } else { Err(replaced()) }
         })?;
-        let file = Self { path: path.to_owned(), inode };
+        let file = Self { path: path.to_owned(), inode, _lock: lock };
         if file.is_in_place() { Ok(file) } else { Err(replaced()) }
     }
 
@@ -71,6 +77,7 @@ impl Drop for SocketFile {
 /// Binds a socket to a path, nonblocking, and listening if it is a stream. `mode` is that of the file from its first moment.
 pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
     let address = SockAddr::unix(path)?;
+    let lock = lock(path)?;
     replace_stale(path, &address, kind)?;
     let socket = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
     // No other thread makes files meanwhile.
@@ -78,11 +85,18 @@ pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFil
     let bound = socket.bind(&address);
     umask(before);
     bound?;
-    let file = SocketFile::of(&socket, path)?;
+    let file = SocketFile::of(&socket, path, lock)?;
     if kind == Type::STREAM {
         socket.listen(1024)?;
     }
     Ok((socket, file))
+}
+
+fn lock(path: &Path) -> io::Result<Lock> {
+    Lock::of_file(path).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => io::Error::new(io::ErrorKind::AddrInUse, error.to_string()),
+        _ => error,
+    })
 }
 
 /// Removes a socket's file that a server left behind which is gone.
@@ -104,7 +118,7 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_at(&found, path) => {
             fs::remove_file(path)
         }
-        // It answered, or it is of another kind, or too busy to answer.
+        // It answered, or is of another kind, or its backlog is full.
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a process listens on it")),
     }
 }
@@ -151,6 +165,33 @@ mod tests {
         }
     }
 
+    impl SocketFile {
+        /// Its file stays; the kernel ends its lock.
+        fn leave_as_sigkill_does(self) {
+            let path = self.path.clone();
+            let kept = path.with_extension("kept");
+            fs::hard_link(&path, &kept).unwrap();
+            drop(self);
+            fs::rename(kept, path).unwrap();
+        }
+    }
+
+    /// Shows that a server that has not come to listen yet is not taken for one that is gone.
+    #[test]
+    fn a_socket_that_is_being_set_up_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let other = lock(&path).unwrap();
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        let made = fs::symlink_metadata(&path).unwrap().ino();
+        let error = bind(&path, Type::STREAM, 0o660).unwrap_err();
+        assert!(error.to_string().contains("another server uses it"), "{error}");
+        assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), made);
+        drop(other);
+        bind(&path, Type::STREAM, 0o660).unwrap(); // now it is what a server that is gone left behind
+    }
+
     #[test]
     fn only_a_socket_that_nobody_listens_on_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
@@ -159,11 +200,26 @@ mod tests {
             let (first, file) = kind(&path, wanted).unwrap();
             assert_eq!(kind(&path, wanted).unwrap_err(), io::ErrorKind::AddrInUse);
             drop(first);
-            std::mem::forget(file); // as after SIGKILL
+            file.leave_as_sigkill_does();
             assert!(path.exists());
             drop(kind(&path, wanted).unwrap());
             assert!(!path.exists());
         }
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        busy.listen(0).unwrap();
+        let clients = std::iter::from_fn(|| {
+            let client = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).unwrap();
+            client.connect(&SockAddr::unix(&path).unwrap()).is_ok().then_some(client)
+        });
+        let clients: Vec<_> = clients.collect();
+        assert_eq!(
+            kind(&path, Type::STREAM).unwrap_err(),
+            io::ErrorKind::AddrInUse,
+            "a full backlog"
+        );
+        drop((busy, clients));
+        fs::remove_file(&path).unwrap();
         fs::write(&path, "precious").unwrap();
         assert_eq!(kind(&path, Type::DGRAM).unwrap_err(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"precious");

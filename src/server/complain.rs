@@ -2,10 +2,13 @@
 
 use super::Server;
 use crate::complaints::{Complaint, Grievance};
+use crate::flush::Own;
+use crate::logging;
 use crate::sender::Sender;
 
 impl Server {
     pub(super) fn complain(&mut self) {
+        self.engine.count(Own::LogLinesDropped, logging::take_dropped());
         while let Some(complaint) = self.engine.complaints().due(self.now.tick) {
             let newcomers = self.engine.table_mut().newcomers();
             log_complaint(&complaint, || newcomers.take_busiest().unwrap_or_default());

@@ -1,16 +1,21 @@
 //! `[key_flush]`: the most frequent names, to the log or appended to a file every so often, a piece a turn.
 //!
 //! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
+//!
+//! The file may be a FIFO or a device, and its disk may be full. No write waits: names that are not accepted are lost, and
+//! their number is logged. Two servers may append to one file, since each write is of whole lines.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config;
 use crate::engine::Engine;
+use crate::files;
+use crate::logging;
 use crate::series::{Counted, MostFrequent};
+use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -20,17 +25,50 @@ pub(super) struct KeyFlush {
     /// None: the log.
     path: Option<PathBuf>,
     /// What is still to be written, of the counts taken then.
-    left: MostFrequent,
+    left: Peekable<MostFrequent>,
+    /// What a file is to be given next.
+    piece: Piece,
     taken: UnixTime,
-    file: Option<File>,
-    /// The file could not be written the last time, which is said once.
+    out: Out,
+    /// The reader of a FIFO was slow, and is left alone until then.
+    rests_until: Option<Tick>,
+    /// The last write to the file ended within a line.
+    torn: bool,
+    /// The last write failed. The first failure is logged, and the end of them.
     failing: bool,
+    /// Names that were not written since.
+    lost: usize,
+}
+
+/// Lines that are written in one call.
+#[derive(Debug, Default)]
+struct Piece {
+    text: String,
+    names: usize,
+}
+
+/// Where lines go now.
+#[derive(Debug)]
+enum Out {
+    /// The server's log, as log lines.
+    Log,
+    /// Standard error, as they are: by way of the log, so that no line of it is cut in two.
+    StandardError,
+    File {
+        stream: StandardStream,
+        /// Bytes of a piece.
+        most: usize,
+    },
 }
 
 /// Log lines of one turn.
 const LINES_PER_TURN: usize = 256;
-/// Bytes of a file written in one turn, a line over at the most.
+/// Bytes of a file written in one turn, or one line if that is longer.
 const PIECE_BYTES: usize = 32 * 1024;
+/// How long a reader that is slow is left alone.
+const REST: Duration = Duration::from_millis(100);
+/// Bytes that a pipe takes whole or not at all.
+const ATOMIC_BYTES: usize = libc::PIPE_BUF;
 
 impl KeyFlush {
     /// None when it is off.
@@ -39,10 +77,14 @@ impl KeyFlush {
             interval: config.interval?,
             percent: config.percent,
             path: config.log.clone(),
-            left: MostFrequent::default(),
+            left: MostFrequent::default().peekable(),
+            piece: Piece::default(),
             taken: UnixTime::default(),
-            file: None,
+            out: Out::Log,
+            rests_until: None,
+            torn: false,
             failing: false,
+            lost: 0,
         })
     }
 
@@ -52,65 +94,135 @@ impl KeyFlush {
 
     /// The time has come. What is still being written goes first: then the counts are left to grow.
     pub(super) fn begin(&mut self, now: Now, engine: &mut Engine) {
-        if self.left.len() > 0 {
+        if self.unwritten() > 0 {
             return;
         }
-        self.left = engine.take_frequent(self.percent);
+        self.left = engine.take_frequent(self.percent).peekable();
         self.taken = now.unix;
         if let Some(path) = self.path.as_ref().filter(|_| self.left.len() > 0) {
             match open(path) {
-                Ok(file) => self.file = Some(file),
+                Ok(out) => self.out = out,
                 Err(error) => self.give_up(&error),
             }
         }
     }
 
-    /// Writes a piece; true if there is more.
-    pub(super) fn step(&mut self) -> bool {
-        match &self.file {
-            Some(file) => match append(file, &mut self.left, self.taken) {
-                Ok(()) => self.failing = false,
-                Err(error) => self.give_up(&error),
-            },
-            None => self
-                .left
-                .by_ref()
-                .take(LINES_PER_TURN)
-                .for_each(|counted| log::info!("{}", shown(&counted))),
+    /// Writes a piece; true if there is more that can be written at once.
+    pub(super) fn step(&mut self, now: Tick) -> bool {
+        if self.rests_until.is_some_and(|until| now < until) {
+            return false;
         }
-        let more = self.left.len() > 0;
+        self.rests_until = None;
+        let time = time_of(self.taken);
+        let some = self.left.len().min(LINES_PER_TURN);
+        match &self.out {
+            Out::Log => {
+                self.left.by_ref().take(some).for_each(|counted| log::info!("{}", shown(&counted)));
+            }
+            Out::StandardError => {
+                let line = |counted: Counted| logging::say(&format!("{time} {}", shown(&counted)));
+                self.left.by_ref().take(some).for_each(line);
+            }
+            Out::File { .. } => match self.append(&time) {
+                // Its reader is slow. A later turn tries again; none is made for it, so that nothing spins.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.rests_until = Some(now + REST);
+                    return false;
+                }
+                Err(error) => self.give_up(&error),
+                Ok(()) => {}
+            },
+        }
+        let more = self.unwritten() > 0;
         if !more {
-            self.file = None;
+            self.out = Out::Log; // a file is opened again the next time: it may have been rotated
         }
         more
     }
 
-    fn give_up(&mut self, reason: &io::Error) {
-        self.left = MostFrequent::default();
-        if !std::mem::replace(&mut self.failing, true) {
-            let path = self.path.as_deref().unwrap_or_else(|| Path::new("")).display();
-            log::warn!("key_flush=failed log=\"{path}\" reason=\"{reason}\"");
+    /// Writes a piece of whole lines. A piece for a pipe is short enough to be taken whole or not at
+    /// all; one that is not taken is kept for the next attempt.
+    fn append(&mut self, time: &str) -> io::Result<()> {
+        let Out::File { stream, most } = &self.out else { return Ok(()) };
+        if self.piece.names == 0 {
+            self.piece = Piece::of(&mut self.left, time, *most, self.torn);
         }
+        if self.piece.names == 0 {
+            return Ok(());
+        }
+        let written = stream.write(self.piece.text.as_bytes())?;
+        let Piece { text, names } = std::mem::take(&mut self.piece);
+        self.torn = written < text.len();
+        if self.torn {
+            self.lost += names; // some may be there
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if std::mem::take(&mut self.failing) {
+            let (log, lost) = (self.shown_path(), std::mem::take(&mut self.lost));
+            log::info!("key_flush=recovered log={log:?} lost_names={lost}");
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, reason: &io::Error) {
+        self.lost += self.unwritten();
+        self.left = MostFrequent::default().peekable();
+        self.piece = Piece::default();
+        if !std::mem::replace(&mut self.failing, true) {
+            let (log, lost) = (self.shown_path(), self.lost);
+            log::warn!(
+                "key_flush=failed log={log:?} reason=\"{reason}\" lost_names={lost} hint=\"tried again at the next interval; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's\""
+            );
+        }
+    }
+
+    /// Names that are still to be written.
+    fn unwritten(&self) -> usize {
+        self.left.len() + self.piece.names
+    }
+
+    fn shown_path(&self) -> String {
+        self.path.as_ref().map_or_else(String::new, |path| path.display().to_string())
     }
 }
 
-fn append(mut file: &File, left: &mut MostFrequent, taken: UnixTime) -> io::Result<()> {
-    let since = Duration::from_millis(taken.as_millis());
-    let time = humantime::format_rfc3339_millis(UNIX_EPOCH + since);
-    let mut piece = String::new();
-    while piece.len() < PIECE_BYTES
-        && let Some(counted) = left.next()
-    {
-        piece += &format!("time={time} {}\n", shown(&counted));
+impl Piece {
+    /// Takes as many of the names as fit `most` bytes, at least one. After a torn line it begins with
+    /// a newline.
+    fn of(left: &mut Peekable<MostFrequent>, time: &str, most: usize, torn: bool) -> Self {
+        let mut piece = Self { text: String::from(if torn { "\n" } else { "" }), names: 0 };
+        while let Some(counted) = left.peek() {
+            let line = format!("{time} {}\n", shown(counted));
+            if piece.names > 0 && piece.text.len() + line.len() > most {
+                break;
+            }
+            piece.text += &line;
+            piece.names += 1;
+            left.next();
+        }
+        piece
     }
-    file.write_all(piece.as_bytes())
+}
+
+fn time_of(taken: UnixTime) -> String {
+    let since = Duration::from_millis(taken.as_millis());
+    format!("time={}", humantime::format_rfc3339_millis(UNIX_EPOCH + since))
 }
 
 fn shown(Counted { name, count, .. }: &Counted) -> String {
     format!("count={count} key={}", name.escape_ascii())
 }
 
-/// Neither the opening nor a write may wait, also when the path names a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).custom_flags(libc::O_NONBLOCK).open(path)
+/// The standard streams go by many names, which are links to what may be a socket, and that cannot be opened.
+fn open(path: &Path) -> io::Result<Out> {
+    let stream = match path.to_str() {
+        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(Out::StandardError),
+        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => StandardStream::output()?,
+        Some(name) if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
+            StandardStream::File(files::append_inherited(path)?)
+        }
+        _ => StandardStream::File(files::append(path)?),
+    };
+    let most = if stream.is_regular() { PIECE_BYTES } else { ATOMIC_BYTES };
+    Ok(Out::File { stream, most })
 }

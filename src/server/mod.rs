@@ -64,6 +64,7 @@ use crate::ingest::passed;
 use crate::privileges;
 use crate::series::Seeds;
 use crate::sink::Sinks;
+use crate::state::Head;
 use crate::time::{Now, Tick};
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
@@ -97,8 +98,8 @@ pub struct Server {
     /// What holds, and where it came from.
     config: Config,
     origin: Origin,
-    /// What is to hold once the sweep is over.
-    wanted: Option<Box<Config>>,
+    /// What is to hold once the sweep is over, and where it came from.
+    wanted: Option<Box<(Config, Origin)>>,
     retired: Retired,
     seeds: Seeds,
     shutdown_timeout: Duration,
@@ -172,11 +173,13 @@ impl Server {
         let stdout = outputs::stdout(config)?;
         identity.assume()?;
         let mut seeds = random_seeds();
-        let found = state::load(config.state.file.as_deref());
-        let schedule = match found.as_ref().filter(|found| !found.gauges_only) {
-            Some(found) => {
-                seeds.members = found.head.members;
-                Schedule::resume(config.flush_interval, config.align_flush, found.head.end)
+        let state_file = state::open(&config.state)?;
+        let found = state::load(state_file.as_ref(), config);
+        let open_interval = found.as_ref().filter(|found| !found.gauges_only);
+        let schedule = match open_interval.map(|found| found.head) {
+            Some(Head { members, end, .. }) => {
+                seeds.members = members;
+                Schedule::resume(config.flush_interval, config.align_flush, end)
             }
             None => Schedule::new(config.flush_interval, config.align_flush, now.unix),
         };
@@ -203,7 +206,7 @@ impl Server {
             sinks,
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
-            state: State::new(&config.state, seeds.members),
+            state: State::new(&config.state, state_file, seeds.members),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             config: config.clone(),
             origin: origin.clone(),
@@ -222,11 +225,16 @@ impl Server {
         if let Some(found) = found {
             server.take_over(&found);
         }
-        server.plan_state_save();
-        server.wheel.set(Timer::Flush, server.flushing.deadline(now));
-        let key_flush = server.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
-        server.wheel.set(Timer::KeyFlush, key_flush);
+        server.set_first_timers();
         Ok(server)
+    }
+
+    fn set_first_timers(&mut self) {
+        let now = self.now;
+        self.plan_state_save();
+        self.wheel.set(Timer::Flush, self.flushing.deadline(now));
+        let key_flush = self.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
+        self.wheel.set(Timer::KeyFlush, key_flush);
     }
 
     /// The line that tells whoever started the server where it listens.
@@ -408,7 +416,8 @@ impl Server {
     }
 
     fn flush_keys(&mut self) {
-        self.busy |= self.key_flush.as_mut().is_some_and(KeyFlush::step);
+        let now = self.now.tick;
+        self.busy |= self.key_flush.as_mut().is_some_and(|keys| keys.step(now));
     }
 
     fn pump_sinks(&mut self) {

@@ -1,7 +1,9 @@
 //! From the configuration to what a flush is written with and sent by: the encoders in use, the sinks that take from them.
 
-use std::fs;
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use nix::unistd::gethostname;
 
 use super::start::StartError;
 use crate::config::{self, Config, Destination, Takes};
@@ -10,7 +12,8 @@ use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
-use crate::sink::{Feed, Sink, Sinks, Stdout};
+use crate::sink::{Feed, Sink, Sinks};
+use crate::standard::StandardStream;
 
 /// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
@@ -29,7 +32,7 @@ pub(super) fn encoders(config: &Config) -> Encoders {
 pub(super) struct New<'a> {
     destination: Destination<'a>,
     spool: Option<Spool>,
-    stdout: Option<Stdout>,
+    stdout: Option<StandardStream>,
 }
 
 /// Those of a configuration. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
@@ -37,7 +40,7 @@ pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
-    mut stdout: Option<Stdout>,
+    mut stdout: Option<StandardStream>,
 ) -> Result<Vec<New<'a>>, StartError> {
     let part = spool_part(config, spool);
     let is_new =
@@ -84,12 +87,12 @@ pub(super) fn feed(destination: Destination<'_>, encoders: &Encoders) -> Feed {
 }
 
 /// Standard output for the console, if there is to be one.
-pub(super) fn stdout(config: &Config) -> Result<Option<Stdout>, StartError> {
+pub(super) fn stdout(config: &Config) -> Result<Option<StandardStream>, StartError> {
     config.console.enabled.then(open_stdout).transpose()
 }
 
-fn open_stdout() -> Result<Stdout, StartError> {
-    Stdout::open().map_err(StartError::Stdout)
+fn open_stdout() -> Result<StandardStream, StartError> {
+    StandardStream::output().map_err(StartError::Stdout)
 }
 
 fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spool, StartError> {
@@ -108,10 +111,11 @@ fn with_host_suffix(namespace: &Namespace) -> Namespace {
 
 /// The short name: up to its first dot. Empty if the kernel does not tell.
 fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|error| {
+    let name = gethostname().unwrap_or_else(|error| {
         log::warn!("host_suffix=none reason=\"{error}\"");
-        String::new()
+        OsString::new()
     });
+    let name = name.to_string_lossy();
     let short = name.trim().split('.').next().unwrap_or_default();
     String::from_utf8_lossy(&cleaned(short.as_bytes())).into_owned()
 }

@@ -6,7 +6,6 @@
 //!                    └──────────────────▶ nothing changes ◀───────────────────┘
 //! ```
 
-use std::path::Path;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,7 +14,6 @@ use super::key_flush::KeyFlush;
 use super::listen::{Bound, bind_all, check_buffer};
 use super::settings::settings;
 use super::start::StartError;
-use super::state::State;
 use super::stop::{LAST_LOOK, log_unread};
 use super::token::Source;
 use super::{Server, Timer, admin_port, notify, outputs};
@@ -44,15 +42,10 @@ impl Retired {
 impl Server {
     /// Reads the file. What is wrong with it is logged, and nothing changes.
     pub(super) fn begin_reload(&mut self) {
-        let Origin::File(path) = &self.origin else {
-            return log::warn!(
-                "reload=nothing reason=\"no configuration file was found at the start\" hint=\"name one with -c\""
-            );
-        };
         notify::reloading();
-        match config::load(Some(path)) {
-            Ok((config, _)) => self.wanted = Some(Box::new(config)),
-            Err(failure) => refuse(path, &failure),
+        match config::reload(&self.origin) {
+            Ok((config, origin)) => self.wanted = Some(Box::new((config, origin))),
+            Err(failure) => refuse(&self.origin, &failure),
         }
     }
 
@@ -60,8 +53,9 @@ impl Server {
     /// brought those to every series.
     pub(super) fn finish_reload(&mut self) {
         let engine = &self.engine;
-        let can_take = |config: &mut Box<Config>| engine.can_take(&settings(config));
-        let Some(config) = self.wanted.take_if(can_take) else { return };
+        let can_take = |wanted: &mut Box<(Config, Origin)>| engine.can_take(&settings(&wanted.0));
+        let Some(wanted) = self.wanted.take_if(can_take) else { return };
+        let (config, origin) = *wanted;
         let running = running(&self.config, &config);
         match self.apply(&running) {
             Ok(()) => {
@@ -72,11 +66,9 @@ impl Server {
                 let changed = config::difference(&self.config, &running).join(" ");
                 log::info!("reload=done changed=\"{changed}\"");
                 self.config = running;
+                self.origin = origin;
             }
-            Err(error) => match &self.origin {
-                Origin::File(path) => refuse(path, &error),
-                Origin::Defaults => {}
-            },
+            Err(error) => refuse(&origin, &error),
         }
         notify::tell(&[NotifyState::Ready]);
     }
@@ -85,6 +77,7 @@ impl Server {
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let encoders = outputs::encoders(config);
         let new = outputs::new_ones(config, &self.config.spool, &self.sinks, None)?;
+        let state_file = self.open_other_state(config)?;
         self.rebind(config)?;
         logging::set_level(config.log_level);
         for socket in self.listeners.datagrams.iter().map(|(_, socket)| socket) {
@@ -101,7 +94,9 @@ impl Server {
         self.limit_clients(config);
         self.encoders = encoders;
         self.plan_key_flush(config);
-        self.replace_state(config);
+        if config.state != self.config.state {
+            self.replace_state(config, state_file);
+        }
         self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));
         Ok(())
     }
@@ -219,13 +214,6 @@ impl Server {
             self.wheel.set(Timer::KeyFlush, deadline);
         }
     }
-
-    fn replace_state(&mut self, config: &Config) {
-        if config.state != self.config.state {
-            self.state = State::new(&config.state, self.seeds.members);
-            self.plan_state_save();
-        }
-    }
 }
 
 /// What only a start can apply stays as it is: who the process is, where its folders are, and a destination in another
@@ -256,7 +244,8 @@ fn running(before: &Config, wanted: &Config) -> Config {
     running
 }
 
-fn refuse(path: &Path, why: &dyn std::fmt::Display) {
+fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
+    let path = origin.to_string();
     for line in why.to_string().lines() {
         log::error!(
             "reload=refused config={path:?} reason=\"{line}\" hint=\"nothing has changed\""

@@ -1,10 +1,14 @@
 //! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again. SIGCHLD
-//! only wakes it: whoever has a child looks after it each turn.
+//! only wakes it: whoever has a child looks after it each turn. SIGXFSZ must do nothing: a file that would pass the limit of
+//! its size (`ulimit -f`) is then an error of its write, as a full disk is, and does not end the process.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook_mio::v1_0::Signals as Pipe;
 
 use super::token::Source;
@@ -13,6 +17,8 @@ pub(super) struct Signals(Pipe);
 
 impl Signals {
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
+        // Caught, and not ignored: commands and look-ups would inherit an ignored signal. Nobody asks for the flag.
+        flag::register(SIGXFSZ, Arc::<AtomicBool>::default())?;
         let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
         registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;
         Ok(Self(pipe))

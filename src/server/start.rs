@@ -13,6 +13,8 @@ pub enum StartError {
     /// What was passed in is not what it should be.
     Passed(io::Error),
     Privileges(NotDropped),
+    /// The state file, which another server uses.
+    State(PathBuf, io::Error),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
     /// For the console.
@@ -31,9 +33,14 @@ impl fmt::Display for StartError {
                 "cannot use the sockets passed in: {error}; see ListenDatagram= and ListenStream= of the socket unit"
             ),
             Self::Privileges(error) => error.fmt(out),
+            Self::State(path, error) => write!(
+                out,
+                "cannot use state_file {}: {error}; each server needs a state_file of its own",
+                path.display()
+            ),
             Self::Spool(path, error) => write!(
                 out,
-                "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
+                "cannot use the spool {}: {error}; [spool] dir must be a folder of this user's own, and no other server's",
                 path.display()
             ),
             Self::Stdout(error) => write!(

@@ -1,18 +1,19 @@
 //! The state over restarts: taken up at the start, the gauges saved every now and then, the open interval at a stop.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock::Clock;
 use super::flushing::Flushing;
+use super::start::StartError;
 use super::{Server, Timer};
-use crate::config;
+use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::Head;
-use crate::state::file::{self, Found, Writing};
+use crate::state::file::{self, Found, StateFile, Writing};
 use crate::state::wire::{In, Put};
 use crate::time::Now;
 
@@ -20,6 +21,8 @@ use crate::time::Now;
 #[derive(Debug)]
 pub(super) struct State {
     path: PathBuf,
+    /// `None` if it cannot be used now. Each save tries again: its folder may be there by then, or its disk writable.
+    file: Option<StateFile>,
     interval: Option<Duration>,
     /// The key of the hashes of set members.
     members: [u64; 2],
@@ -48,16 +51,17 @@ const STEP: usize = 256;
 const PIECE: usize = 64 << 10;
 
 impl State {
-    pub(super) fn new(config: &config::State, members: [u64; 2]) -> Option<Self> {
+    /// `None` when the configuration names no file. `file` is what [`open`] returned for it.
+    pub(super) fn new(
+        config: &config::State,
+        file: Option<StateFile>,
+        members: [u64; 2],
+    ) -> Option<Self> {
         let path = config.file.clone()?;
-        if let Err(error) = file::check(&path) {
-            log::error!(
-                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must be there, and this user's to write to; nothing is kept over a restart\""
-            );
-        }
         let interval = config.interval;
         Some(Self {
             path,
+            file,
             interval,
             members,
             saving: None,
@@ -70,6 +74,22 @@ impl State {
         let current =
             self.saving.as_mut().map_or(Duration::ZERO, |saving| saving.writing.take_stall());
         std::mem::take(&mut self.stall).max(current)
+    }
+
+    /// Goes on with the same file under another configuration.
+    fn reconfigure(&mut self, config: &config::State) {
+        self.interval = config.interval;
+        if let Some(path) = &config.file {
+            self.path.clone_from(path);
+        }
+    }
+
+    fn start_writing(&mut self, head: &Head) -> io::Result<Writing> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => StateFile::open(&self.path)?,
+        };
+        Writing::start(self.file.insert(file).path(), head)
     }
 
     fn head(&self, whole: bool, flushing: &Flushing) -> Head {
@@ -89,7 +109,7 @@ impl State {
         if self.is_saving() {
             return;
         }
-        match Writing::start(&self.path, &self.head(false, flushing)) {
+        match self.start_writing(&self.head(false, flushing)) {
             Ok(writing) => {
                 let (cursor, buffer) = (Cursor::default(), Vec::new());
                 self.saving = Some(Saving { writing, cursor, buffer });
@@ -135,7 +155,7 @@ impl State {
         seen: &[DropsSeen],
     ) -> io::Result<()> {
         self.saving = None;
-        let mut writing = Writing::start(&self.path, &self.head(true, flushing))?;
+        let mut writing = self.start_writing(&self.head(true, flushing))?;
         writing.put(&mut drops_seen(seen))?;
         engine
             .save(|bytes| match bytes.len() < PIECE {
@@ -209,8 +229,38 @@ fn is_open(head: &Head, now: Now) -> bool {
     left > 0 && u128::from(left) <= head.interval.as_millis()
 }
 
-pub(super) fn load(path: Option<&Path>) -> Option<Found> {
-    path.and_then(file::load)
+/// Opens the state file that a configuration names. Another server that uses it is an error. Whatever else is wrong with it is
+/// logged, and keeps nobody from being served.
+pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartError> {
+    let Some(path) = &config.file else { return Ok(None) };
+    match StateFile::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            Err(StartError::State(path.clone(), error))
+        }
+        Err(error) => {
+            log::error!(
+                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must be there, this user's or root's, and no other user's to write to; nothing is kept over a restart\""
+            );
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
+    file.and_then(|file| file::load(file.path(), largest(config)))
+}
+
+/// Twice what the engine can hold under this configuration: the run before may have had another, or other sizes in memory.
+fn largest(config: &Config) -> u64 {
+    const OTHER_THAN_NAME: usize = 256; // of a series without its samples and members, which have memory of their own
+    const DROPS_AND_COUNTERS: usize = 1 << 20;
+    let bounds = &config.bounds;
+    let series = config.grammar.max_key_length + OTHER_THAN_NAME;
+    [bounds.sample_memory, bounds.passthrough_memory, DROPS_AND_COUNTERS]
+        .iter()
+        .fold(bounds.max_series as u64 * series as u64, |sum, bytes| sum + *bytes as u64)
+        .saturating_mul(2)
 }
 
 impl Server {
@@ -221,6 +271,30 @@ impl Server {
         if take_up(found, &mut self.engine, self.now) {
             self.end_interval();
         }
+    }
+
+    /// Opens the state file of another configuration, unless it is the one that is open already.
+    pub(super) fn open_other_state(
+        &self,
+        config: &Config,
+    ) -> Result<Option<StateFile>, StartError> {
+        let is_same = config.state == self.config.state || self.has_state_at(config);
+        if is_same { Ok(None) } else { open(&config.state) }
+    }
+
+    /// `file` is what [`Self::open_other_state`] returned.
+    pub(super) fn replace_state(&mut self, config: &Config, file: Option<StateFile>) {
+        let stays = file.is_none() && self.has_state_at(config);
+        match self.state.as_mut().filter(|_| stays) {
+            Some(state) => state.reconfigure(&config.state),
+            None => self.state = State::new(&config.state, file, self.seeds.members),
+        }
+        self.plan_state_save();
+    }
+
+    fn has_state_at(&self, config: &Config) -> bool {
+        let file = self.state.as_ref().and_then(|state| state.file.as_ref());
+        file.zip(config.state.file.as_ref()).is_some_and(|(file, path)| file.is_at(path))
     }
 
     pub(super) fn plan_state_save(&mut self) {

@@ -7,9 +7,9 @@ use mio::Registry;
 
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
-use super::stdout::Stdout;
 use crate::config::Destination;
 use crate::server::token::{Generation, Source};
+use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
 
 /// Writes in one turn, of a chunk each at the most.
@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Console {
-    stdout: Stdout,
+    stdout: StandardStream,
     index: u16,
     state: State,
     /// Not yet written until it would block since the last event.
@@ -42,7 +42,7 @@ enum State {
 }
 
 impl Console {
-    pub(super) fn new(index: u16, stdout: Stdout) -> Self {
+    pub(super) fn new(index: u16, stdout: StandardStream) -> Self {
         Self {
             stdout,
             index,

@@ -22,6 +22,7 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::Carriage;
 use crate::server::token::Generation;
+use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 
 mod backoff;
@@ -41,7 +42,6 @@ pub mod resolve;
 mod sinks;
 mod socket;
 pub mod spool;
-mod stdout;
 
 use console::Console;
 use datagrams::Datagrams;
@@ -53,7 +53,6 @@ use outlet::Outlet;
 use overflow::Overflow;
 pub use sinks::Sinks;
 use spool::Spool;
-pub use stdout::Stdout;
 
 /// One destination: what waits for it, and the way to it.
 #[derive(Debug)]
@@ -113,7 +112,7 @@ impl Sink {
         to: Destination<'_>,
         takes: Feed,
         seed: u64,
-        stdout: Option<Stdout>,
+        stdout: Option<StandardStream>,
     ) -> Self {
         let outlet: Box<dyn Outlet> = match to {
             Destination::Exec(exec) => Box::new(Exec::new(index, exec)),

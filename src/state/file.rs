@@ -1,21 +1,55 @@
 //! The state file on disk: written aside and renamed, read whole, set aside when it is damaged.
 //!
 //! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever taken: what else it
-//! holds was taken over already, and must not be sent twice.
+//! holds was taken over already, and must not be sent twice. `FILE.lock` keeps a second server away: two would overwrite each
+//! other's intervals.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Head;
 use super::wire::In;
+use super::{Head, MAGIC};
 use crate::disk::Stall;
+use crate::files::{self, Lock};
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;
 const CHECKSUM: usize = 4;
+
+/// The place of a state file that no other server uses, in a folder that is safe from other users.
+#[derive(Debug)]
+pub struct StateFile {
+    /// Without symbolic links: what is checked and locked is what is used, wherever links lead later.
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl StateFile {
+    /// Fails if it can be told now that no state could be kept there; with [`io::ErrorKind::ResourceBusy`] if another server
+    /// uses it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = files::real(path)?;
+        files::require_safe_folder(files::folder_of(&path))?;
+        files::require_regular_or_nothing(&path)?;
+        let lock = Lock::of_file(&path)?;
+        let probe = beside(&path, "new");
+        files::create(&probe)?;
+        fs::remove_file(probe)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this path leads here.
+    pub fn is_at(&self, path: &Path) -> bool {
+        files::real(path).is_ok_and(|real| real == self.path)
+    }
+}
 
 /// A file on its way: nothing of it counts until it is [`finish`](Self::finish)ed.
 #[derive(Debug)]
@@ -29,11 +63,7 @@ pub struct Writing {
 impl Writing {
     pub fn start(path: &Path, head: &Head) -> io::Result<Self> {
         let mut stall = Stall::default();
-        let open = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600).open(beside(path, "new"))
-        };
-        let file = stall.time(open)?;
+        let file = stall.time(|| files::create(&beside(path, "new")))?;
         let checksum = crc32fast::Hasher::new();
         let mut writing = Self { path: path.to_owned(), file, checksum, stall };
         let mut bytes = Vec::new();
@@ -61,14 +91,18 @@ impl Writing {
         }
         let (path, old) = (&self.path, beside(&self.path, "old"));
         self.stall.time(|| {
+            // A device or a FIFO that somebody put there meanwhile is not ours to replace.
+            files::require_regular_or_nothing(path)?;
             if path.exists() {
                 let _ = fs::remove_file(&old);
-                fs::hard_link(path, &old).or_else(|_| fs::copy(path, &old).map(|_| ()))?;
+                // Where there are no hard links, a crash between two renames costs counts, but no gauges. A copy would
+                // be another large write.
+                fs::hard_link(path, &old).or_else(|_| fs::rename(path, &old))?;
             }
             fs::rename(beside(path, "new"), path)
         })?;
         if durable {
-            File::open(folder(path))?.sync_all()?;
+            File::open(files::folder_of(path))?.sync_all()?;
         }
         Ok(self.stall.take())
     }
@@ -106,21 +140,15 @@ impl Found {
     }
 }
 
-/// Reads the state, from the file before where there is none or it is damaged. What is damaged is set aside and logged.
-pub fn load(path: &Path) -> Option<Found> {
+/// Reads the state, from the file before where there is none or it is damaged. What is damaged is set aside and logged, and so
+/// is a file of more than `most` bytes: reading it could take all memory there is.
+pub fn load(path: &Path, most: u64) -> Option<Found> {
     let old = beside(path, "old");
-    read(path, false).or_else(|| read(&old, true))
+    read(path, most, false).or_else(|| read(&old, most, true))
 }
 
-/// Whether the state can be written there at all, as far as can be told at the start.
-pub fn check(path: &Path) -> io::Result<()> {
-    let probe = beside(path, "new");
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&probe)?;
-    fs::remove_file(probe)
-}
-
-fn read(path: &Path, is_old: bool) -> Option<Found> {
-    let bytes = match fs::read(path) {
+fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
+    let bytes = match files::open_ours(path).and_then(|file| bytes_of(&file, most)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
@@ -130,10 +158,9 @@ fn read(path: &Path, is_old: bool) -> Option<Found> {
             return None;
         }
     };
-    match checked(&bytes) {
-        Ok(head) => {
+    match bytes.and_then(|bytes| Ok((checked(&bytes)?, bytes))) {
+        Ok((head, mut bytes)) => {
             let gauges_only = is_old || !head.whole;
-            let mut bytes = bytes;
             bytes.truncate(bytes.len() - CHECKSUM);
             Some(Found { head, gauges_only, path: path.to_owned(), bytes })
         }
@@ -148,6 +175,19 @@ fn read(path: &Path, is_old: bool) -> Option<Found> {
             None
         }
     }
+}
+
+/// All of a file, or what is wrong with it. One that is no state file is not read to its end, which may be far away.
+fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
+    let mut start = [0; MAGIC.len()];
+    let got = file.read_at(&mut start, 0)?;
+    if got < start.len() || start != *MAGIC {
+        return Ok(Err("not a state file of this version"));
+    }
+    if file.metadata()?.len() > most {
+        return Ok(Err("larger than any state that the limits of the configuration allow"));
+    }
+    files::contents(file, most).map(Ok)
 }
 
 fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
@@ -166,10 +206,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     name.into()
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 #[cfg(test)]
@@ -198,10 +234,10 @@ mod tests {
     fn the_file_before_is_kept_and_used_for_gauges_when_the_newer_one_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        assert!(load(&path).is_none());
+        assert!(load(&path, 1 << 20).is_none());
         write(&path, true, "one");
         write(&path, true, "two");
-        let found = load(&path).unwrap();
+        let found = load(&path, 1 << 20).unwrap();
         assert_eq!(
             (text(&found).as_str(), found.head, found.gauges_only),
             ("two", head(true), false)
@@ -214,7 +250,7 @@ mod tests {
             bytes[damaged] ^= u8::from(cut == 0);
             bytes.truncate(whole.len() - cut);
             fs::write(&path, &bytes).unwrap();
-            let found = load(&path).unwrap();
+            let found = load(&path, 1 << 20).unwrap();
             assert_eq!((text(&found).as_str(), found.gauges_only), ("one", true));
             assert_eq!(fs::read(beside(&path, "damaged")).unwrap(), bytes);
             assert!(!path.exists());
@@ -226,10 +262,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, true, "counts");
-        load(&path).unwrap().taken_over().unwrap();
-        assert!(load(&path).unwrap().gauges_only, "after a crash");
+        load(&path, 1 << 20).unwrap().taken_over().unwrap();
+        assert!(load(&path, 1 << 20).unwrap().gauges_only, "after a crash");
         write(&path, false, "gauges");
-        let found = load(&path).unwrap();
+        let found = load(&path, 1 << 20).unwrap();
         assert_eq!((text(&found).as_str(), found.gauges_only), ("gauges", true));
         found.taken_over().unwrap();
         assert!(path.exists(), "gauges may be taken again");
@@ -240,10 +276,68 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        check(&path).unwrap();
+        let place = StateFile::open(&path).unwrap();
         assert!(!beside(&path, "new").exists());
         write(&path, true, "");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(check(&folder.path().join("no/state")).is_err());
+        for file in [&path, &beside(&path, "lock")] {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        drop(place);
+        assert!(!beside(&path, "lock").exists());
+        assert!(StateFile::open(&folder.path().join("no/state")).is_err());
+    }
+    #[test]
+    fn no_planted_link_is_followed_and_nothing_but_a_file_is_replaced() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [path, precious] = ["state", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        write(&path, true, "one");
+        for suffix in ["new", "old"] {
+            let _ = fs::remove_file(beside(&path, suffix));
+            symlink(&precious, beside(&path, suffix)).unwrap();
+            write(&path, true, suffix);
+            assert_eq!(text(&load(&path, 1 << 20).unwrap()), suffix);
+        }
+        fs::remove_file(&path).unwrap();
+        symlink(&precious, &path).unwrap();
+        assert!(StateFile::open(&path).is_err());
+        assert!(load(&path, 1 << 20).unwrap().gauges_only, "of FILE.old");
+        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(load(&path, 1 << 20).is_some(), "FILE.old");
+        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert!(path.symlink_metadata().unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        write(&path, true, "one");
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(1 << 40).unwrap(); // a hole
+        assert!(load(&path, 1 << 20).is_none());
+        assert!(!path.exists() && beside(&path, "damaged").exists());
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(load(&path, u64::MAX - 1).is_none(), "read no further than its first bytes");
+    }
+
+    #[test]
+    fn a_second_server_is_kept_away_by_whichever_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real, link] = ["real", "link"].map(|name| folder.path().join(name));
+        fs::create_dir(&real).unwrap();
+        fs::set_permissions(&real, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let first = StateFile::open(&real.join("state")).unwrap();
+        assert!(first.is_at(&link.join("state")) && !first.is_at(&link.join("other")));
+        let second = StateFile::open(&link.join("state")).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::ResourceBusy);
+        StateFile::open(&link.join("other")).unwrap();
+        drop(first);
+        StateFile::open(&link.join("state")).unwrap();
     }
 }

@@ -129,6 +129,11 @@ impl Daemon {
     /// Writes another configuration, and asks it to read that.
     pub(crate) fn reload(&self, conf: &Conf) {
         fs::write(self.folder.path().join("statsd.conf"), conf.text()).unwrap();
+        self.hangup();
+    }
+
+    /// Asks it to read its configuration again.
+    pub(crate) fn hangup(&self) {
         self.process.signal("HUP");
     }
 

@@ -4,14 +4,15 @@
 //! [`sync`](Disk::sync) waits for the disk.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Disk;
 use crate::disk::Stall;
+use crate::files::{self, Lock};
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;
@@ -23,7 +24,7 @@ const NOTE: &str = "released";
 pub struct Folder {
     path: PathBuf,
     /// Held as long as we live.
-    _lock: File,
+    _lock: Lock,
     note: File,
     /// The file last used.
     current: Option<(u64, File)>,
@@ -33,17 +34,14 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if it is not there, and sees that no other server uses it.
+    /// Makes the folder if it is not there, and sees that it is safe from other users and that no other server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        let lock = file(&path.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "another server uses it")
-            }
-            TryLockError::Error(error) => error,
-        })?;
-        let note = file(&path.join(NOTE))?;
+        make(files::folder_of(path))?;
+        files::require_safe_folder(files::folder_of(path))?;
+        make(path)?;
+        files::require_our_folder(path)?;
+        let lock = Lock::of_folder(path)?;
+        let note = files::open_or_create(&path.join(NOTE))?;
         let path = path.to_owned();
         Ok(Self {
             path,
@@ -63,7 +61,7 @@ impl Folder {
     fn file_of(&mut self, segment: u64) -> io::Result<(&File, &mut Stall)> {
         if self.current.as_ref().is_none_or(|(number, _)| *number != segment) {
             let path = self.path_of(segment);
-            self.current = Some((segment, self.stall.time(|| file(&path))?));
+            self.current = Some((segment, self.stall.time(|| files::open_or_create(&path))?));
         }
         Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
     }
@@ -159,6 +157,63 @@ impl Disk for Folder {
     }
 }
 
-fn file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    /// A folder for a spool, and a file that no spool may touch.
+    fn rig() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let [dir, precious] = ["spool/carbon", "precious"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        drop(Folder::open(&dir).unwrap());
+        (folder, dir, precious)
+    }
+
+    #[test]
+    fn no_planted_link_is_followed() {
+        let (_folder, dir, precious) = rig();
+        let segment = format!("{:016x}{SUFFIX}", 1);
+        for name in [NOTE, "lock", &segment] {
+            let _ = fs::remove_file(dir.join(name));
+            symlink(&precious, dir.join(name)).unwrap();
+            let opened = Folder::open(&dir).and_then(|mut folder| folder.write(1, 0, b"chunk"));
+            let why = opened.unwrap_err().to_string();
+            assert!(why.contains(&format!("{name} is a symbolic link")), "{why}");
+            fs::remove_file(dir.join(name)).unwrap();
+        }
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_segment_that_is_a_fifo_keeps_nobody_waiting() {
+        let (_folder, dir, _) = rig();
+        let path = dir.join(format!("{:016x}{SUFFIX}", 7));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut folder = Folder::open(&dir).unwrap();
+        assert_eq!(folder.segments().unwrap(), [(7, 0)]);
+        let why = folder.read(7, 0, &mut [0; 8]).unwrap_err().to_string();
+        assert!(why.contains("0007.chunks is a FIFO"), "{why}");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        let (_folder, dir, _) = rig();
+        for unsafe_one in [&dir, dir.parent().unwrap()] {
+            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o777)).unwrap();
+            let why = Folder::open(&dir).unwrap_err().to_string();
+            assert!(why.contains("can be written to by other users"), "{why}");
+            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let first = Folder::open(&dir).unwrap();
+        assert_eq!(Folder::open(&dir).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        Folder::open(&dir).unwrap();
+    }
 }

@@ -19,6 +19,8 @@ struct Contents {
     note: Vec<u8>,
     /// Bytes that still fit.
     room: Option<usize>,
+    /// Bytes that one segment may have.
+    longest: Option<usize>,
     /// The number of the error that reads end with.
     unreadable: Option<i32>,
     /// The number of the error that writes end with.
@@ -30,6 +32,11 @@ impl MemoryDisk {
     /// From now on only so many bytes more fit; the write that meets the end is torn there.
     pub(crate) fn limit_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
+    }
+
+    /// From now on no segment gets longer than this, as with `ulimit -f`.
+    pub(crate) fn limit_segments(&self, longest: Option<usize>) {
+        self.0.borrow_mut().longest = longest;
     }
 
     /// From now on reads fail with this error, or work.
@@ -85,11 +92,16 @@ impl Disk for MemoryDisk {
         if let Some(room) = &mut contents.room {
             *room -= fits;
         }
+        let longest = contents.longest.unwrap_or(usize::MAX);
         let file = contents.segments.entry(segment).or_default();
         let at = usize::try_from(at).unwrap();
         assert!(at <= file.len(), "no holes");
         file.truncate(at);
         file.extend_from_slice(&bytes[..fits]);
+        if file.len() > longest {
+            file.truncate(longest);
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
         if fits < bytes.len() {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }

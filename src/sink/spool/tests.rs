@@ -146,6 +146,23 @@ fn a_full_disk_is_a_full_spool() {
 }
 
 #[test]
+fn a_limit_of_the_size_of_files_ends_a_segment_and_drops_nothing() {
+    let disk = MemoryDisk::default();
+    let mut spool = open(&disk);
+    disk.limit_segments(Some(PREAMBLE + 2 * RECORD + 50));
+    save(&mut spool, "abcde");
+    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (0, vec![]));
+    assert_eq!(disk.numbers().len(), 3);
+    assert_eq!(drain(&mut spool), "abcde");
+    disk.limit_segments(Some(PREAMBLE + 50)); // none of them fits
+    save(&mut spool, "fg");
+    assert_eq!(spool.tally().dropped_lines, 20);
+    disk.limit_segments(None);
+    save(&mut spool, "h");
+    assert_eq!(drain(&mut spool), "h");
+}
+
+#[test]
 fn on_a_full_disk_the_oldest_goes_also_if_one_segment_holds_all() {
     let disk = MemoryDisk::default();
     let mut spool = open(&disk);

@@ -14,6 +14,9 @@ impl Spool {
         self.tally.saved_lines += u64::from(head.lines);
         while self.bytes_on_disk() + self.cost(head) > self.max_bytes && self.drop_oldest() {}
         let mut written = self.append(head, chunk.bytes());
+        if written.as_ref().is_err_and(is_file_too_large) {
+            written = self.append(head, chunk.bytes()); // in a segment of its own
+        }
         while written.as_ref().is_err_and(is_for_want_of_room) && self.make_way() {
             written = self.append(head, chunk.bytes());
         }
@@ -45,8 +48,9 @@ impl Spool {
             .and_then(|()| self.disk.write(number, at + HEAD as u64, chunk));
         let segment = self.segments.back_mut().expect("one is open");
         if let Err(error) = written {
-            // What was written in part must not stand before the next record.
-            self.is_open = self.disk.cut(number, at).is_ok();
+            // What was written in part must not stand before the next record. A segment that has reached the limit of a
+            // file's size (`ulimit -f`) takes no more.
+            self.is_open = self.disk.cut(number, at).is_ok() && !is_file_too_large(&error);
             return Err(error);
         }
         segment.bytes += head.record_bytes();
@@ -107,6 +111,10 @@ impl Spool {
         }
         true
     }
+}
+
+fn is_file_too_large(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
 }
 
 /// A disk that fails for another reason keeps what it has: it may work again.

@@ -1,0 +1,168 @@
+//! Paths that a configuration must not give twice: two parts of one server would overwrite each other's data. Pure.
+//!
+//! Paths are compared as they are written. That two paths lead to one place by a link is found when the second is locked.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Config;
+use super::ini::{Flaw, Section};
+
+/// A file that a key makes, or a folder of which the server owns all that is in it.
+struct Claim {
+    section: &'static str,
+    key: &'static str,
+    path: PathBuf,
+    is_folder: bool,
+}
+
+/// Names of standard output, which the console writes to.
+const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// The mistakes, each at the line of the key that comes later.
+pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
+    let claims = claims(config);
+    let mut flaws: Vec<Flaw> = Vec::new();
+    for (at, second) in claims.iter().enumerate() {
+        for first in claims[..at].iter().filter(|first| first.clashes_with(second)) {
+            let (a, b) = (line_of(first, sections), line_of(second, sections));
+            let ((line, later), (_, earlier)) =
+                if a <= b { ((b, second), (a, first)) } else { ((a, first), (b, second)) };
+            let what = format!(
+                "[{}] {}: expected another path than that of [{}] {}, they would overwrite {}",
+                later.section,
+                later.key,
+                earlier.section,
+                earlier.key,
+                if second.is_folder { first.path.display() } else { second.path.display() },
+            );
+            let flaw = Flaw { line, what };
+            let is_known = |known: &Flaw| {
+                known.line == flaw.line
+                    && known.what.split(',').next() == flaw.what.split(',').next()
+            };
+            if !flaws.iter().any(is_known) {
+                flaws.push(flaw);
+            }
+        }
+    }
+    flaws
+}
+
+/// Files before folders.
+fn claims(config: &Config) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let mut claim = |section, key, path: PathBuf, is_folder| {
+        claims.push(Claim { section, key, path: normal(&path), is_folder });
+    };
+    let beside = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    if let Some(path) = &config.state.file {
+        for suffix in ["", ".new", ".old", ".damaged", ".lock"] {
+            claim("statsd", "state_file", beside(path, suffix), false);
+        }
+    }
+    for (key, path) in [("stream", &config.unix.stream), ("datagram", &config.unix.datagram)] {
+        for (path, suffix) in path.iter().flat_map(|path| [(path, ""), (path, ".lock")]) {
+            claim("unix", key, beside(path, suffix), false);
+        }
+    }
+    let key_flush = config.key_flush.interval.and(config.key_flush.log.as_ref());
+    if let Some(path) = key_flush {
+        claim("key_flush", "log", path.clone(), false);
+    }
+    if key_flush.is_some() && config.console.enabled {
+        STDOUT.iter().for_each(|path| claim("console", "enabled", path.into(), false));
+    }
+    if let Some(dir) = &config.spool.dir {
+        for destination in config.destinations().filter(|of| of.spooled_format().is_some()) {
+            claim("spool", "dir", dir.join(destination.name()), true);
+        }
+    }
+    claims
+}
+
+impl Claim {
+    fn clashes_with(&self, other: &Self) -> bool {
+        if (self.section, self.key) == (other.section, other.key) {
+            return false;
+        }
+        // A file in a folder of the spool, or a folder that is to be where a file is.
+        let with_folder = |file: &Self, folder: &Self| {
+            file.path.starts_with(&folder.path) || folder.path.starts_with(&file.path)
+        };
+        match (self.is_folder, other.is_folder) {
+            (false, true) => with_folder(self, other),
+            (true, false) => with_folder(other, self),
+            _ => self.path == other.path,
+        }
+    }
+}
+
+/// Without `.` and doubled slashes.
+fn normal(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+fn line_of(claim: &Claim, sections: &[Section]) -> usize {
+    let section = sections.iter().find(|section| section.name == claim.section);
+    section.and_then(|section| section.entry(claim.key)).map_or(1, |entry| entry.line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::tests::{config, mistakes};
+
+    #[test]
+    fn one_path_for_two_things_is_a_mistake_that_names_both() {
+        for (text, keys) in [
+            (
+                "[statsd]\nstate_file = x\n[key_flush]\ninterval = 1m\nlog = ./x\n",
+                "t.conf:5: [key_flush] log: expected another path than that of [statsd] state_file",
+            ),
+            (
+                "[key_flush]\ninterval = 1m\nlog = /v/x.new\n[statsd]\nstate_file = /v//x\n",
+                "t.conf:5: [statsd] state_file: expected another path than that of [key_flush] log",
+            ),
+            (
+                "[unix]\nstream = /run/s\ndatagram = /run/s\n",
+                "t.conf:3: [unix] datagram: expected another path than that of [unix] stream",
+            ),
+            (
+                "[unix]\nstream = /run/s\ndatagram = /run/s.lock\n",
+                "t.conf:3: [unix] datagram: expected another path than that of [unix] stream",
+            ),
+            (
+                "[statsd]\nstate_file = /v/carbon\n[spool]\ndir = /v\n",
+                "t.conf:4: [spool] dir: expected another path than that of [statsd] state_file",
+            ),
+            (
+                "[statsd]\nstate_file = /v/carbon/released\n[spool]\ndir = /v\n",
+                "t.conf:4: [spool] dir: expected another path than that of [statsd] state_file",
+            ),
+            (
+                "[statsd]\nstate_file = /v\n[spool]\ndir = /v\n",
+                "t.conf:4: [spool] dir: expected another path than that of [statsd] state_file",
+            ),
+            (
+                "[console]\nenabled = yes\n[key_flush]\ninterval = 1m\nlog = /dev/stdout\n",
+                "t.conf:5: [key_flush] log: expected another path than that of [console] enabled",
+            ),
+        ] {
+            let found = mistakes(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].starts_with(keys), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn paths_beside_each_other_are_none() {
+        config(
+            "[statsd]\nstate_file = /v/state\n[spool]\ndir = /v\n[unix]\nstream = /v/s\n\
+             datagram = /v/d\n[key_flush]\nlog = /v/state\n[console]\nenabled = yes\n",
+        );
+        config("[statsd]\nstate_file = /v/carbon\n[spool]\ndir = /v\n[carbon]\naddress =\n");
+    }
+}

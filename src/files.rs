@@ -1,0 +1,418 @@
+//! Opening files of ours without being led astray or made to wait.
+//!
+//! A path names a file, but something else may stand there: a FIFO whose opening waits for its other end, a device, a file
+//! without an end, a symbolic link that a neighbour has planted. So every file that the server keeps is opened here: at once
+//! (`O_NONBLOCK`, `O_NOCTTY`), without following a link in the last part of its path (`O_NOFOLLOW`), and only if it is a regular
+//! file. Links to *folders* are followed: `/var/lib/statsd` is one under systemd's `DynamicUser`.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+/// The opening waits neither for the other end of a FIFO nor for a terminal's carrier.
+const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
+const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
+
+/// How often a lock's file may be removed by others while we lock it.
+const LOCK_TRIES: usize = 16;
+
+const STICKY: u32 = 0o1000;
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+
+/// Opens a file to read it, whatever kind of file it is. Links are followed: this is for a configuration.
+pub(crate) fn open_any(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(AT_ONCE).open(path)
+}
+
+/// As [`open_any`], but fails for all that is no regular file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    require_regular(path, &fs::metadata(path)?)?; // opening a device may already do something
+    let file = open_any(path)?;
+    require_regular(path, &file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a regular file of ours, or of root's, to read it.
+pub(crate) fn open_ours(path: &Path) -> io::Result<File> {
+    let file = open(path, OpenOptions::new().read(true))?;
+    require_owner(path, &file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a regular file to read and write it, and makes it if it is not there.
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600))
+}
+
+/// Makes a file that is not there. One that is there, or whatever has its name, is removed first and never written to.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
+        _ => OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(NO_LINK)
+            .open(path),
+    }
+}
+
+/// Opens a log to append to it, and makes it if it is not there. It may be a FIFO that is read or a device, too. It must be
+/// ours or root's, and have one name only: a second name may be one that a neighbour gave to a file of ours.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    require_safe_folder(folder_of(path))?;
+    // Not into the state or the spool of another server.
+    require_unlocked(&lock_of(path))?;
+    require_unlocked(&lock_in(folder_of(path)))?;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(NO_LINK)
+        .open(path)
+        .map_err(|error| why_not_opened(path, error))?;
+    let found = file.metadata()?;
+    if !found.file_type().is_char_device() {
+        require_owner(path, &found)?;
+    }
+    if found.is_file() && found.nlink() > 1 {
+        return Err(refused(path, "has a second name (a hard link)"));
+    }
+    Ok(file)
+}
+
+/// Opens a descriptor that was inherited, by its name in /proc/self/fd, to append to what is behind it. The link is the kernel's.
+pub(crate) fn append_inherited(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).custom_flags(AT_ONCE).open(path)
+}
+
+/// All of a file, of at most `most` bytes.
+pub(crate) fn contents(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {most} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Where a file really is: its folder without symbolic links, and its own name.
+pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| refused(path, "names no file"))?;
+    Ok(fs::canonicalize(folder_of(path))?.join(name))
+}
+
+/// The folder in which a file is.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Fails if something stands here that is no regular file, a symbolic link included. Nothing may stand here.
+pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => require_regular(path, &found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails unless files in this folder are safe from other users: it is ours or root's, and no others may write to it. A sticky
+/// one, such as /tmp, is safe enough, since what is opened there is checked itself; so is a folder of root's that a group may
+/// write to, as /var/log is on some systems.
+pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
+    let found = fs::metadata(folder)?;
+    require_owner(folder, &found)?;
+    let unsafe_bits = if found.uid() == 0 { OTHERS_WRITE } else { OTHERS_WRITE | GROUP_WRITES };
+    require_not_writable(folder, &found, unsafe_bits)
+}
+
+/// Fails unless this folder is ours and no others may write to it.
+pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
+    let found = fs::metadata(folder)?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(foreign(folder, &found));
+    }
+    require_not_writable(folder, &found, OTHERS_WRITE | GROUP_WRITES)
+}
+
+/// A file that this process has locked, and no other can. It goes with the lock.
+///
+/// Found by another process after a crash it is locked again: the lock ends with the process, whatever becomes of the file.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    /// Locks a file by `FILE.lock` beside it. Never waits: an error of [`io::ErrorKind::ResourceBusy`] if another process, or
+    /// another part of this one, holds that lock, or that of the whole folder.
+    pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
+        require_unlocked(&lock_in(folder_of(path)))?;
+        Self::hold(&lock_of(path))
+    }
+
+    /// As [`of_file`](Self::of_file), for all that is in a folder.
+    pub(crate) fn of_folder(folder: &Path) -> io::Result<Self> {
+        Self::hold(&lock_in(folder))
+    }
+
+    fn hold(path: &Path) -> io::Result<Self> {
+        for _ in 0..LOCK_TRIES {
+            let file = open_or_create(path)?;
+            require_owner(path, &file.metadata()?)?;
+            file.try_lock().map_err(|error| match error {
+                TryLockError::WouldBlock => busy(path),
+                TryLockError::Error(error) => error,
+            })?;
+            let lock = Self { path: path.to_owned(), file };
+            // The process that had it may have removed it between our two calls: then it locks nobody out.
+            if lock.is_in_place() {
+                return Ok(lock);
+            }
+        }
+        Err(busy(path))
+    }
+
+    fn is_in_place(&self) -> bool {
+        let here = fs::symlink_metadata(&self.path).map(|found| (found.dev(), found.ino()));
+        let ours = self.file.metadata().map(|found| (found.dev(), found.ino()));
+        here.is_ok_and(|here| ours.is_ok_and(|ours| here == ours))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path); // left behind it does no harm
+        }
+    }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn lock_in(folder: &Path) -> PathBuf {
+    folder.join("lock")
+}
+
+fn require_unlocked(lock: &Path) -> io::Result<()> {
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    if open_ours(lock).is_ok_and(held) { Err(busy(lock)) } else { Ok(()) }
+}
+
+fn busy(lock: &Path) -> io::Error {
+    let why = format!("another server uses it and holds the lock {}", lock.display());
+    io::Error::new(io::ErrorKind::ResourceBusy, why)
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    require_regular_or_nothing(path)?; // opening a device may already do something
+    let file = options.custom_flags(NO_LINK).open(path)?;
+    require_regular(path, &file.metadata()?)?;
+    Ok(file)
+}
+
+fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_symlink() => "is a symbolic link, and no file",
+        () if kind.is_dir() => "is a folder, and no file",
+        () if kind.is_fifo() => "is a FIFO, and no regular file",
+        () if kind.is_socket() => "is a socket, and no file",
+        () => "is a device, and no regular file",
+    };
+    Err(refused(path, what))
+}
+
+fn require_owner(path: &Path, found: &Metadata) -> io::Result<()> {
+    match found.uid() == 0 || found.uid() == geteuid().as_raw() {
+        true => Ok(()),
+        false => Err(foreign(path, found)),
+    }
+}
+
+fn require_not_writable(folder: &Path, found: &Metadata, bits: u32) -> io::Result<()> {
+    match found.mode() & bits != 0 && found.mode() & STICKY == 0 {
+        true => Err(refused(folder, "can be written to by other users (chmod go-w)")),
+        false => Ok(()),
+    }
+}
+
+fn foreign(path: &Path, found: &Metadata) -> io::Error {
+    let (owner, us) = (found.uid(), geteuid());
+    refused(path, &format!("belongs to user {owner}, and this server is user {us}"))
+}
+
+fn refused(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{} {what}", path.display()))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// In words what the kernel has odd words for.
+fn why_not_opened(path: &Path, error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ELOOP) => refused(path, "is a symbolic link"),
+        Some(libc::ENXIO) => refused(path, "is a FIFO that no process reads"),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    type Opening = fn(&Path) -> io::Result<File>;
+    const OPENINGS: [(&str, Opening); 4] = [
+        ("open_ours", open_ours),
+        ("open_or_create", open_or_create),
+        ("append", append),
+        ("open_regular", open_regular),
+    ];
+
+    fn why(result: io::Result<File>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn no_planted_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [precious, link, dangling] =
+            ["precious", "link", "dangling"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        symlink(&precious, &link).unwrap();
+        symlink(folder.path().join("made"), &dangling).unwrap();
+        for (name, opening) in &OPENINGS[..3] {
+            for path in [&link, &dangling] {
+                let why = why(opening(path));
+                assert!(why.contains("is a symbolic link"), "{name}: {why}");
+            }
+        }
+        create(&link).unwrap();
+        create(&dangling).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        assert!(!folder.path().join("made").exists());
+        assert!(require_regular_or_nothing(&folder.path().join("nothing")).is_ok());
+        fs::hard_link(&precious, folder.path().join("second")).unwrap();
+        let why = why(append(&folder.path().join("second")));
+        assert!(why.contains("has a second name"), "{why}");
+    }
+
+    #[test]
+    fn a_linked_folder_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real_folder, link] = ["real", "link"].map(|name| folder.path().join(name));
+        fs::create_dir(&real_folder).unwrap();
+        fs::set_permissions(&real_folder, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&real_folder, &link).unwrap();
+        append(&link.join("log")).unwrap();
+        require_our_folder(&link).unwrap();
+        let real_folder = real_folder.canonicalize().unwrap();
+        assert_eq!(real(&link.join("log")).unwrap(), real_folder.join("log"));
+        assert!(real(&folder.path().join("no/log")).is_err() && real(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn no_opening_waits_or_takes_what_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        for (name, opening) in OPENINGS {
+            let why = why(opening(&fifo));
+            assert!(why.contains("is a FIFO"), "{name}: {why}");
+        }
+        let reader = open_any(&fifo).unwrap();
+        append(&fifo).unwrap(); // as a log it may be one that is read
+        drop(reader);
+        for (name, opening) in [OPENINGS[0], OPENINGS[1], OPENINGS[3]] {
+            assert!(why(opening(Path::new("/dev/null"))).contains("is a device"), "{name}");
+            assert!(why(opening(folder.path())).contains("is a folder"), "{name}");
+        }
+        assert!(create(folder.path()).is_err());
+        create(&fifo).unwrap();
+        assert!(fifo.metadata().unwrap().is_file());
+        let endless = contents(&open_any(Path::new("/dev/zero")).unwrap(), 1 << 20);
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_not_safe_unless_it_is_sticky() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_safe) in
+            [(0o700, true), (0o755, true), (0o777, false), (0o1777, true), (0o703, false)]
+        {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(require_safe_folder(folder.path()).is_ok(), is_safe, "{mode:o}");
+            assert_eq!(require_our_folder(folder.path()).is_ok(), is_safe, "{mode:o}");
+            assert_eq!(append(&folder.path().join("log")).is_ok(), is_safe, "{mode:o}");
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
+        let is_roots = folder.path().metadata().unwrap().uid() == 0;
+        assert_eq!(require_safe_folder(folder.path()).is_ok(), is_roots, "as /var/log");
+        assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    #[test]
+    fn what_belongs_to_another_user_is_not_taken() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        open_ours(&path).unwrap();
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+        for result in [open_ours(&path), append(&path)] {
+            let why = why(result);
+            assert!(why.contains("belongs to user 65534, and this server is user 0"), "{why}");
+        }
+        std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
+        assert!(require_safe_folder(folder.path()).is_err());
+        assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_goes_with_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, file] = ["file.lock", "file"].map(|name| folder.path().join(name));
+        let first = Lock::of_file(&file).unwrap();
+        assert_eq!(Lock::hold(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(append(&file).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        // One that another process has opened before it was removed locks nobody out.
+        let stale = open_or_create(&path).unwrap();
+        drop(first);
+        assert!(!path.exists());
+        stale.try_lock().unwrap();
+        let second = Lock::hold(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let third = Lock::hold(&path).unwrap();
+        drop(second);
+        assert!(path.exists(), "it is the third's");
+        drop(third);
+        symlink("/etc/passwd", &path).unwrap();
+        assert!(Lock::hold(&path).is_err());
+        fs::remove_file(&path).unwrap();
+        let spool = Lock::of_folder(folder.path()).unwrap();
+        assert!(Lock::of_file(&file).is_err() && append(&file).is_err(), "in its folder");
+        drop(spool);
+        append(&file).unwrap();
+    }
+}

@@ -1,0 +1,171 @@
+//! Standard output and standard error as streams that never make the loop wait, even when their reader is slow or asleep.
+//!
+//! The open file behind descriptor 1 or 2 is shared with the process that started the server, so its flags must stay as they
+//! are. A pipe or a terminal is therefore opened a second time, without blocking. A socket gets `MSG_DONTWAIT` with each call. A
+//! regular file never blocks; it is written through the shared descriptor, at the place all its writers share.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use socket2::Socket;
+
+/// A stream that was inherited, to be written to without blocking.
+#[derive(Debug)]
+pub enum StandardStream {
+    /// It never blocks: a regular file, or a description of ours that is nonblocking.
+    File(File),
+    Socket(Socket),
+    /// It could not be opened again: it belongs to another user, or /proc is not mounted. It is nonblocking only during each
+    /// write. Asking poll(2) first would not do: another writer may take the room between the two calls. The cost is that a
+    /// process that shares the stream and writes in that same moment may find it full instead of waiting.
+    Shared(File),
+}
+
+impl StandardStream {
+    /// Must be called before privileges are dropped: a terminal or a pipe belongs to the user who started the server.
+    pub fn output() -> io::Result<Self> {
+        Self::of(io::stdout().as_fd().try_clone_to_owned()?)
+    }
+
+    /// Must be called before privileges are dropped, as [`output`](Self::output).
+    pub fn error() -> io::Result<Self> {
+        Self::of(io::stderr().as_fd().try_clone_to_owned()?)
+    }
+
+    pub(crate) fn of(descriptor: OwnedFd) -> io::Result<Self> {
+        let file = File::from(descriptor);
+        let kind = file.metadata()?.file_type();
+        if kind.is_socket() {
+            return Ok(Self::Socket(Socket::from(OwnedFd::from(file))));
+        }
+        if kind.is_file() {
+            return Ok(Self::File(file));
+        }
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+            Ok(own) => Ok(Self::File(own)),
+            Err(_) => Ok(Self::Shared(file)),
+        }
+    }
+
+    /// Events for `token` tell when it can be written to again. A stream that never blocks has none.
+    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        let descriptor = self.as_fd().as_raw_fd();
+        match registry.register(&mut SourceFd(&descriptor), token, Interest::WRITABLE) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether it is a regular file, which takes as much as its disk has room for.
+    pub(crate) fn is_regular(&self) -> bool {
+        match self {
+            Self::File(file) => file.metadata().is_ok_and(|found| found.is_file()),
+            Self::Socket(_) | Self::Shared(_) => false,
+        }
+    }
+
+    /// Writes what there is room for; [`io::ErrorKind::WouldBlock`] if there is none.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => (&mut &*file).write(bytes),
+            Self::Socket(socket) => socket.send_with_flags(bytes, libc::MSG_DONTWAIT),
+            Self::Shared(file) => without_blocking(file, |mut file| file.write(bytes)),
+        }
+    }
+}
+
+impl AsFd for StandardStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::File(file) | Self::Shared(file) => file.as_fd(),
+            Self::Socket(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// Makes a shared file nonblocking for as long as `act` takes.
+fn without_blocking<T>(file: &File, act: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+    let before = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
+    if before.contains(OFlag::O_NONBLOCK) {
+        return act(file);
+    }
+    fcntl(file, FcntlArg::F_SETFL(before | OFlag::O_NONBLOCK))?;
+    let result = act(file);
+    fcntl(file, FcntlArg::F_SETFL(before))?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// Fills it until it would block; returns how many bytes that took.
+    fn fill(stdout: &StandardStream) -> usize {
+        let mut filled = 0;
+        loop {
+            match stdout.write(&[b'x'; 4096]) {
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return filled,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_does_not_block_and_keeps_its_flags() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let stdout = StandardStream::of(writer.try_clone().unwrap().into()).unwrap();
+        let filled = fill(&stdout);
+        assert!(filled > 0);
+        reader.read_exact(&mut vec![0; filled]).unwrap();
+        assert_eq!(fill(&stdout), filled);
+        let flags = fcntl(&writer, FcntlArg::F_GETFL).unwrap();
+        assert_eq!(flags & libc::O_NONBLOCK, 0, "others share it");
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_opened_again_does_not_block_either() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let flags = || fcntl(&writer, FcntlArg::F_GETFL).unwrap();
+        let before = flags();
+        let shared = StandardStream::Shared(File::from(OwnedFd::from(writer.try_clone().unwrap())));
+        let filled = fill(&shared);
+        assert!(filled > 0);
+        reader.read_exact(&mut vec![0; filled]).unwrap();
+        assert_eq!(fill(&shared), filled);
+        assert_eq!(flags(), before, "others share it");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_reads_does_not_block() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let stdout = StandardStream::of(here.into()).unwrap();
+        let filled = fill(&stdout);
+        let mut rest = vec![0; filled];
+        (&there).read_exact(&mut rest).unwrap();
+        assert!(rest.iter().all(|&byte| byte == b'x'));
+    }
+
+    #[test]
+    fn a_file_is_written_where_others_left_off() {
+        let mut file = tempfile::tempfile().unwrap();
+        let stdout = StandardStream::of(file.try_clone().unwrap().into()).unwrap();
+        file.write_all(b"log\n").unwrap();
+        stdout.write(b"a 1 1\n").unwrap();
+        file.write_all(b"log\n").unwrap();
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "log\na 1 1\nlog\n");
+    }
+}
