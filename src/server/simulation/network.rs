@@ -51,6 +51,8 @@ pub(super) struct Manner {
     pub(super) takes: usize,
     /// Packets get through, both ways.
     pub(super) carries: bool,
+    /// It closes each connection at its first bytes and reads none of them, as a port for another protocol does.
+    pub(super) shuns: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,7 @@ impl Manner {
         reads: usize::MAX >> 20,
         takes: usize::MAX,
         carries: true,
+        shuns: false,
     };
 }
 
@@ -167,6 +170,12 @@ impl Peer {
         state.now = now;
         for wire in &mut state.wires {
             wire.carry(now, state.flush, state.manner, &mut state.events);
+            if state.manner.shuns && !wire.received.is_empty() && wire.stage == Stage::Up {
+                state.lost.extend(wire.unread_lines(state.flush));
+                state.resets += 1;
+                wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                state.events.push(wire.token);
+            }
             wire.read(state.manner.reads.saturating_mul(millis), &mut state.read);
         }
         state.wires.retain(|wire| !wire.is_over());

@@ -117,6 +117,7 @@ impl Trial {
             }
             11 => disk.limit_room(None),
             12 => carbon.behave(|manner| *manner = Manner { reads: 0, ..Manner::WELL }),
+            13 if self.below(3) == 0 => carbon.behave(|manner| manner.shuns = true),
             13 | 14 => carbon.behave(|manner| *manner = Manner::WELL),
             15 => {
                 self.stops += 1;

@@ -53,13 +53,10 @@ impl Outbox {
         let flush = self.retention.closed() + 1;
         let flush = self.items.back().map_or(flush, |last| flush.max(last.chunk.flush()));
         self.held_bytes += record.bytes.len();
-        self.items.push_back(Item {
-            origin: Origin::Spooled(record.place),
-            chunk: Chunk::new(record.bytes, record.lines, flush),
-            kept_with: flush,
-            arrived: record.arrived,
-            begun: record.begun,
-        });
+        let (arrived, begun) = (record.arrived, record.begun);
+        let chunk = Chunk::new(record.bytes, record.lines, flush);
+        let item = Item::new(Origin::Spooled(record.place), chunk, flush);
+        self.items.push_back(Item { arrived, acked: arrived, begun, ..item });
         self.make_room();
     }
 
@@ -93,13 +90,15 @@ impl Outbox {
             Origin::Pushed(_) => None,
         };
         let Some(first) = self.items.range(at..).find_map(place) else { return false };
-        let mut index = at;
-        while let Some(item) = self.items.get(index) {
-            match place(item) {
-                Some(_) => _ = self.remove(index),
-                None => index += 1,
-            }
-        }
+        // In one pass: there may be many.
+        let (mut given_back, mut index) = (0, 0);
+        self.items.retain(|item| {
+            let stays = index < at || place(item).is_none();
+            index += 1;
+            given_back += if stays { 0 } else { item.chunk.len() };
+            stays
+        });
+        self.held_bytes -= given_back;
         if let Some(spool) = &mut self.spool {
             spool.recall(first);
         }
