@@ -15,6 +15,9 @@ use crate::time::{Now, Tick};
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;
 
+/// Chunks given up in one turn when nobody reads any more.
+const GIVEN_UP_A_TURN: usize = 64;
+
 /// How long it rests after an error that may pass, as a full disk does.
 const REST: Duration = Duration::from_secs(10);
 
@@ -101,9 +104,6 @@ impl Console {
                 error.to_string()
             );
         }
-        if is_gone {
-            while outbox.give_up_head() {}
-        }
     }
 }
 
@@ -129,17 +129,16 @@ impl Outlet for Console {
         match self.state {
             State::Resting { until } if now.tick < until => return false,
             State::Unregistered => self.register(outbox, now, registry),
-            State::Closed => {
-                while outbox.give_up_head() {}
-                return false;
-            }
+            // Not all at once: a whole queue may wait.
+            State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.give_up_head()),
             State::Up | State::Resting { .. } => {}
         }
         match self.write(outbox, now) {
             Err(error) => self.fail(&error, outbox, now),
             Ok(()) => self.recover(),
         }
-        self.state == State::Up && self.writable && outbox.head().is_some()
+        let goes_on = self.state == State::Closed || (self.state == State::Up && self.writable);
+        goes_on && outbox.head().is_some()
     }
 
     fn look(&mut self, _: &mut Outbox, _: Now) {}

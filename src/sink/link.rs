@@ -222,8 +222,8 @@ impl Outlet for Link {
             | State::Connecting { until, .. }
             | State::BackingOff { until } => Some(*until),
             State::Up(connection) => {
-                let is_awaited = !self.proof.is_given
-                    && (self.outages.now().is_some() || self.proof.early > 0);
+                let is_awaited =
+                    !self.proof.is_given && (self.outages.now().is_some() || self.proof.early > 0);
                 let proof = connection.proves_itself_at().filter(|_| is_awaited);
                 [connection.deadline(self.write_timeout), proof].into_iter().flatten().min()
             }
@@ -277,6 +277,16 @@ impl Outlet for Link {
     fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
         if let Some(way) = to.way() {
             self.settle_for(way, Speech::of(to), outbox, now);
+        }
+    }
+
+    /// Closes the connection. Should the destination come back, it begins with another.
+    fn abandon(&mut self, outbox: &mut Outbox) {
+        if let State::Up(_) = self.state {
+            self.state = State::Idle;
+            if !outbox.is_drained() {
+                outbox.broke();
+            }
         }
     }
 

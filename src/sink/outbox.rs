@@ -44,6 +44,10 @@ use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
 
+/// What is done in one turn with a queue that has to go as a whole.
+const SLICE_BYTES: usize = 256 << 10;
+const SLICE_CHUNKS: usize = 64;
+
 /// A bounded queue of chunks for one destination.
 #[derive(Debug)]
 pub struct Outbox {
@@ -157,6 +161,7 @@ impl Outbox {
     /// dropped for that, which may be its own.
     pub fn push(&mut self, chunk: Rc<Chunk>) -> u64 {
         debug_assert!(self.items.back().is_none_or(|last| last.chunk.flush() <= chunk.flush()));
+        let added = chunk.len();
         if !chunk.is_empty() {
             self.held_bytes += chunk.len();
             self.pushed += 1;
@@ -165,7 +170,7 @@ impl Outbox {
             self.items.push_back(Item::new(origin, chunk, kept_with));
         }
         let before = self.tally().dropped_lines;
-        self.make_room();
+        self.make_room(added);
         self.tally().dropped_lines - before
     }
 
@@ -289,9 +294,8 @@ impl Outbox {
     /// is sent again. No chunk is to blame, and what this connection was sent goes last on the next.
     pub fn was_refused(&mut self) {
         self.disbelieve();
-        let is_back = |item: &&Item| {
-            self.resend != Resend::Never && matches!(item.origin, Origin::Pushed(_))
-        };
+        let is_back =
+            |item: &&Item| self.resend != Resend::Never && matches!(item.origin, Origin::Pushed(_));
         let sent = self.items.range(..self.cursor).filter(is_back).count();
         self.go_back();
         self.items.range_mut(..sent).for_each(|item| item.acked = true);
@@ -415,17 +419,38 @@ impl Outbox {
         let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) <= newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        let mut at = 0;
-        while at < self.delivered {
-            match !keeps || self.retention.is_aged(self.items[at].kept_with) {
-                true => _ = self.finish(at),
-                false => at += 1,
+        // What is not kept must go at once, or it would be sent again; that is little. Else there is no hurry.
+        let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
+        let (mut at, mut gone) = (0, 0);
+        while at < self.delivered && gone < most {
+            if !keeps || self.retention.is_aged(self.items[at].kept_with) {
+                self.finish(at);
+                gone += 1;
+            } else {
+                at += 1;
             }
         }
     }
 
-    fn make_room(&mut self) {
-        while self.is_over_limit() {
+    /// Whether [`age`](Self::age) has left some.
+    fn has_aged(&self) -> bool {
+        let oldest = self.items.front().filter(|_| self.delivered > 0);
+        oldest.is_some_and(|item| self.retention.is_aged(item.kept_with))
+    }
+
+    /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
+    pub fn tidy(&mut self) -> bool {
+        self.age();
+        let made = self.is_over_limit() && self.make_room(SLICE_BYTES);
+        let spool = self.spool.as_mut().is_some_and(Spool::tidy);
+        made || spool || self.has_aged()
+    }
+
+    /// Makes room for what is over the limit, at the cost of at most `most` bytes and one chunk: much more than a chunk is
+    /// over only after the limit was lowered. Returns whether there is more to do.
+    fn make_room(&mut self, most: usize) -> bool {
+        let before = self.held_bytes;
+        while self.is_over_limit() && before - self.held_bytes <= most {
             if self.delivered > 0 {
                 let item = self.finish(0);
                 self.tally.displaced_lines += u64::from(item.chunk.lines());
@@ -434,9 +459,10 @@ impl Outbox {
             } else if let Some(at) = self.next_to_go() {
                 self.evict(at);
             } else {
-                break;
+                return false;
             }
         }
+        self.is_over_limit()
     }
 
     /// The chunk that makes way next of those of which nothing is written on this connection: one that had been acknowledged
@@ -471,12 +497,19 @@ impl Outbox {
         self.save(&item);
     }
 
-    fn save(&mut self, item: &Item) {
-        let Some(spool) = &mut self.spool else { return self.tally.give_up(item) };
+    /// Returns the lines that are lost: those that have not arrived, and cannot be kept.
+    fn save(&mut self, item: &Item) -> u64 {
+        let lines = u64::from(item.chunk.lines());
+        let Some(spool) = &mut self.spool else {
+            self.tally.give_up(item);
+            return if item.arrived { 0 } else { lines };
+        };
+        let before = spool.tally().dropped_lines;
         spool.save(&item.chunk);
         if item.arrived {
-            self.tally.twice_lines += u64::from(item.chunk.lines());
+            self.tally.twice_lines += lines;
         }
+        spool.tally().dropped_lines - before
     }
 
     /// Removes a chunk that will not be sent again from here.

@@ -2,15 +2,18 @@
 //!
 //! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
 //! [`sync`](Disk::sync) waits for the disk.
+//!
+//! Somebody may remove or replace any of these files while the server runs. A descriptor does not show that: what is
+//! written to it goes nowhere. So each write first compares the descriptor with what stands under the name.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Disk;
+use super::{Disk, is_missing};
 use crate::disk::Stall;
 
 /// What one write takes at the most.
@@ -18,12 +21,13 @@ const PIECE: usize = 64 << 10;
 
 const SUFFIX: &str = ".chunks";
 const NOTE: &str = "released";
+const LOCK: &str = "lock";
 
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     /// Held as long as we live.
-    _lock: File,
+    lock: File,
     note: File,
     /// The file last used.
     current: Option<(u64, File)>,
@@ -36,7 +40,7 @@ impl Folder {
     /// Makes the folder if it is not there, and sees that no other server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        let lock = file(&path.join("lock"))?;
+        let lock = file(&path.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
                 io::Error::new(io::ErrorKind::ResourceBusy, "another server uses it")
@@ -47,7 +51,7 @@ impl Folder {
         let path = path.to_owned();
         Ok(Self {
             path,
-            _lock: lock,
+            lock,
             note,
             current: None,
             unsynced: BTreeSet::new(),
@@ -59,11 +63,15 @@ impl Folder {
         self.path.join(format!("{segment:016x}{SUFFIX}"))
     }
 
-    /// The file of a segment, and the clock for what is done with it.
-    fn file_of(&mut self, segment: u64) -> io::Result<(&File, &mut Stall)> {
-        if self.current.as_ref().is_none_or(|(number, _)| *number != segment) {
-            let path = self.path_of(segment);
-            self.current = Some((segment, self.stall.time(|| file(&path))?));
+    /// The file of a segment, and the clock for what is done with it. One that is missing is made, or an error.
+    fn file_of(&mut self, segment: u64, makes: bool) -> io::Result<(&File, &mut Stall)> {
+        let path = self.path_of(segment);
+        let is_at_hand = self.current.as_ref().is_some_and(|(number, file)| {
+            *number == segment && self.stall.time(|| is_at(file, &path)).unwrap_or(false)
+        });
+        if !is_at_hand {
+            let open = || if makes { file(&path) } else { existing(&path) };
+            self.current = Some((segment, self.stall.time(open)?));
         }
         Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
     }
@@ -90,18 +98,38 @@ impl Disk for Folder {
         Ok(there)
     }
 
+    fn restore(&mut self) -> io::Result<bool> {
+        let lock = self.path.join(LOCK);
+        if self.stall.time(|| is_at(&self.lock, &lock))? {
+            return Ok(false);
+        }
+        let Self { lock, note, .. } = self.stall.time(|| Self::open(&self.path))?;
+        self.lock = lock;
+        self.note = note;
+        self.current = None;
+        Ok(true)
+    }
+
+    fn has(&mut self, segment: u64) -> io::Result<bool> {
+        let path = self.path_of(segment);
+        match self.stall.time(|| fs::symlink_metadata(path)) {
+            Err(error) if is_missing(&error) => Ok(false),
+            there => there.map(|there| there.is_file()),
+        }
+    }
+
     fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.unsynced.insert(segment);
-        let (file, stall) = self.file_of(segment)?;
+        let (file, stall) = self.file_of(segment, at == 0)?;
         for piece in bytes.chunks(PIECE) {
             stall.time(|| file.write_all_at(piece, at))?;
             at += piece.len() as u64;
         }
+        self.unsynced.insert(segment);
         Ok(())
     }
 
     fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let (file, stall) = self.file_of(segment)?;
+        let (file, stall) = self.file_of(segment, false)?;
         let mut got = 0;
         while got < buffer.len() {
             match stall.time(|| file.read_at(&mut buffer[got..], at + got as u64)) {
@@ -115,7 +143,7 @@ impl Disk for Folder {
     }
 
     fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
-        let (file, stall) = self.file_of(segment)?;
+        let (file, stall) = self.file_of(segment, false)?;
         stall.time(|| file.set_len(length))
     }
 
@@ -132,6 +160,10 @@ impl Disk for Folder {
     }
 
     fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        let path = self.path.join(NOTE);
+        if !self.stall.time(|| is_at(&self.note, &path))? {
+            self.note = self.stall.time(|| file(&path))?;
+        }
         self.stall.time(|| self.note.write_all_at(note, 0))
     }
 
@@ -144,7 +176,7 @@ impl Disk for Folder {
 
     fn sync(&mut self) -> io::Result<()> {
         for segment in std::mem::take(&mut self.unsynced) {
-            self.file_of(segment)?.0.sync_data()?;
+            self.file_of(segment, false)?.0.sync_data()?;
         }
         self.note.sync_data()?;
         File::open(&self.path)?.sync_all()
@@ -161,4 +193,22 @@ impl Disk for Folder {
 
 fn file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// A file that must be there.
+fn existing(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
+}
+
+/// Whether this is the file that stands under this name.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => {
+            let ours = file.metadata()?;
+            Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        }
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

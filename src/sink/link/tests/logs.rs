@@ -22,7 +22,8 @@ fn an_outage_is_one_warning_and_one_recovery() {
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 3\na 1 4\na 1 5\n");
     rig.until("the acknowledgement", |sink| sink.is_drained());
-    let none = |lines: &[(Level, String)]| lines.iter().all(|(_, line)| !line.contains("recovered"));
+    let none =
+        |lines: &[(Level, String)]| lines.iter().all(|(_, line)| !line.contains("recovered"));
     let mut lines = logged();
     assert!(none(&lines), "carbon's kernel has them, which proves little: {lines:?}");
     rig.advance_to_deadline();

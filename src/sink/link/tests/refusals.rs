@@ -134,11 +134,8 @@ fn a_peer_that_closes_after_a_while_is_believed() {
 #[test]
 fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = nobody();
-    let pickle = Carbon {
-        name: "carbon.second".into(),
-        protocol: Protocol::Pickle,
-        ..carbon(address)
-    };
+    let pickle =
+        Carbon { name: "carbon.second".into(), protocol: Protocol::Pickle, ..carbon(address) };
     let hint = report::hint(Destination::Carbon(&pickle));
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
