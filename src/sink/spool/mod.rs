@@ -461,6 +461,7 @@ impl Drop for Spool {
 fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | AlreadyExists | IsADirectory)
+        || error.raw_os_error() == Some(libc::ELOOP) // a symlink, which is not followed
 }
 
 #[cfg(test)]

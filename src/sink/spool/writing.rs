@@ -46,6 +46,7 @@ impl Spool {
     /// Makes what was saved outlive a power cut, and sees that it is still there. It blocks: for a stop only.
     pub fn sync(&mut self) -> io::Result<()> {
         self.find_missing();
+        self.disk.restore()?;
         self.settle_note();
         self.disk.sync()
     }
