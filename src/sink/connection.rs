@@ -26,6 +26,10 @@ const MOVING: Duration = Duration::from_secs(1);
 /// soon as it has seen the first of it, which its kernel has acknowledged by then.
 const PROBATION: Duration = Duration::from_secs(2);
 
+/// A stop does not wait as long as that. This is enough for a peer at hand that closes at once, and it costs time only where
+/// the connection is as young: with `--stdin`, which would otherwise take such a peer for one that has all.
+const LINGER: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
@@ -175,6 +179,10 @@ impl Framing for Connection {
 
     fn proves_itself_at(&self) -> Option<Tick> {
         self.first_write.map(|first| first + PROBATION)
+    }
+
+    fn lingers_until(&self) -> Option<Tick> {
+        self.first_write.map(|first| first + LINGER)
     }
 
     fn probe(&mut self) {

@@ -57,6 +57,11 @@ pub(super) trait Framing: Debug {
         None
     }
 
+    /// How long somebody who ends with it had better wait for a close that may follow the first bytes.
+    fn lingers_until(&self) -> Option<Tick> {
+        None
+    }
+
     /// Writes one chunk, and no more until the connection has proved itself; its acknowledgement counts only then.
     fn probe(&mut self) {}
 

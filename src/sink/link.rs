@@ -100,6 +100,8 @@ struct Proof {
     is_given: bool,
     /// A chunk arrived on it that never had before.
     is_awaited: bool,
+    /// Somebody who waits for the outbox to drain had better wait a moment longer: the peer may close yet.
+    lingers: bool,
 }
 
 /// Chunks that the peer would not have: told at most once in [`REFUSALS`].
@@ -225,7 +227,9 @@ impl Outlet for Link {
                 let is_awaited =
                     !self.proof.is_given && (self.outages.now().is_some() || self.proof.early > 0);
                 let proof = connection.proves_itself_at().filter(|_| is_awaited);
-                [connection.deadline(self.write_timeout), proof].into_iter().flatten().min()
+                let linger = connection.lingers_until().filter(|_| self.proof.lingers);
+                let check = connection.deadline(self.write_timeout);
+                [check, proof, linger].into_iter().flatten().min()
             }
         };
         let look = self.look.map(|look| look.at);
@@ -284,10 +288,15 @@ impl Outlet for Link {
     fn abandon(&mut self, outbox: &mut Outbox) {
         if let State::Up(_) = self.state {
             self.state = State::Idle;
+            self.proof = Proof::default();
             if !outbox.is_drained() {
                 outbox.broke();
             }
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.proof.lingers
     }
 
     fn is_up(&self) -> bool {
@@ -364,6 +373,7 @@ impl Link {
             State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
             State::Up(_) => {
                 self.look = None;
+                self.proof.lingers = false;
                 // What was delivered over a connection that ends in good order is not sent again.
                 let is_farewell = matches!(self.state, State::Idle) && outbox.unacked_bytes() == 0;
                 let poison = if is_farewell { None } else { outbox.broke() };

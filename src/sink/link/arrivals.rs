@@ -60,6 +60,9 @@ impl Link {
     /// An outage, if there was one, is over once a chunk has arrived that never had before, on a connection that lasts.
     pub(super) fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
         let State::Up(connection) = &self.state else { return };
+        let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
+        let is_hurried = self.look_max == LOOK_MAX_HURRIED;
+        self.proof.lingers = is_young && is_hurried && outbox.is_drained();
         if !connection.is_proven(now.tick) {
             return;
         }

@@ -198,3 +198,26 @@ fn new_chunks_pass_though_no_connection_lasts_for_the_old_ones() {
     }
     assert_eq!(rig.sink.figures().dropped_lines, 0);
 }
+
+/// Shows that whoever ends with a connection that has just begun waits a moment for the peer to close it, and no longer.
+#[test]
+fn a_stop_waits_a_moment_for_a_peer_that_closes_at_once() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    patiently("the acknowledgement", || {
+        rig.turn();
+        rig.sink.look(rig.now);
+        rig.sink.outbox.is_drained().then_some(())
+    });
+    assert!(!rig.sink.is_drained());
+    assert_eq!(rig.advance_to_deadline(), Duration::from_millis(100));
+    rig.turn();
+    assert!(rig.sink.is_drained());
+    drop(client);
+    rig.until_state("backing_off");
+    assert!(!rig.sink.is_drained(), "closed early, it has not arrived");
+}
