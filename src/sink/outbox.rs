@@ -77,6 +77,8 @@ pub struct Outbox {
     sends_new_first: bool,
     /// Items may stand in another order than that of their flushes.
     is_shuffled: bool,
+    /// This connection may turn out to be closed early: nothing that is retained ages by what it acknowledges.
+    is_distrusted: bool,
     /// Lines that arrived on this connection and were removed since, as long as it may turn out to be closed early.
     gone_lines: u64,
     tally: Tally,
@@ -152,6 +154,7 @@ impl Outbox {
             has_progressed: false,
             sends_new_first: false,
             is_shuffled: false,
+            is_distrusted: false,
             gone_lines: 0,
             tally: Tally::default(),
         }
@@ -248,8 +251,14 @@ impl Outbox {
         }
     }
 
+    /// A connection begins of which nobody can tell yet whether the peer reads what it acknowledges.
+    pub fn distrust(&mut self) {
+        self.is_distrusted = true;
+    }
+
     /// What has arrived on this connection has, whatever becomes of it: it has lasted long enough.
     pub fn trust(&mut self) {
+        self.is_distrusted = false;
         self.connection += 1; // what arrives from here on can be told from what is believed
         self.gone_lines = 0;
     }
@@ -331,6 +340,7 @@ impl Outbox {
         self.in_flight = 0;
         self.connection += 1;
         self.has_progressed = false;
+        self.is_distrusted = false;
         self.gone_lines = 0;
         self.recall();
     }
@@ -422,6 +432,9 @@ impl Outbox {
         // What is not kept must go at once, or it would be sent again; that is little. Else there is no hurry.
         let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
         let (mut at, mut gone) = (0, 0);
+        if keeps && self.is_distrusted {
+            return;
+        }
         while at < self.delivered && gone < most {
             if !keeps || self.retention.is_aged(self.items[at].kept_with) {
                 self.finish(at);
@@ -434,7 +447,7 @@ impl Outbox {
 
     /// Whether [`age`](Self::age) has left some.
     fn has_aged(&self) -> bool {
-        let oldest = self.items.front().filter(|_| self.delivered > 0);
+        let oldest = self.items.front().filter(|_| self.delivered > 0 && !self.is_distrusted);
         oldest.is_some_and(|item| self.retention.is_aged(item.kept_with))
     }
 

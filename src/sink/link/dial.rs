@@ -113,6 +113,9 @@ impl Link {
         if self.proof.early >= REFUSALS_BELIEVED {
             connection.probe();
         }
+        if !connection.is_proven(now.tick) {
+            outbox.distrust();
+        }
         self.proof = Proof { early: self.proof.early, ..Proof::default() };
         self.go(State::Up(connection), outbox, now);
     }
