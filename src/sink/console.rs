@@ -172,3 +172,32 @@ impl Outlet for Console {
         &self.history
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+    use crate::config::Resend;
+    use crate::encode::chunk::Chunk;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn what_nobody_reads_any_more_goes_in_slices() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut console = Console::new(0, Stdout::of(writer.into()).unwrap());
+        drop(reader);
+        let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+        for _ in 0..200 {
+            outbox.push(Chunk::new(b"a 1 1\n".to_vec(), 1, 1));
+        }
+        let poll = Poll::new().unwrap();
+        let now = Now { tick: Tick::from_millis(1), unix: UnixTime::from_secs(1) };
+        let mut turns = 0;
+        while console.pump(&mut outbox, now, poll.registry()) {
+            turns += 1;
+            assert!(outbox.tally().dropped_lines <= turns * 64);
+        }
+        assert_eq!((outbox.tally().dropped_lines, outbox.head()), (200, None));
+    }
+}

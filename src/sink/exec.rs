@@ -306,3 +306,45 @@ impl Outlet for Exec {
         &self.history
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+    use crate::config::Resend;
+    use crate::encode::chunk::Chunk;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn what_a_child_did_not_want_goes_in_slices() {
+        for ended_well in [true, false] {
+            let config = config::Exec {
+                name: "exec".into(),
+                command: "cat >/dev/null".into(),
+                timeout: Duration::from_secs(30),
+                namespace: String::new(),
+            };
+            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, &config) };
+            let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+            for _ in 0..200 {
+                outbox.push(Chunk::new(b"a|1|1\n".to_vec(), 1, 1));
+            }
+            let poll = Poll::new().unwrap();
+            let now = Now { tick: Tick::from_millis(1), unix: UnixTime::from_secs(1) };
+            let mut turns = 0;
+            loop {
+                let more = exec.pump(&mut outbox, now, poll.registry());
+                turns += 1;
+                let gone = outbox.tally().delivered_lines + outbox.tally().dropped_lines;
+                assert!(gone <= turns * 64, "{gone} after {turns} turns");
+                if !more {
+                    break;
+                }
+            }
+            let tally = outbox.tally();
+            let expected = if ended_well { (200, 0) } else { (0, 200) };
+            assert_eq!((tally.delivered_lines, tally.dropped_lines), expected);
+        }
+    }
+}

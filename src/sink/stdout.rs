@@ -24,7 +24,7 @@ impl Stdout {
         Self::of(io::stdout().as_fd().try_clone_to_owned()?)
     }
 
-    fn of(descriptor: OwnedFd) -> io::Result<Self> {
+    pub(super) fn of(descriptor: OwnedFd) -> io::Result<Self> {
         let file = File::from(descriptor);
         let kind = file.metadata()?.file_type();
         if kind.is_socket() {

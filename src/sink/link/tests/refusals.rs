@@ -166,7 +166,7 @@ fn break_after(rig: &mut Rig, listener: &TcpListener, bytes: usize) -> String {
         client.read().unwrap();
         (client.received.len() >= bytes).then_some(())
     });
-    client.received.clone()
+    client.received
 }
 
 /// Shows that new data gets through to a peer that breaks each connection before what is sent again has passed.

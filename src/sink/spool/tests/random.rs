@@ -43,7 +43,7 @@ impl Trial {
             11..15 => self.release(),
             15..17 => self.recall(),
             17 => self.fill_or_empty_the_disk(),
-            18 if self.random.next() % 4 == 0 => self.lose(),
+            18 if self.random.next().is_multiple_of(4) => self.lose(),
             18 => self.condemn(),
             _ => self.crash(),
         }
@@ -110,7 +110,7 @@ impl Trial {
             _ if numbers.is_empty() => {}
             at => self.disk.lose(numbers[usize::try_from(at).unwrap() % numbers.len()]),
         }
-        if self.random.next() % 2 == 0 {
+        if self.random.next().is_multiple_of(2) {
             self.spool.wake();
         }
     }
