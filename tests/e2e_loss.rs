@@ -190,7 +190,7 @@ fn a_stop_tells_what_the_spool_cannot_keep() {
     assert_eq!(daemon.exit().code(), Some(0));
     daemon.until_logged(&["sink=carbon", "state=missing"], 1);
     daemon.until_logged(&["sink=carbon state=parked spooled_lines=0 lost_lines="], 1);
-    daemon.until_logged(&["sink=carbon spool=unsafe"], 1);
+    daemon.until_logged(&["sink=carbon spool=unsynced"], 1);
 }
 
 /// Shows that a destination that is removed by a reload leaves all it holds in its spool, over turns, also when a stop comes

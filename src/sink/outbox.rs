@@ -77,6 +77,8 @@ pub struct Outbox {
     sends_new_first: bool,
     /// Items may stand in another order than that of their flushes.
     is_shuffled: bool,
+    /// Some of what has aged is still there.
+    has_aged: bool,
     /// This connection may turn out to be closed early: nothing that is retained ages by what it acknowledges.
     is_distrusted: bool,
     /// Lines that arrived on this connection and were removed since, as long as it may turn out to be closed early.
@@ -154,6 +156,7 @@ impl Outbox {
             has_progressed: false,
             sends_new_first: false,
             is_shuffled: false,
+            has_aged: false,
             is_distrusted: false,
             gone_lines: 0,
             tally: Tally::default(),
@@ -258,7 +261,7 @@ impl Outbox {
 
     /// What has arrived on this connection has, whatever becomes of it: it has lasted long enough.
     pub fn trust(&mut self) {
-        self.is_distrusted = false;
+        self.has_aged |= std::mem::take(&mut self.is_distrusted);
         self.connection += 1; // what arrives from here on can be told from what is believed
         self.gone_lines = 0;
     }
@@ -432,6 +435,7 @@ impl Outbox {
         // What is not kept must go at once, or it would be sent again; that is little. Else there is no hurry.
         let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
         let (mut at, mut gone) = (0, 0);
+        self.has_aged = false;
         if keeps && self.is_distrusted {
             return;
         }
@@ -443,20 +447,17 @@ impl Outbox {
                 at += 1;
             }
         }
-    }
-
-    /// Whether [`age`](Self::age) has left some.
-    fn has_aged(&self) -> bool {
-        let oldest = self.items.front().filter(|_| self.delivered > 0 && !self.is_distrusted);
-        oldest.is_some_and(|item| self.retention.is_aged(item.kept_with))
+        self.has_aged = at < self.delivered;
     }
 
     /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
     pub fn tidy(&mut self) -> bool {
-        self.age();
+        if self.has_aged {
+            self.age();
+        }
         let made = self.is_over_limit() && self.make_room(SLICE_BYTES);
         let spool = self.spool.as_mut().is_some_and(Spool::tidy);
-        made || spool || self.has_aged()
+        made || spool || self.has_aged
     }
 
     /// Makes room for what is over the limit, at the cost of at most `most` bytes and one chunk: much more than a chunk is

@@ -61,7 +61,7 @@ impl Sink {
         let synced = self.outbox.spool_mut().map_or(Ok(()), Spool::sync);
         if let Err(error) = synced {
             log::error!(
-                "sink={} spool=unsafe error={:?} reason=\"what waits there may not outlive a power cut\"",
+                "sink={} spool=unsynced error={:?} reason=\"what waits there may not outlive a power cut\"",
                 self.name,
                 error.to_string()
             );

@@ -11,7 +11,7 @@ pub trait Disk: fmt::Debug {
     fn segments(&mut self) -> io::Result<Vec<(u64, u64)>>;
 
     /// Makes what these files need (a folder, its lock) again if somebody has removed it. Returns whether it did, so that
-    /// segments may be missing, too.
+    /// segments may be missing, too. [`io::ErrorKind::ResourceBusy`] if they are another server's by now.
     fn restore(&mut self) -> io::Result<bool>;
 
     /// Whether a segment is there.

@@ -4,7 +4,8 @@
 //! [`sync`](Disk::sync) waits for the disk.
 //!
 //! Somebody may remove or replace any of these files while the server runs. A descriptor does not show that: what is
-//! written to it goes nowhere. So each write first compares the descriptor with what stands under the name.
+//! written to it goes nowhere. So each call first compares the descriptors with what stands under their names. Where the lock
+//! is another file nothing is touched: the folder may be another server's by now.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -76,6 +77,15 @@ impl Folder {
         Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
     }
 
+    /// An error if the folder is no longer the one that was locked.
+    fn guard(&mut self) -> io::Result<()> {
+        let lock = self.path.join(LOCK);
+        match self.stall.time(|| is_at(&self.lock, &lock))? {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "its lock was removed")),
+        }
+    }
+
     fn forget(&mut self, segment: u64) {
         self.current.take_if(|(number, _)| *number == segment);
         self.unsynced.remove(&segment);
@@ -119,6 +129,7 @@ impl Disk for Folder {
     }
 
     fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.guard()?;
         let (file, stall) = self.file_of(segment, at == 0)?;
         for piece in bytes.chunks(PIECE) {
             stall.time(|| file.write_all_at(piece, at))?;
@@ -129,6 +140,7 @@ impl Disk for Folder {
     }
 
     fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.guard()?;
         let (file, stall) = self.file_of(segment, false)?;
         let mut got = 0;
         while got < buffer.len() {
@@ -143,23 +155,27 @@ impl Disk for Folder {
     }
 
     fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        self.guard()?;
         let (file, stall) = self.file_of(segment, false)?;
         stall.time(|| file.set_len(length))
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
         self.forget(segment);
+        self.guard()?;
         let path = self.path_of(segment);
         self.stall.time(|| fs::remove_file(path))
     }
 
     fn set_aside(&mut self, segment: u64) -> io::Result<()> {
         self.forget(segment);
+        self.guard()?;
         let path = self.path_of(segment);
         fs::rename(&path, path.with_extension("foreign"))
     }
 
     fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.guard()?;
         let path = self.path.join(NOTE);
         if !self.stall.time(|| is_at(&self.note, &path))? {
             self.note = self.stall.time(|| file(&path))?;
@@ -175,6 +191,7 @@ impl Disk for Folder {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.guard()?;
         for segment in std::mem::take(&mut self.unsynced) {
             self.file_of(segment, false)?.0.sync_data()?;
         }

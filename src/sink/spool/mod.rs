@@ -193,7 +193,10 @@ impl Spool {
     pub fn wake(&mut self) {
         match self.disk.restore() {
             Ok(false) => {}
-            Ok(true) => _ = self.find_missing(),
+            Ok(true) => {
+                self.is_note_due = true;
+                self.find_missing();
+            }
             Err(error) => {
                 if is_missing(&error) {
                     self.find_missing();
@@ -354,10 +357,16 @@ impl Spool {
         self.remove_released();
     }
 
-    /// Counts and forgets segments that somebody else has removed. Returns whether there were any.
+    /// Counts and forgets segments that somebody else has removed, or that are another server's by now. Returns whether
+    /// anything has changed.
     fn find_missing(&mut self) -> bool {
+        let restored = self.disk.restore();
+        let is_theirs =
+            restored.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
+        self.is_note_due |= restored.as_ref().is_ok_and(|is_new| *is_new);
         let mut missing: Vec<u64> = self.segments.iter().map(|segment| segment.number).collect();
-        missing.retain(|&number| self.disk.has(number).is_ok_and(|is_there| !is_there));
+        missing
+            .retain(|&number| is_theirs || self.disk.has(number).is_ok_and(|is_there| !is_there));
         let (mut bytes, mut lines) = (0, 0);
         for &number in &missing {
             let Some(at) = self.segments.iter().position(|segment| segment.number == number) else {
@@ -371,7 +380,7 @@ impl Spool {
             let _ = self.disk.remove(number); // the disk forgets it, too
         }
         if missing.is_empty() {
-            return false;
+            return restored.unwrap_or(false);
         }
         self.tally.dropped_lines += lines;
         self.news.push(News::Missing { segments: missing.len(), bytes, lines });
@@ -459,8 +468,9 @@ impl Drop for Spool {
 
 /// Somebody has removed the file or a folder above it, or put something else in its place.
 fn is_missing(error: &io::Error) -> bool {
-    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | AlreadyExists | IsADirectory)
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, ResourceBusy};
+    let kind = error.kind();
+    matches!(kind, NotFound | NotADirectory | AlreadyExists | IsADirectory | ResourceBusy)
         || error.raw_os_error() == Some(libc::ELOOP) // a symlink, which is not followed
 }
 

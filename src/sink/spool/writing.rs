@@ -53,6 +53,7 @@ impl Spool {
 
     fn append(&mut self, head: Head, chunk: &[u8]) -> io::Result<()> {
         if self.disk.restore()? {
+            self.is_note_due = true;
             self.find_missing();
         }
         if !self.is_open {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::testing::patiently;
+use crate::sink::testing::{logged, patiently};
 
 /// What one turn may put away: the share, and the chunk that ends it.
 const SHARE: usize = (256 << 10) + CHUNK_BYTES;
@@ -76,6 +76,22 @@ fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
     assert!(rig.sink.needs_parking());
     rig.sink.park();
     assert_eq!((rig.sink.account().spooled, disk.syncs()), (LINES, 1));
+}
+
+/// Shows that a stop tells what the disk did not take, be it full or not to be written to.
+#[test]
+fn a_stop_tells_what_a_disk_does_not_take() {
+    for error in [libc::EROFS, libc::EIO, libc::ENOSPC] {
+        logged();
+        let disk = MemoryDisk::default();
+        let mut rig = full(Some(&disk));
+        disk.fail_writes(Some(error));
+        rig.sink.park();
+        let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
+        let told = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
+        assert!(lines.iter().any(|line| line.contains(&told)), "{error}: {lines:?}");
+        assert_eq!(rig.sink.figures().dropped_lines, LINES);
+    }
 }
 
 #[test]

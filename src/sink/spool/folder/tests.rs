@@ -77,6 +77,23 @@ fn files_that_are_removed_one_by_one_are_made_again() {
 }
 
 #[test]
+fn what_is_on_its_way_from_a_folder_of_another_server_leaves_no_trace_there() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("carbon");
+    let mut ours = spool(&path);
+    save(&mut ours, 3);
+    let record = ours.take_next().unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    let mut theirs = spool(&path);
+    save(&mut theirs, 7);
+    ours.release(record.place);
+    ours.tidy();
+    save(&mut ours, 1);
+    drop(ours);
+    assert_eq!((drain(&mut theirs), theirs.tally().dropped_lines), (7, 0));
+}
+
+#[test]
 fn files_that_are_replaced_are_not_taken_for_ours() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("carbon");
@@ -123,7 +140,11 @@ fn a_folder_that_another_server_has_made_and_locked_is_its_own() {
     fs::remove_dir_all(&path).unwrap();
     let mut theirs = spool(&path);
     save(&mut theirs, 7);
+    let before = fs::read(path.join(NOTE)).unwrap();
     save(&mut ours, 4);
-    assert_eq!(ours.tally().dropped_lines, 4, "{:?}", ours.take_news());
-    assert_eq!(drain(&mut theirs), 7);
+    assert_eq!((drain(&mut ours), ours.tally().dropped_lines), (0, 7), "{:?}", ours.take_news());
+    assert!(ours.sync().is_err());
+    drop(ours);
+    assert_eq!(fs::read(path.join(NOTE)).unwrap(), before);
+    assert_eq!((drain(&mut theirs), theirs.tally().dropped_lines), (7, 0));
 }
