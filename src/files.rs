@@ -48,6 +48,25 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600))
 }
 
+/// Opens a regular file that must be there, to read and write it.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true).write(true))
+}
+
+/// Whether this open file is the one that stands at the end of a path. A link there is not followed.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => {
+            let ours = file.metadata()?;
+            Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        }
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Makes a file that is not there. One that is there, or whatever has its name, is removed first and never written to.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
@@ -171,23 +190,23 @@ impl Lock {
             })?;
             let lock = Self { path: path.to_owned(), file };
             // The process that had it may have removed it between our two calls: then it locks nobody out.
-            if lock.is_in_place() {
+            if lock.is_in_place()? {
                 return Ok(lock);
             }
         }
         Err(busy(path))
     }
 
-    fn is_in_place(&self) -> bool {
-        let here = fs::symlink_metadata(&self.path).map(|found| (found.dev(), found.ino()));
-        let ours = self.file.metadata().map(|found| (found.dev(), found.ino()));
-        here.is_ok_and(|here| ours.is_ok_and(|ours| here == ours))
+    /// Whether its file still stands under its name. Where it does not, another process may hold
+    /// a lock of the same name by now.
+    pub(crate) fn is_in_place(&self) -> io::Result<bool> {
+        is_at(&self.file, &self.path)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.is_in_place() {
+        if self.is_in_place().unwrap_or(false) {
             let _ = fs::remove_file(&self.path); // left behind it does no harm
         }
     }

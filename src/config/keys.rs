@@ -279,7 +279,7 @@ keys! {
     [influxdb] connect_timeout = "5s", each!(influxdbs.connect_timeout: SOME_MS),
         "";
     [influxdb] write_timeout = "30s", each!(influxdbs.write_timeout: SILENCE),
-        "a request that is not answered for this long is sent again; at least 2s";
+        "a request is to be written, then answered whole, within this long each; else it is sent again; at least 2s";
     [influxdb] reconnect_min = "100ms", each!(influxdbs.reconnect_min: Span(Duration::from_millis(1))),
         "first retry, of what is answered with an error too; doubles up to reconnect_max, with jitter";
     [influxdb] reconnect_max = "30s", each!(influxdbs.reconnect_max: Span(Duration::from_millis(1))),

@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::files::Lock;
+use crate::files::{self, Lock};
 use crate::sys;
 
 /// A socket's file, removed when the socket is closed, if it is still the one we made.
@@ -62,7 +62,7 @@ impl SocketFile {
     }
 
     fn is_in_place(&self) -> bool {
-        is_at(&self.inode, &self.path)
+        files::is_at(&self.inode, &self.path).unwrap_or(false)
     }
 }
 
@@ -115,7 +115,9 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
     let probe = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
     match probe.connect(address) {
         // What has come in its place since is not what was looked at.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_at(&found, path) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::ConnectionRefused && files::is_at(&found, path)? =>
+        {
             fs::remove_file(path)
         }
         // It answered, or is of another kind, or its backlog is full.
@@ -126,13 +128,6 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
 /// Opens what is at the end of a path as a place only: nothing is read, and a link there is not followed.
 fn open_place(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
-}
-
-/// Whether a file that is open is the one at the end of a path.
-fn is_at(file: &File, path: &Path) -> bool {
-    let number = |found: Metadata| (found.dev(), found.ino());
-    let (open, there) = (file.metadata().map(number), fs::symlink_metadata(path).map(number));
-    matches!((open, there), (Ok(open), Ok(there)) if open == there)
 }
 
 /// Whether this may be the socket that this process has bound a moment ago. No other user can make one that is ours, and a

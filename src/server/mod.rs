@@ -427,10 +427,16 @@ impl Server {
             sink.timeout(self.now, self.poll.registry());
             self.busy |= sink.pump(self.now, self.poll.registry());
             self.wheel.set(Timer::Sink(index), sink.deadline());
-            if self.phase == Phase::Running && sink.has_left(self.now.tick) {
-                sink.part();
+            let parts =
+                sink.is_parting() || (self.phase == Phase::Running && sink.has_left(self.now.tick));
+            if !parts {
+                continue;
+            }
+            if sink.part() {
                 self.sinks.remove(index);
                 self.wheel.set(Timer::Sink(index), None);
+            } else {
+                self.busy = true;
             }
         }
     }

@@ -139,7 +139,7 @@ impl Server {
             self.phase = Phase::Done;
         }
         if self.phase == Phase::Done {
-            self.sinks.iter_mut().filter(|sink| !sink.is_drained()).for_each(Sink::park);
+            self.sinks.iter_mut().filter(|sink| sink.needs_parking()).for_each(Sink::park);
             log::info!("stop=done");
         }
     }

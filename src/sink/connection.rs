@@ -21,6 +21,15 @@ const READS_A_TURN: usize = 8;
 /// A connection counts as moving when something moved in this long.
 const MOVING: Duration = Duration::from_secs(1);
 
+/// How long a connection has to last from its first bytes on before the acknowledgements of TCP count for more than
+/// the close that follows them. A peer that cannot read what it is sent (a pickle port that is sent lines) closes as
+/// soon as it has seen the first of it, which its kernel has acknowledged by then.
+const PROBATION: Duration = Duration::from_secs(2);
+
+/// A stop does not wait as long as that. This is enough for a peer at hand that closes at once, and it costs time only where
+/// the connection is as young: with `--stdin`, which would otherwise take such a peer for one that has all.
+const LINGER: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
@@ -32,11 +41,34 @@ pub(super) struct Connection {
     moved: Option<Tick>,
     /// With bytes unacknowledged: since when the peer has given no sign, as far as we looked.
     silent_since: Option<Tick>,
+    /// Bytes that the peer's TCP had not acknowledged when we last looked.
+    unacked: usize,
+    first_write: Option<Tick>,
+    /// The peer closed the connections before this one early: one chunk is written, and its acknowledgement is withheld
+    /// from the outbox, until this connection has lasted for [`PROBATION`].
+    is_probe: bool,
+    /// A probe that has written its chunk.
+    is_held: bool,
 }
 
 impl Connection {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
-        Self { socket, address, writable: true, readable: true, moved: None, silent_since: None }
+        Self {
+            socket,
+            address,
+            writable: true,
+            readable: true,
+            moved: None,
+            silent_since: None,
+            unacked: 0,
+            first_write: None,
+            is_probe: false,
+            is_held: false,
+        }
+    }
+
+    fn is_on_probation(&self, now: Tick) -> bool {
+        self.first_write.is_none_or(|first| now - first < PROBATION)
     }
 }
 
@@ -51,7 +83,7 @@ impl Framing for Connection {
     }
 
     fn has_more(&self, outbox: &Outbox) -> bool {
-        self.readable || (self.writable && outbox.head().is_some())
+        self.readable || (self.writable && !self.is_held && outbox.head().is_some())
     }
 
     fn is_moving(&self, now: Tick) -> bool {
@@ -80,10 +112,17 @@ impl Framing for Connection {
 
     fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
         for _ in 0..CHUNKS_A_TURN {
+            let may_wait = self.is_probe && self.is_on_probation(now);
+            self.is_held = may_wait && outbox.has_written_a_chunk();
+            if self.is_held {
+                break;
+            }
             let Some(head) = outbox.head().filter(|_| self.writable) else { break };
             match self.socket.write(head) {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
+                    self.unacked += bytes;
+                    self.first_write.get_or_insert(now);
                     self.moved = Some(now);
                     self.silent_since.get_or_insert(now);
                 }
@@ -97,18 +136,22 @@ impl Framing for Connection {
 
     /// Asks the kernel what is still unacknowledged.
     fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
-        let before = outbox.unacked_bytes();
-        if before == 0 {
+        if outbox.unacked_bytes() == 0 {
+            self.unacked = 0;
             self.silent_since = None;
             return Ok(false);
         }
-        let arrived = outbox.acknowledged(self.socket.outstanding()?);
-        let left = outbox.unacked_bytes();
-        if left < before {
+        let outstanding = self.socket.outstanding()?;
+        let left = outstanding.min(self.unacked);
+        if left < self.unacked {
+            self.unacked = left;
             self.moved = Some(now);
             self.silent_since = (left > 0).then_some(now);
         }
-        Ok(arrived)
+        if self.is_probe && self.is_on_probation(now) {
+            return Ok(false);
+        }
+        Ok(outbox.acknowledged(outstanding))
     }
 
     /// A closed window is no silence as long as the peer answers when it is probed. The kernel doubles the time between
@@ -128,6 +171,22 @@ impl Framing for Connection {
 
     fn deadline(&self, patience: Duration) -> Option<Tick> {
         self.silent_since.map(|since| since + patience)
+    }
+
+    fn is_proven(&self, now: Tick) -> bool {
+        !self.is_on_probation(now)
+    }
+
+    fn proves_itself_at(&self) -> Option<Tick> {
+        self.first_write.map(|first| first + PROBATION)
+    }
+
+    fn lingers_until(&self) -> Option<Tick> {
+        self.first_write.map(|first| first + LINGER)
+    }
+
+    fn probe(&mut self) {
+        self.is_probe = true;
     }
 
     /// It says so also if we look much later.

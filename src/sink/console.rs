@@ -15,6 +15,9 @@ use crate::time::{Now, Tick};
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;
 
+/// Chunks given up in one turn when nobody reads any more.
+const GIVEN_UP_A_TURN: usize = 64;
+
 /// How long it rests after an error that may pass, as a full disk does.
 const REST: Duration = Duration::from_secs(10);
 
@@ -101,9 +104,6 @@ impl Console {
                 error.to_string()
             );
         }
-        if is_gone {
-            while outbox.give_up_head() {}
-        }
     }
 }
 
@@ -129,17 +129,16 @@ impl Outlet for Console {
         match self.state {
             State::Resting { until } if now.tick < until => return false,
             State::Unregistered => self.register(outbox, now, registry),
-            State::Closed => {
-                while outbox.give_up_head() {}
-                return false;
-            }
+            // Not all at once: a whole queue may wait.
+            State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.give_up_head()),
             State::Up | State::Resting { .. } => {}
         }
         match self.write(outbox, now) {
             Err(error) => self.fail(&error, outbox, now),
             Ok(()) => self.recover(),
         }
-        self.state == State::Up && self.writable && outbox.head().is_some()
+        let goes_on = self.state == State::Closed || (self.state == State::Up && self.writable);
+        goes_on && outbox.head().is_some()
     }
 
     fn look(&mut self, _: &mut Outbox, _: Now) {}
@@ -171,5 +170,34 @@ impl Outlet for Console {
 
     fn history(&self) -> &History {
         &self.history
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+    use crate::config::Resend;
+    use crate::encode::chunk::Chunk;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn what_nobody_reads_any_more_goes_in_slices() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut console = Console::new(0, StandardStream::of(writer.into()).unwrap());
+        drop(reader);
+        let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+        for _ in 0..200 {
+            outbox.push(Chunk::new(b"a 1 1\n".to_vec(), 1, 1));
+        }
+        let poll = Poll::new().unwrap();
+        let now = Now { tick: Tick::from_millis(1), unix: UnixTime::from_secs(1) };
+        let mut turns = 0;
+        while console.pump(&mut outbox, now, poll.registry()) {
+            turns += 1;
+            assert!(outbox.tally().dropped_lines <= turns * 64);
+        }
+        assert_eq!((outbox.tally().dropped_lines, outbox.head()), (200, None));
     }
 }

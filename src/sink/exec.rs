@@ -25,6 +25,9 @@ use crate::time::{Now, Tick};
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;
 
+/// Chunks let go in one turn that a child did not want.
+const LET_GO_A_TURN: usize = 64;
+
 /// How long it rests when no child can be started.
 const REST: Duration = Duration::from_secs(10);
 
@@ -84,8 +87,12 @@ impl Exec {
 
     /// Lets go what is left of a flush whose child has ended: one that ended well had enough of it.
     fn let_go(&self, outbox: &mut Outbox) {
-        let (done, well) = self.last;
-        while outbox.head_flush().is_some_and(|flush| flush <= done) {
+        let (_, well) = self.last;
+        // Not all at once: a flush may be a whole queue.
+        for _ in 0..LET_GO_A_TURN {
+            if !self.is_past(outbox) {
+                break;
+            }
             if well {
                 outbox.pass_head();
             } else if !outbox.give_up_head() {
@@ -94,10 +101,15 @@ impl Exec {
         }
     }
 
+    /// Whether what is at the head is of a flush whose child has ended.
+    fn is_past(&self, outbox: &Outbox) -> bool {
+        outbox.head_flush().is_some_and(|flush| flush <= self.last.0)
+    }
+
     /// Starts a child for the flush at the head of the outbox.
     fn start(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         self.let_go(outbox);
-        let Some(flush) = outbox.head_flush() else { return };
+        let Some(flush) = outbox.head_flush().filter(|_| !self.is_past(outbox)) else { return };
         self.generation = self.generation.next();
         let token = Source::Sink(self.index, self.generation).into();
         match spawn(&self.config.command, registry, token) {
@@ -233,8 +245,13 @@ impl Outlet for Exec {
                 other => self.state = other,
             }
         }
-        matches!(&self.state, State::Feeding { child, writable: true, .. }
-            if outbox.head_flush() == Some(child.flush))
+        match &self.state {
+            State::Feeding { child, writable: true, .. } => {
+                outbox.head_flush() == Some(child.flush)
+            }
+            State::Idle => self.is_past(outbox),
+            _ => false,
+        }
     }
 
     fn look(&mut self, _: &mut Outbox, _: Now) {}
@@ -287,5 +304,47 @@ impl Outlet for Exec {
 
     fn history(&self) -> &History {
         &self.history
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+    use crate::config::Resend;
+    use crate::encode::chunk::Chunk;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn what_a_child_did_not_want_goes_in_slices() {
+        for ended_well in [true, false] {
+            let config = config::Exec {
+                name: "exec".into(),
+                command: "cat >/dev/null".into(),
+                timeout: Duration::from_secs(30),
+                namespace: String::new(),
+            };
+            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, &config) };
+            let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+            for _ in 0..200 {
+                outbox.push(Chunk::new(b"a|1|1\n".to_vec(), 1, 1));
+            }
+            let poll = Poll::new().unwrap();
+            let now = Now { tick: Tick::from_millis(1), unix: UnixTime::from_secs(1) };
+            let mut turns = 0;
+            loop {
+                let more = exec.pump(&mut outbox, now, poll.registry());
+                turns += 1;
+                let gone = outbox.tally().delivered_lines + outbox.tally().dropped_lines;
+                assert!(gone <= turns * 64, "{gone} after {turns} turns");
+                if !more {
+                    break;
+                }
+            }
+            let tally = outbox.tally();
+            let expected = if ended_well { (200, 0) } else { (0, 200) };
+            assert_eq!((tally.delivered_lines, tally.dropped_lines), expected);
+        }
     }
 }

@@ -14,6 +14,10 @@
 //! is something to send. An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
 //! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
 //! outbox's business; the link tells it what was written, acknowledged and broken.
+//!
+//! The acknowledgements of TCP come from the peer's kernel. A peer that closes a connection *early*, right after the first
+//! bytes, has probably read nothing. So an outage ends only when a connection has proved itself, by lasting for a while
+//! from its first bytes on. After [`REFUSALS_BELIEVED`] early closes in a row the peer is taken to refuse what it is sent.
 
 use std::collections::VecDeque;
 use std::io;
@@ -51,6 +55,10 @@ const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
 
 const REFUSALS: Duration = Duration::from_secs(60);
 
+/// So many connections in a row that the peer closed early are no accident. One more than a chunk that breaks
+/// connections can be in front (see `outbox/suspect.rs`), so that another was tried, too.
+const REFUSALS_BELIEVED: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Link {
     name: String,
@@ -77,7 +85,23 @@ pub(super) struct Link {
     /// With what the last failure was answered, if it was.
     answer: Option<u16>,
     refusals: Refusals,
+    proof: Proof,
+    /// What may be wrong where each connection is closed early.
+    hint: String,
     history: History,
+}
+
+/// Whether connections last long enough for what arrives on them to be believed.
+#[derive(Debug, Default)]
+struct Proof {
+    /// Connections in a row that the peer closed early.
+    early: u32,
+    /// The one that is up has lasted.
+    is_given: bool,
+    /// A chunk arrived on it that never had before.
+    is_awaited: bool,
+    /// Somebody who waits for the outbox to drain had better wait a moment longer: the peer may close yet.
+    lingers: bool,
 }
 
 /// Chunks that the peer would not have: told at most once in [`REFUSALS`].
@@ -136,6 +160,8 @@ impl Link {
             look_max: LOOK_MAX,
             answer: None,
             refusals: Refusals::default(),
+            proof: Proof::default(),
+            hint: report::hint(to),
             history: History::default(),
         }
     }
@@ -197,7 +223,14 @@ impl Outlet for Link {
             State::Resolving { until, .. }
             | State::Connecting { until, .. }
             | State::BackingOff { until } => Some(*until),
-            State::Up(connection) => connection.deadline(self.write_timeout),
+            State::Up(connection) => {
+                let is_awaited =
+                    !self.proof.is_given && (self.outages.now().is_some() || self.proof.early > 0);
+                let proof = connection.proves_itself_at().filter(|_| is_awaited);
+                let linger = connection.lingers_until().filter(|_| self.proof.lingers);
+                let check = connection.deadline(self.write_timeout);
+                [check, proof, linger].into_iter().flatten().min()
+            }
         };
         let look = self.look.map(|look| look.at);
         let dying = self.dying.as_ref().map(Dying::deadline);
@@ -251,6 +284,21 @@ impl Outlet for Link {
         }
     }
 
+    /// Closes the connection. Should the destination come back, it begins with another.
+    fn abandon(&mut self, outbox: &mut Outbox) {
+        if let State::Up(_) = self.state {
+            self.state = State::Idle;
+            self.proof = Proof::default();
+            if !outbox.is_drained() {
+                outbox.broke();
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.proof.lingers
+    }
+
     fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
     }
@@ -299,9 +347,8 @@ impl Link {
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         if let State::Up(connection) = &mut self.state {
             // What was acknowledged before the break counts; that it cannot be told is no further failure.
-            if connection.settle(outbox, now.tick).unwrap_or(false) {
-                self.recover(outbox, now);
-            }
+            self.proof.is_awaited |= connection.settle(outbox, now.tick).unwrap_or(false);
+            self.note_proof(outbox, now);
         }
         let unwilling = error.get_ref().and_then(|inner| inner.downcast_ref::<Unwilling>());
         self.answer = unwilling.map(|unwilling| unwilling.status);
@@ -310,7 +357,14 @@ impl Link {
         let rounds = self.outages.now().map_or(0, |outage| outage.rounds);
         let wait =
             backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        let is_early = error.kind() != io::ErrorKind::TimedOut && self.is_closed_early();
+        if is_early {
+            self.note_early_close(outbox);
+        }
         self.go(State::BackingOff { until: now.tick + wait }, outbox, now);
+        if is_early && self.proof.early == REFUSALS_BELIEVED {
+            self.log_refused_connections(outbox);
+        }
     }
 
     /// Makes each change of state, does what leaving and entering a state means, and logs it.
@@ -319,6 +373,7 @@ impl Link {
             State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
             State::Up(_) => {
                 self.look = None;
+                self.proof.lingers = false;
                 // What was delivered over a connection that ends in good order is not sent again.
                 let is_farewell = matches!(self.state, State::Idle) && outbox.unacked_bytes() == 0;
                 let poison = if is_farewell { None } else { outbox.broke() };

@@ -50,7 +50,7 @@ use flushes::Flushes;
 use link::Link;
 use outbox::Outbox;
 use outlet::Outlet;
-use overflow::Overflow;
+use overflow::{Overflow, Parking};
 pub use sinks::Sinks;
 use spool::Spool;
 
@@ -69,6 +69,8 @@ pub struct Sink {
     is_flushing: bool,
     /// It is no destination any more, and is closed then at the latest.
     leaves: Option<Tick>,
+    /// It is closed, and what it holds is put away.
+    parking: Option<Parking>,
 }
 
 /// Whose chunks a sink takes.
@@ -143,6 +145,7 @@ impl Sink {
             is_short: false,
             is_flushing: false,
             leaves: None,
+            parking: None,
         }
     }
 
@@ -164,6 +167,7 @@ impl Sink {
         let Queue { bytes, resend, resend_keep } = to.queue();
         self.takes = takes;
         self.leaves = None;
+        self.parking = None; // what is put away already comes back from where it is
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.is_short = false;
         self.outlet.reconfigure(to, &mut self.outbox, now);
@@ -178,9 +182,14 @@ impl Sink {
         }
     }
 
-    /// Whether it has delivered all, or its time is over.
+    /// Whether it has delivered all, or its time is over: it is to [`part`](Self::part).
     pub fn has_left(&self, now: Tick) -> bool {
         self.leaves.is_some_and(|until| until <= now || self.is_drained())
+    }
+
+    /// Whether it has begun to [`part`](Self::part).
+    pub fn is_parting(&self) -> bool {
+        self.parking.is_some()
     }
 
     /// A flush begins. Numbers go up by one; chunks of it follow, until [`flush_ended`](Self::flush_ended).
@@ -207,23 +216,36 @@ impl Sink {
 
     /// An event for the token of this sink with this generation. Spurious and stale ones are harmless.
     pub fn ready(&mut self, generation: Generation, now: Now, registry: &Registry) {
+        if self.parking.is_some() {
+            return;
+        }
         self.outlet.ready(generation, &mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
     /// Does what is due at `now`. Early, late or twice is harmless.
     pub fn timeout(&mut self, now: Now, registry: &Registry) {
+        if self.parking.is_some() {
+            return;
+        }
         self.outlet.timeout(&mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
     /// When [`timeout`](Self::timeout) has something to do; it moves with every other call.
     pub fn deadline(&self) -> Option<Tick> {
+        if self.parking.is_some() {
+            return None; // each turn does its share
+        }
         [self.outlet.deadline(), self.leaves].into_iter().flatten().min()
     }
 
     /// Dials at the first call, and writes at most a turn's share. True: call again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
+        if self.parking.is_some() {
+            return true;
+        }
+        let tidies = self.tidy();
         let refills = self.outlet.is_up() && !self.is_flushing;
         if refills {
             self.outbox.refill();
@@ -231,25 +253,35 @@ impl Sink {
         }
         let more = self.outlet.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);
-        more || (refills && self.outbox.wants_refill())
+        more || tidies || (refills && self.outbox.wants_refill())
     }
 
     /// At a tick: learns what has arrived, so that the figures of this flush tell it and what is retained ages.
     pub fn look(&mut self, now: Now) {
-        self.outlet.look(&mut self.outbox, now);
+        if self.parking.is_none() {
+            self.outlet.look(&mut self.outbox, now);
+        }
         self.note_arrivals(now);
     }
 
     /// At a stop: somebody waits until this [`is_drained`](Self::is_drained).
     pub fn hurry(&mut self, now: Now, registry: &Registry) {
         self.is_flushing = true; // no chunk is read back any more
+        if self.parking.is_some() {
+            return;
+        }
         self.outlet.hurry(&mut self.outbox, now, registry);
         self.note_arrivals(now);
     }
 
+    /// Whether a stop has to [`park`](Self::park) it: it holds something, in memory or on disk.
+    pub fn needs_parking(&self) -> bool {
+        !self.is_drained() || self.outbox.has_spooled()
+    }
+
     /// Whether all that was pushed is acknowledged, or gone.
     pub fn is_drained(&self) -> bool {
-        self.outbox.is_drained() && !self.outlet.is_busy()
+        self.outbox.is_drained() && !self.outlet.is_busy() && self.parking.is_none()
     }
 
     /// Whether a stop need not wait for it: it is sent packets, and is not there.

@@ -19,6 +19,13 @@
 //! first: nothing is lost unless it breaks soon. Then the oldest unsent one goes, to the spool if there is one, else it is
 //! counted: as dropped, or as in doubt if it had arrived on an earlier connection. What is in flight is never touched, for
 //! its bytes are already on their way.
+//!
+//! Oldest first is the rule as long as connections get somewhere. After one that brought nothing new, chunks that were never
+//! acknowledged go first, and those that are only sent again go last. Otherwise a peer that breaks each connection before
+//! the retained chunks have passed would never be sent a new one.
+//!
+//! A peer may close a connection so *early* that it has probably read nothing, though its TCP has acknowledged all. What
+//! arrived on such a connection has not arrived: see [`broke_early`](Outbox::broke_early).
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -36,6 +43,10 @@ mod whole;
 use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
+
+/// What is done in one turn with a queue that has to go as a whole.
+const SLICE_BYTES: usize = 256 << 10;
+const SLICE_CHUNKS: usize = 64;
 
 /// A bounded queue of chunks for one destination.
 #[derive(Debug)]
@@ -58,6 +69,20 @@ pub struct Outbox {
     suspect: Option<Suspect<Origin>>,
     spool: Option<Spool>,
     pushed: u64,
+    /// Told apart by it is what arrived on this connection since it was last trusted.
+    connection: u64,
+    /// A chunk was acknowledged on this connection that never had been before.
+    has_progressed: bool,
+    /// The last connection without progress was followed by no moment in which all was delivered.
+    sends_new_first: bool,
+    /// Items may stand in another order than that of their flushes.
+    is_shuffled: bool,
+    /// Some of what has aged is still there.
+    has_aged: bool,
+    /// This connection may turn out to be closed early: nothing that is retained ages by what it acknowledges.
+    is_distrusted: bool,
+    /// Lines that arrived on this connection and were removed since, as long as it may turn out to be closed early.
+    gone_lines: u64,
     tally: Tally,
 }
 
@@ -70,9 +95,10 @@ pub struct Tally {
     pub dropped_lines: u64,
     /// Lines of chunks that were begun anew, having been begun on an earlier connection.
     pub resent_lines: u64,
-    /// Lines of chunks that were written, at least in part, when a connection broke, and will not be sent again.
+    /// Lines of chunks that were written, at least in part, when a connection broke, and will not be sent again; and of
+    /// those written to a peer that closes each connection early, each once, though they are sent again.
     pub in_doubt: u64,
-    /// Lines that count twice: as delivered, and since as in doubt, or as waiting in the spool to be sent again.
+    /// Lines that count twice: as delivered or waiting, and since as in doubt, or as waiting in the spool to be sent again.
     pub twice_lines: u64,
     /// Lines of retained chunks that made way for new ones.
     pub displaced_lines: u64,
@@ -87,10 +113,16 @@ struct Item {
     chunk: Rc<Chunk>,
     /// The flush it is retained with: its own, or the one with which it first arrived.
     kept_with: u64,
-    /// It was acknowledged.
+    /// It was acknowledged, and that is believed.
     arrived: bool,
+    /// [`Outbox::connection`] when it arrived; 0 if it has not, or in an earlier run.
+    arrived_on: u64,
+    /// It was acknowledged, be that believed or not.
+    acked: bool,
     /// A byte of it was written.
     begun: bool,
+    /// It waits to be sent again, and is counted as in doubt.
+    doubted: bool,
 }
 
 /// Where a chunk comes from; no two chunks have the same.
@@ -120,6 +152,13 @@ impl Outbox {
             suspect: None,
             spool: None,
             pushed: 0,
+            connection: 1,
+            has_progressed: false,
+            sends_new_first: false,
+            is_shuffled: false,
+            has_aged: false,
+            is_distrusted: false,
+            gone_lines: 0,
             tally: Tally::default(),
         }
     }
@@ -128,15 +167,16 @@ impl Outbox {
     /// dropped for that, which may be its own.
     pub fn push(&mut self, chunk: Rc<Chunk>) -> u64 {
         debug_assert!(self.items.back().is_none_or(|last| last.chunk.flush() <= chunk.flush()));
+        let added = chunk.len();
         if !chunk.is_empty() {
             self.held_bytes += chunk.len();
             self.pushed += 1;
             let origin = Origin::Pushed(self.pushed);
             let kept_with = chunk.flush();
-            self.items.push_back(Item { origin, chunk, kept_with, arrived: false, begun: false });
+            self.items.push_back(Item::new(origin, chunk, kept_with));
         }
         let before = self.tally().dropped_lines;
-        self.make_room();
+        self.make_room(added);
         self.tally().dropped_lines - before
     }
 
@@ -186,6 +226,10 @@ impl Outbox {
             self.deliver();
         }
         self.age();
+        if self.is_drained() {
+            self.sends_new_first = false;
+            self.is_shuffled = false;
+        }
         self.tally.delivered_lines > before
     }
 
@@ -195,9 +239,12 @@ impl Outbox {
         self.delivered += 1;
         self.settled -= item.chunk.len();
         self.delivered_bytes += item.chunk.len();
-        Suspect::hear(&mut self.suspect, item.origin, !item.arrived);
+        let is_first = !std::mem::replace(&mut item.acked, true);
+        self.has_progressed |= is_first;
+        Suspect::hear(&mut self.suspect, item.origin, is_first);
         if !item.arrived {
             item.arrived = true;
+            item.arrived_on = self.connection;
             item.kept_with = item.kept_with.max(self.retention.closed());
             self.tally.delivered_lines += u64::from(item.chunk.lines());
             self.retention.delivered(item.kept_with);
@@ -207,14 +254,83 @@ impl Outbox {
         }
     }
 
+    /// A connection begins of which nobody can tell yet whether the peer reads what it acknowledges.
+    pub fn distrust(&mut self) {
+        self.is_distrusted = true;
+    }
+
+    /// What has arrived on this connection has, whatever becomes of it: it has lasted long enough.
+    pub fn trust(&mut self) {
+        self.has_aged |= std::mem::take(&mut self.is_distrusted);
+        self.connection += 1; // what arrives from here on can be told from what is believed
+        self.gone_lines = 0;
+    }
+
     /// The connection is gone: goes back to what is to be sent again. Returns a chunk that was dropped as the cause of
     /// this break and earlier ones.
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
-        let written = self.cursor + usize::from(self.offset > 0);
-        let accused = self.items.get(self.delivered).filter(|_| self.delivered < written);
-        let accused = accused.map(|item| (item.origin, Rc::clone(&item.chunk), item.arrived));
+        let accused = self.accused();
+        let is_stuck = self.resend == Resend::Flush && self.has_written() && !self.has_progressed;
+        self.go_back();
+        self.sends_new_first |= is_stuck;
+        if self.sends_new_first {
+            self.put_new_first();
+        }
+        let (origin, chunk, arrived) = accused?;
+        self.judge(origin, &chunk, arrived).then_some(chunk)
+    }
+
+    /// The peer closed the connection so early that it has probably read nothing: what arrived on it is to be sent again,
+    /// and what of that is gone already is in doubt. Returns as [`broke`](Self::broke).
+    pub fn broke_early(&mut self) -> Option<Rc<Chunk>> {
+        self.disbelieve();
+        self.broke()
+    }
+
+    fn disbelieve(&mut self) {
+        for item in self.items.range_mut(..self.delivered) {
+            // The spool knows of no way back: there it stays, as what has arrived, until it is released.
+            let is_pushed = matches!(item.origin, Origin::Pushed(_));
+            if is_pushed && item.arrived && item.arrived_on == self.connection {
+                item.arrived = false;
+                self.tally.delivered_lines -= u64::from(item.chunk.lines());
+                self.is_shuffled = true;
+            }
+        }
+        self.tally.in_doubt += self.gone_lines;
+        self.tally.twice_lines += self.gone_lines;
+        self.gone_lines = 0;
+    }
+
+    /// Another in a row of connections that the peer closed early: what was written and has not arrived is in doubt, though it
+    /// is sent again. No chunk is to blame, and what this connection was sent goes last on the next.
+    pub fn was_refused(&mut self) {
+        self.disbelieve();
+        let is_back =
+            |item: &&Item| self.resend != Resend::Never && matches!(item.origin, Origin::Pushed(_));
+        let sent = self.items.range(..self.cursor).filter(is_back).count();
+        self.go_back();
+        self.items.range_mut(..sent).for_each(|item| item.acked = true);
+        self.items.rotate_left(sent);
+        self.put_new_first();
+        for item in self.items.iter_mut().filter(|item| item.begun && !item.arrived) {
+            if !std::mem::replace(&mut item.doubted, true) {
+                self.tally.in_doubt += u64::from(item.chunk.lines());
+                self.tally.twice_lines += u64::from(item.chunk.lines());
+            }
+        }
+    }
+
+    /// The chunk at which the connection broke, if it carried anything and this chunk would be sent again.
+    fn accused(&self) -> Option<(Origin, Rc<Chunk>, bool)> {
+        let item = self.items.get(self.delivered).filter(|_| self.delivered < self.unsent());
+        let item = item.filter(|_| self.resend != Resend::Never)?;
+        Some((item.origin, Rc::clone(&item.chunk), item.arrived))
+    }
+
+    fn go_back(&mut self) {
         if self.resend == Resend::Never {
-            for _ in self.delivered..written {
+            for _ in self.delivered..self.unsent() {
                 let item = self.finish(self.delivered);
                 self.tally.in_doubt += u64::from(item.chunk.lines());
             }
@@ -225,10 +341,20 @@ impl Outbox {
         self.offset = 0;
         self.settled = 0;
         self.in_flight = 0;
+        self.connection += 1;
+        self.has_progressed = false;
+        self.is_distrusted = false;
+        self.gone_lines = 0;
         self.recall();
-        // A connection that carried nothing proves nothing, and `Never` does not come back.
-        let (origin, chunk, arrived) = accused.filter(|_| self.resend != Resend::Never)?;
-        self.judge(origin, &chunk, arrived).then_some(chunk)
+    }
+
+    /// Chunks that were never acknowledged go before those that were, in the order in which they stand.
+    fn put_new_first(&mut self) {
+        let (new, acked): (VecDeque<_>, VecDeque<_>) =
+            self.items.drain(..).partition(|item| !item.acked);
+        self.items = new;
+        self.items.extend(acked);
+        self.is_shuffled = true;
     }
 
     /// This chunk was at the head of a break. Returns whether it is given up.
@@ -250,6 +376,7 @@ impl Outbox {
             }
             (Verdict::LetPass, _, Some(at)) if at + 1 < self.items.len() => {
                 self.items.swap(at, at + 1);
+                self.is_shuffled = true;
             }
             _ => {} // a spooled one is behind all others as it is
         }
@@ -287,10 +414,10 @@ impl Outbox {
         waiting.fold(self.retention.closed(), u64::min)
     }
 
-    /// The chunks that are to arrive next. A suspect lets one pass at most, so that the oldest flush of which any chunk
-    /// is waiting is among the flushes of these two.
+    /// The chunks that are to arrive next: among them is the oldest flush of which any chunk is waiting.
     fn next_arrivals(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| !item.arrived).take(2)
+        let next = if self.is_shuffled { self.items.len() } else { 1 };
+        self.items.iter().filter(|item| !item.arrived).take(next)
     }
 
     /// What the spool has dropped is dropped.
@@ -305,29 +432,72 @@ impl Outbox {
         let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) <= newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        let mut at = 0;
-        while at < self.delivered {
-            match !keeps || self.retention.is_aged(self.items[at].kept_with) {
-                true => _ = self.finish(at),
-                false => at += 1,
+        // What is not kept must go at once, or it would be sent again; that is little. Else there is no hurry.
+        let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
+        let (mut at, mut gone) = (0, 0);
+        self.has_aged = false;
+        if keeps && self.is_distrusted {
+            return;
+        }
+        while at < self.delivered && gone < most {
+            if !keeps || self.retention.is_aged(self.items[at].kept_with) {
+                self.finish(at);
+                gone += 1;
+            } else {
+                at += 1;
             }
         }
+        self.has_aged = at < self.delivered;
     }
 
-    fn make_room(&mut self) {
-        while self.is_over_limit() {
+    /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
+    pub fn tidy(&mut self) -> bool {
+        if self.has_aged {
+            self.age();
+        }
+        let made = self.is_over_limit() && self.make_room(SLICE_BYTES);
+        let spool = self.spool.as_mut().is_some_and(Spool::tidy);
+        made || spool || self.has_aged
+    }
+
+    /// Makes room for what is over the limit, at the cost of at most `most` bytes and one chunk: much more than a chunk is
+    /// over only after the limit was lowered. Returns whether there is more to do.
+    fn make_room(&mut self, most: usize) -> bool {
+        let before = self.held_bytes;
+        while self.is_over_limit() && before - self.held_bytes <= most {
             if self.delivered > 0 {
                 let item = self.finish(0);
                 self.tally.displaced_lines += u64::from(item.chunk.lines());
             } else if self.recall_unsent() {
                 // It is on disk as it was.
-            } else if self.unsent() < self.items.len() {
-                // After a break chunks that had arrived wait here to be sent again: they are the first behind the head.
-                self.evict(self.unsent());
+            } else if let Some(at) = self.next_to_go() {
+                self.evict(at);
             } else {
-                break;
+                return false;
             }
         }
+        self.is_over_limit()
+    }
+
+    /// The chunk that makes way next of those of which nothing is written on this connection: one that had been acknowledged
+    /// and waits to be sent again, else the oldest. The former stand in front, unless the order is another.
+    fn next_to_go(&self) -> Option<usize> {
+        let from = self.unsent();
+        if from == self.items.len() {
+            return None;
+        }
+        let acked = || self.items.range(from..).position(|item| item.acked);
+        Some(from + self.is_shuffled.then(acked).flatten().unwrap_or(0))
+    }
+
+    /// Whether a byte was written on this connection.
+    fn has_written(&self) -> bool {
+        self.unsent() > 0
+    }
+
+    /// Whether a chunk was written whole on this connection and is not acknowledged.
+    pub fn has_written_a_chunk(&self) -> bool {
+        self.cursor > self.delivered
     }
 
     /// Where the chunks begin of which nothing is written on this connection.
@@ -341,17 +511,27 @@ impl Outbox {
         self.save(&item);
     }
 
-    fn save(&mut self, item: &Item) {
-        let Some(spool) = &mut self.spool else { return self.tally.give_up(item) };
+    /// Returns the lines that are lost: those that have not arrived, and cannot be kept.
+    fn save(&mut self, item: &Item) -> u64 {
+        let lines = u64::from(item.chunk.lines());
+        let Some(spool) = &mut self.spool else {
+            self.tally.give_up(item);
+            return if item.arrived { 0 } else { lines };
+        };
+        let before = spool.tally().dropped_lines;
         spool.save(&item.chunk);
         if item.arrived {
-            self.tally.twice_lines += u64::from(item.chunk.lines());
+            self.tally.twice_lines += lines;
         }
+        spool.tally().dropped_lines - before
     }
 
     /// Removes a chunk that will not be sent again from here.
     fn finish(&mut self, at: usize) -> Item {
         let item = self.remove(at);
+        if item.arrived && item.arrived_on == self.connection {
+            self.gone_lines += u64::from(item.chunk.lines());
+        }
         if let (Origin::Spooled(place), Some(spool)) = (item.origin, &mut self.spool) {
             spool.release(place);
         }
@@ -371,12 +551,30 @@ impl Outbox {
     }
 }
 
+impl Item {
+    fn new(origin: Origin, chunk: Rc<Chunk>, kept_with: u64) -> Self {
+        Self {
+            origin,
+            chunk,
+            kept_with,
+            arrived: false,
+            arrived_on: 0,
+            acked: false,
+            begun: false,
+            doubted: false,
+        }
+    }
+}
+
 impl Tally {
     /// This one will not be sent again.
     fn give_up(&mut self, item: &Item) {
-        match item.arrived {
-            true => self.doubt(&item.chunk),
-            false => self.dropped_lines += u64::from(item.chunk.lines()),
+        let lines = u64::from(item.chunk.lines());
+        match (item.doubted, item.arrived) {
+            (true, true) => {}
+            (true, false) => self.twice_lines -= lines, // it waits no longer
+            (false, true) => self.doubt(&item.chunk),
+            (false, false) => self.dropped_lines += lines,
         }
     }
 

@@ -13,6 +13,17 @@ pub(super) struct Overflow {
     spooled_lines: u64,
 }
 
+/// Under way since a destination was closed, until all it holds is put away.
+#[derive(Debug)]
+pub(super) struct Parking {
+    before: Overflow,
+    /// Bytes that were not delivered.
+    bytes: usize,
+    /// Lines that were not delivered, and that nothing keeps.
+    lost_lines: u64,
+    has_delivered: bool,
+}
+
 impl Sink {
     /// What does not fit the queue goes to this spool. What it holds from an earlier run is sent as well.
     pub fn attach(&mut self, spool: Spool) {
@@ -34,35 +45,90 @@ impl Sink {
         self.outbox.spool_mut().map_or(Duration::ZERO, Spool::take_stall)
     }
 
-    /// The time for a stop is over: what is left goes to the spool, or is lost.
+    /// Goes on with what settings that were changed, or the age of what is retained, have left to do.
+    pub(super) fn tidy(&mut self) -> bool {
+        let before = self.overflown();
+        let more = self.outbox.tidy();
+        self.note_overflow(before);
+        more
+    }
+
+    /// The time for a stop is over: what is left goes to the spool, and the disk is waited for, or it is lost.
     pub fn park(&mut self) {
-        self.outlet.abandon(&mut self.outbox);
-        if self.outbox.is_drained() {
-            return;
+        self.begin_parking();
+        while !self.park_some() {}
+        let Some(parking) = self.parking.take() else { return };
+        let synced = self.outbox.spool_mut().map_or(Ok(()), Spool::sync);
+        if let Err(error) = synced {
+            log::error!(
+                "sink={} spool=unsynced error={:?} reason=\"what waits there may not outlive a power cut\"",
+                self.name,
+                error.to_string()
+            );
         }
-        let (bytes, before) = (self.outbox.queued_bytes(), self.overflown());
-        let lost = self.outbox.park();
         self.log_news();
-        let spooled = self.overflown().spooled_lines - before.spooled_lines;
-        let (name, reason) = (&self.name, "not delivered when the time was over");
-        match self.outbox.spool() {
-            Some(_) if lost == 0 => {
-                log::info!("sink={name} state=parked spooled_lines={spooled} reason={reason:?}")
+        self.log_parked(&parking);
+    }
+
+    /// It is no destination any more, and its time is over: does a turn's share of putting away what it holds. Returns whether
+    /// that was the last of it.
+    pub fn part(&mut self) -> bool {
+        self.begin_parking();
+        if !self.park_some() {
+            return false;
+        }
+        self.log_news();
+        if let Some(parking) = self.parking.take() {
+            match parking.has_delivered {
+                true => log::info!("sink={} state=gone", self.name),
+                false => self.log_parked(&parking),
             }
-            Some(_) => log::warn!(
-                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?}"
-            ),
-            None => log::warn!(
-                "sink={name} state=abandoned lost_lines={lost} lost_bytes={bytes} reason={reason:?} hint=\"[spool] dir keeps it for the next start\""
-            ),
+        }
+        true
+    }
+
+    fn begin_parking(&mut self) {
+        if self.parking.is_none() {
+            self.outlet.abandon(&mut self.outbox);
+            self.parking = Some(Parking {
+                before: self.overflown(),
+                bytes: self.outbox.queued_bytes(),
+                lost_lines: 0,
+                has_delivered: self.outbox.is_drained(),
+            });
+            self.outbox.begin_parking();
         }
     }
 
-    /// It is no destination any more, and its time is over.
-    pub fn part(&mut self) {
-        match self.is_drained() {
-            true => log::info!("sink={} state=gone", self.name),
-            false => self.park(),
+    /// Returns whether all is put away.
+    fn park_some(&mut self) -> bool {
+        let lost = self.outbox.park_some();
+        self.log_news();
+        if let Some(parking) = &mut self.parking {
+            parking.lost_lines += lost;
+        }
+        self.outbox.is_empty()
+    }
+
+    fn log_parked(&self, parking: &Parking) {
+        let now = self.overflown();
+        let spooled = now.spooled_lines - parking.before.spooled_lines;
+        // Also of what was there before, if somebody has removed it.
+        let missing = now.dropped_lines - parking.before.dropped_lines;
+        let (bytes, lost) = (parking.bytes, parking.lost_lines.max(missing));
+        let (name, reason) = (&self.name, "not delivered when the time was over");
+        match self.outbox.spool() {
+            Some(_) if lost > 0 => log::warn!(
+                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?} hint=\"the spool could not keep all: see the lines before\""
+            ),
+            Some(_) if parking.has_delivered => {}
+            Some(_) => {
+                log::info!("sink={name} state=parked spooled_lines={spooled} reason={reason:?}")
+            }
+            None if parking.has_delivered => {}
+            None => log::warn!(
+                "sink={name} state=abandoned lost_lines={lost} lost_bytes={bytes} reason={reason:?} hint=\"[spool] dir keeps it for the next start\""
+            ),
         }
     }
 
@@ -132,6 +198,9 @@ impl Sink {
                 ),
                 News::Damaged { segment, at, bytes } => log::warn!(
                     "{place} file={segment:016x}.chunks damaged_at={at} cut_bytes={bytes} reason=\"torn by a crash, or the disk lies\""
+                ),
+                News::Missing { segments, bytes, lines } => log::error!(
+                    "{place} state=missing files={segments} bytes={bytes} dropped_lines={lines} reason=\"removed while the server uses them\" hint=\"what goes to the spool from now on is kept in new files; leave its folder to the server\""
                 ),
                 News::Foreign { segment } => log::error!(
                     "{place} file={segment:016x}.chunks state=set_aside reason=\"not of this version and format\""

@@ -1,8 +1,10 @@
 //! A whole sink against real sockets, on a clock of the test's own.
 
-use super::testing::{Rig, carbon, listener};
+use super::testing::{Rig, carbon, feed, listener};
 use super::*;
 use crate::config::Carbon;
+
+mod slices;
 
 const SECOND: Duration = Duration::from_secs(1);
 

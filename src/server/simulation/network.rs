@@ -51,6 +51,8 @@ pub(super) struct Manner {
     pub(super) takes: usize,
     /// Packets get through, both ways.
     pub(super) carries: bool,
+    /// It closes each connection at its first bytes and reads none of them, as a port for another protocol does.
+    pub(super) shuns: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,7 @@ impl Manner {
         reads: usize::MAX >> 20,
         takes: usize::MAX,
         carries: true,
+        shuns: false,
     };
 }
 
@@ -79,6 +82,8 @@ pub(super) struct Lost {
     pub(super) died: u64,
     /// The server had closed its end before.
     pub(super) left: bool,
+    /// The peer closed the connection at its first bytes.
+    pub(super) shunned: bool,
 }
 
 #[derive(Debug)]
@@ -95,6 +100,8 @@ struct Wire {
     acknowledged: VecDeque<(usize, u64)>,
     read_bytes: usize,
     last_ack: Tick,
+    /// When its first bytes were acknowledged.
+    began: Option<Tick>,
     /// A write found no room.
     waits: bool,
     /// The server has closed it.
@@ -167,6 +174,14 @@ impl Peer {
         state.now = now;
         for wire in &mut state.wires {
             wire.carry(now, state.flush, state.manner, &mut state.events);
+            if state.manner.shuns && !wire.received.is_empty() && wire.stage == Stage::Up {
+                let unread = wire.unread_lines(state.flush);
+                let shunned = wire.began == Some(now);
+                state.lost.extend(unread.into_iter().map(|lost| Lost { shunned, ..lost }));
+                state.resets += 1;
+                wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                state.events.push(wire.token);
+            }
             wire.read(state.manner.reads.saturating_mul(millis), &mut state.read);
         }
         state.wires.retain(|wire| !wire.is_over());
@@ -220,6 +235,7 @@ impl Wire {
             acknowledged: VecDeque::new(),
             read_bytes: 0,
             last_ack: now,
+            began: None,
             waits: false,
             left: false,
         }
@@ -245,6 +261,7 @@ impl Wire {
                 let moved = self.in_flight.len().min(RECEIVE_ROOM - self.received.len());
                 shift(&mut self.in_flight, moved, |bytes| self.received.extend(bytes));
                 if moved > 0 {
+                    self.began.get_or_insert(now);
                     let before = self.acknowledged.back().map_or(0, |(bytes, _)| *bytes);
                     self.acknowledged.push_back((before + moved, flush));
                 }
@@ -282,7 +299,7 @@ impl Wire {
             at += line.len();
             let place = self.acknowledged.partition_point(|(end, _)| *end < at);
             let acknowledged = self.acknowledged[place].1;
-            Lost { line: line.to_vec(), acknowledged, died: flush, left: self.left }
+            Lost { line: line.to_vec(), acknowledged, died: flush, left: self.left, shunned: false }
         });
         lost.collect()
     }

@@ -117,6 +117,7 @@ impl Trial {
             }
             11 => disk.limit_room(None),
             12 => carbon.behave(|manner| *manner = Manner { reads: 0, ..Manner::WELL }),
+            13 if self.below(3) == 0 => carbon.behave(|manner| manner.shuns = true),
             13 | 14 => carbon.behave(|manner| *manner = Manner::WELL),
             15 => {
                 self.stops += 1;
@@ -171,10 +172,16 @@ impl Trial {
     /// Whether it is a line that TCP had taken for carbon long before carbon died without having read it (and it may have
     /// died more than once), or that would have been sent again, had this server not ended.
     fn is_known_to_be_lost(&self, line: &[u8], lost: &[Lost]) -> bool {
-        let mut deaths = lost.iter().filter(|lost| lost.line == line);
-        let Some(first) = deaths.next() else { return false };
-        let last = deaths.next_back().unwrap_or(first);
-        let is_old = |keep| last.died - first.acknowledged >= keep;
+        let deaths = || lost.iter().filter(|lost| lost.line == line);
+        let (Some(first), Some(last)) = (deaths().next(), deaths().next_back()) else {
+            return false;
+        };
+        // A connection that is closed without reading anything is no excuse.
+        let mut read = deaths().filter(|lost| !lost.shunned);
+        let first_read = read.next();
+        let last_read = read.next_back().or(first_read);
+        let is_old =
+            |keep| first_read.zip(last_read).is_some_and(|(a, b)| b.died - a.acknowledged >= keep);
         let is_forgotten = self.world.forgotten.iter().any(|end| *end >= last.died);
         first.left || last.left || is_forgotten || self.keep.is_none_or(is_old)
     }

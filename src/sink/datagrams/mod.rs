@@ -215,9 +215,13 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Counts each packet's lines as dropped.
+    /// Counts all lines that wait as dropped: those of a chunk that is begun by the packet, then by the chunk.
     fn drop_all(&self, outbox: &mut Outbox) {
-        while let Some(head) = outbox.head() {
+        loop {
+            if outbox.give_up_head() {
+                continue;
+            }
+            let Some(head) = outbox.head() else { break };
             let packet = (self.cut)(head);
             let (bytes, lines) = (packet.length, packet.lines);
             outbox.pass_over(bytes, lines);

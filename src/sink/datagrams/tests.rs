@@ -1,9 +1,10 @@
 //! A UDP destination over real sockets: what is sent, what rests, what is looked up again.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::UdpSocket;
 
-use crate::config::{Destination, Influxdb, Over, Remote};
+use super::*;
+use crate::config::{Influxdb, Over, Repeater, Resend};
+use crate::encode::repeated::{Carriage, Repeated};
 use crate::sink::testing::{Rig, influxdb, logged, patiently, shell};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -139,4 +140,32 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
     }
     assert!(waits[2] >= Duration::from_millis(400), "{waits:?}");
     assert!(!rig.sink.is_drained());
+}
+
+/// Shows that while nobody is there what is repeated is dropped whole, and counted to the line, a begun chunk too.
+#[test]
+fn what_is_repeated_to_nobody_is_counted_by_the_chunk() {
+    let receiver = receiver();
+    let address = receiver.local_addr().unwrap();
+    let repeater = Repeater {
+        name: "repeater".into(),
+        address: Remote { host: address.ip().to_string(), port: address.port() },
+        protocol: Carriage::Datagrams,
+    };
+    let mut repeated = Repeated::default();
+    repeated.want(|carriage| carriage == Carriage::Datagrams);
+    for _ in 0..40_000 {
+        repeated.packet(b"a:1|c\nb:2|c\n");
+    }
+    let to = Destination::Repeater(&repeater);
+    let datagrams = Datagrams::new(0, to, repeater.way(), 7);
+    let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+    repeated.take().for_each(|(_, chunk)| _ = outbox.push(chunk));
+    let begun = framed(outbox.head().unwrap()).length;
+    outbox.wrote(begun);
+    datagrams.drop_all(&mut outbox);
+    let tally = outbox.tally();
+    assert!(outbox.is_drained());
+    assert_eq!(tally.dropped_lines, 2 * 39_999, "all but the one that was sent");
+    assert_eq!(tally.delivered_lines + tally.dropped_lines - tally.twice_lines, 2 * 40_000);
 }

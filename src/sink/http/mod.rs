@@ -10,6 +10,9 @@
 //! A request is copied together with its chunk, which counts as written from then on, so that nothing takes it out of the
 //! outbox while its length is promised. A connection that has answered before and is closed in good order, or dies before
 //! it says a word of the next answer, is no failure: servers and proxies close what is idle. It is *spent*.
+//!
+//! A request has `write_timeout` to be written whole, and its answer `write_timeout` from then on. What the server does
+//! meanwhile does not matter: one that takes or sends a byte now and then, or says 100 again and again, is as bad as a silent one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -68,8 +71,9 @@ pub(super) struct Requests {
     /// Bytes came since the last look at the clock.
     heard: bool,
     moved: Option<Tick>,
-    /// With a request under way: since when nothing has moved.
-    silent_since: Option<Tick>,
+    /// With a request under way: when its first byte was due, then when its last byte was written. Bytes
+    /// of the answer do not move it, or a server that sends one now and then would never be late.
+    waits_since: Option<Tick>,
     last_ack: Option<Tick>,
 }
 
@@ -89,7 +93,7 @@ impl Requests {
             readable: true,
             heard: false,
             moved: None,
-            silent_since: None,
+            waits_since: None,
             last_ack: None,
         }
     }
@@ -124,7 +128,7 @@ impl Requests {
         let bytes = lines.len();
         self.preface.request(lines, &mut self.request);
         self.sent = 0;
-        self.silent_since = Some(now);
+        self.waits_since = Some(now);
         outbox.wrote(bytes);
     }
 
@@ -137,7 +141,7 @@ impl Requests {
         let answer = std::mem::take(&mut self.answer);
         let is_early = self.sent < self.request.len();
         self.request.clear();
-        self.silent_since = None;
+        self.waits_since = None;
         self.answered += 1;
         self.is_spent |= is_early || !answer.keeps_open();
         match answer.status() {
@@ -210,7 +214,9 @@ impl Framing for Requests {
                 Ok(bytes) => {
                     self.sent += bytes;
                     self.moved = Some(now);
-                    self.silent_since = Some(now);
+                    if self.sent == self.request.len() {
+                        self.waits_since = Some(now); // from here on the answer has its time
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -229,22 +235,28 @@ impl Framing for Requests {
     fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
         if std::mem::take(&mut self.heard) {
             self.moved = Some(now);
-            self.silent_since = self.is_under_way().then_some(now);
         }
         if self.has_news() { self.conclude(outbox, now) } else { Ok(false) }
     }
 
     fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
-        match self.silent_since {
+        match self.waits_since {
             Some(since) if now - since >= patience => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"))
+                let what = if self.sent < self.request.len() {
+                    "the request is taken too slowly"
+                } else if self.answer.is_empty() {
+                    "no answer"
+                } else {
+                    "the answer comes too slowly"
+                };
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
             _ => Ok(()),
         }
     }
 
     fn deadline(&self, patience: Duration) -> Option<Tick> {
-        self.silent_since.map(|since| since + patience)
+        self.waits_since.map(|since| since + patience)
     }
 
     fn last_ack(&self, now: Tick) -> Tick {

@@ -1,6 +1,6 @@
 //! Requests over real sockets, answered by the tests: what each answer, or none, leads to.
 
-use std::io::Write;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -166,23 +166,79 @@ fn silence_is_broken_off_after_write_timeout() {
 }
 
 #[test]
-fn an_answer_that_comes_slowly_is_waited_for() {
+fn an_answer_in_pieces_is_waited_for_as_long_as_one_in_one_piece() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush(LINE);
     let mut client = rig.accept(&listener);
     rig.until_asked(&mut client, LINE);
     for byte in NO_CONTENT.as_bytes() {
-        rig.advance(Duration::from_secs(20));
         client.stream.write_all(&[*byte]).unwrap();
-        let heard = rig.now.tick;
-        rig.until("the byte", |sink| {
-            sink.is_drained()
-                || sink.deadline().is_some_and(|at| at - heard >= Duration::from_secs(30))
-        });
+        rig.advance(Duration::from_millis(500));
+        rig.turn();
     }
     rig.until_drained();
     assert_eq!(rig.sink.figures().reconnects, 0);
+}
+
+/// Writes `piece` again and again, ten seconds apart, until the link gives up. Returns how many seconds that took.
+fn seconds_of_dripping(start: &str, piece: &str) -> (u64, String) {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush(LINE);
+    let mut client = rig.accept(&listener);
+    rig.until_asked(&mut client, LINE);
+    client.stream.write_all(start.as_bytes()).unwrap();
+    let asked = rig.now.tick;
+    for _ in 0..20 {
+        let _ = client.stream.write_all(piece.as_bytes()); // it may be closed by now
+        rig.turn();
+        rig.turn();
+        if rig.sink.figures().state == "backing_off" {
+            break;
+        }
+        rig.advance(Duration::from_secs(10));
+    }
+    assert_eq!(rig.sink.figures().state, "backing_off", "{piece:?} keeps it waiting for ever");
+    assert!(!rig.sink.is_drained(), "the chunk is sent again");
+    ((rig.now.tick - asked).as_secs(), rig.sink.figures().last_error.unwrap())
+}
+
+#[test]
+fn an_answer_that_drips_ends_with_write_timeout() {
+    for (start, piece) in [
+        ("HTTP/1.1 204 No Content\r\nX: ", "x"),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+        ("HTTP/1.1 503 Busy\r\nContent-Length: 9999\r\n\r\n", "x"),
+    ] {
+        let (seconds, error) = seconds_of_dripping(start, piece);
+        assert!(seconds <= 30, "{piece:?}: {seconds} s");
+        let expected = if start.is_empty() { "no answer" } else { "the answer comes too slowly" };
+        assert_eq!(error, expected, "{piece:?}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_a_request_byte_by_byte_is_left_after_write_timeout() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    let text = LINE.repeat(1_000_000); // more than the buffers of both ends hold
+    rig.flush(&text);
+    let mut client = rig.accept(&listener);
+    rig.until("a part to be written", |sink| sink.figures().sent_bytes > 0);
+    let began = rig.now.tick;
+    for _ in 0..20 {
+        rig.advance(Duration::from_secs(10));
+        let mut some = vec![0; 200_000];
+        let _ = client.stream.read(&mut some); // so that the kernel takes a little more
+        rig.turn();
+        if rig.sink.figures().state == "backing_off" {
+            break;
+        }
+    }
+    assert_eq!(rig.now.tick - began, Duration::from_secs(30));
+    assert_eq!(rig.sink.figures().last_error.unwrap(), "the request is taken too slowly");
+    assert_eq!(rig.sink.figures().dropped_lines, 0);
 }
 
 #[test]

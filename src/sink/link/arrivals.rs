@@ -1,6 +1,6 @@
 //! What a link hears from its peer: bytes, acknowledgements, refusals.
 
-use super::{LOOK, LOOK_MAX_HURRIED, Link, Look, REFUSALS, State};
+use super::{LOOK, LOOK_MAX_HURRIED, Link, Look, REFUSALS, REFUSALS_BELIEVED, State};
 use crate::sink::framing::Refused;
 use crate::sink::outbox::Outbox;
 use crate::time::{Now, Tick};
@@ -34,10 +34,10 @@ impl Link {
             self.note_refusal(&refused, now.tick);
         }
         match settled {
-            Ok(true) => self.recover(outbox, now),
-            Ok(false) => {}
+            Ok(is_news) => self.proof.is_awaited |= is_news,
             Err(error) => return self.fail(&error, outbox, now),
         }
+        self.note_proof(outbox, now);
         self.plan_look(outbox, outbox.unacked_bytes() < before, now.tick);
     }
 
@@ -57,10 +57,40 @@ impl Link {
         self.look = Some(Look { at: now + wait, wait });
     }
 
-    /// A chunk arrived that never had before: an outage, if there was one, is over.
-    pub(super) fn recover(&mut self, outbox: &Outbox, now: Now) {
-        if let Some(outage) = self.outages.end() {
+    /// An outage, if there was one, is over once a chunk has arrived that never had before, on a connection that lasts.
+    pub(super) fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
+        let State::Up(connection) = &self.state else { return };
+        let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
+        let is_hurried = self.look_max == LOOK_MAX_HURRIED;
+        self.proof.lingers = is_young && is_hurried && outbox.is_drained();
+        if !connection.is_proven(now.tick) {
+            return;
+        }
+        self.proof.is_given = true;
+        self.proof.early = 0;
+        outbox.trust();
+        if std::mem::take(&mut self.proof.is_awaited)
+            && let Some(outage) = self.outages.end()
+        {
             self.log_recovery(&outage, outbox, now.tick);
+        }
+    }
+
+    /// Whether the connection that is ending has carried something, and not for long.
+    pub(super) fn is_closed_early(&self) -> bool {
+        let State::Up(connection) = &self.state else { return false };
+        !self.proof.is_given && connection.proves_itself_at().is_some()
+    }
+
+    /// The peer closed the connection early: what it has acknowledged is not believed.
+    pub(super) fn note_early_close(&mut self, outbox: &mut Outbox) {
+        self.proof.early = self.proof.early.saturating_add(1);
+        if self.proof.early >= REFUSALS_BELIEVED {
+            outbox.was_refused();
+            let why = "closed by the peer right after the first bytes, again and again";
+            self.history.last_error = Some(format!("{why}: {}", self.hint));
+        } else if let Some(chunk) = outbox.broke_early() {
+            self.log_poison(&chunk);
         }
     }
 

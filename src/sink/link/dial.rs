@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-use super::{LOOK_MAX, Link, State};
+use super::{LOOK_MAX, Link, Proof, REFUSALS_BELIEVED, State};
 use crate::config::Way;
 use crate::server::token::Source;
 use crate::sink::framing::Speech;
@@ -39,6 +39,7 @@ impl Link {
         self.speech = speech;
         self.addresses.clear();
         self.outages.forget();
+        self.proof = Proof::default();
         if !matches!(self.state, State::Idle) {
             self.history.last_error = Some("its address was changed".into());
             self.go(State::BackingOff { until: now.tick }, outbox, now);
@@ -108,6 +109,14 @@ impl Link {
         };
         self.addresses.clear(); // the next round asks for them anew
         self.history.connects += 1;
-        self.go(State::Up(self.speech.over(socket, address)), outbox, now);
+        let mut connection = self.speech.over(socket, address);
+        if self.proof.early >= REFUSALS_BELIEVED {
+            connection.probe();
+        }
+        if !connection.is_proven(now.tick) {
+            outbox.distrust();
+        }
+        self.proof = Proof { early: self.proof.early, ..Proof::default() };
+        self.go(State::Up(connection), outbox, now);
     }
 }

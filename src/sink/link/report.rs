@@ -6,6 +6,7 @@ use log::Level;
 
 use super::outage::Outage;
 use super::{Link, State};
+use crate::config::{Carbon, Destination, Protocol};
 use crate::encode::chunk::Chunk;
 use crate::sink::framing::Refused;
 use crate::sink::outbox::Outbox;
@@ -42,6 +43,19 @@ impl Link {
         );
     }
 
+    /// The peer does not read what it is sent.
+    pub(super) fn log_refused_connections(&self, outbox: &Outbox) {
+        log::warn!(
+            "sink={} state=refused address={} connections={} in_doubt={} queued_bytes={} reason=\"the peer closes each connection right after the first bytes, so it has probably read nothing\" hint=\"{}\"",
+            self.name,
+            self.remote,
+            self.proof.early,
+            outbox.tally().in_doubt,
+            outbox.queued_bytes(),
+            self.hint,
+        );
+    }
+
     /// `lines` of it and of those that were refused since the last of these.
     pub(super) fn log_refusal(&self, refused: &Refused, lines: u64) {
         let first = refused.chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -65,6 +79,20 @@ impl Link {
             outbox.tally().dropped_lines - outage.dropped_lines,
             outbox.queued_bytes(),
         );
+    }
+}
+
+/// What may be wrong with a destination that closes each connection right after the first bytes.
+pub(super) fn hint(to: Destination<'_>) -> String {
+    let name = to.name();
+    match to {
+        Destination::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
+            "[{name}] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle"
+        ),
+        Destination::Carbon(_) => format!(
+            "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
+        ),
+        _ => format!("check [{name}] address; does what listens there take this protocol?"),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::config::{Carbon, Resend};
 use crate::sink::testing::{Rig, carbon, deafen, listener, patiently};
 
 mod logs;
+mod refusals;
 mod names;
 
 impl Link {
@@ -17,6 +18,8 @@ impl Link {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// A connection that has lasted this long from its first bytes on is believed.
+const PROOF: Duration = Duration::from_secs(2);
 
 fn rig(listener: &TcpListener) -> Rig {
     Rig::new(&carbon(listener.local_addr().unwrap()))
@@ -97,6 +100,8 @@ fn after_an_outage_all_arrives_and_attempts_count_from_zero() {
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\na 1 2\n");
     rig.until("the acknowledgement", |sink| sink.is_drained());
+    rig.advance(PROOF); // or it would count as closed early
+    rig.turn();
     drop(client);
     rig.until_state("backing_off");
     assert_within(rig.advance_to_deadline(), 100..=200);
@@ -356,5 +361,7 @@ fn hurry_cuts_a_wait_short() {
     rig.sink.hurry(rig.now, rig.poll.registry());
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
-    rig.until("the acknowledgement", |sink| sink.is_drained());
+    rig.until("the acknowledgement", |sink| sink.outbox.is_drained());
+    rig.advance(Duration::from_millis(100)); // in which a peer that reads nothing would have closed it
+    rig.until("the end", |sink| sink.is_drained());
 }

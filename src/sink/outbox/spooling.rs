@@ -1,6 +1,6 @@
 //! The outbox and its spool: what is read back, what is given back, what is left there at a stop.
 
-use super::{Item, Origin, Outbox};
+use super::{Item, Origin, Outbox, SLICE_BYTES, SLICE_CHUNKS};
 use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 use crate::sink::spool::Spool;
@@ -19,8 +19,7 @@ impl Outbox {
         self.limit = limit;
         self.resend = resend;
         self.retention.keep(keep);
-        self.age();
-        self.make_room();
+        self.age(); // and the rest, and making room, over turns: see `tidy`
     }
 
     pub fn spool(&self) -> Option<&Spool> {
@@ -52,29 +51,42 @@ impl Outbox {
         // It is sent along with the next flush, and retained as long.
         let flush = self.retention.closed() + 1;
         let flush = self.items.back().map_or(flush, |last| flush.max(last.chunk.flush()));
-        self.held_bytes += record.bytes.len();
-        self.items.push_back(Item {
-            origin: Origin::Spooled(record.place),
-            chunk: Chunk::new(record.bytes, record.lines, flush),
-            kept_with: flush,
-            arrived: record.arrived,
-            begun: record.begun,
-        });
-        self.make_room();
+        let added = record.bytes.len();
+        self.held_bytes += added;
+        let (arrived, begun) = (record.arrived, record.begun);
+        let chunk = Chunk::new(record.bytes, record.lines, flush);
+        let item = Item::new(Origin::Spooled(record.place), chunk, flush);
+        self.items.push_back(Item { arrived, acked: arrived, begun, ..item });
+        self.make_room(added);
     }
 
-    /// The connection will not come back: all that would be sent on a next one goes to the spool. Returns the lines lost.
-    pub fn park(&mut self) -> u64 {
-        let before = self.tally().dropped_lines;
-        self.broke();
-        self.held_bytes = 0;
-        for item in std::mem::take(&mut self.items) {
-            self.save(&item);
+    /// The connection will not come back. What would be sent on a next one is for [`park_some`](Self::park_some).
+    pub fn begin_parking(&mut self) {
+        if self.is_drained() {
+            return; // nothing would be
         }
-        if let Some(spool) = &mut self.spool {
-            spool.sync();
+        self.go_back();
+    }
+
+    /// Moves a turn's share to the spool, or gives it up. Returns the lines lost.
+    pub fn park_some(&mut self) -> u64 {
+        let (mut bytes, mut lost) = (0, 0);
+        for _ in 0..SLICE_CHUNKS {
+            if self.items.is_empty() || bytes >= SLICE_BYTES {
+                break;
+            }
+            let is_delivered = self.delivered > 0;
+            let item = if is_delivered { self.finish(0) } else { self.remove(0) };
+            bytes += item.chunk.len();
+            if !is_delivered {
+                lost += self.save(&item);
+            }
         }
-        self.tally().dropped_lines - before
+        lost
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// Gives all that came from the spool back to it.
@@ -93,13 +105,15 @@ impl Outbox {
             Origin::Pushed(_) => None,
         };
         let Some(first) = self.items.range(at..).find_map(place) else { return false };
-        let mut index = at;
-        while let Some(item) = self.items.get(index) {
-            match place(item) {
-                Some(_) => _ = self.remove(index),
-                None => index += 1,
-            }
-        }
+        // In one pass: there may be many.
+        let (mut given_back, mut index) = (0, 0);
+        self.items.retain(|item| {
+            let stays = index < at || place(item).is_none();
+            index += 1;
+            given_back += if stays { 0 } else { item.chunk.len() };
+            stays
+        });
+        self.held_bytes -= given_back;
         if let Some(spool) = &mut self.spool {
             spool.recall(first);
         }

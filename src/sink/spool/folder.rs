@@ -2,6 +2,10 @@
 //!
 //! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
 //! [`sync`](Disk::sync) waits for the disk.
+//!
+//! Somebody may remove or replace any of these files while the server runs. A descriptor does not show that: what is
+//! written to it goes nowhere. So each call first compares the descriptors with what stands under their names. Where the lock
+//! is another file nothing is touched: the folder may be another server's by now.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -10,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Disk;
+use super::{Disk, is_missing};
 use crate::disk::Stall;
 use crate::files::{self, Lock};
 
@@ -24,7 +28,7 @@ const NOTE: &str = "released";
 pub struct Folder {
     path: PathBuf,
     /// Held as long as we live.
-    _lock: Lock,
+    lock: Lock,
     note: File,
     /// The file last used.
     current: Option<(u64, File)>,
@@ -45,7 +49,7 @@ impl Folder {
         let path = path.to_owned();
         Ok(Self {
             path,
-            _lock: lock,
+            lock,
             note,
             current: None,
             unsynced: BTreeSet::new(),
@@ -57,13 +61,28 @@ impl Folder {
         self.path.join(format!("{segment:016x}{SUFFIX}"))
     }
 
-    /// The file of a segment, and the clock for what is done with it.
-    fn file_of(&mut self, segment: u64) -> io::Result<(&File, &mut Stall)> {
-        if self.current.as_ref().is_none_or(|(number, _)| *number != segment) {
-            let path = self.path_of(segment);
-            self.current = Some((segment, self.stall.time(|| files::open_or_create(&path))?));
+    /// The file of a segment, and the clock for what is done with it. One that is missing is made, or an error.
+    fn file_of(&mut self, segment: u64, makes: bool) -> io::Result<(&File, &mut Stall)> {
+        let path = self.path_of(segment);
+        let is_at_hand = self.current.as_ref().is_some_and(|(number, file)| {
+            *number == segment && self.stall.time(|| files::is_at(file, &path)).unwrap_or(false)
+        });
+        if !is_at_hand {
+            let open = || match makes {
+                true => files::open_or_create(&path),
+                false => files::open_existing(&path),
+            };
+            self.current = Some((segment, self.stall.time(open)?));
         }
         Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
+    }
+
+    /// An error if the folder is no longer the one that was locked.
+    fn guard(&mut self) -> io::Result<()> {
+        match self.stall.time(|| self.lock.is_in_place())? {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "its lock was removed")),
+        }
     }
 
     fn forget(&mut self, segment: u64) {
@@ -88,18 +107,39 @@ impl Disk for Folder {
         Ok(there)
     }
 
+    fn restore(&mut self) -> io::Result<bool> {
+        if self.stall.time(|| self.lock.is_in_place())? {
+            return Ok(false);
+        }
+        let Self { lock, note, .. } = self.stall.time(|| Self::open(&self.path))?;
+        self.lock = lock;
+        self.note = note;
+        self.current = None;
+        Ok(true)
+    }
+
+    fn has(&mut self, segment: u64) -> io::Result<bool> {
+        let path = self.path_of(segment);
+        match self.stall.time(|| fs::symlink_metadata(path)) {
+            Err(error) if is_missing(&error) => Ok(false),
+            there => there.map(|there| there.is_file()),
+        }
+    }
+
     fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.unsynced.insert(segment);
-        let (file, stall) = self.file_of(segment)?;
+        self.guard()?;
+        let (file, stall) = self.file_of(segment, at == 0)?;
         for piece in bytes.chunks(PIECE) {
             stall.time(|| file.write_all_at(piece, at))?;
             at += piece.len() as u64;
         }
+        self.unsynced.insert(segment);
         Ok(())
     }
 
     fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let (file, stall) = self.file_of(segment)?;
+        self.guard()?;
+        let (file, stall) = self.file_of(segment, false)?;
         let mut got = 0;
         while got < buffer.len() {
             match stall.time(|| file.read_at(&mut buffer[got..], at + got as u64)) {
@@ -113,23 +153,31 @@ impl Disk for Folder {
     }
 
     fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
-        let (file, stall) = self.file_of(segment)?;
+        self.guard()?;
+        let (file, stall) = self.file_of(segment, false)?;
         stall.time(|| file.set_len(length))
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
         self.forget(segment);
+        self.guard()?;
         let path = self.path_of(segment);
         self.stall.time(|| fs::remove_file(path))
     }
 
     fn set_aside(&mut self, segment: u64) -> io::Result<()> {
         self.forget(segment);
+        self.guard()?;
         let path = self.path_of(segment);
         fs::rename(&path, path.with_extension("foreign"))
     }
 
     fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.guard()?;
+        let path = self.path.join(NOTE);
+        if !self.stall.time(|| files::is_at(&self.note, &path))? {
+            self.note = self.stall.time(|| files::open_or_create(&path))?;
+        }
         self.stall.time(|| self.note.write_all_at(note, 0))
     }
 
@@ -141,8 +189,9 @@ impl Disk for Folder {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.guard()?;
         for segment in std::mem::take(&mut self.unsynced) {
-            self.file_of(segment)?.0.sync_data()?;
+            self.file_of(segment, false)?.0.sync_data()?;
         }
         self.note.sync_data()?;
         File::open(&self.path)?.sync_all()
@@ -162,58 +211,4 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    use super::*;
-
-    /// A folder for a spool, and a file that no spool may touch.
-    fn rig() -> (tempfile::TempDir, PathBuf, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let [dir, precious] = ["spool/carbon", "precious"].map(|name| folder.path().join(name));
-        fs::write(&precious, "precious").unwrap();
-        drop(Folder::open(&dir).unwrap());
-        (folder, dir, precious)
-    }
-
-    #[test]
-    fn no_planted_link_is_followed() {
-        let (_folder, dir, precious) = rig();
-        let segment = format!("{:016x}{SUFFIX}", 1);
-        for name in [NOTE, "lock", &segment] {
-            let _ = fs::remove_file(dir.join(name));
-            symlink(&precious, dir.join(name)).unwrap();
-            let opened = Folder::open(&dir).and_then(|mut folder| folder.write(1, 0, b"chunk"));
-            let why = opened.unwrap_err().to_string();
-            assert!(why.contains(&format!("{name} is a symbolic link")), "{why}");
-            fs::remove_file(dir.join(name)).unwrap();
-        }
-        assert_eq!(fs::read(&precious).unwrap(), b"precious");
-    }
-
-    #[test]
-    fn a_segment_that_is_a_fifo_keeps_nobody_waiting() {
-        let (_folder, dir, _) = rig();
-        let path = dir.join(format!("{:016x}{SUFFIX}", 7));
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let mut folder = Folder::open(&dir).unwrap();
-        assert_eq!(folder.segments().unwrap(), [(7, 0)]);
-        let why = folder.read(7, 0, &mut [0; 8]).unwrap_err().to_string();
-        assert!(why.contains("0007.chunks is a FIFO"), "{why}");
-    }
-
-    #[test]
-    fn a_folder_that_others_may_write_to_is_refused() {
-        let (_folder, dir, _) = rig();
-        for unsafe_one in [&dir, dir.parent().unwrap()] {
-            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o777)).unwrap();
-            let why = Folder::open(&dir).unwrap_err().to_string();
-            assert!(why.contains("can be written to by other users"), "{why}");
-            fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o700)).unwrap();
-        }
-        let first = Folder::open(&dir).unwrap();
-        assert_eq!(Folder::open(&dir).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
-        drop(first);
-        Folder::open(&dir).unwrap();
-    }
-}
+mod tests;

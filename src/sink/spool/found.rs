@@ -37,6 +37,8 @@ impl Spool {
             begun: released,
             handed: VecDeque::new(),
             condemned: Vec::new(),
+            is_note_due: false,
+            is_shrinking: false,
             tally: Tally::default(),
             is_full: false,
             is_failing: false,
@@ -48,12 +50,14 @@ impl Spool {
             spool.find(number, bytes)?;
         }
         spool.remove_released();
+        spool.settle_note();
         while spool.bytes_on_disk() > max_bytes && spool.drop_oldest() {}
         Ok(spool)
     }
 
-    /// From now on all segments together take at most so much. What is over makes way for the next chunk.
+    /// From now on all segments together take at most so much. What is over makes way over turns: see `tidy`.
     pub fn limit(&mut self, max_bytes: u64) {
+        self.is_shrinking |= max_bytes < self.max_bytes;
         self.max_bytes = max_bytes;
         self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
     }

@@ -11,7 +11,7 @@
 //! ```
 //! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be sent again. A break
 //! *recalls* what is not released, so that reading goes on from there. A segment goes when all of it is released, or,
-//! being the oldest, when room is short. What a restart finds is read from the last release that was noted: some chunks
+//! being the oldest, when room is short. One that somebody else removes is damage: its lines count as dropped. What a restart finds is read from the last release that was noted: some chunks
 //! may be sent twice, none is left out.
 
 use std::collections::VecDeque;
@@ -42,6 +42,8 @@ pub struct Spool {
     format: &'static str,
     /// What all segments together may take.
     max_bytes: u64,
+    /// They take more since that was lowered.
+    is_shrinking: bool,
     /// A segment of so many bytes takes no more chunks.
     segment_bytes: u64,
     segments: VecDeque<Segment>,
@@ -57,6 +59,8 @@ pub struct Spool {
     handed: VecDeque<Handed>,
     /// Chunks that are never to be handed out again.
     condemned: Vec<Position>,
+    /// How far it is released has changed since that was last noted.
+    is_note_due: bool,
     tally: Tally,
     is_full: bool,
     is_failing: bool,
@@ -94,6 +98,8 @@ pub enum News {
     Full,
     /// A segment was damaged from here on; so many bytes of it are cut off.
     Damaged { segment: u64, at: u64, bytes: u64 },
+    /// So many segments were removed by somebody else, with so many bytes and lines that had not arrived.
+    Missing { segments: usize, bytes: u64, lines: u64 },
     /// A segment that is not of this format was set aside.
     Foreign { segment: u64 },
     /// The disk refused.
@@ -143,6 +149,7 @@ impl Spool {
                     self.cut_damage(start);
                     continue;
                 }
+                Err(error) if is_missing(&error) && self.find_missing() => continue,
                 Err(error) if is_damage(&error) => {
                     self.fails("read", &error);
                     self.cut_damage(start);
@@ -182,8 +189,21 @@ impl Spool {
         self.reads == Reads::Resting
     }
 
-    /// Time to try again.
+    /// At the end of a flush: time to try again, and to see whether somebody has removed what is ours.
     pub fn wake(&mut self) {
+        match self.disk.restore() {
+            Ok(false) => {}
+            Ok(true) => {
+                self.is_note_due = true;
+                self.find_missing();
+            }
+            Err(error) => {
+                if is_missing(&error) {
+                    self.find_missing();
+                }
+                self.fails("restore", &error);
+            }
+        }
         if self.is_resting() {
             self.reads = Reads::Doubtful;
         }
@@ -204,9 +224,10 @@ impl Spool {
 
     /// This chunk, which was handed out, has arrived for the first time.
     pub fn note_arrived(&mut self, place: Position) {
-        let Some(handed) = self.handed.iter_mut().find(|handed| handed.start == place) else {
+        let Ok(at) = self.handed.binary_search_by_key(&place, |handed| handed.start) else {
             return;
         };
+        let handed = &mut self.handed[at];
         handed.arrived = true;
         self.arrived = self.arrived.max(handed.end);
         let (number, lines) = (place.segment, handed.lines);
@@ -321,8 +342,7 @@ impl Spool {
     fn cut_damage(&mut self, start: Position) {
         let cut = self.disk.cut(start.segment, start.at);
         let last = self.segments.back().is_some_and(|last| last.number == start.segment);
-        let handed = self.handed.iter().filter(|h| h.start.segment == start.segment && !h.arrived);
-        let on_their_way: u64 = handed.map(|handed| handed.lines).sum();
+        let on_their_way = self.lines_on_their_way(start.segment);
         let Some(segment) = self.segment_mut(start.segment) else { return };
         let bytes = segment.bytes - start.at;
         segment.bytes = start.at;
@@ -335,6 +355,43 @@ impl Spool {
             self.fails("cut", &error);
         }
         self.remove_released();
+    }
+
+    /// Counts and forgets segments that somebody else has removed, or that are another server's by now. Returns whether
+    /// anything has changed.
+    fn find_missing(&mut self) -> bool {
+        let restored = self.disk.restore();
+        let is_theirs =
+            restored.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
+        self.is_note_due |= restored.as_ref().is_ok_and(|is_new| *is_new);
+        let mut missing: Vec<u64> = self.segments.iter().map(|segment| segment.number).collect();
+        missing
+            .retain(|&number| is_theirs || self.disk.has(number).is_ok_and(|is_there| !is_there));
+        let (mut bytes, mut lines) = (0, 0);
+        for &number in &missing {
+            let Some(at) = self.segments.iter().position(|segment| segment.number == number) else {
+                continue;
+            };
+            self.is_open &= at + 1 < self.segments.len();
+            let Some(segment) = self.segments.remove(at) else { continue };
+            bytes += segment.bytes;
+            lines += segment.waiting_lines - self.lines_on_their_way(number);
+            self.condemned.retain(|place| place.segment != number);
+            let _ = self.disk.remove(number); // the disk forgets it, too
+        }
+        if missing.is_empty() {
+            return restored.unwrap_or(false);
+        }
+        self.tally.dropped_lines += lines;
+        self.news.push(News::Missing { segments: missing.len(), bytes, lines });
+        self.remove_released();
+        true
+    }
+
+    /// Lines of a segment that are handed out and may still arrive.
+    fn lines_on_their_way(&self, segment: u64) -> u64 {
+        let out = self.handed.iter().filter(|handed| handed.start.segment == segment);
+        out.filter(|handed| !handed.arrived).map(|handed| handed.lines).sum()
     }
 
     /// A segment goes when all that was in it is released.
@@ -352,11 +409,24 @@ impl Spool {
             self.is_open &= !self.segments.is_empty();
             self.is_full = false;
             self.condemned.retain(|place| place.segment != number);
-            if let Err(error) = self.disk.remove(number) {
-                self.fails("remove", &error);
-            }
+            self.unlink(number);
         }
-        if let Err(error) = self.note_released() {
+        self.is_note_due = true;
+    }
+
+    /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
+    pub fn tidy(&mut self) -> bool {
+        self.settle_note();
+        let is_over = |spool: &Self| spool.is_shrinking && spool.bytes_on_disk() > spool.max_bytes;
+        self.is_shrinking = is_over(self) && self.drop_oldest() && is_over(self);
+        self.is_shrinking
+    }
+
+    /// Notes how far it is released, once for all releases of a turn.
+    fn settle_note(&mut self) {
+        if std::mem::take(&mut self.is_note_due)
+            && let Err(error) = self.note_released()
+        {
             self.fails("write", &error);
         }
     }
@@ -366,7 +436,16 @@ impl Spool {
     }
 
     fn segment_mut(&mut self, number: u64) -> Option<&mut Segment> {
-        self.segments.iter_mut().find(|segment| segment.number == number)
+        let at = self.segments.binary_search_by_key(&number, |segment| segment.number).ok()?;
+        self.segments.get_mut(at)
+    }
+
+    /// Removes a file. That it is gone already is no failure.
+    fn unlink(&mut self, segment: u64) {
+        match self.disk.remove(segment) {
+            Err(error) if !is_missing(&error) => self.fails("remove", &error),
+            _ => {}
+        }
     }
 
     fn fails(&mut self, what: &'static str, error: &io::Error) {
@@ -379,6 +458,24 @@ impl Spool {
 /// The disk has lost what is there. Other failures pass: no descriptor is left, no memory, a share that is away.
 fn is_damage(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO)
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.settle_note();
+    }
+}
+
+/// Somebody has removed the file or a folder above it, or put something else in its place.
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound, ResourceBusy,
+    };
+    let kind = error.kind();
+    matches!(
+        kind,
+        NotFound | NotADirectory | AlreadyExists | IsADirectory | ResourceBusy | InvalidInput
+    )
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ struct Contents {
     /// The number of the error that writes end with.
     unwritable: Option<i32>,
     syncs: usize,
+    /// Somebody has removed all of it.
+    was_removed: bool,
 }
 
 impl MemoryDisk {
@@ -51,6 +53,19 @@ impl MemoryDisk {
 
     pub(crate) fn change(&self, segment: u64, act: impl FnOnce(&mut Vec<u8>)) {
         act(self.0.borrow_mut().segments.entry(segment).or_default());
+    }
+
+    /// Somebody removes a segment.
+    pub(crate) fn lose(&self, segment: u64) {
+        self.0.borrow_mut().segments.remove(&segment);
+    }
+
+    /// Somebody removes the whole folder.
+    pub(crate) fn lose_all(&self) {
+        let mut contents = self.0.borrow_mut();
+        contents.segments.clear();
+        contents.note.clear();
+        contents.was_removed = true;
     }
 
     pub(crate) fn numbers(&self) -> Vec<u64> {
@@ -83,8 +98,19 @@ impl Disk for MemoryDisk {
         Ok(contents.segments.iter().map(|(&number, bytes)| (number, bytes.len() as u64)).collect())
     }
 
+    fn restore(&mut self) -> io::Result<bool> {
+        Ok(std::mem::take(&mut self.0.borrow_mut().was_removed))
+    }
+
+    fn has(&mut self, segment: u64) -> io::Result<bool> {
+        Ok(self.0.borrow().segments.contains_key(&segment))
+    }
+
     fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut contents = self.0.borrow_mut();
+        if at > 0 && !contents.segments.contains_key(&segment) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         if let Some(error) = contents.unwritable {
             return Err(io::Error::from_raw_os_error(error));
         }

@@ -4,24 +4,41 @@ use std::io;
 use std::mem;
 
 use super::record::{HEAD, Head, PREAMBLE, preamble};
-use super::{Handed, News, Segment, Spool};
+use super::{News, Segment, Spool, is_missing};
 use crate::encode::chunk::Chunk;
+
+/// Segments that make way on a full disk for one chunk. Where others take the room as soon as it is made, the chunk goes.
+const WAYS_MADE: usize = 4;
 
 impl Spool {
     /// Takes a chunk in. Older ones may make way for it; one that cannot be written is dropped.
     pub fn save(&mut self, chunk: &Chunk) {
         let head = Head::new(chunk.bytes(), chunk.lines());
-        self.tally.saved_lines += u64::from(head.lines);
-        while self.bytes_on_disk() + self.cost(head) > self.max_bytes && self.drop_oldest() {}
+        // As much goes as comes, also where more is over since the limit was lowered.
+        let (cost, before) = (self.cost(head), self.bytes_on_disk());
+        while self.bytes_on_disk() + cost > self.max_bytes
+            && before - self.bytes_on_disk() < cost
+            && self.drop_oldest()
+        {}
         let mut written = self.append(head, chunk.bytes());
         if written.as_ref().is_err_and(is_file_too_large) {
             written = self.append(head, chunk.bytes()); // in a segment of its own
         }
-        while written.as_ref().is_err_and(is_for_want_of_room) && self.make_way() {
+        if written.as_ref().is_err_and(is_missing) {
+            self.find_missing();
+            written = self.append(head, chunk.bytes());
+        }
+        for _ in 0..WAYS_MADE {
+            if !written.as_ref().is_err_and(is_for_want_of_room) || !self.make_way() {
+                break;
+            }
             written = self.append(head, chunk.bytes());
         }
         match written {
-            Ok(()) => self.is_failing = false,
+            Ok(()) => {
+                self.is_failing = false;
+                self.tally.saved_lines += u64::from(head.lines);
+            }
             Err(error) => {
                 self.tally.dropped_lines += u64::from(head.lines);
                 self.fails("write", &error);
@@ -29,14 +46,19 @@ impl Spool {
         }
     }
 
-    /// Makes what was saved outlive a power cut. It blocks: for a stop only.
-    pub fn sync(&mut self) {
-        if let Err(error) = self.disk.sync() {
-            self.fails("sync", &error);
-        }
+    /// Makes what was saved outlive a power cut, and sees that it is still there. It blocks: for a stop only.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.find_missing();
+        self.disk.restore()?;
+        self.settle_note();
+        self.disk.sync()
     }
 
     fn append(&mut self, head: Head, chunk: &[u8]) -> io::Result<()> {
+        if self.disk.restore()? {
+            self.is_note_due = true;
+            self.find_missing();
+        }
         if !self.is_open {
             self.open_segment()?;
         }
@@ -100,12 +122,8 @@ impl Spool {
         let Some(oldest) = self.segments.pop_front() else { return false };
         let number = oldest.number;
         // Those on their way may still arrive.
-        let on_their_way = |handed: &&Handed| handed.start.segment == number && !handed.arrived;
-        let on_their_way = self.handed.iter().filter(on_their_way).map(|handed| handed.lines);
-        self.tally.dropped_lines += oldest.waiting_lines - on_their_way.sum::<u64>();
-        if let Err(error) = self.disk.remove(number) {
-            self.fails("remove", &error);
-        }
+        self.tally.dropped_lines += oldest.waiting_lines - self.lines_on_their_way(number);
+        self.unlink(number);
         if !mem::replace(&mut self.is_full, true) {
             self.news.push(News::Full);
         }

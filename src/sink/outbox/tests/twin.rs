@@ -15,7 +15,19 @@ struct Item {
     acked: usize,
     /// On any.
     arrived: bool,
+    acked_ever: bool,
     begun: bool,
+    /// On this connection, since it was last trusted.
+    arrived_here: bool,
+    doubted: bool,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Late,
+    Early,
+    Refused,
 }
 
 impl Item {
@@ -35,6 +47,11 @@ struct Twin {
     /// Whom the last break was at, and the case: true for each break that had an arrival since the one counted before.
     accused: Option<(u64, Vec<bool>)>,
     others_pass: bool,
+    /// A chunk was acknowledged on this connection that never had been.
+    progressed: bool,
+    new_first: bool,
+    /// Lines that arrived here and are gone.
+    gone: u64,
     tally: Tally,
 }
 
@@ -43,18 +60,25 @@ impl Twin {
         self.items.push(item);
         while self.items.iter().map(|item| item.text.len()).sum::<usize>() > self.limit {
             let retained = self.items.iter().position(Item::is_delivered);
+            let again = |item: &Item| item.written == 0 && item.acked_ever;
+            let again = || self.items.iter().position(again);
             let unsent = || self.items.iter().position(|item| item.written == 0);
-            let Some(at) = retained.or_else(unsent) else { break };
+            let Some(at) = retained.or_else(again).or_else(unsent) else { break };
             self.discard(at);
         }
     }
 
     fn discard(&mut self, at: usize) {
         let item = self.items.remove(at);
-        if !item.arrived {
-            self.tally.dropped_lines += item.lines;
-        } else if item.is_delivered() {
+        if item.arrived_here {
+            self.gone += item.lines;
+        }
+        if item.is_delivered() {
             self.tally.displaced_lines += item.lines;
+        } else if item.doubted {
+            self.tally.twice_lines -= if item.arrived { 0 } else { item.lines };
+        } else if !item.arrived {
+            self.tally.dropped_lines += item.lines;
         } else {
             self.tally.in_doubt += item.lines;
             self.tally.twice_lines += item.lines;
@@ -81,19 +105,30 @@ impl Twin {
             item.acked += 1;
             if item.is_delivered() {
                 let id = item.id;
+                if !item.acked_ever {
+                    item.acked_ever = true;
+                    self.progressed = true;
+                    self.others_pass = true;
+                }
                 if !item.arrived {
                     item.arrived = true;
+                    item.arrived_here = true;
                     self.tally.delivered_lines += item.lines;
                     item.kept_with = item.flush.max(self.closed);
                     self.arrivals.push(item.kept_with);
                     self.arrivals.sort_unstable();
                     self.arrivals.dedup();
-                    self.others_pass = true;
                 }
                 self.accused.take_if(|(accused, _)| *accused == id);
             }
         }
         self.age();
+        self.new_first &= !self.items.iter().all(Item::is_delivered);
+    }
+
+    fn trust(&mut self) {
+        self.gone = 0;
+        self.items.iter_mut().for_each(|item| item.arrived_here = false);
     }
 
     fn age(&mut self) {
@@ -107,22 +142,52 @@ impl Twin {
             Resend::Flush => self.arrivals.iter().rev().take(kept).copied().collect(),
             _ => Vec::new(),
         };
-        self.items.retain(|item| !item.is_delivered() || kept.contains(&item.kept_with));
+        let goes = |item: &Item| item.is_delivered() && !kept.contains(&item.kept_with);
+        let gone = self.items.iter().filter(|item| item.arrived_here && goes(item));
+        self.gone += gone.map(|item| item.lines).sum::<u64>();
+        self.items.retain(|item| !goes(item));
     }
 
-    fn broke(&mut self) {
-        let head = self.items.iter().position(|item| !item.is_delivered() && item.written > 0);
-        let head = head.filter(|_| self.resend != Resend::Never);
+    fn broke(&mut self, end: End) {
+        let head = self.items.iter().find(|item| !item.is_delivered() && item.written > 0);
+        let head = head.filter(|_| self.resend != Resend::Never && end != End::Refused);
+        let head = head.map(|item| item.id);
+        if end != End::Late {
+            for item in self.items.iter_mut().filter(|item| item.arrived_here) {
+                item.arrived = false;
+                self.tally.delivered_lines -= item.lines;
+            }
+            self.tally.in_doubt += self.gone;
+            self.tally.twice_lines += self.gone;
+        }
+        self.gone = 0;
         if self.resend == Resend::Never {
             let written = self.items.iter().filter(|item| item.written > 0);
             self.tally.in_doubt += written.map(|item| item.lines).sum::<u64>();
             self.items.retain(|item| item.written == 0);
         }
+        if end == End::Refused {
+            let sent = self.items.iter_mut().filter(|item| item.written == item.text.len());
+            let sent = sent.map(|item| item.acked_ever = true).count();
+            self.items.rotate_left(sent);
+        } else if self.resend == Resend::Flush && self.items.iter().any(|item| item.written > 0) {
+            self.new_first |= !self.progressed;
+        }
+        self.progressed = false;
         for item in &mut self.items {
             item.written = 0;
             item.acked = 0;
+            item.arrived_here = false;
+            if end == End::Refused && item.begun && !item.arrived && !item.doubted {
+                item.doubted = true;
+                self.tally.in_doubt += item.lines;
+                self.tally.twice_lines += item.lines;
+            }
         }
-        if let Some(at) = head {
+        if end == End::Refused || self.new_first {
+            self.items.sort_by_key(|item| item.acked_ever);
+        }
+        if let Some(at) = self.items.iter().position(|item| Some(item.id) == head) {
             self.judge(at);
         }
     }
@@ -186,6 +251,9 @@ impl Trial {
             closed: 0,
             accused: None,
             others_pass: false,
+            progressed: false,
+            new_first: false,
+            gone: 0,
             tally: Tally::default(),
         };
         let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
@@ -194,7 +262,11 @@ impl Trial {
     }
 
     fn step(&mut self) {
-        match below(&mut self.random, 20) {
+        match below(&mut self.random, 21) {
+            20 => {
+                self.outbox.trust();
+                self.twin.trust();
+            }
             0..6 => self.push(),
             6..8 => self.next_flush(),
             8..14 => self.write(),
@@ -217,7 +289,10 @@ impl Trial {
             written: 0,
             acked: 0,
             arrived: false,
+            acked_ever: false,
             begun: false,
+            arrived_here: false,
+            doubted: false,
         };
         self.pushed.push(text.clone());
         self.accepted += lines;
@@ -257,8 +332,16 @@ impl Trial {
 
     fn break_off(&mut self) {
         let before = self.outbox.items.len();
-        let poison = self.outbox.broke();
-        self.twin.broke();
+        let end = [End::Late, End::Late, End::Early, End::Refused][below(&mut self.random, 4)];
+        let poison = match end {
+            End::Late => self.outbox.broke(),
+            End::Early => self.outbox.broke_early(),
+            End::Refused => {
+                self.outbox.was_refused();
+                None
+            }
+        };
+        self.twin.broke(end);
         if poison.is_some() {
             assert!(self.outbox.items.len() < before);
         }

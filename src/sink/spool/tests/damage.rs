@@ -109,6 +109,66 @@ fn a_smaller_limit_at_the_next_start_holds_at_once() {
 #[test]
 fn a_sync_reaches_the_disk() {
     let disk = left();
-    open(&disk).sync();
+    open(&disk).sync().unwrap();
     assert_eq!(disk.syncs(), 1);
+}
+
+#[test]
+fn a_segment_that_somebody_removes_is_damage_and_no_other_suffers() {
+    for (lost, left) in [(1, "cdef"), (2, "abef"), (3, "abcd")] {
+        let disk = MemoryDisk::default();
+        let mut spool = small(&disk, 100);
+        save(&mut spool, "abcdef");
+        disk.lose(lost);
+        assert_eq!(drain(&mut spool), left);
+        let bytes = (PREAMBLE + 2 * RECORD) as u64;
+        assert_eq!(spool.take_news(), [News::Missing { segments: 1, bytes, lines: 20 }]);
+        assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 0));
+        assert_eq!(disk.numbers(), [0_u64; 0], "nothing is made in its place");
+    }
+}
+
+#[test]
+fn the_segment_that_is_written_to_is_missed_at_the_next_write() {
+    let disk = MemoryDisk::default();
+    let mut spool = open(&disk);
+    save(&mut spool, "abc");
+    disk.lose(1);
+    save(&mut spool, "de");
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (30, 20));
+    assert_eq!(drain(&mut spool), "de");
+}
+
+#[test]
+fn a_folder_that_somebody_removes_is_missed_with_the_next_flush_or_write_or_at_a_stop() {
+    for what in ["flush", "write", "stop"] {
+        let disk = MemoryDisk::default();
+        let mut spool = small(&disk, 100);
+        save(&mut spool, "abcde");
+        let out = hand_out(&mut spool, 1);
+        disk.lose_all();
+        match what {
+            "flush" => spool.wake(),
+            "write" => save(&mut spool, "f"),
+            _ => spool.sync().unwrap(),
+        }
+        assert_eq!(spool.tally().dropped_lines, 40, "{what}: a may still arrive");
+        spool.note_arrived(out[0].place);
+        spool.release(out[0].place);
+        save(&mut spool, "g");
+        assert_eq!(drain(&mut spool), if what == "write" { "fg" } else { "g" });
+        assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (40, 0), "{what}");
+    }
+}
+
+#[test]
+fn what_is_on_its_way_from_a_segment_that_is_gone_is_lost_only_if_it_comes_back() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    save(&mut spool, "abcd");
+    let out = hand_out(&mut spool, 2);
+    disk.lose(1);
+    spool.recall(out[0].place);
+    assert_eq!(drain(&mut spool), "cd");
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 0));
 }

@@ -43,9 +43,11 @@ impl Trial {
             11..15 => self.release(),
             15..17 => self.recall(),
             17 => self.fill_or_empty_the_disk(),
+            18 if self.random.next().is_multiple_of(4) => self.lose(),
             18 => self.condemn(),
             _ => self.crash(),
         }
+        self.spool.tidy(); // as once a turn
         self.check();
     }
 
@@ -97,6 +99,19 @@ impl Trial {
         self.out.clear();
         if there {
             self.spool.condemn(place, lines);
+        }
+    }
+
+    /// Somebody removes a segment, or all of them.
+    fn lose(&mut self) {
+        let numbers = self.disk.numbers();
+        match self.random.next() % 3 {
+            0 => self.disk.lose_all(),
+            _ if numbers.is_empty() => {}
+            at => self.disk.lose(numbers[usize::try_from(at).unwrap() % numbers.len()]),
+        }
+        if self.random.next().is_multiple_of(2) {
+            self.spool.wake();
         }
     }
 

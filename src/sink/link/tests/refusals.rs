@@ -1,0 +1,223 @@
+//! Peers that close each connection right after the first bytes: TCP has acknowledged them, and nobody has read them.
+
+use super::*;
+use crate::config::Protocol;
+use crate::sink::Figures;
+use crate::sink::testing::{Client, logged};
+
+/// Turns the loop until a connection has brought something and closes it. Returns what it brought.
+fn refuse(rig: &mut Rig, listener: &TcpListener) -> String {
+    let mut client = rig.accept(listener);
+    patiently("the first bytes", || {
+        rig.turn();
+        client.read().unwrap();
+        (!client.received.is_empty()).then_some(())
+    });
+    rig.sink.look(rig.now); // what TCP says of it is heard
+    let Client { stream, received } = client;
+    drop(stream);
+    rig.until_state("backing_off");
+    received
+}
+
+fn refuse_often(rig: &mut Rig, listener: &TcpListener, times: u32) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    for _ in 0..times {
+        refuse(rig, listener);
+        waits.push(rig.advance_to_deadline());
+    }
+    waits
+}
+
+fn loud() -> Vec<String> {
+    let loud = |(level, line)| (level < Level::Debug).then_some(line);
+    logged().into_iter().filter_map(loud).collect()
+}
+
+/// Shows that what a peer has not read is in doubt, that the log says what may be wrong and of no recovery, and that all of it
+/// is sent once the peer reads.
+#[test]
+fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
+    logged();
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    rig.flush("a 1 2\n");
+    refuse_often(&mut rig, &listener, 3);
+    assert_eq!(rig.sink.figures().in_doubt, 0, "it may be an accident");
+    rig.flush("a 1 3\n");
+    let waits = refuse_often(&mut rig, &listener, 6);
+    assert!(waits[5] >= Duration::from_secs(12), "{waits:?}");
+    let Figures { in_doubt, dropped_lines, last_error, last_flush, .. } = rig.sink.figures();
+    assert_eq!((in_doubt, dropped_lines), (3, 0), "each line once, though it was sent many times");
+    let hint = "[carbon] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle";
+    assert!(last_error.unwrap().contains(hint));
+    let lines = loud();
+    assert!(lines.iter().all(|line| !line.contains("recovered")), "{lines:?}");
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("state=refused")).collect();
+    assert!(told.len() == 1 && told[0].contains(hint), "{lines:?}");
+    assert!(told[0].contains(" connections=4 in_doubt=3 queued_bytes=18 "), "{lines:?}");
+    assert!(last_flush.is_some(), "as far as TCP can tell");
+    rig.turn();
+    let mut client = rig.accept(&listener);
+    rig.until("a first chunk", |sink| sink.figures().state == "up");
+    patiently("a first chunk", || {
+        rig.turn();
+        client.read().unwrap();
+        (!client.received.is_empty()).then_some(())
+    });
+    assert_eq!(client.received.len(), 6, "one chunk until the connection has lasted");
+    assert!(!rig.sink.pump(rig.now, rig.poll.registry()), "it does not turn round and round");
+    assert!(rig.sink.deadline().unwrap() - rig.now.tick <= PROOF);
+    rig.advance(PROOF);
+    patiently("all", || {
+        rig.turn();
+        client.read().unwrap();
+        (client.received.len() == 18).then_some(())
+    });
+    let mut received: Vec<_> = client.received.lines().collect();
+    received.sort_unstable();
+    assert_eq!(received, ["a 1 1", "a 1 2", "a 1 3"]);
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    assert!(loud().iter().any(|line| line.contains("recovered")));
+    let figures = rig.sink.figures();
+    assert_eq!((figures.in_doubt, figures.dropped_lines), (3, 0));
+}
+
+/// Shows that without a resend of what TCP has acknowledged the first such close already costs what is counted.
+#[test]
+fn what_is_not_sent_again_is_in_doubt_at_once() {
+    for resend in [Resend::Unacked, Resend::Never] {
+        let listener = listener();
+        let address = listener.local_addr().unwrap();
+        let mut rig = Rig::new(&Carbon { resend, ..carbon(address) });
+        rig.flush("a 1 1\nb 1 1\n");
+        refuse(&mut rig, &listener);
+        assert_eq!(rig.sink.figures().in_doubt, 2, "{resend:?}");
+        rig.advance_to_deadline();
+        // Then those of `unacked` are kept, one goes out on each connection, and it is not always the newest.
+        let last = if resend == Resend::Never { 8 } else { 4 };
+        for flush in 2..=last {
+            rig.flush("a 1 2\n");
+            refuse(&mut rig, &listener);
+            rig.advance_to_deadline();
+            assert_eq!(rig.sink.figures().in_doubt, 1 + flush, "{resend:?}");
+        }
+    }
+}
+
+/// Shows that a peer that reads for a while and then closes is none of these.
+#[test]
+fn a_peer_that_closes_after_a_while_is_believed() {
+    for resend in [Resend::Flush, Resend::Unacked, Resend::Never] {
+        let listener = listener();
+        let address = listener.local_addr().unwrap();
+        let mut rig = Rig::new(&Carbon { resend, ..carbon(address) });
+        for _ in 0..8 {
+            rig.flush("a 1 1\n");
+            let client = rig.accept(&listener);
+            rig.until("the acknowledgement", |sink| {
+                sink.figures().sent_bytes > 0 && sink.figures().state == "up"
+            });
+            rig.sink.look(rig.now);
+            rig.until("the acknowledgement", |sink| sink.is_drained());
+            rig.advance(PROOF);
+            rig.turn();
+            drop(client);
+            rig.until_state("backing_off");
+            assert!(rig.advance_to_deadline() <= Duration::from_millis(200), "a new outage");
+        }
+        assert_eq!(rig.sink.figures().in_doubt, 0, "{resend:?}");
+    }
+}
+
+#[test]
+fn the_hint_is_of_the_protocol_that_is_sent() {
+    let address = nobody();
+    let pickle =
+        Carbon { name: "carbon.second".into(), protocol: Protocol::Pickle, ..carbon(address) };
+    let hint = report::hint(Destination::Carbon(&pickle));
+    assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
+    assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
+}
+
+/// Shows that a stop waits for the proof, and that what is lost by then is said.
+#[test]
+fn a_stop_does_not_take_a_refusing_peer_for_one_that_has_all() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.flush("a 1 1\n");
+    refuse_often(&mut rig, &listener, 5);
+    rig.sink.hurry(rig.now, rig.poll.registry());
+    refuse(&mut rig, &listener);
+    assert!(!rig.sink.is_drained());
+    logged();
+    rig.sink.park();
+    let lines = loud();
+    assert!(lines[0].contains("state=abandoned lost_lines=1 "), "{lines:?}");
+}
+
+/// A peer that reads so many bytes of each connection and breaks it.
+fn break_after(rig: &mut Rig, listener: &TcpListener, bytes: usize) -> String {
+    let mut client = rig.accept(listener);
+    patiently("so many bytes, or a connection that lasts", || {
+        rig.advance(Duration::from_millis(100));
+        rig.turn();
+        client.read().unwrap();
+        (client.received.len() >= bytes).then_some(())
+    });
+    client.received
+}
+
+/// Shows that new data gets through to a peer that breaks each connection before what is sent again has passed.
+#[test]
+fn new_chunks_pass_though_no_connection_lasts_for_the_old_ones() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    let old = "old 1 1\n".repeat(1000);
+    rig.flush(&old);
+    rig.flush(&old);
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, &(old.clone() + &old));
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    rig.advance(PROOF);
+    rig.turn();
+    client.reset();
+    rig.until_state("backing_off");
+    let mut seen = String::new();
+    for nth in 1..=10 {
+        rig.flush(&format!("new.{nth} 1 {nth}\n"));
+    }
+    for _ in 0..30 {
+        rig.advance_to_retry();
+        seen += &break_after(&mut rig, &listener, 8000);
+        rig.until_state("backing_off");
+    }
+    for nth in 1..=10 {
+        assert!(seen.contains(&format!("new.{nth} 1 {nth}\n")), "new.{nth} never passes");
+    }
+    assert_eq!(rig.sink.figures().dropped_lines, 0);
+}
+
+/// Shows that whoever ends with a connection that has just begun waits a moment for the peer to close it, and no longer.
+#[test]
+fn a_stop_waits_a_moment_for_a_peer_that_closes_at_once() {
+    let listener = listener();
+    let mut rig = rig(&listener);
+    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.flush("a 1 1\n");
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    patiently("the acknowledgement", || {
+        rig.turn();
+        rig.sink.look(rig.now);
+        rig.sink.outbox.is_drained().then_some(())
+    });
+    assert!(!rig.sink.is_drained());
+    assert_eq!(rig.advance_to_deadline(), Duration::from_millis(100));
+    rig.turn();
+    assert!(rig.sink.is_drained());
+    drop(client);
+    rig.until_state("backing_off");
+    assert!(!rig.sink.is_drained(), "closed early, it has not arrived");
+}

@@ -1,0 +1,162 @@
+//! What has to go as a whole goes in slices, a turn's share each.
+
+use super::*;
+use crate::sink::spool::testing::MemoryDisk;
+use crate::sink::testing::{logged, patiently};
+
+/// What one turn may put away: the share, and the chunk that ends it.
+const SHARE: usize = (256 << 10) + CHUNK_BYTES;
+const CHUNK_BYTES: usize = 64 << 10;
+const CHUNKS: usize = 200;
+const LINES_OF_CHUNK: usize = 10_000;
+const LINES: u64 = (CHUNKS * LINES_OF_CHUNK) as u64;
+
+fn spool(disk: &MemoryDisk) -> Spool {
+    Spool::open(Box::new(disk.clone()), "plaintext", 1 << 30).unwrap()
+}
+
+/// A sink that reaches nobody, with [`CHUNKS`] in its queue.
+fn full(disk: Option<&MemoryDisk>) -> Rig {
+    let nobody = listener().local_addr().unwrap();
+    let mut rig = Rig::new(&carbon(nobody));
+    disk.into_iter().for_each(|disk| rig.sink.attach(spool(disk)));
+    for _ in 0..CHUNKS {
+        rig.flush(&"a 1 1\n".repeat(LINES_OF_CHUNK));
+    }
+    rig
+}
+
+fn leave(rig: &mut Rig) {
+    rig.sink.leave(rig.now.tick, rig.now, rig.poll.registry());
+    assert!(rig.sink.has_left(rig.now.tick));
+}
+
+#[test]
+fn a_destination_that_goes_is_put_away_in_slices_and_without_waiting_for_the_disk() {
+    let disk = MemoryDisk::default();
+    let mut rig = full(Some(&disk));
+    leave(&mut rig);
+    let (mut turns, mut before) = (0, 0);
+    loop {
+        turns += 1;
+        let is_done = rig.sink.part();
+        assert!(disk.bytes() - before <= SHARE, "{} bytes in a turn", disk.bytes() - before);
+        before = disk.bytes();
+        if is_done {
+            break;
+        }
+        assert!(rig.sink.pump(rig.now, rig.poll.registry()) && !rig.sink.is_drained());
+    }
+    assert!(turns >= CHUNKS / 6, "{turns} turns");
+    let figures = rig.sink.figures();
+    assert_eq!((figures.dropped_lines, figures.queue_bytes, disk.syncs()), (0, 0, 0));
+    assert_eq!(rig.sink.account().spooled, LINES);
+}
+
+#[test]
+fn without_a_spool_its_lines_are_counted_in_slices() {
+    let mut rig = full(None);
+    leave(&mut rig);
+    let (mut before, mut is_done) = (0, false);
+    while !is_done {
+        is_done = rig.sink.part();
+        let dropped = rig.sink.figures().dropped_lines;
+        assert!((dropped - before) <= (SHARE / 6) as u64, "{} in a turn", dropped - before);
+        before = dropped;
+    }
+    assert_eq!(rig.sink.figures().dropped_lines, LINES);
+}
+
+#[test]
+fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
+    let disk = MemoryDisk::default();
+    let mut rig = full(Some(&disk));
+    leave(&mut rig);
+    assert!(!rig.sink.part());
+    assert!(rig.sink.needs_parking());
+    rig.sink.park();
+    assert_eq!((rig.sink.account().spooled, disk.syncs()), (LINES, 1));
+}
+
+/// Shows that a stop tells what the disk did not take, be it full or not to be written to.
+#[test]
+fn a_stop_tells_what_a_disk_does_not_take() {
+    for error in [libc::EROFS, libc::EIO, libc::ENOSPC] {
+        logged();
+        let disk = MemoryDisk::default();
+        let mut rig = full(Some(&disk));
+        disk.fail_writes(Some(error));
+        rig.sink.park();
+        let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
+        let told = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
+        assert!(lines.iter().any(|line| line.contains(&told)), "{error}: {lines:?}");
+        assert_eq!(rig.sink.figures().dropped_lines, LINES);
+    }
+}
+
+#[test]
+fn a_destination_that_comes_back_meanwhile_is_sent_all() {
+    let disk = MemoryDisk::default();
+    let listener = listener();
+    let config = carbon(listener.local_addr().unwrap());
+    let mut rig = Rig::new(&config);
+    rig.sink.attach(spool(&disk));
+    for second in 0..CHUNKS {
+        rig.flush(&format!("a 1 {second:06}\n").repeat(1000));
+    }
+    rig.sink.leave(rig.now.tick, rig.now, rig.poll.registry());
+    assert!(!rig.sink.part());
+    assert!(disk.bytes() > 0);
+    rig.sink.reconfigure(Destination::Carbon(&config), feed(), rig.now);
+    rig.flush("b 1 1\n"); // behind it the spool has its turn
+    let mut client = rig.accept(&listener);
+    let length = CHUNKS * 1000 * "a 1 000000\n".len() + "b 1 1\n".len();
+    patiently("all of it", || {
+        rig.advance(Duration::from_millis(10)); // it looks for acknowledgements by this clock
+        rig.turn();
+        client.read().unwrap();
+        (client.received.len() >= length).then_some(())
+    });
+    let mut lines: Vec<_> = client.received.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!((lines.len(), client.received.len()), (CHUNKS + 1, length));
+}
+
+#[test]
+fn a_smaller_queue_is_reached_in_slices() {
+    let disk = MemoryDisk::default();
+    let mut rig = full(Some(&disk));
+    let nobody = listener().local_addr().unwrap();
+    let smaller = Carbon { queue: 1 << 20, ..carbon(nobody) };
+    rig.sink.reconfigure(Destination::Carbon(&smaller), feed(), rig.now);
+    assert!(disk.bytes() <= SHARE, "{} bytes in the reload's turn", disk.bytes());
+    let mut before = disk.bytes();
+    let mut more = true;
+    while more {
+        more = rig.sink.tidy();
+        assert!(disk.bytes() - before <= SHARE, "{} bytes in a turn", disk.bytes() - before);
+        before = disk.bytes();
+    }
+    let account = rig.sink.account();
+    assert!(account.held_bytes <= 1 << 20, "{account:?}");
+    assert_eq!(account.spooled + account.queued, LINES);
+}
+
+#[test]
+fn a_smaller_share_of_the_spool_is_reached_a_segment_a_turn() {
+    let disk = MemoryDisk::default();
+    let mut rig = full(Some(&disk));
+    leave(&mut rig);
+    while !rig.sink.part() {}
+    let before = disk.numbers().len();
+    rig.sink.limit_spool(1 << 20);
+    let mut turns = 0;
+    while rig.sink.tidy() {
+        turns += 1;
+        assert_eq!(disk.numbers().len(), before - turns);
+    }
+    assert!(disk.bytes() <= 1 << 20 && turns > 5, "{turns} turns");
+    let account = rig.sink.account();
+    assert_eq!(account.spooled + account.dropped, LINES);
+}
