@@ -161,6 +161,15 @@ fn whatever_else_is_left_to_the_general_reader() {
     assert_eq!(plain(&grammar, b"a:1|c|#k:vwx"), None);
 }
 
+#[test]
+fn a_name_is_looked_for_in_its_own_line() {
+    let long = "a".repeat(100);
+    let grammar = Grammar::default();
+    assert!(plain(&grammar, format!("{long}:1|c").as_bytes()).is_some());
+    let next_has_one = format!("{long}\nb:1|c");
+    assert_eq!(read_plain(&grammar, next_has_one.as_bytes(), &mut &mut [][..]), None);
+}
+
 /// Random lines of the pieces that matter. The seed is fixed.
 #[test]
 fn it_agrees_with_the_general_reader() {
