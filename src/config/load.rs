@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::limits::FILE_MAX;
 use super::{Config, Mistake, parse};
 
 /// Reads the file that [`find`] names, or takes the defaults where there is none.
@@ -26,8 +27,7 @@ pub enum Origin {
 /// Where the file is looked for when none is named, first found first taken.
 pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
-/// A file over this is no configuration, but perhaps a device without an end.
-const LARGEST_FILE: u64 = 4 << 20;
+const LARGEST_FILE: u64 = FILE_MAX as u64;
 
 /// The file and its text. A file that is there but cannot be read is never passed over.
 pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
@@ -52,7 +52,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text))
         .and_then(|size| match size as u64 > LARGEST_FILE {
-            true => Err(io::Error::other("too large for a configuration file")),
+            true => Err(io::Error::other(
+                "it is larger than 128k, the most that a reload can read at once",
+            )),
             false => Ok(text),
         })
         .map_err(|reason| Unreadable { path: path.into(), reason })
@@ -154,7 +156,7 @@ mod tests {
         let passed_over = find_in(&[folder.path(), &missing]);
         assert!(passed_over.unwrap_err().to_string().contains("Is a directory"));
         let endless = find(Some(Path::new("/dev/zero")));
-        assert!(endless.unwrap_err().to_string().contains("too large"));
+        assert!(endless.unwrap_err().to_string().contains("larger than 128k"));
     }
 
     #[test]
