@@ -32,7 +32,7 @@ pub(super) struct New<'a> {
     stdout: Option<Stdout>,
 }
 
-/// Those of a configuration. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
+/// Those of a configuration. Too many beside those that are leaving are an error. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
 pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
@@ -53,6 +53,9 @@ pub(super) fn new_ones<'a>(
         };
         Ok(New { destination, spool: spool.transpose()?, stdout })
     };
+    if !sinks.have_room_for(config.destinations().filter(is_new).count()) {
+        return Err(StartError::Leaving(sinks.len()));
+    }
     config.destinations().filter(is_new).map(open).collect()
 }
 

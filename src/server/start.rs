@@ -15,6 +15,8 @@ pub enum StartError {
     Privileges(NotDropped),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
+    /// So many destinations, most of which were removed and are still to deliver what they hold.
+    Leaving(usize),
     /// For the console.
     Stdout(io::Error),
     /// For `--stdin`.
@@ -35,6 +37,10 @@ impl fmt::Display for StartError {
                 out,
                 "cannot use the spool {}: {error}; [spool] dir must be a folder that this user may write to, and no other server's",
                 path.display()
+            ),
+            Self::Leaving(sinks) => write!(
+                out,
+                "there are {sinks} destinations, most of them removed by earlier reloads and still delivering; reload again when they have ended, or lower shutdown_timeout"
             ),
             Self::Stdout(error) => write!(
                 out,
