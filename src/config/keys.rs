@@ -174,7 +174,7 @@ keys! {
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
     [statsd] user = "", config!(user: Account),
-        "after binding, become this user (name or number); empty = stay";
+        "after binding, become this user (name or number), for whom sudo and setuid programs then fail; empty = stay";
     [statsd] group = "", config!(group: Account),
         "empty = the user's own";
 
@@ -321,7 +321,7 @@ keys! {
         "as for carbon";
 
     [exec] command = "", each!(execs.command: CommandLine),
-        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; empty = off";
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; with [statsd] user, sudo fails in it; empty = off";
     [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
         "it is killed when it takes longer";
     [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),

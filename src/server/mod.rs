@@ -18,6 +18,7 @@ mod listen;
 mod messages;
 mod notify;
 mod outputs;
+mod reaper;
 mod reload;
 mod settings;
 mod signals;
@@ -31,6 +32,7 @@ pub mod token;
 pub mod wheel;
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -45,6 +47,7 @@ use self::gather::Gather;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
+use self::reaper::Reaper;
 use self::settings::{random_seeds, settings};
 use self::signals::Signals;
 pub use self::start::StartError;
@@ -58,7 +61,7 @@ use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::flush::Schedule;
 use crate::ingest::passed;
-use crate::privileges;
+use crate::privileges::{self, Login};
 use crate::series::Seeds;
 use crate::sink::Sinks;
 use crate::time::{Now, Tick};
@@ -100,6 +103,9 @@ pub struct Server {
     /// How often the service manager is told that the loop turns.
     watchdog: Option<Duration>,
     admin_from: Vec<IpNet>,
+    reaper: Reaper,
+    /// Who this process has become, if `user` says so.
+    account: Option<Rc<Login>>,
     phase: Phase,
     /// A stop waits for whoever reads standard output, however long that takes.
     is_patient: bool,
@@ -141,6 +147,7 @@ impl Server {
         let listeners = Listeners::open(config, passed, poll.registry())?;
         listeners.give_files_to(identity.owner())?;
         let stdout = outputs::stdout(config)?;
+        let account = identity.account().map(Rc::new);
         identity.assume()?;
         let mut seeds = random_seeds();
         let found = state::load(config.state.file.as_deref());
@@ -154,7 +161,7 @@ impl Server {
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
         let new = outputs::new_ones(config, &config.spool, &sinks, stdout)?;
-        outputs::add(&mut sinks, new, &encoders, seeds.names[0]);
+        outputs::add(&mut sinks, new, &encoders, seeds.names[0], account.as_ref());
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -182,6 +189,8 @@ impl Server {
             shutdown_timeout: config.shutdown_timeout,
             watchdog: notify::watchdog(),
             admin_from: config.admin.allow_from.clone(),
+            reaper: Reaper::default(),
+            account,
             phase: Phase::Running,
             is_patient: false,
             busy: false,
@@ -224,6 +233,7 @@ impl Server {
             self.finish_reload();
             self.serve_admin();
             self.pump_sinks();
+            self.busy |= self.reaper.turn(&mut self.sinks);
             self.complain();
             self.check_stop();
         }

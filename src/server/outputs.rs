@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::start::StartError;
 use crate::config::{self, Config, Destination, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
+use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
 use crate::sink::{Feed, Sink, Sinks, Stdout};
@@ -65,11 +67,21 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
-/// Makes their sinks. `seed` is for the jitter between attempts to connect.
-pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
+/// Makes their sinks. `seed` is for the jitter between attempts to connect; commands run as `account`, if that is not who
+/// started the server.
+pub(super) fn add(
+    sinks: &mut Sinks,
+    new: Vec<New<'_>>,
+    encoders: &Encoders,
+    seed: u64,
+    account: Option<&Rc<Login>>,
+) {
     for New { destination, spool, stdout } in new {
         let takes = feed(destination, encoders);
         let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
+        if let Some(account) = account {
+            sink.run_as(account);
+        }
         if let Some(spool) = spool {
             sink.attach(spool);
         }

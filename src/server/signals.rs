@@ -1,5 +1,5 @@
 //! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again. SIGCHLD
-//! only wakes it: whoever has a child looks after it each turn.
+//! wakes it: whoever has a child looks after it each turn, and `reaper.rs` after those that nobody has.
 
 use std::io;
 
@@ -25,6 +25,7 @@ impl Signals {
             asked.interrupt |= signal == SIGINT;
             asked.terminate |= signal == SIGTERM;
             asked.reload |= signal == SIGHUP;
+            asked.child |= signal == SIGCHLD;
         }
         asked
     }
@@ -36,6 +37,8 @@ pub(super) struct Asked {
     pub(super) interrupt: bool,
     pub(super) terminate: bool,
     pub(super) reload: bool,
+    /// A child has ended.
+    pub(super) child: bool,
 }
 
 impl Asked {

@@ -31,6 +31,11 @@ impl Sinks {
         self.0.try_remove(index.into());
     }
 
+    /// A child of this process has ended. Returns whether one of the sinks has started it; then it is reaped.
+    pub fn note_exit(&mut self, child: u32) -> bool {
+        self.iter_mut().any(|sink| sink.outlet.note_exit(child))
+    }
+
     /// Queues a chunk for everyone who takes this feed.
     pub fn push(&mut self, feed: Feed, chunk: &Rc<Chunk>) {
         for sink in self.iter_mut().filter(|sink| sink.takes(feed)) {
