@@ -3,13 +3,15 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 PREFIX ?= /usr/local
 DESTDIR ?=
+SECONDS ?= 600
+SEED ?=
 export CARGO_TARGET_DIR
 
 binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test sanitize picture soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test sanitize fuzz picture soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +34,12 @@ test: peers ## install the peers and run every test; those with figures once mor
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" $(CARGO) test --target $(host) --lib sys
+
+# Not guided by coverage, as cargo-fuzz is (tests/fuzz/Cargo.toml), but it needs nothing installed.
+fuzz: ## the fuzz targets over changed corpora, under the address sanitizer (SECONDS=n for all together, SEED=n)
+	SECONDS=$(SECONDS) SEED=$(SEED) CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz CARGO_PROFILE_DEV_OPT_LEVEL=2 \
+		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" \
+		$(CARGO) test --target $(host) --test fuzz_corpus -- --ignored --nocapture for_a_time
 
 picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
 	$(CARGO) test --test e2e_graphite_web -- --ignored picture

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
+use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setgroups, setuid};
 
@@ -26,6 +28,26 @@ impl fmt::Display for NotDropped {
 pub struct Identity {
     user: Option<(User, String)>,
     group: Option<(Gid, String)>,
+}
+
+/// What commands are told of the account that the process has become. Without it they would look for their files in root's
+/// home.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub name: String,
+    pub home: PathBuf,
+    pub shell: PathBuf,
+}
+
+/// From here on no program that this process or its children start gets more privileges than they have, whatever the mode
+/// of its file.
+pub fn no_new_privileges() -> io::Result<()> {
+    Ok(prctl::set_no_new_privs()?)
+}
+
+/// Whether that is so, whoever saw to it.
+pub fn has_no_new_privileges() -> bool {
+    prctl::get_no_new_privs().unwrap_or(false)
 }
 
 /// From here on no file is made that others may read, but where its maker says so.
@@ -68,6 +90,15 @@ impl Identity {
         (self.user.as_ref().map(|(user, _)| user.uid.as_raw()), self.gid().map(Gid::as_raw))
     }
 
+    /// The account of the user to become; none if the process stays who it is.
+    pub fn account(&self) -> Option<Login> {
+        self.user.as_ref().map(|(user, _)| Login {
+            name: user.name.clone(),
+            home: user.dir.clone(),
+            shell: user.shell.clone(),
+        })
+    }
+
     fn gid(&self) -> Option<Gid> {
         let own = self.user.as_ref().map(|(user, _)| user.gid);
         self.group.as_ref().map(|(gid, _)| *gid).or(own)
@@ -90,6 +121,7 @@ impl Identity {
             if !user.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
                 return Err(not("user", &name, "root could be had again"));
             }
+            no_new_privileges().map_err(|error| not("user", &name, error))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
 //!
 //! What a socket still holds unacknowledged and what its peer last answered (for the links of sinks), how much a UDP
-//! socket may hold and has dropped, and receiving datagrams many at a call. Nothing here keeps state but the buffers
+//! socket may hold and has dropped, which child has ended, and receiving datagrams many at a call. Nothing here keeps state but the buffers
 //! of a [`batch::RecvBatch`], and nothing blocks.
 
 #![allow(unsafe_code)] // the one module that may: each block says why it is sound
@@ -123,6 +123,32 @@ pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     let mut figures = [0_u32; DROPS + 1];
     get_option(fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut figures)?;
     Ok((figures[TAKEN], figures[ROOM]))
+}
+
+/// A child that has ended and was not reaped, if there is one. It stays as it is: whoever started it may still ask how it
+/// ended.
+pub(crate) fn ended_child() -> io::Result<Option<u32>> {
+    look_at_child(libc::P_ALL, 0, libc::WNOWAIT)
+}
+
+/// Lets go of a child that has ended, whoever started it.
+pub(crate) fn reap(child: u32) -> io::Result<()> {
+    look_at_child(libc::P_PID, child, 0).map(drop)
+}
+
+fn look_at_child(
+    which: libc::idtype_t,
+    child: libc::id_t,
+    flag: libc::c_int,
+) -> io::Result<Option<u32>> {
+    // SAFETY: `siginfo_t` is plain integers, for which all zeros is a value. It means that there is no such child.
+    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | flag;
+    // SAFETY: `info` is a valid siginfo_t to write to, and outlives the call.
+    check(unsafe { libc::waitid(which, child, &raw mut info, flags) })?;
+    // SAFETY: waitid has filled it in, if at all, as for a SIGCHLD, in which there is a process.
+    let pid = unsafe { info.si_pid() };
+    Ok(u32::try_from(pid).ok().filter(|pid| *pid != 0))
 }
 
 /// Made of integers only, so that whatever bytes the kernel leaves in it are a value.

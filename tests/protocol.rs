@@ -4,7 +4,7 @@
 mod reading;
 
 use reading::{check, read};
-use statsd::protocol::{Grammar, Reject};
+use statsd::protocol::{Grammar, LineReader, Reading, Reject};
 
 #[test]
 fn types_and_values() {
@@ -237,6 +237,32 @@ fn no_bytes_make_it_panic() {
 }
 
 #[test]
+fn what_one_line_may_hold_is_bounded() {
+    let refusals = |line: &str| {
+        let mut reader = LineReader::new(Grammar::default());
+        let (mut taken, mut refused) = (0, Vec::new());
+        match reader.read(line.as_bytes()) {
+            Reading::Line(line) => line.samples().for_each(|sample| match sample {
+                Ok(_) => taken += 1,
+                Err(reject) => refused.push(reject),
+            }),
+            Reading::Bad(reject) => refused.push(reject),
+            Reading::Event => {}
+        }
+        (taken, refused)
+    };
+    let most = 32 << 10;
+    assert_eq!(refusals(&format!("a{}|c", ":1".repeat(most))), (most, vec![]));
+    let too_many = vec![Reject::TooManyParts];
+    assert_eq!(refusals(&format!("a{}|c", ":1".repeat(2 * most))), (most, too_many.clone()));
+    assert_eq!(refusals(&format!("a{}", ":1|c".repeat(2 * most))), (0, too_many.clone()));
+    assert_eq!(refusals(&format!("a:1|c{}", "|b".repeat(2 * most))), (0, too_many));
+    let tags = |count| format!("a:1|c|#{}", "k:v,".repeat(count));
+    assert_eq!(refusals(&tags(128)), (1, vec![]));
+    assert_eq!(refusals(&tags(1000)), (0, vec![Reject::NameTooLong]));
+}
+
+#[test]
 fn every_reason_says_something_of_its_own() {
     let all = [
         Reject::NoValue,
@@ -251,6 +277,7 @@ fn every_reason_says_something_of_its_own() {
         Reject::TimedChange,
         Reject::TooLarge,
         Reject::LineTooLong,
+        Reject::TooManyParts,
         Reject::UnknownCode,
         Reject::CutShort,
         Reject::NoNul,

@@ -76,7 +76,7 @@ impl Received {
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
                 LIMIT,
-                libc::MSG_WAITFORONE,
+                libc::MSG_WAITFORONE as _, // another integer under musl
                 ptr::null_mut(),
             )
         };
@@ -166,7 +166,9 @@ pub fn interrupted() -> bool {
 }
 
 /// Raises what this process and those it starts may have open, as far as it can; says how many that are.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // 32 bits wide on some platforms
 pub fn raise_open_files(wanted: u64) -> u64 {
+    let wanted = libc::rlim_t::try_from(wanted).unwrap_or(libc::rlim_t::MAX);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the calls read and write one struct that outlives them.
     unsafe {
@@ -176,9 +178,9 @@ pub fn raise_open_files(wanted: u64) -> u64 {
         {
             let raised = libc::rlimit { rlim_cur: soft, rlim_max: hard };
             if libc::setrlimit(libc::RLIMIT_NOFILE, &raised) == 0 {
-                return soft;
+                return soft.into();
             }
         }
     }
-    limit.rlim_cur
+    limit.rlim_cur.into()
 }

@@ -1,9 +1,9 @@
 //! `[ganglia]`: what there is to say of a Ganglia, or rather of the gmond that takes its metrics. Pure.
 
+use super::Remote;
 use super::address::OFF;
 use super::destination::Way;
 use super::value::Kind;
-use super::{Config, Remote};
 use crate::encode::ganglia::Labels;
 
 /// One gmond.
@@ -30,11 +30,6 @@ impl Ganglia {
             prefix: String::new(),
             max_name_length: 0,
         }
-    }
-
-    pub(super) fn add(config: &mut Config, header: &str) {
-        let defaults = Config::with_all_sections().ganglias.swap_remove(0);
-        config.ganglias.push(Self { name: header.into(), ..defaults });
     }
 
     pub fn way(&self) -> Way<'_> {

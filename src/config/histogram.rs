@@ -22,6 +22,7 @@ impl Kind<Vec<Bin>> for Bins {
                 .split(',')
                 .map(str::trim)
                 .filter(|_| !text.is_empty())
+                .take(BINS_MAX + 1)
                 .map(|word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) })
                 .collect(),
         };

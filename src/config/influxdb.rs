@@ -6,7 +6,7 @@ use super::address::{Destination, OFF};
 use super::destination::{Queue, Way};
 use super::ini::Section;
 use super::value::Kind as _;
-use super::{Config, Remote, Resend};
+use super::{Remote, Resend};
 
 /// One InfluxDB.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +68,6 @@ impl Influxdb {
             resend_keep: 0,
             namespace: String::new(),
         }
-    }
-
-    pub(super) fn add(config: &mut Config, header: &str) {
-        let defaults = Config::with_all_sections().influxdbs.swap_remove(0);
-        config.influxdbs.push(Self { name: header.into(), ..defaults });
     }
 
     pub(super) fn queue(&self) -> Queue {

@@ -9,6 +9,10 @@
 //! ```
 //! What a section or a key means is not known here; a flawed line never hides the flaws of later ones.
 
+use ahash::AHashMap;
+
+use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
+
 /// What a file says, as far as it could be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Document {
@@ -41,11 +45,14 @@ pub(super) struct Flaw {
 
 pub(super) fn read(text: &[u8]) -> Document {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut reader = Reader { document: Document::default(), place: Place::Top };
+    let mut reader = Reader::default();
     for (index, raw) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = index + 1;
         if let Err(what) = reader.line(line, raw) {
             reader.document.flaws.push(Flaw { line, what });
+        }
+        if reader.document.flaws.len() > MISTAKES_MAX {
+            break;
         }
     }
     reader.document
@@ -57,22 +64,26 @@ impl Section {
     }
 }
 
-struct Reader {
+#[derive(Default)]
+struct Reader<'a> {
     document: Document,
+    /// Where in the document each section is.
+    places: AHashMap<&'a str, usize>,
     place: Place,
 }
 
 /// Which section the next entry belongs to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 enum Place {
+    #[default]
     Top,
     In(usize),
     /// Behind a flawed header. Its entries are passed over: they are no mistakes of the section before.
     Lost,
 }
 
-impl Reader {
-    fn line(&mut self, line: usize, raw: &[u8]) -> Result<(), String> {
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: usize, raw: &'a [u8]) -> Result<(), String> {
         if raw.trim_ascii_start().starts_with(b"[") {
             self.place = Place::Lost;
         }
@@ -87,22 +98,30 @@ impl Reader {
         }
     }
 
-    fn header(&mut self, line: usize, text: &str) -> Result<(), String> {
+    fn header(&mut self, line: usize, text: &'a str) -> Result<(), String> {
         let (name, rest) =
             text[1..].split_once(']').ok_or("expected [section], its ] is missing")?;
         if name.trim().is_empty() || !is_comment(rest) {
             return Err("expected [section] and nothing else but a comment".into());
         }
-        self.place = Place::In(self.section(line, name.trim()));
+        self.place = Place::In(self.section(line, name.trim())?);
         Ok(())
     }
 
-    fn section(&mut self, line: usize, name: &str) -> usize {
+    fn section(&mut self, line: usize, name: &'a str) -> Result<usize, String> {
+        if let Some(&place) = self.places.get(name) {
+            return Ok(place);
+        }
+        if name.len() > NAME_MAX {
+            return Err(format!("expected the name of a section, not {}", excerpt(name)));
+        }
         let sections = &mut self.document.sections;
-        sections.iter().position(|section| section.name == name).unwrap_or_else(|| {
-            sections.push(Section { name: name.into(), line, entries: Vec::new() });
-            sections.len() - 1
-        })
+        if sections.len() == SECTIONS_MAX {
+            return Err(format!("[{name}]: expected at most {SECTIONS_MAX} sections"));
+        }
+        self.places.insert(name, sections.len());
+        sections.push(Section { name: name.into(), line, entries: Vec::new() });
+        Ok(sections.len() - 1)
     }
 
     fn entry(&mut self, line: usize, text: &str) -> Result<(), String> {
@@ -110,6 +129,9 @@ impl Reader {
         let key = key.trim_end();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return Err("expected `key = value` or `[section]`".into());
+        }
+        if key.len() > NAME_MAX {
+            return Err(format!("expected the name of a key, not {}", excerpt(key)));
         }
         let place = self.place;
         let index = match place {
@@ -122,12 +144,23 @@ impl Reader {
         if let Some(first) = section.entry(key) {
             return Err(format!("[{name}] {key}: given twice, first in line {}", first.line));
         }
+        if section.entries.len() == KEYS_MAX {
+            return Err(format!("[{name}] {key}: expected at most {KEYS_MAX} keys in a section"));
+        }
         let value = match takes_rest_of_line(name, key) {
             true => Ok(rest_of_line(rest).into()),
             false => value(rest).map_err(|what| format!("[{name}] {key}: {what}")),
         }?;
         section.entries.push(Entry { key: key.into(), value, line });
         Ok(())
+    }
+}
+
+/// A value as messages quote it: printable, and not longer than a line.
+pub(super) fn excerpt(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &value[..end]),
+        None => format!("{value:?}"),
     }
 }
 

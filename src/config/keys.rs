@@ -11,6 +11,7 @@ use super::address::{Destination, Listen};
 use super::command::CommandLine;
 use super::fraction::Fraction;
 use super::ganglia::Spoof;
+use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
 use super::value::{
     AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, YES_NO,
@@ -99,6 +100,8 @@ const SOME_MS: Span = Span(Duration::from_millis(100));
 /// Kernels answer probes of a closed window twice a second at the most, so that one may stay unanswered, and the next comes
 /// after twice the time: in less than this a peer that is there can look gone.
 const SILENCE: Span = Span(Duration::from_secs(2));
+const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
+const NETWORKS: AtMost<List<Network>> = AtMost(NETWORKS_MAX, List(Network));
 const AFFIX: NamePart = NamePart(0..=128);
 
 const LEVELS: Choice<LevelFilter> = Choice(&[
@@ -171,7 +174,7 @@ keys! {
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
     [statsd] user = "", config!(user: Account),
-        "after binding, become this user (name or number); empty = stay";
+        "after binding, become this user (name or number), for whom sudo and setuid programs then fail; empty = stay";
     [statsd] group = "", config!(group: Account),
         "empty = the user's own";
 
@@ -200,14 +203,14 @@ keys! {
     [namespace] extended_counters = "no", each!(namespaces.extended_counters: YES_NO),
         "statsite style: write a counter's count and rate";
 
-    [udp] bind = "*:8125", config!(udp.bind: List(Listen)),
-        "list of numeric address:port, *:port (IPv6 and IPv4), localhost:port (both loopbacks); empty = off";
+    [udp] bind = "*:8125", config!(udp.bind: BINDS),
+        "list of numeric address:port, *:port (IPv6 and IPv4), localhost:port (both loopbacks); at most 64; empty = off";
     [udp] recv_buffer = "8m", config!(udp.recv_buffer: Size(4 * KIB..=GIB)),
         "SO_RCVBUFFORCE, else SO_RCVBUF; when the kernel grants less, a warning names the sysctl to raise";
-    [udp] allow_from = "", config!(udp.allow_from: List(Network)),
-        "networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7; empty = anyone";
+    [udp] allow_from = "", config!(udp.allow_from: NETWORKS),
+        "at most 500 networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7; empty = anyone";
 
-    [tcp] bind = "*:8125", config!(tcp.bind: List(Listen)),
+    [tcp] bind = "*:8125", config!(tcp.bind: BINDS),
         "as for udp";
     [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000)),
         "at most 60000";
@@ -215,7 +218,7 @@ keys! {
         "close, count and log what sent nothing for this long; 0 = never: many clients do not reconnect, and keepalive finds dead ones";
     [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB)),
         "bytes of a line, 64 to 1m";
-    [tcp] allow_from = "", config!(tcp.allow_from: List(Network)),
+    [tcp] allow_from = "", config!(tcp.allow_from: NETWORKS),
         "as for udp";
 
     [unix] stream = "", config!(unix.stream: FilePath),
@@ -225,7 +228,7 @@ keys! {
     [unix] mode = "0660", config!(unix.mode: FileMode),
         "permissions of both";
 
-    [admin] bind = "localhost:8126", config!(admin.bind: List(Listen)),
+    [admin] bind = "localhost:8126", config!(admin.bind: BINDS),
         "both loopback addresses";
     [admin] health = "up", config!(admin.healthy: UP_DOWN),
         "health at start: up, down";
@@ -233,7 +236,7 @@ keys! {
         "close a client that asks nothing for this long; 0 = never";
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
         "at most 1024; when they are here, the one idle longest makes way for a new one";
-    [admin] allow_from = "", config!(admin.allow_from: List(Network)),
+    [admin] allow_from = "", config!(admin.allow_from: NETWORKS),
         "as for udp";
 
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000)),
@@ -320,7 +323,7 @@ keys! {
         "as for carbon";
 
     [exec] command = "", each!(execs.command: CommandLine),
-        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; empty = off";
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; with [statsd] user, sudo fails in it; empty = off";
     [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
         "it is killed when it takes longer";
     [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),

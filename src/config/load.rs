@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::limits::FILE_MAX;
 use super::{Config, Mistake, parse, sets_a_key};
 use crate::files;
 
@@ -64,8 +65,7 @@ pub enum Origin {
 /// Where the file is looked for when none is named, first found first taken.
 pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
-/// A file over this is no configuration, but perhaps a device without an end.
-const LARGEST_FILE: u64 = 4 << 20;
+const LARGEST_FILE: u64 = FILE_MAX as u64;
 
 /// How long a start waits for a pipe or a terminal to send the configuration, and end it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -142,7 +142,10 @@ fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
 }
 
 fn too_large() -> io::Error {
-    io::Error::new(ErrorKind::FileTooLarge, "too large for a configuration file")
+    io::Error::new(
+        ErrorKind::FileTooLarge,
+        "it is larger than 128k, the most that a reload can read at once",
+    )
 }
 
 /// Why there is no configuration.
@@ -262,7 +265,7 @@ mod tests {
         let passed_over = find_in(&[folder.path(), &missing], read);
         assert!(passed_over.unwrap_err().to_string().contains("Is a directory"));
         let endless = find(Some(Path::new("/dev/zero")));
-        assert!(endless.unwrap_err().to_string().contains("too large"));
+        assert!(endless.unwrap_err().to_string().contains("larger than 128k"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod influxdb;
 mod defaults;
 mod ini;
 mod keys;
+mod limits;
 mod namespaces;
 mod paths;
 mod repeater;

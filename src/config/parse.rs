@@ -6,24 +6,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::{Destination, OFF, PICKLE_PORT};
-use super::ini::{self, Entry, Flaw, Section};
+use super::ini::{self, Entry, Flaw, Section, excerpt};
 use super::keys::{KEYS, keys_of};
+use super::limits::{
+    ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, GUESSED_MAX, MISTAKES_MAX,
+    NAMESPACES_MAX,
+};
 use super::paths;
 use super::rules::{self, RULE};
-use super::sections::{COPIED, Copied, SECTIONS, copied};
+use super::sections::{COPIED, Copied, NAMESPACE, SECTIONS, copied};
 use super::value::{Kind as _, Span};
-use super::{Carbon, Config, Mistake, Protocol};
+use super::{Carbon, Config, Mistake, Protocol, Takes};
 use crate::policy::RULES_MAX;
 
 /// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
-    let mut reading = Reading { config: Config::with_all_sections(), flaws };
+    let defaults = Config::with_all_sections();
+    let config = defaults.clone();
+    let mut reading = Reading { config, defaults, flaws, further: 0, last_rule: 1, last: 1 };
     for section in &sections {
         reading.section(section);
     }
     reading.default_by_style(&sections);
     reading.check_namespaces(&sections);
+    reading.check_figures();
     reading.finish(file, &sections)
 }
 
@@ -36,11 +43,21 @@ pub(super) fn sets_a_key(text: &[u8]) -> bool {
 /// A file half read. Destinations that are off are among the others until the end.
 pub(super) struct Reading {
     pub(super) config: Config,
+    /// What a further section begins with.
+    defaults: Config,
     flaws: Vec<Flaw>,
+    /// Further destinations so far.
+    further: usize,
+    /// The line of the last rule, and of the last other section.
+    last_rule: usize,
+    last: usize,
 }
 
 impl Reading {
     fn section(&mut self, section: &Section) {
+        if self.flaws.len() > MISTAKES_MAX {
+            return; // no more of them are reported
+        }
         let kind = match kind_of(&section.name) {
             Ok(kind) => kind,
             Err(what) => return self.flaw(section.line, what),
@@ -48,7 +65,11 @@ impl Reading {
         if kind == RULE {
             return self.rule(section);
         }
-        let nth = self.nth(&section.name);
+        self.last = section.line;
+        let nth = match self.nth(&section.name) {
+            Ok(nth) => nth,
+            Err(what) => return self.flaw(section.line, format!("[{}]: {what}", section.name)),
+        };
         for entry in &section.entries {
             if let Err(what) = self.entry(kind, nth, entry) {
                 self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
@@ -72,24 +93,62 @@ impl Reading {
     }
 
     fn rule(&mut self, section: &Section) {
+        self.last_rule = section.line;
+        if self.config.rules.rules.len() == RULES_MAX {
+            let what = format!("[{}]: expected at most {RULES_MAX} rules", section.name);
+            return self.flaw(section.line, what);
+        }
         let (rule, flaws) = rules::read(section);
         self.flaws.extend(flaws);
-        if self.config.rules.rules.len() == RULES_MAX {
-            self.flaw(
-                section.line,
-                format!("[{}]: expected at most {RULES_MAX} rules", section.name),
-            );
-        }
         self.config.rules.rules.push(rule);
     }
 
-    /// Which of its kind a section is: a new one for a `[SECTION.NAME]`.
-    fn nth(&mut self, section: &str) -> usize {
-        let further = section.split_once('.').and_then(|(kind, _)| copied(kind));
-        further.map_or(0, |kind| {
-            (kind.add)(&mut self.config, section);
-            (kind.headers)(&self.config).len() - 1
-        })
+    /// Which of its kind a section is: a new one for a `[SECTION.NAME]`. Err: there are too many.
+    fn nth(&mut self, section: &str) -> Result<usize, String> {
+        let Some(kind) = section.split_once('.').and_then(|(kind, _)| copied(kind)) else {
+            return Ok(0);
+        };
+        let nth = (kind.count)(&self.config);
+        if kind.section == NAMESPACE {
+            if nth > NAMESPACES_MAX {
+                return Err(format!("expected at most {NAMESPACES_MAX} name spaces"));
+            }
+        } else if self.further == DESTINATIONS_MAX {
+            return Err(format!("expected at most {DESTINATIONS_MAX} further destinations"));
+        } else {
+            self.further += 1;
+        }
+        (kind.add)(&mut self.config, &self.defaults, section);
+        Ok(nth)
+    }
+
+    /// Only all rules together tell how many figures there are.
+    fn check_figures(&mut self) {
+        let rules = &self.config.rules;
+        for (of, found, most) in [
+            ("percentiles", rules.percentiles().len(), ALL_PERCENTILES_MAX),
+            ("histogram bins", rules.bins().len(), ALL_BINS_MAX),
+        ] {
+            if found > most {
+                let what = format!("expected at most {most} different {of} in all, not {found}");
+                self.flaw(self.last_rule, what);
+            }
+        }
+    }
+
+    /// Only those that are on count.
+    fn check_encodings(&mut self) {
+        let mut all = Vec::new();
+        for takes in self.config.destinations().map(super::Destination::takes) {
+            if matches!(takes, Takes::Flushes(..)) && !all.contains(&takes) {
+                all.push(takes);
+            }
+        }
+        if all.len() > ENCODINGS_MAX {
+            let found = all.len();
+            let what = "different pairs of format and name space among the destinations";
+            self.flaw(self.last, format!("expected at most {ENCODINGS_MAX} {what}, not {found}"));
+        }
     }
 
     fn entry(&mut self, kind: &'static str, nth: usize, entry: &Entry) -> Result<(), String> {
@@ -139,9 +198,17 @@ impl Reading {
         COPIED.iter().for_each(|copied| (copied.retain_on)(&mut self.config));
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
+            self.check_encodings();
+        }
+        if self.flaws.is_empty() {
             return Ok(self.config);
         }
         self.flaws.sort_by_key(|flaw| flaw.line);
+        if self.flaws.len() > MISTAKES_MAX {
+            self.flaws.truncate(MISTAKES_MAX);
+            let line = self.flaws.last().map_or(1, |flaw| flaw.line);
+            self.flaw(line, format!("there are more mistakes than these {MISTAKES_MAX}"));
+        }
         let mistake = |Flaw { line, what }| Mistake { file: file.into(), line, what };
         Err(self.flaws.into_iter().map(mistake).collect())
     }
@@ -201,23 +268,22 @@ pub(super) fn nearest<'a>(
     wanted: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    let allowed = (wanted.len() / 3).max(1);
+    // The distance is at least what the lengths differ by, and takes long to tell for long words.
+    let may_be_near = |candidate: &&str| {
+        wanted.len().max(candidate.len()) <= GUESSED_MAX
+            && wanted.len().abs_diff(candidate.len()) <= allowed
+    };
     let wanted = wanted.to_ascii_lowercase();
     let distance = |candidate: &&str| strsim::osa_distance(&wanted, candidate);
-    let allowed = (wanted.len() / 3).max(1);
-    candidates.min_by_key(distance).filter(|nearest| distance(nearest) <= allowed)
+    let near = candidates.filter(may_be_near).map(|candidate| (distance(&candidate), candidate));
+    let nearest = near.min_by_key(|(distance, _)| *distance)?;
+    Some(nearest.1).filter(|_| nearest.0 <= allowed)
 }
 
 /// What was expected, and what was found.
 pub(super) fn instead(expected: &str, entry: &Entry) -> String {
     format!("{expected}, not {}", excerpt(&entry.value))
-}
-
-/// A value as messages quote it: printable, and not longer than a line.
-fn excerpt(value: &str) -> String {
-    match value.char_indices().nth(60) {
-        Some((end, _)) => format!("{:?}...", &value[..end]),
-        None => format!("{value:?}"),
-    }
 }
 
 #[cfg(test)]

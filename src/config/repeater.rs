@@ -1,8 +1,8 @@
 //! `[repeater]`: another StatsD server that every packet goes on to. Pure.
 
+use super::Remote;
 use super::address::OFF;
 use super::destination::{NEVER_AGAIN, Queue, Way};
-use super::{Config, Remote};
 use crate::encode::repeated::Carriage;
 
 /// One server that is sent what is received.
@@ -18,11 +18,6 @@ impl Repeater {
     /// For the table's defaults to be written into.
     pub(super) fn blank() -> Self {
         Self { name: "repeater".into(), address: OFF, protocol: Carriage::Datagrams }
-    }
-
-    pub(super) fn add(config: &mut Config, header: &str) {
-        let defaults = Config::with_all_sections().repeaters.swap_remove(0);
-        config.repeaters.push(Self { name: header.into(), ..defaults });
     }
 
     pub fn way(&self) -> Way<'_> {

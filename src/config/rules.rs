@@ -3,9 +3,12 @@
 //! A key that is not given leaves its setting to a later rule or to `[statsd]`; so none has a default, and one given as empty
 //! says so: no percentiles, no histogram, all figures.
 
+use ahash::AHashMap;
+
 use super::histogram::Bins;
 use super::ini::{Entry, Flaw, Section};
 use super::keys::TIMER_METRICS_WANTED;
+use super::limits::PATTERNS_MAX;
 use super::parse::{instead, unknown_key};
 use super::value::{AtMost, Choice, Kind, List, Percent, SpanOrNever, YES_NO};
 use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
@@ -18,6 +21,8 @@ struct RuleKey {
     set: fn(&mut Rule, &str) -> Result<(), String>,
     /// None when the rule does not set it.
     get: fn(&Rule) -> Option<String>,
+    /// Whether two rules say the same of it.
+    is_same: fn(&Rule, &Rule) -> bool,
 }
 
 /// What the names of rule sections begin with, up to the dot.
@@ -31,6 +36,7 @@ macro_rules! setting {
         (
             |rule, text| Ok(rule.$place = Some($kind.read(text)?)),
             |rule| rule.$place.as_ref().map(|value| $kind.show(value)),
+            |one, other| one.$place == other.$place,
         )
     };
 }
@@ -40,15 +46,16 @@ macro_rules! rule_keys {
         const RULE_KEYS: &[RuleKey] = &[$({
             type Set = fn(&mut Rule, &str) -> Result<(), String>;
             type Get = fn(&Rule) -> Option<String>;
-            let (set, get): (Set, Get) = $field;
-            RuleKey { name: stringify!($name), example: $example, doc: $doc, set, get }
+            type IsSame = fn(&Rule, &Rule) -> bool;
+            let (set, get, is_same): (Set, Get, IsSame) = $field;
+            RuleKey { name: stringify!($name), example: $example, doc: $doc, set, get, is_same }
         }),*];
     };
 }
 
 rule_keys! {
-    match = "api.*, web.*.latency", (read_matches, show_matches),
-        "on the name as sanitized, tags aside: * is any run of bytes, ? is one";
+    match = "api.*, web.*.latency", (read_matches, show_matches, |one, other| one.matches == other.matches),
+        "at most 100 patterns; on the name as sanitized, tags aside: * is any run of bytes, ? is one";
     drop = "no", setting!(drop: YES_NO),
         "yes: refused silently, counted in samples_dropped";
     signed_gauges = "delta", setting!(signed_gauges: SIGNED),
@@ -79,7 +86,7 @@ impl Kind<Glob> for GlobPattern {
 }
 
 fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
-    rule.matches = List(GlobPattern).read(text)?;
+    rule.matches = AtMost(PATTERNS_MAX, List(GlobPattern)).read(text)?;
     match rule.matches.is_empty() {
         true => Err("expected at least one pattern".into()),
         false => Ok(()),
@@ -114,6 +121,22 @@ fn set(rule: &mut Rule, entry: &Entry) -> Result<(), String> {
     let key = RULE_KEYS.iter().find(|key| key.name == entry.key);
     let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
     (key.set)(rule, &entry.value).map_err(|what| instead(&what, entry))
+}
+
+/// `rule.NAME.key` of what both say and say differently, `rule.NAME` of what only one has.
+pub(super) fn difference(ours: &[Rule], theirs: &[Rule]) -> Vec<String> {
+    let by_name = |rules: &[Rule]| rules.iter().map(|rule| rule.name.clone()).zip(0..).collect();
+    let (mut places, mut found): (AHashMap<String, usize>, _) = (by_name(theirs), Vec::new());
+    for rule in ours {
+        let Some(place) = places.remove(&rule.name) else {
+            found.push(format!("{RULE}.{}", rule.name));
+            continue;
+        };
+        let differ = RULE_KEYS.iter().filter(|key| !(key.is_same)(rule, &theirs[place]));
+        found.extend(differ.map(|key| format!("{RULE}.{}.{}", rule.name, key.name)));
+    }
+    found.extend(places.into_keys().map(|name| format!("{RULE}.{name}")));
+    found
 }
 
 /// The rule as a section of a file.

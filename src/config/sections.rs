@@ -32,8 +32,10 @@ pub(super) struct Copied {
     pub(super) switch: &'static str,
     /// What that key wants.
     pub(super) wanted: &'static str,
-    /// Adds one with this header.
-    pub(super) add: fn(&mut Config, &str),
+    /// Adds one with this header, and what else the defaults say of the first.
+    pub(super) add: fn(&mut Config, &Config, &str),
+    /// How many there are.
+    pub(super) count: fn(&Config) -> usize,
     /// The headers of those there are.
     pub(super) headers: fn(&Config) -> Vec<String>,
     /// Forgets those that are off.
@@ -45,11 +47,11 @@ pub(super) const COPIED: [Copied; 6] = [
         section: NAMESPACE,
         switch: "",
         wanted: "",
-        add: |config, header| {
+        add: |config, defaults, header| {
             let name = header[NAMESPACE.len() + 1..].into();
-            let defaults = Config::with_all_sections().namespaces.swap_remove(0);
-            config.namespaces.push(Namespace { name, ..defaults });
+            config.namespaces.push(Namespace { name, ..defaults.namespaces[0].clone() });
         },
+        count: |config| config.namespaces.len(),
         headers: |config| {
             let further = |namespace: &Namespace| format!("{NAMESPACE}.{}", namespace.name);
             let further = config.namespaces.iter().skip(1).map(further);
@@ -61,10 +63,10 @@ pub(super) const COPIED: [Copied; 6] = [
         section: "carbon",
         switch: "address",
         wanted: "host[:port]",
-        add: |config, header| {
-            let defaults = Config::with_all_sections().carbons.swap_remove(0);
-            config.carbons.push(Carbon { name: header.into(), ..defaults });
+        add: |config, defaults, header| {
+            config.carbons.push(Carbon { name: header.into(), ..defaults.carbons[0].clone() });
         },
+        count: |config| config.carbons.len(),
         headers: |config| config.carbons.iter().map(|carbon| carbon.name.clone()).collect(),
         retain_on: |config| config.carbons.retain(|carbon| carbon.address != OFF),
     },
@@ -72,10 +74,10 @@ pub(super) const COPIED: [Copied; 6] = [
         section: "exec",
         switch: "command",
         wanted: "a command",
-        add: |config, header| {
-            let defaults = Config::with_all_sections().execs.swap_remove(0);
-            config.execs.push(Exec { name: header.into(), ..defaults });
+        add: |config, defaults, header| {
+            config.execs.push(Exec { name: header.into(), ..defaults.execs[0].clone() });
         },
+        count: |config| config.execs.len(),
         headers: |config| config.execs.iter().map(|exec| exec.name.clone()).collect(),
         retain_on: |config| config.execs.retain(|exec| !exec.command.is_empty()),
     },
@@ -83,7 +85,12 @@ pub(super) const COPIED: [Copied; 6] = [
         section: "influxdb",
         switch: "address",
         wanted: "host[:port]",
-        add: Influxdb::add,
+        add: |config, defaults, header| {
+            config
+                .influxdbs
+                .push(Influxdb { name: header.into(), ..defaults.influxdbs[0].clone() });
+        },
+        count: |config| config.influxdbs.len(),
         headers: |config| config.influxdbs.iter().map(|influxdb| influxdb.name.clone()).collect(),
         retain_on: |config| config.influxdbs.retain(|influxdb| influxdb.address != OFF),
     },
@@ -91,7 +98,10 @@ pub(super) const COPIED: [Copied; 6] = [
         section: "ganglia",
         switch: "address",
         wanted: "host[:port]",
-        add: Ganglia::add,
+        add: |config, defaults, header| {
+            config.ganglias.push(Ganglia { name: header.into(), ..defaults.ganglias[0].clone() });
+        },
+        count: |config| config.ganglias.len(),
         headers: |config| config.ganglias.iter().map(|ganglia| ganglia.name.clone()).collect(),
         retain_on: |config| config.ganglias.retain(|ganglia| ganglia.address != OFF),
     },
@@ -99,7 +109,12 @@ pub(super) const COPIED: [Copied; 6] = [
         section: "repeater",
         switch: "address",
         wanted: "host[:port]",
-        add: Repeater::add,
+        add: |config, defaults, header| {
+            config
+                .repeaters
+                .push(Repeater { name: header.into(), ..defaults.repeaters[0].clone() });
+        },
+        count: |config| config.repeaters.len(),
         headers: |config| config.repeaters.iter().map(|repeater| repeater.name.clone()).collect(),
         retain_on: |config| config.repeaters.retain(|repeater| repeater.address != OFF),
     },

@@ -1,6 +1,6 @@
 //! A byte stream to lines and binary messages, which may come in any number of pieces. Pure.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 
 use crate::protocol::{MAGIC, Reach, reach};
 
@@ -77,7 +77,7 @@ impl StreamSplitter {
                 return &rest[length..];
             }
         }
-        let end = memchr(b'\n', rest);
+        let end = find(b'\n', rest);
         let line = &rest[..end.unwrap_or(rest.len())];
         if self.partial.len() + line.len() > max_line {
             self.overlong(line, out);
@@ -137,7 +137,7 @@ impl StreamSplitter {
     }
 
     fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let Some(end) = memchr(b'\n', rest) else { return &[] };
+        let Some(end) = find(b'\n', rest) else { return &[] };
         self.skipping = Skipping::Nothing;
         &rest[end + 1..]
     }
@@ -158,34 +158,114 @@ impl StreamSplitter {
 }
 
 /// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
+///
+/// It looks at little more than it returns, whatever follows: the caller asks again after every binary message and
+/// every overlong line, so a look at the whole rest each time would make the cost of one read quadratic.
 fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
-    // Up to the last newline that a line may reach, no line is overlong: the newlines between need not be looked for.
     let mut length = 0;
-    let reach = |length: usize| &bytes[length..bytes.len().min(length + max_line + 1)];
-    while let Some(newline) = memrchr(b'\n', reach(length)) {
-        length += newline + 1;
+    loop {
+        // Up to the last newline that a line may reach, no line is overlong: the newlines between need not be found.
+        let reach = &bytes[length..bytes.len().min(length + max_line + 1)];
+        let magic = find(MAGIC, reach);
+        let clean = &reach[..magic.unwrap_or(reach.len())];
+        let lines = find_last(b'\n', clean).map_or(0, |newline| newline + 1);
+        length += lines;
+        match magic {
+            None if lines > 0 && reach.len() > max_line => {} // another line may follow
+            // A line cannot begin with this byte, but it may stand further on in one.
+            Some(magic) if magic > lines => match find(b'\n', &reach[magic..]) {
+                Some(newline) => length += magic - lines + newline + 1,
+                None if lines > 0 => {} // its end may be within reach of its own beginning
+                None => return length,
+            },
+            None | Some(_) => return length,
+        }
     }
-    // Only what was found is looked through, for there may be much behind it, and more overlong lines.
-    let lines = &bytes[..length];
-    if memchr(MAGIC, lines).is_some() { whole_lines_one_by_one(lines, max_line) } else { length }
 }
 
-fn whole_lines_one_by_one(bytes: &[u8], max_line: usize) -> usize {
-    let mut length = 0;
-    for newline in memchr_iter(b'\n', bytes) {
-        if newline - length > max_line || bytes[length] == MAGIC {
-            break;
-        }
-        length = newline + 1;
-    }
-    length
+fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let found = memchr(byte, bytes);
+    #[cfg(test)]
+    tests::count(found.map_or(bytes.len(), |at| at + 1));
+    found
+}
+
+fn find_last(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let found = memrchr(byte, bytes);
+    #[cfg(test)]
+    tests::count(bytes.len() - found.unwrap_or(0));
+    found
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use memchr::memchr_iter;
+
     use super::*;
 
     const MAX: usize = 16;
+
+    thread_local! {
+        /// Bytes that searches have looked at.
+        static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(bytes: usize) {
+        LOOKED_AT.set(LOOKED_AT.get() + bytes);
+    }
+
+    /// The slow twin of [`whole_lines`].
+    fn whole_lines_one_by_one(bytes: &[u8], max_line: usize) -> usize {
+        let mut length = 0;
+        for newline in memchr_iter(b'\n', bytes) {
+            if newline - length > max_line || bytes[length] == MAGIC {
+                break;
+            }
+            length = newline + 1;
+        }
+        length
+    }
+
+    /// Bytes that are looked at for `bytes` of the stream that `text` makes when it is repeated.
+    fn looked_at(text: &[u8], bytes: usize, tail: u8, max_line: usize) -> usize {
+        let mut stream: Vec<u8> = text.iter().copied().cycle().take(bytes / 2).collect();
+        stream.resize(bytes, tail);
+        LOOKED_AT.set(0);
+        StreamSplitter::default().feed(&stream, max_line, |_| {});
+        LOOKED_AT.get()
+    }
+
+    #[test]
+    fn no_stream_makes_it_look_at_a_byte_many_times() {
+        let message = message(b"k\0");
+        let streams: [&[u8]; 9] = [
+            b"a:1|c\n",
+            b"\n",
+            &[b"a\n", &message[..]].concat(),
+            &[b"\n", &message[..]].concat(),
+            &[&[b'x'; 70][..], b"\na:1|c\n"].concat(),
+            &[b"a\n", &[b'x'; 70][..], b"\n", &message].concat(),
+            b"a\xaab\n",
+            b"\xaa\x09\n",
+            b"a\n\xaa\x09\n",
+        ];
+        for stream in streams {
+            for max_line in [64, 1000, 1 << 20] {
+                for tail in *b"x\xaa\n" {
+                    let bytes = 1 << 16;
+                    let looked_at = looked_at(stream, bytes, tail, max_line);
+                    assert!(
+                        looked_at <= 4 * bytes,
+                        "{looked_at} of {bytes}, at most {max_line} a line: {}, then {}",
+                        stream.escape_ascii(),
+                        tail.escape_ascii()
+                    );
+                }
+            }
+        }
+    }
 
     /// All lines of a stream that comes in pieces of the given sizes; overlong ones as `!`.
     fn split(stream: &[u8], sizes: impl Iterator<Item = usize>) -> Vec<String> {

@@ -16,6 +16,8 @@ pub use policies::{Policies, Policy};
 
 use std::time::Duration;
 
+use ahash::AHashSet;
+
 use crate::flush::{Bin, Percentile, TimerMetric};
 
 /// Every setting that a name can have of its own.
@@ -96,23 +98,25 @@ impl Rules {
     /// The percentiles of all names together, each once.
     pub fn percentiles(&self) -> Vec<Percentile> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.percentiles.as_ref());
-        distinct(std::iter::once(&self.base.percentiles).chain(of_rules).flatten())
+        let all = std::iter::once(&self.base.percentiles).chain(of_rules).flatten();
+        distinct(all, |percentile| percentile.percent())
     }
 
     /// The bins of all histograms together, each once.
     pub fn bins(&self) -> Vec<Bin> {
-        distinct(self.rules.iter().filter_map(|rule| rule.histogram.as_ref()).flatten())
+        let all = self.rules.iter().filter_map(|rule| rule.histogram.as_ref()).flatten();
+        distinct(all, |bin| bin.bound())
     }
 }
 
-fn distinct<'a, T: Copy + PartialEq + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<T> {
-    let mut found = Vec::new();
-    for item in all {
-        if !found.contains(item) {
-            found.push(*item);
-        }
-    }
-    found
+/// Each once, in the order in which they come first. `number` tells them apart.
+fn distinct<'a, T: Copy + 'a>(
+    all: impl Iterator<Item = &'a T>,
+    number: impl Fn(&T) -> f64,
+) -> Vec<T> {
+    let mut seen = AHashSet::new();
+    let is_new = |item: &&T| seen.insert(number(item).to_bits());
+    all.filter(is_new).copied().collect()
 }
 
 impl Rule {

@@ -18,11 +18,17 @@ pub struct Samples<'a> {
     rest: Option<&'a [u8]>,
     group: Option<Group<'a>>,
     timed: bool,
+    /// Values that may still be read of it.
+    left: usize,
 }
+
+/// Values, and types with their sections, that one line may have. A datagram has no room for more. A line of a stream may
+/// have 1 MiB, and half a million values would take the loop 30 ms.
+const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
     pub(super) fn new(body: &'a [u8], timed: bool) -> Self {
-        Self { rest: Some(body), group: None, timed }
+        Self { rest: Some(body), group: None, timed, left: PARTS_MAX }
     }
 }
 
@@ -34,6 +40,11 @@ impl<'a> Iterator for Samples<'a> {
             if let Some(group) = &mut self.group
                 && let Some(value) = group.next_value()
             {
+                let Some(left) = self.left.checked_sub(1) else {
+                    (self.rest, self.group) = (None, None);
+                    return Some(Err(Reject::TooManyParts));
+                };
+                self.left = left;
                 return Some(group.sample(value, self.timed));
             }
             let (group, rest) = Group::read(self.rest?);
@@ -50,12 +61,25 @@ pub(super) enum Section<'a> {
     Other,
 }
 
-/// Calls `found` with each section of `body`, rates left out.
-pub(super) fn sections<'a>(body: &'a [u8], mut found: impl FnMut(Section<'a>)) {
+/// Calls `found` with each section of `body`, rates left out. Fails if there are more parts than a line may have.
+pub(super) fn sections<'a>(
+    body: &'a [u8],
+    mut found: impl FnMut(Section<'a>),
+) -> Result<(), Reject> {
     let mut rest = Some(body);
+    let mut parts = 0;
     while let Some(body) = rest {
-        rest = Group::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut found).1);
+        let mut count = |section| {
+            parts += 1;
+            found(section);
+        };
+        rest = Group::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut count).1);
+        parts += 1;
+        if parts > PARTS_MAX {
+            return Err(Reject::TooManyParts);
+        }
     }
+    Ok(())
 }
 
 /// Values that share a type and a rate.

@@ -101,7 +101,7 @@ impl LineReader {
                 timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
             }
             Section::Tags(_) | Section::Other => {}
-        });
+        })?;
         timestamp.transpose()
     }
 }

@@ -4,7 +4,7 @@
 //! reader, which gives the same for these lines and is the twin in the tests. The types of such lines come in no order that
 //! a processor could foresee, so what is common to them is read without asking which it is.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::names::KEEPS;
 use super::number::POWERS;
@@ -33,6 +33,9 @@ pub struct Plain<'a> {
     /// The value as it was written: a set's member.
     pub text: &'a [u8],
 }
+
+/// Bytes in which most names end.
+const USUAL_NAME: usize = 64;
 
 /// So many digits are an exact double, whatever they are.
 const DIGITS: usize = 15;
@@ -71,8 +74,11 @@ pub fn is_plain_name(name: &[u8]) -> bool {
 /// What stands before rates and sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
-    // However long the text is, a name is not.
-    let colon = memchr(b':', &text[..text.len().min(grammar.max_key_length + 1)])?;
+    let text_of_name = &text[..text.len().min(grammar.max_key_length + 1)];
+    let colon = match memchr(b':', &text_of_name[..text_of_name.len().min(USUAL_NAME)]) {
+        Some(colon) => colon,
+        None => long_name(text_of_name)?,
+    };
     let (name, values) = (&text[..colon], &text[colon + 1..]);
     let (value, digits) = read_number(values)?;
     let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
@@ -83,6 +89,13 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     }
     let plain = Plain { name, kind, value, weight: 1.0, text: &values[..digits] };
     Some((plain, colon + 2 + digits + letters))
+}
+
+/// Where a name ends that is longer than most. It is looked for in its own line only: what follows may be 64 KiB of lines
+/// without a colon, and each of them would look through `max_key_length` bytes of the next ones.
+#[cold]
+fn long_name(text: &[u8]) -> Option<usize> {
+    memchr2(b':', b'\n', text).filter(|&end| text[end] == b':')
 }
 
 /// By the first letter of a type: what it is of, and how many letters it has.

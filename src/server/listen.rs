@@ -242,7 +242,7 @@ impl Listeners {
         for Bound { wanted, socket, file } in bound {
             let source = match wanted.kind().0 {
                 Purpose::Datagrams => {
-                    let source = Source::Datagrams(index(self.datagrams.vacant_key()));
+                    let source = Source::Datagrams(index(self.datagrams.vacant_key())?);
                     let socket = DatagramSocket::new(socket);
                     socket.register(registry, source.into())?;
                     check_buffer(&socket, config.udp.recv_buffer);
@@ -250,14 +250,14 @@ impl Listeners {
                     source
                 }
                 Purpose::Streams => {
-                    let source = Source::StreamListener(index(self.streams.vacant_key()));
+                    let source = Source::StreamListener(index(self.streams.vacant_key())?);
                     let listener = Listener::new(socket);
                     listener.register(registry, source.into())?;
                     self.streams.insert(listener);
                     source
                 }
                 Purpose::Admin => {
-                    let source = Source::AdminListener(index(self.admin.vacant_key()));
+                    let source = Source::AdminListener(index(self.admin.vacant_key())?);
                     let listener = Listener::new(socket);
                     listener.register(registry, source.into())?;
                     self.admin.insert(listener);
@@ -328,8 +328,9 @@ impl Listeners {
     }
 }
 
-fn index(key: usize) -> u16 {
-    u16::try_from(key).expect("a configuration file has no room for so many addresses")
+/// A configuration has at most a few hundred addresses, but whoever starts the server may pass in any number of sockets.
+fn index(key: usize) -> io::Result<u16> {
+    u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }
 
 /// A buffer smaller than asked for loses datagrams in a burst: the one who runs the server can mend that, so say it.

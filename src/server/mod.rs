@@ -19,6 +19,7 @@ mod listen;
 mod messages;
 mod notify;
 mod outputs;
+mod reaper;
 mod reload;
 mod settings;
 mod signals;
@@ -32,6 +33,7 @@ pub mod token;
 pub mod wheel;
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -47,6 +49,7 @@ use self::gather::Gather;
 use self::input::Input;
 use self::key_flush::KeyFlush;
 use self::listen::Listeners;
+use self::reaper::Reaper;
 use self::reload::Retired;
 use self::settings::{random_seeds, settings};
 use self::signals::Signals;
@@ -61,7 +64,7 @@ use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::flush::Schedule;
 use crate::ingest::passed;
-use crate::privileges;
+use crate::privileges::{self, Login};
 use crate::series::Seeds;
 use crate::sink::Sinks;
 use crate::state::Head;
@@ -106,6 +109,9 @@ pub struct Server {
     /// How often the service manager is told that the loop turns.
     watchdog: Option<Duration>,
     admin_from: Vec<IpNet>,
+    reaper: Reaper,
+    /// Who this process has become, if `user` says so.
+    account: Option<Rc<Login>>,
     phase: Phase,
     /// A stop waits for whoever reads standard output, however long that takes.
     is_patient: bool,
@@ -171,22 +177,18 @@ impl Server {
         let listeners = Listeners::open(config, passed, poll.registry())?;
         listeners.give_files_to(identity.owner())?;
         let stdout = outputs::stdout(config)?;
+        let account = identity.account().map(Rc::new);
         identity.assume()?;
         let mut seeds = random_seeds();
         let state_file = state::open(&config.state)?;
         let found = state::load(state_file.as_ref(), config);
         let open_interval = found.as_ref().filter(|found| !found.gauges_only);
-        let schedule = match open_interval.map(|found| found.head) {
-            Some(Head { members, end, .. }) => {
-                seeds.members = members;
-                Schedule::resume(config.flush_interval, config.align_flush, end)
-            }
-            None => Schedule::new(config.flush_interval, config.align_flush, now.unix),
-        };
+        let schedule = first_schedule(config, open_interval.map(|found| found.head), now);
+        seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
         let new = outputs::new_ones(config, &config.spool, &sinks, stdout)?;
-        outputs::add(&mut sinks, new, &encoders, seeds.names[0]);
+        outputs::add(&mut sinks, new, &encoders, seeds.names[0], account.as_ref());
         let mut server = Self {
             events: Events::with_capacity(EVENTS_PER_TURN),
             now,
@@ -216,6 +218,8 @@ impl Server {
             shutdown_timeout: config.shutdown_timeout,
             watchdog: notify::watchdog(),
             admin_from: config.admin.allow_from.clone(),
+            reaper: Reaper::default(),
+            account,
             phase: Phase::Running,
             is_patient: false,
             busy: false,
@@ -267,6 +271,7 @@ impl Server {
             }
             self.serve_admin();
             self.pump_sinks();
+            self.busy |= self.reaper.turn(&mut self.sinks);
             self.complain();
             self.check_stop();
         }
@@ -439,5 +444,13 @@ impl Server {
                 self.busy = true;
             }
         }
+    }
+}
+
+/// The open interval of the run before keeps its end.
+fn first_schedule(config: &Config, open_interval: Option<Head>, now: Now) -> Schedule {
+    match open_interval {
+        Some(head) => Schedule::resume(config.flush_interval, config.align_flush, head.end),
+        None => Schedule::new(config.flush_interval, config.align_flush, now.unix),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use nix::unistd::gethostname;
 
@@ -10,6 +11,7 @@ use crate::config::{self, Config, Destination, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
 use crate::flush::FigureNames;
+use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
 use crate::sink::{Feed, Sink, Sinks};
@@ -35,7 +37,7 @@ pub(super) struct New<'a> {
     stdout: Option<StandardStream>,
 }
 
-/// Those of a configuration. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
+/// Those of a configuration. Too many beside those that are leaving are an error. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
 pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
@@ -56,6 +58,9 @@ pub(super) fn new_ones<'a>(
         };
         Ok(New { destination, spool: spool.transpose()?, stdout })
     };
+    if !sinks.have_room_for(config.destinations().filter(is_new).count()) {
+        return Err(StartError::Leaving(sinks.len()));
+    }
     config.destinations().filter(is_new).map(open).collect()
 }
 
@@ -65,11 +70,21 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
-/// Makes their sinks. `seed` is for the jitter between attempts to connect.
-pub(super) fn add(sinks: &mut Sinks, new: Vec<New<'_>>, encoders: &Encoders, seed: u64) {
+/// Makes their sinks. `seed` is for the jitter between attempts to connect; commands run as `account`, if that is not who
+/// started the server.
+pub(super) fn add(
+    sinks: &mut Sinks,
+    new: Vec<New<'_>>,
+    encoders: &Encoders,
+    seed: u64,
+    account: Option<&Rc<Login>>,
+) {
     for New { destination, spool, stdout } in new {
         let takes = feed(destination, encoders);
         let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
+        if let Some(account) = account {
+            sink.run_as(account);
+        }
         if let Some(spool) = spool {
             sink.attach(spool);
         }

@@ -90,7 +90,8 @@ impl Server {
         self.engine.reconfigure(&settings(config));
         self.flushing.reconfigure(config.flush_interval, config.align_flush);
         self.replace_sinks(config, &encoders);
-        outputs::add(&mut self.sinks, new, &encoders, self.seeds.names[0]);
+        let (seed, account) = (self.seeds.names[0], self.account.as_ref());
+        outputs::add(&mut self.sinks, new, &encoders, seed, account);
         self.limit_clients(config);
         self.encoders = encoders;
         self.plan_key_flush(config);

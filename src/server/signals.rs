@@ -1,6 +1,8 @@
 //! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again. SIGCHLD
-//! only wakes it: whoever has a child looks after it each turn. SIGXFSZ must do nothing: a file that would pass the limit of
-//! its size (`ulimit -f`) is then an error of its write, as a full disk is, and does not end the process.
+//! wakes it: whoever has a child looks after it each turn, and `reaper.rs` after those that nobody has.
+//!
+//! SIGXFSZ must do nothing: a file that would pass the limit of its size (`ulimit -f`) is then an error of
+//! its write, as a full disk is, and does not end the process.
 
 use std::io;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ impl Signals {
             asked.interrupt |= signal == SIGINT;
             asked.terminate |= signal == SIGTERM;
             asked.reload |= signal == SIGHUP;
+            asked.child |= signal == SIGCHLD;
         }
         asked
     }
@@ -42,6 +45,8 @@ pub(super) struct Asked {
     pub(super) interrupt: bool,
     pub(super) terminate: bool,
     pub(super) reload: bool,
+    /// A child has ended.
+    pub(super) child: bool,
 }
 
 impl Asked {

@@ -296,7 +296,7 @@ impl Run {
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
         let new = outputs::new_ones(config, &config.spool, &sinks, None).unwrap();
-        outputs::add(&mut sinks, new, &encoders, 1);
+        outputs::add(&mut sinks, new, &encoders, 1, None);
         for (name, peer) in [("carbon", carbon), (WITNESS, witness)] {
             sinks.by_name(name).unwrap().dial_through(Box::new(peer.clone()));
         }

@@ -17,6 +17,8 @@ pub enum StartError {
     State(PathBuf, io::Error),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
+    /// So many destinations, most of which were removed and are still to deliver what they hold.
+    Leaving(usize),
     /// For the console.
     Stdout(io::Error),
     /// For `--stdin`.
@@ -42,6 +44,10 @@ impl fmt::Display for StartError {
                 out,
                 "cannot use the spool {}: {error}; [spool] dir must be a folder of this user's own, and no other server's",
                 path.display()
+            ),
+            Self::Leaving(sinks) => write!(
+                out,
+                "there are {sinks} destinations, most of them removed by earlier reloads and still delivering; reload again when they have ended, or lower shutdown_timeout"
             ),
             Self::Stdout(error) => write!(
                 out,

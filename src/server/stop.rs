@@ -34,6 +34,7 @@ pub(super) const LAST_LOOK: Duration = Duration::from_millis(200);
 impl Server {
     pub(super) fn serve_signals(&mut self) {
         let asked = self.signals.take();
+        self.reaper.wake(asked.child);
         match self.phase {
             Phase::Running if asked.any() => self.stop(),
             Phase::Running if asked.reload => self.begin_reload(),

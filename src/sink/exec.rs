@@ -10,6 +10,7 @@
 //! is asked once a turn.
 
 use std::io::{self, Write as _};
+use std::rc::Rc;
 use std::time::Duration;
 
 use mio::unix::pipe::Sender;
@@ -19,6 +20,7 @@ use super::group::Group;
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use crate::config::{self, Destination};
+use crate::privileges::{Login, has_no_new_privileges};
 use crate::server::token::{Generation, Source};
 use crate::time::{Now, Tick};
 
@@ -31,6 +33,9 @@ const LET_GO_A_TURN: usize = 64;
 /// How long it rests when no child can be started.
 const REST: Duration = Duration::from_secs(10);
 
+/// For a command that fails while it can gain no privileges.
+const NO_NEW_PRIVILEGES: &str = " hint=\"sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away\"";
+
 #[derive(Debug)]
 pub(super) struct Exec {
     config: config::Exec,
@@ -42,6 +47,8 @@ pub(super) struct Exec {
     moved: Option<Tick>,
     /// Why the last child failed, as long as they fail.
     failing: Option<String>,
+    /// Whom the commands run as, if that is not who started the server.
+    account: Option<Rc<Login>>,
     history: History,
 }
 
@@ -81,6 +88,7 @@ impl Exec {
             last: (0, true),
             moved: None,
             failing: None,
+            account: None,
             history: History::default(),
         }
     }
@@ -112,7 +120,7 @@ impl Exec {
         let Some(flush) = outbox.head_flush().filter(|_| !self.is_past(outbox)) else { return };
         self.generation = self.generation.next();
         let token = Source::Sink(self.index, self.generation).into();
-        match spawn(&self.config.command, registry, token) {
+        match spawn(&self.config.command, self.account.as_deref(), registry, token) {
             Ok((group, stdin)) => {
                 let until = now.tick + self.config.timeout;
                 let before = outbox.tally().delivered_lines;
@@ -204,14 +212,20 @@ impl Exec {
         self.history.last_error = Some(reason.clone());
         if self.failing.as_ref() != Some(&reason) {
             let (name, command) = (&self.config.name, &self.config.command);
-            log::warn!("sink={name} state=failing reason={reason:?} command={command:?}");
+            let hint = if has_no_new_privileges() { NO_NEW_PRIVILEGES } else { "" };
+            log::warn!("sink={name} state=failing reason={reason:?} command={command:?}{hint}");
         }
         self.failing = Some(reason);
     }
 }
 
-fn spawn(command: &str, registry: &Registry, token: Token) -> io::Result<(Group, Sender)> {
-    let (mut stdin, group) = Group::start(command)?;
+fn spawn(
+    command: &str,
+    account: Option<&Login>,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<(Group, Sender)> {
+    let (mut stdin, group) = Group::start(command, account)?;
     registry.register(&mut stdin, token, Interest::WRITABLE)?;
     Ok((group, stdin))
 }
@@ -262,6 +276,19 @@ impl Outlet for Exec {
         if let Destination::Exec(exec) = to {
             self.config = exec.clone();
         }
+    }
+
+    fn note_exit(&mut self, child: u32) -> bool {
+        match &mut self.state {
+            State::Feeding { child: Child { group, .. }, .. }
+            | State::Finishing(Child { group, .. })
+            | State::Dying(group) => group.note_exit(child),
+            State::Idle | State::Resting { .. } => false,
+        }
+    }
+
+    fn run_as(&mut self, account: &Rc<Login>) {
+        self.account = Some(Rc::clone(account));
     }
 
     fn is_busy(&self) -> bool {

@@ -1,4 +1,5 @@
-//! A shell command and all that it starts, as one process group: it is killed as a whole, and does not outlive its owner.
+//! A shell command and all that it starts, as one process group: it is killed as a whole, and does not outlive its
+//! owner. What is left of it once its owner is gone is reaped by the server.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use mio::unix::pipe::{self, Sender};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+use crate::privileges::Login;
 
 /// What a service manager says to us alone.
 const OURS: [&str; 6] = [
@@ -28,13 +31,16 @@ pub(super) struct Group {
 impl Group {
     /// Runs `command` by /bin/sh, without waiting for it and with no descriptor of ours but standard output and error.
     /// What is written to the pipe is its standard input.
-    pub(super) fn start(command: &str) -> io::Result<(Sender, Self)> {
+    pub(super) fn start(command: &str, account: Option<&Login>) -> io::Result<(Sender, Self)> {
         let (sender, receiver) = pipe::new()?;
         receiver.set_nonblocking(false)?;
         let mut shell = Command::new("/bin/sh");
         // By posix_spawn: nothing here asks for more, or std would fork.
         shell.arg("-c").arg(command).process_group(0).stdin(Stdio::from(OwnedFd::from(receiver)));
         OURS.iter().for_each(|name| _ = shell.env_remove(name));
+        if let Some(Login { name, home, shell: path }) = account {
+            shell.env("HOME", home).env("USER", name).env("LOGNAME", name).env("SHELL", path);
+        }
         let leader = shell.spawn()?;
         Ok((sender, Self { leader, status: None }))
     }
@@ -45,6 +51,11 @@ impl Group {
             self.status = self.leader.try_wait()?;
         }
         Ok(self.status)
+    }
+
+    /// Whether this child is the command. If so, it is reaped.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.leader.id() == child && !matches!(self.exit(), Ok(None))
     }
 
     /// Ends all of them. While the command itself is not reaped, or others of its group live, no stranger has its number.

@@ -326,6 +326,14 @@ impl Outlet for Link {
         }
     }
 
+    fn note_exit(&mut self, child: u32) -> bool {
+        let queried = match &mut self.state {
+            State::Resolving { query, .. } => query.note_exit(child),
+            _ => false,
+        };
+        queried || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))
+    }
+
     fn history(&self) -> &History {
         &self.history
     }

@@ -21,6 +21,7 @@ use crate::config::{CONSOLE, Destination, Over, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::Carriage;
+use crate::privileges::Login;
 use crate::server::token::Generation;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
@@ -172,6 +173,11 @@ impl Sink {
         self.is_short = false;
         self.outlet.reconfigure(to, &mut self.outbox, now);
         self.log_news();
+    }
+
+    /// Commands are run as this account, in its home.
+    pub fn run_as(&mut self, account: &Rc<Login>) {
+        self.outlet.run_as(account);
     }
 
     /// It is no destination any more: it delivers what it holds until then.

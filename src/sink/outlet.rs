@@ -1,11 +1,13 @@
 //! How the chunks of an outbox get out: what every kind of destination does in its own way.
 
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use mio::Registry;
 
 use super::outbox::Outbox;
 use crate::config::Destination;
+use crate::privileges::Login;
 use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -36,6 +38,14 @@ pub(super) trait Outlet: Debug {
     fn is_busy(&self) -> bool {
         false
     }
+
+    /// A child of this process has ended. Returns whether it is one that this has started; then it is reaped.
+    fn note_exit(&mut self, _: u32) -> bool {
+        false
+    }
+
+    /// The account that this process has become, for those that start commands.
+    fn run_as(&mut self, _: &Rc<Login>) {}
 
     /// The time for a stop is over: ends what is under way.
     fn abandon(&mut self, _: &mut Outbox) {}

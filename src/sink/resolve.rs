@@ -22,6 +22,7 @@ use std::time::Duration;
 use mio::unix::pipe::{self, Receiver};
 use mio::{Interest, Registry, Token};
 
+use crate::privileges::no_new_privileges;
 use crate::time::Tick;
 
 /// Addresses of a name that are tried; the largest round robins have a dozen.
@@ -37,6 +38,10 @@ const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What the program does when it is started as `statsd --resolve HOST PORT`: looks the name up, however long it takes,
 /// and writes the answer to standard output.
 pub fn run_child(host: &str, port: u16) -> ExitCode {
+    // What looks names up loads code that others may have installed. It never needs more than we have.
+    if no_new_privileges().is_err() {
+        return ExitCode::FAILURE;
+    }
     let answer = match look_up(host, port) {
         Ok(addresses) => addresses,
         Err(error) => format!("error: {error}\n"),
@@ -107,6 +112,11 @@ impl Query {
         parse(&self.answer)
     }
 
+    /// As [`Outlet::note_exit`](super::outlet::Outlet::note_exit).
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.process.note_exit(child)
+    }
+
     /// Lets go of the child, which is killed if it is still busy.
     pub(super) fn end(mut self, now: Tick) -> Dying {
         self.process.kill();
@@ -136,6 +146,11 @@ pub(super) struct Dying {
 }
 
 impl Dying {
+    /// As [`Outlet::note_exit`](super::outlet::Outlet::note_exit).
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.process.note_exit(child)
+    }
+
     /// When to ask again.
     pub(super) fn deadline(&self) -> Tick {
         self.retry
@@ -152,7 +167,7 @@ impl Dying {
     }
 }
 
-/// A child that does not outlive its owner.
+/// A child that does not outlive its owner. What is left of it once its owner is gone is reaped by the server.
 #[derive(Debug)]
 struct Process(Child);
 
@@ -160,6 +175,11 @@ impl Process {
     fn kill(&mut self) {
         // It fails only for a child that is gone already.
         let _ = self.0.kill();
+    }
+
+    /// Whether this child is it. If so, it is reaped.
+    fn note_exit(&mut self, child: u32) -> bool {
+        self.0.id() == child && self.is_reaped()
     }
 
     fn is_reaped(&mut self) -> bool {

@@ -7,19 +7,33 @@ use slab::Slab;
 use super::{Feed, Sink};
 use crate::encode::chunk::Chunk;
 
+/// Sinks at a time, those included that are leaving. Every turn of the loop looks at each of them.
+const SINKS_MAX: usize = 500;
+
 #[derive(Debug, Default)]
 pub struct Sinks(Slab<Sink>);
 
 impl Sinks {
-    /// Adds the sink that `make` makes of its index.
+    /// Whether so many may be added. Each reload may bring 100 destinations with other names than those before, which stay
+    /// until they have delivered what they hold.
+    pub fn have_room_for(&self, more: usize) -> bool {
+        self.0.len() + more <= SINKS_MAX
+    }
+
+    /// Adds the sink that `make` makes of its index. There must be [room](Self::have_room_for).
     pub fn add(&mut self, make: impl FnOnce(u16) -> Sink) -> &mut Sink {
         let entry = self.0.vacant_entry();
-        let index = u16::try_from(entry.key()).expect("a configuration file has no room for more");
+        let index = u16::try_from(entry.key()).expect("there are few of them");
         entry.insert(make(index))
     }
 
     pub fn remove(&mut self, index: u16) {
         self.0.try_remove(index.into());
+    }
+
+    /// A child of this process has ended. Returns whether one of the sinks has started it; then it is reaped.
+    pub fn note_exit(&mut self, child: u32) -> bool {
+        self.iter_mut().any(|sink| sink.outlet.note_exit(child))
     }
 
     /// Queues a chunk for everyone who takes this feed.

@@ -190,10 +190,11 @@ fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>>
     files::contents(file, most).map(Ok)
 }
 
-fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
-    let head = Head::read(&mut In::new(bytes)).ok_or("not a state file of this version")?;
+/// The head of a file's bytes, if they are whole.
+pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
     let (body, checksum) =
         bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
+    let head = Head::read(&mut In::new(body)).ok_or("not a state file of this version")?;
     match crc32fast::hash(body).to_le_bytes() == checksum {
         true => Ok(head),
         false => Err("its checksum is wrong"),

@@ -44,17 +44,23 @@ impl Head {
         self.members.iter().for_each(|half| out.put_u64(*half));
     }
 
-    /// None for what does not begin as our files do.
+    /// None for what does not begin as our files do, or gives a time that no clock shows.
     pub fn read(input: &mut In<'_>) -> Option<Self> {
         (input.take(MAGIC.len())? == MAGIC).then_some(())?;
         Some(Self {
             whole: input.u8()? == 1,
-            start: UnixTime::from_millis(input.u64()?),
-            end: UnixTime::from_millis(input.u64()?),
-            interval: Duration::from_millis(input.u64()?.max(1)),
+            start: UnixTime::from_millis(millis(input)?),
+            end: UnixTime::from_millis(millis(input)?),
+            interval: Duration::from_millis(millis(input)?.max(1)),
             members: [input.u64()?, input.u64()?],
         })
     }
+}
+
+/// At most the end of the year 9999, so that nothing that is added to it overflows.
+fn millis(input: &mut In<'_>) -> Option<u64> {
+    const LATEST: u64 = 253_402_300_799_999;
+    input.u64().filter(|millis| *millis <= LATEST)
 }
 
 #[cfg(test)]
@@ -78,6 +84,11 @@ mod tests {
         assert_eq!(Head::read(&mut In::new(&bytes)), Some(head));
         for cut in 0..bytes.len() {
             assert_eq!(Head::read(&mut In::new(&bytes[..cut])), None);
+        }
+        for time in [17, 25, 33] {
+            let mut bytes = bytes.clone();
+            bytes[time..time + 8].fill(0xff);
+            assert_eq!(Head::read(&mut In::new(&bytes)), None, "no clock shows that");
         }
     }
 }

@@ -1,22 +1,39 @@
 //! What is fuzzed: one function a target. Each panics on what must never be, and is silent on the rest.
 #![allow(dead_code, clippy::unwrap_used)] // each fuzz binary has one target, and fails where it cannot go on
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
+
+use statsd::encode::chunk::Chunk;
 
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::flush::FigureNames;
+use statsd::flush::{FigureNames, Schedule};
 use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, Reading, Sample};
 use statsd::series::{Bounds, Seeds};
+use statsd::sink::spool::{Disk, Record, Spool};
+use statsd::state::wire::In;
+use statsd::state::{Head, file};
+use statsd::time::UnixTime;
 
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target and the folder of its corpus.
-pub(crate) const ALL: [(&str, Target); 5] =
-    [("packet", packet), ("stream", stream), ("binary", binary), ("ini", ini), ("flush", flush)];
+pub(crate) const ALL: [(&str, Target); 7] = [
+    ("packet", packet),
+    ("stream", stream),
+    ("binary", binary),
+    ("ini", ini),
+    ("flush", flush),
+    ("state", state),
+    ("spool", spool),
+];
 
 /// Lines, under grammars that differ: names are never empty nor too long, numbers always finite.
 pub(crate) fn packet(data: &[u8]) {
@@ -80,6 +97,312 @@ pub(crate) fn flush(data: &[u8]) {
     }
 }
 
+/// A state file without its checksum: what is taken of it can be saved, and is the same when that is taken again.
+pub(crate) fn state(data: &[u8]) {
+    let _ = file::checked(data);
+    let checksum = crc32fast::hash(data).to_le_bytes();
+    let Ok(head) = file::checked(&[data, &checksum].concat()) else { return };
+    let mut records = In::new(data);
+    Head::read(&mut records).unwrap();
+    Schedule::resume(settings().flush_interval, true, head.end).tick(UnixTime::from_secs(15));
+    assert!(head.end.as_secs() < 1 << 40);
+    // With little room, in which much is refused, and as gauges alone.
+    let mut small = engine();
+    small.restore(records.clone(), head.interval, false);
+    small.packet(b"a:1|c\na:1|ms\na:x|s\na:+1|g\na:1|C\na:1|kv");
+    closed(small);
+    engine().restore(records.clone(), head.interval, true);
+    let mut first = roomy();
+    first.restore(records, head.interval, false);
+    let mut saved = Vec::new();
+    let rest = first.save(|bytes| {
+        saved.append(bytes);
+        Ok::<_, ()>(())
+    });
+    saved.extend(rest.unwrap());
+    let mut second = roomy();
+    // Idle times and rates are of our own interval by now.
+    let restored = second.restore(In::new(&saved), settings().flush_interval, false);
+    assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
+    assert_eq!(second.table().len(), first.table().len());
+    first.restore(In::new(b""), settings().flush_interval, false);
+    assert_eq!(closed(first), closed(second));
+}
+
+/// Segments and a note on a disk, and what is done with them: nothing is read for ever, and every line is accounted for.
+///
+/// The first byte says whether checksums are set right and how many segments follow, each with its number (a byte), its
+/// length (two bytes) and its bytes; then come the note's 16 bytes, and a byte for each step.
+pub(crate) fn spool(data: &[u8]) {
+    let Some((disk, steps)) = MemoryDisk::read(&mut In::new(data)) else { return };
+    let Ok(spool) = Spool::open(Box::new(disk.clone()), "plaintext", 1 << 16) else { return };
+    let mut user = SpoolUser { disk, spool, out: Vec::new(), accepted: 0, arrived: 0 };
+    user.check();
+    for step in steps.iter().take(200) {
+        user.step(*step);
+        user.check();
+    }
+    user.recall(0);
+    user.spool.wake();
+    for _ in 0..10_000 {
+        let Some(record) = user.next() else { break };
+        user.settle(&record);
+    }
+    assert!(user.next().is_none(), "no more is handed out than there is");
+    user.check();
+    let again = Spool::open(Box::new(user.disk.clone()), "plaintext", 1 << 16);
+    again.unwrap().waiting_bytes();
+}
+
+/// A spool as the code writes it, of which some was read, and steps that go on with it.
+pub(crate) fn small_spool(chunks: u32, released: usize, steps: &[u8]) -> Vec<u8> {
+    let disk = MemoryDisk::default();
+    let mut spool = Spool::open(Box::new(disk.clone()), "plaintext", 1 << 20).unwrap();
+    for nth in 1..=chunks {
+        spool.save(&Chunk::new(b"stats.a 1 10\n".repeat(nth as usize), nth, 1));
+    }
+    for _ in 0..released {
+        let place = spool.take_next().unwrap().place;
+        spool.note_arrived(place);
+        spool.release(place);
+    }
+    [disk.written(), steps.to_vec()].concat()
+}
+
+/// What a server that took these packets in would save, without its checksum.
+pub(crate) fn small_state(whole: bool, packets: &[&str]) -> Vec<u8> {
+    let mut engine = roomy();
+    packets.iter().for_each(|packet| engine.packet(packet.as_bytes()));
+    let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
+    let interval = settings().flush_interval;
+    let mut bytes = Vec::new();
+    Head { whole, start, end, interval, members: [1, 2] }.write(&mut bytes);
+    let rest = engine.save(|saved| {
+        bytes.append(saved);
+        Ok::<_, ()>(())
+    });
+    bytes.extend(rest.unwrap());
+    bytes
+}
+
+/// Whoever takes from a spool what was saved to it.
+struct SpoolUser {
+    disk: MemoryDisk,
+    spool: Spool,
+    /// Handed out and not released.
+    out: Vec<Record>,
+    accepted: u64,
+    arrived: u64,
+}
+
+impl SpoolUser {
+    fn step(&mut self, step: u8) {
+        let nth = usize::from(step >> 3);
+        match step & 7 {
+            0 => {
+                let lines = u32::from(step) + 1;
+                self.accepted += u64::from(lines);
+                self.spool.save(&Chunk::new(vec![b'x'; 1 + nth * 1000], lines, 1));
+            }
+            1 | 2 => {
+                let next = self.next();
+                self.out.extend(next);
+            }
+            3 if !self.out.is_empty() => {
+                let record = self.out.remove(0);
+                self.settle(&record);
+            }
+            4 => self.recall(nth),
+            5 if self.out.first().is_some_and(|first| !first.arrived) => {
+                let (place, lines) = (self.out[0].place, self.out[0].lines);
+                self.spool.recall(place);
+                self.out.clear();
+                self.spool.condemn(place, lines);
+            }
+            // Somebody removes a file.
+            6 if nth % 2 == 1 => _ = self.disk.0.borrow_mut().segments.pop_first(),
+            6 => self.spool.wake(),
+            _ => self.spool.limit(1 << (10 + nth % 8)),
+        }
+        self.disk.0.borrow_mut().calls = 0;
+        self.spool.take_news();
+    }
+
+    fn recall(&mut self, nth: usize) {
+        if let Some(record) = self.out.get(nth) {
+            self.spool.recall(record.place);
+            self.out.truncate(nth);
+        }
+    }
+
+    fn next(&mut self) -> Option<Record> {
+        let record = self.spool.take_next();
+        self.disk.0.borrow_mut().calls = 0;
+        record
+    }
+
+    fn settle(&mut self, record: &Record) {
+        if !record.arrived {
+            self.spool.note_arrived(record.place);
+            self.arrived += u64::from(record.lines);
+        }
+        self.spool.release(record.place);
+    }
+
+    fn check(&self) {
+        let (tally, waiting) = (self.spool.tally(), self.spool.waiting_lines());
+        let known = self.accepted + tally.found_lines;
+        assert_eq!(known, self.arrived + tally.dropped_lines + waiting, "{tally:?}");
+        self.spool.waiting_bytes();
+    }
+}
+
+/// What a spool keeps, in memory, shared with whoever looks from outside.
+#[derive(Clone, Debug, Default)]
+struct MemoryDisk(Rc<RefCell<Contents>>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    segments: BTreeMap<u64, Vec<u8>>,
+    note: Vec<u8>,
+    /// Since this was last set back.
+    calls: usize,
+}
+
+impl MemoryDisk {
+    /// What the bytes say, and the steps behind it.
+    fn read<'a>(input: &mut In<'a>) -> Option<(Self, &'a [u8])> {
+        let first = input.u8()?;
+        let is_mended = first & 0x80 != 0;
+        let mut contents = Contents::default();
+        for _ in 0..first & 7 {
+            let number = match u64::from(input.u8()?) {
+                last @ 250.. => u64::MAX - (255 - last),
+                number => number,
+            };
+            let length = usize::from(input.u16()?);
+            let mut bytes = input.take(length.min(input.len()))?.to_vec();
+            if is_mended {
+                mend(&mut bytes);
+            }
+            contents.segments.insert(number, bytes);
+        }
+        contents.note = input.take(16.min(input.len()))?.to_vec();
+        let checksum = crc32fast::hash(&contents.note);
+        contents.note.extend(checksum.to_le_bytes());
+        let steps = input.take(input.len())?;
+        Some((Self(Rc::new(RefCell::new(contents))), steps))
+    }
+
+    /// What [`read`](Self::read) makes the same of.
+    fn written(&self) -> Vec<u8> {
+        let contents = self.0.borrow();
+        let mut out = vec![0x80 | u8::try_from(contents.segments.len()).unwrap()];
+        for (number, bytes) in &contents.segments {
+            out.push(u8::try_from(*number).unwrap());
+            out.extend(u16::try_from(bytes.len()).unwrap().to_le_bytes());
+            out.extend(bytes);
+        }
+        out.extend(contents.note.iter().chain(&[0; 16]).take(16));
+        out
+    }
+
+    fn called(&self) -> std::cell::RefMut<'_, Contents> {
+        let mut contents = self.0.borrow_mut();
+        contents.calls += 1;
+        assert!(contents.calls < 100_000, "it goes on for ever");
+        contents
+    }
+}
+
+/// Sets the checksums of a segment's records right.
+fn mend(segment: &mut [u8]) {
+    let mut rest = segment.get_mut(32..).unwrap_or_default();
+    while let Some((head, behind)) = rest.split_at_mut_checked(12) {
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+        let Some((chunk, next)) = behind.split_at_mut_checked(length as usize) else { return };
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&head[..8]);
+        checksum.update(chunk);
+        head[8..].copy_from_slice(&checksum.finalize().to_le_bytes());
+        rest = next;
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+        let contents = self.called();
+        Ok(contents.segments.iter().map(|(number, bytes)| (*number, bytes.len() as u64)).collect())
+    }
+
+    fn restore(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn has(&mut self, segment: u64) -> io::Result<bool> {
+        Ok(self.called().segments.contains_key(&segment))
+    }
+
+    fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut contents = self.called();
+        if at > 0 && !contents.segments.contains_key(&segment) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let file = contents.segments.entry(segment).or_default();
+        let at = usize::try_from(at).unwrap();
+        assert!(at <= file.len(), "no holes");
+        file.truncate(at);
+        file.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, segment: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let contents = self.called();
+        let file = contents.segments.get(&segment).ok_or(io::ErrorKind::NotFound)?;
+        let rest = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+        let got = rest.len().min(buffer.len());
+        buffer[..got].copy_from_slice(&rest[..got]);
+        Ok(got)
+    }
+
+    fn cut(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        let mut contents = self.called();
+        let file = contents.segments.get_mut(&segment).ok_or(io::ErrorKind::NotFound)?;
+        file.truncate(usize::try_from(length).unwrap());
+        Ok(())
+    }
+
+    fn remove(&mut self, segment: u64) -> io::Result<()> {
+        self.called().segments.remove(&segment).ok_or(io::ErrorKind::NotFound)?;
+        Ok(())
+    }
+
+    fn set_aside(&mut self, segment: u64) -> io::Result<()> {
+        self.remove(segment)
+    }
+
+    fn write_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.called().note = note.to_owned();
+        Ok(())
+    }
+
+    fn read_note(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.called().note.clone())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn take_stall(&mut self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn location(&self) -> String {
+        "memory".into()
+    }
+}
+
 fn check_name(grammar: &Grammar, name: &[u8]) {
     assert!(!name.is_empty() && name[0] != b';', "{}", name.escape_ascii());
     assert!(name.len() <= grammar.max_key_length);
@@ -116,6 +439,11 @@ fn streamed(data: &[u8], size: usize) -> Vec<String> {
     };
     data.chunks(size).for_each(|piece| splitter.feed(piece, 64, &mut take));
     splitter.end(&mut take);
+    closed(engine)
+}
+
+/// The summaries of the open interval, sorted, own counters among them.
+fn closed(mut engine: Engine) -> Vec<String> {
     engine.tick();
     let mut summaries = Vec::new();
     let mut show = |summary: &statsd::flush::Summary<'_>| summaries.push(format!("{summary:?}"));
@@ -132,6 +460,20 @@ fn grammars() -> [Grammar; 3] {
 
 fn engine() -> Engine {
     Engine::new(&settings(), Seeds { names: [1, 2, 3, 4], members: [5, 6] })
+}
+
+/// One in which all of a small state finds room.
+fn roomy() -> Engine {
+    let bounds = Bounds {
+        timer_exact: 8,
+        timer_error: 0.2,
+        set_exact: 8,
+        set_error: 0.2,
+        ..Bounds::default()
+    };
+    let rules = Default::default();
+    let settings = Settings { bounds, rules, ..settings() };
+    Engine::new(&settings, Seeds { names: [1, 2, 3, 4], members: [5, 6] })
 }
 
 /// Every sort of rule, and little room, so that its end is met.

@@ -48,7 +48,7 @@ fn random(state: &mut u64) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    usize::try_from(*state >> 20).unwrap()
+    usize::try_from(*state >> 33).unwrap() // of 32 bits on some platforms
 }
 
 #[test]
@@ -159,6 +159,15 @@ fn whatever_else_is_left_to_the_general_reader() {
     let grammar = Grammar { max_key_length: 6, ..Grammar::default() };
     assert!(plain(&grammar, b"a:1|c|#k:vw").is_some());
     assert_eq!(plain(&grammar, b"a:1|c|#k:vwx"), None);
+}
+
+#[test]
+fn a_name_is_looked_for_in_its_own_line() {
+    let long = "a".repeat(100);
+    let grammar = Grammar::default();
+    assert!(plain(&grammar, format!("{long}:1|c").as_bytes()).is_some());
+    let next_has_one = format!("{long}\nb:1|c");
+    assert_eq!(read_plain(&grammar, next_has_one.as_bytes(), &mut &mut [][..]), None);
 }
 
 /// Random lines of the pieces that matter. The seed is fixed.

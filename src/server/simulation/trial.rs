@@ -205,7 +205,7 @@ fn below(random: &mut Jitter, bound: u64) -> u64 {
 }
 
 fn pick<'a, T>(random: &mut Jitter, choices: &'a [T]) -> &'a T {
-    &choices[usize::try_from(random.next()).unwrap() % choices.len()]
+    &choices[usize::try_from(below(random, choices.len() as u64)).unwrap()]
 }
 
 impl Drop for Trial {

@@ -342,6 +342,10 @@ impl Outlet for Datagrams {
         }
     }
 
+    fn note_exit(&mut self, child: u32) -> bool {
+        self.name.note_exit(child)
+    }
+
     fn history(&self) -> &History {
         &self.history
     }

@@ -76,6 +76,12 @@ impl Name {
         Some(io::Error::new(io::ErrorKind::TimedOut, "no answer to the look-up"))
     }
 
+    /// Whether a child that has ended was one of a look-up.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.query.as_mut().is_some_and(|(query, _, _)| query.note_exit(child))
+            || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))
+    }
+
     /// When [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let query = self.query.as_ref().map(|(_, _, until)| *until);

@@ -15,11 +15,16 @@ const SEGMENT_MAX: u64 = 16 << 20;
 /// How far reading has come, as it is noted: the segment, the place in it, a checksum of both.
 const NOTE: usize = 20;
 
+/// No segment of ours has a higher number, even if one is made every nanosecond. So there is always a next one.
+const LAST: u64 = u64::MAX >> 1;
+
 impl Spool {
     /// Goes on with what an earlier run left. `format` names what the chunks hold: segments of another are set aside.
     /// All segments together take at most `max_bytes`. Fails if the disk cannot be read at all.
     pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
         let there = disk.segments()?;
+        let (there, foreign) =
+            there.into_iter().partition::<Vec<_>, _>(|(number, _)| *number <= LAST);
         let released = position(&disk.read_note()?).unwrap_or_default();
         let next_number =
             there.last().map_or(1, |(number, _)| number + 1).max(released.segment + 1);
@@ -46,6 +51,10 @@ impl Spool {
             news: Vec::new(),
         };
         spool.limit(max_bytes);
+        for (number, _) in foreign {
+            spool.news.push(News::Foreign { segment: number });
+            spool.disk.set_aside(number)?;
+        }
         for (number, bytes) in there {
             spool.find(number, bytes)?;
         }
@@ -128,5 +137,5 @@ fn position(note: &[u8]) -> Option<Position> {
     let (numbers, checksum) = note.split_at_checked(16)?;
     (crc32fast::hash(numbers).to_le_bytes() == checksum).then_some(())?;
     let number = |at: usize| Some(u64::from_le_bytes(numbers.get(at..at + 8)?.try_into().ok()?));
-    Some(Position { segment: number(0)?, at: number(8)? })
+    Some(Position { segment: number(0)?, at: number(8)? }).filter(|note| note.segment <= LAST)
 }

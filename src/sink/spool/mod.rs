@@ -263,8 +263,11 @@ impl Spool {
         }
     }
 
-    /// This chunk is not to be handed out again, and counts as dropped.
+    /// This chunk, which was recalled, is not to be handed out again, and counts as dropped.
     pub fn condemn(&mut self, place: Position, lines: u32) {
+        if self.segment_mut(place.segment).is_none() {
+            return; // its segment made way: the recall has counted its lines as dropped
+        }
         self.condemned.push(place);
         self.tally.dropped_lines += u64::from(lines);
         self.arrived = self.arrived.max(Position { at: place.at + 1, ..place });
@@ -276,7 +279,7 @@ impl Spool {
     /// Bytes of chunks that are not released, with their heads.
     pub fn waiting_bytes(&self) -> u64 {
         let ahead = |segment: &Segment| match segment.number == self.released.segment {
-            true => segment.bytes - self.released.at,
+            true => segment.bytes.saturating_sub(self.released.at), // a power cut may have shortened it
             false => segment.bytes.saturating_sub(PREAMBLE as u64),
         };
         self.segments.iter().map(ahead).sum()

@@ -189,6 +189,46 @@ fn a_disk_that_fails_but_is_not_full_costs_nothing_that_is_there() {
 }
 
 #[test]
+fn a_condemned_chunk_whose_segment_has_made_way_is_counted_once() {
+    let mut spool = small(&MemoryDisk::default(), 4);
+    save(&mut spool, "ab");
+    let records = hand_out(&mut spool, 2);
+    save(&mut spool, "cdef"); // a and b make way
+    spool.recall(records[0].place);
+    spool.condemn(records[0].place, 10);
+    assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 40));
+}
+
+#[test]
+fn numbers_that_no_segment_of_ours_has_are_set_aside() {
+    let disk = MemoryDisk::default();
+    save(&mut open(&disk), "a");
+    disk.change(u64::MAX, |bytes| bytes.extend(record::preamble("plaintext")));
+    let mut note = [0xff; 20];
+    let checksum = crc32fast::hash(&note[..16]);
+    note[16..].copy_from_slice(&checksum.to_le_bytes());
+    disk.clone().write_note(&note).unwrap();
+    let mut spool = open(&disk);
+    assert_eq!(disk.set_aside(), [u64::MAX]);
+    save(&mut spool, "b");
+    assert_eq!(drain(&mut spool), "ab");
+}
+
+#[test]
+fn a_note_may_be_ahead_of_what_a_power_cut_has_left() {
+    let disk = MemoryDisk::default();
+    let mut spool = open(&disk);
+    save(&mut spool, "abc");
+    hand_out(&mut spool, 2).iter().for_each(|record| spool.release(record.place));
+    spool.tidy(); // notes what is released
+    disk.change(1, |bytes| bytes.truncate(PREAMBLE + RECORD));
+    let mut spool = open(&disk);
+    assert_eq!(spool.waiting_bytes(), 0);
+    save(&mut spool, "d");
+    assert_eq!(drain(&mut spool), "d");
+}
+
+#[test]
 fn a_condemned_chunk_is_passed_over_also_when_others_are_sent_again() {
     let mut spool = small(&MemoryDisk::default(), 100);
     save(&mut spool, "abcd");

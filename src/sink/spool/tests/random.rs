@@ -86,7 +86,7 @@ impl Trial {
         if self.out.is_empty() {
             return;
         }
-        let from = usize::try_from(self.random.next()).unwrap_or(0) % self.out.len();
+        let from = usize::try_from(self.random.next() % self.out.len() as u64).unwrap();
         self.spool.recall(self.out[from].1.place);
         self.out.truncate(from);
     }

@@ -1,0 +1,81 @@
+//! What a configuration and its reloads may ask for is bounded: more is a mistake that is named, and the server goes on.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the bans are for the server; a test has threads"
+)]
+
+mod support;
+
+use std::fmt::Write as _;
+
+use support::{Conf, DEADLINE, Daemon, Process, statsd_command, until_true};
+
+/// So many repeaters to a port where nobody listens, named after their generation.
+fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
+    for nth in 0..count {
+        let section = format!("repeater.g{generation}-{nth}");
+        conf = conf.set(&section, "address", "127.0.0.1:1").set(&section, "protocol", "tcp");
+    }
+    conf
+}
+
+/// Shows that a start and a reload refuse more destinations than there may be, and that no number of them ends the process
+/// in another way.
+#[test]
+fn too_many_destinations_are_a_mistake() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.reload(&repeaters(Conf::never_flushing(), 1, 101));
+    let expected = "[repeater.g1-100]: expected at most 100 further destinations";
+    daemon.until_logged(&["reload=refused", expected, "nothing has changed"], 1);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("statsd.conf");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let ended = Process::start(statsd_command(folder.path()).args(["-c", "statsd.conf"]));
+        let ended = ended.finish(DEADLINE);
+        (ended.code, ended.stderr)
+    };
+    let (code, errors) = start(&repeaters(Conf::never_flushing(), 1, 101).text());
+    assert!(code == Some(2) && errors.contains(expected), "{code:?}: {errors}");
+    let mut huge = String::new();
+    for nth in 0..70_000 {
+        writeln!(huge, "[exec.{nth}]\ncommand = true").unwrap();
+    }
+    let (code, errors) = start(&huge);
+    assert!(code == Some(1) && errors.contains("larger than 128k"), "{code:?}: {errors}");
+    daemon.send(["a:1|c"]);
+    daemon.until_counter("a", 1.0);
+    daemon.stop();
+}
+
+/// Shows that destinations which were removed and still hold something do not add up from reload to reload: one that would
+/// bring too many is refused.
+#[test]
+fn removed_destinations_that_still_deliver_are_bounded() {
+    let conf = Conf::never_flushing().set("statsd", "shutdown_timeout", "1h");
+    let daemon = Daemon::start(&conf);
+    let mut admin = daemon.admin();
+    for generation in 1..=5 {
+        daemon.reload(&repeaters(conf.clone(), generation, 100));
+        daemon.until_logged(&["reload=done"], generation);
+        daemon.send(["a:1|c"]);
+        until_true("each repeater to hold the packet", || {
+            let sinks = admin.ask("sinks");
+            let prefix = format!("repeater.g{generation}-");
+            let holds =
+                |line: &&str| line.starts_with(&prefix) && !line.contains("queued_bytes=0 ");
+            sinks.lines().filter(holds).count() == 100
+        });
+    }
+    daemon.reload(&repeaters(conf.clone(), 6, 100));
+    daemon.until_logged(
+        &["reload=refused", "there are 500 destinations", "lower shutdown_timeout"],
+        1,
+    );
+    daemon.reload(&conf.set("statsd", "shutdown_timeout", "0"));
+    daemon.until_logged(&["reload=done"], 6);
+    daemon.until_counter("a", 5.0);
+    daemon.stop();
+}
