@@ -34,7 +34,7 @@ pub struct Plain<'a> {
     pub text: &'a [u8],
 }
 
-/// Bytes in which most names end.
+/// Most names are shorter than this.
 const USUAL_NAME: usize = 64;
 
 /// So many digits are an exact double, whatever they are.
@@ -74,10 +74,9 @@ pub fn is_plain_name(name: &[u8]) -> bool {
 /// What stands before rates and sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
-    let text_of_name = &text[..text.len().min(grammar.max_key_length + 1)];
-    let colon = match memchr(b':', &text_of_name[..text_of_name.len().min(USUAL_NAME)]) {
-        Some(colon) => colon,
-        None => long_name(text_of_name)?,
+    let colon = match memchr(b':', &text[..text.len().min(USUAL_NAME)]) {
+        Some(colon) if colon <= grammar.max_key_length => colon,
+        _ => long_name(grammar, text)?,
     };
     let (name, values) = (&text[..colon], &text[colon + 1..]);
     let (value, digits) = read_number(values)?;
@@ -91,10 +90,14 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     Some((plain, colon + 2 + digits + letters))
 }
 
-/// Where a name ends that is longer than most. It is looked for in its own line only: what follows may be 64 KiB of lines
-/// without a colon, and each of them would look through `max_key_length` bytes of the next ones.
+/// Returns the length of a name that is longer than most names. Returns `None` if it has no end, or one
+/// past `max_key_length`.
+///
+/// The search stops at the end of the line. A packet may hold 64 KiB of short lines without a colon, and
+/// each of them would otherwise search `max_key_length` bytes of the lines after it.
 #[cold]
-fn long_name(text: &[u8]) -> Option<usize> {
+fn long_name(grammar: &Grammar, text: &[u8]) -> Option<usize> {
+    let text = &text[..text.len().min(grammar.max_key_length + 1)];
     memchr2(b':', b'\n', text).filter(|&end| text[end] == b':')
 }
 
