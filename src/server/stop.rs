@@ -35,6 +35,9 @@ impl Server {
     pub(super) fn serve_signals(&mut self) {
         let asked = self.signals.take();
         self.reaper.wake(asked.child);
+        if asked.reload && (asked.any() || self.phase != Phase::Running) {
+            log_dropped_reload();
+        }
         match self.phase {
             Phase::Running if asked.any() => self.stop(),
             Phase::Running if asked.reload => self.begin_reload(),
@@ -66,9 +69,7 @@ impl Server {
     /// [`Timer::serves_stop`] does the same for timers.
     fn drop_pending_work(&mut self) {
         if self.wanted.take().is_some() {
-            log::warn!(
-                "reload=dropped reason=\"the server is stopping\" hint=\"the next start reads the file\""
-            );
+            log_dropped_reload();
         }
         self.key_flush = None;
         self.state.iter_mut().for_each(State::abandon_save);
@@ -144,6 +145,12 @@ impl Server {
             log::info!("stop=done");
         }
     }
+}
+
+fn log_dropped_reload() {
+    log::warn!(
+        "reload=dropped reason=\"the server is stopping\" hint=\"the next start reads the file\""
+    );
 }
 
 /// Reports sockets that were closed with data in them.
