@@ -1,8 +1,9 @@
 //! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
 //!
-//! What a socket still holds unacknowledged and what its peer last answered (for the links of sinks), how much a UDP
-//! socket may hold and has dropped, which child has ended, and receiving datagrams many at a call. Nothing here keeps state but the buffers
-//! of a [`batch::RecvBatch`], and nothing blocks.
+//! What a socket still holds unacknowledged and what its peer last answered (for the links of
+//! sinks), how much a UDP socket may hold and has dropped, which child has ended, and receiving
+//! many datagrams in one call. Only the buffers of a [`batch::RecvBatch`] keep state, and nothing
+//! blocks.
 
 #![allow(unsafe_code)] // the one module that may: each block says why it is sound
 

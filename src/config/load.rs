@@ -115,7 +115,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
 /// Reads `file`, which does not block, to its end, within `patience`. At a FIFO a read returns no
 /// bytes both at the end and before a writer has opened it. The poll tells these apart: it reports
 /// nothing before there is a writer.
-#[allow(clippy::disallowed_methods)] // the server does not run yet, and nothing but this knows the time
+#[allow(clippy::disallowed_methods)] // the server's clocks do not run yet
 fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     let began = Instant::now();

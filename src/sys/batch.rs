@@ -213,7 +213,7 @@ impl ControlRoom {
     pub(crate) const PIECES: Self = Self(size_of::<Control>());
 }
 
-/// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as its header wants it.
+/// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as a header must be.
 type Control = [u64; 4];
 
 /// One control message.

@@ -9,10 +9,12 @@
 //!           released        arrived          read                        end
 //!           │◀──────── handed out ──────────▶│
 //! ```
-//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be sent again. A break
-//! *recalls* what is not released, so that reading goes on from there. A segment goes when all of it is released, or,
-//! being the oldest, when room is short. One that somebody else removes is damage: its lines count as dropped. What a restart finds is read from the last release that was noted: some chunks
-//! may be sent twice, none is left out.
+//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be
+//! sent again. A break *recalls* what is not released, so that reading goes on from there. A
+//! segment goes when all of it is released, or, being the oldest, when room is short.
+//!
+//! A segment that another process removes is damage: its lines count as dropped. A restart reads
+//! from the last release that was noted, so some chunks may be sent twice, but none is left out.
 
 use std::collections::VecDeque;
 use std::io;

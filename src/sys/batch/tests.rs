@@ -27,8 +27,8 @@ fn send_writers(from: &UnixDatagram, count: usize) -> PipeReader {
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
-    // SAFETY: the header points to a control of 80 bytes, which is more than one message of `bytes` takes; the datagram and
-    // its one part outlive the call.
+    // SAFETY: the header points to a control of 80 bytes, which is more than one message of `bytes`
+    // takes. The datagram and its one part outlive the call.
     let sent = unsafe {
         header.msg_controllen = libc::CMSG_SPACE(bytes) as _;
         let message = libc::CMSG_FIRSTHDR(&raw const header);
