@@ -16,6 +16,9 @@ use mio::{Interest, Registry, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use socket2::Socket;
 
+/// The paths that name standard output.
+pub(crate) const OUTPUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
 /// An inherited stream, to which writes never block.
 #[derive(Debug)]
 pub enum StandardStream {

@@ -14,12 +14,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Conf, DEADLINE, Daemon, Process, run, skipped, until, until_true};
-
-/// Flushes every second to this command.
-fn exec(command: &str) -> Conf {
-    Conf::flushing_every("1s").set("exec", "command", command)
-}
+use support::{Conf, DEADLINE, Daemon, Process, exec, run, skipped, until, until_true};
 
 /// Returns a field of /proc/PID/status. Returns `None` if there is no such process.
 fn status(pid: &str, field: &str) -> Option<String> {

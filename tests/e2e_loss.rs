@@ -10,7 +10,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::{Carbon, Conf, DEADLINE, Daemon, FakeCarbon, statsd_command, until, until_true};
+use support::{
+    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, segments, statsd_command, until, until_true,
+};
 
 /// Returns one of the server's own figures in the newest flush on its console.
 fn own_figure(daemon: &Daemon, name: &str) -> Option<f64> {
@@ -111,12 +113,6 @@ fn folder_of(daemon: &Daemon) -> PathBuf {
     daemon.folder().join("spool/carbon")
 }
 
-fn segments(folder: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "chunks");
-    entries.map(|entry| entry.unwrap().path()).filter(is_segment).count()
-}
-
 fn slots(carbon: &FakeCarbon) -> HashSet<(String, u64)> {
     carbon.points().into_iter().map(|point| (point.name, point.stamp)).collect()
 }
@@ -126,11 +122,11 @@ fn check_removal(remove: impl Fn(&Path)) {
     let (mut carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
     let daemon = Daemon::start(&spooling(&carbon, &witness));
     send_a_round(&daemon);
-    until_true("two segments", || segments(&folder_of(&daemon)) >= 2);
+    until_true("two segments", || segments(&folder_of(&daemon)).len() >= 2);
     remove(&folder_of(&daemon));
     // The server notices it at the write after the next flush at the latest, or when it reads.
     until_true("a folder in use", || {
-        segments(&folder_of(&daemon)) > 0 && folder_of(&daemon).join("lock").exists()
+        !segments(&folder_of(&daemon)).is_empty() && folder_of(&daemon).join("lock").exists()
     });
     carbon.listen();
     let empty = " queued_bytes=0 spooled_bytes=0 ";
@@ -185,7 +181,7 @@ fn a_stop_tells_what_the_spool_cannot_keep() {
     let (carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
     let mut daemon = Daemon::start(&spooling(&carbon, &witness));
     send_a_round(&daemon);
-    until_true("a segment", || segments(&folder_of(&daemon)) > 0);
+    until_true("a segment", || !segments(&folder_of(&daemon)).is_empty());
     fs::remove_dir_all(folder_of(&daemon)).unwrap();
     fs::write(folder_of(&daemon), "no folder").unwrap();
     daemon.sigterm();
@@ -222,7 +218,7 @@ fn a_destination_that_is_removed_leaves_all_to_its_spool() {
         daemon.until_logged(&["sink=carbon state=parked spooled_lines="], 1);
         let log = daemon.log().join("\n");
         assert!(!log.contains("lost_lines"), "{log}");
-        assert!(segments(&folder_of(&daemon)) > 0);
+        assert!(!segments(&folder_of(&daemon)).is_empty());
         carbon.listen();
         if stops {
             daemon = daemon.again(&conf);

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Config;
 use super::ini::{Flaw, Section};
+use crate::standard::OUTPUT_NAMES;
 
 /// A file that a key creates, or a folder whose whole content the server owns.
 struct Claim {
@@ -16,9 +17,6 @@ struct Claim {
     path: PathBuf,
     is_folder: bool,
 }
-
-/// Names of standard output, which the console writes to.
-const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Returns the mistakes. Each has the line of the later of the two keys.
 pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
@@ -76,7 +74,7 @@ fn claims(config: &Config) -> Vec<Claim> {
         claim("key_flush", "log", path.clone(), false);
     }
     if key_flush.is_some() && config.console.enabled {
-        STDOUT.iter().for_each(|path| claim("console", "enabled", path.into(), false));
+        OUTPUT_NAMES.iter().for_each(|path| claim("console", "enabled", path.into(), false));
     }
     if let Some(dir) = &config.spool.dir {
         for destination in config.destinations().filter(|of| of.spooled_format().is_some()) {

@@ -171,7 +171,11 @@ mod tests {
         let (chosen, an_hour) = (listening(), Duration::from_secs(3600));
         chosen.set_tcp_keepalive(&TcpKeepalive::new().with_time(an_hour)).unwrap();
         for stream in accepted(chosen) {
-            assert_eq!(stream.tcp_keepalive_time().unwrap(), an_hour, "the times chosen before stay");
+            assert_eq!(
+                stream.tcp_keepalive_time().unwrap(),
+                an_hour,
+                "the times chosen before stay"
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::files;
 use crate::logging;
 use crate::series::{Counted, MostFrequent};
-use crate::standard::StandardStream;
+use crate::standard::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -220,7 +220,7 @@ fn shown(Counted { name, count, .. }: &Counted) -> String {
 fn open(path: &Path) -> io::Result<Out> {
     let stream = match path.to_str() {
         Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(Out::StandardError),
-        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => StandardStream::output()?,
+        Some(name) if OUTPUT_NAMES.contains(&name) => StandardStream::output()?,
         Some(name) if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
             StandardStream::File(files::append_inherited(path)?)
         }

@@ -287,7 +287,7 @@ impl MemoryDisk {
             let length = usize::from(input.u16()?);
             let mut bytes = input.take(length.min(input.len()))?.to_vec();
             if is_mended {
-                mend(&mut bytes);
+                fix_checksums(&mut bytes);
             }
             contents.segments.insert(number, bytes);
         }
@@ -320,7 +320,7 @@ impl MemoryDisk {
 }
 
 /// Corrects the checksums of a segment's records.
-fn mend(segment: &mut [u8]) {
+fn fix_checksums(segment: &mut [u8]) {
     let mut rest = segment.get_mut(32..).unwrap_or_default();
     while let Some((head, behind)) = rest.split_at_mut_checked(12) {
         let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
