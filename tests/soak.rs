@@ -121,7 +121,8 @@ impl Sockets {
         line.unwrap().split_whitespace().last().unwrap().parse().unwrap()
     }
 
-    /// All senders: UDP, TCP (a connection for each packet), unix datagrams, and names that come once.
+    /// All senders: UDP, TCP (a connection for each packet), unix datagrams, and names that come
+    /// once.
     fn senders(&self, ends: &Arc<AtomicBool>) -> Vec<Sender> {
         let (udp, unix) = (self.udp(), self.unix_path.clone());
         let tcp = self.tcp.local_addr().unwrap().as_socket().unwrap();

@@ -34,7 +34,7 @@ pub struct Plain<'a> {
     pub text: &'a [u8],
 }
 
-/// Most names end within this many bytes.
+/// Bytes in which most names end.
 const USUAL_NAME: usize = 64;
 
 /// So many digits are an exact double, whatever they are.
@@ -91,10 +91,8 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     Some((plain, colon + 2 + digits + letters))
 }
 
-/// Finds the end of a name that is longer than most. The search stops at the end of the line.
-///
-/// Otherwise 64 KiB of lines without a colon would each be searched for `max_key_length` bytes into
-/// the following lines.
+/// Where a name ends that is longer than most. It is looked for in its own line only: what follows may be 64 KiB of lines
+/// without a colon, and each of them would look through `max_key_length` bytes of the next ones.
 #[cold]
 fn long_name(text: &[u8]) -> Option<usize> {
     memchr2(b':', b'\n', text).filter(|&end| text[end] == b':')

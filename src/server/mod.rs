@@ -140,8 +140,8 @@ enum Timer {
 }
 
 impl Timer {
-    /// Whether a stop needs what this timer does. Once a stop has begun nothing else may act: a save
-    /// of the gauges, for example, would replace the interval that the stop has just saved.
+    /// Whether a stop needs what this timer does. Once a stop has begun, nothing else may act. For
+    /// example, a save of the gauges would replace the interval that the stop has just saved.
     fn serves_stop(self) -> bool {
         match self {
             Self::Stop | Self::Sink(_) | Self::AdminClient(..) | Self::Watchdog => true,

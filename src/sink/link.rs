@@ -56,9 +56,9 @@ const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
 
 const REFUSALS: Duration = Duration::from_secs(60);
 
-/// After this many early closes in a row the link assumes that the peer refuses the data. One
-/// chunk stays in front for three breaks at most (see `outbox/suspect.rs`), so by then another chunk
-/// was tried, too.
+/// After this many early closes in a row the link assumes that the peer refuses the data. One chunk
+/// stays in front for three breaks at most (see `outbox/suspect.rs`), so by then another chunk was
+/// tried, too.
 const REFUSALS_BELIEVED: u32 = 4;
 
 #[derive(Debug)]
