@@ -20,7 +20,7 @@ pub enum Grievance {
     ReadFailed,
     /// The server closed a client's connection.
     Closed(Parting),
-    /// Somebody whom `allow_from` of `[udp]` or `[tcp]` does not name.
+    /// A sender that `allow_from` of `[udp]` or `[tcp]` does not list.
     SenderRefused,
     /// A connection waits and cannot be accepted, as when no descriptor is left.
     AcceptsPaused,
@@ -37,29 +37,29 @@ pub enum Grievance {
 /// Why the server closed a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parting {
-    /// A connection came when `[tcp] max_connections` were there.
+    /// All `[tcp] max_connections` were in use when a connection came.
     ConnectionRefused(LimitedBy),
-    /// A client came when `[admin] max_connections` were there, all of them busy.
+    /// All `[admin] max_connections` were in use when a client came, and none was idle.
     AdminRefused(LimitedBy),
-    /// A client came whom `[admin] allow_from` does not name.
+    /// `[admin] allow_from` does not list the client.
     AdminNotAllowed,
     /// A connection was silent for `[tcp] idle_timeout`.
     ConnectionIdle,
-    /// An admin client asked nothing for `[admin] idle_timeout`.
+    /// An admin client sent no command for `[admin] idle_timeout`.
     AdminIdle,
-    /// An idle admin client made way for a new one.
+    /// An idle admin client was closed to make room for a new one.
     AdminMadeWay,
-    /// An admin client left its answer unread.
+    /// An admin client did not read its answer.
     AdminStalled,
 }
 
-/// Why there may not be more clients.
+/// Which limit bounds the number of clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LimitedBy {
     /// The key `max_connections`.
     #[default]
     MaxConnections,
-    /// The limit of open files leaves room for fewer than that.
+    /// The limit of open files, which leaves room for fewer clients than `max_connections`.
     OpenFiles,
 }
 
@@ -89,8 +89,8 @@ impl Grievance {
             Self::Closed(why) => why.words(),
             Self::SenderRefused => (
                 "senders_refused",
-                "allow_from of [udp] or [tcp] does not name them",
-                "add their network, or mend who sends",
+                "allow_from of [udp] or [tcp] does not list the sender",
+                "add the sender's network, or fix the sender",
             ),
             Self::AcceptsPaused => (
                 "accepts_paused",
@@ -161,18 +161,18 @@ const KINDS: usize = 18;
 const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
 
 impl Parting {
-    /// What it is called, the reason, and the way out.
+    /// The name of the warning, its reason and its hint.
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::ConnectionRefused(LimitedBy::MaxConnections) => (
                 "connections_refused",
-                "[tcp] max_connections are here",
-                "raise it, or let clients share connections",
+                "all [tcp] max_connections are in use",
+                "raise max_connections, or let clients share connections",
             ),
             Self::AdminRefused(LimitedBy::MaxConnections) => (
                 "connections_refused",
-                "[admin] max_connections are here, and none is idle",
-                "raise it, or find out who asks so much (ss -tnp names them)",
+                "all [admin] max_connections are in use, and no client is idle",
+                "raise max_connections, or find the clients that send so many commands (ss -tnp)",
             ),
             Self::ConnectionRefused(LimitedBy::OpenFiles) => (
                 "connections_refused",
@@ -186,28 +186,28 @@ impl Parting {
             ),
             Self::AdminNotAllowed => (
                 "senders_refused",
-                "[admin] allow_from does not name them",
-                "add their network, or find out who asks",
+                "[admin] allow_from does not list the client",
+                "add the client's network, or find out which program connects",
             ),
             Self::ConnectionIdle => (
                 "idle_connections_closed",
-                "they sent nothing for [tcp] idle_timeout",
-                "many clients do not connect again; [tcp] idle_timeout = 0 leaves them open",
+                "the client sent nothing for [tcp] idle_timeout",
+                "many clients do not reconnect; [tcp] idle_timeout = 0 keeps silent connections open",
             ),
             Self::AdminIdle => (
                 "idle_connections_closed",
-                "admin clients asked nothing for [admin] idle_timeout",
-                "raise it, or close clients that are not needed",
+                "the admin client sent no command for [admin] idle_timeout",
+                "raise idle_timeout, or close clients that are not needed",
             ),
             Self::AdminMadeWay => (
                 "idle_connections_closed",
-                "[admin] max_connections are here, and the idle ones make way for new ones",
-                "raise it, or lower [admin] idle_timeout",
+                "all [admin] max_connections are in use; a new client replaces the one idle longest",
+                "raise max_connections, or lower [admin] idle_timeout",
             ),
             Self::AdminStalled => (
                 "idle_connections_closed",
-                "admin clients left an answer unread for 30 s",
-                "read the answers, or ask for less",
+                "the admin client did not read its answer for 30 s",
+                "let the client read its answers, or request less at a time",
             ),
         }
     }

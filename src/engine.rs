@@ -239,7 +239,7 @@ impl Engine {
         self.intake.complaints.add(Grievance::Closed(why), b"");
     }
 
-    /// Counts a connection closed because nothing moved over it.
+    /// Counts a connection that was closed because nothing moved on it.
     pub fn close_idle_connection(&mut self, why: Parting) {
         self.intake.own.add(Own::IdleConnectionsClosed, 1);
         self.intake.complaints.add(Grievance::Closed(why), b"");
@@ -319,8 +319,8 @@ impl Engine {
         })
     }
 
-    /// Takes the most frequent `percent` of the names since the last call, the most frequent first.
-    /// Returns none if names are not counted.
+    /// Returns the most frequent `percent` of the names since the last call, the most frequent
+    /// first. Returns none if names are not counted.
     pub fn take_frequent(&mut self, percent: u32) -> MostFrequent {
         let frequent = self.intake.frequent.as_mut();
         frequent.map_or_else(MostFrequent::default, |frequent| frequent.take(percent))

@@ -1,9 +1,11 @@
-//! Opening files of ours without being led astray or made to wait.
+//! Opens the server's files without being misled or made to wait.
 //!
-//! A path names a file, but something else may stand there: a FIFO whose opening waits for its other end, a device, a file
-//! without an end, a symbolic link that a neighbour has planted. So every file that the server keeps is opened here: at once
-//! (`O_NONBLOCK`, `O_NOCTTY`), without following a link in the last part of its path (`O_NOFOLLOW`), and only if it is a regular
-//! file. Links to *folders* are followed: `/var/lib/statsd` is one under systemd's `DynamicUser`.
+//! A path names a file, but something else may be there: a FIFO whose opening waits for its other
+//! end, a device, an endless file, a symbolic link planted by another user. So every file that the
+//! server keeps is opened here, and in the same way: `O_NONBLOCK` and `O_NOCTTY` prevent waiting,
+//! `O_NOFOLLOW` refuses a link in the last part of the path, and what is opened must be a regular
+//! file. Links to *folders* are followed, because `/var/lib/statsd` is one under systemd's
+//! `DynamicUser`.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
@@ -12,23 +14,23 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-/// The opening waits neither for the other end of a FIFO nor for a terminal's carrier.
+/// With these flags an open waits neither for the other end of a FIFO nor for a terminal's carrier.
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
 
-/// How often a lock's file may be removed by others while we lock it.
+/// How many times a lock is tried again if others remove its file meanwhile.
 const LOCK_TRIES: usize = 16;
 
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Opens a file to read it, whatever kind of file it is. Links are followed: this is for a configuration.
+/// Opens a file of any kind for reading. Links are followed, since a configuration may be one.
 pub(crate) fn open_any(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(AT_ONCE).open(path)
 }
 
-/// As [`open_any`], but fails for all that is no regular file.
+/// As [`open_any`], but fails for everything except a regular file.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     require_regular(path, &fs::metadata(path)?)?; // opening a device may already do something
     let file = open_any(path)?;
@@ -36,24 +38,25 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a regular file of ours, or of root's, to read it.
+/// Opens a regular file for reading. It must belong to this process's user or to root.
 pub(crate) fn open_ours(path: &Path) -> io::Result<File> {
     let file = open(path, OpenOptions::new().read(true))?;
     require_owner(path, &file.metadata()?)?;
     Ok(file)
 }
 
-/// Opens a regular file to read and write it, and makes it if it is not there.
+/// Opens a regular file for reading and writing, and creates it if it is missing.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600))
 }
 
-/// Opens a regular file that must be there, to read and write it.
+/// Opens an existing regular file for reading and writing.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().read(true).write(true))
 }
 
-/// Whether this open file is the one that stands at the end of a path. A link there is not followed.
+/// Whether an open file is the one that `path` names. A link at the end of the path is not
+/// followed.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(there) => {
@@ -67,7 +70,7 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes a file that is not there. One that is there, or whatever has its name, is removed first and never written to.
+/// Creates a file. Whatever has its name already is removed first and never written to.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
@@ -80,11 +83,14 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a log to append to it, and makes it if it is not there. It may be a FIFO that is read or a device, too. It must be
-/// ours or root's, and have one name only: a second name may be one that a neighbour gave to a file of ours.
+/// Opens a log for appending, and creates it if it is missing. A FIFO that is read and a device are
+/// allowed, too.
+///
+/// A log must belong to this process's user or to root. It must have only one hard link: another
+/// user may have made the second one to a file of ours.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     require_safe_folder(folder_of(path))?;
-    // Not into the state or the spool of another server.
+    // The log must not be written into the state or the spool of another server.
     require_unlocked(&lock_of(path))?;
     require_unlocked(&lock_in(folder_of(path)))?;
     let file = OpenOptions::new()
@@ -104,12 +110,13 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a descriptor that was inherited, by its name in /proc/self/fd, to append to what is behind it. The link is the kernel's.
+/// Opens an inherited descriptor by its name in /proc/self/fd, for appending. That name is a link,
+/// but the kernel's own.
 pub(crate) fn append_inherited(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).custom_flags(AT_ONCE).open(path)
 }
 
-/// All of a file, of at most `most` bytes.
+/// Reads a whole file. Fails with [`io::ErrorKind::FileTooLarge`] if it has more than `most` bytes.
 pub(crate) fn contents(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -119,18 +126,19 @@ pub(crate) fn contents(file: &File, most: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Where a file really is: its folder without symbolic links, and its own name.
+/// Returns the real path of a file: its folder without symbolic links, and its own name.
 pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| refused(path, "names no file"))?;
     Ok(fs::canonicalize(folder_of(path))?.join(name))
 }
 
-/// The folder in which a file is.
+/// Returns the folder that contains a file.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Fails if something stands here that is no regular file, a symbolic link included. Nothing may stand here.
+/// Fails if there is something at `path` other than a regular file; a symbolic link fails, too. A
+/// missing file is fine.
 pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) => require_regular(path, &found),
@@ -139,9 +147,12 @@ pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Fails unless files in this folder are safe from other users: it is ours or root's, and no others may write to it. A sticky
-/// one, such as /tmp, is safe enough, since what is opened there is checked itself; so is a folder of root's that a group may
-/// write to, as /var/log is on some systems.
+/// Fails unless files in this folder are safe from other users. The folder must belong to this
+/// process's user or to root, and no others may write to it.
+///
+/// There are two exceptions. A sticky folder such as /tmp may be writable, since each file opened
+/// there is checked itself. A folder of root's may be writable for its group, as /var/log is on
+/// some systems.
 pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     require_owner(folder, &found)?;
@@ -149,7 +160,7 @@ pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     require_not_writable(folder, &found, unsafe_bits)
 }
 
-/// Fails unless this folder is ours and no others may write to it.
+/// Fails unless this folder belongs to this process's user and no others may write to it.
 pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     if found.uid() != geteuid().as_raw() {
@@ -158,9 +169,11 @@ pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
     require_not_writable(folder, &found, OTHERS_WRITE | GROUP_WRITES)
 }
 
-/// A file that this process has locked, and no other can. It goes with the lock.
+/// A lock file that this process has locked, so that no other process can. Dropping the lock
+/// removes the file.
 ///
-/// Found by another process after a crash it is locked again: the lock ends with the process, whatever becomes of the file.
+/// The kernel ends the lock with the process. So a file that remains after a crash can be locked
+/// again.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
@@ -168,14 +181,16 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Locks a file by `FILE.lock` beside it. Never waits: an error of [`io::ErrorKind::ResourceBusy`] if another process, or
-    /// another part of this one, holds that lock, or that of the whole folder.
+    /// Locks `path` by means of `FILE.lock` in the same folder. Never waits.
+    ///
+    /// Fails with [`io::ErrorKind::ResourceBusy`] if another process, or another part of this one,
+    /// holds that lock or the lock of the whole folder.
     pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
         require_unlocked(&lock_in(folder_of(path)))?;
         Self::hold(&lock_of(path))
     }
 
-    /// As [`of_file`](Self::of_file), for all that is in a folder.
+    /// As [`of_file`](Self::of_file), for everything in a folder.
     pub(crate) fn of_folder(folder: &Path) -> io::Result<Self> {
         Self::hold(&lock_in(folder))
     }
@@ -189,7 +204,8 @@ impl Lock {
                 TryLockError::Error(error) => error,
             })?;
             let lock = Self { path: path.to_owned(), file };
-            // The process that had it may have removed it between our two calls: then it locks nobody out.
+            // The former holder may have removed the file between our open and our lock. Then the
+            // lock excludes no other process, and must be taken again.
             if lock.is_in_place()? {
                 return Ok(lock);
             }
@@ -197,8 +213,8 @@ impl Lock {
         Err(busy(path))
     }
 
-    /// Whether its file still stands under its name. Where it does not, another process may hold
-    /// a lock of the same name by now.
+    /// Whether the lock's file is still at its path. If it is not, another process may hold a lock
+    /// of the same name.
     pub(crate) fn is_in_place(&self) -> io::Result<bool> {
         is_at(&self.file, &self.path)
     }
@@ -207,7 +223,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if self.is_in_place().unwrap_or(false) {
-            let _ = fs::remove_file(&self.path); // left behind it does no harm
+            let _ = fs::remove_file(&self.path); // a file that remains does no harm
         }
     }
 }
@@ -243,11 +259,11 @@ fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let what = match () {
         () if kind.is_file() => return Ok(()),
-        () if kind.is_symlink() => "is a symbolic link, and no file",
-        () if kind.is_dir() => "is a folder, and no file",
-        () if kind.is_fifo() => "is a FIFO, and no regular file",
-        () if kind.is_socket() => "is a socket, and no file",
-        () => "is a device, and no regular file",
+        () if kind.is_symlink() => "is a symbolic link, not a file",
+        () if kind.is_dir() => "is a folder, not a file",
+        () if kind.is_fifo() => "is a FIFO, not a regular file",
+        () if kind.is_socket() => "is a socket, not a file",
+        () => "is a device, not a regular file",
     };
     Err(refused(path, what))
 }
@@ -279,7 +295,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// In words what the kernel has odd words for.
+/// Replaces the kernel's odd error texts with plain ones.
 fn why_not_opened(path: &Path, error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(libc::ELOOP) => refused(path, "is a symbolic link"),
@@ -358,7 +374,7 @@ mod tests {
             assert!(why.contains("is a FIFO"), "{name}: {why}");
         }
         let reader = open_any(&fifo).unwrap();
-        append(&fifo).unwrap(); // as a log it may be one that is read
+        append(&fifo).unwrap(); // a FIFO that is read may be a log
         drop(reader);
         for (name, opening) in [OPENINGS[0], OPENINGS[1], OPENINGS[3]] {
             assert!(why(opening(Path::new("/dev/null"))).contains("is a device"), "{name}");
@@ -415,7 +431,7 @@ mod tests {
         let first = Lock::of_file(&file).unwrap();
         assert_eq!(Lock::hold(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
         assert_eq!(append(&file).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
-        // One that another process has opened before it was removed locks nobody out.
+        // A stale lock file, which another process opened before its removal, excludes no process.
         let stale = open_or_create(&path).unwrap();
         drop(first);
         assert!(!path.exists());

@@ -1,9 +1,11 @@
 //! The log: `key=value` lines on standard error, one for each change of state, none for each packet.
 //!
-//! Writing a line never waits. A reader of standard error that has stopped would otherwise stop the whole server, which has one
-//! thread. A line that is not accepted is dropped and counted (`log_lines_dropped`), and the next line that is accepted comes
-//! after one that reports how many are missing. Lines stay whole: the rest of a line that was accepted in part is written before
-//! anything else.
+//! Writing a line never waits. Otherwise a process that stops reading standard error would stop the
+//! whole server, which has one thread.
+//!
+//! A line that standard error does not accept is dropped and counted (`log_lines_dropped`). Before
+//! the next line that is accepted, one line reports how many are missing. Lines stay whole: the
+//! rest of a partly written line goes out before anything else.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
@@ -17,19 +19,21 @@ use nix::poll::{PollFd, PollFlags, poll};
 use crate::server::wall_clock;
 use crate::standard::StandardStream;
 
-/// The one log of the process. It is a global because `log` is one: any code may log, and no argument leads there. A panic may
-/// log, too, while a line is being written; so the lock is only ever tried.
+/// The one log of the process. It is global because the `log` crate is: any code may log without
+/// having a reference to it. A panic may log while a line is being written, so the lock is only
+/// ever tried.
 static LOG: Mutex<Log> = Mutex::new(Log { stream: None, rest: Vec::new(), missing: 0 });
 
-/// Lines dropped that [`take_dropped`] has not returned yet. The engine counts them, but the log knows no engine.
+/// Dropped lines that [`take_dropped`] has not returned yet. The engine counts them, and the log
+/// must not depend on the engine.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How long [`last_words`] waits at most for a reader: 10 s.
+/// How many times [`last_words`] waits for a reader, each time for [`LAST_WAIT_MS`]: 10 s in all.
 const LAST_WAITS: u32 = 100;
 const LAST_WAIT_MS: u16 = 100;
 
-/// Sends log lines of `level` and worse to standard error from now on; RUST_LOG overrides the level. Must be called before
-/// privileges are dropped.
+/// Sends log lines of `level` and worse to standard error from now on. RUST_LOG overrides the
+/// level. Must be called before privileges are dropped.
 pub fn to_stderr(level: LevelFilter) {
     let is_overridden = std::env::var_os("RUST_LOG").is_some();
     env_logger::Builder::new()
@@ -42,7 +46,8 @@ pub fn to_stderr(level: LevelFilter) {
     if let Ok(mut log) = LOG.try_lock() {
         log.open();
     }
-    // The standard hook writes to standard error and waits there, so that a server that must end would hang.
+    // The standard hook writes to standard error and waits there, so a server that must end would
+    // hang.
     std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
 }
 
@@ -53,13 +58,15 @@ pub fn set_level(level: LevelFilter) {
     }
 }
 
-/// Writes a line that is no log line, such as the one that says where the server listens. Does not wait.
+/// Writes a line that is not a log line, such as the one with the addresses of the listeners. Never
+/// waits.
 pub fn say(line: &str) {
     put(format!("{line}\n").as_bytes());
 }
 
-/// Writes what a process has to say before it ends, and waits some seconds for a reader if there is no room: for mistakes that
-/// keep it from starting. It must not wait for ever, or a supervisor would take it for one that is about to start.
+/// Writes the mistakes that keep the server from starting, just before the process ends. Waits up
+/// to 10 s if standard error has no room. It must not wait for ever, or a supervisor would assume
+/// that the server is still starting.
 pub fn last_words(text: &str) {
     let Ok(mut log) = LOG.try_lock() else { return };
     let mut waits = LAST_WAITS;
@@ -75,9 +82,9 @@ pub fn last_words(text: &str) {
     }
 }
 
-/// How many lines standard error did not accept since this was last asked.
+/// Returns how many lines standard error did not accept since the last call.
 pub fn take_dropped() -> u64 {
-    // Asked every turn: a load is cheaper than a swap.
+    // This is called in every turn, and a load is cheaper than a swap.
     if DROPPED.load(Relaxed) == 0 { 0 } else { DROPPED.swap(0, Relaxed) }
 }
 
@@ -98,7 +105,7 @@ fn put(line: &[u8]) {
     }
 }
 
-/// What env_logger writes to: it hands over each line in one piece.
+/// The target of env_logger, which writes each line in one piece.
 struct Line;
 
 impl Write for Line {
@@ -114,16 +121,17 @@ impl Write for Line {
 
 #[derive(Debug)]
 struct Log {
-    /// `None` until it is opened, or while it cannot be.
+    /// `None` until it is opened, or while opening fails.
     stream: Option<StandardStream>,
-    /// What is still to be written of lines that were accepted in part.
+    /// The rest of lines that were accepted in part.
     rest: Vec<u8>,
-    /// Lines dropped and not reported in the log yet.
+    /// Dropped lines that the log has not reported yet.
     missing: u64,
 }
 
 impl Log {
-    /// Writes a line, with the number of those missing before it. Returns `false` if nothing of it was accepted.
+    /// Writes a line, after a report of the dropped ones before it. Returns `false` if nothing of
+    /// it was accepted.
     fn offer(&mut self, line: &[u8]) -> bool {
         self.open();
         if !self.finish_rest() {
@@ -134,7 +142,7 @@ impl Log {
             0 => line,
             missing => {
                 let report = format!(
-                    "{} log_lines_dropped={missing} reason=\"standard error had no room for them\" hint=\"see that it is read, or raise log_level\"\n",
+                    "{} log_lines_dropped={missing} reason=\"standard error did not accept them\" hint=\"read standard error faster, free its disk, or log less (log_level)\"\n",
                     stamp(Level::Warn)
                 );
                 reported = [report.as_bytes(), line].concat();
@@ -153,7 +161,7 @@ impl Log {
         }
     }
 
-    /// Returns `false` while a part of an earlier line is still unwritten.
+    /// Writes the rest of an earlier line. Returns `false` if a part of it is still unwritten.
     fn finish_rest(&mut self) -> bool {
         while !self.rest.is_empty() {
             match self.write(&self.rest) {
@@ -164,7 +172,8 @@ impl Log {
         true
     }
 
-    /// How many bytes were accepted: at least one. It is an error also if the stream is full, or its disk is.
+    /// Returns how many bytes were accepted, at least one. A full stream and a full disk are
+    /// errors.
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let stream = self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         loop {
@@ -179,7 +188,7 @@ impl Log {
     fn wait_for_room(&self) {
         if let Some(stream) = &self.stream {
             let mut streams = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
-            let _ = poll(&mut streams, LAST_WAIT_MS); // an error is a short wait, and their number is limited
+            let _ = poll(&mut streams, LAST_WAIT_MS); // an error only shortens the wait, and waits are limited
         }
     }
 }
@@ -194,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    /// A log on a pipe of one page, and a reader of it that does not wait.
+    /// A log on a pipe of one page, and a nonblocking reader of that pipe.
     fn rig() -> (Log, PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
@@ -209,7 +218,7 @@ mod tests {
         }
     }
 
-    /// What there is to read now.
+    /// Returns everything that can be read now.
     fn read(reader: &mut PipeReader) -> String {
         let mut text = vec![0; 1 << 16];
         let bytes = reader.read(&mut text).unwrap_or(0);
@@ -265,7 +274,7 @@ mod tests {
         put(&mut log, "dropped");
         let mut reader = open();
         let mut text = vec![0; 1 << 17];
-        let mut bytes = reader.read(&mut text).unwrap(); // what the pipe has kept
+        let mut bytes = reader.read(&mut text).unwrap(); // the bytes still in the pipe
         put(&mut log, "after");
         bytes += reader.read(&mut text[bytes..]).unwrap();
         let lines: Vec<_> = str::from_utf8(&text[..bytes]).unwrap().lines().collect();

@@ -30,8 +30,8 @@ pub struct Identity {
     group: Option<(Gid, String)>,
 }
 
-/// What commands are told of the account that the process has become. Without it they would look for their files in root's
-/// home.
+/// The account of the process, from which commands get HOME, USER, LOGNAME and SHELL. Without these
+/// a command would look for its files in root's home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub name: String,
@@ -39,13 +39,13 @@ pub struct Login {
     pub shell: PathBuf,
 }
 
-/// From here on no program that this process or its children start gets more privileges than they have, whatever the mode
-/// of its file.
+/// Prevents this process and its children from ever gaining privileges. After this a program's
+/// setuid bit has no effect.
 pub fn no_new_privileges() -> io::Result<()> {
     Ok(prctl::set_no_new_privs()?)
 }
 
-/// Whether that is so, whoever saw to it.
+/// Whether no-new-privileges is set, by this process or by its parent.
 pub fn has_no_new_privileges() -> bool {
     prctl::get_no_new_privs().unwrap_or(false)
 }
@@ -90,7 +90,7 @@ impl Identity {
         (self.user.as_ref().map(|(user, _)| user.uid.as_raw()), self.gid().map(Gid::as_raw))
     }
 
-    /// The account of the user to become; none if the process stays who it is.
+    /// Returns the account that this process becomes. Returns `None` if the user does not change.
     pub fn account(&self) -> Option<Login> {
         self.user.as_ref().map(|(user, _)| Login {
             name: user.name.clone(),

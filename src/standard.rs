@@ -1,8 +1,10 @@
-//! Standard output and standard error as streams that never make the loop wait, even when their reader is slow or asleep.
+//! Standard output and standard error as streams on which a write never waits, even if their reader
+//! is slow or stopped.
 //!
-//! The open file behind descriptor 1 or 2 is shared with the process that started the server, so its flags must stay as they
-//! are. A pipe or a terminal is therefore opened a second time, without blocking. A socket gets `MSG_DONTWAIT` with each call. A
-//! regular file never blocks; it is written through the shared descriptor, at the place all its writers share.
+//! The open file description of descriptor 1 or 2 is shared with the process that started the
+//! server, so its flags must not change. A pipe or a terminal is therefore opened a second time,
+//! nonblocking. A socket gets `MSG_DONTWAIT` with each call. A regular file never blocks. It is
+//! written through the shared description, whose file offset all its writers share.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,25 +16,33 @@ use mio::{Interest, Registry, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use socket2::Socket;
 
-/// A stream that was inherited, to be written to without blocking.
+/// The paths that name standard output.
+pub(crate) const OUTPUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// An inherited stream, to which writes never block.
 #[derive(Debug)]
 pub enum StandardStream {
-    /// It never blocks: a regular file, or a description of ours that is nonblocking.
+    /// It never blocks: a regular file, or a nonblocking description of our own.
     File(File),
     Socket(Socket),
-    /// It could not be opened again: it belongs to another user, or /proc is not mounted. It is nonblocking only during each
-    /// write. Asking poll(2) first would not do: another writer may take the room between the two calls. The cost is that a
-    /// process that shares the stream and writes in that same moment may find it full instead of waiting.
+    /// A stream that could not be opened again: it belongs to another user, or /proc is not
+    /// mounted. It is nonblocking only during each write.
+    ///
+    /// Calling poll(2) first would not do, because another writer may use up the room between the
+    /// two calls. The cost: a process that shares the stream and writes at that moment may get
+    /// `EAGAIN` instead of waiting.
     Shared(File),
 }
 
 impl StandardStream {
-    /// Must be called before privileges are dropped: a terminal or a pipe belongs to the user who started the server.
+    /// Opens standard output. Must be called before privileges are dropped, since a terminal or a
+    /// pipe belongs to the user who started the server.
     pub fn output() -> io::Result<Self> {
         Self::of(io::stdout().as_fd().try_clone_to_owned()?)
     }
 
-    /// Must be called before privileges are dropped, as [`output`](Self::output).
+    /// Opens standard error. Must be called before privileges are dropped, as
+    /// [`output`](Self::output).
     pub fn error() -> io::Result<Self> {
         Self::of(io::stderr().as_fd().try_clone_to_owned()?)
     }
@@ -54,7 +64,8 @@ impl StandardStream {
         }
     }
 
-    /// Events for `token` tell when it can be written to again. A stream that never blocks has none.
+    /// Registers for events when the stream can be written to again. A stream that never blocks has
+    /// none.
     pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
         let descriptor = self.as_fd().as_raw_fd();
         match registry.register(&mut SourceFd(&descriptor), token, Interest::WRITABLE) {
@@ -63,7 +74,7 @@ impl StandardStream {
         }
     }
 
-    /// Whether it is a regular file, which takes as much as its disk has room for.
+    /// Whether it is a regular file, whose writes are limited only by its disk.
     pub(crate) fn is_regular(&self) -> bool {
         match self {
             Self::File(file) => file.metadata().is_ok_and(|found| found.is_file()),
@@ -71,7 +82,8 @@ impl StandardStream {
         }
     }
 
-    /// Writes what there is room for; [`io::ErrorKind::WouldBlock`] if there is none.
+    /// Writes as many bytes as there is room for. Fails with [`io::ErrorKind::WouldBlock`] if there
+    /// is none.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => (&mut &*file).write(bytes),
@@ -109,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// Fills it until it would block; returns how many bytes that took.
+    /// Fills the stream until it would block. Returns how many bytes that took.
     fn fill(stdout: &StandardStream) -> usize {
         let mut filled = 0;
         loop {

@@ -1,8 +1,9 @@
 //! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
 //!
-//! What a socket still holds unacknowledged and what its peer last answered (for the links of sinks), how much a UDP
-//! socket may hold and has dropped, which child has ended, and receiving datagrams many at a call. Nothing here keeps state but the buffers
-//! of a [`batch::RecvBatch`], and nothing blocks.
+//! What a socket still holds unacknowledged and what its peer last answered (for the links of
+//! sinks), how much a UDP socket may hold and has dropped, which child has ended, and receiving
+//! many datagrams in one call. Only the buffers of a [`batch::RecvBatch`] keep state, and nothing
+//! blocks.
 
 #![allow(unsafe_code)] // the one module that may: each block says why it is sound
 
@@ -76,12 +77,15 @@ pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
-/// Opens the very file that a unix socket is bound to (O_PATH), whatever its path leads to by now.
+/// Opens the file that a unix socket is bound to (O_PATH), even if another file is at its path by
+/// now.
 ///
-/// Linux 4.11 and CAP_NET_ADMIN: a root without it, as in most containers, gets a `PermissionDenied`.
+/// This needs Linux 4.11 and CAP_NET_ADMIN. Root without that capability, as in most containers,
+/// gets `PermissionDenied`.
 pub(crate) fn socket_file(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     const SIOCUNIXFILE: libc::Ioctl = 0x89e0; // not in libc; SIOCPROTOPRIVATE + 0
-    // SAFETY: SIOCUNIXFILE takes no argument and returns a new descriptor; a socket of another kind does not know it.
+    // SAFETY: SIOCUNIXFILE takes no argument and returns a new descriptor. Sockets of other kinds
+    // refuse it.
     let file = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCUNIXFILE, 0) };
     check(file)?;
     // SAFETY: the kernel has just opened it for us.
@@ -125,13 +129,13 @@ pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     Ok((figures[TAKEN], figures[ROOM]))
 }
 
-/// A child that has ended and was not reaped, if there is one. It stays as it is: whoever started it may still ask how it
-/// ended.
+/// Returns a child that has ended and was not reaped. The child stays as it is, so that its owner
+/// can still read its exit status.
 pub(crate) fn ended_child() -> io::Result<Option<u32>> {
     look_at_child(libc::P_ALL, 0, libc::WNOWAIT)
 }
 
-/// Lets go of a child that has ended, whoever started it.
+/// Reaps a child that has ended, whatever part of the process started it.
 pub(crate) fn reap(child: u32) -> io::Result<()> {
     look_at_child(libc::P_PID, child, 0).map(drop)
 }
@@ -141,12 +145,14 @@ fn look_at_child(
     child: libc::id_t,
     flag: libc::c_int,
 ) -> io::Result<Option<u32>> {
-    // SAFETY: `siginfo_t` is plain integers, for which all zeros is a value. It means that there is no such child.
+    // SAFETY: `siginfo_t` is plain integers, for which all zeros is a value. It means that there is
+    // no ended child.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     let flags = libc::WEXITED | libc::WNOHANG | flag;
     // SAFETY: `info` is a valid siginfo_t to write to, and outlives the call.
     check(unsafe { libc::waitid(which, child, &raw mut info, flags) })?;
-    // SAFETY: waitid has filled it in, if at all, as for a SIGCHLD, in which there is a process.
+    // SAFETY: waitid fills it in as for a SIGCHLD, which has a process id. If it does not, the
+    // zeros remain.
     let pid = unsafe { info.si_pid() };
     Ok(u32::try_from(pid).ok().filter(|pid| *pid != 0))
 }

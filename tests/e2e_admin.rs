@@ -247,13 +247,14 @@ fn dumps_give_way_to_each_other() {
     }
 }
 
-/// Shows that admin clients are bounded too, and that a client which asks longest ago makes way for a new one.
+/// Shows that admin clients are bounded, and that a new client replaces the one whose last command
+/// is the oldest.
 #[test]
 fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
     let daemon = Daemon::start(&Conf::never_flushing().set("admin", "max_connections", "2"));
     let (mut first, mut second) = (daemon.admin(), daemon.admin());
     second.ask("version");
-    // One turn may answer both, but not the same client twice.
+    // One turn may answer both clients, but never one client twice.
     (0..2).for_each(|_| _ = first.ask("version"));
     let mut third = daemon.admin();
     third.ask("version");

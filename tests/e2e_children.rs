@@ -1,4 +1,5 @@
-//! The children of the server, look-ups and commands: whose they are, what they may do, and that none is left behind.
+//! The children of the server (look-ups and commands): their user, their privileges, and that none
+//! remains as a zombie.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -13,27 +14,23 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Conf, DEADLINE, Daemon, Process, run, skipped, until, until_true};
+use support::{Conf, DEADLINE, Daemon, Process, exec, run, skipped, until, until_true};
 
-/// Flushes every second to this command.
-fn exec(command: &str) -> Conf {
-    Conf::flushing_every("1s").set("exec", "command", command)
-}
-
-/// A field of /proc/PID/status; none once there is no such process.
+/// Returns a field of /proc/PID/status. Returns `None` if there is no such process.
 fn status(pid: &str, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(&format!("{field}:")))?;
     Some(line.trim().to_owned())
 }
 
-/// The children of a process, zombies too.
+/// Returns the ids of a process's children, zombies included.
 fn children(pid: u32) -> Vec<String> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     children.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// Shows that nothing is left of a command that is killed because a reload removes its destination.
+/// Shows that no zombie remains of a command that is killed because a reload removes its
+/// destination.
 #[test]
 fn a_command_whose_destination_goes_is_reaped() {
     let daemon = Daemon::start(&exec("exec sleep 600").set("statsd", "shutdown_timeout", "0"));
@@ -44,7 +41,7 @@ fn a_command_whose_destination_goes_is_reaped() {
     daemon.stop();
 }
 
-/// Shows the same of a look-up that gets no answer, and that it can gain no privileges.
+/// Shows the same of a look-up without an answer, and that it can gain no privileges.
 #[test]
 fn a_look_up_whose_destination_goes_is_reaped_and_can_gain_no_privileges() {
     let test = "a_look_up_whose_destination_goes_is_reaped_and_can_gain_no_privileges";
@@ -74,8 +71,8 @@ fn a_look_up_whose_destination_goes_is_reaped_and_can_gain_no_privileges() {
     }
 }
 
-/// Shows that the server reaps what its commands leave behind where it is process 1, and that it still learns how the
-/// commands themselves end.
+/// Shows that the server as process 1 reaps the orphans of its commands, and that it still gets the
+/// exit status of the commands themselves.
 #[test]
 fn process_1_reaps_every_orphan() {
     let folder = tempfile::tempdir().unwrap();
@@ -97,8 +94,8 @@ fn process_1_reaps_every_orphan() {
     until_true("no zombie to be left", || children(pid).is_empty());
 }
 
-/// Shows that commands are told the home of the user that the server has become, that neither can gain privileges, and that
-/// a command that fails is logged with that as a hint.
+/// Shows that commands get the home of the user that the server has become, and that neither can
+/// gain privileges. A command that fails is logged with a hint at this.
 #[test]
 fn commands_run_as_the_user_in_its_home() {
     let Some(entry) = account("nobody") else {
@@ -120,7 +117,7 @@ fn commands_run_as_the_user_in_its_home() {
     daemon.stop();
 }
 
-/// Shows that without `user` nothing is taken away, and no hint names it.
+/// Shows that without `user` no privileges are taken away, and no hint names them.
 #[test]
 fn without_a_user_commands_keep_what_the_server_was_given() {
     let daemon = Daemon::start(&exec("env > environment.$$; exit 7"));
@@ -138,14 +135,14 @@ fn without_a_user_commands_keep_what_the_server_was_given() {
     daemon.stop();
 }
 
-/// The fields of a user's line in /etc/passwd.
+/// Returns the fields of a user's line in /etc/passwd.
 fn account(name: &str) -> Option<Vec<String>> {
     let passwd = fs::read_to_string("/etc/passwd").ok()?;
     let line = passwd.lines().find(|line| line.starts_with(&format!("{name}:")))?;
     Some(line.split(':').map(str::to_owned).collect())
 }
 
-/// Whether `unshare` does what it is asked for.
+/// Whether `unshare` works with these options.
 fn works(folder: &Path, settle: impl Fn(&mut Command)) -> bool {
     let mut command = Command::new("unshare");
     settle(&mut command);
@@ -171,7 +168,7 @@ impl<'a> Wrapped<'a> {
         started
     }
 
-    /// Of `unshare`, which is the server itself unless it forks.
+    /// The id of `unshare`'s process, which is the server itself unless `unshare` forks.
     fn pid(&self) -> u32 {
         self.process.pid()
     }

@@ -6,11 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::{Conf, DEADLINE, Daemon, FakeCarbon, until, until_true};
-
-fn exec(command: &str) -> Conf {
-    Conf::flushing_every("1s").set("exec", "command", command)
-}
+use support::{DEADLINE, Daemon, FakeCarbon, exec, until, until_true};
 
 fn text(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_default()

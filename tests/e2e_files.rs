@@ -1,5 +1,5 @@
-//! Files and standard error: whatever stands behind a path, the server neither waits for it nor lets it harm anybody, and no
-//! two servers write to one thing.
+//! Files and standard error. Whatever is at a path, the server does not wait for it and does no
+//! harm through it. No two servers write to one file.
 #![allow(clippy::unwrap_used)] // what cannot be looked at is a failed test
 #![allow(clippy::disallowed_methods, reason = "the bans are for the server; a test has threads")]
 
@@ -22,7 +22,7 @@ use support::{
     until, until_true,
 };
 
-/// A server whose standard error is the test's to read, or not. It takes datagrams on d.sock.
+/// A server whose standard error belongs to the test. It receives datagrams on d.sock.
 struct Raw {
     child: Child,
     admin: SocketAddr,
@@ -60,7 +60,7 @@ impl Raw {
         counters.get(name).copied().unwrap_or_default()
     }
 
-    /// SIGTERM, and exit code 0.
+    /// Sends SIGTERM, and expects exit code 0.
     fn stop(mut self) {
         let pid = self.child.id().to_string();
         run(Command::new("sh").args(["-c", "kill -TERM $0", &pid]));
@@ -88,13 +88,13 @@ fn mkfifo(path: &Path) {
     run(Command::new("mkfifo").arg(path));
 }
 
-/// Runs the binary to its end in a folder.
+/// Runs the binary in a folder until it exits.
 fn finish(folder: &Path, arguments: &[&str]) -> Finished {
     Process::start(statsd_command(folder).args(arguments)).finish(DEADLINE)
 }
 
-/// Shows that each log line that standard error did not take is counted, that the number is reported before the next line
-/// that it takes, and that every line is whole.
+/// Shows that each log line which standard error did not take is counted. The number is reported
+/// before the next line that it takes, and every line is whole.
 #[test]
 fn log_lines_that_nobody_reads_are_counted_and_reported() {
     const PACKETS: usize = 3_000;
@@ -129,8 +129,8 @@ fn log_lines_that_nobody_reads_are_counted_and_reported() {
     server.stop();
 }
 
-/// Shows that with standard error full, closed by its reader, on a full disk or closed at the start, flushes come and a stop is
-/// as ever.
+/// Shows that flushes and a stop work as usual while standard error is full, closed by its reader,
+/// on a full disk, or closed at the start.
 #[test]
 fn flushes_and_a_stop_need_no_reader_of_the_log() {
     let full = || {
@@ -164,7 +164,7 @@ fn flushes_and_a_stop_need_no_reader_of_the_log() {
     }
 }
 
-/// Shows that a file that is not a regular one in the place of the configuration is refused by a reload, at once.
+/// Shows that a reload immediately refuses a configuration that is not a regular file.
 #[test]
 fn a_reload_waits_for_nothing() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -226,8 +226,9 @@ fn a_reload_takes_no_half_of_a_file() {
     daemon.stop();
 }
 
-/// Shows that a server that was started for want of a file looks for one at a reload, keeps the defaults while there is none,
-/// and takes one as it comes. In a network of its own, since it listens on the default ports.
+/// Shows that a server started without a file looks for one at a reload. It keeps the defaults
+/// while there is none, and applies the file once there is one. The server has a network of its
+/// own, since it listens on the default ports.
 #[test]
 fn a_server_without_a_file_reloads_normally() {
     let own_network = ["-n", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"];
@@ -253,8 +254,8 @@ fn a_server_without_a_file_reloads_normally() {
     assert_eq!(server.exit(DEADLINE).code(), Some(0));
 }
 
-/// Shows that a FIFO, a folder or a planted link in the place of the state file or beside it holds nobody up, is not
-/// followed, and stays as it is; what cannot be saved is sent.
+/// Shows that a FIFO, a folder or a planted link at the path of the state file, or beside it,
+/// delays nothing, is not followed, and stays as it is. A state that cannot be saved is sent.
 #[test]
 fn a_state_file_that_is_none_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -281,7 +282,7 @@ fn a_state_file_that_is_none_is_left_alone() {
         carbon.until_point("stats_counts.a", 1.0);
     }
     assert!(fifo.symlink_metadata().unwrap().file_type().is_fifo() && link.is_symlink());
-    // Beside it: FILE.new and FILE.old are the server's names, and what stands there goes.
+    // FILE.new and FILE.old are the server's names. Anything else at these paths is removed.
     let state = folder.path().join("state");
     mkfifo(&folder.path().join("state.new"));
     symlink(&precious, folder.path().join("state.old")).unwrap();
@@ -294,8 +295,8 @@ fn a_state_file_that_is_none_is_left_alone() {
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
 }
 
-/// Shows that `ulimit -f` ends no server: a state that is too long is sent instead, log lines are dropped, and commands are
-/// started without ignored signals.
+/// Shows that `ulimit -f` does not end the server. A state that is too long is sent instead, log
+/// lines are dropped, and commands start without ignored signals.
 #[test]
 fn a_limit_of_the_size_of_files_ends_no_server() {
     let carbon = FakeCarbon::start();
@@ -323,8 +324,8 @@ fn a_limit_of_the_size_of_files_ends_no_server() {
     assert!(!is_ignored(13) && !is_ignored(25), "SIGPIPE, SIGXFSZ: {ignored:x}");
 }
 
-/// Shows that a FIFO as the log of names, whose reader takes its time, costs no name and no turns; that one without a reader
-/// costs a warning; and that a link is not followed.
+/// Shows that a FIFO as the log of names with a slow reader loses no name and costs no turns.
+/// Without a reader it costs a warning. A link is not followed.
 #[test]
 fn names_go_to_a_fifo_as_its_reader_takes_them() {
     const NAMES: usize = 2_000;
@@ -373,8 +374,8 @@ fn names_go_to_a_fifo_as_its_reader_takes_them() {
     daemon.stop();
 }
 
-/// Shows that the log of names follows no planted link, is not written in a folder that is everybody's, and may be standard
-/// output or error.
+/// Shows that the log of names follows no planted link and is not written to a folder that others
+/// can write to. It may be standard output or standard error.
 #[test]
 fn names_go_only_where_they_are_meant_to() {
     let folder = tempfile::tempdir().unwrap();
@@ -407,8 +408,8 @@ fn names_go_only_where_they_are_meant_to() {
     daemon.stop();
 }
 
-/// Shows that a second server is refused the state file of the first, by whichever path, at its start and at a reload; that
-/// it may have it when the first has gone; and that `--stdin` needs none.
+/// Shows that a second server is refused the state file of the first, by any path, at its start and
+/// at a reload. It gets the file once the first server has ended. `--stdin` needs none.
 #[test]
 fn two_servers_share_no_state_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -446,8 +447,8 @@ fn two_servers_share_no_state_file() {
     );
 }
 
-/// Shows that a second server is refused each address of the first: neither kind of socket is bound twice, on whichever of the
-/// addresses that the first has.
+/// Shows that a second server is refused each address of the first, for both kinds of sockets and
+/// by any of the server's addresses.
 #[test]
 fn two_servers_share_no_address() {
     let first =

@@ -158,8 +158,8 @@ fn one_connection_too_many_is_refused_and_counted() {
     });
 }
 
-/// Shows that a client that says nothing for `idle_timeout` is closed, its unfinished line dropped, and that this is counted
-/// and logged with its address.
+/// Shows that a client that sends nothing for `idle_timeout` is closed and its unfinished line
+/// dropped. The close is counted, and logged with the client's address.
 #[test]
 fn an_idle_client_is_closed() {
     let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "idle_timeout", "1s"));

@@ -1,4 +1,5 @@
-//! What a configuration and its reloads may ask for is bounded: more is a mistake that is named, and the server goes on.
+//! The bounds on configurations and reloads: exceeding one is a mistake that is reported, and the
+//! server goes on.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,7 +12,7 @@ use std::fmt::Write as _;
 
 use support::{Conf, DEADLINE, Daemon, Process, statsd_command, until_true};
 
-/// So many repeaters to a port where nobody listens, named after their generation.
+/// Adds `count` repeaters to a port where no process listens, named after their generation.
 fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
     for nth in 0..count {
         let section = format!("repeater.g{generation}-{nth}");
@@ -20,8 +21,8 @@ fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
     conf
 }
 
-/// Shows that a start and a reload refuse more destinations than there may be, and that no number of them ends the process
-/// in another way.
+/// Shows that a start and a reload refuse too many destinations, and that no number of them makes
+/// the process end in any other way.
 #[test]
 fn too_many_destinations_are_a_mistake() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -50,8 +51,8 @@ fn too_many_destinations_are_a_mistake() {
     daemon.stop();
 }
 
-/// Shows that destinations which were removed and still hold something do not add up from reload to reload: one that would
-/// bring too many is refused.
+/// Shows that removed destinations that still hold data do not pile up over reloads: a reload that
+/// would exceed the bound is refused.
 #[test]
 fn removed_destinations_that_still_deliver_are_bounded() {
     let conf = Conf::never_flushing().set("statsd", "shutdown_timeout", "1h");

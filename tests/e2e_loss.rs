@@ -1,5 +1,5 @@
-//! What is lost is counted, and what is counted is lost: peers that read nothing, folders that vanish, destinations that
-//! go.
+//! Every loss is counted, and only losses are: peers that read nothing, folders that vanish,
+//! destinations that a reload removes.
 #![allow(clippy::unwrap_used, reason = "what cannot be looked at is a failed test")]
 
 mod support;
@@ -10,9 +10,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::{Carbon, Conf, DEADLINE, Daemon, FakeCarbon, statsd_command, until, until_true};
+use support::{
+    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, segments, statsd_command, until, until_true,
+};
 
-/// What the newest flush says of the server itself, on its console.
+/// Returns one of the server's own figures in the newest flush on its console.
 fn own_figure(daemon: &Daemon, name: &str) -> Option<f64> {
     let start = format!("stats.statsd.{name} ");
     let lines = daemon.stdout();
@@ -20,7 +22,8 @@ fn own_figure(daemon: &Daemon, name: &str) -> Option<f64> {
     line.split(' ').next()?.parse().ok()
 }
 
-/// Sends the wrong protocol to one of carbon's ports. Waits until the server has found out, and checks what it says.
+/// Sends the wrong protocol to one of carbon's ports. Waits until the server detects it, and checks
+/// its log and figures.
 fn check_wrong_port(conf: &Conf, hint: &str) {
     let daemon = Daemon::start(conf);
     daemon.send(["wrong.port:3|c"]);
@@ -39,7 +42,8 @@ fn check_wrong_port(conf: &Conf, hint: &str) {
     daemon.until_logged(&["sink=carbon state=abandoned"], 1);
 }
 
-/// Shows that lines sent to carbon's port for pickle are not taken for delivered, though its TCP acknowledges them.
+/// Shows that lines sent to carbon's port for pickle do not count as delivered, though TCP
+/// acknowledges them.
 #[test]
 fn lines_at_a_pickle_port_are_in_doubt() {
     let carbon = Carbon::start();
@@ -62,7 +66,7 @@ fn pickle_at_a_port_for_lines_is_in_doubt() {
     check_wrong_port(&conf, "such as 2003, takes protocol = plaintext");
 }
 
-/// Shows that a script which sends lines to a pickle port, once, is told that they have not arrived.
+/// Shows that `--stdin` reports lines sent to a pickle port as undelivered.
 #[test]
 fn a_script_is_told_that_nobody_read_its_lines() {
     let carbon = Carbon::start();
@@ -84,10 +88,10 @@ fn a_script_is_told_that_nobody_read_its_lines() {
     assert!(log.contains("sink=carbon state=abandoned lost_lines=2"), "{log}");
 }
 
-/// Series enough for half a megabyte a flush, half of what the queue of these tests holds.
+/// Enough series for half a megabyte a flush, half of what the queue holds in these tests.
 const SERIES: usize = 5_000;
 
-/// A carbon that is away, one that is sent the same and tells what that is, and a spool for both.
+/// A carbon that is down, a second one that records the same points, and a spool for both.
 fn spooling(carbon: &FakeCarbon, witness: &FakeCarbon) -> Conf {
     Conf::sending_to(carbon.address(), "1s")
         .set("carbon", "queue", "1m")
@@ -109,30 +113,24 @@ fn folder_of(daemon: &Daemon) -> PathBuf {
     daemon.folder().join("spool/carbon")
 }
 
-fn segments(folder: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "chunks");
-    entries.map(|entry| entry.unwrap().path()).filter(is_segment).count()
-}
-
 fn slots(carbon: &FakeCarbon) -> HashSet<(String, u64)> {
     carbon.points().into_iter().map(|point| (point.name, point.stamp)).collect()
 }
 
-/// Whatever of a spool is removed while the server runs.
+/// Removes a part of a spool while the server runs, and checks the counts.
 fn check_removal(remove: impl Fn(&Path)) {
     let (mut carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
     let daemon = Daemon::start(&spooling(&carbon, &witness));
     send_a_round(&daemon);
-    until_true("two segments", || segments(&folder_of(&daemon)) >= 2);
+    until_true("two segments", || segments(&folder_of(&daemon)).len() >= 2);
     remove(&folder_of(&daemon));
-    // With the write after the next flush at the latest it is noticed, or when it is read.
+    // The server notices it at the write after the next flush at the latest, or when it reads.
     until_true("a folder in use", || {
-        segments(&folder_of(&daemon)) > 0 && folder_of(&daemon).join("lock").exists()
+        !segments(&folder_of(&daemon)).is_empty() && folder_of(&daemon).join("lock").exists()
     });
     carbon.listen();
     let empty = " queued_bytes=0 spooled_bytes=0 ";
-    until_true("nothing to wait", || daemon.admin().ask("sinks").starts_with("carbon state=up"));
+    until_true("an empty queue", || daemon.admin().ask("sinks").starts_with("carbon state=up"));
     until_true("nothing to wait", || {
         let sinks = daemon.admin().ask("sinks");
         sinks.lines().next().unwrap().contains(empty)
@@ -157,7 +155,7 @@ fn check_removal(remove: impl Fn(&Path)) {
     daemon.stop();
 }
 
-/// Shows that a spool's folder that is removed is damage: what was in it is counted to the line, and the rest arrives.
+/// Shows that a removed spool folder is damage: every line in it is counted, and the rest arrives.
 #[test]
 fn a_spool_folder_that_is_removed_is_counted_to_the_line() {
     check_removal(|folder| fs::remove_dir_all(folder).unwrap());
@@ -177,13 +175,13 @@ fn a_file_of_a_spool_that_is_removed_is_counted_to_the_line() {
     });
 }
 
-/// Shows that a stop tells what the spool cannot keep: here its folder has become a file.
+/// Shows that a stop reports what the spool cannot keep. Here its folder has become a file.
 #[test]
 fn a_stop_tells_what_the_spool_cannot_keep() {
     let (carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
     let mut daemon = Daemon::start(&spooling(&carbon, &witness));
     send_a_round(&daemon);
-    until_true("a segment", || segments(&folder_of(&daemon)) > 0);
+    until_true("a segment", || !segments(&folder_of(&daemon)).is_empty());
     fs::remove_dir_all(folder_of(&daemon)).unwrap();
     fs::write(folder_of(&daemon), "no folder").unwrap();
     daemon.sigterm();
@@ -193,8 +191,8 @@ fn a_stop_tells_what_the_spool_cannot_keep() {
     daemon.until_logged(&["sink=carbon spool=unsynced"], 1);
 }
 
-/// Shows that a destination that is removed by a reload leaves all it holds in its spool, over turns, also when a stop comes
-/// meanwhile; and that it is sent from there when the destination is back.
+/// Shows that a destination that a reload removes moves all its data to its spool over several
+/// turns, even if a stop comes meanwhile. The data is sent from there when the destination is back.
 #[test]
 fn a_destination_that_is_removed_leaves_all_to_its_spool() {
     for stops in [false, true] {
@@ -220,7 +218,7 @@ fn a_destination_that_is_removed_leaves_all_to_its_spool() {
         daemon.until_logged(&["sink=carbon state=parked spooled_lines="], 1);
         let log = daemon.log().join("\n");
         assert!(!log.contains("lost_lines"), "{log}");
-        assert!(segments(&folder_of(&daemon)) > 0);
+        assert!(!segments(&folder_of(&daemon)).is_empty());
         carbon.listen();
         if stops {
             daemon = daemon.again(&conf);

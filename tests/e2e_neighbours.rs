@@ -1,5 +1,5 @@
-//! What a client on the same machine may not do to the server: use up its descriptors or its admin port, or have root give
-//! a file away.
+//! What a client on the same machine must not achieve: use up the server's descriptors or its admin
+//! port, or make root give a file away.
 #![allow(clippy::unwrap_used)] // what cannot be done is a failed test
 
 mod support;
@@ -34,8 +34,8 @@ fn send_with_descriptors(from: &impl AsRawFd, to: Option<&Path>, text: &[u8]) {
     assert_eq!(sent.unwrap(), text.len());
 }
 
-/// Sends `name:1|c` a hundred times by each of the two ways, each time with eight descriptors, and looks that none of them
-/// stays.
+/// Sends `name:1|c` a hundred times by each of the two ways, each time with eight descriptors.
+/// Checks that none of them stays open.
 #[track_caller]
 fn leaves_no_descriptor(daemon: &Daemon, name: &str, datagram: &Path, stream: &Path) {
     let before = daemon.descriptors();
@@ -61,7 +61,8 @@ fn descriptors_sent_along_do_not_stay_open() {
     daemon.stop();
 }
 
-/// Shows the same of sockets passed in, also where the service manager has asked for credentials, and of an admin socket.
+/// Shows the same of passed-in sockets, even if the service manager has turned credentials on, and
+/// of an admin socket.
 #[test]
 fn descriptors_sent_along_to_passed_sockets_do_not_stay_open() {
     for credentials in [false, true] {
@@ -99,8 +100,8 @@ fn descriptors_sent_along_to_passed_sockets_do_not_stay_open() {
     }
 }
 
-/// Shows that with `user` the files of unix sockets really change their owner, and at a reload their mode, and that nothing
-/// else does that stands in their place.
+/// Shows that with `user` the files of unix sockets really change their owner, and at a reload
+/// their mode. Other files put in their place do not change.
 #[test]
 fn only_the_sockets_files_are_given_away() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -140,12 +141,12 @@ fn only_the_sockets_files_are_given_away() {
         assert_eq!(seen(aside), (user, group, 0o640));
     }
     daemon.stop();
-    assert!(datagram.is_symlink() && stream.is_symlink(), "they are not ours to remove");
+    assert!(datagram.is_symlink() && stream.is_symlink(), "the server must not remove them");
     assert_eq!(seen(&precious), before);
 }
 
-/// Shows that silent clients do not use up the admin port: the one that has been idle longest makes way, is counted and
-/// logged, and the others stay.
+/// Shows that silent clients do not use up the admin port. A new client replaces the one idle
+/// longest, which is counted and logged. The others stay.
 #[test]
 fn silent_clients_do_not_use_up_the_admin_port() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -157,12 +158,15 @@ fn silent_clients_do_not_use_up_the_admin_port() {
     assert_eq!(silent.remove(0).read_to_close(), "");
     silent[0].send("n\n");
     assert!(silent[0].read_answer("version").starts_with("statsd "));
-    daemon.until_logged(&["idle_connections_closed=1", "raise it, or lower [admin] idle"], 1);
+    daemon.until_logged(
+        &["idle_connections_closed=1", "raise max_connections, or lower [admin] idle"],
+        1,
+    );
     daemon.stop();
 }
 
-/// Shows that a client is not idle whose answer is unfinished: when all are such, one more is refused, and the log names
-/// the section. Once one has read its answer, it makes way.
+/// Shows that a client with an unfinished answer is not idle. When all clients are such, a further
+/// one is refused, and the log names the section. Once one has read its answer, it can be replaced.
 #[test]
 fn an_unfinished_answer_is_not_idle() {
     let daemon = Daemon::start(&Conf::never_flushing().set("admin", "max_connections", "2"));
@@ -174,11 +178,11 @@ fn an_unfinished_answer_is_not_idle() {
         client.read_answer("config");
     }
     assert_eq!(daemon.admin().read_to_close(), "");
-    daemon.until_logged(&["connections_refused=1", "[admin] max_connections are here"], 1);
+    daemon.until_logged(&["connections_refused=1", "all [admin] max_connections are in use"], 1);
     for _ in 1..ASKED {
         busy[0].read_answer("config");
     }
-    until_true("a client to be let in", || {
+    until_true("a client to be admitted", || {
         let mut another = daemon.admin();
         another.send_unless_closed(b"version\nquit\n");
         another.read_to_close().starts_with("statsd ")
@@ -189,8 +193,8 @@ fn an_unfinished_answer_is_not_idle() {
     daemon.stop();
 }
 
-/// Shows that `[admin] idle_timeout` closes a client that asks nothing, also one that began a command, and that a reload
-/// brings it to clients that are here.
+/// Shows that `[admin] idle_timeout` closes a client that sends no command or only the beginning of
+/// one. A reload applies it to connected clients.
 #[test]
 fn an_idle_admin_client_is_closed_and_counted() {
     let conf = Conf::never_flushing().set("admin", "idle_timeout", "0");
@@ -205,7 +209,8 @@ fn an_idle_admin_client_is_closed_and_counted() {
     daemon.stop();
 }
 
-/// Shows that by default a silent client stays, and that the kernel looks after those that are gone without a word.
+/// Shows that by default a silent client stays connected, and that keepalive is on to find dead
+/// ones.
 #[test]
 fn connections_are_kept_alive() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -225,8 +230,9 @@ fn connections_are_kept_alive() {
     daemon.stop();
 }
 
-/// Shows that clients leave the server the descriptors it needs: with few of them and many clients the admin port answers,
-/// carbon is found again, a destination that a reload adds is sent points, and a stop saves the state.
+/// Shows that clients leave the server the descriptors it needs. With few descriptors and many
+/// clients, the admin port answers, carbon is connected again, a new destination gets points, and a
+/// stop saves the state.
 #[test]
 fn clients_leave_the_server_its_descriptors() {
     let [carbon, second] = [FakeCarbon::start(), FakeCarbon::start()];

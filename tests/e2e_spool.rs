@@ -6,9 +6,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use support::{Conf, Daemon, FakeCarbon, Point, until_true};
+use support::{Conf, Daemon, FakeCarbon, Point, segments, until_true};
 
 /// Series enough that a flush of them is over 1 MB, more than the queue of these tests holds.
 const SERIES: usize = 20_000;
@@ -35,13 +35,7 @@ fn send_a_round(daemon: &Daemon) {
 }
 
 fn spooled_bytes(folder: &Path) -> u64 {
-    segments(folder).iter().map(|path| path.metadata().unwrap().len()).sum()
-}
-
-fn segments(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder.join("spool/carbon")) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "chunks")).collect()
+    segments(&folder.join("spool/carbon")).iter().map(|path| path.metadata().unwrap().len()).sum()
 }
 
 /// Counts by series, each slot once: what is sent twice overwrites itself.
@@ -76,12 +70,12 @@ fn an_outage_goes_to_disk_and_comes_back() {
     let sinks = daemon.admin().ask("sinks");
     assert!(sinks.starts_with("carbon state="), "{sinks}");
     assert!(!sinks.contains(" spooled_bytes=0 ") && sinks.contains(" dropped_lines=0 "), "{sinks}");
-    for path in segments(daemon.folder()) {
+    for path in segments(&daemon.folder().join("spool/carbon")) {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
     carbon.listen();
     until_all_counted(&carbon, 1.0);
-    until_true("an empty folder", || segments(daemon.folder()).is_empty());
+    until_true("an empty folder", || segments(&daemon.folder().join("spool/carbon")).is_empty());
     assert_eq!(carbon.broken_lines(), Vec::<String>::new());
     let log = daemon.log().join("\n");
     assert!(log.contains("queue=full") && log.contains("spool=\"spool/carbon\""), "{log}");

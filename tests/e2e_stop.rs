@@ -1,4 +1,4 @@
-//! A stop, and what may not happen during one; reloads and saves beside a slow destination.
+//! A stop, and what must not happen during one. Reloads and saves beside a slow destination.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ fn until_queued(daemon: &Daemon) {
     until_true("a queued flush", || !admin.ask("sinks").contains("queued_bytes=0"));
 }
 
-/// The sum of one series at carbon, each time slot counted once.
+/// Returns the sum of one series at carbon, each time slot counted once.
 fn sum(carbon: &FakeCarbon, name: &str) -> f64 {
     let slots = carbon.series(name).into_iter().map(|point| (point.stamp, point.number()));
     slots.collect::<BTreeMap<u64, f64>>().values().sum()
@@ -53,8 +53,8 @@ fn a_long_stop_keeps_the_interval_it_saved() {
     daemon.stop();
 }
 
-/// Shows that a reload that waits for its turn is dropped by a stop, so that no listener is bound
-/// again whose data nobody would read.
+/// Shows that a stop drops a reload that is pending, so that no listener is bound again and then
+/// left unread.
 #[test]
 fn a_stop_drops_a_reload_that_waits() {
     let carbon = FakeCarbon::absent();
@@ -89,8 +89,8 @@ fn a_stop_drops_a_reload_that_waits() {
     assert!(position("unread_sockets").is_none());
 }
 
-/// Shows that a stop without a state file names the time slot that a restart would write twice, and
-/// what to do; and that a stop with one does not.
+/// Shows that a stop without a state file logs the time slot that a restart would write twice, and
+/// the remedy. A stop with a state file does not.
 #[test]
 fn a_stop_without_a_state_file_says_what_a_restart_does() {
     let carbon = FakeCarbon::start();
@@ -107,7 +107,7 @@ fn a_stop_without_a_state_file_says_what_a_restart_does() {
     assert!(!daemon.log().iter().any(|line| line.contains("interval_closed_early")));
 }
 
-/// Shows that the configuration which `make install` installs keeps the open interval and the spool,
+/// Shows that the configuration installed by `make install` keeps the open interval and the spool
 /// in the folder that the unit lets the server write to.
 #[test]
 fn the_installed_configuration_has_a_state_file_and_a_spool() {
@@ -121,7 +121,7 @@ fn the_installed_configuration_has_a_state_file_and_a_spool() {
     }
 }
 
-/// Shows that connections which a stop finds waiting to be accepted are read.
+/// Shows that a stop reads connections that were waiting to be accepted.
 #[test]
 fn a_stop_reads_connections_that_wait_to_be_accepted() {
     let carbon = FakeCarbon::start();
@@ -165,8 +165,8 @@ impl Drop for SlowReader {
     }
 }
 
-/// Shows that beside a destination that takes data slowly, with most of its queue unsent, a reload
-/// applies and the gauges are saved.
+/// Shows that a reload applies and the gauges are saved beside a slow destination with most of its
+/// queue unsent.
 #[test]
 fn a_slow_destination_holds_up_no_reload_and_no_save() {
     let healthy = FakeCarbon::start();

@@ -27,15 +27,15 @@ fn every_target_takes_its_corpus() {
 fn every_target_takes_what_is_made_of_its_corpus() {
     for (name, target) in targets::ALL {
         let seeds = corpus(name);
-        // Those that make an engine each time are slow.
+        // Targets that make an engine each time are slow.
         let rounds = if matches!(name, "stream" | "flush" | "state") { 800 } else { 3_000 };
         (0..rounds).for_each(|round| take(name, target, &seeds, round));
     }
 }
 
-/// What `make fuzz` runs: the same for `SECONDS`, from a seed that is printed; `SEED` runs it again from there.
+/// The target of `make fuzz`: runs for `SECONDS` from a seed that is printed. `SEED` repeats a run.
 #[test]
-#[ignore = "it takes as long as it is told to"]
+#[ignore = "it runs for SECONDS"]
 fn every_target_in_turn_for_a_time() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seconds = Duration::from_secs(number("SECONDS").unwrap_or(60));
@@ -53,8 +53,8 @@ fn every_target_in_turn_for_a_time() {
     }
 }
 
-/// Writes the corpora of the state file and the spool anew, after their formats have changed: UPDATE=1 cargo test --test
-/// fuzz_corpus -- --ignored corpora
+/// Writes the corpora of the state file and the spool again after their formats have changed:
+/// UPDATE=1 cargo test --test fuzz_corpus -- --ignored corpora
 #[test]
 #[ignore = "it writes to the repository"]
 fn the_corpora_of_what_is_on_disk() {
@@ -73,7 +73,8 @@ fn the_corpora_of_what_is_on_disk() {
     write("spool/fresh", targets::small_spool(3, 0, b"\x01\x01\x03\x00\x01"));
     write("spool/half_read", targets::small_spool(4, 2, b"\x01\x03\x01\x04\x01\x05\x01\x03"));
     write("spool/empty", targets::small_spool(0, 0, b"\x00\xf8\x01\x01\x07\xf8\xf8\x04\x06\x01"));
-    // The last number that a file can have, in a name and in the note; and a note that is ahead of all there is.
+    // The last number that a file can have, in a name and in the note; and a note past the end of
+    // all segments.
     let mut last = targets::small_spool(2, 0, b"\x01\x00\x03\x00\x01");
     last[1] = 255;
     write("spool/last_number", last.clone());

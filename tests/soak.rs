@@ -1,5 +1,5 @@
-//! The soak: minutes of traffic over every transport, names that come and go, a carbon that resets,
-//! stalls and dies, a destination that is slow; and at random moments the server is stopped and
+//! The soak: minutes of traffic over every transport, with names that come and go. Carbon resets,
+//! stalls and dies, and another destination is slow. At random moments the server is stopped and
 //! started again, and its configuration changes. At the end the sums must agree. `make soak`.
 #![allow(
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use support::recorder::{Manner, Recorder};
 use support::{Conf, DEADLINE, Daemon, Lcg, connect, until, until_true};
 
-/// Lines of one count each in a datagram or a connection.
+/// Lines in a datagram or a connection, of one count each.
 const LINES: u64 = 20;
 /// UDP datagrams in a millisecond.
 const UDP: u64 = 2;
@@ -39,7 +39,8 @@ struct Sender {
 }
 
 impl Sender {
-    /// `send` sends what has this number, and returns how many counts the server has taken of it.
+    /// Starts a sender. `send` sends the packet with a number, and returns how many counts the
+    /// server has taken from it.
     fn start(
         ends: &Arc<AtomicBool>,
         each: Duration,
@@ -61,7 +62,7 @@ impl Sender {
         Self { sent, thread }
     }
 
-    /// Waits for the last one. Returns what was sent in all.
+    /// Waits for the last packet. Returns how many counts were sent in all.
     fn end(self) -> u64 {
         self.thread.join().unwrap();
         self.sent.load(Ordering::SeqCst)
@@ -78,8 +79,8 @@ fn packet(transport: &str, number: u64) -> String {
         .collect()
 }
 
-/// Sockets that outlive the server, as those of a service manager do: what arrives while the server
-/// is down waits in the kernel.
+/// Sockets that outlive the server, like those of a service manager. Data that arrives while the
+/// server is down waits in the kernel.
 struct Sockets {
     udp: Socket,
     tcp: Socket,
@@ -111,7 +112,8 @@ impl Sockets {
         self.udp.local_addr().unwrap().as_socket().unwrap()
     }
 
-    /// Datagrams that the kernel dropped on the UDP socket, whichever run of the server had it.
+    /// Returns how many datagrams the kernel dropped on the UDP socket, over all runs of the
+    /// server.
     fn udp_drops(&self) -> u64 {
         let table = std::fs::read_to_string("/proc/net/udp").unwrap();
         let local = format!("0100007F:{:04X}", self.udp().port());
@@ -119,7 +121,8 @@ impl Sockets {
         line.unwrap().split_whitespace().last().unwrap().parse().unwrap()
     }
 
-    /// All senders: UDP, TCP (a connection for each packet), unix datagrams, and names that come once.
+    /// All senders: UDP, TCP (a connection for each packet), unix datagrams, and names that come
+    /// once.
     fn senders(&self, ends: &Arc<AtomicBool>) -> Vec<Sender> {
         let (udp, unix) = (self.udp(), self.unix_path.clone());
         let tcp = self.tcp.local_addr().unwrap().as_socket().unwrap();
@@ -169,7 +172,7 @@ fn by_tcp(to: SocketAddr, number: u64) -> u64 {
     if is_closed && !is_reset { LINES } else { 0 }
 }
 
-/// Something that reads 100 kB a second, whatever connects to it.
+/// A destination that reads 100 kB a second from each connection.
 fn slow_destination(ends: &Arc<AtomicBool>) -> SocketAddr {
     let listener = support::listen_on("127.0.0.1:0".parse().unwrap());
     let (address, ends) = (listener.local_addr().unwrap(), Arc::clone(ends));
@@ -187,13 +190,13 @@ fn slow_destination(ends: &Arc<AtomicBool>) -> SocketAddr {
     address
 }
 
-/// What the runs of the server have reported of losses, those that are over included.
+/// Losses that all runs of the server have reported.
 #[derive(Default)]
 struct Losses {
     dropped_lines: u64,
 }
 
-/// The server, its configuration and what happens to both.
+/// The server and its configuration during the trial.
 struct Trial {
     random: Lcg,
     sockets: Sockets,
@@ -211,7 +214,7 @@ impl Trial {
         self.daemon.as_ref().unwrap()
     }
 
-    /// A field of the line that `sinks` has for carbon.
+    /// Returns a field of carbon's line in `sinks`.
     fn of_carbon(&self, field: &str) -> u64 {
         let sinks = self.daemon().admin().ask("sinks");
         let line = sinks.lines().find(|line| line.starts_with("carbon ")).unwrap().to_owned();
@@ -225,7 +228,7 @@ impl Trial {
         self.losses.dropped_lines += self.of_carbon("dropped_lines");
         let mut before = self.daemon.take().unwrap();
         if self.random.below(3) == 0 {
-            // A reload that the stop overtakes.
+            // The stop overtakes this reload.
             before.reload(&self.conf);
         }
         before.sigterm();
@@ -236,7 +239,7 @@ impl Trial {
         self.daemon = Some(self.sockets.start(&self.conf, Some(before)));
     }
 
-    /// Other settings, and a slow destination that comes and goes.
+    /// Changes settings, and adds or removes a slow destination.
     fn reload(&mut self) {
         self.reloads += 1;
         let percentiles = self.random.one_of(&["50", "90", "10, 50"]);
@@ -269,8 +272,8 @@ impl Trial {
         }
     }
 
-    /// Waits until carbon has acknowledged a flush of this moment and all before it, so that no stop
-    /// comes before what a broken connection has swallowed was sent again.
+    /// Waits until carbon has acknowledged a flush of this moment and all before it. So no stop
+    /// comes before points lost in a broken connection were sent again.
     fn until_delivered(&self) {
         let flushes =
             || self.daemon().admin().stats()["graphite.last_flush"].parse::<u64>().unwrap();
@@ -278,8 +281,8 @@ impl Trial {
     }
 }
 
-/// Shows that what was sent is what carbon has in the end, but for what the kernel dropped and
-/// counted, whatever happened to carbon and to the server; and that memory does not grow.
+/// Shows that carbon gets exactly what was sent, except for what the kernel dropped and counted,
+/// whatever happened to carbon and to the server. Memory does not grow.
 #[test]
 #[ignore = "minutes of load: make soak"]
 fn what_was_sent_is_what_arrived() {
@@ -320,7 +323,7 @@ fn what_was_sent_is_what_arrived() {
             [Manner::Reads, Manner::Stalls, Manner::Reads, Manner::Resets][turn as usize % 4];
         carbon.behave(manner);
         if manner == Manner::Resets {
-            // What a reset swallows is sent again by the run that wrote it, so that run goes on.
+            // The run that wrote to a reset connection must send again, so it goes on until then.
             std::thread::sleep((start + TURN * turn).saturating_duration_since(Instant::now()));
             carbon.behave(Manner::Reads);
             carbon.cut();
@@ -346,7 +349,7 @@ fn what_was_sent_is_what_arrived() {
     trial.daemon.take().unwrap().stop();
 }
 
-/// Waits for the last of what was sent, and compares the sums.
+/// Waits for the last points, and compares the sums.
 fn settle(trial: &Trial, carbon: &Recorder, sent: &[u64]) {
     let total: u64 = sent.iter().sum();
     let drops = || trial.sockets.udp_drops();

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Of any function, from its `fn` to its closing brace.
 const FUNCTION_LINES: usize = 70;
-/// Of code: blank lines, comments and a file's tests are not counted, so that no comment is squeezed
-/// into one line and no method is moved out of its type's file to meet the limit.
+/// The most lines of code in a file. Blank lines, comments and a file's tests are not counted.
+/// Otherwise comments would be squeezed into one line, and methods moved out of their type's file,
+/// to meet the limit.
 const FILE_LINES: usize = 500;
 
 /// The folders that take bytes and a clock's value in and give bytes out, and what they must not name above their tests.
@@ -163,7 +164,7 @@ fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
-/// How many lines are code: neither blank, nor a comment, nor in the tests at the end of the file.
+/// Counts the lines of code: neither blank, nor a comment, nor in the tests at the end of the file.
 fn code_lines(text: &str) -> usize {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");

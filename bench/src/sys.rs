@@ -76,7 +76,7 @@ impl Received {
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
                 LIMIT,
-                libc::MSG_WAITFORONE as _, // another integer under musl
+                libc::MSG_WAITFORONE as _, // its integer type differs in musl
                 ptr::null_mut(),
             )
         };

@@ -90,14 +90,17 @@ impl Client {
         self.sender
     }
 
-    /// Since when nothing has moved; None while it has something to do or to read: an answer under way, however long it
-    /// takes, or bytes of its that wait for its turn. The beginning of a command is no answer: it may never end.
+    /// Returns since when nothing has moved on the connection. Returns `None` if the client is
+    /// busy: an answer is unfinished, or its bytes wait for a turn.
+    ///
+    /// An unfinished command does not make a client busy, since its end may never come.
     pub(super) fn idle_since(&self) -> Option<Tick> {
         let is_idle = !self.awake && self.job.is_none() && self.unsent() == 0;
         is_idle.then_some(self.moved)
     }
 
-    /// When it is to be closed if nothing moves; None if it has its turn before that, or may wait.
+    /// Returns when the client is to be closed if nothing moves until then. Returns `None` if the
+    /// client gets its turn before that, or may stay for ever.
     pub(super) fn deadline(&self, idle: Option<Duration>) -> Option<Tick> {
         if self.unsent() > 0 && !self.awake {
             return Some(self.moved + STALLED);

@@ -40,17 +40,17 @@ pub struct Admin {
     first: usize,
     /// The clients served, whose deadlines have moved.
     served: Vec<(u16, Generation)>,
-    /// The listeners that clients wait at.
+    /// The listeners at which clients may wait.
     calling: Vec<u16>,
 }
 
-/// How many clients there may be, and how long one may be idle.
+/// The bounds on clients of the admin port.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminLimits {
     pub clients: usize,
-    /// Why there may not be more.
+    /// Which limit bounds `clients`.
     pub limited_by: LimitedBy,
-    /// None: for ever.
+    /// How long a client may be idle. `None`: for ever.
     pub idle: Option<Duration>,
 }
 
@@ -70,14 +70,14 @@ impl Admin {
         }
     }
 
-    /// Other limits. Clients that are here stay, and have other deadlines.
+    /// Sets other limits. Connected clients stay, but get new deadlines.
     pub fn limit(&mut self, limits: AdminLimits) {
         self.limits = limits;
         self.served.extend(self.clients.iter().filter_map(name));
     }
 
-    /// Clients may wait at a listener. They are let in when those that are here have had their turn, so that it is known
-    /// which of those have nothing to ask.
+    /// Notes that clients may wait at a listener. They are accepted after the connected clients
+    /// have had their turn, because only then is it known which of the latter are idle.
     pub fn note_listener(&mut self, index: u16) {
         self.calling.push(index);
     }
@@ -86,13 +86,14 @@ impl Admin {
         std::mem::take(&mut self.calling)
     }
 
-    /// Why a client was not admitted.
+    /// Which limit is the reason when a client is not admitted.
     pub fn limited_by(&self) -> LimitedBy {
         self.limits.limited_by
     }
 
-    /// Before a client is admitted: where there is no room for it, closes the one that has been idle longest, if one is idle.
-    /// Returns which it was, and whose.
+    /// Closes the client that has been idle longest, if all places are taken and a client is idle.
+    /// Called before a new client is admitted. Returns the source and the address of the closed
+    /// client.
     pub fn make_room(&mut self) -> Option<(Source, Sender)> {
         if self.clients.len() < self.limits.clients {
             return None;
@@ -132,14 +133,14 @@ impl Admin {
         }
     }
 
-    /// When a client that neither asks nor reads is to be closed; None for one that is gone, has its turn before that, or
-    /// may stay.
+    /// Returns when a client is to be closed if it neither sends a command nor reads. Returns
+    /// `None` if the client is closed already, gets its turn before that, or may stay.
     pub fn deadline(&mut self, slot: u16, generation: Generation) -> Option<Tick> {
         let idle = self.limits.idle;
         self.get(slot, generation).and_then(|client| client.deadline(idle))
     }
 
-    /// Closes a client whose deadline has come; returns why, and whose it was.
+    /// Closes a client whose deadline has come. Returns the reason and the client's address.
     pub fn timeout(
         &mut self,
         slot: u16,
@@ -207,7 +208,8 @@ impl Admin {
         self.clients.remove(slot);
     }
 
-    /// The clients served since the last call, or given other limits: each has a new deadline, or is gone.
+    /// Returns the clients served since the last call, and after [`limit`](Self::limit) all
+    /// clients. Each has a new deadline, or is closed.
     pub fn take_served(&mut self) -> Vec<(u16, Generation)> {
         std::mem::take(&mut self.served)
     }
@@ -217,7 +219,7 @@ impl Admin {
     }
 }
 
-/// What tells a client from all others, also those that had its slot before.
+/// Identifies a client. The generation tells it from earlier clients in the same slot.
 fn name((slot, client): (usize, &Client)) -> Option<(u16, Generation)> {
     u16::try_from(slot).ok().map(|slot| (slot, client.generation()))
 }

@@ -6,11 +6,11 @@ use super::keys::keys_of;
 use super::sections::{Copied, SECTIONS, copied};
 use super::{Config, rules};
 
-/// `section.key` of every value that one has and the other has not, or has otherwise; a section that only one has stands
-/// for its keys. In alphabetical order.
+/// Returns `section.key` of every value that differs, in alphabetical order. A section that only
+/// one of the two has is listed without its keys.
 ///
-/// A reload asks in the loop, so the values are compared where they are: to print both files first would take 10 ms for
-/// the largest.
+/// A reload calls this inside the loop, so the values are compared in place. Rendering both
+/// configurations first would take 10 ms for the largest file.
 pub fn difference(one: &Config, other: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for (section, _) in SECTIONS {

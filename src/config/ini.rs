@@ -67,7 +67,7 @@ impl Section {
 #[derive(Default)]
 struct Reader<'a> {
     document: Document,
-    /// Where in the document each section is.
+    /// The index of each section in the document, by name.
     places: AHashMap<&'a str, usize>,
     place: Place,
 }
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value as messages quote it: printable, and not longer than a line.
+/// A value as messages quote it: printable, at most 60 characters.
 pub(super) fn excerpt(value: &str) -> String {
     match value.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}...", &value[..end]),

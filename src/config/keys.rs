@@ -134,7 +134,7 @@ keys! {
     [statsd] timer_metrics = "", config!(rules.base.timer_metrics: TIMER_METRICS_WANTED),
         "empty = all; else a list such as count, mean, median, upper_percent (every upper_N), histogram";
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000)),
-        "samples of one timer kept exactly in one interval, at most 1000000; a flush reads nothing while it sorts those of one timer: 2 ms for 50000, 35 ms for a million";
+        "samples of one timer kept exactly in one interval, at most 1000000; a flush stops reception while it sorts them: 2 ms for 50000, 35 ms for a million";
     [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY),
         "samples of all timers and members of all sets together; past it the largest become sketches";
     [statsd] timer_error = "0.01", config!(bounds.timer_error: Fraction(0.001..=0.2)),
@@ -162,7 +162,7 @@ keys! {
     [statsd] expire = "0", config!(rules.base.expire: SpanOrNever),
         "forget a series not seen for this long, whatever its type; 0 = never";
     [statsd] state_file = "", config!(state.file: FilePath),
-        "keep the open interval and the gauges in this file across restarts; no other server may use it; empty = off";
+        "file that keeps the open interval and the gauges across restarts; no other server may use it; empty = off";
     [statsd] state_interval = "1m", config!(state.interval: SpanOrNever),
         "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
@@ -174,7 +174,7 @@ keys! {
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
     [statsd] user = "", config!(user: Account),
-        "after binding, become this user (name or number), for whom sudo and setuid programs then fail; empty = stay";
+        "after binding, become this user (name or number); its commands then cannot use sudo or setuid programs; empty = stay";
     [statsd] group = "", config!(group: Account),
         "empty = the user's own";
 
@@ -215,7 +215,7 @@ keys! {
     [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000)),
         "at most 60000";
     [tcp] idle_timeout = "0", config!(tcp.idle_timeout: SpanOrNever),
-        "close, count and log what sent nothing for this long; 0 = never: many clients do not reconnect, and keepalive finds dead ones";
+        "close a connection that sent nothing for this long, count and log it; 0 = never: many clients do not reconnect, and keepalive finds dead ones";
     [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB)),
         "bytes of a line, 64 to 1m";
     [tcp] allow_from = "", config!(tcp.allow_from: NETWORKS),
@@ -233,9 +233,9 @@ keys! {
     [admin] health = "up", config!(admin.healthy: UP_DOWN),
         "health at start: up, down";
     [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever),
-        "close a client that asks nothing for this long; 0 = never";
+        "close a client that sends no command for this long; 0 = never";
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
-        "at most 1024; when they are here, the one idle longest makes way for a new one";
+        "at most 1024; when all are in use, a new client replaces the one idle longest";
     [admin] allow_from = "", config!(admin.allow_from: NETWORKS),
         "as for udp";
 
@@ -282,7 +282,7 @@ keys! {
     [influxdb] connect_timeout = "5s", each!(influxdbs.connect_timeout: SOME_MS),
         "";
     [influxdb] write_timeout = "30s", each!(influxdbs.write_timeout: SILENCE),
-        "a request is to be written, then answered whole, within this long each; else it is sent again; at least 2s";
+        "time to write a request, and the same again to receive its whole answer; a late one is sent again; at least 2s";
     [influxdb] reconnect_min = "100ms", each!(influxdbs.reconnect_min: Span(Duration::from_millis(1))),
         "first retry, of what is answered with an error too; doubles up to reconnect_max, with jitter";
     [influxdb] reconnect_max = "30s", each!(influxdbs.reconnect_max: Span(Duration::from_millis(1))),
@@ -311,7 +311,7 @@ keys! {
         "udp, tcp";
 
     [spool] dir = "", config!(spool.dir: FilePath),
-        "what does not fit a destination's queue, or is left at a stop, goes to this folder, which must be this user's own; empty = off";
+        "folder for what does not fit a destination's queue or is undelivered at a stop; it must be this user's own; empty = off";
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
         "of all destinations together, each has an equal part; at least 1m";
 
@@ -323,7 +323,7 @@ keys! {
         "as for carbon";
 
     [exec] command = "", each!(execs.command: CommandLine),
-        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; with [statsd] user, sudo fails in it; empty = off";
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; sudo fails in it if [statsd] user is set; empty = off";
     [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
         "it is killed when it takes longer";
     [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),
@@ -334,7 +334,7 @@ keys! {
     [key_flush] percent = "100", config!(key_flush.percent: Count(1..=100)),
         "so many of the names, of at most 10000";
     [key_flush] log = "", config!(key_flush.log: FilePath),
-        "a file, appended to, or a FIFO, /dev/stdout, /dev/stderr; empty = the log";
+        "a file to append to, a FIFO, /dev/stdout or /dev/stderr; empty = the log";
 }
 
 pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));

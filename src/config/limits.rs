@@ -1,36 +1,41 @@
-//! How much one file may hold. A reload reads its file in the loop, where no turn may take over 5 ms: so everything that
-//! takes time with its number has a bound here, and one that is exceeded is a mistake like any other. Pure.
+//! Bounds on what one file may hold. Pure.
+//!
+//! A reload reads its file inside the loop, where no turn may take over 5 ms. So everything whose
+//! cost grows with its number has a bound here. A file that exceeds one is a mistake like any
+//! other.
 
-/// Bytes of a file; what is larger is no configuration, but perhaps a device without an end.
+/// Bytes of a file. A larger one is no configuration, but perhaps an endless device.
 pub(super) const FILE_MAX: usize = 128 << 10;
-/// Mistakes that are reported; further ones are left for the next attempt.
+/// Mistakes reported at once. Further ones show up at the next attempt.
 pub(super) const MISTAKES_MAX: usize = 50;
 /// Bytes of the name of a section or a key.
 pub(super) const NAME_MAX: usize = 80;
-/// Keys of one section. None has so many.
+/// Keys of one section. No section has that many.
 pub(super) const KEYS_MAX: usize = 64;
-/// Sections that differ in their names.
+/// Sections with different names.
 pub(super) const SECTIONS_MAX: usize = 300;
 
-/// Sections of destinations beside the first of each kind. Each one is looked at in every turn of the loop.
+/// Sections of destinations beside the first of each kind. The loop visits every destination in
+/// every turn.
 pub(super) const DESTINATIONS_MAX: usize = 100;
 /// `[namespace.NAME]` sections.
 pub(super) const NAMESPACES_MAX: usize = 32;
-/// Formats and name spaces, together, that flushes are written in. Every summary is written once in each.
+/// Different pairs of format and name space among the destinations. A flush writes every summary
+/// once for each pair.
 pub(super) const ENCODINGS_MAX: usize = 10;
-/// Percentiles that differ, of `[statsd]` and all rules together.
+/// Different percentiles of `[statsd]` and all rules together.
 pub(super) const ALL_PERCENTILES_MAX: usize = 64;
-/// Bins that differ, of all rules together.
+/// Different bins of all rules together.
 pub(super) const ALL_BINS_MAX: usize = 512;
 
 /// Addresses of one `bind`.
 pub(super) const ADDRESSES_MAX: usize = 64;
-/// Networks of one `allow_from`. Each packet is compared with them one after the other.
+/// Networks of one `allow_from`. Each packet is compared with all of them in turn.
 pub(super) const NETWORKS_MAX: usize = 500;
-/// Patterns of one rule. Each new name is compared with them one after the other.
+/// Patterns of one rule. Each new name is compared with all of them in turn.
 pub(super) const PATTERNS_MAX: usize = 100;
 
-/// Bytes of a name whose meaning is guessed at, and of what it may have been meant to be.
+/// Bytes of an unknown name for which a suggestion is searched, and of the suggestion.
 pub(super) const GUESSED_MAX: usize = 32;
 
 #[cfg(test)]

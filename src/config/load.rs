@@ -1,7 +1,8 @@
 //! Which file is the configuration, and reading it. The only file of the folder that touches the disk.
 //!
-//! A start reads whatever it is given: a file, `/dev/null`, a pipe such as `<(…)` makes. A reload happens while the server runs,
-//! and must neither wait nor take what is not meant: it reads regular files only, and refuses one that looks half written.
+//! A start reads a file of any kind: a regular file, `/dev/null`, a pipe such as `<(…)` makes. A
+//! reload happens while the server runs and must not wait. It reads regular files only, and refuses
+//! a file that looks half written.
 
 use std::fmt;
 use std::fs::File;
@@ -26,11 +27,12 @@ pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
     }
 }
 
-/// Reads the file again that the configuration in force came from. A server that has started without a file looks for one in
-/// [`PLACES`].
+/// Reads the file again that the configuration in force came from. A server that was started
+/// without a file looks for one in [`PLACES`].
 ///
-/// An editor or a tool may be writing the file just now. So one that sets no key is refused, and one without a newline at its
-/// end if the file in force has one. The defaults are never taken for want of a file: they listen and send elsewhere.
+/// An editor or a tool may be writing the file at this moment. So a file that sets no key is
+/// refused. A file without a newline at its end is refused if the file in force had one. A missing
+/// file does not mean the defaults here, because they listen and send elsewhere.
 pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
     let (path, text) = match in_force {
         Origin::File { path, .. } => (path.clone(), read_file(path)?),
@@ -55,7 +57,7 @@ pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
 pub enum Origin {
     File {
         path: PathBuf,
-        /// Its text ended with a newline.
+        /// The text ended with a newline.
         ended: bool,
     },
     /// No file was named, and none of [`PLACES`] exists.
@@ -67,7 +69,7 @@ pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
 const LARGEST_FILE: u64 = FILE_MAX as u64;
 
-/// How long a start waits for a pipe or a terminal to send the configuration, and end it.
+/// How long a start waits until a pipe or a terminal has sent the whole configuration.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The file and its text. A file that is there but cannot be read is never passed over.
@@ -95,13 +97,13 @@ fn from_file(path: &Path, text: Vec<u8>) -> (Origin, Vec<u8>) {
     (Origin::File { path: path.into(), ended: text.ends_with(b"\n") }, text)
 }
 
-/// A file of any kind, to its end, within [`PATIENCE`].
+/// Reads a file of any kind to its end, within [`PATIENCE`].
 fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let text = files::open_any(path).and_then(|file| read_patiently(&file, PATIENCE));
     text.map_err(|reason| Unreadable { path: path.into(), reason })
 }
 
-/// A regular file.
+/// Reads a regular file.
 fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let text = files::open_regular(path).and_then(|file| files::contents(&file, LARGEST_FILE));
     text.map_err(|reason| match reason.kind() {
@@ -110,9 +112,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
     })
 }
 
-/// The file does not block. The end of a FIFO is told from a FIFO that has no writer yet by asking the poller first: it reports
-/// nothing before there is one.
-#[allow(clippy::disallowed_methods)] // the server does not run yet, and nothing but this knows the time
+/// Reads `file`, which does not block, to its end, within `patience`. At a FIFO a read returns no
+/// bytes both at the end and before a writer has opened it. The poll tells these apart: it reports
+/// nothing before there is a writer.
+#[allow(clippy::disallowed_methods)] // the server's clocks do not run yet
 fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     let began = Instant::now();
@@ -122,7 +125,7 @@ fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
         let timeout = PollTimeout::try_from(left).map_err(io::Error::other)?;
         match poll(&mut files, timeout) {
             Ok(0) => {
-                let what = format!("no end of it came within {} s", patience.as_secs());
+                let what = format!("it did not end within {} s", patience.as_secs());
                 return Err(io::Error::new(ErrorKind::TimedOut, what));
             }
             Err(nix::errno::Errno::EINTR) => continue,
@@ -144,7 +147,7 @@ fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
 fn too_large() -> io::Error {
     io::Error::new(
         ErrorKind::FileTooLarge,
-        "it is larger than 128k, the most that a reload can read at once",
+        "it is larger than 128k, the most that a configuration may have",
     )
 }
 
@@ -154,7 +157,7 @@ pub enum Failure {
     Unreadable(Unreadable),
     /// In the order of their lines; at least one.
     Mistakes(Vec<Mistake>),
-    /// A file that a reload takes for one that is still being written.
+    /// A reload read a file that may still be being written.
     Unfinished {
         path: PathBuf,
         reason: &'static str,
@@ -202,7 +205,7 @@ impl fmt::Display for Failure {
             }
             Self::Unfinished { path, reason } => write!(
                 out,
-                "{} looks half written: {reason}; write the whole file aside, rename it into place, and reload again",
+                "{} looks half written: {reason}; write the whole file under another name, rename it into place, and reload again",
                 path.display()
             ),
             Self::NoFile => write!(

@@ -126,7 +126,7 @@ pub struct Admin {
     pub bind: Vec<Bind>,
     /// Whether `health` says up from the start.
     pub healthy: bool,
-    /// None: a client that asks nothing may stay for ever.
+    /// How long a client may send no command. `None`: for ever.
     pub idle_timeout: Option<Duration>,
     pub max_connections: usize,
     /// Whose connections are taken; empty: everybody's.

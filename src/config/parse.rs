@@ -34,7 +34,8 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     reading.finish(file, &sections)
 }
 
-/// Whether a file's text says anything. One that does not is empty, or only begun.
+/// Whether a file's text sets a key or has a mistake. A text without either is empty, or was only
+/// begun.
 pub(super) fn sets_a_key(text: &[u8]) -> bool {
     let ini::Document { sections, flaws } = ini::read(text);
     !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
@@ -43,12 +44,12 @@ pub(super) fn sets_a_key(text: &[u8]) -> bool {
 /// A file half read. Destinations that are off are among the others until the end.
 pub(super) struct Reading {
     pub(super) config: Config,
-    /// What a further section begins with.
+    /// The values that a further section begins with.
     defaults: Config,
     flaws: Vec<Flaw>,
-    /// Further destinations so far.
+    /// The number of further destinations so far.
     further: usize,
-    /// The line of the last rule, and of the last other section.
+    /// The line of the last rule; `last` is that of the last other section.
     last_rule: usize,
     last: usize,
 }
@@ -56,7 +57,7 @@ pub(super) struct Reading {
 impl Reading {
     fn section(&mut self, section: &Section) {
         if self.flaws.len() > MISTAKES_MAX {
-            return; // no more of them are reported
+            return; // further mistakes are not reported
         }
         let kind = match kind_of(&section.name) {
             Ok(kind) => kind,
@@ -103,7 +104,8 @@ impl Reading {
         self.config.rules.rules.push(rule);
     }
 
-    /// Which of its kind a section is: a new one for a `[SECTION.NAME]`. Err: there are too many.
+    /// Returns the index of a section among those of its kind, and adds a `[SECTION.NAME]`. Fails
+    /// if there are too many.
     fn nth(&mut self, section: &str) -> Result<usize, String> {
         let Some(kind) = section.split_once('.').and_then(|(kind, _)| copied(kind)) else {
             return Ok(0);
@@ -122,7 +124,7 @@ impl Reading {
         Ok(nth)
     }
 
-    /// Only all rules together tell how many figures there are.
+    /// Checks the bounds on figures, which only all rules together can exceed.
     fn check_figures(&mut self) {
         let rules = &self.config.rules;
         for (of, found, most) in [
@@ -136,7 +138,7 @@ impl Reading {
         }
     }
 
-    /// Only those that are on count.
+    /// Checks the number of different encodings. Only destinations that are on count.
     fn check_encodings(&mut self) {
         let mut all = Vec::new();
         for takes in self.config.destinations().map(super::Destination::takes) {
@@ -269,7 +271,7 @@ pub(super) fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let allowed = (wanted.len() / 3).max(1);
-    // The distance is at least what the lengths differ by, and takes long to tell for long words.
+    // The distance is at least the difference in length, and takes long to compute for long words.
     let may_be_near = |candidate: &&str| {
         wanted.len().max(candidate.len()) <= GUESSED_MAX
             && wanted.len().abs_diff(candidate.len()) <= allowed

@@ -1,13 +1,16 @@
-//! Paths that a configuration must not give twice: two parts of one server would overwrite each other's data. Pure.
+//! Finds paths that a configuration gives twice. Two parts of one server would overwrite each
+//! other's data there. Pure.
 //!
-//! Paths are compared as they are written. That two paths lead to one place by a link is found when the second is locked.
+//! Paths are compared as they are written. Two paths that lead to the same place by a link are
+//! found when the second is locked.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::Config;
 use super::ini::{Flaw, Section};
+use crate::standard::OUTPUT_NAMES;
 
-/// A file that a key makes, or a folder of which the server owns all that is in it.
+/// A file that a key creates, or a folder whose whole content the server owns.
 struct Claim {
     section: &'static str,
     key: &'static str,
@@ -15,10 +18,7 @@ struct Claim {
     is_folder: bool,
 }
 
-/// Names of standard output, which the console writes to.
-const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
-
-/// The mistakes, each at the line of the key that comes later.
+/// Returns the mistakes. Each has the line of the later of the two keys.
 pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
     let claims = claims(config);
     let mut flaws: Vec<Flaw> = Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
             let ((line, later), (_, earlier)) =
                 if a <= b { ((b, second), (a, first)) } else { ((a, first), (b, second)) };
             let what = format!(
-                "[{}] {}: expected another path than that of [{}] {}, they would overwrite {}",
+                "[{}] {}: expected another path than that of [{}] {}, both would overwrite {}",
                 later.section,
                 later.key,
                 earlier.section,
@@ -48,7 +48,7 @@ pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
     flaws
 }
 
-/// Files before folders.
+/// Lists the paths of a configuration, files before folders.
 fn claims(config: &Config) -> Vec<Claim> {
     let mut claims = Vec::new();
     let mut claim = |section, key, path: PathBuf, is_folder| {
@@ -74,7 +74,7 @@ fn claims(config: &Config) -> Vec<Claim> {
         claim("key_flush", "log", path.clone(), false);
     }
     if key_flush.is_some() && config.console.enabled {
-        STDOUT.iter().for_each(|path| claim("console", "enabled", path.into(), false));
+        OUTPUT_NAMES.iter().for_each(|path| claim("console", "enabled", path.into(), false));
     }
     if let Some(dir) = &config.spool.dir {
         for destination in config.destinations().filter(|of| of.spooled_format().is_some()) {
@@ -89,7 +89,7 @@ impl Claim {
         if (self.section, self.key) == (other.section, other.key) {
             return false;
         }
-        // A file in a folder of the spool, or a folder that is to be where a file is.
+        // Clashes are a file inside a folder of the spool, and a folder where a file is to be.
         let with_folder = |file: &Self, folder: &Self| {
             file.path.starts_with(&folder.path) || folder.path.starts_with(&file.path)
         };
@@ -101,7 +101,7 @@ impl Claim {
     }
 }
 
-/// Without `.` and doubled slashes.
+/// Removes `.` and doubled slashes from a path.
 fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }

@@ -21,7 +21,7 @@ struct RuleKey {
     set: fn(&mut Rule, &str) -> Result<(), String>,
     /// None when the rule does not set it.
     get: fn(&Rule) -> Option<String>,
-    /// Whether two rules say the same of it.
+    /// Whether two rules have the same value for this key.
     is_same: fn(&Rule, &Rule) -> bool,
 }
 
@@ -123,7 +123,8 @@ fn set(rule: &mut Rule, entry: &Entry) -> Result<(), String> {
     (key.set)(rule, &entry.value).map_err(|what| instead(&what, entry))
 }
 
-/// `rule.NAME.key` of what both say and say differently, `rule.NAME` of what only one has.
+/// Returns `rule.NAME.key` of each key in which two rules of one name differ, and `rule.NAME` of
+/// each rule that only one side has.
 pub(super) fn difference(ours: &[Rule], theirs: &[Rule]) -> Vec<String> {
     let by_name = |rules: &[Rule]| rules.iter().map(|rule| rule.name.clone()).zip(0..).collect();
     let (mut places, mut found): (AHashMap<String, usize>, _) = (by_name(theirs), Vec::new());

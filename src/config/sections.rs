@@ -32,9 +32,10 @@ pub(super) struct Copied {
     pub(super) switch: &'static str,
     /// What that key wants.
     pub(super) wanted: &'static str,
-    /// Adds one with this header, and what else the defaults say of the first.
+    /// Adds a copy with this header to the first configuration. Its other values come from the
+    /// second one, which holds the defaults.
     pub(super) add: fn(&mut Config, &Config, &str),
-    /// How many there are.
+    /// The number of copies, the first included.
     pub(super) count: fn(&Config) -> usize,
     /// The headers of those there are.
     pub(super) headers: fn(&Config) -> Vec<String>,

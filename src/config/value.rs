@@ -182,7 +182,7 @@ impl<T, K: Kind<T>> Kind<Vec<T>> for List<K> {
         let (mut items, mut shown) = (Vec::new(), AHashSet::new());
         for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
             let item = self.0.read(word)?;
-            // What is shown of two values is the same if they are.
+            // Two values are the same if they are shown the same.
             if !shown.insert(self.0.show(&item)) {
                 return Err(format!("expected {word} only once"));
             }
@@ -201,7 +201,7 @@ pub(super) struct AtMost<K>(pub(super) usize, pub(super) K);
 
 impl<T, K: Kind<Vec<T>>> Kind<Vec<T>> for AtMost<K> {
     fn read(&self, text: &str) -> Result<Vec<T>, String> {
-        // Before any is read, for there may be very many.
+        // The count is checked before any value is read, because there may be very many.
         if text.bytes().filter(|byte| *byte == b',').count() >= self.0 {
             return Err(format!("expected at most {}", self.0));
         }

@@ -48,7 +48,7 @@ impl Own {
         (
             Self::IdleConnectionsClosed,
             "idle_connections_closed",
-            "connections closed by idle_timeout, and admin clients that made way or did not read",
+            "clients closed: by idle_timeout, for a new admin client, or because an admin client did not read",
         ),
         (Self::InfluxTagsSeen, "influx_tags_seen", "lines whose Influx tags were not read as tags"),
         (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),

@@ -63,10 +63,11 @@ impl Connections {
         self.slots.is_empty()
     }
 
-    /// Takes a connection in; None if it is one too many (it is closed).
+    /// Admits a connection. Returns `None` if all places are taken; the connection is then closed.
     ///
-    /// One that is here and silent does not make way for it, as on the admin port: its client may never find out, and what it
-    /// sends later would be lost without a trace. A client that is refused sees it at once.
+    /// A silent connection is not closed for a new one, unlike on the admin port. Its client may
+    /// never notice, and what it sends later would be lost without a trace. A refused client sees
+    /// the close at once.
     pub fn admit(
         &mut self,
         stream: Socket,
@@ -114,13 +115,14 @@ impl Connections {
         self.limits.idle.map(|idle| connection.heard + idle)
     }
 
-    /// Closes a connection that has been silent for too long, and returns whose it was; what it left of a line is not parsed.
+    /// Closes a connection that has been silent for too long. Returns its sender. The beginning of
+    /// an unfinished line is not parsed.
     pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) -> Option<Sender> {
         self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
         self.slots.try_remove(slot.into()).map(|connection| connection.sender)
     }
 
-    /// It has sent something that waits to be read.
+    /// Notes that a connection has sent something that waits to be read.
     pub fn note_news(&mut self, slot: u16, generation: Generation, now: Tick) {
         if self.get(slot, generation).is_some() {
             self.slots[slot.into()].heard = now;

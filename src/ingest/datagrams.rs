@@ -14,7 +14,7 @@ use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 #[derive(Debug)]
 pub struct DatagramSocket {
     socket: Socket,
-    /// What is received of control messages, which depends on the family.
+    /// The room for control messages, which depends on the address family.
     room: ControlRoom,
     /// The kernel's drop counter at the last look; it wraps at 32 bits.
     drops: u32,

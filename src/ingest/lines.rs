@@ -159,12 +159,14 @@ impl StreamSplitter {
 
 /// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
 ///
-/// It looks at little more than it returns, whatever follows: the caller asks again after every binary message and
-/// every overlong line, so a look at the whole rest each time would make the cost of one read quadratic.
+/// It reads little more than it returns. The caller calls it again after every binary message and
+/// every overlong line, so scanning the whole rest each time would make the cost of one read
+/// quadratic.
 fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
     let mut length = 0;
     loop {
-        // Up to the last newline that a line may reach, no line is overlong: the newlines between need not be found.
+        // Up to the last newline within one line's length, no line is overlong, so the newlines
+        // between need not be found.
         let reach = &bytes[length..bytes.len().min(length + max_line + 1)];
         let magic = find(MAGIC, reach);
         let clean = &reach[..magic.unwrap_or(reach.len())];
@@ -172,10 +174,10 @@ fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
         length += lines;
         match magic {
             None if lines > 0 && reach.len() > max_line => {} // another line may follow
-            // A line cannot begin with this byte, but it may stand further on in one.
+            // This byte cannot begin a line, but it may appear inside one.
             Some(magic) if magic > lines => match find(b'\n', &reach[magic..]) {
                 Some(newline) => length += magic - lines + newline + 1,
-                None if lines > 0 => {} // its end may be within reach of its own beginning
+                None if lines > 0 => {} // its end may be within a line's length of its beginning
                 None => return length,
             },
             None | Some(_) => return length,
@@ -208,7 +210,7 @@ mod tests {
     const MAX: usize = 16;
 
     thread_local! {
-        /// Bytes that searches have looked at.
+        /// The number of bytes that searches have read.
         static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
     }
 
@@ -228,7 +230,7 @@ mod tests {
         length
     }
 
-    /// Bytes that are looked at for `bytes` of the stream that `text` makes when it is repeated.
+    /// Returns how many bytes are read for `bytes` of the stream that repeats `text`.
     fn looked_at(text: &[u8], bytes: usize, tail: u8, max_line: usize) -> usize {
         let mut stream: Vec<u8> = text.iter().copied().cycle().take(bytes / 2).collect();
         stream.resize(bytes, tail);

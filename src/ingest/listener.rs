@@ -26,9 +26,11 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// How long accepting rests when it cannot go on, as when the process or the system has no descriptor left.
 const REST: Duration = Duration::from_millis(500);
 
-/// A client that is gone without a word, as when its machine has lost power or a firewall has forgotten the connection, is
-/// found out by the kernel after `PROBE_AFTER` + `PROBES` × `PROBE_EVERY`: four minutes. A client that is there and silent
-/// costs a probe every two minutes, and may stay.
+/// The times of TCP keepalive. They find a client that disappeared without closing, as when its
+/// machine lost power or a firewall forgot the connection.
+///
+/// The kernel closes such a connection after `PROBE_AFTER` + `PROBES` × `PROBE_EVERY`: four
+/// minutes. A client that is only silent costs a probe every two minutes, and stays.
 const PROBE_AFTER: Duration = Duration::from_secs(120);
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 const PROBES: u32 = 4;
@@ -37,7 +39,7 @@ impl Listener {
     pub fn new(socket: Socket) -> Self {
         if let Err(error) = keep_alive(&socket) {
             log::warn!(
-                "keepalive=off reason=\"{error}\" hint=\"set idle_timeout, so that connections of dead clients end\""
+                "keepalive=off reason=\"{error}\" hint=\"set idle_timeout, which closes the connections of dead clients\""
             );
         }
         Self { socket, resting_until: None, reason: String::new() }
@@ -73,7 +75,8 @@ impl Listener {
                 .and_then(|(stream, from)| stream.set_nonblocking(true).map(|()| (stream, from)))
             {
                 Ok((stream, from)) => {
-                    // One that was made before the listener had it has not inherited it.
+                    // A connection made before this process set keepalive on the listener has not
+                    // inherited it.
                     if let Err(error) = keep_alive(&stream) {
                         log::debug!("keepalive=off reason=\"{error}\"");
                     }
@@ -92,13 +95,14 @@ impl Listener {
     }
 }
 
-/// Has the kernel look after the peer. Connections inherit this from their listener, which saves four system calls for each.
+/// Turns TCP keepalive on. Connections inherit it from their listener, which saves four system
+/// calls for each.
 fn keep_alive(socket: &Socket) -> io::Result<()> {
     if socket.keepalive()? {
-        return Ok(()); // inherited, or the choice of whoever passed the listener in
+        return Ok(()); // inherited, or chosen by the process that passed the listener in
     }
     if socket.local_addr()?.is_unix() {
-        return Ok(()); // the kernel closes the connection of a process that is gone
+        return Ok(()); // the kernel closes the connection of a process that ended
     }
     let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     socket.set_tcp_keepalive(&probes.with_retries(PROBES))
@@ -141,7 +145,8 @@ mod tests {
         bind(Transport::Tcp, Bind::At(([127, 0, 0, 1], 0).into())).unwrap().remove(0)
     }
 
-    /// The server's ends of a connection from before the listener was made, and of one from after that.
+    /// Returns the server's ends of two connections. One was made before the listener was set up,
+    /// the other after.
     #[allow(clippy::disallowed_methods)] // a test may block
     fn accepted(socket: Socket) -> Vec<Socket> {
         let to = socket.local_addr().unwrap().as_socket().unwrap();
@@ -166,7 +171,11 @@ mod tests {
         let (chosen, an_hour) = (listening(), Duration::from_secs(3600));
         chosen.set_tcp_keepalive(&TcpKeepalive::new().with_time(an_hour)).unwrap();
         for stream in accepted(chosen) {
-            assert_eq!(stream.tcp_keepalive_time().unwrap(), an_hour, "somebody else's choice");
+            assert_eq!(
+                stream.tcp_keepalive_time().unwrap(),
+                an_hour,
+                "the times chosen before stay"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
 //!
-//! Whether somebody listens is asked before the file is removed, and between the two another server may have bound it, or be
-//! about to listen. So a server holds `PATH.lock` from before it asks until its socket is closed.
+//! Before a file is replaced, the server checks that no process listens on it. Between the check
+//! and the removal another server may bind it, or be about to listen. So a server holds `PATH.lock`
+//! from before the check until its socket is closed.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -19,21 +20,22 @@ use crate::sys;
 
 /// A socket's file, removed when the socket is closed, if it is still the one we made.
 ///
-/// Whoever may write to the folder can put another file, or a link to one, in its place at any moment, and this process may
-/// be root. So nothing here is changed by way of the path.
+/// Anyone who may write to the folder can replace the file, or put a link in its place, at any
+/// moment, and this process may be root. So nothing here is changed by way of the path.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// The file that was bound, opened as a place only (O_PATH). As long as it is open no other file gets its number.
+    /// The bound file, opened with O_PATH. While it is open, no other file gets its inode number.
     inode: File,
     /// Released after the file is removed.
     _lock: Lock,
 }
 
 impl SocketFile {
-    /// The file that `socket` has just been bound to.
+    /// Finds the file that `socket` has just been bound to.
     fn of(socket: &Socket, path: &Path, lock: Lock) -> io::Result<Self> {
-        // The kernel tells root exactly. Otherwise the file at the path has to look as the one just made.
+        // The kernel tells root which file it is. Otherwise the file at the path must look like the
+        // new one.
         let inode = sys::socket_file(socket.as_fd()).map(File::from);
         let inode = inode.or_else(|_| {
             let inode = open_place(path)?;
@@ -47,17 +49,17 @@ impl SocketFile {
         &self.path
     }
 
-    /// Changes its permissions. The path may lead elsewhere by now; that file keeps its own.
+    /// Changes the permissions of the bound file, even if another file is at its path by now.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        // fchmod refuses a descriptor that is a place only; the link that procfs has for it leads to the same inode.
+        // fchmod refuses an O_PATH descriptor. Its link in procfs leads to the same inode.
         let link = format!("/proc/self/fd/{}", self.inode.as_raw_fd());
         fs::set_permissions(link, fs::Permissions::from_mode(mode))
     }
 
-    /// Changes its owner and group. The path may lead elsewhere by now; that file keeps its own.
+    /// Changes the owner and group of the bound file, even if another file is at its path by now.
     pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
         let (user, group) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
-        // fchown of the socket's own descriptor would change the socket and not its file.
+        // fchown of the socket's own descriptor would change the socket, not its file.
         Ok(fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?)
     }
 
@@ -69,7 +71,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.is_in_place() {
-            let _ = fs::remove_file(&self.path); // there is nobody to tell, and the next start replaces it
+            let _ = fs::remove_file(&self.path); // no caller can act on an error, and the next start replaces the file
         }
     }
 }
@@ -114,30 +116,31 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
     }
     let probe = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
     match probe.connect(address) {
-        // What has come in its place since is not what was looked at.
+        // Another file may have replaced the checked one. It must not be removed.
         Err(error)
             if error.kind() == io::ErrorKind::ConnectionRefused && files::is_at(&found, path)? =>
         {
             fs::remove_file(path)
         }
-        // It answered, or is of another kind, or its backlog is full.
+        // It answered, or has another socket type, or its backlog is full.
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a process listens on it")),
     }
 }
 
-/// Opens what is at the end of a path as a place only: nothing is read, and a link there is not followed.
+/// Opens what is at the end of a path with O_PATH: nothing is read, and a link there is not
+/// followed.
 fn open_place(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
 }
 
-/// Whether this may be the socket that this process has bound a moment ago. No other user can make one that is ours, and a
-/// second name would mean that it was ours under another one.
+/// Whether this may be the socket that this process has just bound. No other user can create a
+/// socket that is ours. A second hard link would mean that it existed before under another name.
 fn is_just_made(found: &Metadata) -> bool {
     found.file_type().is_socket() && found.uid() == geteuid().as_raw() && found.nlink() == 1
 }
 
 fn replaced() -> io::Error {
-    io::Error::other("another file took its place as it was made")
+    io::Error::other("another file replaced it while it was made")
 }
 
 #[cfg(test)]
@@ -161,7 +164,7 @@ mod tests {
     }
 
     impl SocketFile {
-        /// Its file stays; the kernel ends its lock.
+        /// Leaves the file in place. The kernel ends its lock.
         fn leave_as_sigkill_does(self) {
             let path = self.path.clone();
             let kept = path.with_extension("kept");
@@ -171,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Shows that a server that has not come to listen yet is not taken for one that is gone.
+    /// Shows that a socket whose server does not listen yet is not taken for a stale one.
     #[test]
     fn a_socket_that_is_being_set_up_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
@@ -184,7 +187,7 @@ mod tests {
         assert!(error.to_string().contains("another server uses it"), "{error}");
         assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), made);
         drop(other);
-        bind(&path, Type::STREAM, 0o660).unwrap(); // now it is what a server that is gone left behind
+        bind(&path, Type::STREAM, 0o660).unwrap(); // now it is a stale file
     }
 
     #[test]
@@ -255,7 +258,7 @@ mod tests {
             assert_eq!(mode(&aside), 0o622);
             assert_eq!(mode(&precious), before.permissions().mode() & 0o777);
             drop(file);
-            assert!(fs::symlink_metadata(&path).is_ok(), "what is there now is not ours");
+            assert!(fs::symlink_metadata(&path).is_ok(), "the new file is not ours");
             fs::remove_file(&path).unwrap();
             fs::remove_file(&aside).unwrap();
         }
@@ -268,7 +271,7 @@ mod tests {
         let (socket, file) = bind(&path, Type::DGRAM, 0o660).unwrap();
         drop(socket);
         fs::remove_file(&path).unwrap();
-        // Many file systems give a new file the number that is free.
+        // Many file systems give a new file the inode number freed last.
         let next = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
         next.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         drop(file);

@@ -109,7 +109,8 @@ impl Rules {
     }
 }
 
-/// Each once, in the order in which they come first. `number` tells them apart.
+/// Returns each value once, in the order of first appearance. `number` is the key by which values
+/// are compared.
 fn distinct<'a, T: Copy + 'a>(
     all: impl Iterator<Item = &'a T>,
     number: impl Fn(&T) -> f64,

@@ -18,12 +18,12 @@ pub struct Samples<'a> {
     rest: Option<&'a [u8]>,
     group: Option<Group<'a>>,
     timed: bool,
-    /// Values that may still be read of it.
+    /// The number of values that may still be read from it.
     left: usize,
 }
 
-/// Values, and types with their sections, that one line may have. A datagram has no room for more. A line of a stream may
-/// have 1 MiB, and half a million values would take the loop 30 ms.
+/// The most values, types and sections that one line may have. A datagram has no room for more. A
+/// line of a stream may have 1 MiB, and half a million values would take the loop 30 ms.
 const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
@@ -61,7 +61,8 @@ pub(super) enum Section<'a> {
     Other,
 }
 
-/// Calls `found` with each section of `body`, rates left out. Fails if there are more parts than a line may have.
+/// Calls `found` with each section of `body`, except rates. Fails if there are more parts than
+/// [`PARTS_MAX`].
 pub(super) fn sections<'a>(
     body: &'a [u8],
     mut found: impl FnMut(Section<'a>),

@@ -169,8 +169,10 @@ impl Names {
         self.tags.push(Tag { key, value });
     }
 
-    /// Whether there are more tags than the longest name has room for. Each takes four bytes (`;k=v`), unless its key is
-    /// repeated; but a line of 64 KiB has room for 30,000, and to sort them would take milliseconds.
+    /// Whether there are more tags than the longest name has room for. Each tag takes at least four
+    /// bytes (`;k=v`), unless its key is repeated.
+    ///
+    /// A line of 64 KiB has room for 30,000 tags, and sorting them would take milliseconds.
     fn has_too_many(&self, grammar: &Grammar) -> bool {
         self.tags.len() > grammar.max_key_length / 4
     }

@@ -1,10 +1,13 @@
 //! Decimal numbers as clients write them: optional sign, digits with an optional point, optional exponent.
 //!
-//! The fast path is Clinger's: a mantissa below 2^53 and a power of ten up to 22 are both exact doubles, so one
-//! multiplication or division rounds once, as it must. Everything longer goes to the standard library, which is also the
-//! twin in the tests. Its exact answer for many digits near the halfway point of two doubles takes longer the further they
-//! are from 1, up to 10 µs for 50 bytes: of such numbers only the first [`SIGNIFICANT`] digits count, so that no packet of
-//! them takes long. The result may then be the neighbour of the nearest double.
+//! The fast path is Clinger's: a mantissa below 2^53 and a power of ten up to 22 are both exact
+//! doubles, so one multiplication or division rounds once, as it must. Everything longer goes to
+//! the standard library, which is also the twin in the tests.
+//!
+//! The standard library is exact for many digits near the halfway point of two doubles. That takes
+//! longer the further they are from 1, up to 10 µs for 50 bytes. So only the first [`SIGNIFICANT`]
+//! digits of such numbers count, and no packet of them takes long. The result may then be the
+//! neighbour of the nearest double.
 
 use std::fmt::Write as _;
 
@@ -105,8 +108,8 @@ impl Parts {
         Some(if self.exponent < 0 { mantissa / power } else { mantissa * power })
     }
 
-    /// The value of `text`, whose parts these are, whatever it takes. Nothing of it is dropped but what is behind
-    /// [`SIGNIFICANT`] digits of a very large or small number.
+    /// Parses `text`, whose parts `self` holds, by the slow path. Digits after the first
+    /// [`SIGNIFICANT`] are dropped only from very large and very small numbers.
     #[cold]
     fn long(&self, text: &[u8]) -> Option<f64> {
         let mantissa = text.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
@@ -126,9 +129,9 @@ impl Parts {
     }
 }
 
-/// Digits that always make a double without a second, exact look.
+/// With this many digits the standard library never needs its slow exact comparison.
 const SIGNIFICANT: usize = 19;
-/// Powers of ten from 1 for which that second look is cheap.
+/// For numbers up to this many powers of ten from 1 the exact comparison is cheap.
 const NEAR: u64 = 40;
 
 /// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a double.

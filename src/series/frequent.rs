@@ -1,5 +1,5 @@
-//! Which names come most often: counts of a bounded number of names, for an operator who wants to know
-//! what a client floods the server with.
+//! Counts the most frequent names, of which it stores a bounded number. They show an operator what
+//! a client floods the server with.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,8 +10,8 @@ use super::table::NameHash;
 
 /// The counts since they were last taken (Misra and Gries, several names at a time).
 ///
-/// The counts are exact as long as at most [`NAMES_MAX`] names come. After that a count may be too low,
-/// by at most one for every [`NAMES_KEPT`] lines, and names that came less often may be missing.
+/// The counts are exact while there are at most [`NAMES_MAX`] names. After that a count may be too
+/// low, by at most one for every [`NAMES_KEPT`] lines, and rare names may be missing.
 #[derive(Debug, Default)]
 pub struct Frequent(HashTable<Counted>);
 
@@ -41,11 +41,11 @@ impl Frequent {
         self.0.insert_unique(hash, counted, |counted| counted.hash);
     }
 
-    /// Subtracts from every count so much that at most [`NAMES_KEPT`] names are left.
+    /// Subtracts a number from every count, so that at most [`NAMES_KEPT`] names are left.
     ///
-    /// Subtracting 1, as the textbook does, may leave all names where they are, so that each line with
-    /// a new name looks through the whole table again. Half of the table goes at once instead, so that
-    /// the work is paid for by the new names that follow, however high the counts are.
+    /// The textbook subtracts 1, which may remove no name at all. Then each line with a new name
+    /// would scan the whole table again. Here half of the table goes at once, so at least
+    /// [`NAMES_KEPT`] new names come between two scans, however high the counts are.
     fn make_room(&mut self) {
         let mut counts: Vec<u64> = self.0.iter().map(|counted| counted.count).collect();
         let (_, &mut least, _) = counts.select_nth_unstable_by(NAMES_KEPT, |a, b| b.cmp(a));
@@ -55,7 +55,7 @@ impl Frequent {
         });
     }
 
-    /// Takes the most frequent `percent` of the names, rounded up; counting begins again.
+    /// Returns the most frequent `percent` of the names, rounded up, and starts counting again.
     pub fn take(&mut self, percent: u32) -> MostFrequent {
         let all: Vec<Counted> = std::mem::take(&mut self.0).into_iter().collect();
         let left = (all.len() * percent as usize).div_ceil(100);
@@ -63,9 +63,9 @@ impl Frequent {
     }
 }
 
-/// Names that are given out one at a time, the most frequent first, equal ones by name.
+/// An iterator over names, the most frequent first, names of equal counts in alphabetical order.
 ///
-/// A heap gives them out in order without sorting all of them in one turn of the loop.
+/// It is a heap, so that not all names are sorted in one turn of the loop.
 #[derive(Debug, Default)]
 pub struct MostFrequent {
     names: BinaryHeap<Counted>,

@@ -54,13 +54,14 @@ impl Server {
         if let Some(reason) = listener.rests_for() {
             engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
         }
-        self.busy = true; // the first bytes of the new ones may be here already
+        self.busy = true; // new clients may have sent their first bytes already
         if drained == Drained::More {
             wheel.set(Timer::AdminListener(index), Some(now));
         }
     }
 
-    /// An admin client may have been idle, or left its answer unread, for too long. If so, it is closed, counted and logged.
+    /// Closes an admin client that was idle, or left its answer unread, for too long. It is counted
+    /// and logged.
     pub(super) fn check_idle_admin(&mut self, slot: u16, generation: Generation) {
         if let Some((why, sender)) = self.admin.timeout(slot, generation, self.now.tick) {
             self.engine.complaints().hear(sender);

@@ -28,7 +28,7 @@ impl Backlog {
         self.queued.contains(&source)
     }
 
-    /// Empties the backlog. Returns the sources that waited.
+    /// Empties the backlog. Returns the sources that were in it.
     pub(super) fn take_all(&mut self) -> Vec<Source> {
         let Self { datagrams, streams, .. } = std::mem::take(self);
         datagrams.into_iter().chain(streams).collect()

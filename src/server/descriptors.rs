@@ -1,11 +1,12 @@
-//! How many of the process's descriptors clients may have. What the server needs for itself is set aside: with all of them
-//! in the hands of clients there would be no way to carbon, to the state file or to the admin port.
+//! How many of the process's descriptors clients may have. Some are reserved for the server itself:
+//! if clients had all of them, carbon, the state file and the admin port would be out of reach.
 
 use crate::complaints::LimitedBy;
 use crate::config::{Bind, Config, Destination};
 use crate::sys;
 
-/// What was open when the process began: standard streams, sockets passed in, what whoever started us has left open.
+/// The descriptors that were open when the process began: standard streams, sockets passed in, and
+/// any other that the parent process left open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Descriptors {
     inherited: usize,
@@ -24,30 +25,33 @@ pub(super) struct Share {
     pub(super) limited_by: LimitedBy,
 }
 
-/// The poller, the two ends of the pipe that signals come by, a log and what logs names.
+/// The poller, the two ends of the signal pipe, the log, and the log of names.
 const LOOP: usize = 6;
-/// For a moment only, one after the other: what starting a child takes, a connection that is refused, a word to the service
-/// manager, a file that is read at a reload.
+/// Descriptors that are open only for a moment, one after the other: for starting a child, for a
+/// connection that is refused, for a message to the service manager, for the file that a reload
+/// reads.
 const PASSING: usize = 8;
-/// The state file, those beside it and their folder; the log of key names.
+/// The state file, the files beside it and their folder, and the log of names.
 const FILES: usize = 6;
 /// A connection and a look-up, or the two ends of a command's standard input.
 const SINK: usize = 2;
-/// The folder and its lock, the part that is written and the one that is read.
+/// The folder and its lock, the segment being written and the one being read.
 const SPOOL: usize = 4;
-/// Admin clients that are let in whatever else is open, for somebody has to find out why.
+/// Admin clients that are accepted however many descriptors are in use, so that an operator can
+/// find the cause.
 const ADMIN: usize = 4;
 
 impl Descriptors {
-    /// Counts those that are open. To be called before anything is opened.
+    /// Counts the open descriptors. Must be called before the server opens any.
     pub(super) fn count() -> Self {
         const STANDARD: usize = 3;
         let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
-        // One of them is that of the folder itself.
+        // One of them is the descriptor of /proc/self/fd.
         Self { inherited: open.map_or(STANDARD, |open| open.saturating_sub(1)) }
     }
 
-    /// What clients may have beside `sinks` destinations, and says so where it is less than the configuration lets them have.
+    /// Returns how many clients may connect beside `sinks` destinations. Logs a warning if these
+    /// are fewer than the configuration allows.
     pub(super) fn share(self, config: &Config, sinks: usize) -> Shares {
         match sys::raise_open_files() {
             Ok(limit) => {
@@ -65,24 +69,26 @@ impl Descriptors {
     }
 }
 
-/// What a configuration needs at most, without clients. Of `sinks` some may be about to leave.
+/// Returns the most descriptors that the server needs without its clients. Some of the `sinks` may
+/// be leaving.
 fn needed(config: &Config, sinks: usize) -> usize {
     let sockets = |bind: &Bind| if matches!(bind, Bind::Localhost(_)) { 2 } else { 1 };
     let binds = [&config.udp.bind, &config.tcp.bind, &config.admin.bind];
     let internet: usize = binds.into_iter().flatten().map(sockets).sum();
-    // Each has its file open as well.
+    // Each socket has its file open as well.
     let unix = 2 * [&config.unix.stream, &config.unix.datagram].into_iter().flatten().count();
     let destinations = config.destinations().count();
     let leaving = sinks.saturating_sub(destinations);
     let is_spooled =
         |to: &Destination<'_>| config.spool.dir.is_some() && to.spooled_format().is_some();
     let spools = config.destinations().filter(is_spooled).count();
-    // What leaves may have a spool, also if the configuration has none any more.
+    // A leaving sink may have a spool even if the configuration no longer has one.
     let sinks = (destinations + leaving) * SINK + (spools + leaving) * SPOOL;
     LOOP + PASSING + FILES + internet + unix + sinks
 }
 
-/// Beside the first few, admin clients get an eighth of what is left, or what the connections do not need if that is more.
+/// Divides the rest of the descriptors. Admin clients get the first [`ADMIN`], then an eighth of
+/// the rest, or more if the connections do not need it.
 fn shares(limit: usize, own: usize, config: &Config) -> Shares {
     let (connections, admin) = (config.tcp.max_connections, config.admin.max_connections);
     let first = admin.min(ADMIN);
@@ -109,7 +115,7 @@ fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
     }
     let needed = own + config.tcp.max_connections + config.admin.max_connections;
     log::warn!(
-        "open_files={limit} needed={needed} own={own} tcp.max_connections={} admin.max_connections={} reason=\"the limit of open files is too low for all clients; what the server needs itself is set aside\" hint=\"raise it (ulimit -n, LimitNOFILE=), or lower max_connections\"",
+        "open_files={limit} needed={needed} own={own} tcp.max_connections={} admin.max_connections={} reason=\"the limit of open files is too low for all clients; the server accepts fewer and reserves what it needs itself\" hint=\"raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections\"",
         connections.clients,
         admin.clients,
     );

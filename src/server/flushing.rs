@@ -24,13 +24,15 @@ pub(super) struct Flushing {
     stall: Duration,
     /// The longest turn of the loop since the flush before.
     turn: Duration,
-    /// When a sink first held the sweep under way.
+    /// When a sink first held the current sweep.
     held_since: Option<Tick>,
 }
 
-/// For how long the sinks together may hold one sweep, at most half of the flush interval. A sink
-/// that is slow for longer gets its chunks all the same, and its queue decides what becomes of them:
-/// else one slow destination would delay the flushes of all others, and every reload and save.
+/// How long the sinks together may hold one sweep; at most half of the flush interval if that is
+/// less. A sink that is slow for longer gets its chunks anyway, and its queue bounds them.
+///
+/// Without this bound one slow destination would delay the flushes of all others, and every reload
+/// and save.
 const HOLD: Duration = Duration::from_secs(1);
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
@@ -98,8 +100,9 @@ impl Flushing {
         self.schedule.is_deferred()
     }
 
-    /// Until when the sweep under way is held, if a sink `holds` it. Returns `None` if none does, if
-    /// the sinks have held it for as long as they may, or if the next tick waits for its end.
+    /// Returns until when the current sweep is held, given that a sink `holds` it. Returns `None`
+    /// if no sink does, if the sinks have held it for the longest time allowed, or if the next tick
+    /// waits for the end of the sweep.
     pub(super) fn held_until(&mut self, holds: bool, now: Tick) -> Option<Tick> {
         if self.is_waiting() || !holds {
             return None;

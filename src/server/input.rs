@@ -31,7 +31,7 @@ pub(super) struct Input {
     /// Whose packets and connections are taken.
     datagrams_from: Vec<IpNet>,
     connections_from: Vec<IpNet>,
-    /// Why there may not be more connections.
+    /// Which limit bounds the number of connections.
     limited_by: LimitedBy,
     /// Every line goes to the log.
     logs_messages: bool,
@@ -223,12 +223,12 @@ impl Server {
         drained
     }
 
-    /// A connection may have been silent for too long. If so, it is closed, counted and logged.
+    /// Closes a connection that has been silent for too long. It is counted and logged.
     pub(super) fn check_idle(&mut self, slot: u16, generation: Generation) {
         let (connections, now) = (&mut self.input.connections, self.now.tick);
         let source = Source::Connection(slot, generation);
         if self.backlog.has(source) {
-            connections.note_news(slot, generation, now); // there was no time yet to read it
+            connections.note_news(slot, generation, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = connections.timeout(slot, generation, now) {
             self.engine.complaints().hear(sender);
@@ -238,7 +238,7 @@ impl Server {
         self.wheel.set(Timer::Connection(slot, generation), deadline);
     }
 
-    /// Each connection gets the deadline of the `idle_timeout` in force.
+    /// Gives each connection the deadline of the `idle_timeout` in force.
     pub(super) fn watch_idle_connections(&mut self) {
         for source in self.input.connections.sources() {
             let Source::Connection(slot, generation) = source else { continue };

@@ -2,8 +2,9 @@
 //!
 //! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
 //!
-//! The file may be a FIFO or a device, and its disk may be full. No write waits: names that are not accepted are lost, and
-//! their number is logged. Two servers may append to one file, since each write is of whole lines.
+//! The file may be a FIFO or a device, and its disk may be full. No write waits. Names that are not
+//! accepted are lost, and their number is logged. Two servers may append to one file, since each
+//! write is of whole lines.
 
 use std::io;
 use std::iter::Peekable;
@@ -15,7 +16,7 @@ use crate::engine::Engine;
 use crate::files;
 use crate::logging;
 use crate::series::{Counted, MostFrequent};
-use crate::standard::StandardStream;
+use crate::standard::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -26,17 +27,17 @@ pub(super) struct KeyFlush {
     path: Option<PathBuf>,
     /// What is still to be written, of the counts taken then.
     left: Peekable<MostFrequent>,
-    /// What a file is to be given next.
+    /// The piece that is written to the file next.
     piece: Piece,
     taken: UnixTime,
     out: Out,
-    /// The reader of a FIFO was slow, and is left alone until then.
+    /// The reader of a FIFO was slow, so nothing is written before this time.
     rests_until: Option<Tick>,
     /// The last write to the file ended within a line.
     torn: bool,
-    /// The last write failed. The first failure is logged, and the end of them.
+    /// The last write failed. The first failure in a row is logged, and the next success.
     failing: bool,
-    /// Names that were not written since.
+    /// Names that were not written since the log last reported a success.
     lost: usize,
 }
 
@@ -47,27 +48,28 @@ struct Piece {
     names: usize,
 }
 
-/// Where lines go now.
+/// Where lines go.
 #[derive(Debug)]
 enum Out {
     /// The server's log, as log lines.
     Log,
-    /// Standard error, as they are: by way of the log, so that no line of it is cut in two.
+    /// Standard error, without the log's prefix. They are written by `logging`, so that no log line
+    /// is cut in two.
     StandardError,
     File {
         stream: StandardStream,
-        /// Bytes of a piece.
+        /// The most bytes of a piece.
         most: usize,
     },
 }
 
 /// Log lines of one turn.
 const LINES_PER_TURN: usize = 256;
-/// Bytes of a file written in one turn, or one line if that is longer.
+/// Bytes written to a file in one turn. A single line may be longer.
 const PIECE_BYTES: usize = 32 * 1024;
-/// How long a reader that is slow is left alone.
+/// How long nothing is written after a slow reader had no room.
 const REST: Duration = Duration::from_millis(100);
-/// Bytes that a pipe takes whole or not at all.
+/// Bytes that a pipe accepts whole or not at all.
 const ATOMIC_BYTES: usize = libc::PIPE_BUF;
 
 impl KeyFlush {
@@ -107,7 +109,7 @@ impl KeyFlush {
         }
     }
 
-    /// Writes a piece; true if there is more that can be written at once.
+    /// Writes a piece. Returns `true` if more can be written at once.
     pub(super) fn step(&mut self, now: Tick) -> bool {
         if self.rests_until.is_some_and(|until| now < until) {
             return false;
@@ -124,7 +126,7 @@ impl KeyFlush {
                 self.left.by_ref().take(some).for_each(line);
             }
             Out::File { .. } => match self.append(&time) {
-                // Its reader is slow. A later turn tries again; none is made for it, so that nothing spins.
+                // A later turn tries again. `busy` is not set for it, or the loop would spin.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.rests_until = Some(now + REST);
                     return false;
@@ -135,13 +137,13 @@ impl KeyFlush {
         }
         let more = self.unwritten() > 0;
         if !more {
-            self.out = Out::Log; // a file is opened again the next time: it may have been rotated
+            self.out = Out::Log; // the next time the file is opened again, since it may have been rotated
         }
         more
     }
 
-    /// Writes a piece of whole lines. A piece for a pipe is short enough to be taken whole or not at
-    /// all; one that is not taken is kept for the next attempt.
+    /// Writes a piece of whole lines. A piece for a pipe is short enough to be accepted whole or
+    /// not at all. A piece that is not accepted is kept for the next attempt.
     fn append(&mut self, time: &str) -> io::Result<()> {
         let Out::File { stream, most } = &self.out else { return Ok(()) };
         if self.piece.names == 0 {
@@ -154,7 +156,7 @@ impl KeyFlush {
         let Piece { text, names } = std::mem::take(&mut self.piece);
         self.torn = written < text.len();
         if self.torn {
-            self.lost += names; // some may be there
+            self.lost += names; // some of them may have been written
             return Err(io::ErrorKind::StorageFull.into());
         }
         if std::mem::take(&mut self.failing) {
@@ -171,12 +173,12 @@ impl KeyFlush {
         if !std::mem::replace(&mut self.failing, true) {
             let (log, lost) = (self.shown_path(), self.lost);
             log::warn!(
-                "key_flush=failed log={log:?} reason=\"{reason}\" lost_names={lost} hint=\"tried again at the next interval; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's\""
+                "key_flush=failed log={log:?} reason=\"{reason}\" lost_names={lost} hint=\"the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's\""
             );
         }
     }
 
-    /// Names that are still to be written.
+    /// Returns the number of names still to be written.
     fn unwritten(&self) -> usize {
         self.left.len() + self.piece.names
     }
@@ -187,8 +189,8 @@ impl KeyFlush {
 }
 
 impl Piece {
-    /// Takes as many of the names as fit `most` bytes, at least one. After a torn line it begins with
-    /// a newline.
+    /// Takes as many of the names as fit in `most` bytes, at least one. The piece begins with a
+    /// newline if the line before it is `torn`.
     fn of(left: &mut Peekable<MostFrequent>, time: &str, most: usize, torn: bool) -> Self {
         let mut piece = Self { text: String::from(if torn { "\n" } else { "" }), names: 0 };
         while let Some(counted) = left.peek() {
@@ -213,11 +215,12 @@ fn shown(Counted { name, count, .. }: &Counted) -> String {
     format!("count={count} key={}", name.escape_ascii())
 }
 
-/// The standard streams go by many names, which are links to what may be a socket, and that cannot be opened.
+/// The names of the standard streams are links, perhaps to a socket, which cannot be opened by
+/// path. So they are recognized by name.
 fn open(path: &Path) -> io::Result<Out> {
     let stream = match path.to_str() {
         Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(Out::StandardError),
-        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => StandardStream::output()?,
+        Some(name) if OUTPUT_NAMES.contains(&name) => StandardStream::output()?,
         Some(name) if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
             StandardStream::File(files::append_inherited(path)?)
         }

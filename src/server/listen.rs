@@ -328,7 +328,8 @@ impl Listeners {
     }
 }
 
-/// A configuration has at most a few hundred addresses, but whoever starts the server may pass in any number of sockets.
+/// A configuration has at most a few hundred addresses, but the parent process may pass in any
+/// number of sockets.
 fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }

@@ -101,7 +101,8 @@ pub struct Server {
     /// What holds, and where it came from.
     config: Config,
     origin: Origin,
-    /// What is to hold once the sweep is over, and where it came from.
+    /// The configuration that a reload has read and that applies once the sweep is over, and its
+    /// origin.
     wanted: Option<Box<(Config, Origin)>>,
     retired: Retired,
     seeds: Seeds,
@@ -110,7 +111,7 @@ pub struct Server {
     watchdog: Option<Duration>,
     admin_from: Vec<IpNet>,
     reaper: Reaper,
-    /// Who this process has become, if `user` says so.
+    /// The account that this process has become, if `user` is set.
     account: Option<Rc<Login>>,
     phase: Phase,
     /// A stop waits for whoever reads standard output, however long that takes.
@@ -123,9 +124,9 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Timer {
     Flush,
-    /// The sinks may hold the sweep until then.
+    /// Until then the sinks may hold the sweep.
     Sweep,
-    /// Listeners that a reload removed are closed then at the latest.
+    /// Then the listeners that a reload removed are closed at the latest.
     Retired,
     Stop,
     KeyFlush,
@@ -139,8 +140,8 @@ enum Timer {
 }
 
 impl Timer {
-    /// Whether a stop needs what this timer does. Once a stop has begun nothing else may act: a save
-    /// of the gauges, for example, would replace the interval that the stop has just saved.
+    /// Whether a stop needs what this timer does. Once a stop has begun, nothing else may act. For
+    /// example, a save of the gauges would replace the interval that the stop has just saved.
     fn serves_stop(self) -> bool {
         match self {
             Self::Stop | Self::Sink(_) | Self::AdminClient(..) | Self::Watchdog => true,
@@ -352,7 +353,7 @@ impl Server {
         }
         match timer {
             Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
-            // A tick that waits for the sweep, and what the end of every turn does anyway.
+            // A tick that waits for the sweep, and work that the end of every turn does anyway.
             Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => self.begin_key_flush(),
             Timer::State => self.begin_state_save(),
@@ -404,9 +405,9 @@ impl Server {
         self.flushing.slice(&self.clock, engine, encoders, &mut self.sinks);
     }
 
-    /// A tick that has waited for the end of the sweep. A reload and a save of the gauges go before
-    /// it: where each interval ends before its predecessor is swept, they would otherwise never find
-    /// a moment without a sweep.
+    /// Does a tick that has waited for the end of the sweep. A reload and a save of the gauges go
+    /// first. If each interval ends before the sweep of the one before it, they would otherwise
+    /// never find a moment without a sweep.
     fn tick_if_late(&mut self) {
         let is_saving = self.state.as_ref().is_some_and(State::is_saving);
         if self.flushing.is_waiting() && !self.engine.is_sweeping() && !is_saving {
@@ -447,7 +448,7 @@ impl Server {
     }
 }
 
-/// The open interval of the run before keeps its end.
+/// Returns the schedule of the first interval. An open interval from the run before keeps its end.
 fn first_schedule(config: &Config, open_interval: Option<Head>, now: Now) -> Schedule {
     match open_interval {
         Some(head) => Schedule::resume(config.flush_interval, config.align_flush, head.end),

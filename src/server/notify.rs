@@ -20,7 +20,7 @@ pub(super) fn tell(what: &[NotifyState<'_>]) {
     }
 }
 
-/// In place of `sd_notify::notify`, which waits when the service manager does not read.
+/// Sends to the service manager without waiting. `sd_notify::notify` waits if it does not read.
 fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
     let address = match socket.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

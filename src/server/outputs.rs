@@ -37,7 +37,9 @@ pub(super) struct New<'a> {
     stdout: Option<StandardStream>,
 }
 
-/// Those of a configuration. Too many beside those that are leaving are an error. A spool that cannot be opened is an error, and so is standard output, unless it is open already.
+/// Opens the destinations of a configuration that have no sink yet. Fails if there are too many
+/// beside those that are leaving, or if a spool cannot be opened. Fails if standard output cannot
+/// be opened, unless it is open already.
 pub(super) fn new_ones<'a>(
     config: &'a Config,
     spool: &config::Spool,
@@ -70,8 +72,8 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
-/// Makes their sinks. `seed` is for the jitter between attempts to connect; commands run as `account`, if that is not who
-/// started the server.
+/// Makes the sinks of new destinations. `seed` is for the jitter between attempts to connect.
+/// Commands run as `account`, if this process has become another user.
 pub(super) fn add(
     sinks: &mut Sinks,
     new: Vec<New<'_>>,

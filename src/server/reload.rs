@@ -26,11 +26,11 @@ use crate::time::Tick;
 #[derive(Debug, Default)]
 pub(super) struct Retired {
     sources: Vec<Source>,
-    /// They are closed then at the latest.
+    /// They are closed then at the latest, even if they hold data.
     until: Tick,
 }
 
-/// How long a listener is read whose port is needed at once. It is part of one turn.
+/// How long a listener is read if its port is needed at once. It is part of one turn.
 const SHORT_LOOK: Duration = Duration::from_millis(2);
 
 impl Retired {
@@ -132,8 +132,9 @@ impl Server {
         }
     }
 
-    /// Has listeners that are no longer wanted read until they are dry. They are closed over the next
-    /// turns, so that a busy one does not keep the others waiting. Connections they have accepted stay.
+    /// Reads listeners that are no longer wanted until they are empty. They are closed over the
+    /// next turns, so that a busy one does not delay the others. Connections that they have
+    /// accepted stay.
     fn retire(&mut self, leaving: Vec<Source>) {
         leaving.iter().for_each(|source| self.push_for_last_look(*source));
         self.retired = Retired { sources: leaving, until: self.now.tick + LAST_LOOK };
@@ -141,7 +142,7 @@ impl Server {
             .set(Timer::Retired, Some(self.retired.until).filter(|_| !self.retired.is_empty()));
     }
 
-    /// Closes the retired listeners that are dry, and all of them when their time is over.
+    /// Closes the retired listeners that are empty, and all of them after `until`.
     pub(super) fn close_retired(&mut self) {
         if self.retired.is_empty() {
             return;
@@ -159,8 +160,8 @@ impl Server {
         }
     }
 
-    /// Closes listeners whose port another one needs in this very turn, after a short look at what
-    /// they hold.
+    /// Closes listeners whose port another one needs in this turn. They are read for a short time
+    /// first.
     fn close_now(&mut self, leaving: &[Source]) {
         leaving.iter().for_each(|source| self.push_for_last_look(*source));
         self.receive_for(SHORT_LOOK);
@@ -171,7 +172,7 @@ impl Server {
 
     fn close(&mut self, sources: &[Source]) {
         self.count_drops();
-        // The listener that is opened next may get the index of one of these.
+        // The next listener may get the index of one of these.
         self.retired.sources.retain(|source| !sources.contains(source));
         for source in sources {
             match *source {
@@ -183,7 +184,8 @@ impl Server {
         self.listeners.close(sources);
     }
 
-    /// Clients that are here stay, also those that are more than may be here now.
+    /// Sets new limits on clients. Connected clients stay, even if there are more than the limits
+    /// now allow.
     fn limit_clients(&mut self, config: &Config) {
         let shares = self.descriptors.share(config, self.sinks.len());
         self.input.reconfigure(config, shares.connections);

@@ -1,8 +1,9 @@
-//! Signals as events of the loop: SIGTERM and SIGINT ask it to stop, SIGHUP to read its configuration again. SIGCHLD
-//! wakes it: whoever has a child looks after it each turn, and `reaper.rs` after those that nobody has.
+//! Signals as events of the loop: SIGTERM and SIGINT request a stop, SIGHUP requests a reload.
+//! SIGCHLD only wakes the loop. Each turn the sinks check their own children, and `reaper.rs` all
+//! others.
 //!
-//! SIGXFSZ must do nothing: a file that would pass the limit of its size (`ulimit -f`) is then an error of
-//! its write, as a full disk is, and does not end the process.
+//! SIGXFSZ must have no effect. A write that would pass the limit of file size (`ulimit -f`) then
+//! fails, as on a full disk, and does not end the process.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ pub(super) struct Signals(Pipe);
 
 impl Signals {
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        // Caught, and not ignored: commands and look-ups would inherit an ignored signal. Nobody asks for the flag.
+        // The signal is caught, not ignored, because commands and look-ups would inherit an ignored
+        // one. The flag is never read.
         flag::register(SIGXFSZ, Arc::<AtomicBool>::default())?;
         let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
         registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;

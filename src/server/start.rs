@@ -13,11 +13,12 @@ pub enum StartError {
     /// What was passed in is not what it should be.
     Passed(io::Error),
     Privileges(NotDropped),
-    /// The state file, which another server uses.
+    /// Another server uses the state file.
     State(PathBuf, io::Error),
     /// The folder of a sink's spool.
     Spool(PathBuf, io::Error),
-    /// So many destinations, most of which were removed and are still to deliver what they hold.
+    /// There are this many destinations already. Most of them were removed and still have data to
+    /// deliver.
     Leaving(usize),
     /// For the console.
     Stdout(io::Error),

@@ -21,7 +21,8 @@ use crate::time::Now;
 #[derive(Debug)]
 pub(super) struct State {
     path: PathBuf,
-    /// `None` if it cannot be used now. Each save tries again: its folder may be there by then, or its disk writable.
+    /// `None` if it cannot be used now. Each save tries again, since its folder or its disk may
+    /// have become writable.
     file: Option<StateFile>,
     interval: Option<Duration>,
     /// The key of the hashes of set members.
@@ -51,7 +52,7 @@ const STEP: usize = 256;
 const PIECE: usize = 64 << 10;
 
 impl State {
-    /// `None` when the configuration names no file. `file` is what [`open`] returned for it.
+    /// Returns `None` if the configuration names no file. `file` is what [`open`] returned for it.
     pub(super) fn new(
         config: &config::State,
         file: Option<StateFile>,
@@ -76,7 +77,7 @@ impl State {
         std::mem::take(&mut self.stall).max(current)
     }
 
-    /// Goes on with the same file under another configuration.
+    /// Continues with the same file under another configuration.
     fn reconfigure(&mut self, config: &config::State) {
         self.interval = config.interval;
         if let Some(path) = &config.file {
@@ -103,8 +104,8 @@ impl State {
         self.saving.is_some()
     }
 
-    /// Begins to save the gauges. A save that is still under way goes on: one that was begun again
-    /// each time would never end where `interval` is shorter than a save takes.
+    /// Begins to save the gauges. A save that is under way goes on. If it were restarted each time,
+    /// it would never end where `interval` is shorter than a save takes.
     fn begin(&mut self, flushing: &Flushing) {
         if self.is_saving() {
             return;
@@ -118,7 +119,7 @@ impl State {
         }
     }
 
-    /// Forgets a save of the gauges that is under way. The file of the save before stays.
+    /// Abandons a save of the gauges that is under way. The file of the save before stays.
     pub(super) fn abandon_save(&mut self) {
         self.saving = None;
     }
@@ -229,8 +230,8 @@ fn is_open(head: &Head, now: Now) -> bool {
     left > 0 && u128::from(left) <= head.interval.as_millis()
 }
 
-/// Opens the state file that a configuration names. Another server that uses it is an error. Whatever else is wrong with it is
-/// logged, and keeps nobody from being served.
+/// Opens the state file that a configuration names. Fails if another server uses it. Other errors
+/// are only logged, because clients must be served even without a state file.
 pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartError> {
     let Some(path) = &config.file else { return Ok(None) };
     match StateFile::open(path) {
@@ -240,7 +241,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
         }
         Err(error) => {
             log::error!(
-                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must be there, this user's or root's, and no other user's to write to; nothing is kept over a restart\""
+                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must exist, belong to this user or root, and not be writable by others; until then nothing is kept over a restart\""
             );
             Ok(None)
         }
@@ -251,7 +252,8 @@ pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
     file.and_then(|file| file::load(file.path(), largest(config)))
 }
 
-/// Twice what the engine can hold under this configuration: the run before may have had another, or other sizes in memory.
+/// Twice what the engine can hold under this configuration. The run before may have had another
+/// configuration, or different sizes in memory.
 fn largest(config: &Config) -> u64 {
     const OTHER_THAN_NAME: usize = 256; // of a series without its samples and members, which have memory of their own
     const DROPS_AND_COUNTERS: usize = 1 << 20;
@@ -273,7 +275,7 @@ impl Server {
         }
     }
 
-    /// Opens the state file of another configuration, unless it is the one that is open already.
+    /// Opens the state file of a new configuration, unless it is the one already open.
     pub(super) fn open_other_state(
         &self,
         config: &Config,

@@ -64,8 +64,9 @@ impl Server {
         self.wheel.set(Timer::Stop, Some(self.now.tick + self.shutdown_timeout));
     }
 
-    /// Forgets what was to be done later and is of no use to a stop. A reload would bind sockets that
-    /// nothing reads any more; a save of the gauges would replace the interval that the stop saves.
+    /// Drops pending work that a stop does not need. A reload would bind sockets that are never
+    /// read, and a save of the gauges would replace the interval that the stop saves.
+    ///
     /// [`Timer::serves_stop`] does the same for timers.
     fn drop_pending_work(&mut self) {
         if self.wanted.take().is_some() {
@@ -85,7 +86,7 @@ impl Server {
         ending.iter().for_each(|source| self.push_for_last_look(*source));
         self.receive_for(LAST_LOOK);
         self.count_drops();
-        // What is left also holds connections that were accepted just now, and are closed as well.
+        // The backlog also holds connections that were accepted just now. They are closed as well.
         log_unread(self.backlog.take_all().len(), LAST_LOOK);
         let seen = self.listeners.datagrams.iter().filter_map(|(_, socket)| socket.drops_seen());
         let seen = seen.collect();
@@ -95,7 +96,7 @@ impl Server {
         seen
     }
 
-    /// Has a source read once more before it is closed. Admin clients are not waited for.
+    /// Reads a source once more before it is closed, except listeners of the admin port.
     pub(super) fn push_for_last_look(&mut self, source: Source) {
         if !matches!(source, Source::AdminListener(_)) {
             self.backlog.push(source);
@@ -116,7 +117,7 @@ impl Server {
         let (_, end) = self.flushing.open_interval();
         self.close_interval();
         log::warn!(
-            "stop=interval_closed_early stamp={} reason=\"it could not be saved: no state_file is set, or it failed\" hint=\"set [statsd] state_file; without it a start before that stamp sends the interval a second time, and Graphite keeps only the second value\"",
+            "stop=interval_closed_early stamp={} reason=\"the open interval could not be saved: no state_file is set, or it failed\" hint=\"set [statsd] state_file; without it a start before that stamp sends the time slot again, and Graphite keeps only the second value\"",
             end.as_secs()
         );
     }
@@ -157,7 +158,7 @@ fn log_dropped_reload() {
 pub(super) fn log_unread(sockets: usize, time: Duration) {
     if sockets > 0 {
         log::warn!(
-            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms\" hint=\"what they held is lost; let clients stop first, or pass sockets in\"",
+            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms; the rest is lost\" hint=\"stop clients first, or let the service manager pass the sockets in\"",
             time.as_millis()
         );
     }

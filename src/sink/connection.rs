@@ -21,13 +21,18 @@ const READS_A_TURN: usize = 8;
 /// A connection counts as moving when something moved in this long.
 const MOVING: Duration = Duration::from_secs(1);
 
-/// How long a connection has to last from its first bytes on before the acknowledgements of TCP count for more than
-/// the close that follows them. A peer that cannot read what it is sent (a pickle port that is sent lines) closes as
-/// soon as it has seen the first of it, which its kernel has acknowledged by then.
+/// How long a connection must last from its first bytes on before TCP's acknowledgements on it
+/// count.
+///
+/// A peer that cannot read what it is sent, such as a pickle port that is sent lines, closes as
+/// soon as it has read the first bytes. By then its kernel has acknowledged them.
 const PROBATION: Duration = Duration::from_secs(2);
 
-/// A stop does not wait as long as that. This is enough for a peer at hand that closes at once, and it costs time only where
-/// the connection is as young: with `--stdin`, which would otherwise take such a peer for one that has all.
+/// How long a stop waits for such a close; it does not wait for all of [`PROBATION`]. This is
+/// enough for a nearby peer that closes at once.
+///
+/// It costs time only if the connection is younger, as with `--stdin`. Without it, `--stdin` would
+/// report such a peer as having received everything.
 const LINGER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -41,11 +46,12 @@ pub(super) struct Connection {
     moved: Option<Tick>,
     /// With bytes unacknowledged: since when the peer has given no sign, as far as we looked.
     silent_since: Option<Tick>,
-    /// Bytes that the peer's TCP had not acknowledged when we last looked.
+    /// Bytes that the peer's TCP had not acknowledged at the last poll.
     unacked: usize,
     first_write: Option<Tick>,
-    /// The peer closed the connections before this one early: one chunk is written, and its acknowledgement is withheld
-    /// from the outbox, until this connection has lasted for [`PROBATION`].
+    /// The peer closed the connections before this one early. So only one chunk is written, and its
+    /// acknowledgement is withheld from the outbox until this connection has lasted for
+    /// [`PROBATION`].
     is_probe: bool,
     /// A probe that has written its chunk.
     is_held: bool,

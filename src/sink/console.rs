@@ -15,7 +15,7 @@ use crate::time::{Now, Tick};
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;
 
-/// Chunks given up in one turn when nobody reads any more.
+/// Chunks given up in one turn once standard output is closed.
 const GIVEN_UP_A_TURN: usize = 64;
 
 /// How long it rests after an error that may pass, as a full disk does.
@@ -129,7 +129,7 @@ impl Outlet for Console {
         match self.state {
             State::Resting { until } if now.tick < until => return false,
             State::Unregistered => self.register(outbox, now, registry),
-            // Not all at once: a whole queue may wait.
+            // A turn's share only, since a whole queue may wait.
             State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.give_up_head()),
             State::Up | State::Resting { .. } => {}
         }

@@ -27,13 +27,13 @@ use crate::time::{Now, Tick};
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;
 
-/// Chunks let go in one turn that a child did not want.
+/// Chunks released in one turn if a child did not read them.
 const LET_GO_A_TURN: usize = 64;
 
 /// How long it rests when no child can be started.
 const REST: Duration = Duration::from_secs(10);
 
-/// For a command that fails while it can gain no privileges.
+/// The hint for a command that fails while no-new-privileges is set.
 const NO_NEW_PRIVILEGES: &str = " hint=\"sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away\"";
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) struct Exec {
     moved: Option<Tick>,
     /// Why the last child failed, as long as they fail.
     failing: Option<String>,
-    /// Whom the commands run as, if that is not who started the server.
+    /// The account that commands run as, if this process has become another user.
     account: Option<Rc<Login>>,
     history: History,
 }
@@ -96,7 +96,7 @@ impl Exec {
     /// Lets go what is left of a flush whose child has ended: one that ended well had enough of it.
     fn let_go(&self, outbox: &mut Outbox) {
         let (_, well) = self.last;
-        // Not all at once: a flush may be a whole queue.
+        // A turn's share only, since a flush may fill a whole queue.
         for _ in 0..LET_GO_A_TURN {
             if !self.is_past(outbox) {
                 break;
@@ -109,7 +109,7 @@ impl Exec {
         }
     }
 
-    /// Whether what is at the head is of a flush whose child has ended.
+    /// Whether the chunk at the head belongs to a flush whose child has ended.
     fn is_past(&self, outbox: &Outbox) -> bool {
         outbox.head_flush().is_some_and(|flush| flush <= self.last.0)
     }

@@ -46,23 +46,26 @@ pub(super) trait Framing: Debug {
     /// When the last acknowledgement came.
     fn last_ack(&self, now: Tick) -> Tick;
 
-    /// Whether what it acknowledges is to be believed: always where that comes from the peer itself, and not from its TCP
-    /// alone.
+    /// Whether the acknowledgements on this connection count. They always do if the peer's process
+    /// sends them, and not only its TCP.
     fn is_proven(&self, _now: Tick) -> bool {
         true
     }
 
-    /// When it is proven if it lasts until then. `None` before the first bytes, and for one that needs no proof.
+    /// Returns when the connection is proven if it lasts until then. Returns `None` before the
+    /// first bytes, and if it needs no proof.
     fn proves_itself_at(&self) -> Option<Tick> {
         None
     }
 
-    /// How long somebody who ends with it had better wait for a close that may follow the first bytes.
+    /// Returns until when a stop waits for a close that may follow the first bytes. Returns `None`
+    /// if it does not wait.
     fn lingers_until(&self) -> Option<Tick> {
         None
     }
 
-    /// Writes one chunk, and no more until the connection has proved itself; its acknowledgement counts only then.
+    /// Limits this connection to one chunk until it is proven. The acknowledgement of the chunk
+    /// counts only then.
     fn probe(&mut self) {}
 
     /// Whether [`settle`](Self::settle) has something to tell now.

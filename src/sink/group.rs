@@ -1,5 +1,5 @@
-//! A shell command and all that it starts, as one process group: it is killed as a whole, and does not outlive its
-//! owner. What is left of it once its owner is gone is reaped by the server.
+//! A shell command and all processes it starts, as one process group. The group is killed as a
+//! whole when its owner is dropped. The server reaps processes that remain after that.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -53,7 +53,7 @@ impl Group {
         Ok(self.status)
     }
 
-    /// Whether this child is the command. If so, it is reaped.
+    /// Reaps `child` if it is the command. Returns whether it is.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.leader.id() == child && !matches!(self.exit(), Ok(None))
     }

@@ -15,9 +15,10 @@
 //! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
 //! outbox's business; the link tells it what was written, acknowledged and broken.
 //!
-//! The acknowledgements of TCP come from the peer's kernel. A peer that closes a connection *early*, right after the first
-//! bytes, has probably read nothing. So an outage ends only when a connection has proved itself, by lasting for a while
-//! from its first bytes on. After [`REFUSALS_BELIEVED`] early closes in a row the peer is taken to refuse what it is sent.
+//! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
+//! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
+//! only when a connection has proved itself, by lasting for a while after its first bytes. After
+//! [`REFUSALS_BELIEVED`] early closes in a row the link assumes that the peer refuses the data.
 
 use std::collections::VecDeque;
 use std::io;
@@ -55,8 +56,9 @@ const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
 
 const REFUSALS: Duration = Duration::from_secs(60);
 
-/// So many connections in a row that the peer closed early are no accident. One more than a chunk that breaks
-/// connections can be in front (see `outbox/suspect.rs`), so that another was tried, too.
+/// After this many early closes in a row the link assumes that the peer refuses the data. One chunk
+/// stays in front for three breaks at most (see `outbox/suspect.rs`), so by then another chunk was
+/// tried, too.
 const REFUSALS_BELIEVED: u32 = 4;
 
 #[derive(Debug)]
@@ -86,21 +88,21 @@ pub(super) struct Link {
     answer: Option<u16>,
     refusals: Refusals,
     proof: Proof,
-    /// What may be wrong where each connection is closed early.
+    /// The hint for the log if each connection is closed early.
     hint: String,
     history: History,
 }
 
-/// Whether connections last long enough for what arrives on them to be believed.
+/// Whether the peer keeps connections open long enough for acknowledgements to count.
 #[derive(Debug, Default)]
 struct Proof {
-    /// Connections in a row that the peer closed early.
+    /// Early closes by the peer in a row.
     early: u32,
-    /// The one that is up has lasted.
+    /// The current connection has lasted long enough.
     is_given: bool,
-    /// A chunk arrived on it that never had before.
+    /// A new chunk was acknowledged, and the outage ends once the connection is proven.
     is_awaited: bool,
-    /// Somebody who waits for the outbox to drain had better wait a moment longer: the peer may close yet.
+    /// A stop must wait a moment longer for the outbox to drain, since the peer may still close.
     lingers: bool,
 }
 
@@ -284,7 +286,7 @@ impl Outlet for Link {
         }
     }
 
-    /// Closes the connection. Should the destination come back, it begins with another.
+    /// Closes the connection for good. If the destination comes back, a new one is opened.
     fn abandon(&mut self, outbox: &mut Outbox) {
         if let State::Up(_) = self.state {
             self.state = State::Idle;

@@ -70,7 +70,7 @@ pub struct Sink {
     is_flushing: bool,
     /// It is no destination any more, and is closed then at the latest.
     leaves: Option<Tick>,
-    /// It is closed, and what it holds is put away.
+    /// The sink is closed, and its data is being moved to the spool or given up.
     parking: Option<Parking>,
 }
 
@@ -168,14 +168,14 @@ impl Sink {
         let Queue { bytes, resend, resend_keep } = to.queue();
         self.takes = takes;
         self.leaves = None;
-        self.parking = None; // what is put away already comes back from where it is
+        self.parking = None; // data that was moved to the spool is read back from there
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.is_short = false;
         self.outlet.reconfigure(to, &mut self.outbox, now);
         self.log_news();
     }
 
-    /// Commands are run as this account, in its home.
+    /// Sets the account that commands run as, in its home folder.
     pub fn run_as(&mut self, account: &Rc<Login>) {
         self.outlet.run_as(account);
     }
@@ -188,12 +188,13 @@ impl Sink {
         }
     }
 
-    /// Whether it has delivered all, or its time is over: it is to [`part`](Self::part).
+    /// Whether all is delivered, or the time for it is over. Then [`part`](Self::part) must be
+    /// called.
     pub fn has_left(&self, now: Tick) -> bool {
         self.leaves.is_some_and(|until| until <= now || self.is_drained())
     }
 
-    /// Whether it has begun to [`part`](Self::part).
+    /// Whether [`part`](Self::part) has begun.
     pub fn is_parting(&self) -> bool {
         self.parking.is_some()
     }
@@ -280,7 +281,7 @@ impl Sink {
         self.note_arrivals(now);
     }
 
-    /// Whether a stop has to [`park`](Self::park) it: it holds something, in memory or on disk.
+    /// Whether a stop must call [`park`](Self::park): the sink holds data, in memory or on disk.
     pub fn needs_parking(&self) -> bool {
         !self.is_drained() || self.outbox.has_spooled()
     }

@@ -20,12 +20,14 @@
 //! counted: as dropped, or as in doubt if it had arrived on an earlier connection. What is in flight is never touched, for
 //! its bytes are already on their way.
 //!
-//! Oldest first is the rule as long as connections get somewhere. After one that brought nothing new, chunks that were never
-//! acknowledged go first, and those that are only sent again go last. Otherwise a peer that breaks each connection before
-//! the retained chunks have passed would never be sent a new one.
+//! Oldest first is the rule while connections deliver something new. After one that did not, chunks
+//! that were never acknowledged go first, and those that are only sent again go last. Otherwise a
+//! peer that breaks each connection before the retained chunks have passed would never get a new
+//! one.
 //!
-//! A peer may close a connection so *early* that it has probably read nothing, though its TCP has acknowledged all. What
-//! arrived on such a connection has not arrived: see [`broke_early`](Outbox::broke_early).
+//! A peer may close a connection so *early* that it has probably read nothing, though its TCP has
+//! acknowledged everything. Chunks that arrived on such a connection do not count as arrived: see
+//! [`broke_early`](Outbox::broke_early).
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -44,7 +46,7 @@ use super::spool::{Position, Spool};
 use retention::Retention;
 use suspect::{Suspect, Verdict};
 
-/// What is done in one turn with a queue that has to go as a whole.
+/// The most bytes and chunks moved or dropped in one turn when a whole queue must go.
 const SLICE_BYTES: usize = 256 << 10;
 const SLICE_CHUNKS: usize = 64;
 
@@ -69,19 +71,21 @@ pub struct Outbox {
     suspect: Option<Suspect<Origin>>,
     spool: Option<Spool>,
     pushed: u64,
-    /// Told apart by it is what arrived on this connection since it was last trusted.
+    /// Numbers the connections, and the times they were trusted. It tells which chunks arrived on
+    /// this connection since then.
     connection: u64,
-    /// A chunk was acknowledged on this connection that never had been before.
+    /// A chunk was acknowledged on this connection for the first time.
     has_progressed: bool,
-    /// The last connection without progress was followed by no moment in which all was delivered.
+    /// A connection made no progress, and the outbox has not been drained since.
     sends_new_first: bool,
-    /// Items may stand in another order than that of their flushes.
+    /// The items may be in another order than their flushes.
     is_shuffled: bool,
-    /// Some of what has aged is still there.
+    /// Some aged chunks are still held.
     has_aged: bool,
-    /// This connection may turn out to be closed early: nothing that is retained ages by what it acknowledges.
+    /// The peer may still close this connection early, so retained chunks do not age.
     is_distrusted: bool,
-    /// Lines that arrived on this connection and were removed since, as long as it may turn out to be closed early.
+    /// Lines that arrived on this connection and were removed since. They become in doubt if the
+    /// peer closes it early.
     gone_lines: u64,
     tally: Tally,
 }
@@ -95,10 +99,12 @@ pub struct Tally {
     pub dropped_lines: u64,
     /// Lines of chunks that were begun anew, having been begun on an earlier connection.
     pub resent_lines: u64,
-    /// Lines of chunks that were written, at least in part, when a connection broke, and will not be sent again; and of
-    /// those written to a peer that closes each connection early, each once, though they are sent again.
+    /// Lines of chunks that were written at least in part when a connection broke, and will not be
+    /// sent again. Also lines written to a peer that closes each connection early: each counts
+    /// once, though it is sent again.
     pub in_doubt: u64,
-    /// Lines that count twice: as delivered or waiting, and since as in doubt, or as waiting in the spool to be sent again.
+    /// Lines in two of the other figures: in `in_doubt` and also as delivered or waiting, or as
+    /// delivered and waiting in the spool to be sent again.
     pub twice_lines: u64,
     /// Lines of retained chunks that made way for new ones.
     pub displaced_lines: u64,
@@ -113,15 +119,16 @@ struct Item {
     chunk: Rc<Chunk>,
     /// The flush it is retained with: its own, or the one with which it first arrived.
     kept_with: u64,
-    /// It was acknowledged, and that is believed.
+    /// It was acknowledged, and the acknowledgement counts.
     arrived: bool,
-    /// [`Outbox::connection`] when it arrived; 0 if it has not, or in an earlier run.
+    /// The value of [`Outbox::connection`] when it arrived. It is 0 if the chunk has not arrived,
+    /// or arrived in an earlier run.
     arrived_on: u64,
-    /// It was acknowledged, be that believed or not.
+    /// It was acknowledged, whether or not the acknowledgement counts.
     acked: bool,
     /// A byte of it was written.
     begun: bool,
-    /// It waits to be sent again, and is counted as in doubt.
+    /// It waits to be sent again, and its lines count as in doubt.
     doubted: bool,
 }
 
@@ -254,15 +261,17 @@ impl Outbox {
         }
     }
 
-    /// A connection begins of which nobody can tell yet whether the peer reads what it acknowledges.
+    /// Notes that acknowledgements on this connection do not prove yet that the peer reads. Called
+    /// when such a connection begins.
     pub fn distrust(&mut self) {
         self.is_distrusted = true;
     }
 
-    /// What has arrived on this connection has, whatever becomes of it: it has lasted long enough.
+    /// Notes that the connection has lasted long enough, so that what arrived on it counts for
+    /// good.
     pub fn trust(&mut self) {
         self.has_aged |= std::mem::take(&mut self.is_distrusted);
-        self.connection += 1; // what arrives from here on can be told from what is believed
+        self.connection += 1; // separates later arrivals from those that now count for good
         self.gone_lines = 0;
     }
 
@@ -280,8 +289,9 @@ impl Outbox {
         self.judge(origin, &chunk, arrived).then_some(chunk)
     }
 
-    /// The peer closed the connection so early that it has probably read nothing: what arrived on it is to be sent again,
-    /// and what of that is gone already is in doubt. Returns as [`broke`](Self::broke).
+    /// Handles a connection that the peer closed so early that it has probably read nothing. The
+    /// chunks that arrived on it are sent again, and the lines of those removed since are in doubt.
+    /// Returns as [`broke`](Self::broke).
     pub fn broke_early(&mut self) -> Option<Rc<Chunk>> {
         self.disbelieve();
         self.broke()
@@ -289,7 +299,8 @@ impl Outbox {
 
     fn disbelieve(&mut self) {
         for item in self.items.range_mut(..self.delivered) {
-            // The spool knows of no way back: there it stays, as what has arrived, until it is released.
+            // The spool cannot take an arrival back. Its chunks stay there as arrived until they
+            // are released.
             let is_pushed = matches!(item.origin, Origin::Pushed(_));
             if is_pushed && item.arrived && item.arrived_on == self.connection {
                 item.arrived = false;
@@ -302,8 +313,10 @@ impl Outbox {
         self.gone_lines = 0;
     }
 
-    /// Another in a row of connections that the peer closed early: what was written and has not arrived is in doubt, though it
-    /// is sent again. No chunk is to blame, and what this connection was sent goes last on the next.
+    /// Handles one more early close in a row. Chunks that were written and have not arrived count
+    /// as in doubt, though they are sent again.
+    ///
+    /// No chunk is blamed. Those sent on this connection go last on the next one.
     pub fn was_refused(&mut self) {
         self.disbelieve();
         let is_back =
@@ -321,7 +334,8 @@ impl Outbox {
         }
     }
 
-    /// The chunk at which the connection broke, if it carried anything and this chunk would be sent again.
+    /// Returns the chunk at which the connection broke. Returns `None` if nothing was written, or
+    /// if the chunk would not be sent again.
     fn accused(&self) -> Option<(Origin, Rc<Chunk>, bool)> {
         let item = self.items.get(self.delivered).filter(|_| self.delivered < self.unsent());
         let item = item.filter(|_| self.resend != Resend::Never)?;
@@ -348,7 +362,7 @@ impl Outbox {
         self.recall();
     }
 
-    /// Chunks that were never acknowledged go before those that were, in the order in which they stand.
+    /// Moves chunks that were never acknowledged before the others. Both groups keep their order.
     fn put_new_first(&mut self) {
         let (new, acked): (VecDeque<_>, VecDeque<_>) =
             self.items.drain(..).partition(|item| !item.acked);
@@ -414,7 +428,7 @@ impl Outbox {
         waiting.fold(self.retention.closed(), u64::min)
     }
 
-    /// The chunks that are to arrive next: among them is the oldest flush of which any chunk is waiting.
+    /// The chunks that are to arrive next. The oldest flush with a waiting chunk is among them.
     fn next_arrivals(&self) -> impl Iterator<Item = &Item> {
         let next = if self.is_shuffled { self.items.len() } else { 1 };
         self.items.iter().filter(|item| !item.arrived).take(next)
@@ -432,7 +446,8 @@ impl Outbox {
         let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) <= newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        // What is not kept must go at once, or it would be sent again; that is little. Else there is no hurry.
+        // Chunks that are not kept must go at once, or they would be sent again; they are few. Aged
+        // chunks may go over several turns.
         let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
         let (mut at, mut gone) = (0, 0);
         self.has_aged = false;
@@ -450,7 +465,8 @@ impl Outbox {
         self.has_aged = at < self.delivered;
     }
 
-    /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, making room, shrinking the
+    /// spool. Returns whether there is more.
     pub fn tidy(&mut self) -> bool {
         if self.has_aged {
             self.age();
@@ -460,8 +476,8 @@ impl Outbox {
         made || spool || self.has_aged
     }
 
-    /// Makes room for what is over the limit, at the cost of at most `most` bytes and one chunk: much more than a chunk is
-    /// over only after the limit was lowered. Returns whether there is more to do.
+    /// Makes room until `limit` is kept, at the cost of at most `most` bytes and one chunk. More
+    /// than a chunk must go only after the limit was lowered. Returns whether there is more to do.
     fn make_room(&mut self, most: usize) -> bool {
         let before = self.held_bytes;
         while self.is_over_limit() && before - self.held_bytes <= most {
@@ -479,8 +495,10 @@ impl Outbox {
         self.is_over_limit()
     }
 
-    /// The chunk that makes way next of those of which nothing is written on this connection: one that had been acknowledged
-    /// and waits to be sent again, else the oldest. The former stand in front, unless the order is another.
+    /// Returns the index of the chunk to remove next, among those not written on this connection.
+    /// An acknowledged one that waits to be sent again goes first, else the oldest.
+    ///
+    /// The acknowledged ones are in front unless the order has changed.
     fn next_to_go(&self) -> Option<usize> {
         let from = self.unsent();
         if from == self.items.len() {
@@ -511,7 +529,8 @@ impl Outbox {
         self.save(&item);
     }
 
-    /// Returns the lines that are lost: those that have not arrived, and cannot be kept.
+    /// Saves a chunk to the spool if there is one. Returns the number of lines lost: those that
+    /// have not arrived and cannot be kept.
     fn save(&mut self, item: &Item) -> u64 {
         let lines = u64::from(item.chunk.lines());
         let Some(spool) = &mut self.spool else {
@@ -572,7 +591,7 @@ impl Tally {
         let lines = u64::from(item.chunk.lines());
         match (item.doubted, item.arrived) {
             (true, true) => {}
-            (true, false) => self.twice_lines -= lines, // it waits no longer
+            (true, false) => self.twice_lines -= lines, // it no longer waits
             (false, true) => self.doubt(&item.chunk),
             (false, false) => self.dropped_lines += lines,
         }

@@ -39,12 +39,12 @@ pub(super) trait Outlet: Debug {
         false
     }
 
-    /// A child of this process has ended. Returns whether it is one that this has started; then it is reaped.
+    /// Reaps an ended child of this process if this outlet started it. Returns whether it did.
     fn note_exit(&mut self, _: u32) -> bool {
         false
     }
 
-    /// The account that this process has become, for those that start commands.
+    /// Sets the account that this process has become, for outlets that start commands.
     fn run_as(&mut self, _: &Rc<Login>) {}
 
     /// The time for a stop is over: ends what is under way.

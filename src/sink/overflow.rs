@@ -13,13 +13,13 @@ pub(super) struct Overflow {
     spooled_lines: u64,
 }
 
-/// Under way since a destination was closed, until all it holds is put away.
+/// The removal of a closed destination's data, until all of it is in the spool or given up.
 #[derive(Debug)]
 pub(super) struct Parking {
     before: Overflow,
     /// Bytes that were not delivered.
     bytes: usize,
-    /// Lines that were not delivered, and that nothing keeps.
+    /// Lines that were not delivered and are not kept either.
     lost_lines: u64,
     has_delivered: bool,
 }
@@ -45,7 +45,8 @@ impl Sink {
         self.outbox.spool_mut().map_or(Duration::ZERO, Spool::take_stall)
     }
 
-    /// Goes on with what settings that were changed, or the age of what is retained, have left to do.
+    /// Does a turn's share of the work that changed settings or the age of retained chunks have
+    /// left.
     pub(super) fn tidy(&mut self) -> bool {
         let before = self.overflown();
         let more = self.outbox.tidy();
@@ -53,7 +54,8 @@ impl Sink {
         more
     }
 
-    /// The time for a stop is over: what is left goes to the spool, and the disk is waited for, or it is lost.
+    /// Moves undelivered data to the spool when the time for a stop is over, and waits for the
+    /// disk. Without a spool the data is lost.
     pub fn park(&mut self) {
         self.begin_parking();
         while !self.park_some() {}
@@ -61,7 +63,7 @@ impl Sink {
         let synced = self.outbox.spool_mut().map_or(Ok(()), Spool::sync);
         if let Err(error) = synced {
             log::error!(
-                "sink={} spool=unsynced error={:?} reason=\"what waits there may not outlive a power cut\"",
+                "sink={} spool=unsynced error={:?} reason=\"a power cut may lose the chunks in the spool\"",
                 self.name,
                 error.to_string()
             );
@@ -70,8 +72,8 @@ impl Sink {
         self.log_parked(&parking);
     }
 
-    /// It is no destination any more, and its time is over: does a turn's share of putting away what it holds. Returns whether
-    /// that was the last of it.
+    /// Does a turn's share of removing the data of a destination that is no longer configured.
+    /// Returns whether that was the last share.
     pub fn part(&mut self) -> bool {
         self.begin_parking();
         if !self.park_some() {
@@ -100,7 +102,7 @@ impl Sink {
         }
     }
 
-    /// Returns whether all is put away.
+    /// Moves a turn's share to the spool. Returns whether all of it is moved.
     fn park_some(&mut self) -> bool {
         let lost = self.outbox.park_some();
         self.log_news();
@@ -113,13 +115,13 @@ impl Sink {
     fn log_parked(&self, parking: &Parking) {
         let now = self.overflown();
         let spooled = now.spooled_lines - parking.before.spooled_lines;
-        // Also of what was there before, if somebody has removed it.
+        // These include lines spooled earlier, if their files were removed.
         let missing = now.dropped_lines - parking.before.dropped_lines;
         let (bytes, lost) = (parking.bytes, parking.lost_lines.max(missing));
         let (name, reason) = (&self.name, "not delivered when the time was over");
         match self.outbox.spool() {
             Some(_) if lost > 0 => log::warn!(
-                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?} hint=\"the spool could not keep all: see the lines before\""
+                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?} hint=\"the spool could not keep all lines; the log lines before this one say why\""
             ),
             Some(_) if parking.has_delivered => {}
             Some(_) => {
@@ -200,7 +202,7 @@ impl Sink {
                     "{place} file={segment:016x}.chunks damaged_at={at} cut_bytes={bytes} reason=\"torn by a crash, or the disk lies\""
                 ),
                 News::Missing { segments, bytes, lines } => log::error!(
-                    "{place} state=missing files={segments} bytes={bytes} dropped_lines={lines} reason=\"removed while the server uses them\" hint=\"what goes to the spool from now on is kept in new files; leave its folder to the server\""
+                    "{place} state=missing files={segments} bytes={bytes} dropped_lines={lines} reason=\"another process removed them\" hint=\"the server goes on with new files; do not remove files of its spool\""
                 ),
                 News::Foreign { segment } => log::error!(
                     "{place} file={segment:016x}.chunks state=set_aside reason=\"not of this version and format\""

@@ -38,7 +38,8 @@ const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What the program does when it is started as `statsd --resolve HOST PORT`: looks the name up, however long it takes,
 /// and writes the answer to standard output.
 pub fn run_child(host: &str, port: u16) -> ExitCode {
-    // What looks names up loads code that others may have installed. It never needs more than we have.
+    // A look-up may load modules that others have installed. It never needs more privileges than
+    // the server has.
     if no_new_privileges().is_err() {
         return ExitCode::FAILURE;
     }
@@ -167,7 +168,7 @@ impl Dying {
     }
 }
 
-/// A child that does not outlive its owner. What is left of it once its owner is gone is reaped by the server.
+/// A child that is killed when its owner is dropped. The server reaps it after that.
 #[derive(Debug)]
 struct Process(Child);
 
@@ -177,7 +178,7 @@ impl Process {
         let _ = self.0.kill();
     }
 
-    /// Whether this child is it. If so, it is reaped.
+    /// Reaps `child` if it is this one. Returns whether it is.
     fn note_exit(&mut self, child: u32) -> bool {
         self.0.id() == child && self.is_reaped()
     }

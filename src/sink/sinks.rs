@@ -7,20 +7,20 @@ use slab::Slab;
 use super::{Feed, Sink};
 use crate::encode::chunk::Chunk;
 
-/// Sinks at a time, those included that are leaving. Every turn of the loop looks at each of them.
+/// The most sinks, including those that are leaving. The loop visits each of them in every turn.
 const SINKS_MAX: usize = 500;
 
 #[derive(Debug, Default)]
 pub struct Sinks(Slab<Sink>);
 
 impl Sinks {
-    /// Whether so many may be added. Each reload may bring 100 destinations with other names than those before, which stay
-    /// until they have delivered what they hold.
+    /// Whether `more` sinks may be added. Each reload may add 100 destinations with new names,
+    /// while the old ones stay until they have delivered their data.
     pub fn have_room_for(&self, more: usize) -> bool {
         self.0.len() + more <= SINKS_MAX
     }
 
-    /// Adds the sink that `make` makes of its index. There must be [room](Self::have_room_for).
+    /// Adds the sink that `make` returns for its index. There must be [room](Self::have_room_for).
     pub fn add(&mut self, make: impl FnOnce(u16) -> Sink) -> &mut Sink {
         let entry = self.0.vacant_entry();
         let index = u16::try_from(entry.key()).expect("there are few of them");
@@ -31,7 +31,8 @@ impl Sinks {
         self.0.try_remove(index.into());
     }
 
-    /// A child of this process has ended. Returns whether one of the sinks has started it; then it is reaped.
+    /// Reaps an ended child of this process if one of the sinks started it. Returns whether one
+    /// did.
     pub fn note_exit(&mut self, child: u32) -> bool {
         self.iter_mut().any(|sink| sink.outlet.note_exit(child))
     }

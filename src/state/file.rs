@@ -1,8 +1,8 @@
 //! The state file on disk: written aside and renamed, read whole, set aside when it is damaged.
 //!
-//! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever taken: what else it
-//! holds was taken over already, and must not be sent twice. `FILE.lock` keeps a second server away: two would overwrite each
-//! other's intervals.
+//! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever
+//! taken: what else it holds was taken over already, and must not be sent twice. `FILE.lock`
+//! excludes a second server, since two would overwrite each other's intervals.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,17 +19,18 @@ use crate::files::{self, Lock};
 const PIECE: usize = 64 << 10;
 const CHECKSUM: usize = 4;
 
-/// The place of a state file that no other server uses, in a folder that is safe from other users.
+/// The place of a state file. No other server uses it, and its folder is safe from other users.
 #[derive(Debug)]
 pub struct StateFile {
-    /// Without symbolic links: what is checked and locked is what is used, wherever links lead later.
+    /// The path without symbolic links. So the file that is used is always the one checked and
+    /// locked, even if a link changes later.
     path: PathBuf,
     _lock: Lock,
 }
 
 impl StateFile {
-    /// Fails if it can be told now that no state could be kept there; with [`io::ErrorKind::ResourceBusy`] if another server
-    /// uses it.
+    /// Locks the file and checks that a state can be saved there. Fails if it cannot, with
+    /// [`io::ErrorKind::ResourceBusy`] if another server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = files::real(path)?;
         files::require_safe_folder(files::folder_of(&path))?;
@@ -45,7 +46,7 @@ impl StateFile {
         &self.path
     }
 
-    /// Whether this path leads here.
+    /// Whether `path` names this file.
     pub fn is_at(&self, path: &Path) -> bool {
         files::real(path).is_ok_and(|real| real == self.path)
     }
@@ -91,12 +92,12 @@ impl Writing {
         }
         let (path, old) = (&self.path, beside(&self.path, "old"));
         self.stall.time(|| {
-            // A device or a FIFO that somebody put there meanwhile is not ours to replace.
+            // If another process has put a device or a FIFO there, it must not be replaced.
             files::require_regular_or_nothing(path)?;
             if path.exists() {
                 let _ = fs::remove_file(&old);
-                // Where there are no hard links, a crash between two renames costs counts, but no gauges. A copy would
-                // be another large write.
+                // On a file system without hard links, a crash between the two renames costs
+                // counts, but no gauges. A copy would be another large write.
                 fs::hard_link(path, &old).or_else(|_| fs::rename(path, &old))?;
             }
             fs::rename(beside(path, "new"), path)
@@ -140,8 +141,8 @@ impl Found {
     }
 }
 
-/// Reads the state, from the file before where there is none or it is damaged. What is damaged is set aside and logged, and so
-/// is a file of more than `most` bytes: reading it could take all memory there is.
+/// Reads the state. If the file is missing or damaged, reads `FILE.old`. A damaged file is set
+/// aside and logged. So is one of more than `most` bytes, since reading it could use up all memory.
 pub fn load(path: &Path, most: u64) -> Option<Found> {
     let old = beside(path, "old");
     read(path, most, false).or_else(|| read(&old, most, true))
@@ -177,7 +178,8 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
     }
 }
 
-/// All of a file, or what is wrong with it. One that is no state file is not read to its end, which may be far away.
+/// Reads a whole file. Returns the reason if it is no state file; then only its first bytes are
+/// read, since it may be endless.
 fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
     let mut start = [0; MAGIC.len()];
     let got = file.read_at(&mut start, 0)?;
@@ -190,7 +192,7 @@ fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>>
     files::contents(file, most).map(Ok)
 }
 
-/// The head of a file's bytes, if they are whole.
+/// Returns the head of a state file's bytes if the checksum is right.
 pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
     let (body, checksum) =
         bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
@@ -323,7 +325,7 @@ mod tests {
         assert!(load(&path, 1 << 20).is_none());
         assert!(!path.exists() && beside(&path, "damaged").exists());
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        assert!(load(&path, u64::MAX - 1).is_none(), "read no further than its first bytes");
+        assert!(load(&path, u64::MAX - 1).is_none(), "only its first bytes are read");
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Head {
         self.members.iter().for_each(|half| out.put_u64(*half));
     }
 
-    /// None for what does not begin as our files do, or gives a time that no clock shows.
+    /// Returns `None` if the input does not begin as our files do, or has a time that no clock
+    /// shows.
     pub fn read(input: &mut In<'_>) -> Option<Self> {
         (input.take(MAGIC.len())? == MAGIC).then_some(())?;
         Some(Self {
@@ -57,7 +58,7 @@ impl Head {
     }
 }
 
-/// At most the end of the year 9999, so that nothing that is added to it overflows.
+/// Reads a time, at most the end of the year 9999, so that adding to it never overflows.
 fn millis(input: &mut In<'_>) -> Option<u64> {
     const LATEST: u64 = 253_402_300_799_999;
     input.u64().filter(|millis| *millis <= LATEST)
@@ -88,7 +89,7 @@ mod tests {
         for time in [17, 25, 33] {
             let mut bytes = bytes.clone();
             bytes[time..time + 8].fill(0xff);
-            assert_eq!(Head::read(&mut In::new(&bytes)), None, "no clock shows that");
+            assert_eq!(Head::read(&mut In::new(&bytes)), None, "no clock shows this time");
         }
     }
 }

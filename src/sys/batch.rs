@@ -75,8 +75,8 @@ impl RecvBatch {
     ///
     /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
     ///
-    /// Descriptors that a sender put into a datagram are closed here, whatever `room` is: it decides which control messages
-    /// the kernel writes first, not what a client may send along.
+    /// Descriptors that a sender put into a datagram are closed here, whatever `room` is. The room
+    /// decides which control messages the kernel writes first, not what a client may send.
     pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>, room: ControlRoom) -> io::Result<bool> {
         debug_assert!(self.waiting.is_empty(), "datagrams would be overwritten");
         let asked = self.ask;
@@ -95,7 +95,8 @@ impl RecvBatch {
                     fd.as_raw_fd(),
                     self.headers.as_mut_ptr(),
                     slots,
-                    // CLOEXEC: no command of ours inherits a descriptor between its arrival and its end.
+                    // CLOEXEC: a command must not inherit a descriptor between its arrival and its
+                    // close.
                     (libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) as _,
                     ptr::null_mut(),
                 )
@@ -146,21 +147,22 @@ impl RecvBatch {
         usize::try_from(bytes).ok().filter(|&bytes| bytes > 0)
     }
 
-    /// Closes the descriptors that came with a datagram. Until then they are open in this process, and any local client could
-    /// use up all that it may open.
+    /// Closes the descriptors that came with a datagram. They are open in this process until then,
+    /// and any local client could use up its limit of open files.
     fn close_descriptors(&self, slot: usize) {
         for message in self.messages(slot).filter(Message::holds_descriptors) {
             for descriptor in message.ints().filter(|descriptor| *descriptor >= 0) {
-                // SAFETY: the kernel has just opened it for this process and told only this message of it, which is read once
-                // here. So nothing else owns it.
+                // SAFETY: the kernel has just opened it for this process. Only this message names
+                // it, and it is read once, here. So nothing else owns it.
                 drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
             }
         }
     }
 
-    /// The control messages of a slot, also those in front of a place where the kernel cut them off (MSG_CTRUNC).
+    /// Returns the control messages of a slot, including those before a place where the kernel cut
+    /// them off (MSG_CTRUNC).
     fn messages(&self, slot: usize) -> Messages<'_> {
-        #[allow(clippy::unnecessary_cast)] // of another width with musl
+        #[allow(clippy::unnecessary_cast)] // its width differs in musl
         let length = self.headers[slot].msg_hdr.msg_controllen as usize;
         let control = &self.controls[slot];
         // SAFETY: `control` is that many bytes of integers, all of them initialized.
@@ -200,18 +202,18 @@ impl RecvBatch {
     }
 }
 
-/// How much the kernel may write of control messages to one datagram, in bytes.
+/// How many bytes of control messages the kernel may write for one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ControlRoom(usize);
 
 impl ControlRoom {
-    /// For unix sockets: without room the kernel closes the descriptors of a datagram itself.
+    /// For unix sockets. Without room the kernel itself closes a datagram's descriptors.
     pub(crate) const NONE: Self = Self(0);
-    /// For UDP sockets: how long each of several datagrams in one piece is.
+    /// For UDP sockets: the length of each datagram, if the kernel has joined several.
     pub(crate) const PIECES: Self = Self(size_of::<Control>());
 }
 
-/// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as its header wants it.
+/// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as a header must be.
 type Control = [u64; 4];
 
 /// One control message.
@@ -222,23 +224,24 @@ struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// SCM_RIGHTS are those of the sender's choice. SCM_PIDFD is asked for by a socket option, which a socket that was passed
-    /// in may have.
+    /// Whether the data is descriptors. A sender may attach SCM_RIGHTS. SCM_PIDFD needs a socket
+    /// option, which a passed-in socket may have.
     fn holds_descriptors(&self) -> bool {
         const SCM_PIDFD: libc::c_int = 4; // not in libc
         self.level == libc::SOL_SOCKET && matches!(self.kind, libc::SCM_RIGHTS | SCM_PIDFD)
     }
 
-    /// The data as ints, without a last one that is not whole.
+    /// The data as ints. Trailing bytes that are no whole int are left out.
     fn ints(&self) -> impl Iterator<Item = RawFd> {
         let (ints, _) = self.data.as_chunks();
         ints.iter().map(|bytes| RawFd::from_ne_bytes(*bytes))
     }
 }
 
-/// Reads control messages off the bytes that hold them.
+/// An iterator over the control messages in a slice of bytes.
 ///
-/// CMSG_NXTHDR would pass over a last message that ends without padding, as the kernel writes it where the room ends.
+/// CMSG_NXTHDR would skip a last message without padding, which the kernel writes if the room ends
+/// there.
 struct Messages<'a> {
     rest: &'a [u8],
 }
@@ -253,7 +256,7 @@ impl<'a> Iterator for Messages<'a> {
         // SAFETY: the slice is as long as the header, which is plain integers.
         let header: libc::cmsghdr =
             unsafe { header.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
-        #[allow(clippy::unnecessary_cast)] // of another width with musl
+        #[allow(clippy::unnecessary_cast)] // its width differs in musl
         let length = (header.cmsg_len as usize).min(self.rest.len());
         let data = self.rest.get(HEADER..length)?;
         let padded = length.next_multiple_of(ALIGN).min(self.rest.len());

@@ -97,7 +97,8 @@ pub(crate) fn flush(data: &[u8]) {
     }
 }
 
-/// A state file without its checksum: what is taken of it can be saved, and is the same when that is taken again.
+/// Checks a state file without its checksum: the state read from it can be saved, and is the same
+/// when read again.
 pub(crate) fn state(data: &[u8]) {
     let _ = file::checked(data);
     let checksum = crc32fast::hash(data).to_le_bytes();
@@ -106,7 +107,7 @@ pub(crate) fn state(data: &[u8]) {
     Head::read(&mut records).unwrap();
     Schedule::resume(settings().flush_interval, true, head.end).tick(UnixTime::from_secs(15));
     assert!(head.end.as_secs() < 1 << 40);
-    // With little room, in which much is refused, and as gauges alone.
+    // An engine with little room, which refuses much, reading gauges alone.
     let mut small = engine();
     small.restore(records.clone(), head.interval, false);
     small.packet(b"a:1|c\na:1|ms\na:x|s\na:+1|g\na:1|C\na:1|kv");
@@ -121,7 +122,7 @@ pub(crate) fn state(data: &[u8]) {
     });
     saved.extend(rest.unwrap());
     let mut second = roomy();
-    // Idle times and rates are of our own interval by now.
+    // Idle times and rates are now in the reader's own interval.
     let restored = second.restore(In::new(&saved), settings().flush_interval, false);
     assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
     assert_eq!(second.table().len(), first.table().len());
@@ -129,10 +130,12 @@ pub(crate) fn state(data: &[u8]) {
     assert_eq!(closed(first), closed(second));
 }
 
-/// Segments and a note on a disk, and what is done with them: nothing is read for ever, and every line is accounted for.
+/// Checks a spool of segments and a note on a disk, and a series of steps. Reading always ends, and
+/// every line is accounted for.
 ///
-/// The first byte says whether checksums are set right and how many segments follow, each with its number (a byte), its
-/// length (two bytes) and its bytes; then come the note's 16 bytes, and a byte for each step.
+/// The first byte says whether checksums are corrected and how many segments follow. Each segment
+/// has its number (a byte), its length (two bytes) and its bytes. Then come the note's 16 bytes,
+/// and a byte for each step.
 pub(crate) fn spool(data: &[u8]) {
     let Some((disk, steps)) = MemoryDisk::read(&mut In::new(data)) else { return };
     let Ok(spool) = Spool::open(Box::new(disk.clone()), "plaintext", 1 << 16) else { return };
@@ -154,7 +157,7 @@ pub(crate) fn spool(data: &[u8]) {
     again.unwrap().waiting_bytes();
 }
 
-/// A spool as the code writes it, of which some was read, and steps that go on with it.
+/// A spool as the code writes it, partly read, and steps that go on with it.
 pub(crate) fn small_spool(chunks: u32, released: usize, steps: &[u8]) -> Vec<u8> {
     let disk = MemoryDisk::default();
     let mut spool = Spool::open(Box::new(disk.clone()), "plaintext", 1 << 20).unwrap();
@@ -169,7 +172,7 @@ pub(crate) fn small_spool(chunks: u32, released: usize, steps: &[u8]) -> Vec<u8>
     [disk.written(), steps.to_vec()].concat()
 }
 
-/// What a server that took these packets in would save, without its checksum.
+/// Returns the state that a server would save after these packets, without its checksum.
 pub(crate) fn small_state(whole: bool, packets: &[&str]) -> Vec<u8> {
     let mut engine = roomy();
     packets.iter().for_each(|packet| engine.packet(packet.as_bytes()));
@@ -185,11 +188,11 @@ pub(crate) fn small_state(whole: bool, packets: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Whoever takes from a spool what was saved to it.
+/// The reader of a spool, in place of an outbox.
 struct SpoolUser {
     disk: MemoryDisk,
     spool: Spool,
-    /// Handed out and not released.
+    /// Records that are handed out and not released.
     out: Vec<Record>,
     accepted: u64,
     arrived: u64,
@@ -219,7 +222,7 @@ impl SpoolUser {
                 self.out.clear();
                 self.spool.condemn(place, lines);
             }
-            // Somebody removes a file.
+            // Another process removes a file.
             6 if nth % 2 == 1 => _ = self.disk.0.borrow_mut().segments.pop_first(),
             6 => self.spool.wake(),
             _ => self.spool.limit(1 << (10 + nth % 8)),
@@ -257,7 +260,7 @@ impl SpoolUser {
     }
 }
 
-/// What a spool keeps, in memory, shared with whoever looks from outside.
+/// A spool's files in memory, shared with the test.
 #[derive(Clone, Debug, Default)]
 struct MemoryDisk(Rc<RefCell<Contents>>);
 
@@ -265,12 +268,13 @@ struct MemoryDisk(Rc<RefCell<Contents>>);
 struct Contents {
     segments: BTreeMap<u64, Vec<u8>>,
     note: Vec<u8>,
-    /// Since this was last set back.
+    /// Calls since this was last set back.
     calls: usize,
 }
 
 impl MemoryDisk {
-    /// What the bytes say, and the steps behind it.
+    /// Reads the files from fuzz input. Returns them and the rest of the input, which holds the
+    /// steps.
     fn read<'a>(input: &mut In<'a>) -> Option<(Self, &'a [u8])> {
         let first = input.u8()?;
         let is_mended = first & 0x80 != 0;
@@ -283,7 +287,7 @@ impl MemoryDisk {
             let length = usize::from(input.u16()?);
             let mut bytes = input.take(length.min(input.len()))?.to_vec();
             if is_mended {
-                mend(&mut bytes);
+                fix_checksums(&mut bytes);
             }
             contents.segments.insert(number, bytes);
         }
@@ -294,7 +298,7 @@ impl MemoryDisk {
         Some((Self(Rc::new(RefCell::new(contents))), steps))
     }
 
-    /// What [`read`](Self::read) makes the same of.
+    /// Writes the files so that [`read`](Self::read) reads the same.
     fn written(&self) -> Vec<u8> {
         let contents = self.0.borrow();
         let mut out = vec![0x80 | u8::try_from(contents.segments.len()).unwrap()];
@@ -310,13 +314,13 @@ impl MemoryDisk {
     fn called(&self) -> std::cell::RefMut<'_, Contents> {
         let mut contents = self.0.borrow_mut();
         contents.calls += 1;
-        assert!(contents.calls < 100_000, "it goes on for ever");
+        assert!(contents.calls < 100_000, "the spool never ends");
         contents
     }
 }
 
-/// Sets the checksums of a segment's records right.
-fn mend(segment: &mut [u8]) {
+/// Corrects the checksums of a segment's records.
+fn fix_checksums(segment: &mut [u8]) {
     let mut rest = segment.get_mut(32..).unwrap_or_default();
     while let Some((head, behind)) = rest.split_at_mut_checked(12) {
         let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
@@ -442,7 +446,7 @@ fn streamed(data: &[u8], size: usize) -> Vec<String> {
     closed(engine)
 }
 
-/// The summaries of the open interval, sorted, own counters among them.
+/// Returns the summaries of the open interval, sorted, including own counters.
 fn closed(mut engine: Engine) -> Vec<String> {
     engine.tick();
     let mut summaries = Vec::new();
@@ -462,7 +466,7 @@ fn engine() -> Engine {
     Engine::new(&settings(), Seeds { names: [1, 2, 3, 4], members: [5, 6] })
 }
 
-/// One in which all of a small state finds room.
+/// Returns an engine with room for all of a small state.
 fn roomy() -> Engine {
     let bounds = Bounds {
         timer_exact: 8,

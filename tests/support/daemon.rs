@@ -86,7 +86,7 @@ impl Daemon {
         Self::start_command(folder, conf, &mut command)
     }
 
-    /// Starts it from a shell that has run this first, such as a `ulimit`.
+    /// Starts the server from a shell that first runs `shell`, such as a `ulimit`.
     pub(crate) fn start_after(conf: &Conf, shell: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("{shell}; exec \"$0\" -c statsd.conf");
@@ -132,7 +132,7 @@ impl Daemon {
         self.hangup();
     }
 
-    /// Asks it to read its configuration again.
+    /// Sends SIGHUP, which makes the server read its configuration again.
     pub(crate) fn hangup(&self) {
         self.process.signal("HUP");
     }
@@ -277,7 +277,8 @@ impl Daemon {
     }
 }
 
-/// The internet addresses of `listener` in `ready udp=A,B tcp=A admin=A`; none for one that is off.
+/// Returns the internet addresses of `listener` in `ready udp=A,B tcp=A admin=A`. Returns none for
+/// a listener that is off.
 fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
     let prefix = format!("{listener}=");
     let field = ready.split(' ').find_map(|field| field.strip_prefix(&prefix)).unwrap_or("");

@@ -42,7 +42,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -161,6 +161,19 @@ pub(crate) fn installed(peer: &str) -> Option<()> {
 #[allow(clippy::explicit_write)]
 pub(crate) fn skipped(test: &str, peer: &str, reason: &str) {
     writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
+}
+
+/// Flushes to `command` every second.
+pub(crate) fn exec(command: &str) -> Conf {
+    Conf::flushing_every("1s").set("exec", "command", command)
+}
+
+/// Returns the files that hold the chunks of one destination's spool. Returns none if `folder` is
+/// missing.
+pub(crate) fn segments(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "chunks")).collect()
 }
 
 /// A file beside the peers' install script.

@@ -51,7 +51,8 @@ pub(super) struct Manner {
     pub(super) takes: usize,
     /// Packets get through, both ways.
     pub(super) carries: bool,
-    /// It closes each connection at its first bytes and reads none of them, as a port for another protocol does.
+    /// It closes each connection at its first bytes and reads none, as a port for another protocol
+    /// does.
     pub(super) shuns: bool,
 }
 
@@ -100,7 +101,7 @@ struct Wire {
     acknowledged: VecDeque<(usize, u64)>,
     read_bytes: usize,
     last_ack: Tick,
-    /// When its first bytes were acknowledged.
+    /// When the first bytes on it were acknowledged.
     began: Option<Tick>,
     /// A write found no room.
     waits: bool,

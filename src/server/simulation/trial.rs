@@ -176,7 +176,7 @@ impl Trial {
         let (Some(first), Some(last)) = (deaths().next(), deaths().next_back()) else {
             return false;
         };
-        // A connection that is closed without reading anything is no excuse.
+        // A connection closed unread does not justify a loss.
         let mut read = deaths().filter(|lost| !lost.shunned);
         let first_read = read.next();
         let last_read = read.next_back().or(first_read);

@@ -215,7 +215,8 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Counts all lines that wait as dropped: those of a chunk that is begun by the packet, then by the chunk.
+    /// Counts all queued lines as dropped: packet by packet of a chunk that is partly sent, then
+    /// chunk by chunk.
     fn drop_all(&self, outbox: &mut Outbox) {
         loop {
             if outbox.give_up_head() {

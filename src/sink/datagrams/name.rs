@@ -76,7 +76,7 @@ impl Name {
         Some(io::Error::new(io::ErrorKind::TimedOut, "no answer to the look-up"))
     }
 
-    /// Whether a child that has ended was one of a look-up.
+    /// Whether an ended child belonged to a look-up of this name.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.query.as_mut().is_some_and(|(query, _, _)| query.note_exit(child))
             || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))

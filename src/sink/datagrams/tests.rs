@@ -142,7 +142,8 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
     assert!(!rig.sink.is_drained());
 }
 
-/// Shows that while nobody is there what is repeated is dropped whole, and counted to the line, a begun chunk too.
+/// Shows that repeated packets are dropped whole while no process listens, and that every line is
+/// counted, also those of a partly sent chunk.
 #[test]
 fn what_is_repeated_to_nobody_is_counted_by_the_chunk() {
     let receiver = receiver();

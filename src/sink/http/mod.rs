@@ -11,8 +11,9 @@
 //! outbox while its length is promised. A connection that has answered before and is closed in good order, or dies before
 //! it says a word of the next answer, is no failure: servers and proxies close what is idle. It is *spent*.
 //!
-//! A request has `write_timeout` to be written whole, and its answer `write_timeout` from then on. What the server does
-//! meanwhile does not matter: one that takes or sends a byte now and then, or says 100 again and again, is as bad as a silent one.
+//! A request has `write_timeout` to be written whole, and its answer `write_timeout` after that.
+//! Bytes that move meanwhile do not extend these times. Otherwise a server that reads or sends a
+//! byte now and then, or sends status 100 repeatedly, would never time out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -71,8 +72,9 @@ pub(super) struct Requests {
     /// Bytes came since the last look at the clock.
     heard: bool,
     moved: Option<Tick>,
-    /// With a request under way: when its first byte was due, then when its last byte was written. Bytes
-    /// of the answer do not move it, or a server that sends one now and then would never be late.
+    /// With a request under way: when its first byte was due, then when its last byte was written.
+    /// Bytes of the answer do not change it, or a server that sends one now and then would never be
+    /// late.
     waits_since: Option<Tick>,
     last_ack: Option<Tick>,
 }
@@ -215,7 +217,7 @@ impl Framing for Requests {
                     self.sent += bytes;
                     self.moved = Some(now);
                     if self.sent == self.request.len() {
-                        self.waits_since = Some(now); // from here on the answer has its time
+                        self.waits_since = Some(now); // the time for the answer begins
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -243,11 +245,11 @@ impl Framing for Requests {
         match self.waits_since {
             Some(since) if now - since >= patience => {
                 let what = if self.sent < self.request.len() {
-                    "the request is taken too slowly"
+                    "the server reads the request too slowly"
                 } else if self.answer.is_empty() {
                     "no answer"
                 } else {
-                    "the answer comes too slowly"
+                    "the server sends its answer too slowly"
                 };
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }

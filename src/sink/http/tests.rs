@@ -181,7 +181,8 @@ fn an_answer_in_pieces_is_waited_for_as_long_as_one_in_one_piece() {
     assert_eq!(rig.sink.figures().reconnects, 0);
 }
 
-/// Writes `piece` again and again, ten seconds apart, until the link gives up. Returns how many seconds that took.
+/// Writes `piece` repeatedly, ten seconds apart, until the link gives up. Returns how many seconds
+/// that took.
 fn seconds_of_dripping(start: &str, piece: &str) -> (u64, String) {
     let listener = listener();
     let mut rig = rig(&listener);
@@ -191,7 +192,7 @@ fn seconds_of_dripping(start: &str, piece: &str) -> (u64, String) {
     client.stream.write_all(start.as_bytes()).unwrap();
     let asked = rig.now.tick;
     for _ in 0..20 {
-        let _ = client.stream.write_all(piece.as_bytes()); // it may be closed by now
+        let _ = client.stream.write_all(piece.as_bytes()); // the server may have closed it
         rig.turn();
         rig.turn();
         if rig.sink.figures().state == "backing_off" {
@@ -199,7 +200,7 @@ fn seconds_of_dripping(start: &str, piece: &str) -> (u64, String) {
         }
         rig.advance(Duration::from_secs(10));
     }
-    assert_eq!(rig.sink.figures().state, "backing_off", "{piece:?} keeps it waiting for ever");
+    assert_eq!(rig.sink.figures().state, "backing_off", "{piece:?} prevents the timeout");
     assert!(!rig.sink.is_drained(), "the chunk is sent again");
     ((rig.now.tick - asked).as_secs(), rig.sink.figures().last_error.unwrap())
 }
@@ -213,7 +214,8 @@ fn an_answer_that_drips_ends_with_write_timeout() {
     ] {
         let (seconds, error) = seconds_of_dripping(start, piece);
         assert!(seconds <= 30, "{piece:?}: {seconds} s");
-        let expected = if start.is_empty() { "no answer" } else { "the answer comes too slowly" };
+        let expected =
+            if start.is_empty() { "no answer" } else { "the server sends its answer too slowly" };
         assert_eq!(error, expected, "{piece:?}");
     }
 }
@@ -237,7 +239,7 @@ fn a_server_that_takes_a_request_byte_by_byte_is_left_after_write_timeout() {
         }
     }
     assert_eq!(rig.now.tick - began, Duration::from_secs(30));
-    assert_eq!(rig.sink.figures().last_error.unwrap(), "the request is taken too slowly");
+    assert_eq!(rig.sink.figures().last_error.unwrap(), "the server reads the request too slowly");
     assert_eq!(rig.sink.figures().dropped_lines, 0);
 }
 

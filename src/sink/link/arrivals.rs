@@ -57,7 +57,8 @@ impl Link {
         self.look = Some(Look { at: now + wait, wait });
     }
 
-    /// An outage, if there was one, is over once a chunk has arrived that never had before, on a connection that lasts.
+    /// Marks the connection as proven once it has lasted. An outage then ends if a chunk was
+    /// acknowledged on the connection that never had been before.
     pub(super) fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
         let State::Up(connection) = &self.state else { return };
         let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
@@ -76,13 +77,13 @@ impl Link {
         }
     }
 
-    /// Whether the connection that is ending has carried something, and not for long.
+    /// Whether the ending connection has sent something, but did not last.
     pub(super) fn is_closed_early(&self) -> bool {
         let State::Up(connection) = &self.state else { return false };
         !self.proof.is_given && connection.proves_itself_at().is_some()
     }
 
-    /// The peer closed the connection early: what it has acknowledged is not believed.
+    /// Handles an early close by the peer: what it acknowledged does not count.
     pub(super) fn note_early_close(&mut self, outbox: &mut Outbox) {
         self.proof.early = self.proof.early.saturating_add(1);
         if self.proof.early >= REFUSALS_BELIEVED {

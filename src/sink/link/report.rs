@@ -43,7 +43,7 @@ impl Link {
         );
     }
 
-    /// The peer does not read what it is sent.
+    /// Warns that the peer probably does not read what it is sent.
     pub(super) fn log_refused_connections(&self, outbox: &Outbox) {
         log::warn!(
             "sink={} state=refused address={} connections={} in_doubt={} queued_bytes={} reason=\"the peer closes each connection right after the first bytes, so it has probably read nothing\" hint=\"{}\"",
@@ -82,7 +82,7 @@ impl Link {
     }
 }
 
-/// What may be wrong with a destination that closes each connection right after the first bytes.
+/// Returns the hint for a destination that closes each connection right after the first bytes.
 pub(super) fn hint(to: Destination<'_>) -> String {
     let name = to.name();
     match to {
@@ -92,7 +92,9 @@ pub(super) fn hint(to: Destination<'_>) -> String {
         Destination::Carbon(_) => format!(
             "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
         ),
-        _ => format!("check [{name}] address; does what listens there take this protocol?"),
+        _ => {
+            format!("check [{name}] address; the process at that port may expect another protocol")
+        }
     }
 }
 

@@ -18,7 +18,7 @@ impl Link {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// A connection that has lasted this long from its first bytes on is believed.
+/// After this time from its first bytes on, a connection is proven.
 const PROOF: Duration = Duration::from_secs(2);
 
 fn rig(listener: &TcpListener) -> Rig {
@@ -362,6 +362,6 @@ fn hurry_cuts_a_wait_short() {
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
     rig.until("the acknowledgement", |sink| sink.outbox.is_drained());
-    rig.advance(Duration::from_millis(100)); // in which a peer that reads nothing would have closed it
+    rig.advance(Duration::from_millis(100)); // time for a peer that reads nothing to close it
     rig.until("the end", |sink| sink.is_drained());
 }

@@ -19,7 +19,7 @@ impl Outbox {
         self.limit = limit;
         self.resend = resend;
         self.retention.keep(keep);
-        self.age(); // and the rest, and making room, over turns: see `tidy`
+        self.age(); // `tidy` does the rest, and makes room, over several turns
     }
 
     pub fn spool(&self) -> Option<&Spool> {
@@ -60,7 +60,8 @@ impl Outbox {
         self.make_room(added);
     }
 
-    /// The connection will not come back. What would be sent on a next one is for [`park_some`](Self::park_some).
+    /// Prepares for [`park_some`](Self::park_some) when there will be no further connection. Chunks
+    /// that a next one would send again are queued.
     pub fn begin_parking(&mut self) {
         if self.is_drained() {
             return; // nothing would be
@@ -68,7 +69,7 @@ impl Outbox {
         self.go_back();
     }
 
-    /// Moves a turn's share to the spool, or gives it up. Returns the lines lost.
+    /// Moves a turn's share to the spool, or gives it up. Returns the number of lines lost.
     pub fn park_some(&mut self) -> u64 {
         let (mut bytes, mut lost) = (0, 0);
         for _ in 0..SLICE_CHUNKS {
@@ -105,7 +106,7 @@ impl Outbox {
             Origin::Pushed(_) => None,
         };
         let Some(first) = self.items.range(at..).find_map(place) else { return false };
-        // In one pass: there may be many.
+        // One pass over all items, since there may be many.
         let (mut given_back, mut index) = (0, 0);
         self.items.retain(|item| {
             let stays = index < at || place(item).is_none();

@@ -10,15 +10,17 @@ pub trait Disk: fmt::Debug {
     /// The segments there are, ascending, with their sizes in bytes.
     fn segments(&mut self) -> io::Result<Vec<(u64, u64)>>;
 
-    /// Makes what these files need (a folder, its lock) again if somebody has removed it. Returns whether it did, so that
-    /// segments may be missing, too. [`io::ErrorKind::ResourceBusy`] if they are another server's by now.
+    /// Makes the folder and its lock again if they were removed. Returns whether they were;
+    /// segments may then be missing, too.
+    ///
+    /// Fails with [`io::ErrorKind::ResourceBusy`] if they belong to another server by now.
     fn restore(&mut self) -> io::Result<bool>;
 
-    /// Whether a segment is there.
+    /// Whether a segment exists.
     fn has(&mut self, segment: u64) -> io::Result<bool>;
 
-    /// Writes all of it at a place of a segment. A failure may leave a part. Only a write at 0 makes a segment; another to
-    /// one that is missing fails as [`io::ErrorKind::NotFound`].
+    /// Writes all of `bytes` at a place of a segment. A failure may leave a part. Only a write at 0
+    /// creates a segment. Any other write to a missing one fails with [`io::ErrorKind::NotFound`].
     fn write(&mut self, segment: u64, at: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Reads up to the end of the buffer or of the segment; returns how many bytes.

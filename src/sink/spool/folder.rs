@@ -2,10 +2,10 @@
 //!
 //! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
 //! [`sync`](Disk::sync) waits for the disk.
-//!
-//! Somebody may remove or replace any of these files while the server runs. A descriptor does not show that: what is
-//! written to it goes nowhere. So each call first compares the descriptors with what stands under their names. Where the lock
-//! is another file nothing is touched: the folder may be another server's by now.
+//! Other processes may remove or replace any of these files while the server runs. A descriptor
+//! does not show that: data written to it is lost. So each call first compares the descriptors with
+//! the files at their paths. If the lock was replaced, nothing is touched, because the folder may
+//! belong to another server by now.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -38,7 +38,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if it is not there, and sees that it is safe from other users and that no other server uses it.
+    /// Creates the folder if it is missing. Fails unless it is safe from other users and no other
+    /// server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
         make(files::folder_of(path))?;
         files::require_safe_folder(files::folder_of(path))?;
@@ -61,7 +62,8 @@ impl Folder {
         self.path.join(format!("{segment:016x}{SUFFIX}"))
     }
 
-    /// The file of a segment, and the clock for what is done with it. One that is missing is made, or an error.
+    /// Returns the file of a segment, and the clock for calls on it. A missing file is created if
+    /// `makes`, else it is an error.
     fn file_of(&mut self, segment: u64, makes: bool) -> io::Result<(&File, &mut Stall)> {
         let path = self.path_of(segment);
         let is_at_hand = self.current.as_ref().is_some_and(|(number, file)| {
@@ -77,7 +79,7 @@ impl Folder {
         Ok((&self.current.as_ref().expect("just set").1, &mut self.stall))
     }
 
-    /// An error if the folder is no longer the one that was locked.
+    /// Fails if the folder is no longer the one that was locked.
     fn guard(&mut self) -> io::Result<()> {
         match self.stall.time(|| self.lock.is_in_place())? {
             true => Ok(()),

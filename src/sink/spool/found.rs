@@ -15,7 +15,8 @@ const SEGMENT_MAX: u64 = 16 << 20;
 /// How far reading has come, as it is noted: the segment, the place in it, a checksum of both.
 const NOTE: usize = 20;
 
-/// No segment of ours has a higher number, even if one is made every nanosecond. So there is always a next one.
+/// The highest number of our segments, out of reach even if one is made every nanosecond. So there
+/// is always a next number.
 const LAST: u64 = u64::MAX >> 1;
 
 impl Spool {
@@ -64,7 +65,8 @@ impl Spool {
         Ok(spool)
     }
 
-    /// From now on all segments together take at most so much. What is over makes way over turns: see `tidy`.
+    /// Sets the most bytes that all segments together may have. If they have more, `tidy` removes
+    /// the oldest over several turns.
     pub fn limit(&mut self, max_bytes: u64) {
         self.is_shrinking |= max_bytes < self.max_bytes;
         self.max_bytes = max_bytes;

@@ -9,10 +9,12 @@
 //!           released        arrived          read                        end
 //!           │◀──────── handed out ──────────▶│
 //! ```
-//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be sent again. A break
-//! *recalls* what is not released, so that reading goes on from there. A segment goes when all of it is released, or,
-//! being the oldest, when room is short. One that somebody else removes is damage: its lines count as dropped. What a restart finds is read from the last release that was noted: some chunks
-//! may be sent twice, none is left out.
+//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be
+//! sent again. A break *recalls* what is not released, so that reading goes on from there. A
+//! segment goes when all of it is released, or, being the oldest, when room is short.
+//!
+//! A segment that another process removes is damage: its lines count as dropped. A restart reads
+//! from the last release that was noted, so some chunks may be sent twice, but none is left out.
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,7 +44,7 @@ pub struct Spool {
     format: &'static str,
     /// What all segments together may take.
     max_bytes: u64,
-    /// They take more since that was lowered.
+    /// The segments have more bytes than `max_bytes` since that was lowered.
     is_shrinking: bool,
     /// A segment of so many bytes takes no more chunks.
     segment_bytes: u64,
@@ -59,7 +61,7 @@ pub struct Spool {
     handed: VecDeque<Handed>,
     /// Chunks that are never to be handed out again.
     condemned: Vec<Position>,
-    /// How far it is released has changed since that was last noted.
+    /// The place up to which chunks are released has changed since it was last written to disk.
     is_note_due: bool,
     tally: Tally,
     is_full: bool,
@@ -98,7 +100,7 @@ pub enum News {
     Full,
     /// A segment was damaged from here on; so many bytes of it are cut off.
     Damaged { segment: u64, at: u64, bytes: u64 },
-    /// So many segments were removed by somebody else, with so many bytes and lines that had not arrived.
+    /// Another process removed this many segments. `bytes` and `lines` had not arrived.
     Missing { segments: usize, bytes: u64, lines: u64 },
     /// A segment that is not of this format was set aside.
     Foreign { segment: u64 },
@@ -189,7 +191,8 @@ impl Spool {
         self.reads == Reads::Resting
     }
 
-    /// At the end of a flush: time to try again, and to see whether somebody has removed what is ours.
+    /// Tries again after a failure, and checks whether files were removed. Called at the end of a
+    /// flush.
     pub fn wake(&mut self) {
         match self.disk.restore() {
             Ok(false) => {}
@@ -263,10 +266,10 @@ impl Spool {
         }
     }
 
-    /// This chunk, which was recalled, is not to be handed out again, and counts as dropped.
+    /// Drops a recalled chunk: it is not handed out again, and its lines count as dropped.
     pub fn condemn(&mut self, place: Position, lines: u32) {
         if self.segment_mut(place.segment).is_none() {
-            return; // its segment made way: the recall has counted its lines as dropped
+            return; // its segment was removed, and the recall has counted its lines as dropped
         }
         self.condemned.push(place);
         self.tally.dropped_lines += u64::from(lines);
@@ -360,8 +363,8 @@ impl Spool {
         self.remove_released();
     }
 
-    /// Counts and forgets segments that somebody else has removed, or that are another server's by now. Returns whether
-    /// anything has changed.
+    /// Counts and forgets segments that another process removed, or that belong to another server
+    /// by now. Returns whether anything has changed.
     fn find_missing(&mut self) -> bool {
         let restored = self.disk.restore();
         let is_theirs =
@@ -380,7 +383,7 @@ impl Spool {
             bytes += segment.bytes;
             lines += segment.waiting_lines - self.lines_on_their_way(number);
             self.condemned.retain(|place| place.segment != number);
-            let _ = self.disk.remove(number); // the disk forgets it, too
+            let _ = self.disk.remove(number); // so that the disk closes it, too
         }
         if missing.is_empty() {
             return restored.unwrap_or(false);
@@ -391,7 +394,7 @@ impl Spool {
         true
     }
 
-    /// Lines of a segment that are handed out and may still arrive.
+    /// Returns the lines of a segment that are handed out and may still arrive.
     fn lines_on_their_way(&self, segment: u64) -> u64 {
         let out = self.handed.iter().filter(|handed| handed.start.segment == segment);
         out.filter(|handed| !handed.arrived).map(|handed| handed.lines).sum()
@@ -417,7 +420,8 @@ impl Spool {
         self.is_note_due = true;
     }
 
-    /// What is due and would take too long at once goes on, for one turn's share. Returns whether there is more.
+    /// Does a turn's share of deferred work: writing the note, and shrinking. Returns whether there
+    /// is more.
     pub fn tidy(&mut self) -> bool {
         self.settle_note();
         let is_over = |spool: &Self| spool.is_shrinking && spool.bytes_on_disk() > spool.max_bytes;
@@ -425,7 +429,7 @@ impl Spool {
         self.is_shrinking
     }
 
-    /// Notes how far it is released, once for all releases of a turn.
+    /// Writes the note of how far chunks are released, once for all releases of a turn.
     fn settle_note(&mut self) {
         if std::mem::take(&mut self.is_note_due)
             && let Err(error) = self.note_released()
@@ -443,7 +447,7 @@ impl Spool {
         self.segments.get_mut(at)
     }
 
-    /// Removes a file. That it is gone already is no failure.
+    /// Removes a file. A file that is missing already is no failure.
     fn unlink(&mut self, segment: u64) {
         match self.disk.remove(segment) {
             Err(error) if !is_missing(&error) => self.fails("remove", &error),
@@ -469,7 +473,7 @@ impl Drop for Spool {
     }
 }
 
-/// Somebody has removed the file or a folder above it, or put something else in its place.
+/// Whether the file or a folder above it was removed or replaced.
 fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind::{
         AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound, ResourceBusy,

@@ -19,14 +19,14 @@ struct Contents {
     note: Vec<u8>,
     /// Bytes that still fit.
     room: Option<usize>,
-    /// Bytes that one segment may have.
+    /// The most bytes that one segment may have.
     longest: Option<usize>,
     /// The number of the error that reads end with.
     unreadable: Option<i32>,
     /// The number of the error that writes end with.
     unwritable: Option<i32>,
     syncs: usize,
-    /// Somebody has removed all of it.
+    /// The whole folder was removed.
     was_removed: bool,
 }
 
@@ -36,7 +36,7 @@ impl MemoryDisk {
         self.0.borrow_mut().room = room;
     }
 
-    /// From now on no segment gets longer than this, as with `ulimit -f`.
+    /// Limits the length of segments from now on, as `ulimit -f` does.
     pub(crate) fn limit_segments(&self, longest: Option<usize>) {
         self.0.borrow_mut().longest = longest;
     }
@@ -55,12 +55,12 @@ impl MemoryDisk {
         act(self.0.borrow_mut().segments.entry(segment).or_default());
     }
 
-    /// Somebody removes a segment.
+    /// Removes a segment, as another process might.
     pub(crate) fn lose(&self, segment: u64) {
         self.0.borrow_mut().segments.remove(&segment);
     }
 
-    /// Somebody removes the whole folder.
+    /// Removes the whole folder, as another process might.
     pub(crate) fn lose_all(&self) {
         let mut contents = self.0.borrow_mut();
         contents.segments.clear();

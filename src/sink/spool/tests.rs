@@ -154,7 +154,7 @@ fn a_limit_of_the_size_of_files_ends_a_segment_and_drops_nothing() {
     assert_eq!((spool.tally().dropped_lines, spool.take_news()), (0, vec![]));
     assert_eq!(disk.numbers().len(), 3);
     assert_eq!(drain(&mut spool), "abcde");
-    disk.limit_segments(Some(PREAMBLE + 50)); // none of them fits
+    disk.limit_segments(Some(PREAMBLE + 50)); // no chunk fits
     save(&mut spool, "fg");
     assert_eq!(spool.tally().dropped_lines, 20);
     disk.limit_segments(None);
@@ -193,7 +193,7 @@ fn a_condemned_chunk_whose_segment_has_made_way_is_counted_once() {
     let mut spool = small(&MemoryDisk::default(), 4);
     save(&mut spool, "ab");
     let records = hand_out(&mut spool, 2);
-    save(&mut spool, "cdef"); // a and b make way
+    save(&mut spool, "cdef"); // a and b are dropped for room
     spool.recall(records[0].place);
     spool.condemn(records[0].place, 10);
     assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 40));
@@ -220,7 +220,7 @@ fn a_note_may_be_ahead_of_what_a_power_cut_has_left() {
     let mut spool = open(&disk);
     save(&mut spool, "abc");
     hand_out(&mut spool, 2).iter().for_each(|record| spool.release(record.place));
-    spool.tidy(); // notes what is released
+    spool.tidy(); // writes the note
     disk.change(1, |bytes| bytes.truncate(PREAMBLE + RECORD));
     let mut spool = open(&disk);
     assert_eq!(spool.waiting_bytes(), 0);

@@ -7,14 +7,15 @@ use super::record::{HEAD, Head, PREAMBLE, preamble};
 use super::{News, Segment, Spool, is_missing};
 use crate::encode::chunk::Chunk;
 
-/// Segments that make way on a full disk for one chunk. Where others take the room as soon as it is made, the chunk goes.
+/// The most segments dropped on a full disk for one chunk. If other processes take the room as soon
+/// as it is free, the chunk is dropped.
 const WAYS_MADE: usize = 4;
 
 impl Spool {
     /// Takes a chunk in. Older ones may make way for it; one that cannot be written is dropped.
     pub fn save(&mut self, chunk: &Chunk) {
         let head = Head::new(chunk.bytes(), chunk.lines());
-        // As much goes as comes, also where more is over since the limit was lowered.
+        // A chunk frees no more room than it needs, even if the limit was lowered and more must go.
         let (cost, before) = (self.cost(head), self.bytes_on_disk());
         while self.bytes_on_disk() + cost > self.max_bytes
             && before - self.bytes_on_disk() < cost
@@ -46,7 +47,8 @@ impl Spool {
         }
     }
 
-    /// Makes what was saved outlive a power cut, and sees that it is still there. It blocks: for a stop only.
+    /// Makes saved chunks survive a power cut, and checks that their files are still there. This
+    /// blocks, so only a stop may call it.
     pub fn sync(&mut self) -> io::Result<()> {
         self.find_missing();
         self.disk.restore()?;
@@ -70,8 +72,8 @@ impl Spool {
             .and_then(|()| self.disk.write(number, at + HEAD as u64, chunk));
         let segment = self.segments.back_mut().expect("one is open");
         if let Err(error) = written {
-            // What was written in part must not stand before the next record. A segment that has reached the limit of a
-            // file's size (`ulimit -f`) takes no more.
+            // A partly written record must not stay before the next one. A segment at the limit of
+            // file size (`ulimit -f`) takes no more chunks.
             self.is_open = self.disk.cut(number, at).is_ok() && !is_file_too_large(&error);
             return Err(error);
         }

@@ -1,10 +1,10 @@
-//! What has to go as a whole goes in slices, a turn's share each.
+//! Data that must go as a whole goes in slices, one share a turn.
 
 use super::*;
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::{logged, patiently};
 
-/// What one turn may put away: the share, and the chunk that ends it.
+/// The most that one turn may move: the share, and the chunk that passes it.
 const SHARE: usize = (256 << 10) + CHUNK_BYTES;
 const CHUNK_BYTES: usize = 64 << 10;
 const CHUNKS: usize = 200;
@@ -15,7 +15,7 @@ fn spool(disk: &MemoryDisk) -> Spool {
     Spool::open(Box::new(disk.clone()), "plaintext", 1 << 30).unwrap()
 }
 
-/// A sink that reaches nobody, with [`CHUNKS`] in its queue.
+/// A sink that reaches no peer, with [`CHUNKS`] in its queue.
 fn full(disk: Option<&MemoryDisk>) -> Rig {
     let nobody = listener().local_addr().unwrap();
     let mut rig = Rig::new(&carbon(nobody));
@@ -78,7 +78,8 @@ fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
     assert_eq!((rig.sink.account().spooled, disk.syncs()), (LINES, 1));
 }
 
-/// Shows that a stop tells what the disk did not take, be it full or not to be written to.
+/// Shows that a stop reports the lines that the disk did not take, whether it is full or not
+/// writable.
 #[test]
 fn a_stop_tells_what_a_disk_does_not_take() {
     for error in [libc::EROFS, libc::EIO, libc::ENOSPC] {
@@ -108,11 +109,11 @@ fn a_destination_that_comes_back_meanwhile_is_sent_all() {
     assert!(!rig.sink.part());
     assert!(disk.bytes() > 0);
     rig.sink.reconfigure(Destination::Carbon(&config), feed(), rig.now);
-    rig.flush("b 1 1\n"); // behind it the spool has its turn
+    rig.flush("b 1 1\n"); // after it the spool is sent
     let mut client = rig.accept(&listener);
     let length = CHUNKS * 1000 * "a 1 000000\n".len() + "b 1 1\n".len();
     patiently("all of it", || {
-        rig.advance(Duration::from_millis(10)); // it looks for acknowledgements by this clock
+        rig.advance(Duration::from_millis(10)); // acknowledgements are polled by this clock
         rig.turn();
         client.read().unwrap();
         (client.received.len() >= length).then_some(())

@@ -1,4 +1,5 @@
-//! Descriptors that come with a datagram are gone when its call returns, whatever room there was for them.
+//! Shows that descriptors which come with a datagram are closed when the call returns, whatever
+//! room there was for them.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read as _};
@@ -9,10 +10,11 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::sys::set_int;
 
-/// More than there is room for.
+/// More descriptors than there is room for.
 const DESCRIPTORS: usize = 12;
 
-/// Sends a datagram with the write ends of a pipe. Its reader sees the end of the pipe once nobody has one of them open.
+/// Sends a datagram with the write ends of a pipe. The reader of that pipe gets its end once no
+/// process has a write end open.
 fn send_writers(from: &UnixDatagram, count: usize) -> PipeReader {
     let (reader, writer) = io::pipe().unwrap();
     let mut control = [0_u64; 10];
@@ -25,8 +27,8 @@ fn send_writers(from: &UnixDatagram, count: usize) -> PipeReader {
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
-    // SAFETY: the header points to a control of 80 bytes, which is more than one message of `bytes` takes; the datagram and
-    // its one part outlive the call.
+    // SAFETY: the header points to a control of 80 bytes, which is more than one message of `bytes`
+    // takes. The datagram and its one part outlive the call.
     let sent = unsafe {
         header.msg_controllen = libc::CMSG_SPACE(bytes) as _;
         let message = libc::CMSG_FIRSTHDR(&raw const header);
@@ -41,7 +43,8 @@ fn send_writers(from: &UnixDatagram, count: usize) -> PipeReader {
     reader
 }
 
-/// Another test may be starting a child just now, which has copies of all descriptors for a moment.
+/// Waits for the end of the pipe. Another test may be starting a child, which has copies of all
+/// descriptors for a moment.
 #[allow(clippy::disallowed_methods)] // a test may block, and reads the clock to give up
 fn ends(reader: PipeReader) -> bool {
     let mut reader = File::from(OwnedFd::from(reader));
@@ -101,7 +104,7 @@ fn a_control_message_that_is_cut_off_is_read_up_to_there() {
     // SAFETY: plain integers, for which all zeros is a value.
     let mut header: libc::cmsghdr = unsafe { mem::zeroed() };
     let text = |header: &libc::cmsghdr| {
-        // SAFETY: a header is that many bytes of integers without padding that is read.
+        // SAFETY: a header is this many bytes of integers, and its padding is not read.
         let bytes = unsafe {
             slice::from_raw_parts(ptr::from_ref(header).cast::<u8>(), size_of_val(header))
         };
@@ -115,7 +118,7 @@ fn a_control_message_that_is_cut_off_is_read_up_to_there() {
     assert_eq!(read(&two), [2, 2]);
     assert_eq!(read(&two[..two.len() - 4]), [2, 1]);
     assert_eq!(read(&two[..two.len() - 9]), [2]);
-    // A length that is none ends the reading.
+    // An invalid length ends the reading.
     for length in [0, 1, usize::MAX] {
         header.cmsg_len = length as _;
         let mut bytes = text(&header);

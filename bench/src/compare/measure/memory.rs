@@ -13,7 +13,7 @@ use super::{mib, until_flushed};
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Footprint {
     pub(crate) before_flush_mib: f64,
-    /// The most until the [`FLUSHES`]th flush had ended.
+    /// The peak until the [`FLUSHES`]th flush ended.
     pub(crate) peak_mib: f64,
 }
 
@@ -43,12 +43,13 @@ pub(crate) const KINDS: [Kind; 3] = [
 /// Lines a second while it is filled.
 pub(crate) const RATE: u64 = 200_000;
 
-/// Flushes, each of all names, after which the peak is read. What a server keeps of the flushes before
-/// (delivered chunks, freed memory of other sizes) is part of what it needs in the long run, and the
-/// first flush shows none of it.
+/// The number of flushes, each of all names, after which the peak is read.
+///
+/// A server keeps something of the flushes before: delivered chunks, freed memory of other sizes.
+/// It needs this in the long run, and the first flush shows none of it.
 pub(crate) const FLUSHES: usize = 4;
 
-/// Fills a server right after each flush, so that as much as can falls into one interval.
+/// Fills a server right after each flush, so that as much as possible falls into one interval.
 pub(crate) fn footprint(
     profile: &Profile,
     setting: &Setting,

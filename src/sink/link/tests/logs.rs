@@ -25,7 +25,7 @@ fn an_outage_is_one_warning_and_one_recovery() {
     let none =
         |lines: &[(Level, String)]| lines.iter().all(|(_, line)| !line.contains("recovered"));
     let mut lines = logged();
-    assert!(none(&lines), "carbon's kernel has them, which proves little: {lines:?}");
+    assert!(none(&lines), "only carbon's kernel has acknowledged them: {lines:?}");
     rig.advance_to_deadline();
     rig.turn();
     lines.extend(logged());

@@ -1,11 +1,12 @@
-//! Peers that close each connection right after the first bytes: TCP has acknowledged them, and nobody has read them.
+//! Peers that close each connection right after the first bytes. Their TCP has acknowledged the
+//! bytes, and their process has read none.
 
 use super::*;
 use crate::config::Protocol;
 use crate::sink::Figures;
 use crate::sink::testing::{Client, logged};
 
-/// Turns the loop until a connection has brought something and closes it. Returns what it brought.
+/// Turns the loop until a connection has sent something, and closes it. Returns what was sent.
 fn refuse(rig: &mut Rig, listener: &TcpListener) -> String {
     let mut client = rig.accept(listener);
     patiently("the first bytes", || {
@@ -13,7 +14,7 @@ fn refuse(rig: &mut Rig, listener: &TcpListener) -> String {
         client.read().unwrap();
         (!client.received.is_empty()).then_some(())
     });
-    rig.sink.look(rig.now); // what TCP says of it is heard
+    rig.sink.look(rig.now); // TCP's acknowledgements are read
     let Client { stream, received } = client;
     drop(stream);
     rig.until_state("backing_off");
@@ -34,8 +35,8 @@ fn loud() -> Vec<String> {
     logged().into_iter().filter_map(loud).collect()
 }
 
-/// Shows that what a peer has not read is in doubt, that the log says what may be wrong and of no recovery, and that all of it
-/// is sent once the peer reads.
+/// Shows that lines which a peer has not read count as in doubt, and that the log has a hint and no
+/// recovery. Once the peer reads, all lines are sent.
 #[test]
 fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
     logged();
@@ -49,7 +50,7 @@ fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
     let waits = refuse_often(&mut rig, &listener, 6);
     assert!(waits[5] >= Duration::from_secs(12), "{waits:?}");
     let Figures { in_doubt, dropped_lines, last_error, last_flush, .. } = rig.sink.figures();
-    assert_eq!((in_doubt, dropped_lines), (3, 0), "each line once, though it was sent many times");
+    assert_eq!((in_doubt, dropped_lines), (3, 0), "each line once, though sent many times");
     let hint = "[carbon] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle";
     assert!(last_error.unwrap().contains(hint));
     let lines = loud();
@@ -67,7 +68,7 @@ fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
         (!client.received.is_empty()).then_some(())
     });
     assert_eq!(client.received.len(), 6, "one chunk until the connection has lasted");
-    assert!(!rig.sink.pump(rig.now, rig.poll.registry()), "it does not turn round and round");
+    assert!(!rig.sink.pump(rig.now, rig.poll.registry()), "the loop does not spin");
     assert!(rig.sink.deadline().unwrap() - rig.now.tick <= PROOF);
     rig.advance(PROOF);
     patiently("all", || {
@@ -84,7 +85,8 @@ fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
     assert_eq!((figures.in_doubt, figures.dropped_lines), (3, 0));
 }
 
-/// Shows that without a resend of what TCP has acknowledged the first such close already costs what is counted.
+/// Shows that without a resend of acknowledged chunks the first early close already counts its
+/// lines.
 #[test]
 fn what_is_not_sent_again_is_in_doubt_at_once() {
     for resend in [Resend::Unacked, Resend::Never] {
@@ -95,7 +97,8 @@ fn what_is_not_sent_again_is_in_doubt_at_once() {
         refuse(&mut rig, &listener);
         assert_eq!(rig.sink.figures().in_doubt, 2, "{resend:?}");
         rig.advance_to_deadline();
-        // Then those of `unacked` are kept, one goes out on each connection, and it is not always the newest.
+        // The later chunks are kept with `unacked`. One is sent on each connection, not always the
+        // newest.
         let last = if resend == Resend::Never { 8 } else { 4 };
         for flush in 2..=last {
             rig.flush("a 1 2\n");
@@ -106,7 +109,7 @@ fn what_is_not_sent_again_is_in_doubt_at_once() {
     }
 }
 
-/// Shows that a peer that reads for a while and then closes is none of these.
+/// Shows that a peer that reads for a while and then closes is not taken for a refusing one.
 #[test]
 fn a_peer_that_closes_after_a_while_is_believed() {
     for resend in [Resend::Flush, Resend::Unacked, Resend::Never] {
@@ -141,7 +144,7 @@ fn the_hint_is_of_the_protocol_that_is_sent() {
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }
 
-/// Shows that a stop waits for the proof, and that what is lost by then is said.
+/// Shows that a stop waits for the proof, and that lines lost by then are reported.
 #[test]
 fn a_stop_does_not_take_a_refusing_peer_for_one_that_has_all() {
     let listener = listener();
@@ -157,10 +160,10 @@ fn a_stop_does_not_take_a_refusing_peer_for_one_that_has_all() {
     assert!(lines[0].contains("state=abandoned lost_lines=1 "), "{lines:?}");
 }
 
-/// A peer that reads so many bytes of each connection and breaks it.
+/// A peer that reads `bytes` of each connection and breaks it.
 fn break_after(rig: &mut Rig, listener: &TcpListener, bytes: usize) -> String {
     let mut client = rig.accept(listener);
-    patiently("so many bytes, or a connection that lasts", || {
+    patiently("the bytes, or a connection that lasts", || {
         rig.advance(Duration::from_millis(100));
         rig.turn();
         client.read().unwrap();
@@ -169,7 +172,8 @@ fn break_after(rig: &mut Rig, listener: &TcpListener, bytes: usize) -> String {
     client.received
 }
 
-/// Shows that new data gets through to a peer that breaks each connection before what is sent again has passed.
+/// Shows that new data gets through to a peer that breaks each connection before the resent chunks
+/// have passed.
 #[test]
 fn new_chunks_pass_though_no_connection_lasts_for_the_old_ones() {
     let listener = listener();
@@ -199,7 +203,8 @@ fn new_chunks_pass_though_no_connection_lasts_for_the_old_ones() {
     assert_eq!(rig.sink.figures().dropped_lines, 0);
 }
 
-/// Shows that whoever ends with a connection that has just begun waits a moment for the peer to close it, and no longer.
+/// Shows that a stop waits a moment for the peer to close a connection that has just begun, and no
+/// longer.
 #[test]
 fn a_stop_waits_a_moment_for_a_peer_that_closes_at_once() {
     let listener = listener();
@@ -219,5 +224,5 @@ fn a_stop_waits_a_moment_for_a_peer_that_closes_at_once() {
     assert!(rig.sink.is_drained());
     drop(client);
     rig.until_state("backing_off");
-    assert!(!rig.sink.is_drained(), "closed early, it has not arrived");
+    assert!(!rig.sink.is_drained(), "the connection closed early, so the line has not arrived");
 }

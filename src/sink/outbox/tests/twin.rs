@@ -17,7 +17,7 @@ struct Item {
     arrived: bool,
     acked_ever: bool,
     begun: bool,
-    /// On this connection, since it was last trusted.
+    /// It arrived on this connection since that was last trusted.
     arrived_here: bool,
     doubted: bool,
 }
@@ -47,10 +47,10 @@ struct Twin {
     /// Whom the last break was at, and the case: true for each break that had an arrival since the one counted before.
     accused: Option<(u64, Vec<bool>)>,
     others_pass: bool,
-    /// A chunk was acknowledged on this connection that never had been.
+    /// A chunk was acknowledged on this connection for the first time.
     progressed: bool,
     new_first: bool,
-    /// Lines that arrived here and are gone.
+    /// Lines that arrived on this connection and were removed.
     gone: u64,
     tally: Tally,
 }

@@ -1,4 +1,4 @@
-//! A real folder, and what others do to it while it is used.
+//! A real folder, and what other processes do to it while it is in use.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -73,7 +73,7 @@ fn files_that_are_removed_one_by_one_are_made_again() {
     assert_eq!((spool.take_news(), spool.tally().dropped_lines), (vec![], 0));
     drop(spool);
     let mut next = self::spool(&path);
-    assert_eq!(drain(&mut next), 1, "what the note says is not read again");
+    assert_eq!(drain(&mut next), 1, "chunks before the note are not read again");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_folder_that_another_server_has_made_and_locked_is_its_own() {
     assert_eq!((drain(&mut theirs), theirs.tally().dropped_lines), (7, 0));
 }
 
-/// A folder for a spool, and a file that no spool may touch.
+/// A folder for a spool, and a file outside it that no spool may touch.
 fn rig() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let [dir, precious] = ["spool/carbon", "precious"].map(|name| folder.path().join(name));

@@ -152,7 +152,7 @@ fn a_folder_that_somebody_removes_is_missed_with_the_next_flush_or_write_or_at_a
             "write" => save(&mut spool, "f"),
             _ => spool.sync().unwrap(),
         }
-        assert_eq!(spool.tally().dropped_lines, 40, "{what}: a may still arrive");
+        assert_eq!(spool.tally().dropped_lines, 40, "{what}: `a` may still arrive");
         spool.note_arrived(out[0].place);
         spool.release(out[0].place);
         save(&mut spool, "g");

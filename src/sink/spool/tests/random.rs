@@ -47,7 +47,7 @@ impl Trial {
             18 => self.condemn(),
             _ => self.crash(),
         }
-        self.spool.tidy(); // as once a turn
+        self.spool.tidy(); // the loop does this once a turn
         self.check();
     }
 
@@ -102,7 +102,7 @@ impl Trial {
         }
     }
 
-    /// Somebody removes a segment, or all of them.
+    /// Removes a segment, or all of them, as another process might.
     fn lose(&mut self) {
         let numbers = self.disk.numbers();
         match self.random.next() % 3 {
