@@ -136,7 +136,13 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
         let at = rig.sink.outlet.datagrams().rests_until().unwrap();
         waits.push(at - rig.now.tick);
         rig.advance(at - rig.now.tick);
-        rig.until("another look-up", |sink| sink.figures().state == "resolving");
+        // On a busy machine the child of the look-up before may still be there; it is asked after by the
+        // clock.
+        patiently("another look-up", || {
+            rig.turn();
+            rig.advance(Duration::from_millis(1));
+            (rig.sink.figures().state == "resolving").then_some(())
+        });
     }
     assert!(waits[2] >= Duration::from_millis(400), "{waits:?}");
     assert!(!rig.sink.is_drained());
