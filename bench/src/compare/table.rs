@@ -24,7 +24,7 @@ pub(crate) fn tables(record: &Record) -> String {
         let (cost, woken) = (step.cpu_seconds_per_million_lines, step.wake_ups_per_second);
         Some(format!("{cost:.2} · {woken:.0}{lost}"))
     });
-    let title = "MiB resident before a flush · at most, after it";
+    let title = "MiB resident before the first flush · at most, until the fourth flush has ended";
     section(&mut text, title, &KINDS.map(|kind| kind.name), servers, |server, kind| {
         let footprint = server.footprints.get(kind)?;
         Some(format!("{:.1} · {:.1}", footprint.before_flush_mib, footprint.peak_mib))
