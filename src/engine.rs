@@ -130,11 +130,18 @@ impl Engine {
 
     /// Takes in lines separated by newlines, the last of which may be missing, and binary messages between them.
     pub fn lines(&mut self, text: &[u8]) {
+        self.some_lines(text, usize::MAX);
+    }
+
+    /// Takes in what `text` begins with, as [`lines`](Self::lines) does: at least `share` bytes of it, and little more. Returns
+    /// what follows.
+    pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let (mut rest, mut trusts) = (text, self.trusts);
-        while !rest.is_empty() {
-            rest = self.plain_lines(rest, &mut trusts);
-            if rest.is_empty() {
-                return;
+        let enough = text.len().saturating_sub(share);
+        while rest.len() > enough {
+            rest = self.plain_lines(rest, enough, &mut trusts);
+            if rest.len() <= enough {
+                return rest;
             }
             let (piece, behind) = first_piece(rest);
             if is_binary(piece) {
@@ -144,11 +151,17 @@ impl Engine {
             }
             rest = behind;
         }
+        rest
     }
 
-    /// Takes in the plain lines that `rest` begins with; returns what follows them. `trusts` is lost at the first name that
+    /// Takes in the plain lines that `rest` begins with, until at most `enough` bytes are left; returns what follows them. `trusts` is lost at the first name that
     /// is neither known nor plain, for there may be many of them.
-    fn plain_lines<'a>(&mut self, mut rest: &'a [u8], trusts: &mut bool) -> &'a [u8] {
+    fn plain_lines<'a>(
+        &mut self,
+        mut rest: &'a [u8],
+        enough: usize,
+        trusts: &mut bool,
+    ) -> &'a [u8] {
         let (grammar, intake) = (self.reader.grammar(), &mut self.intake);
         loop {
             let (start, mut room, mut batch) = (rest, &mut self.room[..], Batch::new());
@@ -166,7 +179,7 @@ impl Engine {
                 let before: usize = batch[..at].iter().map(|wanted| wanted.line.len() + 1).sum();
                 return &start[before..];
             }
-            if !is_full {
+            if !is_full || rest.len() <= enough {
                 return rest;
             }
         }

@@ -69,3 +69,42 @@ fn batches_come_to_the_same_as_lines() {
         }
     }
 }
+
+/// A binary message of a counter, whose name or value may hold a newline.
+fn message(random: &mut Rng) -> Vec<u8> {
+    let name = ["n1", "n\n2", "\n"][random.below(3)].as_bytes();
+    let value = f64::from_bits(0x3ff0_0000_0000_0000 | [0, 0x0a0a][random.below(2)]);
+    let length = u8::try_from(name.len() + 1).unwrap();
+    [&[0xaa, 1, length, 0], &value.to_le_bytes()[..], name, &[0]].concat()
+}
+
+/// Shows that a large packet can be taken in over several turns, wherever those end.
+#[test]
+fn a_packet_in_parts_comes_to_the_same_as_whole() {
+    for seed in 0..300 {
+        let (mut random, mut whole, mut parts) = (Rng(seed), core(), core());
+        whole.own = false;
+        parts.own = false;
+        for stamp in 1..5 {
+            let mut packet = Vec::new();
+            for _ in 0..1 + random.below(200) {
+                if random.below(9) == 0 {
+                    packet.extend(message(&mut random));
+                } else {
+                    packet.extend(line(&mut random).into_bytes());
+                    packet.push(b'\n');
+                }
+            }
+            whole.engine.lines(&packet);
+            let mut rest = &packet[..];
+            while !rest.is_empty() {
+                let share = 1 + random.below(300);
+                let behind = parts.engine.some_lines(rest, share);
+                let taken = rest.len() - behind.len();
+                assert!(taken >= share.min(rest.len()) && taken < share + 1500, "{taken} {share}");
+                rest = behind;
+            }
+            assert_eq!(whole.flush(stamp), parts.flush(stamp), "seed {seed}");
+        }
+    }
+}

@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 
 use support::{Conf, DEADLINE, Daemon, Process, statsd_command, until_true};
 
+/// Destinations that a configuration may have beside the first of each kind.
+const MOST: usize = 32;
+
 /// Adds `count` repeaters to a port where no process listens, named after their generation.
 fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
     for nth in 0..count {
@@ -26,8 +29,8 @@ fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
 #[test]
 fn too_many_destinations_are_a_mistake() {
     let daemon = Daemon::start(&Conf::never_flushing());
-    daemon.reload(&repeaters(Conf::never_flushing(), 1, 101));
-    let expected = "[repeater.g1-100]: expected at most 100 further destinations";
+    daemon.reload(&repeaters(Conf::never_flushing(), 1, MOST + 1));
+    let expected = "[repeater.g1-32]: expected at most 32 further destinations";
     daemon.until_logged(&["reload=refused", expected, "nothing has changed"], 1);
 
     let folder = tempfile::tempdir().unwrap();
@@ -38,7 +41,7 @@ fn too_many_destinations_are_a_mistake() {
         let ended = ended.finish(DEADLINE);
         (ended.code, ended.stderr)
     };
-    let (code, errors) = start(&repeaters(Conf::never_flushing(), 1, 101).text());
+    let (code, errors) = start(&repeaters(Conf::never_flushing(), 1, MOST + 1).text());
     assert!(code == Some(2) && errors.contains(expected), "{code:?}: {errors}");
     let mut huge = String::new();
     for nth in 0..70_000 {
@@ -59,7 +62,7 @@ fn removed_destinations_that_still_deliver_are_bounded() {
     let daemon = Daemon::start(&conf);
     let mut admin = daemon.admin();
     for generation in 1..=5 {
-        daemon.reload(&repeaters(conf.clone(), generation, 100));
+        daemon.reload(&repeaters(conf.clone(), generation, MOST));
         daemon.until_logged(&["reload=done"], generation);
         daemon.send(["a:1|c"]);
         until_true("each repeater to hold the packet", || {
@@ -67,12 +70,12 @@ fn removed_destinations_that_still_deliver_are_bounded() {
             let prefix = format!("repeater.g{generation}-");
             let holds =
                 |line: &&str| line.starts_with(&prefix) && !line.contains("queued_bytes=0 ");
-            sinks.lines().filter(holds).count() == 100
+            sinks.lines().filter(holds).count() == MOST
         });
     }
-    daemon.reload(&repeaters(conf.clone(), 6, 100));
+    daemon.reload(&repeaters(conf.clone(), 6, MOST));
     daemon.until_logged(
-        &["reload=refused", "there are 500 destinations", "lower shutdown_timeout"],
+        &["reload=refused", "there are 160 destinations", "lower shutdown_timeout"],
         1,
     );
     daemon.reload(&conf.set("statsd", "shutdown_timeout", "0"));

@@ -107,7 +107,23 @@ fn a_stop_without_a_state_file_says_what_a_restart_does() {
     assert!(!daemon.log().iter().any(|line| line.contains("interval_closed_early")));
 }
 
-/// Shows that the configuration installed by `make install` keeps the open interval and the spool
+/// Shows that a stop which cannot save its interval does not ask for a key that is set.
+#[test]
+fn a_stop_that_cannot_save_names_another_remedy() {
+    let carbon = FakeCarbon::start();
+    let kept = tempfile::tempdir().unwrap();
+    let state = kept.path().join("state");
+    let conf = Conf::sending_to(carbon.address(), "1h");
+    let mut daemon = Daemon::start(&conf.set("statsd", "state_file", state.display()));
+    daemon.send(["c:7|c"]);
+    drop(kept);
+    daemon.sigterm();
+    daemon.exit();
+    daemon.until_logged(&["interval_closed_early", "could not be saved"], 1);
+    assert!(!daemon.log().iter().any(|line| line.contains("set [statsd] state_file")));
+}
+
+/// Shows that the configuration which `make install` installs keeps the open interval and the spool,
 /// in the folder that the unit lets the server write to.
 #[test]
 fn the_installed_configuration_has_a_state_file_and_a_spool() {

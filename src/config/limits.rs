@@ -17,7 +17,7 @@ pub(super) const SECTIONS_MAX: usize = 300;
 
 /// Sections of destinations beside the first of each kind. The loop visits every destination in
 /// every turn.
-pub(super) const DESTINATIONS_MAX: usize = 100;
+pub(super) const DESTINATIONS_MAX: usize = 32;
 /// `[namespace.NAME]` sections.
 pub(super) const NAMESPACES_MAX: usize = 32;
 /// Different pairs of format and name space among the destinations. A flush writes every summary
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(config(&text(DESTINATIONS_MAX)).destinations().count(), DESTINATIONS_MAX + 1);
         one_mistake(
             &text(DESTINATIONS_MAX + 1),
-            "t.conf:201: [carbon.100]: expected at most 100 further destinations",
+            "t.conf:65: [carbon.32]: expected at most 32 further destinations",
         );
     }
 

@@ -41,8 +41,8 @@ struct Connection {
     heard: Tick,
 }
 
-/// What one connection may bring at a time: of the shortest lines about a millisecond's work.
-const READ_BYTES: usize = 64 * 1024;
+/// What one connection may bring at a time: about a millisecond's work where each line makes a new series.
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 impl Connections {
     pub fn new(limits: Limits) -> Self {
@@ -134,19 +134,22 @@ impl Connections {
         self.get(slot, generation).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
-    /// Hands on the lines of one read. A connection that ended or failed is gone afterwards.
+    /// Hands on the lines of one read of at most `share` bytes, and never more than [`READ_BYTES`]. A connection that ended or
+    /// failed is gone afterwards.
     pub fn read(
         &mut self,
         slot: u16,
         generation: Generation,
         now: Tick,
+        share: usize,
         mut each: impl FnMut(Piece<'_>),
     ) -> Drained {
         if self.get(slot, generation).is_none() {
             return Drained::Dry;
         }
         let connection = &mut self.slots[slot.into()];
-        match connection.stream.read(&mut self.buffer) {
+        let room = share.min(READ_BYTES);
+        match connection.stream.read(&mut self.buffer[..room]) {
             Ok(read) if read > 0 => {
                 connection.heard = now;
                 connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
@@ -184,9 +187,9 @@ mod tests {
         let admitted = connections.admit(server.into(), Sender::Unix, at(0), poll.registry());
         let Some(Source::Connection(slot, generation)) = admitted else { panic!("{admitted:?}") };
         client.write_all(b"a:1|c\n").unwrap();
-        connections.read(slot, generation, at(5), |_| {});
+        connections.read(slot, generation, at(5), READ_BYTES, |_| {});
         assert_eq!(connections.timeout(slot, generation, at(14)), None);
-        assert_eq!(connections.read(slot, generation, at(14), |_| {}), Drained::Dry);
+        assert_eq!(connections.read(slot, generation, at(14), READ_BYTES, |_| {}), Drained::Dry);
         assert_eq!(connections.deadline(slot, generation), Some(at(15)), "nothing was read");
         connections.note_news(slot, generation, at(15));
         assert_eq!(connections.timeout(slot, generation, at(24)), None);

@@ -29,8 +29,9 @@ pub struct DropsSeen {
     pub drops: u32,
 }
 
-/// What a socket may bring at a time: of the shortest lines about a millisecond's work.
-const SHARE_BYTES: usize = 64 * 1024;
+/// What a socket may bring at a time: about a millisecond's work where each line makes a new series. A datagram may be larger;
+/// then it is taken over several turns.
+pub(crate) const SHARE_BYTES: usize = 16 * 1024;
 /// What an empty datagram counts for in that.
 const DATAGRAM_BYTES: usize = 64;
 
@@ -54,19 +55,22 @@ impl DatagramSocket {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
 
-    /// Hands on what the socket holds, up to its share; what is received beyond that waits in the batch.
+    /// Hands on what the socket holds, up to `share` bytes; what is received beyond that waits in the batch. `each` gets what is
+    /// left of a datagram and of the share, and returns how many bytes it took: all, or about the share.
     ///
     /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
-        mut each: impl FnMut(Datagram<'_>),
+        mut share: usize,
+        mut each: impl FnMut(Datagram<'_>, usize) -> usize,
     ) -> io::Result<Drained> {
-        let (mut share, mut dry) = (SHARE_BYTES, false);
+        let mut dry = false;
         loop {
-            while let Some(datagram) = batch.take() {
-                share = share.saturating_sub(datagram.bytes.len() + DATAGRAM_BYTES);
-                each(datagram);
+            while let Some(datagram) = batch.next() {
+                let taken = each(datagram, share);
+                share = share.saturating_sub(taken + DATAGRAM_BYTES);
+                batch.consume(taken);
                 if share == 0 {
                     return Ok(Drained::More);
                 }
@@ -112,5 +116,39 @@ impl DatagramSocket {
     pub fn dropped(&self) -> u64 {
         let now = sys::socket_drops(self.socket.as_fd()).unwrap_or(self.drops);
         self.dropped + u64::from(now.wrapping_sub(self.drops))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_large_datagram_is_taken_over_several_turns() {
+        const LENGTH: usize = 60_000;
+        let here = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let there = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = here.local_addr().unwrap();
+        let (socket, mut batch) = (DatagramSocket::new(here.into()), RecvBatch::new());
+        there.send_to(&[b'a'; LENGTH], to).unwrap();
+        there.send_to(b"b:1|c", to).unwrap();
+        let mut turns: Vec<Vec<(usize, bool)>> = Vec::new();
+        loop {
+            let mut turn = Vec::new();
+            let drained = socket.drain(&mut batch, SHARE_BYTES, |datagram, share| {
+                turn.push((datagram.bytes.len(), datagram.is_rest));
+                datagram.bytes.len().min(share)
+            });
+            turns.push(turn);
+            if drained.unwrap() == Drained::Dry {
+                break;
+            }
+        }
+        let left = |taken: usize| (LENGTH - taken * SHARE_BYTES, taken > 0);
+        let all: Vec<_> = turns.concat();
+        assert_eq!(all, [left(0), left(1), left(2), left(3), (5, false)]);
+        assert!(turns[..3].iter().all(|turn| turn.len() == 1), "{turns:?}");
     }
 }

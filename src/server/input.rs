@@ -15,7 +15,8 @@ use crate::engine::Engine;
 use crate::flush::Own;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
-use crate::ingest::connections::{Connections, Limits};
+use crate::ingest::connections::{Connections, Limits, READ_BYTES};
+use crate::ingest::datagrams::SHARE_BYTES;
 use crate::ingest::lines::Piece;
 use crate::sink::Feed;
 use crate::sys::batch::{Datagram, RecvBatch};
@@ -38,6 +39,9 @@ pub(super) struct Input {
     /// What came in this turn, for other servers.
     repeated: Repeated,
 }
+
+/// What one source may bring at a time while every line is logged: of the shortest lines about a millisecond's work.
+const LOGGED_SHARE_BYTES: usize = 1024;
 
 impl Input {
     pub(super) fn new(config: &Config, share: Share) -> Self {
@@ -73,6 +77,11 @@ impl Input {
         });
     }
 
+    /// What one source may bring at a time, of a usual `share`: the log takes far longer for a line than anything else.
+    fn share(&self, share: usize) -> usize {
+        if self.logs_messages { LOGGED_SHARE_BYTES } else { share }
+    }
+
     fn split<'a>(
         &'a mut self,
         engine: &'a mut Engine,
@@ -95,22 +104,36 @@ struct Entrance<'a> {
 }
 
 impl Entrance<'_> {
-    fn take(&mut self, datagram: &Datagram<'_>) {
+    /// Takes a datagram, or if it is longer than `share` bytes, the lines of that many. Returns the bytes taken.
+    fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
+        let bytes = datagram.bytes;
         self.engine.complaints().hear(datagram.sender);
+        if !datagram.is_rest && !self.admit(datagram) {
+            return bytes.len();
+        }
+        let rest = self.engine.some_lines(bytes, share);
+        let taken = bytes.len() - rest.len();
+        if self.logs_messages {
+            messages::log_packet(&bytes[..taken]);
+        }
+        taken
+    }
+
+    /// Whether the lines of a datagram are wanted, which is counted, and sent on as it is.
+    fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
         if !allows(self.allowed, datagram.sender) {
-            return self.engine.refuse_packet();
+            self.engine.refuse_packet();
+            return false;
         }
         *self.heard = Some(self.now);
+        self.engine.count(Own::PacketsReceived, 1);
         if datagram.truncated {
-            self.engine.count(Own::PacketsReceived, 1);
             self.engine.count(Own::PacketsTruncated, 1);
-            return self.engine.complaints().add(Grievance::PacketTruncated, b"");
-        }
-        if self.logs_messages {
-            messages::log_packet(datagram.bytes);
+            self.engine.complaints().add(Grievance::PacketTruncated, b"");
+            return false;
         }
         self.repeated.packet(datagram.bytes);
-        self.engine.packet(datagram.bytes);
+        true
     }
 }
 
@@ -191,8 +214,9 @@ impl Server {
         let Some(socket) = self.listeners.datagrams.get(usize::from(index)) else {
             return Drained::Dry;
         };
+        let share = self.input.share(SHARE_BYTES);
         let (batch, mut entrance) = self.input.split(&mut self.engine, self.now);
-        let drained = socket.drain(batch, |datagram| entrance.take(&datagram));
+        let drained = socket.drain(batch, share, |datagram, share| entrance.take(&datagram, share));
         drained.unwrap_or_else(|error| {
             let reason = error.to_string();
             self.engine.complaints().add(Grievance::ReadFailed, reason.as_bytes());
@@ -203,16 +227,18 @@ impl Server {
     /// What was received of datagrams and waits for its turn, whatever socket it came by: the kernel has it no more.
     pub(super) fn take_received(&mut self) {
         let (batch, mut entrance) = self.input.split(&mut self.engine, self.now);
-        while let Some(datagram) = batch.take() {
-            entrance.take(&datagram);
+        while let Some(datagram) = batch.next() {
+            let taken = entrance.take(&datagram, usize::MAX);
+            batch.consume(taken);
         }
     }
 
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
+        let share = self.input.share(READ_BYTES);
         let (engine, now) = (&mut self.engine, self.now);
         let Input { connections, heard, logs_messages, repeated, .. } = &mut self.input;
         engine.complaints().hear(connections.sender(slot, generation));
-        let drained = connections.read(slot, generation, now.tick, |piece| {
+        let drained = connections.read(slot, generation, now.tick, share, |piece| {
             *heard = Some(now);
             repeat(repeated, piece);
             take_piece(engine, *logs_messages, piece);

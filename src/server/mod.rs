@@ -21,6 +21,7 @@ mod notify;
 mod outputs;
 mod reaper;
 mod reload;
+mod round;
 mod settings;
 mod signals;
 #[cfg(test)]
@@ -51,6 +52,7 @@ use self::key_flush::KeyFlush;
 use self::listen::Listeners;
 use self::reaper::Reaper;
 use self::reload::Retired;
+use self::round::Round;
 use self::settings::{random_seeds, settings};
 use self::signals::Signals;
 pub use self::start::StartError;
@@ -95,6 +97,7 @@ pub struct Server {
     encoders: Encoders,
     flushing: Flushing,
     sinks: Sinks,
+    round: Round,
     key_flush: Option<KeyFlush>,
     state: Option<State>,
     health: Health,
@@ -207,6 +210,7 @@ impl Server {
             engine: Engine::new(&settings(config), seeds),
             flushing: Flushing::new(schedule, config.flush_interval),
             sinks,
+            round: Round::default(),
             encoders,
             key_flush: KeyFlush::new(&config.key_flush),
             state: State::new(&config.state, state_file, seeds.members),
@@ -426,25 +430,25 @@ impl Server {
         self.busy |= self.key_flush.as_mut().is_some_and(|keys| keys.step(now));
     }
 
+    /// Serves the destinations, as many as a turn has time for.
     fn pump_sinks(&mut self) {
         self.repeat();
-        for index in 0..self.sinks.end() {
-            let Some(sink) = self.sinks.at(index) else { continue };
-            sink.timeout(self.now, self.poll.registry());
-            self.busy |= sink.pump(self.now, self.poll.registry());
-            self.wheel.set(Timer::Sink(index), sink.deadline());
-            let parts =
-                sink.is_parting() || (self.phase == Phase::Running && sink.has_left(self.now.tick));
-            if !parts {
-                continue;
-            }
-            if sink.part() {
-                self.sinks.remove(index);
-                self.wheel.set(Timer::Sink(index), None);
+        let Self { round, sinks, wheel, clock, now, phase, busy, .. } = self;
+        let (now, registry) = (*now, self.poll.registry());
+        *busy |= round.serve(sinks.end(), clock, |index| {
+            let Some(sink) = sinks.at(index) else { return false };
+            sink.timeout(now, registry);
+            *busy |= sink.pump(now, registry);
+            wheel.set(Timer::Sink(index), sink.deadline());
+            let parts = sink.is_parting() || (*phase == Phase::Running && sink.has_left(now.tick));
+            if parts && sink.part() {
+                sinks.remove(index);
+                wheel.set(Timer::Sink(index), None);
             } else {
-                self.busy = true;
+                *busy |= parts;
             }
-        }
+            true
+        });
     }
 }
 

@@ -116,8 +116,12 @@ impl Server {
         }
         let (_, end) = self.flushing.open_interval();
         self.close_interval();
+        let (reason, remedy) = match self.state {
+            Some(_) => ("the open interval could not be saved", "see the error before this line"),
+            None => ("no state_file is set", "set [statsd] state_file"),
+        };
         log::warn!(
-            "stop=interval_closed_early stamp={} reason=\"the open interval could not be saved: no state_file is set, or it failed\" hint=\"set [statsd] state_file; without it a start before that stamp sends the time slot again, and Graphite keeps only the second value\"",
+            "stop=interval_closed_early stamp={} reason=\"{reason}\" hint=\"{remedy}; a start before that stamp sends the interval a second time, and Graphite keeps only the second value\"",
             end.as_secs()
         );
     }

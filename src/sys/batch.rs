@@ -33,7 +33,7 @@ pub(crate) struct RecvBatch {
     headers: Vec<libc::mmsghdr>,
     /// The slots received and not taken yet.
     waiting: Range<usize>,
-    /// What was taken of the first of them, in bytes.
+    /// What was taken of the first of them, in bytes. It may end within a datagram.
     taken: usize,
     /// How many datagrams the next call asks for: fewer where they are large, for a call copies them all.
     ask: usize,
@@ -123,15 +123,24 @@ impl RecvBatch {
         (BYTES / mean).clamp(1, Self::SLOTS)
     }
 
-    /// The next datagram of the last [`Self::fill`], and never one of an earlier.
-    pub(crate) fn take(&mut self) -> Option<Datagram<'_>> {
+    /// What is left of the next datagram of the last [`Self::fill`], and never of an earlier. It stays the next one until it is
+    /// [consumed](Self::consume).
+    pub(crate) fn next(&self) -> Option<Datagram<'_>> {
         let slot = self.waiting.clone().next()?;
         let length = self.received(slot);
-        let start = self.taken;
-        let end = length.min(start.saturating_add(self.piece(slot).unwrap_or(length)));
-        self.taken = if end < length { end } else { 0 };
-        self.waiting.start += usize::from(self.taken == 0);
-        Some(self.datagram(slot, start..end))
+        let piece = self.piece(slot).unwrap_or(length).max(1);
+        let begin = self.taken - self.taken % piece;
+        let end = length.min(begin.saturating_add(piece));
+        Some(self.datagram(slot, self.taken..end, self.taken > begin))
+    }
+
+    /// So many bytes of the [next](Self::next) datagram are taken. One that is empty is taken by 0.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.taken += bytes;
+        if self.taken >= self.received(self.waiting.start) {
+            self.taken = 0;
+            self.waiting.start += 1;
+        }
     }
 
     /// Bytes in a slot.
@@ -171,8 +180,9 @@ impl RecvBatch {
         Messages { rest: &bytes[..length.min(bytes.len())] }
     }
 
-    fn datagram(&self, slot: usize, part: Range<usize>) -> Datagram<'_> {
+    fn datagram(&self, slot: usize, part: Range<usize>, is_rest: bool) -> Datagram<'_> {
         Datagram {
+            is_rest,
             bytes: &self.bytes[slot * SLOT_BYTES..][part],
             truncated: self.headers[slot].msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             sender: self.sender(slot),
@@ -274,6 +284,8 @@ const NAME_BYTES: libc::socklen_t = size_of::<Name>() as libc::socklen_t;
 #[derive(Clone, Copy)]
 pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
+    /// Whether its beginning was taken before.
+    pub(crate) is_rest: bool,
     /// Whether it was longer than the buffer, its end lost.
     pub(crate) truncated: bool,
     pub(crate) sender: Sender,

@@ -14,8 +14,37 @@ fn udp(address: &str) -> UdpSocket {
 
 fn texts(batch: &mut RecvBatch, socket: &impl AsFd) -> Vec<String> {
     batch.fill(socket.as_fd(), ControlRoom::PIECES).unwrap();
-    let next = || batch.take().map(|datagram| String::from_utf8_lossy(datagram.bytes).into_owned());
+    let next = || {
+        let datagram = batch.next()?;
+        let text = String::from_utf8_lossy(datagram.bytes).into_owned();
+        batch.consume(text.len());
+        Some(text)
+    };
     std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn a_datagram_can_be_taken_in_parts() {
+    let (here, there) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let to = here.local_addr().unwrap();
+    if take_pieces(here.as_fd()).is_err() {
+        eprintln!("SKIPPED: this kernel merges no datagrams");
+        return;
+    }
+    set_int(there.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, 5).unwrap();
+    there.send_to(b"a:1|cb:2|cc:3", to).unwrap();
+    let mut batch = RecvBatch::new();
+    batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
+    let mut seen = Vec::new();
+    while let Some(datagram) = batch.next() {
+        seen.push((datagram.bytes.to_vec(), datagram.is_rest));
+        let taken = datagram.bytes.len().min(3);
+        batch.consume(taken);
+    }
+    let expected = [("a:1|c", false), ("|c", true), ("b:2|c", false), ("|c", true), ("c:3", false)];
+    let expected: Vec<_> =
+        expected.iter().map(|(text, is_rest)| (text.as_bytes().to_vec(), *is_rest)).collect();
+    assert_eq!(seen, expected);
 }
 
 #[test]
@@ -68,13 +97,14 @@ fn the_largest_udp_datagram_is_whole_and_a_larger_unix_one_says_it_is_not() {
     there.send_to(&[7; 65_507], here.local_addr().unwrap()).unwrap();
     let mut batch = RecvBatch::new();
     batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
-    let datagram = batch.take().unwrap();
+    let datagram = batch.next().unwrap();
     assert_eq!((datagram.bytes, datagram.truncated), (&[7; 65_507][..], false));
+    batch.consume(65_507);
 
     let (here, there) = UnixDatagram::pair().unwrap();
     there.send(&[8; 70_000]).unwrap();
     batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
-    let datagram = batch.take().unwrap();
+    let datagram = batch.next().unwrap();
     assert_eq!((datagram.bytes.len(), datagram.truncated), (65_600, true));
 }
 
