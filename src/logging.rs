@@ -19,14 +19,20 @@ use crate::standard::StandardStream;
 
 /// The one log of the process. It is a global because `log` is one: any code may log, and no argument leads there. A panic may
 /// log, too, while a line is being written; so the lock is only ever tried.
-static LOG: Mutex<Log> = Mutex::new(Log { stream: None, rest: Vec::new(), missing: 0 });
+static LOG: Mutex<Log> =
+    Mutex::new(Log { stream: None, rest: Vec::new(), missing: 0, passed_over: 0 });
 
 /// Lines dropped that [`take_dropped`] has not returned yet. The engine counts them, but the log knows no engine.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
+const NO_ROOM: &str = "reason=\"standard error had no room for them\" hint=\"see that it is read, or raise log_level\"";
+const NO_TIME: &str = "reason=\"dump_messages logs a limited number of lines in one turn of the loop\" hint=\"have clients send less at once\"";
+
 /// How long [`last_words`] waits at most for a reader: 10 s.
 const LAST_WAITS: u32 = 100;
 const LAST_WAIT_MS: u16 = 100;
+/// How long [`end`] waits at most, in `LAST_WAIT_MS`.
+const END_WAITS: u32 = 2;
 
 /// Sends log lines of `level` and worse to standard error from now on; RUST_LOG overrides the level. Must be called before
 /// privileges are dropped.
@@ -75,7 +81,26 @@ pub fn last_words(text: &str) {
     }
 }
 
-/// How many lines standard error did not accept since this was last asked.
+/// Counts lines that a turn of the loop had no time to log. The next line that is accepted comes after a report of them.
+pub fn pass_over(lines: u64) {
+    DROPPED.fetch_add(lines, Relaxed);
+    if let Ok(mut log) = LOG.try_lock() {
+        log.passed_over += lines;
+    }
+}
+
+/// Ends the log of a process that ends well: writes the rest of a line that was accepted in part, and the number of those
+/// that are missing. Waits a moment for a reader that is slow.
+pub fn end() {
+    let Ok(mut log) = LOG.try_lock() else { return };
+    let mut waits = END_WAITS;
+    while !log.finish() && waits > 0 {
+        log.wait_for_room();
+        waits -= 1;
+    }
+}
+
+/// How many lines were dropped or passed over since this was last asked.
 pub fn take_dropped() -> u64 {
     // Asked every turn: a load is cheaper than a swap.
     if DROPPED.load(Relaxed) == 0 { 0 } else { DROPPED.swap(0, Relaxed) }
@@ -120,6 +145,8 @@ struct Log {
     rest: Vec<u8>,
     /// Lines dropped and not reported in the log yet.
     missing: u64,
+    /// Lines that a turn of the loop had no time for, and that are not reported yet.
+    passed_over: u64,
 }
 
 impl Log {
@@ -130,21 +157,32 @@ impl Log {
             return false;
         }
         let reported;
-        let bytes = match self.missing {
-            0 => line,
-            missing => {
-                let report = format!(
-                    "{} log_lines_dropped={missing} reason=\"standard error had no room for them\" hint=\"see that it is read, or raise log_level\"\n",
-                    stamp(Level::Warn)
-                );
-                reported = [report.as_bytes(), line].concat();
-                &reported
-            }
+        let report = self.report();
+        let bytes = if report.is_empty() {
+            line
+        } else {
+            reported = [report.as_bytes(), line].concat();
+            &reported
         };
         let Ok(written) = self.write(bytes) else { return false };
         self.missing = 0;
+        self.passed_over = 0;
         self.rest.extend_from_slice(&bytes[written..]);
         true
+    }
+
+    /// What the log says of lines that are missing: a line for each cause.
+    fn report(&self) -> String {
+        let line = |lines: u64, why: &str| match lines {
+            0 => String::new(),
+            _ => format!("{} log_lines_dropped={lines} {why}\n", stamp(Level::Warn)),
+        };
+        line(self.missing, NO_ROOM) + &line(self.passed_over, NO_TIME)
+    }
+
+    /// Writes what is left. Returns `false` while there is no room for it.
+    fn finish(&mut self) -> bool {
+        self.finish_rest() && (self.report().is_empty() || self.offer(b"")) && self.finish_rest()
     }
 
     fn open(&mut self) {
@@ -200,7 +238,7 @@ mod tests {
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let stream = Some(StandardStream::of(writer.into()).unwrap());
-        (Log { stream, rest: Vec::new(), missing: 0 }, reader)
+        (Log { stream, rest: Vec::new(), missing: 0, passed_over: 0 }, reader)
     }
 
     fn put(log: &mut Log, line: &str) {
@@ -238,6 +276,25 @@ mod tests {
     }
 
     #[test]
+    fn the_end_writes_the_rest_of_a_line_and_the_number_of_those_that_are_missing() {
+        let (mut log, mut reader) = rig();
+        assert!(log.finish(), "there is nothing to write");
+        let long = "a".repeat(10_000);
+        put(&mut log, &long);
+        put(&mut log, "dropped");
+        log.passed_over += 7;
+        let mut text = String::new();
+        while !log.finish() {
+            text += &read(&mut reader);
+        }
+        text += &read(&mut reader);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0] == long), (3, true), "{lines:?}");
+        assert!(lines[1].contains(" log_lines_dropped=1 reason=\"standard error"), "{lines:?}");
+        assert!(lines[2].contains(" log_lines_dropped=7 reason=\"dump_messages"), "{lines:?}");
+    }
+
+    #[test]
     fn short_lines_are_taken_whole_or_not_at_all() {
         let (mut log, mut reader) = rig();
         (0..100).for_each(|n| put(&mut log, &format!("{n:0>98}")));
@@ -258,7 +315,7 @@ mod tests {
         let reader = open();
         let writer = OpenOptions::new().write(true).open(&path).unwrap();
         let stream = Some(StandardStream::of(writer.into()).unwrap());
-        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        let mut log = Log { stream, rest: Vec::new(), missing: 0, passed_over: 0 };
         let long = "a".repeat(100_000);
         put(&mut log, &long);
         drop(reader);
@@ -277,7 +334,7 @@ mod tests {
     fn a_full_disk_is_no_reason_to_wait() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let stream = Some(StandardStream::of(full.into()).unwrap());
-        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        let mut log = Log { stream, rest: Vec::new(), missing: 0, passed_over: 0 };
         put(&mut log, "dropped");
         assert_eq!(log.missing, 1);
     }

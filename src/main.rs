@@ -49,7 +49,10 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     log::info!("start={} config=\"{origin}\"", args::VERSION.replace(' ', "-"));
     logging::say(&server.ready_line());
     match server.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::end();
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
     }
 }

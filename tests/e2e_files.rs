@@ -119,14 +119,47 @@ fn log_lines_that_nobody_reads_are_counted_and_reported() {
     read_until(PACKETS as f64 - dropped, "line=\"some.name");
     server.send(["last:1|c".into()]);
     read_until(1.0, "line=\"last");
-    let report = &lines[lines.len() - 2];
-    assert!(report.contains(&format!(" level=warn log_lines_dropped={dropped} ")), "{report}");
+    assert_eq!(reported(&lines), dropped, "{lines:?}");
+    assert!(lines[lines.len() - 2].contains(" level=warn log_lines_dropped="), "{lines:?}");
     let is_whole = |line: &&String| {
         line.starts_with("ready udp=") || line.starts_with("time=") && line.ends_with('"')
     };
     let torn: Vec<_> = lines.iter().filter(|line| !is_whole(line)).collect();
     assert!(torn.is_empty(), "{torn:?}");
     server.stop();
+}
+
+/// The sum of what the log says is missing.
+fn reported(lines: &[String]) -> f64 {
+    let number = |line: &String| {
+        let (_, rest) = line.split_once(" log_lines_dropped=")?;
+        rest.split(' ').next()?.parse::<f64>().ok()
+    };
+    lines.iter().filter_map(number).sum()
+}
+
+/// Shows that packets of very short lines are not all logged, and that those which are not are counted: a log line costs far
+/// more than two bytes do, and all of a packet is taken in one turn.
+#[test]
+fn dumped_messages_are_bounded_in_each_turn() {
+    const PACKETS: usize = 10;
+    const LINES: usize = 30_000;
+    let mut server = Raw::start(&dumping(), Stdio::piped());
+    let stderr = server.child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        BufReader::new(stderr).lines().map_while(Result::ok).collect::<Vec<String>>()
+    });
+    let packet = "a\n".repeat(LINES);
+    server.send((0..PACKETS).map(|_| packet.clone()));
+    until_true("all packets", || server.counter("statsd.packets_received") == PACKETS as f64);
+    let dropped = server.counter("statsd.log_lines_dropped");
+    server.stop();
+    let lines = log.join().unwrap();
+    let logged = lines.iter().filter(|line| line.ends_with(" line=\"a\"")).count();
+    assert!(logged > 0 && logged <= PACKETS * 500, "{logged}");
+    assert_eq!(dropped, (PACKETS * LINES - logged) as f64);
+    assert_eq!(reported(&lines), dropped);
+    assert!(lines.iter().any(|line| line.contains("reason=\"dump_messages logs")), "{lines:?}");
 }
 
 /// Shows that with standard error full, closed by its reader, on a full disk or closed at the start, flushes come and a stop is
@@ -464,4 +497,22 @@ fn two_servers_share_no_address() {
         }
     }
     first.stop();
+}
+
+/// Shows that a server whose lock on its state file was removed, as by a tool that tidies /tmp, takes it again with the next
+/// save, so that a second server is kept away.
+#[test]
+fn a_lock_that_was_removed_is_taken_again() {
+    let conf = Conf::never_flushing().set("statsd", "state_file", "state").set(
+        "statsd",
+        "state_interval",
+        "1s",
+    );
+    let server = Daemon::start(&conf);
+    let lock = server.folder().join("state.lock");
+    fs::remove_file(&lock).unwrap();
+    until_true("the lock", || lock.exists());
+    let refused = finish(server.folder(), &["-c", "statsd.conf"]);
+    assert!(refused.stderr.contains("cannot use state_file"), "{:?}", refused.stderr);
+    server.stop();
 }

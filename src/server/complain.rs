@@ -8,6 +8,7 @@ use crate::sender::Sender;
 
 impl Server {
     pub(super) fn complain(&mut self) {
+        self.input.messages.end_turn();
         self.engine.count(Own::LogLinesDropped, logging::take_dropped());
         while let Some(complaint) = self.engine.complaints().due(self.now.tick) {
             let newcomers = self.engine.table_mut().newcomers();

@@ -6,8 +6,9 @@ use ipnet::IpNet;
 
 use super::clock::Clock;
 use super::descriptors::Share;
+use super::messages::Messages;
 use super::token::{Generation, Source};
-use super::{Server, Timer, messages};
+use super::{Server, Timer};
 use crate::complaints::{Grievance, LimitedBy, Parting};
 use crate::config::{Config, Destination, Takes};
 use crate::encode::repeated::Repeated;
@@ -33,8 +34,8 @@ pub(super) struct Input {
     connections_from: Vec<IpNet>,
     /// Why there may not be more connections.
     limited_by: LimitedBy,
-    /// Every line goes to the log.
-    logs_messages: bool,
+    /// Lines that go to the log.
+    pub(super) messages: Messages,
     /// What came in this turn, for other servers.
     repeated: Repeated,
 }
@@ -49,7 +50,7 @@ impl Input {
             datagrams_from: config.udp.allow_from.clone(),
             connections_from: tcp.allow_from.clone(),
             limited_by: share.limited_by,
-            logs_messages: config.dump_messages,
+            messages: Messages::new(config.dump_messages),
             repeated: Repeated::default(),
         };
         input.want_repeated(config);
@@ -63,7 +64,7 @@ impl Input {
         self.want_repeated(config);
         self.datagrams_from.clone_from(&config.udp.allow_from);
         self.connections_from.clone_from(&config.tcp.allow_from);
-        self.logs_messages = config.dump_messages;
+        self.messages.want(config.dump_messages);
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -78,9 +79,8 @@ impl Input {
         engine: &'a mut Engine,
         now: Now,
     ) -> (&'a mut RecvBatch, Entrance<'a>) {
-        let Self { batch, heard, datagrams_from: allowed, logs_messages, repeated, .. } = self;
-        let logs_messages = *logs_messages;
-        (batch, Entrance { engine, heard, allowed, logs_messages, repeated, now })
+        let Self { batch, heard, datagrams_from: allowed, messages, repeated, .. } = self;
+        (batch, Entrance { engine, heard, allowed, messages, repeated, now })
     }
 }
 
@@ -89,7 +89,7 @@ struct Entrance<'a> {
     engine: &'a mut Engine,
     heard: &'a mut Option<Now>,
     allowed: &'a [IpNet],
-    logs_messages: bool,
+    messages: &'a mut Messages,
     repeated: &'a mut Repeated,
     now: Now,
 }
@@ -106,21 +106,17 @@ impl Entrance<'_> {
             self.engine.count(Own::PacketsTruncated, 1);
             return self.engine.complaints().add(Grievance::PacketTruncated, b"");
         }
-        if self.logs_messages {
-            messages::log_packet(datagram.bytes);
-        }
+        self.messages.log_packet(datagram.bytes);
         self.repeated.packet(datagram.bytes);
         self.engine.packet(datagram.bytes);
     }
 }
 
 /// Takes in a piece of a stream.
-pub(super) fn take_piece(engine: &mut Engine, logs_messages: bool, piece: Piece<'_>) {
-    if logs_messages {
-        match piece {
-            Piece::Lines(text) => messages::log_packet(text),
-            Piece::Binary(text) | Piece::Overlong(text) => messages::log_line(text),
-        }
+pub(super) fn take_piece(engine: &mut Engine, messages: &mut Messages, piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(text) => messages.log_packet(text),
+        Piece::Binary(text) | Piece::Overlong(text) => messages.log_line(text),
     }
     match piece {
         Piece::Lines(text) => engine.lines(text),
@@ -210,12 +206,12 @@ impl Server {
 
     fn receive_lines(&mut self, slot: u16, generation: Generation) -> Drained {
         let (engine, now) = (&mut self.engine, self.now);
-        let Input { connections, heard, logs_messages, repeated, .. } = &mut self.input;
+        let Input { connections, heard, messages, repeated, .. } = &mut self.input;
         engine.complaints().hear(connections.sender(slot, generation));
         let drained = connections.read(slot, generation, now.tick, |piece| {
             *heard = Some(now);
             repeat(repeated, piece);
-            take_piece(engine, *logs_messages, piece);
+            take_piece(engine, messages, piece);
         });
         if connections.deadline(slot, generation).is_none() {
             self.wheel.set(Timer::Connection(slot, generation), None);

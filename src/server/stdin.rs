@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read};
 
 use super::flushing::Flushing;
 use super::input;
+use super::messages::Messages;
 use super::settings::{random_seeds, settings};
 use super::start::StartError;
 use super::stop::Phase;
@@ -84,16 +85,19 @@ fn alone(config: &Config, origin: &Origin) -> Config {
 fn take_in(stdin: &mut impl Read, config: &Config, engine: &mut Engine) -> io::Result<()> {
     let mut splitter = StreamSplitter::default();
     let mut buffer = vec![0; PIECE];
+    let mut messages = Messages::new(config.dump_messages);
     loop {
+        messages.end_turn();
         match stdin.read(&mut buffer) {
             Ok(0) => break,
             Ok(bytes) => splitter.feed(&buffer[..bytes], config.tcp.max_line, |piece| {
-                input::take_piece(engine, config.dump_messages, piece);
+                input::take_piece(engine, &mut messages, piece);
             }),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    splitter.end(|piece| input::take_piece(engine, config.dump_messages, piece));
+    splitter.end(|piece| input::take_piece(engine, &mut messages, piece));
+    messages.end_turn();
     Ok(())
 }
