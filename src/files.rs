@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Gid, Uid, fchown, geteuid};
 
 /// The opening waits neither for the other end of a FIFO nor for a terminal's carrier.
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -130,6 +130,11 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
+/// Fails if another server holds the lock of this file.
+pub(crate) fn require_free(path: &Path) -> io::Result<()> {
+    require_unlocked(&lock_of(path))
+}
+
 /// Fails if something stands here that is no regular file, a symbolic link included. Nothing may stand here.
 pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
@@ -139,14 +144,13 @@ pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Fails unless files in this folder are safe from other users: it is ours or root's, and no others may write to it. A sticky
-/// one, such as /tmp, is safe enough, since what is opened there is checked itself; so is a folder of root's that a group may
-/// write to, as /var/log is on some systems.
+/// Fails unless files in this folder are safe from other users: it is ours or root's, and not everybody may write to it. A
+/// sticky one, such as /tmp, is safe enough, since what is opened there is checked itself. So is one that a group may write to:
+/// /var/log is such a folder on some systems, and so is each new folder of a user whose umask is 002.
 pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     require_owner(folder, &found)?;
-    let unsafe_bits = if found.uid() == 0 { OTHERS_WRITE } else { OTHERS_WRITE | GROUP_WRITES };
-    require_not_writable(folder, &found, unsafe_bits)
+    require_not_writable(folder, &found, OTHERS_WRITE)
 }
 
 /// Fails unless this folder is ours and no others may write to it.
@@ -165,6 +169,8 @@ pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
 pub(crate) struct Lock {
     path: PathBuf,
     file: File,
+    /// This process has made the file, and has not found it there.
+    is_made: bool,
 }
 
 impl Lock {
@@ -182,19 +188,27 @@ impl Lock {
 
     fn hold(path: &Path) -> io::Result<Self> {
         for _ in 0..LOCK_TRIES {
-            let file = open_or_create(path)?;
-            require_owner(path, &file.metadata()?)?;
+            let Some((file, is_made)) = open_lock(path)? else { continue };
             file.try_lock().map_err(|error| match error {
                 TryLockError::WouldBlock => busy(path),
                 TryLockError::Error(error) => error,
             })?;
-            let lock = Self { path: path.to_owned(), file };
+            let lock = Self { path: path.to_owned(), file, is_made };
             // The process that had it may have removed it between our two calls: then it locks nobody out.
             if lock.is_in_place()? {
                 return Ok(lock);
             }
         }
         Err(busy(path))
+    }
+
+    /// Gives its file to those whom this process is about to become. Otherwise a start as that user could not use what a crash
+    /// of this process leaves behind.
+    pub(crate) fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+        if !self.is_made {
+            return Ok(()); // somebody may have put a file of ours there, to be given it
+        }
+        Ok(fchown(&self.file, owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw))?)
     }
 
     /// Whether its file still stands under its name. Where it does not, another process may hold
@@ -210,6 +224,37 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path); // left behind it does no harm
         }
     }
+}
+
+/// Opens the file of a lock, and says whether it was made. `None` if another process has made it meanwhile.
+///
+/// It may be there since a crash. Root takes one of any owner, for the run before may have been another user's. To hold it is
+/// all that its owner could do, and a socket or a file of his in this place would keep us away as well.
+fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
+    // Without O_CREAT first: in a sticky folder the kernel refuses that for the file of another user, even to root.
+    let opened = match open_existing(path) {
+        Ok(file) => Ok(Some((file, false))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = open(path, OpenOptions::new().write(true).create_new(true).mode(0o600));
+            match made {
+                Ok(file) => Ok(Some((file, true))),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let opened = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let why = format!("no permission for the lock {}", path.display());
+            io::Error::new(error.kind(), why)
+        }
+        _ => error,
+    })?;
+    if let Some((file, _)) = opened.as_ref().filter(|_| !geteuid().is_root()) {
+        require_owner(path, &file.metadata()?)?;
+    }
+    Ok(opened)
 }
 
 fn lock_of(path: &Path) -> PathBuf {
@@ -261,7 +306,10 @@ fn require_owner(path: &Path, found: &Metadata) -> io::Result<()> {
 
 fn require_not_writable(folder: &Path, found: &Metadata, bits: u32) -> io::Result<()> {
     match found.mode() & bits != 0 && found.mode() & STICKY == 0 {
-        true => Err(refused(folder, "can be written to by other users (chmod go-w)")),
+        true => {
+            let what = "can be written to by other users (chmod go-w, or use a folder in it)";
+            Err(refused(folder, what))
+        }
         false => Ok(()),
     }
 }
@@ -383,8 +431,7 @@ mod tests {
             assert_eq!(append(&folder.path().join("log")).is_ok(), is_safe, "{mode:o}");
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
-        let is_roots = folder.path().metadata().unwrap().uid() == 0;
-        assert_eq!(require_safe_folder(folder.path()).is_ok(), is_roots, "as /var/log");
+        require_safe_folder(folder.path()).unwrap();
         assert!(require_our_folder(folder.path()).is_err());
     }
 
@@ -406,6 +453,30 @@ mod tests {
         std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
         assert!(require_safe_folder(folder.path()).is_err());
         assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that root had become.
+    #[test]
+    fn a_lock_left_by_another_user_is_taken_by_root_and_made_for_the_next_user() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let [file, lock] = ["file", "file.lock"].map(|name| folder.path().join(name));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let made = Lock::of_file(&file).unwrap();
+        made.give_to((Some(65_534), Some(65_533))).unwrap();
+        let found = lock.metadata().unwrap();
+        assert_eq!((found.uid(), found.gid()), (65_534, 65_533));
+        drop(made);
+        fs::write(&lock, "").unwrap();
+        std::os::unix::fs::chown(&lock, Some(65_534), None).unwrap();
+        drop(Lock::of_file(&file).unwrap());
+        fs::write(&lock, "precious").unwrap();
+        let found = Lock::of_file(&file).unwrap();
+        found.give_to((Some(65_534), None)).unwrap();
+        assert_eq!(lock.metadata().unwrap().uid(), 0, "it was there before");
     }
 
     #[test]

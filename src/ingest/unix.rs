@@ -27,7 +27,7 @@ pub struct SocketFile {
     /// The file that was bound, opened as a place only (O_PATH). As long as it is open no other file gets its number.
     inode: File,
     /// Released after the file is removed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl SocketFile {
@@ -39,7 +39,7 @@ impl SocketFile {
             let inode = open_place(path)?;
             if is_just_made(&inode.metadata()?) { Ok(inode) } else { Err(replaced()) }
         })?;
-        let file = Self { path: path.to_owned(), inode, _lock: lock };
+        let file = Self { path: path.to_owned(), inode, lock };
         if file.is_in_place() { Ok(file) } else { Err(replaced()) }
     }
 
@@ -58,7 +58,8 @@ impl SocketFile {
     pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
         let (user, group) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
         // fchown of the socket's own descriptor would change the socket and not its file.
-        Ok(fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?)
+        fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?;
+        self.lock.give_to(owner)
     }
 
     fn is_in_place(&self) -> bool {
@@ -246,6 +247,8 @@ mod tests {
             let aside = replace(&path, put);
             if geteuid().is_root() {
                 file.give_to((Some(65_534), Some(65_533))).unwrap();
+                let lock = fs::metadata(path.with_file_name("s.lock")).unwrap();
+                assert_eq!((lock.uid(), lock.gid()), (65_534, 65_533));
                 let found = fs::metadata(&aside).unwrap();
                 let owner = fs::metadata(&precious).map(|found| (found.uid(), found.gid()));
                 assert_eq!(owner.unwrap(), (before.uid(), before.gid()));

@@ -19,12 +19,15 @@ use crate::files::{self, Lock};
 const PIECE: usize = 64 << 10;
 const CHECKSUM: usize = 4;
 
+/// What is kept beside a state file.
+const BESIDE: [&str; 3] = ["new", "old", "damaged"];
+
 /// The place of a state file that no other server uses, in a folder that is safe from other users.
 #[derive(Debug)]
 pub struct StateFile {
     /// Without symbolic links: what is checked and locked is what is used, wherever links lead later.
     path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl StateFile {
@@ -35,14 +38,20 @@ impl StateFile {
         files::require_safe_folder(files::folder_of(&path))?;
         files::require_regular_or_nothing(&path)?;
         let lock = Lock::of_file(&path)?;
+        require_no_other(&path)?;
         let probe = beside(&path, "new");
         files::create(&probe)?;
         fs::remove_file(probe)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether other servers are kept away still. They are not if somebody has removed the lock's file or its folder.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_in_place().unwrap_or(false)
     }
 
     /// Whether this path leads here.
@@ -201,6 +210,17 @@ pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
     }
 }
 
+/// Fails if another server's state file is named as one that we keep beside ours, or the other way round.
+fn require_no_other(path: &Path) -> io::Result<()> {
+    for suffix in BESIDE {
+        files::require_free(&beside(path, suffix))?;
+        if path.extension().is_some_and(|extension| extension == suffix) {
+            files::require_free(&path.with_extension(""))?;
+        }
+    }
+    Ok(())
+}
+
 /// `FILE.suffix`.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -338,7 +358,16 @@ mod tests {
         let second = StateFile::open(&link.join("state")).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::ResourceBusy);
         StateFile::open(&link.join("other")).unwrap();
+        for beside in BESIDE {
+            let second = StateFile::open(&real.join(format!("state.{beside}"))).unwrap_err();
+            assert_eq!(second.kind(), io::ErrorKind::ResourceBusy, "what the first keeps beside");
+        }
         drop(first);
-        StateFile::open(&link.join("state")).unwrap();
+        let old = StateFile::open(&link.join("state.old")).unwrap();
+        let second = StateFile::open(&link.join("state")).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::ResourceBusy, "it keeps its own there");
+        assert!(old.is_locked());
+        fs::remove_file(real.join("state.old.lock")).unwrap();
+        assert!(!old.is_locked());
     }
 }
