@@ -16,6 +16,9 @@ use nix::unistd::{Gid, Uid, fchown, geteuid};
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
 
+/// What a server may keep beside a file that it has locked: the state file's.
+pub(crate) const BESIDE: [&str; 3] = ["new", "old", "damaged"];
+
 /// How often a lock's file may be removed by others while we lock it.
 const LOCK_TRIES: usize = 16;
 
@@ -86,6 +89,7 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     require_safe_folder(folder_of(path))?;
     // Not into the state or the spool of another server.
     require_unlocked(&lock_of(path))?;
+    require_not_beside(path)?;
     require_unlocked(&lock_in(folder_of(path)))?;
     let file = OpenOptions::new()
         .append(true)
@@ -135,6 +139,16 @@ pub(crate) fn require_free(path: &Path) -> io::Result<()> {
     require_unlocked(&lock_of(path))
 }
 
+/// Fails if another server may keep this beside a file that it has locked.
+fn require_not_beside(path: &Path) -> io::Result<()> {
+    match path.extension() {
+        Some(suffix) if BESIDE.iter().any(|beside| suffix == *beside) => {
+            require_free(&path.with_extension(""))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Fails if something stands here that is no regular file, a symbolic link included. Nothing may stand here.
 pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
@@ -178,6 +192,7 @@ impl Lock {
     /// another part of this one, holds that lock, or that of the whole folder.
     pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
         require_unlocked(&lock_in(folder_of(path)))?;
+        require_not_beside(path)?;
         Self::hold(&lock_of(path))
     }
 
@@ -504,5 +519,8 @@ mod tests {
         assert!(Lock::of_file(&file).is_err() && append(&file).is_err(), "in its folder");
         drop(spool);
         append(&file).unwrap();
+        let _first = Lock::of_file(&file).unwrap();
+        let old = folder.path().join("file.old");
+        assert!(Lock::of_file(&old).is_err() && append(&old).is_err(), "beside it");
     }
 }

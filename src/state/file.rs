@@ -13,14 +13,11 @@ use std::time::Duration;
 use super::wire::In;
 use super::{Head, MAGIC};
 use crate::disk::Stall;
-use crate::files::{self, Lock};
+use crate::files::{self, BESIDE, Lock};
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;
 const CHECKSUM: usize = 4;
-
-/// What is kept beside a state file.
-const BESIDE: [&str; 3] = ["new", "old", "damaged"];
 
 /// The place of a state file that no other server uses, in a folder that is safe from other users.
 #[derive(Debug)]
@@ -210,13 +207,10 @@ pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
     }
 }
 
-/// Fails if another server's state file is named as one that we keep beside ours, or the other way round.
+/// Fails if another server has locked what we keep beside the file.
 fn require_no_other(path: &Path) -> io::Result<()> {
     for suffix in BESIDE {
         files::require_free(&beside(path, suffix))?;
-        if path.extension().is_some_and(|extension| extension == suffix) {
-            files::require_free(&path.with_extension(""))?;
-        }
     }
     Ok(())
 }
