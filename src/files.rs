@@ -261,7 +261,8 @@ fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
     };
     let opened = opened.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let why = format!("no permission for the lock {}", path.display());
+            let what = "is another user's (remove it if no server of that user runs)";
+            let why = format!("the lock {} {what}", path.display());
             io::Error::new(error.kind(), why)
         }
         _ => error,
