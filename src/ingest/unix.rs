@@ -3,13 +3,13 @@
 //! Whether somebody listens is asked before the file is removed, and between the two another server may have bound it, or be
 //! about to listen. So a server holds `PATH.lock` from before it asks until its socket is closed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -128,7 +128,9 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
 
 /// Opens what is at the end of a path as a place only: nothing is read, and a link there is not followed.
 fn open_place(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+    // Not by std, which takes O_PATH for an access mode where the C library is musl, and leaves it out.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(File::from(open(path, flags, Mode::empty())?))
 }
 
 /// Whether this may be the socket that this process has bound a moment ago. No other user can make one that is ours, and a
@@ -143,7 +145,16 @@ fn replaced() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// The umask is that of the whole process, and tests have threads.
+    fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        super::bind(path, kind, mode)
+    }
 
     fn kind(path: &Path, kind: Type) -> Result<(Socket, SocketFile), io::ErrorKind> {
         bind(path, kind, 0o660).map_err(|error| error.kind())
