@@ -12,11 +12,14 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Gid, Uid, fchown, geteuid};
 
 /// With these flags an open waits neither for the other end of a FIFO nor for a terminal's carrier.
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
+
+/// The suffixes of files that a server may keep beside a file it has locked: those of the state file.
+pub(crate) const BESIDE: [&str; 3] = ["new", "old", "damaged"];
 
 /// How many times a lock is tried again if others remove its file meanwhile.
 const LOCK_TRIES: usize = 16;
@@ -92,6 +95,7 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     require_safe_folder(folder_of(path))?;
     // The log must not be written into the state or the spool of another server.
     require_unlocked(&lock_of(path))?;
+    require_not_beside(path)?;
     require_unlocked(&lock_in(folder_of(path)))?;
     let file = OpenOptions::new()
         .append(true)
@@ -137,6 +141,21 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
+/// Fails if another server holds the lock of this file.
+pub(crate) fn require_free(path: &Path) -> io::Result<()> {
+    require_unlocked(&lock_of(path))
+}
+
+/// Fails if `path` has a name that another server may give to a file beside one it has locked.
+fn require_not_beside(path: &Path) -> io::Result<()> {
+    match path.extension() {
+        Some(suffix) if BESIDE.iter().any(|beside| suffix == *beside) => {
+            require_free(&path.with_extension(""))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Fails if there is something at `path` other than a regular file; a symbolic link fails, too. A
 /// missing file is fine.
 pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
@@ -148,16 +167,15 @@ pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
 }
 
 /// Fails unless files in this folder are safe from other users. The folder must belong to this
-/// process's user or to root, and no others may write to it.
+/// process's user or to root, and not all users may write to it.
 ///
 /// There are two exceptions. A sticky folder such as /tmp may be writable, since each file opened
-/// there is checked itself. A folder of root's may be writable for its group, as /var/log is on
-/// some systems.
+/// there is checked itself. A folder may be writable for its group: /var/log is such a folder on some
+/// systems, and so is each new folder of a user whose umask is 002.
 pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     require_owner(folder, &found)?;
-    let unsafe_bits = if found.uid() == 0 { OTHERS_WRITE } else { OTHERS_WRITE | GROUP_WRITES };
-    require_not_writable(folder, &found, unsafe_bits)
+    require_not_writable(folder, &found, OTHERS_WRITE)
 }
 
 /// Fails unless this folder belongs to this process's user and no others may write to it.
@@ -178,6 +196,8 @@ pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
 pub(crate) struct Lock {
     path: PathBuf,
     file: File,
+    /// This process has made the file, and has not found it there.
+    is_made: bool,
 }
 
 impl Lock {
@@ -187,6 +207,7 @@ impl Lock {
     /// holds that lock or the lock of the whole folder.
     pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
         require_unlocked(&lock_in(folder_of(path)))?;
+        require_not_beside(path)?;
         Self::hold(&lock_of(path))
     }
 
@@ -197,13 +218,12 @@ impl Lock {
 
     fn hold(path: &Path) -> io::Result<Self> {
         for _ in 0..LOCK_TRIES {
-            let file = open_or_create(path)?;
-            require_owner(path, &file.metadata()?)?;
+            let Some((file, is_made)) = open_lock(path)? else { continue };
             file.try_lock().map_err(|error| match error {
                 TryLockError::WouldBlock => busy(path),
                 TryLockError::Error(error) => error,
             })?;
-            let lock = Self { path: path.to_owned(), file };
+            let lock = Self { path: path.to_owned(), file, is_made };
             // The former holder may have removed the file between our open and our lock. Then the
             // lock excludes no other process, and must be taken again.
             if lock.is_in_place()? {
@@ -211,6 +231,16 @@ impl Lock {
             }
         }
         Err(busy(path))
+    }
+
+    /// Gives the lock's file to the user that this process is about to become. Otherwise a start as
+    /// that user could not use what a crash of this process leaves behind. A file that this process
+    /// found and did not make stays as it is: another user may have put it there to be given it.
+    pub(crate) fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+        if !self.is_made {
+            return Ok(());
+        }
+        Ok(fchown(&self.file, owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw))?)
     }
 
     /// Whether the lock's file is still at its path. If it is not, another process may hold a lock
@@ -226,6 +256,38 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path); // a file that remains does no harm
         }
     }
+}
+
+/// Opens the file of a lock, and says whether it was made. `None` if another process has made it meanwhile.
+///
+/// It may be there since a crash. Root takes one of any owner, for the run before may have been another user's. To hold it is
+/// all that its owner could do, and a socket or a file of his in this place would keep us away as well.
+fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
+    // Without O_CREAT first: in a sticky folder the kernel refuses that for the file of another user, even to root.
+    let opened = match open_existing(path) {
+        Ok(file) => Ok(Some((file, false))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = open(path, OpenOptions::new().write(true).create_new(true).mode(0o600));
+            match made {
+                Ok(file) => Ok(Some((file, true))),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let opened = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let what = "is another user's (remove it if no server of that user runs)";
+            let why = format!("the lock {} {what}", path.display());
+            io::Error::new(error.kind(), why)
+        }
+        _ => error,
+    })?;
+    if let Some((file, _)) = opened.as_ref().filter(|_| !geteuid().is_root()) {
+        require_owner(path, &file.metadata()?)?;
+    }
+    Ok(opened)
 }
 
 fn lock_of(path: &Path) -> PathBuf {
@@ -277,7 +339,10 @@ fn require_owner(path: &Path, found: &Metadata) -> io::Result<()> {
 
 fn require_not_writable(folder: &Path, found: &Metadata, bits: u32) -> io::Result<()> {
     match found.mode() & bits != 0 && found.mode() & STICKY == 0 {
-        true => Err(refused(folder, "can be written to by other users (chmod go-w)")),
+        true => {
+            let what = "can be written to by other users (chmod go-w, or use a folder in it)";
+            Err(refused(folder, what))
+        }
         false => Ok(()),
     }
 }
@@ -399,8 +464,7 @@ mod tests {
             assert_eq!(append(&folder.path().join("log")).is_ok(), is_safe, "{mode:o}");
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
-        let is_roots = folder.path().metadata().unwrap().uid() == 0;
-        assert_eq!(require_safe_folder(folder.path()).is_ok(), is_roots, "as /var/log");
+        require_safe_folder(folder.path()).unwrap();
         assert!(require_our_folder(folder.path()).is_err());
     }
 
@@ -422,6 +486,30 @@ mod tests {
         std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
         assert!(require_safe_folder(folder.path()).is_err());
         assert!(require_our_folder(folder.path()).is_err());
+    }
+
+    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that root had become.
+    #[test]
+    fn a_lock_left_by_another_user_is_taken_by_root_and_made_for_the_next_user() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let [file, lock] = ["file", "file.lock"].map(|name| folder.path().join(name));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let made = Lock::of_file(&file).unwrap();
+        made.give_to((Some(65_534), Some(65_533))).unwrap();
+        let found = lock.metadata().unwrap();
+        assert_eq!((found.uid(), found.gid()), (65_534, 65_533));
+        drop(made);
+        fs::write(&lock, "").unwrap();
+        std::os::unix::fs::chown(&lock, Some(65_534), None).unwrap();
+        drop(Lock::of_file(&file).unwrap());
+        fs::write(&lock, "precious").unwrap();
+        let found = Lock::of_file(&file).unwrap();
+        found.give_to((Some(65_534), None)).unwrap();
+        assert_eq!(lock.metadata().unwrap().uid(), 0, "it was there before");
     }
 
     #[test]
@@ -449,5 +537,8 @@ mod tests {
         assert!(Lock::of_file(&file).is_err() && append(&file).is_err(), "in its folder");
         drop(spool);
         append(&file).unwrap();
+        let _first = Lock::of_file(&file).unwrap();
+        let old = folder.path().join("file.old");
+        assert!(Lock::of_file(&old).is_err() && append(&old).is_err(), "beside it");
     }
 }

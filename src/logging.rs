@@ -31,6 +31,8 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// How many times [`last_words`] waits for a reader, each time for [`LAST_WAIT_MS`]: 10 s in all.
 const LAST_WAITS: u32 = 100;
 const LAST_WAIT_MS: u16 = 100;
+/// How many times [`end`] waits for a reader, each time for [`LAST_WAIT_MS`].
+const END_WAITS: u32 = 2;
 
 /// Sends log lines of `level` and worse to standard error from now on. RUST_LOG overrides the
 /// level. Must be called before privileges are dropped.
@@ -77,6 +79,17 @@ pub fn last_words(text: &str) {
         }
     }
     while !log.finish_rest() && waits > 0 {
+        log.wait_for_room();
+        waits -= 1;
+    }
+}
+
+/// Ends the log of a process that ends well: writes the rest of a line that was accepted in part, and
+/// the number of dropped lines. Waits at most 0.2 s for a slow reader.
+pub fn end() {
+    let Ok(mut log) = LOG.try_lock() else { return };
+    let mut waits = END_WAITS;
+    while !log.finish() && waits > 0 {
         log.wait_for_room();
         waits -= 1;
     }
@@ -138,21 +151,33 @@ impl Log {
             return false;
         }
         let reported;
-        let bytes = match self.missing {
-            0 => line,
-            missing => {
-                let report = format!(
-                    "{} log_lines_dropped={missing} reason=\"standard error did not accept them\" hint=\"read standard error faster, free its disk, or log less (log_level)\"\n",
-                    stamp(Level::Warn)
-                );
-                reported = [report.as_bytes(), line].concat();
-                &reported
-            }
+        let report = self.report();
+        let bytes = if report.is_empty() {
+            line
+        } else {
+            reported = [report.as_bytes(), line].concat();
+            &reported
         };
         let Ok(written) = self.write(bytes) else { return false };
         self.missing = 0;
         self.rest.extend_from_slice(&bytes[written..]);
         true
+    }
+
+    /// Returns the log line that reports dropped lines. It is empty if there are none.
+    fn report(&self) -> String {
+        match self.missing {
+            0 => String::new(),
+            missing => format!(
+                "{} log_lines_dropped={missing} reason=\"standard error did not accept them\" hint=\"read standard error faster, free its disk, or log less (log_level)\"\n",
+                stamp(Level::Warn)
+            ),
+        }
+    }
+
+    /// Writes the rest of a line and the report. Returns `false` if there was no room for all of it.
+    fn finish(&mut self) -> bool {
+        self.finish_rest() && (self.report().is_empty() || self.offer(b"")) && self.finish_rest()
     }
 
     fn open(&mut self) {
@@ -244,6 +269,23 @@ mod tests {
         assert!(lines[1].starts_with("time=") && lines[1].contains(" log_lines_dropped=2 "));
         put(&mut log, "and on");
         assert_eq!(read(&mut reader), "and on\n", "reported once");
+    }
+
+    #[test]
+    fn the_end_writes_the_rest_of_a_line_and_the_number_of_dropped_lines() {
+        let (mut log, mut reader) = rig();
+        assert!(log.finish(), "there is nothing to write");
+        let long = "a".repeat(10_000);
+        put(&mut log, &long);
+        put(&mut log, "dropped");
+        let mut text = String::new();
+        while !log.finish() {
+            text += &read(&mut reader);
+        }
+        text += &read(&mut reader);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0] == long), (2, true), "{lines:?}");
+        assert!(lines[1].contains(" log_lines_dropped=1 reason=\"standard error"), "{lines:?}");
     }
 
     #[test]

@@ -49,7 +49,10 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     log::info!("start={} config=\"{origin}\"", args::VERSION.replace(' ', "-"));
     logging::say(&server.ready_line());
     match server.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::end();
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
     }
 }
@@ -57,8 +60,11 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
 fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn));
     match Server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE, // the log says what was not delivered
+        Ok(is_delivered) => {
+            logging::end();
+            // Where it is not, the log says what was lost.
+            if is_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         Err(error) => fail(1, &error),
     }
 }

@@ -119,14 +119,23 @@ fn log_lines_that_nobody_reads_are_counted_and_reported() {
     read_until(PACKETS as f64 - dropped, "line=\"some.name");
     server.send(["last:1|c".into()]);
     read_until(1.0, "line=\"last");
-    let report = &lines[lines.len() - 2];
-    assert!(report.contains(&format!(" level=warn log_lines_dropped={dropped} ")), "{report}");
+    assert_eq!(reported(&lines), dropped, "{lines:?}");
+    assert!(lines[lines.len() - 2].contains(" level=warn log_lines_dropped="), "{lines:?}");
     let is_whole = |line: &&String| {
         line.starts_with("ready udp=") || line.starts_with("time=") && line.ends_with('"')
     };
     let torn: Vec<_> = lines.iter().filter(|line| !is_whole(line)).collect();
     assert!(torn.is_empty(), "{torn:?}");
     server.stop();
+}
+
+/// The sum of the dropped lines that the log reports.
+fn reported(lines: &[String]) -> f64 {
+    let number = |line: &String| {
+        let (_, rest) = line.split_once(" log_lines_dropped=")?;
+        rest.split(' ').next()?.parse::<f64>().ok()
+    };
+    lines.iter().filter_map(number).sum()
 }
 
 /// Shows that flushes and a stop work as usual while standard error is full, closed by its reader,
@@ -465,4 +474,22 @@ fn two_servers_share_no_address() {
         }
     }
     first.stop();
+}
+
+/// Shows that a server whose lock on its state file was removed, as by a tool that tidies /tmp, takes it again with the next
+/// save, so that a second server is kept away.
+#[test]
+fn a_lock_that_was_removed_is_taken_again() {
+    let conf = Conf::never_flushing().set("statsd", "state_file", "state").set(
+        "statsd",
+        "state_interval",
+        "1s",
+    );
+    let server = Daemon::start(&conf);
+    let lock = server.folder().join("state.lock");
+    fs::remove_file(&lock).unwrap();
+    until_true("the lock", || lock.exists());
+    let refused = finish(server.folder(), &["-c", "statsd.conf"]);
+    assert!(refused.stderr.contains("cannot use state_file"), "{:?}", refused.stderr);
+    server.stop();
 }

@@ -150,7 +150,13 @@ fn only_the_sockets_files_are_given_away() {
 #[test]
 fn silent_clients_do_not_use_up_the_admin_port() {
     let daemon = Daemon::start(&Conf::never_flushing());
-    let mut silent = Vec::from_iter((0..64).map(|_| daemon.admin()));
+    // Each answer shows that the server has served its client, which is idle from then on.
+    let silent = (0..64).map(|_| {
+        let mut client = daemon.admin();
+        client.ask("version");
+        client
+    });
+    let mut silent = Vec::from_iter(silent);
     silent[1].send("versio");
     let mut busy = daemon.admin();
     assert!(busy.ask("version").starts_with("statsd "));

@@ -89,6 +89,23 @@ fn a_carbon_that_is_not_there_is_a_failure() {
     );
 }
 
+/// Shows that a full disk is not waited for as a slow reader is.
+#[test]
+fn a_full_disk_ends_it_with_the_time_for_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = Conf::flushing_every("10s").set("statsd", "shutdown_timeout", "0");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = stdin_command(folder.path(), Some(&conf));
+    let mut child = command.stdout(full).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
+    let mut ended = None;
+    until_true("its end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+}
+
 /// Shows that a reader of the output is waited for beyond `shutdown_timeout`, and that one that goes ends it at once.
 #[test]
 fn whoever_reads_the_output_has_time() {

@@ -170,7 +170,7 @@ keys! {
     [statsd] log_level = "info", config!(log_level: LEVELS),
         "error, warn, info, debug, trace; RUST_LOG overrides it";
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO),
-        "log every line received, up to 200 bytes of it, at level info";
+        "log the lines received, up to 200 bytes of each, at level info; those of a burst that would take too long are only counted";
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
     [statsd] user = "", config!(user: Account),

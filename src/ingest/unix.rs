@@ -4,13 +4,13 @@
 //! and the removal another server may bind it, or be about to listen. So a server holds `PATH.lock`
 //! from before the check until its socket is closed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -28,7 +28,7 @@ pub struct SocketFile {
     /// The bound file, opened with O_PATH. While it is open, no other file gets its inode number.
     inode: File,
     /// Released after the file is removed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl SocketFile {
@@ -41,7 +41,7 @@ impl SocketFile {
             let inode = open_place(path)?;
             if is_just_made(&inode.metadata()?) { Ok(inode) } else { Err(replaced()) }
         })?;
-        let file = Self { path: path.to_owned(), inode, _lock: lock };
+        let file = Self { path: path.to_owned(), inode, lock };
         if file.is_in_place() { Ok(file) } else { Err(replaced()) }
     }
 
@@ -60,7 +60,8 @@ impl SocketFile {
     pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
         let (user, group) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
         // fchown of the socket's own descriptor would change the socket, not its file.
-        Ok(fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?)
+        fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?;
+        self.lock.give_to(owner)
     }
 
     fn is_in_place(&self) -> bool {
@@ -130,7 +131,9 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
 /// Opens what is at the end of a path with O_PATH: nothing is read, and a link there is not
 /// followed.
 fn open_place(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+    // Not by std, which takes O_PATH for an access mode where the C library is musl, and leaves it out.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(File::from(open(path, flags, Mode::empty())?))
 }
 
 /// Whether this may be the socket that this process has just bound. No other user can create a
@@ -145,7 +148,16 @@ fn replaced() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// The umask is that of the whole process, and tests have threads.
+    fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        super::bind(path, kind, mode)
+    }
 
     fn kind(path: &Path, kind: Type) -> Result<(Socket, SocketFile), io::ErrorKind> {
         bind(path, kind, 0o660).map_err(|error| error.kind())
@@ -249,6 +261,8 @@ mod tests {
             let aside = replace(&path, put);
             if geteuid().is_root() {
                 file.give_to((Some(65_534), Some(65_533))).unwrap();
+                let lock = fs::metadata(path.with_file_name("s.lock")).unwrap();
+                assert_eq!((lock.uid(), lock.gid()), (65_534, 65_533));
                 let found = fs::metadata(&aside).unwrap();
                 let owner = fs::metadata(&precious).map(|found| (found.uid(), found.gid()));
                 assert_eq!(owner.unwrap(), (before.uid(), before.gid()));

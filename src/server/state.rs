@@ -86,7 +86,8 @@ impl State {
     }
 
     fn start_writing(&mut self, head: &Head) -> io::Result<Writing> {
-        let file = match self.file.take() {
+        // A lock that somebody has removed keeps no other server away: it is taken again, or is theirs.
+        let file = match self.file.take().filter(StateFile::is_locked) {
             Some(file) => file,
             None => StateFile::open(&self.path)?,
         };

@@ -138,7 +138,7 @@ impl Server {
         if let Phase::Draining { until, .. } = self.phase {
             let (now, patient) = (self.now.tick, self.is_patient);
             let waits = |sink: &Sink| {
-                (now < until && !sink.is_given_up()) || (patient && sink.is_console())
+                (now < until && !sink.is_given_up()) || (patient && sink.may_have_slow_reader())
             };
             if self.sinks.iter().any(|sink| !sink.is_drained() && waits(sink)) {
                 return;

@@ -150,8 +150,9 @@ impl Sink {
         }
     }
 
-    pub fn is_console(&self) -> bool {
-        self.name == CONSOLE
+    /// Whether it writes to standard output, and nothing but the reader of that is slow. A full disk has no reader.
+    pub fn may_have_slow_reader(&self) -> bool {
+        self.name == CONSOLE && self.outlet.is_up()
     }
 
     pub fn name(&self) -> &str {

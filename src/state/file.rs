@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::wire::In;
 use super::{Head, MAGIC};
 use crate::disk::Stall;
-use crate::files::{self, Lock};
+use crate::files::{self, BESIDE, Lock};
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;
@@ -25,7 +25,7 @@ pub struct StateFile {
     /// The path without symbolic links. So the file that is used is always the one checked and
     /// locked, even if a link changes later.
     path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl StateFile {
@@ -36,14 +36,21 @@ impl StateFile {
         files::require_safe_folder(files::folder_of(&path))?;
         files::require_regular_or_nothing(&path)?;
         let lock = Lock::of_file(&path)?;
+        require_no_other(&path)?;
         let probe = beside(&path, "new");
         files::create(&probe)?;
         fs::remove_file(probe)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder was
+    /// removed.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_in_place().unwrap_or(false)
     }
 
     /// Whether `path` names this file.
@@ -203,6 +210,14 @@ pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
     }
 }
 
+/// Fails if another server has locked what we keep beside the file.
+fn require_no_other(path: &Path) -> io::Result<()> {
+    for suffix in BESIDE {
+        files::require_free(&beside(path, suffix))?;
+    }
+    Ok(())
+}
+
 /// `FILE.suffix`.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -340,7 +355,16 @@ mod tests {
         let second = StateFile::open(&link.join("state")).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::ResourceBusy);
         StateFile::open(&link.join("other")).unwrap();
+        for beside in BESIDE {
+            let second = StateFile::open(&real.join(format!("state.{beside}"))).unwrap_err();
+            assert_eq!(second.kind(), io::ErrorKind::ResourceBusy, "what the first keeps beside");
+        }
         drop(first);
-        StateFile::open(&link.join("state")).unwrap();
+        let old = StateFile::open(&link.join("state.old")).unwrap();
+        let second = StateFile::open(&link.join("state")).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::ResourceBusy, "it keeps its own there");
+        assert!(old.is_locked());
+        fs::remove_file(real.join("state.old.lock")).unwrap();
+        assert!(!old.is_locked());
     }
 }
