@@ -25,10 +25,20 @@ run: build ## build and run the server with statsd.conf.example
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 	@tests/peers/install.sh
 
+# Most end-to-end tests wait for a flush, so that more of them run at a time than there are processors.
+# These use a processor each: they run by themselves, and some of them once more at full size.
+busy_tests = carbon_kill:: delivery:: flood:: load:: outage:: spool::
+full_size = carbon_kill:: flood:: load:: outage:: start::
+
 test: peers ## install the peers and run every test; those with figures once more at full size
-	$(CARGO) test --workspace
-	$(CARGO) test --release --lib simulation
-	$(CARGO) test --release --test e2e_start --test e2e_load --test e2e_carbon_kill --test e2e_outage --test e2e_flood
+	@start=$$(date +%s); failed=; run() { echo "+ $$*"; "$$@" || failed="$$failed$$(printf '\n  %s' "$$*")"; }; \
+	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test micro --test tidy --test compare --test loopback; \
+	run $(CARGO) test --test e2e -- --test-threads=6 $(busy_tests:%=--skip %); \
+	run $(CARGO) test --test e2e -- $(busy_tests); \
+	run $(CARGO) test --release --lib simulation; \
+	run $(CARGO) test --release --test e2e -- $(full_size); \
+	echo "make test took $$(($$(date +%s) - start)) s"; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 # Miri knows none of the system calls that the unsafe code is about; the address sanitizer runs them for real.
 host = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -39,14 +49,14 @@ sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
 fuzz: ## the fuzz targets over changed corpora, under the address sanitizer (SECONDS=n for all together, SEED=n)
 	SECONDS=$(SECONDS) SEED=$(SEED) CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz CARGO_PROFILE_DEV_OPT_LEVEL=2 \
 		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" \
-		$(CARGO) test --target $(host) --test fuzz_corpus -- --ignored --nocapture for_a_time
+		$(CARGO) test --target $(host) --test core fuzz_corpus -- --ignored --nocapture for_a_time
 
 picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
-	$(CARGO) test --test e2e_graphite_web -- --ignored picture
+	$(CARGO) test --test e2e graphite_web -- --ignored picture
 
 SECONDS ?= 600
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
-	SECONDS=$(SECONDS) $(CARGO) test --release --test soak -- --ignored --nocapture
+	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
 
 bench: ## compare with the other servers found here: an hour, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh

@@ -11,7 +11,7 @@
 //!   the whole server to a test. `ingest`, `sink`, `admin` and `server` own the descriptors; `server` alone owns the clocks.
 //! - There is one thread, and nothing in its loop blocks: not a connect, not a name look-up, not a slow reader.
 //! - A flush never stops reception. A tick costs O(1); series are closed in slices, each exactly once, with the values it had
-//!   at the tick (`series/mod.rs`, `tests/sweep.rs`).
+//!   at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
 //! - Everything is bounded, and every drop is counted (`flush/own.rs`, `sink/mod.rs`).
 //! - What came over a socket is never trusted, never logged line by line, and never makes the server panic.
 //! - `unsafe` is in `sys.rs` alone.

@@ -1,0 +1,106 @@
+//! Lines that come packed in datagrams are looked up in batches; one by one they come to the same. Seeds are printed.
+
+use crate::rig::{Core, settings};
+use std::time::Duration;
+
+use statsd::encode::namespace::Namespace;
+use statsd::series::Bounds;
+
+/// Knuth's linear congruential generator.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+/// Room for fewer series than there are names, so that some make way for others in the middle of a batch.
+fn core() -> Core {
+    let mut settings = settings();
+    settings.bounds = Bounds {
+        max_series: 12,
+        evict_after: Duration::ZERO,
+        sample_memory: 2048,
+        timer_exact: 40,
+        set_exact: 30,
+        ..settings.bounds
+    };
+    Core::new(&settings, &Namespace::default())
+}
+
+/// Mostly plain, one name often twice in a packet, some that only the general reader takes.
+fn line(random: &mut Rng) -> String {
+    let name = random.below(20);
+    match random.below(12) {
+        0..4 => format!("n{name}:{}|c", random.below(90)),
+        4 => format!("n{name}:{}|c|@0.{}", random.below(90), 1 + random.below(9)),
+        5 => format!("n{name}:{}.5|ms", random.below(1000)),
+        6 => format!("n{name}:{}|g", random.below(100)),
+        7 => format!("n{name}:{}|s", random.below(200)),
+        8 => format!("n{name}:-{}|g", random.below(9)),
+        9 => format!("n {name}:1|c"),
+        10 => format!("n{name}:1e300|c|@1e-9"),
+        _ => "bad".to_owned(),
+    }
+}
+
+/// Shows that a packet of many lines does what its lines do one after the other.
+#[test]
+fn batches_come_to_the_same_as_lines() {
+    for seed in 0..300 {
+        let (mut random, mut packed, mut single) = (Rng(seed), core(), core());
+        packed.own = false;
+        single.own = false;
+        for stamp in 1..5 {
+            for _ in 0..6 {
+                let count = 1 + random.below(60);
+                let lines: Vec<String> = (0..count).map(|_| line(&mut random)).collect();
+                packed.engine.packet(lines.join("\n").as_bytes());
+                lines.iter().for_each(|line| single.engine.lines(line.as_bytes()));
+            }
+            assert_eq!(packed.flush(stamp), single.flush(stamp), "seed {seed}");
+        }
+    }
+}
+
+/// A binary message of a counter, whose name or value may hold a newline.
+fn message(random: &mut Rng) -> Vec<u8> {
+    let name = ["n1", "n\n2", "\n"][random.below(3)].as_bytes();
+    let value = f64::from_bits(0x3ff0_0000_0000_0000 | [0, 0x0a0a][random.below(2)]);
+    let length = u8::try_from(name.len() + 1).unwrap();
+    [&[0xaa, 1, length, 0], &value.to_le_bytes()[..], name, &[0]].concat()
+}
+
+/// Shows that a large packet can be taken in over several turns, wherever those end.
+#[test]
+fn a_packet_in_parts_comes_to_the_same_as_whole() {
+    for seed in 0..300 {
+        let (mut random, mut whole, mut parts) = (Rng(seed), core(), core());
+        whole.own = false;
+        parts.own = false;
+        for stamp in 1..5 {
+            let mut packet = Vec::new();
+            for _ in 0..1 + random.below(200) {
+                if random.below(9) == 0 {
+                    packet.extend(message(&mut random));
+                } else {
+                    packet.extend(line(&mut random).into_bytes());
+                    packet.push(b'\n');
+                }
+            }
+            whole.engine.lines(&packet);
+            let mut rest = &packet[..];
+            while !rest.is_empty() {
+                let share = 1 + random.below(300);
+                let behind = parts.engine.some_lines(rest, share);
+                let taken = rest.len() - behind.len();
+                assert!(taken >= share.min(rest.len()) && taken < share + 1500, "{taken} {share}");
+                rest = behind;
+            }
+            assert_eq!(whole.flush(stamp), parts.flush(stamp), "seed {seed}");
+        }
+    }
+}

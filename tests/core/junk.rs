@@ -1,0 +1,154 @@
+//! What broke other servers, and what should never have been sent: nothing panics, nothing costs a good neighbour.
+
+use crate::reading::message;
+use crate::rig::{Core, settings};
+use statsd::encode::namespace::Namespace;
+use statsd::flush::Own;
+use statsd::ingest::lines::{Piece, StreamSplitter};
+
+fn core() -> Core {
+    Core::new(&settings(), &Namespace::default())
+}
+
+/// A line, and how many bad values it counts for. Each by the server it hurt, or the client that sends it.
+const JUNK: &[(&str, &[u8], u64)] = &[
+    ("kills Node", b"a:1|c|@+0.5", 1),
+    ("kills Node", b"a:1|c|@ 0.5", 1),
+    ("kills Node", b"a:1|c|@Infinity", 1),
+    ("infinite in Node", b"a:1|c|@0", 1),
+    ("infinite in Node", b"a:1|c|@0x10", 1),
+    ("infinite in Node", b"a:Infinity|c", 1),
+    ("over 1 in Node", b"a:1|c|@2", 1),
+    ("negative rate", b"a:1|c|@-1", 1),
+    ("a time in Node for its trailing CR", b"a:-1|ms\r", 1),
+    ("a counter in Node", b"a:1|MS", 1),
+    ("a counter in Node", b"a:1|gauge", 1),
+    ("hexadecimal in Node", b"a:0x10|c", 1),
+    ("a prefix in statsite", b"a:1abc|c", 1),
+    ("0 in Node, empty in brubeck", b"a: |c", 1),
+    ("0 in brubeck", b"a:|c", 1),
+    ("sticks in statsd_exporter", b"a:NaN|g", 1),
+    ("pystatsd's server dies", b"a:1|c|@x", 1),
+    ("statsd-c's 100-byte key", &[b'k'; 5000], 1),
+    ("statsdpy", b".", 1),
+    ("statsdpy", b" ", 0),
+    ("statsdpy", b":", 1),
+    ("statsdpy", b" : |c", 1),
+    ("statsdpy", b"baditem:1|k", 1),
+    ("statsdpy", b"1|c|@", 1),
+    ("statsdpy", b"@wtf", 1),
+    ("statsdpy", b"@05f.6", 1),
+    ("statsdpy", b"badtimer:5.0f|ms", 1),
+    ("statsdpy", b"badgauge:K|g", 1),
+    ("hot-shots", b"a:--5|g", 1),
+    ("tim-group", b"a:1|c@0.1", 1),
+    ("only NULs", b"\0\0\0", 0),
+    ("no UTF-8", b"\xff\xfe\x80", 1),
+    ("HTTP", b"GET / HTTP/1.1", 1),
+    ("JSON", b"{\"a\": 1}", 1),
+    ("every separator", b"::||@@##;;,,[[]]==", 1),
+    ("a binary message cut short", b"\xaa\x02\x02", 1),
+    ("a binary message of no type", b"\xaa\x00\x00\x00", 1),
+    ("Latin-1 that looks binary", b"\xaabc:1|c", 1),
+];
+
+#[test]
+fn junk_costs_no_good_neighbour() {
+    for (what, junk, bad) in JUNK {
+        let mut core = core();
+        core.engine.packet(&[&b"good:1|c\n"[..], junk, b"\ngood:2|c"].concat());
+        let seen = core.engine.own().total(Own::BadLinesSeen);
+        assert_eq!(seen, *bad, "{what}: {}", junk.escape_ascii());
+        let lines = core.flush(10);
+        assert_eq!(lines, ["stats.good 0.3 10", "stats_counts.good 3 10"], "{what}");
+    }
+}
+
+/// What a stream does, cut at the given sizes.
+fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u64, u64) {
+    let (mut core, mut splitter, mut rest) = (core(), StreamSplitter::default(), stream);
+    let mut take = |piece: Piece<'_>| match piece {
+        Piece::Lines(text) => core.engine.lines(text),
+        Piece::Binary(message) => core.engine.binary(message),
+        Piece::Overlong(start) => core.engine.overlong_line(start),
+    };
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(sizes().clamp(1, rest.len()));
+        splitter.feed(piece, 64, &mut take);
+        rest = behind;
+    }
+    splitter.end(&mut take);
+    let own = |own| core.engine.own().total(own);
+    let (received, bad) = (own(Own::MetricsReceived), own(Own::BadLinesSeen));
+    (core.flush(10), received, bad)
+}
+
+/// Knuth's linear congruential generator: the same numbers from the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+
+    /// Something between sense and noise.
+    fn stream(&mut self) -> Vec<u8> {
+        let parts: [&[u8]; 12] = [
+            b"a:1|c\n",
+            b"b;k=v:2.5|ms|@0.5\n",
+            b"b:3|g|#k:v,l\n",
+            b"s:x:y|s\r\n",
+            b"up:5|C\nup:9|C\n",
+            b"v:1|kv\n",
+            &message(2, b"a\0", 2.0),
+            &message(5, b"b\n\0", -2.0),
+            &message(9, b"?\0", 0.0),
+            b"\xaa\x04\x02\x00\x02\x00s\0m\0",
+            b"\n",
+            &[b'z'; 80],
+        ];
+        let mut stream = Vec::new();
+        for _ in 0..self.below(12) {
+            if self.below(4) == 0 {
+                let noise = b"ab:|@#;=,.~T01e+-\xaa \t\r\0\xff/Ccmsgkv\n";
+                (0..self.below(8)).for_each(|_| stream.push(noise[self.below(noise.len())]));
+            } else {
+                stream.extend_from_slice(parts[self.below(parts.len())]);
+            }
+        }
+        stream
+    }
+}
+
+#[test]
+fn splitting_a_stream_anywhere_gives_the_same_series() {
+    for seed in 0..3_000 {
+        let mut random = Random(seed);
+        let stream = random.stream();
+        let whole = streamed(&stream, || usize::MAX);
+        for most in [1, 3, 20] {
+            let pieces = streamed(&stream, || 1 + random.below(most));
+            assert_eq!(pieces, whole, "seed {seed}, up to {most} bytes: {}", stream.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn no_bytes_in_any_chunking_make_it_panic() {
+    let mut random = Random(0x57a7_5d11);
+    for _ in 0..20_000 {
+        let bytes: Vec<u8> =
+            (0..random.below(64)).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
+        core_of(&bytes);
+        streamed(&bytes, || 1 + random.below(9));
+    }
+}
+
+/// The same bytes as a datagram.
+fn core_of(bytes: &[u8]) {
+    let mut core = core();
+    core.engine.packet(bytes);
+    core.flush(10);
+}

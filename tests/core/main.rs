@@ -1,0 +1,20 @@
+//! Tests of the pure core: bytes and a clock value in, bytes out. No test here opens a socket, starts a
+//! process or waits.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod reading;
+mod rig;
+
+mod batches;
+mod binary;
+mod bounds;
+mod clients;
+mod fuzz_corpus;
+mod golden;
+mod junk;
+mod lifecycle;
+mod protocol;
+mod rules;
+mod state;
+mod sweep;
+mod tags;

@@ -1,0 +1,285 @@
+//! The wire protocol as tables: every accept and every reject of the grammar, one line a case.
+
+use crate::reading::{check, read};
+use statsd::protocol::{Grammar, LineReader, Reading, Reject};
+
+#[test]
+fn types_and_values() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a:1|c", "a count 1"),
+            ("a:-1|c", "a count -1"),
+            ("a:+1|c", "a count 1"),
+            ("a:1.5|c", "a count 1.5"),
+            ("a:.5|c", "a count 0.5"),
+            ("a:5.|c", "a count 5"),
+            ("a:1e3|c", "a count 1000"),
+            ("a: 1 |c", "a count 1"),
+            ("a:1| c ", "a count 1"),
+            ("a:3|m|@0.5", "a count 6"),
+            ("a:7|C", "a cumulative 7"),
+            ("a:-7|C", "a cumulative -7"),
+            ("a:7.5|kv", "a kv 7.5"),
+            ("a:-7|kv", "a kv -7"),
+            ("a:320|ms", "a time 320"),
+            ("a:12.000000|ms", "a time 12"),
+            ("a:0|ms", "a time 0"),
+            ("a:-0|ms", "a time -0"),
+            ("a:7|h", "a time 7"),
+            ("a:-7|h", "a time -7"),
+            ("a:-7.5|d", "a time -7.5"),
+            ("a:10|g", "a level 10"),
+            ("a:-10|g", "a change -10"),
+            ("a:+4|g", "a change 4"),
+            ("a: -10|g", "a change -10"),
+            ("a:x|s", "a member x"),
+            ("a:|s", "a member 0"),
+            ("a: x|s", "a member  x"),
+            ("a:::1|s", "a member ::1"),
+            ("a:http://h:80/|s", "a member http://h:80/"),
+        ],
+    );
+}
+
+#[test]
+fn rates() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a:1|c|@0.1", "a count 10"),
+            ("a:2|c|@0.1", "a count 20"),
+            ("a:1|c|@1", "a count 1"),
+            ("a:1|c|@1e-05", "a count 99999.99999999999"),
+            ("a:1|c|@1.0e-05", "a count 99999.99999999999"),
+            ("a:1|c|@0.100000", "a count 10"),
+            ("a:3|ms|@0.5", "a time 3x2"),
+            ("a:3|h|@0.5", "a time 3x2"),
+            ("a:3|C|@0.5", "a cumulative 3x2"),
+            ("a:3|kv|@0.5", "a kv 3"),
+            ("a:3|g|@0.5", "a level 3"),
+            ("a:x|s|@0.5", "a member x"),
+            ("a:1|c|@0.5|@0.1", "a count 2"),
+            ("a:3|g|@2", "a !BadRate"),
+            ("a:3|C|@2", "a !BadRate"),
+            ("a:3|kv|@0", "a !BadRate"),
+            ("a:1|ms|@1e-320", "a !TooLarge"),
+            ("a:0|c|@1e-320", "a !TooLarge"),
+            ("a:1|C|@1e-320", "a !TooLarge"),
+            ("a:x|s|@0", "a !BadRate"),
+            ("a:1|c|@0", "a !BadRate"),
+            ("a:1|c|@1.1", "a !BadRate"),
+            ("a:1|c|@-0.5", "a !BadRate"),
+            ("a:1|c|@+0.5", "a !BadRate"),
+            ("a:1|c|@ 0.5", "a !BadRate"),
+            ("a:1|c|@", "a !BadRate"),
+            ("a:1|c|@Infinity", "a !BadRate"),
+            ("a:1|c|@0x1", "a !BadRate"),
+            ("a:1|c|@wtf", "a !BadRate"),
+            ("a:1|c|@05f.6", "a !BadRate"),
+        ],
+    );
+}
+
+#[test]
+fn groups_and_sections() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a:1|c:2|c", "a count 1 count 2"),
+            ("a:1|c:2|c|@0.1", "a count 1 count 20"),
+            ("a:1|c|@0.1:2|c", "a count 10 count 2"),
+            ("a:1|c:2|ms:3|g", "a count 1 time 2 level 3"),
+            ("a:1:2:3|ms", "a time 1 time 2 time 3"),
+            ("lat:1:2:3|ms|@0.5|#env:prod", "lat;env=prod time 1x2 time 2x2 time 3x2"),
+            ("a:1:2|c:3|g", "a count 1 count 2 level 3"),
+            ("a:x:y|s:1|c", "a member x:y count 1"),
+            ("a:1|c|#t:v|@0.5", "a;t=v count 2"),
+            ("a:1|c|@0.5|#t:v", "a;t=v count 2"),
+            ("a:1|c|#t:v|@0.5:7|c", "a;t=v count 2 count 7"),
+            ("a:1|c:2|c|#t:v", "a;t=v count 1 count 2"),
+            ("a:1|c|c:83c0a9|#t:v|e:x:y|card:low|other", "a;t=v count 1"),
+            ("a:1|c|", "a count 1"),
+            ("a:1|c||", "a count 1"),
+            ("a:1|c|#t:v|#u:w", "a;t=v;u=w count 1"),
+            ("a:1|c|T1656581400", "a count 1 at 1656581400"),
+            ("a:1|g|T1656581400|#t:v", "a;t=v level 1 at 1656581400"),
+            ("a:1|c:2|c|T5", "a count 1 count 2 at 5"),
+        ],
+    );
+}
+
+#[test]
+fn bad_values_cost_their_neighbours_nothing() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a:x|c", "a !BadValue"),
+            ("a:|c", "a !BadValue"),
+            ("a:.|c", "a !BadValue"),
+            ("a:e5|c", "a !BadValue"),
+            ("a:0x10|c", "a !BadValue"),
+            ("a:inf|g", "a !BadValue"),
+            ("a:nan|g", "a !BadValue"),
+            ("a:NaN|ms", "a !BadValue"),
+            ("a:null|c", "a !BadValue"),
+            ("a:undefined|c", "a !BadValue"),
+            ("a:1e400|c", "a !BadValue"),
+            ("a:--5|g", "a !BadValue"),
+            ("badtimer:5.0f|ms", "badtimer !BadValue"),
+            ("badgauge:K|g", "badgauge !BadValue"),
+            ("a:-1|ms", "a !NegativeTime"),
+            ("a:1e308|c|@1e-5", "a !TooLarge"),
+            ("a:1|", "a !UnknownType"),
+            ("a:1|KV", "a !UnknownType"),
+            ("a:1|MS", "a !UnknownType"),
+            ("a:1|kx", "a !UnknownType"),
+            ("baditem:1|k", "baditem !UnknownType"),
+            ("a:1|c@0.1", "a !UnknownType"),
+            ("a:1", "a !NoType"),
+            ("a:", "a !NoType"),
+            ("a:1:2", "a !NoType !NoType"),
+            ("a:1|c:", "a count 1 !NoType"),
+            ("a:1|c:2", "a count 1 !NoType"),
+            ("a:1:x:3|c", "a count 1 !BadValue count 3"),
+            ("a:1:2|zz", "a !UnknownType !UnknownType"),
+            ("a:1:2|c|@7", "a !BadRate !BadRate"),
+            ("a:x:y:z|s|@7", "a !BadRate"),
+            ("a:1|c|@7:2|c", "a !BadRate count 2"),
+            ("a:1|zz:2|c", "a !UnknownType count 2"),
+            ("a:+1|g|T5", "a !TimedChange at 5"),
+        ],
+    );
+}
+
+#[test]
+fn lines_refused_as_a_whole() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a", "!NoValue"),
+            (".", "!NoValue"),
+            ("1|c|@", "!NoValue"),
+            ("@wtf", "!NoValue"),
+            (":", "!EmptyName"),
+            (":1|c", "!EmptyName"),
+            ("$%:1|c", "!EmptyName"),
+            (";t=v:1|c", "!EmptyName"),
+            (":1|c|#t:v", "!EmptyName"),
+            ("a:1|c|T0", "!BadTimestamp"),
+            ("a:1|c|T-5", "!BadTimestamp"),
+            ("a:1|c|T", "!BadTimestamp"),
+            ("a:1|ms|T1.5", "!BadTimestamp"),
+        ],
+    );
+}
+
+#[test]
+fn names_are_cleaned_as_node_cleans_them() {
+    check(
+        &Grammar::default(),
+        &[
+            ("k e/y$%:1|c", "k_e-y count 1"),
+            ("a  \t b:1|c", "a_b count 1"),
+            (" a:1|c", "_a count 1"),
+            ("a.b-c_d=e:1|c", "a.b-c_d=e count 1"),
+            ("caf\u{e9}:1|c", "caf count 1"),
+            ("a,env=prod:1|c", "aenv=prod count 1"),
+            ("~a:1|c", "a count 1"),
+        ],
+    );
+}
+
+#[test]
+fn a_name_may_be_as_long_as_the_limit_with_its_tags() {
+    let short = Grammar { max_key_length: 7, ..Grammar::default() };
+    check(
+        &short,
+        &[
+            ("1234567:1|c", "1234567 count 1"),
+            ("12345678:1|c", "!NameTooLong"),
+            ("abc;d=e:1|c", "abc;d=e count 1"),
+            ("abcd:1|c|#d:e", "!NameTooLong"),
+            ("$1234567:1|c", "1234567 count 1"),
+        ],
+    );
+}
+
+#[test]
+fn events_and_checks_are_known_for_what_they_are() {
+    check(
+        &Grammar::default(),
+        &[
+            ("_e{5,4}:title|text|#t:v", "event"),
+            ("_sc|name|0|#t:v", "event"),
+            ("_e:1|c", "_e count 1"),
+            ("_sc:1|c", "_sc count 1"),
+        ],
+    );
+}
+
+#[test]
+fn no_bytes_make_it_panic() {
+    let alphabet: &[u8] = b"ab:|@#;=,.~T01e+- \t\r\0\xff/csmg";
+    let seed = 0x57a7_5d11_u64;
+    let mut state = seed;
+    for round in 0..200_000u32 {
+        let mut line = Vec::new();
+        for _ in 0..round % 24 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            line.push(alphabet[usize::try_from(state >> 33).unwrap() % alphabet.len()]);
+        }
+        read(&Grammar::default(), &line);
+    }
+}
+
+#[test]
+fn what_one_line_may_hold_is_bounded() {
+    let refusals = |line: &str| {
+        let mut reader = LineReader::new(Grammar::default());
+        let (mut taken, mut refused) = (0, Vec::new());
+        match reader.read(line.as_bytes()) {
+            Reading::Line(line) => line.samples().for_each(|sample| match sample {
+                Ok(_) => taken += 1,
+                Err(reject) => refused.push(reject),
+            }),
+            Reading::Bad(reject) => refused.push(reject),
+            Reading::Event => {}
+        }
+        (taken, refused)
+    };
+    let most = 32 << 10;
+    assert_eq!(refusals(&format!("a{}|c", ":1".repeat(most))), (most, vec![]));
+    let too_many = vec![Reject::TooManyParts];
+    assert_eq!(refusals(&format!("a{}|c", ":1".repeat(2 * most))), (most, too_many.clone()));
+    assert_eq!(refusals(&format!("a{}", ":1|c".repeat(2 * most))), (0, too_many.clone()));
+    assert_eq!(refusals(&format!("a:1|c{}", "|b".repeat(2 * most))), (0, too_many));
+    let tags = |count| format!("a:1|c|#{}", "k:v,".repeat(count));
+    assert_eq!(refusals(&tags(128)), (1, vec![]));
+    assert_eq!(refusals(&tags(1000)), (0, vec![Reject::NameTooLong]));
+}
+
+#[test]
+fn every_reason_says_something_of_its_own() {
+    let all = [
+        Reject::NoValue,
+        Reject::NoType,
+        Reject::EmptyName,
+        Reject::NameTooLong,
+        Reject::UnknownType,
+        Reject::BadValue,
+        Reject::NegativeTime,
+        Reject::BadRate,
+        Reject::BadTimestamp,
+        Reject::TimedChange,
+        Reject::TooLarge,
+        Reject::LineTooLong,
+        Reject::TooManyParts,
+        Reject::UnknownCode,
+        Reject::CutShort,
+        Reject::NoNul,
+        Reject::NotFinite,
+    ];
+    let texts: std::collections::BTreeSet<String> = all.iter().map(Reject::to_string).collect();
+    assert_eq!(texts.len(), all.len());
+}

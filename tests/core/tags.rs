@@ -1,0 +1,166 @@
+//! Names and tags as tables: five ways of writing them, one canonical name.
+
+use crate::reading::{check, read};
+use crate::rig::{Core, settings};
+use statsd::encode::namespace::Namespace;
+use statsd::flush::Own;
+use statsd::protocol::{Dialect, Dialects, Grammar};
+
+fn reads(dialects: &[Dialect]) -> Grammar {
+    Grammar { dialects: dialects.iter().copied().collect(), ..Grammar::default() }
+}
+
+#[test]
+fn tags_of_either_dialect_end_as_one_name() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a:1|c|#env:prod", "a;env=prod count 1"),
+            ("a;env=prod:1|c", "a;env=prod count 1"),
+            ("a:1|c|#b:2,a:1", "a;a=1;b=2 count 1"),
+            ("a;b=2;a=1:1|c", "a;a=1;b=2 count 1"),
+            ("a;x=1:1|c|#x:2", "a;x=2 count 1"),
+            ("a:1|c|#x:1,x:2", "a;x=2 count 1"),
+            ("a:1|c|#flag", "a;flag=true count 1"),
+            ("a:1|c|#flag:", "a;flag=true count 1"),
+            ("a;flag:1|c", "a;flag=true count 1"),
+            ("a:1|c|#url:http://x:80/y", "a;url=http--x80-y count 1"),
+            ("a:1|c|#k:a=b;c", "a;k=abc count 1"),
+            ("a:1|c|#~k:~v", "a;k=v count 1"),
+            ("a:1|c|#:v,,$:x", "a count 1"),
+            ("a:1|c|#", "a count 1"),
+            ("a:1|c|#e nv:p rod", "a;e_nv=p_rod count 1"),
+            ("a;:1|c", "a count 1"),
+        ],
+    );
+}
+
+#[test]
+fn a_dialect_that_is_off_reads_no_tags() {
+    let plain = Grammar { dialects: Dialects::NONE, ..Grammar::default() };
+    check(&plain, &[("a;b=1:1|c", "ab=1 count 1"), ("a:1|c|#b:1", "a count 1")]);
+}
+
+#[test]
+fn raw_names_keep_their_bytes_and_their_tags_stay_apart() {
+    let raw = Grammar { sanitize: false, ..Grammar::default() };
+    check(
+        &raw,
+        &[
+            ("k e/y$%:1|c", "k e/y$% count 1"),
+            ("a:1|c|#k:x/y", "a;k=x/y count 1"),
+            ("a:1|c|#k:x;y=z", "a;k=xyz count 1"),
+            ("$$$:1|c", "!EmptyName"),
+            ("a:1|c|#$:x,k:$", "a;k=true count 1"),
+        ],
+    );
+    let plain = Grammar { dialects: Dialects::NONE, ..raw };
+    check(&plain, &[("a;b:1|c", "ab count 1")]);
+}
+
+#[test]
+fn every_dialect_ends_as_the_same_name() {
+    for (dialect, line) in [
+        (Dialect::Dogstatsd, "a:1|c|#b:2,a:1,b:3,flag"),
+        (Dialect::Graphite, "a;b=2;a=1;b=3;flag:1|c"),
+        (Dialect::Influx, "a,b=2,a=1,b=3,flag:1|c"),
+        (Dialect::Librato, "a#b=2,a=1,b=3,flag:1|c"),
+        (Dialect::Signalfx, "a[b=2,a=1,b=3,flag]:1|c"),
+    ] {
+        for grammar in [reads(&[dialect]), reads(&Dialect::ALL)] {
+            check(&grammar, &[(line, "a;a=1;b=3;flag=true count 1")]);
+        }
+    }
+}
+
+#[test]
+fn the_first_separator_of_a_dialect_that_is_on_reads_the_rest() {
+    check(
+        &reads(&Dialect::ALL),
+        &[
+            ("a;k=v,w;l=x:1|c", "a;k=vw;l=x count 1"),
+            ("a,k=v;w,l=x:1|c", "a;k=vw;l=x count 1"),
+            ("a#k=v#w,l=x:1|c", "a;k=vw;l=x count 1"),
+            ("a[k=v;w,l=x]:1|c", "a;k=vw;l=x count 1"),
+            ("a,k=v]:1|c", "a;k=v count 1"),
+            ("a,k=v:1|c|#l:x,k:w", "a;k=w;l=x count 1"),
+            ("a,k=x=y:1|c", "a;k=xy count 1"),
+            ("a,=v,:1|c", "a count 1"),
+            (",k=v:1|c", "!EmptyName"),
+        ],
+    );
+    let some = reads(&[Dialect::Signalfx, Dialect::Graphite]);
+    check(&some, &[("a,b[k=v]:1|c", "ab;k=v count 1"), ("a#b;k=v:1|c", "ab;k=v count 1")]);
+}
+
+#[test]
+fn signalfx_goes_on_with_the_name_behind_its_bracket() {
+    let grammar = reads(&[Dialect::Signalfx]);
+    check(
+        &grammar,
+        &[
+            ("a[k=v].b:1|c", "a.b;k=v count 1"),
+            ("[k=v]a:1|c", "a;k=v count 1"),
+            ("a[]b:1|c", "ab count 1"),
+            ("a [k=v] b:1|c", "a_b;k=v count 1"),
+            ("a[k=v]b;c=d:1|c", "abc=d;k=v count 1"),
+            ("a[k=v]b[l=w]:1|c", "abl=w;k=v count 1"),
+            ("a[k=v,l=w:1|c", "a;k=v;l=w count 1"),
+            ("[k=v]:1|c", "!EmptyName"),
+        ],
+    );
+    let raw = Grammar { sanitize: false, ..grammar };
+    check(&raw, &[("a$[k=/]b;c:1|c", "a$bc;k=/ count 1")]);
+}
+
+#[test]
+fn influx_tags_with_the_dialect_off_are_counted_and_named() {
+    for (line, unread) in [
+        ("a,env=prod:1|c", 1),
+        ("a,env=prod:1|c:2|c", 1),
+        ("a,flag:1|c", 1),
+        ("a,k=v;l=w:1|c", 1),
+        ("a;k=v,w:1|c", 0),
+        ("a,:1|c", 0),
+        ("a,=v:1|c", 0),
+        ("a,env=prod:1", 1),
+        (",env=prod", 0),
+        ("a:1|c|#k:v,l:w", 0),
+    ] {
+        let mut core = Core::new(&settings(), &Namespace::default());
+        core.packet(line);
+        assert_eq!(core.engine.own().total(Own::InfluxTagsSeen), unread, "{line}");
+    }
+    let mut settings = settings();
+    settings.grammar = reads(&[Dialect::Influx]);
+    let mut core = Core::new(&settings, &Namespace::default());
+    core.packet("a,env=prod:1|c");
+    assert_eq!(core.engine.own().total(Own::InfluxTagsSeen), 0);
+}
+
+#[test]
+fn order_and_dialect_give_the_same_series() {
+    let all = reads(&Dialect::ALL);
+    let tags = [("env", "prod"), ("host", "a1"), ("zone", "eu-1")];
+    let mut orders = Vec::new();
+    for first in 0..3 {
+        for second in (0..3).filter(|second| *second != first) {
+            orders.push([first, second, 3 - first - second].map(|at| tags[at]));
+        }
+    }
+    assert_eq!(orders.len(), 6);
+    for order in orders {
+        let join =
+            |is: &str, and: &str| order.map(|(key, value)| [key, is, value].concat()).join(and);
+        for line in [
+            format!("lat:5|ms|#{}", join(":", ",")),
+            format!("lat;{}:5|ms", join("=", ";")),
+            format!("lat,{}:5|ms", join("=", ",")),
+            format!("lat#{}:5|ms", join("=", ",")),
+            format!("lat[{}]:5|ms", join("=", ",")),
+        ] {
+            let expected = "lat;env=prod;host=a1;zone=eu-1 time 5";
+            assert_eq!(read(&all, line.as_bytes()), expected, "{line}");
+        }
+    }
+}

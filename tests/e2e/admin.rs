@@ -1,0 +1,265 @@
+//! The admin port: every command as somebody types it or a script sends it, and what it refuses.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::support::{Admin, Conf, Daemon, Json, connect, statsd_command, until_true};
+
+/// Shows that each dump is one JSON object of the open interval, sorted by name.
+#[test]
+fn dumps_show_the_open_interval() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send(["b:3|c\na:0.5|c\ng:-2|g\nt:3|ms\nt:1.5|ms\ns:x|s\ns:y|s\ns:x|s\nlast:1|c"]);
+    daemon.until_counter("last", 1.0);
+    let mut admin = daemon.admin();
+    let counters = admin.numbers("counters");
+    assert_eq!((counters["a"], counters["b"]), (0.5, 3.0));
+    assert_eq!(admin.numbers("gauges")["g"], -2.0);
+    assert_eq!(admin.numbers("sets")["s"], 2.0);
+    let samples = Json::List(vec![Json::Number(3.0), Json::Number(1.5)]);
+    assert_eq!(admin.dump("timers"), BTreeMap::from([("t".to_owned(), samples)]));
+    let text = admin.ask("counters");
+    let places: Vec<_> =
+        [r#""a""#, r#""b""#, r#""last""#, r#""statsd."#].map(|n| text.find(n)).into();
+    assert!(places.is_sorted() && places[0].is_some(), "not sorted: {text}");
+}
+
+/// Shows that a timer with over 1,000 samples is shown by its figures.
+#[test]
+fn a_long_timer_is_shown_by_its_figures() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send((0..4).map(|_| "t:2|ms\n".repeat(500) + "t:5|ms"));
+    daemon.send(["end:1|c"]);
+    daemon.until_counter("end", 1.0);
+    let Json::Object(figures) = &daemon.admin().dump("timers")["t"] else { panic!("samples") };
+    let expected = [("count", 2004.0), ("lower", 2.0), ("sum", 4020.0), ("upper", 5.0)];
+    for (figure, value) in expected {
+        assert_eq!(figures[figure], Json::Number(value), "{figure}");
+    }
+}
+
+/// Shows that whatever bytes a name holds, a dump stays JSON.
+#[test]
+fn odd_names_are_escaped() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
+    daemon.send([&b"quo\"te\\:1|c\ntab\there:1|c\nnot\xffutf8\x01:1|c\nlast:1|c"[..]]);
+    daemon.until_counter("last", 1.0);
+    let counters = daemon.admin().numbers("counters");
+    assert_eq!(counters["quo\"te\\"], 1.0);
+    assert_eq!(counters["tab\there"], 1.0);
+    assert!(counters.keys().any(|name| name.starts_with("not") && name.contains("utf8")));
+}
+
+/// Shows what `stats` holds before anything came and after a good and a bad line.
+#[test]
+fn stats_tells_of_input_and_of_carbon() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send(["a:1|c\nbad"]);
+    until_true("the bad line", || daemon.admin().stats()["messages.bad_lines_seen"] == "1");
+    let stats = daemon.admin().stats();
+    for figure in ["uptime", "messages.last_msg_seen"] {
+        assert!(stats[figure].parse::<u64>().unwrap() < 60, "{figure}: {}", stats[figure]);
+    }
+}
+
+/// Shows the four figures of a carbon that is there.
+#[test]
+fn stats_tells_how_a_flush_went() {
+    let carbon = crate::support::FakeCarbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    carbon.flush_after(0);
+    until_true("a flush in stats", || {
+        daemon.admin().stats()["graphite.flush_length"].parse::<f64>().unwrap() > 0.0
+    });
+    let stats = daemon.admin().stats();
+    assert!(stats["graphite.last_flush"].parse::<u64>().unwrap() < 60);
+    for figure in ["graphite.last_exception", "graphite.flush_time"] {
+        stats[figure].parse::<f64>().unwrap();
+    }
+}
+
+/// Shows that each `del` command forgets its kind of series only, by name or by folder.
+#[test]
+fn del_commands_forget_series() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let lines = ["f.a", "f.b", "f", "keep"].map(|n| format!("{n}:1|c\n{n}:1|g\n{n}:1|ms\n{n}:1|s"));
+    daemon.send([lines.join("\n") + "\nlast:1|c"]);
+    daemon.until_counter("last", 1.0);
+    let mut admin = daemon.admin();
+    for kind in ["counters", "timers", "gauges", "sets"] {
+        let answer = admin.ask(&format!("del{kind} f.* nope f"));
+        let mut lines: Vec<_> = answer.strip_suffix("END\n\n").unwrap().lines().collect();
+        lines.sort_unstable();
+        let expected = ["deleted: f", "deleted: f.a", "deleted: f.b", "metric nope not found"];
+        assert_eq!(lines, expected, "del{kind}");
+        let left = admin.dump(kind);
+        assert!(left.contains_key("keep") && !left.keys().any(|name| name.starts_with('f')));
+    }
+    let answer = admin.ask("delcounters none.*");
+    assert_eq!(answer, "metric none.* not found\nEND\n\n");
+    daemon.send(["f.a:5|c"]);
+    daemon.until_counter("f.a", 5.0);
+}
+
+/// Shows the short commands, and that an unknown one is answered with ERROR and harms nothing.
+#[test]
+fn short_commands() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut admin = daemon.admin();
+    assert_eq!(admin.ask("version"), format!("statsd {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(admin.ask("health"), "health: up\n");
+    assert_eq!(admin.ask("health down"), "health: down\n");
+    assert_eq!(daemon.admin().ask("health"), "health: down\n");
+    assert_eq!(admin.ask("health up"), "health: up\n");
+    let help = admin.ask("help");
+    assert!(help.starts_with("Commands: stats, counters, timers, gauges, sets, "), "{help}");
+    assert_eq!(admin.ask("no such thing"), "ERROR\n");
+    assert_eq!(admin.ask("COUNTERS!"), "ERROR\n");
+    admin.send("quit\n");
+    assert_eq!(admin.read_to_close(), "");
+}
+
+/// Shows that commands may come several at once or a byte at a time, ended by either newline.
+#[test]
+fn commands_arrive_in_any_pieces() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut admin = daemon.admin();
+    let version = admin.ask("version");
+    admin.send("version\r\nhealth\nnonsense\r\ncounters\nversion\n");
+    assert_eq!(admin.read_answer("version"), version);
+    assert_eq!(admin.read_answer("health"), "health: up\n");
+    assert_eq!(admin.read_answer("nonsense"), "ERROR\n");
+    assert!(admin.read_answer("counters").starts_with('{'));
+    assert_eq!(admin.read_answer("version"), version);
+    for byte in b"health down\r\nversion\n" {
+        admin.send([*byte]);
+    }
+    assert_eq!(admin.read_answer("health"), "health: down\n");
+    assert_eq!(admin.read_answer("version"), version);
+}
+
+/// Shows that a page in somebody's browser cannot run commands: what begins as HTTP is closed before
+/// a command in its body is seen.
+#[test]
+fn http_never_runs_a_command() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send(["keep:1|c"]);
+    daemon.until_counter("keep", 1.0);
+    let body = "\r\ndelcounters keep\r\nhealth down\r\n";
+    for start in
+        ["POST / HTTP/1.1", "POST /health HTTP/1.0", "GET /a HTTP/1.1", "OPTIONS * HTTP/1.1"]
+    {
+        let request = format!("{start}\r\nHost: x\r\nContent-Length: {}\r\n{body}", body.len());
+        for pieces in [request.len(), 3] {
+            let mut browser = daemon.admin();
+            for piece in request.as_bytes().chunks(pieces) {
+                browser.send_unless_closed(piece);
+            }
+            let answer = browser.read_to_close();
+            assert!(!answer.contains("deleted") && !answer.contains("health:"), "{answer}");
+        }
+    }
+    let mut admin = daemon.admin();
+    assert_eq!(admin.numbers("counters")["keep"], 1.0);
+    assert_eq!(admin.ask("health"), "health: up\n");
+}
+
+/// Shows that `config` gives a file that the server takes, and that gives the same again.
+#[test]
+fn config_is_a_configuration() {
+    let conf = Conf::never_flushing()
+        .set("statsd", "percentiles", "50, 99.9, -10")
+        .set("namespace", "global_prefix", "\"quoted.prefix\" # and a comment")
+        .set("carbon.second", "address", "localhost:2103");
+    let daemon = Daemon::start(&conf);
+    let config = daemon.admin().ask("config");
+    let file = daemon.folder().join("again.conf");
+    fs::write(&file, &config).unwrap();
+    let run = |arguments: &[&str]| {
+        statsd_command(daemon.folder()).args(arguments).args(["-c", "again.conf"]).output().unwrap()
+    };
+    let check = run(&["--check"]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let printed = String::from_utf8(run(&["--print-config"]).stdout).unwrap();
+    let without_gaps = |text: &str| text.replace("\n\n", "\n").trim_end().to_owned();
+    assert_eq!(without_gaps(&printed), config.trim_end());
+    for setting in ["50, 99.9, -10", "quoted.prefix", "localhost:2103"] {
+        assert!(config.contains(setting), "no {setting} in\n{config}");
+    }
+}
+
+/// Shows that a client that asks and never reads costs a bounded amount of memory, and stops nobody.
+#[test]
+fn a_client_that_does_not_read_stops_nobody() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send(
+        (0..100).map(|p| (0..20).map(|n| format!("some.name.{p}.{n}:1|c\n")).collect::<String>()),
+    );
+    daemon.send(["last:1|c"]);
+    daemon.until_counter("last", 1.0);
+    let mut deaf = connect(daemon.admin_bound()[0]);
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    for _ in 0..2_000 {
+        if deaf.write_all(b"counters\n").is_err() {
+            break;
+        }
+    }
+    daemon.send(["after:1|c"]);
+    daemon.until_counter("after", 1.0);
+    let memory = daemon.status("VmRSS");
+    assert!(
+        memory < 64 * 1024,
+        "{memory} KiB after some 2,000 dumps of 40 KiB asked for and not read"
+    );
+}
+
+/// Shows that a dump waits for no other client's reading, and that one that gave way to it is whole in the end.
+#[test]
+fn dumps_give_way_to_each_other() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let name = |n: u32| format!("a.series.with.a.name.as.long.as.they.are.here.{n:06}");
+    let last = name(59_999);
+    let lines: String = (0..60_000).map(|n| format!("{}:1|c\n", name(n))).collect();
+    daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
+    until_true("all series", || daemon.admin().numbers("counters").contains_key(&last));
+    let mut deaf: Vec<Admin> = (0..5).map(|_| daemon.admin()).collect();
+    for admin in &mut deaf {
+        // A few of these are more than both ends of a connection hold.
+        admin.send("counters\n".repeat(4));
+    }
+    for _ in 0..3 {
+        assert!(daemon.admin().numbers("counters").contains_key(&last));
+    }
+    for admin in &mut deaf {
+        for _ in 0..4 {
+            let answer = admin.read_answer("counters");
+            assert!(answer.starts_with("{\"a.series") && answer.ends_with("}\nEND\n\n"));
+            let names = answer.matches("a.series").count();
+            assert_eq!(names, 60_000);
+            for n in [0, 1, 29_999, 59_999] {
+                assert_eq!(answer.matches(&format!("\"{}\": 1", name(n))).count(), 1);
+            }
+        }
+    }
+}
+
+/// Shows that admin clients are bounded, and that a new client replaces the one whose last command
+/// is the oldest.
+#[test]
+fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("admin", "max_connections", "2"));
+    let (mut first, mut second) = (daemon.admin(), daemon.admin());
+    second.ask("version");
+    // One turn may answer both clients, but never one client twice.
+    (0..2).for_each(|_| _ = first.ask("version"));
+    let mut third = daemon.admin();
+    third.ask("version");
+    assert_eq!(second.read_to_close(), "");
+    first.ask("version");
+    first.send("quit\n");
+    first.read_to_close();
+    daemon.admin().ask("version");
+    third.ask("version");
+}

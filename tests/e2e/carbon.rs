@@ -1,0 +1,160 @@
+//! From a real client to a real Whisper file: what users of Graphite have at both ends.
+
+use std::io::Write;
+use std::process::Command;
+
+use crate::support::{
+    Carbon, Conf, DEADLINE, Daemon, peer_script, peers, run, until, until_interval_has_left,
+};
+
+/// Seconds between flushes where a client needs time to say all it has to say.
+const INTERVAL: u64 = 4;
+
+/// Shows that a counter sent by hand, as the README does, is in a Whisper file after the next flush.
+#[test]
+fn a_counter_sent_with_nc_is_in_whisper_after_the_next_flush() {
+    let carbon = Carbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    echo_to_nc("foo:1|c\n", daemon.udp().port());
+    let stamp = until(DEADLINE, "the count of foo in Whisper", || {
+        let points = carbon.points(&["stats_counts.foo"]);
+        Some(points.get("stats_counts.foo")?.iter().find(|&&(_, value)| value == 1.0)?.0)
+    });
+    carbon.until_stored(stamp, &[("stats.foo", 1.0), ("stats_counts.foo", 1.0)]);
+    daemon.stop();
+}
+
+/// Shows that every call of the Python client arrives over UDP with the value it means.
+#[test]
+fn the_python_client_over_udp() {
+    python_client_is_understood("udp");
+}
+
+/// Shows the same over TCP, where lines come in whatever pieces the kernel makes.
+#[test]
+fn the_python_client_over_tcp() {
+    python_client_is_understood("tcp");
+}
+
+/// Shows that hot-shots' tagged and buffered metrics land where Graphite keeps tagged series, those of
+/// its telegraf mode too, and that its events and checks are known for what they are.
+#[test]
+fn hot_shots_with_tags_and_buffering() {
+    let carbon = Carbon::start();
+    let conf = Conf::sending_to(carbon.address(), &format!("{INTERVAL}s"));
+    let daemon = Daemon::start(&conf.set("statsd", "tag_formats", "dogstatsd, graphite, influx"));
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
+    run(Command::new("node")
+        .arg(peer_script("send_hotshots.js"))
+        .args([&daemon.udp().port().to_string(), "hs"])
+        .current_dir(peers().join("npm")));
+    carbon.until_stored(
+        stamp,
+        &[
+            ("stats_counts.hs.hits;env=prod", 1.0),
+            ("stats.hs.hits;env=prod", 0.25),
+            ("stats_counts.hs.hits;env=prod;route=a", 2.0),
+            ("stats.gauges.hs.level;env=prod", 12.5),
+            ("stats.gauges.hs.moved;env=prod", -2.0),
+            ("stats.timers.hs.load.count;env=prod", 2.0),
+            ("stats.timers.hs.load.sum;env=prod", 400.0),
+            ("stats.timers.hs.size.upper;env=prod", 50.0),
+            ("stats.timers.hs.spread.mean;env=prod", 8.0),
+            ("stats.sets.hs.users.count;env=prod", 2.0),
+            ("stats_counts.hs.telegraf.hits;zone=a", 3.0),
+            ("stats.timers.hs.telegraf.load.upper;env=prod;zone=a", 20.0),
+            ("stats_counts.statsd.events_ignored", 2.0),
+            ("stats_counts.statsd.bad_lines_seen", 0.0),
+            ("stats_counts.hs.buffered.hits", 50.0),
+            ("stats.timers.hs.buffered.load.count", 50.0),
+            ("stats.timers.hs.buffered.load.sum", 1225.0),
+        ],
+    );
+    daemon.stop();
+}
+
+/// Shows that a large flush arrives whole by pickle, in messages of any size, tagged series where carbon keeps those.
+#[test]
+fn pickle_arrives_whole_tags_and_all() {
+    let carbon = Carbon::start();
+    let conf = Conf::flushing_every("4s")
+        .set("carbon", "address", carbon.pickle_address())
+        .set("carbon", "protocol", "pickle")
+        .set("carbon.long", "address", carbon.pickle_address())
+        .set("carbon.long", "protocol", "pickle")
+        .set("carbon.long", "pickle_batch", "10000")
+        .set("carbon.long", "namespace", "long")
+        .set("namespace.long", "style", "modern")
+        .set("namespace.long", "global_prefix", "l".repeat(100));
+    let daemon = Daemon::start(&conf);
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
+    let long = "n".repeat(200);
+    let lines: Vec<String> =
+        (0..2000).map(|nth| format!("pickled.{nth}.{long};env=prod:{nth}|c")).collect();
+    for packet in lines.chunks(100) {
+        daemon.send([packet.join("\n")]);
+    }
+    daemon.send(["hits;env=prod;route=a:4|c", "load:1.5|ms", "level:-0.25|g", "big:1e300|g"]);
+    let last = format!("stats_counts.pickled.1999.{long};env=prod");
+    let further = format!("{}.counters.pickled.1999.{long}.count;env=prod", "l".repeat(100));
+    carbon.until_stored(
+        stamp,
+        &[
+            ("stats_counts.hits;env=prod;route=a", 4.0),
+            ("stats.hits;env=prod;route=a", 1.0),
+            ("stats.timers.load.upper", 1.5),
+            ("stats.gauges.level", -0.25),
+            ("stats.gauges.big", 1e300),
+            (&last, 1999.0),
+            (&further, 1999.0),
+        ],
+    );
+    let sinks = daemon.admin().ask("sinks");
+    assert_eq!(sinks.matches("state=up").count(), 2, "{sinks}\n{}", carbon.log());
+    daemon.stop();
+}
+
+/// `echo LINE | nc -u -w0 127.0.0.1 PORT`, with echo done before nc begins: -w0 waits for nothing,
+/// not even for a slower echo.
+fn echo_to_nc(line: &str, port: u16) {
+    peers(); // they bring nc
+    let (pipe, mut echo) = std::io::pipe().expect("a pipe");
+    echo.write_all(line.as_bytes()).expect("room in the pipe");
+    drop(echo);
+    run(Command::new("nc").args(["-u", "-w0", "127.0.0.1", &port.to_string()]).stdin(pipe));
+}
+
+fn python_client_is_understood(transport: &str) {
+    let carbon = Carbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), &format!("{INTERVAL}s")));
+    let address = if transport == "udp" { daemon.udp() } else { daemon.tcp() };
+    let stamp = until_interval_has_left(INTERVAL - 2, INTERVAL);
+    run(Command::new(peers().join("venv/bin/python")).arg(peer_script("send_python.py")).args([
+        transport,
+        &address.port().to_string(),
+        "py",
+    ]));
+    carbon.until_stored(
+        stamp,
+        &[
+            ("stats_counts.py.hits", 3.0),
+            ("stats.py.hits", 0.75),
+            ("stats.gauges.py.level", 12.0),
+            ("stats.gauges.py.cold", -7.0),
+            ("stats.sets.py.users.count", 2.0),
+            ("stats.timers.py.load.count", 2.0),
+            ("stats.timers.py.load.sum", 400.0),
+            ("stats.timers.py.load.mean", 200.0),
+            ("stats.timers.py.load.lower", 80.0),
+            ("stats.timers.py.load.upper", 320.0),
+            ("stats.timers.py.load.std", 120.0),
+            ("stats.timers.py.load.upper_90", 320.0),
+            ("stats.timers.py.work.count", 1.0),
+            ("stats.timers.py.called.count", 2.0),
+            ("stats_counts.py.piped", 100.0),
+            ("stats.gauges.py.piped_level", 42.0),
+            ("stats.timers.py.piped_load.sum", 7.0),
+        ],
+    );
+    daemon.stop();
+}

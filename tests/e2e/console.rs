@@ -1,0 +1,137 @@
+//! Flushes on standard output, and what a slow or absent reader of it does: nothing to anybody else.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+
+use crate::support::{
+    Admin, Conf, Daemon, FakeCarbon, Json, reserve_tcp, send_packets, statsd_command, until_true,
+};
+
+/// Shows that the console is sent what carbon is, line for line.
+#[test]
+fn text_is_what_carbon_is_sent() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("console", "enabled", "yes");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["hits;env=prod:3|c\nload:320|ms"]);
+    let point = carbon.until_point("stats_counts.hits;env=prod", 3.0);
+    let (stamp, points) = carbon.flush_after(point.stamp - 1);
+    assert_eq!(stamp, point.stamp);
+    let lines = || -> Vec<String> {
+        let end = format!(" {stamp}");
+        daemon.stdout().into_iter().filter(|line| line.ends_with(&end)).collect()
+    };
+    for point in points.iter().filter(|point| !point.is_own()) {
+        let line = format!("{} {} {stamp}", point.name, point.value);
+        until_true(&line, || lines().contains(&line));
+    }
+    daemon.stop();
+}
+
+/// Shows that JSON is an object a line, with the names of its own name space, and that a reload changes the format.
+#[test]
+fn json_is_an_object_a_line() {
+    let conf = Conf::flushing_every("1s")
+        .set("console", "enabled", "yes")
+        .set("console", "format", "json")
+        .set("console", "namespace", "new")
+        .set("namespace.new", "style", "modern");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["hits;env=prod:3|c"]);
+    let wanted = r#"{"name":"stats.counters.hits.count","tags":{"env":"prod"},"value":3,"#;
+    until_true(wanted, || daemon.stdout().iter().any(|line| line.starts_with(wanted)));
+    for line in daemon.stdout() {
+        Json::parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    daemon.reload(&conf.set("console", "format", "text"));
+    let text = "stats.counters.hits.count;env=prod 0 ";
+    until_true(text, || daemon.stdout().iter().any(|line| line.starts_with(text)));
+    daemon.stop();
+}
+
+/// Shows that a reader that sleeps holds neither the loop nor another destination, and that what waited for it comes whole.
+#[test]
+fn a_reader_that_sleeps_holds_nobody() {
+    let carbon = FakeCarbon::start();
+    let mut quiet = Quiet::start(&carbon);
+    let names: Vec<String> = (0..3000).map(|nth| format!("name.number.{nth}:1|c")).collect();
+    send_packets(quiet.udp, names.chunks(50).map(|lines| lines.join("\n")));
+    let (first, _) = carbon.flush_after(0);
+    carbon.flush_after(first + 2); // three flushes, each longer than a pipe
+    let mut admin = Admin::connect(quiet.admin);
+    until_true("a queue", || queued(&mut admin, "console") > 64 << 10);
+    let mut lines = BufReader::new(quiet.child.stdout.take().unwrap()).lines();
+    let read = lines.by_ref().map(Result::unwrap);
+    let whole: Vec<String> =
+        read.take_while(|line| !line.ends_with(&format!(" {}", first + 3))).collect();
+    let own = |line: &&String| {
+        line.starts_with("stats_counts.name.number.") && line.ends_with(&format!(" {}", first + 2))
+    };
+    assert_eq!(whole.iter().filter(own).count(), 3000);
+    assert!(whole.iter().all(|line| line.split(' ').count() == 3));
+}
+
+/// Shows that a reader that has gone is told of once and costs nothing but what it was to read, which is counted.
+#[test]
+fn a_reader_that_has_gone_is_counted() {
+    let carbon = FakeCarbon::start();
+    let mut quiet = Quiet::start(&carbon);
+    drop(quiet.child.stdout.take());
+    let dropped = "stats.statsd.sink.console.dropped_lines";
+    let point = carbon.until("dropped lines", |points| {
+        points.iter().find(|point| point.name == dropped && point.number() > 0.0).cloned()
+    });
+    let more = carbon.until("more dropped lines", |points| {
+        points.iter().find(|p| p.name == dropped && p.number() > point.number()).cloned()
+    });
+    assert!(more.stamp > point.stamp);
+    assert_eq!(queued(&mut Admin::connect(quiet.admin), "console"), 0);
+}
+
+fn queued(admin: &mut Admin, sink: &str) -> usize {
+    let answer = admin.ask("sinks");
+    let line = answer.lines().find(|line| line.starts_with(sink)).expect("a line for each sink");
+    let field = line.split(' ').find_map(|field| field.strip_prefix("queued_bytes="));
+    field.expect("its queue").parse().expect("a number")
+}
+
+/// A server whose standard output nobody reads unless the test does.
+struct Quiet {
+    child: Child,
+    udp: SocketAddr,
+    admin: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Quiet {
+    fn start(carbon: &FakeCarbon) -> Self {
+        let (reserved, admin) = reserve_tcp();
+        drop(reserved);
+        let conf = Conf::sending_to(carbon.address(), "1s")
+            .set("console", "enabled", "yes")
+            .set("statsd", "delete_idle", "no")
+            .set("admin", "bind", admin);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("statsd.conf"), conf.text()).expect("a file");
+        let mut child = statsd_command(folder.path())
+            .args(["-c", "statsd.conf"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let log = BufReader::new(child.stderr.take().expect("its log"));
+        let mut lines = log.lines().map_while(Result::ok);
+        let ready = lines.find(|line| line.starts_with("ready ")).expect("its ready line");
+        std::thread::spawn(move || lines.for_each(drop)); // or it would wait to write its log
+        let udp = ready.split(' ').find_map(|field| field.strip_prefix("udp=")).expect("udp");
+        Self { child, udp: udp.parse().expect("an address"), admin, _folder: folder }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

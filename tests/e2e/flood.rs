@@ -1,0 +1,189 @@
+//! Floods: whatever comes, memory stays under what the configuration bounds, known series stay right, the admin port answers.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::support::{Admin, Conf, DEADLINE, Daemon, Lcg, connect, until_true};
+use socket2::SockRef;
+
+/// The full sizes need an optimised server.
+const PART: u64 = if cfg!(debug_assertions) { 20 } else { 1 };
+const NAMES: u64 = 2_000_000 / PART;
+const CONNECTS: u64 = 100_000 / PART;
+const JUNK_BYTES: u64 = (1 << 30) / PART;
+
+/// Asks the admin port all the time, and counts up a known series over a connection of its own.
+struct Watch {
+    on: Arc<AtomicBool>,
+    watching: JoinHandle<Watched>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    counted: u64,
+    longest: Duration,
+    /// Answers that took longer than is promised.
+    late: u64,
+}
+
+/// How long an answer of the admin port may take.
+const PROMISED: Duration = Duration::from_millis(100);
+
+impl Watch {
+    fn start(daemon: &Daemon) -> Self {
+        let on = Arc::new(AtomicBool::new(true));
+        let (mut admin, mut known) = (daemon.admin(), daemon.tcp_client());
+        let still = Arc::clone(&on);
+        let watching = std::thread::spawn(move || {
+            let mut watched = Watched::default();
+            while still.load(Ordering::SeqCst) {
+                known.write_all(b"known:1|c\n").unwrap();
+                watched.counted += 1;
+                let asked = Instant::now();
+                assert_eq!(admin.ask("health"), "health: up\n");
+                watched.longest = watched.longest.max(asked.elapsed());
+                watched.late += u64::from(asked.elapsed() > PROMISED);
+            }
+            watched
+        });
+        Self { on, watching }
+    }
+
+    /// The known series is right to the last count, and answers came in time. One in a hundred may be late, for the machine's
+    /// other business, but not by much.
+    fn end(self, daemon: &Daemon, what: &str) {
+        self.on.store(false, Ordering::SeqCst);
+        let Watched { counted, longest, late } = self.watching.join().unwrap();
+        eprintln!(
+            "{what}: longest answer of {counted} took {longest:?}, {late} were late, at most {} MiB resident",
+            daemon.status("VmHWM") / 1024
+        );
+        daemon.until_counter("known", counted as f64);
+        assert!(late * 100 <= counted, "{late} of {counted} answers took over {PROMISED:?}");
+        assert!(longest < Duration::from_secs(1), "{longest:?}");
+    }
+}
+
+fn resident_mib(daemon: &Daemon) -> u64 {
+    daemon.status("VmHWM") / 1024
+}
+
+/// Shows that two million random names cost what `max_series` allows, and no known series its count.
+#[test]
+fn two_million_random_names() {
+    let max_series = 200_000 / PART;
+    let daemon = Daemon::start(&Conf::never_flushing().set("limits", "max_series", max_series));
+    let watch = Watch::start(&daemon);
+    until_true("the known series", || daemon.admin().numbers("counters").contains_key("known"));
+    let mut random = Lcg::new(1);
+    let mut flood = daemon.tcp_client();
+    for _ in 0..NAMES / 1000 {
+        let line =
+            |_| format!("flood.{:08x}{:08x}:1|c\n", random.below(1 << 31), random.below(1 << 31));
+        flood.write_all((0..1000).map(line).collect::<String>().as_bytes()).unwrap();
+    }
+    drop(flood);
+    until_true("the end of the flood", || {
+        let counters = daemon.admin().numbers("counters");
+        counters["statsd.metrics_received"] >= NAMES as f64
+    });
+    let counters = daemon.admin().numbers("counters");
+    assert!(counters["statsd.series_rejected"] >= (NAMES - max_series) as f64);
+    daemon.until_logged(&["series_rejected=", "most_new=", "flood."], 1);
+    watch.end(&daemon, "random names");
+    // 130 bytes a series and its name, the receive buffers, and a dump of them all to this test.
+    assert!(
+        resident_mib(&daemon) < 30 + max_series * 200 / (1 << 20),
+        "{} MiB",
+        resident_mib(&daemon)
+    );
+    daemon.stop();
+}
+
+/// Shows that connects by the hundred thousand, past `max_connections`, cost neither memory nor those who are connected.
+#[test]
+fn a_hundred_thousand_connects() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "max_connections", "256"));
+    let watch = Watch::start(&daemon);
+    let mut held: Vec<TcpStream> = Vec::new();
+    for number in 0..CONNECTS {
+        let mut stream = connect(daemon.tcp());
+        // The ports must come back, so the client ends with a reset, as a crashed one does.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        if number % 8 == 0 {
+            let _ = stream.write_all(b"part of a li");
+            held.push(stream);
+        }
+        if held.len() == 512 {
+            held.clear();
+        }
+    }
+    held.clear();
+    watch.end(&daemon, "connects");
+    let counters = daemon.admin().numbers("counters");
+    assert!(counters["statsd.connections_refused"] > 0.0);
+    until_true("every descriptor back", || daemon.descriptors() < 30);
+    assert!(resident_mib(&daemon) < 32, "{} MiB", resident_mib(&daemon));
+    daemon.stop();
+}
+
+/// Shows that a gigabyte of junk is refused line by line, in bounded memory, with a line a minute in the log.
+#[test]
+fn a_gigabyte_of_junk() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let watch = Watch::start(&daemon);
+    let mut random = Lcg::new(2);
+    let mut junk: Vec<u8> =
+        (0..1 << 20).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
+    let mut stream = daemon.tcp_client();
+    for _ in 0..JUNK_BYTES >> 20 {
+        let at = usize::try_from(random.below(1 << 20)).unwrap();
+        junk.rotate_left(at);
+        stream.write_all(&junk).unwrap();
+    }
+    drop(stream);
+    until_true("the end of the junk", || {
+        daemon.admin().numbers("counters")["statsd.bad_lines_seen"] > JUNK_BYTES as f64 / 2000.0
+    });
+    watch.end(&daemon, "junk");
+    assert!(resident_mib(&daemon) < 48, "{} MiB", resident_mib(&daemon));
+    let complaints = daemon.log().iter().filter(|line| line.contains("bad_lines=")).count();
+    assert!(complaints <= 2, "{complaints} lines in the log");
+    daemon.stop();
+}
+
+/// Shows that admin clients that ask and never read cost a bounded buffer each, and nobody else an answer.
+#[test]
+fn admin_clients_that_never_read() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut stream = daemon.tcp_client();
+    for name in 0..100_000 / PART {
+        writeln!(stream, "a.series.with.a.long.name.{name}:1|c").unwrap();
+    }
+    drop(stream);
+    let last = format!("a.series.with.a.long.name.{}", 100_000 / PART - 1);
+    daemon.until_counter(&last, 1.0);
+    let before = resident_mib(&daemon);
+    let watch = Watch::start(&daemon);
+    let deaf: Vec<Admin> = (0..56)
+        .map(|_| {
+            let mut admin = daemon.admin();
+            for _ in 0..100 {
+                admin.send_unless_closed(b"counters\nstats\nconfig\n");
+            }
+            admin
+        })
+        .collect();
+    let enough = Instant::now() + Duration::from_secs(2);
+    until_true("a while of this", || Instant::now() > enough);
+    watch.end(&daemon, "deaf admin clients");
+    let after = resident_mib(&daemon);
+    // 256 KiB of unread output each, a little over; and the lists of two dumps.
+    assert!(after - before < 32, "{before} MiB before, {after} after");
+    assert!(DEADLINE > Duration::ZERO && deaf.len() == 56);
+    daemon.stop();
+}

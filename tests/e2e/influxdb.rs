@@ -1,0 +1,219 @@
+//! InfluxDB's own server: what it holds of what was sent, over HTTP and UDP; outages; what it refuses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::support::{
+    ACCOUNT, Conf, Daemon, Influxd, unix_now, until, until_clock_shows, until_interval_has_left,
+    until_true,
+};
+
+/// Flushes to InfluxDB by HTTP every second, and is quick to connect again.
+fn conf(influxd: &Influxd) -> Conf {
+    Conf::flushing_every("1s").set("influxdb", "address", influxd.http()).set(
+        "influxdb",
+        "reconnect_max",
+        "200ms",
+    )
+}
+
+fn dropped(daemon: &Daemon) -> bool {
+    !daemon.admin().ask("sinks").contains(" dropped_lines=0 ")
+}
+
+const PACKETS: [&str; 4] =
+    ["hits;env=prod;time=noon:3|c", "load;host=a:1:2:3.5:100|ms", "level:-7|g|#a:b,c", "who:x|s"];
+
+/// What [`PACKETS`] are in the legacy style: measurement, tags, field, value.
+const STORED: [(&str, &str, &str, f64); 10] = [
+    ("stats.hits", "@time=noon,env=prod", "value", 1.5),
+    ("stats_counts.hits", "@time=noon,env=prod", "value", 3.0),
+    ("stats.timers.load", "host=a", "count", 4.0),
+    ("stats.timers.load", "host=a", "upper_90", 100.0),
+    ("stats.timers.load", "host=a", "mean", 26.625),
+    ("stats.timers.load", "host=a", "sum_squares", 10017.25),
+    ("stats.timers.load", "host=a", "std", 42.3724188004414),
+    ("stats.timers.load", "host=a", "lower", 1.0),
+    ("stats.gauges.level", "a=b,c=true", "value", -7.0),
+    ("stats.sets.who", "", "count", 1.0),
+];
+
+/// Shows that what was sent is there under its names, tags and fields, all of an interval at one time.
+fn assert_stored(influxd: &Influxd, daemon: &Daemon) {
+    let stamp = until_interval_has_left(1, 2);
+    daemon.send(PACKETS);
+    for (measurement, tags, field, value) in STORED {
+        assert_eq!(influxd.until_point(measurement, tags, field, value), stamp, "{measurement}");
+    }
+    let fields = influxd.query("SHOW FIELD KEYS FROM \"stats.timers.load\"");
+    assert_eq!(fields.len(), 14, "{fields:?}");
+}
+
+#[test]
+fn what_is_sent_by_http_is_there() {
+    let Some(influxd) = Influxd::start("what_is_sent_by_http_is_there") else { return };
+    let conf = conf(&influxd).set("statsd", "flush_interval", "2s");
+    let daemon = Daemon::start(&conf.set("statsd", "delete_idle", "yes"));
+    assert_stored(&influxd, &daemon);
+    assert!(!dropped(&daemon));
+    let sinks = daemon.admin().ask("sinks");
+    assert!(sinks.starts_with("influxdb state=up"), "{sinks}");
+    daemon.stop();
+}
+
+#[test]
+fn what_is_sent_by_udp_is_there() {
+    let Some(influxd) = Influxd::start("what_is_sent_by_udp_is_there") else { return };
+    let conf = Conf::flushing_every("2s")
+        .set("influxdb.udp", "address", influxd.udp())
+        .set("influxdb.udp", "protocol", "udp")
+        .set("statsd", "delete_idle", "yes");
+    let daemon = Daemon::start(&conf);
+    assert_stored(&influxd, &daemon);
+    daemon.stop();
+}
+
+/// Shows that name spaces are the destination's own, and that in the modern style a counter is one point of two fields.
+#[test]
+fn a_name_space_of_its_own() {
+    let Some(influxd) = Influxd::start("a_name_space_of_its_own") else { return };
+    let conf = conf(&influxd)
+        .set("influxdb", "namespace", "new")
+        .set("namespace.new", "style", "modern")
+        .set("namespace.new", "global_suffix", "here");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["hits:3|c"]);
+    let stamp = influxd.until_point("stats.counters.hits.here", "", "count", 3.0);
+    assert_eq!(influxd.until_point("stats.counters.hits.here", "", "rate", 3.0), stamp);
+    daemon.stop();
+}
+
+/// Shows that a database that does not exist is waited for, that the log says so, and that nothing is lost meanwhile.
+#[test]
+fn a_missing_database_is_said_and_waited_for() {
+    let test = "a_missing_database_is_said_and_waited_for";
+    let Some(influxd) = Influxd::bare(test, "") else { return };
+    let daemon = Daemon::start(&conf(&influxd));
+    daemon.send(["hits:3|c"]);
+    let reason = r#"error="404 Not Found: database not found: \"statsd\"""#;
+    daemon.until_logged(&["state=backing_off", reason], 1);
+    until_clock_shows(unix_now() + 3);
+    influxd.create_database();
+    influxd.until_point("stats_counts.hits", "", "value", 3.0);
+    daemon.until_logged(&["sink=influxdb", "recovered", "dropped_lines=0"], 1);
+    assert!(!dropped(&daemon));
+    daemon.stop();
+}
+
+/// Shows that a wrong account is waited for, too, and that a reload mends it without a loss.
+#[test]
+fn a_wrong_account_is_said_and_can_be_mended() {
+    let test = "a_wrong_account_is_said_and_can_be_mended";
+    let Some(influxd) = Influxd::bare(test, "auth-enabled = true") else { return };
+    influxd.create_account();
+    influxd.create_database();
+    let conf = conf(&influxd);
+    let daemon = Daemon::start(&conf);
+    daemon.send(["hits:3|c"]);
+    daemon.until_logged(&["state=backing_off", "error=\"401 Unauthorized"], 1);
+    let (name, password) = ACCOUNT;
+    let quoted = format!("\"{}\"", password.replace('\\', "\\\\").replace('"', "\\\""));
+    let conf = conf.set("influxdb", "username", name).set("influxdb", "password", quoted);
+    daemon.reload(&conf);
+    influxd.until_point("stats_counts.hits", "", "value", 3.0);
+    daemon.until_logged(&["reload=done", "influxdb.password influxdb.username"], 1);
+    assert!(!daemon.log().iter().any(|line| line.contains("p ss")), "no password in the log");
+    assert!(!dropped(&daemon));
+    daemon.stop();
+}
+
+/// Shows that a line that InfluxDB refuses costs what it came with, which is counted and said, and nothing after it.
+#[test]
+fn what_influxdb_refuses_is_counted_and_said() {
+    let test = "what_influxdb_refuses_is_counted_and_said";
+    let Some(influxd) = Influxd::start(test) else { return };
+    influxd.write("stats.gauges.level value=1i");
+    let daemon = Daemon::start(&conf(&influxd));
+    daemon.send(["level:4|g"]);
+    daemon.until_logged(&["answer=\"400 Bad Request: partial write: field type conflict"], 1);
+    until_true("the count", || dropped(&daemon));
+    influxd.query("DROP MEASUREMENT \"stats.gauges.level\"");
+    influxd.until_point("stats.gauges.level", "", "value", 4.0);
+    daemon.stop();
+}
+
+const SERIES: usize = 2000;
+
+fn make_series(daemon: &Daemon) {
+    let lines: Vec<String> = (0..SERIES).map(|nth| format!("kill.{nth}:1|c\n")).collect();
+    daemon.send(lines.chunks(40).map(<[String]>::concat));
+    daemon.until_counter(&format!("kill.{}", SERIES - 1), 0.0);
+}
+
+/// Waits until every series has a point at each of these stamps.
+fn until_whole(influxd: &Influxd, stamps: std::ops::RangeInclusive<u64>) {
+    let query = format!(
+        "SELECT value FROM /^stats_counts.kill/ WHERE time >= {}s AND time <= {}s",
+        stamps.start(),
+        stamps.end()
+    );
+    until(Duration::from_secs(180), "every point in InfluxDB", || {
+        let mut stored: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        for line in influxd.query(&query) {
+            let fields: Vec<&str> = line.split(',').collect();
+            stored.entry(fields[0].to_owned()).or_default().insert(fields[2].parse().unwrap());
+        }
+        let whole = stored.values().filter(|found| stamps.clone().all(|at| found.contains(&at)));
+        (whole.count() == SERIES).then_some(())
+    });
+}
+
+/// Shows that influxd can be killed in the midst of a flush and started again later, and no point is missing in the end.
+#[test]
+fn influxd_may_be_killed_in_mid_flush() {
+    let Some(mut influxd) = Influxd::start("influxd_may_be_killed_in_mid_flush") else { return };
+    let daemon = Daemon::start(&conf(&influxd));
+    make_series(&daemon);
+    let first = unix_now() + 2;
+    for kill in 1..=2 {
+        let at = unix_now() + 2;
+        until_clock_shows(at);
+        std::thread::sleep(Duration::from_millis(kill * 7)); // somewhere in the flush of this second
+        influxd.sigkill();
+        until_clock_shows(at + 3);
+        influxd.start_again();
+    }
+    let last = unix_now() + 2;
+    until_clock_shows(last);
+    until_whole(&influxd, first..=last);
+    daemon.until_logged(&["sink=influxdb", "recovered", "dropped_lines=0"], 1);
+    assert!(!dropped(&daemon));
+    daemon.stop();
+}
+
+/// Shows that what an outage leaves no room for waits on disk, over a restart of the server too.
+#[test]
+fn an_outage_goes_to_disk_and_comes_back() {
+    let test = "an_outage_goes_to_disk_and_comes_back";
+    let Some(mut influxd) = Influxd::start(test) else { return };
+    let conf = conf(&influxd)
+        .set("influxdb", "queue", "1m")
+        .set("statsd", "shutdown_timeout", "200ms")
+        .set("spool", "dir", "spool");
+    let daemon = Daemon::start(&conf);
+    make_series(&daemon);
+    until_clock_shows(unix_now() + 1);
+    influxd.sigkill();
+    let first = unix_now() + 1;
+    daemon.until_logged(&["sink=influxdb", "queue=full", "spool/influxdb"], 1);
+    let last = unix_now();
+    daemon.sigterm();
+    let daemon = daemon.again(&conf);
+    until_true("the spool of the run before", || {
+        daemon.log().iter().any(|line| line.contains("found_bytes="))
+    });
+    influxd.start_again();
+    until_whole(&influxd, first..=last);
+    assert!(!dropped(&daemon));
+    daemon.stop();
+}

@@ -1,0 +1,46 @@
+//! End-to-end tests: the real binary, real peers, on loopback. No test sleeps for a time or needs a quiet
+//! machine: it waits until a condition holds, and fails when its deadline has passed.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "the bans are for the server; a test blocks, has threads, prints and fails"
+)]
+
+mod support;
+
+mod admin;
+mod carbon;
+mod carbon_kill;
+mod children;
+mod console;
+mod delivery;
+mod exec;
+mod files;
+mod flood;
+mod ganglia;
+mod graphite_web;
+mod influxdb;
+mod ingest;
+mod limits;
+mod load;
+mod loss;
+mod names;
+mod neighbours;
+mod node;
+mod outage;
+mod peers;
+mod proxy;
+mod relay;
+mod reload;
+mod repeater;
+mod soak;
+mod spool;
+mod start;
+mod state;
+mod stdin;
+mod stop;
+mod systemd;
+mod trouble;
+mod unix;

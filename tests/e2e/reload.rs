@@ -1,0 +1,257 @@
+//! SIGHUP: all of a new configuration applies or none of it, and nothing that was sent is lost over it.
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::support::{
+    Conf, Daemon, FakeCarbon, Point, connect, reserve_tcp, send_packets, until_equal, until_true,
+};
+
+fn sum(points: &[Point], name: &str) -> f64 {
+    points.iter().filter(|point| point.name == name).map(Point::number).sum()
+}
+
+/// A port that was free a moment ago.
+fn free_udp() -> std::net::SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Shows that what a flush is made of changes with a reload: percentiles, rules for names that are known already, the
+/// naming, the interval; and that `config` shows it and the log names it.
+#[test]
+fn what_a_flush_is_made_of_changes() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["t:10|ms\nt:20|ms\ng:5|g\nidle:1|c\ndrop.me:1|c"]);
+    carbon.until_point("stats.timers.t.upper_90", 20.0);
+    let conf = conf
+        .set("statsd", "percentiles", "50")
+        .set("namespace", "style", "modern")
+        .set("namespace", "prefix_timer", "latency")
+        .set("rule.a", "match", "drop.*")
+        .set("rule.a", "drop", "yes")
+        .set("rule.b", "match", "g")
+        .set("rule.b", "signed_gauges", "absolute");
+    daemon.reload(&conf);
+    daemon.until_logged(
+        &["reload=done", "statsd.percentiles", "rule.a", "namespace.prefix_timer"],
+        1,
+    );
+    assert!(daemon.admin().ask("config").contains("percentiles = 50"));
+    let stamp = crate::support::unix_now() + 1;
+    carbon.until("a flush with the new figures", |points| {
+        let new = |point: &&Point| point.name == "stats.latency.t.count" && point.stamp > stamp;
+        points.iter().find(new).cloned()
+    });
+    daemon.send(["t:30|ms\ng:-3|g\ndrop.me:1|c"]);
+    carbon.until_point("stats.latency.t.upper_50", 30.0);
+    carbon.until_point("stats.gauges.g", -3.0);
+    let late: Vec<Point> =
+        carbon.points().into_iter().filter(|point| point.stamp > stamp).collect();
+    assert!(
+        !late.iter().any(|point| point.name.contains("drop.me")),
+        "dropped, though it was known"
+    );
+    assert!(!late.iter().any(|point| point.name.contains("upper_90")));
+    daemon.stop();
+}
+
+/// Shows that a file with mistakes, and an address that is taken, change nothing and are named.
+#[test]
+fn an_invalid_configuration_changes_nothing() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let conf = Conf::never_flushing();
+    let daemon = Daemon::start(&conf);
+    daemon.reload(&conf.clone().set("statsd", "percentiles", "101").set("udp", "bnid", "*:1"));
+    daemon.until_logged(&["reload=refused", "percentiles"], 1);
+    daemon.until_logged(&["reload=refused", "did you mean bind?"], 1);
+    let bad = conf.clone().set("statsd", "percentiles", "50").set(
+        "udp",
+        "bind",
+        taken.local_addr().unwrap(),
+    );
+    daemon.reload(&bad);
+    daemon.until_logged(&["reload=refused", "cannot listen on udp"], 1);
+    assert!(daemon.admin().ask("config").contains("percentiles = 90"));
+    daemon.send(["still:1|c"]);
+    daemon.until_counter("still", 1.0);
+    daemon.reload(&conf.set("statsd", "user", "nobody"));
+    daemon.until_logged(&["reload=partial", "statsd.user", "needs a restart"], 1);
+    daemon.stop();
+}
+
+/// Shows that listeners are bound anew only where they changed: a socket that stays is the same one, with its clients.
+#[test]
+fn only_listeners_that_changed_are_bound_anew() {
+    let (first, second) = (free_udp(), free_udp());
+    let conf = Conf::never_flushing().set("udp", "bind", first);
+    let daemon = Daemon::start(&conf);
+    let mut client = daemon.tcp_client();
+    client.write_all(b"tcp:1|c\n").unwrap();
+    daemon.until_counter("tcp", 1.0);
+    daemon.reload(&conf.clone().set("udp", "bind", format!("{first}, {second}")));
+    daemon.until_logged(&["reload=done", "udp.bind"], 1);
+    send_packets(first, ["udp:1|c"]);
+    send_packets(second, ["udp:1|c"]);
+    daemon.until_counter("udp", 2.0);
+    // From one address of a port to all of them and back, in which the old socket is in the way of the new one.
+    for (times, bind) in [(2, format!("*:{}", first.port())), (3, first.to_string())] {
+        daemon.reload(&conf.clone().set("udp", "bind", bind));
+        daemon.until_logged(&["reload=done", "udp.bind"], times);
+        send_packets(first, ["udp:1|c"]);
+        daemon.until_counter("udp", 1.0 + times as f64);
+    }
+    client.write_all(b"tcp:1|c\n").unwrap();
+    daemon.until_counter("tcp", 2.0);
+    let (_reserved, other) = reserve_tcp();
+    daemon.reload(
+        &conf.set("tcp", "bind", "").set("admin", "bind", other).set("unix", "datagram", "d"),
+    );
+    daemon.until_logged(&["reload=done", "tcp.bind", "admin.bind", "unix.datagram"], 1);
+    client.write_all(b"tcp:1|c\n").unwrap();
+    until_true("the admin port where it is now", || {
+        crate::support::Admin::connect(other).numbers("counters")["tcp"] == 3.0
+    });
+    assert!(daemon.folder().join("d").exists());
+    daemon.stop();
+}
+
+/// Shows that a new mode of unix sockets applies to those that are there, without a new socket.
+#[test]
+fn unix_sockets_change_their_mode() {
+    let conf = Conf::never_flushing().set("unix", "stream", "s").set("unix", "datagram", "d");
+    let daemon = Daemon::start(&conf);
+    let mut client = UnixStream::connect(daemon.folder().join("s")).unwrap();
+    let file = |name: &str| daemon.folder().join(name).metadata().unwrap();
+    let before = [file("s").ino(), file("d").ino()];
+    for (times, mode) in [(1, 0o622), (2, 0o600)] {
+        daemon.reload(&conf.clone().set("unix", "mode", format!("{mode:04o}")));
+        daemon.until_logged(&["reload=done changed=\"unix.mode\""], times);
+        assert_eq!([file("s"), file("d")].map(|file| file.mode() & 0o777), [mode; 2]);
+    }
+    assert_eq!([file("s").ino(), file("d").ino()], before);
+    client.write_all(b"stream:1|c\n").unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"packet:1|c", daemon.folder().join("d")).unwrap();
+    daemon.until_counter("stream", 1.0);
+    daemon.until_counter("packet", 1.0);
+    daemon.stop();
+}
+
+/// Shows that destinations come and go, and that one that moves takes its queue along.
+#[test]
+fn destinations_come_and_go() {
+    let (mut first, second, third) =
+        (FakeCarbon::start(), FakeCarbon::start(), FakeCarbon::start());
+    first.go_away();
+    let conf = Conf::sending_to(first.address(), "1s");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["queued:7|c"]);
+    until_true("a flush in the queue", || {
+        daemon
+            .admin()
+            .ask("sinks")
+            .lines()
+            .next()
+            .is_some_and(|line| !line.contains("queued_bytes=0 "))
+    });
+    let both = conf.clone().set("carbon", "address", second.address()).set(
+        "carbon.more",
+        "address",
+        third.address(),
+    );
+    daemon.reload(&both);
+    second.until_point("stats_counts.queued", 7.0);
+    daemon.send(["later:1|c"]);
+    second.until_point("stats_counts.later", 1.0);
+    third.until_point("stats_counts.later", 1.0);
+    daemon.reload(&conf.set("carbon", "address", second.address()));
+    daemon.until_logged(&["sink=carbon.more", "state=gone"], 1);
+    assert_eq!(
+        daemon.admin().ask("sinks").lines().filter(|line| line.starts_with("carbon")).count(),
+        1
+    );
+    daemon.send(["last:1|c"]);
+    second.until_point("stats_counts.last", 1.0);
+    assert!(third.series("stats_counts.last").is_empty());
+    daemon.stop();
+}
+
+/// Counts 1 by UDP and 1 by TCP every now and then until told to stop; how often.
+/// Shows that a destination goes on in its protocol, and at its address, when a reload names another: chunks may wait in it.
+#[test]
+fn another_protocol_needs_a_restart() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s");
+    let daemon = Daemon::start(&conf);
+    let other = conf
+        .set("carbon", "protocol", "pickle")
+        .set("carbon", "address", "127.0.0.1:9")
+        .set("statsd", "percentiles", "50");
+    daemon.reload(&other);
+    daemon.until_logged(
+        &["reload=partial", "unchanged=\"carbon.address carbon.protocol\"", "needs a restart"],
+        1,
+    );
+    daemon.until_logged(&["reload=done changed=\"statsd.percentiles\""], 1);
+    daemon.send(["load:4|ms"]);
+    carbon.until_point("stats.timers.load.upper_50", 4.0);
+    assert!(daemon.admin().ask("config").contains("protocol = plaintext"));
+    daemon.stop();
+}
+
+fn steady_load(udp: std::net::SocketAddr, tcp: std::net::SocketAddr, on: Arc<AtomicBool>) -> u64 {
+    let (packets, mut lines) = (UdpSocket::bind("127.0.0.1:0").unwrap(), connect(tcp));
+    let mut sent = 0;
+    while on.load(Ordering::SeqCst) {
+        packets.send_to(b"udp:1|c", udp).unwrap();
+        lines.write_all(b"tcp:1|c\n").unwrap();
+        sent += 1;
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    sent
+}
+
+/// Shows that reloads under steady load lose and double nothing, and leave no descriptor behind.
+#[test]
+fn reloads_under_load_lose_nothing_and_leak_nothing() {
+    let carbon = FakeCarbon::start();
+    let (udp, more) = (free_udp(), free_udp());
+    let one = Conf::sending_to(carbon.address(), "1s").set("udp", "bind", udp);
+    let other = one
+        .clone()
+        .set("udp", "bind", format!("{more}, {udp}"))
+        .set("statsd", "percentiles", "50, 99")
+        .set("statsd", "flush_interval", "2s")
+        .set("unix", "stream", "s.sock")
+        .set("carbon", "resend", "unacked")
+        .set("carbon", "queue", "1m")
+        .set("rule.r", "match", "u*")
+        .set("rule.r", "expire", "1h");
+    let daemon = Daemon::start(&one);
+    until_true("the connection", || carbon.connections() == 1);
+    let descriptors = daemon.descriptors();
+    let on = Arc::new(AtomicBool::new(true));
+    let load = {
+        let (on, tcp) = (Arc::clone(&on), daemon.tcp());
+        std::thread::spawn(move || steady_load(udp, tcp, on))
+    };
+    for round in 1..=10 {
+        daemon.reload(if round % 2 == 0 { &one } else { &other });
+        daemon.until_logged(&["reload=done"], round);
+    }
+    on.store(false, Ordering::SeqCst);
+    let sent = load.join().unwrap() as f64;
+    carbon.until("every count", |points| {
+        (sum(points, "stats_counts.udp") == sent && sum(points, "stats_counts.tcp") == sent)
+            .then_some(())
+    });
+    assert_eq!(carbon.connections(), 1, "the connection was kept");
+    until_equal("the number of descriptors", &descriptors, || daemon.descriptors());
+    daemon.stop();
+}

@@ -1,0 +1,166 @@
+//! Packets that go on to other StatsD servers: Node's and our own, over UDP and TCP.
+
+use std::io::Write;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crate::support::{
+    Conf, DEADLINE, Daemon, FakeCarbon, NodeStatsd, reserve_tcp, until, until_true,
+};
+
+/// One that only repeats.
+fn conf(to: SocketAddr, protocol: &str) -> Conf {
+    Conf::never_flushing().set("repeater", "address", to).set("repeater", "protocol", protocol)
+}
+
+fn receiver() -> (UdpSocket, SocketAddr) {
+    // An address of its own: nobody takes the port while it is away.
+    let socket = UdpSocket::bind("127.0.77.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+fn next(socket: &UdpSocket) -> Vec<u8> {
+    let mut packet = [0; 65536];
+    let length = socket.recv(&mut packet).unwrap();
+    packet[..length].to_vec()
+}
+
+/// Shows that Node's server, behind ours, has what was sent to ours.
+#[test]
+fn node_has_what_was_sent_to_us() {
+    let carbon = FakeCarbon::start();
+    let node = NodeStatsd::start(&carbon, 1, "");
+    let daemon = Daemon::start(&conf(node.udp(), "udp"));
+    daemon.send(["hits:3|c\nhits:4|c|@0.5", "level:7|g"]);
+    daemon.tcp_client().write_all(b"late:5|c\n").unwrap();
+    for (name, value) in
+        [("stats_counts.hits", 11.0), ("stats.gauges.level", 7.0), ("stats_counts.late", 5.0)]
+    {
+        carbon.until_point(name, value);
+    }
+    daemon.until_counter("hits", 11.0); // and we count it ourselves
+    daemon.stop();
+}
+
+/// Shows that each packet goes on as it came, whatever is in it, and to all that are to have it.
+#[test]
+fn a_packet_goes_on_as_it_came() {
+    let (socket, address) = receiver();
+    let (second, other) = receiver();
+    let daemon = Daemon::start(&conf(address, "udp").set("repeater.b", "address", other));
+    let long = "name:1|c\n".repeat(7000);
+    let packets: [&[u8]; 5] =
+        [b"a:1|c", b"a:1|c\nb:2|ms|@0.1|#x:y\n", b"no line at all", b"\xaa\0\xff", long.as_bytes()];
+    for packet in packets {
+        daemon.send([packet]);
+        assert_eq!(next(&socket), packet);
+        assert_eq!(next(&second), packet);
+    }
+    daemon.stop();
+}
+
+/// Shows that two of ours in a row have the same counts, also of what comes while the first one flushes.
+fn assert_nothing_is_missing(protocol: &str) {
+    let (carbon, last) = (FakeCarbon::start(), Daemon::start(&Conf::never_flushing()));
+    let to = if protocol == "tcp" { last.tcp() } else { last.udp() };
+    let first = conf(to, protocol).set("statsd", "flush_interval", "1s").set(
+        "carbon",
+        "address",
+        carbon.address(),
+    );
+    let first = Daemon::start(&first);
+    let mut client = first.tcp_client();
+    // So many that a flush takes a while.
+    for nth in 0..20 {
+        let names: String = (0..1000).map(|at| format!("name.{nth}.{at}:1|c\n")).collect();
+        client.write_all(names.as_bytes()).unwrap();
+        last.until_counter(&format!("name.{nth}.999"), 1.0);
+    }
+    let flushes = || carbon.series("statsd.numStats").len();
+    let before = flushes();
+    let mut rounds = 0;
+    while flushes() < before + 3 {
+        rounds += 1;
+        client.write_all("more:1|c\n".repeat(100).as_bytes()).unwrap();
+        last.until_counter("more", f64::from(rounds) * 100.0);
+    }
+    let counters = last.admin().numbers("counters");
+    let names = counters.iter().filter(|(name, _)| name.starts_with("name."));
+    assert_eq!(names.filter(|(_, count)| **count == 1.0).count(), 20_000);
+    first.stop();
+    last.stop();
+}
+
+#[test]
+fn nothing_is_missing_over_tcp() {
+    assert_nothing_is_missing("tcp");
+}
+
+#[test]
+fn nothing_is_missing_over_udp() {
+    assert_nothing_is_missing("udp");
+}
+
+/// Shows that a receiver that is away is nothing to others, and that one that comes is sent what comes from then on.
+#[test]
+fn a_dead_receiver_costs_next_to_nothing() {
+    let (socket, address) = receiver();
+    drop(socket);
+    let daemon = Daemon::start(&conf(address, "udp"));
+    daemon.send(["hits:3|c"]);
+    daemon.until_logged(&["sink=repeater state=backing_off", "Connection refused"], 1);
+    let before = daemon.status("VmRSS");
+    let packet = "filler:1|c\n".repeat(100);
+    for round in 1..=500 {
+        daemon.send(std::iter::repeat_n(&packet, 20)); // 11 MB in all
+        daemon.until_counter("filler", f64::from(round) * 2000.0);
+    }
+    until_true("packets to be dropped", || {
+        !daemon.admin().ask("sinks").contains(" dropped_lines=0 ")
+    });
+    let more = daemon.status("VmRSS").saturating_sub(before);
+    assert!(more < 4 << 10, "a dead receiver costs {more} KiB");
+    let socket = UdpSocket::bind(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    until(DEADLINE, "a packet of now", || {
+        daemon.send(["now:1|c"]);
+        let mut packet = [0; 2000];
+        socket.recv(&mut packet).is_ok_and(|length| &packet[..length] == b"now:1|c").then_some(())
+    });
+    daemon.stop();
+}
+
+/// Shows that a stop does not wait for a receiver that is away, which over TCP has packets waiting, and that the log says so.
+#[test]
+fn a_stop_does_not_wait_for_a_dead_receiver() {
+    let (_reserved, address) = reserve_tcp();
+    let conf = conf(address, "tcp").set("statsd", "shutdown_timeout", "1h");
+    let mut daemon = Daemon::start(&conf);
+    daemon.until_logged(&["sink=repeater state=backing_off"], 1);
+    daemon.send(["hits:3|c"]);
+    daemon.until_counter("hits", 3.0);
+    daemon.sigterm();
+    assert_eq!(daemon.exit().code(), Some(0));
+    daemon.until_logged(&["sink=repeater state=abandoned", "lost_lines=1"], 1);
+}
+
+/// Shows that a reload begins and ends repeating.
+#[test]
+fn a_reload_begins_and_ends_it() {
+    let (socket, address) = receiver();
+    let without = Conf::never_flushing();
+    let daemon = Daemon::start(&without);
+    daemon.reload(&without.clone().set("repeater", "address", address));
+    daemon.until_logged(&["reload=done", "repeater"], 1);
+    daemon.send(["with:1|c"]);
+    assert_eq!(next(&socket), b"with:1|c");
+    daemon.reload(&without);
+    daemon.until_logged(&["reload=done", "repeater"], 2);
+    daemon.send(["without:1|c"]);
+    daemon.until_counter("without", 1.0);
+    socket.set_nonblocking(true).unwrap();
+    assert!(socket.recv(&mut [0; 100]).is_err(), "it is repeated no more");
+    daemon.stop();
+}

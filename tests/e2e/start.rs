@@ -1,0 +1,204 @@
+//! Starting, refusing to start, stopping, and what the process costs meanwhile.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, run, statsd_command, until_clock_shows,
+    until_true,
+};
+
+/// Figures are the README's, and hold for the binary that is shipped.
+const OPTIMISED: bool = !cfg!(debug_assertions);
+
+/// Shows that all mistakes of a file are named at once, each with file and line, with code 2.
+#[test]
+fn every_mistake_in_a_configuration_is_named() {
+    let text = "[statsd]\nflush_intervall = 10s\nflush_interval = 10ms\n\n[nosuch]\nkey = 1\n\n\
+                [udp]\nbind = example.com:8125\n[limits]\nmax_series = 5\nmax_series = many\n";
+    for arguments in [&["-c", "bad.conf"][..], &["--check", "-c", "bad.conf"]] {
+        let Finished { code, stderr: complaint, .. } = statsd(arguments, text);
+        assert_eq!(code, Some(2), "{complaint}");
+        for line in [2, 3, 5, 9, 12] {
+            let place = format!("bad.conf:{line}");
+            assert!(complaint.contains(&place), "nothing of line {line}:\n{complaint}");
+        }
+        for word in ["did you mean", "flush_interval", "nosuch", "bind", "max_series"] {
+            assert!(complaint.contains(word), "nothing of {word}:\n{complaint}");
+        }
+        assert!(!complaint.contains("ready "), "it started:\n{complaint}");
+    }
+}
+
+/// Shows that a file that cannot be read is one line that names it, with code 1.
+#[test]
+fn an_unreadable_configuration_is_named() {
+    for path in ["nosuch.conf", "/"] {
+        let Finished { code, stderr: complaint, .. } = statsd(&["-c", path], "");
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(complaint.contains(path) && complaint.lines().count() == 1, "{complaint}");
+    }
+}
+
+/// Shows that a port in use is one line that names the address, with code 1.
+#[test]
+fn a_port_in_use_is_named() {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (udp, tcp_address) = (&udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+    for (section, address) in [("udp", udp), ("tcp", &tcp_address), ("admin", &tcp_address)] {
+        let conf = Conf::never_flushing().set(section, "bind", address);
+        let Finished { code, stderr: complaint, .. } = statsd(&["-c", "bad.conf"], &conf.text());
+        assert_eq!(code, Some(1), "{section}: {complaint}");
+        let naming = complaint.lines().filter(|line| line.contains(&address.to_string()));
+        assert_eq!(naming.count(), 1, "{section}: {complaint}");
+    }
+}
+
+/// Shows the flags that start nothing.
+#[test]
+fn flags_that_only_tell() {
+    let good = Conf::never_flushing().set("statsd", "percentiles", "50,99.9").text();
+    let check = statsd(&["--check", "--config", "bad.conf"], &good);
+    assert_eq!(
+        (check.code, check.stdout.as_str()),
+        (Some(0), "bad.conf: ok\n"),
+        "{}",
+        check.stderr
+    );
+    let printed = statsd(&["--print-config", "-c", "bad.conf"], &good).stdout;
+    assert!(printed.contains("[statsd]") && printed.contains("50, 99.9"), "{printed}");
+    assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &printed).stdout, printed);
+    let version = statsd(&["-V"], "").stdout;
+    assert_eq!(version, format!("statsd {}\n", env!("CARGO_PKG_VERSION")));
+    let help = statsd(&["-h"], "").stdout;
+    for flag in ["-c", "--config", "--check", "--print-config", "-V", "-h"] {
+        assert!(help.contains(flag), "no {flag} in\n{help}");
+    }
+    let unknown = statsd(&["--nosuch"], "");
+    assert_ne!(unknown.code, Some(0));
+    assert!(unknown.stderr.contains("--nosuch"), "{}", unknown.stderr);
+}
+
+/// Shows that the example configuration is a valid one.
+#[test]
+fn the_example_is_valid() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
+    run(statsd_command(Path::new(".")).args(["--check", "-c"]).arg(example));
+}
+
+/// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any level.
+#[test]
+fn the_configuration_here_is_the_first_choice() {
+    let conf = Conf::never_flushing().set("statsd", "log_level", "error");
+    let daemon = Daemon::start_with(&conf, |command| command);
+    assert_eq!(daemon.log().len(), 1, "more than its ready line: {:?}", daemon.log());
+    assert!(daemon.admin().ask("config").contains("log_level = error"));
+    daemon.stop();
+}
+
+/// Shows that an interrupt from the keyboard is a stop like SIGTERM.
+#[test]
+fn an_interrupt_stops_it() {
+    let carbon = FakeCarbon::start();
+    let mut daemon = Daemon::start(&Conf::sending_to(carbon.address(), "10s"));
+    daemon.send(["typed:1|c"]);
+    daemon.until_counter("typed", 1.0);
+    daemon.interrupt();
+    assert_eq!(daemon.exit().code(), Some(0));
+    carbon.until_point("stats_counts.typed", 1.0);
+}
+
+/// Shows that it has one thread: at the start, and under traffic from every side across flushes.
+#[test]
+fn it_never_has_a_second_thread() {
+    let carbon = FakeCarbon::start();
+    let name = format!("localhost:{}", carbon.address().port());
+    let daemon =
+        Daemon::start(&Conf::sending_to(carbon.address(), "1s").set("carbon", "address", name));
+    let mut client = daemon.tcp_client();
+    let mut rounds = 0;
+    let (first, _) = carbon.flush_after(0);
+    until_true("three flushes", || {
+        daemon.send((0..20).map(|n| format!("n.{n}:1|c\nt.{n}:{rounds}|ms")));
+        client.write_all(b"tcp:1|c\n").unwrap();
+        daemon.admin().ask("counters");
+        assert_eq!(daemon.status("Threads"), 1);
+        rounds += 1;
+        carbon.points().last().is_some_and(|point| point.stamp > first + 2)
+    });
+    daemon.stop();
+}
+
+/// Shows that nobody is looked up where no user is to be: what looks users up is not even loaded.
+#[test]
+fn without_a_user_nobody_is_looked_up() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
+    assert!(maps.contains("libc.so") && !maps.contains("libnss_"), "{maps}");
+    daemon.stop();
+}
+
+/// Shows what an idle server holds in memory with the default receive buffers: under 4 MiB.
+#[test]
+fn idle_memory() {
+    let daemon = Daemon::start(&Conf::flushing_every("1s"));
+    until_clock_shows(crate::support::unix_now() + 3);
+    let kib = daemon.status("VmRSS");
+    println!("idle resident memory: {kib} KiB");
+    assert!(!OPTIMISED || kib < 4096, "{kib} KiB");
+}
+
+/// Shows that it is ready within 10 ms of its start: the best of ten.
+#[test]
+fn start_to_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("statsd.conf"), Conf::never_flushing().text()).unwrap();
+    let best = (0..10).map(|_| time_to_ready(folder.path())).min().unwrap();
+    println!("start to ready: {best:?}");
+    assert!(!OPTIMISED || best < Duration::from_millis(10), "{best:?}");
+}
+
+/// Shows that clients that come and go, and a carbon that does, leave no descriptor behind.
+#[test]
+fn descriptors_are_given_back() {
+    let carbon = FakeCarbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    carbon.flush_after(0);
+    let before = daemon.descriptors();
+    for round in 1..=5 {
+        let clients: Vec<_> = (0..20).map(|_| (daemon.tcp_client(), daemon.admin())).collect();
+        until_true("every client to be accepted", || daemon.descriptors() >= before + 40);
+        drop(clients);
+        let connections = carbon.connections();
+        carbon.break_connections();
+        until_true("carbon's next connection", || carbon.connections() > connections);
+        until_true(&format!("descriptors back at {before} in round {round}"), || {
+            daemon.descriptors() == before
+        });
+    }
+    daemon.stop();
+}
+
+/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a failure.
+fn statsd(arguments: &[&str], text: &str) -> Finished {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("bad.conf"), text).expect("room for a file");
+    Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
+}
+
+fn time_to_ready(folder: &Path) -> Duration {
+    let began = Instant::now();
+    let mut child = statsd_command(folder).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
+    let ready = stderr.lines().map_while(Result::ok).any(|line| line.starts_with("ready "));
+    let took = began.elapsed();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(ready, "it ended before it was ready");
+    took
+}

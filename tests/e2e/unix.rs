@@ -1,0 +1,168 @@
+//! Unix sockets, and who may send at all.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use crate::support::{Admin, Conf, Daemon, FakeCarbon, connect, send_packets, statsd_command};
+use socket2::{Domain, Socket, Type};
+
+fn conf() -> Conf {
+    Conf::never_flushing().set("unix", "stream", "s.sock").set("unix", "datagram", "d.sock")
+}
+
+/// Shows that lines come in by both kinds of unix sockets as they do by UDP and TCP, that the files have their mode, and
+/// that they go with the server.
+#[test]
+fn samples_come_in_by_unix_sockets() {
+    let daemon = Daemon::start(&conf().set("unix", "mode", "0622"));
+    let (stream, datagram) = (daemon.folder().join("s.sock"), daemon.folder().join("d.sock"));
+    assert!(daemon.ready().ends_with(" unix=s.sock,d.sock"), "{}", daemon.ready());
+    for path in [&stream, &datagram] {
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o622);
+    }
+    let packets = UnixDatagram::unbound().unwrap();
+    for _ in 0..1000 {
+        packets.send_to(b"packets:1|c\npackets:2|c", &datagram).unwrap();
+    }
+    let mut lines = UnixStream::connect(&stream).unwrap();
+    lines.write_all(b"lines:1|c\nlin").unwrap();
+    lines.write_all(b"es:2|c\nlast:5|c").unwrap();
+    drop(lines);
+    daemon.until_counter("packets", 3000.0);
+    daemon.until_counter("lines", 3.0);
+    daemon.until_counter("last", 5.0);
+    packets.send_to(&[b'x'; 70_000], &datagram).unwrap();
+    daemon.until_counter("statsd.packets_truncated", 1.0);
+    daemon.stop();
+    assert!(!stream.exists() && !datagram.exists());
+}
+
+/// Shows that what a killed server leaves is replaced, and what a living one has is not.
+#[test]
+fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+    let daemon = Daemon::start(&conf());
+    let folder = daemon.folder().to_owned();
+    let output = statsd_command(&folder).args(["-c", "statsd.conf"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("s.sock: another server uses it"), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+    daemon.sigkill();
+    let daemon = daemon.again(&conf());
+    UnixDatagram::unbound().unwrap().send_to(b"a:1|c", folder.join("d.sock")).unwrap();
+    daemon.until_counter("a", 1.0);
+    daemon.stop();
+}
+
+/// Shows that packets and connections of others are turned away before they are read, and counted, each with one line in
+/// the log that names who it was.
+#[test]
+fn who_is_not_allowed_is_turned_away_and_counted() {
+    let daemon = Daemon::start(
+        &Conf::never_flushing()
+            .set("udp", "bind", "*:0")
+            .set("udp", "allow_from", "127.0.0.2, 10.0.0.0/8")
+            .set("tcp", "allow_from", "::1"),
+    );
+    let here = SocketAddr::from(([127, 0, 0, 1], daemon.udp().port()));
+    send_packets(here, ["refused:1|c"; 3]);
+    daemon.until_counter("statsd.packets_refused", 3.0);
+    let allowed = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
+    allowed.send_to(b"allowed:1|c", here).unwrap();
+    daemon.until_counter("allowed", 1.0);
+    let mut client = connect(daemon.tcp());
+    let _ = client.write_all(b"refused:1|c\n");
+    let closed = client.read(&mut [0; 1]);
+    assert!(!closed.is_ok_and(|bytes| bytes > 0));
+    daemon.until_counter("statsd.connections_refused", 1.0);
+    let counters = daemon.admin().numbers("counters");
+    assert!(!counters.contains_key("refused") && counters["statsd.packets_received"] == 1.0);
+    daemon.until_logged(&["senders_refused=", "sender=127.0.0.1:", "allow_from"], 1);
+    daemon.stop();
+}
+
+/// Shows that of a datagram that is too long nothing is read, and that this is counted and said.
+#[test]
+fn a_datagram_that_is_cut_off_is_not_read() {
+    let daemon = Daemon::start(&conf());
+    let packet = "cut:1|c\n".repeat(9000);
+    let path = daemon.folder().join("d.sock");
+    UnixDatagram::unbound().unwrap().send_to(packet.as_bytes(), path).unwrap();
+    daemon.until_counter("statsd.packets_truncated", 1.0);
+    assert!(!daemon.admin().numbers("counters").contains_key("cut"));
+    daemon.until_logged(&["packets_truncated=1", "over 64 KiB"], 1);
+    daemon.stop();
+}
+
+/// Shows that the admin port answers those who may ask, and closes at once for all others, who are counted.
+#[test]
+fn who_may_not_ask_gets_no_answer() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("admin", "allow_from", "127.0.0.2"));
+    let to = *daemon.admin_bound().iter().find(|address| address.is_ipv4()).unwrap();
+    let mut refused = connect(to);
+    let _ = refused.write_all(b"version\n");
+    assert!(!refused.read(&mut [0; 1]).is_ok_and(|bytes| bytes > 0));
+    let from = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    from.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    from.connect(&to.into()).unwrap();
+    let mut admin = Admin::over(from.into());
+    assert!(admin.ask("version").starts_with("statsd "));
+    assert_eq!(admin.numbers("counters")["statsd.connections_refused"], 1.0);
+    daemon.until_logged(&["senders_refused=1", "[admin] allow_from"], 1);
+    daemon.stop();
+}
+
+/// Shows that a complaint about a line names its sender.
+#[test]
+fn a_complaint_names_the_sender() {
+    let daemon = Daemon::start(&conf());
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"nonsense", daemon.udp()).unwrap();
+    let sender = format!("sender={}", socket.local_addr().unwrap());
+    daemon.until_logged(&["bad_lines=1", "nonsense", &sender], 1);
+    daemon.stop();
+}
+
+/// Shows that after binding the server is who it was told to be, and so are its files.
+#[test]
+fn privileges_are_dropped_after_binding() {
+    let carbon = FakeCarbon::start();
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("statsd", "user", "nobody")
+        .set("unix", "datagram", folder.path().join("d.sock").display())
+        .set("spool", "dir", folder.path().join("spool").display())
+        .set("statsd", "state_file", folder.path().join("state").display());
+    let daemon = Daemon::start(&conf);
+    for field in ["Uid", "Gid"] {
+        let id = daemon.status(field);
+        assert!(id > 0, "{field} {id}");
+    }
+    let owner = fs::metadata(folder.path().join("d.sock")).unwrap().uid();
+    assert_eq!(u64::from(owner), daemon.status("Uid"));
+    assert_eq!(fs::metadata(folder.path().join("spool/carbon")).unwrap().mode() & 0o777, 0o700);
+    send_packets(daemon.udp(), ["a:1|c"]);
+    carbon.until_point("stats_counts.a", 1.0);
+    daemon.stop();
+    let readable = fs::metadata(folder.path().join("state")).unwrap().mode() & 0o077;
+    assert_eq!(readable, 0);
+}
+
+/// Shows that a user who is not there stops the start, by name.
+#[test]
+fn a_user_who_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = conf().set("statsd", "user", "no-such-user");
+    fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
+    let output = statsd_command(folder.path()).args(["-c", "statsd.conf"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("[statsd] user = no-such-user: no such user"), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+}
