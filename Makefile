@@ -49,7 +49,7 @@ sanitize: ## the tests of the unsafe code (src/sys) under the address sanitizer
 fuzz: ## the fuzz targets over changed corpora, under the address sanitizer (SECONDS=n for all together, SEED=n)
 	SECONDS=$(SECONDS) SEED=$(SEED) CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz CARGO_PROFILE_DEV_OPT_LEVEL=2 \
 		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" \
-		$(CARGO) test --target $(host) --test core fuzz_corpus -- --ignored --nocapture for_a_time
+		$(CARGO) test --target $(host) --test core -- --ignored --nocapture every_target_in_turn_for_a_time
 
 picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
 	$(CARGO) test --test e2e graphite_web -- --ignored picture

@@ -55,7 +55,7 @@ fn every_target_in_turn_for_a_time() {
 }
 
 /// Writes the corpora of the state file and the spool again after their formats have changed:
-/// UPDATE=1 cargo test --test core fuzz_corpus -- --ignored corpora
+/// UPDATE=1 cargo test --test core -- --ignored corpora
 #[test]
 #[ignore = "it writes to the repository"]
 fn the_corpora_of_what_is_on_disk() {
