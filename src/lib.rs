@@ -36,6 +36,7 @@ pub mod server;
 pub mod admin;
 
 pub mod args;
+mod clock;
 pub mod config;
 pub mod disk;
 mod files;
@@ -44,4 +45,6 @@ pub mod privileges;
 pub mod sender;
 pub mod standard;
 pub mod time;
+pub mod token;
+pub mod wire;
 mod sys;

@@ -16,7 +16,7 @@ use std::time::UNIX_EPOCH;
 use log::{Level, LevelFilter};
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::server::wall_clock;
+use crate::clock;
 use crate::standard::StandardStream;
 
 /// The one log of the process. It is global because the `log` crate is: any code may log without
@@ -102,7 +102,7 @@ pub fn take_dropped() -> u64 {
 }
 
 fn stamp(level: Level) -> String {
-    let time = humantime::format_rfc3339_millis(UNIX_EPOCH + wall_clock());
+    let time = humantime::format_rfc3339_millis(UNIX_EPOCH + clock::wall());
     format!("time={time} level={}", level.as_str().to_ascii_lowercase())
 }
 

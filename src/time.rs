@@ -1,7 +1,7 @@
 //! The two kinds of time, as types that cannot be mixed up.
 //!
 //! A [`Tick`] only ever moves forward and is what deadlines are made of; a [`UnixTime`] is what a wall clock showed and
-//! may jump. Neither is read here: `server/clock.rs` reads both once a turn and hands a [`Now`] down.
+//! may jump. Neither is read here: `clock.rs` reads both once a turn and hands a [`Now`] down.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;

@@ -11,8 +11,8 @@ use super::View;
 use super::commands::{self, Answer};
 use super::job::Job;
 use crate::sender::Sender;
-use crate::server::token::Generation;
 use crate::time::Tick;
+use crate::token::Generation;
 
 #[derive(Debug)]
 pub(super) struct Client {

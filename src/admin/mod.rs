@@ -25,8 +25,8 @@ use slab::Slab;
 use self::client::Client;
 use crate::complaints::{LimitedBy, Parting};
 use crate::sender::Sender;
-use crate::server::token::{Generation, Source};
 use crate::time::Tick;
+use crate::token::{Generation, Source};
 
 pub use view::{Health, View};
 

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::flush::Own;
 use crate::protocol::{Kind, is_clean};
 use crate::series::{Cursor, Passing, Refused};
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 /// What a record holds; others are passed over.
 const OWN: u8 = 1;

@@ -12,8 +12,8 @@ use socket2::Socket;
 use super::Drained;
 use super::lines::{Piece, StreamSplitter};
 use crate::sender::Sender;
-use crate::server::token::{Generation, Source};
 use crate::time::Tick;
+use crate::token::{Generation, Source};
 
 #[derive(Debug)]
 pub struct Connections {

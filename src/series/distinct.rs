@@ -23,7 +23,7 @@ use hyperloglockless::HyperLogLog;
 
 use super::Refused;
 use super::memory::Pool;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 #[derive(Debug)]
 pub(super) enum Members {

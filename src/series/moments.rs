@@ -1,6 +1,6 @@
 //! What can be said of a timing's samples without keeping them: count, sums, extremes and spread, exact to rounding.
 
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 /// Running figures of one interval.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Values that make no series and are sent as they came, with the next flush: key/values, and what brings its own time.
 
 use super::Refused;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 /// A value on its way past the series.
 #[derive(Clone, Debug, PartialEq)]

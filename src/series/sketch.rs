@@ -17,7 +17,7 @@ mod exponents;
 
 use super::memory::Pool;
 use super::moments::Moments;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 use exponents::{BATCH, exponent, exponents};
 
 /// How finely values are told apart, and how many pages that may take.

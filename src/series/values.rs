@@ -3,7 +3,7 @@
 use super::Refused;
 use super::memory::Pool;
 use super::sketch::Sketch;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 #[derive(Debug)]
 pub(super) enum Samples {

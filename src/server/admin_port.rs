@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use super::clock::Clock;
 use super::descriptors::Share;
-use super::token::{Generation, Source};
 use super::{Server, Timer};
 use crate::admin::{AdminLimits, View};
+use crate::clock::Clock;
 use crate::complaints::{Grievance, Parting};
 use crate::config::Config;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
+use crate::token::{Generation, Source};
 
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use ahash::AHashSet;
 
-use super::token::Source;
+use crate::token::Source;
 
 #[derive(Debug, Default)]
 pub(super) struct Backlog {

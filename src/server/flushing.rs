@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use crate::complaints::Grievance;
 use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};

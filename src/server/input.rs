@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::clock::Clock;
 use super::descriptors::Share;
-use super::token::{Generation, Source};
 use super::{Server, Timer, messages};
+use crate::clock::Clock;
 use crate::complaints::{Grievance, LimitedBy, Parting};
 use crate::config::{Config, Destination, Takes};
 use crate::encode::repeated::Repeated;
@@ -21,6 +20,7 @@ use crate::ingest::lines::Piece;
 use crate::sink::Feed;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::Now;
+use crate::token::{Generation, Source};
 
 /// What all sources share.
 #[derive(Debug)]

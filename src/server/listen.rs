@@ -9,13 +9,13 @@ use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
 use super::start::StartError;
-use super::token::Source;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ingest::passed::{Passed, Purpose};
 use crate::ingest::unix::{self, SocketFile};
+use crate::token::Source;
 
 /// The sockets that samples and admin clients come in by.
 #[derive(Debug, Default)]

@@ -8,7 +8,6 @@
 
 mod admin_port;
 mod backlog;
-mod clock;
 mod complain;
 mod descriptors;
 mod flushing;
@@ -30,7 +29,6 @@ mod start;
 mod state;
 mod stdin;
 mod stop;
-pub mod token;
 pub mod wheel;
 
 use std::io;
@@ -42,8 +40,6 @@ use mio::{Events, Poll};
 use sd_notify::NotifyState;
 
 use self::backlog::Backlog;
-pub use self::clock::wall as wall_clock;
-use self::clock::{Clock, SystemClock};
 use self::descriptors::Descriptors;
 use self::flushing::Flushing;
 use self::gather::Gather;
@@ -58,9 +54,9 @@ use self::signals::Signals;
 pub use self::start::StartError;
 use self::state::State;
 use self::stop::Phase;
-use self::token::{Generation, Source};
 use self::wheel::Wheel;
 use crate::admin::{Admin, Health};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
@@ -71,6 +67,7 @@ use crate::series::Seeds;
 use crate::sink::Sinks;
 use crate::state::Head;
 use crate::time::{Now, Tick};
+use crate::token::{Generation, Source};
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
 #[derive(Debug)]

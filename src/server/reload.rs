@@ -15,12 +15,12 @@ use super::listen::{Bound, bind_all, check_buffer};
 use super::settings::settings;
 use super::start::StartError;
 use super::stop::{LAST_LOOK, log_unread};
-use super::token::Source;
 use super::{Server, Timer, admin_port, notify, outputs};
 use crate::config::{self, Carbon, Config, Influxdb, Origin, Repeater};
 use crate::encode::encoders::Encoders;
 use crate::logging;
 use crate::time::Tick;
+use crate::token::Source;
 
 /// Listeners that a reload has removed and that are still read.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::clock::Clock;
+use crate::clock::Clock;
 
 /// What the destinations together may take of a turn. The one that is served last may exceed it by its own share.
 const SLICE: Duration = Duration::from_millis(1);

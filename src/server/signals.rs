@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook_mio::v1_0::Signals as Pipe;
 
-use super::token::Source;
+use crate::token::Source;
 
 pub(super) struct Signals(Pipe);
 

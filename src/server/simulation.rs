@@ -15,10 +15,9 @@ use mio::Poll;
 
 use self::network::{Lines, Lost, Peer};
 use super::Wheel;
-use super::clock::Clock;
 use super::flushing::Flushing;
 use super::outputs;
-use super::token::Source;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
@@ -28,6 +27,7 @@ use crate::sink::spool::Spool;
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::{Account, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
+use crate::token::Source;
 
 use std::time::Duration;
 

@@ -4,18 +4,18 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock::Clock;
 use super::flushing::Flushing;
 use super::start::StartError;
 use super::{Server, Timer};
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::Head;
 use crate::state::file::{self, Found, StateFile, Writing};
-use crate::state::wire::{In, Put};
 use crate::time::Now;
+use crate::wire::{In, Put};
 
 /// Where the state is kept, and a save of the gauges under way.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use sd_notify::NotifyState;
 use super::backlog::Backlog;
 use super::notify;
 use super::state::State;
-use super::token::Source;
 use super::{Server, Timer};
 use crate::ingest::datagrams::DropsSeen;
 use crate::sink::Sink;
 use crate::time::Tick;
+use crate::token::Source;
 
 /// Where the server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

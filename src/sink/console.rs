@@ -8,9 +8,9 @@ use mio::Registry;
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use crate::config::Destination;
-use crate::server::token::{Generation, Source};
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
+use crate::token::{Generation, Source};
 
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;

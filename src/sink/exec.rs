@@ -21,8 +21,8 @@ use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use crate::config::{self, Destination};
 use crate::privileges::{Login, has_no_new_privileges};
-use crate::server::token::{Generation, Source};
 use crate::time::{Now, Tick};
+use crate::token::{Generation, Source};
 
 /// Writes in one turn, of a chunk each at the most.
 const WRITES_A_TURN: usize = 8;

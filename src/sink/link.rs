@@ -38,8 +38,8 @@ use super::outlet::{History, Outlet};
 use super::resolve::{self, Dying, Query};
 use super::socket::{Network, Socket, Tcp};
 use crate::config::{Destination, Remote, Way};
-use crate::server::token::Generation;
 use crate::time::{Now, Tick};
+use crate::token::Generation;
 
 mod arrivals;
 mod dial;

@@ -22,9 +22,9 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
-use crate::server::token::Generation;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
+use crate::token::Generation;
 
 mod backoff;
 mod connection;

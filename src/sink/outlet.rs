@@ -8,8 +8,8 @@ use mio::Registry;
 use super::outbox::Outbox;
 use crate::config::Destination;
 use crate::privileges::Login;
-use crate::server::token::Generation;
 use crate::time::{Now, Tick, UnixTime};
+use crate::token::Generation;
 
 /// It writes what the outbox has at its head, and tells it what was written, what arrived and what broke. It never blocks.
 pub(super) trait Outlet: Debug {

@@ -11,7 +11,7 @@ use socket2::{SockFilter, SockRef};
 
 use super::*;
 use crate::config::{Carbon, Influxdb, Over, Protocol, Remote, Resend};
-use crate::server::token::Source;
+use crate::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends

@@ -10,10 +10,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::wire::In;
 use super::{Head, MAGIC};
 use crate::disk::Stall;
 use crate::files::{self, BESIDE, Lock};
+use crate::wire::In;
 
 /// What one write takes at the most.
 const PIECE: usize = 64 << 10;

@@ -10,12 +10,10 @@
 
 use std::time::Duration;
 
-use crate::time::UnixTime;
-
 pub mod file;
-pub mod wire;
 
-use wire::{In, Put};
+use crate::time::UnixTime;
+use crate::wire::{In, Put};
 
 /// What a file begins with. The number is the version of all that follows.
 pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Restored;
 use statsd::series::Bounds;
-use statsd::state::wire::In;
+use statsd::wire::In;
 
 /// Knuth's linear congruential generator.
 struct Rng(u64);

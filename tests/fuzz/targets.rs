@@ -18,9 +18,9 @@ use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, Reading, Sample};
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
-use statsd::state::wire::In;
 use statsd::state::{Head, file};
 use statsd::time::UnixTime;
+use statsd::wire::In;
 
 pub(crate) type Target = fn(&[u8]);
 

@@ -9,7 +9,7 @@ use super::{Series, State};
 use crate::protocol::Kind;
 use crate::series::Refused;
 use crate::series::memory::Pool;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 /// A series read from bytes, its values not yet looked at.
 #[derive(Debug)]

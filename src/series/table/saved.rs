@@ -4,7 +4,7 @@ use super::{Cursor, Holder, Place, SHARDS, Table};
 use crate::protocol::Kind;
 use crate::series::Refused;
 use crate::series::aggregate::Saved;
-use crate::state::wire::{In, Put};
+use crate::wire::{In, Put};
 
 impl Table {
     /// Appends up to `work` series, of one kind or of all, from `cursor` on, each as a record with this tag; true once all are done. No

@@ -25,8 +25,8 @@ use super::outlet::{History, Outlet};
 use super::resolve;
 use crate::config::{Destination, Remote, Way};
 use crate::encode::packets::{Packet, framed, whole_lines};
-use crate::server::token::{Generation, Source};
 use crate::time::{Now, Tick};
+use crate::token::{Generation, Source};
 use name::Name;
 use socket::Socket;
 

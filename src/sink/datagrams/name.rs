@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-use crate::server::token::Generation;
 use crate::sink::resolve::{Dying, Query};
 use crate::time::Tick;
+use crate::token::Generation;
 
 /// Between two look-ups.
 const AGAIN: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
-use crate::server::token::Generation;
+use crate::token::Generation;
 
 #[derive(Debug)]
 pub(super) struct Socket {

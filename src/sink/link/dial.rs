@@ -9,11 +9,11 @@ use mio::{Registry, Token};
 
 use super::{LOOK_MAX, Link, Proof, REFUSALS_BELIEVED, State};
 use crate::config::Way;
-use crate::server::token::Source;
 use crate::sink::framing::Speech;
 use crate::sink::outbox::Outbox;
 use crate::sink::resolve::Query;
 use crate::time::Now;
+use crate::token::Source;
 
 /// A look-up that takes longer is a failure like any other.
 const LOOK_UP: Duration = Duration::from_secs(10);

@@ -7,20 +7,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::time::{Now, Tick, UnixTime};
 
 /// Both clocks. A simulation has its own.
-pub(super) trait Clock {
+pub(crate) trait Clock {
     fn tick(&self) -> Tick;
 
     fn now(&self) -> Now;
 }
 
 #[derive(Debug)]
-pub(super) struct SystemClock {
+pub(crate) struct SystemClock {
     start: Instant,
 }
 
 impl SystemClock {
     /// A monotonic clock at zero.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { start: Instant::now() }
     }
 }
@@ -36,12 +36,12 @@ impl Clock for SystemClock {
 }
 
 /// Sleeps, whatever comes.
-pub(super) fn nap(span: Duration) {
+pub(crate) fn nap(span: Duration) {
     std::thread::sleep(span);
 }
 
 /// Time since 1970 as the log writes it, which happens outside of any turn too.
-pub fn wall() -> Duration {
+pub(crate) fn wall() -> Duration {
     Duration::from_millis(unix().as_millis())
 }
 
