@@ -8,7 +8,8 @@
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, series never see sinks; delivery is visible only as counters.
 //! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in, bytes out. `engine` drives them and is
-//!   the whole server to a test. `ingest`, `sink`, `admin` and `server` own the descriptors; `server` alone owns the clocks.
+//!   the whole server to a test. `ingest`, `sink`, `admin` and `server` own the descriptors. `clock` reads the clocks, once a turn
+//!   for `server`.
 //! - There is one thread, and nothing in its loop blocks: not a connect, not a name look-up, not a slow reader.
 //! - A flush never stops reception. A tick costs O(1); series are closed in slices, each exactly once, with the values it had
 //!   at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
