@@ -8,13 +8,13 @@ use super::{Feed, Sink};
 use crate::encode::chunk::Chunk;
 
 /// The most sinks, including those that are leaving. The loop visits each of them in every turn.
-const SINKS_MAX: usize = 160;
+const SINKS_MAX: usize = 80;
 
 #[derive(Debug, Default)]
 pub struct Sinks(Slab<Sink>);
 
 impl Sinks {
-    /// Whether `more` sinks may be added. Each reload may add 32 destinations with new names,
+    /// Whether `more` sinks may be added. Each reload may add 16 destinations with new names,
     /// while the old ones stay until they have delivered their data.
     pub fn have_room_for(&self, more: usize) -> bool {
         self.0.len() + more <= SINKS_MAX

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::support::{Conf, DEADLINE, Daemon, Process, statsd_command, until_true};
 
 /// Destinations that a configuration may have beside the first of each kind.
-const MOST: usize = 32;
+const MOST: usize = 16;
 
 /// Adds `count` repeaters to a port where no process listens, named after their generation.
 fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
@@ -23,7 +23,7 @@ fn repeaters(mut conf: Conf, generation: usize, count: usize) -> Conf {
 fn too_many_destinations_are_a_mistake() {
     let daemon = Daemon::start(&Conf::never_flushing());
     daemon.reload(&repeaters(Conf::never_flushing(), 1, MOST + 1));
-    let expected = "[repeater.g1-32]: expected at most 32 further destinations";
+    let expected = "[repeater.g1-16]: expected at most 16 further destinations";
     daemon.until_logged(&["reload=refused", expected, "nothing has changed"], 1);
 
     let folder = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn removed_destinations_that_still_deliver_are_bounded() {
     }
     daemon.reload(&repeaters(conf.clone(), 6, MOST));
     daemon.until_logged(
-        &["reload=refused", "there are 160 destinations", "lower shutdown_timeout"],
+        &["reload=refused", "there are 80 destinations", "lower shutdown_timeout"],
         1,
     );
     daemon.reload(&conf.set("statsd", "shutdown_timeout", "0"));
