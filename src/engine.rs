@@ -133,8 +133,8 @@ impl Engine {
         self.some_lines(text, usize::MAX);
     }
 
-    /// Takes in what `text` begins with, as [`lines`](Self::lines) does: at least `share` bytes of it, and little more. Returns
-    /// what follows.
+    /// Takes in lines as [`lines`](Self::lines) does, but stops at the first line end at or after
+    /// `share` bytes. Returns the rest of `text`.
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let (mut rest, mut trusts) = (text, self.trusts);
         let enough = text.len().saturating_sub(share);
@@ -154,8 +154,11 @@ impl Engine {
         rest
     }
 
-    /// Takes in the plain lines that `rest` begins with, until at most `enough` bytes are left; returns what follows them. `trusts` is lost at the first name that
-    /// is neither known nor plain, for there may be many of them.
+    /// Takes in the plain lines at the start of `rest`, until at most `enough` bytes are left.
+    /// Returns the rest.
+    ///
+    /// `trusts` becomes `false` at the first name that is neither known nor plain, since many more
+    /// such names may follow.
     fn plain_lines<'a>(
         &mut self,
         mut rest: &'a [u8],

@@ -258,12 +258,15 @@ impl Drop for Lock {
     }
 }
 
-/// Opens the file of a lock, and says whether it was made. `None` if another process has made it meanwhile.
+/// Opens the file of a lock, or creates it. Returns the file, and whether it was created. Returns
+/// `None` if another process created it at the same moment.
 ///
-/// It may be there since a crash. Root takes one of any owner, for the run before may have been another user's. To hold it is
-/// all that its owner could do, and a socket or a file of his in this place would keep us away as well.
+/// A crash may have left the file. Root accepts a file of any owner, since the run before may have
+/// been another user's. This gives that owner no new power: holding the lock only keeps this server
+/// from starting, and so would a socket or a file in this place.
 fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
-    // Without O_CREAT first: in a sticky folder the kernel refuses that for the file of another user, even to root.
+    // Try without O_CREAT first. In a sticky folder the kernel refuses O_CREAT for a file of another
+    // user, even to root.
     let opened = match open_existing(path) {
         Ok(file) => Ok(Some((file, false))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -102,7 +102,7 @@ impl AsFd for StandardStream {
     }
 }
 
-/// Makes a shared file nonblocking for as long as `act` takes.
+/// Makes a shared file nonblocking while `act` runs.
 fn without_blocking<T>(file: &File, act: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
     let before = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
     if before.contains(OFlag::O_NONBLOCK) {

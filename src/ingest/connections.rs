@@ -41,7 +41,8 @@ struct Connection {
     heard: Tick,
 }
 
-/// What one connection may bring at a time: about a millisecond's work where each line makes a new series.
+/// Bytes read from one connection at a time: about a millisecond's work if each line creates a
+/// series.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 impl Connections {
@@ -134,8 +135,8 @@ impl Connections {
         self.get(slot, generation).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
-    /// Hands on the lines of one read of at most `share` bytes, and never more than [`READ_BYTES`]. A connection that ended or
-    /// failed is gone afterwards.
+    /// Reads once, at most `share` bytes and never more than [`READ_BYTES`], and passes on the
+    /// lines. A connection that has ended or failed is removed.
     pub fn read(
         &mut self,
         slot: u16,

@@ -29,8 +29,8 @@ pub struct DropsSeen {
     pub drops: u32,
 }
 
-/// What a socket may bring at a time: about a millisecond's work where each line makes a new series. A datagram may be larger;
-/// then it is taken over several turns.
+/// Bytes taken from one socket at a time: about a millisecond's work if each line creates a series.
+/// A larger datagram is taken over several turns.
 pub(crate) const SHARE_BYTES: usize = 16 * 1024;
 /// What an empty datagram counts for in that.
 const DATAGRAM_BYTES: usize = 64;
@@ -55,8 +55,9 @@ impl DatagramSocket {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
 
-    /// Hands on what the socket holds, up to `share` bytes; what is received beyond that waits in the batch. `each` gets what is
-    /// left of a datagram and of the share, and returns how many bytes it took: all, or about the share.
+    /// Passes on datagrams of this socket, up to `share` bytes. Datagrams received beyond that stay
+    /// in the batch. `each` gets the rest of a datagram and the rest of the share. It returns the
+    /// number of bytes it took: all of them, or about the share.
     ///
     /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
     pub(crate) fn drain(

@@ -131,7 +131,7 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
 /// Opens what is at the end of a path with O_PATH: nothing is read, and a link there is not
 /// followed.
 fn open_place(path: &Path) -> io::Result<File> {
-    // Not by std, which takes O_PATH for an access mode where the C library is musl, and leaves it out.
+    // On musl, `O_ACCMODE` contains `O_PATH`, so that std's `custom_flags` would drop it.
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(File::from(open(path, flags, Mode::empty())?))
 }

@@ -40,7 +40,8 @@ pub(super) struct Input {
     repeated: Repeated,
 }
 
-/// What one source may bring at a time while every line is logged: of the shortest lines about a millisecond's work.
+/// Bytes taken from one source at a time while every line is logged: about a millisecond's work for
+/// the shortest lines.
 const LOGGED_SHARE_BYTES: usize = 1024;
 
 impl Input {
@@ -77,7 +78,8 @@ impl Input {
         });
     }
 
-    /// What one source may bring at a time, of a usual `share`: the log takes far longer for a line than anything else.
+    /// Returns the bytes that one source may bring at a time. Writing a log line costs far more than
+    /// reading the line, so the share is smaller while lines are logged.
     fn share(&self, share: usize) -> usize {
         if self.logs_messages { LOGGED_SHARE_BYTES } else { share }
     }
@@ -104,7 +106,8 @@ struct Entrance<'a> {
 }
 
 impl Entrance<'_> {
-    /// Takes a datagram, or if it is longer than `share` bytes, the lines of that many. Returns the bytes taken.
+    /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
+    /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
         let bytes = datagram.bytes;
         self.engine.complaints().hear(datagram.sender);
@@ -119,7 +122,8 @@ impl Entrance<'_> {
         taken
     }
 
-    /// Whether the lines of a datagram are wanted, which is counted, and sent on as it is.
+    /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
+    /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
         if !allows(self.allowed, datagram.sender) {
             self.engine.refuse_packet();

@@ -1,13 +1,15 @@
 //! The round over the destinations in each turn of the loop.
 //!
-//! Each destination bounds its own work in a turn, but a configuration may have hundreds of them. Without a bound for all
-//! together, a reload that removes all destinations would put away a slice of each of their queues in one turn.
+//! Each destination bounds its own work in a turn, but there may be many destinations. Without a bound
+//! for all of them together, a reload that removes them all would move a slice of every queue to its
+//! spool in one turn.
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// What the destinations together may take of a turn. The one that is served last may exceed it by its own share.
+/// The time for all destinations in one turn. The destination served last may exceed it by its own
+/// share.
 const SLICE: Duration = Duration::from_millis(1);
 
 /// Where the next round begins.
@@ -17,8 +19,9 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Calls `serve` for each index below `end`, once, until the time is over; it says whether there was a destination. Returns `true` if some were not served; the next
-    /// call begins with those, so that the first ones cannot starve the last.
+    /// Calls `serve` once for each index below `end` until the time is over. `serve` returns whether
+    /// the index has a destination. Returns `true` if some indices were not served. The next call
+    /// begins with those, so that the first destinations cannot starve the last.
     pub(super) fn serve(
         &mut self,
         end: u16,
@@ -60,7 +63,7 @@ mod tests {
         }
     }
 
-    /// The indices served in one turn, where each takes so many microseconds.
+    /// Returns the indices served in one turn in which each call takes `micros`.
     fn turn(round: &mut Round, end: u16, micros: u64) -> (Vec<u16>, bool) {
         let (clock, mut served) = (Hand::default(), Vec::new());
         let more = round.serve(end, &clock, |index| {

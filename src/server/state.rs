@@ -86,7 +86,8 @@ impl State {
     }
 
     fn start_writing(&mut self, head: &Head) -> io::Result<Writing> {
-        // A lock that somebody has removed keeps no other server away: it is taken again, or is theirs.
+        // A lock whose file was removed excludes no other server. Take it again, or fail if another
+        // server holds it by now.
         let file = match self.file.take().filter(StateFile::is_locked) {
             Some(file) => file,
             None => StateFile::open(&self.path)?,

@@ -150,7 +150,8 @@ impl Sink {
         }
     }
 
-    /// Whether it writes to standard output, and nothing but the reader of that is slow. A full disk has no reader.
+    /// Whether this sink writes to standard output and only waits for a slow reader. A full disk is
+    /// not a slow reader.
     pub fn may_have_slow_reader(&self) -> bool {
         self.name == CONSOLE && self.outlet.is_up()
     }

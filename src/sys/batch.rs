@@ -123,8 +123,8 @@ impl RecvBatch {
         (BYTES / mean).clamp(1, Self::SLOTS)
     }
 
-    /// What is left of the next datagram of the last [`Self::fill`], and never of an earlier. It stays the next one until it is
-    /// [consumed](Self::consume).
+    /// Returns the rest of the next datagram of the last [`Self::fill`], or `None` if all are
+    /// taken. The same datagram is returned until it is [consumed](Self::consume).
     pub(crate) fn next(&self) -> Option<Datagram<'_>> {
         let slot = self.waiting.clone().next()?;
         let length = self.received(slot);
@@ -134,7 +134,7 @@ impl RecvBatch {
         Some(self.datagram(slot, self.taken..end, self.taken > begin))
     }
 
-    /// So many bytes of the [next](Self::next) datagram are taken. One that is empty is taken by 0.
+    /// Marks `bytes` of the [next](Self::next) datagram as taken. An empty datagram is taken by 0.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.taken += bytes;
         if self.taken >= self.received(self.waiting.start) {

@@ -136,8 +136,8 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
         let at = rig.sink.outlet.datagrams().rests_until().unwrap();
         waits.push(at - rig.now.tick);
         rig.advance(at - rig.now.tick);
-        // On a busy machine the child of the look-up before may still be there; it is asked after by the
-        // clock.
+        // On a busy machine the child of the last look-up may still run. The server checks for its end
+        // at deadlines, so time must pass.
         patiently("another look-up", || {
             rig.turn();
             rig.advance(Duration::from_millis(1));
