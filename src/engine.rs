@@ -14,7 +14,6 @@ use std::time::Duration;
 use intake::{Intake, Problem};
 pub use saved::Restored;
 
-use crate::complaints::{Complaints, Grievance, Parting};
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
@@ -22,6 +21,7 @@ use crate::protocol::{
     trimmed,
 };
 use crate::series::{Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, Seeds, Table};
+use crate::warnings::{CloseReason, WarningKind, Warnings};
 
 /// What an engine is made from.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Engine {
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 frequent: settings.count_names.then(Frequent::default),
                 own: OwnCounters::default(),
-                complaints: Complaints::default(),
+                warnings: Warnings::default(),
             },
             flush: Flush {
                 number: 0,
@@ -250,27 +250,27 @@ impl Engine {
     }
 
     /// Counts a connection closed because there were too many.
-    pub fn refuse_connection(&mut self, why: Parting) {
+    pub fn refuse_connection(&mut self, why: CloseReason) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.complaints.add(Grievance::Closed(why), b"");
+        self.intake.warnings.add(WarningKind::Closed(why), b"");
     }
 
     /// Counts a connection that was closed because nothing moved on it.
-    pub fn close_idle_connection(&mut self, why: Parting) {
+    pub fn close_idle_connection(&mut self, why: CloseReason) {
         self.intake.own.add(Own::IdleConnectionsClosed, 1);
-        self.intake.complaints.add(Grievance::Closed(why), b"");
+        self.intake.warnings.add(WarningKind::Closed(why), b"");
     }
 
     /// Counts a packet of somebody who may not send any.
     pub fn refuse_packet(&mut self) {
         self.intake.own.add(Own::PacketsRefused, 1);
-        self.intake.complaints.add(Grievance::SenderRefused, b"");
+        self.intake.warnings.add(WarningKind::SenderRefused, b"");
     }
 
     /// Counts a connection of somebody who may not make any.
     pub fn refuse_client(&mut self) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.complaints.add(Grievance::SenderRefused, b"");
+        self.intake.warnings.add(WarningKind::SenderRefused, b"");
     }
 
     /// Ends the open interval. The flush before it must be finished.
@@ -359,8 +359,8 @@ impl Engine {
         &self.flush.prefix_stats
     }
 
-    pub fn complaints(&mut self) -> &mut Complaints {
-        &mut self.intake.complaints
+    pub fn warnings(&mut self) -> &mut Warnings {
+        &mut self.intake.warnings
     }
 }
 

@@ -32,7 +32,7 @@ pub mod sink;
 
 pub mod state;
 pub mod engine;
-pub mod complaints;
+pub mod warnings;
 pub mod server;
 pub mod admin;
 

@@ -1,4 +1,4 @@
-//! Who sent what is being read: for complaints, and for `allow_from`. Pure.
+//! Who sent what is being read: for warnings, and for `allow_from`. Pure.
 
 use std::fmt;
 use std::net::SocketAddr;

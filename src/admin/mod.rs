@@ -23,10 +23,10 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use self::client::Client;
-use crate::complaints::{LimitedBy, Parting};
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{Generation, Source};
+use crate::warnings::{CloseReason, LimitedBy};
 
 pub use view::{Health, View};
 
@@ -146,11 +146,11 @@ impl Admin {
         slot: u16,
         generation: Generation,
         now: Tick,
-    ) -> Option<(Parting, Sender)> {
+    ) -> Option<(CloseReason, Sender)> {
         self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
         let client = self.clients.try_remove(slot.into())?;
         let is_idle = client.idle_since().is_some();
-        let why = if is_idle { Parting::AdminIdle } else { Parting::AdminStalled };
+        let why = if is_idle { CloseReason::AdminIdle } else { CloseReason::AdminStalled };
         Some((why, client.sender()))
     }
 

@@ -1,9 +1,9 @@
 //! Where samples go from a line: to their series, past them all, or to a counter that says why not.
 
-use crate::complaints::{Complaints, Grievance};
 use crate::flush::{Own, OwnCounters};
 use crate::protocol::{Plain, PlainLine, Reject, Sample, is_plain_name};
 use crate::series::{Frequent, NameHash, Passing, Passthrough, Refused, Table, Untouched, Wanted};
+use crate::warnings::{WarningKind, Warnings};
 
 /// Everything a sample can end in.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Intake {
     /// None: nobody asks.
     pub(super) frequent: Option<Frequent>,
     pub(super) own: OwnCounters,
-    pub(super) complaints: Complaints,
+    pub(super) warnings: Warnings,
 }
 
 /// Why a value of a line was not taken in.
@@ -77,23 +77,23 @@ impl Intake {
             Problem::Refused(Refused::NotFinite) => self.bad(Reject::TooLarge, line),
             Problem::Refused(Refused::TooManySeries) => {
                 self.own.add(Own::SeriesRejected, 1);
-                self.complaints.add(Grievance::TooManySeries, line);
+                self.warnings.add(WarningKind::TooManySeries, line);
             }
             Problem::Refused(Refused::ByRule) => self.own.add(Own::SamplesDropped, 1),
             Problem::Refused(Refused::NoMemory) => {
                 self.own.add(Own::SamplesDropped, 1);
-                self.complaints.add(Grievance::NoMemory, line);
+                self.warnings.add(WarningKind::NoMemory, line);
             }
         }
     }
 
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
         self.own.add(Own::InfluxTagsSeen, 1);
-        self.complaints.add(Grievance::UnreadTags, line);
+        self.warnings.add(WarningKind::UnreadTags, line);
     }
 
     pub(super) fn bad(&mut self, reject: Reject, line: &[u8]) {
         self.own.add(Own::BadLinesSeen, 1);
-        self.complaints.add(Grievance::BadLine(reject), line);
+        self.warnings.add(WarningKind::BadLine(reject), line);
     }
 }

@@ -8,11 +8,11 @@ use super::descriptors::Share;
 use super::{Server, Timer};
 use crate::admin::{AdminLimits, View};
 use crate::clock::Clock;
-use crate::complaints::{Grievance, Parting};
 use crate::config::Config;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
 use crate::token::{Generation, Source};
+use crate::warnings::{CloseReason, WarningKind};
 
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
@@ -29,17 +29,17 @@ impl Server {
         let Some(listener) = self.listeners.admin.get_mut(usize::from(index)) else { return };
         let admin_from = &self.admin_from;
         let drained = listener.accept(now, |stream, sender| {
-            engine.complaints().hear(sender);
+            engine.warnings().set_sender(sender);
             if !allows(admin_from, sender) {
-                return engine.refuse_connection(Parting::AdminNotAllowed);
+                return engine.refuse_connection(CloseReason::AdminNotAllowed);
             }
             while let Some((idle, whose)) = admin.make_room() {
                 if let Source::AdminClient(slot, generation) = idle {
                     wheel.set(Timer::AdminClient(slot, generation), None);
                 }
-                engine.complaints().hear(whose);
-                engine.close_idle_connection(Parting::AdminMadeWay);
-                engine.complaints().hear(sender);
+                engine.warnings().set_sender(whose);
+                engine.close_idle_connection(CloseReason::AdminMadeWay);
+                engine.warnings().set_sender(sender);
             }
             let stream = TcpStream::from_std(stream.into());
             match admin.admit(stream, sender, now, registry) {
@@ -47,12 +47,12 @@ impl Server {
                     let deadline = admin.deadline(slot, generation);
                     wheel.set(Timer::AdminClient(slot, generation), deadline);
                 }
-                _ => engine.refuse_connection(Parting::AdminRefused(admin.limited_by())),
+                _ => engine.refuse_connection(CloseReason::AdminRefused(admin.limited_by())),
             }
         });
         wheel.set(Timer::AdminListener(index), listener.deadline());
         if let Some(reason) = listener.rests_for() {
-            engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
+            engine.warnings().add(WarningKind::AcceptsPaused, reason.as_bytes());
         }
         self.busy = true; // new clients may have sent their first bytes already
         if drained == Drained::More {
@@ -64,7 +64,7 @@ impl Server {
     /// and logged.
     pub(super) fn check_idle_admin(&mut self, slot: u16, generation: Generation) {
         if let Some((why, sender)) = self.admin.timeout(slot, generation, self.now.tick) {
-            self.engine.complaints().hear(sender);
+            self.engine.warnings().set_sender(sender);
             self.engine.close_idle_connection(why);
         }
         let deadline = self.admin.deadline(slot, generation);

@@ -1,9 +1,9 @@
 //! How many of the process's descriptors clients may have. Some are reserved for the server itself:
 //! if clients had all of them, carbon, the state file and the admin port would be out of reach.
 
-use crate::complaints::LimitedBy;
 use crate::config::{Bind, Config, Destination};
 use crate::sys;
+use crate::warnings::LimitedBy;
 
 /// The descriptors that were open when the process began: standard streams, sockets passed in, and
 /// any other that the parent process left open.

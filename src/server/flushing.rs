@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::complaints::Grievance;
 use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};
 use crate::flush::{Own, Schedule};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
+use crate::warnings::WarningKind;
 
 #[derive(Debug)]
 pub(super) struct Flushing {
@@ -90,7 +90,7 @@ impl Flushing {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
             engine.count(Own::FlushOverruns, 1);
-            engine.complaints().add(Grievance::FlushOverrun, b"");
+            engine.warnings().add(WarningKind::FlushOverrun, b"");
         }
         !sweeping
     }
@@ -198,8 +198,8 @@ impl Flushing {
         encoders.end();
         for refused in encoders.take_refused() {
             engine.count(Own::PointsRefused, refused.points);
-            let what = Grievance::PointRefused;
-            engine.complaints().add_many(what, refused.points, &refused.example);
+            let what = WarningKind::PointRefused;
+            engine.warnings().add_many(what, refused.points, &refused.example);
         }
         hand_over(encoders, sinks);
         for sink in sinks.iter_mut() {

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 use super::descriptors::Share;
 use super::{Server, Timer, messages};
 use crate::clock::Clock;
-use crate::complaints::{Grievance, LimitedBy, Parting};
 use crate::config::{Config, Destination, Takes};
 use crate::encode::repeated::Repeated;
 use crate::engine::Engine;
@@ -21,6 +20,7 @@ use crate::sink::Feed;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::Now;
 use crate::token::{Generation, Source};
+use crate::warnings::{CloseReason, LimitedBy, WarningKind};
 
 /// What all sources share.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Entrance<'_> {
     /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
         let bytes = datagram.bytes;
-        self.engine.complaints().hear(datagram.sender);
+        self.engine.warnings().set_sender(datagram.sender);
         if !datagram.is_rest && !self.admit(datagram) {
             return bytes.len();
         }
@@ -133,7 +133,7 @@ impl Entrance<'_> {
         self.engine.count(Own::PacketsReceived, 1);
         if datagram.truncated {
             self.engine.count(Own::PacketsTruncated, 1);
-            self.engine.complaints().add(Grievance::PacketTruncated, b"");
+            self.engine.warnings().add(WarningKind::PacketTruncated, b"");
             return false;
         }
         self.repeated.packet(datagram.bytes);
@@ -223,7 +223,7 @@ impl Server {
         let drained = socket.drain(batch, share, |datagram, share| entrance.take(&datagram, share));
         drained.unwrap_or_else(|error| {
             let reason = error.to_string();
-            self.engine.complaints().add(Grievance::ReadFailed, reason.as_bytes());
+            self.engine.warnings().add(WarningKind::ReadFailed, reason.as_bytes());
             Drained::Dry
         })
     }
@@ -241,7 +241,7 @@ impl Server {
         let share = self.input.share(READ_BYTES);
         let (engine, now) = (&mut self.engine, self.now);
         let Input { connections, heard, logs_messages, repeated, .. } = &mut self.input;
-        engine.complaints().hear(connections.sender(slot, generation));
+        engine.warnings().set_sender(connections.sender(slot, generation));
         let drained = connections.read(slot, generation, now.tick, share, |piece| {
             *heard = Some(now);
             repeat(repeated, piece);
@@ -261,8 +261,8 @@ impl Server {
             connections.note_news(slot, generation, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = connections.timeout(slot, generation, now) {
-            self.engine.complaints().hear(sender);
-            self.engine.close_idle_connection(Parting::ConnectionIdle);
+            self.engine.warnings().set_sender(sender);
+            self.engine.close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = connections.deadline(slot, generation);
         self.wheel.set(Timer::Connection(slot, generation), deadline);
@@ -286,7 +286,7 @@ impl Server {
             return Drained::Dry;
         };
         let drained = listener.accept(now, |stream, sender| {
-            engine.complaints().hear(sender);
+            engine.warnings().set_sender(sender);
             if !allows(connections_from, sender) {
                 return engine.refuse_client();
             }
@@ -296,12 +296,12 @@ impl Server {
                     wheel.set(Timer::Connection(slot, generation), deadline);
                     backlog.push(source); // its first bytes may be here already
                 }
-                _ => engine.refuse_connection(Parting::ConnectionRefused(*limited_by)),
+                _ => engine.refuse_connection(CloseReason::ConnectionRefused(*limited_by)),
             }
         });
         wheel.set(Timer::StreamListener(index), listener.deadline());
         if let Some(reason) = listener.rests_for() {
-            engine.complaints().add(Grievance::AcceptsPaused, reason.as_bytes());
+            engine.warnings().add(WarningKind::AcceptsPaused, reason.as_bytes());
         }
         drained
     }
@@ -323,7 +323,7 @@ impl Server {
             .sum();
         if drops > 0 {
             self.engine.count(Own::UdpDrops, drops);
-            self.engine.complaints().add_many(Grievance::UdpDrops, drops, b"");
+            self.engine.warnings().add_many(WarningKind::UdpDrops, drops, b"");
         }
     }
 }

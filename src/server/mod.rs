@@ -8,7 +8,7 @@
 
 mod admin_port;
 mod backlog;
-mod complain;
+mod log_warnings;
 mod descriptors;
 mod flushing;
 mod gather;
@@ -274,7 +274,7 @@ impl Server {
             self.serve_admin();
             self.pump_sinks();
             self.busy |= self.reaper.turn(&mut self.sinks);
-            self.complain();
+            self.log_warnings();
             self.check_stop();
         }
         Ok(())

@@ -244,7 +244,7 @@ impl Outlet for Link {
         if matches!(self.state, State::Idle) && self.is_wanted(outbox) {
             self.redial(outbox, now, registry);
         }
-        if !self.hear(outbox, now) {
+        if !self.poll_acks(outbox, now) {
             return matches!(self.state, State::Idle) && self.is_wanted(outbox);
         }
         let State::Up(connection) = &mut self.state else { return false };

@@ -248,7 +248,7 @@ impl Outbox {
         self.delivered_bytes += item.chunk.len();
         let is_first = !std::mem::replace(&mut item.acked, true);
         self.has_progressed |= is_first;
-        Suspect::hear(&mut self.suspect, item.origin, is_first);
+        Suspect::note_answer(&mut self.suspect, item.origin, is_first);
         if !item.arrived {
             item.arrived = true;
             item.arrived_on = self.connection;

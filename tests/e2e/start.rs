@@ -21,16 +21,16 @@ fn every_mistake_in_a_configuration_is_named() {
     let text = "[statsd]\nflush_intervall = 10s\nflush_interval = 10ms\n\n[nosuch]\nkey = 1\n\n\
                 [udp]\nbind = example.com:8125\n[limits]\nmax_series = 5\nmax_series = many\n";
     for arguments in [&["-c", "bad.conf"][..], &["--check", "-c", "bad.conf"]] {
-        let Finished { code, stderr: complaint, .. } = statsd(arguments, text);
-        assert_eq!(code, Some(2), "{complaint}");
+        let Finished { code, stderr: warning, .. } = statsd(arguments, text);
+        assert_eq!(code, Some(2), "{warning}");
         for line in [2, 3, 5, 9, 12] {
             let place = format!("bad.conf:{line}");
-            assert!(complaint.contains(&place), "nothing of line {line}:\n{complaint}");
+            assert!(warning.contains(&place), "nothing of line {line}:\n{warning}");
         }
         for word in ["did you mean", "flush_interval", "nosuch", "bind", "max_series"] {
-            assert!(complaint.contains(word), "nothing of {word}:\n{complaint}");
+            assert!(warning.contains(word), "nothing of {word}:\n{warning}");
         }
-        assert!(!complaint.contains("ready "), "it started:\n{complaint}");
+        assert!(!warning.contains("ready "), "it started:\n{warning}");
     }
 }
 
@@ -38,9 +38,9 @@ fn every_mistake_in_a_configuration_is_named() {
 #[test]
 fn an_unreadable_configuration_is_named() {
     for path in ["nosuch.conf", "/"] {
-        let Finished { code, stderr: complaint, .. } = statsd(&["-c", path], "");
-        assert_eq!(code, Some(1), "{complaint}");
-        assert!(complaint.contains(path) && complaint.lines().count() == 1, "{complaint}");
+        let Finished { code, stderr: warning, .. } = statsd(&["-c", path], "");
+        assert_eq!(code, Some(1), "{warning}");
+        assert!(warning.contains(path) && warning.lines().count() == 1, "{warning}");
     }
 }
 
@@ -52,10 +52,10 @@ fn a_port_in_use_is_named() {
     let (udp, tcp_address) = (&udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     for (section, address) in [("udp", udp), ("tcp", &tcp_address), ("admin", &tcp_address)] {
         let conf = Conf::never_flushing().set(section, "bind", address);
-        let Finished { code, stderr: complaint, .. } = statsd(&["-c", "bad.conf"], &conf.text());
-        assert_eq!(code, Some(1), "{section}: {complaint}");
-        let naming = complaint.lines().filter(|line| line.contains(&address.to_string()));
-        assert_eq!(naming.count(), 1, "{section}: {complaint}");
+        let Finished { code, stderr: warning, .. } = statsd(&["-c", "bad.conf"], &conf.text());
+        assert_eq!(code, Some(1), "{section}: {warning}");
+        let naming = warning.lines().filter(|line| line.contains(&address.to_string()));
+        assert_eq!(naming.count(), 1, "{section}: {warning}");
     }
 }
 

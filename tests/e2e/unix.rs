@@ -114,7 +114,7 @@ fn who_may_not_ask_gets_no_answer() {
     daemon.stop();
 }
 
-/// Shows that a complaint about a line names its sender.
+/// Shows that a warning about a line names its sender.
 #[test]
 fn a_complaint_names_the_sender() {
     let daemon = Daemon::start(&conf());

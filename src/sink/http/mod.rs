@@ -104,7 +104,7 @@ impl Requests {
         !self.request.is_empty()
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn read_response(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.heard = true;
         if self.is_under_way() {
             return self.answer.feed(bytes);
@@ -194,7 +194,7 @@ impl Framing for Requests {
                     let kind = io::ErrorKind::UnexpectedEof;
                     return self.close(io::Error::new(kind, "closed by the peer"));
                 }
-                Ok(bytes) => self.hear(&buffer[..bytes])?,
+                Ok(bytes) => self.read_response(&buffer[..bytes])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) => {

@@ -12,7 +12,7 @@ impl Link {
     }
 
     /// Takes in what the peer says. Returns whether the link is still up.
-    pub(super) fn hear(&mut self, outbox: &mut Outbox, now: Now) -> bool {
+    pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Now) -> bool {
         let State::Up(connection) = &mut self.state else { return false };
         match connection.receive() {
             Err(error) => self.fail(&error, outbox, now),

@@ -51,7 +51,7 @@ impl<Id: Copy + PartialEq> Suspect<Id> {
     }
 
     /// A chunk was acknowledged: the suspect itself, which ends the case, or another, for the `first` time or again.
-    pub(super) fn hear(case: &mut Option<Self>, id: Id, first: bool) {
+    pub(super) fn note_answer(case: &mut Option<Self>, id: Id, first: bool) {
         match case {
             Some(suspect) if suspect.id == id => *case = None,
             Some(suspect) => suspect.others_pass |= first,

@@ -1,6 +1,7 @@
-//! What went wrong with the input, told at most once a minute for each kind of complaint, with how often it happened.
+//! Warnings about the input. Each kind is logged at most once a minute, with the number of times it
+//! happened.
 //!
-//! Counting is free of the clock: the engine adds, the loop asks what is due to be logged.
+//! Adding a warning does not read the clock. The loop takes the warnings that are due and logs them.
 
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
 
-/// What can be complained of. Reasons of bad lines share one kind: a flood of them is one line a minute too.
+/// What a warning is about. All reasons of bad lines share one log line a minute, so that a flood of
+/// bad lines is one line too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grievance {
+pub enum WarningKind {
     BadLine(Reject),
     TooManySeries,
     NoMemory,
@@ -19,7 +21,7 @@ pub enum Grievance {
     /// A datagram socket cannot be read.
     ReadFailed,
     /// The server closed a client's connection.
-    Closed(Parting),
+    Closed(CloseReason),
     /// A sender that `allow_from` of `[udp]` or `[tcp]` does not list.
     SenderRefused,
     /// A connection waits and cannot be accepted, as when no descriptor is left.
@@ -36,7 +38,7 @@ pub enum Grievance {
 
 /// Why the server closed a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parting {
+pub enum CloseReason {
     /// All `[tcp] max_connections` were in use when a connection came.
     ConnectionRefused(LimitedBy),
     /// All `[admin] max_connections` were in use when a client came, and none was idle.
@@ -63,8 +65,8 @@ pub enum LimitedBy {
     OpenFiles,
 }
 
-impl Grievance {
-    /// What it is called, and the reason and the way out, as the log has them.
+impl WarningKind {
+    /// Returns the name, and the reason and hint as the log shows them.
     pub fn words(self) -> (&'static str, String) {
         let (kind, reason, hint) = match self {
             Self::BadLine(reject) => return ("bad_lines", format!("reason=\"{reject}\"")),
@@ -119,7 +121,7 @@ impl Grievance {
         (kind, format!("reason=\"{reason}\" hint=\"{hint}\""))
     }
 
-    /// Whether the sender at hand has to do with it.
+    /// Whether the current sender caused it.
     fn is_a_senders(self) -> bool {
         !matches!(
             self,
@@ -131,7 +133,7 @@ impl Grievance {
         )
     }
 
-    /// Complaints of one kind share a minute; reasons of bad lines are one kind.
+    /// The index of the kind. Warnings of one kind share one log line a minute.
     fn kind(self) -> usize {
         match self {
             Self::BadLine(_) => 0,
@@ -145,13 +147,13 @@ impl Grievance {
             Self::ReadFailed => 9,
             Self::PointRefused => 10,
             Self::PacketTruncated => 11,
-            Self::Closed(Parting::ConnectionRefused(_)) => 4,
-            Self::Closed(Parting::AdminRefused(_)) => 12,
-            Self::Closed(Parting::ConnectionIdle) => 13,
-            Self::Closed(Parting::AdminIdle) => 14,
-            Self::Closed(Parting::AdminMadeWay) => 15,
-            Self::Closed(Parting::AdminStalled) => 16,
-            Self::Closed(Parting::AdminNotAllowed) => 17,
+            Self::Closed(CloseReason::ConnectionRefused(_)) => 4,
+            Self::Closed(CloseReason::AdminRefused(_)) => 12,
+            Self::Closed(CloseReason::ConnectionIdle) => 13,
+            Self::Closed(CloseReason::AdminIdle) => 14,
+            Self::Closed(CloseReason::AdminMadeWay) => 15,
+            Self::Closed(CloseReason::AdminStalled) => 16,
+            Self::Closed(CloseReason::AdminNotAllowed) => 17,
         }
     }
 }
@@ -160,7 +162,7 @@ const KINDS: usize = 18;
 
 const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
 
-impl Parting {
+impl CloseReason {
     /// The name of the warning, its reason and its hint.
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -215,8 +217,8 @@ impl Parting {
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    pub what: Grievance,
+pub struct Warning {
+    pub what: WarningKind,
     /// How often it happened since the last one of its kind.
     pub count: u64,
     /// The line that was the first of them, escaped and cut.
@@ -226,48 +228,48 @@ pub struct Complaint {
 }
 
 #[derive(Debug, Default)]
-pub struct Complaints {
-    kinds: [Kind; KINDS],
-    /// Who is being read.
+pub struct Warnings {
+    kinds: [Pending; KINDS],
+    /// The sender of the bytes being read.
     sender: Sender,
 }
 
 #[derive(Debug, Default)]
-struct Kind {
-    waiting: Option<Complaint>,
+struct Pending {
+    waiting: Option<Warning>,
     quiet_until: Tick,
 }
 
 const QUIET: Duration = Duration::from_secs(60);
 const EXAMPLE_BYTES_MAX: usize = 200;
 
-impl Complaints {
-    /// What follows is of this sender.
-    pub fn hear(&mut self, sender: Sender) {
+impl Warnings {
+    /// Sets the sender of the bytes that are read next. Warnings name it.
+    pub fn set_sender(&mut self, sender: Sender) {
         self.sender = sender;
     }
 
-    /// One line that gave cause to complain.
-    pub fn add(&mut self, what: Grievance, line: &[u8]) {
+    /// Adds one warning. `line` is the example that the log shows.
+    pub fn add(&mut self, what: WarningKind, line: &[u8]) {
         self.add_many(what, 1, line);
     }
 
-    pub fn add_many(&mut self, what: Grievance, times: u64, line: &[u8]) {
+    pub fn add_many(&mut self, what: WarningKind, times: u64, line: &[u8]) {
         let kind = &mut self.kinds[what.kind()];
         match &mut kind.waiting {
-            Some(complaint) => complaint.count += times,
+            Some(warning) => warning.count += times,
             None => {
                 let shown = &line[..line.len().min(EXAMPLE_BYTES_MAX)];
                 let example = shown.escape_ascii().to_string();
                 let sender = if what.is_a_senders() { self.sender } else { Sender::Unknown };
-                kind.waiting = Some(Complaint { what, count: times, example, sender });
+                kind.waiting = Some(Warning { what, count: times, example, sender });
             }
         }
     }
 
-    /// The next complaint to be logged now.
-    pub fn due(&mut self, now: Tick) -> Option<Complaint> {
-        let is_due = |kind: &&mut Kind| kind.waiting.is_some() && kind.quiet_until <= now;
+    /// The next warning to be logged now.
+    pub fn due(&mut self, now: Tick) -> Option<Warning> {
+        let is_due = |kind: &&mut Pending| kind.waiting.is_some() && kind.quiet_until <= now;
         let kind = self.kinds.iter_mut().find(is_due)?;
         kind.quiet_until = now + QUIET;
         kind.waiting.take()
@@ -280,17 +282,17 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_line_a_minute_with_its_size() {
-        let mut complaints = Complaints::default();
+        let mut warnings = Warnings::default();
         let at = |secs: u64| Tick::from_millis(secs * 1000);
-        let bad = Grievance::BadLine(Reject::BadValue);
-        complaints.add(bad, b"a:x|c\x00");
-        let first = complaints.due(at(1)).unwrap();
+        let bad = WarningKind::BadLine(Reject::BadValue);
+        warnings.add(bad, b"a:x|c\x00");
+        let first = warnings.due(at(1)).unwrap();
         assert_eq!((first.count, first.example.as_str()), (1, "a:x|c\\x00"));
-        (0..1000).for_each(|_| complaints.add(bad, b"b:y|c"));
-        complaints.add(Grievance::NoMemory, b"t:1|ms");
-        assert_eq!(complaints.due(at(60)).unwrap().what, Grievance::NoMemory, "another kind");
-        assert_eq!(complaints.due(at(60)), None);
-        assert_eq!(complaints.due(at(61)).unwrap().count, 1000);
-        assert_eq!(complaints.due(at(200)), None);
+        (0..1000).for_each(|_| warnings.add(bad, b"b:y|c"));
+        warnings.add(WarningKind::NoMemory, b"t:1|ms");
+        assert_eq!(warnings.due(at(60)).unwrap().what, WarningKind::NoMemory, "another kind");
+        assert_eq!(warnings.due(at(60)), None);
+        assert_eq!(warnings.due(at(61)).unwrap().count, 1000);
+        assert_eq!(warnings.due(at(200)), None);
     }
 }
