@@ -73,8 +73,8 @@ impl Input {
 
     fn want_repeated(&mut self, config: &Config) {
         self.repeated.want(|carriage| {
-            let takes = |to: Destination<'_>| to.takes() == Takes::Packets(carriage);
-            config.destinations().any(takes)
+            let takes = |to: &Destination| to.takes() == Takes::Packets(carriage);
+            config.active_destinations().any(takes)
         });
     }
 

@@ -16,7 +16,7 @@ use super::settings::settings;
 use super::start::StartError;
 use super::stop::{LAST_LOOK, log_unread};
 use super::{Server, Timer, admin_port, notify, outputs};
-use crate::config::{self, Carbon, Config, Influxdb, Origin, Repeater};
+use crate::config::{self, Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::logging;
 use crate::time::Tick;
@@ -56,7 +56,7 @@ impl Server {
         let can_take = |wanted: &mut Box<(Config, Origin)>| engine.can_take(&settings(&wanted.0));
         let Some(wanted) = self.wanted.take_if(can_take) else { return };
         let (config, origin) = *wanted;
-        let running = running(&self.config, &config);
+        let running = config::applicable(&self.config, &config);
         match self.apply(&running) {
             Ok(()) => {
                 let later = config::difference(&running, &config).join(" ");
@@ -199,7 +199,7 @@ impl Server {
         let until = self.now.tick + config.shutdown_timeout;
         let part = outputs::spool_part(config, &self.config.spool);
         for sink in self.sinks.iter_mut() {
-            match config.destinations().find(|destination| destination.name() == sink.name()) {
+            match config.active_destinations().find(|destination| destination.name == sink.name()) {
                 Some(destination) => {
                     let takes = outputs::feed(destination, encoders);
                     sink.limit_spool(part);
@@ -217,34 +217,6 @@ impl Server {
             self.wheel.set(Timer::KeyFlush, deadline);
         }
     }
-}
-
-/// What only a start can apply stays as it is: who the process is, where its folders are, and a destination in another
-/// protocol than the one in which it has chunks waiting.
-fn running(before: &Config, wanted: &Config) -> Config {
-    let (user, group) = (before.user.clone(), before.group.clone());
-    let mut running = Config { user, group, spool: before.spool.clone(), ..wanted.clone() };
-    for carbon in &mut running.carbons {
-        let same = before.carbons.iter().find(|known| known.name == carbon.name);
-        if let Some(same) = same.filter(|same| same.protocol != carbon.protocol) {
-            let namespace = std::mem::take(&mut carbon.namespace); // the other may be gone
-            *carbon = Carbon { namespace, ..same.clone() };
-        }
-    }
-    for influxdb in &mut running.influxdbs {
-        let same = before.influxdbs.iter().find(|known| known.name == influxdb.name);
-        if let Some(same) = same.filter(|same| same.protocol != influxdb.protocol) {
-            let namespace = std::mem::take(&mut influxdb.namespace);
-            *influxdb = Influxdb { namespace, ..same.clone() };
-        }
-    }
-    for repeater in &mut running.repeaters {
-        let same = before.repeaters.iter().find(|known| known.name == repeater.name);
-        if let Some(same) = same.filter(|same| same.protocol != repeater.protocol) {
-            *repeater = Repeater::clone(same);
-        }
-    }
-    running
 }
 
 fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {

@@ -11,7 +11,7 @@ use super::settings::{random_seeds, settings};
 use super::start::StartError;
 use super::stop::Phase;
 use super::{Server, Timer};
-use crate::config::{Config, Origin, Udp, Unix};
+use crate::config::{Config, DestinationKind, Origin, Udp, Unix};
 use crate::engine::Engine;
 use crate::ingest::lines::StreamSplitter;
 use crate::sink::Sink;
@@ -72,12 +72,14 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone.state.file = None;
     alone.spool.dir = None;
     alone.key_flush.interval = None;
-    alone.repeaters.clear(); // what is read is for this flush
-    if *origin == Origin::Defaults {
-        alone.carbons.clear();
+    alone.destinations.retain(|destination| match destination.kind {
+        DestinationKind::Repeater(_) => false, // the lines that are read are for this flush
+        DestinationKind::Carbon(_) => *origin != Origin::Defaults,
+        _ => true,
+    });
+    if alone.active_destinations().next().is_none() {
+        alone.enable_console();
     }
-    let has_none = alone.destinations().next().is_none();
-    alone.console.enabled |= has_none;
     alone
 }
 
