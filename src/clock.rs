@@ -6,11 +6,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::{Now, Tick, UnixTime};
 
-/// Both clocks. A simulation has its own.
+/// Both clocks, and the waits that they measure. A simulation has its own, which waits for nothing.
 pub trait Clock {
     fn tick(&self) -> Tick;
 
     fn now(&self) -> Now;
+
+    /// Sleeps for `span`, whatever happens meanwhile.
+    fn nap(&self, span: Duration);
+
+    /// Returns how long the poller may wait for events, given that nothing is due for `span`. `None`
+    /// has no limit. A virtual clock lets that time pass here, and returns zero.
+    fn poll_timeout(&self, span: Option<Duration>) -> Option<Duration>;
 }
 
 #[derive(Debug)]
@@ -33,11 +40,14 @@ impl Clock for SystemClock {
     fn now(&self) -> Now {
         Now { tick: self.tick(), unix: unix() }
     }
-}
 
-/// Sleeps, whatever comes.
-pub(crate) fn nap(span: Duration) {
-    std::thread::sleep(span);
+    fn nap(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
+
+    fn poll_timeout(&self, span: Option<Duration>) -> Option<Duration> {
+        span
+    }
 }
 
 /// Time since 1970 as the log writes it, which happens outside of any turn too.

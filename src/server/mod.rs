@@ -60,7 +60,9 @@ use crate::config::{self, Config, Origin};
 use crate::flush::Schedule;
 use crate::ingest::passed::{self, Purpose};
 use crate::logging;
-use crate::privileges;
+use crate::privileges::{self, Login};
+use crate::series::Seeds;
+use crate::standard::StandardStream;
 use crate::state::StateHead;
 use crate::state::file::Found;
 use crate::time::Now;
@@ -83,6 +85,19 @@ const INPUT_SLICE: Duration = Duration::from_millis(1);
 /// Timers that fire in one turn. The rest fire in the next.
 const TIMERS_PER_TURN: usize = 256;
 
+/// What a server gets from its process and from the system when it starts.
+#[derive(Debug)]
+struct Resources<C> {
+    reactor: Reactor<C>,
+    signals: Signals,
+    listeners: Listeners,
+    stdout: Option<StandardStream>,
+    /// The account that this process has become, if `user` is set.
+    account: Option<Login>,
+    descriptors: Descriptors,
+    seeds: Seeds,
+}
+
 impl Server {
     /// Opens and binds everything. After this the server can run.
     pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
@@ -91,13 +106,39 @@ impl Server {
         let signals = Signals::register(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = passed::take().map_err(StartError::Passed)?;
-        let shares = descriptors.share(config, 0);
         let listeners = Listeners::open(config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
         let stdout = outputs::stdout(config)?;
         let account = identity.account();
         identity.assume()?; // the state and the spools belong to the new user
-        let mut seeds = random_seeds();
+        let seeds = random_seeds();
+        let resources =
+            Resources { reactor, signals, listeners, stdout, account, descriptors, seeds };
+        Self::assemble(config, origin, resources)
+    }
+
+    /// Runs until a signal stops it.
+    pub fn run(mut self) -> io::Result<()> {
+        self.begin();
+        while !self.life.is_over() {
+            self.wait()?;
+            self.turn();
+        }
+        Ok(())
+    }
+}
+
+impl<C: Clock> Server<C> {
+    /// Puts the parts together, opens the state and the spools, and takes over what the run before
+    /// left.
+    fn assemble(
+        config: &Config,
+        origin: &Origin,
+        resources: Resources<C>,
+    ) -> Result<Self, StartError> {
+        let Resources { reactor, signals, listeners, stdout, account, descriptors, mut seeds } =
+            resources;
+        let shares = descriptors.share(config, 0);
         let state_file = state_saver::open(&config.state)?;
         let found = state_saver::load(state_file.as_ref(), config);
         let open_interval = found.as_ref().filter(|found| !found.gauges_only);
@@ -122,22 +163,21 @@ impl Server {
         Ok(server)
     }
 
-    /// Runs until a signal stops it.
-    pub fn run(mut self) -> io::Result<()> {
+    /// Prepares for the first turn.
+    fn begin(&mut self) {
         notify::ready();
         self.life.feed_watchdog(&mut self.reactor);
         self.pipeline.pump(true, &mut self.reactor);
         self.reactor.begin();
-        while !self.life.is_over() {
-            let length = self.reactor.wait(self.reception.has_backlog())?;
-            self.pipeline.note_turn(length);
-            self.turn();
-        }
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&mut self) -> io::Result<()> {
+        let length = self.reactor.wait(self.reception.has_backlog())?;
+        self.pipeline.note_turn(length);
         Ok(())
     }
-}
 
-impl<C: Clock> Server<C> {
     /// Returns the line that reports where the server listens.
     pub fn ready_line(&self) -> String {
         self.reception.ready_line()

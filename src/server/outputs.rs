@@ -93,6 +93,8 @@ pub(super) fn add(
         if let Some(spool) = spool {
             sink.attach(spool);
         }
+        #[cfg(test)]
+        super::simulation::equip(sink);
     }
 }
 

@@ -193,6 +193,12 @@ impl Pipeline {
         self.engine.table().len()
     }
 
+    /// The number of the newest flush.
+    #[cfg(test)]
+    pub(super) fn flush_number(&self) -> u64 {
+        self.flushing.number()
+    }
+
     /// The time between two flushes.
     pub(super) fn flush_interval(&self) -> Duration {
         self.flushing.interval()

@@ -17,7 +17,7 @@ use mio::{Events, Poll, Registry};
 use super::gather::Gather;
 use super::timer::Timer;
 use super::wheel::Wheel;
-use crate::clock::{self, Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
 use crate::token::Source;
 
@@ -100,11 +100,11 @@ impl<C: Clock> Reactor<C> {
         let timeout = match self.idle_until(has_backlog, end) {
             Idle::No => Some(Duration::ZERO),
             Idle::Nap(span) => {
-                clock::nap(span);
+                self.clock.nap(span);
                 Some(Duration::ZERO)
             }
-            Idle::Until(deadline) => Some(end.until(deadline)),
-            Idle::Forever => None,
+            Idle::Until(deadline) => self.clock.poll_timeout(Some(end.until(deadline))),
+            Idle::Forever => self.clock.poll_timeout(None),
         };
         self.poll(timeout)?;
         self.began = self.now.tick;
@@ -144,6 +144,12 @@ impl<C: Clock> Reactor<C> {
     /// Takes the next event of the last poll.
     pub(super) fn next_event(&mut self) -> Option<Source> {
         self.events.pop_front()
+    }
+
+    /// Adds an event, as a poll does. For events of a simulated network.
+    #[cfg(test)]
+    pub(super) fn deliver(&mut self, source: Source) {
+        self.events.push_back(source);
     }
 
     /// When the loop should nap rather than be woken for each packet.

@@ -77,6 +77,11 @@ impl Reception {
         !self.backlog.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn connections(&mut self) -> &mut Connections {
+        &mut self.connections
+    }
+
     pub(super) fn last_input(&self) -> Option<Now> {
         self.last_input
     }

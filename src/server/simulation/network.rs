@@ -22,13 +22,29 @@ const TRIP: Duration = Duration::from_millis(3);
 
 /// Shared by the link, the sockets it dials and the test.
 #[derive(Clone, Debug)]
-pub(super) struct Peer(Rc<RefCell<State>>);
+pub(super) struct Peer(Rc<RefCell<PeerState>>);
+
+/// What a peer makes of each line that its process reads, in order.
+pub(super) type Reader = fn(&[u8], &mut Seen);
+
+/// What a peer's reader has found out.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The sum of our counters.
+    pub(super) sum: u64,
+    /// The stamps in the order of arrival. Equal ones in a row are kept once.
+    pub(super) stamps: Vec<u64>,
+    /// The last value of each of our gauges.
+    pub(super) gauges: HashMap<Vec<u8>, u64>,
+    /// A gauge that went back, and its values.
+    pub(super) went_back: Option<(Vec<u8>, u64, u64)>,
+}
 
 /// Lines, and how many of each.
 pub(super) type Lines = HashMap<Vec<u8>, u64>;
 
 #[derive(Debug)]
-struct State {
+struct PeerState {
     now: Tick,
     /// Flushes begun so far, as the test says.
     flush: u64,
@@ -37,6 +53,8 @@ struct State {
     events: Vec<Token>,
     /// How often its process has read each line.
     read: Lines,
+    reader: Reader,
+    seen: Seen,
     lost: Vec<Lost>,
     resets: usize,
 }
@@ -124,14 +142,16 @@ enum Stage {
 }
 
 impl Peer {
-    pub(super) fn new() -> Self {
-        Self(Rc::new(RefCell::new(State {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self(Rc::new(RefCell::new(PeerState {
             now: Tick::default(),
             flush: 0,
             manner: Manner::WELL,
             wires: Vec::new(),
             events: Vec::new(),
             read: Lines::default(),
+            reader,
+            seen: Seen::default(),
             lost: Vec::new(),
             resets: 0,
         })))
@@ -154,7 +174,7 @@ impl Peer {
         }
         for wire in state.wires.iter_mut().filter(|wire| wire.stage == Stage::Up) {
             let all = wire.received.len();
-            wire.read(all, &mut state.read);
+            wire.read(all, &mut state.read, (state.reader, &mut state.seen));
             wire.stage = Stage::Farewell;
             state.events.push(wire.token);
         }
@@ -183,10 +203,16 @@ impl Peer {
                 wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
                 state.events.push(wire.token);
             }
-            wire.read(state.manner.reads.saturating_mul(millis), &mut state.read);
+            let bytes = state.manner.reads.saturating_mul(millis);
+            wire.read(bytes, &mut state.read, (state.reader, &mut state.seen));
         }
         state.wires.retain(|wire| !wire.is_over());
         std::mem::take(&mut state.events)
+    }
+
+    /// Looks at, or changes, what its reader has found out.
+    pub(super) fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.borrow_mut().seen)
     }
 
     /// What its process has read.
@@ -203,7 +229,7 @@ impl Peer {
     }
 }
 
-impl State {
+impl PeerState {
     fn die(&mut self) {
         for wire in &mut self.wires {
             if !matches!(wire.stage, Stage::Up | Stage::Farewell) {
@@ -276,14 +302,18 @@ impl Wire {
         }
     }
 
-    fn read(&mut self, bytes: usize, lines: &mut Lines) {
+    fn read(&mut self, bytes: usize, lines: &mut Lines, (reader, seen): (Reader, &mut Seen)) {
         let bytes = bytes.min(self.received.len());
         self.read_bytes += bytes;
         shift(&mut self.received, bytes, |bytes| self.torn.extend_from_slice(bytes));
         if let Some(end) = memrchr(b'\n', &self.torn) {
             let rest = self.torn.split_off(end + 1);
             for line in self.torn.split_inclusive(|&byte| byte == b'\n') {
-                *lines.entry(line.to_vec()).or_default() += 1;
+                reader(line, seen);
+                match lines.get_mut(line) {
+                    Some(times) => *times += 1,
+                    None => _ = lines.insert(line.to_vec(), 1),
+                }
             }
             self.torn = rest;
         }

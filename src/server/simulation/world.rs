@@ -1,0 +1,629 @@
+//! A real server on a virtual clock, and everything around it. Whatever happens to it, the
+//! invariants are checked after each turn.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::clients::{Clients, count_sent};
+use super::clock::VirtualClock;
+use super::file::Choices;
+use super::network::{Lines, Lost, Peer, Seen};
+use super::outside::{CARBON, Outside};
+use crate::config::{self, Config, Origin};
+use crate::ingest::door::Door as _;
+use crate::sender::Sender;
+use crate::series::Seeds;
+use crate::server::descriptors::Descriptors;
+use crate::server::listeners::Listeners;
+use crate::server::reactor::Reactor;
+use crate::server::signals::{Asked, Signals};
+use crate::server::timer::Timer;
+use crate::server::{Resources, Server};
+use crate::sink::spool::testing::MemoryDisk;
+use crate::sink::{Account, Sink};
+use crate::state::file::checked;
+use crate::token::Source;
+
+/// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
+/// trouble; `carbon.witness`, which has none, and so shows what the server has flushed; `repeater`,
+/// which has none either, and so shows what came in.
+pub(super) struct World {
+    folder: TempDir,
+    pub(super) clock: VirtualClock,
+    pub(super) carbon: Peer,
+    pub(super) extra: Peer,
+    witness: Peer,
+    repeater: Peer,
+    pub(super) disk: MemoryDisk,
+    spool_bytes: u64,
+    spool: &'static str,
+    pub(super) clients: Clients,
+    /// What the file says, and the settings of the last file without a mistake.
+    pub(super) choices: Choices,
+    wanted: Config,
+    /// A queue of `carbon` that is shorter than a file could say. It lasts until a reload.
+    short_queue: Option<usize>,
+    server: Option<Server<VirtualClock>>,
+    /// Extra time that each turn takes, as on an overloaded machine.
+    pub(super) drag: Duration,
+    books: Books,
+    freeze: Option<Freeze>,
+    pub(super) totals: Totals,
+}
+
+/// What the checks remember from turn to turn.
+#[derive(Debug, Default)]
+struct Books {
+    /// The newest flush of this run.
+    flush: u64,
+    /// Lines pushed to the witness in this run.
+    witnessed: u64,
+    /// Lines pushed to the present sink of `carbon`.
+    pushed: u64,
+    /// The account of `carbon` after the last turn.
+    carbon: Option<Account>,
+    /// The queue that `carbon` may fill.
+    queue: usize,
+    /// The largest number of clients allowed in this run.
+    connections: usize,
+    /// The sum of the counters sent before a flush whose sweep is under way.
+    closing: Option<u64>,
+    /// The sum of the counters that are flushed for certain.
+    floor: u64,
+    stamp: u64,
+    /// How often a stamp may be one that was used before: once for each step back of the wall
+    /// clock, and for each interval that was closed before its end.
+    repeats: u64,
+}
+
+impl Books {
+    /// The sweep of the newest flush has ended.
+    fn close_sweep(&mut self) {
+        self.floor = self.floor.max(self.closing.take().unwrap_or(0));
+    }
+}
+
+/// Figures of all runs.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    /// Lines that were given up and counted.
+    pub(super) given_up: u64,
+    /// Lines that died with a killed server.
+    died: u64,
+    /// Lines flushed while `carbon` was no destination.
+    unsubscribed: u64,
+    /// How many flushes had begun when retained lines were forgotten.
+    pub(super) forgotten: Vec<u64>,
+    /// The sum of the counters that were lost with a killed server.
+    lost: u64,
+    pub(super) kills: u64,
+    pub(super) stops: u64,
+    /// Stops that saved the open interval, and those that closed it early.
+    pub(super) saved: u64,
+    pub(super) closed_early: u64,
+    pub(super) reloads: u64,
+    pub(super) removals: u64,
+    pub(super) overruns: u64,
+}
+
+/// What must not change once a stop has begun.
+#[derive(Debug, PartialEq)]
+struct Freeze {
+    flush: u64,
+    sent: Config,
+    state: Option<Vec<u8>>,
+    keys: u64,
+}
+
+pub(super) struct Judgement {
+    pub(super) missing: HashSet<Vec<u8>>,
+    pub(super) lost: Vec<Lost>,
+    /// How many lines may be missing, having been counted as lost.
+    pub(super) counted: u64,
+}
+
+const WITNESS: &str = "carbon.witness";
+const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+
+impl World {
+    pub(super) fn new(
+        choices: Choices,
+        short_queue: Option<usize>,
+        spool: &'static str,
+        is_passed: bool,
+    ) -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = folder.unwrap();
+        let carbon = Peer::new(|_, _| {});
+        let extra = Peer::new(|_, _| {});
+        let witness = Peer::new(read_flushed);
+        let repeater = Peer::new(|line, seen| seen.sum += count_sent(line.trim_ascii_end()));
+        let peers = [&carbon, &extra, &witness, &repeater].map(Clone::clone);
+        let clients = Clients::new(folder.path(), is_passed);
+        let spool_bytes = match spool {
+            "" => 0,
+            "1m" => 1 << 20,
+            _ => 64 << 20,
+        };
+        let mut world = Self {
+            clock: VirtualClock::new(peers.into()),
+            carbon,
+            extra,
+            witness,
+            repeater,
+            disk: MemoryDisk::default(),
+            spool_bytes,
+            spool,
+            clients,
+            wanted: Config::default(),
+            choices,
+            short_queue,
+            server: None,
+            drag: Duration::ZERO,
+            books: Books::default(),
+            freeze: None,
+            totals: Totals::default(),
+            folder,
+        };
+        world.mend_state_folder();
+        world.begin();
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn server(&self) -> &Server<VirtualClock> {
+        self.server.as_ref().expect("a server runs")
+    }
+
+    fn server_mut(&mut self) -> &mut Server<VirtualClock> {
+        self.server.as_mut().expect("a server runs")
+    }
+
+    /// Starts a server, as after a stop or a kill.
+    fn begin(&mut self) {
+        drop(self.server.take());
+        self.write_file(&self.choices.text(self.folder.path(), self.spool));
+        let (mut config, origin) = config::load(Some(&self.path("statsd.conf"))).unwrap();
+        self.wanted = config.clone();
+        if let Some(queue) = self.short_queue {
+            let carbon = config.destinations.iter_mut().find(|to| to.name == CARBON);
+            carbon.expect("carbon is there until a reload").queue.bytes = queue;
+        }
+        let outside = Outside {
+            peers: vec![
+                (CARBON, self.carbon.clone()),
+                ("carbon.extra", self.extra.clone()),
+                (WITNESS, self.witness.clone()),
+                ("repeater", self.repeater.clone()),
+            ],
+            disk: self.disk.clone(),
+            spool_bytes: self.spool_bytes,
+        };
+        outside.install();
+        let Books { floor, stamp, repeats, .. } = self.books;
+        self.books = Books { floor, stamp, repeats, ..Books::default() };
+        self.start(&config, &origin);
+        self.run_for(Duration::from_millis(10)); // connects the repeater: a stop gives it up else
+    }
+
+    fn start(&mut self, config: &Config, origin: &Origin) {
+        let descriptors = Descriptors::count();
+        let reactor = Reactor::new(self.clock.clone()).unwrap();
+        let listeners = Listeners::open(config, self.clients.passed(), reactor.registry());
+        let resources = Resources {
+            listeners: listeners.unwrap(),
+            reactor,
+            signals: Signals::Simulated(Asked::default()),
+            stdout: None,
+            account: None,
+            descriptors,
+            seeds: SEEDS,
+        };
+        let mut server = Server::assemble(config, origin, resources).unwrap();
+        server.begin();
+        self.server = Some(server);
+        self.note_flushes(0);
+    }
+
+    /// One turn of the loop, and the checks.
+    fn turn(&mut self) {
+        let clock = self.clock.clone();
+        let server = self.server.as_mut().expect("a server runs");
+        server.wait().unwrap();
+        clock.advance(self.drag);
+        for token in clock.take_events() {
+            server.reactor.deliver(Source::try_from(token).expect("a token of a sink"));
+        }
+        let had_carbon = queue_of_carbon(server.life.config()).is_some();
+        let was_sweeping = server.pipeline.is_sweeping();
+        let sent = self.clients.sent();
+        server.turn();
+        if was_sweeping && server.pipeline.flush_number() > self.books.flush {
+            self.totals.overruns += 1;
+            let overtakes = server.life.is_running() && server.life.is_saving();
+            assert!(!overtakes, "a late flush goes before a save that is under way");
+        }
+        if server.life.is_running() && !server.reception.has_backlog() {
+            self.clients.note_accepted();
+        }
+        self.note_flushes(sent);
+        self.note_pushed(had_carbon);
+        self.check_carbon();
+        self.check_bounds();
+        self.check_stamps();
+    }
+
+    /// Turns the loop for so long.
+    pub(super) fn run_for(&mut self, span: Duration) {
+        let end = self.clock.at() + span;
+        self.clock.limit_waits(end);
+        while self.clock.at() < end {
+            self.turn();
+        }
+    }
+
+    /// `sent` is the sum of the counters sent before this turn.
+    fn note_flushes(&mut self, sent: u64) {
+        let server = self.server.as_ref().expect("a server runs");
+        let flush = server.pipeline.flush_number();
+        if flush > self.books.flush {
+            for _ in self.books.flush..flush {
+                self.carbon.flush_begins();
+            }
+            self.books.flush = flush;
+            // The sweep of the flush before has ended.
+            self.books.close_sweep();
+            // A stop leaves data in the sockets that were passed in.
+            let reads_all = server.life.is_running() || !self.clients.is_passed();
+            let has_all = reads_all && !server.reception.has_backlog();
+            self.books.closing = Some(sent).filter(|_| has_all);
+        }
+        if !server.pipeline.is_sweeping() {
+            self.books.close_sweep();
+        }
+    }
+
+    /// Follows how many lines each destination was to get.
+    fn note_pushed(&mut self, had_carbon: bool) {
+        let Account { delivered, queued, dropped, in_doubt, .. } =
+            self.account_of(WITNESS).expect("the witness stays");
+        assert_eq!((dropped, in_doubt), (0, 0), "the witness has no trouble");
+        let more = delivered + queued - self.books.witnessed;
+        self.books.witnessed += more;
+        match had_carbon {
+            true => self.books.pushed += more,
+            false => self.totals.unsubscribed += more,
+        }
+    }
+
+    /// Checks that every line for `carbon` is delivered, queued, spooled or counted as lost.
+    fn check_carbon(&mut self) {
+        let Some(account) = self.account_of(CARBON) else {
+            return self.note_removal();
+        };
+        let places = account.delivered + account.queued + account.spooled;
+        assert_eq!(
+            self.books.pushed + account.found + account.twice,
+            places + account.dropped + account.in_doubt,
+            "{account:?}"
+        );
+        self.books.carbon = Some(account);
+        // What is being written is not evicted, and the chunk that was just pushed may be it.
+        let bound = |queue: usize| queue + (128 << 10);
+        let queue = queue_of_carbon(self.server().life.config()).unwrap_or(self.books.queue);
+        // A queue that a reload has made shorter takes some turns to shrink.
+        if queue > self.books.queue || account.held_bytes <= bound(queue) {
+            self.books.queue = queue;
+        }
+        assert!(account.held_bytes <= bound(self.books.queue), "{account:?}");
+    }
+
+    /// The sink of `carbon` is gone, if there was one.
+    fn note_removal(&mut self) {
+        let Some(last) = self.books.carbon.take() else { return };
+        self.books.pushed = 0;
+        self.totals.removals += 1;
+        self.totals.given_up += last.dropped + last.in_doubt;
+        // The last share of what it held may have been given up in this turn.
+        self.totals.given_up += if self.spool_bytes < 64 << 20 { last.queued + last.spooled } else { 0 };
+        self.totals.forgotten.push(self.carbon.flush());
+    }
+
+    fn check_bounds(&mut self) {
+        let spooled = self.disk.bytes() as u64;
+        assert!(spooled <= self.spool_bytes, "{spooled} bytes are in the spool");
+        let allowed = self.server().life.config().tcp.max_connections;
+        let connections = self.server_mut().reception.connections().len();
+        self.books.connections = self.books.connections.max(allowed);
+        assert!(connections <= self.books.connections, "{connections} connections");
+        let series = self.server().pipeline.series();
+        assert!(series <= SERIES_MAX, "{series} series");
+        if self.server().life.is_running() {
+            return;
+        }
+        assert!(!self.server().reception.has_backlog(), "input waits in spite of the stop");
+        assert_eq!(connections, 0, "clients are connected in spite of the stop");
+        let now = self.freeze();
+        if let Some(before) = &self.freeze {
+            assert_eq!(*before, now, "something happened that a stop does not need");
+        }
+        self.freeze = Some(now);
+    }
+
+    fn freeze(&self) -> Freeze {
+        let life = &self.server().life;
+        assert!(!life.is_saving(), "a save is under way in spite of the stop");
+        Freeze {
+            flush: self.server().pipeline.flush_number(),
+            sent: life.config().clone(),
+            state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
+            keys: fs::metadata(self.path("keys")).map_or(0, |keys| keys.len()),
+        }
+    }
+
+    /// Checks that stamps only go up, except after a step of the wall clock.
+    fn check_stamps(&mut self) {
+        let stamps = self.witness.seen(|seen| {
+            assert_eq!(seen.went_back, None, "a gauge has an older value again");
+            std::mem::take(&mut seen.stamps)
+        });
+        for stamp in stamps {
+            let goes_on = stamp > self.books.stamp;
+            assert!(goes_on || self.books.repeats > 0, "{stamp} after {}", self.books.stamp);
+            self.books.repeats -= u64::from(!goes_on);
+            self.books.stamp = stamp;
+        }
+    }
+
+    /// Sets the wall clock.
+    pub(super) fn step_wall(&mut self, millis: i64) {
+        self.clock.step_wall(millis);
+        self.books.repeats += u64::from(millis < 0);
+    }
+
+    pub(super) fn account(&self) -> Option<Account> {
+        self.account_of(CARBON)
+    }
+
+    fn account_of(&self, name: &str) -> Option<Account> {
+        self.sink(name).map(Sink::account)
+    }
+
+    fn sink(&self, name: &str) -> Option<&Sink> {
+        self.server().pipeline.sinks().iter().find(|sink| sink.name() == name)
+    }
+
+    fn write_file(&self, text: &str) {
+        fs::write(self.path("statsd.conf"), text).unwrap();
+    }
+
+    /// Requests a reload of the file with the present choices, or of one with a mistake.
+    pub(super) fn reload(&mut self, is_good: bool) {
+        let text = self.choices.text(self.folder.path(), self.spool);
+        if is_good {
+            self.write_file(&text);
+            self.wanted = config::parse(&self.path("statsd.conf"), text.as_bytes()).unwrap();
+            self.short_queue = None;
+            self.totals.reloads += 1;
+        } else {
+            self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
+        }
+        self.raise(Asked { reload: true, ..Asked::default() });
+    }
+
+    /// Whether the settings of the last good file are in force.
+    pub(super) fn is_reloaded(&self) -> bool {
+        config::difference(self.server().life.config(), &self.wanted).is_empty()
+    }
+
+    fn raise(&mut self, asked: Asked) {
+        let server = self.server_mut();
+        server.signals = Signals::Simulated(asked);
+        server.reactor.deliver(Source::Signals);
+    }
+
+    /// Connects a client, unless the server has as many as it may have.
+    pub(super) fn connect(&mut self, resets: bool) {
+        self.clients.note_closed();
+        let server = self.server.as_mut().expect("a server runs");
+        let most = server.life.config().tcp.max_connections;
+        if server.reception.connections().len() + self.clients.connecting() >= most {
+            return;
+        }
+        if !resets {
+            return self.clients.connect();
+        }
+        let Server { reactor, reception, life, .. } = server;
+        let connections = reception.connections();
+        let stream = self.clients.connect_pair();
+        let now = reactor.now().tick;
+        let slot = connections.admit(stream, Sender::Unix, now, reactor.registry()).unwrap();
+        let deadline = connections.deadline(slot, life.config().tcp.idle_timeout);
+        reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+    }
+
+    pub(super) fn remove_state_folder(&self, puts_file: bool) {
+        let folder = self.path("state");
+        let _ = fs::remove_dir_all(&folder);
+        let _ = fs::remove_file(&folder);
+        if puts_file {
+            fs::write(folder, "no folder").unwrap();
+        }
+    }
+
+    pub(super) fn mend_state_folder(&self) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let folder = self.path("state");
+        let _ = fs::remove_file(&folder);
+        let _ = fs::DirBuilder::new().mode(0o700).create(folder);
+    }
+
+    /// Stops as SIGTERM does, and starts again from what the stop has left.
+    pub(super) fn stop(&mut self) {
+        self.raise(Asked { terminate: true, ..Asked::default() });
+        let state = self.server().life.config().state.file.clone();
+        self.drag = Duration::ZERO; // or the time for the stop would be over at once
+        let before = self.books.carbon;
+        let patience = Duration::from_millis(self.choices.shutdown_ms.max(3500));
+        let end = self.clock.at() + patience * 2 + Duration::from_secs(1);
+        while !self.server().life.is_over() {
+            assert!(self.clock.at() < end, "the stop does not end");
+            self.clock.limit_waits(self.clock.at() + Duration::from_millis(25));
+            self.turn();
+        }
+        self.totals.stops += 1;
+        self.freeze = None;
+        let server = self.server.as_mut().expect("a server runs");
+        let pending = server.life.take_pending(&server.pipeline);
+        assert!(pending.is_none(), "a reload is pending in spite of the stop");
+        assert!(self.sink(WITNESS).unwrap().is_drained());
+        if let Some(account) = self.account() {
+            assert_eq!(account.queued, 0);
+        }
+        if self.spool_bytes == 0 && before.is_some_and(|before| before.queued > 0) {
+            self.totals.forgotten.push(self.carbon.flush());
+        }
+        self.settle_reading();
+        self.check_stopped();
+        self.close_account();
+        self.clients.note_closed();
+        // What is saved must be found again, though another file may be named since.
+        let is_b = state.as_ref().is_some_and(|path| path.ends_with("b"));
+        self.choices.state = state.is_some().then_some(if is_b { "state/b" } else { "state/a" });
+        self.begin();
+    }
+
+    /// Checks that a stop has flushed everything, or saved it.
+    fn check_stopped(&mut self) {
+        let path = self.server().life.config().state.file.clone();
+        let is_saved = path
+            .and_then(|path| fs::read(path).ok())
+            .is_some_and(|bytes| checked(&bytes).is_ok_and(|head| head.whole));
+        let flushed = self.flushed();
+        match is_saved {
+            true => self.totals.saved += 1,
+            false => {
+                self.totals.closed_early += 1;
+                self.books.repeats += 1;
+                self.witness.seen(|seen| seen.gauges.clear());
+            }
+        }
+        assert!(flushed + self.totals.lost >= self.books.floor, "flushed samples are missing");
+        if !is_saved && !self.clients.is_passed() {
+            assert_eq!(flushed + self.totals.lost, self.clients.sent(), "all is flushed");
+        }
+    }
+
+    /// What the witness has read in all.
+    fn flushed(&self) -> u64 {
+        self.witness.seen(|seen| seen.sum)
+    }
+
+    /// Lets the peers without trouble read what is on its way to them.
+    fn settle_reading(&mut self) {
+        for _ in 0..10 {
+            self.clock.advance(Duration::from_millis(25));
+            let _ = self.clock.take_events();
+        }
+        self.check_stamps();
+    }
+
+    fn close_account(&mut self) {
+        if let Some(account) = self.account() {
+            self.totals.given_up += account.dropped + account.in_doubt;
+        }
+    }
+
+    /// Dies as by SIGKILL: what is in memory is gone. `send` sends something that is never read.
+    pub(super) fn kill(&mut self, send: impl FnOnce(&mut Self)) {
+        let is_settled = |world: &Self| {
+            let drained = |name| world.sink(name).unwrap().is_drained();
+            drained(WITNESS) && drained("repeater") && !world.server().reception.has_backlog()
+        };
+        self.run_for(Duration::from_millis(1));
+        while !is_settled(self) {
+            self.run_for(Duration::from_millis(1));
+        }
+        let sent = self.clients.sent();
+        send(self);
+        let unread = self.clients.sent() - sent;
+        self.totals.kills += 1;
+        self.totals.died += self.account().map_or(0, |account| account.queued);
+        self.totals.forgotten.push(self.carbon.flush());
+        self.disk = self.disk.snapshot();
+        self.close_account();
+        drop(self.server.take());
+        self.settle_reading();
+        let known = self.flushed() + self.totals.lost;
+        assert!(known >= self.books.floor, "{known} of {} flushed", self.books.floor);
+        assert!(known <= sent, "{known} flushed, of {sent} sent");
+        self.totals.lost += sent - known;
+        if !self.clients.is_passed() {
+            self.totals.lost += unread;
+        }
+        self.books.floor = known.max(self.books.floor);
+        self.witness.seen(|seen| seen.gauges.clear());
+        self.clients.forget_streams();
+        self.begin();
+    }
+
+    /// What `carbon` was to be sent, and what of it its process has never read.
+    pub(super) fn judge(&self) -> Judgement {
+        let (sent, read): (Lines, Lines) = (self.witness.take_read(), self.carbon.take_read());
+        let invented: Vec<_> = read.keys().filter(|line| !sent.contains_key(*line)).collect();
+        assert!(invented.is_empty(), "lines that were never flushed: {invented:?}");
+        let extra = self.extra.take_read();
+        assert!(extra.keys().all(|line| sent.contains_key(line)), "lines that were never flushed");
+        let missing: HashSet<_> =
+            sent.keys().filter(|line| !read.contains_key(*line)).cloned().collect();
+        let mut lost = self.carbon.take_lost();
+        lost.retain(|lost| missing.contains(&lost.line));
+        let Totals { given_up, died, unsubscribed, .. } = self.totals;
+        let flushed = self.flushed() + self.totals.lost;
+        assert_eq!(flushed, self.clients.sent(), "each sample is in exactly one flush");
+        let repeated = self.repeater.seen(|seen| seen.sum);
+        assert!(repeated <= self.clients.sent(), "samples were repeated twice");
+        if self.totals.kills == 0 {
+            assert_eq!(repeated, self.clients.sent(), "each sample is repeated once");
+        }
+        Judgement { missing, lost, counted: given_up + died + unsubscribed }
+    }
+}
+
+/// More series than any trial makes names.
+const SERIES_MAX: usize = 2000;
+
+fn queue_of_carbon(config: &Config) -> Option<usize> {
+    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue.bytes)
+}
+
+/// What the witness makes of a line that it has read.
+fn read_flushed(line: &[u8], seen: &mut Seen) {
+    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ');
+    let [Some(name), Some(value), Some(stamp)] = [words.next(), words.next(), words.next()] else {
+        panic!("not a line: {}", line.escape_ascii());
+    };
+    let number = |text: &[u8]| str::from_utf8(text).unwrap().parse().unwrap();
+    let stamp = number(stamp);
+    if seen.stamps.last() != Some(&stamp) {
+        seen.stamps.push(stamp);
+    }
+    if name.starts_with(b"stats_counts.k.") {
+        seen.sum += number(value);
+    } else if name.starts_with(b"stats.gauges.g.") {
+        let value = number(value);
+        let before = seen.gauges.insert(name.to_vec(), value).unwrap_or(0);
+        if value < before {
+            seen.went_back = Some((name.to_vec(), before, value));
+        }
+    }
+}
+
