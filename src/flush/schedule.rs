@@ -57,6 +57,11 @@ impl Schedule {
             let ahead = stamp.as_millis().saturating_sub(now.as_millis());
             self.due =
                 self.first_after(if ahead < self.interval_ms { now.max(stamp) } else { now });
+            // Stamps are whole seconds. An end shortly after this one would have the same stamp,
+            // and its values would replace those of this interval.
+            if self.due.as_secs() == stamp.as_secs() {
+                self.due = UnixTime::from_millis(self.due.as_millis() + self.interval_ms);
+            }
             return stamp;
         }
         let (now_ms, due_ms) = (now.as_millis(), self.due.as_millis());
@@ -139,6 +144,14 @@ mod tests {
             assert_eq!((schedule.tick(at(now)), schedule.due()), (at(end), at(next)));
             assert_eq!(schedule.tick(at(next)), at(next));
         }
+    }
+
+    #[test]
+    fn a_schedule_that_becomes_aligned_repeats_no_stamp() {
+        let at = UnixTime::from_millis;
+        let mut schedule = Schedule::resume(Duration::from_secs(1), true, at(17_975));
+        assert_eq!(schedule.tick(at(17_975)).as_secs(), 18);
+        assert_eq!(schedule.due(), at(19_000), "18.000 has the same stamp");
     }
 
     #[test]

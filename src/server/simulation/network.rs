@@ -32,7 +32,11 @@ pub(super) type Reader = fn(&[u8], &mut Seen);
 pub(super) struct Seen {
     /// The sum of our counters.
     pub(super) sum: u64,
-    /// The stamps in the order of arrival. Equal ones in a row are kept once.
+    /// The stamp of the last line.
+    pub(super) stamp: Option<u64>,
+    /// A part of a flush has arrived.
+    pub(super) is_torn: bool,
+    /// The stamps of whole flushes, in the order of arrival.
     pub(super) stamps: Vec<u64>,
     /// The last value of each of our gauges.
     pub(super) gauges: HashMap<Vec<u8>, u64>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::file::Choices;
 use super::network::{Dialling, Lost, Manner};
 use super::random::Random;
+use crate::clock::Clock as _;
 use super::world::{Judgement, Totals, World};
 
 /// The number of trials, unless the environment says otherwise.
@@ -107,13 +108,13 @@ impl Trial {
     fn send(&mut self) {
         for _ in 0..self.random.below(12) {
             let lines = 1 + self.random.below(8);
-            let text = self.lines(lines);
+            let text = self.lines(lines, true);
             let name = self.world.choices.datagram;
             self.world.clients.send(text.as_bytes(), name);
         }
         if self.random.below(12) == 0 {
             // More than a turn's share.
-            let text = self.lines(2000);
+            let text = self.lines(2000, true);
             let most = text.len().min(50_000);
             let end = text[..most].rfind('\n').map_or(0, |end| end + 1);
             let name = self.world.choices.datagram;
@@ -141,7 +142,7 @@ impl Trial {
             2 => self.world.clients.write(at, b"\nno sample\nk:\n"),
             _ => {
                 let lines = 1 + self.random.below(30);
-                let text = self.lines(lines);
+                let text = self.lines(lines, false);
                 let end = match self.random.below(3) {
                     0 => text.len() - 1,
                     1 => self.random.index(text.len()),
@@ -153,10 +154,11 @@ impl Trial {
         }
     }
 
-    fn lines(&mut self, lines: u64) -> String {
+    /// Gauges come by datagrams alone, which keep their order.
+    fn lines(&mut self, lines: u64, has_gauges: bool) -> String {
         let mut text = String::new();
         for _ in 0..lines {
-            if self.random.below(10) == 0 {
+            if has_gauges && self.random.below(10) == 0 {
                 self.level += 1;
                 text += &format!("g.{}:{}|g\n", self.random.below(3), self.level);
             } else {
@@ -169,7 +171,12 @@ impl Trial {
     }
 
     fn trouble(&mut self, kills: bool) {
-        match self.random.below(if kills { 31 } else { 29 }) {
+        let what = self.random.below(if kills { 31 } else { 29 });
+        if is_replay() {
+            let now = self.world.clock.now();
+            eprintln!("{:?}: trouble {what}", now.unix);
+        }
+        match what {
             what @ 0..15 => self.trouble_outside(what),
             15 | 16 => {
                 if self.random.below(2) == 0 {
@@ -199,7 +206,7 @@ impl Trial {
                 self.world.drag = Duration::from_millis(drag);
             }
             _ => {
-                let text = self.lines(20);
+                let text = self.lines(20, true);
                 let sends = self.random.below(2) == 0;
                 self.world.kill(|world| {
                     let name = world.choices.datagram;
@@ -356,6 +363,11 @@ fn run_trials(next: &AtomicU64, end: u64) -> Troubles {
         }
     }
     all
+}
+
+/// Whether a single trial is run, which then shows its troubles.
+fn is_replay() -> bool {
+    number("SIMULATE_SEED").is_some()
 }
 
 fn number(variable: &str) -> Option<u64> {
