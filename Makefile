@@ -5,13 +5,14 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 600
 SEED ?=
+SEEDS ?=
 export CARGO_TARGET_DIR
 
 binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test sanitize fuzz picture soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ test: peers ## install the peers and run every test; those with figures once mor
 	run $(CARGO) test --release --test e2e -- $(full_size); \
 	echo "make test took $$(($$(date +%s) - start)) s"; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
+	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --release --lib simulation -- --nocapture
 
 # Miri knows none of the system calls that the unsafe code is about; the address sanitizer runs them for real.
 host = $(shell rustc -vV | sed -n 's/^host: //p')

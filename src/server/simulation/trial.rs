@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::file::Choices;
 use super::network::{Dialling, Lost, Manner};
 use super::random::Random;
-use crate::clock::Clock as _;
 use super::world::{Judgement, Totals, World};
+use crate::clock::Clock as _;
 
 /// The number of trials, unless the environment says otherwise.
 const TRIALS: u64 = if cfg!(debug_assertions) { 60 } else { 1000 };
@@ -233,12 +233,18 @@ impl Trial {
             5 => carbon.behave(|manner| manner.carries = false),
             6 | 7 => carbon.dies(),
             8 => carbon.says_farewell(),
-            9 => disk.limit_room(Some(self.random.index(200_000))),
+            9 => {
+                disk.limit_room(Some(self.random.index(200_000)));
+                self.world.is_disk_faulty = true;
+            }
             10 if self.random.below(2) == 0 => {
                 disk.fail_reads(Some(*self.random.pick(&[libc::EIO, libc::EMFILE])));
                 self.disk_failed = true;
             }
-            10 if self.random.below(2) == 0 => disk.fail_writes(Some(libc::EROFS)),
+            10 if self.random.below(2) == 0 => {
+                disk.fail_writes(Some(libc::EROFS));
+                self.world.is_disk_faulty = true;
+            }
             10 => {
                 disk.fail_reads(None);
                 disk.fail_writes(None);
@@ -264,7 +270,8 @@ impl Trial {
     fn calm(&mut self) {
         for _ in 0..120 {
             self.world.run_for(Duration::from_secs(1));
-            let is_idle = |account: crate::sink::Account| account.spooled == 0 && account.queued == 0;
+            let is_idle =
+                |account: crate::sink::Account| account.spooled == 0 && account.queued == 0;
             if self.world.is_reloaded() && self.world.account().is_some_and(is_idle) {
                 return;
             }
@@ -283,8 +290,9 @@ impl Trial {
             missing.len(),
             missing.iter().next().unwrap().escape_ascii()
         );
-        let Totals { kills, stops, saved, closed_early, reloads, removals, overruns, given_up, .. } =
-            self.world.totals;
+        let Totals {
+            kills, stops, saved, closed_early, reloads, removals, overruns, given_up, ..
+        } = self.world.totals;
         Troubles {
             resets: self.world.carbon.resets(),
             kills,
@@ -401,6 +409,9 @@ fn every_sample_is_flushed_once_and_every_line_accounted_for() {
     let least = trials.saturating_sub(10); // a few trials need not meet with everything
     let each = [all.stops, all.saved * 4, all.closed_early, all.reloads, all.removals * 4];
     assert!(each.iter().all(|met| *met >= least), "{all:?}");
-    assert!(all.resets as u64 > least && all.kills * 4 > least && all.overruns * 20 > least, "{all:?}");
+    assert!(
+        all.resets as u64 > least && all.kills * 4 > least && all.overruns * 20 > least,
+        "{all:?}"
+    );
     assert!(all.given_up > 5 * least && all.whole * 20 > least, "{all:?}");
 }

@@ -39,6 +39,8 @@ pub(super) struct World {
     witness: Peer,
     repeater: Peer,
     pub(super) disk: MemoryDisk,
+    /// The disk of the spool has been full or unwritable.
+    pub(super) is_disk_faulty: bool,
     spool_bytes: u64,
     spool: &'static str,
     pub(super) clients: Clients,
@@ -137,7 +139,8 @@ impl World {
         is_passed: bool,
     ) -> Self {
         let memory = std::path::Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let folder = folder.unwrap();
         let carbon = Peer::new(|_, _| {});
         let extra = Peer::new(|_, _| {});
@@ -157,6 +160,7 @@ impl World {
             witness,
             repeater,
             disk: MemoryDisk::default(),
+            is_disk_faulty: false,
             spool_bytes,
             spool,
             clients,
@@ -275,7 +279,6 @@ impl World {
         let server = self.server.as_ref().expect("a server runs");
         let flush = server.pipeline.flush_number();
         if flush > self.books.flush {
-            if std::env::var_os("DBG").is_some() { let c = server.life.config(); eprintln!("{:?} flush {flush} open {:?} interval {:?} aligned {}", crate::clock::Clock::now(&self.clock).unix, server.pipeline.open_interval(), c.flush_interval, c.align_flush); }
             for _ in self.books.flush..flush {
                 self.carbon.flush_begins();
             }
@@ -329,12 +332,15 @@ impl World {
 
     /// The sink of `carbon` is gone, if there was one.
     fn note_removal(&mut self) {
+        assert!(queue_of_carbon(self.server().life.config()).is_none(), "carbon has no sink");
         let Some(last) = self.books.carbon.take() else { return };
         self.books.pushed = 0;
         self.totals.removals += 1;
         self.totals.given_up += last.dropped + last.in_doubt;
         // The last share of what it held may have been given up in this turn.
-        self.totals.given_up += if self.spool_bytes < 64 << 20 { last.queued + last.spooled } else { 0 };
+        if self.spool_bytes < 64 << 20 || self.is_disk_faulty {
+            self.totals.given_up += last.queued + last.spooled;
+        }
         self.totals.forgotten.push(self.carbon.flush());
     }
 
@@ -377,7 +383,6 @@ impl World {
             std::mem::take(&mut seen.stamps)
         });
         for stamp in stamps {
-            if std::env::var_os("DBG").is_some() { eprintln!("{:?} stamp {stamp}", crate::clock::Clock::now(&self.clock).unix); }
             let goes_on = stamp > self.books.stamp;
             assert!(goes_on || self.books.repeats > 0, "{stamp} after {}", self.books.stamp);
             self.books.repeats -= u64::from(!goes_on);
@@ -638,4 +643,3 @@ fn read_flushed(line: &[u8], seen: &mut Seen) {
         }
     }
 }
-
