@@ -270,9 +270,7 @@ impl Trial {
     fn calm(&mut self) {
         for _ in 0..120 {
             self.world.run_for(Duration::from_secs(1));
-            let is_idle =
-                |account: crate::sink::Account| account.spooled == 0 && account.queued == 0;
-            if self.world.is_reloaded() && self.world.account().is_some_and(is_idle) {
+            if self.world.is_reloaded() && self.world.is_delivered() {
                 return;
             }
         }

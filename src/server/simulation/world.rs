@@ -400,6 +400,14 @@ impl World {
         self.account_of(CARBON)
     }
 
+    /// Whether `carbon` is a destination for which nothing waits, in memory or on disk.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.sink(CARBON).is_some_and(|sink| {
+            let figures = sink.figures();
+            figures.queue_bytes == 0 && figures.spool_bytes.unwrap_or(0) == 0
+        })
+    }
+
     fn account_of(&self, name: &str) -> Option<Account> {
         self.sink(name).map(Sink::account)
     }
