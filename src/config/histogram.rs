@@ -1,8 +1,8 @@
 //! Histograms as the file writes them. Pure.
 
 use super::value::Kind;
-use crate::flush::Bin;
 use crate::policy::BINS_MAX;
+use crate::policy::Bin;
 
 /// A histogram's bins: their upper bounds in ascending order, the last one maybe `inf`, or `min:max:width` for `min`,
 /// `min + width` and so on to `max`, and `inf`.

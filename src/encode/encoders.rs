@@ -10,7 +10,8 @@ use super::influx::Influx;
 use super::json_lines::JsonLines;
 use super::namespace::Namespace;
 use super::pickle::Pickle;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 /// Writes the summaries of a flush to chunks in one format.
 pub(super) trait Encoder: Debug {
@@ -144,7 +145,8 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     #[test]
     fn a_summary_is_encoded_once_for_each_format_and_name_space() {

@@ -21,7 +21,8 @@ use super::encoders::{Encoder, Refused};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::packets::{HEAD_BYTES, append};
-use crate::flush::{FigureId, FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::{FigureId, FigureNames};
 use crate::protocol::cleaned;
 
 /// What is said of all metrics alike.

@@ -8,7 +8,8 @@ use super::encoders::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 #[derive(Debug)]
 pub struct Graphite {

@@ -9,7 +9,8 @@ use super::encoders::{Encoder, Refused};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::{Point, Points};
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 /// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so packets stay within an
 /// MTU whatever the number of fields.
@@ -130,7 +131,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, FigureId, Percentile, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::{FigureId, Percentile};
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];

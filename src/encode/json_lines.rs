@@ -7,7 +7,8 @@ use super::encoders::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 #[derive(Debug)]
 pub(super) struct JsonLines {
@@ -74,7 +75,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {

@@ -1,7 +1,8 @@
 //! What stands around a series' name in each style. It is put together once; a line only looks it up.
 
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureId, FigureNames, Subject};
+use crate::flush::Subject;
+use crate::policy::{FigureId, FigureNames};
 
 /// What stands before a series' name, and between its bare name and its tags. Dots are part of both.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use super::chunk::Chunks;
 use super::encoders::Encoder;
 use super::namespace::Namespace;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 /// Carbon's own limit, of the pickle without its length.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -142,7 +143,8 @@ fn append_integer(value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::encode::chunk::CHUNK_BYTES;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];

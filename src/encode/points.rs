@@ -2,7 +2,8 @@
 
 use super::names::{Around, Names};
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::FigureNames;
 use crate::protocol::{cleaned, is_clean};
 
 /// Which points a name space is sent, and what they are called.

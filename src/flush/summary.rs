@@ -1,7 +1,9 @@
 //! A closed series to its summary: the figures it is sent as.
 
+use super::figure::Figure;
+use super::sketched;
 use super::timing::TimingFigures;
-use super::{Figure, FigureId, sketched};
+use crate::policy::FigureId;
 use crate::series::{Closed, Passing, Untouched, Values};
 
 /// One series, closed. Encoders turn it into bytes; sinks never see it.

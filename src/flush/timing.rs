@@ -1,7 +1,7 @@
 //! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
 
-use super::plan::PlannedPercentile;
-use super::{Bin, Figure, FigureId, Percentile, Plan};
+use super::figure::Figure;
+use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 
 /// Computes the figures of one timing after another, keeping its scratch space.
 #[derive(Debug, Default)]
@@ -178,8 +178,8 @@ fn median(sorted: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FigureNames;
     use super::*;
+    use crate::policy::FigureNames;
 
     /// Those that Node sends.
     fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Rule, Rules, SignedGauges, flushes};
-use crate::flush::{FigureNames, Plan};
+use super::figures::FigureNames;
+use super::plan::Plan;
+use super::rules::{Rule, Rules, SignedGauges, flushes};
 use crate::protocol::Kind;
 
 /// The settings of a series, resolved.

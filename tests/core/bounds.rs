@@ -4,7 +4,8 @@
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::flush::{Own, Percentile};
+use statsd::flush::Own;
+use statsd::policy::Percentile;
 use statsd::protocol::Kind;
 use statsd::series::Bounds;
 

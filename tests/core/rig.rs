@@ -6,7 +6,7 @@ use std::time::Duration;
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::flush::FigureNames;
+use statsd::policy::FigureNames;
 use statsd::policy::Rules;
 use statsd::protocol::{Grammar, Kind};
 use statsd::series::{Bounds, Seeds};

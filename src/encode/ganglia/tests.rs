@@ -2,7 +2,8 @@
 
 use super::super::packets::framed;
 use super::*;
-use crate::flush::{Figure, Percentile};
+use crate::flush::Figure;
+use crate::policy::Percentile;
 
 /// Reads XDR.
 struct Reader<'a>(&'a [u8]);
