@@ -17,8 +17,8 @@ pub use saved::Restored;
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, is_plain_name, read_plain,
-    trimmed,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_plain_name,
+    read_plain, trimmed,
 };
 use crate::series::{Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, Seeds, Table};
 use crate::warnings::{CloseReason, WarningKind, Warnings};
@@ -217,9 +217,9 @@ impl Engine {
         let intake = &mut self.intake;
         intake.own.add(Own::MetricsReceived, 1);
         let parsed = match self.reader.read(line) {
-            Reading::Line(parsed) => parsed,
-            Reading::Event => return intake.own.add(Own::EventsIgnored, 1),
-            Reading::Bad(reject) => return intake.bad(reject, line),
+            ParsedLine::Metrics(parsed) => parsed,
+            ParsedLine::Event => return intake.own.add(Own::EventsIgnored, 1),
+            ParsedLine::Bad(reject) => return intake.bad(reject, line),
         };
         if parsed.has_unread_tags {
             intake.note_unread_tags(line);
@@ -327,7 +327,12 @@ impl Engine {
     }
 
     /// Forgets a series: what the flush under way has yet to close of it goes out, the open interval's value is lost.
-    pub fn remove(&mut self, kind: Kind, name: &[u8], out: &mut impl FnMut(&Summary<'_>)) -> bool {
+    pub fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        out: &mut impl FnMut(&Summary<'_>),
+    ) -> bool {
         let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
         self.intake.table.remove(kind, name, |closed| {
             *summaries += 1;

@@ -10,12 +10,12 @@ use std::collections::BinaryHeap;
 
 use super::{View, json};
 use crate::flush::OwnCounters;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::series::{Slot, Table, Values};
 
 #[derive(Debug)]
 pub(super) struct Dump {
-    kind: Kind,
+    kind: MetricKind,
     /// Each shard's slots, the lowest name last.
     shards: Vec<Vec<Slot>>,
     /// The server's own counters, which are no series, the lowest name last.
@@ -46,7 +46,7 @@ const STEP_BYTES: usize = 16 * 1024;
 const SAMPLES_MAX: usize = 1000;
 
 impl Dump {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: MetricKind) -> Self {
         Self {
             kind,
             shards: Vec::new(),
@@ -98,7 +98,7 @@ impl Dump {
     }
 
     fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
-        if self.kind == Kind::Counter {
+        if self.kind == MetricKind::Counter {
             self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
             let last = self.last.as_deref();
             self.own.retain(|(name, _)| last.is_none_or(|last| last < name));

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::chunk::Chunks;
-use super::encoders::{Encoder, Refused};
+use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::packets::{HEAD_BYTES, append};
@@ -63,7 +63,7 @@ pub(super) struct Ganglia {
     value: Vec<u8>,
     packet: Vec<u8>,
     chunks: Chunks,
-    refused: Refused,
+    refused: RefusedPoints,
 }
 
 /// How a figure is shown.
@@ -90,7 +90,7 @@ impl Ganglia {
             value: Vec::new(),
             packet: Vec::new(),
             chunks: Chunks::default(),
-            refused: Refused::default(),
+            refused: RefusedPoints::default(),
         }
     }
 
@@ -184,7 +184,7 @@ impl Encoder for Ganglia {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> Refused {
+    fn take_refused(&mut self) -> RefusedPoints {
         std::mem::take(&mut self.refused)
     }
 }

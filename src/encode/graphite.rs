@@ -4,7 +4,7 @@
 //! bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;

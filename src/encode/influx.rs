@@ -5,7 +5,7 @@
 //! is no key of a tag that InfluxDB takes.
 
 use super::chunk::Chunks;
-use super::encoders::{Encoder, Refused};
+use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::{Point, Points};
@@ -24,14 +24,14 @@ const TIME_TAG: &[u8] = b"@time";
 pub(super) struct Influx {
     points: Points,
     stamp: u64,
-    line: Line,
+    line: PointLine,
     chunks: Chunks,
-    refused: Refused,
+    refused: RefusedPoints,
 }
 
 /// A line on its way; empty between two.
 #[derive(Debug)]
-struct Line {
+struct PointLine {
     text: Vec<u8>,
     /// Of the name it was begun with.
     prefix: Vec<u8>,
@@ -43,9 +43,9 @@ impl Influx {
         Self {
             points: Points::new(namespace, figures),
             stamp: 0,
-            line: Line { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
+            line: PointLine { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
             chunks: Chunks::default(),
-            refused: Refused::default(),
+            refused: RefusedPoints::default(),
         }
     }
 }
@@ -79,12 +79,12 @@ impl Encoder for Influx {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> Refused {
+    fn take_refused(&mut self) -> RefusedPoints {
         std::mem::take(&mut self.refused)
     }
 }
 
-impl Line {
+impl PointLine {
     fn append(&mut self, point: &Point<'_>) {
         let Self { text, prefix, number } = self;
         if text.is_empty() {

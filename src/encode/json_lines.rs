@@ -3,7 +3,7 @@
 //! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that JSON would escape.
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;

@@ -5,7 +5,7 @@
 //! holds whole messages.
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::points::Points;
 use crate::flush::Summary;
@@ -28,13 +28,13 @@ pub(super) struct Pickle {
     /// Points of a message, at the most.
     batch: u32,
     stamp: u64,
-    message: Message,
+    message: PickleMessage,
     chunks: Chunks,
 }
 
 /// A message whose end has not come; empty between two.
 #[derive(Debug, Default)]
-struct Message {
+struct PickleMessage {
     bytes: Vec<u8>,
     points: u32,
     /// A name on its way there, whose length stands before it.
@@ -47,7 +47,7 @@ impl Pickle {
             points: Points::new(namespace, figures),
             batch,
             stamp: 0,
-            message: Message::default(),
+            message: PickleMessage::default(),
             chunks: Chunks::default(),
         }
     }
@@ -82,7 +82,7 @@ impl Encoder for Pickle {
     }
 }
 
-impl Message {
+impl PickleMessage {
     /// Appends a point of `self.name`.
     fn append(&mut self, timestamp: u64, value: f64) {
         let bytes = &mut self.bytes;

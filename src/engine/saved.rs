@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::flush::Own;
-use crate::protocol::{Kind, is_clean};
+use crate::protocol::{MetricKind, is_clean};
 use crate::series::{Cursor, Passing, Refused};
 use crate::wire::{In, Put};
 
@@ -59,13 +59,13 @@ impl Engine {
     /// Writes the gauges, about `work` series a call; true at the end. No sweep may be under way.
     pub fn save_gauges(&self, cursor: &mut Cursor, work: usize, out: &mut Vec<u8>) -> bool {
         assert!(!self.is_sweeping(), "a save waits for the sweep");
-        self.save_series(cursor, Some(Kind::Gauge), work, out)
+        self.save_series(cursor, Some(MetricKind::Gauge), work, out)
     }
 
     fn save_series(
         &self,
         cursor: &mut Cursor,
-        kind: Option<Kind>,
+        kind: Option<MetricKind>,
         work: usize,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -75,7 +75,7 @@ impl Engine {
     /// Takes over what was saved by a server that flushed every `interval`: all of it, or gauges alone. Nothing has come
     /// in yet.
     pub fn restore(&mut self, mut input: In<'_>, interval: Duration, gauges: bool) -> Restored {
-        let kind = gauges.then_some(Kind::Gauge);
+        let kind = gauges.then_some(MetricKind::Gauge);
         if !gauges {
             self.flush.summarizer.interval(interval.as_secs_f64()); // of the one that is taken over
         }
@@ -104,7 +104,7 @@ impl Engine {
     fn take_record(
         &mut self,
         mut record: In<'_>,
-        kind: Option<Kind>,
+        kind: Option<MetricKind>,
         age: impl Fn(u32) -> u32,
     ) -> Option<Result<bool, Refused>> {
         let intake = &mut self.intake;

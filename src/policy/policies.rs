@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::figures::FigureNames;
 use super::plan::Plan;
 use super::rules::{Rule, Rules, SignedGauges, flushes};
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 
 /// The settings of a series, resolved.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Policy {
 
 impl Policy {
     /// Whether a series that had no sample in the last `idle` intervals is to be forgotten.
-    pub fn is_over(&self, kind: Kind, idle: u32) -> bool {
+    pub fn is_over(&self, kind: MetricKind, idle: u32) -> bool {
         idle >= self.lives[kind as usize]
     }
 }
@@ -154,12 +154,12 @@ impl Policies {
     fn lives(&self, deletes: Option<bool>, expire: Option<Duration>) -> [u32; 4] {
         let base = &self.rules.base;
         let expire = expire.map_or(u32::MAX, |span| flushes(span, self.interval));
-        [Kind::Counter, Kind::Gauge, Kind::Timing, Kind::Set].map(|kind| {
+        [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set].map(|kind| {
             let (of_kind, ttl) = match kind {
-                Kind::Counter => (base.delete_counters, 1),
-                Kind::Gauge => (base.delete_gauges, base.gauge_ttl),
-                Kind::Timing => (base.delete_timers, 1),
-                Kind::Set => (base.delete_sets, 1),
+                MetricKind::Counter => (base.delete_counters, 1),
+                MetricKind::Gauge => (base.delete_gauges, base.gauge_ttl),
+                MetricKind::Timing => (base.delete_timers, 1),
+                MetricKind::Set => (base.delete_sets, 1),
             };
             let deletes = deletes.or(of_kind).unwrap_or(base.delete_idle);
             if deletes { ttl.min(expire) } else { expire }
@@ -211,8 +211,11 @@ mod tests {
         assert_eq!((number("x"), number("x;a=b")), (0, 0));
         assert_eq!((number("a"), number("a2"), number("a;t=b")), (1, 1, 1));
         assert_eq!((number("b"), number("ab")), (2, 3));
-        assert!(!policies.at(1).is_over(Kind::Set, 5) && policies.at(1).is_over(Kind::Set, 6));
-        assert!(policies.at(3).is_over(Kind::Counter, 1));
+        assert!(
+            !policies.at(1).is_over(MetricKind::Set, 5)
+                && policies.at(1).is_over(MetricKind::Set, 6)
+        );
+        assert!(policies.at(3).is_over(MetricKind::Counter, 1));
     }
 
     #[test]

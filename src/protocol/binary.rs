@@ -9,7 +9,8 @@
 
 use memchr::memchr;
 
-use super::{Reject, Sample};
+use super::reject::Reject;
+use super::sample::Sample;
 
 /// What every message begins with.
 pub(crate) const MAGIC: u8 = 0xaa;
@@ -26,7 +27,7 @@ pub(crate) enum Reach {
 }
 
 /// What a type's number makes of a value.
-struct Type {
+struct MessageType {
     code: u8,
     read: fn(f64) -> Result<Sample<'static>, Reject>,
 }
@@ -34,12 +35,12 @@ struct Type {
 const SET: u8 = 4;
 
 /// Those with a value; a set has members.
-const TYPES: [Type; 5] = [
-    Type { code: 1, read: |value| Ok(Sample::Kv(value)) },
-    Type { code: 2, read: |value| Ok(Sample::Count(value)) },
-    Type { code: 3, read: timing },
-    Type { code: 5, read: |value| Ok(Sample::Level(value)) },
-    Type { code: 6, read: |value| Ok(Sample::Change(value)) },
+const TYPES: [MessageType; 5] = [
+    MessageType { code: 1, read: |value| Ok(Sample::Kv(value)) },
+    MessageType { code: 2, read: |value| Ok(Sample::Count(value)) },
+    MessageType { code: 3, read: timing },
+    MessageType { code: 5, read: |value| Ok(Sample::Level(value)) },
+    MessageType { code: 6, read: |value| Ok(Sample::Change(value)) },
 ];
 
 fn timing(value: f64) -> Result<Sample<'static>, Reject> {

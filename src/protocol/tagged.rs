@@ -6,9 +6,9 @@ use std::mem;
 
 use arrayvec::ArrayVec;
 
-use super::names::KEEPS;
-use super::plain::is_plain_name;
-use super::{Dialect, Grammar};
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::names::{KEEPS, is_plain_name};
 
 /// More are left to the general reader.
 const TAGS_MAX: usize = 16;

@@ -11,7 +11,7 @@ use super::memory::Pool;
 use super::sketch::Sketch;
 use super::values::Samples;
 use crate::policy::{Generations, Policy};
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 
 /// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
 #[derive(Debug)]
@@ -83,12 +83,18 @@ pub enum Values<'a> {
 }
 
 impl Series {
-    pub(super) fn new(name: &[u8], hash: u32, kind: Kind, policy: u16, interval: u32) -> Self {
+    pub(super) fn new(
+        name: &[u8],
+        hash: u32,
+        kind: MetricKind,
+        policy: u16,
+        interval: u32,
+    ) -> Self {
         let state = match kind {
-            Kind::Counter => State::Counter { current: 0.0, previous: 0.0, last: f64::NAN },
-            Kind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
-            Kind::Timing => State::Timing(Box::default()),
-            Kind::Set => State::Set(Box::default()),
+            MetricKind::Counter => State::Counter { current: 0.0, previous: 0.0, last: f64::NAN },
+            MetricKind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
+            MetricKind::Timing => State::Timing(Box::default()),
+            MetricKind::Set => State::Set(Box::default()),
         };
         let (pending, previous_idle) = (false, false);
         let seen = interval;
@@ -99,12 +105,12 @@ impl Series {
         &self.name
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MetricKind {
         match self.state {
-            State::Counter { .. } => Kind::Counter,
-            State::Gauge { .. } => Kind::Gauge,
-            State::Timing(_) => Kind::Timing,
-            State::Set(_) => Kind::Set,
+            State::Counter { .. } => MetricKind::Counter,
+            State::Gauge { .. } => MetricKind::Gauge,
+            State::Timing(_) => MetricKind::Timing,
+            State::Set(_) => MetricKind::Set,
         }
     }
 

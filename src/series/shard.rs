@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 
 /// Where a series lies in its shard. Slots are used again: the hash tells whose one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ impl Shard {
         self.end
     }
 
-    pub(super) fn find(&self, hash: u32, kind: Kind, name: &[u8]) -> Option<Slot> {
+    pub(super) fn find(&self, hash: u32, kind: MetricKind, name: &[u8]) -> Option<Slot> {
         let is_it = |slot: &Slot| {
             slot.hash == hash && {
                 let series = &self.series[slot.at as usize];
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// Whether it is of that kind, with a name of that length.
-    pub(super) fn resembles(&self, slot: Slot, kind: Kind, length: usize) -> bool {
+    pub(super) fn resembles(&self, slot: Slot, kind: MetricKind, length: usize) -> bool {
         let series = &self.series[slot.at as usize];
         series.kind() == kind && series.name().len() == length
     }

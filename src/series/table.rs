@@ -22,7 +22,7 @@ use super::newcomers::Newcomers;
 use super::shard::{AHEAD, Shard, Slot};
 use super::{Bounds, Refused};
 use crate::policy::{Generations, Rules, flushes};
-use crate::protocol::{Kind, Sample};
+use crate::protocol::{MetricKind, Sample};
 
 /// Random numbers that make hashes unguessable. They come from outside: nothing here is random.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +160,7 @@ impl Table {
         &mut self,
         name: &[u8],
         NameHash(hash): NameHash,
-        kind: Kind,
+        kind: MetricKind,
         place: &Place,
     ) -> Result<Slot, Refused> {
         let policy = self.policies.of_name(name, hash).ok_or(Refused::ByRule)?;
@@ -171,7 +171,7 @@ impl Table {
     fn make_with(
         &mut self,
         name: &[u8],
-        kind: Kind,
+        kind: MetricKind,
         place: &Place,
         policy: u16,
     ) -> Result<Slot, Refused> {
@@ -286,7 +286,12 @@ impl Table {
     }
 
     /// Forgets a series, closing its unclosed interval first; the open interval's value is lost. False if unknown.
-    pub fn remove(&mut self, kind: Kind, name: &[u8], mut close: impl FnMut(Closed<'_>)) -> bool {
+    pub fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        mut close: impl FnMut(Closed<'_>),
+    ) -> bool {
         let place = Place::new(self.hash(name), kind);
         let shard = &mut self.shards[place.shard];
         let Some(slot) = shard.find(place.hash, kind, name) else {
@@ -325,7 +330,7 @@ impl Table {
     }
 
     /// The series of one kind in a shard, in no order.
-    pub fn in_shard(&self, shard: usize, kind: Kind) -> impl Iterator<Item = (Slot, &[u8])> {
+    pub fn in_shard(&self, shard: usize, kind: MetricKind) -> impl Iterator<Item = (Slot, &[u8])> {
         self.shards[shard]
             .slots()
             .filter(move |(_, series)| series.kind() == kind)

@@ -6,7 +6,7 @@
 //! ```
 
 use super::{Series, State};
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::series::Refused;
 use crate::series::memory::Pool;
 use crate::wire::{In, Put};
@@ -14,14 +14,15 @@ use crate::wire::{In, Put};
 /// A series read from bytes, its values not yet looked at.
 #[derive(Debug)]
 pub(in crate::series) struct Saved<'a> {
-    pub(in crate::series) kind: Kind,
+    pub(in crate::series) kind: MetricKind,
     /// Intervals without a sample.
     pub(in crate::series) idle: u32,
     pub(in crate::series) name: &'a [u8],
     values: In<'a>,
 }
 
-const KINDS: [Kind; 4] = [Kind::Counter, Kind::Gauge, Kind::Timing, Kind::Set];
+const KINDS: [MetricKind; 4] =
+    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
 
 impl Series {
     /// What the interval before held must be closed.

@@ -7,7 +7,7 @@
 use arrayvec::ArrayVec;
 
 use super::{NameHash, Place, Slot, Table};
-use crate::protocol::{Kind, Sample};
+use crate::protocol::{MetricKind, Sample};
 use crate::series::Refused;
 use crate::series::aggregate::Adding;
 
@@ -23,7 +23,7 @@ pub struct Wanted<'a> {
     value: f64,
     weight: f64,
     member: &'a [u8],
-    kind: Kind,
+    kind: MetricKind,
     place: Place,
     /// Whose it was when it was looked for.
     slot: Option<Slot>,
@@ -39,7 +39,7 @@ impl<'a> Wanted<'a> {
     pub fn new(
         line: &'a [u8],
         (name, hash, is_checked): (&'a [u8], NameHash, bool),
-        kind: Kind,
+        kind: MetricKind,
         (value, weight, member): (f64, f64, &'a [u8]),
     ) -> Self {
         let place = Place::new(hash, kind);
@@ -49,10 +49,10 @@ impl<'a> Wanted<'a> {
     fn sample(&self) -> Sample<'a> {
         let Self { value, weight, .. } = *self;
         match self.kind {
-            Kind::Counter => Sample::Count(value * weight),
-            Kind::Gauge => Sample::Level(value),
-            Kind::Timing => Sample::Time { value, weight },
-            Kind::Set => Sample::Member(self.member),
+            MetricKind::Counter => Sample::Count(value * weight),
+            MetricKind::Gauge => Sample::Level(value),
+            MetricKind::Timing => Sample::Time { value, weight },
+            MetricKind::Set => Sample::Member(self.member),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The table as bytes, series by series, and back.
 
 use super::{Cursor, Holder, Place, SHARDS, Table};
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::series::Refused;
 use crate::series::aggregate::Saved;
 use crate::wire::{In, Put};
@@ -12,7 +12,7 @@ impl Table {
     pub fn save(
         &self,
         cursor: &mut Cursor,
-        kind: Option<Kind>,
+        kind: Option<MetricKind>,
         work: usize,
         out: &mut Vec<u8>,
         tag: u8,
@@ -45,7 +45,7 @@ impl Table {
     pub fn restore(
         &mut self,
         record: In<'_>,
-        kind: Option<Kind>,
+        kind: Option<MetricKind>,
         age: impl FnOnce(u32) -> u32,
     ) -> Option<Result<(), Refused>> {
         let mut saved = Saved::read(record)?;
