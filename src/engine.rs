@@ -119,7 +119,7 @@ impl Engine {
     /// all series have those before.
     pub fn can_take(&self, settings: &Settings) -> bool {
         let table = &self.intake.table;
-        !self.is_sweeping() && table.can_take(&settings.rules, settings.flush_interval)
+        !self.is_sweeping() && table.can_reconfigure(&settings.rules, settings.flush_interval)
     }
 
     /// Takes in a datagram of lines.
@@ -173,7 +173,7 @@ impl Engine {
                 if !*trusts && !line.is_checked && !is_plain_name(line.plain.name) {
                     break;
                 }
-                batch.push(intake.wanted(line, rest));
+                batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
                 is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
@@ -204,7 +204,7 @@ impl Engine {
             frequent.add(parsed.name, hash);
         }
         if let Err(refused) = intake.take(parsed.name, hash, parsed.sample, None) {
-            intake.note(Problem::Refused(refused), message);
+            intake.note(Problem::NotAdded(refused), message);
         }
     }
 
@@ -230,7 +230,7 @@ impl Engine {
         }
         for sample in parsed.samples() {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
-                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::Refused)
+                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
             });
             if let Err(problem) = taken {
                 intake.note(problem, line);
@@ -309,7 +309,7 @@ impl Engine {
     pub fn finish(&mut self, closing: &Closing, out: &mut impl FnMut(&Summary<'_>)) {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
-        self.intake.table.swept();
+        self.intake.table.end_sweep();
         self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.own.closing() {
             flush.summaries += 1;

@@ -136,7 +136,7 @@ impl Dump {
                     self.next_own();
                 }
                 Head::Series(shard, slot) => {
-                    match view.engine.table_mut().look(shard, slot) {
+                    match view.engine.table_mut().get_mut(shard, slot) {
                         Some((series, now)) => value(&series.open(now), out),
                         None => {
                             out.truncate(start); // deleted since its name was read
@@ -154,7 +154,7 @@ impl Dump {
 
     fn next_of_shard(&mut self, shard: usize, table: &mut Table) {
         while let Some(slot) = self.shards[shard].pop() {
-            if let Some((series, _)) = table.look(shard, slot) {
+            if let Some((series, _)) = table.get_mut(shard, slot) {
                 self.heads.push(Reverse((series.name().into(), Head::Series(shard, slot))));
                 return;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::flush::Own;
 use crate::protocol::{MetricKind, is_clean};
-use crate::series::{Cursor, Passing, Refused};
+use crate::series::{AddError, Cursor, Passing};
 use crate::wire::{In, Put};
 
 /// What a record holds; others are passed over.
@@ -106,7 +106,7 @@ impl Engine {
         mut record: In<'_>,
         kind: Option<MetricKind>,
         age: impl Fn(u32) -> u32,
-    ) -> Option<Result<bool, Refused>> {
+    ) -> Option<Result<bool, AddError>> {
         let intake = &mut self.intake;
         match record.u8()? {
             SERIES => {

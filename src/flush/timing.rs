@@ -45,9 +45,10 @@ impl TimingFigures {
         let total = self.run_sums(plan, samples);
         let n = samples.len();
         let mean = total.sum / n as f64;
-        let squares = match plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
-            true => squared_deviations(samples, mean),
-            false => 0.0,
+        let squares = if plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
+            squared_deviations(samples, mean)
+        } else {
+            0.0
         };
         push(FigureId::STD, (squares / n as f64).sqrt());
         push(FigureId::UPPER, samples[n - 1]);

@@ -25,7 +25,7 @@ pub(super) struct Shard {
 }
 
 /// As many waits as the hardware overlaps, about.
-pub(super) const AHEAD: usize = 16;
+pub(super) const PREFETCH: usize = 16;
 
 impl Shard {
     pub(super) fn end(&self) -> usize {
@@ -83,11 +83,11 @@ impl Shard {
         Some((Slot { hash: series.hash, at }, series))
     }
 
-    /// Has the names of the next [`AHEAD`] slots fetched, for a walk that is going to read them: the waits for memory overlap
+    /// Has the names of the next [`PREFETCH`] slots fetched, for a walk that is going to read them: the waits for memory overlap
     /// here, which they do not when each name is read after the work on the one before.
-    pub(super) fn fetch_names(&self, from: usize) {
+    pub(super) fn prefetch_names(&self, from: usize) {
         let ends = |name: &[u8]| name.first().zip(name.last()).map(|(first, last)| first ^ last);
-        let next = (from..from + AHEAD).filter_map(|at| self.series.get(at));
+        let next = (from..from + PREFETCH).filter_map(|at| self.series.get(at));
         let touched = next.filter_map(|series| ends(series.name())).fold(0, |all, ends| all ^ ends);
         // Else the compiler sees that nobody wants to know.
         std::hint::black_box(touched);

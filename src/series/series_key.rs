@@ -1,22 +1,25 @@
-//! From a name's hash to the shard and the index entry that are its own.
+//! From the hash of a name to the shard and the index entry of a series.
 
-use super::SHARDS;
 use crate::protocol::MetricKind;
 
-/// A name's hash, made once a line and used for every sample of it.
-#[derive(Clone, Copy, Debug)]
-pub struct NameHash(pub(in crate::series) u64);
+/// The number of shards of the table.
+pub(super) const SHARDS: usize = 256;
 
-/// Where a name of one kind belongs.
+/// The hash of a name. It is computed once for a line and used for every sample of the line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub struct NameHash(pub(super) u64);
+
+/// The shard that a series is in, and its hash in the index of that shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SeriesKey {
     pub(super) shard: usize,
     pub(super) hash: u32,
 }
 
-impl Place {
+impl SeriesKey {
     pub(super) fn new(NameHash(hash): NameHash, kind: MetricKind) -> Self {
-        // The four name spaces share the index; each has a salt so that `a` of one kind does not meet `a` of another.
+        // All kinds share the index. Each kind has a salt, so that the counter `a` and the gauge
+        // `a` have different hashes.
         const SALTS: [u64; 4] =
             [0, 0x9ae1_6a3b_2f90_404f, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
         let hash = hash ^ SALTS[kind as usize];
