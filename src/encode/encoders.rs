@@ -120,11 +120,13 @@ mod tests {
         let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
         let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name);
-        let (old, new) = (id(&encoders, "").unwrap(), id(&encoders, "new").unwrap());
+        let old = id(&encoders, "").unwrap();
+        let new = id(&encoders, "new").unwrap();
         assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, 10);
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
-        let (subject, name) = (Subject::Counter, &b"a"[..]);
+        let subject = Subject::Counter;
+        let name = &b"a"[..];
         let summary = Summary { subject, name, figures: &figures, idle: false, timestamp: None };
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");

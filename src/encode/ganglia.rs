@@ -157,7 +157,8 @@ impl Encoder for Ganglia {
             Subject::Timing => self.metric.clone().into(),
             _ => self.own.clone().into_bytes().into(),
         };
-        let (series, timing) = (self.metric.len(), Rc::clone(&self.timing));
+        let series = self.metric.len();
+        let timing = Rc::clone(&self.timing);
         for figure in summary.figures {
             let Some(shape) = shape(&timing, summary, figure.id) else { continue };
             self.metric.truncate(series);

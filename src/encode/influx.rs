@@ -141,7 +141,8 @@ mod tests {
         for (subject, name, ids) in summaries {
             let figures: Vec<_> =
                 (1..).zip(*ids).map(|(nth, &id)| Figure { id, value: f64::from(nth) }).collect();
-            let (name, figures) = (name.as_bytes(), &figures[..]);
+            let name = name.as_bytes();
+            let figures = &figures[..];
             influx.encode(&Summary {
                 subject: *subject,
                 name,
@@ -210,7 +211,8 @@ stats.sets.users count=1 10000000000
         influx.begin(1, 10);
         for timestamp in [9_223_372_035, 9_223_372_036, u64::MAX] {
             let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
-            let (subject, name) = (Subject::Gauge, &b"a"[..]);
+            let subject = Subject::Gauge;
+            let name = &b"a"[..];
             let timestamp = Some(timestamp);
             influx.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
         }

@@ -51,7 +51,8 @@ struct CounterNames {
 
 impl PointNames {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
-        let (column, suffix) = (Column::of(namespace), namespace.global_suffix.as_str());
+        let column = Column::of(namespace);
+        let suffix = namespace.global_suffix.as_str();
         let stats = namespace.prefix_stats.as_str();
         let plain = |parts: NameParts<'_>, own: &str| parts.around(own, suffix);
         let timing = |figure: Option<&str>| Some(plain(NameParts(column.timer, figure?), ""));

@@ -148,7 +148,8 @@ mod tests {
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];
-        let (subject, name) = (Subject::Gauge, name.as_bytes());
+        let subject = Subject::Gauge;
+        let name = name.as_bytes();
         pickle.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
     }
 

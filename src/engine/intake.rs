@@ -1,4 +1,4 @@
-//! Where samples go from a line: to their series, past them all, or to a counter that says why not.
+//! Adds samples to their series, or passes them through, or counts why they were not taken.
 
 use crate::flush::{Own, OwnCounters};
 use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
@@ -7,18 +7,18 @@ use crate::series::{
 };
 use crate::warnings::{WarningKind, Warnings};
 
-/// Everything a sample can end in.
+/// Everything that a sample can change.
 #[derive(Debug)]
 pub(super) struct Intake {
     pub(super) table: Table,
     pub(super) passthrough: Passthrough,
-    /// None: nobody asks.
+    /// `None` if names are not counted.
     pub(super) frequent: Option<Frequent>,
     pub(super) own: OwnCounters,
     pub(super) warnings: Warnings,
 }
 
-/// Why a value of a line was not taken in.
+/// Why a value of a line was not taken.
 pub(super) enum Problem {
     Bad(Reject),
     NotAdded(AddError),
@@ -53,7 +53,7 @@ impl Intake {
         None
     }
 
-    /// To its series, or past them all.
+    /// Adds a sample to its series, or to the values that are passed through.
     pub(super) fn take(
         &mut self,
         name: &[u8],

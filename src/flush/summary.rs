@@ -126,7 +126,8 @@ impl Summarizer {
     }
 
     fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
-        let (name, figures) = (name.as_bytes(), &self.figures);
+        let name = name.as_bytes();
+        let figures = &self.figures;
         Summary { subject, name, figures, idle: false, timestamp: None }
     }
 

@@ -199,7 +199,8 @@ mod tests {
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
         let figure_names = FigureNames::new(&percentiles, &[]);
         let plan = Plan::new(&percentiles, &[], &[], &figure_names);
-        let (mut samples, mut out) = (samples.to_vec(), Vec::new());
+        let mut samples = samples.to_vec();
+        let mut out = Vec::new();
         TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
         let names = names(&figure_names);
         let name = |figure: &Figure| Some((names[figure.id.index()].clone()?, figure.value));

@@ -250,7 +250,8 @@ mod tests {
             Rule { drop: Some(false), ..rule("junk.but.not.this") },
             Rule { drop: Some(true), ..rule("junk.*") },
         ]);
-        let (first, second) = (5, 5 + DROPPED_MAX as u64);
+        let first = 5;
+        let second = 5 + DROPPED_MAX as u64;
         assert_eq!(policies.of_name(b"junk.a", first), None);
         assert!(policies.is_remembered(first) && !policies.is_remembered(second));
         assert_eq!(policies.of_name(b"junk.but.not.this", second), Some(0), "the first rule wins");

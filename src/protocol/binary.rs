@@ -94,7 +94,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(&[u8], Sample<'_>), Reject> {
     let key_length = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
     if bytes[1] == SET {
         let (key, member) = bytes[6..].split_at(key_length);
-        let (key, member) = (before_nul(key)?, before_nul(member)?);
+        let key = before_nul(key)?;
+        let member = before_nul(member)?;
         return Ok((key, Sample::Member(if member.is_empty() { b"0" } else { member })));
     }
     let (value, key) = bytes[4..].split_first_chunk().ok_or(Reject::CutShort)?;

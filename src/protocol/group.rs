@@ -42,7 +42,8 @@ impl<'a> Iterator for Samples<'a> {
                 && let Some(value) = group.next_value()
             {
                 let Some(left) = self.left.checked_sub(1) else {
-                    (self.rest, self.group) = (None, None);
+                    self.rest = None;
+                    self.group = None;
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
@@ -129,7 +130,8 @@ impl<'a> ValueGroup<'a> {
     /// Values, type and the rest, which is empty or begins with `|` or `:`. None without a type.
     fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let bar = memchr(b'|', text)?;
-        let (values, behind) = (&text[..bar], &text[bar + 1..]);
+        let values = &text[..bar];
+        let behind = &text[bar + 1..];
         let end = memchr2(b':', b'|', behind).unwrap_or(behind.len());
         Some((values, &behind[..end], &behind[end..]))
     }

@@ -76,7 +76,8 @@ impl LineReader {
 
     fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<MetricLine<'a>, Reject> {
         let colon = memchr(b':', line).ok_or(Reject::NoValue)?;
-        let (name, body) = (&line[..colon], &line[colon + 1..]);
+        let name = &line[..colon];
+        let body = &line[colon + 1..];
         self.names.clear();
         let bare = self.names.take_inline(&self.grammar, name);
         let timestamp = self.read_sections(body)?;
@@ -97,7 +98,8 @@ impl LineReader {
     /// Tags and time stand behind the values they hold for, so they are looked for first.
     fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
         let mut timestamp = None;
-        let (names, grammar) = (&mut self.names, &self.grammar);
+        let names = &mut self.names;
+        let grammar = &self.grammar;
         let reads_tags = grammar.dialects.has(Dialect::Dogstatsd);
         sections(body, |section| match section {
             LineSection::Tags(tags) if reads_tags => names.add_section(grammar, tags),

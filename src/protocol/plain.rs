@@ -53,7 +53,8 @@ pub fn read_plain<'a>(
 ) -> Option<PlainLine<'a>> {
     let (mut plain, mut end) = read_head(grammar, text)?;
     if let Some((weight, length)) = read_rate(&text[end..]) {
-        (plain.weight, end) = (weight, end + length);
+        plain.weight = weight;
+        end += length;
     }
     match text.get(end) {
         None | Some(b'\n') => Some(PlainLine { plain, length: end, is_checked: false }),
@@ -73,7 +74,8 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
         Some(colon) if colon <= grammar.max_key_length => colon,
         _ => long_name(grammar, text)?,
     };
-    let (name, values) = (&text[..colon], &text[colon + 1..]);
+    let name = &text[..colon];
+    let values = &text[colon + 1..];
     let (value, digits) = read_number(values)?;
     let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
     let (kind, letters) = TYPES[usize::from(first)]?;
@@ -149,7 +151,8 @@ fn short_integer(characters: u64) -> Option<(u32, usize)> {
 }
 
 fn long_number(text: &[u8]) -> Option<(f64, usize)> {
-    let (mut mantissa, mut at) = (0_u64, 0);
+    let mut mantissa = 0_u64;
+    let mut at = 0;
     let mut point = None;
     while let Some(&byte) = text.get(at) {
         let digit = byte.wrapping_sub(b'0');

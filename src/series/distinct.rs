@@ -100,7 +100,8 @@ impl Members {
             let count = usize::try_from(input.u32()?).ok()?;
             return Some(input.u64s(count)?.all(|member| self.insert(member, pool)));
         }
-        let (zeros, sum) = (usize::try_from(input.u64()?).ok()?, input.finite()?);
+        let zeros = usize::try_from(input.u64()?).ok()?;
+        let sum = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
         (count.is_power_of_two() && (1 << 4..=1 << 18).contains(&count)).then_some(())?;
         let bytes = input.take(count).filter(|_| zeros <= count)?;
@@ -145,7 +146,8 @@ impl Members {
         let Self::Exact(members) = self else {
             return std::mem::take(self).release(pool);
         };
-        let (len, held) = (members.len(), members.allocation_size());
+        let len = members.len();
+        let held = members.allocation_size();
         members.clear();
         if len == 0 {
             *members = HashTable::new();

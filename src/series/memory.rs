@@ -167,7 +167,8 @@ impl Pool {
     /// Empties a buffer that stays with its series, giving up what this interval did not need.
     pub(super) fn empty(&mut self, buffer: &mut Vec<f64>) {
         const SMALL: usize = 64;
-        let (len, before) = (buffer.len(), buffer.capacity());
+        let len = buffer.len();
+        let before = buffer.capacity();
         buffer.clear();
         if len == 0 {
             *buffer = Vec::new(); // nobody knows whether it comes back, and others may want the room

@@ -45,7 +45,8 @@ impl Sketch {
     pub(super) fn of(values: &[f64], weight: f64, resolution: Resolution) -> Box<Self> {
         let moments = Moments::of(values, weight);
         let mut sketch = Box::new(Self { moments, resolution, merges: 0, pages: Vec::new() });
-        let (mut unbounded, mut batch) = (Pool::unbounded(), [0; BATCH]);
+        let mut unbounded = Pool::unbounded();
+        let mut batch = [0; BATCH];
         for values in values.chunks(BATCH) {
             exponents(values, resolution.per_ln_gamma, &mut batch);
             for (value, &exponent) in values.iter().zip(&batch) {
@@ -125,7 +126,8 @@ impl Sketch {
 
     /// The buckets that hold samples, in ascending order: a value at most the error away from theirs, and their number.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let (lower, upper) = (self.moments.lower(), self.moments.upper());
+        let lower = self.moments.lower();
+        let upper = self.moments.upper();
         self.places().map(move |(place, count)| (self.value(place).clamp(lower, upper), count))
     }
 

@@ -206,7 +206,9 @@ fn it_agrees_with_the_general_reader() {
     ];
     for sanitize in [true, false] {
         let grammar = Grammar { sanitize, ..Grammar::default() };
-        let (mut state, mut plain_ones, mut tagged) = (88_172_645_463_325_252_u64, 0, 0);
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut plain_ones = 0;
+        let mut tagged = 0;
         for _ in 0..400_000 {
             let mut line = Vec::new();
             match random(&mut state) % 4 {
