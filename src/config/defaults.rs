@@ -49,6 +49,7 @@ fn blank() -> Config {
         flush_interval: Duration::ZERO,
         align_flush: false,
         shutdown_timeout: Duration::ZERO,
+        log_format: Default::default(),
         log_level: log::LevelFilter::Off,
         user: String::new(),
         group: String::new(),

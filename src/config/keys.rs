@@ -20,6 +20,7 @@ use super::{Config, Layout, Over, Protocol, Resend};
 use crate::encode::namespace::Style;
 use crate::encode::repeated::Carriage;
 use crate::flush::{TIMER_METRICS, TimerMetric};
+use crate::logging::LogFormat;
 use crate::policy::PERCENTILES_MAX;
 use crate::protocol::{Dialect, Dialects};
 
@@ -111,6 +112,8 @@ const LEVELS: Choice<LevelFilter> = Choice(&[
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ]);
+const LOG_FORMATS: Choice<LogFormat> =
+    Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Choice<Style> =
     Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
@@ -167,6 +170,8 @@ keys! {
         "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
         "how long a stop waits for destinations to take what is queued";
+    [statsd] log_format = "text", config!(log_format: LOG_FORMATS),
+        "text, or json: one object a line";
     [statsd] log_level = "info", config!(log_level: LEVELS),
         "error, warn, info, debug, trace; RUST_LOG overrides it";
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO),

@@ -49,6 +49,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::encode::namespace::Namespace;
+use crate::logging::LogFormat;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
 use crate::series::Bounds;
@@ -59,6 +60,7 @@ pub struct Config {
     pub flush_interval: Duration,
     pub align_flush: bool,
     pub shutdown_timeout: Duration,
+    pub log_format: LogFormat,
     pub log_level: log::LevelFilter,
     /// Whom to become after binding; empty: stay who we are.
     pub user: String,

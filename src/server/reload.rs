@@ -79,6 +79,7 @@ impl Server {
         let new = outputs::new_ones(config, &self.config.spool, &self.sinks, None)?;
         let state_file = self.open_other_state(config)?;
         self.rebind(config)?;
+        logging::set_format(config.log_format);
         logging::set_level(config.log_level);
         for socket in self.listeners.datagrams.iter().map(|(_, socket)| socket) {
             if config.udp.recv_buffer != self.config.udp.recv_buffer {
