@@ -203,7 +203,7 @@ impl Admin {
 
     fn close(&mut self, slot: usize, end: &io::Error) {
         if end.kind() != io::ErrorKind::UnexpectedEof {
-            log::debug!("admin=closed reason=\"{end}\"");
+            log::debug!(admin = "closed", reason:% = end; "the connection of an admin client failed");
         }
         self.clients.remove(slot);
     }
