@@ -38,13 +38,14 @@ mod format;
 
 pub use format::{Bytes, LogFormat};
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use env_filter::Filter;
 use log::kv::Value;
-use log::{Level, LevelFilter, Record};
+use log::{Level, LevelFilter, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::clock;
@@ -73,13 +74,17 @@ const END_WAITS: u32 = 2;
 /// level. Must be called before privileges are dropped.
 pub fn to_stderr(level: LevelFilter, format: LogFormat) {
     set_format(format);
-    let is_overridden = std::env::var_os("RUST_LOG").is_some();
-    env_logger::Builder::new()
-        .filter_level(if is_overridden { level } else { LevelFilter::Trace })
-        .parse_default_env()
-        .format(|out, record| out.write_all(formatted(record).as_bytes()))
-        .target(env_logger::Target::Pipe(Box::new(Line)))
-        .init();
+    let mut filter = env_filter::Builder::new();
+    if is_level_overridden() {
+        let filters = std::env::var_os("RUST_LOG").unwrap_or_default();
+        filter.filter_level(level).parse(filters.to_str().unwrap_or_default());
+    } else {
+        filter.filter_level(LevelFilter::Trace); // `set_level` sets the limit
+    }
+    let filter = filter.build();
+    log::set_max_level(filter.filter());
+    // It can only fail if there is a logger, and this is called once.
+    let _ = log::set_boxed_logger(Box::new(Logger { filter }));
     set_level(level);
     if let Ok(mut log) = LOG.try_lock() {
         log.open();
@@ -99,9 +104,13 @@ pub fn set_format(format: LogFormat) {
 
 /// Sets another level, unless RUST_LOG overrides it.
 pub fn set_level(level: LevelFilter) {
-    if std::env::var_os("RUST_LOG").is_none() {
+    if !is_level_overridden() {
         log::set_max_level(level);
     }
+}
+
+fn is_level_overridden() -> bool {
+    std::env::var_os("RUST_LOG").is_some()
 }
 
 /// Writes a line that is not a log line, such as the one with the addresses of the listeners. Never
@@ -177,18 +186,23 @@ fn put(line: &[u8]) {
     }
 }
 
-/// The target of env_logger, which writes each line in one piece.
-struct Line;
+/// What the `log` crate hands records to.
+struct Logger {
+    filter: Filter,
+}
 
-impl Write for Line {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        put(line);
-        Ok(line.len())
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn log(&self, record: &Record<'_>) {
+        if self.filter.matches(record) {
+            put(formatted(record).as_bytes());
+        }
     }
+
+    fn flush(&self) {}
 }
 
 #[derive(Debug)]
