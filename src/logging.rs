@@ -164,6 +164,7 @@ fn wanted_format() -> LogFormat {
     if IS_JSON.load(Relaxed) { LogFormat::Json } else { LogFormat::Text }
 }
 
+#[inline(never)] // one copy of it is enough
 fn formatted(record: &Record<'_>) -> String {
     format::line(wanted_format(), clock::wall(), record)
 }

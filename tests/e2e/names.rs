@@ -124,11 +124,12 @@ fn key_flush_logs_the_most_frequent_names() {
     daemon.send(["b:1|c\nb:bad|c\nseldom:1|g\nb;x=1:1|ms\n".repeat(3)]);
     daemon.send(["c:1|c"]);
     let logged = || -> Vec<String> {
-        let line = |line: String| Some(line.split_once(" level=info count=")?.1.to_owned());
+        let line =
+            |line: String| Some(line.split_once(" level=info frequent name count=")?.1.to_owned());
         daemon.log().into_iter().filter_map(line).collect()
     };
     until_true("two names", || logged().len() == 2);
-    assert_eq!(logged(), ["6 key=b", "3 key=b;x=1"]);
+    assert_eq!(logged(), ["6 key=b", "3 key=\"b;x=1\""]);
     daemon.send(["c:1|c"]);
     until_true("the next flush", || logged().len() == 3);
     assert_eq!(logged()[2], "1 key=c");
