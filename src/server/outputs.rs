@@ -132,7 +132,7 @@ fn with_host_suffix(namespace: &Namespace) -> Namespace {
 /// The short name: up to its first dot. Empty if the kernel does not tell.
 fn host_name() -> String {
     let name = gethostname().unwrap_or_else(|error| {
-        log::warn!("host_suffix=none reason=\"{error}\"");
+        log::warn!(host_suffix = "none", reason:% = error; "the name of this host is unknown");
         OsString::new()
     });
     let name = name.to_string_lossy();
