@@ -1,12 +1,22 @@
 //! `dump_messages`: logs every line and binary message received, to show what clients send. It slows
 //! a busy server down.
 
+use crate::ingest::lines::Piece;
 use crate::logging::Bytes;
 use crate::protocol::{first_piece, is_binary, trimmed};
 
 /// The most bytes of a line that the log shows.
 const SHOWN_BYTES_MAX: usize = 200;
 
+/// Logs a piece of a stream.
+pub(super) fn log_piece(piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(text) => log_packet(text),
+        Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
+    }
+}
+
+/// Logs each line and binary message of a datagram.
 pub(super) fn log_packet(packet: &[u8]) {
     let mut rest = packet;
     while !rest.is_empty() {
@@ -16,7 +26,7 @@ pub(super) fn log_packet(packet: &[u8]) {
     }
 }
 
-pub(super) fn log_line(line: &[u8]) {
+fn log_line(line: &[u8]) {
     let line = if is_binary(line) { line } else { trimmed(line) };
     let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < line.len() { "..." } else { "" };
