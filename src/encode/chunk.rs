@@ -1,11 +1,13 @@
 //! Chunks: encoded bytes on their way to the sinks, always whole lines, or whole messages of lines.
 //!
-//! A chunk is made once by an encoder, sealed, and then shared (read-only) by the outboxes of every sink that takes its
-//! format. It is the unit in which a queue drops, resends and counts; partial progress through one is the outbox's business.
+//! A chunk is made once by an encoder, sealed, and then shared (read-only) by the outboxes of every
+//! sink that takes its format. It is the unit in which a queue drops, resends and counts; partial
+//! progress through one is the outbox's business.
 
 use std::rc::Rc;
 
-/// Where an encoder seals a chunk: about this many bytes, one line over at the most, or one message that is longer.
+/// Where an encoder seals a chunk: about this many bytes, one line over at the most, or one message
+/// that is longer.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Whole encoded lines of one flush.
@@ -17,7 +19,8 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// `flush` is the number of the flush the lines belong to, counted from 1 since the start; 0 for lines of none.
+    /// `flush` is the number of the flush the lines belong to, counted from 1 since the start; 0
+    /// for lines of none.
     pub fn new(bytes: Vec<u8>, lines: u32, flush: u64) -> Rc<Self> {
         debug_assert!(!bytes.is_empty(), "a chunk holds something");
         Rc::new(Self { bytes, lines, flush })
@@ -53,7 +56,8 @@ pub struct Chunks {
     full: Vec<Rc<Chunk>>,
 }
 
-/// Room behind [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter: names and figures are bounded.
+/// Room behind [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter: names and
+/// figures are bounded.
 const LINE_BYTES_MAX: usize = 4096;
 
 impl Chunks {
@@ -75,7 +79,8 @@ impl Chunks {
         &mut self.open
     }
 
-    /// Appends a whole message of so many lines. It stays whole: where it does not fit the chunk, it begins another.
+    /// Appends a whole message of so many lines. It stays whole: where it does not fit the chunk,
+    /// it begins another.
     pub(super) fn frame(&mut self, message: &[u8], lines: u32) {
         self.room(message.len(), lines).extend_from_slice(message);
     }

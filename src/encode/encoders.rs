@@ -1,4 +1,5 @@
-//! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its chunks.
+//! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its
+//! chunks.
 
 use std::rc::Rc;
 

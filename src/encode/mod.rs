@@ -1,4 +1,5 @@
-//! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share. Pure.
+//! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share.
+//! Pure.
 
 pub mod chunk;
 pub mod encoder;

@@ -14,10 +14,11 @@ pub(super) struct Points {
     sends_idle: bool,
 }
 
-/// One value under one name. The name is clean: ASCII, without white space and what formats use for themselves.
+/// One value under one name. The name is clean: ASCII, without white space and what formats use for
+/// themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    around: &'a Affixes,
+    affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
     pub(super) tags: &'a [u8],
@@ -54,9 +55,9 @@ impl Points {
         let (bare, tags) = summary.name.split_at(semicolon);
         let timestamp = summary.timestamp;
         for figure in summary.figures {
-            let around = self.names.around(summary.subject, figure.id, timestamp.is_some());
-            if let Some(around) = around {
-                out(Point { around, bare, tags, value: figure.value, timestamp });
+            let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
+            if let Some(affixes) = affixes {
+                out(Point { affixes, bare, tags, value: figure.value, timestamp });
             }
         }
     }
@@ -65,27 +66,27 @@ impl Points {
 impl Point<'_> {
     /// What the figure is called; empty where the name says it all.
     pub(super) fn figure(&self) -> &[u8] {
-        self.around.figure()
+        self.affixes.figure()
     }
 
     /// What tells the points of one summary apart that are not of one series.
     pub(super) fn prefix(&self) -> &[u8] {
-        &self.around.before
+        &self.affixes.prefix
     }
 
     /// Appends the name of the series, which several figures share, without tags.
     pub(super) fn append_series_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.around.before);
+        out.extend_from_slice(&self.affixes.prefix);
         out.extend_from_slice(self.bare);
-        out.extend_from_slice(self.around.suffix());
+        out.extend_from_slice(self.affixes.global_suffix());
     }
 
     /// Appends its name without tags.
     #[inline(always)]
     pub(super) fn append_bare_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.around.before);
+        out.extend_from_slice(&self.affixes.prefix);
         out.extend_from_slice(self.bare);
-        out.extend_from_slice(&self.around.behind);
+        out.extend_from_slice(&self.affixes.suffix);
     }
 
     /// Appends its name with tags, as Graphite writes them.

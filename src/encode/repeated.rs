@@ -1,7 +1,8 @@
 //! Packets as they were received, on their way to other StatsD servers.
 //!
-//! What came as a datagram goes on as one, whole; lines that came over a connection go on in packets of whole lines. To a
-//! server that takes a connection all go one behind the other, each with a newline at its end.
+//! What came as a datagram goes on as one, whole; lines that came over a connection go on in
+//! packets of whole lines. To a server that takes a connection all go one behind the other, each
+//! with a newline at its end.
 
 use std::rc::Rc;
 

@@ -4,8 +4,8 @@
 //!  Schedule: when, under which stamp        Closed { name, values } ──▶ Summarizer ──▶ Summary { name, figures }
 //!  Own: the server's own counters           timing.rs does the only arithmetic worth the name
 //! ```
-//! The walk over the series is the table's (`series/table.rs`); `engine.rs` drives both. Summaries know figures by number;
-//! what they are called in a destination is the encoder's business.
+//! The walk over the series is the table's (`series/table.rs`); `engine.rs` drives both. Summaries
+//! know figures by number; what they are called in a destination is the encoder's business.
 
 mod figure;
 mod own;

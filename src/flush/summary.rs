@@ -4,7 +4,7 @@ use super::figure::Figure;
 use super::sketched;
 use super::timing::TimingFigures;
 use crate::policy::FigureId;
-use crate::series::{Closed, Passing, Untouched, Values};
+use crate::series::{Closed, PassthroughKind, PassthroughValue, Values};
 
 /// One series, closed. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +93,13 @@ impl Summarizer {
         Summary { subject, name, figures: &self.figures, idle, timestamp: None }
     }
 
-    /// A value that was not aggregated goes out as the count, gauge or key/value it is; a count of this sort has no rate.
-    pub fn passing<'a>(&'a mut self, passing: &'a Passing) -> Summary<'a> {
+    /// A value that was not aggregated goes out as the count, gauge or key/value it is; a count of
+    /// this sort has no rate.
+    pub fn passing<'a>(&'a mut self, passing: &'a PassthroughValue) -> Summary<'a> {
         let (subject, id) = match passing.what {
-            Untouched::Count => (Subject::Counter, FigureId::COUNT),
-            Untouched::Level => (Subject::Gauge, FigureId::VALUE),
-            Untouched::Kv => (Subject::Kv, FigureId::VALUE),
+            PassthroughKind::Count => (Subject::Counter, FigureId::COUNT),
+            PassthroughKind::Level => (Subject::Gauge, FigureId::VALUE),
+            PassthroughKind::Kv => (Subject::Kv, FigureId::VALUE),
         };
         self.figures.clear();
         self.push(id, passing.value);

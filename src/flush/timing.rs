@@ -1,4 +1,5 @@
-//! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
+//! A timing's samples to its figures, in Node's order of operations, so that they are equal to the
+//! last digit.
 
 use super::figure::Figure;
 use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
@@ -18,7 +19,8 @@ struct Cut {
 }
 
 impl TimingFigures {
-    /// Appends the figures wanted of `samples`, which stand for `weight` events in `seconds`; reorders the samples.
+    /// Appends the figures wanted of `samples`, which stand for `weight` events in `seconds`;
+    /// reorders the samples.
     pub(super) fn append(
         &mut self,
         plan: &Plan,
@@ -123,7 +125,8 @@ impl TimingFigures {
     }
 }
 
-/// How many of the lowest samples end below a percentile's boundary: those it takes in, or leaves out if it is negative.
+/// How many of the lowest samples end below a percentile's boundary: those it takes in, or leaves
+/// out if it is negative.
 fn cut_at(percentile: Percentile, n: usize) -> usize {
     let rank = percentile.rank(n).min(n);
     if percentile.percent() > 0.0 { rank } else { n - rank }

@@ -1,5 +1,6 @@
-//! The policies in use, and while series go over to them, those before: what a reload changes is changed for each series
-//! when it is closed next, so that a flush has one configuration and no series is looked for.
+//! The policies in use, and while series go over to them, those before: what a reload changes is
+//! changed for each series when it is closed next, so that a flush has one configuration and no
+//! series is looked for.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ impl Generations {
         self.sets[usize::from(number >> SET_SHIFT)].at(number & NUMBER)
     }
 
-    /// The number of a name's policy; None if the name is to be dropped. `hash` is the whole name's.
+    /// The number of a name's policy; None if the name is to be dropped. `hash` is the whole
+    /// name's.
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         let number = self.sets[usize::from(self.newest)].of_name(name, hash)?;
         Some(number | self.newest << SET_SHIFT)

@@ -1,4 +1,5 @@
-//! Which figures a timing ends as: percentiles, histogram bins and the filter, resolved to numbers once for many flushes.
+//! Which figures a timing ends as: percentiles, histogram bins and the filter, resolved to numbers
+//! once for many flushes.
 
 use super::bin::Bin;
 use super::figures::{FigureId, FigureNames, parts};

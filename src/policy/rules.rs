@@ -1,4 +1,5 @@
-//! The settings of names as they are configured: those of `[statsd]`, and those of each `[rule.NAME]`.
+//! The settings of names as they are configured: those of `[statsd]`, and those of each
+//! `[rule.NAME]`.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ pub struct Rules {
     pub rules: Vec<Rule>,
 }
 
-/// With these, the figures of all rules together are numbered within a u16, and so are the rules within a u8.
+/// With these, the figures of all rules together are numbered within a u16, and so are the rules
+/// within a u8.
 pub const RULES_MAX: usize = 100;
 pub const BINS_MAX: usize = 256;
 pub const PERCENTILES_MAX: usize = 64;
@@ -34,8 +36,8 @@ pub struct Base {
     pub delete_timers: Option<bool>,
     pub delete_gauges: Option<bool>,
     pub delete_sets: Option<bool>,
-    /// Flushes that send a gauge after its last sample, the one that closes the sample's interval included, if idle ones
-    /// are deleted: Node's `gaugesMaxTTL`.
+    /// Flushes that send a gauge after its last sample, the one that closes the sample's interval
+    /// included, if idle ones are deleted: Node's `gaugesMaxTTL`.
     pub gauge_ttl: u32,
     /// Forget a series not seen for this long, whatever its kind; None: never.
     pub expire: Option<Duration>,
