@@ -20,8 +20,8 @@ use super::value::{
 };
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
-use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
+use crate::policy::{TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
 
 /// Returns the keys of a section, in the order of the table.

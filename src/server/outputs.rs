@@ -10,7 +10,7 @@ use super::start::StartError;
 use crate::config::{self, Config, Destination, DestinationKind, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
-use crate::flush::FigureNames;
+use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
