@@ -130,7 +130,7 @@ impl Outlet for Console {
             State::Resting { until } if now.tick < until => return false,
             State::Unregistered => self.register(outbox, now, registry),
             // A turn's share only, since a whole queue may wait.
-            State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.give_up_head()),
+            State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.drop_head()),
             State::Up | State::Resting { .. } => {}
         }
         match self.write(outbox, now) {

@@ -103,7 +103,7 @@ impl Exec {
             }
             if well {
                 outbox.pass_head();
-            } else if !outbox.give_up_head() {
+            } else if !outbox.drop_head() {
                 break;
             }
         }
@@ -197,7 +197,7 @@ impl Exec {
             }
             Err(reason) => {
                 outbox.broke(); // a chunk that is partly written is not sent again
-                outbox.doubt(outbox.tally().delivered_lines - before);
+                outbox.doubt_lines(outbox.tally().delivered_lines - before);
                 self.complain(reason, now);
             }
         }
@@ -300,7 +300,7 @@ impl Outlet for Exec {
             std::mem::replace(&mut self.state, State::Idle)
         {
             let lines = outbox.tally().delivered_lines - child.before;
-            outbox.doubt(lines);
+            outbox.doubt_lines(lines);
             log::warn!(
                 "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
                 self.config.name

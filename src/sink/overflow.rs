@@ -98,13 +98,13 @@ impl Sink {
                 lost_lines: 0,
                 has_delivered: self.outbox.is_drained(),
             });
-            self.outbox.begin_parking();
+            self.outbox.begin_spill();
         }
     }
 
     /// Moves a turn's share to the spool. Returns whether all of it is moved.
     fn park_some(&mut self) -> bool {
-        let lost = self.outbox.park_some();
+        let lost = self.outbox.spill_some();
         self.log_news();
         if let Some(parking) = &mut self.parking {
             parking.lost_lines += lost;

@@ -193,7 +193,7 @@ impl Sink {
         let (tally, spool) = (self.outbox.tally(), self.outbox.spool());
         Account {
             delivered: tally.delivered_lines,
-            queued: self.outbox.waiting_lines(),
+            queued: outbox::tests::waiting_lines(&self.outbox),
             spooled: spool.map_or(0, Spool::waiting_lines),
             found: spool.map_or(0, |spool| spool.tally().found_lines),
             dropped: tally.dropped_lines,

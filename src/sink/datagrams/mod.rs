@@ -203,7 +203,7 @@ impl Datagrams {
                 }
                 Ok(false) => break,
                 Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    outbox.pass_over(bytes, count);
+                    outbox.drop_part(bytes, count);
                 }
                 Err(error) => {
                     outbox.acknowledged(0);
@@ -219,13 +219,13 @@ impl Datagrams {
     /// chunk by chunk.
     fn drop_all(&self, outbox: &mut Outbox) {
         loop {
-            if outbox.give_up_head() {
+            if outbox.drop_head() {
                 continue;
             }
             let Some(head) = outbox.head() else { break };
             let packet = (self.cut)(head);
             let (bytes, lines) = (packet.length, packet.lines);
-            outbox.pass_over(bytes, lines);
+            outbox.drop_part(bytes, lines);
         }
         outbox.acknowledged(0);
     }
