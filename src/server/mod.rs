@@ -437,8 +437,9 @@ impl Server {
             sink.timeout(now, registry);
             *busy |= sink.pump(now, registry);
             wheel.set(Timer::Sink(index), sink.deadline());
-            let parts = sink.is_parting() || (*phase == Phase::Running && sink.has_left(now.tick));
-            if parts && sink.part() {
+            let parts =
+                sink.is_spilling() || (*phase == Phase::Running && sink.is_removal_due(now.tick));
+            if parts && sink.spill_some() {
                 sinks.remove(index);
                 wheel.set(Timer::Sink(index), None);
             } else {

@@ -205,7 +205,7 @@ impl Server {
                     sink.limit_spool(part);
                     sink.reconfigure(destination, takes, self.now);
                 }
-                None => sink.leave(until, self.now, self.poll.registry()),
+                None => sink.remove(until, self.now, self.poll.registry()),
             }
         }
     }

@@ -42,7 +42,7 @@ impl Server {
         self.close_interval();
         self.phase = Phase::Draining { since, until };
         for sink in self.sinks.iter_mut() {
-            sink.hurry(self.now, self.poll.registry());
+            sink.drain(self.now, self.poll.registry());
         }
         self.wheel.set(Timer::Flush, None);
         self.wheel.set(Timer::Stop, Some(until));

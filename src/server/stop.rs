@@ -58,7 +58,7 @@ impl Server {
         let seen = self.take_in_the_rest();
         self.keep_interval(&seen);
         for sink in self.sinks.iter_mut() {
-            sink.hurry(self.now, self.poll.registry());
+            sink.drain(self.now, self.poll.registry());
         }
         self.wheel.set(Timer::Flush, None);
         self.wheel.set(Timer::Stop, Some(self.now.tick + self.shutdown_timeout));
@@ -146,7 +146,7 @@ impl Server {
             self.phase = Phase::Done;
         }
         if self.phase == Phase::Done {
-            self.sinks.iter_mut().filter(|sink| sink.needs_parking()).for_each(Sink::park);
+            self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
             log::info!("stop=done");
         }
     }
