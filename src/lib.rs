@@ -44,6 +44,7 @@ mod files;
 pub mod logging;
 pub mod privileges;
 pub mod sender;
+mod slots;
 pub mod standard;
 pub mod time;
 pub mod token;

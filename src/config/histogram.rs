@@ -1,6 +1,6 @@
 //! Histograms as the file writes them. Pure.
 
-use super::value::Kind;
+use super::value::ValueKind;
 use crate::flush::Bin;
 use crate::policy::BINS_MAX;
 
@@ -8,7 +8,7 @@ use crate::policy::BINS_MAX;
 /// `min + width` and so on to `max`, and `inf`.
 pub(super) struct Bins;
 
-impl Kind<Vec<Bin>> for Bins {
+impl ValueKind<Vec<Bin>> for Bins {
     fn read(&self, text: &str) -> Result<Vec<Bin>, String> {
         let expected = || {
             format!(

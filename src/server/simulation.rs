@@ -14,9 +14,9 @@ use std::path::Path;
 use mio::Poll;
 
 use self::network::{Lines, Lost, Peer};
-use super::Wheel;
 use super::flushing::Flushing;
 use super::outputs;
+use super::wheel::Wheel;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
@@ -102,7 +102,7 @@ impl World {
              [carbon.witness]\naddress = 192.0.2.2:2003\nqueue = 1g\n"
         );
         let mut config = config::parse(Path::new("simulation.conf"), text.as_bytes()).unwrap();
-        config.carbons[0].queue = queue;
+        config.destinations[0].queue.bytes = queue;
         let clock = VirtualClock(Cell::new(Tick::from_millis(1)));
         let (carbon, witness, disk) = (Peer::new(), Peer::new(), MemoryDisk::default());
         let run = Run::start(&config, clock.now(), &carbon, &witness, &disk, spool_bytes);
@@ -202,7 +202,7 @@ impl World {
             places + account.dropped + account.in_doubt,
             "{account:?}"
         );
-        let queue = self.config.carbons[0].queue;
+        let queue = self.config.destinations[0].queue.bytes;
         // What is being written is not evicted, and the chunk that was just pushed may be it.
         assert!(account.held_bytes <= queue + (128 << 10), "{account:?}");
         assert!(self.disk.bytes() as u64 <= self.spool_bytes, "{account:?}");
@@ -296,7 +296,7 @@ impl Run {
     ) -> Self {
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
-        let new = outputs::new_ones(config, &config.spool, &sinks, None).unwrap();
+        let new = outputs::new_sinks(config, &config.spool, &sinks, None).unwrap();
         outputs::add(&mut sinks, new, &encoders, 1, None);
         for (name, peer) in [("carbon", carbon), (WITNESS, witness)] {
             testing::dial_through(sinks.by_name(name).unwrap(), Box::new(peer.clone()));
@@ -309,7 +309,7 @@ impl Run {
         let flushing = Flushing::new(schedule, config.flush_interval);
         let mut wheel = Wheel::new();
         wheel.set(Timer::Flush, flushing.deadline(now));
-        let engine = Engine::new(&super::settings(config), SEEDS);
+        let engine = Engine::new(&super::settings::settings(config), SEEDS);
         Self { engine, encoders, flushing, sinks, wheel, busy: true }
     }
 }

@@ -23,7 +23,7 @@ use super::error::SinkError;
 use super::outage::{FailedAttempt, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
-use crate::config::{Destination, Way};
+use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::packets::{Packet, framed, whole_lines};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
@@ -79,25 +79,25 @@ enum UdpState {
 }
 
 impl Datagrams {
-    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
-        let is_repeated = matches!(to, Destination::Repeater(_));
+    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+        let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
         Self {
-            label: to.name().into(),
+            label: to.name.clone(),
             index,
-            resolver: Resolver::new(way.remote),
-            cut: match to {
-                Destination::Ganglia(_) | Destination::Repeater(_) => framed,
+            resolver: Resolver::new(&net.remote),
+            cut: match to.kind {
+                DestinationKind::Ganglia(_) | DestinationKind::Repeater(_) => framed,
                 _ => whole_lines,
             },
             burst: if is_repeated { BURST_REPEATED } else { BURST },
             pause: if is_repeated { Duration::ZERO } else { PAUSE },
             is_repeated,
-            reconnect_min: way.reconnect_min,
-            reconnect_max: way.reconnect_max,
+            reconnect_min: net.reconnect_min,
+            reconnect_max: net.reconnect_max,
             jitter: Jitter::new(seed),
             state: UdpState::Idle,
             generation: Generation::default(),
-            outages: OutageReport::new(to.name(), ONE_A_MINUTE),
+            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
             moved: None,
         }
     }
@@ -296,12 +296,12 @@ impl Datagrams {
         }
     }
 
-    pub(super) fn reconfigure(&mut self, to: Destination<'_>, now: Now) {
-        let Some(way) = to.way() else { return };
-        self.reconnect_min = way.reconnect_min;
-        self.reconnect_max = way.reconnect_max;
-        if self.resolver.remote != *way.remote {
-            self.resolver.reset(way.remote, now.tick);
+    pub(super) fn reconfigure(&mut self, to: &Destination, now: Now) {
+        let Some(net) = &to.net else { return };
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
+        if self.resolver.remote != net.remote {
+            self.resolver.reset(&net.remote, now.tick);
             self.outages.forget();
             self.state = UdpState::Idle;
         }

@@ -19,7 +19,7 @@ use mio::{Interest, Registry, Token};
 use super::outage::{FailedAttempt, OutageReport};
 use super::outbox::Outbox;
 use super::process_group::ProcessGroup;
-use crate::config::{self, Destination};
+use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
@@ -38,6 +38,7 @@ const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] u
 
 #[derive(Debug)]
 pub(super) struct Exec {
+    name: String,
     config: config::Exec,
     index: u16,
     generation: Generation,
@@ -77,8 +78,9 @@ struct RunningCommand {
 }
 
 impl Exec {
-    pub(super) fn new(index: u16, config: &config::Exec) -> Self {
+    pub(super) fn new(index: u16, name: &str, config: &config::Exec) -> Self {
         Self {
+            name: name.into(),
             config: config.clone(),
             index,
             generation: Generation::default(),
@@ -86,7 +88,7 @@ impl Exec {
             last: (0, true),
             moved: None,
             account: None,
-            outages: OutageReport::new(&config.name, Duration::ZERO),
+            outages: OutageReport::new(name, Duration::ZERO),
         }
     }
 
@@ -253,8 +255,8 @@ impl Exec {
         }
     }
 
-    pub(super) fn reconfigure(&mut self, to: Destination<'_>) {
-        if let Destination::Exec(exec) = to {
+    pub(super) fn reconfigure(&mut self, to: &Destination) {
+        if let DestinationKind::Exec(exec) = &to.kind {
             self.config = exec.clone();
         }
     }
@@ -288,7 +290,7 @@ impl Exec {
             outbox.doubt_lines(lines);
             log::warn!(
                 "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
-                self.config.name
+                self.name
             );
         }
     }
@@ -341,13 +343,9 @@ mod tests {
     #[test]
     fn what_a_child_did_not_want_goes_in_slices() {
         for ended_well in [true, false] {
-            let config = config::Exec {
-                name: "exec".into(),
-                command: "cat >/dev/null".into(),
-                timeout: Duration::from_secs(30),
-                namespace: String::new(),
-            };
-            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, &config) };
+            let config =
+                config::Exec { command: "cat >/dev/null".into(), timeout: Duration::from_secs(30) };
+            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, "exec", &config) };
             let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
             for _ in 0..200 {
                 outbox.push(Chunk::new(b"a|1|1\n".to_vec(), 1, 1));

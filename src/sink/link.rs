@@ -31,14 +31,14 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::backoff::{self, Jitter};
+use super::dialer::{Dialer, Socket, TcpDialer};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::outage::{FailedAttempt, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
 use super::speech::Speech;
-use super::transport::{Socket, TcpTransport, Transport};
-use crate::config::{Destination, Way};
+use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
@@ -65,7 +65,7 @@ pub(super) struct Link {
     reconnect_min: Duration,
     reconnect_max: Duration,
     /// What dials. Only tests have another one than TCP.
-    pub(super) transport: Box<dyn Transport>,
+    pub(super) dialer: Box<dyn Dialer>,
     jitter: Jitter,
     state: LinkState,
     generation: Generation,
@@ -109,42 +109,42 @@ enum LinkState {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
+    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
         Self {
-            name: to.name().into(),
+            name: to.name.clone(),
             index,
-            resolver: Resolver::new(way.remote),
+            resolver: Resolver::new(&net.remote),
             speech: Speech::of(to),
-            connect_timeout: way.connect_timeout,
-            write_timeout: way.write_timeout,
-            reconnect_min: way.reconnect_min,
-            reconnect_max: way.reconnect_max,
-            transport: Box::new(TcpTransport),
+            connect_timeout: net.connect_timeout,
+            write_timeout: net.write_timeout,
+            reconnect_min: net.reconnect_min,
+            reconnect_max: net.reconnect_max,
+            dialer: Box::new(TcpDialer),
             jitter: Jitter::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),
-            outages: OutageReport::new(to.name(), ONE_A_MINUTE),
+            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
             ack_polls: AckPolls::default(),
             status: None,
             proof: Proof::default(),
-            dropped: DroppedChunks::new(to.name()),
+            dropped: DroppedChunks::new(&to.name),
             hint: hint::wrong_protocol(to),
         }
     }
 
     /// Changes the settings. Another address, or another account, is dialled at once.
-    pub(super) fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
-        let Some(way) = to.way() else { return };
-        self.connect_timeout = way.connect_timeout;
-        self.write_timeout = way.write_timeout;
-        self.reconnect_min = way.reconnect_min;
-        self.reconnect_max = way.reconnect_max;
+    pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
+        let Some(net) = &to.net else { return };
+        self.connect_timeout = net.connect_timeout;
+        self.write_timeout = net.write_timeout;
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
         self.ack_polls.is_draining = false;
         let speech = Speech::of(to);
-        if self.resolver.remote == *way.remote && self.speech == speech {
+        if self.resolver.remote == net.remote && self.speech == speech {
             return;
         }
-        self.resolver.reset(way.remote, now.tick);
+        self.resolver.reset(&net.remote, now.tick);
         self.speech = speech;
         self.outages.forget();
         self.proof = Proof::default();
@@ -360,7 +360,7 @@ impl Link {
     fn dial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let Some(address) = self.resolver.take_address() else { return };
         let token = self.next_token();
-        match self.transport.dial(address, registry, token) {
+        match self.dialer.dial(address, registry, token) {
             Ok(socket) => {
                 let until = now.tick + self.connect_timeout;
                 self.go(LinkState::Connecting { socket, address, until }, outbox, now);

@@ -48,6 +48,7 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
+mod preface;
 mod process_group;
 pub mod resolve;
 mod resolver;
@@ -56,7 +57,7 @@ mod sink;
 mod sinks;
 mod speech;
 pub mod spool;
-mod transport;
+mod dialer;
 mod upstream;
 
 pub use sink::{Feed, Figures, Sink};
@@ -65,9 +66,9 @@ pub use sinks::Sinks;
 #[cfg(test)]
 pub(crate) use backoff::Jitter;
 #[cfg(test)]
-pub(crate) use error::SinkError;
+pub(crate) use dialer::{Dialer, Socket};
 #[cfg(test)]
-pub(crate) use transport::{Socket, Transport};
+pub(crate) use error::SinkError;
 
 #[cfg(test)]
 pub(crate) mod testing;

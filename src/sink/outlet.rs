@@ -10,7 +10,7 @@ use super::exec::Exec;
 use super::link::Link;
 use super::outage::OutageReport;
 use super::outbox::Outbox;
-use crate::config::{Destination, Over};
+use crate::config::{Destination, DestinationKind, Over};
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
 use crate::standard::StandardStream;
@@ -36,33 +36,34 @@ impl Outlet {
     /// jitter between attempts to connect. The console needs `stdout`, which it writes to.
     pub(super) fn new(
         index: u16,
-        to: Destination<'_>,
+        to: &Destination,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
-        let link = |way| Self::Link(Box::new(Link::new(index, to, way, seed)));
-        let datagrams = |way| Self::Datagrams(Box::new(Datagrams::new(index, to, way, seed)));
-        match to {
-            Destination::Carbon(carbon) => link(carbon.way()),
-            Destination::Influxdb(influxdb) => match influxdb.protocol {
-                Over::Http => link(influxdb.way()),
-                Over::Udp => datagrams(influxdb.way()),
+        let net = || to.net.as_ref().expect("a destination on the network has an address");
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), seed)));
+        let datagrams = || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), seed)));
+        match &to.kind {
+            DestinationKind::Carbon(_) => link(),
+            DestinationKind::Influxdb(influxdb) => match influxdb.protocol {
+                Over::Http => link(),
+                Over::Udp => datagrams(),
             },
-            Destination::Ganglia(ganglia) => datagrams(ganglia.way()),
-            Destination::Repeater(repeater) => match repeater.protocol {
-                Carriage::Datagrams => datagrams(repeater.way()),
-                Carriage::Stream => link(repeater.way()),
+            DestinationKind::Ganglia(_) => datagrams(),
+            DestinationKind::Repeater(repeater) => match repeater.protocol {
+                Carriage::Datagrams => datagrams(),
+                Carriage::Stream => link(),
             },
-            Destination::Console(_) => {
+            DestinationKind::Console(_) => {
                 let stdout = stdout.expect("it was opened for the console");
                 Self::Console(Box::new(Console::new(index, stdout)))
             }
-            Destination::Exec(exec) => Self::Exec(Box::new(Exec::new(index, exec))),
+            DestinationKind::Exec(exec) => Self::Exec(Box::new(Exec::new(index, &to.name, exec))),
         }
     }
 
     /// Changes the settings, for a destination of the same kind.
-    pub(super) fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
+    pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
         match self {
             Self::Link(link) => link.reconfigure(to, outbox, now),
             Self::Datagrams(datagrams) => datagrams.reconfigure(to, now),

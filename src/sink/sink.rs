@@ -88,19 +88,19 @@ impl Sink {
     /// the jitter between attempts to connect. The console needs `stdout`, which it writes to.
     pub fn new(
         index: u16,
-        to: Destination<'_>,
+        to: &Destination,
         takes: Feed,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
-        let Queue { bytes, resend, resend_keep } = to.queue();
+        let Queue { bytes, resend, resend_keep } = to.queue;
         Self {
-            name: to.name().into(),
+            name: to.name.clone(),
             takes,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, seed, stdout),
             flushes: Flushes::default(),
-            overflow: OverflowReport::new(to.name()),
+            overflow: OverflowReport::new(&to.name),
             is_flushing: false,
             removal: None,
             spill: None,
@@ -117,8 +117,8 @@ impl Sink {
     }
 
     /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled.
-    pub fn reconfigure(&mut self, to: Destination<'_>, takes: Feed, now: Now) {
-        let Queue { bytes, resend, resend_keep } = to.queue();
+    pub fn reconfigure(&mut self, to: &Destination, takes: Feed, now: Now) {
+        let Queue { bytes, resend, resend_keep } = to.queue;
         self.takes = takes;
         self.removal = None;
         self.spill = None; // data that was moved to the spool is read back from there

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::dialer::Socket;
 use super::framing::Framing;
-use super::http::{Preface, Requests};
-use super::transport::Socket;
+use super::http::Requests;
+use super::preface::Preface;
 use super::upstream::Upstream;
-use crate::config::{Destination, Influxdb, Over};
+use crate::config::{Destination, DestinationKind, Influxdb, Over};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Speech {
@@ -18,11 +19,12 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    pub(super) fn of(to: Destination<'_>) -> Self {
-        match to {
-            Destination::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }) => {
-                Self::Requests(Rc::new(Preface::new(influxdb)))
-            }
+    pub(super) fn of(to: &Destination) -> Self {
+        match (&to.kind, &to.net) {
+            (
+                DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
+                Some(net),
+            ) => Self::Requests(Rc::new(Preface::new(&net.remote, influxdb))),
             _ => Self::Bytes,
         }
     }

@@ -10,12 +10,14 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
+use super::dialer::Dialer;
 use super::link::Link;
 use super::outlet::Outlet;
 use super::spool::Spool;
-use super::transport::Transport;
 use super::{Feed, Sink, outbox};
-use crate::config::{Carbon, Destination, Influxdb, Over, Protocol, Remote, Resend};
+use crate::config::{
+    Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote, Resend,
+};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::time::{Now, Tick, UnixTime};
@@ -39,40 +41,48 @@ pub(super) fn shell(script: &str) -> Command {
     command
 }
 
-pub(super) fn carbon(address: SocketAddr) -> Carbon {
-    Carbon {
-        name: "carbon".into(),
-        address: Remote { host: address.ip().to_string(), port: address.port() },
-        protocol: Protocol::Plaintext,
-        pickle_batch: 500,
-        connect_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
-        reconnect_min: Duration::from_millis(100),
-        reconnect_max: Duration::from_secs(30),
-        queue: 64 << 20,
-        resend: Resend::Flush,
-        resend_keep: 2,
-        namespace: String::new(),
-    }
+pub(super) fn carbon(address: SocketAddr) -> Destination {
+    let carbon = Carbon { protocol: Protocol::Plaintext, pickle_batch: 500 };
+    to(address, "carbon", DestinationKind::Carbon(carbon), Resend::Flush)
 }
 
-pub(super) fn influxdb(address: SocketAddr) -> Influxdb {
-    Influxdb {
-        name: "influxdb".into(),
-        address: Remote { host: address.ip().to_string(), port: address.port() },
+pub(super) fn influxdb(address: SocketAddr) -> Destination {
+    influxdb_with(address, |_| {})
+}
+
+/// Returns an InfluxDB with other settings of its own.
+pub(super) fn influxdb_with(
+    address: SocketAddr,
+    change: impl FnOnce(&mut Influxdb),
+) -> Destination {
+    let mut influxdb = Influxdb {
         protocol: Over::Http,
         database: "statsd".into(),
         username: String::new(),
         password: String::new(),
-        connect_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
-        reconnect_min: Duration::from_millis(100),
-        reconnect_max: Duration::from_secs(30),
-        queue: 64 << 20,
-        resend: Resend::Unacked,
-        resend_keep: 2,
-        namespace: String::new(),
+    };
+    change(&mut influxdb);
+    to(address, "influxdb", DestinationKind::Influxdb(influxdb), Resend::Unacked)
+}
+
+fn to(address: SocketAddr, name: &str, kind: DestinationKind, resend: Resend) -> Destination {
+    let remote = Remote { host: address.ip().to_string(), port: address.port() };
+    Destination {
+        net: Some(Net { remote, reconnect_max: Duration::from_secs(30), ..Net::default() }),
+        queue: Queue { bytes: 64 << 20, resend, resend_keep: 2 },
+        ..Destination::new(name, kind)
     }
+}
+
+/// Returns the destination with a queue of this many bytes.
+pub(super) fn with_queue(bytes: usize, mut to: Destination) -> Destination {
+    to.queue.bytes = bytes;
+    to
+}
+
+pub(super) fn with_resend(resend: Resend, mut to: Destination) -> Destination {
+    to.queue.resend = resend;
+    to
 }
 
 pub(super) fn feed() -> Feed {
@@ -89,11 +99,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new(config: &Carbon) -> Self {
-        Self::to(Destination::Carbon(config))
-    }
-
-    pub(super) fn to(destination: Destination<'_>) -> Self {
+    pub(super) fn new(destination: &Destination) -> Self {
         Self {
             sink: Sink::new(0, destination, feed(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
@@ -197,7 +203,8 @@ pub(crate) struct Account {
 }
 
 pub(crate) fn account(sink: &Sink) -> Account {
-    let (outbox, spool) = (&sink.outbox, sink.outbox.spool());
+    let outbox = &sink.outbox;
+    let spool = outbox.spool();
     let tally = outbox.tally();
     Account {
         delivered: tally.delivered_lines,
@@ -212,8 +219,8 @@ pub(crate) fn account(sink: &Sink) -> Account {
 }
 
 /// Replaces the network of a TCP sink.
-pub(crate) fn dial_through(sink: &mut Sink, transport: Box<dyn Transport>) {
-    link(sink).transport = transport;
+pub(crate) fn dial_through(sink: &mut Sink, dialer: Box<dyn Dialer>) {
+    link(sink).dialer = dialer;
 }
 
 pub(super) fn link(sink: &mut Sink) -> &mut Link {

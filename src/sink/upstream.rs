@@ -7,10 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::Framing;
 use super::outbox::Outbox;
-use super::transport::Socket;
 use crate::time::Tick;
 
 /// The most chunks written in one turn, so that one fast peer does not hold up the others.

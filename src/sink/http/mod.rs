@@ -23,15 +23,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod answer;
-mod preface;
 
+use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
-use super::transport::Socket;
+use super::preface::Preface;
 use crate::time::Tick;
 use answer::HttpAnswer;
-pub(super) use preface::Preface;
 
 /// Reads of 4 KiB, and writes of what the kernel takes, in one turn.
 const READS_A_TURN: usize = 8;

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use super::error::SinkError;
 use crate::sys::{self, Signs};
 
-pub(crate) trait Transport: Debug {
+pub(crate) trait Dialer: Debug {
     /// Begins to connect. Events for `token` announce each change.
     fn dial(
         &mut self,
@@ -38,9 +38,9 @@ pub(crate) trait Socket: Debug {
 }
 
 #[derive(Debug)]
-pub(super) struct TcpTransport;
+pub(super) struct TcpDialer;
 
-impl Transport for TcpTransport {
+impl Dialer for TcpDialer {
     fn dial(
         &mut self,
         address: SocketAddr,
