@@ -1,8 +1,7 @@
 //! Histograms as the file writes them. Pure.
 
 use super::value::ValueKind;
-use crate::flush::Bin;
-use crate::policy::BINS_MAX;
+use crate::policy::{BINS_MAX, Bin};
 
 /// A histogram's bins: their upper bounds in ascending order, the last one maybe `inf`, or `min:max:width` for `min`,
 /// `min + width` and so on to `max`, and `inf`.

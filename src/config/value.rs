@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
-use crate::flush::Percentile;
+use crate::policy::Percentile;
 
 /// A way to write values of type `T`.
 pub(super) trait ValueKind<T> {

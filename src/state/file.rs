@@ -161,7 +161,11 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             log::error!(
-                "state_file={path:?} state=unread error=\"{error}\" hint=\"the server starts without it\""
+                state_file:% = path.display(),
+                state = "unread",
+                error:%,
+                hint = "the server starts without it";
+                "a state file cannot be read and is not used"
             );
             return None;
         }
@@ -175,10 +179,13 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
         Err(reason) => {
             let aside = beside(path, "damaged");
             let moved = fs::rename(path, &aside);
-            let place =
-                moved.map_or_else(|error| error.to_string(), |()| aside.display().to_string());
             log::error!(
-                "state_file={path:?} state=damaged reason=\"{reason}\" set_aside={place:?}"
+                state_file:% = path.display(),
+                state = "damaged",
+                reason,
+                set_aside = moved.is_ok().then(|| aside.display().to_string()),
+                not_set_aside = moved.err().map(|error| error.to_string());
+                "a state file is damaged and is not used"
             );
             None
         }

@@ -1,6 +1,6 @@
 //! The general reader is the twin: where both read a line, they agree.
 
-use super::super::{Dialect, Dialects, LineReader, Reading, Sample};
+use super::super::{Dialect, Dialects, LineReader, ParsedLine, Sample, is_plain_name};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -9,7 +9,7 @@ type Read = Option<(Vec<u8>, String)>;
 /// What the general reader makes of a line.
 fn twin(grammar: &Grammar, line: &[u8]) -> Read {
     let mut reader = LineReader::new(grammar.clone());
-    let Reading::Line(line) = reader.read(line) else { return None };
+    let ParsedLine::Metrics(line) = reader.read(line) else { return None };
     let samples: Result<Vec<_>, _> = line.samples().collect();
     let is_usual = line.timestamp.is_none() && !line.has_unread_tags;
     is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
@@ -27,10 +27,10 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     assert_eq!(grammar.max_key_length - room.len(), written, "room is left behind the name");
     let Plain { value, weight, .. } = plain;
     let sample = match plain.kind {
-        Kind::Counter => Sample::Count(value * weight),
-        Kind::Gauge => Sample::Level(value),
-        Kind::Timing => Sample::Time { value, weight },
-        Kind::Set => Sample::Member(plain.text),
+        MetricKind::Counter => Sample::Count(value * weight),
+        MetricKind::Gauge => Sample::Level(value),
+        MetricKind::Timing => Sample::Time { value, weight },
+        MetricKind::Set => Sample::Member(plain.text),
     };
     Some(((plain.name.to_vec(), format!("{:?}", [sample])), length))
 }
@@ -206,7 +206,9 @@ fn it_agrees_with_the_general_reader() {
     ];
     for sanitize in [true, false] {
         let grammar = Grammar { sanitize, ..Grammar::default() };
-        let (mut state, mut plain_ones, mut tagged) = (88_172_645_463_325_252_u64, 0, 0);
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut plain_ones = 0;
+        let mut tagged = 0;
         for _ in 0..400_000 {
             let mut line = Vec::new();
             match random(&mut state) % 4 {
