@@ -137,7 +137,7 @@ impl Flushing {
         self.number = engine.tick();
         encoders.begin(self.number, stamp.as_secs());
         for sink in sinks.iter_mut() {
-            sink.look(now);
+            sink.poll_acks(now);
             sink.flush_started(now, self.number);
         }
         log::debug!(flush = self.number, stamp = stamp.as_secs(); "a flush begins");

@@ -25,7 +25,8 @@ use crate::flush::Schedule;
 use crate::series::Seeds;
 use crate::sink::spool::Spool;
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::{Account, Sink, Sinks};
+use crate::sink::testing::{self, Account};
+use crate::sink::{Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Source;
 
@@ -192,7 +193,7 @@ impl World {
 
     /// Every line is somewhere, once.
     fn check(&self) {
-        let Account { delivered, queued, dropped, .. } = self.sink(WITNESS).account();
+        let Account { delivered, queued, dropped, .. } = testing::account(self.sink(WITNESS));
         assert_eq!(dropped, 0);
         let account = self.account();
         let places = account.delivered + account.queued + account.spooled;
@@ -208,7 +209,7 @@ impl World {
     }
 
     fn account(&self) -> Account {
-        self.sink("carbon").account()
+        testing::account(self.sink("carbon"))
     }
 
     fn sink(&self, name: &str) -> &Sink {
@@ -225,7 +226,7 @@ impl World {
         self.carbon.flush_begins();
         run.wheel.set(Timer::Flush, None);
         let now = self.clock.now();
-        run.sinks.iter_mut().for_each(|sink| sink.hurry(now, self.poll.registry()));
+        run.sinks.iter_mut().for_each(|sink| sink.drain(now, self.poll.registry()));
         self.run_for(patience);
         assert!(self.sink(WITNESS).is_drained());
         if !self.sink("carbon").is_drained() {
@@ -236,7 +237,7 @@ impl World {
 
     /// What is left goes to the spool, and what is retained with it.
     fn park(&mut self) {
-        self.run.sinks.by_name("carbon").unwrap().park();
+        self.run.sinks.by_name("carbon").unwrap().spill();
         assert_eq!(self.account().queued, 0);
         self.check();
         if self.spool_bytes == 0 {
@@ -298,7 +299,7 @@ impl Run {
         let new = outputs::new_sinks(config, &config.spool, &sinks, None).unwrap();
         outputs::add(&mut sinks, new, &encoders, 1, None);
         for (name, peer) in [("carbon", carbon), (WITNESS, witness)] {
-            sinks.by_name(name).unwrap().dial_through(Box::new(peer.clone()));
+            testing::dial_through(sinks.by_name(name).unwrap(), Box::new(peer.clone()));
         }
         if spool_bytes > 0 {
             let spool = Spool::open(Box::new(disk.clone()), "plaintext", spool_bytes).unwrap();

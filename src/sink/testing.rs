@@ -9,8 +9,18 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
-use super::*;
-use crate::config::{Carbon, Influxdb, Net, Over, Protocol, Remote, Resend};
+use super::datagrams::Datagrams;
+use super::dialer::Dialer;
+use super::link::Link;
+use super::outlet::Outlet;
+use super::spool::Spool;
+use super::{Feed, Sink, outbox};
+use crate::config::{
+    Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote, Resend,
+};
+use crate::encode::chunk::Chunk;
+use crate::encode::encoders::EncoderId;
+use crate::time::{Now, Tick, UnixTime};
 use crate::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -192,25 +202,35 @@ pub(crate) struct Account {
     pub(crate) held_bytes: usize,
 }
 
-impl Sink {
-    pub(crate) fn account(&self) -> Account {
-        let (tally, spool) = (self.outbox.tally(), self.outbox.spool());
-        Account {
-            delivered: tally.delivered_lines,
-            queued: self.outbox.waiting_lines(),
-            spooled: spool.map_or(0, Spool::waiting_lines),
-            found: spool.map_or(0, |spool| spool.tally().found_lines),
-            dropped: tally.dropped_lines,
-            in_doubt: tally.in_doubt,
-            twice: tally.twice_lines,
-            held_bytes: self.outbox.held_bytes(),
-        }
+pub(crate) fn account(sink: &Sink) -> Account {
+    let outbox = &sink.outbox;
+    let spool = outbox.spool();
+    let tally = outbox.tally();
+    Account {
+        delivered: tally.delivered_lines,
+        queued: outbox::tests::waiting_lines(outbox),
+        spooled: spool.map_or(0, Spool::waiting_lines),
+        found: spool.map_or(0, |spool| spool.tally().found_lines),
+        dropped: tally.dropped_lines,
+        in_doubt: tally.in_doubt,
+        twice: tally.twice_lines,
+        held_bytes: outbox.held_bytes(),
     }
+}
 
-    /// Another network than the real one.
-    pub(crate) fn dial_through(&mut self, network: Box<dyn Network>) {
-        self.outlet.link().dial_through(network);
-    }
+/// Replaces the network of a TCP sink.
+pub(crate) fn dial_through(sink: &mut Sink, dialer: Box<dyn Dialer>) {
+    link(sink).dialer = dialer;
+}
+
+pub(super) fn link(sink: &mut Sink) -> &mut Link {
+    let Outlet::Link(link) = &mut sink.outlet else { panic!("this is no link") };
+    link
+}
+
+pub(super) fn datagrams(sink: &mut Sink) -> &mut Datagrams {
+    let Outlet::Datagrams(datagrams) = &mut sink.outlet else { panic!("these are no datagrams") };
+    datagrams
 }
 
 pub(super) fn listener() -> TcpListener {

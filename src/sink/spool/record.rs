@@ -26,13 +26,13 @@ pub(super) fn preamble(format: &str) -> [u8; PREAMBLE] {
 
 /// What stands before a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RecordHead {
     pub(super) length: u32,
     pub(super) lines: u32,
     checksum: u32,
 }
 
-impl Head {
+impl RecordHead {
     pub(super) fn new(chunk: &[u8], lines: u32) -> Self {
         let length = u32::try_from(chunk.len()).expect("a chunk is far shorter");
         Self { length, lines, checksum: checksum(length, lines, chunk) }
@@ -83,26 +83,26 @@ mod tests {
     #[test]
     fn the_format_is_this_to_the_byte() {
         assert_eq!(&preamble("plaintext"), b"statsd-spool 1 plaintext       \n");
-        let head = Head::new(b"a 1 2\n", 1);
+        let head = RecordHead::new(b"a 1 2\n", 1);
         assert_eq!(head.to_bytes(), *b"\x06\0\0\0\x01\0\0\0\xff\xce\xad\xb9");
-        assert_eq!(Head::from_bytes(head.to_bytes()), Some(head));
+        assert_eq!(RecordHead::from_bytes(head.to_bytes()), Some(head));
         assert_eq!(head.record_bytes(), 18);
         assert!(head.is_of(b"a 1 2\n"));
     }
 
     #[test]
     fn no_flipped_bit_goes_unseen() {
-        let (head, chunk) = (Head::new(b"a 1 2\n", 1).to_bytes(), *b"a 1 2\n");
+        let (head, chunk) = (RecordHead::new(b"a 1 2\n", 1).to_bytes(), *b"a 1 2\n");
         for bit in 0..head.len() * 8 {
             let mut bytes = head;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let seen = Head::from_bytes(bytes).is_none_or(|head| !head.is_of(&chunk));
+            let seen = RecordHead::from_bytes(bytes).is_none_or(|head| !head.is_of(&chunk));
             assert!(seen, "bit {bit} of the head");
         }
         for bit in 0..chunk.len() * 8 {
             let mut bytes = chunk;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(!Head::from_bytes(head).unwrap().is_of(&bytes), "bit {bit} of the chunk");
+            assert!(!RecordHead::from_bytes(head).unwrap().is_of(&bytes), "bit {bit} of the chunk");
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let with_length = |length: u32| {
             let mut bytes = [0; HEAD];
             bytes[..4].copy_from_slice(&length.to_le_bytes());
-            Head::from_bytes(bytes)
+            RecordHead::from_bytes(bytes)
         };
         assert!(with_length(0).is_none() && with_length(1).is_some());
         assert!(with_length(2 << 20).is_some() && with_length((2 << 20) + 1).is_none());

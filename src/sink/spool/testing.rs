@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Disk;
+use super::disk::Disk;
 
 /// What is on it, shared with whoever looks from outside.
 #[derive(Clone, Debug, Default)]

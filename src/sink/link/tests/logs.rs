@@ -76,7 +76,7 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
     let mut rig = Rig::new(&carbon(nobody()));
-    rig.sink.outlet.link().log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
+    link(&mut rig.sink).dropped.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
     let (level, line) = logged().remove(0);
     assert_eq!(level, Level::Warn);
     assert!(line.starts_with("sink=carbon dropped_lines=2 reason="), "{line}");
@@ -95,7 +95,7 @@ fn a_queue_too_short_for_what_is_retained_is_said_once() {
         rig.flush(text);
         all += text;
         rig.until_received(&mut client, &all);
-        rig.sink.look(rig.now);
+        rig.sink.poll_acks(rig.now);
     }
     let warnings: Vec<_> =
         logged().into_iter().filter(|(level, _)| *level == Level::Warn).collect();

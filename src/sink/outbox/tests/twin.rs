@@ -4,7 +4,7 @@ use super::*;
 use crate::sink::backoff::Jitter;
 
 #[derive(Clone)]
-struct Item {
+struct TwinItem {
     id: u64,
     flush: u64,
     kept_with: u64,
@@ -30,7 +30,7 @@ enum End {
     Refused,
 }
 
-impl Item {
+impl TwinItem {
     fn is_delivered(&self) -> bool {
         self.acked == self.text.len()
     }
@@ -40,7 +40,7 @@ struct Twin {
     limit: usize,
     resend: Resend,
     keep: usize,
-    items: Vec<Item>,
+    items: Vec<TwinItem>,
     /// Flushes in the order in which their first chunk arrived.
     arrivals: Vec<u64>,
     closed: u64,
@@ -52,15 +52,15 @@ struct Twin {
     new_first: bool,
     /// Lines that arrived on this connection and were removed.
     gone: u64,
-    tally: Tally,
+    tally: OutboxTally,
 }
 
 impl Twin {
-    fn push(&mut self, item: Item) {
+    fn push(&mut self, item: TwinItem) {
         self.items.push(item);
         while self.items.iter().map(|item| item.text.len()).sum::<usize>() > self.limit {
-            let retained = self.items.iter().position(Item::is_delivered);
-            let again = |item: &Item| item.written == 0 && item.acked_ever;
+            let retained = self.items.iter().position(TwinItem::is_delivered);
+            let again = |item: &TwinItem| item.written == 0 && item.acked_ever;
             let again = || self.items.iter().position(again);
             let unsent = || self.items.iter().position(|item| item.written == 0);
             let Some(at) = retained.or_else(again).or_else(unsent) else { break };
@@ -123,7 +123,7 @@ impl Twin {
             }
         }
         self.age();
-        self.new_first &= !self.items.iter().all(Item::is_delivered);
+        self.new_first &= !self.items.iter().all(TwinItem::is_delivered);
     }
 
     fn trust(&mut self) {
@@ -142,7 +142,7 @@ impl Twin {
             Resend::Flush => self.arrivals.iter().rev().take(kept).copied().collect(),
             _ => Vec::new(),
         };
-        let goes = |item: &Item| item.is_delivered() && !kept.contains(&item.kept_with);
+        let goes = |item: &TwinItem| item.is_delivered() && !kept.contains(&item.kept_with);
         let gone = self.items.iter().filter(|item| item.arrived_here && goes(item));
         self.gone += gone.map(|item| item.lines).sum::<u64>();
         self.items.retain(|item| !goes(item));
@@ -254,7 +254,7 @@ impl Trial {
             progressed: false,
             new_first: false,
             gone: 0,
-            tally: Tally::default(),
+            tally: OutboxTally::default(),
         };
         let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
         let (pushed, stream) = (Vec::new(), Vec::new());
@@ -280,7 +280,7 @@ impl Trial {
         let text: Vec<u8> =
             (0..lines).flat_map(|line| format!("c{id}.{line} 1 2\n").into_bytes()).collect();
         let lines = lines as u64;
-        let item = Item {
+        let item = TwinItem {
             id,
             flush: self.flush,
             kept_with: self.flush,
@@ -331,7 +331,7 @@ impl Trial {
     }
 
     fn break_off(&mut self) {
-        let before = self.outbox.items.len();
+        let before = self.outbox.window.items.len();
         let end = [End::Late, End::Late, End::Early, End::Refused][below(&mut self.random, 4)];
         let poison = match end {
             End::Late => self.outbox.broke(),
@@ -343,7 +343,7 @@ impl Trial {
         };
         self.twin.broke(end);
         if poison.is_some() {
-            assert!(self.outbox.items.len() < before);
+            assert!(self.outbox.window.items.len() < before);
         }
         check_stream(&self.stream, &self.pushed);
         self.stream.clear();
@@ -351,7 +351,8 @@ impl Trial {
 
     fn compare(&self) {
         let (outbox, twin) = (&self.outbox, &self.twin);
-        let held: Vec<_> = outbox.items.iter().map(|item| name(item.chunk.bytes())).collect();
+        let held: Vec<_> =
+            outbox.window.items.iter().map(|item| name(item.chunk.bytes())).collect();
         let expected: Vec<_> = twin.items.iter().map(|item| name(&item.text)).collect();
         assert_eq!(held, expected);
         assert_eq!(outbox.tally(), twin.tally);
@@ -362,12 +363,13 @@ impl Trial {
         assert_eq!(outbox.queued_bytes(), total - acked);
         assert_eq!(outbox.unsent_bytes(), total - written);
         assert_eq!(outbox.unacked_bytes(), twin.in_flight());
-        assert_eq!(outbox.is_drained(), twin.items.iter().all(Item::is_delivered));
+        assert_eq!(outbox.is_drained(), twin.items.iter().all(TwinItem::is_delivered));
         let head = twin.items.iter().find(|item| item.written < item.text.len());
         assert_eq!(outbox.head(), head.map(|item| &item.text[item.written..]));
         let evictable = twin.items.iter().any(|item| item.is_delivered() || item.written == 0);
         assert!(total <= twin.limit || !evictable, "{total} bytes held of {}", twin.limit);
-        let Tally { delivered_lines, dropped_lines, in_doubt, twice_lines, .. } = outbox.tally();
+        let OutboxTally { delivered_lines, dropped_lines, in_doubt, twice_lines, .. } =
+            outbox.tally();
         let accounted = delivered_lines + dropped_lines + in_doubt + twin.waiting_lines();
         assert_eq!(self.accepted + twice_lines, accounted, "every line is somewhere, once");
     }

@@ -129,7 +129,7 @@ impl Trial {
     }
 
     fn check(&self) {
-        let Tally { found_lines, dropped_lines, .. } = self.spool.tally();
+        let SpoolTally { found_lines, dropped_lines, .. } = self.spool.tally();
         let waiting = self.spool.waiting_lines();
         let accounted = self.arrived_lines + dropped_lines + waiting;
         assert_eq!(self.accepted_lines + found_lines, accounted, "every line is somewhere, once");

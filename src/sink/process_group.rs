@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::privileges::Login;
 
-/// What a service manager says to us alone.
+/// Variables with which a service manager addresses this process alone.
 const OURS: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -23,14 +23,14 @@ const OURS: [&str; 6] = [
 ];
 
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct ProcessGroup {
     leader: Child,
     status: Option<ExitStatus>,
 }
 
-impl Group {
-    /// Runs `command` by /bin/sh, without waiting for it and with no descriptor of ours but standard output and error.
-    /// What is written to the pipe is its standard input.
+impl ProcessGroup {
+    /// Runs `command` by /bin/sh without waiting for it. It gets no descriptor of ours but standard
+    /// output and error. The pipe that is returned is its standard input.
     pub(super) fn start(command: &str, account: Option<&Login>) -> io::Result<(Sender, Self)> {
         let (sender, receiver) = pipe::new()?;
         receiver.set_nonblocking(false)?;
@@ -45,7 +45,7 @@ impl Group {
         Ok((sender, Self { leader, status: None }))
     }
 
-    /// How the command exited, once it has. Never waits.
+    /// Returns how the command exited, or `None` if it has not yet. Never waits.
     pub(super) fn exit(&mut self) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self.leader.try_wait()?;
@@ -58,15 +58,16 @@ impl Group {
         self.leader.id() == child && !matches!(self.exit(), Ok(None))
     }
 
-    /// Ends all of them. While the command itself is not reaped, or others of its group live, no stranger has its number.
+    /// Kills all processes of the group. As long as the command is not reaped, or another process of
+    /// the group lives, no other process can have its number.
     pub(super) fn kill(&self) {
         if let Ok(leader) = i32::try_from(self.leader.id()) {
-            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL); // there may be nobody left
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL); // it fails if no process is left
         }
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if self.status.is_none() {
             self.kill();

@@ -7,10 +7,10 @@ use crate::config::{Influxdb, Remote};
 
 /// All of a request's head but its length.
 #[derive(PartialEq, Eq)]
-pub(in crate::sink) struct Preface(String);
+pub(super) struct Preface(String);
 
 impl Preface {
-    pub(in crate::sink) fn new(remote: &Remote, to: &Influxdb) -> Self {
+    pub(super) fn new(remote: &Remote, to: &Influxdb) -> Self {
         let database = utf8_percent_encode(&to.database, NON_ALPHANUMERIC);
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!(

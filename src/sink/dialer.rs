@@ -1,4 +1,5 @@
-//! What a link needs of the network: a way to dial, and what comes of it. Real TCP here; a simulation can stand in for it.
+//! The network as a link uses it: a way to dial, and the sockets that result. Here it is real TCP. A
+//! simulation has another implementation.
 
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};
@@ -8,10 +9,11 @@ use std::os::fd::AsFd as _;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::error::SinkError;
 use crate::sys::{self, Signs};
 
-pub(crate) trait Network: Debug {
-    /// Begins to connect; events for `token` tell when there is news.
+pub(crate) trait Dialer: Debug {
+    /// Begins to connect. Events for `token` announce each change.
     fn dial(
         &mut self,
         address: SocketAddr,
@@ -22,23 +24,23 @@ pub(crate) trait Network: Debug {
 
 /// One connection, or the attempt to get it. Nothing here blocks.
 pub(crate) trait Socket: Debug {
-    /// False: not yet. An attempt that failed is an error.
-    fn is_established(&self) -> io::Result<bool>;
+    /// Whether the connection is established. Returns an error if the attempt has failed.
+    fn is_established(&self) -> Result<bool, SinkError>;
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Bytes written that the peer has not acknowledged; told also after a reset.
+    /// Bytes written that the peer has not acknowledged. Known also after a reset.
     fn outstanding(&self) -> io::Result<usize>;
 
     fn signs(&self) -> io::Result<Signs>;
 }
 
 #[derive(Debug)]
-pub(super) struct Tcp;
+pub(super) struct TcpDialer;
 
-impl Network for Tcp {
+impl Dialer for TcpDialer {
     fn dial(
         &mut self,
         address: SocketAddr,
@@ -53,17 +55,16 @@ impl Network for Tcp {
 }
 
 impl Socket for TcpStream {
-    /// Believed only when the connect left no error and has a peer; before that the event was spurious.
-    fn is_established(&self) -> io::Result<bool> {
+    /// True only if the connect left no error and has a peer. Otherwise the event was spurious.
+    fn is_established(&self) -> Result<bool, SinkError> {
         if let Some(error) = self.take_error()? {
-            return Err(error);
+            return Err(error.into());
         }
         match self.peer_addr() {
-            // Dialling a free port of this host may get that very port as our own, and then succeeds.
-            Ok(peer) if self.local_addr()? == peer => Err(io::Error::other("connected to itself")),
+            Ok(peer) if self.local_addr()? == peer => Err(SinkError::ConnectedToItself),
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 

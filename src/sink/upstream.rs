@@ -1,21 +1,22 @@
-//! The plain framing: the chunks' bytes as they are, acknowledged by the peer's TCP.
+//! The plain framing: the bytes of the chunks as they are, acknowledged by the peer's TCP.
 //!
-//! It knows what readiness it has seen, and when the peer last gave a sign; what is to be sent is the outbox's, and
-//! what a failure leads to is the link's.
+//! It stores which readiness it has seen, and when the peer last gave a sign. The outbox decides
+//! what is sent, and the link what follows a failure.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::dialer::Socket;
+use super::error::SinkError;
 use super::framing::Framing;
 use super::outbox::Outbox;
-use super::socket::Socket;
 use crate::time::Tick;
 
-/// Chunks written in one turn, so that a fast peer with much to take leaves room for the others.
+/// The most chunks written in one turn, so that one fast peer does not hold up the others.
 const CHUNKS_A_TURN: usize = 8;
 
-/// Reads of 4 KiB in one turn. Carbon says nothing; whatever else answers is read and thrown away.
+/// The most reads of 4 KiB in one turn. Carbon sends nothing. Bytes of any other peer are dropped.
 const READS_A_TURN: usize = 8;
 
 /// A connection counts as moving when something moved in this long.
@@ -36,7 +37,7 @@ const PROBATION: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Upstream {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     /// Not yet drained to `WouldBlock` since the last event.
@@ -44,7 +45,7 @@ pub(super) struct Connection {
     readable: bool,
     /// Bytes were last written, or acknowledged.
     moved: Option<Tick>,
-    /// With bytes unacknowledged: since when the peer has given no sign, as far as we looked.
+    /// With bytes unacknowledged: since when the peer has given no sign, at the last poll.
     silent_since: Option<Tick>,
     /// Bytes that the peer's TCP had not acknowledged at the last poll.
     unacked: usize,
@@ -57,7 +58,7 @@ pub(super) struct Connection {
     is_held: bool,
 }
 
-impl Connection {
+impl Upstream {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
         Self {
             socket,
@@ -78,7 +79,7 @@ impl Connection {
     }
 }
 
-impl Framing for Connection {
+impl Framing for Upstream {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -96,27 +97,24 @@ impl Framing for Connection {
         self.moved.is_some_and(|moved| now - moved < MOVING)
     }
 
-    /// Reads and throws away.
-    fn receive(&mut self) -> io::Result<()> {
-        let mut nobody_reads = [0; 4096];
+    fn receive(&mut self) -> Result<(), SinkError> {
+        let mut unused = [0; 4096];
         for _ in 0..READS_A_TURN {
             if !self.readable {
                 break;
             }
-            match self.socket.read(&mut nobody_reads) {
-                Ok(0) => {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the peer"));
-                }
+            match self.socket.read(&mut unused) {
+                Ok(0) => return Err(SinkError::ClosedByPeer),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
         for _ in 0..CHUNKS_A_TURN {
             let may_wait = self.is_probe && self.is_on_probation(now);
             self.is_held = may_wait && outbox.has_written_a_chunk();
@@ -134,14 +132,14 @@ impl Framing for Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    /// Asks the kernel what is still unacknowledged.
-    fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
+    /// Asks the kernel how many bytes are still unacknowledged.
+    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         if outbox.unacked_bytes() == 0 {
             self.unacked = 0;
             self.silent_since = None;
@@ -160,9 +158,9 @@ impl Framing for Connection {
         Ok(outbox.acknowledged(outstanding))
     }
 
-    /// A closed window is no silence as long as the peer answers when it is probed. The kernel doubles the time between
-    /// probes up to two minutes, so between two of them it is taken at its last word.
-    fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
+    /// A closed window is no silence as long as the peer answers the kernel's probes. The time
+    /// between probes grows up to two minutes. Between two of them the last answer counts.
+    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
         };
@@ -170,7 +168,7 @@ impl Framing for Connection {
         let last_sign = if signs.owes_answer { ago(now, signs.last_ack).max(since) } else { now };
         self.silent_since = Some(last_sign);
         if now - last_sign >= patience {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no acknowledgement"));
+            return Err(SinkError::TimedOut("no acknowledgement"));
         }
         Ok(())
     }
@@ -195,7 +193,7 @@ impl Framing for Connection {
         self.is_probe = true;
     }
 
-    /// It says so also if we look much later.
+    /// The kernel stores this time, so it is right also if the poll comes much later.
     fn last_ack(&self, now: Tick) -> Tick {
         self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
     }

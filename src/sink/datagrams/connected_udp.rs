@@ -1,4 +1,4 @@
-//! A UDP socket with one peer: what it sends goes there, and what is wrong there it is told.
+//! A UDP socket with one peer. The kernel reports errors of that peer to it.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,15 +9,15 @@ use mio::{Interest, Registry, Token};
 use crate::token::Generation;
 
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct ConnectedUdp {
     socket: UdpSocket,
     generation: Generation,
-    /// Not yet filled to `WouldBlock` since the last event.
+    /// No call has returned `WouldBlock` since the last event.
     is_writable: bool,
 }
 
-impl Socket {
-    /// Nothing goes over the network for it.
+impl ConnectedUdp {
+    /// Opens a socket. Nothing goes over the network for that.
     pub(super) fn open(
         address: SocketAddr,
         registry: &Registry,
@@ -34,7 +34,7 @@ impl Socket {
         Ok(Self { socket, generation, is_writable: true })
     }
 
-    /// An event came. An error if the peer's host has said that nobody listens.
+    /// Handles an event. Returns an error if the peer's host has reported that no process listens.
     pub(super) fn ready(&mut self, on: Generation) -> io::Result<()> {
         if on == self.generation {
             self.is_writable = true;
@@ -47,7 +47,7 @@ impl Socket {
         self.is_writable
     }
 
-    /// False: the kernel has no room now.
+    /// Sends a packet. Returns false if the kernel has no room now.
     pub(super) fn send(&mut self, packet: &[u8]) -> io::Result<bool> {
         loop {
             match self.socket.send(packet) {

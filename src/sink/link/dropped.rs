@@ -1,0 +1,56 @@
+//! What a link logs of chunks that were dropped because the peer does not take them.
+
+use std::time::Duration;
+
+use crate::encode::chunk::Chunk;
+use crate::sink::framing::RefusedChunk;
+use crate::time::Tick;
+
+/// The log shows one refused chunk in this time. The lines of the others are counted.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How much of a chunk's first line is logged.
+const LOGGED_BYTES: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct DroppedChunks {
+    sink: String,
+    quiet_until: Tick,
+    unlogged_lines: u64,
+}
+
+impl DroppedChunks {
+    pub(super) fn new(sink: &str) -> Self {
+        Self { sink: sink.into(), quiet_until: Tick::default(), unlogged_lines: 0 }
+    }
+
+    /// Logs a chunk that the peer refused, at most once in [`QUIET`].
+    pub(super) fn log_refused(&mut self, refused: &RefusedChunk, now: Tick) {
+        self.unlogged_lines += u64::from(refused.chunk.lines());
+        if self.quiet_until <= now {
+            self.quiet_until = now + QUIET;
+            let lines = std::mem::take(&mut self.unlogged_lines);
+            log::warn!(
+                "sink={} dropped_lines={lines} answer={:?} reason=\"refused, and would be again\" first_line=\"{}\"",
+                self.sink,
+                refused.reason,
+                first_line(&refused.chunk),
+            );
+        }
+    }
+
+    /// Logs a chunk that connections kept breaking at.
+    pub(super) fn log_poison(&self, chunk: &Chunk) {
+        log::warn!(
+            "sink={} dropped_lines={} reason=\"connections break at this chunk while others pass\" first_line=\"{}\"",
+            self.sink,
+            chunk.lines(),
+            first_line(chunk),
+        );
+    }
+}
+
+fn first_line(chunk: &Chunk) -> String {
+    let line = chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line[..line.len().min(LOGGED_BYTES)].escape_ascii().to_string()
+}
