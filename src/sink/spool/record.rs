@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_goes_unseen() {
-        let (head, chunk) = (RecordHead::new(b"a 1 2\n", 1).to_bytes(), *b"a 1 2\n");
+        let head = RecordHead::new(b"a 1 2\n", 1).to_bytes();
+        let chunk = *b"a 1 2\n";
         for bit in 0..head.len() * 8 {
             let mut bytes = head;
             bytes[bit / 8] ^= 1 << (bit % 8);
