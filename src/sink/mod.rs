@@ -343,7 +343,6 @@ impl Sink {
 mod testing;
 #[cfg(test)]
 pub(crate) use self::{
-    backoff::Jitter,
     socket::{Network, Socket},
     testing::Account,
 };

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::{Admin, Conf, DEADLINE, Daemon, Lcg, connect, until_true};
+use crate::support::{Admin, Conf, DEADLINE, Daemon, connect, until_true};
 use socket2::SockRef;
+use statsd_bench::Random;
 
 /// The full sizes need an optimised server.
 const PART: u64 = if cfg!(debug_assertions) { 20 } else { 1 };
@@ -79,11 +80,16 @@ fn two_million_random_names() {
     let daemon = Daemon::start(&Conf::never_flushing().set("limits", "max_series", max_series));
     let watch = Watch::start(&daemon);
     until_true("the known series", || daemon.admin().numbers("counters").contains_key("known"));
-    let mut random = Lcg::new(1);
+    let mut random = Random::new(1);
     let mut flood = daemon.tcp_client();
     for _ in 0..NAMES / 1000 {
-        let line =
-            |_| format!("flood.{:08x}{:08x}:1|c\n", random.below(1 << 31), random.below(1 << 31));
+        let line = |_| {
+            format!(
+                "flood.{:08x}{:08x}:1|c\n",
+                random.below(1_u32 << 31),
+                random.below(1_u32 << 31)
+            )
+        };
         flood.write_all((0..1000).map(line).collect::<String>().as_bytes()).unwrap();
     }
     drop(flood);
@@ -136,12 +142,11 @@ fn a_hundred_thousand_connects() {
 fn a_gigabyte_of_junk() {
     let daemon = Daemon::start(&Conf::never_flushing());
     let watch = Watch::start(&daemon);
-    let mut random = Lcg::new(2);
-    let mut junk: Vec<u8> =
-        (0..1 << 20).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
+    let mut random = Random::new(2);
+    let mut junk: Vec<u8> = (0..1 << 17).flat_map(|_| random.bits().to_le_bytes()).collect();
     let mut stream = daemon.tcp_client();
     for _ in 0..JUNK_BYTES >> 20 {
-        let at = usize::try_from(random.below(1 << 20)).unwrap();
+        let at = random.below(1 << 20);
         junk.rotate_left(at);
         stream.write_all(&junk).unwrap();
     }

@@ -12,7 +12,7 @@ mod fake_carbon;
 mod gmond;
 mod graphite_web;
 mod influxd;
-mod json;
+pub(crate) mod json;
 mod node;
 mod process;
 mod proxy;
@@ -28,7 +28,6 @@ pub(crate) use fake_carbon::{FakeCarbon, Point};
 pub(crate) use gmond::Gmond;
 pub(crate) use graphite_web::GraphiteWeb;
 pub(crate) use influxd::{ACCOUNT, Influxd};
-pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 pub(crate) use proxy::Proxy;
@@ -212,26 +211,5 @@ pub(crate) fn send_packets<P: AsRef<[u8]>>(to: SocketAddr, packets: impl IntoIte
     let socket = UdpSocket::bind(any).unwrap();
     for packet in packets {
         socket.send_to(packet.as_ref(), to).unwrap();
-    }
-}
-
-/// Knuth's linear congruential generator: random enough for traffic, the same from the same seed.
-#[derive(Debug)]
-pub(crate) struct Lcg(u64);
-
-impl Lcg {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    pub(crate) fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 }
