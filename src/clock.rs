@@ -7,20 +7,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::time::{Now, Tick, UnixTime};
 
 /// Both clocks. A simulation has its own.
-pub(crate) trait Clock {
+pub trait Clock {
     fn tick(&self) -> Tick;
 
     fn now(&self) -> Now;
 }
 
 #[derive(Debug)]
-pub(crate) struct SystemClock {
+pub struct SystemClock {
     start: Instant,
 }
 
 impl SystemClock {
     /// A monotonic clock at zero.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self { start: Instant::now() }
     }
 }

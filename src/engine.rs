@@ -249,10 +249,10 @@ impl Engine {
         self.intake.own.add(own, more);
     }
 
-    /// Counts a connection closed because there were too many.
-    pub fn refuse_connection(&mut self, why: CloseReason) {
+    /// Counts a connection that was closed as soon as it was accepted.
+    pub fn refuse_connection(&mut self, why: WarningKind) {
         self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.warnings.add(WarningKind::Closed(why), b"");
+        self.intake.warnings.add(why, b"");
     }
 
     /// Counts a connection that was closed because nothing moved on it.
@@ -264,12 +264,6 @@ impl Engine {
     /// Counts a packet of somebody who may not send any.
     pub fn refuse_packet(&mut self) {
         self.intake.own.add(Own::PacketsRefused, 1);
-        self.intake.warnings.add(WarningKind::SenderRefused, b"");
-    }
-
-    /// Counts a connection of somebody who may not make any.
-    pub fn refuse_client(&mut self) {
-        self.intake.own.add(Own::ConnectionsRefused, 1);
         self.intake.warnings.add(WarningKind::SenderRefused, b"");
     }
 

@@ -41,6 +41,7 @@ pub mod args;
 pub mod logging;
 pub mod privileges;
 mod files;
+mod slots;
 pub mod standard;
 pub mod disk;
 mod sys;

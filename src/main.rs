@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use statsd::args::{self, Action};
 use statsd::config::{self, Config};
-use statsd::server::Server;
+use statsd::server::{self, Server};
 use statsd::{logging, privileges, sink};
 
 fn main() -> ExitCode {
@@ -59,7 +59,7 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
 
 fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn));
-    match Server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
+    match server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
         Ok(is_delivered) => {
             logging::end();
             // Where it is not, the log says what was lost.

@@ -10,14 +10,22 @@ use mio::Token;
 pub enum Source {
     Signals,
     Datagrams(u16),
-    StreamListener(u16),
-    AdminListener(u16),
-    /// A client of a stream listener: its slot and generation.
-    Connection(u16, Generation),
-    /// A client of the admin port: its slot and generation.
-    AdminClient(u16, Generation),
+    /// A listener for streams of lines, or for clients of the admin port.
+    Listener(u16),
+    /// A client that sends streams of lines.
+    Connection(Slot),
+    /// A client of the admin port.
+    AdminClient(Slot),
     /// The link of a sink: the sink's index and the generation of the descriptor it waits on.
     Sink(u16, Generation),
+}
+
+/// The key of a client: its place among the clients of its kind, and the generation that tells it
+/// from earlier clients in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    pub index: u16,
+    pub generation: Generation,
 }
 
 /// Tells apart the descriptors that one slot holds one after the other.
@@ -44,11 +52,10 @@ impl From<Source> for Token {
         let (kind, index, generation) = match source {
             Source::Signals => (0, 0, fixed),
             Source::Datagrams(index) => (1, index, fixed),
-            Source::StreamListener(index) => (2, index, fixed),
-            Source::AdminListener(index) => (3, index, fixed),
-            Source::Connection(slot, generation) => (4, slot, generation),
-            Source::AdminClient(slot, generation) => (5, slot, generation),
-            Source::Sink(index, generation) => (6, index, generation),
+            Source::Listener(index) => (2, index, fixed),
+            Source::Connection(Slot { index, generation }) => (3, index, generation),
+            Source::AdminClient(Slot { index, generation }) => (4, index, generation),
+            Source::Sink(index, generation) => (5, index, generation),
         };
         let index = usize::from(index) << GENERATION_BITS;
         Self((kind << KIND_SHIFT) | index | usize::from(generation.0))
@@ -66,11 +73,10 @@ impl TryFrom<Token> for Source {
         Ok(match bits >> KIND_SHIFT {
             0 => Self::Signals,
             1 => Self::Datagrams(index),
-            2 => Self::StreamListener(index),
-            3 => Self::AdminListener(index),
-            4 => Self::Connection(index, generation),
-            5 => Self::AdminClient(index, generation),
-            6 => Self::Sink(index, generation),
+            2 => Self::Listener(index),
+            3 => Self::Connection(Slot { index, generation }),
+            4 => Self::AdminClient(Slot { index, generation }),
+            5 => Self::Sink(index, generation),
             _ => return Err(()),
         })
     }
@@ -86,10 +92,9 @@ mod tests {
         for source in [
             Source::Signals,
             Source::Datagrams(3),
-            Source::StreamListener(0),
-            Source::AdminListener(1),
-            Source::Connection(u16::MAX, newest),
-            Source::AdminClient(7, Generation(1)),
+            Source::Listener(1),
+            Source::Connection(Slot { index: u16::MAX, generation: newest }),
+            Source::AdminClient(Slot { index: 7, generation: Generation(1) }),
             Source::Sink(2, newest.next()),
         ] {
             assert_eq!(Source::try_from(Token::from(source)), Ok(source));

@@ -7,27 +7,37 @@ use memchr::memchr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::View;
 use super::commands::{self, Answer};
 use super::job::Job;
+use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::Generation;
 
 #[derive(Debug)]
 pub(super) struct Client {
     stream: TcpStream,
     sender: Sender,
-    generation: Generation,
     /// Bytes that are not yet a command.
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
     job: Option<Job>,
     stage: Stage,
-    /// The poller said something, or there is work left from the turn before.
+    /// The poller reported an event, or there is work left from the turn before.
     awake: bool,
+    /// When bytes last moved, in either direction.
     moved: Tick,
+}
+
+/// What a client does after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It waits for an event of the poller, or for another client's dump to end.
+    Wait,
+    /// It could go on at once.
+    GoOn,
+    /// The conversation is over.
+    Close,
 }
 
 /// How far the conversation is.
@@ -51,31 +61,22 @@ impl Client {
     pub(super) fn new(
         mut stream: TcpStream,
         sender: Sender,
-        generation: Generation,
         now: Tick,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let (input, output) = (Vec::new(), Vec::new());
-        let (job, stage) = (None, Stage::First);
-        let client = Self {
+        Ok(Self {
             stream,
             sender,
-            generation,
-            input,
-            output,
+            input: Vec::new(),
+            output: Vec::new(),
             sent: 0,
-            job,
-            stage,
+            job: None,
+            stage: Stage::First,
             awake: true,
             moved: now,
-        };
-        Ok(client)
-    }
-
-    pub(super) fn generation(&self) -> Generation {
-        self.generation
+        })
     }
 
     pub(super) fn wake(&mut self) {
@@ -113,72 +114,76 @@ impl Client {
         self.job.as_ref().is_some_and(Job::is_dumping)
     }
 
-    /// Whether its dump could begin, if only it may.
+    /// Whether its dump could begin if there were fewer dumps.
     pub(super) fn waits_to_dump(&self) -> bool {
         self.unsent() < OUTPUT_HIGH && self.job.as_ref().is_some_and(|job| !job.may_go_on(false))
     }
 
-    /// If its dump rests because the client does not read, the dump lets go of what it holds; true if it did.
-    pub(super) fn gives_way(&mut self) -> bool {
-        let rests = self.unsent() >= OUTPUT_HIGH && self.is_dumping();
-        if rests && let Some(job) = &mut self.job {
-            job.give_way();
+    /// Frees the memory of its dump if the client does not read. The dump begins again later.
+    /// Returns whether it did.
+    pub(super) fn pause_unread_dump(&mut self) -> bool {
+        if self.unsent() < OUTPUT_HIGH || !self.is_dumping() {
+            return false;
         }
-        rests
+        self.job.iter_mut().for_each(Job::pause);
+        true
     }
 
-    /// Reads, answers and writes while there is time; true if it could go on at once. An error ends the client.
+    /// Reads, answers and writes while there is time. An error closes the client.
     pub(super) fn turn(
         &mut self,
         view: &mut View<'_>,
         may_dump: bool,
         has_time: impl Fn() -> bool,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Next> {
         self.awake = false;
         self.write(view.now.tick)?;
-        let mut goes_on = true;
-        while goes_on && self.unsent() < OUTPUT_HIGH && has_time() {
-            goes_on = self.step(view, may_dump)?;
+        let mut next = Next::GoOn;
+        while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && has_time() {
+            next = self.step(view, may_dump)?;
+        }
+        if next == Next::Close {
+            return Ok(next);
         }
         self.write(view.now.tick)?;
         if self.stage == Stage::Closing && self.job.is_none() && self.unsent() == 0 {
-            return Err(ended());
+            return Ok(Next::Close);
         }
-        // Past the high mark the poller says when there is room.
-        self.awake = goes_on && self.unsent() < OUTPUT_HIGH;
-        Ok(self.awake)
+        // With more unread output than this, the poller reports when there is room.
+        self.awake = next == Next::GoOn && self.unsent() < OUTPUT_HIGH;
+        Ok(if self.awake { Next::GoOn } else { Next::Wait })
     }
 
-    /// One step of the job, else the next command; false when there is neither, or the job has to wait.
-    fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<bool> {
+    /// Does one step of the job, or the next command if there is no job.
+    fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
-                return Ok(false);
+                return Ok(Next::Wait);
             }
             if job.step(view, &mut self.output) {
                 self.job = None;
             }
-            return Ok(true);
+            return Ok(Next::GoOn);
         }
         if let Some(end) = memchr(b'\n', &self.input) {
             let line: Vec<u8> = self.input.drain(..=end).collect();
-            self.command(line.trim_ascii(), view)?;
-            return Ok(true);
+            return Ok(self.command(line.trim_ascii(), view));
         }
         match self.stage {
-            Stage::Closing => Ok(false),
+            Stage::Closing => Ok(Next::Wait),
             Stage::First | Stage::Talking => self.read(view.now.tick),
         }
     }
 
-    fn command(&mut self, line: &[u8], view: &mut View<'_>) -> io::Result<()> {
+    fn command(&mut self, line: &[u8], view: &mut View<'_>) -> Next {
         if line.is_empty() {
-            return Ok(()); // it says nothing, and is answered so
+            return Next::GoOn; // an empty line gets no answer
         }
         if self.stage == Stage::First {
             if is_http(line) {
-                // A page in somebody's browser may post commands here. Nothing has run yet, nothing will.
-                return Err(ended());
+                // A web page may make a browser post commands here. No command has run yet, and
+                // none will.
+                return Next::Close;
             }
             self.stage = Stage::Talking;
         }
@@ -190,28 +195,28 @@ impl Client {
                 self.stage = Stage::Closing;
             }
         }
-        Ok(())
+        Next::GoOn
     }
 
-    /// Reads once; false when there is nothing to be had now.
-    fn read(&mut self, now: Tick) -> io::Result<bool> {
+    /// Reads once.
+    fn read(&mut self, now: Tick) -> io::Result<Next> {
         if self.input.len() >= INPUT_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a command without an end"));
         }
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece) {
             Ok(0) => {
-                // Half-closed, as `echo stats | nc` does it: the answers are still wanted.
+                // Half-closed, as by `echo stats | nc`: the client still reads the answers.
                 self.stage = Stage::Closing;
-                Ok(false)
+                Ok(Next::Wait)
             }
             Ok(read) => {
                 self.moved = now;
                 self.input.extend_from_slice(&piece[..read]);
-                Ok(true)
+                Ok(Next::GoOn)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::GoOn),
             Err(error) => Err(error),
         }
     }
@@ -240,11 +245,6 @@ impl Client {
         self.sent = 0;
         Ok(())
     }
-}
-
-/// The conversation is over in good order.
-fn ended() -> io::Error {
-    io::ErrorKind::UnexpectedEof.into()
 }
 
 /// Commands are lower case and never end in a version: `POST / HTTP/1.1` and all its kind are told apart by that.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::delete::Delete;
 use super::dump::Dump;
 use super::job::Job;
-use super::{Health, View};
+use super::view::{Health, View};
 use crate::config::render_masked;
 use crate::flush::Own;
 use crate::ingest::datagrams::DatagramSocket;
@@ -78,7 +78,7 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
         out,
         format_args!(
             "messages.last_msg_seen: {}\n",
-            ago(view.heard.map_or(started, |heard| heard.unix))
+            ago(view.last_input.map_or(started, |last| last.unix))
         ),
     );
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));

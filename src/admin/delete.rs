@@ -1,6 +1,6 @@
 //! `delcounters` and its like: names one after the other, a folder shard by shard.
 
-use super::View;
+use super::view::View;
 use crate::protocol::Kind;
 use crate::series::Table;
 
@@ -9,18 +9,18 @@ pub(super) struct Delete {
     kind: Kind,
     /// What is still to be deleted, the next one last.
     names: Vec<Box<[u8]>>,
-    folder: Option<Folder>,
+    folder: Option<NameFolder>,
 }
 
 /// A `name.*` on its way through the table.
 #[derive(Debug)]
-struct Folder {
+struct NameFolder {
     pattern: Box<[u8]>,
     shard: usize,
     found: bool,
 }
 
-impl Folder {
+impl NameFolder {
     /// What its series' names begin with, the dot included.
     fn prefix(&self) -> &[u8] {
         &self.pattern[..self.pattern.len() - 1]
@@ -53,7 +53,7 @@ impl Delete {
             say(out, b"deleted: ", &name, b"\n");
         }
         if name.ends_with(b".*") {
-            self.folder = Some(Folder { pattern: name, shard: 0, found });
+            self.folder = Some(NameFolder { pattern: name, shard: 0, found });
         } else if !found {
             say(out, b"metric ", &name, b" not found\n");
         }
@@ -62,7 +62,7 @@ impl Delete {
 }
 
 /// Deletes what a part of the table holds of a folder; true at the table's end.
-fn sweep(folder: &mut Folder, kind: Kind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+fn sweep(folder: &mut NameFolder, kind: Kind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
     if folder.shard == Table::shards() {
         if !folder.found {
             say(out, b"metric ", &folder.pattern, b" not found\n");

@@ -8,7 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{View, json};
+use super::json;
+use super::view::View;
 use crate::flush::OwnCounters;
 use crate::protocol::Kind;
 use crate::series::{Slot, Table, Values};
@@ -23,11 +24,11 @@ pub(super) struct Dump {
     heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
     /// The last name written.
     last: Option<Box<[u8]>>,
-    stage: Stage,
+    stage: DumpStage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum DumpStage {
     Sorting,
     Merging,
 }
@@ -53,7 +54,7 @@ impl Dump {
             own: Vec::new(),
             heads: BinaryHeap::new(),
             last: None,
-            stage: Stage::Sorting,
+            stage: DumpStage::Sorting,
         }
     }
 
@@ -62,8 +63,8 @@ impl Dump {
         !self.shards.is_empty()
     }
 
-    /// Lets go of what it holds, to go on later behind the last name it has written.
-    pub(super) fn give_way(&mut self) {
+    /// Frees the memory it holds. It goes on later, after the last name it has written.
+    pub(super) fn pause(&mut self) {
         let last = self.last.take();
         *self = Self { last, ..Self::new(self.kind) };
     }
@@ -71,15 +72,15 @@ impl Dump {
     /// Goes on for a while; true once the object and its `END` are written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self.stage {
-            Stage::Sorting if self.shards.len() < Table::shards() => {
+            DumpStage::Sorting if self.shards.len() < Table::shards() => {
                 self.sort_shard(view.engine.table());
                 false
             }
-            Stage::Sorting => {
+            DumpStage::Sorting => {
                 self.begin(view, out);
                 false
             }
-            Stage::Merging => self.merge(view, out),
+            DumpStage::Merging => self.merge(view, out),
         }
     }
 
@@ -107,7 +108,7 @@ impl Dump {
             self.next_of_shard(shard, view.engine.table_mut());
         }
         self.next_own();
-        self.stage = Stage::Merging;
+        self.stage = DumpStage::Merging;
         if self.last.is_none() {
             out.push(b'{');
         }

@@ -1,8 +1,8 @@
 //! Work that a command leaves for the turns to come.
 
-use super::View;
 use super::delete::Delete;
 use super::dump::Dump;
+use super::view::View;
 
 #[derive(Debug)]
 pub(super) enum Job {
@@ -16,10 +16,10 @@ impl Job {
         matches!(self, Self::Dump(dump) if dump.is_begun())
     }
 
-    /// Lets go of what it holds, until it may begin again.
-    pub(super) fn give_way(&mut self) {
+    /// Frees the memory that a dump holds. It begins again later, where it stopped.
+    pub(super) fn pause(&mut self) {
         if let Self::Dump(dump) = self {
-            dump.give_way();
+            dump.pause();
         }
     }
 

@@ -22,8 +22,8 @@ pub struct View<'a> {
     /// The running configuration.
     pub config: &'a Config,
     pub started: Now,
-    /// When the last packet or line came, if one has come.
-    pub heard: Option<Now>,
+    /// When the last packet or line came in. `None`: none so far.
+    pub last_input: Option<Now>,
     pub now: Now,
 }
 

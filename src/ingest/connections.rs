@@ -6,39 +6,32 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
-use slab::Slab;
 use socket2::Socket;
 
 use super::Drained;
+use super::door::Door;
 use super::lines::{Piece, StreamSplitter};
 use crate::sender::Sender;
+use crate::slots::Slots;
 use crate::time::Tick;
-use crate::token::{Generation, Source};
+use crate::token::{Slot, Source};
 
 #[derive(Debug)]
 pub struct Connections {
-    slots: Slab<Connection>,
-    limits: Limits,
-    generation: Generation,
+    clients: Slots<Connection>,
+    /// The most connections.
+    most: usize,
     /// All connections are read through this one buffer.
     buffer: Box<[u8]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub connections: usize,
-    pub idle: Option<Duration>,
-    /// Bytes of a line.
-    pub line: usize,
 }
 
 #[derive(Debug)]
 struct Connection {
     stream: Socket,
     sender: Sender,
-    generation: Generation,
     lines: StreamSplitter,
-    heard: Tick,
+    /// When the connection was accepted, or last sent something.
+    active: Tick,
 }
 
 /// Bytes read from one connection at a time: about a millisecond's work if each line creates a
@@ -46,127 +39,116 @@ struct Connection {
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 impl Connections {
-    pub fn new(limits: Limits) -> Self {
+    /// At most `most` connections.
+    pub fn new(most: usize) -> Self {
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Self { slots: Slab::new(), limits, generation: Generation::default(), buffer }
+        Self { clients: Slots::default(), most, buffer }
     }
 
-    /// Other limits. Those who are here stay.
-    pub fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
+    /// Sets another limit. Connections that are open stay.
+    pub fn limit(&mut self, most: usize) {
+        self.most = most;
     }
 
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.clients.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// Admits a connection. Returns `None` if all places are taken; the connection is then closed.
-    ///
-    /// A silent connection is not closed for a new one, unlike on the admin port. Its client may
-    /// never notice, and what it sends later would be lost without a trace. A refused client sees
-    /// the close at once.
-    pub fn admit(
-        &mut self,
-        stream: Socket,
-        sender: Sender,
-        now: Tick,
-        registry: &Registry,
-    ) -> Option<Source> {
-        if self.slots.len() >= self.limits.connections {
-            return None;
-        }
-        let slot = self.slots.vacant_entry();
-        let index = u16::try_from(slot.key()).ok()?;
-        self.generation = self.generation.next();
-        let source = Source::Connection(index, self.generation);
-        let descriptor = stream.as_raw_fd();
-        registry.register(&mut SourceFd(&descriptor), source.into(), Interest::READABLE).ok()?;
-        let generation = self.generation;
-        slot.insert(Connection {
-            stream,
-            sender,
-            generation,
-            lines: StreamSplitter::default(),
-            heard: now,
-        });
-        Some(source)
+        self.clients.is_empty()
     }
 
     /// Closes every connection.
     pub fn clear(&mut self) {
-        self.slots.clear();
+        self.clients.clear();
     }
 
-    /// Every connection there is, for a last look at all of them.
-    pub fn sources(&self) -> Vec<Source> {
-        let source = |(slot, connection): (usize, &Connection)| {
-            let slot = u16::try_from(slot).expect("admitted as a u16");
-            Source::Connection(slot, connection.generation)
-        };
-        self.slots.iter().map(source).collect()
+    /// The keys of all connections.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.clients.iter().map(|(slot, _)| slot)
     }
 
-    /// When a silent connection is to be closed; None for one that is gone or may stay.
-    pub fn deadline(&self, slot: u16, generation: Generation) -> Option<Tick> {
-        let connection = self.get(slot, generation)?;
-        self.limits.idle.map(|idle| connection.heard + idle)
-    }
-
-    /// Closes a connection that has been silent for too long. Returns its sender. The beginning of
+    /// Closes a connection that has been silent for `idle`. Returns its sender. The beginning of
     /// an unfinished line is not parsed.
-    pub fn timeout(&mut self, slot: u16, generation: Generation, now: Tick) -> Option<Sender> {
-        self.deadline(slot, generation).filter(|deadline| *deadline <= now)?;
-        self.slots.try_remove(slot.into()).map(|connection| connection.sender)
+    pub fn timeout(&mut self, slot: Slot, idle: Option<Duration>, now: Tick) -> Option<Sender> {
+        self.deadline(slot, idle).filter(|deadline| *deadline <= now)?;
+        self.clients.remove(slot).map(|connection| connection.sender)
     }
 
     /// Notes that a connection has sent something that waits to be read.
-    pub fn note_news(&mut self, slot: u16, generation: Generation, now: Tick) {
-        if self.get(slot, generation).is_some() {
-            self.slots[slot.into()].heard = now;
+    pub fn note_news(&mut self, slot: Slot, now: Tick) {
+        if let Some(connection) = self.clients.get_mut(slot) {
+            connection.active = now;
         }
     }
 
-    /// Who is at the other end; unknown once it is gone.
-    pub fn sender(&self, slot: u16, generation: Generation) -> Sender {
-        self.get(slot, generation).map_or(Sender::Unknown, |connection| connection.sender)
+    /// Returns who is at the other end, or `Unknown` if the connection is closed.
+    pub fn sender(&self, slot: Slot) -> Sender {
+        self.clients.get(slot).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
     /// Reads once, at most `share` bytes and never more than [`READ_BYTES`], and passes on the
-    /// lines. A connection that has ended or failed is removed.
+    /// lines. Lines longer than `max_line` are cut off. A connection that has ended or failed is
+    /// removed.
     pub fn read(
         &mut self,
-        slot: u16,
-        generation: Generation,
+        slot: Slot,
         now: Tick,
         share: usize,
+        max_line: usize,
         mut each: impl FnMut(Piece<'_>),
     ) -> Drained {
-        if self.get(slot, generation).is_none() {
-            return Drained::Dry;
-        }
-        let connection = &mut self.slots[slot.into()];
+        let Some(connection) = self.clients.get_mut(slot) else { return Drained::Dry };
         let room = share.min(READ_BYTES);
         match connection.stream.read(&mut self.buffer[..room]) {
             Ok(read) if read > 0 => {
-                connection.heard = now;
-                connection.lines.feed(&self.buffer[..read], self.limits.line, &mut each);
+                connection.active = now;
+                connection.lines.feed(&self.buffer[..read], max_line, &mut each);
                 return Drained::More;
             }
             Ok(_) => connection.lines.end(&mut each),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Drained::More,
-            Err(_) => {} // a reset: what it left of a line is not parsed
+            Err(_) => {} // a reset: an unfinished line is not parsed
         }
-        self.slots.remove(slot.into());
+        self.clients.remove(slot);
         Drained::Dry
     }
+}
 
-    fn get(&self, slot: u16, generation: Generation) -> Option<&Connection> {
-        self.slots.get(slot.into()).filter(|connection| connection.generation == generation)
+impl Door for Connections {
+    /// Never closes a connection. Its client may not notice, and what it sends later would be lost
+    /// without a trace. A refused client sees the close at once.
+    fn make_room(&mut self) -> Option<(Slot, Sender)> {
+        None
+    }
+
+    fn admit(
+        &mut self,
+        stream: Socket,
+        sender: Sender,
+        now: Tick,
+        registry: &Registry,
+    ) -> Option<Slot> {
+        if self.clients.len() >= self.most {
+            return None;
+        }
+        let slot = self.clients.insert(|slot| {
+            let descriptor = stream.as_raw_fd();
+            let token = Self::source(slot).into();
+            registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+            Ok(Connection { stream, sender, lines: StreamSplitter::default(), active: now })
+        });
+        slot.ok()
+    }
+
+    fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick> {
+        let connection = self.clients.get(slot)?;
+        idle.map(|idle| connection.active + idle)
+    }
+
+    fn source(slot: Slot) -> Source {
+        Source::Connection(slot)
     }
 }
 
@@ -179,23 +161,24 @@ mod tests {
 
     #[test]
     fn only_a_silent_connection_times_out() {
+        const LINE: usize = 100;
         let poll = mio::Poll::new().unwrap();
         let idle = Some(Duration::from_secs(10));
-        let mut connections = Connections::new(Limits { connections: 1, idle, line: 100 });
+        let mut connections = Connections::new(1);
         let (server, mut client) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         let at = |secs: u64| Tick::from_millis(secs * 1000);
-        let admitted = connections.admit(server.into(), Sender::Unix, at(0), poll.registry());
-        let Some(Source::Connection(slot, generation)) = admitted else { panic!("{admitted:?}") };
+        let slot = connections.admit(server.into(), Sender::Unix, at(0), poll.registry()).unwrap();
         client.write_all(b"a:1|c\n").unwrap();
-        connections.read(slot, generation, at(5), READ_BYTES, |_| {});
-        assert_eq!(connections.timeout(slot, generation, at(14)), None);
-        assert_eq!(connections.read(slot, generation, at(14), READ_BYTES, |_| {}), Drained::Dry);
-        assert_eq!(connections.deadline(slot, generation), Some(at(15)), "nothing was read");
-        connections.note_news(slot, generation, at(15));
-        assert_eq!(connections.timeout(slot, generation, at(24)), None);
-        assert_eq!(connections.timeout(slot, generation, at(25)), Some(Sender::Unix));
-        assert_eq!(connections.timeout(slot, generation, at(25)), None);
+        connections.read(slot, at(5), READ_BYTES, LINE, |_| {});
+        assert_eq!(connections.timeout(slot, idle, at(14)), None);
+        assert_eq!(connections.read(slot, at(14), READ_BYTES, LINE, |_| {}), Drained::Dry);
+        assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
+        connections.note_news(slot, at(15));
+        assert_eq!(connections.timeout(slot, idle, at(24)), None);
+        assert_eq!(connections.timeout(slot, None, at(24)), None, "it may stay for ever");
+        assert_eq!(connections.timeout(slot, idle, at(25)), Some(Sender::Unix));
+        assert_eq!(connections.timeout(slot, idle, at(25)), None);
         assert!(connections.is_empty());
     }
 }

@@ -10,6 +10,7 @@ pub mod allowed;
 pub mod bind;
 pub mod connections;
 pub mod datagrams;
+pub mod door;
 pub mod lines;
 pub mod listener;
 pub mod passed;

@@ -1,96 +1,126 @@
-//! The admin port in the loop: its clients come in, and are served together for a slice of a turn.
+//! The admin port in the loop: its clients are accepted, and are served together for a slice of a
+//! turn.
 
 use std::time::Duration;
 
-use mio::net::TcpStream;
-
 use super::descriptors::Share;
-use super::{Server, Timer};
-use crate::admin::{AdminLimits, View};
+use super::pipeline::Pipeline;
+use super::reactor::Reactor;
+use super::reception::Reception;
+use super::timer::Timer;
+use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::Drained;
-use crate::ingest::allowed::allows;
-use crate::token::{Generation, Source};
-use crate::warnings::{CloseReason, WarningKind};
+use crate::ingest::door::Door as _;
+use crate::time::Now;
+use crate::token::{Slot, Source};
+use crate::warnings::LimitedBy;
+
+#[derive(Debug)]
+pub(super) struct AdminPort {
+    clients: AdminClients,
+    /// Which limit bounds the number of clients.
+    limited_by: LimitedBy,
+    /// Listeners at which clients may wait.
+    waiting: Vec<u16>,
+    health: Health,
+    started: Now,
+}
 
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
 
-pub(super) fn limits(config: &Config, share: Share) -> AdminLimits {
-    let Share { clients, limited_by } = share;
-    AdminLimits { clients, limited_by, idle: config.admin.idle_timeout }
-}
-
-impl Server {
-    fn accept_admin(&mut self, index: u16) {
-        let (admin, wheel, now) = (&mut self.admin, &mut self.wheel, self.now.tick);
-        let (engine, registry) = (&mut self.engine, self.poll.registry());
-        let Some(listener) = self.listeners.admin.get_mut(usize::from(index)) else { return };
-        let admin_from = &self.admin_from;
-        let drained = listener.accept(now, |stream, sender| {
-            engine.warnings().set_sender(sender);
-            if !allows(admin_from, sender) {
-                return engine.refuse_connection(CloseReason::AdminNotAllowed);
-            }
-            while let Some((idle, whose)) = admin.make_room() {
-                if let Source::AdminClient(slot, generation) = idle {
-                    wheel.set(Timer::AdminClient(slot, generation), None);
-                }
-                engine.warnings().set_sender(whose);
-                engine.close_idle_connection(CloseReason::AdminMadeWay);
-                engine.warnings().set_sender(sender);
-            }
-            let stream = TcpStream::from_std(stream.into());
-            match admin.admit(stream, sender, now, registry) {
-                Some(Source::AdminClient(slot, generation)) => {
-                    let deadline = admin.deadline(slot, generation);
-                    wheel.set(Timer::AdminClient(slot, generation), deadline);
-                }
-                _ => engine.refuse_connection(CloseReason::AdminRefused(admin.limited_by())),
-            }
-        });
-        wheel.set(Timer::AdminListener(index), listener.deadline());
-        if let Some(reason) = listener.rests_for() {
-            engine.warnings().add(WarningKind::AcceptsPaused, reason.as_bytes());
-        }
-        self.busy = true; // new clients may have sent their first bytes already
-        if drained == Drained::More {
-            wheel.set(Timer::AdminListener(index), Some(now));
+impl AdminPort {
+    pub(super) fn new(share: Share, config: &Config, started: Now) -> Self {
+        Self {
+            clients: AdminClients::new(share.clients),
+            limited_by: share.limited_by,
+            waiting: Vec::new(),
+            health: if config.admin.healthy { Health::Up } else { Health::Down },
+            started,
         }
     }
 
-    /// Closes an admin client that was idle, or left its answer unread, for too long. It is counted
-    /// and logged.
-    pub(super) fn check_idle_admin(&mut self, slot: u16, generation: Generation) {
-        if let Some((why, sender)) = self.admin.timeout(slot, generation, self.now.tick) {
-            self.engine.warnings().set_sender(sender);
-            self.engine.close_idle_connection(why);
-        }
-        let deadline = self.admin.deadline(slot, generation);
-        self.wheel.set(Timer::AdminClient(slot, generation), deadline);
+    /// Sets new limits. Connected clients stay, but get new deadlines.
+    pub(super) fn limit(&mut self, share: Share) {
+        self.clients.limit(share.clients);
+        self.limited_by = share.limited_by;
     }
 
-    pub(super) fn serve_admin(&mut self) {
-        let (clock, end) = (&self.clock, self.clock.tick() + SLICE);
+    /// Notes that clients may wait at a listener. They are accepted after the connected clients
+    /// have had their turn, because only then is it known which of those are idle.
+    pub(super) fn note_listener(&mut self, listener: u16) {
+        self.waiting.push(listener);
+    }
+
+    /// Handles an event of a client's socket.
+    pub(super) fn ready(&mut self, client: Slot) {
+        self.clients.ready(client);
+    }
+
+    /// Serves the clients, then accepts new ones.
+    pub(super) fn serve<C: Clock>(
+        &mut self,
+        config: &Config,
+        reception: &mut Reception,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let end = reactor.clock().tick() + SLICE;
+        let (engine, encoders, sinks) = pipeline.split();
         let mut view = View {
-            engine: &mut self.engine,
-            encoders: &mut self.encoders,
-            sinks: &self.sinks,
-            datagrams: &self.listeners.datagrams,
+            engine,
+            encoders,
+            sinks,
+            datagrams: reception.datagrams(),
             health: &mut self.health,
-            config: &self.config,
+            config,
             started: self.started,
-            heard: self.input.heard,
-            now: self.now,
+            last_input: reception.last_input(),
+            now: reactor.now(),
         };
-        self.busy |= self.admin.turn(&mut view, || clock.tick() < end);
-        for (slot, generation) in self.admin.take_served() {
-            let deadline = self.admin.deadline(slot, generation);
-            self.wheel.set(Timer::AdminClient(slot, generation), deadline);
+        let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
+        reactor.turn_again_if(more);
+        for client in self.clients.take_served() {
+            let deadline = self.clients.deadline(client, config.admin.idle_timeout);
+            reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
         }
-        for index in self.admin.take_listeners() {
-            self.accept_admin(index);
+        for listener in std::mem::take(&mut self.waiting) {
+            self.accept(listener, config, reception, pipeline, reactor);
         }
+    }
+
+    fn accept<C: Clock>(
+        &mut self,
+        listener: u16,
+        config: &Config,
+        reception: &mut Reception,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let (clients, limited_by) = (&mut self.clients, self.limited_by);
+        let more = reception.accept_admin(listener, clients, limited_by, config, pipeline, reactor);
+        if more {
+            reactor.set(Timer::Listener(listener), Some(reactor.now().tick));
+        }
+        reactor.turn_again_if(true); // new clients may have sent their first bytes already
+    }
+
+    /// Closes a client that was idle, or left its answer unread, for too long. It is counted and
+    /// logged.
+    pub(super) fn check_idle<C: Clock>(
+        &mut self,
+        client: Slot,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let idle = config.admin.idle_timeout;
+        if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
+            pipeline.engine().warnings().set_sender(sender);
+            pipeline.engine().close_idle_connection(why);
+        }
+        let deadline = self.clients.deadline(client, idle);
+        reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
     }
 }

@@ -14,7 +14,7 @@ use crate::token::Source;
 pub(super) struct Backlog {
     datagrams: VecDeque<Source>,
     streams: VecDeque<Source>,
-    /// What is in either queue.
+    /// The sources in either queue.
     queued: AHashSet<Source>,
 }
 
@@ -23,7 +23,7 @@ impl Backlog {
         self.queued.is_empty()
     }
 
-    /// Whether this source waits.
+    /// Whether this source is in the backlog.
     pub(super) fn has(&self, source: Source) -> bool {
         self.queued.contains(&source)
     }
@@ -34,12 +34,12 @@ impl Backlog {
         datagrams.into_iter().chain(streams).collect()
     }
 
-    /// How many datagram sockets wait.
+    /// The number of datagram sockets in the backlog.
     pub(super) fn datagrams(&self) -> usize {
         self.datagrams.len()
     }
 
-    /// Keeps a source for its turn, behind those that wait already.
+    /// Adds a source at the end, unless it is in the backlog already.
     pub(super) fn push(&mut self, source: Source) {
         if self.queued.insert(source) {
             match source {
@@ -71,20 +71,17 @@ mod tests {
     #[test]
     fn a_source_waits_once_and_in_turn() {
         let mut backlog = Backlog::default();
-        for source in [
-            Source::StreamListener(0),
-            Source::Datagrams(1),
-            Source::StreamListener(1),
-            Source::Datagrams(1),
-        ] {
+        for source in
+            [Source::Listener(0), Source::Datagrams(1), Source::Listener(1), Source::Datagrams(1)]
+        {
             backlog.push(source);
         }
         assert_eq!(backlog.datagrams(), 1);
         assert_eq!(backlog.pop_datagrams(), Some(Source::Datagrams(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(0)));
-        backlog.push(Source::StreamListener(0));
-        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::StreamListener(0)));
+        assert_eq!(backlog.pop_stream(), Some(Source::Listener(0)));
+        backlog.push(Source::Listener(0));
+        assert_eq!(backlog.pop_stream(), Some(Source::Listener(1)));
+        assert_eq!(backlog.pop_stream(), Some(Source::Listener(0)));
         assert!(backlog.is_empty() && backlog.pop_datagrams().is_none());
     }
 }

@@ -52,7 +52,7 @@ impl Fill {
 
 impl Gather {
     /// A turn begins because of input.
-    pub(super) fn woken(&mut self) {
+    pub(super) fn note_input(&mut self) {
         self.woken += 1;
     }
 
@@ -62,7 +62,7 @@ impl Gather {
     }
 
     /// So many bytes of those granted to a socket were taken when the turn began.
-    pub(super) fn look(&mut self, taken: u32, room: u32) {
+    pub(super) fn note_fill(&mut self, taken: u32, room: u32) {
         self.fill = self.fill.max(Fill::of(taken, room));
     }
 
@@ -107,7 +107,7 @@ mod tests {
             }
             wakes += 1;
             if next <= now {
-                gather.woken();
+                gather.note_input();
             }
             while next <= now {
                 next = next + gap;
@@ -139,8 +139,8 @@ mod tests {
         let micros = |micros| Some(Duration::from_micros(micros));
         for (taken, nap) in [(0, micros(2700)), (31, micros(2700)), (32, micros(700)), (256, None)]
         {
-            gather.look(taken, 1024);
-            gather.look(0, 1024);
+            gather.note_fill(taken, 1024);
+            gather.note_fill(0, 1024);
             assert_eq!(gather.nap(Tick::from_micros(1300), None), nap, "{taken} of 1024");
         }
     }

@@ -1,21 +1,22 @@
 //! Writes the warnings that are due to the log: at most one line a minute for each kind.
 
-use super::Server;
+use crate::engine::Engine;
 use crate::flush::Own;
 use crate::logging;
 use crate::sender::Sender;
+use crate::time::Tick;
 use crate::warnings::{Warning, WarningKind};
 
-impl Server {
-    pub(super) fn log_warnings(&mut self) {
-        self.engine.count(Own::LogLinesDropped, logging::take_dropped());
-        while let Some(warning) = self.engine.warnings().due(self.now.tick) {
-            let newcomers = self.engine.table_mut().newcomers();
-            log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
-        }
+/// Logs the warnings that are due at `now`.
+pub(super) fn log_warnings(engine: &mut Engine, now: Tick) {
+    engine.count(Own::LogLinesDropped, logging::take_dropped());
+    while let Some(warning) = engine.warnings().due(now) {
+        let newcomers = engine.table_mut().newcomers();
+        log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
     }
 }
 
+/// `busiest` names what makes the most new series.
 fn log_warning(warning: &Warning, busiest: impl FnOnce() -> String) {
     let Warning { what, count, example, sender } = warning;
     let (kind, mut words) = what.words();

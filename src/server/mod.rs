@@ -1,456 +1,347 @@
-//! The loop and what only it has: the poller, the timer wheel, the clocks, signals.
+//! The server: five parts, the loop that drives them, and what they do together.
 //!
 //! ```text
-//!  wait ─▶ events ─▶ backlog ─▶ timers ─▶ a slice of the sweep ─▶ admin ─▶ sinks ─▶ wait …
+//!             ┌──────────────────────── Server ────────────────────────┐
+//!  sockets ──▶│ Reception ──lines──▶ Pipeline ──chunks──▶ its sinks ──▶│──▶ carbon, …
+//!  operator ─▶│ AdminPort ──reads──▶ Pipeline                          │
+//!  signals ──▶│ Life: configuration, reload, stop, state file          │
+//!             │ Reactor: poller, timers, clocks, passed to each part   │
+//!             └────────────────────────────────────────────────────────┘
 //! ```
-//! The order is policy: input before timers, so that a flush holds all that came before its tick; writing last, so that
-//! what a turn made goes out in that turn. Every step is bounded, and what it leaves undone makes the next wait short.
+//! [`Server::turn`] is the loop. Read it first.
 
+mod accept;
 mod admin_port;
+mod applicable;
 mod backlog;
-mod log_warnings;
 mod descriptors;
+mod drain;
 mod flushing;
 mod gather;
-mod input;
 mod key_flush;
-mod listen;
+mod life;
+mod listeners;
+mod log_warnings;
 mod messages;
 mod notify;
 mod outputs;
+mod pipeline;
+mod reactor;
 mod reaper;
-mod reload;
+mod reception;
 mod round;
 mod settings;
 mod signals;
 #[cfg(test)]
 mod simulation;
 mod start;
-mod state;
+mod state_saver;
 mod stdin;
-mod stop;
+mod timer;
 pub mod wheel;
 
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use mio::{Events, Poll};
-use sd_notify::NotifyState;
-
-use self::backlog::Backlog;
+use self::admin_port::AdminPort;
+use self::applicable::applicable;
 use self::descriptors::Descriptors;
-use self::flushing::Flushing;
-use self::gather::Gather;
-use self::input::Input;
-use self::key_flush::KeyFlush;
-use self::listen::Listeners;
-use self::reaper::Reaper;
-use self::reload::Retired;
-use self::round::Round;
-use self::settings::{random_seeds, settings};
+use self::life::{Life, Request};
+use self::listeners::Listeners;
+use self::pipeline::Pipeline;
+use self::reactor::Reactor;
+use self::reception::Reception;
+use self::settings::random_seeds;
 use self::signals::Signals;
 pub use self::start::StartError;
-use self::state::State;
-use self::stop::Phase;
-use self::wheel::Wheel;
-use crate::admin::{Admin, Health};
-use crate::clock::{self, Clock, SystemClock};
+use self::state_saver::StateSaver;
+pub use self::stdin::flush_stdin;
+use self::timer::Timer;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Origin};
-use crate::encode::encoders::Encoders;
-use crate::engine::Engine;
 use crate::flush::Schedule;
-use crate::ingest::passed;
-use crate::privileges::{self, Login};
-use crate::series::Seeds;
-use crate::sink::Sinks;
-use crate::state::Head;
-use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::ingest::passed::{self, Purpose};
+use crate::logging;
+use crate::privileges;
+use crate::state::StateHead;
+use crate::state::file::Found;
+use crate::time::Now;
+use crate::token::Source;
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
 #[derive(Debug)]
-pub struct Server {
-    poll: Poll,
-    events: Events,
-    clock: SystemClock,
-    /// As of the last look at the poller.
-    now: Now,
-    /// When the turn began.
-    began: Tick,
-    started: Now,
-    wheel: Wheel<Timer>,
-    backlog: Backlog,
-    gather: Gather,
-    /// Where the sources of a turn are listed; empty between two uses.
-    sources: Vec<Source>,
+pub struct Server<C = SystemClock> {
+    reactor: Reactor<C>,
     signals: Signals,
-    descriptors: Descriptors,
-    listeners: Listeners,
-    input: Input,
-    admin: Admin,
-    engine: Engine,
-    encoders: Encoders,
-    flushing: Flushing,
-    sinks: Sinks,
-    round: Round,
-    key_flush: Option<KeyFlush>,
-    state: Option<State>,
-    health: Health,
-    /// What holds, and where it came from.
-    config: Config,
-    origin: Origin,
-    /// The configuration that a reload has read and that applies once the sweep is over, and its
-    /// origin.
-    wanted: Option<Box<(Config, Origin)>>,
-    retired: Retired,
-    seeds: Seeds,
-    shutdown_timeout: Duration,
-    /// How often the service manager is told that the loop turns.
-    watchdog: Option<Duration>,
-    admin_from: Vec<IpNet>,
-    reaper: Reaper,
-    /// The account that this process has become, if `user` is set.
-    account: Option<Rc<Login>>,
-    phase: Phase,
-    /// A stop waits for whoever reads standard output, however long that takes.
-    is_patient: bool,
-    /// Something stopped at its budget and could go on at once.
-    busy: bool,
+    reception: Reception,
+    pipeline: Pipeline,
+    admin: AdminPort,
+    life: Life,
 }
 
-/// What a deadline is for. One that fires late, or for what is gone, does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Timer {
-    Flush,
-    /// Until then the sinks may hold the sweep.
-    Sweep,
-    /// Then the listeners that a reload removed are closed at the latest.
-    Retired,
-    Stop,
-    KeyFlush,
-    State,
-    Sink(u16),
-    Connection(u16, Generation),
-    AdminClient(u16, Generation),
-    StreamListener(u16),
-    Watchdog,
-    AdminListener(u16),
-}
-
-impl Timer {
-    /// Whether a stop needs what this timer does. Once a stop has begun, nothing else may act. For
-    /// example, a save of the gauges would replace the interval that the stop has just saved.
-    fn serves_stop(self) -> bool {
-        match self {
-            Self::Stop | Self::Sink(_) | Self::AdminClient(..) | Self::Watchdog => true,
-            Self::Flush
-            | Self::Sweep
-            | Self::Retired
-            | Self::KeyFlush
-            | Self::State
-            | Self::Connection(..)
-            | Self::StreamListener(_)
-            | Self::AdminListener(_) => false,
-        }
-    }
-}
-
-const EVENTS_PER_TURN: usize = 256;
-/// What input may take of a turn, and of the look before a tick. It ends with the source that was served last, which is
-/// bounded in bytes.
+/// The time for input in a turn, and in the poll before a tick. It may be exceeded by the share of
+/// the source that is read last, which is bounded in bytes.
 const INPUT_SLICE: Duration = Duration::from_millis(1);
-/// Timers fired in one turn; the rest are due in the next.
+/// Timers that fire in one turn. The rest fire in the next.
 const TIMERS_PER_TURN: usize = 256;
 
 impl Server {
-    /// Binds everything. After this the server can be run.
+    /// Opens and binds everything. After this the server can run.
     pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
         let descriptors = Descriptors::count();
-        let poll = Poll::new()?;
-        let clock = SystemClock::start();
-        let now = clock.now();
-        let signals = Signals::register(poll.registry())?;
+        let reactor = Reactor::new(SystemClock::start())?;
+        let signals = Signals::register(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = passed::take().map_err(StartError::Passed)?;
         let shares = descriptors.share(config, 0);
-        let listeners = Listeners::open(config, passed, poll.registry())?;
+        let listeners = Listeners::open(config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
         let stdout = outputs::stdout(config)?;
-        let account = identity.account().map(Rc::new);
-        identity.assume()?;
+        let account = identity.account();
+        identity.assume()?; // the state and the spools belong to the new user
         let mut seeds = random_seeds();
-        let state_file = state::open(&config.state)?;
-        let found = state::load(state_file.as_ref(), config);
+        let state_file = state_saver::open(&config.state)?;
+        let found = state_saver::load(state_file.as_ref(), config);
         let open_interval = found.as_ref().filter(|found| !found.gauges_only);
-        let schedule = first_schedule(config, open_interval.map(|found| found.head), now);
+        let schedule = first_schedule(config, open_interval.map(|found| found.head), reactor.now());
         seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
-        let encoders = outputs::encoders(config);
-        let mut sinks = Sinks::default();
-        let new = outputs::new_ones(config, &config.spool, &sinks, stdout)?;
-        outputs::add(&mut sinks, new, &encoders, seeds.names[0], account.as_ref());
+        let pipeline = Pipeline::open(config, schedule, seeds, stdout, account)?;
+        let saver = StateSaver::new(&config.state, state_file, seeds.members);
+        let life = Life::new(config.clone(), origin.clone(), saver, seeds.members, descriptors);
         let mut server = Self {
-            events: Events::with_capacity(EVENTS_PER_TURN),
-            now,
-            began: now.tick,
-            started: now,
-            wheel: Wheel::new(),
-            backlog: Backlog::default(),
-            gather: Gather::default(),
-            sources: Vec::new(),
+            reception: Reception::new(listeners, shares.connections),
+            admin: AdminPort::new(shares.admin, config, reactor.now()),
             signals,
-            descriptors,
-            listeners,
-            input: Input::new(config, shares.connections),
-            admin: Admin::new(admin_port::limits(config, shares.admin)),
-            engine: Engine::new(&settings(config), seeds),
-            flushing: Flushing::new(schedule, config.flush_interval),
-            sinks,
-            round: Round::default(),
-            encoders,
-            key_flush: KeyFlush::new(&config.key_flush),
-            state: State::new(&config.state, state_file, seeds.members),
-            health: if config.admin.healthy { Health::Up } else { Health::Down },
-            config: config.clone(),
-            origin: origin.clone(),
-            wanted: None,
-            retired: Retired::default(),
-            seeds,
-            shutdown_timeout: config.shutdown_timeout,
-            watchdog: notify::watchdog(),
-            admin_from: config.admin.allow_from.clone(),
-            reaper: Reaper::default(),
-            account,
-            phase: Phase::Running,
-            is_patient: false,
-            busy: false,
-            poll,
-            clock,
+            pipeline,
+            life,
+            reactor,
         };
         if let Some(found) = found {
             server.take_over(&found);
         }
-        server.set_first_timers();
+        server.life.plan_first_save(&mut server.reactor);
+        server.pipeline.set_timers(&mut server.reactor);
         Ok(server)
-    }
-
-    fn set_first_timers(&mut self) {
-        let now = self.now;
-        self.plan_state_save();
-        self.wheel.set(Timer::Flush, self.flushing.deadline(now));
-        let key_flush = self.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
-        self.wheel.set(Timer::KeyFlush, key_flush);
-    }
-
-    /// The line that tells whoever started the server where it listens.
-    pub fn ready_line(&self) -> String {
-        self.listeners.ready_line()
     }
 
     /// Runs until a signal stops it.
     pub fn run(mut self) -> io::Result<()> {
-        notify::tell(&[NotifyState::Ready]);
-        self.feed_watchdog();
-        self.pump_sinks();
-        self.turn_until_done()
-    }
-
-    fn turn_until_done(&mut self) -> io::Result<()> {
-        self.began = self.clock.tick(); // the start is no turn
-        while self.phase != Phase::Done {
-            self.wait()?;
-            self.serve_events();
-            self.receive_for(INPUT_SLICE);
-            self.fire_timers();
-            if self.phase == Phase::Running {
-                self.sweep();
-                self.flush_keys();
-                self.save_state();
-                self.finish_reload();
-                self.close_retired();
-                self.tick_if_late();
-            }
-            self.serve_admin();
-            self.pump_sinks();
-            self.busy |= self.reaper.turn(&mut self.sinks);
-            self.log_warnings();
-            self.check_stop();
+        notify::ready();
+        self.life.feed_watchdog(&mut self.reactor);
+        self.pipeline.pump(true, &mut self.reactor);
+        self.reactor.begin();
+        while !self.life.is_over() {
+            let length = self.reactor.wait(self.reception.has_backlog())?;
+            self.pipeline.note_turn(length);
+            self.turn();
         }
         Ok(())
     }
+}
 
-    /// Ends a turn, and sleeps until something happens or is due.
-    fn wait(&mut self) -> io::Result<()> {
-        let now = self.clock.tick();
-        self.flushing.note_turn(now - self.began);
-        let idle = !std::mem::take(&mut self.busy) && self.backlog.is_empty();
-        let deadline = if idle { self.wheel.deadline() } else { Some(now) };
-        let timeout = match if idle { self.gather.nap(now, deadline) } else { None } {
-            Some(span) => {
-                clock::nap(span);
-                Some(Duration::ZERO)
-            }
-            None => deadline.map(|at| now.until(at)),
-        };
-        self.look(timeout)?;
-        self.began = self.now.tick;
-        Ok(())
+impl<C: Clock> Server<C> {
+    /// Returns the line that reports where the server listens.
+    pub fn ready_line(&self) -> String {
+        self.reception.ready_line()
     }
 
-    /// Asks the poller; an interrupted wait is one without events.
-    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            other => other?,
+    /// One turn of the loop. Every step is bounded. A step that could go on makes the next wait a
+    /// short one.
+    ///
+    /// The order is policy:
+    /// 1. Events first, because they tell what there is to do.
+    /// 2. Input before timers, so that a flush holds all that came before its tick.
+    /// 3. The background work of a running server: the sweep first, since everything else waits for
+    ///    its end. A reload goes before a late tick, or a server whose sweeps take longer than its
+    ///    interval would never find the time for it.
+    /// 4. The sinks last, so that what a turn has made goes out in that turn.
+    fn turn(&mut self) {
+        self.serve_events();
+        self.receive();
+        self.fire_timers();
+        if self.life.is_running() {
+            self.pipeline.sweep(&mut self.reactor);
+            self.pipeline.flush_keys(&mut self.reactor);
+            self.life.save_gauges(&self.pipeline, &mut self.reactor);
+            self.finish_reload();
+            self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
+            self.tick_if_late();
         }
-        self.now = self.clock.now();
-        Ok(())
+        self.serve_admin();
+        self.pipeline.pump(self.life.is_running(), &mut self.reactor);
+        self.pipeline.reap(&mut self.reactor);
+        self.pipeline.log_warnings(self.reactor.now().tick);
+        self.life.check_stop(&mut self.pipeline, self.reactor.now());
     }
 
-    /// Serves what the poller named, but for input, which waits for its share of the turn's time.
     fn serve_events(&mut self) {
-        let mut sources = std::mem::take(&mut self.sources);
-        sources.extend(self.events.iter().filter_map(|event| Source::try_from(event.token()).ok()));
-        for source in sources.drain(..) {
+        while let Some(source) = self.reactor.next_event() {
             self.serve(source);
         }
-        self.sources = sources;
     }
 
+    /// Handles an event of the poller. Input is only noted: it has its own share of the turn.
     fn serve(&mut self, source: Source) {
         match source {
             Source::Signals => self.serve_signals(),
-            // A stop has closed these sockets; an event of the same turn must not bring them back.
-            Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..)
-                if self.phase != Phase::Running => {}
-            Source::Datagrams(_) | Source::StreamListener(_) | Source::Connection(..) => {
-                self.note_input(source);
-                self.backlog.push(source);
-            }
-            Source::AdminListener(index) => self.admin.note_listener(index),
-            Source::AdminClient(slot, generation) => self.admin.ready(slot, generation),
+            Source::AdminClient(client) => self.admin.ready(client),
             Source::Sink(index, generation) => {
-                if let Some(sink) = self.sinks.at(index) {
-                    sink.ready(generation, self.now, self.poll.registry());
+                self.pipeline.ready(index, generation, &self.reactor);
+            }
+            Source::Listener(index) if self.is_admin(index) => self.admin.note_listener(index),
+            Source::Datagrams(_) | Source::Listener(_) | Source::Connection(_) => {
+                // A stop has closed these sockets. An event of the same turn must not bring them
+                // back.
+                if self.life.is_running() {
+                    self.reception.note_event(source, &mut self.reactor);
                 }
             }
         }
     }
 
+    fn is_admin(&self, listener: u16) -> bool {
+        self.reception.purpose(listener) == Some(Purpose::Admin)
+    }
+
+    fn serve_signals(&mut self) {
+        let asked = self.signals.take();
+        if asked.child {
+            self.pipeline.note_ended_child();
+        }
+        match self.life.request(asked, self.reactor.now()) {
+            Some(Request::Stop) => self.begin_stop(),
+            Some(Request::Reload) => self.life.begin_reload(),
+            None => {}
+        }
+    }
+
+    fn receive(&mut self) {
+        let Self { reactor, reception, pipeline, life, .. } = self;
+        reception.receive(INPUT_SLICE, life.config(), pipeline, reactor);
+    }
+
+    fn serve_admin(&mut self) {
+        let Self { reactor, reception, pipeline, admin, life, .. } = self;
+        admin.serve(life.config(), reception, pipeline, reactor);
+    }
+
     fn fire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
-            match self.wheel.pop_due(self.now.tick) {
+            match self.reactor.due() {
                 Some(timer) => self.fire(timer),
                 None => return,
             }
         }
-        self.busy = true;
+        self.reactor.turn_again_if(true);
     }
 
     fn fire(&mut self, timer: Timer) {
-        if self.phase != Phase::Running && !timer.serves_stop() {
+        if !self.life.is_running() && !timer.serves_stop() {
             return;
         }
+        let Self { reactor, reception, pipeline, admin, life, .. } = self;
         match timer {
-            Timer::Flush if self.flushing.is_due(&mut self.engine) => self.tick(),
-            // A tick that waits for the sweep, and work that the end of every turn does anyway.
+            Timer::Flush if pipeline.may_tick() => self.tick(),
+            // A tick that waits for the sweep, and deadlines of work that each turn does anyway.
             Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
-            Timer::KeyFlush => self.begin_key_flush(),
-            Timer::State => self.begin_state_save(),
-            Timer::Connection(slot, generation) => self.check_idle(slot, generation),
-            Timer::AdminClient(slot, generation) => self.check_idle_admin(slot, generation),
-            Timer::Watchdog => self.feed_watchdog(),
-            Timer::StreamListener(index) => self.backlog.push(Source::StreamListener(index)),
-            Timer::AdminListener(index) => self.admin.note_listener(index),
+            Timer::KeyFlush => pipeline.begin_key_flush(reactor),
+            Timer::Save => life.begin_save(pipeline, reactor),
+            Timer::Idle(Source::Connection(slot)) => {
+                reception.check_idle(slot, life.config(), pipeline, reactor);
+            }
+            Timer::Idle(Source::AdminClient(slot)) => {
+                admin.check_idle(slot, life.config(), pipeline, reactor);
+            }
+            Timer::Idle(_) => {}
+            Timer::Watchdog => life.feed_watchdog(reactor),
+            Timer::Listener(index) if reception.purpose(index) == Some(Purpose::Admin) => {
+                admin.note_listener(index);
+            }
+            Timer::Listener(index) => reception.retry_listener(index),
         }
     }
 
-    /// Ends the open interval: first one bounded look at every socket, so that it holds all that came before.
+    /// Ends the open interval. Polls and reads every socket once before, so that the interval holds
+    /// all that came before its end.
     fn tick(&mut self) {
-        if self.look(Some(Duration::ZERO)).is_ok() {
+        if self.reactor.poll_now().is_ok() {
             self.serve_events();
-            self.receive_for(INPUT_SLICE);
+            self.receive();
         }
-        if self.phase != Phase::Running {
-            return; // the look found a signal: the stop has closed the interval
+        if !self.life.is_running() {
+            return; // the poll found a signal: the stop has ended the interval
         }
-        self.count_drops();
+        self.reception.count_drops(&mut self.pipeline);
         self.end_interval();
     }
 
     fn end_interval(&mut self) {
-        if let Some(state) = &mut self.state {
-            self.flushing.note_stall(state.take_stall());
-        }
-        let (engine, encoders) = (&mut self.engine, &mut self.encoders);
-        self.flushing.tick(self.now, engine, encoders, &mut self.sinks);
-        self.wheel.set(Timer::Flush, self.flushing.deadline(self.now));
-        self.busy = true;
+        self.pipeline.note_stall(self.life.take_stall());
+        self.pipeline.tick(&mut self.reactor);
     }
 
-    /// One slice of the sweep, unless a sink holds it.
-    fn sweep(&mut self) {
-        if !self.engine.is_sweeping() {
-            return;
-        }
-        let now = self.now.tick;
-        let holds = self.sinks.iter().any(|sink| sink.holds_sweep(now));
-        let held_until = self.flushing.held_until(holds, now);
-        self.wheel.set(Timer::Sweep, held_until);
-        if held_until.is_some() {
-            return;
-        }
-        self.busy = true;
-        let (engine, encoders) = (&mut self.engine, &mut self.encoders);
-        self.flushing.slice(&self.clock, engine, encoders, &mut self.sinks);
-    }
-
-    /// Does a tick that has waited for the end of the sweep. A reload and a save of the gauges go
-    /// first. If each interval ends before the sweep of the one before it, they would otherwise
-    /// never find a moment without a sweep.
+    /// Does a tick that has waited for the end of the sweep, unless a save of the gauges is under
+    /// way, which must not be starved.
     fn tick_if_late(&mut self) {
-        let is_saving = self.state.as_ref().is_some_and(State::is_saving);
-        if self.flushing.is_waiting() && !self.engine.is_sweeping() && !is_saving {
+        if self.pipeline.is_late() && !self.life.is_saving() {
             self.tick();
         }
     }
 
-    fn begin_key_flush(&mut self) {
-        let Some(keys) = &mut self.key_flush else { return };
-        keys.begin(self.now, &mut self.engine);
-        self.wheel.set(Timer::KeyFlush, Some(keys.deadline(self.now.tick)));
+    /// Takes over what the run before left. Its interval ends at once if its time is over.
+    fn take_over(&mut self, found: &Found) {
+        self.reception.resume_drops(&state_saver::drops_of(found));
+        if state_saver::restore(found, &mut self.pipeline, self.reactor.now()) {
+            self.end_interval();
+        }
     }
 
-    fn flush_keys(&mut self) {
-        let now = self.now.tick;
-        self.busy |= self.key_flush.as_mut().is_some_and(|keys| keys.step(now));
+    /// Applies a pending reload, between two sweeps: all of it or nothing.
+    ///
+    /// ```text
+    ///  SIGHUP ─▶ read and checked whole ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
+    ///                    │ a mistake                                              │ an address taken
+    ///                    └──────────────────▶ nothing changes ◀───────────────────┘
+    /// ```
+    fn finish_reload(&mut self) {
+        let Some(pending) = self.life.take_pending(&self.pipeline) else { return };
+        let (wanted, origin) = *pending;
+        let running = applicable(self.life.config(), &wanted);
+        match self.apply(&running) {
+            Ok(()) => self.life.finish_reload(running, &wanted, origin),
+            Err(error) => self.life.refuse_reload(&origin, &error),
+        }
     }
 
-    /// Serves the destinations, as many as a turn has time for.
-    fn pump_sinks(&mut self) {
-        self.repeat();
-        let Self { round, sinks, wheel, clock, now, phase, busy, .. } = self;
-        let (now, registry) = (*now, self.poll.registry());
-        *busy |= round.serve(sinks.end(), clock, |index| {
-            let Some(sink) = sinks.at(index) else { return false };
-            sink.timeout(now, registry);
-            *busy |= sink.pump(now, registry);
-            wheel.set(Timer::Sink(index), sink.deadline());
-            let parts = sink.is_parting() || (*phase == Phase::Running && sink.has_left(now.tick));
-            if parts && sink.part() {
-                sinks.remove(index);
-                wheel.set(Timer::Sink(index), None);
-            } else {
-                *busy |= parts;
-            }
-            true
-        });
+    /// First all that can fail, then all that cannot.
+    fn apply(&mut self, config: &Config) -> Result<(), StartError> {
+        let Self { reactor, reception, pipeline, admin, life, .. } = self;
+        let opened = pipeline.open_for(config, &life.config().spool)?;
+        let state_file = life.open_other_state(config)?;
+        reception.rebind(config, life.config(), pipeline, reactor)?;
+        logging::set_level(config.log_level);
+        pipeline.reconfigure(config, life.config(), opened, reactor);
+        let shares = life.shares(config, pipeline.sinks().len());
+        reception.limit(shares.connections, config, reactor);
+        admin.limit(shares.admin);
+        life.replace_state(config, state_file, reactor);
+        Ok(())
+    }
+
+    /// Begins the stop: reads what the kernel still holds, keeps or closes the open interval, and
+    /// gives the sinks time to deliver.
+    fn begin_stop(&mut self) {
+        let Self { reactor, reception, pipeline, life, .. } = self;
+        life.begin_stop(reactor);
+        let seen = reception.end(life.config(), pipeline, reactor);
+        pipeline.finish_sweep(reactor);
+        life.keep_interval(&seen, pipeline, reactor);
+        pipeline.begin_stop(reactor);
     }
 }
 
 /// Returns the schedule of the first interval. An open interval from the run before keeps its end.
-fn first_schedule(config: &Config, open_interval: Option<Head>, now: Now) -> Schedule {
+fn first_schedule(config: &Config, open_interval: Option<StateHead>, now: Now) -> Schedule {
     match open_interval {
         Some(head) => Schedule::resume(config.flush_interval, config.align_flush, head.end),
         None => Schedule::new(config.flush_interval, config.align_flush, now.unix),

@@ -1,4 +1,4 @@
-//! What the service manager is told, where there is one (NOTIFY_SOCKET): ready, alive, reloading, stopping.
+//! Notifies the service manager, if there is one (NOTIFY_SOCKET): ready, alive, reloading, stopping.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,10 +9,23 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::{Server, Timer};
+/// The server is ready, or has ended a reload.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
 
-/// A failure is no reason to stop: whoever waits for the word finds out.
-pub(super) fn tell(what: &[NotifyState<'_>]) {
+/// The loop turns.
+pub(super) fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// A stop has begun.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Logs a failure and goes on: the service manager notices what it did not receive.
+fn tell(what: &[NotifyState<'_>]) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let text: String = what.iter().map(|state| format!("{state}\n")).collect();
     if let Err(error) = send(&socket, text.as_bytes()) {
@@ -31,6 +44,7 @@ fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
     datagram.send_to_addr(text, &address).map(drop)
 }
 
+/// A reload has begun.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -38,19 +52,10 @@ pub(super) fn reloading() {
     }
 }
 
-/// Half of the time after which a silent server is taken for dead; none if nobody watches.
+/// Returns half of the time after which the service manager assumes that a silent server has
+/// failed. Returns `None` if it does not watch.
 pub(super) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|span| span / 2).filter(|span| !span.is_zero())
-}
-
-impl Server {
-    /// The loop turns.
-    pub(super) fn feed_watchdog(&mut self) {
-        if let Some(span) = self.watchdog {
-            tell(&[NotifyState::Watchdog]);
-            self.wheel.set(Timer::Watchdog, Some(self.now.tick + span));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -29,9 +29,12 @@ pub(super) fn encoders(config: &Config) -> Encoders {
     Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
 
+/// Destinations that have no sink yet.
+pub(super) type NewSinks<'a> = Vec<NewSink<'a>>;
+
 /// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
-pub(super) struct New<'a> {
+pub(super) struct NewSink<'a> {
     destination: Destination<'a>,
     spool: Option<Spool>,
     stdout: Option<StandardStream>,
@@ -40,12 +43,12 @@ pub(super) struct New<'a> {
 /// Opens the destinations of a configuration that have no sink yet. Fails if there are too many
 /// beside those that are leaving, or if a spool cannot be opened. Fails if standard output cannot
 /// be opened, unless it is open already.
-pub(super) fn new_ones<'a>(
+pub(super) fn new_sinks<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
     mut stdout: Option<StandardStream>,
-) -> Result<Vec<New<'a>>, StartError> {
+) -> Result<NewSinks<'a>, StartError> {
     let part = spool_part(config, spool);
     let is_new =
         |destination: &Destination<'_>| sinks.iter().all(|sink| sink.name() != destination.name());
@@ -58,7 +61,7 @@ pub(super) fn new_ones<'a>(
             Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
             _ => None,
         };
-        Ok(New { destination, spool: spool.transpose()?, stdout })
+        Ok(NewSink { destination, spool: spool.transpose()?, stdout })
     };
     if !sinks.have_room_for(config.destinations().filter(is_new).count()) {
         return Err(StartError::Leaving(sinks.len()));
@@ -76,12 +79,12 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
 /// Commands run as `account`, if this process has become another user.
 pub(super) fn add(
     sinks: &mut Sinks,
-    new: Vec<New<'_>>,
+    new: NewSinks<'_>,
     encoders: &Encoders,
     seed: u64,
     account: Option<&Rc<Login>>,
 ) {
-    for New { destination, spool, stdout } in new {
+    for NewSink { destination, spool, stdout } in new {
         let takes = feed(destination, encoders);
         let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
         if let Some(account) = account {

@@ -27,9 +27,9 @@ impl Default for Reaper {
 }
 
 impl Reaper {
-    /// Checks for children in this turn if one has ended.
-    pub(super) fn wake(&mut self, has_ended: bool) {
-        self.is_due |= has_ended;
+    /// A child may have ended: check in this turn.
+    pub(super) fn wake(&mut self) {
+        self.is_due = true;
     }
 
     /// Reaps ended children that belong to no sink. Returns `true` if there may be more.

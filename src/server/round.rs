@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::time::Tick;
 
 /// The time for all destinations in one turn. The destination served last may exceed it by its own
 /// share.
@@ -19,22 +19,24 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Calls `serve` once for each index below `end` until the time is over. `serve` returns whether
-    /// the index has a destination. Returns `true` if some indices were not served. The next call
-    /// begins with those, so that the first destinations cannot starve the last.
+    /// Calls `serve` once for each index below `end` until the time is over. `serve` returns the
+    /// time after its work, or `None` if the index has no destination.
+    ///
+    /// Returns `true` if some indices were not served. The next call begins with those, so that the
+    /// first destinations cannot starve the last.
     pub(super) fn serve(
         &mut self,
         end: u16,
-        clock: &impl Clock,
-        mut serve: impl FnMut(u16) -> bool,
+        began: Tick,
+        mut serve: impl FnMut(u16) -> Option<Tick>,
     ) -> bool {
         let first = if self.next < end { self.next } else { 0 };
         self.next = 0;
-        let until = clock.tick() + SLICE;
+        let until = began + SLICE;
         let mut left = end;
         for index in (first..end).chain(0..first) {
             left -= 1;
-            if serve(index) && left > 0 && clock.tick() >= until {
+            if serve(index).is_some_and(|now| left > 0 && now >= until) {
                 self.next = index + 1; // past the last one it begins with the first
                 return true;
             }
@@ -45,31 +47,16 @@ impl Round {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
-    use crate::time::{Now, Tick, UnixTime};
-
-    #[derive(Default)]
-    struct Hand(Cell<u64>);
-
-    impl Clock for Hand {
-        fn now(&self) -> Now {
-            Now { tick: self.tick(), unix: UnixTime::from_secs(0) }
-        }
-
-        fn tick(&self) -> Tick {
-            Tick::from_micros(self.0.get())
-        }
-    }
 
     /// Returns the indices served in one turn in which each call takes `micros`.
     fn turn(round: &mut Round, end: u16, micros: u64) -> (Vec<u16>, bool) {
-        let (clock, mut served) = (Hand::default(), Vec::new());
-        let more = round.serve(end, &clock, |index| {
+        let mut served = Vec::new();
+        let mut now = Tick::default();
+        let more = round.serve(end, now, |index| {
             served.push(index);
-            clock.0.set(clock.0.get() + micros);
-            true
+            now = now + Duration::from_micros(micros);
+            Some(now)
         });
         (served, more)
     }

@@ -28,7 +28,7 @@ impl Signals {
         Ok(Self(pipe))
     }
 
-    /// What was asked since the last call.
+    /// Returns the signals since the last call.
     pub(super) fn take(&mut self) -> Asked {
         let mut asked = Asked::default();
         for signal in self.0.pending() {
@@ -52,7 +52,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn any(self) -> bool {
+    /// Whether the server is to stop.
+    pub(super) fn stop(self) -> bool {
         self.interrupt || self.terminate
     }
 }

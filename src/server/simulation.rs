@@ -14,9 +14,9 @@ use std::path::Path;
 use mio::Poll;
 
 use self::network::{Lines, Lost, Peer};
-use super::Wheel;
 use super::flushing::Flushing;
 use super::outputs;
+use super::wheel::Wheel;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::encode::encoders::Encoders;
@@ -295,7 +295,7 @@ impl Run {
     ) -> Self {
         let encoders = outputs::encoders(config);
         let mut sinks = Sinks::default();
-        let new = outputs::new_ones(config, &config.spool, &sinks, None).unwrap();
+        let new = outputs::new_sinks(config, &config.spool, &sinks, None).unwrap();
         outputs::add(&mut sinks, new, &encoders, 1, None);
         for (name, peer) in [("carbon", carbon), (WITNESS, witness)] {
             sinks.by_name(name).unwrap().dial_through(Box::new(peer.clone()));
@@ -308,7 +308,7 @@ impl Run {
         let flushing = Flushing::new(schedule, config.flush_interval);
         let mut wheel = Wheel::new();
         wheel.set(Timer::Flush, flushing.deadline(now));
-        let engine = Engine::new(&super::settings(config), SEEDS);
+        let engine = Engine::new(&super::settings::settings(config), SEEDS);
         Self { engine, encoders, flushing, sinks, wheel, busy: true }
     }
 }

@@ -1,75 +1,85 @@
-//! `--stdin`: takes in lines from standard input until its end, flushes once, and ends. For scripts and tests.
+//! `--stdin`: reads lines from standard input until its end, flushes once, and ends. For scripts and
+//! tests.
 //!
-//! It listens to nobody, keeps no state, has no spool and stays who it is, so that it runs beside a server with the same
-//! configuration. The server's own figures are not sent: they would overwrite that one's.
+//! It drives a [`Pipeline`] alone. It listens to no socket, keeps no state, has no spool and stays
+//! the user it is, so that it can run beside a server with the same configuration. The server's own
+//! figures are not sent, because they would overwrite those of that server.
 
 use std::io::{self, ErrorKind, Read};
 
-use super::flushing::Flushing;
-use super::input;
-use super::settings::{random_seeds, settings};
+use super::drain::Drain;
+use super::outputs;
+use super::pipeline::Pipeline;
+use super::reactor::Reactor;
+use super::settings::random_seeds;
+use super::signals::Signals;
 use super::start::StartError;
-use super::stop::Phase;
-use super::{Server, Timer};
-use crate::config::{Config, Origin, Udp, Unix};
-use crate::engine::Engine;
+use super::timer::Timer;
+use crate::clock::SystemClock;
+use crate::config::{Config, Origin};
+use crate::flush::Schedule;
 use crate::ingest::lines::StreamSplitter;
-use crate::sink::Sink;
+use crate::token::Source;
 
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
 
-impl Server {
-    /// Returns whether all was delivered, within `shutdown_timeout`; whoever reads standard output is waited for longer.
-    pub fn flush_stdin(
-        config: &Config,
-        origin: &Origin,
-        stdin: &mut impl Read,
-    ) -> Result<bool, StartError> {
-        let config = alone(config, origin);
-        let mut engine = Engine::new(&settings(&config), random_seeds());
-        take_in(stdin, &config, &mut engine).map_err(StartError::Stdin)?;
-        let mut server = Self::start(&config, origin)?;
-        server.engine = engine;
-        server.is_patient = true;
-        server.flush_and_end().map_err(StartError::Poll)
-    }
-
-    fn flush_and_end(mut self) -> io::Result<bool> {
-        let since = self.now.tick;
-        let until = since + self.shutdown_timeout;
-        self.flushing = Flushing::once(self.now, self.flushing.interval());
-        self.close_interval();
-        self.phase = Phase::Draining { since, until };
-        for sink in self.sinks.iter_mut() {
-            sink.hurry(self.now, self.poll.registry());
-        }
-        self.wheel.set(Timer::Flush, None);
-        self.wheel.set(Timer::Stop, Some(until));
-        self.pump_sinks();
-        self.turn_until_done()?;
-        let is_lossless = |sink: &Sink| {
-            let figures = sink.figures();
-            figures.dropped_lines == 0 && figures.in_doubt == 0
-        };
-        Ok(self.sinks.iter().all(is_lossless))
-    }
+/// Returns whether all was delivered within `shutdown_timeout`. A slow reader of standard output
+/// may take longer.
+pub fn flush_stdin(
+    config: &Config,
+    origin: &Origin,
+    stdin: &mut impl Read,
+) -> Result<bool, StartError> {
+    let config = alone(config, origin);
+    let reactor = Reactor::new(SystemClock::start())?;
+    let stdout = outputs::stdout(&config)?;
+    let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
+    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), stdout, None)?;
+    take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)
 }
 
-/// The same configuration for a process that is by itself. Where nobody has said where to send, it prints.
+/// Flushes once, and turns until the sinks have delivered.
+fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io::Result<bool> {
+    let mut signals = Signals::register(reactor.registry())?;
+    reactor.poll_now()?; // the time: reading may have taken long
+    let now = reactor.now();
+    pipeline.flush_once(now);
+    pipeline.close_interval(&reactor);
+    pipeline.begin_stop(&mut reactor);
+    let mut drain = Drain::new(now.tick, config.shutdown_timeout).patient();
+    reactor.set(Timer::Stop, Some(now.tick + config.shutdown_timeout));
+    loop {
+        pipeline.pump(false, &mut reactor);
+        pipeline.reap(&mut reactor);
+        pipeline.log_warnings(reactor.now().tick);
+        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
+            break;
+        }
+        reactor.wait(false)?;
+        while let Some(source) = reactor.next_event() {
+            match source {
+                Source::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
+                _ => {
+                    let asked = signals.take();
+                    drain.note_signals(asked, reactor.now().tick);
+                    if asked.child {
+                        pipeline.note_ended_child();
+                    }
+                }
+            }
+        }
+        while reactor.due().is_some() {} // each turn does all that could be due
+    }
+    pipeline.end();
+    Ok(pipeline.is_lossless())
+}
+
+/// Returns the same configuration for a process without listeners, state and spool. It prints to
+/// standard output where no destination is configured.
 fn alone(config: &Config, origin: &Origin) -> Config {
-    let mut alone = Config {
-        udp: Udp { bind: Vec::new(), ..config.udp.clone() },
-        unix: Unix { stream: None, datagram: None, ..config.unix },
-        user: String::new(),
-        group: String::new(),
-        ..config.clone()
-    };
-    alone.tcp.bind.clear();
-    alone.tcp.max_connections = 0;
-    alone.admin.bind.clear();
-    alone.admin.max_connections = 0;
-    alone.state.file = None;
+    let mut alone = config.clone();
     alone.spool.dir = None;
     alone.key_flush.interval = None;
     alone.repeaters.clear(); // what is read is for this flush
@@ -81,19 +91,20 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone
 }
 
-fn take_in(stdin: &mut impl Read, config: &Config, engine: &mut Engine) -> io::Result<()> {
+fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
+    let (max_line, logs_messages) = (config.tcp.max_line, config.dump_messages);
     let mut splitter = StreamSplitter::default();
     let mut buffer = vec![0; PIECE];
     loop {
         match stdin.read(&mut buffer) {
             Ok(0) => break,
-            Ok(bytes) => splitter.feed(&buffer[..bytes], config.tcp.max_line, |piece| {
-                input::take_piece(engine, config.dump_messages, piece);
+            Ok(bytes) => splitter.feed(&buffer[..bytes], max_line, |piece| {
+                pipeline.take_piece(piece, logs_messages);
             }),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    splitter.end(|piece| input::take_piece(engine, config.dump_messages, piece));
+    splitter.end(|piece| pipeline.take_piece(piece, logs_messages));
     Ok(())
 }

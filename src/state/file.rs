@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Head, MAGIC};
+use super::{MAGIC, StateHead};
 use crate::disk::Stall;
 use crate::files::{self, BESIDE, Lock};
 use crate::wire::In;
@@ -69,7 +69,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    pub fn start(path: &Path, head: &Head) -> io::Result<Self> {
+    pub fn start(path: &Path, head: &StateHead) -> io::Result<Self> {
         let mut stall = Stall::default();
         let file = stall.time(|| files::create(&beside(path, "new")))?;
         let checksum = crc32fast::Hasher::new();
@@ -124,7 +124,7 @@ impl Writing {
 /// What a start finds.
 #[derive(Debug)]
 pub struct Found {
-    pub head: Head,
+    pub head: StateHead,
     /// Only its gauges are to be taken.
     pub gauges_only: bool,
     path: PathBuf,
@@ -135,7 +135,7 @@ impl Found {
     /// What is behind the head.
     pub fn records(&self) -> In<'_> {
         let mut input = In::new(&self.bytes);
-        let _ = Head::read(&mut input); // it was read before
+        let _ = StateHead::read(&mut input); // it was read before
         input
     }
 
@@ -200,10 +200,10 @@ fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>>
 }
 
 /// Returns the head of a state file's bytes if the checksum is right.
-pub fn checked(bytes: &[u8]) -> Result<Head, &'static str> {
+pub fn checked(bytes: &[u8]) -> Result<StateHead, &'static str> {
     let (body, checksum) =
         bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
-    let head = Head::read(&mut In::new(body)).ok_or("not a state file of this version")?;
+    let head = StateHead::read(&mut In::new(body)).ok_or("not a state file of this version")?;
     match crc32fast::hash(body).to_le_bytes() == checksum {
         true => Ok(head),
         false => Err("its checksum is wrong"),
@@ -231,9 +231,9 @@ mod tests {
     use super::*;
     use crate::time::UnixTime;
 
-    fn head(whole: bool) -> Head {
+    fn head(whole: bool) -> StateHead {
         let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
-        Head { whole, start, end, interval: Duration::from_secs(10), members: [1, 2] }
+        StateHead { whole, start, end, interval: Duration::from_secs(10), members: [1, 2] }
     }
 
     fn write(path: &Path, whole: bool, text: &str) {

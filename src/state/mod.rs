@@ -20,7 +20,7 @@ pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";
 
 /// The first thing in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct StateHead {
     /// All of an open interval; else gauges alone.
     pub whole: bool,
     /// When the interval began, and when it is to end.
@@ -32,7 +32,7 @@ pub struct Head {
     pub members: [u64; 2],
 }
 
-impl Head {
+impl StateHead {
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(MAGIC);
         out.put_u8(u8::from(self.whole));
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_head_is_this_to_the_byte() {
-        let head = Head {
+        let head = StateHead {
             whole: true,
             start: UnixTime::from_millis(1),
             end: UnixTime::from_millis(0x0203),
@@ -80,14 +80,14 @@ mod tests {
         let expected = b"statsd-state 1\0\n\x01\
             \x01\0\0\0\0\0\0\0\x03\x02\0\0\0\0\0\0\x10\x27\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0";
         assert_eq!(bytes, expected);
-        assert_eq!(Head::read(&mut In::new(&bytes)), Some(head));
+        assert_eq!(StateHead::read(&mut In::new(&bytes)), Some(head));
         for cut in 0..bytes.len() {
-            assert_eq!(Head::read(&mut In::new(&bytes[..cut])), None);
+            assert_eq!(StateHead::read(&mut In::new(&bytes[..cut])), None);
         }
         for time in [17, 25, 33] {
             let mut bytes = bytes.clone();
             bytes[time..time + 8].fill(0xff);
-            assert_eq!(Head::read(&mut In::new(&bytes)), None, "no clock shows this time");
+            assert_eq!(StateHead::read(&mut In::new(&bytes)), None, "no clock shows this time");
         }
     }
 }

@@ -18,7 +18,7 @@ use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, Reading, Sample};
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
-use statsd::state::{Head, file};
+use statsd::state::{StateHead, file};
 use statsd::time::UnixTime;
 use statsd::wire::In;
 
@@ -104,7 +104,7 @@ pub(crate) fn state(data: &[u8]) {
     let checksum = crc32fast::hash(data).to_le_bytes();
     let Ok(head) = file::checked(&[data, &checksum].concat()) else { return };
     let mut records = In::new(data);
-    Head::read(&mut records).unwrap();
+    StateHead::read(&mut records).unwrap();
     Schedule::resume(settings().flush_interval, true, head.end).tick(UnixTime::from_secs(15));
     assert!(head.end.as_secs() < 1 << 40);
     // An engine with little room, which refuses much, reading gauges alone.
@@ -179,7 +179,7 @@ pub(crate) fn small_state(whole: bool, packets: &[&str]) -> Vec<u8> {
     let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
     let interval = settings().flush_interval;
     let mut bytes = Vec::new();
-    Head { whole, start, end, interval, members: [1, 2] }.write(&mut bytes);
+    StateHead { whole, start, end, interval, members: [1, 2] }.write(&mut bytes);
     let rest = engine.save(|saved| {
         bytes.append(saved);
         Ok::<_, ()>(())

@@ -305,3 +305,67 @@ pub(crate) fn at_commas<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]>
     parts.retain(|part| !part.is_empty());
     parts
 }
+
+/// The imports of a library of these files, as `importer > owner: item`.
+fn imports_of(files: &[(&str, &str)]) -> Vec<String> {
+    let source =
+        |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
+    let modules = Modules::of(&files.iter().map(source).collect::<Vec<_>>());
+    let shown = |Import { by, of, item }| format!("{by} > {of}: {item}").replace("src/", "");
+    modules.imports().into_iter().map(shown).collect()
+}
+
+#[test]
+fn an_import_is_one_of_the_file_that_defines_the_item() {
+    let found = imports_of(&[
+        ("src/lib.rs", "mod a; mod b; mod c; pub use a::One;"),
+        ("src/a/mod.rs", "mod one; mod two; pub use self::{one::One, two::*}; pub use log::Level;"),
+        ("src/a/one.rs", "pub struct One; impl One { fn f() { super::two::g::<u8>() } }"),
+        ("src/a/two.rs", "pub struct Two; pub fn g<T>() {} #[cfg(test)] use super::One;"),
+        ("src/b.rs", "use crate::{a::{self, One as First}, c}; use std::fmt; a::Two; c::h();"),
+        (
+            "src/c.rs",
+            "// use crate::b::K;\nmacro_rules! m { () => { $crate::a::g() } } pub fn h() {}",
+        ),
+    ]);
+    let expected = [
+        "a/one.rs > a/two.rs: g",
+        "b.rs > a/one.rs: One",
+        "b.rs > a/two.rs: Two",
+        "b.rs > c.rs: h",
+        "c.rs > a/two.rs: g",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_parent_that_names_what_it_passes_on_imports_it() {
+    let child = ("src/a/child.rs", "use super::*; pub struct Child;");
+    let root = ("src/lib.rs", "mod a;");
+    let passes_on = imports_of(&[root, child, ("src/a.rs", "mod child; pub use child::Child;")]);
+    assert_eq!(passes_on, ["a/child.rs > a.rs: *"]);
+    let text = "mod child; pub use child::Child; struct A(Child);";
+    let names = imports_of(&[root, child, ("src/a.rs", text)]);
+    assert_eq!(names, ["a.rs > a/child.rs: Child", "a/child.rs > a.rs: *"]);
+}
+
+#[test]
+fn only_inherent_methods_count_as_methods_of_a_type() {
+    let text = "struct A<T>(T); impl<T: Fn() -> u8> A<T> { } impl<T> Drop for A<T> { }
+        mod b; trait C { type D; }";
+    let sources = [
+        ("src/lib.rs", "mod a;"),
+        ("src/a.rs", text),
+        (
+            "src/a/b.rs",
+            "use super::A; impl A<u8> { fn f() -> impl Sized { } } impl Clone for A<u8> {}",
+        ),
+    ];
+    let source = |(path, text): (&str, &str)| Source { path: path.into(), text: text.into() };
+    let modules = Modules::of(&sources.map(source));
+    let files = modules.files_of_impls();
+    let expected = BTreeSet::from(["src/a.rs".to_owned(), "src/a/b.rs".to_owned()]);
+    assert_eq!(files, BTreeMap::from([((vec!["a".to_owned()], "A".to_owned()), expected)]));
+    let types = &modules.0[&vec!["a".to_owned()]].types;
+    assert_eq!(types.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["A", "C"]);
+}

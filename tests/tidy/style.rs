@@ -8,7 +8,6 @@ use crate::tokens::{Token, group, production, starts_with};
 
 /// Files that still bind unrelated values in one `let`.
 const PAIRED: &[&str] = &[
-    "src/admin/client.rs",
     "src/admin/dump.rs",
     "src/args.rs",
     "src/config/access.rs",
@@ -44,13 +43,11 @@ const PAIRED: &[&str] = &[
     "src/series/table/batch.rs",
     "src/series/table/saved.rs",
     "src/server/admin_port.rs",
+    "src/server/applicable.rs",
     "src/server/descriptors.rs",
-    "src/server/input.rs",
     "src/server/key_flush.rs",
-    "src/server/mod.rs",
-    "src/server/reload.rs",
-    "src/server/state.rs",
-    "src/server/stop.rs",
+    "src/server/state_saver.rs",
+    "src/server/stdin.rs",
     "src/sink/datagrams/mod.rs",
     "src/sink/exec.rs",
     "src/sink/link.rs",
@@ -68,8 +65,6 @@ const METAPHORS: &[&str] = &[
     "src/flush/sketched.rs: part",
     "src/series/table.rs: look",
     "src/series/table/room.rs: settle",
-    "src/server/gather.rs: look",
-    "src/server/mod.rs: look",
     "src/sink/connection.rs: settle",
     "src/sink/console.rs: hurry",
     "src/sink/console.rs: look",

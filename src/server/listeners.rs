@@ -21,8 +21,8 @@ use crate::token::Source;
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     pub(super) datagrams: Slab<DatagramSocket>,
-    pub(super) streams: Slab<Listener>,
-    pub(super) admin: Slab<Listener>,
+    /// Listeners for streams of lines and for clients of the admin port.
+    pub(super) streams: Slab<(Purpose, Listener)>,
     open: Vec<Open>,
 }
 
@@ -30,14 +30,14 @@ pub(super) struct Listeners {
 #[derive(Debug)]
 struct Open {
     source: Source,
-    wanted: Wanted,
+    wanted: Endpoint,
     /// Goes with the socket.
     file: Option<SocketFile>,
 }
 
 /// A reload keeps the sockets of what is wanted still.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Endpoint {
     Udp(Bind),
     Tcp(Bind),
     Admin(Bind),
@@ -59,7 +59,7 @@ pub(super) enum Wanted {
 /// Bound, and not yet listened to.
 #[derive(Debug)]
 pub(super) struct Bound {
-    wanted: Wanted,
+    wanted: Endpoint,
     socket: Socket,
     file: Option<SocketFile>,
 }
@@ -67,11 +67,11 @@ pub(super) struct Bound {
 /// From what is open to what is wanted.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) missing: Vec<Wanted>,
+    pub(super) missing: Vec<Endpoint>,
     pub(super) leaving: Vec<Source>,
 }
 
-impl Wanted {
+impl Endpoint {
     fn all(config: &Config) -> Vec<Self> {
         let mode = config.unix.mode;
         let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
@@ -146,7 +146,7 @@ impl Wanted {
 }
 
 /// Binds all of them, or none.
-pub(super) fn bind_all(wanted: &[Wanted]) -> Result<Vec<Bound>, BindError> {
+pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<Bound>, BindError> {
     let mut all = Vec::new();
     for wanted in wanted {
         all.extend(wanted.bind()?);
@@ -163,7 +163,7 @@ impl Listeners {
     ) -> Result<Self, StartError> {
         let mut listeners = Self::default();
         let passed = passed.into_iter().map(|Passed { socket, purpose, is_unix }| Bound {
-            wanted: Wanted::Passed { purpose, is_unix },
+            wanted: Endpoint::Passed { purpose, is_unix },
             socket,
             file: None,
         });
@@ -175,11 +175,11 @@ impl Listeners {
 
     /// What a configuration wants that is not open, and the other way round.
     pub(super) fn change(&self, config: &Config) -> Change {
-        let mut wanted = Wanted::all(config);
+        let mut wanted = Endpoint::all(config);
         wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
-        let is_open = |wanted: &Wanted| self.open.iter().any(|open| open.wanted.is_like(wanted));
+        let is_open = |wanted: &Endpoint| self.open.iter().any(|open| open.wanted.is_like(wanted));
         let leaves = |open: &&Open| {
-            !matches!(open.wanted, Wanted::Passed { .. })
+            !matches!(open.wanted, Endpoint::Passed { .. })
                 && !wanted.iter().any(|wanted| wanted.is_like(&open.wanted))
         };
         let leaving = self.open.iter().filter(leaves).map(|open| open.source).collect();
@@ -189,7 +189,7 @@ impl Listeners {
 
     /// Those that leave and have the port of one that is wanted.
     pub(super) fn in_the_way(&self, change: &Change) -> Vec<Source> {
-        let ports: Vec<u16> = change.missing.iter().filter_map(Wanted::port).collect();
+        let ports: Vec<u16> = change.missing.iter().filter_map(Endpoint::port).collect();
         let has_one =
             |source: &&Source| self.port(**source).is_some_and(|port| ports.contains(&port));
         change.leaving.iter().filter(has_one).copied().collect()
@@ -198,16 +198,15 @@ impl Listeners {
     fn port(&self, source: Source) -> Option<u16> {
         let address = match source {
             Source::Datagrams(index) => self.datagrams.get(index.into())?.address(),
-            Source::StreamListener(index) => self.streams.get(index.into())?.address(),
-            Source::AdminListener(index) => self.admin.get(index.into())?.address(),
+            Source::Listener(index) => self.streams.get(index.into())?.1.address(),
             _ => return None,
         };
         address.ok()?.as_socket().map(|address| address.port())
     }
 
     /// What these sockets were opened for.
-    pub(super) fn wanted_by(&self, sources: &[Source]) -> Vec<Wanted> {
-        let mut all: Vec<Wanted> = Vec::new();
+    pub(super) fn wanted_by(&self, sources: &[Source]) -> Vec<Endpoint> {
+        let mut all: Vec<Endpoint> = Vec::new();
         for open in self.open.iter().filter(|open| sources.contains(&open.source)) {
             if !all.contains(&open.wanted) {
                 all.push(open.wanted.clone());
@@ -219,7 +218,8 @@ impl Listeners {
     /// Gives the files of unix sockets their mode, where that has changed.
     pub(super) fn set_modes(&mut self, wanted: u32) {
         for Open { wanted: open, file, .. } in &mut self.open {
-            let (Wanted::UnixStream { mode, .. } | Wanted::UnixDatagram { mode, .. }) = open else {
+            let (Endpoint::UnixStream { mode, .. } | Endpoint::UnixDatagram { mode, .. }) = open
+            else {
                 continue;
             };
             if *mode != wanted
@@ -249,18 +249,11 @@ impl Listeners {
                     self.datagrams.insert(socket);
                     source
                 }
-                Purpose::Streams => {
-                    let source = Source::StreamListener(index(self.streams.vacant_key())?);
+                purpose @ (Purpose::Streams | Purpose::Admin) => {
+                    let source = Source::Listener(index(self.streams.vacant_key())?);
                     let listener = Listener::new(socket);
                     listener.register(registry, source.into())?;
-                    self.streams.insert(listener);
-                    source
-                }
-                Purpose::Admin => {
-                    let source = Source::AdminListener(index(self.admin.vacant_key())?);
-                    let listener = Listener::new(socket);
-                    listener.register(registry, source.into())?;
-                    self.admin.insert(listener);
+                    self.streams.insert((purpose, listener));
                     source
                 }
             };
@@ -274,18 +267,23 @@ impl Listeners {
         for source in sources {
             match *source {
                 Source::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
-                Source::StreamListener(index) => _ = self.streams.try_remove(index.into()),
-                Source::AdminListener(index) => _ = self.admin.try_remove(index.into()),
+                Source::Listener(index) => _ = self.streams.try_remove(index.into()),
                 _ => {}
             }
         }
         self.open.retain(|open| !sources.contains(&open.source));
     }
 
-    /// Those that end with this process. Others wait for the next one, with all that comes in meanwhile.
+    /// The sockets that close with this process. Those that were passed in stay open for the next
+    /// one, with all data that arrives until then.
     pub(super) fn ours(&self) -> Vec<Source> {
-        let ours = |open: &&Open| !matches!(open.wanted, Wanted::Passed { .. });
+        let ours = |open: &&Open| !matches!(open.wanted, Endpoint::Passed { .. });
         self.open.iter().filter(ours).map(|open| open.source).collect()
+    }
+
+    /// What clients of this listener want. Returns `None` if the listener is closed.
+    pub(super) fn purpose(&self, index: u16) -> Option<Purpose> {
+        self.streams.get(index.into()).map(|(purpose, _)| *purpose)
     }
 
     pub(super) fn all(&self) -> Vec<Source> {
@@ -307,11 +305,14 @@ impl Listeners {
     /// separated by commas.
     pub(super) fn ready_line(&self) -> String {
         let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
-        let streams = || self.streams.iter().map(|(_, listener)| listener.address());
-        let admin = self.admin.iter().map(|(_, listener)| listener.address());
+        let listening = |wanted: Purpose| {
+            let listeners = self.streams.iter().map(|(_, listener)| listener);
+            let wanted = listeners.filter(move |(purpose, _)| *purpose == wanted);
+            wanted.map(|(_, listener)| listener.address())
+        };
         let is_unix =
             |address: &io::Result<SockAddr>| address.as_ref().is_ok_and(SockAddr::is_unix);
-        let unix: Vec<String> = streams()
+        let unix: Vec<String> = listening(Purpose::Streams)
             .chain(datagrams())
             .filter(is_unix)
             .flatten()
@@ -322,8 +323,8 @@ impl Listeners {
         format!(
             "ready udp={} tcp={} admin={}{unix}",
             list(datagrams().filter(|address| !is_unix(address))),
-            list(streams().filter(|address| !is_unix(address))),
-            list(admin),
+            list(listening(Purpose::Streams).filter(|address| !is_unix(address))),
+            list(listening(Purpose::Admin)),
         )
     }
 }

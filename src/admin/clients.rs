@@ -1,0 +1,162 @@
+//! The clients of the admin port, each served for a slice of a turn.
+
+use std::time::Duration;
+
+use mio::Registry;
+use mio::net::TcpStream;
+use socket2::Socket;
+
+use super::client::{Client, Next};
+use super::view::View;
+use crate::ingest::door::Door;
+use crate::sender::Sender;
+use crate::slots::Slots;
+use crate::time::Tick;
+use crate::token::{Slot, Source};
+use crate::warnings::CloseReason;
+
+/// The clients of the admin port.
+#[derive(Debug)]
+pub struct AdminClients {
+    clients: Slots<Client>,
+    /// The most clients.
+    most: usize,
+    /// The place of the client that was served first in the last turn. The next turn begins after
+    /// it, so that no client starves.
+    first: u16,
+    /// The clients that were served, whose deadlines have moved.
+    served: Vec<Slot>,
+}
+
+/// Dumps in progress at the same time. Each holds eight bytes for every series. Further ones wait
+/// until one ends, or until a client with a dump does not keep up with reading.
+const DUMPS_MAX: usize = 2;
+
+impl AdminClients {
+    /// At most `most` clients.
+    pub fn new(most: usize) -> Self {
+        Self { clients: Slots::default(), most, first: 0, served: Vec::new() }
+    }
+
+    /// Sets another limit. Connected clients stay, but get new deadlines.
+    pub fn limit(&mut self, most: usize) {
+        self.most = most;
+        self.served.extend(self.clients.iter().map(|(slot, _)| slot));
+    }
+
+    /// Handles an event of the poller: a client may be read from or written to.
+    pub fn ready(&mut self, slot: Slot) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.wake();
+        }
+    }
+
+    /// Closes a client whose deadline has come. Returns the reason and the client's address.
+    pub fn timeout(
+        &mut self,
+        slot: Slot,
+        idle: Option<Duration>,
+        now: Tick,
+    ) -> Option<(CloseReason, Sender)> {
+        self.deadline(slot, idle).filter(|deadline| *deadline <= now)?;
+        let client = self.clients.remove(slot)?;
+        let is_idle = client.idle_since().is_some();
+        let why = if is_idle { CloseReason::AdminIdle } else { CloseReason::AdminStalled };
+        Some((why, client.sender()))
+    }
+
+    /// Serves the clients that have something to do, one after the other as long as there is time.
+    /// Returns `true` if one of them could go on at once.
+    pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
+        let mut awake: Vec<Slot> = self.awake();
+        let Some(last) = awake.len().checked_sub(1) else { return false };
+        awake.sort_by_key(|slot| slot.index <= self.first);
+        self.first = awake[0].index;
+        let mut dumps = self.clients.iter().filter(|(_, client)| client.is_dumping()).count();
+        let mut more = false;
+        for (position, slot) in awake.into_iter().enumerate() {
+            let Some(client) = self.clients.get_mut(slot) else { continue };
+            let was_dumping = client.is_dumping();
+            self.served.push(slot);
+            match client.turn(view, dumps < DUMPS_MAX, &has_time) {
+                Ok(Next::GoOn) => more = true,
+                Ok(Next::Wait) => {}
+                Ok(Next::Close) => _ = self.clients.remove(slot),
+                Err(error) => {
+                    log::debug!("admin=closed reason=\"{error}\"");
+                    self.clients.remove(slot);
+                }
+            }
+            let is_dumping = self.clients.get(slot).is_some_and(Client::is_dumping);
+            dumps = dumps + usize::from(is_dumping) - usize::from(was_dumping);
+            if dumps == DUMPS_MAX && self.one_waits_to_dump() && self.one_pauses_its_dump() {
+                dumps -= 1;
+            }
+            if dumps < DUMPS_MAX && self.one_waits_to_dump() {
+                self.clients.iter_mut().for_each(|(_, client)| client.wake());
+                more = true;
+            }
+            if !has_time() {
+                return more || position < last;
+            }
+        }
+        more
+    }
+
+    fn one_waits_to_dump(&self) -> bool {
+        self.clients.iter().any(|(_, client)| client.waits_to_dump())
+    }
+
+    fn one_pauses_its_dump(&mut self) -> bool {
+        self.clients.iter_mut().any(|(_, client)| client.pause_unread_dump())
+    }
+
+    fn awake(&self) -> Vec<Slot> {
+        self.clients.iter().filter(|(_, client)| client.is_awake()).map(|(slot, _)| slot).collect()
+    }
+
+    /// Returns the clients served since the last call, and after [`limit`](Self::limit) all
+    /// clients. Each has a new deadline, or is closed.
+    pub fn take_served(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.served)
+    }
+}
+
+impl Door for AdminClients {
+    /// Closes the client that has been idle longest, so that an operator can always get in.
+    fn make_room(&mut self) -> Option<(Slot, Sender)> {
+        if self.clients.len() < self.most {
+            return None;
+        }
+        let idle =
+            self.clients.iter().filter_map(|(slot, client)| Some((client.idle_since()?, slot)));
+        let (_, slot) = idle.min()?;
+        self.clients.remove(slot).map(|client| (slot, client.sender()))
+    }
+
+    fn admit(
+        &mut self,
+        stream: Socket,
+        sender: Sender,
+        now: Tick,
+        registry: &Registry,
+    ) -> Option<Slot> {
+        if self.clients.len() >= self.most {
+            return None;
+        }
+        let stream = TcpStream::from_std(stream.into());
+        let slot = self
+            .clients
+            .insert(|slot| Client::new(stream, sender, now, registry, Self::source(slot).into()));
+        slot.ok()
+    }
+
+    /// Returns `None` also for a client that gets its turn before it could be idle.
+    fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick> {
+        self.clients.get(slot).and_then(|client| client.deadline(idle))
+    }
+
+    fn source(slot: Slot) -> Source {
+        Source::AdminClient(slot)
+    }
+}

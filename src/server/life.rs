@@ -1,0 +1,284 @@
+//! The life of the server: the configuration in force, a reload that waits, the stop, and what is
+//! kept for the next run.
+//!
+//! It says what should change and keeps track of it. [`Server`](super::Server) applies it to the
+//! other parts.
+
+use std::time::Duration;
+
+use super::descriptors::{Descriptors, Shares};
+use super::drain::Drain;
+use super::notify;
+use super::pipeline::Pipeline;
+use super::reactor::Reactor;
+use super::signals::Asked;
+use super::start::StartError;
+use super::state_saver::{self, StateSaver};
+use super::timer::Timer;
+use crate::clock::Clock;
+use crate::config::{self, Config, Origin};
+use crate::ingest::datagrams::DropsSeen;
+use crate::state::file::StateFile;
+use crate::time::Now;
+
+#[derive(Debug)]
+pub(super) struct Life {
+    /// The configuration in force. This is its only copy: all parts borrow it.
+    config: Config,
+    origin: Origin,
+    /// The configuration that a reload has read, and its origin. It applies once the sweep is over.
+    pending: Option<Box<(Config, Origin)>>,
+    phase: Phase,
+    saver: Option<StateSaver>,
+    /// The key of the hashes of set members, which the next run needs.
+    members: [u64; 2],
+    descriptors: Descriptors,
+    /// How often the service manager must be notified that the server is alive.
+    watchdog: Option<Duration>,
+}
+
+/// Where the server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Nothing is received any more, and the sinks deliver.
+    Draining(Drain),
+    Done,
+}
+
+/// What signals ask for, in the present phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Reload,
+    Stop,
+}
+
+impl Life {
+    pub(super) fn new(
+        config: Config,
+        origin: Origin,
+        saver: Option<StateSaver>,
+        members: [u64; 2],
+        descriptors: Descriptors,
+    ) -> Self {
+        Self {
+            config,
+            origin,
+            pending: None,
+            phase: Phase::Running,
+            saver,
+            members,
+            descriptors,
+            watchdog: notify::watchdog(),
+        }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether no stop has begun.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// Interprets signals. A reload that comes with a stop or after it is dropped.
+    pub(super) fn request(&mut self, asked: Asked, now: Now) -> Option<Request> {
+        if asked.reload && (asked.stop() || !self.is_running()) {
+            log_dropped_reload();
+        }
+        match &mut self.phase {
+            Phase::Running if asked.stop() => Some(Request::Stop),
+            Phase::Running if asked.reload => Some(Request::Reload),
+            Phase::Draining(drain) => {
+                drain.note_signals(asked, now.tick);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Notifies the service manager that the server is alive.
+    pub(super) fn feed_watchdog<C: Clock>(&self, reactor: &mut Reactor<C>) {
+        if let Some(span) = self.watchdog {
+            notify::alive();
+            reactor.set(Timer::Watchdog, Some(reactor.now().tick + span));
+        }
+    }
+
+    /// Reads the configuration again. If it has mistakes they are logged, and nothing changes.
+    pub(super) fn begin_reload(&mut self) {
+        notify::reloading();
+        match config::reload(&self.origin) {
+            Ok((config, origin)) => self.pending = Some(Box::new((config, origin))),
+            Err(failure) => refuse(&self.origin, &failure),
+        }
+    }
+
+    /// Takes the pending configuration if `pipeline` can take it now.
+    pub(super) fn take_pending(&mut self, pipeline: &Pipeline) -> Option<Box<(Config, Origin)>> {
+        self.pending.take_if(|pending| pipeline.can_take(&pending.0))
+    }
+
+    /// Ends a reload that was applied as `running`. What only a start can apply stays as it was.
+    pub(super) fn finish_reload(&mut self, running: Config, wanted: &Config, origin: Origin) {
+        let later = config::difference(&running, wanted).join(" ");
+        if !later.is_empty() {
+            log::warn!("reload=partial unchanged=\"{later}\" reason=\"needs a restart\"");
+        }
+        let changed = config::difference(&self.config, &running).join(" ");
+        log::info!("reload=done changed=\"{changed}\"");
+        self.config = running;
+        self.origin = origin;
+        notify::ready();
+    }
+
+    /// Ends a reload that could not be applied. Nothing has changed.
+    pub(super) fn refuse_reload(&self, origin: &Origin, why: &StartError) {
+        refuse(origin, why);
+    }
+
+    /// Returns how many clients may connect beside `sinks` destinations.
+    pub(super) fn shares(&self, config: &Config, sinks: usize) -> Shares {
+        self.descriptors.share(config, sinks)
+    }
+
+    /// Opens the state file of a new configuration, unless it is the one already open.
+    pub(super) fn open_other_state(
+        &self,
+        config: &Config,
+    ) -> Result<Option<StateFile>, StartError> {
+        let is_same = config.state == self.config.state || self.has_state_at(config);
+        if is_same { Ok(None) } else { state_saver::open(&config.state) }
+    }
+
+    /// Continues with the state file of a new configuration. `file` is what
+    /// [`Self::open_other_state`] returned.
+    pub(super) fn replace_state<C: Clock>(
+        &mut self,
+        config: &Config,
+        file: Option<StateFile>,
+        reactor: &mut Reactor<C>,
+    ) {
+        if config.state == self.config.state {
+            return;
+        }
+        let stays = file.is_none() && self.has_state_at(config);
+        match (self.saver.as_mut(), &config.state.file) {
+            (Some(saver), Some(path)) if stays => saver.rename(path.clone()),
+            _ => self.saver = StateSaver::new(&config.state, file, self.members),
+        }
+        self.plan_save(&config.state, reactor);
+    }
+
+    fn has_state_at(&self, config: &Config) -> bool {
+        self.saver.as_ref().is_some_and(|saver| saver.is_at(&config.state))
+    }
+
+    /// Sets the time of the first save of the gauges.
+    pub(super) fn plan_first_save<C: Clock>(&self, reactor: &mut Reactor<C>) {
+        self.plan_save(&self.config.state, reactor);
+    }
+
+    fn plan_save<C: Clock>(&self, config: &config::State, reactor: &mut Reactor<C>) {
+        let interval = config.interval.filter(|_| self.saver.is_some());
+        let deadline = interval.map(|interval| reactor.now().tick + interval);
+        reactor.set(Timer::Save, deadline);
+    }
+
+    /// Begins a save of the gauges.
+    pub(super) fn begin_save<C: Clock>(&mut self, pipeline: &Pipeline, reactor: &mut Reactor<C>) {
+        if let Some(saver) = &mut self.saver {
+            saver.begin(pipeline);
+        }
+        self.plan_first_save(reactor);
+    }
+
+    /// Does a slice of a save of the gauges.
+    pub(super) fn save_gauges<C: Clock>(&mut self, pipeline: &Pipeline, reactor: &mut Reactor<C>) {
+        if let Some(saver) = &mut self.saver {
+            saver.step(pipeline, reactor);
+        }
+    }
+
+    /// Whether a save of the gauges is under way.
+    pub(super) fn is_saving(&self) -> bool {
+        self.saver.as_ref().is_some_and(StateSaver::is_saving)
+    }
+
+    /// Returns the longest call to the disk that a save made since the last time.
+    pub(super) fn take_stall(&mut self) -> Duration {
+        self.saver.as_mut().map_or(Duration::ZERO, StateSaver::take_stall)
+    }
+
+    /// Begins the stop. Drops what a stop does not need: a reload would bind sockets that are never
+    /// read, and a save of the gauges would replace the interval that the stop saves.
+    /// [`Timer::serves_stop`] does the same for timers.
+    pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        let patience = self.config.shutdown_timeout;
+        log::info!("stop=begun timeout_ms={}", patience.as_millis());
+        notify::stopping();
+        let now = reactor.now().tick;
+        self.phase = Phase::Draining(Drain::new(now, patience));
+        reactor.set(Timer::Stop, Some(now + patience));
+        if self.pending.take().is_some() {
+            log_dropped_reload();
+        }
+        self.saver.iter_mut().for_each(StateSaver::abandon_save);
+    }
+
+    /// Keeps the open interval for the next run: in the state file, or else by closing it early.
+    /// No sweep may be under way.
+    pub(super) fn keep_interval<C: Clock>(
+        &mut self,
+        seen: &[DropsSeen],
+        pipeline: &mut Pipeline,
+        reactor: &Reactor<C>,
+    ) {
+        let saver = self.saver.as_mut();
+        let (reason, remedy) = match saver.map(|saver| saver.save_open_interval(pipeline, seen)) {
+            Some(true) => return,
+            Some(false) => {
+                ("the open interval could not be saved", "see the error before this line")
+            }
+            None => ("no state_file is set", "set [statsd] state_file"),
+        };
+        let (_, end) = pipeline.open_interval();
+        pipeline.close_interval(reactor);
+        log::warn!(
+            "stop=interval_closed_early stamp={} reason=\"{reason}\" hint=\"{remedy}; a start before that stamp sends the interval a second time, and Graphite keeps only the second value\"",
+            end.as_secs()
+        );
+    }
+
+    /// Ends the stop when every sink has delivered, or when the time for it is over.
+    pub(super) fn check_stop(&mut self, pipeline: &mut Pipeline, now: Now) {
+        if let Phase::Draining(drain) = &self.phase
+            && drain.is_over(pipeline.sinks(), now.tick)
+        {
+            pipeline.end();
+            self.phase = Phase::Done;
+            log::info!("stop=done");
+        }
+    }
+}
+
+fn log_dropped_reload() {
+    log::warn!(
+        "reload=dropped reason=\"the server is stopping\" hint=\"the next start reads the file\""
+    );
+}
+
+fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
+    let path = origin.to_string();
+    for line in why.to_string().lines() {
+        log::error!(
+            "reload=refused config={path:?} reason=\"{line}\" hint=\"nothing has changed\""
+        );
+    }
+    notify::ready();
+}

@@ -1,0 +1,439 @@
+//! The pipeline: what happens to a sample between its line and its destinations.
+//!
+//! ```text
+//!  lines ──▶ Engine ──tick, sweep──▶ summaries ──▶ Encoders ──chunks──▶ Sinks ──pump──▶ sockets
+//!  bytes for repeaters ──▶ Repeated ────────────────chunks──▶ ┘
+//! ```
+//! The server, `--stdin` and the simulation each drive one. Only its sinks own descriptors.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::flushing::Flushing;
+use super::key_flush::KeyFlush;
+use super::log_warnings::log_warnings;
+use super::messages;
+use super::outputs::{self, NewSinks};
+use super::reactor::Reactor;
+use super::reaper::Reaper;
+use super::round::Round;
+use super::settings::settings;
+use super::start::StartError;
+use super::timer::Timer;
+use crate::clock::Clock;
+use crate::config::{self, Config, Destination, Takes};
+use crate::encode::encoders::Encoders;
+use crate::encode::repeated::Repeated;
+use crate::engine::{Engine, Restored};
+use crate::flush::Schedule;
+use crate::ingest::lines::Piece;
+use crate::privileges::Login;
+use crate::series::{Cursor, Seeds};
+use crate::sink::{Feed, Sink, Sinks};
+use crate::standard::StandardStream;
+use crate::time::{Now, Tick, UnixTime};
+use crate::token::Generation;
+use crate::wire::In;
+
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    engine: Engine,
+    /// What came in during this turn, for the repeaters.
+    repeated: Repeated,
+    encoders: Encoders,
+    flushing: Flushing,
+    sinks: Sinks,
+    round: Round,
+    reaper: Reaper,
+    key_flush: Option<KeyFlush>,
+    /// For the jitter between attempts to connect.
+    seed: u64,
+    /// The account that this process has become, if `user` is set. Commands run as it.
+    account: Option<Rc<Login>>,
+}
+
+/// What a reload has opened for the pipeline, before anything changes.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    encoders: Encoders,
+    new: NewSinks<'a>,
+}
+
+impl Pipeline {
+    /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
+    /// opened. `schedule` says when the first interval ends.
+    pub(super) fn open(
+        config: &Config,
+        schedule: Schedule,
+        seeds: Seeds,
+        stdout: Option<StandardStream>,
+        account: Option<Login>,
+    ) -> Result<Self, StartError> {
+        let mut pipeline = Self {
+            engine: Engine::new(&settings(config), seeds),
+            repeated: Repeated::default(),
+            encoders: outputs::encoders(config),
+            flushing: Flushing::new(schedule, config.flush_interval),
+            sinks: Sinks::default(),
+            round: Round::default(),
+            reaper: Reaper::default(),
+            key_flush: KeyFlush::new(&config.key_flush),
+            seed: seeds.names[0],
+            account: account.map(Rc::new),
+        };
+        pipeline.want_repeated(config);
+        let new = outputs::new_sinks(config, &config.spool, &pipeline.sinks, stdout)?;
+        pipeline.add_sinks(new);
+        Ok(pipeline)
+    }
+
+    fn add_sinks(&mut self, new: NewSinks<'_>) {
+        outputs::add(&mut self.sinks, new, &self.encoders, self.seed, self.account.as_ref());
+    }
+
+    fn want_repeated(&mut self, config: &Config) {
+        self.repeated.want(|carriage| {
+            let takes = |to: Destination<'_>| to.takes() == Takes::Packets(carriage);
+            config.destinations().any(takes)
+        });
+    }
+
+    /// Sets the first timers.
+    pub(super) fn set_timers<C: Clock>(&self, reactor: &mut Reactor<C>) {
+        let now = reactor.now();
+        reactor.set(Timer::Flush, self.flushing.deadline(now));
+        let key_flush = self.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
+        reactor.set(Timer::KeyFlush, key_flush);
+    }
+
+    pub(super) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    pub(super) fn sinks(&self) -> &Sinks {
+        &self.sinks
+    }
+
+    /// What the admin port reads and changes.
+    pub(super) fn split(&mut self) -> (&mut Engine, &mut Encoders, &Sinks) {
+        (&mut self.engine, &mut self.encoders, &self.sinks)
+    }
+
+    /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of
+    /// bytes taken.
+    pub(super) fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
+        let rest = self.engine.some_lines(text, share);
+        let taken = text.len() - rest.len();
+        if logs_messages {
+            messages::log_packet(&text[..taken]);
+        }
+        taken
+    }
+
+    /// Takes in a piece of a stream.
+    pub(super) fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
+        if logs_messages {
+            messages::log_piece(piece);
+        }
+        match piece {
+            Piece::Lines(text) => self.engine.lines(text),
+            Piece::Binary(message) => self.engine.binary(message),
+            Piece::Overlong(start) => self.engine.overlong_line(start),
+        }
+    }
+
+    /// Passes a datagram to the repeaters.
+    pub(super) fn repeat_packet(&mut self, packet: &[u8]) {
+        self.repeated.packet(packet);
+    }
+
+    /// Passes a piece of a stream to the repeaters, unless it was cut off.
+    pub(super) fn repeat_piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Lines(text) => self.repeated.lines(text),
+            Piece::Binary(message) => self.repeated.binary(message),
+            Piece::Overlong(_) => {}
+        }
+    }
+
+    /// Queues what came in during this turn for the repeaters.
+    fn push_repeated(&mut self) {
+        for (carriage, chunk) in self.repeated.take() {
+            self.sinks.push(Feed::Packets(carriage), &chunk);
+        }
+    }
+
+    /// Takes over the series that the run before has saved.
+    pub(super) fn restore(
+        &mut self,
+        records: In<'_>,
+        interval: Duration,
+        gauges_only: bool,
+    ) -> Restored {
+        self.engine.restore(records, interval, gauges_only)
+    }
+
+    /// Appends records of gauges to `out`, for about `work` series from `cursor` on. Returns `true`
+    /// after the last one.
+    pub(super) fn save_gauges(&self, cursor: &mut Cursor, work: usize, out: &mut Vec<u8>) -> bool {
+        self.engine.save_gauges(cursor, work, out)
+    }
+
+    /// Saves the open interval. See [`Engine::save`].
+    pub(super) fn save(
+        &self,
+        put: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        self.engine.save(put)
+    }
+
+    /// The number of series.
+    pub(super) fn series(&self) -> usize {
+        self.engine.table().len()
+    }
+
+    /// The time between two flushes.
+    pub(super) fn flush_interval(&self) -> Duration {
+        self.flushing.interval()
+    }
+
+    /// Handles an event of a sink's descriptor.
+    pub(super) fn ready<C: Clock>(
+        &mut self,
+        sink: u16,
+        generation: Generation,
+        reactor: &Reactor<C>,
+    ) {
+        if let Some(sink) = self.sinks.at(sink) {
+            sink.ready(generation, reactor.now(), reactor.registry());
+        }
+    }
+
+    /// Notes the length of a turn of the loop. The longest one is a figure of the next flush.
+    pub(super) fn note_turn(&mut self, length: Duration) {
+        self.flushing.note_turn(length);
+    }
+
+    /// Notes the longest call to the disk of a state save since the last flush.
+    pub(super) fn note_stall(&mut self, stall: Duration) {
+        self.flushing.note_stall(stall);
+    }
+
+    /// Whether the interval may end now that its time has come. If the sweep of the interval before
+    /// is still under way, the tick waits for its end.
+    pub(super) fn may_tick(&mut self) -> bool {
+        self.flushing.is_due(&mut self.engine)
+    }
+
+    /// Whether a tick waits, and the sweep it waits for has ended.
+    pub(super) fn is_late(&self) -> bool {
+        self.flushing.is_waiting() && !self.engine.is_sweeping()
+    }
+
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.engine.is_sweeping()
+    }
+
+    /// When the open interval began, as far as is known, and its scheduled end.
+    pub(super) fn open_interval(&self) -> (UnixTime, UnixTime) {
+        self.flushing.open_interval()
+    }
+
+    /// Ends the open interval, and begins the sweep that closes its series.
+    pub(super) fn tick<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        let Self { engine, encoders, sinks, .. } = self;
+        self.flushing.tick(reactor.now(), engine, encoders, sinks);
+        reactor.set(Timer::Flush, self.flushing.deadline(reactor.now()));
+        reactor.turn_again_if(true);
+    }
+
+    /// Does one slice of the sweep, unless a sink holds it.
+    pub(super) fn sweep<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        if !self.engine.is_sweeping() {
+            return;
+        }
+        let now = reactor.now().tick;
+        let holds = self.sinks.iter().any(|sink| sink.holds_sweep(now));
+        let held_until = self.flushing.held_until(holds, now);
+        reactor.set(Timer::Sweep, held_until);
+        if held_until.is_some() {
+            return;
+        }
+        reactor.turn_again_if(true);
+        let Self { engine, encoders, sinks, .. } = self;
+        self.flushing.slice(reactor.clock(), engine, encoders, sinks);
+    }
+
+    /// Ends the sweep that is under way, and the interval whose tick waits for that sweep.
+    pub(super) fn finish_sweep<C: Clock>(&mut self, reactor: &Reactor<C>) {
+        let Self { engine, encoders, sinks, flushing, .. } = self;
+        flushing.rest(reactor.clock(), engine, encoders, sinks);
+        if flushing.is_waiting() {
+            flushing.tick(reactor.now(), engine, encoders, sinks);
+            flushing.rest(reactor.clock(), engine, encoders, sinks);
+        }
+    }
+
+    /// Ends the open interval early, under the stamp that it was due at, and closes all its series.
+    pub(super) fn close_interval<C: Clock>(&mut self, reactor: &Reactor<C>) {
+        let Self { engine, encoders, sinks, flushing, .. } = self;
+        flushing.tick(reactor.now(), engine, encoders, sinks);
+        flushing.rest(reactor.clock(), engine, encoders, sinks);
+    }
+
+    /// Serves the destinations, as many as a turn has time for. `is_running` is `false` once a stop
+    /// has begun: then no sink is removed.
+    pub(super) fn pump<C: Clock>(&mut self, is_running: bool, reactor: &mut Reactor<C>) {
+        self.push_repeated();
+        let now = reactor.now();
+        let end = self.sinks.end();
+        let mut round = std::mem::take(&mut self.round);
+        let more = round.serve(end, reactor.clock().tick(), |index| {
+            self.pump_one(index, now, is_running, reactor).then(|| reactor.clock().tick())
+        });
+        self.round = round;
+        reactor.turn_again_if(more);
+    }
+
+    /// Returns `false` if there is no sink at this index.
+    fn pump_one<C: Clock>(
+        &mut self,
+        index: u16,
+        now: Now,
+        is_running: bool,
+        reactor: &mut Reactor<C>,
+    ) -> bool {
+        let Some(sink) = self.sinks.at(index) else { return false };
+        sink.timeout(now, reactor.registry());
+        let more = sink.pump(now, reactor.registry());
+        reactor.turn_again_if(more);
+        reactor.set(Timer::Sink(index), sink.deadline());
+        let parts = sink.is_parting() || (is_running && sink.has_left(now.tick));
+        if parts && sink.part() {
+            self.sinks.remove(index);
+            reactor.set(Timer::Sink(index), None);
+        } else {
+            reactor.turn_again_if(parts);
+        }
+        true
+    }
+
+    /// A child process may have ended: the reaper checks in this turn.
+    pub(super) fn note_ended_child(&mut self) {
+        self.reaper.wake();
+    }
+
+    /// Reaps children that no sink waits for.
+    pub(super) fn reap<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        reactor.turn_again_if(self.reaper.turn(&mut self.sinks));
+    }
+
+    /// Begins to write the most frequent names.
+    pub(super) fn begin_key_flush<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        let Some(keys) = &mut self.key_flush else { return };
+        keys.begin(reactor.now(), &mut self.engine);
+        reactor.set(Timer::KeyFlush, Some(keys.deadline(reactor.now().tick)));
+    }
+
+    /// Writes a piece of the most frequent names.
+    pub(super) fn flush_keys<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        let now = reactor.now().tick;
+        reactor.turn_again_if(self.key_flush.as_mut().is_some_and(|keys| keys.step(now)));
+    }
+
+    /// Logs the warnings that are due: at most one line a minute for each kind.
+    pub(super) fn log_warnings(&mut self, now: Tick) {
+        log_warnings(&mut self.engine, now);
+    }
+
+    /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
+    /// must wait until a flush has brought the last ones to every series.
+    pub(super) fn can_take(&self, config: &Config) -> bool {
+        self.engine.can_take(&settings(config))
+    }
+
+    /// Opens what a reload needs. `spool` is the folder of the running configuration, which a
+    /// reload cannot change.
+    pub(super) fn open_for<'a>(
+        &self,
+        config: &'a Config,
+        spool: &config::Spool,
+    ) -> Result<Opened<'a>, StartError> {
+        let new = outputs::new_sinks(config, spool, &self.sinks, None)?;
+        Ok(Opened { encoders: outputs::encoders(config), new })
+    }
+
+    /// Applies a configuration. The sinks of its destinations get their settings. Sinks of removed
+    /// destinations get `shutdown_timeout` to deliver.
+    pub(super) fn reconfigure<C: Clock>(
+        &mut self,
+        config: &Config,
+        running: &Config,
+        opened: Opened<'_>,
+        reactor: &mut Reactor<C>,
+    ) {
+        self.engine.reconfigure(&settings(config));
+        self.flushing.reconfigure(config.flush_interval, config.align_flush);
+        reactor.set(Timer::Flush, self.flushing.deadline(reactor.now()));
+        self.push_repeated(); // for the repeaters of the configuration before
+        self.want_repeated(config);
+        self.encoders = opened.encoders;
+        self.reconfigure_sinks(config, &running.spool, reactor);
+        self.add_sinks(opened.new);
+        if config.key_flush != running.key_flush {
+            self.key_flush = KeyFlush::new(&config.key_flush);
+            let now = reactor.now().tick;
+            let deadline = self.key_flush.as_ref().map(|keys| keys.deadline(now));
+            reactor.set(Timer::KeyFlush, deadline);
+        }
+    }
+
+    fn reconfigure_sinks<C: Clock>(
+        &mut self,
+        config: &Config,
+        spool: &config::Spool,
+        reactor: &Reactor<C>,
+    ) {
+        let now = reactor.now();
+        let until = now.tick + config.shutdown_timeout;
+        let spool_bytes = outputs::spool_part(config, spool);
+        for sink in self.sinks.iter_mut() {
+            match config.destinations().find(|destination| destination.name() == sink.name()) {
+                Some(destination) => {
+                    let takes = outputs::feed(destination, &self.encoders);
+                    sink.limit_spool(spool_bytes);
+                    sink.reconfigure(destination, takes, now);
+                }
+                None => sink.leave(until, now, reactor.registry()),
+            }
+        }
+    }
+
+    /// Drops what a stop does not need, and asks the sinks to deliver soon.
+    pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        self.key_flush = None;
+        for sink in self.sinks.iter_mut() {
+            sink.hurry(reactor.now(), reactor.registry());
+        }
+        reactor.set(Timer::Flush, None);
+    }
+
+    /// Moves what the sinks hold to their spools, or gives it up and logs that.
+    pub(super) fn end(&mut self) {
+        self.sinks.iter_mut().filter(|sink| sink.needs_parking()).for_each(Sink::park);
+    }
+
+    /// Whether no line was dropped, or may have been lost on its way.
+    pub(super) fn is_lossless(&self) -> bool {
+        self.sinks.iter().all(|sink| {
+            let figures = sink.figures();
+            figures.dropped_lines == 0 && figures.in_doubt == 0
+        })
+    }
+
+    /// Prepares for a single flush, stamped `now`, of nothing but what came in.
+    pub(super) fn flush_once(&mut self, now: Now) {
+        self.flushing = Flushing::once(now, self.flushing.interval());
+    }
+}

@@ -1,0 +1,163 @@
+//! The reactor: waits until something happens or is due, and knows what time it is.
+//!
+//! ```text
+//!  wait ──▶ events ──▶ next_event() …  ──▶ due() …  ──▶ the parts do their work ──▶ wait
+//!            (poller)                      (wheel)       set(timer), turn_again()
+//! ```
+//! The parts of the server take it as an argument: it is their clock, their poller and their timer
+//! wheel. It is generic over the clock, so that the simulation runs the whole server on a virtual
+//! one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Poll, Registry};
+
+use super::gather::Gather;
+use super::timer::Timer;
+use super::wheel::Wheel;
+use crate::clock::{self, Clock, SystemClock};
+use crate::time::{Now, Tick};
+use crate::token::Source;
+
+#[derive(Debug)]
+pub(super) struct Reactor<C = SystemClock> {
+    poll: Poll,
+    /// Where the poller writes its events.
+    polled: Events,
+    /// Events that were not served yet.
+    events: VecDeque<Source>,
+    clock: C,
+    /// Read after each poll.
+    now: Now,
+    /// When the turn began.
+    began: Tick,
+    wheel: Wheel<Timer>,
+    gather: Gather,
+    /// Some work stopped at its budget and could go on at once, so the next wait does not sleep.
+    has_more: bool,
+}
+
+const EVENTS_PER_POLL: usize = 256;
+
+impl<C: Clock> Reactor<C> {
+    pub(super) fn new(clock: C) -> io::Result<Self> {
+        let now = clock.now();
+        Ok(Self {
+            poll: Poll::new()?,
+            polled: Events::with_capacity(EVENTS_PER_POLL),
+            events: VecDeque::new(),
+            now,
+            began: now.tick,
+            wheel: Wheel::new(),
+            gather: Gather::default(),
+            has_more: false,
+            clock,
+        })
+    }
+
+    /// Both clocks, as of the last poll.
+    pub(super) fn now(&self) -> Now {
+        self.now
+    }
+
+    /// For work that is bounded in time, and reads the clock while it runs.
+    pub(super) fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Sets the deadline of a timer, in place of the one it had. `None` takes the timer out.
+    pub(super) fn set(&mut self, timer: Timer, deadline: Option<Tick>) {
+        self.wheel.set(timer, deadline);
+    }
+
+    /// Takes out the next timer that is due.
+    pub(super) fn due(&mut self) -> Option<Timer> {
+        self.wheel.pop_due(self.now.tick)
+    }
+
+    /// Makes the next wait a short one if `has_more`: something stopped at its budget and could go
+    /// on at once.
+    pub(super) fn turn_again_if(&mut self, has_more: bool) {
+        self.has_more |= has_more;
+    }
+
+    /// The start is no turn: the time it took must not count as the length of one.
+    pub(super) fn begin(&mut self) {
+        self.began = self.clock.tick();
+    }
+
+    /// Ends a turn, and waits until something happens or is due. It does not sleep if the backlog
+    /// of input is not empty (`has_backlog`). Returns how long the turn was.
+    pub(super) fn wait(&mut self, has_backlog: bool) -> io::Result<Duration> {
+        let end = self.clock.tick();
+        let length = end - self.began;
+        let timeout = match self.idle_until(has_backlog, end) {
+            Idle::No => Some(Duration::ZERO),
+            Idle::Nap(span) => {
+                clock::nap(span);
+                Some(Duration::ZERO)
+            }
+            Idle::Until(deadline) => Some(end.until(deadline)),
+            Idle::Forever => None,
+        };
+        self.poll(timeout)?;
+        self.began = self.now.tick;
+        Ok(length)
+    }
+
+    /// Returns how long the reactor may wait at `now`.
+    fn idle_until(&mut self, has_backlog: bool, now: Tick) -> Idle {
+        if std::mem::take(&mut self.has_more) || has_backlog {
+            return Idle::No;
+        }
+        let deadline = self.wheel.deadline();
+        match (self.gather.nap(now, deadline), deadline) {
+            (Some(span), _) => Idle::Nap(span),
+            (None, Some(deadline)) => Idle::Until(deadline),
+            (None, None) => Idle::Forever,
+        }
+    }
+
+    /// Polls without waiting. A tick does so, so that the interval holds all that came before it.
+    pub(super) fn poll_now(&mut self) -> io::Result<()> {
+        self.poll(Some(Duration::ZERO))
+    }
+
+    /// An interrupted poll is one without events.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.polled, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.polled.clear(),
+            other => other?,
+        }
+        let events = self.polled.iter().filter_map(|event| Source::try_from(event.token()).ok());
+        self.events.extend(events);
+        self.now = self.clock.now();
+        Ok(())
+    }
+
+    /// Takes the next event of the last poll.
+    pub(super) fn next_event(&mut self) -> Option<Source> {
+        self.events.pop_front()
+    }
+
+    /// When the loop should nap rather than be woken for each packet.
+    pub(super) fn gather(&mut self) -> &mut Gather {
+        &mut self.gather
+    }
+}
+
+/// How long a wait may be.
+enum Idle {
+    /// There is work to do at once.
+    No,
+    /// It sleeps that long without polling: see [`Gather`].
+    Nap(Duration),
+    Until(Tick),
+    Forever,
+}

@@ -1,0 +1,516 @@
+//! Reception: the sockets that samples come in by, and the order in which they are read.
+//!
+//! ```text
+//!  event ──▶ Backlog ──▶ DatagramSocket ──▶ datagrams ─▶ Pipeline
+//!                  └──▶ Listener ──▶ Connections ──▶ pieces of streams ─▶ Pipeline
+//! ```
+//! The listeners of the admin port stand here too, because a reload compares and binds all
+//! addresses together.
+
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::accept::Admission;
+use super::backlog::Backlog;
+use super::descriptors::Share;
+use super::listeners::{Bound, Listeners, bind_all, check_buffer};
+use super::pipeline::Pipeline;
+use super::reactor::Reactor;
+use super::start::StartError;
+use super::timer::Timer;
+use crate::admin::AdminClients;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::flush::Own;
+use crate::ingest::Drained;
+use crate::ingest::allowed::allows;
+use crate::ingest::connections::{Connections, READ_BYTES};
+use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
+use crate::ingest::door::Door as _;
+use crate::ingest::passed::Purpose;
+use crate::sys::batch::{Datagram, RecvBatch};
+use crate::time::{Now, Tick};
+use crate::token::{Slot, Source};
+use crate::warnings::{CloseReason, LimitedBy, WarningKind};
+
+#[derive(Debug)]
+pub(super) struct Reception {
+    listeners: Listeners,
+    /// Listeners that a reload has removed and that are still read.
+    retired: Vec<Source>,
+    /// They are closed then at the latest, even if they hold data.
+    retired_until: Tick,
+    connections: Connections,
+    /// Which limit bounds the number of connections.
+    limited_by: LimitedBy,
+    batch: RecvBatch,
+    backlog: Backlog,
+    /// When something last came in.
+    last_input: Option<Now>,
+}
+
+/// Bytes taken from one source at a time while every line is logged: about a millisecond's work for
+/// the shortest lines. Writing a log line costs far more than reading the line.
+const LOGGED_SHARE_BYTES: usize = 1024;
+/// How long sockets that are about to be closed are still read.
+const LAST_READ: Duration = Duration::from_millis(200);
+/// How long a listener is still read if its port is needed at once. It is part of one turn.
+const SHORT_READ: Duration = Duration::from_millis(2);
+
+impl Reception {
+    pub(super) fn new(listeners: Listeners, share: Share) -> Self {
+        Self {
+            listeners,
+            retired: Vec::new(),
+            retired_until: Tick::default(),
+            connections: Connections::new(share.clients),
+            limited_by: share.limited_by,
+            batch: RecvBatch::new(),
+            backlog: Backlog::default(),
+            last_input: None,
+        }
+    }
+
+    /// Whether sources wait to be read.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    pub(super) fn last_input(&self) -> Option<Now> {
+        self.last_input
+    }
+
+    pub(super) fn datagrams(&self) -> &Slab<DatagramSocket> {
+        &self.listeners.datagrams
+    }
+
+    pub(super) fn ready_line(&self) -> String {
+        self.listeners.ready_line()
+    }
+
+    /// Handles an event of the poller. The source is read in this turn's share of time, or in a
+    /// later turn.
+    pub(super) fn note_event<C: Clock>(&mut self, source: Source, reactor: &mut Reactor<C>) {
+        if self.backlog.is_empty() {
+            reactor.gather().note_input();
+        }
+        if let Source::Datagrams(index) = source
+            && reactor.gather().is_on()
+            && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
+            && let Some((taken, room)) = socket.receive_queue()
+        {
+            reactor.gather().note_fill(taken, room);
+        }
+        self.backlog.push(source);
+    }
+
+    /// What clients of this listener want. Returns `None` if the listener is closed.
+    pub(super) fn purpose(&self, listener: u16) -> Option<Purpose> {
+        self.listeners.purpose(listener)
+    }
+
+    /// Reads from the sources in the backlog until the time is over or all are dry: every datagram
+    /// socket in turn, then one stream, and again. At least one round is made, so that no source
+    /// starves.
+    pub(super) fn receive<C: Clock>(
+        &mut self,
+        time: Duration,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let end = reactor.now().tick + time;
+        while !self.backlog.is_empty() {
+            for _ in 0..self.backlog.datagrams() {
+                let Some(source) = self.backlog.pop_datagrams() else { break };
+                self.receive_from(source, config, pipeline, reactor);
+            }
+            if let Some(source) = self.backlog.pop_stream() {
+                self.receive_from(source, config, pipeline, reactor);
+            }
+            if reactor.clock().tick() >= end {
+                return;
+            }
+        }
+    }
+
+    /// Gives one source its share, and keeps it in the backlog if it has more.
+    fn receive_from<C: Clock>(
+        &mut self,
+        source: Source,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let drained = match source {
+            Source::Datagrams(index) => {
+                self.receive_datagrams(index, config, pipeline, reactor.now())
+            }
+            Source::Listener(index) => self.accept(index, config, pipeline, reactor),
+            Source::Connection(slot) => self.receive_lines(slot, config, pipeline, reactor),
+            _ => Drained::Dry,
+        };
+        if drained == Drained::More {
+            self.backlog.push(source);
+        }
+    }
+
+    fn receive_datagrams(
+        &mut self,
+        index: u16,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        now: Now,
+    ) -> Drained {
+        let Self { listeners, batch, last_input, .. } = self;
+        let Some(socket) = listeners.datagrams.get(usize::from(index)) else {
+            return Drained::Dry;
+        };
+        let mut entrance = Entrance { pipeline, last_input, config, now };
+        let drained = socket.drain(batch, share_of(SHARE_BYTES, config), |datagram, share| {
+            entrance.take(&datagram, share)
+        });
+        drained.unwrap_or_else(|error| {
+            let reason = error.to_string();
+            pipeline.engine().warnings().add(WarningKind::ReadFailed, reason.as_bytes());
+            Drained::Dry
+        })
+    }
+
+    /// Takes in datagrams that were received already and wait in the batch, from whatever socket
+    /// they came. The kernel no longer has them.
+    fn take_received(&mut self, config: &Config, pipeline: &mut Pipeline, now: Now) {
+        let Self { batch, last_input, .. } = self;
+        let mut entrance = Entrance { pipeline, last_input, config, now };
+        while let Some(datagram) = batch.next() {
+            let taken = entrance.take(&datagram, usize::MAX);
+            batch.consume(taken);
+        }
+    }
+
+    fn receive_lines<C: Clock>(
+        &mut self,
+        slot: Slot,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) -> Drained {
+        let now = reactor.now();
+        let share = share_of(READ_BYTES, config);
+        let Self { connections, last_input, .. } = self;
+        pipeline.engine().warnings().set_sender(connections.sender(slot));
+        let drained = connections.read(slot, now.tick, share, config.tcp.max_line, |piece| {
+            *last_input = Some(now);
+            pipeline.repeat_piece(piece);
+            pipeline.take_piece(piece, config.dump_messages);
+        });
+        if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
+            reactor.set(Timer::Idle(Source::Connection(slot)), None);
+        }
+        drained
+    }
+
+    fn accept<C: Clock>(
+        &mut self,
+        index: u16,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) -> Drained {
+        let Some((_, listener)) = self.listeners.streams.get_mut(usize::from(index)) else {
+            return Drained::Dry;
+        };
+        let backlog = &mut self.backlog;
+        let mut admission = Admission {
+            door: &mut self.connections,
+            allow_from: &config.tcp.allow_from,
+            idle_timeout: config.tcp.idle_timeout,
+            not_allowed: WarningKind::SenderRefused,
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(self.limited_by),
+        };
+        admission.accept((index, listener), pipeline.engine(), reactor, |source| {
+            backlog.push(source);
+        })
+    }
+
+    /// Accepts clients of the admin port. Returns `true` if more of them may wait.
+    pub(super) fn accept_admin<C: Clock>(
+        &mut self,
+        index: u16,
+        clients: &mut AdminClients,
+        limited_by: LimitedBy,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) -> bool {
+        let Some((_, listener)) = self.listeners.streams.get_mut(usize::from(index)) else {
+            return false;
+        };
+        let mut admission = Admission {
+            door: clients,
+            allow_from: &config.admin.allow_from,
+            idle_timeout: config.admin.idle_timeout,
+            not_allowed: WarningKind::Closed(CloseReason::AdminNotAllowed),
+            makes_room: CloseReason::AdminMadeWay,
+            full: CloseReason::AdminRefused(limited_by),
+        };
+        admission.accept((index, listener), pipeline.engine(), reactor, |_| {}) == Drained::More
+    }
+
+    /// Tries again to accept from a listener.
+    pub(super) fn retry_listener(&mut self, index: u16) {
+        self.backlog.push(Source::Listener(index));
+    }
+
+    /// Closes a connection that has been silent for too long. It is counted and logged.
+    pub(super) fn check_idle<C: Clock>(
+        &mut self,
+        slot: Slot,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        let now = reactor.now().tick;
+        let idle = config.tcp.idle_timeout;
+        if self.backlog.has(Source::Connection(slot)) {
+            self.connections.note_news(slot, now); // it has sent bytes that were not read yet
+        }
+        if let Some(sender) = self.connections.timeout(slot, idle, now) {
+            pipeline.engine().warnings().set_sender(sender);
+            pipeline.engine().close_idle_connection(CloseReason::ConnectionIdle);
+        }
+        let deadline = self.connections.deadline(slot, idle);
+        reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+    }
+
+    /// Sets new limits on connections. Those that are open stay, even if there are more than the
+    /// limit now allows, and get the deadline of the new `idle_timeout`.
+    pub(super) fn limit<C: Clock>(
+        &mut self,
+        share: Share,
+        config: &Config,
+        reactor: &mut Reactor<C>,
+    ) {
+        self.connections.limit(share.clients);
+        self.limited_by = share.limited_by;
+        for slot in self.connections.slots() {
+            let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
+            reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+        }
+    }
+
+    /// Counts the datagrams that the kernel dropped on these sockets since the last call.
+    pub(super) fn count_drops(&mut self, pipeline: &mut Pipeline) {
+        let sockets = self.listeners.datagrams.iter_mut();
+        let drops: u64 = sockets.map(|(_, socket)| u64::from(socket.take_drops())).sum();
+        if drops > 0 {
+            pipeline.engine().count(Own::UdpDrops, drops);
+            pipeline.engine().warnings().add_many(WarningKind::UdpDrops, drops, b"");
+        }
+    }
+
+    /// Takes over what the run before counted of the drops of sockets that were passed in.
+    pub(super) fn resume_drops(&mut self, seen: &[DropsSeen]) {
+        self.listeners.datagrams.iter_mut().for_each(|(_, socket)| socket.resume(seen));
+    }
+
+    /// Binds the addresses of `config` that are not bound, and retires the listeners that it no
+    /// longer wants. Fails if an address cannot be bound; then nothing has changed.
+    pub(super) fn rebind<C: Clock>(
+        &mut self,
+        config: &Config,
+        running: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) -> Result<(), StartError> {
+        let change = self.listeners.change(config);
+        let bound = match bind_all(&change.missing) {
+            // A listener that is to be closed has the port: *:8125 for 127.0.0.1:8125.
+            Err(error) if error.is_taken() && !self.listeners.in_the_way(&change).is_empty() => {
+                let in_the_way = self.listeners.in_the_way(&change);
+                let before = self.listeners.wanted_by(&in_the_way);
+                self.close_now(&in_the_way, running, pipeline, reactor);
+                bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
+                    Ok(bound) => self.listen_again(bound, running, reactor),
+                    Err(error) => {
+                        log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"")
+                    }
+                })
+            }
+            bound => bound,
+        }?;
+        self.retire(self.listeners.change(config).leaving, reactor);
+        self.listeners.set_modes(config.unix.mode);
+        self.listeners.add(bound, config, reactor.registry()).map_err(StartError::from)?;
+        if config.udp.recv_buffer != running.udp.recv_buffer {
+            let sockets = self.listeners.datagrams.iter();
+            sockets.for_each(|(_, socket)| check_buffer(socket, config.udp.recv_buffer));
+        }
+        Ok(())
+    }
+
+    fn listen_again<C: Clock>(&mut self, bound: Vec<Bound>, config: &Config, reactor: &Reactor<C>) {
+        if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
+            log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"");
+        }
+    }
+
+    /// Reads listeners that are no longer wanted until they are empty. They are closed over the
+    /// next turns, so that a busy one does not delay the others. Connections that they have
+    /// accepted stay.
+    fn retire<C: Clock>(&mut self, leaving: Vec<Source>, reactor: &mut Reactor<C>) {
+        leaving.iter().for_each(|source| self.push_for_last_read(*source));
+        self.retired = leaving;
+        self.retired_until = reactor.now().tick + LAST_READ;
+        let deadline = Some(self.retired_until).filter(|_| !self.retired.is_empty());
+        reactor.set(Timer::Retired, deadline);
+    }
+
+    /// Closes the retired listeners that are empty, and all of them when their time is over.
+    pub(super) fn close_retired<C: Clock>(
+        &mut self,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        if self.retired.is_empty() {
+            return;
+        }
+        let is_over = self.retired_until <= reactor.now().tick;
+        let backlog = &self.backlog;
+        let (unread, dry): (Vec<Source>, Vec<Source>) =
+            self.retired.drain(..).partition(|source| backlog.has(*source));
+        self.close(&dry, pipeline, reactor);
+        if is_over {
+            log_unread(unread.len(), LAST_READ);
+            self.close(&unread, pipeline, reactor);
+        } else {
+            self.retired = unread;
+        }
+    }
+
+    /// Closes listeners whose port another one needs in this turn. They are read for a short time
+    /// first.
+    fn close_now<C: Clock>(
+        &mut self,
+        leaving: &[Source],
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        leaving.iter().for_each(|source| self.push_for_last_read(*source));
+        self.receive(SHORT_READ, config, pipeline, reactor);
+        let unread = leaving.iter().filter(|source| self.backlog.has(**source)).count();
+        log_unread(unread, SHORT_READ);
+        self.close(leaving, pipeline, reactor);
+    }
+
+    fn close<C: Clock>(
+        &mut self,
+        sources: &[Source],
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) {
+        self.count_drops(pipeline);
+        // The next listener may get the index of one of these.
+        self.retired.retain(|source| !sources.contains(source));
+        for source in sources {
+            if let Source::Listener(index) = *source {
+                reactor.set(Timer::Listener(index), None);
+            }
+        }
+        self.listeners.close(sources);
+    }
+
+    /// Ends the reception, for a stop: reads every socket that closes with this process until it is
+    /// dry or [`LAST_READ`] is over, then closes them all.
+    ///
+    /// Sockets that were passed in keep their data for the next run. Returns what was counted of
+    /// their drops, which the next run must know.
+    pub(super) fn end<C: Clock>(
+        &mut self,
+        config: &Config,
+        pipeline: &mut Pipeline,
+        reactor: &mut Reactor<C>,
+    ) -> Vec<DropsSeen> {
+        self.backlog = Backlog::default();
+        self.take_received(config, pipeline, reactor.now());
+        let ending = self.listeners.ours();
+        ending.into_iter().for_each(|source| self.push_for_last_read(source));
+        self.connections.slots().for_each(|slot| self.backlog.push(Source::Connection(slot)));
+        self.receive(LAST_READ, config, pipeline, reactor);
+        self.count_drops(pipeline);
+        // The backlog also holds connections that were accepted just now. They are closed as well.
+        log_unread(self.backlog.take_all().len(), LAST_READ);
+        let sockets = self.listeners.datagrams.iter();
+        let seen = sockets.filter_map(|(_, socket)| socket.drops_seen()).collect();
+        let all = self.listeners.all();
+        self.listeners.close(&all);
+        self.connections.clear();
+        seen
+    }
+
+    /// Reads a source once more before it is closed, except listeners of the admin port.
+    fn push_for_last_read(&mut self, source: Source) {
+        let is_admin = matches!(source, Source::Listener(index)
+            if self.purpose(index) == Some(Purpose::Admin));
+        if !is_admin {
+            self.backlog.push(source);
+        }
+    }
+}
+
+/// Where datagrams go in.
+struct Entrance<'a> {
+    pipeline: &'a mut Pipeline,
+    last_input: &'a mut Option<Now>,
+    config: &'a Config,
+    now: Now,
+}
+
+impl Entrance<'_> {
+    /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
+    /// bytes taken.
+    fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
+        self.pipeline.engine().warnings().set_sender(datagram.sender);
+        if !datagram.is_rest && !self.admit(datagram) {
+            return datagram.bytes.len();
+        }
+        self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages)
+    }
+
+    /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
+    /// read: its sender is not allowed, or it was cut off.
+    fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
+        let engine = self.pipeline.engine();
+        if !allows(&self.config.udp.allow_from, datagram.sender) {
+            engine.refuse_packet();
+            return false;
+        }
+        *self.last_input = Some(self.now);
+        engine.count(Own::PacketsReceived, 1);
+        if datagram.truncated {
+            engine.count(Own::PacketsTruncated, 1);
+            engine.warnings().add(WarningKind::PacketTruncated, b"");
+            return false;
+        }
+        self.pipeline.repeat_packet(datagram.bytes);
+        true
+    }
+}
+
+/// Returns the bytes that one source may bring at a time.
+fn share_of(share: usize, config: &Config) -> usize {
+    if config.dump_messages { LOGGED_SHARE_BYTES } else { share }
+}
+
+/// Reports sockets that were closed with data in them.
+fn log_unread(sockets: usize, time: Duration) {
+    if sockets > 0 {
+        log::warn!(
+            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms; the rest is lost\" hint=\"stop clients first, or let the service manager pass the sockets in\"",
+            time.as_millis()
+        );
+    }
+}
