@@ -33,7 +33,7 @@ pub(crate) use process::{Finished, Process};
 pub(crate) use proxy::Proxy;
 pub(crate) use relay::Relay;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -119,6 +119,16 @@ pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
         let began = Duration::from_secs(interval).checked_sub(to_go)?;
         (began >= Duration::from_millis(100) && to_go >= Duration::from_secs(left)).then_some(end)
     })
+}
+
+/// Returns how long a process (its number, or `thread-self`) could have run, but found no free
+/// processor. A test that times an answer subtracts it: on a busy machine others cause this wait.
+///
+/// Returns zero if the process is gone, or the kernel does not count this.
+pub(crate) fn waited_for_processor(process: impl Display) -> Duration {
+    let figures = fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
+    let nanos = figures.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
 }
 
 /// Runs a command to its end, which must be a good one.
