@@ -1,16 +1,17 @@
-//! Who may send, what others may do with a socket's file, and who we are to others. Pure.
+//! Values that name others: networks that may send, permissions of files, accounts, passwords and
+//! hosts. Pure.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::value::Kind;
+use super::value::ValueKind;
 
 /// A network, or one address.
-pub(super) struct Network;
+pub(super) struct IpNetwork;
 
-impl Kind<IpNet> for Network {
+impl ValueKind<IpNet> for IpNetwork {
     fn read(&self, text: &str) -> Result<IpNet, String> {
         let address = || text.parse::<IpAddr>().map(IpNet::from);
         let network = text.parse().or_else(|_| address());
@@ -23,7 +24,8 @@ impl Kind<IpNet> for Network {
     }
 }
 
-/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4, as senders are on a socket for both.
+/// Returns IPv4 for IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`). Senders have IPv4 addresses
+/// too on a socket for both.
 fn as_ipv4(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let address = mapped.addr().to_ipv4_mapped();
@@ -35,7 +37,7 @@ fn as_ipv4(network: IpNet) -> IpNet {
 /// The permissions of a file, in octal.
 pub(super) struct FileMode;
 
-impl Kind<u32> for FileMode {
+impl ValueKind<u32> for FileMode {
     fn read(&self, text: &str) -> Result<u32, String> {
         let digits = text.len() <= 4 && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
         let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
@@ -47,16 +49,16 @@ impl Kind<u32> for FileMode {
     }
 }
 
-/// The name or number of a user or a group; empty: none.
+/// The name or number of a user or a group. Empty if none is given.
 pub(super) struct Account;
 
-impl Kind<String> for Account {
+impl ValueKind<String> for Account {
     fn read(&self, text: &str) -> Result<String, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$@".contains(&byte);
-        match text.len() <= 64 && text.bytes().all(plain) {
-            true => Ok(text.into()),
-            false => Err("expected a name or a number".into()),
+        if text.len() > 64 || !text.bytes().all(plain) {
+            return Err("expected a name or a number".into());
         }
+        Ok(text.into())
     }
 
     fn show(&self, account: &String) -> String {
@@ -64,16 +66,18 @@ impl Kind<String> for Account {
     }
 }
 
-/// So many printable characters, spaces among them, none of which is one of the others.
+/// Printable characters, also spaces. Holds the range of their number and the characters that are not
+/// allowed.
 pub(super) struct Printable(pub(super) RangeInclusive<usize>, pub(super) &'static str);
 
-impl Kind<String> for Printable {
+impl ValueKind<String> for Printable {
     fn read(&self, text: &str) -> Result<String, String> {
         let printable = |letter: char| matches!(letter, ' '..='~') && !self.1.contains(letter);
         if self.0.contains(&text.len()) && text.chars().all(printable) {
             return Ok(text.into());
         }
-        let (least, most) = (self.0.start(), self.0.end());
+        let least = self.0.start();
+        let most = self.0.end();
         let but = if self.1.is_empty() { String::new() } else { format!(" without {}", self.1) };
         Err(format!("expected {least} to {most} printable ASCII characters{but}"))
     }
@@ -83,8 +87,30 @@ impl Kind<String> for Printable {
     }
 }
 
+/// The host that Ganglia shows a metric for, as `address:name`. gmond takes the part before the first
+/// colon for the address.
+pub(super) struct Spoof;
+
+impl ValueKind<String> for Spoof {
+    fn read(&self, text: &str) -> Result<String, String> {
+        let printable = |byte: u8| byte.is_ascii_graphic();
+        let parts = text.split_once(':').filter(|(address, name)| {
+            !address.is_empty() && !name.is_empty() && text.bytes().all(printable)
+        });
+        match parts {
+            Some(_) if text.len() <= 128 => Ok(text.into()),
+            _ => Err("expected address:name, of at most 128 printable characters".into()),
+        }
+    }
+
+    fn show(&self, spoof: &String) -> String {
+        spoof.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::value::tests::{both_ways, refused};
     use super::*;
 
     #[test]
@@ -99,10 +125,10 @@ mod tests {
             ("::ffff:192.0.2.7", "192.0.2.7/32"),
             ("::/0", "::/0"),
         ] {
-            assert_eq!(Network.show(&Network.read(text).unwrap()), shown);
+            assert_eq!(IpNetwork.show(&IpNetwork.read(text).unwrap()), shown);
         }
         for text in ["", "10.0.0.0/33", "10.0.0/8", "localhost", "10.0.0.0/", "*"] {
-            assert!(Network.read(text).unwrap_err().contains("such as"), "{text}");
+            assert!(IpNetwork.read(text).unwrap_err().contains("such as"), "{text}");
         }
     }
 
@@ -129,5 +155,11 @@ mod tests {
             assert!(password.read(text).unwrap_err().contains("0 to 8 printable"), "{text}");
         }
         assert!(Printable(0..=8, ":").read("a:b").unwrap_err().ends_with("without :"));
+    }
+
+    #[test]
+    fn a_spoofed_host_is_an_address_and_a_name() {
+        both_ways(&Spoof, &[("192.0.2.7:web-1", "192.0.2.7:web-1".into(), "192.0.2.7:web-1")]);
+        refused(&Spoof, &["", "web-1", ":web-1", "192.0.2.7:", "a:b c"], "expected address:name");
     }
 }

@@ -2,13 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::value::Kind;
-use super::{Bind, Remote};
+use super::destination::Remote;
+use super::model::Bind;
+use super::value::ValueKind;
 
-/// `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. Port 0 leaves the choice to the kernel.
+/// `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. Port 0 leaves the choice to the
+/// kernel.
 pub(super) struct Listen;
 
-impl Kind<Bind> for Listen {
+impl ValueKind<Bind> for Listen {
     fn read(&self, text: &str) -> Result<Bind, String> {
         let numeric = || text.parse().ok().map(Bind::At);
         let bind = match text.rsplit_once(':') {
@@ -32,19 +34,14 @@ impl Kind<Bind> for Listen {
     }
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`, with the port where none is given; empty is [`OFF`].
-pub(super) struct Destination(pub(super) u16);
+/// `host`, `host:port`, `[v6]` or `[v6]:port`. Holds the port of an address that gives none. An
+/// empty text is [`Remote::OFF`].
+pub(super) struct Address(pub(super) u16);
 
-/// No destination. It stands in a `Carbon` only until its file is read.
-pub(super) const OFF: Remote = Remote { host: String::new(), port: 0 };
-
-/// Carbon's for pickle.
-pub(super) const PICKLE_PORT: u16 = 2004;
-
-impl Kind<Remote> for Destination {
+impl ValueKind<Remote> for Address {
     fn read(&self, text: &str) -> Result<Remote, String> {
         if text.is_empty() {
-            return Ok(OFF);
+            return Ok(Remote::OFF);
         }
         self.remote(text).ok_or_else(|| {
             let port = self.0;
@@ -53,11 +50,11 @@ impl Kind<Remote> for Destination {
     }
 
     fn show(&self, remote: &Remote) -> String {
-        if *remote == OFF { String::new() } else { remote.to_string() }
+        if *remote == Remote::OFF { String::new() } else { remote.to_string() }
     }
 }
 
-impl Destination {
+impl Address {
     fn remote(&self, text: &str) -> Option<Remote> {
         let (host, written) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((v6, written)) => (v6.parse::<Ipv6Addr>().ok()?.to_string(), written),
@@ -78,8 +75,8 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// An IPv4 address, or what may be a name. `10.1` and `2003` are neither, though resolvers read them as addresses; and a
-/// name never looks like an option to the child that resolves it.
+/// Whether a text is an IPv4 address or may be a name. `10.1` and `2003` are neither, though resolvers
+/// read them as addresses. A name must not look like an option to the child that resolves it.
 fn is_host(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
@@ -113,7 +110,7 @@ mod tests {
 
     #[test]
     fn destinations() {
-        let carbon = Destination(2003);
+        let carbon = Address(2003);
         for (text, host, port, shown) in [
             ("127.0.0.1:2003", "127.0.0.1", 2003, "127.0.0.1:2003"),
             ("graphite", "graphite", 2003, "graphite:2003"),
@@ -156,7 +153,7 @@ mod tests {
             "a,b",
             &long,
         ] {
-            let message = Destination(2003).read(text).expect_err(text);
+            let message = Address(2003).read(text).expect_err(text);
             assert!(message.contains("host:2003"), "{text}: {message}");
         }
     }

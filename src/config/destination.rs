@@ -1,30 +1,48 @@
-//! What all kinds of destinations have in common, whatever section they come from. Pure.
+//! A destination: what the server sends to, how it is reached, and what may wait for it. Pure.
+//!
+//! [`Destination`] holds what several kinds have in common. [`DestinationKind`] holds the rest.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::{
-    Carbon, Config, Console, Exec, Ganglia, Influxdb, Layout, Protocol, Remote, Repeater, Resend,
-};
 use crate::encode::encoders::Format;
+use crate::encode::ganglia::Labels;
 use crate::encode::repeated::Carriage;
 
-/// One place that flushes go to, or packets as they come.
-#[derive(Clone, Copy, Debug)]
-pub enum Destination<'a> {
-    Carbon(&'a Carbon),
-    Influxdb(&'a Influxdb),
-    Ganglia(&'a Ganglia),
-    Repeater(&'a Repeater),
-    Console(&'a Console),
-    Exec(&'a Exec),
+/// One destination of flushes, or of the packets as they are received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The header of its section: `carbon`, or `carbon.NAME`. The sink has the same name.
+    pub name: String,
+    pub kind: DestinationKind,
+    /// How the server reaches it. `None` for the console and for commands.
+    pub net: Option<Net>,
+    pub queue: Queue,
+    /// The name of the name space it is sent. Ganglia and repeaters are always sent the first one.
+    pub namespace: String,
 }
 
-/// For those without keys for it. What was written is not sent again.
-pub(super) const NEVER_AGAIN: Queue =
-    Queue { bytes: 64 << 20, resend: Resend::Never, resend_keep: 1 };
+/// The kind of a destination, with the settings that no other kind has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DestinationKind {
+    Carbon(Carbon),
+    Influxdb(Influxdb),
+    /// A gmond, which takes Ganglia's metrics.
+    Ganglia(Labels),
+    Repeater(Repeater),
+    Console(Console),
+    Exec(Exec),
+}
 
-/// Its section, and the name of its sink.
-pub const CONSOLE: &str = "console";
+/// How the server reaches a destination on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Net {
+    pub remote: Remote,
+    pub connect_timeout: Duration,
+    pub write_timeout: Duration,
+    pub reconnect_min: Duration,
+    pub reconnect_max: Duration,
+}
 
 /// What may wait for a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,30 +54,222 @@ pub struct Queue {
     pub resend_keep: u32,
 }
 
-/// How a destination on the network is reached.
-#[derive(Clone, Copy, Debug)]
-pub struct Way<'a> {
-    pub remote: &'a Remote,
-    pub connect_timeout: Duration,
-    pub write_timeout: Duration,
-    pub reconnect_min: Duration,
-    pub reconnect_max: Duration,
+/// What is sent again after a broken connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// Everything retained, also delivered flushes.
+    Flush,
+    /// From the chunk with the first unacknowledged byte.
+    Unacked,
+    /// Nothing that was ever written. Its lines are counted as in doubt.
+    Never,
 }
 
-/// What a destination takes.
+/// A carbon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carbon {
+    pub protocol: Protocol,
+    /// The most points of one pickle message.
+    pub pickle_batch: u32,
+}
+
+/// How points are written to carbon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Plaintext,
+    Pickle,
+}
+
+/// An InfluxDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Influxdb {
+    pub protocol: Over,
+    pub database: String,
+    /// Empty if requests carry no account.
+    pub username: String,
+    pub password: String,
+}
+
+/// How lines are carried to InfluxDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Http,
+    Udp,
+}
+
+/// Another StatsD server, which every packet goes on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeater {
+    pub protocol: Carriage,
+}
+
+/// Flushes on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Console {
+    pub enabled: bool,
+    pub format: Layout,
+}
+
+/// What the console's lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Text,
+    Json,
+}
+
+/// A command that each flush is piped to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// For /bin/sh. Empty only while the file is being read.
+    pub command: String,
+    /// The command is killed when it takes longer.
+    pub timeout: Duration,
+}
+
+/// The address of a destination as the file has it: a name or a number, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// A host name, or a numeric address without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+/// What a destination is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Takes<'a> {
-    /// Flushes in this format, in the name space called so.
+    /// Flushes in this format, in the name space of this name.
     Flushes(Format, &'a str),
     /// Every packet received.
     Packets(Carriage),
 }
 
-impl<'a> Way<'a> {
-    /// That of destinations without keys for it. They are tried again soon: what waits for them does not get better.
-    pub(super) fn to(remote: &'a Remote) -> Self {
+/// The section of the console, and the name of its sink.
+pub const CONSOLE: &str = "console";
+
+impl Destination {
+    /// Returns a destination with this name that is off: it has no address yet. The values that
+    /// its section has no keys for are final.
+    pub fn new(name: &str, kind: DestinationKind) -> Self {
+        let net = kind.port().map(|_| Net::default());
+        let queue = kind.queue();
+        Self { name: name.into(), kind, net, queue, namespace: String::new() }
+    }
+
+    /// Returns a destination of each kind, in the order in which destinations are listed. The
+    /// defaults of the table are written over these values.
+    pub(super) fn one_of_each_kind() -> Vec<Self> {
+        let kinds = [
+            DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, pickle_batch: 0 }),
+            DestinationKind::Influxdb(Influxdb {
+                protocol: Over::Http,
+                database: String::new(),
+                username: String::new(),
+                password: String::new(),
+            }),
+            DestinationKind::Ganglia(Labels {
+                spoof: String::new(),
+                prefix: String::new(),
+                max_name_length: 0,
+            }),
+            DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams }),
+            DestinationKind::Console(Console { enabled: false, format: Layout::Text }),
+            DestinationKind::Exec(Exec { command: String::new(), timeout: Duration::ZERO }),
+        ];
+        kinds.into_iter().map(|kind| Self::new(kind.section(), kind)).collect()
+    }
+
+    /// Returns the section of the table whose keys it has.
+    pub(super) fn section(&self) -> &'static str {
+        self.kind.section()
+    }
+
+    /// Whether the server sends anything to it.
+    pub(super) fn is_on(&self) -> bool {
+        match &self.kind {
+            DestinationKind::Console(console) => console.enabled,
+            DestinationKind::Exec(exec) => !exec.command.is_empty(),
+            _ => self.net.as_ref().is_some_and(|net| net.remote != Remote::OFF),
+        }
+    }
+
+    /// Returns what it is sent. For flushes this includes the name space.
+    pub fn takes(&self) -> Takes<'_> {
+        let format = match &self.kind {
+            DestinationKind::Carbon(carbon) => match carbon.protocol {
+                Protocol::Plaintext => Format::Plaintext,
+                Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
+            },
+            DestinationKind::Influxdb(_) => Format::Influx,
+            DestinationKind::Ganglia(labels) => Format::Ganglia(labels.clone()),
+            DestinationKind::Repeater(repeater) => return Takes::Packets(repeater.protocol),
+            DestinationKind::Console(console) => match console.format {
+                Layout::Text => Format::Plaintext,
+                Layout::Json => Format::JsonLines,
+            },
+            DestinationKind::Exec(_) => Format::Piped,
+        };
+        Takes::Flushes(format, &self.namespace)
+    }
+
+    /// Returns what its chunks are called in the spool. Returns `None` if they are never spooled.
+    pub fn spooled_format(&self) -> Option<&'static str> {
+        match &self.kind {
+            DestinationKind::Carbon(carbon) => match carbon.protocol {
+                Protocol::Plaintext => Some("plaintext"),
+                Protocol::Pickle => Some("pickle"),
+            },
+            DestinationKind::Influxdb(_) => Some("influx"),
+            _ => None,
+        }
+    }
+}
+
+impl DestinationKind {
+    pub(super) fn section(&self) -> &'static str {
+        match self {
+            Self::Carbon(_) => "carbon",
+            Self::Influxdb(_) => "influxdb",
+            Self::Ganglia(_) => "ganglia",
+            Self::Repeater(_) => "repeater",
+            Self::Console(_) => CONSOLE,
+            Self::Exec(_) => "exec",
+        }
+    }
+
+    /// Returns the port of an address that is given without one. It depends on the protocol.
+    /// Returns `None` if the kind is not on the network.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some(2003),
+            Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some(2004),
+            Self::Influxdb(Influxdb { protocol: Over::Http, .. }) => Some(8086),
+            Self::Influxdb(Influxdb { protocol: Over::Udp, .. }) => Some(8089),
+            Self::Ganglia(_) => Some(8649),
+            Self::Repeater(_) => Some(8125),
+            Self::Console(_) | Self::Exec(_) => None,
+        }
+    }
+
+    /// Returns the queue of a destination whose section has no keys for it. What was written is not
+    /// sent again.
+    ///
+    /// A repeater's queue is short, because packets count in the interval in which they arrive.
+    pub(super) fn queue(&self) -> Queue {
+        let bytes = match self {
+            Self::Repeater(Repeater { protocol: Carriage::Datagrams }) => 1 << 20,
+            Self::Repeater(Repeater { protocol: Carriage::Stream }) => 16 << 20,
+            _ => 64 << 20,
+        };
+        Queue { bytes, resend: Resend::Never, resend_keep: 1 }
+    }
+}
+
+/// The values of destinations without keys for them. The server retries soon, because the data that
+/// waits for these destinations loses its worth.
+impl Default for Net {
+    fn default() -> Self {
         Self {
-            remote,
+            remote: Remote::OFF,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
             reconnect_min: Duration::from_millis(100),
@@ -68,100 +278,19 @@ impl<'a> Way<'a> {
     }
 }
 
-impl Carbon {
-    pub fn way(&self) -> Way<'_> {
-        Way {
-            remote: &self.address,
-            connect_timeout: self.connect_timeout,
-            write_timeout: self.write_timeout,
-            reconnect_min: self.reconnect_min,
-            reconnect_max: self.reconnect_max,
+impl Remote {
+    /// The address of a destination that is off.
+    pub(super) const OFF: Self = Self { host: String::new(), port: 0 };
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { host, port } if host.contains(':') => write!(out, "[{host}]:{port}"),
+            Self { host, port } => write!(out, "{host}:{port}"),
         }
     }
 }
 
-impl Config {
-    /// All that are on, in the order of their kinds and of the file.
-    pub fn destinations(&self) -> impl Iterator<Item = Destination<'_>> {
-        let console = Some(&self.console).filter(|console| console.enabled);
-        self.carbons
-            .iter()
-            .map(Destination::Carbon)
-            .chain(self.influxdbs.iter().map(Destination::Influxdb))
-            .chain(self.ganglias.iter().map(Destination::Ganglia))
-            .chain(self.repeaters.iter().map(Destination::Repeater))
-            .chain(console.map(Destination::Console))
-            .chain(self.execs.iter().map(Destination::Exec))
-    }
-}
-
-impl<'a> Destination<'a> {
-    /// The header of its section.
-    pub fn name(self) -> &'a str {
-        match self {
-            Self::Carbon(carbon) => &carbon.name,
-            Self::Influxdb(influxdb) => &influxdb.name,
-            Self::Ganglia(ganglia) => &ganglia.name,
-            Self::Repeater(repeater) => &repeater.name,
-            Self::Console(_) => CONSOLE,
-            Self::Exec(exec) => &exec.name,
-        }
-    }
-
-    /// What it is sent, and of flushes in whose names.
-    pub fn takes(self) -> Takes<'a> {
-        match self {
-            Self::Carbon(carbon) => {
-                let format = match carbon.protocol {
-                    Protocol::Plaintext => Format::Plaintext,
-                    Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
-                };
-                Takes::Flushes(format, &carbon.namespace)
-            }
-            Self::Influxdb(influxdb) => Takes::Flushes(Format::Influx, &influxdb.namespace),
-            // It has names of its own; of the name space it takes what ours are called.
-            Self::Ganglia(ganglia) => Takes::Flushes(Format::Ganglia(ganglia.labels()), ""),
-            Self::Repeater(repeater) => Takes::Packets(repeater.protocol),
-            Self::Console(console) => {
-                let format = match console.format {
-                    Layout::Text => Format::Plaintext,
-                    Layout::Json => Format::JsonLines,
-                };
-                Takes::Flushes(format, &console.namespace)
-            }
-            Self::Exec(exec) => Takes::Flushes(Format::Piped, &exec.namespace),
-        }
-    }
-
-    pub fn queue(self) -> Queue {
-        match self {
-            Self::Carbon(&Carbon { queue: bytes, resend, resend_keep, .. }) => {
-                Queue { bytes, resend, resend_keep }
-            }
-            Self::Influxdb(influxdb) => influxdb.queue(),
-            Self::Repeater(repeater) => repeater.queue(),
-            Self::Ganglia(_) | Self::Console(_) | Self::Exec(_) => NEVER_AGAIN,
-        }
-    }
-
-    /// What its chunks are called in the spool, if what does not fit its queue may wait there.
-    pub fn spooled_format(self) -> Option<&'static str> {
-        match self {
-            Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some("plaintext"),
-            Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some("pickle"),
-            Self::Influxdb(_) => Some("influx"),
-            Self::Ganglia(_) | Self::Repeater(_) | Self::Console(_) | Self::Exec(_) => None,
-        }
-    }
-
-    /// How it is reached, if it is on the network.
-    pub fn way(self) -> Option<Way<'a>> {
-        match self {
-            Self::Carbon(carbon) => Some(carbon.way()),
-            Self::Influxdb(influxdb) => Some(influxdb.way()),
-            Self::Ganglia(ganglia) => Some(ganglia.way()),
-            Self::Repeater(repeater) => Some(repeater.way()),
-            Self::Console(_) | Self::Exec(_) => None,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

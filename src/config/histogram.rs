@@ -1,14 +1,13 @@
 //! Histograms as the file writes them. Pure.
 
-use super::value::Kind;
-use crate::flush::Bin;
-use crate::policy::BINS_MAX;
+use super::value::ValueKind;
+use crate::policy::{BINS_MAX, Bin};
 
 /// A histogram's bins: their upper bounds in ascending order, the last one maybe `inf`, or `min:max:width` for `min`,
 /// `min + width` and so on to `max`, and `inf`.
 pub(super) struct Bins;
 
-impl Kind<Vec<Bin>> for Bins {
+impl ValueKind<Vec<Bin>> for Bins {
     fn read(&self, text: &str) -> Result<Vec<Bin>, String> {
         let expected = || {
             format!(

@@ -1,4 +1,4 @@
-//! The text of a configuration file to sections and entries. Pure: bytes in, what they say and what is wrong with them out.
+//! Splits the text of a configuration file into sections and entries. Pure.
 //!
 //! ```text
 //! # a comment, at the start of a line      ; so is this
@@ -7,36 +7,39 @@
 //! command = a # b | "c"                   # in [exec], this is the shell's: all of the line is its value
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
-//! What a section or a key means is not known here; a flawed line never hides the flaws of later ones.
+//! The meaning of sections and keys is not known here. A flawed line never hides the flaws of later
+//! lines.
 
 use ahash::AHashMap;
 
 use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
 
-/// What a file says, as far as it could be read.
+/// The sections of a file, as far as it could be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Document {
-    /// In the order of their first header: a repeated header goes on with its section.
-    pub(super) sections: Vec<Section>,
+    /// In the order of their first header. A repeated header continues its section.
+    pub(super) sections: Vec<IniSection>,
     pub(super) flaws: Vec<Flaw>,
 }
 
+/// A section of a file with its entries.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Section {
+pub(super) struct IniSection {
     pub(super) name: String,
-    /// Of its first header; 1 for the first line.
+    /// The line of its first header. 1 for the first line.
     pub(super) line: usize,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<KeyValue>,
 }
 
+/// A `key = value` line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) line: usize,
 }
 
-/// What is wrong with a line. A mistake once it knows its file.
+/// What is wrong with a line. With the name of its file it becomes a `Mistake`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) line: usize,
@@ -58,9 +61,17 @@ pub(super) fn read(text: &[u8]) -> Document {
     reader.document
 }
 
-impl Section {
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+impl IniSection {
+    /// Returns the first entry with this key.
+    pub(super) fn entry(&self, key: &str) -> Option<&KeyValue> {
         self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+impl KeyValue {
+    /// Adds to what was expected what the file has instead.
+    pub(super) fn instead(&self, expected: &str) -> String {
+        format!("{expected}, not {}", excerpt(&self.value))
     }
 }
 
@@ -68,24 +79,25 @@ impl Section {
 struct Reader<'a> {
     document: Document,
     /// The index of each section in the document, by name.
-    places: AHashMap<&'a str, usize>,
-    place: Place,
+    indices: AHashMap<&'a str, usize>,
+    current: Current,
 }
 
 /// Which section the next entry belongs to.
 #[derive(Clone, Copy, Default)]
-enum Place {
+enum Current {
     #[default]
     Top,
     In(usize),
-    /// Behind a flawed header. Its entries are passed over: they are no mistakes of the section before.
+    /// After a flawed header. Its entries are skipped, because they would be mistakes of the section
+    /// before it.
     Lost,
 }
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: usize, raw: &'a [u8]) -> Result<(), String> {
         if raw.trim_ascii_start().starts_with(b"[") {
-            self.place = Place::Lost;
+            self.current = Current::Lost;
         }
         if raw.contains(&0) {
             return Err("expected text without NUL bytes; was the file written to its end?".into());
@@ -104,13 +116,13 @@ impl<'a> Reader<'a> {
         if name.trim().is_empty() || !is_comment(rest) {
             return Err("expected [section] and nothing else but a comment".into());
         }
-        self.place = Place::In(self.section(line, name.trim())?);
+        self.current = Current::In(self.section(line, name.trim())?);
         Ok(())
     }
 
     fn section(&mut self, line: usize, name: &'a str) -> Result<usize, String> {
-        if let Some(&place) = self.places.get(name) {
-            return Ok(place);
+        if let Some(&index) = self.indices.get(name) {
+            return Ok(index);
         }
         if name.len() > NAME_MAX {
             return Err(format!("expected the name of a section, not {}", excerpt(name)));
@@ -119,8 +131,8 @@ impl<'a> Reader<'a> {
         if sections.len() == SECTIONS_MAX {
             return Err(format!("[{name}]: expected at most {SECTIONS_MAX} sections"));
         }
-        self.places.insert(name, sections.len());
-        sections.push(Section { name: name.into(), line, entries: Vec::new() });
+        self.indices.insert(name, sections.len());
+        sections.push(IniSection { name: name.into(), line, entries: Vec::new() });
         Ok(sections.len() - 1)
     }
 
@@ -133,11 +145,12 @@ impl<'a> Reader<'a> {
         if key.len() > NAME_MAX {
             return Err(format!("expected the name of a key, not {}", excerpt(key)));
         }
-        let place = self.place;
-        let index = match place {
-            Place::In(index) => index,
-            Place::Top => return Err(format!("{key}: expected a [section] before the first key")),
-            Place::Lost => return Ok(()),
+        let index = match self.current {
+            Current::In(index) => index,
+            Current::Top => {
+                return Err(format!("{key}: expected a [section] before the first key"));
+            }
+            Current::Lost => return Ok(()),
         };
         let section = &mut self.document.sections[index];
         let name = &section.name;
@@ -147,34 +160,35 @@ impl<'a> Reader<'a> {
         if section.entries.len() == KEYS_MAX {
             return Err(format!("[{name}] {key}: expected at most {KEYS_MAX} keys in a section"));
         }
-        let value = match takes_rest_of_line(name, key) {
-            true => Ok(rest_of_line(rest).into()),
-            false => value(rest).map_err(|what| format!("[{name}] {key}: {what}")),
-        }?;
-        section.entries.push(Entry { key: key.into(), value, line });
+        let value = if takes_rest_of_line(name, key) {
+            rest_of_line(rest).into()
+        } else {
+            value(rest).map_err(|what| format!("[{name}] {key}: {what}"))?
+        };
+        section.entries.push(KeyValue { key: key.into(), value, line });
         Ok(())
     }
 }
 
-/// A value as messages quote it: printable, at most 60 characters.
-pub(super) fn excerpt(value: &str) -> String {
+/// Returns a value as messages quote it: printable, at most 60 characters.
+fn excerpt(value: &str) -> String {
     match value.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}...", &value[..end]),
         None => format!("{value:?}"),
     }
 }
 
-/// A command for the shell, in which quotes and `#` are the shell's.
+/// Whether a value is a command for the shell, in which quotes and `#` are the shell's.
 pub(super) fn takes_rest_of_line(section: &str, key: &str) -> bool {
     key == "command" && section.split('.').next() == Some("exec")
 }
 
-/// All that stands behind the `=`, unless that is a comment.
+/// Returns all that stands after the `=`, unless it is a comment.
 fn rest_of_line(rest: &str) -> &str {
     if is_comment(rest) { "" } else { rest.trim() }
 }
 
-/// What stands behind the `=`.
+/// Returns the value after the `=`.
 fn value(rest: &str) -> Result<String, &'static str> {
     match rest.trim_start().strip_prefix('"') {
         Some(quoted) => unquote(quoted),
@@ -209,7 +223,7 @@ fn unquote(text: &str) -> Result<String, &'static str> {
     Ok(value)
 }
 
-/// Whether the rest of a line holds nothing, or a comment behind white space.
+/// Whether the rest of a line holds nothing, or a comment after white space.
 fn is_comment(rest: &str) -> bool {
     let text = rest.trim_start();
     text.is_empty() || (text.len() < rest.len() && text.starts_with(['#', ';']))
@@ -258,13 +272,13 @@ mod tests {
         let document =
             read(b"\xef\xbb\xbf# top\n[a] ; first\nx = 1\n\n[ b ]\n;\ny = 2\n[a]\nz = 3");
         let entry =
-            |key: &str, value: &str, line| Entry { key: key.into(), value: value.into(), line };
-        let a = Section {
+            |key: &str, value: &str, line| KeyValue { key: key.into(), value: value.into(), line };
+        let a = IniSection {
             name: "a".into(),
             line: 2,
             entries: vec![entry("x", "1", 3), entry("z", "3", 9)],
         };
-        let b = Section { name: "b".into(), line: 5, entries: vec![entry("y", "2", 7)] };
+        let b = IniSection { name: "b".into(), line: 5, entries: vec![entry("y", "2", 7)] };
         assert_eq!(document, Document { sections: vec![a, b], flaws: vec![] });
     }
 

@@ -1,92 +1,258 @@
-//! Every section and key there is, one row each: its name, its default as text, its place in [`Config`], and its doc.
+//! Every section and key there is: its name, its defaults as text, its place in [`Config`], and its doc.
 //!
-//! Defaults go the way the file's values go; help, messages, the example and the printed configuration come from here.
+//! A key has one row, also if several kinds of destinations have it. Defaults take the same way as
+//! the values of a file. Help, messages, the example and the printed configuration come from here.
 
+use std::fmt;
 use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::access::{Account, FileMode, Network, Printable};
-use super::address::{Destination, Listen};
-use super::command::CommandLine;
-use super::fraction::Fraction;
-use super::ganglia::Spoof;
+use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
+use super::address::{Address, Listen};
+use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
+use super::model::Config;
 use super::value::{
-    AtMost, Choice, Count, FilePath, Kind, List, NamePart, OrEmpty, Percent, Size, Span,
-    SpanOrNever, YES_NO,
+    AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
+    SpanOrNever, ValueKind, Word, YES_NO,
 };
-use super::{Config, Layout, Over, Protocol, Resend};
-use crate::encode::namespace::Style;
+use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
-use crate::flush::{TIMER_METRICS, TimerMetric};
 use crate::policy::PERCENTILES_MAX;
+use crate::policy::{TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
 
 /// One key of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    pub section: &'static str,
     pub name: &'static str,
-    pub default: &'static str,
-    /// What its name and default do not say; may be empty.
-    pub doc: &'static str,
+    /// The sections that have the key. Only keys of destinations have several.
+    pub uses: &'static [KeyUse],
+    pub(super) applies: Applies,
     field: Field,
 }
 
-/// How to reach the field a key sets. Of sections there may be several of, the number says which; others do not look at it.
-/// The error of a `set` says what was expected.
+/// A key in one of its sections.
 #[derive(Clone, Copy, Debug)]
-struct Field {
-    set: fn(&mut Config, usize, &str) -> Result<(), String>,
-    get: fn(&Config, usize) -> String,
+pub struct KeyUse {
+    pub section: &'static str,
+    pub default: &'static str,
+    /// What the name and the default do not say. May be empty.
+    pub doc: &'static str,
+}
+
+/// What it takes to apply another value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applies {
+    Reload,
+    /// A start. A reload keeps the value, and of a destination all that depends on it.
+    Restart,
+}
+
+/// How to reach the field that a key sets. A configuration has several name spaces and
+/// destinations, so their keys come with an index.
+#[derive(Clone, Copy)]
+enum Field {
+    Config(&'static dyn Access<Config>),
+    Namespace(&'static dyn Access<Namespace>),
+    Destination(&'static dyn Access<Destination>),
+}
+
+/// Reads, shows and compares one field of an `Owner`.
+trait Access<Owner> {
+    /// Fails with what was expected.
+    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String>;
+    fn get(&self, owner: &Owner) -> String;
+    fn is_same(&self, one: &Owner, other: &Owner) -> bool;
+    /// Copies the field.
+    fn copy(&self, to: &mut Owner, from: &Owner);
+}
+
+/// A field of type `T` that the file writes as the value kind `K`.
+struct Member<Owner, T, K> {
+    of: fn(&Owner) -> &T,
+    of_mut: fn(&mut Owner) -> &mut T,
+    kind: K,
+}
+
+impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
+    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String> {
+        *(self.of_mut)(owner) = self.kind.read(text)?;
+        Ok(())
+    }
+
+    fn get(&self, owner: &Owner) -> String {
+        self.kind.show((self.of)(owner))
+    }
+
+    fn is_same(&self, one: &Owner, other: &Owner) -> bool {
+        (self.of)(one) == (self.of)(other)
+    }
+
+    fn copy(&self, to: &mut Owner, from: &Owner) {
+        (self.of_mut)(to).clone_from((self.of)(from));
+    }
 }
 
 impl Key {
-    pub(super) fn set(&self, config: &mut Config, nth: usize, text: &str) -> Result<(), String> {
-        (self.field.set)(config, nth, text)
+    /// Sets the key of the section with this index. Fails with what was expected.
+    pub(super) fn set(&self, config: &mut Config, at: usize, text: &str) -> Result<(), String> {
+        match self.field {
+            Field::Config(field) => field.set(config, text),
+            Field::Namespace(field) => field.set(&mut config.namespaces[at], text),
+            Field::Destination(field) => field.set(&mut config.destinations[at], text),
+        }
     }
 
-    pub(super) fn get(&self, config: &Config, nth: usize) -> String {
-        (self.field.get)(config, nth)
+    /// Returns the value of the key in the section with this index, as the file writes it.
+    pub(super) fn get(&self, config: &Config, at: usize) -> String {
+        match self.field {
+            Field::Config(field) => field.get(config),
+            Field::Namespace(field) => field.get(&config.namespaces[at]),
+            Field::Destination(field) => field.get(&config.destinations[at]),
+        }
+    }
+
+    /// Whether a section of one configuration and one of another have the same value.
+    pub(super) fn is_same(
+        &self,
+        (one, at): (&Config, usize),
+        (other, other_at): (&Config, usize),
+    ) -> bool {
+        match self.field {
+            Field::Config(field) => field.is_same(one, other),
+            Field::Namespace(field) => {
+                field.is_same(&one.namespaces[at], &other.namespaces[other_at])
+            }
+            Field::Destination(field) => {
+                field.is_same(&one.destinations[at], &other.destinations[other_at])
+            }
+        }
+    }
+
+    /// Copies the value of a key that the file has once.
+    pub(super) fn copy(&self, to: &mut Config, from: &Config) {
+        if let Field::Config(field) = self.field {
+            field.copy(to, from);
+        }
+    }
+
+    /// Returns the key's default in one of its sections.
+    pub(super) fn default_in(&self, section: &str) -> &'static str {
+        self.use_in(section).map_or("", |used| used.default)
+    }
+
+    pub(super) fn use_in(&self, section: &str) -> Option<&'static KeyUse> {
+        self.uses.iter().find(|used| used.section == section)
     }
 }
 
-/// The keys of a section, in the order of the table.
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Field")
+    }
+}
+
+/// Returns the keys of a section, in the order of the table.
 pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.section == section)
+    KEYS.iter().filter(move |key| key.use_in(section).is_some())
 }
 
+/// One row a key. A row with several sections has a default and a doc for each.
 macro_rules! keys {
-    ($([$section:ident] $name:ident = $default:literal, $field:expr, $doc:literal;)*) => {
+    ($(
+        [$section:ident] $name:ident = $default:literal, $field:expr, $($applies:ident,)? $doc:literal
+        $(, [$other:ident] = $other_default:literal, $other_doc:literal)*;
+    )*) => {
         pub const KEYS: &[Key] = &[$(Key {
-            section: stringify!($section),
             name: stringify!($name),
-            default: $default,
-            doc: $doc,
+            uses: &[
+                KeyUse { section: stringify!($section), default: $default, doc: $doc },
+                $(KeyUse {
+                    section: stringify!($other),
+                    default: $other_default,
+                    doc: $other_doc,
+                },)*
+            ],
+            applies: applies!($($applies)?),
             field: $field,
         }),*];
+    };
+}
+
+macro_rules! applies {
+    () => {
+        Applies::Reload
+    };
+    (restart) => {
+        Applies::Restart
     };
 }
 
 /// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`.
 macro_rules! config {
     ($($place:ident).+: $kind:expr) => {
-        Field {
-            set: |config, _, text| Ok(config.$($place).+ = $kind.read(text)?),
-            get: |config, _| $kind.show(&config.$($place).+),
-        }
+        Field::Config(&Member::<Config, _, _> {
+            of: |config| &config.$($place).+,
+            of_mut: |config| &mut config.$($place).+,
+            kind: $kind,
+        })
     };
 }
 
-/// `each!(carbons.queue: KIND)`: the same for a field of each section of a kind.
-macro_rules! each {
-    ($list:ident.$place:ident: $kind:expr) => {
-        Field {
-            set: |config, nth, text| Ok(config.$list[nth].$place = $kind.read(text)?),
-            get: |config, nth| $kind.show(&config.$list[nth].$place),
-        }
+/// `namespace!(style: KIND)`: the same for a field of each [`Namespace`].
+macro_rules! namespace {
+    ($place:ident: $kind:expr) => {
+        Field::Namespace(&Member::<Namespace, _, _> {
+            of: |namespace| &namespace.$place,
+            of_mut: |namespace| &mut namespace.$place,
+            kind: $kind,
+        })
     };
+}
+
+/// `shared!(queue.bytes: KIND)`: the same for a field that several kinds of destinations have.
+macro_rules! shared {
+    ($($place:ident).+: $kind:expr) => {
+        Field::Destination(&Member::<Destination, _, _> {
+            of: |to| &to.$($place).+,
+            of_mut: |to| &mut to.$($place).+,
+            kind: $kind,
+        })
+    };
+}
+
+/// `net!(write_timeout: KIND)`: the same for a field of each destination on the network.
+macro_rules! net {
+    ($place:ident: $kind:expr) => {
+        Field::Destination(&Member::<Destination, _, _> {
+            of: |to| to.net.as_ref().map_or_else(|| not_its_key(), |net| &net.$place),
+            of_mut: |to| to.net.as_mut().map_or_else(|| not_its_key(), |net| &mut net.$place),
+            kind: $kind,
+        })
+    };
+}
+
+/// `only!(Carbon.protocol: KIND)`: the same for a field that only this [`DestinationKind`] has.
+macro_rules! only {
+    ($of:ident.$place:ident: $kind:expr) => {
+        Field::Destination(&Member::<Destination, _, _> {
+            of: |to| match &to.kind {
+                DestinationKind::$of(settings) => &settings.$place,
+                _ => not_its_key(),
+            },
+            of_mut: |to| match &mut to.kind {
+                DestinationKind::$of(settings) => &mut settings.$place,
+                _ => not_its_key(),
+            },
+            kind: $kind,
+        })
+    };
+}
+
+fn not_its_key() -> ! {
+    unreachable!("a section is only asked for the keys that the table gives it")
 }
 
 const KIB: usize = 1 << 10;
@@ -101,27 +267,26 @@ const SOME_MS: Span = Span(Duration::from_millis(100));
 /// after twice the time: in less than this a peer that is there can look gone.
 const SILENCE: Span = Span(Duration::from_secs(2));
 const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
-const NETWORKS: AtMost<List<Network>> = AtMost(NETWORKS_MAX, List(Network));
+const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
 const AFFIX: NamePart = NamePart(0..=128);
 
-const LEVELS: Choice<LevelFilter> = Choice(&[
+const LEVELS: Word<LevelFilter> = Word(&[
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
     ("info", LevelFilter::Info),
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ]);
-const STYLES: Choice<Style> =
-    Choice(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
-const UP_DOWN: Choice<bool> = Choice(&[("up", true), ("down", false)]);
-const LAYOUTS: Choice<Layout> = Choice(&[("text", Layout::Text), ("json", Layout::Json)]);
-const PROTOCOLS: Choice<Protocol> =
-    Choice(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
-const OVER: Choice<Over> = Choice(&[("http", Over::Http), ("udp", Over::Udp)]);
-const CARRIAGES: Choice<Carriage> =
-    Choice(&[("udp", Carriage::Datagrams), ("tcp", Carriage::Stream)]);
-const RESENDS: Choice<Resend> =
-    Choice(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
+const STYLES: Word<Style> =
+    Word(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
+const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
+const LAYOUTS: Word<Layout> = Word(&[("text", Layout::Text), ("json", Layout::Json)]);
+const PROTOCOLS: Word<Protocol> =
+    Word(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
+const OVER: Word<Over> = Word(&[("http", Over::Http), ("udp", Over::Udp)]);
+const CARRIAGES: Word<Carriage> = Word(&[("udp", Carriage::Datagrams), ("tcp", Carriage::Stream)]);
+const RESENDS: Word<Resend> =
+    Word(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
 // Laid out by hand: rustfmt leaves what is in braces alone.
 keys! {
@@ -173,34 +338,34 @@ keys! {
         "log the lines received, up to 200 bytes of each, at level info; those of a burst that would take too long are only counted";
     [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
         "kv and |T values waiting for the flush";
-    [statsd] user = "", config!(user: Account),
+    [statsd] user = "", config!(user: Account), restart,
         "after binding, become this user (name or number); its commands then cannot use sudo or setuid programs; empty = stay";
-    [statsd] group = "", config!(group: Account),
+    [statsd] group = "", config!(group: Account), restart,
         "empty = the user's own";
 
-    [namespace] style = "legacy", each!(namespaces.style: STYLES),
+    [namespace] style = "legacy", namespace!(style: STYLES),
         "legacy (Node's older names), modern (its newer), statsite";
-    [namespace] global_prefix = "stats", each!(namespaces.global_prefix: AFFIX),
+    [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX),
         "as all of these: at most 128 of A-Z, a-z, 0-9, _, - and .; statsite style: empty";
-    [namespace] global_suffix = "", each!(namespaces.global_suffix: AFFIX),
+    [namespace] global_suffix = "", namespace!(global_suffix: AFFIX),
         "";
-    [namespace] host_suffix = "no", each!(namespaces.host_suffix: YES_NO),
+    [namespace] host_suffix = "no", namespace!(host_suffix: YES_NO),
         "yes: the host's short name, in place of global_suffix";
-    [namespace] prefix_counter = "counters", each!(namespaces.prefix_counter: AFFIX),
+    [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX),
         "statsite style: counts; the prefixes do nothing in legacy style";
-    [namespace] prefix_timer = "timers", each!(namespaces.prefix_timer: AFFIX),
+    [namespace] prefix_timer = "timers", namespace!(prefix_timer: AFFIX),
         "";
-    [namespace] prefix_gauge = "gauges", each!(namespaces.prefix_gauge: AFFIX),
+    [namespace] prefix_gauge = "gauges", namespace!(prefix_gauge: AFFIX),
         "";
-    [namespace] prefix_set = "sets", each!(namespaces.prefix_set: AFFIX),
+    [namespace] prefix_set = "sets", namespace!(prefix_set: AFFIX),
         "";
-    [namespace] prefix_kv = "kv", each!(namespaces.prefix_kv: AFFIX),
+    [namespace] prefix_kv = "kv", namespace!(prefix_kv: AFFIX),
         "";
-    [namespace] prefix_stats = "statsd", each!(namespaces.prefix_stats: NamePart(1..=128)),
+    [namespace] prefix_stats = "statsd", namespace!(prefix_stats: NamePart(1..=128)),
         "the server's own figures; not empty";
-    [namespace] flush_counts = "yes", each!(namespaces.flush_counts: YES_NO),
+    [namespace] flush_counts = "yes", namespace!(flush_counts: YES_NO),
         "write a counter's count beside its rate; not for statsite style";
-    [namespace] extended_counters = "no", each!(namespaces.extended_counters: YES_NO),
+    [namespace] extended_counters = "no", namespace!(extended_counters: YES_NO),
         "statsite style: write a counter's count and rate";
 
     [udp] bind = "*:8125", config!(udp.bind: BINDS),
@@ -246,88 +411,90 @@ keys! {
     [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048)),
         "bytes of a name with its tags, at most 2048";
 
-    [carbon] address = "127.0.0.1:2003", each!(carbons.address: Destination(2003)),
-        "host[:port]; port 2003, or 2004 for pickle; empty = off";
-    [carbon] protocol = "plaintext", each!(carbons.protocol: PROTOCOLS),
+    [carbon] address = "127.0.0.1:2003", Field::Destination(&AddressOf),
+        "host[:port]; port 2003, or 2004 for pickle; empty = off",
+    [influxdb] = "",
+        "host[:port]; port 8086 for http, 8089 for udp; empty = off",
+    [ganglia] = "",
+        "host[:port] of a gmond that takes metrics by UDP; port 8649; empty = off",
+    [repeater] = "",
+        "host[:port] of another StatsD server, which every packet goes on to; port 8125; empty = off";
+
+    [carbon] protocol = "plaintext", only!(Carbon.protocol: PROTOCOLS), restart,
         "plaintext, pickle";
-    [carbon] pickle_batch = "500", each!(carbons.pickle_batch: Count(1..=10_000)),
+    [carbon] pickle_batch = "500", only!(Carbon.pickle_batch: Count(1..=10_000)),
         "points of a message, at most 10000; none is over 1 MiB, which is all that carbon takes";
-    [carbon] connect_timeout = "5s", each!(carbons.connect_timeout: SOME_MS),
-        "";
-    [carbon] write_timeout = "30s", each!(carbons.write_timeout: SILENCE),
-        "unacknowledged bytes and no sign of life for this long: the connection is broken; at least 2s";
-    [carbon] reconnect_min = "100ms", each!(carbons.reconnect_min: Span(Duration::from_millis(1))),
-        "first retry; doubles up to reconnect_max, with jitter";
-    [carbon] reconnect_max = "30s", each!(carbons.reconnect_max: Span(Duration::from_millis(1))),
-        "at least reconnect_min";
-    [carbon] queue = "64m", each!(carbons.queue: Size(MIB..=MOST_MEMORY)),
-        "what may wait or be retained in memory; at least 1m";
-    [carbon] resend = "flush", each!(carbons.resend: RESENDS),
-        "after a broken connection: flush (the retained flushes), unacked, none (for carbon-aggregator)";
-    [carbon] resend_keep = "2", each!(carbons.resend_keep: Count(1..=100)),
-        "delivered flushes retained for that, at most 100";
-    [carbon] namespace = "", each!(carbons.namespace: NamePart(0..=64)),
-        "NAME of the [namespace.NAME] it is sent; empty = [namespace]";
 
-    [influxdb] address = "", each!(influxdbs.address: Destination(8086)),
-        "host[:port]; port 8086 for http, 8089 for udp; empty = off";
-    [influxdb] protocol = "http", each!(influxdbs.protocol: OVER),
+    [influxdb] protocol = "http", only!(Influxdb.protocol: OVER), restart,
         "http, udp; the next three, the timeouts and resend are for http";
-    [influxdb] database = "statsd", each!(influxdbs.database: Printable(1..=128, "")),
+    [influxdb] database = "statsd", only!(Influxdb.database: Printable(1..=128, "")),
         "it has to exist; for udp InfluxDB's own configuration says which";
-    [influxdb] username = "", each!(influxdbs.username: Printable(0..=128, ":")),
+    [influxdb] username = "", only!(Influxdb.username: Printable(0..=128, ":")),
         "empty = none is sent";
-    [influxdb] password = "", each!(influxdbs.password: Printable(0..=128, "")),
+    [influxdb] password = "", only!(Influxdb.password: Printable(0..=128, "")),
         "shown by --print-config as it is; keep this file to yourself";
-    [influxdb] connect_timeout = "5s", each!(influxdbs.connect_timeout: SOME_MS),
-        "";
-    [influxdb] write_timeout = "30s", each!(influxdbs.write_timeout: SILENCE),
-        "time to write a request, and the same again to receive its whole answer; a late one is sent again; at least 2s";
-    [influxdb] reconnect_min = "100ms", each!(influxdbs.reconnect_min: Span(Duration::from_millis(1))),
-        "first retry, of what is answered with an error too; doubles up to reconnect_max, with jitter";
-    [influxdb] reconnect_max = "30s", each!(influxdbs.reconnect_max: Span(Duration::from_millis(1))),
-        "at least reconnect_min";
-    [influxdb] queue = "64m", each!(influxdbs.queue: Size(MIB..=MOST_MEMORY)),
-        "what may wait or be retained in memory; at least 1m";
-    [influxdb] resend = "unacked", each!(influxdbs.resend: RESENDS),
-        "after a broken connection: flush (the retained flushes), unacked, none";
-    [influxdb] resend_keep = "2", each!(influxdbs.resend_keep: Count(1..=100)),
-        "as for carbon, with resend = flush";
-    [influxdb] namespace = "", each!(influxdbs.namespace: NamePart(0..=64)),
-        "as for carbon";
 
-    [ganglia] address = "", each!(ganglias.address: Destination(8649)),
-        "host[:port] of a gmond that takes metrics by UDP; port 8649; empty = off";
-    [ganglia] spoof = "statsd:statsd", each!(ganglias.spoof: Spoof),
+    [ganglia] spoof = "statsd:statsd", only!(Ganglia.spoof: Spoof),
         "the host that the metrics are said to be of, as address:name";
-    [ganglia] prefix = "", each!(ganglias.prefix: AFFIX),
+    [ganglia] prefix = "", only!(Ganglia.prefix: AFFIX),
         "stands before each name";
-    [ganglia] max_name_length = "100", each!(ganglias.max_name_length: Count(1..=300)),
+    [ganglia] max_name_length = "100", only!(Ganglia.max_name_length: Count(1..=300)),
         "bytes, at most 300; what has a longer name is left out, and counted as points_refused";
 
-    [repeater] address = "", each!(repeaters.address: Destination(8125)),
-        "host[:port] of another StatsD server, which every packet goes on to; port 8125; empty = off";
-    [repeater] protocol = "udp", each!(repeaters.protocol: CARRIAGES),
+    [repeater] protocol = "udp", only!(Repeater.protocol: CARRIAGES), restart,
         "udp, tcp";
 
-    [spool] dir = "", config!(spool.dir: FilePath),
-        "folder for what does not fit a destination's queue or is undelivered at a stop; it must be this user's own; empty = off";
-    [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)),
-        "of all destinations together, each has an equal part; at least 1m";
-
-    [console] enabled = "no", config!(console.enabled: YES_NO),
+    [console] enabled = "no", only!(Console.enabled: YES_NO),
         "print each flush to standard output";
-    [console] format = "text", config!(console.format: LAYOUTS),
+    [console] format = "text", only!(Console.format: LAYOUTS),
         "text (name value timestamp), json (an object a line)";
-    [console] namespace = "", config!(console.namespace: NamePart(0..=64)),
+
+    [exec] command = "", only!(Exec.command: CommandLine),
+        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; sudo fails in it if [statsd] user is set; empty = off";
+    [exec] timeout = "30s", only!(Exec.timeout: SOME_MS),
+        "it is killed when it takes longer";
+
+    [carbon] connect_timeout = "5s", net!(connect_timeout: SOME_MS),
+        "",
+    [influxdb] = "5s",
+        "";
+    [carbon] write_timeout = "30s", net!(write_timeout: SILENCE),
+        "unacknowledged bytes and no sign of life for this long: the connection is broken; at least 2s",
+    [influxdb] = "30s",
+        "time to write a request, and the same again to receive its whole answer; a late one is sent again; at least 2s";
+    [carbon] reconnect_min = "100ms", net!(reconnect_min: Span(Duration::from_millis(1))),
+        "first retry; doubles up to reconnect_max, with jitter",
+    [influxdb] = "100ms",
+        "first retry, of what is answered with an error too; doubles up to reconnect_max, with jitter";
+    [carbon] reconnect_max = "30s", net!(reconnect_max: Span(Duration::from_millis(1))),
+        "at least reconnect_min",
+    [influxdb] = "30s",
+        "at least reconnect_min";
+    [carbon] queue = "64m", shared!(queue.bytes: Size(MIB..=MOST_MEMORY)),
+        "what may wait or be retained in memory; at least 1m",
+    [influxdb] = "64m",
+        "what may wait or be retained in memory; at least 1m";
+    [carbon] resend = "flush", shared!(queue.resend: RESENDS),
+        "after a broken connection: flush (the retained flushes), unacked, none (for carbon-aggregator)",
+    [influxdb] = "unacked",
+        "after a broken connection: flush (the retained flushes), unacked, none";
+    [carbon] resend_keep = "2", shared!(queue.resend_keep: Count(1..=100)),
+        "delivered flushes retained for that, at most 100",
+    [influxdb] = "2",
+        "as for carbon, with resend = flush";
+    [carbon] namespace = "", shared!(namespace: NamePart(0..=64)),
+        "NAME of the [namespace.NAME] it is sent; empty = [namespace]",
+    [influxdb] = "",
+        "as for carbon",
+    [console] = "",
+        "as for carbon",
+    [exec] = "",
         "as for carbon";
 
-    [exec] command = "", each!(execs.command: CommandLine),
-        "run by /bin/sh at each flush; reads name|value|timestamp lines; takes the whole rest of its line; sudo fails in it if [statsd] user is set; empty = off";
-    [exec] timeout = "30s", each!(execs.timeout: SOME_MS),
-        "it is killed when it takes longer";
-    [exec] namespace = "", each!(execs.namespace: NamePart(0..=64)),
-        "as for carbon";
+    [spool] dir = "", config!(spool.dir: FilePath), restart,
+        "folder for what does not fit a destination's queue or is undelivered at a stop; it must be this user's own; empty = off";
+    [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)), restart,
+        "of all destinations together, each has an equal part; at least 1m";
 
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever),
         "log the most frequent names this often; 0 = off";
@@ -337,12 +504,12 @@ keys! {
         "a file to append to, a FIFO, /dev/stdout or /dev/stderr; empty = the log";
 }
 
-pub(super) const TIMER_METRICS_WANTED: List<Choice<TimerMetric>> = List(Choice(&TIMER_METRICS));
+pub(super) const TIMER_METRICS_WANTED: List<Word<TimerMetric>> = List(Word(&TIMER_METRICS));
 
 /// A list on the outside, a set on the inside: the parser asks for one dialect at a time.
 struct TagFormats;
 
-const DIALECTS: List<Choice<Dialect>> = List(Choice(&[
+const DIALECTS: List<Word<Dialect>> = List(Word(&[
     ("dogstatsd", Dialect::Dogstatsd),
     ("graphite", Dialect::Graphite),
     ("influx", Dialect::Influx),
@@ -350,13 +517,40 @@ const DIALECTS: List<Choice<Dialect>> = List(Choice(&[
     ("signalfx", Dialect::Signalfx),
 ]));
 
-impl Kind<Dialects> for TagFormats {
+impl ValueKind<Dialects> for TagFormats {
     fn read(&self, text: &str) -> Result<Dialects, String> {
         DIALECTS.read(text).map(Dialects::from_iter)
     }
 
     fn show(&self, dialects: &Dialects) -> String {
         DIALECTS.show(&Dialect::ALL.into_iter().filter(|dialect| dialects.has(*dialect)).collect())
+    }
+}
+
+/// The address of a destination. An address without a port gets that of the destination's protocol.
+struct AddressOf;
+
+impl Access<Destination> for AddressOf {
+    fn set(&self, to: &mut Destination, text: &str) -> Result<(), String> {
+        if let (Some(port), Some(net)) = (to.kind.port(), &mut to.net) {
+            net.remote = Address(port).read(text)?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, to: &Destination) -> String {
+        let net = to.net.as_ref();
+        net.map_or_else(String::new, |net| Address(net.remote.port).show(&net.remote))
+    }
+
+    fn is_same(&self, one: &Destination, other: &Destination) -> bool {
+        one.net.as_ref().map(|net| &net.remote) == other.net.as_ref().map(|net| &net.remote)
+    }
+
+    fn copy(&self, to: &mut Destination, from: &Destination) {
+        if let (Some(net), Some(other)) = (&mut to.net, &from.net) {
+            net.remote.clone_from(&other.remote);
+        }
     }
 }
 

@@ -58,7 +58,10 @@ mod tests {
     fn the_number_of_destinations_is_bounded_whatever_their_kinds() {
         let kinds = ["carbon", "influxdb", "ganglia", "repeater"];
         let text = |count| many(count, |n| format!("[{}.{n}]\naddress = a\n", kinds[n % 4]));
-        assert_eq!(config(&text(DESTINATIONS_MAX)).destinations().count(), DESTINATIONS_MAX + 1);
+        assert_eq!(
+            config(&text(DESTINATIONS_MAX)).active_destinations().count(),
+            DESTINATIONS_MAX + 1
+        );
         one_mistake(
             &text(DESTINATIONS_MAX + 1),
             "t.conf:33: [carbon.16]: expected at most 16 further destinations",

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::limits::FILE_MAX;
-use super::{Config, Mistake, parse, sets_a_key};
+use super::mistake::Mistake;
+use super::model::Config;
+use super::parse::{parse, sets_a_key};
 use crate::files;
 
 /// Reads the file that [`find`] names, or takes the defaults where there is none. For a start.
@@ -117,7 +119,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
 /// nothing before there is a writer.
 #[allow(clippy::disallowed_methods)] // the server's clocks do not run yet
 fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
-    let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+    let mut text = Vec::new();
+    let mut piece = [0; 4096];
     let began = Instant::now();
     loop {
         let left = patience.saturating_sub(began.elapsed());

@@ -1,37 +1,42 @@
-//! The text of a configuration file to a [`Config`]: the defaults, and over them what the file says. Pure.
+//! The text of a configuration file to a [`Config`]: the defaults, with the values of the file written
+//! over them. Pure.
 //!
-//! All mistakes of a file are found in one reading. What near misses were meant to be is guessed here too.
+//! All mistakes of a file are found in one reading.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::address::{Destination, OFF, PICKLE_PORT};
-use super::ini::{self, Entry, Flaw, Section, excerpt};
-use super::keys::{KEYS, keys_of};
+use super::address::Address;
+use super::defaults::with_all_sections;
+use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
+use super::hints::{nearest, unknown_key, unknown_section};
+use super::ini::{self, Flaw, IniSection, KeyValue};
+use super::keys::keys_of;
 use super::limits::{
-    ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, GUESSED_MAX, MISTAKES_MAX,
+    ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
     NAMESPACES_MAX,
 };
-use super::paths;
-use super::rules::{self, RULE};
-use super::sections::{COPIED, Copied, NAMESPACE, SECTIONS, copied};
-use super::value::{Kind as _, Span};
-use super::{Carbon, Config, Mistake, Protocol, Takes};
+use super::mistake::Mistake;
+use super::model::Config;
+use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
+use super::value::{Span, ValueKind as _};
+use super::{paths, rules};
 use crate::policy::RULES_MAX;
 
-/// The configuration a file's text makes of the defaults, or every mistake in it, in the order of their lines.
+/// Returns the configuration that a file's text makes of the defaults, or every mistake in it, in
+/// the order of their lines.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
-    let defaults = Config::with_all_sections();
+    let defaults = with_all_sections();
     let config = defaults.clone();
-    let mut reading = Reading { config, defaults, flaws, further: 0, last_rule: 1, last: 1 };
+    let mut reader = FileReader { config, defaults, flaws, further: 0, last_rule: 1, last: 1 };
     for section in &sections {
-        reading.section(section);
+        reader.section(section);
     }
-    reading.default_by_style(&sections);
-    reading.check_namespaces(&sections);
-    reading.check_figures();
-    reading.finish(file, &sections)
+    reader.default_by_style(&sections);
+    reader.check_namespaces(&sections);
+    reader.check_figures();
+    reader.finish(file, &sections)
 }
 
 /// Whether a file's text sets a key or has a mistake. A text without either is empty, or was only
@@ -41,21 +46,22 @@ pub(super) fn sets_a_key(text: &[u8]) -> bool {
     !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
 }
 
-/// A file half read. Destinations that are off are among the others until the end.
-pub(super) struct Reading {
-    pub(super) config: Config,
+/// A file that is half read. Destinations that are off stay in its configuration until the end.
+struct FileReader {
+    config: Config,
     /// The values that a further section begins with.
     defaults: Config,
     flaws: Vec<Flaw>,
     /// The number of further destinations so far.
     further: usize,
-    /// The line of the last rule; `last` is that of the last other section.
+    /// The line of the last rule.
     last_rule: usize,
+    /// The line of the last other section.
     last: usize,
 }
 
-impl Reading {
-    fn section(&mut self, section: &Section) {
+impl FileReader {
+    fn section(&mut self, section: &IniSection) {
         if self.flaws.len() > MISTAKES_MAX {
             return; // further mistakes are not reported
         }
@@ -67,33 +73,25 @@ impl Reading {
             return self.rule(section);
         }
         self.last = section.line;
-        let nth = match self.nth(&section.name) {
-            Ok(nth) => nth,
+        let at = match self.index(kind, &section.name) {
+            Ok(at) => at,
             Err(what) => return self.flaw(section.line, format!("[{}]: {what}", section.name)),
         };
         for entry in &section.entries {
-            if let Err(what) = self.entry(kind, nth, entry) {
+            if let Err(what) = self.entry(kind, at, entry) {
                 self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
             }
         }
         self.check_switch(section, kind);
-        match kind {
-            "carbon" => {
-                let Carbon { reconnect_min, reconnect_max, .. } = self.config.carbons[nth];
-                self.check_waits(section, reconnect_min, reconnect_max);
-                self.choose_port(section, nth);
-            }
-            "influxdb" => {
-                let influxdb = &mut self.config.influxdbs[nth];
-                influxdb.choose_port(section);
-                let (min, max) = (influxdb.reconnect_min, influxdb.reconnect_max);
-                self.check_waits(section, min, max);
-            }
-            _ => {}
+        if keys_of(kind).any(|key| key.name == "address") {
+            self.follow_protocol(section, at);
+        }
+        if keys_of(kind).any(|key| key.name == "reconnect_max") {
+            self.check_waits(section, at);
         }
     }
 
-    fn rule(&mut self, section: &Section) {
+    fn rule(&mut self, section: &IniSection) {
         self.last_rule = section.line;
         if self.config.rules.rules.len() == RULES_MAX {
             let what = format!("[{}]: expected at most {RULES_MAX} rules", section.name);
@@ -104,15 +102,15 @@ impl Reading {
         self.config.rules.rules.push(rule);
     }
 
-    /// Returns the index of a section among those of its kind, and adds a `[SECTION.NAME]`. Fails
-    /// if there are too many.
-    fn nth(&mut self, section: &str) -> Result<usize, String> {
-        let Some(kind) = section.split_once('.').and_then(|(kind, _)| copied(kind)) else {
-            return Ok(0);
+    /// Returns the index of a section among those of its kind. Adds `[SECTION.NAME]` to the
+    /// configuration, and fails if there are too many.
+    fn index(&mut self, kind: &str, header: &str) -> Result<usize, String> {
+        let Some((_, name)) = header.split_once('.') else {
+            let found = indices(kind, &self.config).into_iter().find(|(known, _)| known == header);
+            return Ok(found.map_or(0, |(_, at)| at));
         };
-        let nth = (kind.count)(&self.config);
-        if kind.section == NAMESPACE {
-            if nth > NAMESPACES_MAX {
+        if kind == NAMESPACE {
+            if self.config.namespaces.len() > NAMESPACES_MAX {
                 return Err(format!("expected at most {NAMESPACES_MAX} name spaces"));
             }
         } else if self.further == DESTINATIONS_MAX {
@@ -120,8 +118,94 @@ impl Reading {
         } else {
             self.further += 1;
         }
-        (kind.add)(&mut self.config, &self.defaults, section);
-        Ok(nth)
+        let added = add(kind, name, &mut self.config, &self.defaults);
+        Ok(added.expect("the configuration has a section of each kind until the end"))
+    }
+
+    fn entry(&mut self, kind: &str, at: usize, entry: &KeyValue) -> Result<(), String> {
+        let Some(key) = keys_of(kind).find(|key| key.name == entry.key) else {
+            let names: Vec<_> = keys_of(kind).map(|key| key.name).collect();
+            return Err(unknown_key(&names, &entry.key));
+        };
+        key.set(&mut self.config, at, &entry.value).map_err(|what| entry.instead(&what))
+    }
+
+    /// Checks that a further destination has the key that turns it on. An empty value turns it
+    /// off, and is no mistake.
+    fn check_switch(&mut self, section: &IniSection, kind: &str) {
+        let IniSection { name, line, .. } = section;
+        let Some(switch) = switch(kind) else { return };
+        if name != kind && section.entry(switch.key).is_none() {
+            let expected = format!("expected {}, it has no default", switch.wanted);
+            self.flaw(*line, format!("[{name}] {}: {expected}", switch.key));
+        }
+    }
+
+    /// Sets the values that the protocol decides: the port of an address without one, also of the
+    /// default address, and the queue of a repeater.
+    fn follow_protocol(&mut self, section: &IniSection, at: usize) {
+        let Destination { kind, net, queue, .. } = &mut self.config.destinations[at];
+        if let DestinationKind::Repeater(_) = kind {
+            *queue = kind.queue();
+        }
+        let (Some(port), Some(net)) = (kind.port(), net) else { return };
+        match section.entry("address") {
+            // A value that cannot be read was reported before.
+            Some(entry) => net.remote = Address(port).read(&entry.value).unwrap_or(Remote::OFF),
+            None if net.remote != Remote::OFF => net.remote.port = port,
+            None => {}
+        }
+    }
+
+    fn check_waits(&mut self, section: &IniSection, at: usize) {
+        let Some(Net { reconnect_min, reconnect_max, .. }) = &self.config.destinations[at].net
+        else {
+            return;
+        };
+        let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
+        if let Some(entry) = given.filter(|_| reconnect_max < reconnect_min) {
+            let least = Span(Duration::ZERO).show(reconnect_min);
+            let expected = format!("expected at least reconnect_min, which is {least}");
+            self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
+        }
+    }
+
+    /// Sets what the file leaves open to the default of the style, if the style has one of its own.
+    fn default_by_style(&mut self, sections: &[IniSection]) {
+        for (style, kind, name, default) in BY_STYLE {
+            for (header, at) in indices(kind, &self.config) {
+                let mut of_header = sections.iter().filter(|section| section.name == header);
+                let is_open = of_header.all(|section| section.entry(name).is_none());
+                if self.config.namespaces[at].style == style && is_open {
+                    let key = keys_of(kind).find(|key| key.name == name);
+                    let set = key.map(|key| key.set(&mut self.config, at, default));
+                    assert_eq!(set, Some(Ok(())), "the table's defaults are values of its keys");
+                }
+            }
+        }
+    }
+
+    /// Checks that the name spaces that destinations name exist. Only the end of the file shows
+    /// which there are.
+    fn check_namespaces(&mut self, sections: &[IniSection]) {
+        for section in sections {
+            let has_key = |kind| keys_of(kind).any(|key| key.name == "namespace");
+            let Some(entry) = section.entry("namespace") else { continue };
+            if !kind_of(&section.name).is_ok_and(has_key) {
+                continue;
+            }
+            let names = || self.config.namespaces.iter().map(|namespace| namespace.name.as_str());
+            if names().any(|known| known == entry.value) {
+                continue;
+            }
+            let hint = match nearest(&entry.value, names().filter(|known| !known.is_empty())) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "expected the NAME of a [namespace.NAME], or nothing".into(),
+            };
+            let wanted = entry.value.escape_debug();
+            let what = format!("[{}] namespace: no [namespace.{wanted}]; {hint}", section.name);
+            self.flaw(entry.line, what);
+        }
     }
 
     /// Checks the bounds on figures, which only all rules together can exceed.
@@ -141,7 +225,7 @@ impl Reading {
     /// Checks the number of different encodings. Only destinations that are on count.
     fn check_encodings(&mut self) {
         let mut all = Vec::new();
-        for takes in self.config.destinations().map(super::Destination::takes) {
+        for takes in self.config.active_destinations().map(Destination::takes) {
             if matches!(takes, Takes::Flushes(..)) && !all.contains(&takes) {
                 all.push(takes);
             }
@@ -153,51 +237,12 @@ impl Reading {
         }
     }
 
-    fn entry(&mut self, kind: &'static str, nth: usize, entry: &Entry) -> Result<(), String> {
-        let key = keys_of(kind).find(|key| key.name == entry.key);
-        let names = || keys_of(kind).map(|key| key.name).collect::<Vec<_>>();
-        let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
-        key.set(&mut self.config, nth, &entry.value).map_err(|what| instead(&what, entry))
-    }
-
-    /// A further destination that says nowhere to go is a mistake; one that says so with an empty value is off.
-    fn check_switch(&mut self, section: &Section, kind: &str) {
-        let Section { name, line, .. } = section;
-        let Some(Copied { switch, wanted, .. }) = copied(kind) else { return };
-        if !switch.is_empty() && name != kind && section.entry(switch).is_none() {
-            self.flaw(*line, format!("[{name}] {switch}: expected {wanted}, it has no default"));
-        }
-    }
-
-    fn check_waits(&mut self, section: &Section, min: Duration, max: Duration) {
-        let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
-        if let Some(entry) = given.filter(|_| max < min) {
-            let least = Span(Duration::ZERO).show(&min);
-            let expected = format!("expected at least reconnect_min, which is {least}");
-            self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
-        }
-    }
-
-    /// What gives no port goes to that of its protocol, and so does the default.
-    fn choose_port(&mut self, section: &Section, carbon: usize) {
-        let carbon = &mut self.config.carbons[carbon];
-        let Carbon { protocol: Protocol::Pickle, .. } = carbon else { return };
-        match section.entry("address") {
-            Some(entry) => {
-                // What cannot be read was complained of.
-                let read = Destination(PICKLE_PORT).read(&entry.value);
-                carbon.address = read.unwrap_or(OFF);
-            }
-            None => carbon.address.port = PICKLE_PORT,
-        }
-    }
-
-    pub(super) fn flaw(&mut self, line: usize, what: String) {
+    fn flaw(&mut self, line: usize, what: String) {
         self.flaws.push(Flaw { line, what });
     }
 
-    fn finish(mut self, file: &Path, sections: &[Section]) -> Result<Config, Vec<Mistake>> {
-        COPIED.iter().for_each(|copied| (copied.retain_on)(&mut self.config));
+    fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
+        self.config.remove_inactive_destinations();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
             self.check_encodings();
@@ -216,25 +261,27 @@ impl Reading {
     }
 }
 
-/// The section of the table whose keys a section of the file has.
-pub(super) fn kind_of(section: &str) -> Result<&'static str, String> {
+/// Returns the section of the table whose keys a section of the file has. Fails with what is wrong
+/// with its name.
+fn kind_of(section: &str) -> Result<&'static str, String> {
     if let Some((kind, _)) = SECTIONS.iter().find(|(kind, _)| *kind == section) {
         return Ok(kind);
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
-    match (copied(kind), name.is_empty()) {
-        (Some(Copied { section, .. }), _) if is_nickname(name) => Ok(section),
-        (None, false) if kind == RULE && is_nickname(name) => Ok(RULE),
-        (None, true) if kind == RULE => {
+    match COPIED.into_iter().chain([RULE]).find(|named| *named == kind) {
+        Some(named) if is_nickname(name) => Ok(named),
+        Some(RULE) if name.is_empty() => {
             Err(format!("[{}]: expected [rule.NAME]", section.escape_debug()))
         }
-        (found, _) if found.is_some() || kind == RULE => Err(format!(
+        Some(_) => Err(format!(
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
-        (_, true) => Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name))),
-        (_, false) => {
-            let named: Vec<_> = COPIED.iter().map(|copied| copied.section).chain([RULE]).collect();
+        None if name.is_empty() => {
+            Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name)))
+        }
+        None => {
+            let named: Vec<_> = COPIED.into_iter().chain([RULE]).collect();
             Err(unknown_section(kind, &section[kind.len()..], &named))
         }
     }
@@ -245,53 +292,11 @@ fn is_nickname(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// `behind` is the dot and what follows it.
-fn unknown_section(section: &str, behind: &str, kinds: &[&'static str]) -> String {
-    let [found, behind] = [section, behind].map(str::escape_debug);
-    let hint = match nearest(section, kinds.iter().copied()) {
-        Some(kind) => format!("did you mean [{kind}{behind}]?"),
-        None => format!("expected one of {}", SECTIONS.map(|(name, _)| name).join(", ")),
-    };
-    format!("[{found}{behind}]: no such section; {hint}")
-}
-
-pub(super) fn unknown_key(names: &[&'static str], name: &str) -> String {
-    let elsewhere = || KEYS.iter().find(|key| key.name == name).map(|key| key.section);
-    let hint = match (nearest(name, names.iter().copied()), elsewhere()) {
-        (Some(near), _) => format!("did you mean {near}?"),
-        (None, Some(section)) => format!("did you mean to give it in [{section}]?"),
-        (None, None) => format!("expected one of {}", names.join(", ")),
-    };
-    format!("no such key; {hint}")
-}
-
-/// The candidate that at most a third of the letters, and at least one, keeps from being the wanted word.
-pub(super) fn nearest<'a>(
-    wanted: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let allowed = (wanted.len() / 3).max(1);
-    // The distance is at least the difference in length, and takes long to compute for long words.
-    let may_be_near = |candidate: &&str| {
-        wanted.len().max(candidate.len()) <= GUESSED_MAX
-            && wanted.len().abs_diff(candidate.len()) <= allowed
-    };
-    let wanted = wanted.to_ascii_lowercase();
-    let distance = |candidate: &&str| strsim::osa_distance(&wanted, candidate);
-    let near = candidates.filter(may_be_near).map(|candidate| (distance(&candidate), candidate));
-    let nearest = near.min_by_key(|(distance, _)| *distance)?;
-    Some(nearest.1).filter(|_| nearest.0 <= allowed)
-}
-
-/// What was expected, and what was found.
-pub(super) fn instead(expected: &str, entry: &Entry) -> String {
-    format!("{expected}, not {}", excerpt(&entry.value))
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::Tcp;
     use super::*;
+    use crate::config::model::Tcp;
+    use crate::encode::namespace::Namespace;
     use crate::protocol::{Dialect, Dialects};
 
     pub(in super::super) fn config(text: &str) -> Config {
@@ -305,11 +310,13 @@ pub(super) mod tests {
 
     #[test]
     fn no_text_is_the_defaults() {
-        let Config { grammar, bounds, namespaces, carbons, .. } = config("");
+        let config = config("");
+        let carbons = config.active_destinations().filter(|to| to.section() == "carbon").count();
+        let Config { grammar, bounds, namespaces, .. } = config;
         assert_eq!(grammar, Default::default());
         assert_eq!(bounds, Default::default());
         assert_eq!(namespaces, [Default::default()]);
-        assert_eq!(carbons.len(), 1);
+        assert_eq!(carbons, 1);
     }
 
     #[test]
@@ -327,8 +334,11 @@ pub(super) mod tests {
     #[test]
     fn further_carbons_come_behind_the_first_with_the_defaults_of_the_table() {
         let text = "[carbon.b]\naddress = b\n[carbon]\nqueue = 1m\n[carbon.a]\naddress = a:1\n";
-        let named: Vec<_> =
-            config(text).carbons.into_iter().map(|carbon| (carbon.name, carbon.queue)).collect();
+        let config = config(text);
+        let named: Vec<_> = config
+            .active_destinations()
+            .map(|carbon| (carbon.name.clone(), carbon.queue.bytes))
+            .collect();
         let default = 64 << 20;
         assert_eq!(
             named,
@@ -337,15 +347,6 @@ pub(super) mod tests {
                 ("carbon.b".into(), default),
                 ("carbon.a".into(), default)
             ]
-        );
-    }
-
-    #[test]
-    fn a_carbon_without_an_address_is_off() {
-        assert_eq!(config("[carbon]\naddress = # off\n[carbon.x]\naddress =\n").carbons, []);
-        assert_eq!(
-            mistakes("\n[carbon.x]\nqueue = 1m\n"),
-            ["t.conf:2: [carbon.x] address: expected host[:port], it has no default"]
         );
     }
 
@@ -404,23 +405,64 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_port_is_that_of_the_protocol_unless_it_is_given() {
-        for (text, port) in [
-            ("[carbon]\nprotocol = pickle", 2004),
-            ("[carbon]\naddress = a\nprotocol = pickle", 2004),
-            ("[carbon]\nprotocol = pickle\naddress = a:2003", 2003),
-            ("[carbon]\naddress = a\nprotocol = plaintext", 2003),
-        ] {
-            assert_eq!(config(text).carbons[0].address.port, port, "{text}");
-        }
-        let wrong = mistakes("[carbon]\nprotocol = pickle\naddress = :1");
-        assert_eq!(wrong.len(), 1, "{wrong:?}");
-    }
-
-    #[test]
     fn messages_quote_values_short_and_printable() {
         let text = format!("[tcp]\nmax_line = \u{1b}{}", "x".repeat(100));
         let quoted = format!("not \"\\u{{1b}}{}\"...", "x".repeat(59));
         assert!(mistakes(&text)[0].ends_with(&quoted), "{:?}", mistakes(&text));
+    }
+
+    #[test]
+    fn a_style_brings_its_defaults_for_what_the_file_leaves_open() {
+        let text = "[namespace]\nprefix_counter = n\nstyle = statsite\n[namespace.b]\nstyle = statsite\n\
+                    [namespace.c]\n[carbon]\nnamespace = c";
+        let Config { namespaces, destinations, .. } =
+            parse(Path::new("t.conf"), text.as_bytes()).unwrap();
+        let statsite = Namespace::statsite();
+        assert_eq!(
+            namespaces,
+            [
+                Namespace { prefix_counter: "n".into(), ..statsite.clone() },
+                Namespace { name: "b".into(), ..statsite },
+                Namespace { name: "c".into(), ..Default::default() },
+            ]
+        );
+        assert_eq!(destinations[0].namespace, "c");
+    }
+
+    #[test]
+    fn idle_series_are_deleted_by_default_in_statsite_style_but_gauges_are_kept() {
+        for (text, idle, gauges) in [
+            ("[namespace]\nstyle = statsite", true, Some(false)),
+            (
+                "[namespace]\nstyle = statsite\n[statsd]\ndelete_idle = no\ndelete_gauges =",
+                false,
+                None,
+            ),
+            ("[namespace.other]\nstyle = statsite", false, None),
+        ] {
+            let Config { rules, .. } = parse(Path::new("t.conf"), text.as_bytes()).unwrap();
+            assert_eq!(
+                (rules.base.delete_idle, rules.base.delete_gauges),
+                (idle, gauges),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_space_that_does_not_exist_is_a_mistake_wherever_it_is_named() {
+        let text = "[carbon]\nnamespace = odl\n[namespace.old]\n[carbon.b]\naddress = b\nnamespace = new\n\
+                    [carbon.c]\naddress =\nnamespace = old\n[namespace.]\n[namespce.a]";
+        let found = parse(Path::new("t.conf"), text.as_bytes()).unwrap_err();
+        assert_eq!(
+            found.iter().map(Mistake::to_string).collect::<Vec<_>>(),
+            [
+                "t.conf:2: [carbon] namespace: no [namespace.odl]; did you mean old?",
+                "t.conf:6: [carbon.b] namespace: no [namespace.new]; \
+                 expected the NAME of a [namespace.NAME], or nothing",
+                "t.conf:10: [namespace.]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
+                "t.conf:11: [namespce.a]: no such section; did you mean [namespace.a]?",
+            ]
+        );
     }
 }

@@ -6,8 +6,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Config;
-use super::ini::{Flaw, Section};
+use super::ini::{Flaw, IniSection};
+use super::model::Config;
 use crate::standard::OUTPUT_NAMES;
 
 /// A file that a key creates, or a folder whose whole content the server owns.
@@ -19,14 +19,14 @@ struct Claim {
 }
 
 /// Returns the mistakes. Each has the line of the later of the two keys.
-pub(super) fn clashes(config: &Config, sections: &[Section]) -> Vec<Flaw> {
+pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
     let claims = claims(config);
     let mut flaws: Vec<Flaw> = Vec::new();
     for (at, second) in claims.iter().enumerate() {
         for first in claims[..at].iter().filter(|first| first.clashes_with(second)) {
-            let (a, b) = (line_of(first, sections), line_of(second, sections));
-            let ((line, later), (_, earlier)) =
-                if a <= b { ((b, second), (a, first)) } else { ((a, first), (b, second)) };
+            let mut pair = [(line_of(first, sections), first), (line_of(second, sections), second)];
+            pair.sort_by_key(|(line, _)| *line);
+            let [(_, earlier), (line, later)] = pair;
             let what = format!(
                 "[{}] {}: expected another path than that of [{}] {}, both would overwrite {}",
                 later.section,
@@ -73,12 +73,12 @@ fn claims(config: &Config) -> Vec<Claim> {
     if let Some(path) = key_flush {
         claim("key_flush", "log", path.clone(), false);
     }
-    if key_flush.is_some() && config.console.enabled {
+    if key_flush.is_some() && config.has_console() {
         OUTPUT_NAMES.iter().for_each(|path| claim("console", "enabled", path.into(), false));
     }
     if let Some(dir) = &config.spool.dir {
-        for destination in config.destinations().filter(|of| of.spooled_format().is_some()) {
-            claim("spool", "dir", dir.join(destination.name()), true);
+        for destination in config.active_destinations().filter(|to| to.spooled_format().is_some()) {
+            claim("spool", "dir", dir.join(&destination.name), true);
         }
     }
     claims
@@ -106,7 +106,7 @@ fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-fn line_of(claim: &Claim, sections: &[Section]) -> usize {
+fn line_of(claim: &Claim, sections: &[IniSection]) -> usize {
     let section = sections.iter().find(|section| section.name == claim.section);
     section.and_then(|section| section.entry(claim.key)).map_or(1, |entry| entry.line)
 }

@@ -1,44 +1,48 @@
 //! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
 
-use super::Config;
+use super::destination::DestinationKind;
 use super::ini::takes_rest_of_line;
 use super::keys::keys_of;
+use super::model::Config;
 use super::rules;
-use super::sections::{SECTIONS, copied};
+use super::sections::{SECTIONS, indices, switch};
 
-/// The settings as a file that makes the same settings when it is read.
+/// Returns the settings as a file that makes the same settings when it is read.
 pub fn render(config: &Config) -> String {
     let mut blocks = Vec::new();
     for (section, _) in SECTIONS {
-        let Some(copied) = copied(section) else {
-            blocks.push(block(config, section, section, 0));
-            continue;
-        };
-        let headers = (copied.headers)(config);
-        if headers.iter().all(|header| header != section) {
-            blocks.push(format!("[{section}]\n{} =\n", copied.switch));
+        let headers = indices(section, config);
+        if let Some(switch) = switch(section)
+            && headers.iter().all(|(header, _)| header != section)
+        {
+            blocks.push(format!("[{section}]\n{} =\n", switch.key));
         }
-        let copies = headers.iter().enumerate();
-        blocks.extend(copies.map(|(nth, header)| block(config, section, header, nth)));
+        let copies = headers.iter().map(|(header, at)| block(config, section, header, *at));
+        blocks.extend(copies);
     }
     blocks.extend(config.rules.rules.iter().map(rules::render));
     blocks.join("\n")
 }
 
-/// The same for eyes that are not to see passwords.
+/// Returns the same with passwords masked.
 pub fn render_masked(config: &Config) -> String {
     let mut masked = config.clone();
-    let passwords = masked.influxdbs.iter_mut().map(|influxdb| &mut influxdb.password);
-    passwords.filter(|password| !password.is_empty()).for_each(|password| *password = MASK.into());
+    for destination in &mut masked.destinations {
+        if let DestinationKind::Influxdb(influxdb) = &mut destination.kind
+            && !influxdb.password.is_empty()
+        {
+            influxdb.password = MASK.into();
+        }
+    }
     render(&masked)
 }
 
 /// In the place of a password.
 const MASK: &str = "***";
 
-fn block(config: &Config, section: &str, header: &str, nth: usize) -> String {
+fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     let entries = keys_of(section).map(|key| {
-        let value = key.get(config, nth);
+        let value = key.get(config, at);
         let is_raw = takes_rest_of_line(section, key.name);
         let value = if is_raw { value } else { quoted(value) };
         let entry = format!("{} = {value}", key.name);
@@ -62,8 +66,10 @@ pub fn example() -> String {
     for (section, doc) in SECTIONS {
         text.push('\n');
         text.push_str(&explained(&format!("[{section}]"), doc));
-        for key in keys_of(section) {
-            text.push_str(&explained(&format!("{} = {}", key.name, key.default), key.doc));
+        for (key, used) in
+            keys_of(section).filter_map(|key| key.use_in(section).map(|used| (key, used)))
+        {
+            text.push_str(&explained(&format!("{} = {}", key.name, used.default), used.doc));
         }
     }
     text.push_str(AFTERWORD);

@@ -1,16 +1,17 @@
-//! `[rule.NAME]` sections: their keys, one row each, and how they are read, shown and explained. Pure.
+//! `[rule.NAME]` sections: a table of their keys, and how they are read, shown and explained. Pure.
 //!
-//! A key that is not given leaves its setting to a later rule or to `[statsd]`; so none has a default, and one given as empty
-//! says so: no percentiles, no histogram, all figures.
+//! A key that is not given leaves its setting to a later rule or to `[statsd]`. So no key has a
+//! default. A key with an empty value is a setting: no percentiles, no histogram, all figures.
 
 use ahash::AHashMap;
 
+use super::hints::unknown_key;
 use super::histogram::Bins;
-use super::ini::{Entry, Flaw, Section};
+use super::ini::{Flaw, IniSection, KeyValue};
 use super::keys::TIMER_METRICS_WANTED;
 use super::limits::PATTERNS_MAX;
-use super::parse::{instead, unknown_key};
-use super::value::{AtMost, Choice, Kind, List, Percent, SpanOrNever, YES_NO};
+use super::sections::RULE;
+use super::value::{AtMost, List, Percent, SpanOrNever, ValueKind, Word, YES_NO};
 use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
 
 /// A key of a rule.
@@ -19,17 +20,14 @@ struct RuleKey {
     example: &'static str,
     doc: &'static str,
     set: fn(&mut Rule, &str) -> Result<(), String>,
-    /// None when the rule does not set it.
+    /// Returns `None` if the rule does not set it.
     get: fn(&Rule) -> Option<String>,
     /// Whether two rules have the same value for this key.
     is_same: fn(&Rule, &Rule) -> bool,
 }
 
-/// What the names of rule sections begin with, up to the dot.
-pub(super) const RULE: &str = "rule";
-
-const SIGNED: Choice<SignedGauges> =
-    Choice(&[("delta", SignedGauges::Delta), ("absolute", SignedGauges::Absolute)]);
+const SIGNED: Word<SignedGauges> =
+    Word(&[("delta", SignedGauges::Delta), ("absolute", SignedGauges::Absolute)]);
 
 macro_rules! setting {
     ($place:ident: $kind:expr) => {
@@ -74,7 +72,7 @@ rule_keys! {
 
 struct GlobPattern;
 
-impl Kind<Glob> for GlobPattern {
+impl ValueKind<Glob> for GlobPattern {
     fn read(&self, text: &str) -> Result<Glob, String> {
         let expected = "expected patterns of visible ASCII such as api.*, without ; # and quotes";
         Glob::new(text).ok_or_else(|| expected.into())
@@ -87,10 +85,10 @@ impl Kind<Glob> for GlobPattern {
 
 fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
     rule.matches = AtMost(PATTERNS_MAX, List(GlobPattern)).read(text)?;
-    match rule.matches.is_empty() {
-        true => Err("expected at least one pattern".into()),
-        false => Ok(()),
+    if rule.matches.is_empty() {
+        return Err("expected at least one pattern".into());
     }
+    Ok(())
 }
 
 #[allow(clippy::unnecessary_wraps)] // as all of them
@@ -98,8 +96,8 @@ fn show_matches(rule: &Rule) -> Option<String> {
     Some(List(GlobPattern).show(&rule.matches))
 }
 
-/// The rule that a section of a file makes, and what is wrong with it.
-pub(super) fn read(section: &Section) -> (Rule, Vec<Flaw>) {
+/// Returns the rule that a section of a file makes, and what is wrong with the section.
+pub(super) fn read(section: &IniSection) -> (Rule, Vec<Flaw>) {
     let name = section.name[RULE.len() + 1..].to_owned();
     let mut rule = Rule { name, ..Rule::default() };
     let mut flaws = Vec::new();
@@ -116,18 +114,19 @@ pub(super) fn read(section: &Section) -> (Rule, Vec<Flaw>) {
     (rule, flaws)
 }
 
-fn set(rule: &mut Rule, entry: &Entry) -> Result<(), String> {
+fn set(rule: &mut Rule, entry: &KeyValue) -> Result<(), String> {
     let names = || RULE_KEYS.iter().map(|key| key.name).collect::<Vec<_>>();
     let key = RULE_KEYS.iter().find(|key| key.name == entry.key);
     let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
-    (key.set)(rule, &entry.value).map_err(|what| instead(&what, entry))
+    (key.set)(rule, &entry.value).map_err(|what| entry.instead(&what))
 }
 
 /// Returns `rule.NAME.key` of each key in which two rules of one name differ, and `rule.NAME` of
 /// each rule that only one side has.
 pub(super) fn difference(ours: &[Rule], theirs: &[Rule]) -> Vec<String> {
     let by_name = |rules: &[Rule]| rules.iter().map(|rule| rule.name.clone()).zip(0..).collect();
-    let (mut places, mut found): (AHashMap<String, usize>, _) = (by_name(theirs), Vec::new());
+    let mut places: AHashMap<String, usize> = by_name(theirs);
+    let mut found = Vec::new();
     for rule in ours {
         let Some(place) = places.remove(&rule.name) else {
             found.push(format!("{RULE}.{}", rule.name));
@@ -140,7 +139,7 @@ pub(super) fn difference(ours: &[Rule], theirs: &[Rule]) -> Vec<String> {
     found
 }
 
-/// The rule as a section of a file.
+/// Returns the rule as a section of a file.
 pub(super) fn render(rule: &Rule) -> String {
     let mut text = format!("[{RULE}.{}]\n", rule.name);
     for key in RULE_KEYS {
@@ -152,7 +151,7 @@ pub(super) fn render(rule: &Rule) -> String {
     text
 }
 
-/// For the example: what there is, commented out. `explained` puts a comment behind a text.
+/// Returns the keys for the example, commented out. `explained` puts a comment after a text.
 pub(super) fn example(explained: impl Fn(&str, &str) -> String) -> String {
     let head = "\
 # Settings for names that match. NAME is of A-Z, a-z, 0-9, _ and -. Each setting is taken from the first rule in file order

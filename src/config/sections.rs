@@ -1,10 +1,11 @@
-//! The sections there are, which of them there may be several of, and what a style changes in their defaults. Pure.
+//! The sections there are, which of them a file may repeat with a name, and what a style changes in
+//! their defaults. Pure.
 
-use super::address::OFF;
-use super::{Carbon, Config, Exec, Ganglia, Influxdb, Repeater};
+use super::destination::Destination;
+use super::model::Config;
 use crate::encode::namespace::{Namespace, Style};
 
-/// The sections in the file's order, and what the example says of each.
+/// The sections in the file's order, and their comments in the example.
 pub(super) const SECTIONS: [(&str, &str); 15] = [
     ("statsd", ""),
     (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
@@ -25,109 +26,81 @@ pub(super) const SECTIONS: [(&str, &str); 15] = [
 
 pub(super) const NAMESPACE: &str = "namespace";
 
-/// A section whose further copies are `[SECTION.NAME]`, each with the defaults of the table, whatever `[SECTION]` says.
-pub(super) struct Copied {
-    pub(super) section: &'static str,
-    /// The key that is empty where a destination is off; a further copy has to give it. Empty: they are no destinations.
-    pub(super) switch: &'static str,
-    /// What that key wants.
+/// What the names of rule sections begin with, up to the dot. Rules have a table of keys of their
+/// own.
+pub(super) const RULE: &str = "rule";
+
+/// The sections whose further copies are `[SECTION.NAME]`. Each copy has the defaults of the table,
+/// whatever `[SECTION]` is set to.
+pub(super) const COPIED: [&str; 6] =
+    [NAMESPACE, "carbon", "exec", "influxdb", "ganglia", "repeater"];
+
+/// The key of a destination that is empty while the destination is off. A further copy has to give
+/// it.
+#[derive(Debug)]
+pub(super) struct Switch {
+    pub(super) key: &'static str,
+    /// What the key wants.
     pub(super) wanted: &'static str,
-    /// Adds a copy with this header to the first configuration. Its other values come from the
-    /// second one, which holds the defaults.
-    pub(super) add: fn(&mut Config, &Config, &str),
-    /// The number of copies, the first included.
-    pub(super) count: fn(&Config) -> usize,
-    /// The headers of those there are.
-    pub(super) headers: fn(&Config) -> Vec<String>,
-    /// Forgets those that are off.
-    pub(super) retain_on: fn(&mut Config),
 }
 
-pub(super) const COPIED: [Copied; 6] = [
-    Copied {
-        section: NAMESPACE,
-        switch: "",
-        wanted: "",
-        add: |config, defaults, header| {
-            let name = header[NAMESPACE.len() + 1..].into();
-            config.namespaces.push(Namespace { name, ..defaults.namespaces[0].clone() });
-        },
-        count: |config| config.namespaces.len(),
-        headers: |config| {
-            let further = |namespace: &Namespace| format!("{NAMESPACE}.{}", namespace.name);
-            let further = config.namespaces.iter().skip(1).map(further);
-            [NAMESPACE.to_owned()].into_iter().chain(further).collect()
-        },
-        retain_on: |_| {},
-    },
-    Copied {
-        section: "carbon",
-        switch: "address",
-        wanted: "host[:port]",
-        add: |config, defaults, header| {
-            config.carbons.push(Carbon { name: header.into(), ..defaults.carbons[0].clone() });
-        },
-        count: |config| config.carbons.len(),
-        headers: |config| config.carbons.iter().map(|carbon| carbon.name.clone()).collect(),
-        retain_on: |config| config.carbons.retain(|carbon| carbon.address != OFF),
-    },
-    Copied {
-        section: "exec",
-        switch: "command",
-        wanted: "a command",
-        add: |config, defaults, header| {
-            config.execs.push(Exec { name: header.into(), ..defaults.execs[0].clone() });
-        },
-        count: |config| config.execs.len(),
-        headers: |config| config.execs.iter().map(|exec| exec.name.clone()).collect(),
-        retain_on: |config| config.execs.retain(|exec| !exec.command.is_empty()),
-    },
-    Copied {
-        section: "influxdb",
-        switch: "address",
-        wanted: "host[:port]",
-        add: |config, defaults, header| {
-            config
-                .influxdbs
-                .push(Influxdb { name: header.into(), ..defaults.influxdbs[0].clone() });
-        },
-        count: |config| config.influxdbs.len(),
-        headers: |config| config.influxdbs.iter().map(|influxdb| influxdb.name.clone()).collect(),
-        retain_on: |config| config.influxdbs.retain(|influxdb| influxdb.address != OFF),
-    },
-    Copied {
-        section: "ganglia",
-        switch: "address",
-        wanted: "host[:port]",
-        add: |config, defaults, header| {
-            config.ganglias.push(Ganglia { name: header.into(), ..defaults.ganglias[0].clone() });
-        },
-        count: |config| config.ganglias.len(),
-        headers: |config| config.ganglias.iter().map(|ganglia| ganglia.name.clone()).collect(),
-        retain_on: |config| config.ganglias.retain(|ganglia| ganglia.address != OFF),
-    },
-    Copied {
-        section: "repeater",
-        switch: "address",
-        wanted: "host[:port]",
-        add: |config, defaults, header| {
-            config
-                .repeaters
-                .push(Repeater { name: header.into(), ..defaults.repeaters[0].clone() });
-        },
-        count: |config| config.repeaters.len(),
-        headers: |config| config.repeaters.iter().map(|repeater| repeater.name.clone()).collect(),
-        retain_on: |config| config.repeaters.retain(|repeater| repeater.address != OFF),
-    },
-];
-
-/// None if there is one of it at the most.
-pub(super) fn copied(section: &str) -> Option<&'static Copied> {
-    COPIED.iter().find(|copied| copied.section == section)
+/// Returns the key that turns the destinations of a section on. Returns `None` if these are no
+/// destinations, or if the section is never left out.
+pub(super) fn switch(section: &str) -> Option<Switch> {
+    match section {
+        "carbon" | "influxdb" | "ganglia" | "repeater" => {
+            Some(Switch { key: "address", wanted: "host[:port]" })
+        }
+        "exec" => Some(Switch { key: "command", wanted: "a command" }),
+        _ => None,
+    }
 }
 
-/// Section, key and default of what a style changes: a key of `[namespace.NAME]` goes by the style it has there, one of
-/// another section by that of `[namespace]`.
+/// Returns the headers of a section and its copies in a configuration, each with its index among
+/// the name spaces or the destinations. A section that a configuration has once has index 0.
+pub(super) fn indices(section: &str, config: &Config) -> Vec<(String, usize)> {
+    if section == NAMESPACE {
+        return config.namespaces.iter().map(namespace_header).zip(0..).collect();
+    }
+    let destinations = config.destinations.iter().zip(0..);
+    let found: Vec<_> = destinations
+        .filter(|(destination, _)| destination.section() == section)
+        .map(|(destination, at)| (destination.name.clone(), at))
+        .collect();
+    let is_single = found.is_empty() && switch(section).is_none();
+    if is_single { vec![(section.into(), 0)] } else { found }
+}
+
+fn namespace_header(namespace: &Namespace) -> String {
+    match namespace.name.as_str() {
+        "" => NAMESPACE.into(),
+        name => format!("{NAMESPACE}.{name}"),
+    }
+}
+
+/// Adds `[SECTION.NAME]` to a configuration with the values that `defaults` has for `[SECTION]`.
+/// Returns its index.
+pub(super) fn add(
+    section: &str,
+    name: &str,
+    config: &mut Config,
+    defaults: &Config,
+) -> Option<usize> {
+    if section == NAMESPACE {
+        config.namespaces.push(Namespace { name: name.into(), ..defaults.namespaces[0].clone() });
+        return Some(config.namespaces.len() - 1);
+    }
+    let is_same_kind = |destination: &Destination| destination.section() == section;
+    let blank = defaults.destinations.iter().find(|destination| is_same_kind(destination))?;
+    let at = config.destinations.iter().rposition(is_same_kind)? + 1;
+    let added = Destination { name: format!("{section}.{name}"), ..blank.clone() };
+    config.destinations.insert(at, added);
+    Some(at)
+}
+
+/// The style, section, key and default of each value that a style changes. A key of
+/// `[namespace.NAME]` follows the style of that section. A key of another section follows the style
+/// of `[namespace]`.
 pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
     (Style::Statsite, NAMESPACE, "global_prefix", ""),
     (Style::Statsite, NAMESPACE, "prefix_counter", "counts"),

@@ -1,6 +1,7 @@
-//! Values as the file writes them: text to types and back, such that what is shown reads as the same value. Pure.
+//! Values as the file writes them: text to types and back. A value that is shown reads as the same
+//! value. Pure.
 //!
-//! An error says what was expected; which key of which line it was, the reader of the file knows.
+//! An error says what was expected. The reader of the file adds the line and the key.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -8,29 +9,31 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
-use crate::flush::Percentile;
+use crate::policy::Percentile;
 
 /// A way to write values of type `T`.
-pub(super) trait Kind<T> {
-    /// Err: what was expected.
+pub(super) trait ValueKind<T> {
+    /// Fails with what was expected.
     fn read(&self, text: &str) -> Result<T, String>;
     fn show(&self, value: &T) -> String;
 }
 
-/// A duration of at least this much, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`; a bare number is seconds.
+/// A duration of at least this much, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`. A
+/// bare number is seconds.
 pub(super) struct Span(pub(super) Duration);
 
-/// A year: what is longer was not meant, and deadlines need not fear an overflow.
+/// A year. A longer duration is a mistake, and the bound keeps deadlines from overflowing.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Largest first: a value is shown in the largest unit it is a whole number of.
 const SPAN_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-impl Kind<Duration> for Span {
+impl ValueKind<Duration> for Span {
     fn read(&self, text: &str) -> Result<Duration, String> {
         let within = |span: &Duration| (self.0..=LONGEST).contains(span);
         millis(text).map(Duration::from_millis).filter(within).ok_or_else(|| {
-            let (least, most) = (self.show(&self.0), self.show(&LONGEST));
+            let least = self.show(&self.0);
+            let most = self.show(&LONGEST);
             format!("expected a duration such as 10s, 500ms, 2m or 1h, from {least} to {most}")
         })
     }
@@ -41,10 +44,10 @@ impl Kind<Duration> for Span {
     }
 }
 
-/// A [`Span`], or 0 for None.
+/// A [`Span`], or 0 for `None`.
 pub(super) struct SpanOrNever;
 
-impl Kind<Option<Duration>> for SpanOrNever {
+impl ValueKind<Option<Duration>> for SpanOrNever {
     fn read(&self, text: &str) -> Result<Option<Duration>, String> {
         Span(Duration::ZERO).read(text).map(|span| Some(span).filter(|span| !span.is_zero()))
     }
@@ -59,10 +62,11 @@ pub(super) struct Size(pub(super) RangeInclusive<usize>);
 
 const SIZE_UNITS: [(&str, u64); 3] = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
 
-impl Kind<usize> for Size {
+impl ValueKind<usize> for Size {
     fn read(&self, text: &str) -> Result<usize, String> {
         bytes(text).filter(|size| self.0.contains(size)).ok_or_else(|| {
-            let (least, most) = (self.show(self.0.start()), self.show(self.0.end()));
+            let least = self.show(self.0.start());
+            let most = self.show(self.0.end());
             format!("expected a size such as 64k, 16m or 1g, from {least} to {most}")
         })
     }
@@ -72,11 +76,13 @@ impl Kind<usize> for Size {
     }
 }
 
+/// A whole number in this range.
 pub(super) struct Count(pub(super) RangeInclusive<u32>);
 
-impl Kind<u32> for Count {
+impl ValueKind<u32> for Count {
     fn read(&self, text: &str) -> Result<u32, String> {
-        let (least, most) = (self.0.start(), self.0.end());
+        let least = self.0.start();
+        let most = self.0.end();
         digits(text)
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| self.0.contains(count))
@@ -88,9 +94,9 @@ impl Kind<u32> for Count {
     }
 }
 
-impl Kind<usize> for Count {
+impl ValueKind<usize> for Count {
     fn read(&self, text: &str) -> Result<usize, String> {
-        Kind::<u32>::read(self, text).map(|count| count as usize)
+        ValueKind::<u32>::read(self, text).map(|count| count as usize)
     }
 
     fn show(&self, count: &usize) -> String {
@@ -98,10 +104,44 @@ impl Kind<usize> for Count {
     }
 }
 
-/// One of a few words. The first of those that mean the same is the one shown.
-pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+/// A part of a whole, such as 0.01.
+pub(super) struct Fraction(pub(super) RangeInclusive<f64>);
 
-pub(super) const YES_NO: Choice<bool> = Choice(&[
+impl ValueKind<f64> for Fraction {
+    fn read(&self, text: &str) -> Result<f64, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let fraction = text.parse().ok().filter(|fraction| plain && self.0.contains(fraction));
+        let least = self.0.start();
+        let most = self.0.end();
+        fraction.ok_or_else(|| format!("expected a number from {least} to {most}"))
+    }
+
+    fn show(&self, fraction: &f64) -> String {
+        fraction.to_string()
+    }
+}
+
+/// A command for the shell: the whole rest of the line. Quotes and `#` are the shell's. Empty if
+/// there is none.
+pub(super) struct CommandLine;
+
+impl ValueKind<String> for CommandLine {
+    fn read(&self, text: &str) -> Result<String, String> {
+        if text.contains('\0') {
+            return Err("expected a command without NUL".into());
+        }
+        Ok(text.into())
+    }
+
+    fn show(&self, command: &String) -> String {
+        command.clone()
+    }
+}
+
+/// One of a few words. Of several words with the same meaning the first is shown.
+pub(super) struct Word<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+pub(super) const YES_NO: Word<bool> = Word(&[
     ("yes", true),
     ("no", false),
     ("true", true),
@@ -112,7 +152,7 @@ pub(super) const YES_NO: Choice<bool> = Choice(&[
     ("0", false),
 ]);
 
-impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
+impl<T: Copy + PartialEq> ValueKind<T> for Word<T> {
     fn read(&self, text: &str) -> Result<T, String> {
         let chosen = self.0.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
         chosen.ok_or_else(|| {
@@ -126,10 +166,10 @@ impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
     }
 }
 
-/// A value, or nothing for None.
+/// A value, or nothing for `None`.
 pub(super) struct OrEmpty<K>(pub(super) K);
 
-impl<T, K: Kind<T>> Kind<Option<T>> for OrEmpty<K> {
+impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
     fn read(&self, text: &str) -> Result<Option<T>, String> {
         if text.is_empty() { Ok(None) } else { self.0.read(text).map(Some) }
     }
@@ -139,16 +179,18 @@ impl<T, K: Kind<T>> Kind<Option<T>> for OrEmpty<K> {
     }
 }
 
-/// Part of a name, of so many bytes: what every sink can store, so that nothing need be rewritten on the way out.
+/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that no
+/// encoder needs to rewrite it.
 pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
 
-impl Kind<String> for NamePart {
+impl ValueKind<String> for NamePart {
     fn read(&self, text: &str) -> Result<String, String> {
         let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if self.0.contains(&text.len()) && text.bytes().all(clean) {
             return Ok(text.into());
         }
-        let (least, most) = (self.0.start(), self.0.end());
+        let least = self.0.start();
+        let most = self.0.end();
         Err(format!("expected {least} to {most} of A-Z, a-z, 0-9, _, - and ."))
     }
 
@@ -157,12 +199,12 @@ impl Kind<String> for NamePart {
     }
 }
 
-/// The path of a file, or None.
+/// The path of a file, or nothing for `None`.
 pub(super) struct FilePath;
 
-impl Kind<Option<PathBuf>> for FilePath {
+impl ValueKind<Option<PathBuf>> for FilePath {
     fn read(&self, text: &str) -> Result<Option<PathBuf>, String> {
-        // What would have to be quoted, or is no name of a file but an accident.
+        // Such a path would have to be quoted, or is an accident.
         if text.chars().any(|letter| letter.is_control() || "\"#;".contains(letter)) {
             return Err("expected a path without quotes, # and ;".into());
         }
@@ -174,12 +216,13 @@ impl Kind<Option<PathBuf>> for FilePath {
     }
 }
 
-/// Several of a kind, separated by commas, none of them twice.
+/// Several values of a kind, separated by commas, none of them twice.
 pub(super) struct List<K>(pub(super) K);
 
-impl<T, K: Kind<T>> Kind<Vec<T>> for List<K> {
+impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
     fn read(&self, text: &str) -> Result<Vec<T>, String> {
-        let (mut items, mut shown) = (Vec::new(), AHashSet::new());
+        let mut items = Vec::new();
+        let mut shown = AHashSet::new();
         for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
             let item = self.0.read(word)?;
             // Two values are the same if they are shown the same.
@@ -196,10 +239,10 @@ impl<T, K: Kind<T>> Kind<Vec<T>> for List<K> {
     }
 }
 
-/// A list of so many.
+/// A list of at most this many.
 pub(super) struct AtMost<K>(pub(super) usize, pub(super) K);
 
-impl<T, K: Kind<Vec<T>>> Kind<Vec<T>> for AtMost<K> {
+impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
     fn read(&self, text: &str) -> Result<Vec<T>, String> {
         // The count is checked before any value is read, because there may be very many.
         if text.bytes().filter(|byte| *byte == b',').count() >= self.0 {
@@ -213,9 +256,10 @@ impl<T, K: Kind<Vec<T>>> Kind<Vec<T>> for AtMost<K> {
     }
 }
 
+/// A percentile. A negative one is of the smallest samples.
 pub(super) struct Percent;
 
-impl Kind<Percentile> for Percent {
+impl ValueKind<Percentile> for Percent {
     fn read(&self, text: &str) -> Result<Percentile, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
         let percent = text.parse().ok().filter(|percent: &f64| plain && percent.abs() >= 0.001);
@@ -229,14 +273,15 @@ impl Kind<Percentile> for Percent {
     }
 }
 
-/// None when it is no duration, not in whole milliseconds, or too long to count.
+/// Returns `None` if the text is no duration, not in whole milliseconds, or too long to count.
 fn millis(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
     let unit = if unit.is_empty() { "s" } else { unit };
     let (_, scale) = SPAN_UNITS.into_iter().find(|&(name, _)| name == unit)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let places = u32::try_from(fraction.len()).ok().filter(|&places| places <= 9)?;
-    let (scaled, tens) = (digits(fraction)? * scale, 10_u64.pow(places));
+    let scaled = digits(fraction)? * scale;
+    let tens = 10_u64.pow(places);
     let exact = scaled % tens == 0;
     digits(whole)?.checked_mul(scale)?.checked_add(scaled / tens).filter(|_| exact)
 }
@@ -274,7 +319,7 @@ pub(super) mod tests {
 
     /// Each text reads as its value, and is shown as the third.
     pub(in super::super) fn both_ways<T: PartialEq + std::fmt::Debug>(
-        kind: &impl Kind<T>,
+        kind: &impl ValueKind<T>,
         cases: &[(&str, T, &str)],
     ) {
         for (text, value, shown) in cases {
@@ -285,7 +330,7 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn refused<T: std::fmt::Debug>(
-        kind: &impl Kind<T>,
+        kind: &impl ValueKind<T>,
         texts: &[&str],
         expected: &str,
     ) {
@@ -346,6 +391,18 @@ pub(super) mod tests {
         both_ways::<u32>(&Count(1..=100), &[("1", 1, "1"), ("100", 100, "100")]);
         both_ways::<usize>(&Count(1..=100), &[("007", 7, "7")]);
         refused::<u32>(&Count(1..=100), &["0", "101", "1k", "", "+1", "-1"], "from 1 to 100");
+    }
+
+    #[test]
+    fn a_fraction_is_plain_and_within_its_range() {
+        let fraction = Fraction(0.001..=0.2);
+        for (text, value) in [("0.01", Some(0.01)), (".2", Some(0.2)), ("0.001", Some(0.001))] {
+            assert_eq!(fraction.read(text).ok(), value, "{text}");
+        }
+        for text in ["", "0", "0.21", "1e-2", "+0.1", "-0.1", "nan", "1%", "."] {
+            assert_eq!(fraction.read(text), Err("expected a number from 0.001 to 0.2".into()));
+        }
+        assert_eq!(fraction.show(&0.05), "0.05");
     }
 
     #[test]

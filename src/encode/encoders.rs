@@ -1,51 +1,17 @@
 //! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its chunks.
 
-use std::fmt::Debug;
 use std::rc::Rc;
 
-use super::chunk::{Chunk, Chunks};
+use super::chunk::Chunk;
+use super::encoder::{Encoder, RefusedPoints};
 use super::ganglia::{self, Ganglia};
 use super::graphite::Graphite;
 use super::influx::Influx;
 use super::json_lines::JsonLines;
 use super::namespace::Namespace;
 use super::pickle::Pickle;
-use crate::flush::{FigureNames, Summary};
-
-/// Writes the summaries of a flush to chunks in one format.
-pub(super) trait Encoder: Debug {
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
-    fn begin(&mut self, flush: u64, stamp: u64);
-
-    fn encode(&mut self, summary: &Summary<'_>);
-
-    /// Ends the flush: what is left becomes chunks too.
-    fn end(&mut self);
-
-    fn chunks(&mut self) -> &mut Chunks;
-
-    /// What it has left out since the last call.
-    fn take_refused(&mut self) -> Refused {
-        Refused::default()
-    }
-}
-
-/// Points left out that a destination cannot store.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    pub points: u64,
-    /// The name of the first; empty if there is none.
-    pub example: Vec<u8>,
-}
-
-impl Refused {
-    pub(super) fn add(&mut self, name: &[u8], points: usize) {
-        if self.points == 0 {
-            self.example = name.to_vec();
-        }
-        self.points += points as u64;
-    }
-}
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 /// What chunks look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +82,7 @@ impl Encoders {
     }
 
     /// What was left out since the last call, once for each encoder that did.
-    pub fn take_refused(&mut self) -> impl Iterator<Item = Refused> {
+    pub fn take_refused(&mut self) -> impl Iterator<Item = RefusedPoints> {
         let refused = self.0.iter_mut().map(|row| row.encoder.take_refused());
         refused.filter(|refused| refused.points > 0)
     }
@@ -144,7 +110,8 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     #[test]
     fn a_summary_is_encoded_once_for_each_format_and_name_space() {
@@ -153,11 +120,13 @@ mod tests {
         let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
         let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name);
-        let (old, new) = (id(&encoders, "").unwrap(), id(&encoders, "new").unwrap());
+        let old = id(&encoders, "").unwrap();
+        let new = id(&encoders, "new").unwrap();
         assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, 10);
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
-        let (subject, name) = (Subject::Counter, &b"a"[..]);
+        let subject = Subject::Counter;
+        let name = &b"a"[..];
         let summary = Summary { subject, name, figures: &figures, idle: false, timestamp: None };
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");

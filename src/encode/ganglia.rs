@@ -17,11 +17,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::chunk::Chunks;
-use super::encoders::{Encoder, Refused};
+use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::packets::{HEAD_BYTES, append};
-use crate::flush::{FigureId, FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::{FigureId, FigureNames};
 use crate::protocol::cleaned;
 
 /// What is said of all metrics alike.
@@ -62,7 +63,7 @@ pub(super) struct Ganglia {
     value: Vec<u8>,
     packet: Vec<u8>,
     chunks: Chunks,
-    refused: Refused,
+    refused: RefusedPoints,
 }
 
 /// How a figure is shown.
@@ -89,7 +90,7 @@ impl Ganglia {
             value: Vec::new(),
             packet: Vec::new(),
             chunks: Chunks::default(),
-            refused: Refused::default(),
+            refused: RefusedPoints::default(),
         }
     }
 
@@ -156,7 +157,8 @@ impl Encoder for Ganglia {
             Subject::Timing => self.metric.clone().into(),
             _ => self.own.clone().into_bytes().into(),
         };
-        let (series, timing) = (self.metric.len(), Rc::clone(&self.timing));
+        let series = self.metric.len();
+        let timing = Rc::clone(&self.timing);
         for figure in summary.figures {
             let Some(shape) = shape(&timing, summary, figure.id) else { continue };
             self.metric.truncate(series);
@@ -183,7 +185,7 @@ impl Encoder for Ganglia {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> Refused {
+    fn take_refused(&mut self) -> RefusedPoints {
         std::mem::take(&mut self.refused)
     }
 }

@@ -4,11 +4,12 @@
 //! bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 #[derive(Debug)]
 pub struct Graphite {

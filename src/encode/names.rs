@@ -1,18 +1,19 @@
 //! What stands around a series' name in each style. It is put together once; a line only looks it up.
 
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureId, FigureNames, Subject};
+use crate::flush::Subject;
+use crate::policy::{FigureId, FigureNames};
 
 /// What stands before a series' name, and between its bare name and its tags. Dots are part of both.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Around {
+pub(super) struct Affixes {
     pub(super) before: Vec<u8>,
     pub(super) behind: Vec<u8>,
     /// The bytes at the beginning of `behind` that name the figure, with their dot; the suffix follows.
     figure_bytes: usize,
 }
 
-impl Around {
+impl Affixes {
     /// What the figure is called; empty where the name says it all.
     pub(super) fn figure(&self) -> &[u8] {
         let figure = &self.behind[..self.figure_bytes];
@@ -27,33 +28,34 @@ impl Around {
 
 /// The names of one name space. None stands for what its style does not send.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct PointNames {
     counter: CounterNames,
     own_counter: CounterNames,
     /// In the order of [`FigureId`].
-    timing: Vec<Option<Around>>,
-    gauge: Around,
-    set: Around,
-    kv: Around,
-    own_gauge: Around,
-    own: Around,
-    num_stats: Around,
+    timing: Vec<Option<Affixes>>,
+    gauge: Affixes,
+    set: Affixes,
+    kv: Affixes,
+    own_gauge: Affixes,
+    own: Affixes,
+    num_stats: Affixes,
 }
 
 #[derive(Debug)]
 struct CounterNames {
-    rate: Option<Around>,
-    count: Option<Around>,
+    rate: Option<Affixes>,
+    count: Option<Affixes>,
     /// Of a value that brought its own time, sent whatever `flush_counts` says.
-    timed: Around,
+    timed: Affixes,
 }
 
-impl Names {
+impl PointNames {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
-        let (column, suffix) = (Column::of(namespace), namespace.global_suffix.as_str());
+        let column = Column::of(namespace);
+        let suffix = namespace.global_suffix.as_str();
         let stats = namespace.prefix_stats.as_str();
-        let plain = |place: Place<'_>, own: &str| place.around(own, suffix);
-        let timing = |figure: Option<&str>| Some(plain(Place(column.timer, figure?), ""));
+        let plain = |parts: NameParts<'_>, own: &str| parts.around(own, suffix);
+        let timing = |figure: Option<&str>| Some(plain(NameParts(column.timer, figure?), ""));
         Self {
             counter: CounterNames::new(&column, namespace, ""),
             own_counter: CounterNames::new(&column, namespace, stats),
@@ -76,7 +78,7 @@ impl Names {
         subject: Subject,
         figure: FigureId,
         timed: bool,
-    ) -> Option<&Around> {
+    ) -> Option<&Affixes> {
         match subject {
             Subject::Counter => self.counter.around(figure, timed),
             Subject::Gauge => Some(&self.gauge),
@@ -94,7 +96,7 @@ impl Names {
 impl CounterNames {
     /// `own` is what the server's own counters have before their names.
     fn new(column: &Column<'_>, namespace: &Namespace, own: &str) -> Self {
-        let around = |place: Place<'_>| place.around(own, &namespace.global_suffix);
+        let around = |parts: NameParts<'_>| parts.around(own, &namespace.global_suffix);
         let counts = namespace.flush_counts || namespace.style == Style::Statsite;
         Self {
             rate: column.rate.map(around),
@@ -103,7 +105,7 @@ impl CounterNames {
         }
     }
 
-    fn around(&self, figure: FigureId, timed: bool) -> Option<&Around> {
+    fn around(&self, figure: FigureId, timed: bool) -> Option<&Affixes> {
         match (figure, timed) {
             (FigureId::COUNT, false) => self.count.as_ref(),
             (FigureId::COUNT, true) => Some(&self.timed),
@@ -114,25 +116,25 @@ impl CounterNames {
 
 /// The elements before a name, and the one behind it. Empty ones are left out.
 #[derive(Clone, Copy)]
-struct Place<'a>([&'a str; 2], &'a str);
+struct NameParts<'a>([&'a str; 2], &'a str);
 
 /// A style's column of the table of names, as the manual has it.
 struct Column<'a> {
-    rate: Option<Place<'a>>,
-    count: Place<'a>,
+    rate: Option<NameParts<'a>>,
+    count: NameParts<'a>,
     /// Before each of its figures.
     timer: [&'a str; 2],
-    gauge: Place<'a>,
-    set: Place<'a>,
-    kv: Place<'a>,
-    own: Place<'a>,
-    num_stats: Place<'a>,
+    gauge: NameParts<'a>,
+    set: NameParts<'a>,
+    kv: NameParts<'a>,
+    own: NameParts<'a>,
+    num_stats: NameParts<'a>,
 }
 
 impl<'a> Column<'a> {
     fn of(namespace: &'a Namespace) -> Self {
         let Namespace { global_prefix: global, prefix_counter, .. } = namespace;
-        let configured = |prefix: &'a str, behind| Place([global, prefix], behind);
+        let configured = |prefix: &'a str, behind| NameParts([global, prefix], behind);
         let modern = Self {
             rate: Some(configured(prefix_counter, "rate")),
             count: configured(prefix_counter, "count"),
@@ -145,14 +147,14 @@ impl<'a> Column<'a> {
         };
         match namespace.style {
             Style::Legacy => Self {
-                rate: Some(Place(["stats", ""], "")),
-                count: Place(["stats_counts", ""], ""),
+                rate: Some(NameParts(["stats", ""], "")),
+                count: NameParts(["stats_counts", ""], ""),
                 timer: ["stats", "timers"],
-                gauge: Place(["stats", "gauges"], ""),
-                set: Place(["stats", "sets"], "count"),
-                kv: Place(["stats", "kv"], ""),
-                own: Place(["stats", ""], ""),
-                num_stats: Place(["", ""], ""),
+                gauge: NameParts(["stats", "gauges"], ""),
+                set: NameParts(["stats", "sets"], "count"),
+                kv: NameParts(["stats", "kv"], ""),
+                own: NameParts(["stats", ""], ""),
+                num_stats: NameParts(["", ""], ""),
             },
             Style::Modern => modern,
             Style::Statsite => {
@@ -170,8 +172,8 @@ impl<'a> Column<'a> {
     }
 }
 
-impl Place<'_> {
-    fn around(self, own: &str, suffix: &str) -> Around {
+impl NameParts<'_> {
+    fn around(self, own: &str, suffix: &str) -> Affixes {
         let Self([first, second], behind) = self;
         let present = |element: &&&str| !element.is_empty();
         let before = [first, second, own];
@@ -179,7 +181,7 @@ impl Place<'_> {
         let figure_bytes = if behind.is_empty() { 0 } else { behind.len() + 1 };
         let behind = [behind, suffix];
         let behind = behind.iter().filter(present).flat_map(|element| [".", *element]);
-        Around {
+        Affixes {
             before: before.collect::<String>().into_bytes(),
             behind: behind.collect::<String>().into_bytes(),
             figure_bytes,

@@ -45,7 +45,9 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
 
 /// Appends `whole` with a point before its last `places` digits. One digit at least stands before the point.
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
-    let (mut text, mut start, mut left) = ([b'0'; 20], 20, whole);
+    let mut text = [b'0'; 20];
+    let mut start = 20;
+    let mut left = whole;
     let mut put = |byte| {
         start -= 1;
         text[start] = byte;
@@ -81,7 +83,8 @@ mod tests {
     fn the_short_way_writes_what_the_general_routine_does() {
         let mut short = 0;
         let mut check = |value: f64| {
-            let (mut out, mut buffer) = (Vec::new(), ryu_js::Buffer::new());
+            let mut out = Vec::new();
+            let mut buffer = ryu_js::Buffer::new();
             short += usize::from(append_short(value, &mut out));
             let expected = buffer.format_finite(value);
             if !out.is_empty() {

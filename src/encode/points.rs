@@ -1,14 +1,15 @@
 //! From a summary to the points it is sent as: one for each of its figures that the name space has.
 
-use super::names::{Around, Names};
+use super::names::{Affixes, PointNames};
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::FigureNames;
 use crate::protocol::{cleaned, is_clean};
 
 /// Which points a name space is sent, and what they are called.
 #[derive(Debug)]
 pub(super) struct Points {
-    names: Names,
+    names: PointNames,
     /// Whether a series in which nothing came is sent all the same; gauges always are.
     sends_idle: bool,
 }
@@ -16,7 +17,7 @@ pub(super) struct Points {
 /// One value under one name. The name is clean: ASCII, without white space and what formats use for themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    around: &'a Around,
+    around: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
     pub(super) tags: &'a [u8],
@@ -28,7 +29,7 @@ pub(super) struct Point<'a> {
 impl Points {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
-            names: Names::new(namespace, figures),
+            names: PointNames::new(namespace, figures),
             sends_idle: namespace.style != Style::Statsite,
         }
     }

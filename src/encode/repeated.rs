@@ -19,12 +19,12 @@ pub enum Carriage {
 /// Packets until somebody takes them.
 #[derive(Debug, Default)]
 pub struct Repeated {
-    datagrams: Lane,
-    stream: Lane,
+    datagrams: CarriedChunks,
+    stream: CarriedChunks,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct CarriedChunks {
     /// Somebody is sent what is carried so.
     is_wanted: bool,
     chunks: Chunks,
@@ -40,10 +40,10 @@ impl Repeated {
     /// A datagram.
     pub fn packet(&mut self, packet: &[u8]) {
         if self.datagrams.is_wanted && !packet.is_empty() {
-            self.datagrams.chunks.packet(packet);
+            self.datagrams.packet(packet);
         }
         if self.stream.is_wanted {
-            self.stream.chunks.pieces(packet);
+            self.stream.pieces(packet);
         }
     }
 
@@ -53,7 +53,7 @@ impl Repeated {
             return;
         }
         if self.datagrams.is_wanted {
-            self.datagrams.chunks.packet(message);
+            self.datagrams.packet(message);
         }
         if self.stream.is_wanted {
             self.stream.chunks.frame(message, 1);
@@ -66,33 +66,37 @@ impl Repeated {
             let mut rest = lines;
             while !rest.is_empty() {
                 let packet = whole_lines(rest);
-                self.datagrams.chunks.packet(packet.payload);
+                self.datagrams.packet(packet.payload);
                 rest = &rest[packet.length..];
             }
         }
         if self.stream.is_wanted {
-            self.stream.chunks.text(lines);
+            self.stream.text(lines);
         }
     }
 
     /// Takes all there are.
     pub fn take(&mut self) -> impl Iterator<Item = (Carriage, Rc<Chunk>)> {
-        let lanes =
+        let all =
             [(Carriage::Datagrams, &mut self.datagrams), (Carriage::Stream, &mut self.stream)];
-        lanes.into_iter().flat_map(|(carriage, lane)| {
-            lane.chunks.end();
-            lane.chunks.take().map(move |chunk| (carriage, chunk))
+        all.into_iter().flat_map(|(carriage, carried)| {
+            carried.chunks.end();
+            carried.chunks.take().map(move |chunk| (carriage, chunk))
         })
     }
 }
 
-impl Chunks {
+impl CarriedChunks {
+    /// Appends a datagram, which goes on as a datagram.
     fn packet(&mut self, payload: &[u8]) {
         let lines = lines_of(payload);
-        append(payload, lines, self.room(payload.len() + HEAD_BYTES, lines));
+        append(payload, lines, self.chunks.room(payload.len() + HEAD_BYTES, lines));
     }
 
-    /// A binary message that is not whole is left out: in a stream it would take what follows it for its own.
+    /// Appends the lines and the binary messages of a datagram to a stream.
+    ///
+    /// A binary message that is cut short is left out. In a stream it would take the bytes after it
+    /// for its own.
     fn pieces(&mut self, packet: &[u8]) {
         if memchr::memchr(MAGIC, packet).is_none() {
             return self.text(packet);
@@ -100,20 +104,21 @@ impl Chunks {
         let mut rest = packet;
         while !rest.is_empty() {
             let (piece, behind) = first_piece(rest);
-            match is_binary(piece) {
-                true if is_whole(piece) => self.frame(piece, 1),
-                true => {}
-                false => self.text(piece),
+            if !is_binary(piece) {
+                self.text(piece);
+            } else if is_whole(piece) {
+                self.chunks.frame(piece, 1);
             }
             rest = behind;
         }
     }
 
+    /// Appends lines to a stream, with a newline after the last.
     fn text(&mut self, text: &[u8]) {
         if text.is_empty() {
             return;
         }
-        let room = self.room(text.len() + 1, lines_of(text));
+        let room = self.chunks.room(text.len() + 1, lines_of(text));
         room.extend_from_slice(text);
         if !text.ends_with(b"\n") {
             room.push(b'\n');

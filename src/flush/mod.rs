@@ -7,20 +7,14 @@
 //! The walk over the series is the table's (`series/table.rs`); `engine.rs` drives both. Summaries know figures by number;
 //! what they are called in a destination is the encoder's business.
 
-mod bin;
-mod figures;
+mod figure;
 mod own;
-mod percentile;
-mod plan;
 mod schedule;
 mod sketched;
 mod summary;
 mod timing;
 
-pub use bin::Bin;
-pub use figures::{Figure, FigureId, FigureNames};
+pub use figure::Figure;
 pub use own::{Own, OwnCounters};
-pub use percentile::Percentile;
-pub use plan::{Plan, TIMER_METRICS, TimerMetric};
 pub use schedule::Schedule;
 pub use summary::{Subject, Summarizer, Summary};

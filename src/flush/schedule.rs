@@ -59,7 +59,8 @@ impl Schedule {
                 self.first_after(if ahead < self.interval_ms { now.max(stamp) } else { now });
             return stamp;
         }
-        let (now_ms, due_ms) = (now.as_millis(), self.due.as_millis());
+        let now_ms = now.as_millis();
+        let due_ms = self.due.as_millis();
         let stamp = if now_ms >= due_ms + self.interval_ms {
             // Other ends have passed meanwhile: the last of them.
             let missed = (now_ms - due_ms) / self.interval_ms;

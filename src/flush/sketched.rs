@@ -8,8 +8,8 @@
 //! samples' magnitudes. A percentile that takes in all samples has the exact figures. A histogram counts a whole bucket by
 //! its value: as if the bounds of the bins were off by at most `timer_error`.
 
-use super::plan::PlannedPercentile;
-use super::{Bin, Figure, FigureId, Percentile, Plan};
+use super::figure::Figure;
+use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 use crate::series::{Moments, Sketch};
 
 /// Ascending values and how many samples each stands for: worked out once, walked for each figure.
@@ -17,7 +17,8 @@ type Buckets = [(f64, u64)];
 
 /// Appends the figures wanted of `sketch`, which was filled in `seconds`.
 pub(super) fn append(plan: &Plan, sketch: &Sketch, seconds: f64, out: &mut Vec<Figure>) {
-    let (all, buckets) = (sketch.moments(), &sketch.buckets().collect::<Vec<_>>());
+    let all = sketch.moments();
+    let buckets = &sketch.buckets().collect::<Vec<_>>();
     let mut push = |id, value| {
         if plan.wants(id) {
             out.push(Figure { id, value });
@@ -79,7 +80,8 @@ struct Part {
 
 /// The samples after the lowest `after`, up to the `upto`th lowest.
 fn part(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
-    let (lower, upper) = (all.lower(), all.upper());
+    let lower = all.lower();
+    let upper = all.upper();
     let mut part = Part { sum: 0.0, sum_squares: 0.0, first: lower, last: upper };
     let mut seen = 0;
     for &(value, count) in buckets {
@@ -97,7 +99,8 @@ fn part(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
         seen = end;
     }
     if (after, upto) == (0, all.samples()) {
-        (part.sum, part.sum_squares) = (all.sum(), all.sum_squares());
+        part.sum = all.sum();
+        part.sum_squares = all.sum_squares();
     }
     part
 }

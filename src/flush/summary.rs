@@ -1,7 +1,9 @@
 //! A closed series to its summary: the figures it is sent as.
 
+use super::figure::Figure;
+use super::sketched;
 use super::timing::TimingFigures;
-use super::{Figure, FigureId, sketched};
+use crate::policy::FigureId;
 use crate::series::{Closed, Passing, Untouched, Values};
 
 /// One series, closed. Encoders turn it into bytes; sinks never see it.
@@ -124,7 +126,8 @@ impl Summarizer {
     }
 
     fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
-        let (name, figures) = (name.as_bytes(), &self.figures);
+        let name = name.as_bytes();
+        let figures = &self.figures;
         Summary { subject, name, figures, idle: false, timestamp: None }
     }
 

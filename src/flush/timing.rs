@@ -1,7 +1,7 @@
 //! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
 
-use super::plan::PlannedPercentile;
-use super::{Bin, Figure, FigureId, Percentile, Plan};
+use super::figure::Figure;
+use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 
 /// Computes the figures of one timing after another, keeping its scratch space.
 #[derive(Debug, Default)]
@@ -45,9 +45,10 @@ impl TimingFigures {
         let total = self.run_sums(plan, samples);
         let n = samples.len();
         let mean = total.sum / n as f64;
-        let squares = match plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
-            true => squared_deviations(samples, mean),
-            false => 0.0,
+        let squares = if plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
+            squared_deviations(samples, mean)
+        } else {
+            0.0
         };
         push(FigureId::STD, (squares / n as f64).sqrt());
         push(FigureId::UPPER, samples[n - 1]);
@@ -180,8 +181,8 @@ fn median(sorted: &[f64]) -> f64 {
 mod tests {
     use statsd_bench::Random;
 
-    use super::super::FigureNames;
     use super::*;
+    use crate::policy::FigureNames;
 
     /// Those that Node sends.
     fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {
@@ -200,7 +201,8 @@ mod tests {
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
         let figure_names = FigureNames::new(&percentiles, &[]);
         let plan = Plan::new(&percentiles, &[], &[], &figure_names);
-        let (mut samples, mut out) = (samples.to_vec(), Vec::new());
+        let mut samples = samples.to_vec();
+        let mut out = Vec::new();
         TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
         let names = names(&figure_names);
         let name = |figure: &Figure| Some((names[figure.id.index()].clone()?, figure.value));

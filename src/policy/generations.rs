@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Policies, Policy, Rules};
+use super::policies::{Policies, Policy};
+use super::rules::Rules;
 
 /// A policy's number says which of the two its policies are.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ impl Glob {
     /// since an earlier one could do no better.
     pub fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.0.as_bytes();
-        let (mut at, mut read) = (0, 0);
+        let mut at = 0;
+        let mut read = 0;
         // Behind the last star, and how much of the name is read when its run ends here.
         let mut star = None;
         while read < name.len() {
@@ -33,7 +34,8 @@ impl Glob {
                 }
                 _ => {
                     let Some((behind, end)) = star else { return false };
-                    (at, read) = (behind, end + 1);
+                    at = behind;
+                    read = end + 1;
                     star = Some((behind, read));
                 }
             }

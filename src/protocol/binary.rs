@@ -9,7 +9,8 @@
 
 use memchr::memchr;
 
-use super::{Reject, Sample};
+use super::reject::Reject;
+use super::sample::Sample;
 
 /// What every message begins with.
 pub(crate) const MAGIC: u8 = 0xaa;
@@ -26,7 +27,7 @@ pub(crate) enum Reach {
 }
 
 /// What a type's number makes of a value.
-struct Type {
+struct MessageType {
     code: u8,
     read: fn(f64) -> Result<Sample<'static>, Reject>,
 }
@@ -34,12 +35,12 @@ struct Type {
 const SET: u8 = 4;
 
 /// Those with a value; a set has members.
-const TYPES: [Type; 5] = [
-    Type { code: 1, read: |value| Ok(Sample::Kv(value)) },
-    Type { code: 2, read: |value| Ok(Sample::Count(value)) },
-    Type { code: 3, read: timing },
-    Type { code: 5, read: |value| Ok(Sample::Level(value)) },
-    Type { code: 6, read: |value| Ok(Sample::Change(value)) },
+const TYPES: [MessageType; 5] = [
+    MessageType { code: 1, read: |value| Ok(Sample::Kv(value)) },
+    MessageType { code: 2, read: |value| Ok(Sample::Count(value)) },
+    MessageType { code: 3, read: timing },
+    MessageType { code: 5, read: |value| Ok(Sample::Level(value)) },
+    MessageType { code: 6, read: |value| Ok(Sample::Change(value)) },
 ];
 
 fn timing(value: f64) -> Result<Sample<'static>, Reject> {
@@ -93,7 +94,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(&[u8], Sample<'_>), Reject> {
     let key_length = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
     if bytes[1] == SET {
         let (key, member) = bytes[6..].split_at(key_length);
-        let (key, member) = (before_nul(key)?, before_nul(member)?);
+        let key = before_nul(key)?;
+        let member = before_nul(member)?;
         return Ok((key, Sample::Member(if member.is_empty() { b"0" } else { member })));
     }
     let (value, key) = bytes[4..].split_first_chunk().ok_or(Reject::CutShort)?;

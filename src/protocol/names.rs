@@ -1,6 +1,8 @@
-//! Names and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
+//! NameWriter and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
 
-use super::{Dialect, Grammar, Reject};
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::reject::Reject;
 
 /// What becomes of a byte in a name.
 #[derive(Clone, Copy, PartialEq)]
@@ -48,6 +50,11 @@ const fn keeps() -> [bool; 256] {
     table
 }
 
+/// Whether `name` has only bytes that every setting keeps. Such a name has no tags in any dialect.
+pub fn is_plain_name(name: &[u8]) -> bool {
+    name.iter().all(|byte| KEEPS[usize::from(*byte)])
+}
+
 /// Whether a canonical name can be stored as it is.
 pub(crate) fn is_clean(name: &[u8]) -> bool {
     name.iter().all(|byte| matches!(CLASSES[usize::from(*byte)], Class::Keep | Class::Structure))
@@ -81,9 +88,9 @@ fn clean_into<'a>(
     }
 }
 
-/// Where a key and its value lie in [`Names::text`].
+/// Where a key and its value lie in [`NameWriter::text`].
 #[derive(Clone, Copy, Debug)]
-struct Tag {
+struct TagRange {
     key: (usize, usize),
     value: (usize, usize),
 }
@@ -111,14 +118,14 @@ impl<'a> Bare<'a> {
 
 /// Buffers in which names are put together; reused from line to line.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameWriter {
     /// Cleaned keys and values.
     text: Vec<u8>,
-    tags: Vec<Tag>,
+    tags: Vec<TagRange>,
     canonical: Vec<u8>,
 }
 
-impl Names {
+impl NameWriter {
     /// Forgets the tags of the line before.
     pub(super) fn clear(&mut self) {
         self.text.clear();
@@ -166,7 +173,7 @@ impl Names {
             self.text.extend_from_slice(b"true");
             value.1 = self.text.len();
         }
-        self.tags.push(Tag { key, value });
+        self.tags.push(TagRange { key, value });
     }
 
     /// Whether there are more tags than the longest name has room for. Each tag takes at least four
@@ -230,7 +237,7 @@ impl Names {
     /// By the bytes of their keys; of a repeated key the last one stays.
     fn sort_tags(&mut self) {
         let text = &self.text;
-        let key = |tag: &Tag| &text[tag.key.0..tag.key.1];
+        let key = |tag: &TagRange| &text[tag.key.0..tag.key.1];
         // Stable, and on a handful of tags an insertion: no allocation.
         self.tags.sort_by(|a, b| key(a).cmp(key(b)));
         let mut kept = 0;

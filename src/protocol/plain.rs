@@ -6,10 +6,10 @@
 
 use memchr::{memchr, memchr2};
 
-use super::names::KEEPS;
+use super::grammar::Grammar;
 use super::number::POWERS;
+use super::sample::MetricKind;
 use super::tagged::tagged_name;
-use super::{Grammar, Kind};
 
 /// A line whose value, type, rate and tags are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct PlainLine<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plain<'a> {
     pub name: &'a [u8],
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Of a set it is the member as a number, which says nothing.
     pub value: f64,
     /// 1 / rate.
@@ -43,7 +43,7 @@ const DIGITS: usize = 15;
 /// The plain line that `text` begins with. None for any other line.
 ///
 /// A name without tags is not looked at: there may be anything in it but a colon. It is for the caller to know the name, or
-/// to ask [`is_plain_name`]. With tags, the canonical name is checked, and written into `room`, of which it is cut off;
+/// to ask [`is_plain_name`](super::is_plain_name). With tags, the canonical name is checked, and written into `room`, of which it is cut off;
 /// there must be as much as the longest name takes.
 #[inline]
 pub fn read_plain<'a>(
@@ -53,7 +53,8 @@ pub fn read_plain<'a>(
 ) -> Option<PlainLine<'a>> {
     let (mut plain, mut end) = read_head(grammar, text)?;
     if let Some((weight, length)) = read_rate(&text[end..]) {
-        (plain.weight, end) = (weight, end + length);
+        plain.weight = weight;
+        end += length;
     }
     match text.get(end) {
         None | Some(b'\n') => Some(PlainLine { plain, length: end, is_checked: false }),
@@ -66,11 +67,6 @@ pub fn read_plain<'a>(
     }
 }
 
-/// Nothing but what every setting keeps, and no dialect's separator.
-pub fn is_plain_name(name: &[u8]) -> bool {
-    name.iter().all(|byte| KEEPS[usize::from(*byte)])
-}
-
 /// What stands before rates and sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
@@ -78,7 +74,8 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
         Some(colon) if colon <= grammar.max_key_length => colon,
         _ => long_name(grammar, text)?,
     };
-    let (name, values) = (&text[..colon], &text[colon + 1..]);
+    let name = &text[..colon];
+    let values = &text[colon + 1..];
     let (value, digits) = read_number(values)?;
     let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
     let (kind, letters) = TYPES[usize::from(first)]?;
@@ -102,14 +99,14 @@ fn long_name(grammar: &Grammar, text: &[u8]) -> Option<usize> {
 }
 
 /// By the first letter of a type: what it is of, and how many letters it has.
-static TYPES: [Option<(Kind, usize)>; 256] = types();
+static TYPES: [Option<(MetricKind, usize)>; 256] = types();
 
-const fn types() -> [Option<(Kind, usize)>; 256] {
+const fn types() -> [Option<(MetricKind, usize)>; 256] {
     let mut types = [None; 256];
-    types[b'c' as usize] = Some((Kind::Counter, 1));
-    types[b'g' as usize] = Some((Kind::Gauge, 1));
-    types[b'm' as usize] = Some((Kind::Timing, 2));
-    types[b's' as usize] = Some((Kind::Set, 1));
+    types[b'c' as usize] = Some((MetricKind::Counter, 1));
+    types[b'g' as usize] = Some((MetricKind::Gauge, 1));
+    types[b'm' as usize] = Some((MetricKind::Timing, 2));
+    types[b's' as usize] = Some((MetricKind::Set, 1));
     types
 }
 
@@ -154,7 +151,8 @@ fn short_integer(characters: u64) -> Option<(u32, usize)> {
 }
 
 fn long_number(text: &[u8]) -> Option<(f64, usize)> {
-    let (mut mantissa, mut at) = (0_u64, 0);
+    let mut mantissa = 0_u64;
+    let mut at = 0;
     let mut point = None;
     while let Some(&byte) = text.get(at) {
         let digit = byte.wrapping_sub(b'0');

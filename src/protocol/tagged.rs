@@ -6,9 +6,9 @@ use std::mem;
 
 use arrayvec::ArrayVec;
 
-use super::names::KEEPS;
-use super::plain::is_plain_name;
-use super::{Dialect, Grammar};
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::names::{KEEPS, is_plain_name};
 
 /// More are left to the general reader.
 const TAGS_MAX: usize = 16;
@@ -45,7 +45,8 @@ pub(super) fn tagged_name<'a>(
 /// The tags up to the line's end, and the length of all of them. None if one is not clean, or not whole.
 fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
     let mut tags = ArrayVec::new();
-    let (mut start, mut colon) = (0, None);
+    let mut start = 0;
+    let mut colon = None;
     for at in 0..=section.len() {
         let byte = section.get(at).copied().unwrap_or(b'\n');
         if KEEPS[usize::from(byte)] {
@@ -59,7 +60,8 @@ fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
                 if byte == b'\n' {
                     return Some((tags, at));
                 }
-                (start, colon) = (at + 1, None);
+                start = at + 1;
+                colon = None;
             }
             _ => return None,
         }

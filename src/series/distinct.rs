@@ -21,7 +21,8 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::Refused;
+use super::add_error::AddError;
+use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
@@ -33,22 +34,6 @@ pub(super) enum Members {
 
 /// It comes with a hasher that is never asked: members are hashed already.
 type Registers = HyperLogLog<BuildHasherDefault<ahash::AHasher>>;
-
-/// How many registers an estimate takes: 2 to the power of this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Precision(u8);
-
-impl Precision {
-    /// The least whose standard error, 1.04 / sqrt(registers), is at most `error`.
-    pub(super) fn new(error: f64) -> Self {
-        let enough = |bits: &u8| 1.04 / f64::from(1u32 << bits).sqrt() <= error;
-        Self((4..18).find(enough).unwrap_or(18))
-    }
-
-    fn bytes(self) -> usize {
-        (1 << self.0) + size_of::<Registers>()
-    }
-}
 
 impl Default for Members {
     fn default() -> Self {
@@ -68,8 +53,8 @@ impl Members {
 
     /// Takes one more, if it is not there.
     #[inline]
-    pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), Refused> {
-        if self.insert(member, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+    pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), AddError> {
+        if self.insert(member, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
     /// False if there is no memory for a new one.
@@ -115,7 +100,8 @@ impl Members {
             let count = usize::try_from(input.u32()?).ok()?;
             return Some(input.u64s(count)?.all(|member| self.insert(member, pool)));
         }
-        let (zeros, sum) = (usize::try_from(input.u64()?).ok()?, input.finite()?);
+        let zeros = usize::try_from(input.u64()?).ok()?;
+        let sum = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
         (count.is_power_of_two() && (1 << 4..=1 << 18).contains(&count)).then_some(())?;
         let bytes = input.take(count).filter(|_| zeros <= count)?;
@@ -146,7 +132,7 @@ impl Members {
                 pool.holds(members.allocation_size());
                 pool.give_back(held - members.allocation_size());
             }
-            Self::Exact(_) if pool.exactness.precision.bytes() < held => {
+            Self::Exact(_) if registers_bytes(pool.exactness.precision) < held => {
                 let done = self.estimate(pool);
                 debug_assert!(done, "less memory is always to be had");
             }
@@ -160,7 +146,8 @@ impl Members {
         let Self::Exact(members) = self else {
             return std::mem::take(self).release(pool);
         };
-        let (len, held) = (members.len(), members.allocation_size());
+        let len = members.len();
+        let held = members.allocation_size();
         members.clear();
         if len == 0 {
             *members = HashTable::new();
@@ -180,8 +167,9 @@ impl Members {
     #[must_use]
     fn estimate(&mut self, pool: &mut Pool) -> bool {
         let Self::Exact(members) = self else { return true };
-        let (held, Precision(bits)) = (members.allocation_size(), pool.exactness.precision);
-        if !pool.exchange(held, pool.exactness.precision.bytes()) {
+        let held = members.allocation_size();
+        let Precision(bits) = pool.exactness.precision;
+        if !pool.exchange(held, registers_bytes(pool.exactness.precision)) {
             return false;
         }
         let mut registers = Registers::with_hasher(bits, BuildHasherDefault::default());
@@ -189,6 +177,11 @@ impl Members {
         *self = Self::Estimate(Box::new(registers));
         true
     }
+}
+
+/// Returns the bytes that registers of this precision take.
+fn registers_bytes(Precision(bits): Precision) -> usize {
+    (1 << bits) + size_of::<Registers>()
 }
 
 /// Makes room for one more; false if there is no memory.
@@ -211,11 +204,12 @@ fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
 mod tests {
     use statsd_bench::Random;
 
-    use super::super::memory::Exactness;
+    use super::super::Bounds;
+    use super::super::exactness::Exactness;
     use super::*;
 
     fn pool(set_exact: usize, set_error: f64) -> Pool {
-        let bounds = super::super::Bounds { set_exact, set_error, ..Default::default() };
+        let bounds = Bounds { set_exact, set_error, ..Default::default() };
         Pool::new(bounds.sample_memory, Exactness::new(&bounds))
     }
 

@@ -57,7 +57,7 @@ impl LongIdle {
     }
 
     /// The sweep is over: what it found is to be had.
-    pub(super) fn swept(&mut self) {
+    pub(super) fn end_sweep(&mut self) {
         self.ready = std::mem::take(&mut self.found).into_sorted_vec().into_iter();
     }
 
@@ -83,7 +83,7 @@ mod tests {
             idle.note(intervals, 0, 7, Slot { hash: 1, at: intervals });
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");
-        idle.swept();
+        idle.end_sweep();
         let given: Vec<_> = std::iter::from_fn(|| idle.next()).map(|idle| idle.slot.at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
         assert!(given.is_sorted_by(|a, b| a >= b));
@@ -94,7 +94,7 @@ mod tests {
     fn who_is_not_idle_for_long_stays() {
         let mut idle = LongIdle::new(3);
         idle.note(2, 0, 0, Slot { hash: 1, at: 1 });
-        idle.swept();
+        idle.end_sweep();
         assert_eq!(idle.next(), None);
     }
 }

@@ -22,6 +22,13 @@ pub(super) struct Holder {
     pub(super) slot: Slot,
 }
 
+impl Holder {
+    pub(super) fn new(shard: usize, slot: Slot) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // there are 256
+        Self { shard: shard as u32, slot }
+    }
+}
+
 /// Below this a sketch is hardly smaller than the samples themselves: series that hold less stay exact.
 pub(super) const LARGE: usize = 2048;
 

@@ -1,8 +1,7 @@
 //! The one budget of bytes that all timing samples and set members share, and the buffers waiting to be used again.
 
-use super::Bounds;
-use super::distinct::Precision;
-use super::sketch::Resolution;
+use super::bounds::Bounds;
+use super::exactness::Exactness;
 
 /// Grants growth until the limit, and keeps emptied sample buffers for the next series that needs one.
 ///
@@ -17,28 +16,6 @@ pub(super) struct Pool {
     pub(super) exactness: Exactness,
     spare: Vec<Vec<f64>>,
     spare_bytes: usize,
-}
-
-/// How much is kept exactly, and how well the rest is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Exactness {
-    /// Samples of a timing.
-    pub(super) timer_exact: usize,
-    pub(super) resolution: Resolution,
-    /// Members of a set.
-    pub(super) set_exact: usize,
-    pub(super) precision: Precision,
-}
-
-impl Exactness {
-    pub(super) fn new(bounds: &Bounds) -> Self {
-        Self {
-            timer_exact: bounds.timer_exact,
-            resolution: Resolution::new(bounds.timer_error),
-            set_exact: bounds.set_exact,
-            precision: Precision::new(bounds.set_error),
-        }
-    }
 }
 
 /// What waits to be used again during one sweep, which passes in milliseconds; after it all of it is let go.
@@ -190,7 +167,8 @@ impl Pool {
     /// Empties a buffer that stays with its series, giving up what this interval did not need.
     pub(super) fn empty(&mut self, buffer: &mut Vec<f64>) {
         const SMALL: usize = 64;
-        let (len, before) = (buffer.len(), buffer.capacity());
+        let len = buffer.len();
+        let before = buffer.capacity();
         buffer.clear();
         if len == 0 {
             *buffer = Vec::new(); // nobody knows whether it comes back, and others may want the room

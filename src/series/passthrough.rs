@@ -1,6 +1,6 @@
 //! Values that make no series and are sent as they came, with the next flush: key/values, and what brings its own time.
 
-use super::Refused;
+use super::add_error::AddError;
 use crate::wire::{In, Put};
 
 /// A value on its way past the series.
@@ -61,10 +61,10 @@ impl Passthrough {
         self.limit = limit;
     }
 
-    pub fn add(&mut self, passing: Passing) -> Result<(), Refused> {
+    pub fn add(&mut self, passing: Passing) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {
-            return Err(Refused::NoMemory);
+            return Err(AddError::NoMemory);
         }
         self.used += bytes;
         self.open.push(passing);
@@ -107,9 +107,9 @@ mod tests {
         let mut passthrough = Passthrough::new(size(&passing(1.0)) * 2);
         assert_eq!(passthrough.add(passing(1.0)), Ok(()));
         assert_eq!(passthrough.add(passing(2.0)), Ok(()));
-        assert_eq!(passthrough.add(passing(3.0)), Err(Refused::NoMemory));
+        assert_eq!(passthrough.add(passing(3.0)), Err(AddError::NoMemory));
         passthrough.tick();
-        assert_eq!(passthrough.add(passing(4.0)), Err(Refused::NoMemory), "both are still here");
+        assert_eq!(passthrough.add(passing(4.0)), Err(AddError::NoMemory), "both are still here");
         assert_eq!(passthrough.take(), Some(passing(1.0)));
         assert_eq!(passthrough.add(passing(5.0)), Ok(()));
         assert_eq!(passthrough.take(), Some(passing(2.0)));

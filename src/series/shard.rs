@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 
 /// Where a series lies in its shard. Slots are used again: the hash tells whose one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,14 +25,14 @@ pub(super) struct Shard {
 }
 
 /// As many waits as the hardware overlaps, about.
-pub(super) const AHEAD: usize = 16;
+pub(super) const PREFETCH: usize = 16;
 
 impl Shard {
     pub(super) fn end(&self) -> usize {
         self.end
     }
 
-    pub(super) fn find(&self, hash: u32, kind: Kind, name: &[u8]) -> Option<Slot> {
+    pub(super) fn find(&self, hash: u32, kind: MetricKind, name: &[u8]) -> Option<Slot> {
         let is_it = |slot: &Slot| {
             slot.hash == hash && {
                 let series = &self.series[slot.at as usize];
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// Whether it is of that kind, with a name of that length.
-    pub(super) fn resembles(&self, slot: Slot, kind: Kind, length: usize) -> bool {
+    pub(super) fn resembles(&self, slot: Slot, kind: MetricKind, length: usize) -> bool {
         let series = &self.series[slot.at as usize];
         series.kind() == kind && series.name().len() == length
     }
@@ -83,11 +83,11 @@ impl Shard {
         Some((Slot { hash: series.hash, at }, series))
     }
 
-    /// Has the names of the next [`AHEAD`] slots fetched, for a walk that is going to read them: the waits for memory overlap
+    /// Has the names of the next [`PREFETCH`] slots fetched, for a walk that is going to read them: the waits for memory overlap
     /// here, which they do not when each name is read after the work on the one before.
-    pub(super) fn fetch_names(&self, from: usize) {
+    pub(super) fn prefetch_names(&self, from: usize) {
         let ends = |name: &[u8]| name.first().zip(name.last()).map(|(first, last)| first ^ last);
-        let next = (from..from + AHEAD).filter_map(|at| self.series.get(at));
+        let next = (from..from + PREFETCH).filter_map(|at| self.series.get(at));
         let touched = next.filter_map(|series| ends(series.name())).fold(0, |all, ends| all ^ ends);
         // Else the compiler sees that nobody wants to know.
         std::hint::black_box(touched);

@@ -1,12 +1,12 @@
 //! A timing's samples of one interval: every one of them, until they are too many.
 
-use super::Refused;
+use super::add_error::AddError;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use crate::wire::{In, Put};
 
 #[derive(Debug)]
-pub(super) enum Samples {
+pub(super) enum TimingSamples {
     /// In the order they came; the weight is the number of events they stand for, each 1 / rate.
     Exact {
         values: Vec<f64>,
@@ -15,13 +15,13 @@ pub(super) enum Samples {
     Sketch(Box<Sketch>),
 }
 
-impl Default for Samples {
+impl Default for TimingSamples {
     fn default() -> Self {
         Self::Exact { values: Vec::new(), weight: 0.0 }
     }
 }
 
-impl Samples {
+impl TimingSamples {
     /// No samples, in a buffer that was used before if there is one.
     pub(super) fn new(pool: &mut Pool) -> Self {
         Self::Exact { values: pool.buffer(), weight: 0.0 }
@@ -37,11 +37,11 @@ impl Samples {
 
     /// Takes one more sample, which stands for `weight` events.
     #[inline]
-    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), Refused> {
+    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), AddError> {
         if !self.can_weigh(weight) {
-            return Err(Refused::NotFinite);
+            return Err(AddError::NotFinite);
         }
-        if self.push(value, weight, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+        if self.push(value, weight, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
     /// Whether the events they stand for can still be counted with so many more.
@@ -82,7 +82,7 @@ impl Samples {
             return pool.give_back(held - kept);
         }
         let sketch = Sketch::of(values, *weight, pool.exactness.resolution);
-        // Samples all over the doubles are smaller as they are.
+        // TimingSamples all over the doubles are smaller as they are.
         if sketch.bytes() < held && pool.exchange(held, sketch.bytes()) {
             *self = Self::Sketch(sketch);
         }

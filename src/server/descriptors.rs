@@ -77,11 +77,11 @@ fn needed(config: &Config, sinks: usize) -> usize {
     let internet: usize = binds.into_iter().flatten().map(sockets).sum();
     // Each socket has its file open as well.
     let unix = 2 * [&config.unix.stream, &config.unix.datagram].into_iter().flatten().count();
-    let destinations = config.destinations().count();
+    let destinations = config.active_destinations().count();
     let leaving = sinks.saturating_sub(destinations);
     let is_spooled =
-        |to: &Destination<'_>| config.spool.dir.is_some() && to.spooled_format().is_some();
-    let spools = config.destinations().filter(is_spooled).count();
+        |to: &&Destination| config.spool.dir.is_some() && to.spooled_format().is_some();
+    let spools = config.active_destinations().filter(is_spooled).count();
     // A leaving sink may have a spool even if the configuration no longer has one.
     let sinks = (destinations + leaving) * SINK + (spools + leaving) * SPOOL;
     LOOP + PASSING + FILES + internet + unix + sinks

@@ -12,7 +12,6 @@
 
 mod accept;
 mod admin_port;
-mod applicable;
 mod backlog;
 mod descriptors;
 mod drain;
@@ -44,7 +43,6 @@ use std::io;
 use std::time::Duration;
 
 use self::admin_port::AdminPort;
-use self::applicable::applicable;
 use self::descriptors::Descriptors;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
@@ -58,7 +56,7 @@ use self::state_saver::StateSaver;
 pub use self::stdin::flush_stdin;
 use self::timer::Timer;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Origin};
+use crate::config::{self, Config, Origin};
 use crate::flush::Schedule;
 use crate::ingest::passed::{self, Purpose};
 use crate::logging;
@@ -306,7 +304,7 @@ impl<C: Clock> Server<C> {
     fn finish_reload(&mut self) {
         let Some(pending) = self.life.take_pending(&self.pipeline) else { return };
         let (wanted, origin) = *pending;
-        let running = applicable(self.life.config(), &wanted);
+        let running = config::applicable(self.life.config(), &wanted);
         match self.apply(&running) {
             Ok(()) => self.life.finish_reload(running, &wanted, origin),
             Err(error) => self.life.refuse_reload(&origin, &error),

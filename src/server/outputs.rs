@@ -7,10 +7,10 @@ use std::rc::Rc;
 use nix::unistd::gethostname;
 
 use super::start::StartError;
-use crate::config::{self, Config, Destination, Takes};
+use crate::config::{self, Config, Destination, DestinationKind, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
-use crate::flush::FigureNames;
+use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
@@ -20,7 +20,7 @@ use crate::standard::StandardStream;
 /// One for each format and name space that a sink is sent.
 pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
-    let wanted = config.destinations().filter_map(|destination| {
+    let wanted = config.active_destinations().filter_map(|destination| {
         let Takes::Flushes(format, name) = destination.takes() else { return None };
         let is_its = |namespace: &&Namespace| namespace.name == name;
         let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
@@ -35,7 +35,7 @@ pub(super) type NewSinks<'a> = Vec<NewSink<'a>>;
 /// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
 pub(super) struct NewSink<'a> {
-    destination: Destination<'a>,
+    destination: &'a Destination,
     spool: Option<Spool>,
     stdout: Option<StandardStream>,
 }
@@ -51,27 +51,27 @@ pub(super) fn new_sinks<'a>(
 ) -> Result<NewSinks<'a>, StartError> {
     let part = spool_part(config, spool);
     let is_new =
-        |destination: &Destination<'_>| sinks.iter().all(|sink| sink.name() != destination.name());
-    let open = |destination: Destination<'a>| {
+        |destination: &&Destination| sinks.iter().all(|sink| sink.name() != destination.name);
+    let open = |destination: &'a Destination| {
         let format = destination.spooled_format();
         let place = spool.dir.as_ref().zip(format);
         let spool =
-            place.map(|(dir, format)| open_spool(dir.join(destination.name()), format, part));
-        let stdout = match destination {
-            Destination::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
+            place.map(|(dir, format)| open_spool(dir.join(&destination.name), format, part));
+        let stdout = match destination.kind {
+            DestinationKind::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
             _ => None,
         };
         Ok(NewSink { destination, spool: spool.transpose()?, stdout })
     };
-    if !sinks.have_room_for(config.destinations().filter(is_new).count()) {
+    if !sinks.have_room_for(config.active_destinations().filter(is_new).count()) {
         return Err(StartError::Leaving(sinks.len()));
     }
-    config.destinations().filter(is_new).map(open).collect()
+    config.active_destinations().filter(is_new).map(open).collect()
 }
 
 /// What the spool of each destination may take of what all may.
 pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
-    let spooled = config.destinations().filter_map(Destination::spooled_format);
+    let spooled = config.active_destinations().filter_map(Destination::spooled_format);
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
@@ -96,7 +96,7 @@ pub(super) fn add(
     }
 }
 
-pub(super) fn feed(destination: Destination<'_>, encoders: &Encoders) -> Feed {
+pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
         Takes::Packets(carriage) => Feed::Packets(carriage),
         Takes::Flushes(format, namespace) => {
@@ -108,7 +108,7 @@ pub(super) fn feed(destination: Destination<'_>, encoders: &Encoders) -> Feed {
 
 /// Standard output for the console, if there is to be one.
 pub(super) fn stdout(config: &Config) -> Result<Option<StandardStream>, StartError> {
-    config.console.enabled.then(open_stdout).transpose()
+    config.has_console().then(open_stdout).transpose()
 }
 
 fn open_stdout() -> Result<StandardStream, StartError> {

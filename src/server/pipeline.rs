@@ -94,8 +94,8 @@ impl Pipeline {
 
     fn want_repeated(&mut self, config: &Config) {
         self.repeated.want(|carriage| {
-            let takes = |to: Destination<'_>| to.takes() == Takes::Packets(carriage);
-            config.destinations().any(takes)
+            let takes = |to: &Destination| to.takes() == Takes::Packets(carriage);
+            config.active_destinations().any(takes)
         });
     }
 
@@ -399,7 +399,7 @@ impl Pipeline {
         let until = now.tick + config.shutdown_timeout;
         let spool_bytes = outputs::spool_part(config, spool);
         for sink in self.sinks.iter_mut() {
-            match config.destinations().find(|destination| destination.name() == sink.name()) {
+            match config.active_destinations().find(|destination| destination.name == sink.name()) {
                 Some(destination) => {
                     let takes = outputs::feed(destination, &self.encoders);
                     sink.limit_spool(spool_bytes);

@@ -101,7 +101,7 @@ impl World {
              [carbon.witness]\naddress = 192.0.2.2:2003\nqueue = 1g\n"
         );
         let mut config = config::parse(Path::new("simulation.conf"), text.as_bytes()).unwrap();
-        config.carbons[0].queue = queue;
+        config.destinations[0].queue.bytes = queue;
         let clock = VirtualClock(Cell::new(Tick::from_millis(1)));
         let (carbon, witness, disk) = (Peer::new(), Peer::new(), MemoryDisk::default());
         let run = Run::start(&config, clock.now(), &carbon, &witness, &disk, spool_bytes);
@@ -201,7 +201,7 @@ impl World {
             places + account.dropped + account.in_doubt,
             "{account:?}"
         );
-        let queue = self.config.carbons[0].queue;
+        let queue = self.config.destinations[0].queue.bytes;
         // What is being written is not evicted, and the chunk that was just pushed may be it.
         assert!(account.held_bytes <= queue + (128 << 10), "{account:?}");
         assert!(self.disk.bytes() as u64 <= self.spool_bytes, "{account:?}");

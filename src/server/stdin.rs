@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::start::StartError;
 use super::timer::Timer;
 use crate::clock::SystemClock;
-use crate::config::{Config, Origin};
+use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::lines::StreamSplitter;
 use crate::token::Source;
@@ -82,12 +82,14 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     let mut alone = config.clone();
     alone.spool.dir = None;
     alone.key_flush.interval = None;
-    alone.repeaters.clear(); // what is read is for this flush
-    if *origin == Origin::Defaults {
-        alone.carbons.clear();
+    alone.destinations.retain(|destination| match destination.kind {
+        DestinationKind::Repeater(_) => false, // the lines that are read are for this flush
+        DestinationKind::Carbon(_) => *origin != Origin::Defaults,
+        _ => true,
+    });
+    if alone.active_destinations().next().is_none() {
+        alone.enable_console();
     }
-    let has_none = alone.destinations().next().is_none();
-    alone.console.enabled |= has_none;
     alone
 }
 

@@ -145,7 +145,7 @@ impl Outlet for Console {
 
     fn hurry(&mut self, _: &mut Outbox, _: Now, _: &Registry) {}
 
-    fn reconfigure(&mut self, _: Destination<'_>, _: &mut Outbox, _: Now) {}
+    fn reconfigure(&mut self, _: &Destination, _: &mut Outbox, _: Now) {}
 
     fn is_up(&self) -> bool {
         self.state == State::Up

@@ -19,7 +19,7 @@ use mio::{Interest, Registry, Token};
 use super::group::Group;
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
-use crate::config::{self, Destination};
+use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
@@ -38,6 +38,7 @@ const NO_NEW_PRIVILEGES: &str = " hint=\"sudo and setuid programs fail in it: [s
 
 #[derive(Debug)]
 pub(super) struct Exec {
+    name: String,
     config: config::Exec,
     index: u16,
     generation: Generation,
@@ -79,8 +80,9 @@ struct Child {
 }
 
 impl Exec {
-    pub(super) fn new(index: u16, config: &config::Exec) -> Self {
+    pub(super) fn new(index: u16, name: &str, config: &config::Exec) -> Self {
         Self {
+            name: name.into(),
             config: config.clone(),
             index,
             generation: Generation::default(),
@@ -192,7 +194,7 @@ impl Exec {
             Ok(()) => {
                 self.let_go(outbox);
                 if self.failing.take().is_some() {
-                    log::info!("sink={} state=up recovered", self.config.name);
+                    log::info!("sink={} state=up recovered", self.name);
                 }
             }
             Err(reason) => {
@@ -211,7 +213,7 @@ impl Exec {
         self.history.last_exception = Some(now.unix);
         self.history.last_error = Some(reason.clone());
         if self.failing.as_ref() != Some(&reason) {
-            let (name, command) = (&self.config.name, &self.config.command);
+            let (name, command) = (&self.name, &self.config.command);
             let hint = if has_no_new_privileges() { NO_NEW_PRIVILEGES } else { "" };
             log::warn!("sink={name} state=failing reason={reason:?} command={command:?}{hint}");
         }
@@ -272,8 +274,8 @@ impl Outlet for Exec {
 
     fn hurry(&mut self, _: &mut Outbox, _: Now, _: &Registry) {}
 
-    fn reconfigure(&mut self, to: Destination<'_>, _: &mut Outbox, _: Now) {
-        if let Destination::Exec(exec) = to {
+    fn reconfigure(&mut self, to: &Destination, _: &mut Outbox, _: Now) {
+        if let DestinationKind::Exec(exec) = &to.kind {
             self.config = exec.clone();
         }
     }
@@ -303,7 +305,7 @@ impl Outlet for Exec {
             outbox.doubt(lines);
             log::warn!(
                 "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
-                self.config.name
+                self.name
             );
         }
     }
@@ -346,13 +348,9 @@ mod tests {
     #[test]
     fn what_a_child_did_not_want_goes_in_slices() {
         for ended_well in [true, false] {
-            let config = config::Exec {
-                name: "exec".into(),
-                command: "cat >/dev/null".into(),
-                timeout: Duration::from_secs(30),
-                namespace: String::new(),
-            };
-            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, &config) };
+            let config =
+                config::Exec { command: "cat >/dev/null".into(), timeout: Duration::from_secs(30) };
+            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, "exec", &config) };
             let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
             for _ in 0..200 {
                 outbox.push(Chunk::new(b"a|1|1\n".to_vec(), 1, 1));

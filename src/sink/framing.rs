@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::http::{Preface, Requests};
 use super::outbox::Outbox;
 use super::socket::Socket;
-use crate::config::{Destination, Influxdb, Over};
+use crate::config::{Destination, DestinationKind, Influxdb, Over};
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 
@@ -100,11 +100,12 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    pub(super) fn of(to: Destination<'_>) -> Self {
-        match to {
-            Destination::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }) => {
-                Self::Requests(Rc::new(Preface::new(influxdb)))
-            }
+    pub(super) fn of(to: &Destination) -> Self {
+        match (&to.kind, &to.net) {
+            (
+                DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
+                Some(net),
+            ) => Self::Requests(Rc::new(Preface::new(&net.remote, influxdb))),
             _ => Self::Bytes,
         }
     }

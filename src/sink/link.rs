@@ -37,7 +37,7 @@ use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use super::resolve::{self, Dying, Query};
 use super::socket::{Network, Socket, Tcp};
-use crate::config::{Destination, Remote, Way};
+use crate::config::{Destination, Net, Remote};
 use crate::time::{Now, Tick};
 use crate::token::Generation;
 
@@ -140,16 +140,16 @@ struct Look {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
+    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
         Self {
-            name: to.name().into(),
+            name: to.name.clone(),
             index,
-            remote: way.remote.clone(),
+            remote: net.remote.clone(),
             speech: Speech::of(to),
-            connect_timeout: way.connect_timeout,
-            write_timeout: way.write_timeout,
-            reconnect_min: way.reconnect_min,
-            reconnect_max: way.reconnect_max,
+            connect_timeout: net.connect_timeout,
+            write_timeout: net.write_timeout,
+            reconnect_min: net.reconnect_min,
+            reconnect_max: net.reconnect_max,
             network: Box::new(Tcp),
             look_up: resolve::command,
             jitter: Jitter::new(seed),
@@ -280,9 +280,9 @@ impl Outlet for Link {
     }
 
     /// Another address is dialled at once.
-    fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now) {
-        if let Some(way) = to.way() {
-            self.settle_for(way, Speech::of(to), outbox, now);
+    fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
+        if let Some(net) = &to.net {
+            self.settle_for(net, Speech::of(to), outbox, now);
         }
     }
 

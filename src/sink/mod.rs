@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use crate::config::{CONSOLE, Destination, Over, Queue};
+use crate::config::{CONSOLE, Destination, DestinationKind, Over, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::Carriage;
@@ -112,32 +112,31 @@ impl Sink {
     /// The console comes with what it is to write to.
     pub fn new(
         index: u16,
-        to: Destination<'_>,
+        to: &Destination,
         takes: Feed,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
-        let outlet: Box<dyn Outlet> = match to {
-            Destination::Exec(exec) => Box::new(Exec::new(index, exec)),
-            Destination::Carbon(carbon) => Box::new(Link::new(index, to, carbon.way(), seed)),
-            Destination::Influxdb(influxdb) => match influxdb.protocol {
-                Over::Http => Box::new(Link::new(index, to, influxdb.way(), seed)),
-                Over::Udp => Box::new(Datagrams::new(index, to, influxdb.way(), seed)),
+        let net = || to.net.as_ref().expect("a destination on the network has an address");
+        let outlet: Box<dyn Outlet> = match &to.kind {
+            DestinationKind::Exec(exec) => Box::new(Exec::new(index, &to.name, exec)),
+            DestinationKind::Carbon(_) => Box::new(Link::new(index, to, net(), seed)),
+            DestinationKind::Influxdb(influxdb) => match influxdb.protocol {
+                Over::Http => Box::new(Link::new(index, to, net(), seed)),
+                Over::Udp => Box::new(Datagrams::new(index, to, net(), seed)),
             },
-            Destination::Ganglia(ganglia) => {
-                Box::new(Datagrams::new(index, to, ganglia.way(), seed))
-            }
-            Destination::Repeater(repeater) => match repeater.protocol {
-                Carriage::Datagrams => Box::new(Datagrams::new(index, to, repeater.way(), seed)),
-                Carriage::Stream => Box::new(Link::new(index, to, repeater.way(), seed)),
+            DestinationKind::Ganglia(_) => Box::new(Datagrams::new(index, to, net(), seed)),
+            DestinationKind::Repeater(repeater) => match repeater.protocol {
+                Carriage::Datagrams => Box::new(Datagrams::new(index, to, net(), seed)),
+                Carriage::Stream => Box::new(Link::new(index, to, net(), seed)),
             },
-            Destination::Console(_) => {
+            DestinationKind::Console(_) => {
                 Box::new(Console::new(index, stdout.expect("it was opened for the console")))
             }
         };
-        let Queue { bytes, resend, resend_keep } = to.queue();
+        let Queue { bytes, resend, resend_keep } = to.queue;
         Self {
-            name: to.name().into(),
+            name: to.name.clone(),
             takes,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet,
@@ -166,8 +165,8 @@ impl Sink {
     }
 
     /// Other settings for the same destination. What is queued stays.
-    pub fn reconfigure(&mut self, to: Destination<'_>, takes: Feed, now: Now) {
-        let Queue { bytes, resend, resend_keep } = to.queue();
+    pub fn reconfigure(&mut self, to: &Destination, takes: Feed, now: Now) {
+        let Queue { bytes, resend, resend_keep } = to.queue;
         self.takes = takes;
         self.leaves = None;
         self.parking = None; // data that was moved to the spool is read back from there

@@ -32,7 +32,7 @@ pub(super) trait Outlet: Debug {
     fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry);
 
     /// Other settings, for a destination of the same kind.
-    fn reconfigure(&mut self, to: Destination<'_>, outbox: &mut Outbox, now: Now);
+    fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now);
 
     /// Something is under way that the outbox does not know of.
     fn is_busy(&self) -> bool {

@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::*;
-use crate::config::{Carbon, Influxdb, Over, Protocol, Remote, Resend};
+use crate::config::{Carbon, Influxdb, Net, Over, Protocol, Remote, Resend};
 use crate::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -31,40 +31,48 @@ pub(super) fn shell(script: &str) -> Command {
     command
 }
 
-pub(super) fn carbon(address: SocketAddr) -> Carbon {
-    Carbon {
-        name: "carbon".into(),
-        address: Remote { host: address.ip().to_string(), port: address.port() },
-        protocol: Protocol::Plaintext,
-        pickle_batch: 500,
-        connect_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
-        reconnect_min: Duration::from_millis(100),
-        reconnect_max: Duration::from_secs(30),
-        queue: 64 << 20,
-        resend: Resend::Flush,
-        resend_keep: 2,
-        namespace: String::new(),
-    }
+pub(super) fn carbon(address: SocketAddr) -> Destination {
+    let carbon = Carbon { protocol: Protocol::Plaintext, pickle_batch: 500 };
+    to(address, "carbon", DestinationKind::Carbon(carbon), Resend::Flush)
 }
 
-pub(super) fn influxdb(address: SocketAddr) -> Influxdb {
-    Influxdb {
-        name: "influxdb".into(),
-        address: Remote { host: address.ip().to_string(), port: address.port() },
+pub(super) fn influxdb(address: SocketAddr) -> Destination {
+    influxdb_with(address, |_| {})
+}
+
+/// Returns an InfluxDB with other settings of its own.
+pub(super) fn influxdb_with(
+    address: SocketAddr,
+    change: impl FnOnce(&mut Influxdb),
+) -> Destination {
+    let mut influxdb = Influxdb {
         protocol: Over::Http,
         database: "statsd".into(),
         username: String::new(),
         password: String::new(),
-        connect_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
-        reconnect_min: Duration::from_millis(100),
-        reconnect_max: Duration::from_secs(30),
-        queue: 64 << 20,
-        resend: Resend::Unacked,
-        resend_keep: 2,
-        namespace: String::new(),
+    };
+    change(&mut influxdb);
+    to(address, "influxdb", DestinationKind::Influxdb(influxdb), Resend::Unacked)
+}
+
+fn to(address: SocketAddr, name: &str, kind: DestinationKind, resend: Resend) -> Destination {
+    let remote = Remote { host: address.ip().to_string(), port: address.port() };
+    Destination {
+        net: Some(Net { remote, reconnect_max: Duration::from_secs(30), ..Net::default() }),
+        queue: Queue { bytes: 64 << 20, resend, resend_keep: 2 },
+        ..Destination::new(name, kind)
     }
+}
+
+/// Returns the destination with a queue of this many bytes.
+pub(super) fn with_queue(bytes: usize, mut to: Destination) -> Destination {
+    to.queue.bytes = bytes;
+    to
+}
+
+pub(super) fn with_resend(resend: Resend, mut to: Destination) -> Destination {
+    to.queue.resend = resend;
+    to
 }
 
 pub(super) fn feed() -> Feed {
@@ -81,11 +89,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new(config: &Carbon) -> Self {
-        Self::to(Destination::Carbon(config))
-    }
-
-    pub(super) fn to(destination: Destination<'_>) -> Self {
+    pub(super) fn new(destination: &Destination) -> Self {
         Self {
             sink: Sink::new(0, destination, feed(), 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },

@@ -1,8 +1,7 @@
 //! A whole sink against real sockets, on a clock of the test's own.
 
-use super::testing::{Rig, carbon, feed, listener};
+use super::testing::{Rig, carbon, feed, listener, with_queue};
 use super::*;
-use crate::config::Carbon;
 
 mod slices;
 
@@ -46,7 +45,7 @@ fn a_flush_has_not_arrived_before_its_end_is_known() {
 fn an_overflow_is_counted_and_the_rest_arrives() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
-    let mut rig = Rig::new(&Carbon { queue: 30, ..carbon(address) });
+    let mut rig = Rig::new(&with_queue(30, carbon(address)));
     for second in 1..=9 {
         rig.flush(&format!("a 1 {second}\n"));
     }
@@ -63,7 +62,7 @@ fn an_overflow_is_counted_and_the_rest_arrives() {
 fn a_full_queue_holds_the_sweep_only_while_the_link_moves() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
-    let mut rig = Rig::new(&Carbon { queue: 20 << 20, ..carbon(address) });
+    let mut rig = Rig::new(&with_queue(20 << 20, carbon(address)));
     let text = "a 1 1\n".repeat((20 << 20) / 6);
     rig.flush(&text);
     assert!(!rig.sink.holds_sweep(rig.now.tick), "the link is not up");

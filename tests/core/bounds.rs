@@ -4,8 +4,9 @@
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::flush::{Own, Percentile};
-use statsd::protocol::Kind;
+use statsd::flush::Own;
+use statsd::policy::Percentile;
+use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
 use statsd_bench::Random;
 
@@ -220,7 +221,7 @@ fn a_timing_turns_to_a_sketch_in_each_interval_by_itself() {
     check(&core.flush(30), "t", &third, 400.0, 0.0, "the third has few again");
     send(&mut core, "t", &fourth);
     core.tick(40);
-    assert!(core.remove(Kind::Timing, "t"));
+    assert!(core.remove(MetricKind::Timing, "t"));
     while !core.sweep(1) {}
     check(&core.finish(), "t", &fourth, 900.0, 0.01, "the fourth, closed by its deletion");
     core.tick(50);
@@ -250,7 +251,7 @@ fn a_set_is_exact_up_to_set_exact_and_estimated_past_it() {
     fill(&mut core, 0, 77);
     assert_eq!(count(core.flush(40)), 77.0, "a new interval is exact again");
     fill(&mut core, 0, 11_000);
-    assert!(core.remove(Kind::Set, "s"));
+    assert!(core.remove(MetricKind::Set, "s"));
     assert_eq!(core.engine.table().sample_bytes(), 0, "its memory is given back");
 }
 

@@ -239,7 +239,7 @@ fn the_longest_idle_goes_first_and_who_came_back_stays() {
     core.packet("old.0:1|c"); // back after the sweep noted it
     core.packet("new.0:1|c\nnew.1:1|c");
     let names: Vec<_> = (0..10)
-        .filter(|n| core.remove(statsd::protocol::Kind::Counter, &format!("old.{n}")))
+        .filter(|n| core.remove(statsd::protocol::MetricKind::Counter, &format!("old.{n}")))
         .collect();
     assert_eq!(names, [0, 3, 4, 5, 6, 7, 8, 9]);
 }

@@ -1,7 +1,7 @@
 //! The wire protocol as tables: every accept and every reject of the grammar, one line a case.
 
 use crate::reading::{check, read};
-use statsd::protocol::{Grammar, LineReader, Reading, Reject};
+use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject};
 use statsd_bench::Random;
 
 #[test]
@@ -238,12 +238,12 @@ fn what_one_line_may_hold_is_bounded() {
         let mut reader = LineReader::new(Grammar::default());
         let (mut taken, mut refused) = (0, Vec::new());
         match reader.read(line.as_bytes()) {
-            Reading::Line(line) => line.samples().for_each(|sample| match sample {
+            ParsedLine::Metrics(line) => line.samples().for_each(|sample| match sample {
                 Ok(_) => taken += 1,
                 Err(reject) => refused.push(reject),
             }),
-            Reading::Bad(reject) => refused.push(reject),
-            Reading::Event => {}
+            ParsedLine::Bad(reject) => refused.push(reject),
+            ParsedLine::Event => {}
         }
         (taken, refused)
     };

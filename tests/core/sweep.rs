@@ -7,7 +7,7 @@ use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
 use statsd::flush::{Own, Schedule};
-use statsd::protocol::Kind;
+use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
 use statsd::time::UnixTime;
 use statsd_bench::Random;
@@ -89,9 +89,11 @@ fn a_series_deleted_during_the_sweep_is_closed_first_and_forgotten() {
     core.packet("touched:3|c\nuntouched:4|c\nt:5|ms");
     core.tick(10);
     core.packet("touched:100|c");
-    for (kind, name) in
-        [(Kind::Counter, "touched"), (Kind::Counter, "untouched"), (Kind::Timing, "t")]
-    {
+    for (kind, name) in [
+        (MetricKind::Counter, "touched"),
+        (MetricKind::Counter, "untouched"),
+        (MetricKind::Timing, "t"),
+    ] {
         assert!(core.remove(kind, name));
         assert!(!core.remove(kind, name), "it is gone");
     }
@@ -111,7 +113,7 @@ fn a_series_deleted_after_the_sweep_passed_it_is_not_sent_again() {
     core.tick(10);
     while !core.sweep(1) {}
     core.packet("a:9|c");
-    assert!(core.remove(Kind::Counter, "a"));
+    assert!(core.remove(MetricKind::Counter, "a"));
     expect(&core.finish(), &[("stats_counts.a", "3")]);
     assert_eq!(core.flush(20), Vec::<String>::new());
 }
@@ -121,7 +123,7 @@ fn a_deleted_series_that_comes_back_in_the_sweep_is_new() {
     let mut core = core();
     core.packet("a:3|c");
     core.tick(10);
-    assert!(core.remove(Kind::Counter, "a"));
+    assert!(core.remove(MetricKind::Counter, "a"));
     core.packet("a:7|c");
     while !core.sweep(1) {}
     expect(&core.finish(), &[("stats_counts.a", "3")]);

@@ -106,11 +106,12 @@ fn nothing_is_left_for_later() {
 #[test]
 fn every_key_stands_in_the_example() {
     let example = fs::read_to_string(root().join("statsd.conf.example")).unwrap();
-    for key in statsd::config::KEYS {
-        let (_, section) = example.split_once(&format!("[{}]", key.section)).expect(key.section);
+    let keys = statsd::config::KEYS.iter();
+    for (key, used) in keys.flat_map(|key| key.uses.iter().map(move |used| (key, used))) {
+        let (_, section) = example.split_once(&format!("[{}]", used.section)).expect(used.section);
         let section = section.split("\n\n").next().unwrap_or_default();
-        let entry = format!("\n{} = {}", key.name, key.default);
-        assert!(section.contains(entry.trim_end()), "[{}] {}", key.section, key.name);
+        let entry = format!("\n{} = {}", key.name, used.default);
+        assert!(section.contains(entry.trim_end()), "[{}] {}", used.section, key.name);
     }
 }
 

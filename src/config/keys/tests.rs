@@ -1,12 +1,13 @@
 //! The table of keys against itself.
 
 use super::*;
-use crate::config::sections::SECTIONS;
+use crate::config::defaults::with_all_sections;
+use crate::config::sections::{SECTIONS, indices};
 
 #[test]
 fn every_key_stands_in_a_section_and_no_section_is_empty() {
-    for key in KEYS {
-        assert!(SECTIONS.iter().any(|(name, _)| *name == key.section), "{}", key.section);
+    for used in KEYS.iter().flat_map(|key| key.uses) {
+        assert!(SECTIONS.iter().any(|(name, _)| *name == used.section), "{}", used.section);
     }
     for (section, _) in SECTIONS {
         assert!(keys_of(section).count() > 0, "{section}");
@@ -15,18 +16,25 @@ fn every_key_stands_in_a_section_and_no_section_is_empty() {
 
 #[test]
 fn defaults_are_written_as_they_are_shown() {
-    let config = Config::with_all_sections();
-    for key in KEYS {
-        assert_eq!(key.get(&config, 0), key.default, "[{}] {}", key.section, key.name);
+    let config = with_all_sections();
+    for (section, _) in SECTIONS {
+        for (header, at) in indices(section, &config) {
+            assert_eq!(header, section);
+            for key in keys_of(section) {
+                let default = key.default_in(section);
+                assert_eq!(key.get(&config, at), default, "[{section}] {}", key.name);
+            }
+        }
     }
 }
 
 #[test]
 fn ranges_are_kept_at_both_ends() {
-    let mut config = Config::default();
+    let mut config = with_all_sections();
     let mut set = |section: &str, name: &str, text: &str| {
         let key = keys_of(section).find(|key| key.name == name).unwrap();
-        key.set(&mut config, 0, text).is_ok()
+        let (_, at) = indices(section, &config).remove(0);
+        key.set(&mut config, at, text).is_ok()
     };
     for (section, name, good, bad) in [
         ("statsd", "flush_interval", "1s", "999ms"),

@@ -2,7 +2,7 @@
 
 use statsd_bench::Random;
 
-use super::super::{Dialect, Dialects, LineReader, Reading, Sample};
+use super::super::{Dialect, Dialects, LineReader, ParsedLine, Sample, is_plain_name};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -11,7 +11,7 @@ type Read = Option<(Vec<u8>, String)>;
 /// What the general reader makes of a line.
 fn twin(grammar: &Grammar, line: &[u8]) -> Read {
     let mut reader = LineReader::new(grammar.clone());
-    let Reading::Line(line) = reader.read(line) else { return None };
+    let ParsedLine::Metrics(line) = reader.read(line) else { return None };
     let samples: Result<Vec<_>, _> = line.samples().collect();
     let is_usual = line.timestamp.is_none() && !line.has_unread_tags;
     is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
@@ -29,10 +29,10 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     assert_eq!(grammar.max_key_length - room.len(), written, "room is left behind the name");
     let Plain { value, weight, .. } = plain;
     let sample = match plain.kind {
-        Kind::Counter => Sample::Count(value * weight),
-        Kind::Gauge => Sample::Level(value),
-        Kind::Timing => Sample::Time { value, weight },
-        Kind::Set => Sample::Member(plain.text),
+        MetricKind::Counter => Sample::Count(value * weight),
+        MetricKind::Gauge => Sample::Level(value),
+        MetricKind::Timing => Sample::Time { value, weight },
+        MetricKind::Set => Sample::Member(plain.text),
     };
     Some(((plain.name.to_vec(), format!("{:?}", [sample])), length))
 }
@@ -200,7 +200,8 @@ fn it_agrees_with_the_general_reader() {
     for sanitize in [true, false] {
         let grammar = Grammar { sanitize, ..Grammar::default() };
         let mut random = Random::new(1);
-        let (mut plain_ones, mut tagged) = (0, 0);
+        let mut plain_ones = 0;
+        let mut tagged = 0;
         for _ in 0..400_000 {
             let mut line = Vec::new();
             match random.below(4) {

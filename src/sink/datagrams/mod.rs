@@ -4,7 +4,7 @@
 //!   Idle ──a number, or the look-up's answer──▶ Up ──an error──▶ Resting ──the wait is over──▶ Up, at the next address
 //! ```
 //! An error (nobody listens, no way there) is a reason to rest, ever longer, while the queue keeps what comes: a receiver
-//! that is started again misses little more than the packet by which we learned that it was away. A name is looked up
+//! that is started again misses little more than the packet by which we learned that it was anet. A name is looked up
 //! again every minute, by the child of `resolve.rs`. A flush goes out in bursts with a pause between: a receiver's buffer is
 //! smaller than a flush.
 
@@ -23,7 +23,7 @@ use super::backoff::{self, Jitter};
 use super::outbox::Outbox;
 use super::outlet::{History, Outlet};
 use super::resolve;
-use crate::config::{Destination, Remote, Way};
+use crate::config::{Destination, DestinationKind, Net, Remote};
 use crate::encode::packets::{Packet, framed, whole_lines};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
@@ -92,22 +92,22 @@ struct Outage {
 }
 
 impl Datagrams {
-    pub(super) fn new(index: u16, to: Destination<'_>, way: Way<'_>, seed: u64) -> Self {
-        let is_repeated = matches!(to, Destination::Repeater(_));
+    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+        let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
         Self {
-            label: to.name().into(),
+            label: to.name.clone(),
             index,
-            remote: way.remote.clone(),
-            is_number: is_number(way.remote),
-            cut: match to {
-                Destination::Ganglia(_) | Destination::Repeater(_) => framed,
+            remote: net.remote.clone(),
+            is_number: is_number(&net.remote),
+            cut: match to.kind {
+                DestinationKind::Ganglia(_) | DestinationKind::Repeater(_) => framed,
                 _ => whole_lines,
             },
             burst: if is_repeated { BURST_REPEATED } else { BURST },
             pause: if is_repeated { Duration::ZERO } else { PAUSE },
             is_repeated,
-            reconnect_min: way.reconnect_min,
-            reconnect_max: way.reconnect_max,
+            reconnect_min: net.reconnect_min,
+            reconnect_max: net.reconnect_max,
             jitter: Jitter::new(seed),
             state: State::Idle,
             generation: Generation::default(),
@@ -307,13 +307,13 @@ impl Outlet for Datagrams {
         }
     }
 
-    fn reconfigure(&mut self, to: Destination<'_>, _: &mut Outbox, now: Now) {
-        let Some(way) = to.way() else { return };
-        self.reconnect_min = way.reconnect_min;
-        self.reconnect_max = way.reconnect_max;
-        if self.remote != *way.remote {
-            self.remote = way.remote.clone();
-            self.is_number = is_number(way.remote);
+    fn reconfigure(&mut self, to: &Destination, _: &mut Outbox, now: Now) {
+        let Some(net) = &to.net else { return };
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
+        if self.remote != net.remote {
+            self.remote = net.remote.clone();
+            self.is_number = is_number(&net.remote);
             self.addresses.clear();
             self.at = 0;
             self.name.forget(now.tick);

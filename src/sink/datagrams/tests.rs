@@ -3,9 +3,9 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::config::{Influxdb, Over, Repeater, Resend};
+use crate::config::{Over, Repeater, Resend};
 use crate::encode::repeated::{Carriage, Repeated};
-use crate::sink::testing::{Rig, influxdb, logged, patiently, shell};
+use crate::sink::testing::{Rig, influxdb_with, logged, patiently, shell};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -15,13 +15,13 @@ fn receiver() -> UdpSocket {
     socket
 }
 
-fn to(address: SocketAddr) -> Influxdb {
-    Influxdb { protocol: Over::Udp, ..influxdb(address) }
+fn to(address: SocketAddr) -> Destination {
+    influxdb_with(address, |influxdb| influxdb.protocol = Over::Udp)
 }
 
 fn rig(receiver: &UdpSocket) -> Rig {
     let config = to(receiver.local_addr().unwrap());
-    Rig::to(Destination::Influxdb(&config))
+    Rig::new(&config)
 }
 
 impl Rig {
@@ -154,18 +154,16 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
 fn what_is_repeated_to_nobody_is_counted_by_the_chunk() {
     let receiver = receiver();
     let address = receiver.local_addr().unwrap();
-    let repeater = Repeater {
-        name: "repeater".into(),
-        address: Remote { host: address.ip().to_string(), port: address.port() },
-        protocol: Carriage::Datagrams,
-    };
+    let kind = DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams });
+    let remote = Remote { host: address.ip().to_string(), port: address.port() };
+    let net = Net { remote, ..Net::default() };
     let mut repeated = Repeated::default();
     repeated.want(|carriage| carriage == Carriage::Datagrams);
     for _ in 0..40_000 {
         repeated.packet(b"a:1|c\nb:2|c\n");
     }
-    let to = Destination::Repeater(&repeater);
-    let datagrams = Datagrams::new(0, to, repeater.way(), 7);
+    let to = Destination::new("repeater", kind);
+    let datagrams = Datagrams::new(0, &to, &net, 7);
     let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
     repeated.take().for_each(|(_, chunk)| _ = outbox.push(chunk));
     let begun = framed(outbox.head().unwrap()).length;

@@ -4,8 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::config::{Destination, Influxdb, Resend};
-use crate::sink::testing::{Client, Rig, feed, influxdb, listener, logged};
+use crate::config::{Destination, Resend};
+use crate::sink::testing::{
+    Client, Rig, feed, influxdb, influxdb_with, listener, logged, with_resend,
+};
 
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n";
 const LINE: &str = "a value=1 1\n";
@@ -14,8 +16,8 @@ fn rig(listener: &TcpListener) -> Rig {
     rig_with(&influxdb(listener.local_addr().unwrap()))
 }
 
-fn rig_with(config: &Influxdb) -> Rig {
-    Rig::to(Destination::Influxdb(config))
+fn rig_with(to: &Destination) -> Rig {
+    Rig::new(to)
 }
 
 impl Rig {
@@ -300,7 +302,7 @@ fn who_refuses_before_it_has_read_all_is_heard() {
 fn a_resend_of_whole_flushes_is_for_breaks_alone() {
     let listener = listener();
     let config = influxdb(listener.local_addr().unwrap());
-    let mut rig = rig_with(&Influxdb { resend: Resend::Flush, ..config });
+    let mut rig = rig_with(&with_resend(Resend::Flush, config));
     rig.flush(LINE);
     let mut client = rig.accept(&listener);
     rig.answer(&mut client, LINE, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
@@ -324,8 +326,11 @@ fn another_account_is_used_at_once() {
     let mut rig = rig_with(&config);
     let _client = rig.accept(&listener);
     rig.until_state("up");
-    let other = Influxdb { username: "u".into(), password: "p".into(), ..config };
-    rig.sink.reconfigure(Destination::Influxdb(&other), feed(), rig.now);
+    let other = influxdb_with(listener.local_addr().unwrap(), |influxdb| {
+        influxdb.username = "u".into();
+        influxdb.password = "p".into();
+    });
+    rig.sink.reconfigure(&other, feed(), rig.now);
     rig.flush(LINE);
     let mut client = rig.accept(&listener);
     rig.answer(&mut client, LINE, NO_CONTENT);

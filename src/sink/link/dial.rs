@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::{Registry, Token};
 
 use super::{LOOK_MAX, Link, Proof, REFUSALS_BELIEVED, State};
-use crate::config::Way;
+use crate::config::Net;
 use crate::sink::framing::Speech;
 use crate::sink::outbox::Outbox;
 use crate::sink::resolve::Query;
@@ -20,22 +20,16 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 
 impl Link {
     /// Other settings. Another address, or with another account, is dialled at once.
-    pub(super) fn settle_for(
-        &mut self,
-        way: Way<'_>,
-        speech: Speech,
-        outbox: &mut Outbox,
-        now: Now,
-    ) {
-        self.connect_timeout = way.connect_timeout;
-        self.write_timeout = way.write_timeout;
-        self.reconnect_min = way.reconnect_min;
-        self.reconnect_max = way.reconnect_max;
+    pub(super) fn settle_for(&mut self, net: &Net, speech: Speech, outbox: &mut Outbox, now: Now) {
+        self.connect_timeout = net.connect_timeout;
+        self.write_timeout = net.write_timeout;
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
         self.look_max = LOOK_MAX;
-        if self.remote == *way.remote && self.speech == speech {
+        if self.remote == net.remote && self.speech == speech {
             return;
         }
-        self.remote = way.remote.clone();
+        self.remote = net.remote.clone();
         self.speech = speech;
         self.addresses.clear();
         self.outages.forget();

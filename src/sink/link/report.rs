@@ -6,7 +6,7 @@ use log::Level;
 
 use super::outage::Outage;
 use super::{Link, State};
-use crate::config::{Carbon, Destination, Protocol};
+use crate::config::{Carbon, Destination, DestinationKind, Protocol};
 use crate::encode::chunk::Chunk;
 use crate::sink::framing::Refused;
 use crate::sink::outbox::Outbox;
@@ -83,13 +83,13 @@ impl Link {
 }
 
 /// Returns the hint for a destination that closes each connection right after the first bytes.
-pub(super) fn hint(to: Destination<'_>) -> String {
-    let name = to.name();
-    match to {
-        Destination::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
+pub(super) fn hint(to: &Destination) -> String {
+    let name = &to.name;
+    match to.kind {
+        DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
             "[{name}] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle"
         ),
-        Destination::Carbon(_) => format!(
+        DestinationKind::Carbon(_) => format!(
             "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
         ),
         _ => {

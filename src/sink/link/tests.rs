@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use super::*;
-use crate::config::{Carbon, Resend};
-use crate::sink::testing::{Rig, carbon, deafen, listener, patiently};
+use crate::config::Resend;
+use crate::sink::testing::{Rig, carbon, deafen, listener, patiently, with_queue, with_resend};
 
 mod logs;
 mod refusals;
@@ -153,7 +153,7 @@ fn a_farewell_is_a_break_also_when_all_was_delivered() {
 fn with_nothing_to_send_again_a_broken_connection_is_opened_anew() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
-    let mut rig = Rig::new(&Carbon { resend: Resend::Unacked, ..carbon(address) });
+    let mut rig = Rig::new(&with_resend(Resend::Unacked, carbon(address)));
     rig.flush("a 1 1\n");
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
@@ -228,7 +228,9 @@ fn a_peer_that_does_not_answer_at_all_is_given_up() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let patience = Duration::from_millis(300);
-    let mut rig = Rig::new(&Carbon { write_timeout: patience, ..carbon(address) });
+    let mut to = carbon(address);
+    to.net.as_mut().unwrap().write_timeout = patience;
+    let mut rig = Rig::new(&to);
     rig.flush("a 1 1\n");
     let client = rig.accept(&listener);
     rig.until("the first write", |sink| sink.figures().sent_bytes > 0);
@@ -353,7 +355,9 @@ fn a_connection_to_itself_is_not_believed() {
 #[test]
 fn hurry_cuts_a_wait_short() {
     let address = nobody();
-    let mut rig = Rig::new(&Carbon { reconnect_min: 20 * SECOND, ..carbon(address) });
+    let mut to = carbon(address);
+    to.net.as_mut().unwrap().reconnect_min = 20 * SECOND;
+    let mut rig = Rig::new(&to);
     rig.flush("a 1 1\n");
     rig.until_state("backing_off");
     let listener = TcpListener::bind(address).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::testing::{logged, patiently};
+use crate::sink::testing::{logged, patiently, with_queue};
 
 /// The most that one turn may move: the share, and the chunk that passes it.
 const SHARE: usize = (256 << 10) + CHUNK_BYTES;
@@ -108,7 +108,7 @@ fn a_destination_that_comes_back_meanwhile_is_sent_all() {
     rig.sink.leave(rig.now.tick, rig.now, rig.poll.registry());
     assert!(!rig.sink.part());
     assert!(disk.bytes() > 0);
-    rig.sink.reconfigure(Destination::Carbon(&config), feed(), rig.now);
+    rig.sink.reconfigure(&config, feed(), rig.now);
     rig.flush("b 1 1\n"); // after it the spool is sent
     let mut client = rig.accept(&listener);
     let length = CHUNKS * 1000 * "a 1 000000\n".len() + "b 1 1\n".len();
@@ -129,8 +129,8 @@ fn a_smaller_queue_is_reached_in_slices() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
     let nobody = listener().local_addr().unwrap();
-    let smaller = Carbon { queue: 1 << 20, ..carbon(nobody) };
-    rig.sink.reconfigure(Destination::Carbon(&smaller), feed(), rig.now);
+    let smaller = with_queue(1 << 20, carbon(nobody));
+    rig.sink.reconfigure(&smaller, feed(), rig.now);
     assert!(disk.bytes() <= SHARE, "{} bytes in the reload's turn", disk.bytes());
     let mut before = disk.bytes();
     let mut more = true;

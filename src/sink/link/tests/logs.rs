@@ -8,7 +8,7 @@ use crate::sink::testing::logged;
 fn an_outage_is_one_warning_and_one_recovery() {
     logged();
     let address = nobody();
-    let mut rig = Rig::new(&Carbon { queue: 20, ..carbon(address) });
+    let mut rig = Rig::new(&with_queue(20, carbon(address)));
     for second in 1..=5 {
         rig.flush(&format!("a 1 {second}\n"));
         rig.until_state("backing_off");
@@ -52,7 +52,7 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
     logged();
     let listener = listener();
     let address = listener.local_addr().unwrap();
-    let mut rig = Rig::new(&Carbon { resend: Resend::Unacked, ..carbon(address) });
+    let mut rig = Rig::new(&with_resend(Resend::Unacked, carbon(address)));
     for second in 1..=4 {
         rig.flush(&format!("a 1 {second}\n"));
         let mut client = rig.accept(&listener);
@@ -87,7 +87,7 @@ fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
 fn a_queue_too_short_for_what_is_retained_is_said_once() {
     logged();
     let listener = listener();
-    let config = Carbon { queue: 16, ..carbon(listener.local_addr().unwrap()) };
+    let config = with_queue(16, carbon(listener.local_addr().unwrap()));
     let mut rig = Rig::new(&config);
     let mut client = rig.accept(&listener);
     let mut all = String::new();

@@ -2,7 +2,7 @@
 //! bytes, and their process has read none.
 
 use super::*;
-use crate::config::Protocol;
+use crate::config::{Carbon, DestinationKind, Protocol};
 use crate::sink::Figures;
 use crate::sink::testing::{Client, logged};
 
@@ -92,7 +92,7 @@ fn what_is_not_sent_again_is_in_doubt_at_once() {
     for resend in [Resend::Unacked, Resend::Never] {
         let listener = listener();
         let address = listener.local_addr().unwrap();
-        let mut rig = Rig::new(&Carbon { resend, ..carbon(address) });
+        let mut rig = Rig::new(&with_resend(resend, carbon(address)));
         rig.flush("a 1 1\nb 1 1\n");
         refuse(&mut rig, &listener);
         assert_eq!(rig.sink.figures().in_doubt, 2, "{resend:?}");
@@ -115,7 +115,7 @@ fn a_peer_that_closes_after_a_while_is_believed() {
     for resend in [Resend::Flush, Resend::Unacked, Resend::Never] {
         let listener = listener();
         let address = listener.local_addr().unwrap();
-        let mut rig = Rig::new(&Carbon { resend, ..carbon(address) });
+        let mut rig = Rig::new(&with_resend(resend, carbon(address)));
         for _ in 0..8 {
             rig.flush("a 1 1\n");
             let client = rig.accept(&listener);
@@ -137,9 +137,9 @@ fn a_peer_that_closes_after_a_while_is_believed() {
 #[test]
 fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = nobody();
-    let pickle =
-        Carbon { name: "carbon.second".into(), protocol: Protocol::Pickle, ..carbon(address) };
-    let hint = report::hint(Destination::Carbon(&pickle));
+    let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
+    let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
+    let hint = report::hint(&pickle);
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }

@@ -25,13 +25,11 @@ impl Bin {
 
 impl std::fmt::Display for Bin {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(
-            match self.0.is_finite() {
-                true => ryu_js::Buffer::new().format(self.0).to_owned(),
-                false => "inf".to_owned(),
-            }
-            .as_str(),
-        )
+        if self.0.is_finite() {
+            out.write_str(ryu_js::Buffer::new().format(self.0))
+        } else {
+            out.write_str("inf")
+        }
     }
 }
 

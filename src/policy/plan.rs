@@ -1,7 +1,8 @@
 //! Which figures a timing ends as: percentiles, histogram bins and the filter, resolved to numbers once for many flushes.
 
+use super::bin::Bin;
 use super::figures::{FigureId, FigureNames, parts};
-use super::{Bin, Percentile};
+use super::percentile::Percentile;
 
 /// What `timer_metrics` can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +44,19 @@ pub const TIMER_METRICS: [(&str, TimerMetric); 20] = [
 pub struct Plan {
     /// A bit for each figure that does not depend on the configuration, at its number.
     wanted: u32,
-    pub(super) percentiles: Vec<PlannedPercentile>,
+    pub(crate) percentiles: Vec<PlannedPercentile>,
     /// In ascending order.
-    pub(super) bins: Vec<(Bin, FigureId)>,
+    pub(crate) bins: Vec<(Bin, FigureId)>,
     /// Whether a figure needs the samples in order. Sums do: they are Node's to the last digit.
-    pub(super) sorts: bool,
+    pub(crate) sorts: bool,
 }
 
 /// A percentile of which a figure is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct PlannedPercentile {
-    pub(super) percentile: Percentile,
+pub(crate) struct PlannedPercentile {
+    pub(crate) percentile: Percentile,
     /// Count, mean, boundary, sum, sum of squares.
-    pub(super) figures: [Option<FigureId>; 5],
+    pub(crate) figures: [Option<FigureId>; 5],
 }
 
 impl Plan {
@@ -89,7 +90,7 @@ impl Plan {
         plan
     }
 
-    pub(super) fn wants(&self, id: FigureId) -> bool {
+    pub(crate) fn wants(&self, id: FigureId) -> bool {
         self.wanted >> id.index() & 1 == 1
     }
 

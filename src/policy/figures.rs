@@ -1,13 +1,7 @@
-//! The figures a series can end as, numbered once so that a flush handles no text.
+//! The figures of all series, numbered once, so that a flush handles no text.
 
-use super::{Bin, Percentile};
-
-/// One number of a summary.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figure {
-    pub id: FigureId,
-    pub value: f64,
-}
+use super::bin::Bin;
+use super::percentile::Percentile;
 
 /// A figure's place in [`FigureNames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
