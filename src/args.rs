@@ -71,7 +71,8 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         return Ok(Action::Resolve { host: host.clone().string()?, port: port.parse()? });
     }
     let mut parser = lexopt::Parser::from_args(args);
-    let (mut config, mut mode) = (None, Mode::Run);
+    let mut config = None;
+    let mut mode = Mode::Run;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('c') | Long("config") if config.is_none() => {
@@ -104,9 +105,10 @@ enum Mode {
 
 impl Mode {
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
-        match self == Self::Run || self == wanted {
-            true => Ok(wanted),
-            false => Err("expected only one of --check, --print-config and --stdin"),
+        if self == Self::Run || self == wanted {
+            Ok(wanted)
+        } else {
+            Err("expected only one of --check, --print-config and --stdin")
         }
     }
 }

@@ -190,7 +190,8 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Values::Sketch(sketch) => {
             let all = sketch.moments();
-            let (lower, upper) = (all.lower(), all.upper());
+            let lower = all.lower();
+            let upper = all.upper();
             let fields =
                 [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
             object(fields, out);

@@ -15,15 +15,15 @@ impl ValueKind<Vec<Bin>> for Bins {
                  or min:max:width with whole widths between"
             )
         };
-        let bins = match text.contains(':') {
-            true => even_bins(text),
-            false => text
-                .split(',')
+        let bins = if text.contains(':') {
+            even_bins(text)
+        } else {
+            text.split(',')
                 .map(str::trim)
                 .filter(|_| !text.is_empty())
                 .take(BINS_MAX + 1)
                 .map(|word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) })
-                .collect(),
+                .collect()
         };
         let sound = |bins: &Vec<Bin>| bins.len() <= BINS_MAX && bins.is_sorted_by(|a, b| a < b);
         bins.filter(sound).ok_or_else(expected)
@@ -46,7 +46,9 @@ fn even_bins(text: &str) -> Option<Vec<Bin>> {
         (units.abs() < 9e15).then_some(units as i64)
     };
     let [min, max, width] = words[..] else { return None };
-    let (min, max, width) = (units(min)?, units(max)?, units(width)?);
+    let min = units(min)?;
+    let max = units(max)?;
+    let width = units(width)?;
     if width <= 0 || max < min || (max - min) % width != 0 || (max - min) / width >= BINS_MAX as i64
     {
         return None;

@@ -19,6 +19,7 @@ use super::value::{
 };
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
+use crate::logging::LogFormat;
 use crate::policy::PERCENTILES_MAX;
 use crate::policy::{TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
@@ -277,6 +278,7 @@ const LEVELS: Word<LevelFilter> = Word(&[
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ]);
+const LOG_FORMATS: Word<LogFormat> = Word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Word<Style> =
     Word(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
@@ -332,6 +334,8 @@ keys! {
         "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
         "how long a stop waits for destinations to take what is queued";
+    [statsd] log_format = "text", config!(log_format: LOG_FORMATS),
+        "text, or json: one object a line";
     [statsd] log_level = "info", config!(log_level: LEVELS),
         "error, warn, info, debug, trace; RUST_LOG overrides it";
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO),

@@ -140,7 +140,7 @@ impl Flushing {
             sink.look(now);
             sink.flush_started(now, self.number);
         }
-        log::debug!("flush={} stamp={}", self.number, stamp.as_secs());
+        log::debug!(flush = self.number, stamp = stamp.as_secs(); "a flush begins");
     }
 
     /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.

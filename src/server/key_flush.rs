@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::config;
 use crate::engine::Engine;
 use crate::files;
-use crate::logging;
+use crate::logging::{self, Bytes};
 use crate::series::{Counted, MostFrequent};
 use crate::standard::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
@@ -119,7 +119,9 @@ impl KeyFlush {
         let some = self.left.len().min(LINES_PER_TURN);
         match &self.out {
             Out::Log => {
-                self.left.by_ref().take(some).for_each(|counted| log::info!("{}", shown(&counted)));
+                for Counted { name, count, .. } in self.left.by_ref().take(some) {
+                    log::info!(count, key:% = Bytes(&name); "frequent name");
+                }
             }
             Out::StandardError => {
                 let line = |counted: Counted| logging::say(&format!("{time} {}", shown(&counted)));
@@ -160,8 +162,9 @@ impl KeyFlush {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if std::mem::take(&mut self.failing) {
-            let (log, lost) = (self.shown_path(), std::mem::take(&mut self.lost));
-            log::info!("key_flush=recovered log={log:?} lost_names={lost}");
+            let log = self.shown_path();
+            let lost = std::mem::take(&mut self.lost);
+            log::info!(key_flush = "recovered", log, lost_names = lost; "frequent names are written again");
         }
         Ok(())
     }
@@ -171,9 +174,15 @@ impl KeyFlush {
         self.left = MostFrequent::default().peekable();
         self.piece = Piece::default();
         if !std::mem::replace(&mut self.failing, true) {
-            let (log, lost) = (self.shown_path(), self.lost);
+            let log = self.shown_path();
+            let lost = self.lost;
             log::warn!(
-                "key_flush=failed log={log:?} reason=\"{reason}\" lost_names={lost} hint=\"the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's\""
+                key_flush = "failed",
+                log,
+                reason:%,
+                lost_names = lost,
+                hint = "the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's";
+                "frequent names could not be written"
             );
         }
     }

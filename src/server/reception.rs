@@ -335,7 +335,7 @@ impl Reception {
                 bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
                     Ok(bound) => self.listen_again(bound, running, reactor),
                     Err(error) => {
-                        log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"")
+                        log_lost_listener(&error);
                     }
                 })
             }
@@ -353,7 +353,7 @@ impl Reception {
 
     fn listen_again<C: Clock>(&mut self, bound: Vec<Bound>, config: &Config, reactor: &Reactor<C>) {
         if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
-            log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"");
+            log_lost_listener(&error);
         }
     }
 
@@ -509,8 +509,20 @@ fn share_of(share: usize, config: &Config) -> usize {
 fn log_unread(sockets: usize, time: Duration) {
     if sockets > 0 {
         log::warn!(
-            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms; the rest is lost\" hint=\"stop clients first, or let the service manager pass the sockets in\"",
-            time.as_millis()
+            unread_sockets = sockets,
+            reason:% = format_args!("they held more than could be read in {time:?}"),
+            hint = "stop clients first, or let the service manager pass the sockets in";
+            "sockets were closed with unread data, which is lost"
         );
     }
+}
+
+/// Reports that a refused reload could not get back a listener that it had closed.
+fn log_lost_listener(error: &dyn std::fmt::Display) {
+    log::error!(
+        reload = "failed",
+        reason:% = error,
+        hint = "restart the server";
+        "a listener was closed for a reload and could not be opened again"
+    );
 }

@@ -8,17 +8,6 @@ use crate::tokens::{Token, group, production, starts_with};
 
 /// Files that still bind unrelated values in one `let`.
 const PAIRED: &[&str] = &[
-    "src/admin/dump.rs",
-    "src/args.rs",
-    "src/config/histogram.rs",
-    "src/files.rs",
-    "src/ingest/bind.rs",
-    "src/ingest/unix.rs",
-    "src/server/admin_port.rs",
-    "src/server/descriptors.rs",
-    "src/server/key_flush.rs",
-    "src/server/state_saver.rs",
-    "src/server/stdin.rs",
     "src/sink/datagrams/mod.rs",
     "src/sink/exec.rs",
     "src/sink/link.rs",
@@ -28,7 +17,6 @@ const PAIRED: &[&str] = &[
     "src/sink/overflow.rs",
     "src/sink/spool/mod.rs",
     "src/sink/spool/writing.rs",
-    "src/state/file.rs",
 ];
 
 /// Names that still are metaphors.
