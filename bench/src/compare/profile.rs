@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::server::Setting;
+use super::setting::Setting;
 
 /// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at each start.
 #[derive(Debug, Clone, Deserialize)]

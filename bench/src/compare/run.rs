@@ -11,7 +11,7 @@ use super::measure::{self, Effort};
 use super::plan::{self, Job};
 use super::profile::Profile;
 use super::record::Record;
-use super::server::Setting;
+use super::setting::Setting;
 use super::table;
 use crate::report;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,17 +15,9 @@ use tempfile::TempDir;
 
 use super::proc::{self, Queue, Usage};
 use super::profile::{Places, Profile, Transport};
+use super::setting::Setting;
 use crate::carbon::Carbon;
 use statsd_bench::{Clock, Sender, beside, favour, kill, terminate, with_parent};
-
-/// How all servers of a run are started.
-#[derive(Debug, Clone)]
-pub(crate) struct Setting {
-    pub(crate) root: PathBuf,
-    pub(crate) bin: PathBuf,
-    pub(crate) interval: u64,
-    pub(crate) buffer: usize,
-}
 
 #[derive(Debug)]
 pub(crate) struct Server {

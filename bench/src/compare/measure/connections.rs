@@ -7,7 +7,8 @@ use serde::Serialize;
 use statsd_bench::Clock;
 
 use super::super::profile::Profile;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::mib;
 
 #[derive(Debug, Clone, Copy, Serialize)]

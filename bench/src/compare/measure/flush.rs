@@ -6,7 +6,8 @@ use serde::Serialize;
 use statsd_bench::{Clock, Mix, Packing, Plan, Sent, Stop, Traffic, Workload, beside};
 
 use super::super::profile::{Profile, Transport};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::super::watch::{Watch, tick};
 use super::{arrived, millis, until_flushed};
 

@@ -8,7 +8,8 @@ use statsd_bench::{Clock, Plan, Sender, Stop, Traffic};
 use super::super::load::Load;
 use super::super::profile::{Profile, Transport};
 use super::super::search::{Try, confirmed, highest_that_holds};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{Effort, per_million};
 
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -7,7 +7,8 @@ use statsd_bench::Clock;
 
 use super::super::profile::Profile;
 use super::super::record::Spread;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{mib, millis};
 
 #[derive(Debug, Clone, Copy, Serialize)]
