@@ -15,6 +15,7 @@ use std::time::Duration;
 use intake::{Intake, Problem};
 
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
+use crate::ledger::Ledger;
 use crate::policy::Rules;
 use crate::protocol::{
     Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_clean,
@@ -24,7 +25,6 @@ use crate::series::{
     AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
     Table,
 };
-use crate::warnings::{CloseReason, WarningKind, Warnings};
 use crate::wire::{In, Put};
 
 /// The settings of an engine.
@@ -110,8 +110,7 @@ impl Engine {
                 ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 frequent: settings.count_names.then(Frequent::default),
-                own: OwnCounters::default(),
-                warnings: Warnings::default(),
+                ledger: Ledger::default(),
             },
             flush: Flush {
                 number: 0,
@@ -150,7 +149,7 @@ impl Engine {
 
     /// Takes in a datagram of lines.
     pub fn packet(&mut self, packet: &[u8]) {
-        self.intake.own.add(Own::PacketsReceived, 1);
+        self.intake.ledger.count(Own::PacketsReceived, 1);
         self.lines(packet);
     }
 
@@ -222,10 +221,10 @@ impl Engine {
     /// Takes in one message of statsite's binary protocol.
     pub fn binary(&mut self, message: &[u8]) {
         let intake = &mut self.intake;
-        intake.own.add(Own::MetricsReceived, 1);
+        intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read_binary(message) {
             Ok(parsed) => parsed,
-            Err(reject) => return intake.bad(reject, message),
+            Err(reject) => return intake.ledger.bad_line(reject, message),
         };
         if parsed.has_unread_tags {
             intake.note_unread_tags(message);
@@ -246,11 +245,11 @@ impl Engine {
             return;
         }
         let intake = &mut self.intake;
-        intake.own.add(Own::MetricsReceived, 1);
+        intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read(line) {
             ParsedLine::Metrics(parsed) => parsed,
-            ParsedLine::Event => return intake.own.add(Own::EventsIgnored, 1),
-            ParsedLine::Bad(reject) => return intake.bad(reject, line),
+            ParsedLine::Event => return intake.ledger.count(Own::EventsIgnored, 1),
+            ParsedLine::Bad(reject) => return intake.ledger.bad_line(reject, line),
         };
         if parsed.has_unread_tags {
             intake.note_unread_tags(line);
@@ -271,31 +270,8 @@ impl Engine {
 
     /// Counts a line or message that is longer than `max_line`. `start` is its beginning.
     pub fn overlong_line(&mut self, start: &[u8]) {
-        self.intake.own.add(Own::MetricsReceived, 1);
-        self.intake.bad(Reject::LineTooLong, start);
-    }
-
-    /// Counts something that happened outside the engine.
-    pub fn count(&mut self, own: Own, more: u64) {
-        self.intake.own.add(own, more);
-    }
-
-    /// Counts a connection that was closed as soon as it was accepted.
-    pub fn refuse_connection(&mut self, why: WarningKind) {
-        self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.warnings.add(why, b"");
-    }
-
-    /// Counts a connection that was closed because nothing moved on it.
-    pub fn close_idle_connection(&mut self, why: CloseReason) {
-        self.intake.own.add(Own::IdleConnectionsClosed, 1);
-        self.intake.warnings.add(WarningKind::Closed(why), b"");
-    }
-
-    /// Counts a packet from an address that may not send packets.
-    pub fn refuse_packet(&mut self) {
-        self.intake.own.add(Own::PacketsRefused, 1);
-        self.intake.warnings.add(WarningKind::SenderRefused, b"");
+        self.intake.ledger.count(Own::MetricsReceived, 1);
+        self.intake.ledger.bad_line(Reject::LineTooLong, start);
     }
 
     /// Ends the open interval. The flush before it must be finished.
@@ -306,7 +282,7 @@ impl Engine {
         self.flush.summaries = 0;
         self.intake.table.tick();
         self.intake.passthrough.tick();
-        self.intake.own.tick();
+        self.intake.ledger.tick();
         self.flush.number
     }
 
@@ -337,8 +313,8 @@ impl Engine {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.end_sweep();
-        self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
-        for (name, count) in self.intake.own.closing() {
+        self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
+        for (name, count) in self.intake.ledger.own().closing() {
             flush.summaries += 1;
             out(&flush.summarizer.own_counter(name, count as f64));
         }
@@ -380,7 +356,7 @@ impl Engine {
     ) -> Result<Vec<u8>, E> {
         assert!(!self.is_sweeping(), "a save waits for the sweep");
         let mut out = Vec::new();
-        for (name, count) in self.intake.own.open() {
+        for (name, count) in self.intake.ledger.own().open() {
             out.put_record(|out| {
                 out.put_u8(OWN);
                 out.put_name(name.as_bytes());
@@ -456,7 +432,7 @@ impl Engine {
                 let count = record.u64()?;
                 let known = Own::ALL.iter().find(|(_, known, _)| known.as_bytes() == name);
                 if let Some((own, _, _)) = known {
-                    intake.own.add(*own, count);
+                    intake.ledger.count(*own, count);
                 }
                 Some(Ok(false))
             }
@@ -484,7 +460,7 @@ impl Engine {
     }
 
     pub fn own(&self) -> &OwnCounters {
-        &self.intake.own
+        self.intake.ledger.own()
     }
 
     /// The prefix of the names of own counters and gauges.
@@ -492,8 +468,9 @@ impl Engine {
         &self.flush.prefix_stats
     }
 
-    pub fn warnings(&mut self) -> &mut Warnings {
-        &mut self.intake.warnings
+    /// Where the server's own counters and warnings are entered.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        &mut self.intake.ledger
     }
 }
 

@@ -27,6 +27,7 @@ pub mod server;
 pub mod admin;
 pub mod state;
 pub mod engine;
+pub mod ledger;
 pub mod warnings;
 pub mod ingest;
 pub mod sink;

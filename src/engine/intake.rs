@@ -1,12 +1,13 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
-use crate::flush::{Own, OwnCounters};
+use crate::flush::Own;
+use crate::ledger::Ledger;
 use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
 use crate::series::{
     AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
     Table,
 };
-use crate::warnings::{WarningKind, Warnings};
+use crate::warnings::WarningKind;
 
 /// Everything that a sample can change.
 #[derive(Debug)]
@@ -15,8 +16,7 @@ pub(super) struct Intake {
     pub(super) passthrough: Passthrough,
     /// `None` if names are not counted.
     pub(super) frequent: Option<Frequent>,
-    pub(super) own: OwnCounters,
-    pub(super) warnings: Warnings,
+    pub(super) ledger: Ledger,
 }
 
 /// Why a value of a line was not taken.
@@ -43,7 +43,7 @@ impl Intake {
             let Some(added) = self.table.add_pending(sample, revision, may_create) else {
                 return Some(at);
             };
-            self.own.add(Own::MetricsReceived, 1);
+            self.ledger.count(Own::MetricsReceived, 1);
             if let Some(frequent) = &mut self.frequent {
                 frequent.add(sample.name, sample.hash);
             }
@@ -76,27 +76,22 @@ impl Intake {
 
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {
         match problem {
-            Problem::Bad(reject) => self.bad(reject, line),
-            Problem::NotAdded(AddError::NotFinite) => self.bad(Reject::TooLarge, line),
+            Problem::Bad(reject) => self.ledger.bad_line(reject, line),
+            Problem::NotAdded(AddError::NotFinite) => self.ledger.bad_line(Reject::TooLarge, line),
             Problem::NotAdded(AddError::TooManySeries) => {
-                self.own.add(Own::SeriesRejected, 1);
-                self.warnings.add(WarningKind::TooManySeries, line);
+                self.ledger.count(Own::SeriesRejected, 1);
+                self.ledger.warn(WarningKind::TooManySeries, line);
             }
-            Problem::NotAdded(AddError::ByRule) => self.own.add(Own::SamplesDropped, 1),
+            Problem::NotAdded(AddError::ByRule) => self.ledger.count(Own::SamplesDropped, 1),
             Problem::NotAdded(AddError::NoMemory) => {
-                self.own.add(Own::SamplesDropped, 1);
-                self.warnings.add(WarningKind::NoMemory, line);
+                self.ledger.count(Own::SamplesDropped, 1);
+                self.ledger.warn(WarningKind::NoMemory, line);
             }
         }
     }
 
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
-        self.own.add(Own::InfluxTagsSeen, 1);
-        self.warnings.add(WarningKind::UnreadTags, line);
-    }
-
-    pub(super) fn bad(&mut self, reject: Reject, line: &[u8]) {
-        self.own.add(Own::BadLinesSeen, 1);
-        self.warnings.add(WarningKind::BadLine(reject), line);
+        self.ledger.count(Own::InfluxTagsSeen, 1);
+        self.ledger.warn(WarningKind::UnreadTags, line);
     }
 }

@@ -118,8 +118,8 @@ impl AdminPort {
     ) {
         let idle = config.admin.idle_timeout;
         if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
-            pipeline.engine().warnings().set_sender(sender);
-            pipeline.engine().close_idle_connection(why);
+            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);
         reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);

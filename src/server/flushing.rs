@@ -89,8 +89,8 @@ impl Flushing {
     pub(super) fn is_due(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
-            engine.count(Own::FlushOverruns, 1);
-            engine.warnings().add(WarningKind::FlushOverrun, b"");
+            engine.ledger().count(Own::FlushOverruns, 1);
+            engine.ledger().warn(WarningKind::FlushOverrun, b"");
         }
         !sweeping
     }
@@ -197,9 +197,9 @@ impl Flushing {
         });
         encoders.end();
         for refused in encoders.take_refused() {
-            engine.count(Own::PointsRefused, refused.points);
+            engine.ledger().count(Own::PointsRefused, refused.points);
             let what = WarningKind::PointRefused;
-            engine.warnings().add_many(what, refused.points, &refused.example);
+            engine.ledger().warn_many(what, refused.points, &refused.example);
         }
         hand_over(encoders, sinks);
         for sink in sinks.iter_mut() {

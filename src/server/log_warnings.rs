@@ -9,8 +9,8 @@ use crate::warnings::{Warning, WarningKind};
 
 /// Logs the warnings that are due at `now`.
 pub(super) fn log_warnings(engine: &mut Engine, now: Tick) {
-    engine.count(Own::LogLinesDropped, logging::take_dropped());
-    while let Some(warning) = engine.warnings().due(now) {
+    engine.ledger().count(Own::LogLinesDropped, logging::take_dropped());
+    while let Some(warning) = engine.ledger().due(now) {
         let newcomers = engine.table_mut().newcomers();
         log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
     }

@@ -28,6 +28,7 @@ use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored};
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
+use crate::ledger::Ledger;
 use crate::privileges::Login;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
@@ -107,8 +108,9 @@ impl Pipeline {
         reactor.set(Timer::KeyFlush, key_flush);
     }
 
-    pub(super) fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// Where the reception and the admin port enter what happens to sockets and clients.
+    pub(super) fn ledger(&mut self) -> &mut Ledger {
+        self.engine.ledger()
     }
 
     pub(super) fn sinks(&self) -> &Sinks {

@@ -173,7 +173,7 @@ impl Reception {
         });
         drained.unwrap_or_else(|error| {
             let reason = error.to_string();
-            pipeline.engine().warnings().add(WarningKind::ReadFailed, reason.as_bytes());
+            pipeline.ledger().warn(WarningKind::ReadFailed, reason.as_bytes());
             Drained::Dry
         })
     }
@@ -199,7 +199,7 @@ impl Reception {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let Self { connections, last_input, .. } = self;
-        pipeline.engine().warnings().set_sender(connections.sender(slot));
+        pipeline.ledger().set_sender(connections.sender(slot));
         let drained = connections.read(slot, now.tick, share, config.tcp.max_line, |piece| {
             *last_input = Some(now);
             pipeline.repeat_piece(piece);
@@ -230,7 +230,7 @@ impl Reception {
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(self.limited_by),
         };
-        admission.accept((index, listener), pipeline.engine(), reactor, |source| {
+        admission.accept((index, listener), pipeline.ledger(), reactor, |source| {
             backlog.push(source);
         })
     }
@@ -256,7 +256,7 @@ impl Reception {
             makes_room: CloseReason::AdminMadeWay,
             full: CloseReason::AdminRefused(limited_by),
         };
-        admission.accept((index, listener), pipeline.engine(), reactor, |_| {}) == Drained::More
+        admission.accept((index, listener), pipeline.ledger(), reactor, |_| {}) == Drained::More
     }
 
     /// Tries again to accept from a listener.
@@ -278,8 +278,8 @@ impl Reception {
             self.connections.note_news(slot, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = self.connections.timeout(slot, idle, now) {
-            pipeline.engine().warnings().set_sender(sender);
-            pipeline.engine().close_idle_connection(CloseReason::ConnectionIdle);
+            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = self.connections.deadline(slot, idle);
         reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
@@ -306,8 +306,8 @@ impl Reception {
         let sockets = self.listeners.datagrams.iter_mut();
         let drops: u64 = sockets.map(|(_, socket)| u64::from(socket.take_drops())).sum();
         if drops > 0 {
-            pipeline.engine().count(Own::UdpDrops, drops);
-            pipeline.engine().warnings().add_many(WarningKind::UdpDrops, drops, b"");
+            pipeline.ledger().count(Own::UdpDrops, drops);
+            pipeline.ledger().warn_many(WarningKind::UdpDrops, drops, b"");
         }
     }
 
@@ -473,7 +473,7 @@ impl Entrance<'_> {
     /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
-        self.pipeline.engine().warnings().set_sender(datagram.sender);
+        self.pipeline.ledger().set_sender(datagram.sender);
         if !datagram.is_rest && !self.admit(datagram) {
             return datagram.bytes.len();
         }
@@ -483,16 +483,16 @@ impl Entrance<'_> {
     /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
     /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
-        let engine = self.pipeline.engine();
+        let ledger = self.pipeline.ledger();
         if !allows(&self.config.udp.allow_from, datagram.sender) {
-            engine.refuse_packet();
+            ledger.refuse_packet();
             return false;
         }
         *self.last_input = Some(self.now);
-        engine.count(Own::PacketsReceived, 1);
+        ledger.count(Own::PacketsReceived, 1);
         if datagram.truncated {
-            engine.count(Own::PacketsTruncated, 1);
-            engine.warnings().add(WarningKind::PacketTruncated, b"");
+            ledger.count(Own::PacketsTruncated, 1);
+            ledger.warn(WarningKind::PacketTruncated, b"");
             return false;
         }
         self.pipeline.repeat_packet(datagram.bytes);
