@@ -176,7 +176,8 @@ impl Datagrams {
                 break;
             }
             let packet = (self.cut)(head);
-            let (bytes, count) = (packet.length, packet.lines);
+            let bytes = packet.length;
+            let lines = packet.lines;
             match socket.send(packet.payload) {
                 Ok(true) => {
                     outbox.wrote(bytes);
@@ -185,7 +186,7 @@ impl Datagrams {
                 }
                 Ok(false) => break,
                 Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    outbox.drop_part(bytes, count);
+                    outbox.drop_part(bytes, lines);
                 }
                 Err(error) => {
                     outbox.acknowledged(0);
@@ -206,7 +207,8 @@ impl Datagrams {
             }
             let Some(head) = outbox.head() else { break };
             let packet = (self.cut)(head);
-            let (bytes, lines) = (packet.length, packet.lines);
+            let bytes = packet.length;
+            let lines = packet.lines;
             outbox.drop_part(bytes, lines);
         }
         outbox.acknowledged(0);

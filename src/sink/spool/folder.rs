@@ -19,7 +19,7 @@ use super::disk_failure::DiskFailure;
 use crate::disk::Stall;
 use crate::files::{self, Lock};
 
-/// What one write takes at the most.
+/// The most bytes of one write.
 const PIECE: usize = 64 << 10;
 
 const SUFFIX: &str = ".chunks";
@@ -28,7 +28,7 @@ const NOTE: &str = "released";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held as long as we live.
+    /// Held as long as this lives.
     lock: Lock,
     note: File,
     /// The file last used.
