@@ -1,5 +1,5 @@
-//! The longest time for which the disk made the loop wait. There is no second thread that could wait
-//! instead, so the server reports this time (`disk_stall_ms`).
+//! The longest time for which the disk made the loop wait. There is no second thread that could
+//! wait instead, so the server reports this time (`disk_stall_ms`).
 
 #![allow(clippy::disallowed_methods)] // it measures time inside a turn, in which the clock of the loop stands still
 

@@ -6,8 +6,8 @@
 //! ```
 //! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
 //! new chunks. So a receiver that is started again misses little more than the packet that caused
-//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in bursts
-//! with pauses between them, because the buffer of a receiver is smaller than a flush.
+//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in
+//! bursts with pauses between them, because the buffer of a receiver is smaller than a flush.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,8 +33,8 @@ use connected_udp::ConnectedUdp;
 /// MB/s at most.
 const BURST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
-/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn of
-/// the loop receives.
+/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn
+/// of the loop receives.
 const BURST_REPEATED: usize = 1024;
 
 /// A destination counts as moving if a packet was sent in this time.

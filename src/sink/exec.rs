@@ -5,9 +5,9 @@
 //!    │                   └──────────── timeout: killed ─────────────────────┴──▶ Dying ──reaped──▶ Idle
 //!    └──it cannot be started──▶ Resting ──▶ Idle
 //! ```
-//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered once
-//! they are written, and as in doubt, too, when the child fails. Nothing waits for a child: SIGCHLD
-//! wakes the loop, and each turn polls whether the child has ended.
+//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered
+//! once they are written, and as in doubt, too, when the child fails. Nothing waits for a child:
+//! SIGCHLD wakes the loop, and each turn polls whether the child has ended.
 
 use std::io::{self, Write as _};
 use std::rc::Rc;
@@ -150,7 +150,8 @@ impl Exec {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                Err(_) => return true, // it reads no more; its exit status tells whether it had enough
+                // It reads no more. Its exit status tells whether it had enough.
+                Err(_) => return true,
             }
         }
         false

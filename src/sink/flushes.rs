@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::time::{Tick, UnixTime};
 
-/// The most flushes that are stored. In an outage of more flushes, the figures of the oldest ones are
-/// lost, but no data.
+/// The most flushes that are stored. In an outage of more flushes, the figures of the oldest ones
+/// are lost, but no data.
 const UNDERWAY: usize = 1024;
 
 /// A flush that was acknowledged to its last byte.

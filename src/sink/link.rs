@@ -15,8 +15,8 @@
 //!
 //! An *outage* lasts from the first way down until a chunk arrives that never had before. Only then
 //! attempts count from zero again. So a peer that accepts and closes does not get attempts without
-//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what was
-//! written, acknowledged and broken.
+//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what
+//! was written, acknowledged and broken.
 //!
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends

@@ -209,8 +209,8 @@ impl Sink {
         [self.outlet.deadline(), self.removal].into_iter().flatten().min()
     }
 
-    /// Dials at the first call, and writes a turn's share at most. Returns whether it must be called
-    /// again next turn without an event.
+    /// Dials at the first call, and writes a turn's share at most. Returns whether it must be
+    /// called again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
         if self.spill.is_some() {
             return true;

@@ -1,4 +1,5 @@
-//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for carbon.
+//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for
+//! carbon.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};

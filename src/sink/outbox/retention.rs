@@ -1,7 +1,7 @@
 //! Which delivered flushes are retained for a resend. Pure.
 //!
-//! A chunk that arrives late, after an outage, is retained as long as the chunks that arrive with it.
-//! Its own flush may be long past.
+//! A chunk that arrives late, after an outage, is retained as long as the chunks that arrive with
+//! it. Its own flush may be long past.
 
 use std::collections::VecDeque;
 
@@ -50,8 +50,9 @@ impl Retention {
         self.newest.back().copied()
     }
 
-    /// Keeps the newest `keep` whole flushes, and also the newest one while it is not whole. It is not
-    /// whole if more chunks of it may be pushed, or if a chunk of it or of an earlier one `waits`.
+    /// Keeps the newest `keep` whole flushes, and also the newest one while it is not whole. It is
+    /// not whole if more chunks of it may be pushed, or if a chunk of it or of an earlier one
+    /// `waits`.
     pub(super) fn age(&mut self, waits: bool) {
         let grows = self.newest().is_some_and(|newest| newest > self.closed);
         let kept = self.keep.saturating_add(usize::from(waits || grows));

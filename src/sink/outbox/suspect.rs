@@ -52,8 +52,8 @@ impl<Id: Copy + PartialEq> Suspect<Id> {
         if let_pass { Verdict::LetPass } else { Verdict::Again }
     }
 
-    /// Notes that a chunk was acknowledged, for the `first` time or again. If it is the suspect, the
-    /// case ends.
+    /// Notes that a chunk was acknowledged, for the `first` time or again. If it is the suspect,
+    /// the case ends.
     pub(super) fn note_answer(case: &mut Option<Self>, id: Id, first: bool) {
         match case {
             Some(suspect) if suspect.id == id => *case = None,

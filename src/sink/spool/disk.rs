@@ -1,5 +1,5 @@
-//! The disk as a spool uses it. [`Folder`](super::Folder) is the real one. Tests have one that fails
-//! on request.
+//! The disk as a spool uses it. [`Folder`](super::Folder) is the real one. Tests have one that
+//! fails on request.
 
 use std::fmt;
 use std::io;
@@ -43,7 +43,8 @@ pub trait Disk: fmt::Debug {
 
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Returns the longest of these calls, except [`sync`](Self::sync), since the last call of this.
+    /// Returns the longest of these calls, except [`sync`](Self::sync), since the last call of
+    /// this.
     fn take_stall(&mut self) -> Duration;
 
     /// Where it is, for messages.

@@ -1,7 +1,7 @@
 //! A spool's folder: one file for each segment, a note of how far it is read, and a lock.
 //!
-//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
-//! [`sync`](Disk::sync) waits for the disk.
+//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache;
+//! only [`sync`](Disk::sync) waits for the disk.
 //! Other processes may remove or replace any of these files while the server runs. A descriptor
 //! does not show that: data written to it is lost. So each call first compares the descriptors with
 //! the files at their paths. If the lock was replaced, nothing is touched, because the folder may

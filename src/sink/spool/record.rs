@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_goes_unseen() {
-        let (head, chunk) = (RecordHead::new(b"a 1 2\n", 1).to_bytes(), *b"a 1 2\n");
+        let chunk = *b"a 1 2\n";
+        let head = RecordHead::new(&chunk, 1).to_bytes();
         for bit in 0..head.len() * 8 {
             let mut bytes = head;
             bytes[bit / 8] ^= 1 << (bit % 8);
