@@ -1,10 +1,12 @@
-//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or random source.
+//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or
+//! random source.
 //!
 //! ```text
 //!  packet ─▶ lines, binary messages ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
 //! ```
-//! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
-//! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
+//! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the
+//! series in slices while samples of the next interval come in; [`Engine::finish`] sends the
+//! server's own figures, which mark the flush's end.
 
 mod intake;
 
@@ -19,7 +21,8 @@ use crate::protocol::{
     is_plain_name, read_plain, trimmed,
 };
 use crate::series::{
-    AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passing, Passthrough, Seeds, Table,
+    AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
+    Table,
 };
 use crate::warnings::{CloseReason, WarningKind, Warnings};
 use crate::wire::{In, Put};
@@ -40,8 +43,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Engine {
     reader: LineReader,
-    /// Whether all names of series are canonical, and the reader leaves a canonical name as it is. A
-    /// name that the table holds then needs no reading.
+    /// Whether all names of series are canonical, and the reader leaves a canonical name as it is.
+    /// A name that the table holds then needs no reading.
     trusts: bool,
     /// The buffer for the canonical names of a batch.
     room: Box<[u8]>,
@@ -64,8 +67,8 @@ struct Flush {
 /// Figures for the end of a flush that only the server knows.
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
-    /// The difference in seconds between the flush interval and the time that passed on the wall clock.
-    /// `None` at the first flush.
+    /// The difference in seconds between the flush interval and the time that passed on the wall
+    /// clock. `None` at the first flush.
     pub timestamp_lag: Option<f64>,
     /// The names, without `prefix_stats`, and the values. They are sent unchanged.
     pub figures: Vec<(String, f64)>,
@@ -120,8 +123,8 @@ impl Engine {
         }
     }
 
-    /// Sets other settings. The open interval is closed with them, but its rates are computed with the
-    /// length that it had. No sweep may be in progress.
+    /// Sets other settings. The open interval is closed with them, but its rates are computed with
+    /// the length that it had. No sweep may be in progress.
     pub fn reconfigure(&mut self, settings: &Settings) {
         assert!(!self.is_sweeping(), "a flush has one configuration");
         self.trusts &= *self.reader.grammar() == settings.grammar; // the series keep their names
@@ -151,8 +154,8 @@ impl Engine {
         self.lines(packet);
     }
 
-    /// Takes in lines separated by newlines, and binary messages between them. The last newline may be
-    /// missing.
+    /// Takes in lines separated by newlines, and binary messages between them. The last newline may
+    /// be missing.
     pub fn lines(&mut self, text: &[u8]) {
         self.some_lines(text, usize::MAX);
     }
@@ -311,7 +314,8 @@ impl Engine {
         self.flush.cursor.is_some()
     }
 
-    /// Closes about `work` series. Returns true once all series are closed and [`Self::finish`] is due.
+    /// Closes about `work` series. Returns true once all series are closed and [`Self::finish`] is
+    /// due.
     pub fn sweep(&mut self, work: usize, out: &mut impl FnMut(&Summary<'_>)) -> bool {
         let Some(cursor) = &mut self.flush.cursor else { return true };
         let summaries = &mut self.flush.summaries;
@@ -349,8 +353,8 @@ impl Engine {
         flush.summarizer.interval(self.flush_interval.as_secs_f64());
     }
 
-    /// Removes a series. If the flush in progress has not closed it yet, it is closed first. The value
-    /// of the open interval is lost.
+    /// Removes a series. If the flush in progress has not closed it yet, it is closed first. The
+    /// value of the open interval is lost.
     pub fn remove(
         &mut self,
         kind: MetricKind,
@@ -368,8 +372,8 @@ impl Engine {
     /// Writes the open interval in records: the own counters, the values that are passed through,
     /// and the series. No sweep may be in progress.
     ///
-    /// `spill` is called now and then with the records so far, and may take them. Returns the records
-    /// that it has not taken.
+    /// `spill` is called now and then with the records so far, and may take them. Returns the
+    /// records that it has not taken.
     pub fn save<E>(
         &self,
         mut spill: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
@@ -457,7 +461,7 @@ impl Engine {
                 Some(Ok(false))
             }
             PASSING if kind.is_none() => {
-                let passing = Passing::restore(&mut record)?;
+                let passing = PassthroughValue::restore(&mut record)?;
                 Some(intake.passthrough.add(passing).map(|()| false))
             }
             _ => Some(Ok(false)),

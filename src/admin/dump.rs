@@ -12,13 +12,13 @@ use super::json;
 use super::view::View;
 use crate::flush::OwnCounters;
 use crate::protocol::MetricKind;
-use crate::series::{Slot, Table, Values};
+use crate::series::{SeriesSlot, Table, Values};
 
 #[derive(Debug)]
 pub(super) struct Dump {
     kind: MetricKind,
     /// Each shard's slots, the lowest name last.
-    shards: Vec<Vec<Slot>>,
+    shards: Vec<Vec<SeriesSlot>>,
     /// The server's own counters, which are no series, the lowest name last.
     own: Vec<(Box<[u8]>, u64)>,
     heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
@@ -36,7 +36,7 @@ enum DumpStage {
 /// Whose lowest name it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Head {
-    Series(usize, Slot),
+    Series(usize, SeriesSlot),
     Own,
 }
 
@@ -85,7 +85,7 @@ impl Dump {
     }
 
     fn sort_shard(&mut self, table: &Table) {
-        let mut names: Vec<(&[u8], Slot)> = table
+        let mut names: Vec<(&[u8], SeriesSlot)> = table
             .in_shard(self.shards.len(), self.kind)
             .map(|(slot, name)| (name, slot))
             .filter(|(name, _)| self.is_to_come(name))
@@ -190,7 +190,8 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Values::Sketch(sketch) => {
             let all = sketch.moments();
-            let (lower, upper) = (all.lower(), all.upper());
+            let lower = all.lower();
+            let upper = all.upper();
             let fields =
                 [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
             object(fields, out);

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! # a comment, at the start of a line      ; so is this
-//! [section]                                # or behind white space
-//! key = value                              # the white space around a value is no part of it
-//! command = a # b | "c"                   # in [exec], this is the shell's: all of the line is its value
+//! [section]                                # or after white space
+//! key = value                              # white space around a value is not part of it
+//! command = a # b | "c"                   # in [exec] the value is the rest of the line
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
 //! The meaning of sections and keys is not known here. A flawed line never hides the flaws of later
@@ -89,8 +89,8 @@ enum Current {
     #[default]
     Top,
     In(usize),
-    /// After a flawed header. Its entries are skipped, because they would be mistakes of the section
-    /// before it.
+    /// After a flawed header. Its entries are skipped, because they would be mistakes of the
+    /// section before it.
     Lost,
 }
 

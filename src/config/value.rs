@@ -179,8 +179,8 @@ impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
     }
 }
 
-/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that no
-/// encoder needs to rewrite it.
+/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that
+/// no encoder needs to rewrite it.
 pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
 
 impl ValueKind<String> for NamePart {

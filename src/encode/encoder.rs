@@ -7,7 +7,7 @@ use crate::flush::Summary;
 
 /// Writes the summaries of a flush to chunks in one format.
 pub(super) trait Encoder: Debug {
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
+    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
     fn begin(&mut self, flush: u64, stamp: u64);
 
     /// Appends the lines of one summary.

@@ -1,4 +1,4 @@
-//! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its chunks.
+//! All encoders in use. Each encodes a summary once, however many sinks take its chunks.
 
 use std::rc::Rc;
 
@@ -13,16 +13,16 @@ use super::pickle::Pickle;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
-/// What chunks look like.
+/// The format of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
     /// `name|value|timestamp` lines.
     Piped,
-    /// Messages of so many points for carbon's pickle receiver.
+    /// Messages of at most `batch` points for the pickle receiver of carbon.
     Pickle { batch: u32 },
-    /// The lines as JSON, an object a line.
+    /// One JSON object a line.
     JsonLines,
     /// InfluxDB's line protocol.
     Influx,
@@ -41,12 +41,13 @@ struct Row {
     encoder: Box<dyn Encoder>,
 }
 
-/// Whose chunks a sink takes.
+/// Identifies the encoder whose chunks a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EncoderId(usize);
 
 impl Encoders {
-    /// One for each format and name space that is wanted, however often it is.
+    /// Makes one encoder for each pair of format and name space in `wanted`, however often it
+    /// occurs.
     pub fn new<'a>(
         wanted: impl IntoIterator<Item = (Format, &'a Namespace)>,
         figures: &FigureNames,
@@ -61,13 +62,13 @@ impl Encoders {
         encoders
     }
 
-    /// The encoder for this format and the name space called so.
+    /// Returns the encoder for this format and the name space with this name.
     pub fn id(&self, format: &Format, namespace: &str) -> Option<EncoderId> {
         let is_it = |row: &Row| row.format == *format && row.namespace == namespace;
         self.0.iter().position(is_it).map(EncoderId)
     }
 
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
+    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
         self.0.iter_mut().for_each(|row| row.encoder.begin(flush, stamp));
     }
@@ -76,12 +77,12 @@ impl Encoders {
         self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
     }
 
-    /// Ends the flush: what is left becomes chunks too.
+    /// Ends the flush. The remaining lines become chunks.
     pub fn end(&mut self) {
         self.0.iter_mut().for_each(|row| row.encoder.end());
     }
 
-    /// What was left out since the last call, once for each encoder that did.
+    /// Returns the points left out since the last call, for each encoder that left out any.
     pub fn take_refused(&mut self) -> impl Iterator<Item = RefusedPoints> {
         let refused = self.0.iter_mut().map(|row| row.encoder.take_refused());
         refused.filter(|refused| refused.points > 0)

@@ -1,16 +1,17 @@
-//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts behind their length and
-//! filled up to four bytes.
+//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts
+//! behind their length and filled up to four bytes.
 //!
 //! ```text
 //!   description   128 │ host metric spoofed │ type metric units slope tmax dmax │ 1 "GROUP" group
 //!   value         133 │ host metric spoofed │ "%s" value
 //! ```
-//! gmond takes a value only of a metric that was described to it, and may be started again at any time: a metric is described
-//! with its first value, and again every few flushes, a part of all metrics in each. A value has no time but that at which
-//! it comes.
+//! gmond takes a value only of a metric that was described to it, and may be started again at any
+//! time: a metric is described with its first value, and again every few flushes, a part of all
+//! metrics in each. A value has no time but that at which it comes.
 //!
-//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its rate) and a gauge have the
-//! name of their series, the figures of a timing have that name with `_FIGURE` behind it, in seconds, in a group of their own.
+//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its
+//! rate) and a gauge have the name of their series, the figures of a timing have that name with
+//! `_FIGURE` behind it, in seconds, in a group of their own.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

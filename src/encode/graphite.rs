@@ -1,7 +1,7 @@
 //! Graphite plaintext: `name value timestamp\n`.
 //!
-//! All that does not depend on the series is put together once: what stands before its name, and what stands between its
-//! bare name and its tags (`names.rs`).
+//! All that does not depend on the series is put together once: what stands before its name, and
+//! what stands between its bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;

@@ -1,8 +1,9 @@
 //! InfluxDB's line protocol: `measurement,tag=value field=number,field=number nanoseconds\n`.
 //!
-//! The measurement is the name that Graphite is sent, without that of the figure, which is the field: so a timing's figures
-//! are fields of one point. Where a name has no figure its field is `value`. A clean name holds nothing to escape, but `time`
-//! is no key of a tag that InfluxDB takes.
+//! The measurement is the name that Graphite is sent, without that of the figure, which is the
+//! field: so a timing's figures are fields of one point. Where a name has no figure its field is
+//! `value`. A clean name holds nothing to escape, but `time` is no key of a tag that InfluxDB
+//! takes.
 
 use super::chunk::Chunks;
 use super::encoder::{Encoder, RefusedPoints};
@@ -12,8 +13,8 @@ use super::points::{Point, Points};
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
-/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so packets stay within an
-/// MTU whatever the number of fields.
+/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so
+/// packets stay within an MTU whatever the number of fields.
 const LINE_BYTES: usize = 1200;
 /// The last second whose nanoseconds InfluxDB can say.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;

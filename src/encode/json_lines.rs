@@ -1,6 +1,8 @@
-//! JSON, an object a line: `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
+//! JSON, an object a line:
+//! `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
 //!
-//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that JSON would escape.
+//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that
+//! JSON would escape.
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;

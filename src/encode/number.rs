@@ -1,6 +1,8 @@
-//! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at carbon.
+//! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at
+//! carbon.
 //!
-//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a short way.
+//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a
+//! short way.
 
 /// Writes numbers, keeping the buffer it needs.
 #[derive(Default)]
@@ -21,7 +23,8 @@ impl Number {
 
 /// Appends a number of at most 15 digits, three of them behind the point; false if it is another.
 ///
-/// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is the shortest that does.
+/// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is
+/// the shortest that does.
 fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     const LARGEST: f64 = 1e15;
     for (places, scale) in [(0, 1.0), (1, 10.0), (2, 100.0), (3, 1000.0)] {
@@ -43,7 +46,8 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
-/// Appends `whole` with a point before its last `places` digits. One digit at least stands before the point.
+/// Appends `whole` with a point before its last `places` digits. One digit at least stands before
+/// the point.
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut start = 20;

@@ -1,8 +1,8 @@
-//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's pickle, protocol 2, of
-//! `[(name, (timestamp, value)), …]`.
+//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's
+//! pickle, protocol 2, of `[(name, (timestamp, value)), …]`.
 //!
-//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever `pickle_batch` says. A chunk
-//! holds whole messages.
+//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever
+//! `pickle_batch` says. A chunk holds whole messages.
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;

@@ -1,7 +1,8 @@
-//! Packets as they were received, on their way to other StatsD servers.
+//! Forwards packets to other StatsD servers as they were received.
 //!
-//! What came as a datagram goes on as one, whole; lines that came over a connection go on in packets of whole lines. To a
-//! server that takes a connection all go one behind the other, each with a newline at its end.
+//! A datagram is forwarded as one datagram. Lines from a connection are forwarded in packets of
+//! whole lines. A server with a TCP connection gets everything as one stream, with a newline at the
+//! end of each packet.
 
 use std::rc::Rc;
 
@@ -9,14 +10,14 @@ use super::chunk::{Chunk, Chunks};
 use super::packets::{HEAD_BYTES, append, newlines, whole_lines};
 use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
 
-/// How packets are carried on.
+/// The transport to the other server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carriage {
     Datagrams,
     Stream,
 }
 
-/// Packets until somebody takes them.
+/// Packets until a sink takes them.
 #[derive(Debug, Default)]
 pub struct Repeated {
     datagrams: CarriedChunks,
@@ -25,19 +26,19 @@ pub struct Repeated {
 
 #[derive(Debug, Default)]
 struct CarriedChunks {
-    /// Somebody is sent what is carried so.
+    /// Whether a sink takes chunks of this transport.
     is_wanted: bool,
     chunks: Chunks,
 }
 
 impl Repeated {
-    /// From now on packets are kept for these carriages only.
+    /// Sets the transports that packets are kept for.
     pub fn want(&mut self, is_wanted: impl Fn(Carriage) -> bool) {
         self.datagrams.is_wanted = is_wanted(Carriage::Datagrams);
         self.stream.is_wanted = is_wanted(Carriage::Stream);
     }
 
-    /// A datagram.
+    /// Forwards a datagram.
     pub fn packet(&mut self, packet: &[u8]) {
         if self.datagrams.is_wanted && !packet.is_empty() {
             self.datagrams.packet(packet);
@@ -47,7 +48,7 @@ impl Repeated {
         }
     }
 
-    /// A binary message of a connection. One that is not whole is nothing, there as here.
+    /// Forwards a binary message of a connection. A message that is cut short is dropped.
     pub fn binary(&mut self, message: &[u8]) {
         if !is_whole(message) {
             return;
@@ -60,7 +61,7 @@ impl Repeated {
         }
     }
 
-    /// Whole lines of a connection.
+    /// Forwards whole lines of a connection.
     pub fn lines(&mut self, lines: &[u8]) {
         if self.datagrams.is_wanted {
             let mut rest = lines;
@@ -75,7 +76,7 @@ impl Repeated {
         }
     }
 
-    /// Takes all there are.
+    /// Takes all chunks.
     pub fn take(&mut self) -> impl Iterator<Item = (Carriage, Rc<Chunk>)> {
         let all =
             [(Carriage::Datagrams, &mut self.datagrams), (Carriage::Stream, &mut self.stream)];
@@ -126,12 +127,12 @@ impl CarriedChunks {
     }
 }
 
-/// Whether a binary message is as long as it says.
+/// Whether a binary message has the length that its header states.
 fn is_whole(message: &[u8]) -> bool {
     reach(message) == Reach::Bytes(message.len())
 }
 
-/// Newlines, and one more for what the last does not end.
+/// Counts the lines. The last line may lack its newline.
 fn lines_of(text: &[u8]) -> u32 {
     let all = newlines(text) + u64::from(!text.ends_with(b"\n"));
     u32::try_from(all).unwrap_or(u32::MAX)

@@ -3,7 +3,8 @@
 use crate::flush::{Own, OwnCounters};
 use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
 use crate::series::{
-    AddError, Frequent, NameHash, Passing, Passthrough, PendingSample, Table, Untouched,
+    AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
+    Table,
 };
 use crate::warnings::{WarningKind, Warnings};
 
@@ -62,15 +63,15 @@ impl Intake {
         timestamp: Option<u64>,
     ) -> Result<(), AddError> {
         let (what, value, timestamp) = match (sample, timestamp) {
-            (Sample::Kv(value), _) => (Untouched::Kv, value, None),
-            (Sample::Count(value), Some(_)) => (Untouched::Count, value, timestamp),
-            (Sample::Level(value), Some(_)) => (Untouched::Level, value, timestamp),
+            (Sample::Kv(value), _) => (PassthroughKind::Kv, value, None),
+            (Sample::Count(value), Some(_)) => (PassthroughKind::Count, value, timestamp),
+            (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
             _ => return self.table.add(name, hash, sample),
         };
         if self.table.drops(name, hash) {
             return Err(AddError::ByRule);
         }
-        self.passthrough.add(Passing { name: name.into(), what, value, timestamp })
+        self.passthrough.add(PassthroughValue { name: name.into(), what, value, timestamp })
     }
 
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {

@@ -1,12 +1,13 @@
 //! The figures of a timing that had too many samples to keep.
 //!
-//! Exact to rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`, `upper` (statsite's
-//! `stdev` and `rate` too), and a percentile's `count`.
-//! Within `timer_error` of the sample at the same rank: a percentile's boundary, and `median`, which is the boundary of the
-//! 50th percentile (a sketch cannot tell the middle two apart to take their mean). A percentile's `sum`, `mean` and
-//! `sum_squares` take each sample as its bucket's value: off by at most `timer_error` (squares: twice that) of the sum of the
-//! samples' magnitudes. A percentile that takes in all samples has the exact figures. A histogram counts a whole bucket by
-//! its value: as if the bounds of the bins were off by at most `timer_error`.
+//! Exact to rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`, `upper`
+//! (statsite's `stdev` and `rate` too), and a percentile's `count`. Within `timer_error` of the
+//! sample at the same rank: a percentile's boundary, and `median`, which is the boundary of the
+//! 50th percentile (a sketch cannot tell the middle two apart to take their mean). A percentile's
+//! `sum`, `mean` and `sum_squares` take each sample as its bucket's value: off by at most
+//! `timer_error` (squares: twice that) of the sum of the samples' magnitudes. A percentile that
+//! takes in all samples has the exact figures. A histogram counts a whole bucket by its value: as
+//! if the bounds of the bins were off by at most `timer_error`.
 
 use super::figure::Figure;
 use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
@@ -60,7 +61,8 @@ fn percentile(
     if rank == 0 {
         return;
     }
-    // All from `after` up to `upto`, counted from the lowest; the boundary is the last, of the highest ones the first.
+    // All from `after` up to `upto`, counted from the lowest; the boundary is the last, of the
+    // highest ones the first.
     let lowest = planned.percentile.percent() > 0.0;
     let (after, upto) = if lowest { (0, rank) } else { (samples - rank, samples) };
     let Part { sum, sum_squares, first, last } = part(all, buckets, after, upto);

@@ -1,9 +1,10 @@
-//! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
+//! Computes the figures of a timing from its samples in Node's order of operations, so that they
+//! are equal to Node's to the last digit.
 
 use super::figure::Figure;
 use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 
-/// Computes the figures of one timing after another, keeping its scratch space.
+/// Computes the figures of one timing after another, and reuses its buffer.
 #[derive(Debug, Default)]
 pub(super) struct TimingFigures {
     /// The running sums over the lowest `count` samples, for each count that a percentile needs.
@@ -18,7 +19,8 @@ struct Cut {
 }
 
 impl TimingFigures {
-    /// Appends the figures wanted of `samples`, which stand for `weight` events in `seconds`; reorders the samples.
+    /// Appends the figures in `plan` of `samples`, which stand for `weight` events in `seconds`.
+    /// Reorders the samples.
     pub(super) fn append(
         &mut self,
         plan: &Plan,
@@ -60,7 +62,7 @@ impl TimingFigures {
         push(FigureId::MEAN, mean);
         push(FigureId::MEDIAN, median(samples));
         push(FigureId::QUANTILE_MEDIAN, median(samples));
-        // Infinite only where one above is too, which is counted.
+        // These are infinite only if a figure above is too, which is counted already.
         for (id, value) in [
             (FigureId::STDEV, (squares / (n - 1).max(1) as f64).sqrt()),
             (FigureId::SUM_PS, total.sum / seconds),
@@ -73,7 +75,8 @@ impl TimingFigures {
         histogram(&plan.bins, samples, out);
     }
 
-    /// Sums all samples from the lowest up, noting the running sums where a percentile cuts.
+    /// Sums all samples from the lowest up, and stores the running sums at the boundary of each
+    /// percentile.
     fn run_sums(&mut self, plan: &Plan, samples: &[f64]) -> Cut {
         let n = samples.len();
         self.cuts.clear();
@@ -123,7 +126,8 @@ impl TimingFigures {
     }
 }
 
-/// How many of the lowest samples end below a percentile's boundary: those it takes in, or leaves out if it is negative.
+/// Returns the number of the lowest samples that a percentile takes in, or that it leaves out if it
+/// is negative.
 fn cut_at(percentile: Percentile, n: usize) -> usize {
     let rank = percentile.rank(n).min(n);
     if percentile.percent() > 0.0 { rank } else { n - rank }
@@ -139,7 +143,7 @@ impl Cut {
     }
 }
 
-/// The lowest first and the highest last, for those who want no other order.
+/// Puts the lowest sample first and the highest last, if no figure needs the others in order.
 fn put_ends_in_place(samples: &mut [f64]) {
     for at in 1..samples.len() {
         if samples[at].total_cmp(&samples[0]).is_lt() {
@@ -154,7 +158,7 @@ fn put_ends_in_place(samples: &mut [f64]) {
     }
 }
 
-/// How many samples are below each bin's bound and not below the one before.
+/// Counts the samples below the bound of each bin and not below the bound before it.
 fn histogram(bins: &[(Bin, FigureId)], sorted: &[f64], out: &mut Vec<Figure>) {
     let mut rest = sorted;
     for (bin, id) in bins {

@@ -271,7 +271,9 @@ mod tests {
 
     /// All lines of a stream that comes in pieces of the given sizes; overlong ones as `!`.
     fn split(stream: &[u8], sizes: impl Iterator<Item = usize>) -> Vec<String> {
-        let (mut splitter, mut lines, mut rest) = (StreamSplitter::default(), Vec::new(), stream);
+        let mut splitter = StreamSplitter::default();
+        let mut lines = Vec::new();
+        let mut rest = stream;
         let mut note = |piece: Piece<'_>| match piece {
             Piece::Lines(text) => {
                 let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -306,13 +308,16 @@ mod tests {
 
     #[test]
     fn messages_come_out_the_same_among_lines_however_the_stream_is_cut() {
-        let (short, with_newline) = (message(b"k\0"), message(b"k\n\0"));
+        let short = message(b"k\0");
+        let with_newline = message(b"k\n\0");
         let long = message(b"a\nb\nc\0");
-        let (set, empty) = (b"\xaa\x04\x02\x00\x02\x00k\0m\0", b"\xaa\x04\0\0\0\0");
+        let set = b"\xaa\x04\x02\x00\x02\x00k\0m\0";
+        let empty = b"\xaa\x04\0\0\0\0";
         let parts: [&[u8]; 9] =
             [&short, &with_newline, b"a:1|c\n", set, empty, &long, &short, b"\n", b"b:2|c"];
         let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
-        let (short, with_newline) = (shown(&short), shown(&with_newline));
+        let short = shown(&short);
+        let with_newline = shown(&with_newline);
         let expected = [
             short.as_str(),
             &with_newline,

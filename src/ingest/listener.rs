@@ -173,7 +173,8 @@ mod tests {
             assert_eq!(stream.tcp_keepalive_interval().unwrap(), PROBE_EVERY);
             assert_eq!(stream.tcp_keepalive_retries().unwrap(), PROBES);
         }
-        let (chosen, an_hour) = (listening(), Duration::from_secs(3600));
+        let chosen = listening();
+        let an_hour = Duration::from_secs(3600);
         chosen.set_tcp_keepalive(&TcpKeepalive::new().with_time(an_hour)).unwrap();
         for stream in accepted(chosen) {
             assert_eq!(

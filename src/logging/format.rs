@@ -70,7 +70,7 @@ pub(super) fn line(format: LogFormat, wall: Duration, record: &Record<'_>) -> St
         log::Level::Debug => "debug",
         log::Level::Trace => "trace",
     };
-    let mut line = Line { text: String::with_capacity(256), format };
+    let mut line = LogLine { text: String::with_capacity(256), format };
     match format {
         LogFormat::Text => line.write(format_args!("time={time} level={level}")),
         LogFormat::Json => line.write(format_args!(r#"{{"time":"{time}","level":"{level}""#)),
@@ -88,12 +88,12 @@ pub(super) fn line(format: LogFormat, wall: Duration, record: &Record<'_>) -> St
 }
 
 /// A line that is being written.
-struct Line {
+struct LogLine {
     text: String,
     format: LogFormat,
 }
 
-impl Line {
+impl LogLine {
     fn write(&mut self, text: fmt::Arguments<'_>) {
         let _ = self.text.write_fmt(text); // a `String` accepts all
     }
@@ -204,20 +204,20 @@ fn text_of(value: &dyn Display) -> String {
     text
 }
 
-impl<'kvs> VisitSource<'kvs> for Line {
+impl<'kvs> VisitSource<'kvs> for LogLine {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        value.visit(Field { line: self, key: key.as_str() })
+        value.visit(LogField { line: self, key: key.as_str() })
     }
 }
 
 /// Writes one field. Numbers and truth values are never quoted. A field without a value is left
 /// out.
-struct Field<'a> {
-    line: &'a mut Line,
+struct LogField<'a> {
+    line: &'a mut LogLine,
     key: &'a str,
 }
 
-impl Field<'_> {
+impl LogField<'_> {
     fn bare(&mut self, value: &dyn Display) -> Result<(), Error> {
         self.line.key(self.key);
         self.line.write(format_args!("{value}"));
@@ -225,7 +225,7 @@ impl Field<'_> {
     }
 }
 
-impl<'v> VisitValue<'v> for Field<'_> {
+impl<'v> VisitValue<'v> for LogField<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
         self.visit_str(&text_of(&value))
     }

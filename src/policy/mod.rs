@@ -1,10 +1,12 @@
-//! What a name is treated as: the settings that `[statsd]` gives every name, and those that a `[rule.NAME]` gives some. Pure.
+//! The settings of a name: those that `[statsd]` gives every name, and those that a `[rule.NAME]`
+//! gives some names. Pure.
 //!
 //! ```text
 //!  Rules { base, rules } ──▶ Policies::of_name ──▶ u16, kept by the series ──▶ Policy { lives, absolute, plan }
 //!   as configured             once, when a series is made                       looked up by number from then on
 //! ```
-//! Each setting comes from the first rule in file order that matches the name and sets it, else from the base.
+//! Each setting comes from the first rule in file order that matches the name and has the setting.
+//! Otherwise it comes from `[statsd]`.
 
 mod bin;
 mod figures;

@@ -1,6 +1,7 @@
 //! A configured percentile and the names of the figures it yields.
 
-/// A percentile in percent: positive for the lowest part of the samples, negative for the highest. Never 0, at most ±100.
+/// A percentile in percent: positive for the lowest part of the samples, negative for the highest.
+/// Never 0, at most ±100.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Percentile(f64);
 

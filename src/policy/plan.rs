@@ -1,14 +1,15 @@
-//! Which figures a timing ends as: percentiles, histogram bins and the filter, resolved to numbers once for many flushes.
+//! The figures that a timing is sent as: percentiles, histogram bins and the filter, resolved to
+//! numbers once for many flushes.
 
 use super::bin::Bin;
 use super::figures::{FigureId, FigureNames, parts};
 use super::percentile::Percentile;
 
-/// What `timer_metrics` can name.
+/// A value of `timer_metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerMetric {
     Figure(FigureId),
-    /// That part of every percentile.
+    /// This figure of every percentile.
     Percent(&'static str),
     /// Every bin.
     Histogram,
@@ -39,7 +40,7 @@ pub const TIMER_METRICS: [(&str, TimerMetric); 20] = [
     ("histogram", TimerMetric::Histogram),
 ];
 
-/// The figures of a timing. What nobody wants of them is not in it.
+/// The figures of a timing that are sent.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// A bit for each figure that does not depend on the configuration, at its number.
@@ -47,11 +48,12 @@ pub struct Plan {
     pub(crate) percentiles: Vec<PlannedPercentile>,
     /// In ascending order.
     pub(crate) bins: Vec<(Bin, FigureId)>,
-    /// Whether a figure needs the samples in order. Sums do: they are Node's to the last digit.
+    /// Whether a figure needs the samples in order. Sums do, since they must equal Node's to the
+    /// last digit.
     pub(crate) sorts: bool,
 }
 
-/// A percentile of which a figure is wanted.
+/// A percentile with at least one figure that is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedPercentile {
     pub(crate) percentile: Percentile,
@@ -60,7 +62,7 @@ pub(crate) struct PlannedPercentile {
 }
 
 impl Plan {
-    /// `metrics` empty means all. The names know every percentile and bin.
+    /// An empty `metrics` means all figures. `names` must have every percentile and bin.
     pub fn new(
         percentiles: &[Percentile],
         metrics: &[TimerMetric],

@@ -88,8 +88,8 @@ impl Policies {
         &self.policies[usize::from(number)]
     }
 
-    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is the
-    /// hash of the whole name.
+    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
+    /// the hash of the whole name.
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         if self.rules.rules.is_empty() {
             return Some(0);

@@ -1,4 +1,5 @@
-//! The settings of names as they are configured: those of `[statsd]`, and those of each `[rule.NAME]`.
+//! The settings of names as they are configured: those of `[statsd]`, and those of each
+//! `[rule.NAME]`.
 
 use std::time::Duration;
 
@@ -17,27 +18,29 @@ pub struct Rules {
     pub rules: Vec<Rule>,
 }
 
-/// With these, the figures of all rules together are numbered within a u16, and so are the rules within a u8.
+/// With these limits a u16 is enough for the numbers of all figures of all rules, and a u8 for the
+/// numbers of the rules.
 pub const RULES_MAX: usize = 100;
 pub const BINS_MAX: usize = 256;
 pub const PERCENTILES_MAX: usize = 64;
 
-/// What `[statsd]` says for every name.
+/// The settings in `[statsd]`, for every name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Base {
     pub percentiles: Vec<Percentile>,
-    /// The figures wanted of a timing; none named means all.
+    /// The figures of a timing. An empty list means all of them.
     pub timer_metrics: Vec<TimerMetric>,
-    /// Whether what is idle at a flush is not sent and is forgotten; the default of the four below.
+    /// Whether a series that is idle at a flush is removed and not sent. The default of the four
+    /// settings below.
     pub delete_idle: bool,
     pub delete_counters: Option<bool>,
     pub delete_timers: Option<bool>,
     pub delete_gauges: Option<bool>,
     pub delete_sets: Option<bool>,
-    /// Flushes that send a gauge after its last sample, the one that closes the sample's interval included, if idle ones
-    /// are deleted: Node's `gaugesMaxTTL`.
+    /// The number of flushes that send a gauge after its last sample if idle gauges are deleted. It
+    /// includes the flush that closes the interval of the sample. Node calls it `gaugesMaxTTL`.
     pub gauge_ttl: u32,
-    /// Forget a series not seen for this long, whatever its kind; None: never.
+    /// A series of any kind without samples for this long is removed. `None` means never.
     pub expire: Option<Duration>,
 }
 
@@ -57,11 +60,11 @@ impl Default for Base {
     }
 }
 
-/// One `[rule.NAME]` section. None: the section does not say.
+/// One `[rule.NAME]` section. A setting is `None` if the section does not have it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rule {
     pub name: String,
-    /// It is about the names that match one of these, tags aside.
+    /// The rule applies to names that match one of these patterns. Tags are ignored.
     pub matches: Vec<Glob>,
     pub drop: Option<bool>,
     pub signed_gauges: Option<SignedGauges>,
@@ -74,24 +77,24 @@ pub struct Rule {
     pub histogram: Option<Vec<Bin>>,
 }
 
-/// What a gauge's value with a sign does.
+/// The effect of a gauge's value with a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignedGauges {
-    /// It is added to the gauge.
+    /// The value is added to the gauge.
     Delta,
-    /// The gauge is set to it.
+    /// The gauge is set to the value.
     Absolute,
 }
 
 impl Rules {
-    /// The percentiles of all names together, each once.
+    /// Returns the percentiles of all names, each once.
     pub fn percentiles(&self) -> Vec<Percentile> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.percentiles.as_ref());
         let all = std::iter::once(&self.base.percentiles).chain(of_rules).flatten();
         distinct(all, |percentile| percentile.percent())
     }
 
-    /// The bins of all histograms together, each once.
+    /// Returns the bins of all histograms, each once.
     pub fn bins(&self) -> Vec<Bin> {
         let all = self.rules.iter().filter_map(|rule| rule.histogram.as_ref()).flatten();
         distinct(all, |bin| bin.bound())
@@ -110,13 +113,13 @@ fn distinct<'a, T: Copy + 'a>(
 }
 
 impl Rule {
-    /// `name` is sanitized and without tags.
+    /// Whether the rule applies to `name`, which must be sanitized and without tags.
     pub fn is_about(&self, name: &[u8]) -> bool {
         self.matches.iter().any(|glob| glob.matches(name))
     }
 }
 
-/// How many flushes `span` lasts, the last one begun counting whole; at least one.
+/// Returns the number of flush intervals in `span`, rounded up. At least 1.
 pub fn flushes(span: Duration, interval: Duration) -> u32 {
     let count = span.as_millis().div_ceil(interval.as_millis().max(1)).max(1);
     u32::try_from(count).unwrap_or(u32::MAX)

@@ -1,11 +1,13 @@
-//! statsite's binary protocol: one sample a message, little-endian, told from a line by its first byte.
+//! statsite's binary protocol: one sample a message, little-endian, told from a line by its first
+//! byte.
 //!
 //! ```text
 //!  aa  type  key length: u16  value: f64  key … 0
 //!  aa   04   key length: u16  member length: u16  key … 0  member … 0
 //! ```
-//! Both lengths count the NUL. What follows the first NUL of a key or member is not looked at, as in C. An UTF-8 line never
-//! begins with `aa`. The length of a message whose type is unknown is unknown too: what follows it begins behind the next newline.
+//! Both lengths count the NUL. What follows the first NUL of a key or member is not looked at, as
+//! in C. An UTF-8 line never begins with `aa`. The length of a message whose type is unknown is
+//! unknown too: what follows it begins behind the next newline.
 
 use memchr::memchr;
 
@@ -55,8 +57,9 @@ pub(crate) fn is_binary(piece: &[u8]) -> bool {
     piece.first() == Some(&MAGIC)
 }
 
-/// The line (without its newline) or message that a datagram goes on with, and what follows it. A message that says it is
-/// longer than the datagram ends as one of unknown length does: at the next newline.
+/// The line (without its newline) or message that a datagram goes on with, and what follows it. A
+/// message that says it is longer than the datagram ends as one of unknown length does: at the next
+/// newline.
 pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
     if is_binary(rest)
         && let Reach::Bytes(total) = reach(rest)

@@ -2,12 +2,12 @@
 
 use super::dialect::{Dialect, Dialects};
 
-/// What a line may look like, fixed by the configuration.
+/// The lines that are accepted, as the configuration sets them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grammar {
-    /// Rewrite names, keys and values into what every sink can store.
+    /// Whether names, keys and values are rewritten so that every sink can store them.
     pub sanitize: bool,
-    /// The ways of writing tags that are read.
+    /// The ways of writing tags that are read as tags.
     pub dialects: Dialects,
     /// The longest canonical name, tags included, in bytes.
     pub max_key_length: usize,
@@ -20,7 +20,8 @@ impl Default for Grammar {
 }
 
 impl Grammar {
-    /// Whether every canonical name is read as itself: nothing is cleaned away from it, and its tags are found.
+    /// Whether the reader leaves every canonical name as it is: it cleans nothing, and finds the
+    /// tags.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.sanitize && self.dialects.has(Dialect::Graphite)
     }

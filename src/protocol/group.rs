@@ -1,10 +1,12 @@
-//! The part of a line behind its name: groups of values, each with a type and maybe a rate, and sections.
+//! The part of a line after its name: groups of values, each with a type and perhaps a rate, and
+//! sections.
 //!
 //! ```text
 //!  value ":" value "|" type "|@" rate  ":"  value "|" type  "|#" tags "|T" time "|c:" id
 //!  └───────────── group ────────────┘      └─── group ───┘  └───────── sections ───────┘
 //! ```
-//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the next `|`.
+//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the
+//! next `|`.
 
 use memchr::{memchr, memchr2};
 
@@ -12,14 +14,14 @@ use super::number::{decimal, rate};
 use super::reject::Reject;
 use super::sample::Sample;
 
-/// The samples of one line, and the values refused, in the order they were written.
+/// The samples of one line, and the values refused, in the order of the line.
 #[derive(Clone, Debug)]
 pub struct Samples<'a> {
-    /// What is still to be read; None once the line is at its end.
+    /// The rest of the line. `None` at its end.
     rest: Option<&'a [u8]>,
     group: Option<ValueGroup<'a>>,
     timed: bool,
-    /// The number of values that may still be read from it.
+    /// The number of values that may still be read from the line.
     left: usize,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Iterator for Samples<'a> {
     }
 }
 
-/// What a section is, for the one who looks for tags and times before the samples are read.
+/// The content of a section, for a caller that reads tags and times before the samples.
 pub(super) enum LineSection<'a> {
     Tags(&'a [u8]),
     Time(&'a [u8]),
@@ -88,18 +90,18 @@ pub(super) fn sections<'a>(
 /// Values that share a type and a rate.
 #[derive(Clone, Debug)]
 struct ValueGroup<'a> {
-    /// Values not yet taken, separated by `:`.
+    /// The values not yet read, separated by `:`.
     values: Option<&'a [u8]>,
-    /// It is a set's: all of it is one member, colons and all.
+    /// Whether all of it is one member of a set, including the colons.
     whole: bool,
-    /// What a value becomes, or why none of the group's values can be taken.
+    /// The type and the weight of each value, or why no value of the group can be taken.
     reading: Result<(ValueType, f64), Reject>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum ValueType {
     Counter,
-    /// `C`: the client counts, and sends how far it has come.
+    /// `C`: the client keeps the total and sends it.
     Cumulative,
     Gauge,
     /// `ms`: never negative.
@@ -111,7 +113,7 @@ enum ValueType {
 }
 
 impl<'a> ValueGroup<'a> {
-    /// The group `text` begins with, and what follows it (None at the end of the line).
+    /// Returns the group at the start of `text`, and the rest (`None` at the end of the line).
     fn read(text: &'a [u8]) -> (Self, Option<&'a [u8]>) {
         let Some((values, kind, tail)) = Self::split(text) else {
             let reading = Err(Reject::NoType);
@@ -127,7 +129,8 @@ impl<'a> ValueGroup<'a> {
         (Self { values: Some(values), whole, reading }, rest)
     }
 
-    /// Values, type and the rest, which is empty or begins with `|` or `:`. None without a type.
+    /// Returns the values, the type and the rest, which is empty or begins with `|` or `:`. Returns
+    /// `None` if there is no type.
     fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let bar = memchr(b'|', text)?;
         let values = &text[..bar];
@@ -196,9 +199,10 @@ fn is_signed(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'+' | b'-'))
 }
 
-/// Walks the sections behind a type. Returns the first rate, and what follows the `:` that begins the next group.
+/// Walks over the sections after a type. Returns the first rate, and the text after the `:` that
+/// begins the next group.
 ///
-/// A second rate in one group is passed over, as Node reads only the first.
+/// A second rate in one group is ignored, since Node reads only the first.
 fn skip_sections<'a>(
     mut tail: &'a [u8],
     found: &mut impl FnMut(LineSection<'a>),

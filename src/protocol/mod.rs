@@ -1,12 +1,13 @@
-//! Lines to samples. Pure: bytes in, samples or reasons out; no socket, clock, file, log or random source.
+//! Parses lines into samples. Pure: bytes in, samples or errors out, without sockets, clocks,
+//! files, logs or random numbers.
 //!
 //! ```text
 //!  line ──▶ LineReader::read ──▶ MetricLine { name, timestamp } ──▶ MetricLine::samples ──▶ Sample, Sample, Reject, Sample …
 //!            line.rs, names.rs        canonical, hashed once      group.rs          number.rs
 //!  message ─▶ LineReader::read_binary ─▶ BinaryMessage { name, sample }                    binary.rs
 //! ```
-//! A sample borrows from the receive buffer; only a name that needs rewriting or has tags is written anew, into a buffer
-//! the reader keeps. `../../README.md` names what differs from Node StatsD.
+//! A sample borrows from the receive buffer. Only a name that must be cleaned, or that has tags, is
+//! copied into a buffer of the reader. `../../README.md` lists the differences from Node StatsD.
 
 mod binary;
 mod dialect;

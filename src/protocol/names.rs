@@ -1,10 +1,11 @@
-//! NameWriter and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
+//! Writes a name and its tags as one canonical series name: `name;k=v;k2=v2`. The keys are sorted,
+//! and every byte is one that sinks can store.
 
 use super::dialect::Dialect;
 use super::grammar::Grammar;
 use super::reject::Reject;
 
-/// What becomes of a byte in a name.
+/// What happens to a byte of a name.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
     Keep,
@@ -12,7 +13,7 @@ enum Class {
     Blank,
     /// `/` becomes `-`.
     Slash,
-    /// `;` and `=`: kept or dropped by the place they stand in.
+    /// `;` and `=`, which are kept or dropped depending on their position.
     Structure,
     Drop,
 }
@@ -67,7 +68,7 @@ pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Appends `text` cleaned; `keeps` says which of `;` and `=` stay in this place.
+/// Appends `text` cleaned. `keeps` returns whether `;` or `=` may stay in this position.
 fn clean_into<'a>(
     text: impl IntoIterator<Item = &'a u8>,
     out: &mut Vec<u8>,
@@ -88,7 +89,7 @@ fn clean_into<'a>(
     }
 }
 
-/// Where a key and its value lie in [`NameWriter::text`].
+/// The ranges of a key and its value in [`NameWriter::text`].
 #[derive(Clone, Copy, Debug)]
 struct TagRange {
     key: (usize, usize),
@@ -99,9 +100,9 @@ struct TagRange {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bare<'a> {
     name: &'a [u8],
-    /// What stood behind the tags, and belongs to the name.
+    /// The text after the tags, which belongs to the name.
     tail: &'a [u8],
-    /// Nothing in it need be looked at again.
+    /// Whether the name needs no cleaning.
     is_plain: bool,
     pub(super) has_unread_tags: bool,
 }
@@ -116,7 +117,7 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// Buffers in which names are put together; reused from line to line.
+/// Composes names in buffers that are reused from line to line.
 #[derive(Debug, Default)]
 pub(super) struct NameWriter {
     /// Cleaned keys and values.
@@ -126,13 +127,13 @@ pub(super) struct NameWriter {
 }
 
 impl NameWriter {
-    /// Forgets the tags of the line before.
+    /// Removes the tags of the previous line.
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.tags.clear();
     }
 
-    /// Takes the tags out of `name` itself; returns what is left of it.
+    /// Takes the tags out of `name`. Returns the rest of the name.
     pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> Bare<'a> {
         let bare = Bare::without_tags(name);
         if is_plain(name) {
@@ -184,7 +185,8 @@ impl NameWriter {
         self.tags.len() > grammar.max_key_length / 4
     }
 
-    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would make other tags.
+    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would
+    /// make other tags.
     fn append(&mut self, grammar: &Grammar, piece: &[u8]) -> (usize, usize) {
         let start = self.text.len();
         let piece = piece.strip_prefix(b"~").unwrap_or(piece);
@@ -192,7 +194,8 @@ impl NameWriter {
         (start, self.text.len())
     }
 
-    /// The canonical name of `bare` with the tags taken so far; `bare` itself if nothing needs writing.
+    /// Returns the canonical name of `bare` with the tags taken so far. This is `bare` itself if
+    /// nothing must be written.
     pub(super) fn canonical<'a>(
         &'a mut self,
         grammar: &Grammar,
@@ -234,11 +237,12 @@ impl NameWriter {
         out
     }
 
-    /// By the bytes of their keys; of a repeated key the last one stays.
+    /// Sorts the tags by the bytes of their keys. Of a repeated key the last tag stays.
     fn sort_tags(&mut self) {
         let text = &self.text;
         let key = |tag: &TagRange| &text[tag.key.0..tag.key.1];
-        // Stable, and on a handful of tags an insertion: no allocation.
+        // The sort must be stable. For a handful of tags it is an insertion sort and does not
+        // allocate.
         self.tags.sort_by(|a, b| key(a).cmp(key(b)));
         let mut kept = 0;
         for at in 0..self.tags.len() {
@@ -254,13 +258,13 @@ impl NameWriter {
     }
 }
 
-/// Whether a raw name, key or value still says something once a sink has cleaned it.
+/// Whether anything is left of a raw name, key or value after a sink has cleaned it.
 fn survives(raw: &[u8]) -> bool {
     let kept = |byte: &u8| !matches!(CLASSES[usize::from(*byte)], Class::Structure | Class::Drop);
     raw.iter().any(kept)
 }
 
-/// Nothing but what every setting keeps, and no dialect's separator.
+/// Whether `name` has only bytes that every setting keeps, and no separator of a dialect.
 fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
 }

@@ -1,4 +1,5 @@
-//! Decimal numbers as clients write them: optional sign, digits with an optional point, optional exponent.
+//! Decimal numbers as clients write them: optional sign, digits with an optional point, optional
+//! exponent.
 //!
 //! The fast path is Clinger's: a mantissa below 2^53 and a power of ten up to 22 are both exact
 //! doubles, so one multiplication or division rounds once, as it must. Everything longer goes to
@@ -19,7 +20,8 @@ pub(super) const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number in `text`, white space around it trimmed; None for anything that is not a finite decimal.
+/// The number in `text`, white space around it trimmed; None for anything that is not a finite
+/// decimal.
 pub fn decimal(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let (negative, digits) = match text.first()? {
@@ -134,7 +136,8 @@ const SIGNIFICANT: usize = 19;
 /// For numbers up to this many powers of ten from 1 the exact comparison is cheap.
 const NEAR: u64 = 40;
 
-/// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a double.
+/// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a
+/// double.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.first()? {
         b'-' => (true, &text[1..]),

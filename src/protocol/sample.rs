@@ -1,6 +1,6 @@
 //! Samples, and the four types of metrics that they belong to.
 
-/// The name spaces a series can live in: one name may be in all four.
+/// The kinds of metrics. One name may have a series of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MetricKind {
     Counter,
@@ -9,27 +9,27 @@ pub enum MetricKind {
     Set,
 }
 
-/// One parsed value, ready to be added to its series. All numbers are finite.
+/// One parsed value. All numbers are finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sample<'a> {
-    /// What to add to a counter: the value × (1 / rate), in Node's order of operations.
+    /// A change of a counter: the value × (1 / rate), in Node's order of operations.
     Count(f64),
-    /// What a counter kept by the client has come to; its rise × `weight` (1 / rate) is what to add.
+    /// The total of a counter that the client keeps. Its increase × `weight` (1 / rate) is added.
     Cumulative { value: f64, weight: f64 },
-    /// What a gauge now is.
+    /// The new level of a gauge.
     Level(f64),
-    /// What to add to a gauge.
+    /// A change of a gauge.
     Change(f64),
-    /// A timing's value, and the number of events it stands for (1 / rate).
+    /// The value of a timing, and the number of events it stands for (1 / rate).
     Time { value: f64, weight: f64 },
     /// A member of a set.
     Member(&'a [u8]),
-    /// A key/value: sent as it came with the next flush.
+    /// A key/value, which the next flush sends unchanged.
     Kv(f64),
 }
 
 impl Sample<'_> {
-    /// Of the series it belongs to; a key/value makes none.
+    /// The kind of series that the sample belongs to. A key/value belongs to none.
     pub fn kind(&self) -> Option<MetricKind> {
         match self {
             Self::Count(_) | Self::Cumulative { .. } => Some(MetricKind::Counter),

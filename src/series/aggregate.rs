@@ -178,8 +178,8 @@ impl Series {
         }
     }
 
-    /// Prepares the series for a sample in the interval that flush number `now` began. That interval
-    /// becomes the current one.
+    /// Prepares the series for a sample in the interval that flush number `now` began. That
+    /// interval becomes the current one.
     #[inline]
     pub(super) fn touch(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         if self.interval != now {
@@ -264,7 +264,8 @@ impl Series {
         self.pending = true;
     }
 
-    /// Makes an expired series a new one, because a sample arrived before the sweep could remove it.
+    /// Makes an expired series a new one, because a sample arrived before the sweep could remove
+    /// it.
     fn restart(&mut self, now: u32) {
         self.interval = now;
         // An idle series is empty already, except for the level of a gauge and the last value of a
@@ -355,8 +356,8 @@ impl Series {
         }
     }
 
-    /// Returns the values of the open interval. A series that the sweep has not reached has none yet,
-    /// but a gauge always has its level.
+    /// Returns the values of the open interval. A series that the sweep has not reached has none
+    /// yet, but a gauge always has its level.
     pub fn open(&mut self, now: u32) -> Values<'_> {
         if self.interval == now {
             return self.intervals.current();

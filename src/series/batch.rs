@@ -9,7 +9,7 @@
 use arrayvec::ArrayVec;
 
 use super::series_key::{NameHash, SeriesKey};
-use super::shard::Slot;
+use super::shard::SeriesSlot;
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
 /// The sample of a plain line, before its series is known.
@@ -28,7 +28,7 @@ pub struct PendingSample<'a> {
     pub(super) kind: MetricKind,
     pub(super) key: SeriesKey,
     /// The slot that `Table::find_all` found, if any.
-    pub(super) slot: Option<Slot>,
+    pub(super) slot: Option<SeriesSlot>,
 }
 
 /// The hardware overlaps about as many waits, and a packet rarely brings more samples.

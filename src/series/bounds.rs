@@ -2,24 +2,26 @@
 
 use std::time::Duration;
 
-/// What the table may hold.
+/// The limits of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// Series of all kinds together.
+    /// The number of series of all kinds together.
     pub max_series: usize,
-    /// At `max_series`, a series idle for this long makes way for a new one.
+    /// If the table holds `max_series`, a series that has been idle for this long is evicted for a
+    /// new one.
     pub evict_after: Duration,
-    /// Bytes of timing samples and set members of all series together.
+    /// The bytes of timing samples and set members of all series together.
     pub sample_memory: usize,
-    /// Samples of one timing kept exactly in one interval.
+    /// The number of samples of one timing that are kept exactly in one interval.
     pub timer_exact: usize,
-    /// The relative error of percentiles past that, from 0.001.
+    /// The relative error of percentiles of a timing with more samples. At least 0.001.
     pub timer_error: f64,
-    /// Members of one set kept exactly in one interval.
+    /// The number of members of one set that are kept exactly in one interval.
     pub set_exact: usize,
-    /// The relative standard error of their number past that.
+    /// The relative standard error of the number of members of a larger set.
     pub set_error: f64,
-    /// Bytes of key/values, and of values with a timestamp of their own, waiting for the flush.
+    /// The bytes of key/values, and of values with a timestamp of their own, that wait for the
+    /// flush.
     pub passthrough_memory: usize,
 }
 

@@ -1,12 +1,15 @@
-//! How many different members a set saw in one interval: exactly up to `set_exact`, then an estimate.
+//! The number of different members of a set in one interval: exact up to `set_exact`, then an
+//! estimate.
 //!
-//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in 10^11 sets of 10,000: exact
-//! for every purpose, at nine bytes a member. The same hashes feed the registers (HyperLogLog, one byte each), so turning to
-//! them loses nobody. Registers can be saved and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
+//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in
+//! 10^11 sets of 10,000: exact for every purpose, at nine bytes a member. The same hashes feed the
+//! registers (HyperLogLog, one byte each), so turning to them loses nobody. Registers can be saved
+//! and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
 //!
-//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes, shows its registers, and
-//! keeps its estimate up to date, so that a dump or a close costs nothing. 200 sets each, 4,096 registers (standard error
-//! 1.63 %), root mean square and worst error, a member's cost; release build, one core of a shared virtual machine:
+//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes,
+//! shows its registers, and keeps its estimate up to date, so that a dump or a close costs nothing.
+//! 200 sets each, 4,096 registers (standard error 1.63 %), root mean square and worst error, a
+//! member's cost; release build, one core of a shared virtual machine:
 //!
 //! | | 20,000 | 100,000 | 1,000,000 | a member | bytes | brings |
 //! | --- | --- | --- | --- | --- | --- | --- |
@@ -14,7 +17,8 @@
 //! | `cardinality-estimator` 1.0.3 | 1.46, 4.81 % | 1.62, 4.59 % | 1.64, 4.86 % | 7 to 9 ns | 3,092 | `wyhash`, `rand_core`, a proc macro |
 //! | `hyperloglogplus` 0.4.1 | 1.49, 4.94 % | 1.50, 5.11 % | 1.61, 3.67 % | 8 to 12 ns | not known | `serde` and its macros |
 //!
-//! The second fixes its precision at compile time and saves through serde only; the third takes no hash but a hasher.
+//! The second fixes its precision at compile time and saves through serde only; the third takes no
+//! hash but a hasher.
 
 use std::hash::BuildHasherDefault;
 
@@ -32,7 +36,7 @@ pub(super) enum Members {
     Estimate(Box<Registers>),
 }
 
-/// It comes with a hasher that is never asked: members are hashed already.
+/// The type needs a hasher, but the hasher is never used: members are hashed already.
 type Registers = HyperLogLog<BuildHasherDefault<ahash::AHasher>>;
 
 impl Default for Members {
@@ -42,7 +46,7 @@ impl Default for Members {
 }
 
 impl Members {
-    /// How many there are, as far as is known.
+    /// Returns the number of members, which may be an estimate.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate is no larger than 2^64
     pub(super) fn len(&self) -> usize {
         match self {
@@ -51,13 +55,13 @@ impl Members {
         }
     }
 
-    /// Takes one more, if it is not there.
+    /// Adds a member, unless it is already there.
     #[inline]
     pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), AddError> {
         if self.insert(member, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
-    /// False if there is no memory for a new one.
+    /// Returns false if there is no memory for a new member.
     #[must_use]
     fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
         match self {
@@ -94,7 +98,8 @@ impl Members {
         }
     }
 
-    /// Takes over what was saved; there are none yet. False if there is no memory for them, None for damage.
+    /// Restores saved members. There must be none yet. Returns false if there is no memory for
+    /// them, and `None` if they are damaged.
     pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
         if input.u8()? == 0 {
             let count = usize::try_from(input.u32()?).ok()?;
@@ -115,7 +120,7 @@ impl Members {
         Some(granted)
     }
 
-    /// Bytes held.
+    /// The bytes held.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Exact(members) => members.allocation_size(),
@@ -123,7 +128,8 @@ impl Members {
         }
     }
 
-    /// Takes less memory, if it can: by what it does not use, else by giving up exactness.
+    /// Reduces the memory held, if possible: first the unused part of the table, then by replacing
+    /// the members with registers.
     pub(super) fn condense(&mut self, pool: &mut Pool) {
         let held = self.bytes();
         match self {
@@ -158,12 +164,12 @@ impl Members {
         pool.holds(members.allocation_size());
     }
 
-    /// Gives all memory back.
+    /// Returns all memory to the pool.
     pub(super) fn release(self, pool: &mut Pool) {
         pool.give_back(self.bytes());
     }
 
-    /// Goes over to registers; false if there is no memory for them.
+    /// Replaces the members with registers. Returns false if there is no memory for them.
     #[must_use]
     fn estimate(&mut self, pool: &mut Pool) -> bool {
         let Self::Exact(members) = self else { return true };
@@ -184,7 +190,7 @@ fn registers_bytes(Precision(bits): Precision) -> usize {
     (1 << bits) + size_of::<Registers>()
 }
 
-/// Makes room for one more; false if there is no memory.
+/// Makes room for one more member. Returns false if there is no memory.
 #[must_use]
 fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
     let held = members.allocation_size();

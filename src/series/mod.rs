@@ -1,4 +1,4 @@
-//! Names being aggregated: the table of series and what each kind keeps. Pure.
+//! The table of series, and the values that each kind of series keeps. Pure.
 //!
 //! ```text
 //!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current interval, previous interval }
@@ -6,8 +6,8 @@
 //!                                                         ▼ sweep: previous is handed on, once a flush
 //!                                                       Closed { name, values }
 //! ```
-//! A series is closed exactly once a flush, with the values it had at the tick, however late the sweep reaches it.
-//! Nothing here knows what a summary, a sink or a socket is.
+//! A series is closed exactly once a flush. Its values are those at the tick, however late the
+//! sweep reaches the series. This module does not know summaries, sinks or sockets.
 
 mod add_error;
 mod aggregate;
@@ -35,8 +35,8 @@ pub use bounds::Bounds;
 pub use frequent::{Counted, Frequent, MostFrequent};
 pub use moments::Moments;
 pub use newcomers::Newcomers;
-pub use passthrough::{Passing, Passthrough, Untouched};
+pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use series_key::NameHash;
-pub use shard::Slot;
+pub use shard::SeriesSlot;
 pub use sketch::Sketch;
 pub use table::{Cursor, Seeds, Table};

@@ -1,7 +1,9 @@
-//! Which names bring most new series: a few prefixes and how often each was seen, for a warning to name one.
+//! Which names bring most new series: a few prefixes and how often each was seen, for a warning to
+//! name one.
 
-/// Counts prefixes in bounded memory, by the space-saving rule: a prefix without a place takes that of the rarest, and its
-/// count. So a count may be too high by what the rarest had, and a prefix that brings most cannot be missed.
+/// Counts prefixes in bounded memory, by the space-saving rule: a prefix without a place takes that
+/// of the rarest, and its count. So a count may be too high by what the rarest had, and a prefix
+/// that brings most cannot be missed.
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,
@@ -26,7 +28,8 @@ impl Newcomers {
         }
     }
 
-    /// The prefix that brought most, escaped. What was counted counts half from now on, so that the next answer is of later.
+    /// The prefix that brought most, escaped. What was counted counts half from now on, so that the
+    /// next answer is of later.
     pub fn take_busiest(&mut self) -> Option<String> {
         let (prefix, _) = self.prefixes.iter().max_by_key(|(_, count)| *count)?;
         let shown = prefix.escape_ascii().to_string();

@@ -1,16 +1,19 @@
-//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value (DDSketch), so that any
-//! percentile is off by at most `timer_error` of itself; sums and extremes exact to rounding.
+//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value
+//! (DDSketch), so that any percentile is off by at most `timer_error` of itself; sums and extremes
+//! exact to rounding.
 //!
 //! ```text
 //!  value ──▶ place: … -2 -1 │ 0 │ 1 2 3 …     zero and each sign's powers of gamma on one axis, in the values' order
 //!              └─▶ page (32 places), counts     only pages that hold something exist: an outlier costs one of them
 //! ```
-//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged everywhere, which doubles the
-//! error but keeps it a bound for every percentile. The default has room for values that fill 18 orders of magnitude.
+//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged
+//! everywhere, which doubles the error but keeps it a bound for every percentile. The default has
+//! room for values that fill 18 orders of magnitude.
 //!
-//! Written by hand after trying the crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and `tdigest` 1.0.1. All of them lack
-//! what closes an interval here: the buckets with their counts and bounds (for a percentile's sum) and the bytes held (for
-//! `timer_memory`). The two other DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd
+//! Written by hand after trying the crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and
+//! `tdigest` 1.0.1. All of them lack what closes an interval here: the buckets with their counts
+//! and bounds (for a percentile's sum) and the bytes held (for `timer_memory`). The two other
+//! DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd
 //! sample takes all percentiles with it; a t-digest bounds the error of the rank, not of the value.
 
 mod exponents;
@@ -77,8 +80,8 @@ impl Sketch {
         }
     }
 
-    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be accounted for. None
-    /// for damage.
+    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be
+    /// accounted for. None for damage.
     pub(super) fn restore(input: &mut In<'_>) -> Option<Box<Self>> {
         let moments = Moments::restore(input)?;
         let resolution = Resolution::of_ln_gamma(input.finite()?)?;
@@ -124,7 +127,8 @@ impl Sketch {
         counted
     }
 
-    /// The buckets that hold samples, in ascending order: a value at most the error away from theirs, and their number.
+    /// The buckets that hold samples, in ascending order: a value at most the error away from
+    /// theirs, and their number.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let lower = self.moments.lower();
         let upper = self.moments.upper();
@@ -229,7 +233,8 @@ impl Sketch {
     }
 }
 
-/// The exponent of the bucket that holds this one after so many merges: half of it each time, rounded up.
+/// The exponent of the bucket that holds this one after so many merges: half of it each time,
+/// rounded up.
 fn merged(exponent: i32, merges: u32) -> i32 {
     -(-exponent >> merges)
 }

@@ -16,13 +16,13 @@ use super::largest::{Holder, Largest};
 use super::memory::Pool;
 use super::newcomers::Newcomers;
 use super::series_key::{NameHash, SHARDS, SeriesKey};
-use super::shard::{PREFETCH, Shard, Slot};
+use super::shard::{PREFETCH, SeriesSlot, Shard};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample};
 use crate::wire::{In, Put};
 
-/// Random numbers that make the hashes unguessable. The caller supplies them, since the table has no
-/// source of randomness.
+/// Random numbers that make the hashes unguessable. The caller supplies them, since the table has
+/// no source of randomness.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
     /// For the index of names, which is in memory only.
@@ -121,7 +121,7 @@ impl Table {
     fn add_to(
         &mut self,
         key: &SeriesKey,
-        slot: Slot,
+        slot: SeriesSlot,
         sample: HashedSample,
     ) -> Result<(), AddError> {
         let series = self.shards[key.shard].get_mut(slot).expect("found or created just now");
@@ -155,7 +155,8 @@ impl Table {
     }
 
     /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
-    /// was `revision`. If its series is unknown, one is created, provided `may_create` returns true.
+    /// was `revision`. If its series is unknown, one is created, provided `may_create` returns
+    /// true.
     ///
     /// Returns `None`, and adds nothing, if the series is unknown and `may_create` returns false.
     pub fn add_pending(
@@ -171,7 +172,7 @@ impl Table {
         }
     }
 
-    fn add_found(&mut self, sample: &PendingSample<'_>, slot: Slot) -> Result<(), AddError> {
+    fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
         let key = &sample.key;
         let members = &self.members;
         let series = self.shards[key.shard].get_mut(slot).expect("found just now");
@@ -193,7 +194,7 @@ impl Table {
     fn free_memory_and_retry(
         &mut self,
         key: &SeriesKey,
-        slot: Slot,
+        slot: SeriesSlot,
         added: Result<(), AddError>,
         grown: usize,
         sample: HashedSample,
@@ -208,7 +209,12 @@ impl Table {
 
     /// Adds a sample that was refused for lack of memory, after other series were condensed.
     #[cold]
-    fn retry(&mut self, shard: usize, slot: Slot, sample: HashedSample) -> Result<(), AddError> {
+    fn retry(
+        &mut self,
+        shard: usize,
+        slot: SeriesSlot,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
         let series = self.shards[shard].get_mut(slot).expect("it was there just now");
         let added = series.add(sample, &self.policies, &mut self.pool);
         self.pool.take_refused();
@@ -236,7 +242,7 @@ impl Table {
     /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
     /// flush.
     #[cold]
-    fn discard(&mut self, shard: usize, slot: Slot) {
+    fn discard(&mut self, shard: usize, slot: SeriesSlot) {
         if let Some(series) = self.shards[shard].take(slot) {
             series.release(&mut self.pool);
             self.len -= 1;
@@ -256,7 +262,7 @@ impl Table {
         NameHash(hash): NameHash,
         kind: MetricKind,
         key: &SeriesKey,
-    ) -> Result<Slot, AddError> {
+    ) -> Result<SeriesSlot, AddError> {
         let policy = self.policies.of_name(name, hash).ok_or(AddError::ByRule)?;
         self.newcomers.add(name);
         self.create_with(name, kind, key, policy)
@@ -268,7 +274,7 @@ impl Table {
         kind: MetricKind,
         key: &SeriesKey,
         policy: u16,
-    ) -> Result<Slot, AddError> {
+    ) -> Result<SeriesSlot, AddError> {
         if self.len >= self.max_series && !self.evict() {
             return Err(AddError::TooManySeries);
         }
@@ -278,8 +284,8 @@ impl Table {
         Ok(self.shards[key.shard].insert(series))
     }
 
-    /// Removes the series that has been idle for longest. Returns false if the last sweep noted none
-    /// that can still be evicted.
+    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
+    /// none that can still be evicted.
     fn evict(&mut self) -> bool {
         while let Some(idle) = self.long_idle.next() {
             let shard = &mut self.shards[usize::from(idle.shard)];
@@ -369,8 +375,8 @@ impl Table {
         !self.has_old_policies || self.policies.are(rules, interval)
     }
 
-    /// Sets other bounds and rules. Each series gets its new policy when it is closed next. No sweep
-    /// may be in progress.
+    /// Sets other bounds and rules. Each series gets its new policy when it is closed next. No
+    /// sweep may be in progress.
     pub fn reconfigure(&mut self, bounds: &Bounds, rules: &Rules, interval: Duration) {
         assert!(self.can_reconfigure(rules, interval), "a series has one of two policies");
         if !self.policies.are(rules, interval) {
@@ -504,7 +510,11 @@ impl Table {
     }
 
     /// The series of one kind in a shard, in no order.
-    pub fn in_shard(&self, shard: usize, kind: MetricKind) -> impl Iterator<Item = (Slot, &[u8])> {
+    pub fn in_shard(
+        &self,
+        shard: usize,
+        kind: MetricKind,
+    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
         self.shards[shard]
             .slots()
             .filter(move |(_, series)| series.kind() == kind)
@@ -513,7 +523,7 @@ impl Table {
 
     /// The series in a slot, with the number of the open interval. Returns `None` if the series was
     /// removed since the slot was looked up.
-    pub fn get_mut(&mut self, shard: usize, slot: Slot) -> Option<(&mut Series, u32)> {
+    pub fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<(&mut Series, u32)> {
         let now = self.now;
         self.shards[shard].get_mut(slot).map(|series| (series, now))
     }

@@ -98,7 +98,8 @@ impl AdminPort {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
-        let (clients, limited_by) = (&mut self.clients, self.limited_by);
+        let clients = &mut self.clients;
+        let limited_by = self.limited_by;
         let more = reception.accept_admin(listener, clients, limited_by, config, pipeline, reactor);
         if more {
             reactor.set(Timer::Listener(listener), Some(reactor.now().tick));

@@ -90,7 +90,8 @@ fn needed(config: &Config, sinks: usize) -> usize {
 /// Divides the rest of the descriptors. Admin clients get the first [`ADMIN`], then an eighth of
 /// the rest, or more if the connections do not need it.
 fn shares(limit: usize, own: usize, config: &Config) -> Shares {
-    let (connections, admin) = (config.tcp.max_connections, config.admin.max_connections);
+    let connections = config.tcp.max_connections;
+    let admin = config.admin.max_connections;
     let first = admin.min(ADMIN);
     let left = limit.saturating_sub(own).saturating_sub(first);
     let more = (admin - first).min((left / 8).max(left.saturating_sub(connections)));

@@ -122,10 +122,8 @@ fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spo
 }
 
 fn with_host_suffix(namespace: &Namespace) -> Namespace {
-    let global_suffix = match namespace.host_suffix {
-        true => host_name(),
-        false => namespace.global_suffix.clone(),
-    };
+    let global_suffix =
+        if namespace.host_suffix { host_name() } else { namespace.global_suffix.clone() };
     Namespace { global_suffix, ..namespace.clone() }
 }
 

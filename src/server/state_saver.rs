@@ -191,7 +191,8 @@ impl StateSaver {
 /// Takes over the series that the run before has saved. Returns `true` if the saved interval is
 /// over, so that it must end at once.
 pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool {
-    let (head, gauges_only) = (&found.head, found.gauges_only);
+    let head = &found.head;
+    let gauges_only = found.gauges_only;
     let restored = pipeline.restore(found.records(), head.interval, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(

@@ -97,7 +97,8 @@ impl Writing {
         if durable {
             self.file.sync_all()?;
         }
-        let (path, old) = (&self.path, beside(&self.path, "old"));
+        let path = &self.path;
+        let old = beside(&self.path, "old");
         self.stall.time(|| {
             // If another process has put a device or a FIFO there, it must not be replaced.
             files::require_regular_or_nothing(path)?;
@@ -141,10 +142,7 @@ impl Found {
 
     /// The open interval is taken over, and will be sent by us: no later start may take it again.
     pub fn taken_over(&self) -> io::Result<()> {
-        match self.gauges_only {
-            true => Ok(()),
-            false => fs::rename(&self.path, beside(&self.path, "old")),
-        }
+        if self.gauges_only { Ok(()) } else { fs::rename(&self.path, beside(&self.path, "old")) }
     }
 }
 
@@ -211,9 +209,10 @@ pub fn checked(bytes: &[u8]) -> Result<StateHead, &'static str> {
     let (body, checksum) =
         bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
     let head = StateHead::read(&mut In::new(body)).ok_or("not a state file of this version")?;
-    match crc32fast::hash(body).to_le_bytes() == checksum {
-        true => Ok(head),
-        false => Err("its checksum is wrong"),
+    if crc32fast::hash(body).to_le_bytes() == checksum {
+        Ok(head)
+    } else {
+        Err("its checksum is wrong")
     }
 }
 
@@ -239,7 +238,8 @@ mod tests {
     use crate::time::UnixTime;
 
     fn head(whole: bool) -> StateHead {
-        let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
+        let start = UnixTime::from_secs(10);
+        let end = UnixTime::from_secs(20);
         StateHead { whole, start, end, interval: Duration::from_secs(10), members: [1, 2] }
     }
 

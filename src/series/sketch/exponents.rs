@@ -1,5 +1,6 @@
-//! Which power of gamma a value's bucket ends at: one value at a time by the library's logarithm, many at once by a series that
-//! the compiler turns into vector code. The two differ only for values within a billionth of a bucket's bound.
+//! Which power of gamma a value's bucket ends at: one value at a time by the library's logarithm,
+//! many at once by a series that the compiler turns into vector code. The two differ only for
+//! values within a billionth of a bucket's bound.
 
 use std::f64::consts::{LN_2, SQRT_2};
 
@@ -15,7 +16,8 @@ pub(super) fn exponent(value: f64, per_ln_gamma: f64) -> i32 {
     towards_zero + i32::from(exact > f64::from(towards_zero))
 }
 
-/// Those of up to [`BATCH`] values; what it gives for those under [`f64::MIN_POSITIVE`] means nothing.
+/// Those of up to [`BATCH`] values; what it gives for those under [`f64::MIN_POSITIVE`] means
+/// nothing.
 pub(super) fn exponents(values: &[f64], per_ln_gamma: f64, out: &mut [i32; BATCH]) {
     for (exponent, value) in out.iter_mut().zip(values) {
         *exponent = rounded(ln_of_normal(*value) * per_ln_gamma + 0.5);
@@ -41,7 +43,8 @@ fn ln_of_normal(value: f64) -> f64 {
     (f64::from(power) + more) * LN_2 + series
 }
 
-/// To the nearest, for magnitudes that fit: so large a number is added that its last digit is the one of whole numbers.
+/// To the nearest, for magnitudes that fit: so large a number is added that its last digit is the
+/// one of whole numbers.
 #[inline]
 fn rounded(value: f64) -> i32 {
     const LAST_DIGIT_IS_ONE: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: either sign
@@ -54,7 +57,8 @@ fn rounded(value: f64) -> i32 {
 mod tests {
     use super::*;
 
-    /// Shows that the quick way puts every value where the exact one does, but those that lie on a bound.
+    /// Shows that the quick way puts every value where the exact one does, but those that lie on a
+    /// bound.
     #[test]
     fn many_at_once_are_as_one_by_one() {
         const SEED: u64 = 7;
