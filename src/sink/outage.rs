@@ -105,6 +105,11 @@ impl OutageReport {
         let is_new = self.count(is_round, cause, outbox.tally().dropped_lines, now);
         let attempts = self.attempts();
         let before = if is_new { mem::take(&mut self.unlogged) } else { 0 };
+        // Of a command the log shows the reason why it failed, such as its exit status.
+        let (error, reason) = match place.command {
+            None => (self.last_error.as_deref(), None),
+            Some(_) => (None, self.last_error.as_deref()),
+        };
         log::log!(
             if is_new { Level::Warn } else { Level::Debug },
             sink = self.sink,
@@ -112,7 +117,8 @@ impl OutageReport {
             address = place.address,
             over = place.over,
             command = place.command,
-            error = self.last_error,
+            error,
+            reason,
             attempts,
             outages_before = (before > 0).then_some(before),
             retry_ms = retry.map(|wait| wait.as_millis()),
