@@ -231,6 +231,8 @@ fn is_comment(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     fn value_of(line: &str) -> String {
@@ -322,12 +324,11 @@ mod tests {
     #[test]
     fn no_bytes_make_it_panic() {
         let alphabet = b"[]=\"\\#; \n\ra\xc3\xa9\xff\0";
-        let mut state = 1_u32;
+        let mut random = Random::new(1);
         for _ in 0..20_000 {
             let mut text = Vec::new();
             for _ in 0..24 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                text.push(alphabet[(state >> 16) as usize % alphabet.len()]);
+                text.push(*random.pick(alphabet));
             }
             read(&text);
         }

@@ -78,12 +78,13 @@ impl std::fmt::Debug for Number {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     /// The general routine is the twin of the short way.
     #[test]
     fn the_short_way_writes_what_the_general_routine_does() {
-        let mut state = 20_261_123_u64;
         let mut short = 0;
         let mut check = |value: f64| {
             let mut out = Vec::new();
@@ -95,14 +96,15 @@ mod tests {
             }
         };
         let scales = [1.0, 2.0, 3.0, 7.0, 10.0, 60.0, 100.0, 1e3, 1e4, 1e6, 0.1, 0.01];
+        let mut random = Random::new(20_261_123);
         for round in 0..20_000_u32 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let whole = (state >> (round % 64)) as f64;
+            let bits = random.bits();
+            let whole = (bits >> (round % 64)) as f64;
             for scale in scales {
                 check(whole / scale);
                 check(-whole / scale);
             }
-            let any = f64::from_bits(state);
+            let any = f64::from_bits(bits);
             check(if any.is_finite() { any } else { 0.0 });
         }
         for edge in [1e15_f64, 1e14, 1e12, 0.1, 0.001, 1.0, 0.0] {

@@ -65,7 +65,7 @@ fn percentile(
     // highest ones the first.
     let lowest = planned.percentile.percent() > 0.0;
     let (after, upto) = if lowest { (0, rank) } else { (samples - rank, samples) };
-    let Part { sum, sum_squares, first, last } = part(all, buckets, after, upto);
+    let Part { sum, sum_squares, first, last } = range(all, buckets, after, upto);
     let boundary = if lowest { last } else { first };
     let figures = [rank as f64, sum / rank as f64, boundary, sum, sum_squares];
     let wanted = planned.figures.iter().zip(figures);
@@ -81,7 +81,7 @@ struct Part {
 }
 
 /// The samples after the lowest `after`, up to the `upto`th lowest.
-fn part(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
+fn range(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
     let lower = all.lower();
     let upper = all.upper();
     let mut part = Part { sum: 0.0, sum_squares: 0.0, first: lower, last: upper };
@@ -120,7 +120,7 @@ fn histogram(bins: &[(Bin, FigureId)], buckets: &Buckets, out: &mut Vec<Figure>)
 
 fn median(all: &Moments, buckets: &Buckets) -> f64 {
     let fifty = Percentile::new(50.0).expect("it is between 0 and 100");
-    part(all, buckets, 0, rank(fifty, all.samples()).max(1)).last
+    range(all, buckets, 0, rank(fifty, all.samples()).max(1)).last
 }
 
 fn rank(percentile: Percentile, samples: u64) -> u64 {

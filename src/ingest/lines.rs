@@ -204,6 +204,7 @@ mod tests {
     use std::cell::Cell;
 
     use memchr::memchr_iter;
+    use statsd_bench::Random;
 
     use super::*;
 
@@ -358,17 +359,13 @@ mod tests {
 
     #[test]
     fn whole_lines_are_the_same_as_one_by_one() {
-        let mut state = 7_u32;
+        let mut random = Random::new(7);
         for _ in 0..20_000 {
-            let mut bytes = Vec::new();
-            for _ in 0..state % 64 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                bytes.push(
-                    b"aaaaa\n\n\xaa"[(state >> 24) as usize % if state & 64 == 0 { 7 } else { 8 }],
-                );
-            }
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let max_line = (state >> 20) as usize % 12;
+            // Only half of the texts have bytes that may begin a binary message.
+            let alphabet: &[u8] = if random.one_in(2) { b"aaaaa\n\n" } else { b"aaaaa\n\n\xaa" };
+            let length = random.below(64);
+            let bytes: Vec<u8> = (0..length).map(|_| *random.pick(alphabet)).collect();
+            let max_line = random.below(12);
             let expected = whole_lines_one_by_one(&bytes, max_line);
             assert_eq!(
                 whole_lines(&bytes, max_line),

@@ -208,6 +208,8 @@ fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::super::Bounds;
     use super::super::exactness::Exactness;
     use super::*;
@@ -217,11 +219,10 @@ mod tests {
         Pool::new(bounds.sample_memory, Exactness::new(&bounds))
     }
 
-    /// A bijection that scatters: different numbers have different hashes.
+    /// Returns a hash of `n`. Different numbers have different hashes, because the generator is a
+    /// bijection of its seed.
     fn hash(n: u64) -> u64 {
-        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        n ^ (n >> 31)
+        Random::new(n).bits()
     }
 
     #[test]

@@ -75,14 +75,17 @@ impl LongIdle {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     #[test]
     fn the_longest_idle_come_first_and_their_number_is_bounded() {
         let mut idle = LongIdle::new(3);
         let count = 3 * u32::try_from(LONG_IDLE_MAX).unwrap();
-        for at in 0..count {
-            let intervals = at.wrapping_mul(2_654_435_761) % count; // in no order
+        let mut in_no_order: Vec<_> = (0..count).collect();
+        Random::new(1).shuffle(&mut in_no_order);
+        for intervals in in_no_order {
             idle.note(intervals, 0, 7, SeriesSlot { hash: 1, at: intervals });
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");

@@ -64,8 +64,6 @@ pub use sink::{Feed, Figures, Sink};
 pub use sinks::Sinks;
 
 #[cfg(test)]
-pub(crate) use backoff::Jitter;
-#[cfg(test)]
 pub(crate) use dialer::{Dialer, Socket};
 #[cfg(test)]
 pub(crate) use error::SinkError;

@@ -10,6 +10,7 @@ use statsd::flush::{Own, Schedule};
 use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
 use statsd::time::UnixTime;
+use statsd_bench::Random;
 
 fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
@@ -247,13 +248,9 @@ fn a_figure_that_is_not_finite_is_left_out_and_counted() {
 #[test]
 fn counts_are_conserved_however_sweeps_and_packets_mix() {
     for seed in 0..50u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
+        let mut random = Random::new(seed);
         let (mut core, mut sent, mut got) = (core(), 0u64, 0u64);
-        let names = 1 + next(300);
+        let names = 1 + random.below(300);
         let mut collect = |lines: Vec<String>| {
             for line in lines.iter().filter(|line| line.starts_with("stats_counts.")) {
                 got += line.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
@@ -262,9 +259,9 @@ fn counts_are_conserved_however_sweeps_and_packets_mix() {
         for flush in 1..=5 {
             let mut traffic = |core: &mut Core, packets: u64| {
                 for _ in 0..packets {
-                    let count = next(10);
+                    let count = random.below(10);
                     sent += count;
-                    core.packet(&format!("n{}:{count}|c", next(names)));
+                    core.packet(&format!("n{}:{count}|c", random.below(names)));
                 }
             };
             traffic(&mut core, 500);

@@ -68,7 +68,8 @@ fn found(
     options: &Options,
 ) -> (Vec<Profile>, BTreeMap<String, String>) {
     let places = Places::nowhere(setting);
-    let (mut here, mut skipped) = (Vec::new(), BTreeMap::new());
+    let mut here = Vec::new();
+    let mut skipped = BTreeMap::new();
     for profile in profiles.into_iter().filter(|profile| chosen(&options.only, &profile.name)) {
         match profile.missing(&places) {
             None => here.push(profile),

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use statsd_bench::Random;
+
 use super::network::{Dialling, Lost, Manner};
 use super::{Judgement, World};
-use crate::sink::Jitter;
 
 /// Each has its own configuration, traffic and troubles.
 const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 2000 };
 
 struct Trial {
     seed: u64,
-    random: Jitter,
+    random: Random,
     world: World,
     names: Vec<String>,
     /// What was counted, in all.
@@ -38,18 +39,18 @@ struct Troubles {
 
 impl Trial {
     fn new(seed: u64) -> Self {
-        let mut random = Jitter::new(seed);
-        let resend = *pick(&mut random, &["flush", "flush", "flush", "unacked", "none"]);
-        let queue = *pick(&mut random, &[64 << 20, 64 << 20, 100_000]);
-        let keep = 1 + below(&mut random, 3);
-        let write_timeout = 2 + below(&mut random, 4);
+        let mut random = Random::new(seed);
+        let resend = *random.pick(&["flush", "flush", "flush", "unacked", "none"]);
+        let queue = *random.pick(&[64 << 20, 64 << 20, 100_000]);
+        let keep = 1 + random.below(3);
+        let write_timeout = 2 + random.below(4);
         let carbon = format!(
             "resend = {resend}\nresend_keep = {keep}\nwrite_timeout = {write_timeout}s\n\
              connect_timeout = 1s\nreconnect_max = 2s"
         );
-        let spool_bytes = *pick(&mut random, &[0, 0, 1 << 20, 64 << 20]);
-        let series = 5 + below(&mut random, 80);
-        let long = "x".repeat(usize::try_from(below(&mut random, 400)).unwrap());
+        let spool_bytes = *random.pick(&[0, 0, 1 << 20, 64 << 20]);
+        let series = 5 + random.below(80);
+        let long = "x".repeat(random.below(400));
         Self {
             seed,
             world: World::new(&carbon, queue, spool_bytes),
@@ -86,7 +87,7 @@ impl Trial {
     fn count(&mut self) {
         for _ in 0..self.below(60) {
             let count = 1 + self.below(9);
-            let name = pick(&mut self.random, &self.names);
+            let name = self.random.pick(&self.names);
             self.world.run.engine.packet(format!("{name}:{count}|c").as_bytes());
             self.counted += count;
         }
@@ -100,14 +101,14 @@ impl Trial {
         match what {
             0 => carbon.behave(|manner| manner.dialling = Dialling::Refused),
             1 => carbon.behave(|manner| manner.dialling = Dialling::Impossible),
-            2 | 3 => carbon.behave(|manner| manner.reads = *pick(&mut self.random, &rates)),
-            4 => carbon.behave(|manner| manner.takes = *pick(&mut self.random, &takes)),
+            2 | 3 => carbon.behave(|manner| manner.reads = *self.random.pick(&rates)),
+            4 => carbon.behave(|manner| manner.takes = *self.random.pick(&takes)),
             5 => carbon.behave(|manner| manner.carries = false),
             6 | 7 => carbon.dies(),
             8 => carbon.says_farewell(),
             9 => disk.limit_room(Some(usize::try_from(self.below(200_000)).unwrap())),
             10 if self.below(2) == 0 => {
-                disk.fail_reads(Some(*pick(&mut self.random, &[libc::EIO, libc::EMFILE])));
+                disk.fail_reads(Some(*self.random.pick(&[libc::EIO, libc::EMFILE])));
                 self.disk_failed = true;
             }
             10 if self.below(2) == 0 => disk.fail_writes(Some(libc::EROFS)),
@@ -187,7 +188,7 @@ impl Trial {
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        below(&mut self.random, bound)
+        self.random.below(bound)
     }
 }
 
@@ -198,14 +199,6 @@ fn count_of(line: &[u8]) -> u64 {
         Some(count) => count.unwrap().parse().unwrap(),
         None => 0,
     }
-}
-
-fn below(random: &mut Jitter, bound: u64) -> u64 {
-    random.next() % bound
-}
-
-fn pick<'a, T>(random: &mut Jitter, choices: &'a [T]) -> &'a T {
-    &choices[usize::try_from(below(random, choices.len() as u64)).unwrap()]
 }
 
 impl Drop for Trial {

@@ -35,7 +35,7 @@ pub(crate) fn highest(
     let mut sender = server.sender(load.transport)?;
     sender.send(traffic, load.warm());
     server.until_read();
-    sender.hurry();
+    sender.sort_by_length();
     let found = if load.transport == Transport::Tcp {
         // A full window holds the sender back: whatever it can send is taken.
         match tried(&server, &mut sender, traffic, None, effort.span) {

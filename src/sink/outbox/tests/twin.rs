@@ -1,8 +1,9 @@
 //! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which
 //! checks what it gets.
 
+use statsd_bench::Random;
+
 use super::*;
-use crate::sink::backoff::Jitter;
 
 #[derive(Clone)]
 struct TwinItem {
@@ -232,7 +233,7 @@ fn check_stream(stream: &[u8], pushed: &[Vec<u8>]) {
 struct Trial {
     outbox: Outbox,
     twin: Twin,
-    random: Jitter,
+    random: Random,
     flush: u64,
     pushed: Vec<Vec<u8>>,
     accepted: u64,
@@ -241,10 +242,10 @@ struct Trial {
 
 impl Trial {
     fn new(seed: u64) -> Self {
-        let mut random = Jitter::new(seed);
-        let resend = [Resend::Flush, Resend::Unacked, Resend::Never][below(&mut random, 3)];
-        let limit = 200 + below(&mut random, 2000);
-        let keep = below(&mut random, 4);
+        let mut random = Random::new(seed);
+        let resend = *random.pick(&[Resend::Flush, Resend::Unacked, Resend::Never]);
+        let limit = 200 + random.below(2000);
+        let keep = random.below(4);
         let twin = Twin {
             limit,
             resend,
@@ -266,7 +267,7 @@ impl Trial {
     }
 
     fn step(&mut self) {
-        match below(&mut self.random, 21) {
+        match self.random.below(21) {
             20 => {
                 self.outbox.trust();
                 self.twin.trust();
@@ -281,10 +282,9 @@ impl Trial {
 
     fn push(&mut self) {
         let id = self.pushed.len() as u64;
-        let lines = 1 + below(&mut self.random, 8);
+        let lines = 1 + self.random.below(8_u64);
         let text: Vec<u8> =
             (0..lines).flat_map(|line| format!("c{id}.{line} 1 2\n").into_bytes()).collect();
-        let lines = lines as u64;
         let item = TwinItem {
             id,
             flush: self.flush,
@@ -316,9 +316,9 @@ impl Trial {
 
     fn write(&mut self) {
         let Some(head) = self.outbox.head() else { return };
-        let bytes = match below(&mut self.random, 2) {
+        let bytes = match self.random.below(2) {
             0 => head.len(),
-            _ => below(&mut self.random, head.len() + 1),
+            _ => self.random.below(head.len() + 1),
         };
         self.stream.extend_from_slice(&head[..bytes]);
         self.outbox.wrote(bytes);
@@ -328,7 +328,7 @@ impl Trial {
     }
 
     fn acknowledge(&mut self) {
-        let outstanding = below(&mut self.random, self.outbox.unacked_bytes() + 1);
+        let outstanding = self.random.below(self.outbox.unacked_bytes() + 1);
         let before = self.twin.tally.delivered_lines;
         let arrived = self.outbox.acknowledged(outstanding);
         self.twin.acknowledged(outstanding);
@@ -337,7 +337,7 @@ impl Trial {
 
     fn break_off(&mut self) {
         let before = self.outbox.window.items.len();
-        let end = [End::Late, End::Late, End::Early, End::Refused][below(&mut self.random, 4)];
+        let end = *self.random.pick(&[End::Late, End::Late, End::Early, End::Refused]);
         let poison = match end {
             End::Late => self.outbox.broke(),
             End::Early => self.outbox.broke_early(),
@@ -384,10 +384,6 @@ impl Trial {
 /// The number of a chunk, as its first line says it.
 fn name(text: &[u8]) -> &str {
     str::from_utf8(text).unwrap().split('.').next().unwrap()
-}
-
-fn below(random: &mut Jitter, bound: usize) -> usize {
-    usize::try_from(random.next() % bound as u64).unwrap()
 }
 
 /// Names the trial when one of its assertions fails.

@@ -1,8 +1,18 @@
-//! The house's style, read off the source tree: what a reviewer would say every time, a test says once.
+//! The rules for the layout and the style of the source, checked by reading it as text.
+//!
+//! `layout` checks which module may import which, and where types and their methods stand. `style`
+//! checks single lines. The limits of files and functions are in this file.
 #![allow(clippy::unwrap_used)] // a tree that cannot be read is a failed test
 
+mod layout;
+mod modules;
+mod source;
+mod style;
+mod tokens;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use source::{Source, complain, names, root};
 
 /// Of any function, from its `fn` to its closing brace.
 const FUNCTION_LINES: usize = 70;
@@ -105,60 +115,6 @@ fn every_key_stands_in_the_example() {
     }
 }
 
-struct Source {
-    /// From the root of the repository.
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// The numbers of the lines whose code, comments aside, names one of `words`.
-    fn lines_naming(&self, words: &[&str]) -> Vec<usize> {
-        let code = |line: &'_ str| line.split("//").next().unwrap_or_default().to_owned();
-        self.lines_where(|line| words.iter().any(|word| names(&code(line), word)))
-    }
-
-    fn lines_where(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
-        let numbered = (1..).zip(self.text.lines());
-        numbered.filter(|(_, line)| matches(line)).map(|(number, _)| number).collect()
-    }
-}
-
-/// Fails with every file that has bad lines.
-fn complain(what: &str, bad_lines: impl Fn(&Source) -> Vec<usize>) {
-    let mut sources = Vec::new();
-    for folder in ["src", "tests", "bench/src", "bench/micro", "bench/examples"] {
-        collect(&root().join(folder), &mut sources);
-    }
-    assert!(sources.len() > 10, "the sources are not where they were");
-    let complaints: Vec<_> = sources
-        .iter()
-        .map(|s| (&s.path, bad_lines(s)))
-        .filter(|(_, bad)| !bad.is_empty())
-        .collect();
-    assert!(complaints.is_empty(), "{what}: {complaints:#?}");
-}
-
-fn collect(folder: &Path, sources: &mut Vec<Source>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.ends_with("target") {
-            continue; // what the fuzzers build
-        }
-        if path.is_dir() {
-            collect(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            sources.push(Source { path, text });
-        }
-    }
-}
-
-fn root() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
-}
-
 /// Counts the lines of code: neither blank, nor a comment, nor in the tests at the end of the file.
 fn code_lines(text: &str) -> usize {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -175,19 +131,11 @@ fn function_length(lines: &[&str]) -> usize {
         line.strip_prefix(indent)
             .is_some_and(|rest| rest == "}" || rest.starts_with(')') && rest.ends_with(';'))
     };
-    match is_signature && code.ends_with(['{', '(']) {
-        true => lines.iter().position(ends).map_or(lines.len(), |end| end + 1),
-        false => 0,
+    if is_signature && code.ends_with(['{', '(']) {
+        lines.iter().position(ends).map_or(lines.len(), |end| end + 1)
+    } else {
+        0
     }
-}
-
-/// Whether `word` stands in `line` by itself, not as part of a longer one.
-fn names(line: &str, word: &str) -> bool {
-    let part = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let inside = |before: &str, after: &str| {
-        before.ends_with(part) || (word.ends_with(part) && after.starts_with(part))
-    };
-    line.match_indices(word).any(|(at, _)| !inside(&line[..at], &line[at + word.len()..]))
 }
 
 #[test]
