@@ -160,7 +160,7 @@ fn wanted_format() -> LogFormat {
 }
 
 #[inline(never)] // one copy of it is enough
-fn formatted(record: &Record<'_>) -> String {
+pub(crate) fn formatted(record: &Record<'_>) -> String {
     format::line(wanted_format(), clock::wall(), record)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use super::outage::{FailedAttempt, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use crate::config::CONSOLE;
 use crate::standard::StandardStream;
@@ -84,7 +84,7 @@ impl Console {
     fn recover(&mut self, outbox: &Outbox, now: Tick) {
         if matches!(self.state, ConsoleState::Resting { .. }) {
             self.state = ConsoleState::Up;
-            self.outages.note_recovery("", outbox, now);
+            self.outages.note_recovery(LogPlace::default(), outbox, now);
         }
     }
 
@@ -98,11 +98,12 @@ impl Console {
         self.outages.note_error(error.to_string(), now);
         let failed = FailedAttempt {
             state: self.state(),
-            place: "",
+            place: LogPlace::default(),
             is_round: true,
             cause: None,
             retry: None,
-            hint: "",
+            hint: None,
+            sentence: "standard output cannot be written",
         };
         self.outages.note_failure(failed, outbox, now.tick);
     }

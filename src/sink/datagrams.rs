@@ -6,8 +6,8 @@
 //! ```
 //! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
 //! new chunks. So a receiver that is started again misses little more than the packet that caused
-//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in bursts
-//! with pauses between them, because the buffer of a receiver is smaller than a flush.
+//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in
+//! bursts with pauses between them, because the buffer of a receiver is smaller than a flush.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ mod connected_udp;
 
 use super::backoff::{self, Jitter};
 use super::error::SinkError;
-use super::outage::{FailedAttempt, ONE_A_MINUTE, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
 use crate::config::{Destination, DestinationKind, Net};
@@ -33,8 +33,8 @@ use connected_udp::ConnectedUdp;
 /// MB/s at most.
 const BURST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
-/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn of
-/// the loop receives.
+/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn
+/// of the loop receives.
 const BURST_REPEATED: usize = 1024;
 
 /// A destination counts as moving if a packet was sent in this time.
@@ -154,7 +154,7 @@ impl Datagrams {
     fn log_up(&self, address: SocketAddr) {
         let is_first = !self.outages.is_out() && self.outages.connects() == 1;
         let level = if is_first { Level::Info } else { Level::Debug };
-        log::log!(level, "sink={} state=up address={address} over=udp", self.label);
+        log::log!(level, sink = self.label, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
     }
 
     fn next_token(&mut self) -> Token {
@@ -177,7 +177,7 @@ impl Datagrams {
             }
             let packet = (self.cut)(head);
             let bytes = packet.length;
-            let count = packet.lines;
+            let lines = packet.lines;
             match socket.send(packet.payload) {
                 Ok(true) => {
                     outbox.wrote(bytes);
@@ -186,7 +186,7 @@ impl Datagrams {
                 }
                 Ok(false) => break,
                 Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    outbox.drop_part(bytes, count);
+                    outbox.drop_part(bytes, lines);
                 }
                 Err(error) => {
                     outbox.acknowledged(0);
@@ -222,11 +222,16 @@ impl Datagrams {
         self.state = UdpState::Resting { until: now.tick + wait };
         let failed = FailedAttempt {
             state: self.state(),
-            place: &format!(" address={} over=udp", self.resolver.remote),
+            place: LogPlace {
+                address: Some(self.resolver.remote.to_string()),
+                over: Some("udp"),
+                ..LogPlace::default()
+            },
             is_round: self.resolver.is_last(),
             cause: None,
             retry: Some(wait),
-            hint: "not there yet? tries go on, what is queued waits; of what was sent nobody can tell",
+            hint: Some("retrying, queued data is kept; whether packets arrived before is unknown"),
+            sentence: "the destination cannot be reached",
         };
         self.outages.note_failure(failed, outbox, now.tick);
         self.resolver.rotate();
@@ -287,7 +292,8 @@ impl Datagrams {
         let UdpState::Up { packets, .. } = self.state else { return };
         let is_quiet = self.moved.is_some_and(|moved| now.tick - moved >= MOVING);
         if packets > BURST as u64 || (packets > 0 && is_quiet) {
-            self.outages.note_recovery(" over=udp", outbox, now.tick);
+            let place = LogPlace { over: Some("udp"), ..LogPlace::default() };
+            self.outages.note_recovery(place, outbox, now.tick);
         }
     }
 

@@ -1,5 +1,5 @@
-//! The network as a link uses it: a way to dial, and the sockets that result. Here it is real TCP. A
-//! simulation has another implementation.
+//! The network as a link uses it: a way to dial, and the sockets that result. Here it is real TCP.
+//! A simulation has another implementation.
 
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};

@@ -5,9 +5,9 @@
 //!    │                   └──────────── timeout: killed ─────────────────────┴──▶ Dying ──reaped──▶ Idle
 //!    └──it cannot be started──▶ Resting ──▶ Idle
 //! ```
-//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered once
-//! they are written, and as in doubt, too, when the child fails. Nothing waits for a child: SIGCHLD
-//! wakes the loop, and each turn polls whether the child has ended.
+//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered
+//! once they are written, and as in doubt, too, when the child fails. Nothing waits for a child:
+//! SIGCHLD wakes the loop, and each turn polls whether the child has ended.
 
 use std::io::{self, Write as _};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use mio::unix::pipe::Sender;
 use mio::{Interest, Registry, Token};
 
-use super::outage::{FailedAttempt, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use super::process_group::ProcessGroup;
 use crate::config::{self, Destination, DestinationKind};
@@ -150,7 +150,8 @@ impl Exec {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                Err(_) => return true, // it reads no more; its exit status tells whether it had enough
+                // It reads no more. Its exit status tells whether it had enough.
+                Err(_) => return true,
             }
         }
         false
@@ -191,7 +192,7 @@ impl Exec {
         match result {
             Ok(()) => {
                 self.drop_past(outbox);
-                self.outages.note_recovery("", outbox, now.tick);
+                self.outages.note_recovery(LogPlace::default(), outbox, now.tick);
             }
             Err(reason) => {
                 outbox.broke(); // a chunk that is partly written is not sent again
@@ -209,11 +210,12 @@ impl Exec {
         self.outages.note_error(reason.clone(), now);
         let failed = FailedAttempt {
             state: "failing",
-            place: &format!(" command={:?}", self.config.command),
+            place: LogPlace { command: Some(&self.config.command), ..LogPlace::default() },
             is_round: true,
             cause: Some(reason),
             retry: None,
-            hint: if has_no_new_privileges() { NO_NEW_PRIVILEGES } else { "" },
+            hint: has_no_new_privileges().then_some(NO_NEW_PRIVILEGES),
+            sentence: "a command has failed",
         };
         self.outages.note_failure(failed, outbox, now.tick);
     }
@@ -289,8 +291,11 @@ impl Exec {
             let lines = outbox.tally().delivered_lines - child.before;
             outbox.doubt_lines(lines);
             log::warn!(
-                "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
-                self.name
+                sink = self.name,
+                state = "killed",
+                in_doubt = lines,
+                reason = "it still ran when the time for a stop was over";
+                "a command was killed"
             );
         }
     }

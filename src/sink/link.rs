@@ -15,8 +15,8 @@
 //!
 //! An *outage* lasts from the first way down until a chunk arrives that never had before. Only then
 //! attempts count from zero again. So a peer that accepts and closes does not get attempts without
-//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what was
-//! written, acknowledged and broken.
+//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what
+//! was written, acknowledged and broken.
 //!
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
@@ -34,7 +34,7 @@ use super::backoff::{self, Jitter};
 use super::dialer::{Dialer, Socket, TcpDialer};
 use super::error::SinkError;
 use super::framing::Framing;
-use super::outage::{FailedAttempt, ONE_A_MINUTE, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
 use super::speech::Speech;
@@ -313,8 +313,9 @@ impl Link {
         self.proof.early = 0;
         outbox.trust();
         if mem::take(&mut self.proof.is_awaited) && self.outages.is_out() {
-            let place = format!(" address={}", connection.address());
-            self.outages.note_recovery(&place, outbox, now.tick);
+            let address = Some(connection.address().to_string());
+            let place = LogPlace { address, ..LogPlace::default() };
+            self.outages.note_recovery(place, outbox, now.tick);
         }
     }
 
@@ -461,11 +462,15 @@ impl Link {
     fn note_failure(&mut self, until: Tick, outbox: &Outbox, now: Tick) {
         let failed = FailedAttempt {
             state: self.state(),
-            place: &format!(" address={}", self.resolver.remote),
+            place: LogPlace {
+                address: Some(self.resolver.remote.to_string()),
+                ..LogPlace::default()
+            },
             is_round: self.resolver.address().is_none(),
             cause: self.status.map(|status| status.to_string()),
             retry: Some(now.until(until)),
-            hint: "not there yet? tries go on, what is queued waits",
+            hint: Some("retrying, queued data is kept"),
+            sentence: "the destination cannot be reached",
         };
         self.outages.note_failure(failed, outbox, now);
     }
@@ -474,30 +479,33 @@ impl Link {
     fn log_state(&self, outbox: &Outbox) {
         let is_first = self.is_up() && !self.outages.is_out() && self.outages.connects() == 1;
         let address = match &self.state {
-            LinkState::Connecting { address, .. } => format!(" address={address}"),
-            LinkState::Up(connection) => format!(" address={}", connection.address()),
-            _ => String::new(),
+            LinkState::Connecting { address, .. } => Some(address.to_string()),
+            LinkState::Up(connection) => Some(connection.address().to_string()),
+            _ => None,
         };
         log::log!(
             if is_first { Level::Info } else { Level::Debug },
-            "sink={} state={}{address} attempts={} queued_bytes={}",
-            self.name,
-            self.state(),
-            self.outages.attempts(),
-            outbox.queued_bytes(),
+            sink = self.name,
+            state = self.state(),
+            address,
+            attempts = self.outages.attempts(),
+            queued_bytes = outbox.queued_bytes();
+            "the link has changed its state"
         );
     }
 
     /// Warns that the peer probably does not read what it is sent.
     fn log_refused_connections(&self, outbox: &Outbox) {
         log::warn!(
-            "sink={} state=refused address={} connections={} in_doubt={} queued_bytes={} reason=\"the peer closes each connection right after the first bytes, so it has probably read nothing\" hint=\"{}\"",
-            self.name,
-            self.resolver.remote,
-            self.proof.early,
-            outbox.tally().in_doubt,
-            outbox.queued_bytes(),
-            self.hint,
+            sink = self.name,
+            state = "refused",
+            address:% = self.resolver.remote,
+            connections = self.proof.early,
+            in_doubt = outbox.tally().in_doubt,
+            queued_bytes = outbox.queued_bytes(),
+            reason = "it closes each connection right after the first bytes",
+            hint = self.hint;
+            "the destination has probably read nothing"
         );
     }
 

@@ -5,9 +5,9 @@
 //!                            ▲                 │
 //!                            └─ acknowledged, broken
 //! ```
-//! Each [`Sink`] has an `Outbox`, which holds the chunks, and an `Outlet`, which is the way out. The
-//! ways out are: a TCP `Link` (plain or HTTP, see `framing.rs`), UDP `Datagrams`, the `Console` on
-//! standard output, and `Exec`, a command for each flush.
+//! Each [`Sink`] has an `Outbox`, which holds the chunks, and an `Outlet`, which is the way out.
+//! The ways out are: a TCP `Link` (plain or HTTP, see `framing.rs`), UDP `Datagrams`, the `Console`
+//! on standard output, and `Exec`, a command for each flush.
 //!
 //! A sink never sees a series and never changes the bytes of a chunk. The loop drives it:
 //! [`Sink::push`] for each encoded chunk, [`Sink::ready`] for an event, [`Sink::timeout`] at its

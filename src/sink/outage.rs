@@ -50,15 +50,24 @@ struct Outage {
 pub(super) struct FailedAttempt<'a> {
     /// The state after it.
     pub(super) state: &'static str,
-    /// Fields that tell the way out, each with a space before it: ` address=…`.
-    pub(super) place: &'a str,
+    pub(super) place: LogPlace<'a>,
     /// It was the last address of a round.
     pub(super) is_round: bool,
     /// If it differs from the last one, the failure is logged again.
     pub(super) cause: Option<String>,
     /// The time until the next attempt, if there is one.
     pub(super) retry: Option<Duration>,
-    pub(super) hint: &'static str,
+    pub(super) hint: Option<&'static str>,
+    /// The sentence of the log line.
+    pub(super) sentence: &'static str,
+}
+
+/// The fields of a log line that tell the way out. Those that are `None` are left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LogPlace<'a> {
+    pub(super) address: Option<String>,
+    pub(super) over: Option<&'static str>,
+    pub(super) command: Option<&'a str>,
 }
 
 impl OutageReport {
@@ -92,19 +101,30 @@ impl OutageReport {
 
     /// Counts a failure and logs it.
     pub(super) fn note_failure(&mut self, failed: FailedAttempt<'_>, outbox: &Outbox, now: Tick) {
-        let FailedAttempt { state, place, is_round, cause, retry, hint } = failed;
+        let FailedAttempt { state, place, is_round, cause, retry, hint, sentence } = failed;
         let is_new = self.count(is_round, cause, outbox.tally().dropped_lines, now);
         let attempts = self.attempts();
         let before = if is_new { mem::take(&mut self.unlogged) } else { 0 };
-        let before = if before > 0 { format!(" outages_before={before}") } else { String::new() };
-        let retry = retry.map_or(String::new(), |wait| format!(" retry_ms={}", wait.as_millis()));
-        let hint = if hint.is_empty() { String::new() } else { format!(" hint=\"{hint}\"") };
+        // Of a command the log shows the reason why it failed, such as its exit status.
+        let (error, reason) = match place.command {
+            None => (self.last_error.as_deref(), None),
+            Some(_) => (None, self.last_error.as_deref()),
+        };
         log::log!(
             if is_new { Level::Warn } else { Level::Debug },
-            "sink={} state={state}{place} error={:?} attempts={attempts}{before}{retry} queued_bytes={}{hint}",
-            self.sink,
-            self.last_error.as_deref().unwrap_or_default(),
-            outbox.queued_bytes(),
+            sink = self.sink,
+            state,
+            address = place.address,
+            over = place.over,
+            command = place.command,
+            error,
+            reason,
+            attempts,
+            outages_before = (before > 0).then_some(before),
+            retry_ms = retry.map(|wait| wait.as_millis()),
+            queued_bytes = outbox.queued_bytes(),
+            hint;
+            "{sentence}"
         );
     }
 
@@ -144,16 +164,19 @@ impl OutageReport {
 
     /// Data gets through again: ends the outage if there is one, and logs that. The end is shown
     /// only if the start was.
-    pub(super) fn note_recovery(&mut self, place: &str, outbox: &Outbox, now: Tick) {
+    pub(super) fn note_recovery(&mut self, place: LogPlace<'_>, outbox: &Outbox, now: Tick) {
         let Some(outage) = self.end() else { return };
         log::log!(
             if outage.is_logged { Level::Info } else { Level::Debug },
-            "sink={} state=up{place} recovered attempts={} outage_seconds={:.1} dropped_lines={} queued_bytes={}",
-            self.sink,
-            outage.attempts,
-            (now - outage.since).as_secs_f64(),
-            outbox.tally().dropped_lines - outage.dropped_lines,
-            outbox.queued_bytes(),
+            sink = self.sink,
+            state = "up",
+            address = place.address,
+            over = place.over,
+            attempts = outage.attempts,
+            outage_seconds:% = format_args!("{:.1}", (now - outage.since).as_secs_f64()),
+            dropped_lines = outbox.tally().dropped_lines - outage.dropped_lines,
+            queued_bytes = outbox.queued_bytes();
+            "the destination has recovered"
         );
     }
 

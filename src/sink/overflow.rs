@@ -53,7 +53,12 @@ impl OverflowReport {
         let displaced = now.displaced_lines > before.displaced_lines;
         if displaced && !mem::replace(&mut self.is_short, true) {
             log::warn!(
-                "sink={name} queue=short held_bytes={held} reason=\"delivered flushes that resend_keep asks for make way\" hint=\"raise its queue\""
+                sink = name,
+                queue = "short",
+                held_bytes = held,
+                reason = "there is no room for all flushes that resend_keep asks for",
+                hint = "raise its queue";
+                "delivered flushes were removed before their time"
             );
         }
         let dropped = now.dropped_lines > before.dropped_lines;
@@ -64,10 +69,21 @@ impl OverflowReport {
         self.current = Some(before);
         match outbox.spool() {
             Some(spool) => {
-                log::info!("sink={name} queue=full held_bytes={held} spool={:?}", spool.location());
+                log::info!(
+                    sink = name,
+                    queue = "full",
+                    held_bytes = held,
+                    spool = spool.location();
+                    "new chunks are written to the spool"
+                );
             }
             None => log::warn!(
-                "sink={name} queue=full held_bytes={held} dropping=oldest hint=\"[spool] dir keeps what does not fit\""
+                sink = name,
+                queue = "full",
+                held_bytes = held,
+                dropping = "oldest",
+                hint = "[spool] dir keeps what does not fit";
+                "the oldest chunks are dropped"
             ),
         }
     }
@@ -80,10 +96,11 @@ impl OverflowReport {
         let Some(before) = self.current.take() else { return };
         let now = OverflowCounts::of(outbox);
         log::info!(
-            "sink={} queue=drained spooled_lines={} dropped_lines={}",
-            self.sink,
-            now.spooled_lines - before.spooled_lines,
-            now.dropped_lines - before.dropped_lines,
+            sink = self.sink,
+            queue = "drained",
+            spooled_lines = now.spooled_lines - before.spooled_lines,
+            dropped_lines = now.dropped_lines - before.dropped_lines;
+            "the queue is empty again"
         );
     }
 
@@ -94,25 +111,45 @@ impl OverflowReport {
         if news.is_empty() {
             return;
         }
-        let place = format!("sink={} spool={:?}", self.sink, spool.location());
+        let location = spool.location();
         for event in news {
-            match event {
-                News::Full => log::warn!(
-                    "{place} state=full dropping=oldest hint=\"raise [spool] max_size, or free the disk\""
-                ),
-                News::Damaged { segment, at, bytes } => log::warn!(
-                    "{place} file={segment:016x}.chunks damaged_at={at} cut_bytes={bytes} reason=\"torn by a crash, or the disk lies\""
-                ),
-                News::Missing { segments, bytes, lines } => log::error!(
-                    "{place} state=missing files={segments} bytes={bytes} dropped_lines={lines} reason=\"another process removed them\" hint=\"the server goes on with new files; do not remove files of its spool\""
-                ),
-                News::Foreign { segment } => log::error!(
-                    "{place} file={segment:016x}.chunks state=set_aside reason=\"not of this version and format\""
-                ),
-                News::Failing { what, reason } => log::error!(
-                    "{place} state=failing doing={what} error={reason:?} hint=\"until it works again what does not fit the queue is dropped\""
-                ),
-            }
+            log_spool_event(&self.sink, &location, event);
         }
+    }
+}
+
+fn log_spool_event(sink: &str, spool: &str, event: News) {
+    match event {
+        News::Full => log::warn!(
+            sink, spool, state = "full", dropping = "oldest",
+            hint = "raise [spool] max_size, or free the disk";
+            "the spool is full"
+        ),
+        News::Damaged { segment, at, bytes } => log::warn!(
+            sink, spool,
+            file:% = format_args!("{segment:016x}.chunks"),
+            damaged_at = at,
+            cut_bytes = bytes,
+            reason = "torn by a crash, or damaged by the disk";
+            "a file of the spool is damaged"
+        ),
+        News::Missing { segments, bytes, lines } => log::error!(
+            sink, spool, state = "missing", files = segments, bytes, dropped_lines = lines,
+            reason = "another process removed them",
+            hint = "the server continues with new files; do not remove files of its spool";
+            "files of the spool are missing"
+        ),
+        News::Foreign { segment } => log::error!(
+            sink, spool,
+            file:% = format_args!("{segment:016x}.chunks"),
+            state = "set_aside",
+            reason = "not of this version and format";
+            "a file of the spool cannot be read"
+        ),
+        News::Failing { what, reason } => log::error!(
+            sink, spool, state = "failing", doing = what, error = reason,
+            hint = "until it works again what does not fit the queue is dropped";
+            "the disk of the spool has failed"
+        ),
     }
 }

@@ -58,8 +58,8 @@ impl ProcessGroup {
         self.leader.id() == child && !matches!(self.exit(), Ok(None))
     }
 
-    /// Kills all processes of the group. As long as the command is not reaped, or another process of
-    /// the group lives, no other process can have its number.
+    /// Kills all processes of the group. As long as the command is not reaped, or another process
+    /// of the group lives, no other process can have its number.
     pub(super) fn kill(&self) {
         if let Ok(leader) = i32::try_from(self.leader.id()) {
             let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL); // it fails if no process is left

@@ -138,8 +138,12 @@ impl Sink {
     pub fn attach(&mut self, spool: Spool) {
         let bytes = spool.waiting_bytes();
         if bytes > 0 {
-            let place = spool.location();
-            log::info!("sink={} spool={place:?} found_bytes={bytes}", self.name);
+            log::info!(
+                sink = self.name,
+                spool = spool.location(),
+                found_bytes = bytes;
+                "chunks of an earlier run wait in the spool"
+            );
         }
         self.outbox.attach(spool);
         self.log_spool_news();
@@ -205,8 +209,8 @@ impl Sink {
         [self.outlet.deadline(), self.removal].into_iter().flatten().min()
     }
 
-    /// Dials at the first call, and writes a turn's share at most. Returns whether it must be called
-    /// again next turn without an event.
+    /// Dials at the first call, and writes a turn's share at most. Returns whether it must be
+    /// called again next turn without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
         if self.spill.is_some() {
             return true;
@@ -279,7 +283,7 @@ impl Sink {
         }
         if let Some(spill) = self.spill.take() {
             if spill.has_delivered {
-                log::info!("sink={} state=gone", self.name);
+                log::info!(sink = self.name, state = "gone"; "a removed destination has ended");
             } else {
                 self.log_spilled(&spill);
             }
@@ -301,9 +305,11 @@ impl Sink {
         let synced = self.outbox.spool_mut().map_or(Ok(()), Spool::sync);
         if let Err(error) = synced {
             log::error!(
-                "sink={} spool=unsynced error={:?} reason=\"a power cut may lose the chunks in the spool\"",
-                self.name,
-                error.to_string()
+                sink = self.name,
+                spool = "unsynced",
+                error:% = error,
+                reason = "a power cut may lose the chunks in the spool";
+                "the disk does not confirm what was written"
             );
         }
         self.log_spool_news();
@@ -344,14 +350,32 @@ impl Sink {
         let reason = "not delivered when the time was over";
         match self.outbox.spool() {
             Some(_) if lost > 0 => log::warn!(
-                "sink={name} state=parked spooled_lines={spooled} lost_lines={lost} reason={reason:?} hint=\"the spool could not keep all lines; the log lines before this one say why\""
+                sink = name,
+                state = "parked",
+                spooled_lines = spooled,
+                lost_lines = lost,
+                reason,
+                hint = "the log lines before this one tell why";
+                "the spool could not keep all lines"
             ),
             _ if spill.has_delivered => {}
             Some(_) => {
-                log::info!("sink={name} state=parked spooled_lines={spooled} reason={reason:?}");
+                log::info!(
+                    sink = name,
+                    state = "parked",
+                    spooled_lines = spooled,
+                    reason;
+                    "undelivered lines wait in the spool"
+                );
             }
             None => log::warn!(
-                "sink={name} state=abandoned lost_lines={lost} lost_bytes={bytes} reason={reason:?} hint=\"[spool] dir keeps it for the next start\""
+                sink = name,
+                state = "abandoned",
+                lost_lines = lost,
+                lost_bytes = bytes,
+                reason,
+                hint = "[spool] dir keeps it for the next start";
+                "undelivered lines are lost"
             ),
         }
     }

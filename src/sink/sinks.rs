@@ -7,7 +7,8 @@ use slab::Slab;
 use super::sink::{Feed, Sink};
 use crate::encode::chunk::Chunk;
 
-/// The most sinks, including those that are being removed. The loop visits each of them in every turn.
+/// The most sinks, including those that are being removed. The loop visits each of them in every
+/// turn.
 const SINKS_MAX: usize = 80;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for carbon.
+//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for
+//! carbon.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
@@ -279,10 +280,17 @@ impl log::Log for Capture {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        LOG.with_borrow_mut(|log| log.push((record.level(), record.args().to_string())));
+        let line = crate::logging::formatted(record);
+        let text = line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default(); // without time and level
+        LOG.with_borrow_mut(|log| log.push((record.level(), text.to_owned())));
     }
 
     fn flush(&self) {}
+}
+
+/// The fields of a line, without its sentence.
+pub(super) fn fields(line: &str) -> &str {
+    &line[line.find("sink=").expect("all lines of sinks have this field")..]
 }
 
 /// What this test has logged since it last asked, or since it first did.

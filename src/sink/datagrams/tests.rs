@@ -89,7 +89,8 @@ fn where_nobody_listens_the_queue_keeps_what_comes() {
 
 #[test]
 fn a_name_is_looked_up_again_every_minute_and_followed() {
-    let (old, new) = (receiver(), receiver());
+    let old = receiver();
+    let new = receiver();
     let mut rig = rig(&old);
     let outlet = datagrams(&mut rig.sink);
     outlet.resolver.remote =
@@ -139,8 +140,8 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
         let at = rests_until(datagrams(&mut rig.sink)).unwrap();
         waits.push(at - rig.now.tick);
         rig.advance(at - rig.now.tick);
-        // On a busy machine the child of the last look-up may still run. The server checks for its end
-        // at deadlines, so time must pass.
+        // On a busy machine the child of the last look-up may still run. The server checks for its
+        // end at deadlines, so time must pass.
         patiently("another look-up", || {
             rig.turn();
             rig.advance(Duration::from_millis(1));

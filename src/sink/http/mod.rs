@@ -10,8 +10,8 @@
 //! A request is a copy of its chunk. The chunk counts as written from then on, so that it is not
 //! removed from the outbox while its length is promised.
 //!
-//! It is no failure if a server closes a connection after an answer, or before the first byte of the
-//! next answer: servers and proxies close idle connections. Such a connection is *spent*.
+//! It is no failure if a server closes a connection after an answer, or before the first byte of
+//! the next answer: servers and proxies close idle connections. Such a connection is *spent*.
 //!
 //! A request has `write_timeout` to be written whole, and its answer `write_timeout` after that.
 //! Bytes that move meanwhile do not extend these times. Otherwise a server that reads or sends a
@@ -101,8 +101,8 @@ impl Requests {
         self.close(SinkError::UnaskedAnswer)
     }
 
-    /// Handles that the peer has closed or broken the connection. That is an error only if a request
-    /// is under way, or if no request was ever answered.
+    /// Handles that the peer has closed or broken the connection. That is an error only if a
+    /// request is under way, or if no request was ever answered.
     fn close(&mut self, error: SinkError) -> Result<(), SinkError> {
         let is_answered = self.is_under_way() && self.answer.is_whole();
         let is_idle = self.answered > 0 && self.answer.is_empty();

@@ -1,8 +1,8 @@
 //! When a link polls for acknowledgements between the ticks. Pure.
 //!
 //! The kernel sends no event for an acknowledgement. In a healthy state the polls at each tick and
-//! after each write are enough. There are more of them while something waits for an acknowledgement:
-//! a stop, the end of an outage, or the next chunk of the spool.
+//! after each write are enough. There are more of them while something waits for an
+//! acknowledgement: a stop, the end of an outage, or the next chunk of the spool.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ struct AckPoll {
 }
 
 impl AckPolls {
-    /// Plans the next poll, unless one is planned that is not due. After a poll at which nothing has
-    /// `moved` it comes later than the last one.
+    /// Plans the next poll, unless one is planned that is not due. After a poll at which nothing
+    /// has `moved` it comes later than the last one.
     pub(super) fn plan(&mut self, moved: bool, now: Tick) {
         let max = if self.is_draining { WAIT_MAX_DRAINING } else { WAIT_MAX };
         let wait = match self.next {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::encode::chunk::Chunk;
+use crate::logging::Bytes;
 use crate::sink::framing::RefusedChunk;
 use crate::time::Tick;
 
@@ -31,10 +32,12 @@ impl DroppedChunks {
             self.quiet_until = now + QUIET;
             let lines = std::mem::take(&mut self.unlogged_lines);
             log::warn!(
-                "sink={} dropped_lines={lines} answer={:?} reason=\"refused, and would be again\" first_line=\"{}\"",
-                self.sink,
-                refused.reason,
-                first_line(&refused.chunk),
+                sink = self.sink,
+                dropped_lines = lines,
+                answer = refused.reason,
+                reason = "refused, and would be again",
+                first_line:% = first_line(&refused.chunk);
+                "the destination has refused lines"
             );
         }
     }
@@ -42,15 +45,16 @@ impl DroppedChunks {
     /// Logs a chunk that connections kept breaking at.
     pub(super) fn log_poison(&self, chunk: &Chunk) {
         log::warn!(
-            "sink={} dropped_lines={} reason=\"connections break at this chunk while others pass\" first_line=\"{}\"",
-            self.sink,
-            chunk.lines(),
-            first_line(chunk),
+            sink = self.sink,
+            dropped_lines = chunk.lines(),
+            reason = "connections break at this chunk while others pass",
+            first_line:% = first_line(chunk);
+            "a chunk was dropped"
         );
     }
 }
 
-fn first_line(chunk: &Chunk) -> String {
+fn first_line(chunk: &Chunk) -> Bytes<'_> {
     let line = chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
-    line[..line.len().min(LOGGED_BYTES)].escape_ascii().to_string()
+    Bytes(&line[..line.len().min(LOGGED_BYTES)])
 }

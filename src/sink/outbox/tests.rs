@@ -255,7 +255,8 @@ fn a_chunk_larger_than_the_whole_queue_is_dropped_at_once() {
     assert_eq!(outbox.held_bytes(), 0);
 }
 
-/// A connection that breaks once it has carried the head in part. Returns the letter of a chunk dropped for it.
+/// A connection that breaks once it has carried the head in part. Returns the letter of a chunk
+/// dropped for it.
 fn break_at_head(outbox: &mut Outbox) -> Option<char> {
     let again = outbox.window.items.range(outbox.window.cursor..).take_while(|item| item.arrived);
     let again: usize = again.map(|item| item.chunk.len()).sum();

@@ -1,7 +1,7 @@
 //! A spool's folder: one file for each segment, a note of how far it is read, and a lock.
 //!
-//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
-//! [`sync`](Disk::sync) waits for the disk.
+//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache;
+//! only [`sync`](Disk::sync) waits for the disk.
 //! Other processes may remove or replace any of these files while the server runs. A descriptor
 //! does not show that: data written to it is lost. So each call first compares the descriptors with
 //! the files at their paths. If the lock was replaced, nothing is touched, because the folder may
@@ -19,7 +19,7 @@ use super::disk_failure::DiskFailure;
 use crate::disk::Stall;
 use crate::files::{self, Lock};
 
-/// What one write takes at the most.
+/// The most bytes of one write.
 const PIECE: usize = 64 << 10;
 
 const SUFFIX: &str = ".chunks";
@@ -28,7 +28,7 @@ const NOTE: &str = "released";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held as long as we live.
+    /// Held as long as this lives.
     lock: Lock,
     note: File,
     /// The file last used.

@@ -258,7 +258,8 @@ impl Spool {
     fn open_segment(&mut self) -> io::Result<()> {
         let number = self.segments.take_number();
         if let Err(error) = self.disk.write(number, 0, &preamble(self.format)) {
-            let _ = self.disk.remove(number); // so that a full disk is not filled with torn first lines
+            // So that a full disk is not filled with torn first lines.
+            let _ = self.disk.remove(number);
             return Err(error);
         }
         let bytes = PREAMBLE as u64;

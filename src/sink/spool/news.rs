@@ -3,7 +3,7 @@
 use std::io;
 use std::mem;
 
-/// An event that whoever runs the server should know of.
+/// An event that the operator should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The oldest segment was removed to make room.

@@ -1,10 +1,11 @@
-//! What a segment file holds: a first line that says so, then records, each a chunk with its length and checksum. Pure.
+//! The format of a segment file: a first line that names it, then records. Each record is a chunk
+//! with its length and checksum. Pure.
 //!
 //! ```text
 //!  statsd-spool 1 plaintext····\n   length  lines  crc32  bytes…   length  lines  crc32  bytes…   …
 //!  └───────── 32 bytes ─────────┘   └── 4 ──┴─ 4 ─┴── 4 ─┴─ length ┘                (little endian)
 //! ```
-//! The checksum is of length, lines and bytes, so that neither half of a record can be another's.
+//! The checksum covers length, lines and bytes, so a record cannot be made of halves of two others.
 
 use crc32fast::Hasher;
 
@@ -12,7 +13,7 @@ use crc32fast::Hasher;
 pub(super) const PREAMBLE: usize = 32;
 /// Bytes of a record before its chunk.
 pub(super) const HEAD: usize = 12;
-/// No chunk is longer; what claims to be is damage.
+/// No chunk is longer. A larger length is damage.
 pub(super) const CHUNK_MAX: usize = 2 << 20;
 
 /// The first bytes of each segment whose chunks are of this format.
@@ -24,7 +25,7 @@ pub(super) fn preamble(format: &str) -> [u8; PREAMBLE] {
     bytes
 }
 
-/// What stands before a chunk.
+/// The head of a record, before the chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordHead {
     pub(super) length: u32,
@@ -48,7 +49,7 @@ impl RecordHead {
         bytes
     }
 
-    /// None if no chunk can be that long, or is empty.
+    /// Returns `None` if the length is 0, or larger than that of any chunk.
     pub(super) fn from_bytes(bytes: [u8; HEAD]) -> Option<Self> {
         let field = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -57,7 +58,7 @@ impl RecordHead {
         (1..=CHUNK_MAX).contains(&(head.length as usize)).then_some(head)
     }
 
-    /// Whether these are the bytes it was made for.
+    /// Whether this is the head of these bytes.
     pub(super) fn is_of(self, chunk: &[u8]) -> bool {
         checksum(self.length, self.lines, chunk) == self.checksum
     }
@@ -92,8 +93,8 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_goes_unseen() {
-        let head = RecordHead::new(b"a 1 2\n", 1).to_bytes();
         let chunk = *b"a 1 2\n";
+        let head = RecordHead::new(&chunk, 1).to_bytes();
         for bit in 0..head.len() * 8 {
             let mut bytes = head;
             bytes[bit / 8] ^= 1 << (bit % 8);

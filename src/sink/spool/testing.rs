@@ -87,7 +87,8 @@ impl MemoryDisk {
     /// What is there now, as a crash would leave it.
     pub(crate) fn snapshot(&self) -> Self {
         let now = self.0.borrow();
-        let (segments, note) = (now.segments.clone(), now.note.clone());
+        let segments = now.segments.clone();
+        let note = now.note.clone();
         Self(Rc::new(RefCell::new(Contents { segments, note, ..Contents::default() })))
     }
 }

@@ -1,4 +1,5 @@
-//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by their first byte.
+//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by
+//! their first byte.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which checks what it gets.
+//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which
+//! checks what it gets.
 
 use statsd_bench::Random;
 
@@ -45,7 +46,8 @@ struct Twin {
     /// Flushes in the order in which their first chunk arrived.
     arrivals: Vec<u64>,
     closed: u64,
-    /// Whom the last break was at, and the case: true for each break that had an arrival since the one counted before.
+    /// Whom the last break was at, and the case: true for each break that had an arrival since the
+    /// one counted before.
     accused: Option<(u64, Vec<bool>)>,
     others_pass: bool,
     /// A chunk was acknowledged on this connection for the first time.
@@ -242,7 +244,8 @@ impl Trial {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let resend = *random.pick(&[Resend::Flush, Resend::Unacked, Resend::Never]);
-        let (limit, keep) = (200 + random.below(2000), random.below(4));
+        let limit = 200 + random.below(2000);
+        let keep = random.below(4);
         let twin = Twin {
             limit,
             resend,
@@ -258,7 +261,8 @@ impl Trial {
             tally: OutboxTally::default(),
         };
         let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
-        let (pushed, stream) = (Vec::new(), Vec::new());
+        let pushed = Vec::new();
+        let stream = Vec::new();
         Self { outbox, twin, random, flush: 1, pushed, accepted: 0, stream }
     }
 
@@ -277,7 +281,8 @@ impl Trial {
     }
 
     fn push(&mut self) {
-        let (id, lines) = (self.pushed.len() as u64, 1 + self.random.below(8_u64));
+        let id = self.pushed.len() as u64;
+        let lines = 1 + self.random.below(8_u64);
         let text: Vec<u8> =
             (0..lines).flat_map(|line| format!("c{id}.{line} 1 2\n").into_bytes()).collect();
         let item = TwinItem {
@@ -350,7 +355,8 @@ impl Trial {
     }
 
     fn compare(&self) {
-        let (outbox, twin) = (&self.outbox, &self.twin);
+        let outbox = &self.outbox;
+        let twin = &self.twin;
         let held: Vec<_> =
             outbox.window.items.iter().map(|item| name(item.chunk.bytes())).collect();
         let expected: Vec<_> = twin.items.iter().map(|item| name(&item.text)).collect();

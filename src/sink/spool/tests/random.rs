@@ -1,4 +1,5 @@
-//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing changes its order.
+//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing
+//! changes its order.
 
 use statsd_bench::Random;
 
@@ -24,7 +25,8 @@ impl Trial {
         let disk = MemoryDisk::default();
         let spool = small(&disk, ROOM);
         let random = Random::new(seed);
-        let (saved, released) = (0, 0);
+        let saved = 0;
+        let released = 0;
         Self {
             disk,
             spool,
@@ -94,7 +96,8 @@ impl Trial {
 
     fn condemn(&mut self) {
         let Some((_, first)) = self.out.first().filter(|(_, first)| !first.arrived) else { return };
-        let (place, lines) = (first.place, first.lines);
+        let place = first.place;
+        let lines = first.lines;
         let there = self.disk.numbers().contains(&place.segment);
         self.spool.recall(place);
         self.out.clear();
