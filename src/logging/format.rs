@@ -75,9 +75,7 @@ pub(super) fn line(format: LogFormat, wall: Duration, record: &Record<'_>) -> St
         LogFormat::Text => line.write(format_args!("time={time} level={level}")),
         LogFormat::Json => line.write(format_args!(r#"{{"time":"{time}","level":"{level}""#)),
     }
-    // Call sites that still write their fields into the sentence quote them by hand.
-    let is_by_hand = record.key_values().count() == 0;
-    line.sentence(record.args(), is_by_hand);
+    line.sentence(record.args());
     // It can only fail if writing a field does, and writing into a `String` does not fail.
     let _ = record.key_values().visit(&mut line);
     line.text.push_str(match format {
@@ -98,7 +96,7 @@ impl LogLine {
         let _ = self.text.write_fmt(text); // a `String` accepts all
     }
 
-    fn sentence(&mut self, sentence: &fmt::Arguments<'_>, is_by_hand: bool) {
+    fn sentence(&mut self, sentence: &fmt::Arguments<'_>) {
         let built;
         let sentence = match sentence.as_str() {
             Some(constant) => constant,
@@ -112,9 +110,7 @@ impl LogLine {
             LogFormat::Text => {
                 self.text.push(' ');
                 let is_bare = |byte| byte == b' ' || is_plain(byte);
-                let is_printable = |byte| matches!(byte, b' '..=b'~');
-                if sentence.bytes().all(is_bare) || is_by_hand && sentence.bytes().all(is_printable)
-                {
+                if sentence.bytes().all(is_bare) {
                     self.text.push_str(sentence);
                 } else {
                     self.quote(sentence);

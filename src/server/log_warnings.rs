@@ -17,10 +17,10 @@ pub(super) fn log_warnings(engine: &mut Engine, now: Tick) {
 }
 
 /// `busiest` names what makes the most new series.
-fn log_warning(warning: &Warning, busiest: impl FnOnce() -> String) {
+fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
     let Warning { what, count, example, sender } = warning;
     let text = what.text();
-    let most_new = (*what == WarningKind::TooManySeries).then(busiest);
+    let most_new = (*what == WarningKind::TooManySeries).then(|| Bytes(&busiest()).to_string());
     let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
     let example = (!example.is_empty()).then(|| Bytes(example).to_string());
     log::warn!(

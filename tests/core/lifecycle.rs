@@ -280,5 +280,5 @@ fn a_burst_of_junk_neither_fills_memory_nor_locks_real_names_out() {
     assert_eq!(admitted, [0, 0, 0, 500], "two idle flushes, and all of them are in");
     assert_eq!(core.engine.table().len(), 1000);
     let busiest = core.engine.table_mut().newcomers().take_busiest();
-    assert_eq!(busiest.as_deref(), Some("app.burst"), "as the warning names it");
+    assert_eq!(busiest.as_deref(), Some(&b"app.burst"[..]), "as the warning names it");
 }
