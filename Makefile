@@ -12,10 +12,10 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test test-all simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the server (release)
 	$(CARGO) build --release
@@ -26,20 +26,36 @@ run: build ## build and run the server with statsd.conf.example
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 	@tests/peers/install.sh
 
-# Most end-to-end tests wait for a flush, so that more of them run at a time than there are processors.
-# These use a processor each: they run by themselves, and some of them once more at full size.
+# Most end-to-end tests wait for a flush, so more of them run at a time than there are processors.
+# These use a processor each, so they run with one thread for each processor.
 busy_tests = carbon_kill:: delivery:: flood:: load:: outage:: spool::
+# An optimised server gets more kills, series and connections in these.
 full_size = carbon_kill:: flood:: load:: outage:: start::
 
+# `run` executes a command and goes on if it fails. `report` prints the duration and what failed.
+keep_going = start=$$(date +%s); failed=; \
+	run() { echo "+ $$*"; "$$@" || failed="$$failed$$(printf '\n  %s' "$$*")"; }; \
+	report() { echo "make $@ took $$(($$(date +%s) - start)) s"; \
+		if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; }
+
+# A recipe that names $(MAKE) itself would run under `make -n` too.
+remake = $(MAKE) --no-print-directory
+
 test: peers ## install the peers and run every test; those with figures once more at full size
-	@start=$$(date +%s); failed=; run() { echo "+ $$*"; "$$@" || failed="$$failed$$(printf '\n  %s' "$$*")"; }; \
+	@$(keep_going); \
 	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test micro --test tidy --test compare --test loopback; \
 	run $(CARGO) test --test e2e -- --test-threads=6 $(busy_tests:%=--skip %); \
 	run $(CARGO) test --test e2e -- $(busy_tests); \
 	run $(CARGO) test --release --lib simulation; \
 	run $(CARGO) test --release --test e2e -- $(full_size); \
-	echo "make test took $$(($$(date +%s) - start)) s"; \
-	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+	report
+
+test-all: peers ## `make test`, then `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)
+	@$(keep_going); \
+	run $(remake) test; \
+	run $(remake) sanitize; \
+	run $(remake) fuzz; \
+	report
 
 simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
 	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --release --lib simulation -- --nocapture
@@ -58,7 +74,6 @@ fuzz: ## the fuzz targets over changed corpora, under the address sanitizer (SEC
 picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
 	$(CARGO) test --test e2e graphite_web -- --ignored picture
 
-SECONDS ?= 600
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
 

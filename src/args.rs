@@ -1,4 +1,4 @@
-//! The command line: what to do, decided before anything is done.
+//! Reads the command line.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-/// What an invocation asks for. `config` is the file named with `-c`; without one it is looked for.
+/// What an invocation asks for. `config` is the file named with `-c`. Without it the server looks
+/// for a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Run {
@@ -18,13 +19,13 @@ pub enum Action {
     PrintConfig {
         config: Option<PathBuf>,
     },
-    /// Takes in standard input, flushes once, and ends.
+    /// Reads standard input, flushes once, and ends.
     Stdin {
         config: Option<PathBuf>,
     },
     Version,
     Help,
-    /// We are the child that looks up a name for the server: the one call that may block.
+    /// Looks up a name. The server starts a child for this, because the call may block.
     Resolve {
         host: String,
         port: u16,
@@ -49,7 +50,7 @@ Usage: statsd [-c FILE] [--check | --print-config | --stdin]
 Exit status: 0 done, 1 the system refused (a file, a port) or, with --stdin, not all was delivered, 2 the command line or the configuration is wrong.
 Every setting is explained in statsd.conf.example.";
 
-/// A command line that means nothing. Exit status 2.
+/// A command line that is wrong. The exit status is 2.
 #[derive(Debug)]
 pub struct Mistaken(lexopt::Error);
 
@@ -59,7 +60,7 @@ impl fmt::Display for Mistaken {
     }
 }
 
-/// `args` without the program's name.
+/// Reads `args`, which come without the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Mistaken> {
     read(args.into_iter().collect()).map_err(Mistaken)
 }
@@ -71,7 +72,8 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         return Ok(Action::Resolve { host: host.clone().string()?, port: port.parse()? });
     }
     let mut parser = lexopt::Parser::from_args(args);
-    let (mut config, mut mode) = (None, Mode::Run);
+    let mut config = None;
+    let mut mode = Mode::Run;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('c') | Long("config") if config.is_none() => {
@@ -94,6 +96,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     })
 }
 
+/// The actions of which a command line may ask for one.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Run,
@@ -103,11 +106,12 @@ enum Mode {
 }
 
 impl Mode {
+    /// Returns the wanted mode. Fails if another one was chosen before.
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
-        match self == Self::Run || self == wanted {
-            true => Ok(wanted),
-            false => Err("expected only one of --check, --print-config and --stdin"),
+        if self != Self::Run && self != wanted {
+            return Err("expected only one of --check, --print-config and --stdin");
         }
+        Ok(wanted)
     }
 }
 

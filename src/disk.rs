@@ -1,7 +1,7 @@
-//! How long the disk made the loop wait: the longest call since somebody last asked. There is no second thread to do the
-//! waiting, so it is told (`disk_stall_ms`).
+//! The longest time for which the disk made the loop wait. There is no second thread that could
+//! wait instead, so the server reports this time (`disk_stall_ms`).
 
-#![allow(clippy::disallowed_methods)] // a clock beside the loop's: what happens inside a turn is what is measured
+#![allow(clippy::disallowed_methods)] // it measures time inside a turn, in which the clock of the loop stands still
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// Does something that may wait for the disk.
+    /// Does something that may wait for the disk, and measures it.
     pub fn time<T>(&mut self, act: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = act();

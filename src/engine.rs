@@ -1,72 +1,97 @@
-//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or random source.
+//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or
+//! random source.
 //!
 //! ```text
 //!  packet ─▶ lines, binary messages ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
 //! ```
-//! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the series in slices while
-//! samples of the next interval come in; [`Engine::finish`] sends the server's own figures, which mark the flush's end.
+//! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the
+//! series in slices while samples of the next interval come in; [`Engine::finish`] sends the
+//! server's own figures, which mark the flush's end.
 
 mod intake;
-mod saved;
 
 use std::time::Duration;
 
 use intake::{Intake, Problem};
-pub use saved::Restored;
 
 use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
+use crate::ledger::Ledger;
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, Kind, LineReader, Reading, Reject, first_piece, is_binary, is_plain_name, read_plain,
-    trimmed,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_clean,
+    is_plain_name, read_plain, trimmed,
 };
-use crate::series::{Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, Seeds, Table};
-use crate::warnings::{CloseReason, WarningKind, Warnings};
+use crate::series::{
+    AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
+    Table,
+};
+use crate::wire::{In, Put};
 
-/// What an engine is made from.
+/// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub grammar: Grammar,
     pub bounds: Bounds,
     pub rules: Rules,
     pub flush_interval: Duration,
-    /// What the names of the server's own counters and gauges begin with where people look at them.
+    /// The prefix of the names of the server's own counters and gauges.
     pub prefix_stats: String,
-    /// Count how often each name comes.
+    /// Whether the lines with each name are counted.
     pub count_names: bool,
 }
 
 #[derive(Debug)]
 pub struct Engine {
     reader: LineReader,
-    /// All names of series are canonical, and a canonical name reads as itself: a known one needs no reading.
+    /// Whether all names of series are canonical, and the reader leaves a canonical name as it is.
+    /// A name that the table holds then needs no reading.
     trusts: bool,
-    /// Where the canonical names of a batch are written.
+    /// The buffer for the canonical names of a batch.
     room: Box<[u8]>,
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
 }
 
-/// The flush under way, or the last one.
+/// The flush in progress, or the last one.
 #[derive(Debug)]
 struct Flush {
     number: u64,
-    /// None: no sweep is under way.
+    /// `None` if no sweep is in progress.
     cursor: Option<Cursor>,
     summaries: u64,
     summarizer: Summarizer,
     prefix_stats: String,
 }
 
-/// Figures of the server that the engine cannot know, for the end of a flush.
+/// Figures for the end of a flush that only the server knows.
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
-    /// Seconds the wall clock strayed from the flush interval; None at the first flush.
+    /// The difference in seconds between the flush interval and the time that passed on the wall
+    /// clock. `None` at the first flush.
     pub timestamp_lag: Option<f64>,
-    /// Name (without `prefix_stats`) and value, each sent as it is.
+    /// The names, without `prefix_stats`, and the values. They are sent unchanged.
     pub figures: Vec<(String, f64)>,
 }
+
+/// The result of [`Engine::restore`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The number of series that were created.
+    pub series: u64,
+    /// The number of series and values that were not restored, because of a rule or a lower limit.
+    pub refused: u64,
+    /// Whether the state ended in the middle of a record, or a record was damaged.
+    pub damaged: bool,
+}
+
+/// The first byte of a saved record. Records that begin with another byte are skipped.
+const OWN: u8 = 1;
+const PASSING: u8 = 2;
+const SERIES: u8 = 3;
+
+/// The number of series that [`Engine::save`] writes between two calls of `spill`.
+const SAVE_STEP: usize = 256;
 
 impl Engine {
     pub fn new(settings: &Settings, seeds: Seeds) -> Self {
@@ -85,8 +110,7 @@ impl Engine {
                 ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 frequent: settings.count_names.then(Frequent::default),
-                own: OwnCounters::default(),
-                warnings: Warnings::default(),
+                ledger: Ledger::default(),
             },
             flush: Flush {
                 number: 0,
@@ -98,11 +122,11 @@ impl Engine {
         }
     }
 
-    /// Other settings. The open interval is closed with them, but its rates are of its own length. No sweep may be under
-    /// way.
+    /// Sets other settings. The open interval is closed with them, but its rates are computed with
+    /// the length that it had. No sweep may be in progress.
     pub fn reconfigure(&mut self, settings: &Settings) {
         assert!(!self.is_sweeping(), "a flush has one configuration");
-        self.trusts &= *self.reader.grammar() == settings.grammar; // names of before stay
+        self.trusts &= *self.reader.grammar() == settings.grammar; // the series keep their names
         self.reader = LineReader::new(settings.grammar.clone());
         self.room = room(&settings.grammar);
         let intake = &mut self.intake;
@@ -115,20 +139,22 @@ impl Engine {
         self.flush_interval = settings.flush_interval;
     }
 
-    /// Whether [`reconfigure`](Self::reconfigure) may be called with these: not during a sweep, and other rules not before
-    /// all series have those before.
+    /// Whether [`reconfigure`](Self::reconfigure) may be called with these settings. It must not be
+    /// called during a sweep. New rules must wait until all series have the policies of the rules
+    /// before them.
     pub fn can_take(&self, settings: &Settings) -> bool {
         let table = &self.intake.table;
-        !self.is_sweeping() && table.can_take(&settings.rules, settings.flush_interval)
+        !self.is_sweeping() && table.can_reconfigure(&settings.rules, settings.flush_interval)
     }
 
     /// Takes in a datagram of lines.
     pub fn packet(&mut self, packet: &[u8]) {
-        self.intake.own.add(Own::PacketsReceived, 1);
+        self.intake.ledger.count(Own::PacketsReceived, 1);
         self.lines(packet);
     }
 
-    /// Takes in lines separated by newlines, the last of which may be missing, and binary messages between them.
+    /// Takes in lines separated by newlines, and binary messages between them. The last newline may
+    /// be missing.
     pub fn lines(&mut self, text: &[u8]) {
         self.some_lines(text, usize::MAX);
     }
@@ -136,7 +162,8 @@ impl Engine {
     /// Takes in lines as [`lines`](Self::lines) does, but stops at the first line end at or after
     /// `share` bytes. Returns the rest of `text`.
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
-        let (mut rest, mut trusts) = (text, self.trusts);
+        let mut rest = text;
+        let mut trusts = self.trusts;
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
             rest = self.plain_lines(rest, enough, &mut trusts);
@@ -165,21 +192,24 @@ impl Engine {
         enough: usize,
         trusts: &mut bool,
     ) -> &'a [u8] {
-        let (grammar, intake) = (self.reader.grammar(), &mut self.intake);
+        let grammar = self.reader.grammar();
+        let intake = &mut self.intake;
         loop {
-            let (start, mut room, mut batch) = (rest, &mut self.room[..], Batch::new());
+            let start = rest;
+            let mut room = &mut self.room[..];
+            let mut batch = Batch::new();
             let mut is_full = false;
             while !is_full && let Some(line) = read_plain(grammar, rest, &mut room) {
                 if !*trusts && !line.is_checked && !is_plain_name(line.plain.name) {
                     break;
                 }
-                batch.push(intake.wanted(line, rest));
+                batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
                 is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
             if let Some(at) = intake.add_all(&mut batch) {
                 *trusts = false;
-                let before: usize = batch[..at].iter().map(|wanted| wanted.line.len() + 1).sum();
+                let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];
             }
             if !is_full || rest.len() <= enough {
@@ -191,10 +221,10 @@ impl Engine {
     /// Takes in one message of statsite's binary protocol.
     pub fn binary(&mut self, message: &[u8]) {
         let intake = &mut self.intake;
-        intake.own.add(Own::MetricsReceived, 1);
+        intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read_binary(message) {
             Ok(parsed) => parsed,
-            Err(reject) => return intake.bad(reject, message),
+            Err(reject) => return intake.ledger.bad_line(reject, message),
         };
         if parsed.has_unread_tags {
             intake.note_unread_tags(message);
@@ -203,23 +233,23 @@ impl Engine {
         if let Some(frequent) = &mut intake.frequent {
             frequent.add(parsed.name, hash);
         }
-        if let Err(refused) = intake.take(parsed.name, hash, parsed.sample, None) {
-            intake.note(Problem::Refused(refused), message);
+        if let Err(error) = intake.take(parsed.name, hash, parsed.sample, None) {
+            intake.note(Problem::NotAdded(error), message);
         }
     }
 
-    /// Takes in a line that may be anything.
+    /// Takes in a line in any form.
     fn any_line(&mut self, line: &[u8]) {
         let line = trimmed(line);
         if line.is_empty() {
             return;
         }
         let intake = &mut self.intake;
-        intake.own.add(Own::MetricsReceived, 1);
+        intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read(line) {
-            Reading::Line(parsed) => parsed,
-            Reading::Event => return intake.own.add(Own::EventsIgnored, 1),
-            Reading::Bad(reject) => return intake.bad(reject, line),
+            ParsedLine::Metrics(parsed) => parsed,
+            ParsedLine::Event => return intake.ledger.count(Own::EventsIgnored, 1),
+            ParsedLine::Bad(reject) => return intake.ledger.bad_line(reject, line),
         };
         if parsed.has_unread_tags {
             intake.note_unread_tags(line);
@@ -230,7 +260,7 @@ impl Engine {
         }
         for sample in parsed.samples() {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
-                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::Refused)
+                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
             });
             if let Err(problem) = taken {
                 intake.note(problem, line);
@@ -238,33 +268,10 @@ impl Engine {
         }
     }
 
-    /// Counts a line or message that was cut off at `max_line`, of which `start` is the beginning.
+    /// Counts a line or message that is longer than `max_line`. `start` is its beginning.
     pub fn overlong_line(&mut self, start: &[u8]) {
-        self.intake.own.add(Own::MetricsReceived, 1);
-        self.intake.bad(Reject::LineTooLong, start);
-    }
-
-    /// Counts something that happened outside the engine.
-    pub fn count(&mut self, own: Own, more: u64) {
-        self.intake.own.add(own, more);
-    }
-
-    /// Counts a connection that was closed as soon as it was accepted.
-    pub fn refuse_connection(&mut self, why: WarningKind) {
-        self.intake.own.add(Own::ConnectionsRefused, 1);
-        self.intake.warnings.add(why, b"");
-    }
-
-    /// Counts a connection that was closed because nothing moved on it.
-    pub fn close_idle_connection(&mut self, why: CloseReason) {
-        self.intake.own.add(Own::IdleConnectionsClosed, 1);
-        self.intake.warnings.add(WarningKind::Closed(why), b"");
-    }
-
-    /// Counts a packet of somebody who may not send any.
-    pub fn refuse_packet(&mut self) {
-        self.intake.own.add(Own::PacketsRefused, 1);
-        self.intake.warnings.add(WarningKind::SenderRefused, b"");
+        self.intake.ledger.count(Own::MetricsReceived, 1);
+        self.intake.ledger.bad_line(Reject::LineTooLong, start);
     }
 
     /// Ends the open interval. The flush before it must be finished.
@@ -275,7 +282,7 @@ impl Engine {
         self.flush.summaries = 0;
         self.intake.table.tick();
         self.intake.passthrough.tick();
-        self.intake.own.tick();
+        self.intake.ledger.tick();
         self.flush.number
     }
 
@@ -283,10 +290,12 @@ impl Engine {
         self.flush.cursor.is_some()
     }
 
-    /// Closes about `work` series; true when none is left and [`Self::finish`] is due.
+    /// Closes about `work` series. Returns true once all series are closed and [`Self::finish`] is
+    /// due.
     pub fn sweep(&mut self, work: usize, out: &mut impl FnMut(&Summary<'_>)) -> bool {
         let Some(cursor) = &mut self.flush.cursor else { return true };
-        let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
+        let summaries = &mut self.flush.summaries;
+        let summarizer = &mut self.flush.summarizer;
         for _ in 0..work {
             let Some(passing) = self.intake.passthrough.take() else {
                 return self.intake.table.sweep(cursor, work, |closed| {
@@ -303,9 +312,9 @@ impl Engine {
     pub fn finish(&mut self, closing: &Closing, out: &mut impl FnMut(&Summary<'_>)) {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
-        self.intake.table.swept();
-        self.intake.own.add(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
-        for (name, count) in self.intake.own.closing() {
+        self.intake.table.end_sweep();
+        self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
+        for (name, count) in self.intake.ledger.own().closing() {
             flush.summaries += 1;
             out(&flush.summarizer.own_counter(name, count as f64));
         }
@@ -320,13 +329,119 @@ impl Engine {
         flush.summarizer.interval(self.flush_interval.as_secs_f64());
     }
 
-    /// Forgets a series: what the flush under way has yet to close of it goes out, the open interval's value is lost.
-    pub fn remove(&mut self, kind: Kind, name: &[u8], out: &mut impl FnMut(&Summary<'_>)) -> bool {
-        let (summaries, summarizer) = (&mut self.flush.summaries, &mut self.flush.summarizer);
+    /// Removes a series. If the flush in progress has not closed it yet, it is closed first. The
+    /// value of the open interval is lost.
+    pub fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        out: &mut impl FnMut(&Summary<'_>),
+    ) -> bool {
+        let summaries = &mut self.flush.summaries;
+        let summarizer = &mut self.flush.summarizer;
         self.intake.table.remove(kind, name, |closed| {
             *summaries += 1;
             out(&summarizer.closed(closed));
         })
+    }
+
+    /// Writes the open interval in records: the own counters, the values that are passed through,
+    /// and the series. No sweep may be in progress.
+    ///
+    /// `spill` is called now and then with the records so far, and may take them. Returns the
+    /// records that it has not taken.
+    pub fn save<E>(
+        &self,
+        mut spill: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        assert!(!self.is_sweeping(), "a save waits for the sweep");
+        let mut out = Vec::new();
+        for (name, count) in self.intake.ledger.own().open() {
+            out.put_record(|out| {
+                out.put_u8(OWN);
+                out.put_name(name.as_bytes());
+                out.put_u64(count);
+            });
+        }
+        for passing in self.intake.passthrough.open() {
+            out.put_record(|out| {
+                out.put_u8(PASSING);
+                passing.save(out);
+            });
+            spill(&mut out)?;
+        }
+        let mut cursor = Cursor::default();
+        while !self.intake.table.save(&mut cursor, None, SAVE_STEP, &mut out, SERIES) {
+            spill(&mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Writes about `work` gauges, from `cursor` on. Returns true once all gauges are written. No
+    /// sweep may be in progress.
+    pub fn save_gauges(&self, cursor: &mut Cursor, work: usize, out: &mut Vec<u8>) -> bool {
+        assert!(!self.is_sweeping(), "a save waits for the sweep");
+        self.intake.table.save(cursor, Some(MetricKind::Gauge), work, out, SERIES)
+    }
+
+    /// Restores a state that was saved by a server with this flush `interval`: all of it, or only
+    /// its gauges. No sample may have arrived yet.
+    pub fn restore(&mut self, mut input: In<'_>, interval: Duration, gauges: bool) -> Restored {
+        let kind = gauges.then_some(MetricKind::Gauge);
+        if !gauges {
+            // The rates of the restored interval are computed with its own length.
+            self.flush.summarizer.interval(interval.as_secs_f64());
+        }
+        let ratio = interval.as_secs_f64() / self.flush_interval.as_secs_f64();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+        let age = |idle: u32| (f64::from(idle) * ratio) as u32;
+        let mut restored = Restored::default();
+        while !input.is_empty() {
+            let Some(result) =
+                input.record().and_then(|record| self.restore_record(record, kind, age))
+            else {
+                restored.damaged = true;
+                break;
+            };
+            match result {
+                Ok(series) => restored.series += u64::from(series),
+                Err(_) => restored.refused += 1,
+            }
+        }
+        // Another configuration may have accepted the names without sanitizing them.
+        self.trusts &= self.intake.table.names().all(is_clean);
+        restored
+    }
+
+    /// Restores one record. Returns whether it was a series, or `None` if the record is damaged.
+    fn restore_record(
+        &mut self,
+        mut record: In<'_>,
+        kind: Option<MetricKind>,
+        age: impl Fn(u32) -> u32,
+    ) -> Option<Result<bool, AddError>> {
+        let intake = &mut self.intake;
+        match record.u8()? {
+            SERIES => {
+                let before = intake.table.len();
+                let added = intake.table.restore(record, kind, age)?;
+                Some(added.map(|()| intake.table.len() > before))
+            }
+            OWN if kind.is_none() => {
+                let name = record.name()?;
+                let count = record.u64()?;
+                let known = Own::ALL.iter().find(|(_, known, _)| known.as_bytes() == name);
+                if let Some((own, _, _)) = known {
+                    intake.ledger.count(*own, count);
+                }
+                Some(Ok(false))
+            }
+            PASSING if kind.is_none() => {
+                let passing = PassthroughValue::restore(&mut record)?;
+                Some(intake.passthrough.add(passing).map(|()| false))
+            }
+            _ => Some(Ok(false)),
+        }
     }
 
     /// Returns the most frequent `percent` of the names since the last call, the most frequent
@@ -345,20 +460,21 @@ impl Engine {
     }
 
     pub fn own(&self) -> &OwnCounters {
-        &self.intake.own
+        self.intake.ledger.own()
     }
 
-    /// What the names of own counters and gauges begin with.
+    /// The prefix of the names of own counters and gauges.
     pub fn prefix_stats(&self) -> &str {
         &self.flush.prefix_stats
     }
 
-    pub fn warnings(&mut self) -> &mut Warnings {
-        &mut self.intake.warnings
+    /// Where the server's own counters and warnings are entered.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        &mut self.intake.ledger
     }
 }
 
-/// For the longest name, and a batch of usual ones.
+/// Returns a buffer with room for the longest name and for a batch of usual ones.
 fn room(grammar: &Grammar) -> Box<[u8]> {
     vec![0; grammar.max_key_length + 4096].into()
 }

@@ -124,9 +124,10 @@ pub(crate) fn append_inherited(path: &Path) -> io::Result<File> {
 pub(crate) fn contents(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {most} bytes"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > most {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {most} bytes")))
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -334,24 +335,25 @@ fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
 }
 
 fn require_owner(path: &Path, found: &Metadata) -> io::Result<()> {
-    match found.uid() == 0 || found.uid() == geteuid().as_raw() {
-        true => Ok(()),
-        false => Err(foreign(path, found)),
+    if found.uid() == 0 || found.uid() == geteuid().as_raw() {
+        Ok(())
+    } else {
+        Err(foreign(path, found))
     }
 }
 
 fn require_not_writable(folder: &Path, found: &Metadata, bits: u32) -> io::Result<()> {
-    match found.mode() & bits != 0 && found.mode() & STICKY == 0 {
-        true => {
-            let what = "can be written to by other users (chmod go-w, or use a folder in it)";
-            Err(refused(folder, what))
-        }
-        false => Ok(()),
+    if found.mode() & bits != 0 && found.mode() & STICKY == 0 {
+        let what = "can be written to by other users (chmod go-w, or use a folder in it)";
+        Err(refused(folder, what))
+    } else {
+        Ok(())
     }
 }
 
 fn foreign(path: &Path, found: &Metadata) -> io::Error {
-    let (owner, us) = (found.uid(), geteuid());
+    let owner = found.uid();
+    let us = geteuid();
     refused(path, &format!("belongs to user {owner}, and this server is user {us}"))
 }
 

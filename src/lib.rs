@@ -1,4 +1,4 @@
-//! A StatsD server: one thread, one poll loop. Read this first; the modules are in the order a sample meets them.
+//! A StatsD server: one thread, one poll loop. Read this first.
 //!
 //! ```text
 //!  socket ──bytes──▶ ingest ──lines──▶ protocol ──samples──▶ series ──close──▶ flush ──summaries──▶ encode ──chunks──▶ sink ──▶ carbon
@@ -22,31 +22,32 @@ compile_error!(
     "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ have no like elsewhere"
 );
 
-pub mod ingest;
-pub mod protocol;
-pub mod policy;
-pub mod series;
-pub mod flush;
-pub mod encode;
-pub mod sink;
-
-pub mod state;
-pub mod engine;
-pub mod warnings;
+// The order is the law: a module may import only from the modules after it. `tests/tidy` enforces it.
 pub mod server;
 pub mod admin;
+pub mod state;
+pub mod engine;
+pub mod ledger;
+pub mod warnings;
+pub mod ingest;
+pub mod sink;
+pub mod config;
+pub mod encode;
+pub mod flush;
+pub mod series;
+pub mod policy;
+pub mod protocol;
 
 pub mod args;
-mod clock;
-pub mod config;
-pub mod disk;
-mod files;
 pub mod logging;
 pub mod privileges;
-pub mod sender;
+mod files;
 mod slots;
 pub mod standard;
-pub mod time;
-pub mod token;
-pub mod wire;
+pub mod disk;
 mod sys;
+pub mod sender;
+mod clock;
+pub mod wire;
+pub mod token;
+pub mod time;

@@ -1,4 +1,31 @@
-//! The log: `key=value` lines on standard error, one for each change of state, none for each packet.
+//! The log: lines on standard error, one for each change of state, none for each packet.
+//!
+//! A line is a sentence that an operator can search for, followed by fields. The formatter quotes
+//! and escapes them, so call sites never do:
+//!
+//! ```
+//! # let (path, error) = (std::path::Path::new("/etc/statsd.conf"), "unknown key");
+//! # let (lines, wait, sender, packet) = (7_usize, std::time::Duration::from_secs(1), None::<u8>, b"x");
+//! use statsd::logging::Bytes;
+//!
+//! log::warn!(
+//!     reload = "refused",           // text, numbers and truth values are given as they are
+//!     lines,                        // short for `lines = lines`; a number in JSON
+//!     config:% = path.display(),    // `:%` is `Display`: a path, an error, an address
+//!     reason:% = error,
+//!     retry_in:? = wait,            // `:?` is `Debug`: right for a `Duration` only, as `1.5s`
+//!     packet:% = Bytes(packet),     // bytes that may not be UTF-8
+//!     sender,                       // an `Option`: the field is left out for `None`
+//!     "udp.bind" = 1,               // a name that is no identifier
+//!     hint = "nothing has changed";
+//!     "the configuration was not reloaded"
+//! );
+//! ```
+//!
+//! - The sentence is constant, without `=` and quotes. What varies goes into fields.
+//! - The field that tells what changed comes first, such as `reload=done`: scripts search for it.
+//! - The name of a field must not be `time`, `level` or `msg`. `:?` would quote text twice.
+//! - A name chosen at run time is written in parentheses: `(kind) = count`.
 //!
 //! Writing a line never waits. Otherwise a process that stops reading standard error would stop the
 //! whole server, which has one thread.
@@ -7,13 +34,17 @@
 //! the next line that is accepted, one line reports how many are missing. Lines stay whole: the
 //! rest of a partly written line goes out before anything else.
 
+mod format;
+
+pub use format::{Bytes, LogFormat};
+
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::UNIX_EPOCH;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use log::{Level, LevelFilter};
+use log::kv::Value;
+use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::clock;
@@ -28,6 +59,10 @@ static LOG: Mutex<Log> = Mutex::new(Log { stream: None, rest: Vec::new(), missin
 /// must not depend on the engine.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
+/// Whether lines are written as JSON. It is not part of `LOG`, since lines are formatted before that
+/// is locked.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
 /// How many times [`last_words`] waits for a reader, each time for [`LAST_WAIT_MS`]: 10 s in all.
 const LAST_WAITS: u32 = 100;
 const LAST_WAIT_MS: u16 = 100;
@@ -36,13 +71,14 @@ const END_WAITS: u32 = 2;
 
 /// Sends log lines of `level` and worse to standard error from now on. RUST_LOG overrides the
 /// level. Must be called before privileges are dropped.
-pub fn to_stderr(level: LevelFilter) {
-    let is_overridden = std::env::var_os("RUST_LOG").is_some();
+pub fn to_stderr(level: LevelFilter, format: LogFormat) {
+    set_format(format);
+    let limit = if is_level_overridden() { level } else { LevelFilter::Trace }; // `set_level` lowers it
     env_logger::Builder::new()
-        .filter_level(if is_overridden { level } else { LevelFilter::Trace })
+        .filter_level(limit)
         .parse_default_env()
-        .format(|out, record| writeln!(out, "{} {}", stamp(record.level()), record.args()))
-        .target(env_logger::Target::Pipe(Box::new(Line)))
+        .format(|out, record| out.write_all(formatted(record).as_bytes()))
+        .target(env_logger::Target::Pipe(Box::new(LogTarget)))
         .init();
     set_level(level);
     if let Ok(mut log) = LOG.try_lock() {
@@ -50,14 +86,26 @@ pub fn to_stderr(level: LevelFilter) {
     }
     // The standard hook writes to standard error and waits there, so a server that must end would
     // hang.
-    std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| {
+        let reason = [("reason", Value::from_display(panic))];
+        put(own_line(Level::Error, "the server has a bug and ends now", &reason).as_bytes());
+    }));
 }
 
-/// Another level, unless RUST_LOG says.
+/// Sets the form of all lines from now on.
+pub fn set_format(format: LogFormat) {
+    IS_JSON.store(format == LogFormat::Json, Relaxed);
+}
+
+/// Sets another level, unless RUST_LOG overrides it.
 pub fn set_level(level: LevelFilter) {
-    if std::env::var_os("RUST_LOG").is_none() {
+    if !is_level_overridden() {
         log::set_max_level(level);
     }
+}
+
+fn is_level_overridden() -> bool {
+    std::env::var_os("RUST_LOG").is_some()
 }
 
 /// Writes a line that is not a log line, such as the one with the addresses of the listeners. Never
@@ -66,13 +114,19 @@ pub fn say(line: &str) {
     put(format!("{line}\n").as_bytes());
 }
 
-/// Writes the mistakes that keep the server from starting, just before the process ends. Waits up
-/// to 10 s if standard error has no room. It must not wait for ever, or a supervisor would assume
-/// that the server is still starting.
+/// Writes the mistakes that keep the server from starting, just before the process ends. They are
+/// log lines if the log is JSON, since its reader expects nothing else.
+///
+/// Waits up to 10 s if standard error has no room. It must not wait for ever, or a supervisor would
+/// assume that the server is still starting.
 pub fn last_words(text: &str) {
     let Ok(mut log) = LOG.try_lock() else { return };
     let mut waits = LAST_WAITS;
-    for line in text.lines().map(|line| format!("{line}\n")) {
+    for line in text.lines() {
+        let line = match wanted_format() {
+            LogFormat::Text => format!("{line}\n"),
+            LogFormat::Json => own_line(Level::Error, line, &[]),
+        };
         while !log.offer(line.as_bytes()) && waits > 0 {
             log.wait_for_room();
             waits -= 1;
@@ -101,9 +155,19 @@ pub fn take_dropped() -> u64 {
     if DROPPED.load(Relaxed) == 0 { 0 } else { DROPPED.swap(0, Relaxed) }
 }
 
-fn stamp(level: Level) -> String {
-    let time = humantime::format_rfc3339_millis(UNIX_EPOCH + clock::wall());
-    format!("time={time} level={}", level.as_str().to_ascii_lowercase())
+fn wanted_format() -> LogFormat {
+    if IS_JSON.load(Relaxed) { LogFormat::Json } else { LogFormat::Text }
+}
+
+#[inline(never)] // one copy of it is enough
+pub(crate) fn formatted(record: &Record<'_>) -> String {
+    format::line(wanted_format(), clock::wall(), record)
+}
+
+/// Returns a line that is written whatever the level, and not through the `log` crate.
+fn own_line(level: Level, sentence: &str, fields: &[(&str, Value<'_>)]) -> String {
+    let mut record = Record::builder();
+    formatted(&record.level(level).args(format_args!("{sentence}")).key_values(&fields).build())
 }
 
 fn put(line: &[u8]) {
@@ -118,10 +182,10 @@ fn put(line: &[u8]) {
     }
 }
 
-/// The target of env_logger, which writes each line in one piece.
-struct Line;
+/// Where env_logger writes each line, in one piece.
+struct LogTarget;
 
-impl Write for Line {
+impl Write for LogTarget {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         put(line);
         Ok(line.len())
@@ -166,13 +230,16 @@ impl Log {
 
     /// Returns the log line that reports dropped lines. It is empty if there are none.
     fn report(&self) -> String {
-        match self.missing {
-            0 => String::new(),
-            missing => format!(
-                "{} log_lines_dropped={missing} reason=\"standard error did not accept them\" hint=\"read standard error faster, free its disk, or log less (log_level)\"\n",
-                stamp(Level::Warn)
-            ),
+        if self.missing == 0 {
+            return String::new();
         }
+        let hint = "read standard error faster, free its disk, or log less (log_level)";
+        let fields = [
+            ("log_lines_dropped", Value::from(self.missing)),
+            ("reason", Value::from("standard error did not accept them")),
+            ("hint", Value::from(hint)),
+        ];
+        own_line(Level::Warn, "log lines are missing here", &fields)
     }
 
     /// Writes the rest of a line and the report. Returns `false` if there was no room for all of it.

@@ -40,13 +40,14 @@ fn with_config(
 }
 
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
-    logging::to_stderr(config.log_level);
+    logging::to_stderr(config.log_level, config.log_format);
     privileges::shut_out_others();
     let server = match Server::start(config, origin) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),
     };
-    log::info!("start={} config=\"{origin}\"", args::VERSION.replace(' ', "-"));
+    let version = args::VERSION.replace(' ', "-");
+    log::info!(start = version, config:% = origin; "the server starts");
     logging::say(&server.ready_line());
     match server.run() {
         Ok(()) => {
@@ -58,7 +59,7 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
 }
 
 fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
-    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn));
+    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     match server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
         Ok(is_delivered) => {
             logging::end();

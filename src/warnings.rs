@@ -65,60 +65,93 @@ pub enum LimitedBy {
     OpenFiles,
 }
 
+/// What the log shows of a warning, beside its count, its sender and its example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarningText {
+    /// The name of the field that holds the count.
+    pub count_of: &'static str,
+    /// What happened, and why.
+    pub sentence: &'static str,
+    /// What the operator can do.
+    pub hint: Option<&'static str>,
+}
+
+impl WarningText {
+    const fn new(count_of: &'static str, sentence: &'static str, hint: &'static str) -> Self {
+        Self { count_of, sentence, hint: Some(hint) }
+    }
+}
+
 impl WarningKind {
-    /// Returns the name, and the reason and hint as the log shows them.
-    pub fn words(self) -> (&'static str, String) {
-        let (kind, reason, hint) = match self {
-            Self::BadLine(reject) => return ("bad_lines", format!("reason=\"{reject}\"")),
-            Self::TooManySeries => (
+    /// Returns what the log shows of a warning of this kind.
+    pub fn text(self) -> WarningText {
+        match self {
+            // What to do depends on the reason, which the log shows too.
+            Self::BadLine(_) => WarningText {
+                count_of: "bad_lines",
+                sentence: "lines that are not valid were dropped",
+                hint: None,
+            },
+            Self::TooManySeries => WarningText::new(
                 "series_rejected",
-                "max_series is reached",
-                "raise it, or mend who makes the names",
+                "samples of new series were dropped, since max_series is reached",
+                "raise max_series, or fix the program that makes up names",
             ),
-            Self::NoMemory => {
-                ("samples_dropped", "timer_memory or passthrough_memory is used up", "raise it")
-            }
-            Self::UdpDrops => (
+            Self::NoMemory => WarningText::new(
+                "samples_dropped",
+                "samples were dropped, since timer_memory or passthrough_memory is used up",
+                "raise timer_memory or passthrough_memory",
+            ),
+            Self::UdpDrops => WarningText::new(
                 "udp_drops",
-                "a receive buffer was full",
+                "the kernel dropped datagrams, since a receive buffer was full",
                 "raise recv_buffer and net.core.rmem_max",
             ),
-            Self::ReadFailed => (
+            Self::ReadFailed => WarningText::new(
                 "reads_failed",
                 "a datagram socket cannot be read",
-                "it is tried again with the next datagram",
+                "the server tries again with the next datagram",
             ),
-            Self::Closed(why) => why.words(),
-            Self::SenderRefused => (
+            Self::Closed(reason) => reason.text(),
+            Self::SenderRefused => WarningText::new(
                 "senders_refused",
-                "allow_from of [udp] or [tcp] does not list the sender",
+                "a sender was refused, since allow_from of [udp] or [tcp] does not list it",
                 "add the sender's network, or fix the sender",
             ),
-            Self::AcceptsPaused => (
+            Self::AcceptsPaused => WarningText::new(
                 "accepts_paused",
-                "connections cannot be accepted",
+                "connections cannot be accepted; the server tries again soon",
                 "if no descriptor is left, raise the limit of open files (ulimit -n, LimitNOFILE=)",
             ),
-            Self::UnreadTags => (
+            Self::UnreadTags => WarningText::new(
                 "influx_tags_seen",
                 "commas were dropped from names that look like Influx tags",
-                "add influx to tag_formats, or mend who sends them",
+                "add influx to tag_formats, or fix the program that sends the names",
             ),
-            Self::PointRefused => (
+            Self::PointRefused => WarningText::new(
                 "points_refused",
-                "a destination cannot store them: the name is too long, or the time is none it has",
-                "mend who sends them, or raise max_name_length",
+                "a destination cannot store points: the name is too long, or it has no such time",
+                "fix the program that sends the names, or raise max_name_length",
             ),
-            Self::PacketTruncated => (
+            Self::PacketTruncated => WarningText::new(
                 "packets_truncated",
-                "datagrams over 64 KiB, of which the end is lost and nothing is read",
+                "datagrams over 64 KiB were dropped whole, since their end is lost",
                 "send fewer lines in each",
             ),
-            Self::FlushOverrun => {
-                ("flush_overruns", "a flush took longer than flush_interval", "raise it")
-            }
-        };
-        (kind, format!("reason=\"{reason}\" hint=\"{hint}\""))
+            Self::FlushOverrun => WarningText::new(
+                "flush_overruns",
+                "a flush took longer than flush_interval",
+                "raise flush_interval",
+            ),
+        }
+    }
+
+    /// Returns why a line was refused, for a warning about one.
+    pub fn reason(self) -> Option<String> {
+        match self {
+            Self::BadLine(reject) => Some(reject.to_string()),
+            _ => None,
+        }
     }
 
     /// Whether the current sender caused it.
@@ -163,52 +196,51 @@ const KINDS: usize = 18;
 const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
 
 impl CloseReason {
-    /// The name of the warning, its reason and its hint.
-    fn words(self) -> (&'static str, &'static str, &'static str) {
+    fn text(self) -> WarningText {
         match self {
-            Self::ConnectionRefused(LimitedBy::MaxConnections) => (
+            Self::ConnectionRefused(LimitedBy::MaxConnections) => WarningText::new(
                 "connections_refused",
-                "all [tcp] max_connections are in use",
+                "connections were refused, since all [tcp] max_connections are in use",
                 "raise max_connections, or let clients share connections",
             ),
-            Self::AdminRefused(LimitedBy::MaxConnections) => (
+            Self::AdminRefused(LimitedBy::MaxConnections) => WarningText::new(
                 "connections_refused",
-                "all [admin] max_connections are in use, and no client is idle",
+                "clients were refused, since all [admin] max_connections are in use, and no client is idle",
                 "raise max_connections, or find the clients that send so many commands (ss -tnp)",
             ),
-            Self::ConnectionRefused(LimitedBy::OpenFiles) => (
+            Self::ConnectionRefused(LimitedBy::OpenFiles) => WarningText::new(
                 "connections_refused",
-                "the limit of open files leaves no room for more of [tcp] max_connections",
+                "connections were refused, since the limit of open files leaves no room for more of [tcp] max_connections",
                 RAISE_OPEN_FILES,
             ),
-            Self::AdminRefused(LimitedBy::OpenFiles) => (
+            Self::AdminRefused(LimitedBy::OpenFiles) => WarningText::new(
                 "connections_refused",
-                "the limit of open files leaves no room for more of [admin] max_connections",
+                "clients were refused, since the limit of open files leaves no room for more of [admin] max_connections",
                 RAISE_OPEN_FILES,
             ),
-            Self::AdminNotAllowed => (
+            Self::AdminNotAllowed => WarningText::new(
                 "senders_refused",
-                "[admin] allow_from does not list the client",
+                "a client was refused, since [admin] allow_from does not list it",
                 "add the client's network, or find out which program connects",
             ),
-            Self::ConnectionIdle => (
+            Self::ConnectionIdle => WarningText::new(
                 "idle_connections_closed",
-                "the client sent nothing for [tcp] idle_timeout",
+                "connections were closed, since the client sent nothing for [tcp] idle_timeout",
                 "many clients do not reconnect; [tcp] idle_timeout = 0 keeps silent connections open",
             ),
-            Self::AdminIdle => (
+            Self::AdminIdle => WarningText::new(
                 "idle_connections_closed",
-                "the admin client sent no command for [admin] idle_timeout",
+                "connections were closed, since the admin client sent no command for [admin] idle_timeout",
                 "raise idle_timeout, or close clients that are not needed",
             ),
-            Self::AdminMadeWay => (
+            Self::AdminMadeWay => WarningText::new(
                 "idle_connections_closed",
-                "all [admin] max_connections are in use; a new client replaces the one idle longest",
+                "all [admin] max_connections are in use; a new client replaced the one idle longest",
                 "raise max_connections, or lower [admin] idle_timeout",
             ),
-            Self::AdminStalled => (
+            Self::AdminStalled => WarningText::new(
                 "idle_connections_closed",
-                "the admin client did not read its answer for 30 s",
+                "connections were closed, since the admin client did not read its answer for 30 s",
                 "let the client read its answers, or request less at a time",
             ),
         }
@@ -219,11 +251,11 @@ impl CloseReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     pub what: WarningKind,
-    /// How often it happened since the last one of its kind.
+    /// How often it happened since the last warning of its kind.
     pub count: u64,
-    /// The line that was the first of them, escaped and cut.
-    pub example: String,
-    /// Who sent that.
+    /// The first line that it happened to, at most 200 bytes of it. Empty if no line is to blame.
+    pub example: Vec<u8>,
+    /// The sender of the example.
     pub sender: Sender,
 }
 
@@ -259,8 +291,7 @@ impl Warnings {
         match &mut kind.waiting {
             Some(warning) => warning.count += times,
             None => {
-                let shown = &line[..line.len().min(EXAMPLE_BYTES_MAX)];
-                let example = shown.escape_ascii().to_string();
+                let example = line[..line.len().min(EXAMPLE_BYTES_MAX)].to_vec();
                 let sender = if what.is_a_senders() { self.sender } else { Sender::Unknown };
                 kind.waiting = Some(Warning { what, count: times, example, sender });
             }
@@ -287,7 +318,7 @@ mod tests {
         let bad = WarningKind::BadLine(Reject::BadValue);
         warnings.add(bad, b"a:x|c\x00");
         let first = warnings.due(at(1)).unwrap();
-        assert_eq!((first.count, first.example.as_str()), (1, "a:x|c\\x00"));
+        assert_eq!((first.count, first.example.as_slice()), (1, &b"a:x|c\x00"[..]));
         (0..1000).for_each(|_| warnings.add(bad, b"b:y|c"));
         warnings.add(WarningKind::NoMemory, b"t:1|ms");
         assert_eq!(warnings.due(at(60)).unwrap().what, WarningKind::NoMemory, "another kind");

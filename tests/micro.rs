@@ -114,7 +114,7 @@ fn closing_sends_every_series() {
         // One for the series, the count, and a tenth of it as the rate.
         ("counters", names + 1.1 * counted(&Corpus::counters(SCALE))),
         ("idle counters", names),
-        ("timings", 115_806_784.546_981_38),
+        ("timings", 120_144_949.250_620_59),
         ("timings' count, sum, mean", three.sum()),
     ];
     expect(close::ROWS, &expected);

@@ -101,7 +101,8 @@ fn dropped(udp: Option<u16>) -> u64 {
 
 /// All was received; or two flushes have come, of which the second began after the end.
 fn until_flushed(carbon: &Carbon, lines: u64) {
-    let (start, flushes) = (Clock::start(), carbon.watched(RECEIVED).lines);
+    let start = Clock::start();
+    let flushes = carbon.watched(RECEIVED).lines;
     loop {
         let now = carbon.watched(RECEIVED);
         let is_all = now.sum >= lines as f64;

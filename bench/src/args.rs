@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_heard() {
+    fn every_flag_is_read() {
         let send = send(
             "send --to [::1]:9 --tcp --names 7 --prefix p --mix c=60,ms=40 --tags \
              --lines-per-packet 3 --rate 500 --count 10 --seed 9",

@@ -18,12 +18,12 @@ pub(crate) struct Carbon {
 struct Shared {
     clock: Clock,
     ends: AtomicBool,
-    heard: Mutex<Heard>,
+    arrivals: Mutex<Arrivals>,
 }
 
 /// What has come so far.
 #[derive(Debug, Default)]
-struct Heard {
+struct Arrivals {
     watched: Vec<(Vec<u8>, Watched)>,
     /// Older points are not looked at: a server may send again what another carbon has had.
     after: u64,
@@ -63,7 +63,7 @@ impl Carbon {
         let shared = Arc::new(Shared {
             clock: Clock::start(),
             ends: AtomicBool::new(false),
-            heard: Mutex::default(),
+            arrivals: Mutex::default(),
         });
         let here = Arc::clone(&shared);
         beside(move || accept(&listener, &here));
@@ -76,18 +76,18 @@ impl Carbon {
 
     /// From now on the values of lines that begin so are looked at.
     pub(crate) fn watch(&self, start: &str) {
-        self.heard().watched.push((start.into(), Watched::default()));
+        self.arrivals().watched.push((start.into(), Watched::default()));
     }
 
     /// From now on only points of later intervals than those that have ended are looked at.
     pub(crate) fn forget(&self) {
-        self.heard().after = Clock::unix_seconds();
+        self.arrivals().after = Clock::unix_seconds();
     }
 
     /// What has come of it; nothing if it is not watched.
     pub(crate) fn watched(&self, start: &str) -> Watched {
-        let heard = self.heard();
-        let found = heard.watched.iter().find(|(watched, _)| watched == start.as_bytes());
+        let arrivals = self.arrivals();
+        let found = arrivals.watched.iter().find(|(watched, _)| watched == start.as_bytes());
         found.map(|(_, watched)| *watched).unwrap_or_default()
     }
 
@@ -99,11 +99,11 @@ impl Carbon {
     /// Those that have ended.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
         let now = self.shared.clock.elapsed();
-        self.heard().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
+        self.arrivals().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
-        self.shared.heard.lock().expect("no reader panics")
+    fn arrivals(&self) -> std::sync::MutexGuard<'_, Arrivals> {
+        self.shared.arrivals.lock().expect("no reader panics")
     }
 }
 
@@ -133,7 +133,7 @@ fn read(mut stream: TcpStream, shared: &Shared) {
         held += count;
         let whole = memchr::memrchr(b'\n', &buffer[..held]).map_or(0, |end| end + 1);
         shared
-            .heard
+            .arrivals
             .lock()
             .expect("no reader panics")
             .take(&buffer[..whole], shared.clock.elapsed());
@@ -145,7 +145,7 @@ fn read(mut stream: TcpStream, shared: &Shared) {
     }
 }
 
-impl Heard {
+impl Arrivals {
     fn take(&mut self, lines: &[u8], now: Duration) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         match self.bursts.last_mut().filter(|burst| now < burst.last + PAUSE) {
@@ -192,16 +192,16 @@ mod tests {
     #[test]
     fn what_is_watched_adds_up_and_a_pause_ends_a_burst() {
         let watched = vec![(b"stats_counts.b".to_vec(), Watched::default())];
-        let mut heard = Heard { watched, ..Heard::default() };
+        let mut arrivals = Arrivals { watched, ..Arrivals::default() };
         let at = Duration::from_millis;
-        heard.after = 9;
-        heard.take(b"stats_counts.b.x 800 9\n", at(999));
-        heard.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
-        heard.take(b"stats_counts.b.y 3 10\n", at(1400));
-        heard.take(b"stats_counts.c 9 20\n", at(2000));
-        assert_eq!(heard.watched[0].1, Watched { lines: 2, sum: 7.5, largest: 4.5 });
+        arrivals.after = 9;
+        arrivals.take(b"stats_counts.b.x 800 9\n", at(999));
+        arrivals.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
+        arrivals.take(b"stats_counts.b.y 3 10\n", at(1400));
+        arrivals.take(b"stats_counts.c 9 20\n", at(2000));
+        assert_eq!(arrivals.watched[0].1, Watched { lines: 2, sum: 7.5, largest: 4.5 });
         let bursts: Vec<_> =
-            heard.bursts.iter().map(|burst| (burst.first, burst.last, burst.lines)).collect();
+            arrivals.bursts.iter().map(|burst| (burst.first, burst.last, burst.lines)).collect();
         assert_eq!(bursts, [(at(999), at(1400), 4), (at(2000), at(2000), 1)]);
     }
 }

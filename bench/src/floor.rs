@@ -16,7 +16,8 @@ pub fn run(udp: u16, tcp: u16, nap: Duration) -> io::Result<()> {
         // One connection at a time, as the bench makes them.
         streams.incoming().flatten().map(read_to_end).sum::<usize>()
     });
-    let (mut received, mut lines) = (Received::new(), 0_usize);
+    let mut received = Received::new();
+    let mut lines = 0_usize;
     loop {
         let count = received.fill(packets.as_fd())?;
         for datagram in received.datagrams(count) {
@@ -30,7 +31,8 @@ pub fn run(udp: u16, tcp: u16, nap: Duration) -> io::Result<()> {
 }
 
 fn read_to_end(mut stream: impl Read) -> usize {
-    let (mut buffer, mut lines) = (vec![0; 256 << 10], 0);
+    let mut buffer = vec![0; 256 << 10];
+    let mut lines = 0;
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         lines += memchr::memchr_iter(b'\n', &buffer[..count]).count();
     }

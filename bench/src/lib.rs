@@ -13,7 +13,7 @@ mod clock;
 
 mod workload;
 
-mod rng;
+mod random;
 
 mod traffic;
 
@@ -30,6 +30,7 @@ pub mod floor;
 pub use clock::{Clock, beside};
 pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
+pub use random::Random;
 pub use sender::{Plan, Sender, Sent, Stop};
 pub use sys::{
     cpu_time, favour, interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent,

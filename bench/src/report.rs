@@ -16,7 +16,8 @@ pub(crate) fn err(text: &str) {
 /// `3 s: 600,030 lines, 200,012 lines/s now`
 pub(crate) fn progress(before: &Sent, now: &Sent) -> String {
     let rate = per_second(now.lines - before.lines, now.seconds - before.seconds);
-    let (seconds, lines) = (now.seconds, grouped(now.lines));
+    let seconds = now.seconds;
+    let lines = grouped(now.lines);
     format!("{seconds:.0} s: {lines} lines, {rate} lines/s now{}\n", errors(now))
 }
 

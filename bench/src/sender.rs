@@ -135,9 +135,10 @@ impl Sender {
         Ok(Self { link: Link::UnixStream(stream) })
     }
 
-    /// From now on UDP packets that are due at the same moment are sorted by length, so that the kernel takes many at a time.
-    /// That is three times as fast; which value of a gauge is its last one can no longer be foretold.
-    pub fn hurry(&mut self) {
+    /// From now on sorts UDP packets that are due at the same moment by length, so that the kernel
+    /// takes many at a time. That is three times as fast. The order of the values of a gauge, and so
+    /// its last one, is then unknown.
+    pub fn sort_by_length(&mut self) {
         if let Link::Udp(_, order) = &mut self.link {
             *order = Order::ByLength;
         }

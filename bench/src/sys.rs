@@ -97,13 +97,15 @@ impl Received {
 /// The time that all threads of a process have run, those that have ended too; none if there is no such process.
 pub fn cpu_time(process: u32) -> Option<Duration> {
     let process = libc::pid_t::try_from(process).ok()?;
-    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the calls write one integer and one struct, which outlive them.
     let known = unsafe {
         libc::clock_getcpuclockid(process, &mut clock) == 0
             && libc::clock_gettime(clock, &mut time) == 0
     };
-    let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanos = u32::try_from(time.tv_nsec).ok()?;
     known.then(|| Duration::new(seconds, nanos))
 }
 
@@ -173,7 +175,8 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     // SAFETY: the calls read and write one struct that outlives them.
     unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
-        let (now, most) = (limit.rlim_cur, limit.rlim_max);
+        let now = limit.rlim_cur;
+        let most = limit.rlim_max;
         for (soft, hard) in [(wanted.max(now), most.max(wanted)), (wanted.min(most).max(now), most)]
         {
             let raised = libc::rlimit { rlim_cur: soft, rlim_max: hard };

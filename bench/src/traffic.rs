@@ -4,7 +4,7 @@
 //! TCP writes many of them at once without a copy. Every line, the last too, ends in a newline.
 
 use crate::expected::Expected;
-use crate::rng::{Deck, SplitMix64};
+use crate::random::{Deck, Random};
 use crate::workload::{Invalid, Kind, MAX_PACKET, Packing, Workload};
 
 /// How often each name comes up in a pass at least. The second time is in another order than the
@@ -208,7 +208,7 @@ fn pass_lines(workload: &Workload) -> usize {
 /// Writes line after line: the type from a deck of 100, the name from the deck of that type.
 struct Script<'a> {
     workload: &'a Workload,
-    rng: SplitMix64,
+    random: Random,
     kinds: Deck<Kind>,
     names: [Deck<usize>; 4],
 }
@@ -220,28 +220,29 @@ impl<'a> Script<'a> {
             .flat_map(|kind| std::iter::repeat_n(kind, workload.mix.share(kind)));
         Self {
             workload,
-            rng: SplitMix64::new(workload.seed),
+            random: Random::new(workload.seed),
             kinds: Deck::new(hundred),
             names: Kind::ALL.map(|kind| Deck::new(0..workload.names_of(kind))),
         }
     }
 
     fn line(&mut self) -> String {
-        let kind = self.kinds.deal(&mut self.rng);
-        let name = self.names[kind as usize].deal(&mut self.rng);
+        let kind = self.kinds.deal(&mut self.random);
+        let name = self.names[kind as usize].deal(&mut self.random);
         let value = self.value(kind);
         let tags = if self.workload.tags { tags(name) } else { String::new() };
-        let (prefix, code) = (&self.workload.prefix, kind.code());
+        let prefix = &self.workload.prefix;
+        let code = kind.code();
         format!("{prefix}.{code}.{name:06}:{value}|{code}{tags}\n")
     }
 
     /// Whole numbers without a sample rate, so that sums are exact everywhere.
     fn value(&mut self, kind: Kind) -> usize {
         match kind {
-            Kind::Counter => 1 + self.rng.below(9),
-            Kind::Timing => 1 + self.rng.below(1000),
-            Kind::Gauge => self.rng.below(10_000),
-            Kind::Set => self.rng.below(1000),
+            Kind::Counter => 1 + self.random.below(9),
+            Kind::Timing => 1 + self.random.below(1000),
+            Kind::Gauge => self.random.below(10_000),
+            Kind::Set => self.random.below(1000),
         }
     }
 }

@@ -15,7 +15,8 @@ fn text(traffic: &Traffic) -> &str {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let (one, two) = (Workload::default(), Workload { seed: 2, ..Workload::default() });
+    let one = Workload::default();
+    let two = Workload { seed: 2, ..Workload::default() };
     assert_eq!(build(&one), build(&one));
     assert_ne!(build(&one), build(&two));
 }
@@ -153,7 +154,8 @@ fn a_feed_ends_after_the_exact_line_and_goes_round_the_pass() {
 fn chunks_are_the_same_bytes_as_packets() {
     let traffic = build(&Workload::default());
     let lines = 2 * traffic.lines() + 17;
-    let (mut packets, mut chunks) = (Vec::new(), Vec::new());
+    let mut packets = Vec::new();
+    let mut chunks = Vec::new();
     let mut feed = traffic.feed(lines);
     while let Some(payload) = feed.packet() {
         packets.extend_from_slice(payload.bytes);

@@ -83,7 +83,7 @@ impl AdminClients {
                 Ok(Next::Wait) => {}
                 Ok(Next::Close) => _ = self.clients.remove(slot),
                 Err(error) => {
-                    log::debug!("admin=closed reason=\"{error}\"");
+                    log::debug!(admin = "closed", reason:% = error; "the connection of an admin client failed");
                     self.clients.remove(slot);
                 }
             }

@@ -9,7 +9,7 @@ use super::view::{Health, View};
 use crate::config::render_masked;
 use crate::flush::Own;
 use crate::ingest::datagrams::DatagramSocket;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 
 /// What became of a command.
@@ -32,14 +32,14 @@ type Arguments<'a> = Vec<&'a [u8]>;
 const COMMANDS: [Command; 15] = [
     Command { name: "help", run: help },
     Command { name: "stats", run: stats },
-    Command { name: "counters", run: |_, _, _| dump(Kind::Counter) },
-    Command { name: "timers", run: |_, _, _| dump(Kind::Timing) },
-    Command { name: "gauges", run: |_, _, _| dump(Kind::Gauge) },
-    Command { name: "sets", run: |_, _, _| dump(Kind::Set) },
-    Command { name: "delcounters", run: |_, names, _| delete(Kind::Counter, names) },
-    Command { name: "deltimers", run: |_, names, _| delete(Kind::Timing, names) },
-    Command { name: "delgauges", run: |_, names, _| delete(Kind::Gauge, names) },
-    Command { name: "delsets", run: |_, names, _| delete(Kind::Set, names) },
+    Command { name: "counters", run: |_, _, _| dump(MetricKind::Counter) },
+    Command { name: "timers", run: |_, _, _| dump(MetricKind::Timing) },
+    Command { name: "gauges", run: |_, _, _| dump(MetricKind::Gauge) },
+    Command { name: "sets", run: |_, _, _| dump(MetricKind::Set) },
+    Command { name: "delcounters", run: |_, names, _| delete(MetricKind::Counter, names) },
+    Command { name: "deltimers", run: |_, names, _| delete(MetricKind::Timing, names) },
+    Command { name: "delgauges", run: |_, names, _| delete(MetricKind::Gauge, names) },
+    Command { name: "delsets", run: |_, names, _| delete(MetricKind::Set, names) },
     Command { name: "sinks", run: sinks },
     Command { name: "health", run: health },
     Command { name: "config", run: config },
@@ -123,11 +123,11 @@ fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     Answer::Done
 }
 
-fn dump(kind: Kind) -> Answer {
+fn dump(kind: MetricKind) -> Answer {
     Answer::Job(Job::Dump(Box::new(Dump::new(kind))))
 }
 
-fn delete(kind: Kind, names: Arguments<'_>) -> Answer {
+fn delete(kind: MetricKind, names: Arguments<'_>) -> Answer {
     let names = names.into_iter().map(Into::into).collect();
     Answer::Job(Job::Delete(Box::new(Delete::new(kind, names))))
 }

@@ -1,12 +1,12 @@
 //! `delcounters` and its like: names one after the other, a folder shard by shard.
 
 use super::view::View;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::series::Table;
 
 #[derive(Debug)]
 pub(super) struct Delete {
-    kind: Kind,
+    kind: MetricKind,
     /// What is still to be deleted, the next one last.
     names: Vec<Box<[u8]>>,
     folder: Option<NameFolder>,
@@ -31,7 +31,7 @@ impl NameFolder {
 const BATCH: usize = 256;
 
 impl Delete {
-    pub(super) fn new(kind: Kind, mut names: Vec<Box<[u8]>>) -> Self {
+    pub(super) fn new(kind: MetricKind, mut names: Vec<Box<[u8]>>) -> Self {
         names.reverse();
         Self { kind, names, folder: None }
     }
@@ -62,7 +62,12 @@ impl Delete {
 }
 
 /// Deletes what a part of the table holds of a folder; true at the table's end.
-fn sweep(folder: &mut NameFolder, kind: Kind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+fn sweep(
+    folder: &mut NameFolder,
+    kind: MetricKind,
+    view: &mut View<'_>,
+    out: &mut Vec<u8>,
+) -> bool {
     if folder.shard == Table::shards() {
         if !folder.found {
             say(out, b"metric ", &folder.pattern, b" not found\n");

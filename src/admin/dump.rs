@@ -11,14 +11,14 @@ use std::collections::BinaryHeap;
 use super::json;
 use super::view::View;
 use crate::flush::OwnCounters;
-use crate::protocol::Kind;
-use crate::series::{Slot, Table, Values};
+use crate::protocol::MetricKind;
+use crate::series::{SeriesSlot, Table, Values};
 
 #[derive(Debug)]
 pub(super) struct Dump {
-    kind: Kind,
+    kind: MetricKind,
     /// Each shard's slots, the lowest name last.
-    shards: Vec<Vec<Slot>>,
+    shards: Vec<Vec<SeriesSlot>>,
     /// The server's own counters, which are no series, the lowest name last.
     own: Vec<(Box<[u8]>, u64)>,
     heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
@@ -36,7 +36,7 @@ enum DumpStage {
 /// Whose lowest name it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Head {
-    Series(usize, Slot),
+    Series(usize, SeriesSlot),
     Own,
 }
 
@@ -47,7 +47,7 @@ const STEP_BYTES: usize = 16 * 1024;
 const SAMPLES_MAX: usize = 1000;
 
 impl Dump {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: MetricKind) -> Self {
         Self {
             kind,
             shards: Vec::new(),
@@ -85,7 +85,7 @@ impl Dump {
     }
 
     fn sort_shard(&mut self, table: &Table) {
-        let mut names: Vec<(&[u8], Slot)> = table
+        let mut names: Vec<(&[u8], SeriesSlot)> = table
             .in_shard(self.shards.len(), self.kind)
             .map(|(slot, name)| (name, slot))
             .filter(|(name, _)| self.is_to_come(name))
@@ -99,7 +99,7 @@ impl Dump {
     }
 
     fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
-        if self.kind == Kind::Counter {
+        if self.kind == MetricKind::Counter {
             self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
             let last = self.last.as_deref();
             self.own.retain(|(name, _)| last.is_none_or(|last| last < name));
@@ -137,7 +137,7 @@ impl Dump {
                     self.next_own();
                 }
                 Head::Series(shard, slot) => {
-                    match view.engine.table_mut().look(shard, slot) {
+                    match view.engine.table_mut().get_mut(shard, slot) {
                         Some((series, now)) => value(&series.open(now), out),
                         None => {
                             out.truncate(start); // deleted since its name was read
@@ -155,7 +155,7 @@ impl Dump {
 
     fn next_of_shard(&mut self, shard: usize, table: &mut Table) {
         while let Some(slot) = self.shards[shard].pop() {
-            if let Some((series, _)) = table.look(shard, slot) {
+            if let Some((series, _)) = table.get_mut(shard, slot) {
                 self.heads.push(Reverse((series.name().into(), Head::Series(shard, slot))));
                 return;
             }
@@ -190,7 +190,8 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Values::Sketch(sketch) => {
             let all = sketch.moments();
-            let (lower, upper) = (all.lower(), all.upper());
+            let lower = all.lower();
+            let upper = all.upper();
             let fields =
                 [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
             object(fields, out);

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::ingest::datagrams::DatagramSocket;
-use crate::protocol::Kind;
+use crate::protocol::MetricKind;
 use crate::sink::Sinks;
 use crate::time::Now;
 
@@ -45,7 +45,7 @@ impl Health {
 
 impl View<'_> {
     /// Forgets a series. False if there is none of that name.
-    pub(super) fn delete(&mut self, kind: Kind, name: &[u8]) -> bool {
+    pub(super) fn delete(&mut self, kind: MetricKind, name: &[u8]) -> bool {
         self.engine.remove(kind, name, &mut |summary| self.encoders.encode(summary))
     }
 }

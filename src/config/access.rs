@@ -24,8 +24,8 @@ impl ValueKind<IpNet> for IpNetwork {
     }
 }
 
-/// Returns IPv4 for IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`). Senders have IPv4 addresses
-/// too on a socket for both.
+/// Returns IPv4 for IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`). Senders have IPv4
+/// addresses too on a socket for both.
 fn as_ipv4(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let address = mapped.addr().to_ipv4_mapped();
@@ -66,8 +66,8 @@ impl ValueKind<String> for Account {
     }
 }
 
-/// Printable characters, also spaces. Holds the range of their number and the characters that are not
-/// allowed.
+/// Printable characters, also spaces. Holds the range of their number and the characters that are
+/// not allowed.
 pub(super) struct Printable(pub(super) RangeInclusive<usize>, pub(super) &'static str);
 
 impl ValueKind<String> for Printable {
@@ -87,8 +87,8 @@ impl ValueKind<String> for Printable {
     }
 }
 
-/// The host that Ganglia shows a metric for, as `address:name`. gmond takes the part before the first
-/// colon for the address.
+/// The host that Ganglia shows a metric for, as `address:name`. gmond takes the part before the
+/// first colon for the address.
 pub(super) struct Spoof;
 
 impl ValueKind<String> for Spoof {

@@ -75,8 +75,9 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a text is an IPv4 address or may be a name. `10.1` and `2003` are neither, though resolvers
-/// read them as addresses. A name must not look like an option to the child that resolves it.
+/// Whether a text is an IPv4 address or may be a name. `10.1` and `2003` are neither, though
+/// resolvers read them as addresses. A name must not look like an option to the child that resolves
+/// it.
 fn is_host(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();

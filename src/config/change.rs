@@ -1,10 +1,11 @@
-//! What a reload changes: how two configurations differ, and which of the changes can be applied to a
-//! running server. Pure.
+//! What a reload changes: how two configurations differ, and which of the changes can be applied to
+//! a running server. Pure.
 
 use ahash::AHashMap;
 
 use super::destination::Destination;
-use super::keys::{Applies, keys_of};
+use super::key::{Applies, Key};
+use super::keys::keys_of;
 use super::model::Config;
 use super::rules;
 use super::sections::{SECTIONS, indices};
@@ -50,7 +51,7 @@ pub fn applicable(before: &Config, wanted: &Config) -> Config {
     for (at, destination) in config.destinations.iter_mut().enumerate() {
         let find = |old: &Destination| old.name == destination.name;
         let Some(old) = before.destinations.iter().position(find) else { continue };
-        let is_same = |key: &'static super::keys::Key| key.is_same((before, old), (wanted, at));
+        let is_same = |key: &Key| key.is_same((before, old), (wanted, at));
         if !needs_restart(destination.section()).all(is_same) {
             let namespace = std::mem::take(&mut destination.namespace);
             *destination = Destination { namespace, ..before.destinations[old].clone() };

@@ -4,8 +4,8 @@ use super::keys::KEYS;
 use super::limits::GUESSED_MAX;
 use super::sections::SECTIONS;
 
-/// Returns the mistake of a section that does not exist. `behind` is the dot after its kind and what
-/// follows the dot. `kinds` are the kinds it may have meant.
+/// Returns the mistake of a section that does not exist. `behind` is the dot after its kind and
+/// what follows the dot. `kinds` are the kinds it may have meant.
 pub(super) fn unknown_section(section: &str, behind: &str, kinds: &[&'static str]) -> String {
     let [found, behind] = [section, behind].map(str::escape_debug);
     let hint = match nearest(section, kinds.iter().copied()) {
@@ -26,8 +26,8 @@ pub(super) fn unknown_key(names: &[&'static str], name: &str) -> String {
     format!("no such key; {hint}")
 }
 
-/// Returns the candidate that is most like the wanted word. At most a third of the word's letters may
-/// differ, or one letter of a short word.
+/// Returns the candidate that is most like the wanted word. At most a third of the word's letters
+/// may differ, or one letter of a short word.
 pub(super) fn nearest<'a>(
     wanted: &str,
     candidates: impl Iterator<Item = &'a str>,

@@ -1,11 +1,10 @@
 //! Histograms as the file writes them. Pure.
 
 use super::value::ValueKind;
-use crate::flush::Bin;
-use crate::policy::BINS_MAX;
+use crate::policy::{BINS_MAX, Bin};
 
-/// A histogram's bins: their upper bounds in ascending order, the last one maybe `inf`, or `min:max:width` for `min`,
-/// `min + width` and so on to `max`, and `inf`.
+/// A histogram's bins: their upper bounds in ascending order. The last bound may be `inf`.
+/// `min:max:width` stands for `min`, `min + width` and so on to `max`, and `inf`.
 pub(super) struct Bins;
 
 impl ValueKind<Vec<Bin>> for Bins {
@@ -16,16 +15,7 @@ impl ValueKind<Vec<Bin>> for Bins {
                  or min:max:width with whole widths between"
             )
         };
-        let bins = match text.contains(':') {
-            true => even_bins(text),
-            false => text
-                .split(',')
-                .map(str::trim)
-                .filter(|_| !text.is_empty())
-                .take(BINS_MAX + 1)
-                .map(|word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) })
-                .collect(),
-        };
+        let bins = if text.contains(':') { even_bins(text) } else { listed_bins(text) };
         let sound = |bins: &Vec<Bin>| bins.len() <= BINS_MAX && bins.is_sorted_by(|a, b| a < b);
         bins.filter(sound).ok_or_else(expected)
     }
@@ -35,7 +25,14 @@ impl ValueKind<Vec<Bin>> for Bins {
     }
 }
 
-/// Counted in units of the last decimal place written, so that 0:1:0.1 has 0.3 and not 0.30000000000000004.
+fn listed_bins(text: &str) -> Option<Vec<Bin>> {
+    let words = text.split(',').map(str::trim).filter(|_| !text.is_empty());
+    let bin = |word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) };
+    words.take(BINS_MAX + 1).map(bin).collect()
+}
+
+/// Returns the bins of `min:max:width`. It counts in units of the last decimal place written, so
+/// that 0:1:0.1 has 0.3 and not 0.30000000000000004.
 fn even_bins(text: &str) -> Option<Vec<Bin>> {
     let words: Vec<_> = text.split(':').map(str::trim).collect();
     let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
@@ -47,7 +44,9 @@ fn even_bins(text: &str) -> Option<Vec<Bin>> {
         (units.abs() < 9e15).then_some(units as i64)
     };
     let [min, max, width] = words[..] else { return None };
-    let (min, max, width) = (units(min)?, units(max)?, units(width)?);
+    let min = units(min)?;
+    let max = units(max)?;
+    let width = units(width)?;
     if width <= 0 || max < min || (max - min) % width != 0 || (max - min) / width >= BINS_MAX as i64
     {
         return None;
@@ -56,7 +55,7 @@ fn even_bins(text: &str) -> Option<Vec<Bin>> {
     bounds.map(Bin::below).chain([Some(Bin::INF)]).collect()
 }
 
-/// A number as people write them: sign, digits and a point, or as we show large ones.
+/// Reads a number as people write it, with sign, digits and a point, or as large numbers are shown.
 fn plain(text: &str) -> Option<f64> {
     let usual = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+e".contains(&byte));
     text.parse().ok().filter(|number: &f64| usual && number.is_finite())

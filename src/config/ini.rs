@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! # a comment, at the start of a line      ; so is this
-//! [section]                                # or behind white space
-//! key = value                              # the white space around a value is no part of it
-//! command = a # b | "c"                   # in [exec], this is the shell's: all of the line is its value
+//! [section]                                # or after white space
+//! key = value                              # white space around a value is not part of it
+//! command = a # b | "c"                   # in [exec] the value is the rest of the line
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
 //! The meaning of sections and keys is not known here. A flawed line never hides the flaws of later
@@ -89,8 +89,8 @@ enum Current {
     #[default]
     Top,
     In(usize),
-    /// After a flawed header. Its entries are skipped, because they would be mistakes of the section
-    /// before it.
+    /// After a flawed header. Its entries are skipped, because they would be mistakes of the
+    /// section before it.
     Lost,
 }
 
@@ -231,6 +231,8 @@ fn is_comment(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     fn value_of(line: &str) -> String {
@@ -322,12 +324,11 @@ mod tests {
     #[test]
     fn no_bytes_make_it_panic() {
         let alphabet = b"[]=\"\\#; \n\ra\xc3\xa9\xff\0";
-        let mut state = 1_u32;
+        let mut random = Random::new(1);
         for _ in 0..20_000 {
             let mut text = Vec::new();
             for _ in 0..24 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                text.push(alphabet[(state >> 16) as usize % alphabet.len()]);
+                text.push(*random.pick(alphabet));
             }
             read(&text);
         }

@@ -1,16 +1,17 @@
-//! Every section and key there is: its name, its defaults as text, its place in [`Config`], and its doc.
+//! Every section and key there is: its name, its defaults as text, its place in [`Config`], and its
+//! doc.
 //!
 //! A key has one row, also if several kinds of destinations have it. Defaults take the same way as
 //! the values of a file. Help, messages, the example and the printed configuration come from here.
 
-use std::fmt;
 use std::time::Duration;
 
 use log::LevelFilter;
 
 use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
-use super::address::{Address, Listen};
+use super::address::Listen;
 use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
+use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
 use super::model::Config;
 use super::value::{
@@ -19,140 +20,10 @@ use super::value::{
 };
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
-use crate::flush::{TIMER_METRICS, TimerMetric};
+use crate::logging::LogFormat;
 use crate::policy::PERCENTILES_MAX;
+use crate::policy::{TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
-
-/// One key of the file.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    pub name: &'static str,
-    /// The sections that have the key. Only keys of destinations have several.
-    pub uses: &'static [KeyUse],
-    pub(super) applies: Applies,
-    field: Field,
-}
-
-/// A key in one of its sections.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyUse {
-    pub section: &'static str,
-    pub default: &'static str,
-    /// What the name and the default do not say. May be empty.
-    pub doc: &'static str,
-}
-
-/// What it takes to apply another value of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Applies {
-    Reload,
-    /// A start. A reload keeps the value, and of a destination all that depends on it.
-    Restart,
-}
-
-/// How to reach the field that a key sets. A configuration has several name spaces and
-/// destinations, so their keys come with an index.
-#[derive(Clone, Copy)]
-enum Field {
-    Config(&'static dyn Access<Config>),
-    Namespace(&'static dyn Access<Namespace>),
-    Destination(&'static dyn Access<Destination>),
-}
-
-/// Reads, shows and compares one field of an `Owner`.
-trait Access<Owner> {
-    /// Fails with what was expected.
-    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String>;
-    fn get(&self, owner: &Owner) -> String;
-    fn is_same(&self, one: &Owner, other: &Owner) -> bool;
-    /// Copies the field.
-    fn copy(&self, to: &mut Owner, from: &Owner);
-}
-
-/// A field of type `T` that the file writes as the value kind `K`.
-struct Member<Owner, T, K> {
-    of: fn(&Owner) -> &T,
-    of_mut: fn(&mut Owner) -> &mut T,
-    kind: K,
-}
-
-impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
-    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String> {
-        *(self.of_mut)(owner) = self.kind.read(text)?;
-        Ok(())
-    }
-
-    fn get(&self, owner: &Owner) -> String {
-        self.kind.show((self.of)(owner))
-    }
-
-    fn is_same(&self, one: &Owner, other: &Owner) -> bool {
-        (self.of)(one) == (self.of)(other)
-    }
-
-    fn copy(&self, to: &mut Owner, from: &Owner) {
-        (self.of_mut)(to).clone_from((self.of)(from));
-    }
-}
-
-impl Key {
-    /// Sets the key of the section with this index. Fails with what was expected.
-    pub(super) fn set(&self, config: &mut Config, at: usize, text: &str) -> Result<(), String> {
-        match self.field {
-            Field::Config(field) => field.set(config, text),
-            Field::Namespace(field) => field.set(&mut config.namespaces[at], text),
-            Field::Destination(field) => field.set(&mut config.destinations[at], text),
-        }
-    }
-
-    /// Returns the value of the key in the section with this index, as the file writes it.
-    pub(super) fn get(&self, config: &Config, at: usize) -> String {
-        match self.field {
-            Field::Config(field) => field.get(config),
-            Field::Namespace(field) => field.get(&config.namespaces[at]),
-            Field::Destination(field) => field.get(&config.destinations[at]),
-        }
-    }
-
-    /// Whether a section of one configuration and one of another have the same value.
-    pub(super) fn is_same(
-        &self,
-        (one, at): (&Config, usize),
-        (other, other_at): (&Config, usize),
-    ) -> bool {
-        match self.field {
-            Field::Config(field) => field.is_same(one, other),
-            Field::Namespace(field) => {
-                field.is_same(&one.namespaces[at], &other.namespaces[other_at])
-            }
-            Field::Destination(field) => {
-                field.is_same(&one.destinations[at], &other.destinations[other_at])
-            }
-        }
-    }
-
-    /// Copies the value of a key that the file has once.
-    pub(super) fn copy(&self, to: &mut Config, from: &Config) {
-        if let Field::Config(field) = self.field {
-            field.copy(to, from);
-        }
-    }
-
-    /// Returns the key's default in one of its sections.
-    pub(super) fn default_in(&self, section: &str) -> &'static str {
-        self.use_in(section).map_or("", |used| used.default)
-    }
-
-    pub(super) fn use_in(&self, section: &str) -> Option<&'static KeyUse> {
-        self.uses.iter().find(|used| used.section == section)
-    }
-}
-
-impl fmt::Debug for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Field")
-    }
-}
 
 /// Returns the keys of a section, in the order of the table.
 pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
@@ -193,7 +64,7 @@ macro_rules! applies {
 /// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`.
 macro_rules! config {
     ($($place:ident).+: $kind:expr) => {
-        Field::Config(&Member::<Config, _, _> {
+        FieldOf::Config(&Member::<Config, _, _> {
             of: |config| &config.$($place).+,
             of_mut: |config| &mut config.$($place).+,
             kind: $kind,
@@ -204,7 +75,7 @@ macro_rules! config {
 /// `namespace!(style: KIND)`: the same for a field of each [`Namespace`].
 macro_rules! namespace {
     ($place:ident: $kind:expr) => {
-        Field::Namespace(&Member::<Namespace, _, _> {
+        FieldOf::Namespace(&Member::<Namespace, _, _> {
             of: |namespace| &namespace.$place,
             of_mut: |namespace| &mut namespace.$place,
             kind: $kind,
@@ -215,7 +86,7 @@ macro_rules! namespace {
 /// `shared!(queue.bytes: KIND)`: the same for a field that several kinds of destinations have.
 macro_rules! shared {
     ($($place:ident).+: $kind:expr) => {
-        Field::Destination(&Member::<Destination, _, _> {
+        FieldOf::Destination(&Member::<Destination, _, _> {
             of: |to| &to.$($place).+,
             of_mut: |to| &mut to.$($place).+,
             kind: $kind,
@@ -226,7 +97,7 @@ macro_rules! shared {
 /// `net!(write_timeout: KIND)`: the same for a field of each destination on the network.
 macro_rules! net {
     ($place:ident: $kind:expr) => {
-        Field::Destination(&Member::<Destination, _, _> {
+        FieldOf::Destination(&Member::<Destination, _, _> {
             of: |to| to.net.as_ref().map_or_else(|| not_its_key(), |net| &net.$place),
             of_mut: |to| to.net.as_mut().map_or_else(|| not_its_key(), |net| &mut net.$place),
             kind: $kind,
@@ -237,7 +108,7 @@ macro_rules! net {
 /// `only!(Carbon.protocol: KIND)`: the same for a field that only this [`DestinationKind`] has.
 macro_rules! only {
     ($of:ident.$place:ident: $kind:expr) => {
-        Field::Destination(&Member::<Destination, _, _> {
+        FieldOf::Destination(&Member::<Destination, _, _> {
             of: |to| match &to.kind {
                 DestinationKind::$of(settings) => &settings.$place,
                 _ => not_its_key(),
@@ -259,12 +130,13 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
-/// Enough for any machine: 1 TiB, and what a 32-bit `usize` can say.
+/// Enough for any machine: 1 TiB, or what a 32-bit `usize` can hold.
 const MOST_MEMORY: usize = GIB << if usize::BITS > 32 { 10 } else { 0 };
 const MEMORY: Size = Size(64 * KIB..=MOST_MEMORY);
 const SOME_MS: Span = Span(Duration::from_millis(100));
-/// Kernels answer probes of a closed window twice a second at the most, so that one may stay unanswered, and the next comes
-/// after twice the time: in less than this a peer that is there can look gone.
+/// The least time without a sign of life. Kernels answer probes of a closed window at most twice a
+/// second. So one probe may stay unanswered, and the next one is sent after twice the time. In less
+/// than two seconds a peer that is up can look down.
 const SILENCE: Span = Span(Duration::from_secs(2));
 const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
@@ -277,6 +149,7 @@ const LEVELS: Word<LevelFilter> = Word(&[
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ]);
+const LOG_FORMATS: Word<LogFormat> = Word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Word<Style> =
     Word(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
 const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
@@ -288,7 +161,7 @@ const CARRIAGES: Word<Carriage> = Word(&[("udp", Carriage::Datagrams), ("tcp", C
 const RESENDS: Word<Resend> =
     Word(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
-// Laid out by hand: rustfmt leaves what is in braces alone.
+// Laid out by hand, because rustfmt does not format the inside of these braces.
 keys! {
     [statsd] flush_interval = "10s", config!(flush_interval: Span(Duration::from_secs(1))),
         "at least 1s";
@@ -332,6 +205,8 @@ keys! {
         "gauges are also saved this often, for a crash; 0 = only at a stop";
     [statsd] shutdown_timeout = "5s", config!(shutdown_timeout: Span(Duration::ZERO)),
         "how long a stop waits for destinations to take what is queued";
+    [statsd] log_format = "text", config!(log_format: LOG_FORMATS),
+        "text, or json: one object a line";
     [statsd] log_level = "info", config!(log_level: LEVELS),
         "error, warn, info, debug, trace; RUST_LOG overrides it";
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO),
@@ -411,7 +286,7 @@ keys! {
     [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048)),
         "bytes of a name with its tags, at most 2048";
 
-    [carbon] address = "127.0.0.1:2003", Field::Destination(&AddressOf),
+    [carbon] address = "127.0.0.1:2003", FieldOf::Destination(&AddressOf),
         "host[:port]; port 2003, or 2004 for pickle; empty = off",
     [influxdb] = "",
         "host[:port]; port 8086 for http, 8089 for udp; empty = off",
@@ -506,7 +381,8 @@ keys! {
 
 pub(super) const TIMER_METRICS_WANTED: List<Word<TimerMetric>> = List(Word(&TIMER_METRICS));
 
-/// A list on the outside, a set on the inside: the parser asks for one dialect at a time.
+/// The dialects of tags. The file has a list of them. The server has a set, because the parser
+/// tests for one dialect at a time.
 struct TagFormats;
 
 const DIALECTS: List<Word<Dialect>> = List(Word(&[
@@ -524,33 +400,6 @@ impl ValueKind<Dialects> for TagFormats {
 
     fn show(&self, dialects: &Dialects) -> String {
         DIALECTS.show(&Dialect::ALL.into_iter().filter(|dialect| dialects.has(*dialect)).collect())
-    }
-}
-
-/// The address of a destination. An address without a port gets that of the destination's protocol.
-struct AddressOf;
-
-impl Access<Destination> for AddressOf {
-    fn set(&self, to: &mut Destination, text: &str) -> Result<(), String> {
-        if let (Some(port), Some(net)) = (to.kind.port(), &mut to.net) {
-            net.remote = Address(port).read(text)?;
-        }
-        Ok(())
-    }
-
-    fn get(&self, to: &Destination) -> String {
-        let net = to.net.as_ref();
-        net.map_or_else(String::new, |net| Address(net.remote.port).show(&net.remote))
-    }
-
-    fn is_same(&self, one: &Destination, other: &Destination) -> bool {
-        one.net.as_ref().map(|net| &net.remote) == other.net.as_ref().map(|net| &net.remote)
-    }
-
-    fn copy(&self, to: &mut Destination, from: &Destination) {
-        if let (Some(net), Some(other)) = (&mut to.net, &from.net) {
-            net.remote.clone_from(&other.remote);
-        }
     }
 }
 

@@ -15,8 +15,8 @@ pub(super) const KEYS_MAX: usize = 64;
 /// Sections with different names.
 pub(super) const SECTIONS_MAX: usize = 300;
 
-/// Sections of destinations beside the first of each kind. A reload opens their spools in one turn, at
-/// about 0.15 ms each, and the loop visits every destination in every turn.
+/// Sections of destinations beside the first of each kind. A reload opens their spools in one turn,
+/// at about 0.15 ms each, and the loop visits every destination in every turn.
 pub(super) const DESTINATIONS_MAX: usize = 16;
 /// `[namespace.NAME]` sections.
 pub(super) const NAMESPACES_MAX: usize = 32;

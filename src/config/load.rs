@@ -1,4 +1,4 @@
-//! Which file is the configuration, and reading it. The only file of the folder that touches the disk.
+//! Finds the configuration file and reads it. No other file of this folder uses the disk.
 //!
 //! A start reads a file of any kind: a regular file, `/dev/null`, a pipe such as `<(…)` makes. A
 //! reload happens while the server runs and must not wait. It reads regular files only, and refuses

@@ -1,9 +1,10 @@
 //! `statsd.conf` to settings, and back.
 //!
 //! ```text
-//! load ──bytes──▶ ini ──sections──▶ parse ──row of keys, text──▶ value, address ──▶ model ──▶ render
+//! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
-//! `load` finds the file and reads it; all else is pure. `keys` is the one table of what there is.
+//! `load` finds the file and reads it. All else is pure. `keys` is the one table of what there is.
+//! `change` tells what a reload changes.
 
 mod load;
 mod parse;
@@ -18,6 +19,7 @@ mod address;
 mod hints;
 mod histogram;
 mod ini;
+mod key;
 mod keys;
 mod limits;
 mod mistake;
@@ -31,7 +33,8 @@ pub use destination::{
     CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout, Net, Over,
     Protocol, Queue, Remote, Repeater, Resend, Takes,
 };
-pub use keys::{KEYS, Key, KeyUse};
+pub use key::{Key, KeyUse};
+pub use keys::KEYS;
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use mistake::Mistake;
 pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::destination::{Destination, DestinationKind};
 use crate::encode::namespace::Namespace;
+use crate::logging::LogFormat;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
 use crate::series::Bounds;
@@ -20,6 +21,7 @@ pub struct Config {
     pub align_flush: bool,
     pub shutdown_timeout: Duration,
     pub log_level: log::LevelFilter,
+    pub log_format: LogFormat,
     /// The user that the process becomes after binding. Empty if it stays who it is.
     pub user: String,
     pub group: String,
@@ -134,6 +136,7 @@ impl Config {
             align_flush: false,
             shutdown_timeout: Duration::ZERO,
             log_level: log::LevelFilter::Off,
+            log_format: LogFormat::default(),
             user: String::new(),
             group: String::new(),
             dump_messages: false,

@@ -1,5 +1,5 @@
-//! The text of a configuration file to a [`Config`]: the defaults, with the values of the file written
-//! over them. Pure.
+//! The text of a configuration file to a [`Config`]: the defaults, with the values of the file
+//! written over them. Pure.
 //!
 //! All mistakes of a file are found in one reading.
 

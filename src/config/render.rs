@@ -1,4 +1,4 @@
-//! Settings as a `statsd.conf`: the running ones, and the example that is also the manual. Pure.
+//! Settings as a `statsd.conf`: the ones in force, and the example, which is also the manual. Pure.
 
 use super::destination::DestinationKind;
 use super::ini::takes_rest_of_line;
@@ -37,7 +37,7 @@ pub fn render_masked(config: &Config) -> String {
     render(&masked)
 }
 
-/// In the place of a password.
+/// Shown in place of a password.
 const MASK: &str = "***";
 
 fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
@@ -51,7 +51,8 @@ fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     format!("[{header}]\n{}", entries.collect::<String>())
 }
 
-/// A value as a file has to write it. Passwords are what needs quotes; others hold no `#`, `;` or double quote.
+/// Returns a value as a file has to write it. Only passwords need quotes. No other value holds a `#`,
+/// a `;` or a double quote.
 fn quoted(value: String) -> String {
     let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
     if is_plain {
@@ -101,7 +102,7 @@ const AFTERWORD: &str = "
 # style = modern
 ";
 
-/// What the text of a line is filled up to before its comment.
+/// The column at which the comment of a line begins.
 const COMMENT_COLUMN: usize = 33;
 
 fn explained(text: &str, doc: &str) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
-use crate::flush::Percentile;
+use crate::policy::Percentile;
 
 /// A way to write values of type `T`.
 pub(super) trait ValueKind<T> {
@@ -179,8 +179,8 @@ impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
     }
 }
 
-/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that no
-/// encoder needs to rewrite it.
+/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that
+/// no encoder needs to rewrite it.
 pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
 
 impl ValueKind<String> for NamePart {

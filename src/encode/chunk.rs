@@ -1,11 +1,13 @@
-//! Chunks: encoded bytes on their way to the sinks, always whole lines, or whole messages of lines.
+//! Chunks: encoded bytes for the sinks. A chunk has whole lines, or whole messages of lines.
 //!
-//! A chunk is made once by an encoder, sealed, and then shared (read-only) by the outboxes of every sink that takes its
-//! format. It is the unit in which a queue drops, resends and counts; partial progress through one is the outbox's business.
+//! An encoder fills a chunk and seals it. Then the outboxes of all sinks with its format share it,
+//! read-only. A queue drops, resends and counts whole chunks. The outbox keeps the position inside
+//! a chunk that is partly sent.
 
 use std::rc::Rc;
 
-/// Where an encoder seals a chunk: about this many bytes, one line over at the most, or one message that is longer.
+/// An encoder seals a chunk at about this many bytes. A chunk is longer by at most one line, or if
+/// it is a single longer message.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Whole encoded lines of one flush.
@@ -17,7 +19,8 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// `flush` is the number of the flush the lines belong to, counted from 1 since the start; 0 for lines of none.
+    /// `flush` is the number of the flush that the lines belong to, counted from 1 since the start.
+    /// It is 0 for lines of no flush.
     pub fn new(bytes: Vec<u8>, lines: u32, flush: u64) -> Rc<Self> {
         debug_assert!(!bytes.is_empty(), "a chunk holds something");
         Rc::new(Self { bytes, lines, flush })
@@ -44,7 +47,7 @@ impl Chunk {
     }
 }
 
-/// Lines on their way into chunks.
+/// Collects lines into chunks.
 #[derive(Debug, Default)]
 pub struct Chunks {
     flush: u64,
@@ -53,17 +56,18 @@ pub struct Chunks {
     full: Vec<Rc<Chunk>>,
 }
 
-/// Room behind [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter: names and figures are bounded.
+/// Room past [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter, since names
+/// and figures are bounded.
 const LINE_BYTES_MAX: usize = 4096;
 
 impl Chunks {
-    /// Begins a flush; the one before must have been [`Self::end`]ed.
+    /// Begins a flush. The flush before must have ended with [`Self::end`].
     pub(super) fn begin(&mut self, flush: u64) {
         debug_assert!(self.open.is_empty() && self.full.is_empty());
         self.flush = flush;
     }
 
-    /// The place to append exactly one line to.
+    /// Returns the buffer, to which the caller must append exactly one line.
     pub(super) fn line(&mut self) -> &mut Vec<u8> {
         if self.open.len() >= CHUNK_BYTES {
             self.seal();
@@ -75,12 +79,14 @@ impl Chunks {
         &mut self.open
     }
 
-    /// Appends a whole message of so many lines. It stays whole: where it does not fit the chunk, it begins another.
+    /// Appends a message of `lines` lines. It stays whole: if it does not fit into the chunk, it
+    /// begins another one.
     pub(super) fn frame(&mut self, message: &[u8], lines: u32) {
         self.room(message.len(), lines).extend_from_slice(message);
     }
 
-    /// The place to append a whole message to, of at most so many bytes and of so many lines.
+    /// Returns the buffer, to which the caller must append one whole message of at most `bytes`
+    /// bytes and of `lines` lines.
     pub(super) fn room(&mut self, bytes: usize, lines: u32) -> &mut Vec<u8> {
         if !self.open.is_empty() && self.open.len() + bytes > CHUNK_BYTES {
             self.seal();
@@ -97,7 +103,7 @@ impl Chunks {
         self.full.push(Chunk::new(bytes, std::mem::take(&mut self.lines), self.flush));
     }
 
-    /// Ends the flush: its last lines become a chunk too.
+    /// Ends the flush. Its last lines become a chunk.
     pub fn end(&mut self) {
         if !self.open.is_empty() {
             self.seal();

@@ -1,62 +1,28 @@
-//! Every encoder in use: a summary is encoded once for each, whatever number of sinks take its chunks.
+//! All encoders in use. Each encodes a summary once, however many sinks take its chunks.
 
-use std::fmt::Debug;
 use std::rc::Rc;
 
-use super::chunk::{Chunk, Chunks};
+use super::chunk::Chunk;
+use super::encoder::{Encoder, RefusedPoints};
 use super::ganglia::{self, Ganglia};
 use super::graphite::Graphite;
 use super::influx::Influx;
 use super::json_lines::JsonLines;
 use super::namespace::Namespace;
 use super::pickle::Pickle;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
-/// Writes the summaries of a flush to chunks in one format.
-pub(super) trait Encoder: Debug {
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
-    fn begin(&mut self, flush: u64, stamp: u64);
-
-    fn encode(&mut self, summary: &Summary<'_>);
-
-    /// Ends the flush: what is left becomes chunks too.
-    fn end(&mut self);
-
-    fn chunks(&mut self) -> &mut Chunks;
-
-    /// What it has left out since the last call.
-    fn take_refused(&mut self) -> Refused {
-        Refused::default()
-    }
-}
-
-/// Points left out that a destination cannot store.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    pub points: u64,
-    /// The name of the first; empty if there is none.
-    pub example: Vec<u8>,
-}
-
-impl Refused {
-    pub(super) fn add(&mut self, name: &[u8], points: usize) {
-        if self.points == 0 {
-            self.example = name.to_vec();
-        }
-        self.points += points as u64;
-    }
-}
-
-/// What chunks look like.
+/// The format of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
     /// `name|value|timestamp` lines.
     Piped,
-    /// Messages of so many points for carbon's pickle receiver.
+    /// Messages of at most `batch` points for the pickle receiver of carbon.
     Pickle { batch: u32 },
-    /// The lines as JSON, an object a line.
+    /// One JSON object a line.
     JsonLines,
     /// InfluxDB's line protocol.
     Influx,
@@ -75,12 +41,13 @@ struct Row {
     encoder: Box<dyn Encoder>,
 }
 
-/// Whose chunks a sink takes.
+/// Identifies the encoder whose chunks a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EncoderId(usize);
 
 impl Encoders {
-    /// One for each format and name space that is wanted, however often it is.
+    /// Makes one encoder for each pair of format and name space in `wanted`, however often it
+    /// occurs.
     pub fn new<'a>(
         wanted: impl IntoIterator<Item = (Format, &'a Namespace)>,
         figures: &FigureNames,
@@ -95,13 +62,13 @@ impl Encoders {
         encoders
     }
 
-    /// The encoder for this format and the name space called so.
+    /// Returns the encoder for this format and the name space with this name.
     pub fn id(&self, format: &Format, namespace: &str) -> Option<EncoderId> {
         let is_it = |row: &Row| row.format == *format && row.namespace == namespace;
         self.0.iter().position(is_it).map(EncoderId)
     }
 
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
+    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
         self.0.iter_mut().for_each(|row| row.encoder.begin(flush, stamp));
     }
@@ -110,13 +77,13 @@ impl Encoders {
         self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
     }
 
-    /// Ends the flush: what is left becomes chunks too.
+    /// Ends the flush. The remaining lines become chunks.
     pub fn end(&mut self) {
         self.0.iter_mut().for_each(|row| row.encoder.end());
     }
 
-    /// What was left out since the last call, once for each encoder that did.
-    pub fn take_refused(&mut self) -> impl Iterator<Item = Refused> {
+    /// Returns the points left out since the last call, for each encoder that left out any.
+    pub fn take_refused(&mut self) -> impl Iterator<Item = RefusedPoints> {
         let refused = self.0.iter_mut().map(|row| row.encoder.take_refused());
         refused.filter(|refused| refused.points > 0)
     }
@@ -144,7 +111,8 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     #[test]
     fn a_summary_is_encoded_once_for_each_format_and_name_space() {
@@ -153,11 +121,13 @@ mod tests {
         let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
         let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name);
-        let (old, new) = (id(&encoders, "").unwrap(), id(&encoders, "new").unwrap());
+        let old = id(&encoders, "").unwrap();
+        let new = id(&encoders, "new").unwrap();
         assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, 10);
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
-        let (subject, name) = (Subject::Counter, &b"a"[..]);
+        let subject = Subject::Counter;
+        let name = &b"a"[..];
         let summary = Summary { subject, name, figures: &figures, idle: false, timestamp: None };
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");

@@ -1,27 +1,29 @@
-//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts behind their length and
-//! filled up to four bytes.
+//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts
+//! behind their length and filled up to four bytes.
 //!
 //! ```text
 //!   description   128 │ host metric spoofed │ type metric units slope tmax dmax │ 1 "GROUP" group
 //!   value         133 │ host metric spoofed │ "%s" value
 //! ```
-//! gmond takes a value only of a metric that was described to it, and may be started again at any time: a metric is described
-//! with its first value, and again every few flushes, a part of all metrics in each. A value has no time but that at which
-//! it comes.
+//! gmond takes a value only of a metric that was described to it, and may be started again at any
+//! time: a metric is described with its first value, and again every few flushes, a part of all
+//! metrics in each. A value has no time but that at which it comes.
 //!
-//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its rate) and a gauge have the
-//! name of their series, the figures of a timing have that name with `_FIGURE` behind it, in seconds, in a group of their own.
+//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its
+//! rate) and a gauge have the name of their series, the figures of a timing have that name with
+//! `_FIGURE` behind it, in seconds, in a group of their own.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::chunk::Chunks;
-use super::encoders::{Encoder, Refused};
+use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::packets::{HEAD_BYTES, append};
-use crate::flush::{FigureId, FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::{FigureId, FigureNames};
 use crate::protocol::cleaned;
 
 /// What is said of all metrics alike.
@@ -62,7 +64,7 @@ pub(super) struct Ganglia {
     value: Vec<u8>,
     packet: Vec<u8>,
     chunks: Chunks,
-    refused: Refused,
+    refused: RefusedPoints,
 }
 
 /// How a figure is shown.
@@ -89,7 +91,7 @@ impl Ganglia {
             value: Vec::new(),
             packet: Vec::new(),
             chunks: Chunks::default(),
-            refused: Refused::default(),
+            refused: RefusedPoints::default(),
         }
     }
 
@@ -156,7 +158,8 @@ impl Encoder for Ganglia {
             Subject::Timing => self.metric.clone().into(),
             _ => self.own.clone().into_bytes().into(),
         };
-        let (series, timing) = (self.metric.len(), Rc::clone(&self.timing));
+        let series = self.metric.len();
+        let timing = Rc::clone(&self.timing);
         for figure in summary.figures {
             let Some(shape) = shape(&timing, summary, figure.id) else { continue };
             self.metric.truncate(series);
@@ -183,7 +186,7 @@ impl Encoder for Ganglia {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> Refused {
+    fn take_refused(&mut self) -> RefusedPoints {
         std::mem::take(&mut self.refused)
     }
 }

@@ -1,14 +1,15 @@
 //! Graphite plaintext: `name value timestamp\n`.
 //!
-//! All that does not depend on the series is put together once: what stands before its name, and what stands between its
-//! bare name and its tags (`names.rs`).
+//! All that does not depend on the series is put together once: what stands before its name, and
+//! what stands between its bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 #[derive(Debug)]
 pub struct Graphite {

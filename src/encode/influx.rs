@@ -1,18 +1,20 @@
 //! InfluxDB's line protocol: `measurement,tag=value field=number,field=number nanoseconds\n`.
 //!
-//! The measurement is the name that Graphite is sent, without that of the figure, which is the field: so a timing's figures
-//! are fields of one point. Where a name has no figure its field is `value`. A clean name holds nothing to escape, but `time`
-//! is no key of a tag that InfluxDB takes.
+//! The measurement is the name that Graphite is sent, without that of the figure, which is the
+//! field: so a timing's figures are fields of one point. Where a name has no figure its field is
+//! `value`. A clean name holds nothing to escape, but `time` is no key of a tag that InfluxDB
+//! takes.
 
 use super::chunk::Chunks;
-use super::encoders::{Encoder, Refused};
+use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::{Point, Points};
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
-/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so packets stay within an
-/// MTU whatever the number of fields.
+/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so
+/// packets stay within an MTU whatever the number of fields.
 const LINE_BYTES: usize = 1200;
 /// The last second whose nanoseconds InfluxDB can say.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
@@ -23,14 +25,14 @@ const TIME_TAG: &[u8] = b"@time";
 pub(super) struct Influx {
     points: Points,
     stamp: u64,
-    line: Line,
+    line: PointLine,
     chunks: Chunks,
-    refused: Refused,
+    refused: RefusedPoints,
 }
 
 /// A line on its way; empty between two.
 #[derive(Debug)]
-struct Line {
+struct PointLine {
     text: Vec<u8>,
     /// Of the name it was begun with.
     prefix: Vec<u8>,
@@ -42,9 +44,9 @@ impl Influx {
         Self {
             points: Points::new(namespace, figures),
             stamp: 0,
-            line: Line { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
+            line: PointLine { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
             chunks: Chunks::default(),
-            refused: Refused::default(),
+            refused: RefusedPoints::default(),
         }
     }
 }
@@ -78,12 +80,12 @@ impl Encoder for Influx {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> Refused {
+    fn take_refused(&mut self) -> RefusedPoints {
         std::mem::take(&mut self.refused)
     }
 }
 
-impl Line {
+impl PointLine {
     fn append(&mut self, point: &Point<'_>) {
         let Self { text, prefix, number } = self;
         if text.is_empty() {
@@ -130,7 +132,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, FigureId, Percentile, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::{FigureId, Percentile};
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];
@@ -139,7 +142,8 @@ mod tests {
         for (subject, name, ids) in summaries {
             let figures: Vec<_> =
                 (1..).zip(*ids).map(|(nth, &id)| Figure { id, value: f64::from(nth) }).collect();
-            let (name, figures) = (name.as_bytes(), &figures[..]);
+            let name = name.as_bytes();
+            let figures = &figures[..];
             influx.encode(&Summary {
                 subject: *subject,
                 name,
@@ -208,7 +212,8 @@ stats.sets.users count=1 10000000000
         influx.begin(1, 10);
         for timestamp in [9_223_372_035, 9_223_372_036, u64::MAX] {
             let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
-            let (subject, name) = (Subject::Gauge, &b"a"[..]);
+            let subject = Subject::Gauge;
+            let name = &b"a"[..];
             let timestamp = Some(timestamp);
             influx.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
         }

@@ -1,13 +1,16 @@
-//! JSON, an object a line: `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
+//! JSON, an object a line:
+//! `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
 //!
-//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that JSON would escape.
+//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that
+//! JSON would escape.
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::number::Number;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 #[derive(Debug)]
 pub(super) struct JsonLines {
@@ -74,7 +77,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {

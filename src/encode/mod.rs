@@ -1,6 +1,8 @@
-//! Summaries to bytes: names and numbers as each format wants them, in chunks that sinks share. Pure.
+//! Encodes summaries as bytes, with the names and numbers of each format, in chunks that sinks
+//! share. Pure.
 
 pub mod chunk;
+pub mod encoder;
 pub mod encoders;
 pub mod ganglia;
 pub mod packets;

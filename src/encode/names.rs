@@ -1,59 +1,65 @@
-//! What stands around a series' name in each style. It is put together once; a line only looks it up.
+//! The prefixes and suffixes of names in each style. They are composed once; a line only looks them
+//! up.
 
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureId, FigureNames, Subject};
+use crate::flush::Subject;
+use crate::policy::{FigureId, FigureNames};
 
-/// What stands before a series' name, and between its bare name and its tags. Dots are part of both.
+/// The text before the name of a series, and the text between its bare name and its tags. Both
+/// include their dots.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Around {
-    pub(super) before: Vec<u8>,
-    pub(super) behind: Vec<u8>,
-    /// The bytes at the beginning of `behind` that name the figure, with their dot; the suffix follows.
+pub(super) struct Affixes {
+    pub(super) prefix: Vec<u8>,
+    pub(super) suffix: Vec<u8>,
+    /// The bytes at the start of `suffix` that name the figure, with their dot. The configured
+    /// suffix follows.
     figure_bytes: usize,
 }
 
-impl Around {
-    /// What the figure is called; empty where the name says it all.
+impl Affixes {
+    /// The name of the figure. Empty if the name of the series says it all.
     pub(super) fn figure(&self) -> &[u8] {
-        let figure = &self.behind[..self.figure_bytes];
+        let figure = &self.suffix[..self.figure_bytes];
         figure.strip_prefix(b".").unwrap_or(figure)
     }
 
-    /// What stands behind the name of the series whatever the figure.
-    pub(super) fn suffix(&self) -> &[u8] {
-        &self.behind[self.figure_bytes..]
+    /// The configured suffix, which does not depend on the figure.
+    pub(super) fn global_suffix(&self) -> &[u8] {
+        &self.suffix[self.figure_bytes..]
     }
 }
 
-/// The names of one name space. None stands for what its style does not send.
+/// The affixes of all figures in one name space. `None` is for a figure that its style does not
+/// send.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct PointNames {
     counter: CounterNames,
     own_counter: CounterNames,
     /// In the order of [`FigureId`].
-    timing: Vec<Option<Around>>,
-    gauge: Around,
-    set: Around,
-    kv: Around,
-    own_gauge: Around,
-    own: Around,
-    num_stats: Around,
+    timing: Vec<Option<Affixes>>,
+    gauge: Affixes,
+    set: Affixes,
+    kv: Affixes,
+    own_gauge: Affixes,
+    own: Affixes,
+    num_stats: Affixes,
 }
 
 #[derive(Debug)]
 struct CounterNames {
-    rate: Option<Around>,
-    count: Option<Around>,
-    /// Of a value that brought its own time, sent whatever `flush_counts` says.
-    timed: Around,
+    rate: Option<Affixes>,
+    count: Option<Affixes>,
+    /// For a value with its own time, which is sent even if `flush_counts` is off.
+    timed: Affixes,
 }
 
-impl Names {
+impl PointNames {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
-        let (column, suffix) = (Column::of(namespace), namespace.global_suffix.as_str());
+        let column = Column::of(namespace);
+        let suffix = namespace.global_suffix.as_str();
         let stats = namespace.prefix_stats.as_str();
-        let plain = |place: Place<'_>, own: &str| place.around(own, suffix);
-        let timing = |figure: Option<&str>| Some(plain(Place(column.timer, figure?), ""));
+        let plain = |parts: NameParts<'_>, own: &str| parts.affixes(own, suffix);
+        let timing = |figure: Option<&str>| Some(plain(NameParts(column.timer, figure?), ""));
         Self {
             counter: CounterNames::new(&column, namespace, ""),
             own_counter: CounterNames::new(&column, namespace, stats),
@@ -71,19 +77,19 @@ impl Names {
     }
 
     /// None if this name space does not have the figure. `timed`: the value brought its own time.
-    pub(super) fn around(
+    pub(super) fn affixes(
         &self,
         subject: Subject,
         figure: FigureId,
         timed: bool,
-    ) -> Option<&Around> {
+    ) -> Option<&Affixes> {
         match subject {
-            Subject::Counter => self.counter.around(figure, timed),
+            Subject::Counter => self.counter.affixes(figure, timed),
             Subject::Gauge => Some(&self.gauge),
             Subject::Timing => self.timing[figure.index()].as_ref(),
             Subject::Set => Some(&self.set),
             Subject::Kv => Some(&self.kv),
-            Subject::OwnCounter => self.own_counter.around(figure, timed),
+            Subject::OwnCounter => self.own_counter.affixes(figure, timed),
             Subject::OwnGauge => Some(&self.own_gauge),
             Subject::Own => Some(&self.own),
             Subject::NumStats => Some(&self.num_stats),
@@ -92,18 +98,18 @@ impl Names {
 }
 
 impl CounterNames {
-    /// `own` is what the server's own counters have before their names.
+    /// `own` is the prefix of the names of the server's own counters.
     fn new(column: &Column<'_>, namespace: &Namespace, own: &str) -> Self {
-        let around = |place: Place<'_>| place.around(own, &namespace.global_suffix);
+        let affixes = |parts: NameParts<'_>| parts.affixes(own, &namespace.global_suffix);
         let counts = namespace.flush_counts || namespace.style == Style::Statsite;
         Self {
-            rate: column.rate.map(around),
-            count: counts.then(|| around(column.count)),
-            timed: around(column.count),
+            rate: column.rate.map(affixes),
+            count: counts.then(|| affixes(column.count)),
+            timed: affixes(column.count),
         }
     }
 
-    fn around(&self, figure: FigureId, timed: bool) -> Option<&Around> {
+    fn affixes(&self, figure: FigureId, timed: bool) -> Option<&Affixes> {
         match (figure, timed) {
             (FigureId::COUNT, false) => self.count.as_ref(),
             (FigureId::COUNT, true) => Some(&self.timed),
@@ -112,27 +118,27 @@ impl CounterNames {
     }
 }
 
-/// The elements before a name, and the one behind it. Empty ones are left out.
+/// The elements before a name, and the element after it. Empty elements are left out.
 #[derive(Clone, Copy)]
-struct Place<'a>([&'a str; 2], &'a str);
+struct NameParts<'a>([&'a str; 2], &'a str);
 
-/// A style's column of the table of names, as the manual has it.
+/// One style's column of the table of names in the manual.
 struct Column<'a> {
-    rate: Option<Place<'a>>,
-    count: Place<'a>,
-    /// Before each of its figures.
+    rate: Option<NameParts<'a>>,
+    count: NameParts<'a>,
+    /// The elements before a timing; its figure is the element after it.
     timer: [&'a str; 2],
-    gauge: Place<'a>,
-    set: Place<'a>,
-    kv: Place<'a>,
-    own: Place<'a>,
-    num_stats: Place<'a>,
+    gauge: NameParts<'a>,
+    set: NameParts<'a>,
+    kv: NameParts<'a>,
+    own: NameParts<'a>,
+    num_stats: NameParts<'a>,
 }
 
 impl<'a> Column<'a> {
     fn of(namespace: &'a Namespace) -> Self {
         let Namespace { global_prefix: global, prefix_counter, .. } = namespace;
-        let configured = |prefix: &'a str, behind| Place([global, prefix], behind);
+        let configured = |prefix: &'a str, after| NameParts([global, prefix], after);
         let modern = Self {
             rate: Some(configured(prefix_counter, "rate")),
             count: configured(prefix_counter, "count"),
@@ -145,14 +151,14 @@ impl<'a> Column<'a> {
         };
         match namespace.style {
             Style::Legacy => Self {
-                rate: Some(Place(["stats", ""], "")),
-                count: Place(["stats_counts", ""], ""),
+                rate: Some(NameParts(["stats", ""], "")),
+                count: NameParts(["stats_counts", ""], ""),
                 timer: ["stats", "timers"],
-                gauge: Place(["stats", "gauges"], ""),
-                set: Place(["stats", "sets"], "count"),
-                kv: Place(["stats", "kv"], ""),
-                own: Place(["stats", ""], ""),
-                num_stats: Place(["", ""], ""),
+                gauge: NameParts(["stats", "gauges"], ""),
+                set: NameParts(["stats", "sets"], "count"),
+                kv: NameParts(["stats", "kv"], ""),
+                own: NameParts(["stats", ""], ""),
+                num_stats: NameParts(["", ""], ""),
             },
             Style::Modern => modern,
             Style::Statsite => {
@@ -170,19 +176,27 @@ impl<'a> Column<'a> {
     }
 }
 
-impl Place<'_> {
-    fn around(self, own: &str, suffix: &str) -> Around {
-        let Self([first, second], behind) = self;
-        let present = |element: &&&str| !element.is_empty();
-        let before = [first, second, own];
-        let before = before.iter().filter(present).flat_map(|element| [*element, "."]);
-        let figure_bytes = if behind.is_empty() { 0 } else { behind.len() + 1 };
-        let behind = [behind, suffix];
-        let behind = behind.iter().filter(present).flat_map(|element| [".", *element]);
-        Around {
-            before: before.collect::<String>().into_bytes(),
-            behind: behind.collect::<String>().into_bytes(),
-            figure_bytes,
+impl NameParts<'_> {
+    fn affixes(self, own: &str, global_suffix: &str) -> Affixes {
+        let Self([first, second], figure) = self;
+        let mut prefix = String::new();
+        for element in [first, second, own] {
+            if !element.is_empty() {
+                prefix.push_str(element);
+                prefix.push('.');
+            }
+        }
+        let mut suffix = String::new();
+        for element in [figure, global_suffix] {
+            if !element.is_empty() {
+                suffix.push('.');
+                suffix.push_str(element);
+            }
+        }
+        Affixes {
+            prefix: prefix.into_bytes(),
+            suffix: suffix.into_bytes(),
+            figure_bytes: if figure.is_empty() { 0 } else { figure.len() + 1 },
         }
     }
 }

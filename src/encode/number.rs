@@ -1,6 +1,8 @@
-//! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at carbon.
+//! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at
+//! carbon.
 //!
-//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a short way.
+//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a
+//! short way.
 
 /// Writes numbers, keeping the buffer it needs.
 #[derive(Default)]
@@ -21,7 +23,8 @@ impl Number {
 
 /// Appends a number of at most 15 digits, three of them behind the point; false if it is another.
 ///
-/// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is the shortest that does.
+/// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is
+/// the shortest that does.
 fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     const LARGEST: f64 = 1e15;
     for (places, scale) in [(0, 1.0), (1, 10.0), (2, 100.0), (3, 1000.0)] {
@@ -43,9 +46,12 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
-/// Appends `whole` with a point before its last `places` digits. One digit at least stands before the point.
+/// Appends `whole` with a point before its last `places` digits. One digit at least stands before
+/// the point.
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
-    let (mut text, mut start, mut left) = ([b'0'; 20], 20, whole);
+    let mut text = [b'0'; 20];
+    let mut start = 20;
+    let mut left = whole;
     let mut put = |byte| {
         start -= 1;
         text[start] = byte;
@@ -72,14 +78,17 @@ impl std::fmt::Debug for Number {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     /// The general routine is the twin of the short way.
     #[test]
     fn the_short_way_writes_what_the_general_routine_does() {
-        let (mut state, mut short) = (20_261_123_u64, 0);
+        let mut short = 0;
         let mut check = |value: f64| {
-            let (mut out, mut buffer) = (Vec::new(), ryu_js::Buffer::new());
+            let mut out = Vec::new();
+            let mut buffer = ryu_js::Buffer::new();
             short += usize::from(append_short(value, &mut out));
             let expected = buffer.format_finite(value);
             if !out.is_empty() {
@@ -87,14 +96,15 @@ mod tests {
             }
         };
         let scales = [1.0, 2.0, 3.0, 7.0, 10.0, 60.0, 100.0, 1e3, 1e4, 1e6, 0.1, 0.01];
+        let mut random = Random::new(20_261_123);
         for round in 0..20_000_u32 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let whole = (state >> (round % 64)) as f64;
+            let bits = random.bits();
+            let whole = (bits >> (round % 64)) as f64;
             for scale in scales {
                 check(whole / scale);
                 check(-whole / scale);
             }
-            let any = f64::from_bits(state);
+            let any = f64::from_bits(bits);
             check(if any.is_finite() { any } else { 0.0 });
         }
         for edge in [1e15_f64, 1e14, 1e12, 0.1, 0.001, 1.0, 0.0] {

@@ -1,10 +1,11 @@
 //! Where one packet ends and the next begins, in a chunk that is sent as datagrams.
 
-/// What is left of an Ethernet frame behind the longest headers of the ways there: no packet of whole lines is longer
-/// unless a single line is.
+/// What is left of an Ethernet frame behind the longest headers of the ways there: no packet of
+/// whole lines is longer unless a single line is.
 const PACKET_BYTES: usize = 1432;
 
-/// Before a packet that is not to be cut elsewhere: its bytes and its lines, four bytes each, the highest first.
+/// Before a packet that is not to be cut elsewhere: its bytes and its lines, four bytes each, the
+/// highest first.
 pub(super) const HEAD_BYTES: usize = 8;
 
 /// The first packet of what is left of a chunk.

@@ -1,14 +1,15 @@
-//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's pickle, protocol 2, of
-//! `[(name, (timestamp, value)), …]`.
+//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's
+//! pickle, protocol 2, of `[(name, (timestamp, value)), …]`.
 //!
-//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever `pickle_batch` says. A chunk
-//! holds whole messages.
+//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever
+//! `pickle_batch` says. A chunk holds whole messages.
 
 use super::chunk::Chunks;
-use super::encoders::Encoder;
+use super::encoder::Encoder;
 use super::namespace::Namespace;
 use super::points::Points;
-use crate::flush::{FigureNames, Summary};
+use crate::flush::Summary;
+use crate::policy::FigureNames;
 
 /// Carbon's own limit, of the pickle without its length.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -27,13 +28,13 @@ pub(super) struct Pickle {
     /// Points of a message, at the most.
     batch: u32,
     stamp: u64,
-    message: Message,
+    message: PickleMessage,
     chunks: Chunks,
 }
 
 /// A message whose end has not come; empty between two.
 #[derive(Debug, Default)]
-struct Message {
+struct PickleMessage {
     bytes: Vec<u8>,
     points: u32,
     /// A name on its way there, whose length stands before it.
@@ -46,7 +47,7 @@ impl Pickle {
             points: Points::new(namespace, figures),
             batch,
             stamp: 0,
-            message: Message::default(),
+            message: PickleMessage::default(),
             chunks: Chunks::default(),
         }
     }
@@ -81,7 +82,7 @@ impl Encoder for Pickle {
     }
 }
 
-impl Message {
+impl PickleMessage {
     /// Appends a point of `self.name`.
     fn append(&mut self, timestamp: u64, value: f64) {
         let bytes = &mut self.bytes;
@@ -142,11 +143,13 @@ fn append_integer(value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::encode::chunk::CHUNK_BYTES;
-    use crate::flush::{Figure, FigureId, Subject};
+    use crate::flush::{Figure, Subject};
+    use crate::policy::FigureId;
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];
-        let (subject, name) = (Subject::Gauge, name.as_bytes());
+        let subject = Subject::Gauge;
+        let name = name.as_bytes();
         pickle.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
     }
 

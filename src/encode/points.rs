@@ -1,39 +1,41 @@
-//! From a summary to the points it is sent as: one for each of its figures that the name space has.
+//! Turns a summary into points: one for each of its figures that the name space sends.
 
-use super::names::{Around, Names};
+use super::names::{Affixes, PointNames};
 use super::namespace::{Namespace, Style};
-use crate::flush::{FigureNames, Subject, Summary};
+use crate::flush::{Subject, Summary};
+use crate::policy::FigureNames;
 use crate::protocol::{cleaned, is_clean};
 
-/// Which points a name space is sent, and what they are called.
+/// The points that a name space sends, and their names.
 #[derive(Debug)]
 pub(super) struct Points {
-    names: Names,
-    /// Whether a series in which nothing came is sent all the same; gauges always are.
+    names: PointNames,
+    /// Whether an idle series is sent. An idle gauge always is.
     sends_idle: bool,
 }
 
-/// One value under one name. The name is clean: ASCII, without white space and what formats use for themselves.
+/// One value with its name. The name is clean: ASCII, without white space and without the
+/// separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    around: &'a Around,
+    affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
     pub(super) tags: &'a [u8],
     pub(super) value: f64,
-    /// Its own time in seconds since 1970; None: the flush's stamp.
+    /// Its own time in seconds since 1970. `None` stands for the timestamp of the flush.
     pub(super) timestamp: Option<u64>,
 }
 
 impl Points {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
-            names: Names::new(namespace, figures),
+            names: PointNames::new(namespace, figures),
             sends_idle: namespace.style != Style::Statsite,
         }
     }
 
-    /// Hands on the points of a summary, in the order of its figures.
+    /// Passes the points of a summary to `out`, in the order of its figures.
     #[inline(always)]
     pub(super) fn of(&self, summary: &Summary<'_>, out: impl FnMut(Point<'_>)) {
         if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
@@ -53,38 +55,39 @@ impl Points {
         let (bare, tags) = summary.name.split_at(semicolon);
         let timestamp = summary.timestamp;
         for figure in summary.figures {
-            let around = self.names.around(summary.subject, figure.id, timestamp.is_some());
-            if let Some(around) = around {
-                out(Point { around, bare, tags, value: figure.value, timestamp });
+            let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
+            if let Some(affixes) = affixes {
+                out(Point { affixes, bare, tags, value: figure.value, timestamp });
             }
         }
     }
 }
 
 impl Point<'_> {
-    /// What the figure is called; empty where the name says it all.
+    /// The name of the figure. Empty if the name of the series says it all.
     pub(super) fn figure(&self) -> &[u8] {
-        self.around.figure()
+        self.affixes.figure()
     }
 
-    /// What tells the points of one summary apart that are not of one series.
+    /// The prefix of the name. Points of one summary with different prefixes belong to different
+    /// series.
     pub(super) fn prefix(&self) -> &[u8] {
-        &self.around.before
+        &self.affixes.prefix
     }
 
-    /// Appends the name of the series, which several figures share, without tags.
+    /// Appends the name of the series, which all its figures share, without tags.
     pub(super) fn append_series_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.around.before);
+        out.extend_from_slice(&self.affixes.prefix);
         out.extend_from_slice(self.bare);
-        out.extend_from_slice(self.around.suffix());
+        out.extend_from_slice(self.affixes.global_suffix());
     }
 
     /// Appends its name without tags.
     #[inline(always)]
     pub(super) fn append_bare_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.around.before);
+        out.extend_from_slice(&self.affixes.prefix);
         out.extend_from_slice(self.bare);
-        out.extend_from_slice(&self.around.behind);
+        out.extend_from_slice(&self.affixes.suffix);
     }
 
     /// Appends its name with tags, as Graphite writes them.

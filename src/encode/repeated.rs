@@ -1,7 +1,8 @@
-//! Packets as they were received, on their way to other StatsD servers.
+//! Forwards packets to other StatsD servers as they were received.
 //!
-//! What came as a datagram goes on as one, whole; lines that came over a connection go on in packets of whole lines. To a
-//! server that takes a connection all go one behind the other, each with a newline at its end.
+//! A datagram is forwarded as one datagram. Lines from a connection are forwarded in packets of
+//! whole lines. A server with a TCP connection gets everything as one stream, with a newline at the
+//! end of each packet.
 
 use std::rc::Rc;
 
@@ -9,90 +10,94 @@ use super::chunk::{Chunk, Chunks};
 use super::packets::{HEAD_BYTES, append, newlines, whole_lines};
 use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
 
-/// How packets are carried on.
+/// The transport to the other server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carriage {
     Datagrams,
     Stream,
 }
 
-/// Packets until somebody takes them.
+/// Packets until a sink takes them.
 #[derive(Debug, Default)]
 pub struct Repeated {
-    datagrams: Lane,
-    stream: Lane,
+    datagrams: CarriedChunks,
+    stream: CarriedChunks,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
-    /// Somebody is sent what is carried so.
+struct CarriedChunks {
+    /// Whether a sink takes chunks of this transport.
     is_wanted: bool,
     chunks: Chunks,
 }
 
 impl Repeated {
-    /// From now on packets are kept for these carriages only.
+    /// Sets the transports that packets are kept for.
     pub fn want(&mut self, is_wanted: impl Fn(Carriage) -> bool) {
         self.datagrams.is_wanted = is_wanted(Carriage::Datagrams);
         self.stream.is_wanted = is_wanted(Carriage::Stream);
     }
 
-    /// A datagram.
+    /// Forwards a datagram.
     pub fn packet(&mut self, packet: &[u8]) {
         if self.datagrams.is_wanted && !packet.is_empty() {
-            self.datagrams.chunks.packet(packet);
+            self.datagrams.packet(packet);
         }
         if self.stream.is_wanted {
-            self.stream.chunks.pieces(packet);
+            self.stream.pieces(packet);
         }
     }
 
-    /// A binary message of a connection. One that is not whole is nothing, there as here.
+    /// Forwards a binary message of a connection. A message that is cut short is dropped.
     pub fn binary(&mut self, message: &[u8]) {
         if !is_whole(message) {
             return;
         }
         if self.datagrams.is_wanted {
-            self.datagrams.chunks.packet(message);
+            self.datagrams.packet(message);
         }
         if self.stream.is_wanted {
             self.stream.chunks.frame(message, 1);
         }
     }
 
-    /// Whole lines of a connection.
+    /// Forwards whole lines of a connection.
     pub fn lines(&mut self, lines: &[u8]) {
         if self.datagrams.is_wanted {
             let mut rest = lines;
             while !rest.is_empty() {
                 let packet = whole_lines(rest);
-                self.datagrams.chunks.packet(packet.payload);
+                self.datagrams.packet(packet.payload);
                 rest = &rest[packet.length..];
             }
         }
         if self.stream.is_wanted {
-            self.stream.chunks.text(lines);
+            self.stream.text(lines);
         }
     }
 
-    /// Takes all there are.
+    /// Takes all chunks.
     pub fn take(&mut self) -> impl Iterator<Item = (Carriage, Rc<Chunk>)> {
-        let lanes =
+        let all =
             [(Carriage::Datagrams, &mut self.datagrams), (Carriage::Stream, &mut self.stream)];
-        lanes.into_iter().flat_map(|(carriage, lane)| {
-            lane.chunks.end();
-            lane.chunks.take().map(move |chunk| (carriage, chunk))
+        all.into_iter().flat_map(|(carriage, carried)| {
+            carried.chunks.end();
+            carried.chunks.take().map(move |chunk| (carriage, chunk))
         })
     }
 }
 
-impl Chunks {
+impl CarriedChunks {
+    /// Appends a datagram, which goes on as a datagram.
     fn packet(&mut self, payload: &[u8]) {
         let lines = lines_of(payload);
-        append(payload, lines, self.room(payload.len() + HEAD_BYTES, lines));
+        append(payload, lines, self.chunks.room(payload.len() + HEAD_BYTES, lines));
     }
 
-    /// A binary message that is not whole is left out: in a stream it would take what follows it for its own.
+    /// Appends the lines and the binary messages of a datagram to a stream.
+    ///
+    /// A binary message that is cut short is left out. In a stream it would take the bytes after it
+    /// for its own.
     fn pieces(&mut self, packet: &[u8]) {
         if memchr::memchr(MAGIC, packet).is_none() {
             return self.text(packet);
@@ -100,20 +105,21 @@ impl Chunks {
         let mut rest = packet;
         while !rest.is_empty() {
             let (piece, behind) = first_piece(rest);
-            match is_binary(piece) {
-                true if is_whole(piece) => self.frame(piece, 1),
-                true => {}
-                false => self.text(piece),
+            if !is_binary(piece) {
+                self.text(piece);
+            } else if is_whole(piece) {
+                self.chunks.frame(piece, 1);
             }
             rest = behind;
         }
     }
 
+    /// Appends lines to a stream, with a newline after the last.
     fn text(&mut self, text: &[u8]) {
         if text.is_empty() {
             return;
         }
-        let room = self.room(text.len() + 1, lines_of(text));
+        let room = self.chunks.room(text.len() + 1, lines_of(text));
         room.extend_from_slice(text);
         if !text.ends_with(b"\n") {
             room.push(b'\n');
@@ -121,12 +127,12 @@ impl Chunks {
     }
 }
 
-/// Whether a binary message is as long as it says.
+/// Whether a binary message has the length that its header states.
 fn is_whole(message: &[u8]) -> bool {
     reach(message) == Reach::Bytes(message.len())
 }
 
-/// Newlines, and one more for what the last does not end.
+/// Counts the lines. The last line may lack its newline.
 fn lines_of(text: &[u8]) -> u32 {
     let all = newlines(text) + u64::from(!text.ends_with(b"\n"));
     u32::try_from(all).unwrap_or(u32::MAX)

@@ -1,99 +1,97 @@
-//! Where samples go from a line: to their series, past them all, or to a counter that says why not.
+//! Adds samples to their series, or passes them through, or counts why they were not taken.
 
-use crate::flush::{Own, OwnCounters};
-use crate::protocol::{Plain, PlainLine, Reject, Sample, is_plain_name};
-use crate::series::{Frequent, NameHash, Passing, Passthrough, Refused, Table, Untouched, Wanted};
-use crate::warnings::{WarningKind, Warnings};
+use crate::flush::Own;
+use crate::ledger::Ledger;
+use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
+use crate::series::{
+    AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
+    Table,
+};
+use crate::warnings::WarningKind;
 
-/// Everything a sample can end in.
+/// Everything that a sample can change.
 #[derive(Debug)]
 pub(super) struct Intake {
     pub(super) table: Table,
     pub(super) passthrough: Passthrough,
-    /// None: nobody asks.
+    /// `None` if names are not counted.
     pub(super) frequent: Option<Frequent>,
-    pub(super) own: OwnCounters,
-    pub(super) warnings: Warnings,
+    pub(super) ledger: Ledger,
 }
 
-/// Why a value of a line was not taken in.
+/// Why a value of a line was not taken.
 pub(super) enum Problem {
     Bad(Reject),
-    Refused(Refused),
+    NotAdded(AddError),
 }
 
 impl Intake {
-    /// What a plain line wants.
-    pub(super) fn wanted<'a>(&self, line: PlainLine<'a>, text: &'a [u8]) -> Wanted<'a> {
-        let PlainLine { plain: Plain { name, kind, value, weight, text: member }, .. } = line;
-        let known = (name, self.table.hash(name), line.is_checked);
-        Wanted::new(&text[..line.length], known, kind, (value, weight, member))
+    /// Returns the sample of the plain line that `text` begins with.
+    pub(super) fn pending<'a>(&self, line: PlainLine<'a>, text: &'a [u8]) -> PendingSample<'a> {
+        PendingSample::new(line, text, self.table.hash(line.plain.name))
     }
 
-    /// Adds the samples of plain lines, in their order. It stops at the first whose name is neither known nor plain, and
-    /// returns which that is: the general reader has to see it.
-    pub(super) fn add_all(&mut self, batch: &mut [Wanted<'_>]) -> Option<usize> {
+    /// Adds the samples of plain lines in their order.
+    ///
+    /// Stops at the first sample whose name is neither known nor plain, and returns its index. The
+    /// general reader must read that line.
+    pub(super) fn add_all(&mut self, batch: &mut [PendingSample<'_>]) -> Option<usize> {
         self.table.find_all(batch);
-        let made = self.table.made();
-        for (at, wanted) in batch.iter().enumerate() {
-            let may_make = || wanted.is_checked || is_plain_name(wanted.name);
-            let Some(taken) = self.table.add_wanted(wanted, made, may_make) else {
+        let revision = self.table.revision();
+        for (at, sample) in batch.iter().enumerate() {
+            let may_create = || sample.is_checked || is_plain_name(sample.name);
+            let Some(added) = self.table.add_pending(sample, revision, may_create) else {
                 return Some(at);
             };
-            self.own.add(Own::MetricsReceived, 1);
+            self.ledger.count(Own::MetricsReceived, 1);
             if let Some(frequent) = &mut self.frequent {
-                frequent.add(wanted.name, wanted.hash);
+                frequent.add(sample.name, sample.hash);
             }
-            if let Err(refused) = taken {
-                self.note(Problem::Refused(refused), wanted.line);
+            if let Err(error) = added {
+                self.note(Problem::NotAdded(error), sample.line);
             }
         }
         None
     }
 
-    /// To its series, or past them all.
+    /// Adds a sample to its series, or to the values that are passed through.
     pub(super) fn take(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
         timestamp: Option<u64>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), AddError> {
         let (what, value, timestamp) = match (sample, timestamp) {
-            (Sample::Kv(value), _) => (Untouched::Kv, value, None),
-            (Sample::Count(value), Some(_)) => (Untouched::Count, value, timestamp),
-            (Sample::Level(value), Some(_)) => (Untouched::Level, value, timestamp),
+            (Sample::Kv(value), _) => (PassthroughKind::Kv, value, None),
+            (Sample::Count(value), Some(_)) => (PassthroughKind::Count, value, timestamp),
+            (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
             _ => return self.table.add(name, hash, sample),
         };
         if self.table.drops(name, hash) {
-            return Err(Refused::ByRule);
+            return Err(AddError::ByRule);
         }
-        self.passthrough.add(Passing { name: name.into(), what, value, timestamp })
+        self.passthrough.add(PassthroughValue { name: name.into(), what, value, timestamp })
     }
 
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {
         match problem {
-            Problem::Bad(reject) => self.bad(reject, line),
-            Problem::Refused(Refused::NotFinite) => self.bad(Reject::TooLarge, line),
-            Problem::Refused(Refused::TooManySeries) => {
-                self.own.add(Own::SeriesRejected, 1);
-                self.warnings.add(WarningKind::TooManySeries, line);
+            Problem::Bad(reject) => self.ledger.bad_line(reject, line),
+            Problem::NotAdded(AddError::NotFinite) => self.ledger.bad_line(Reject::TooLarge, line),
+            Problem::NotAdded(AddError::TooManySeries) => {
+                self.ledger.count(Own::SeriesRejected, 1);
+                self.ledger.warn(WarningKind::TooManySeries, line);
             }
-            Problem::Refused(Refused::ByRule) => self.own.add(Own::SamplesDropped, 1),
-            Problem::Refused(Refused::NoMemory) => {
-                self.own.add(Own::SamplesDropped, 1);
-                self.warnings.add(WarningKind::NoMemory, line);
+            Problem::NotAdded(AddError::ByRule) => self.ledger.count(Own::SamplesDropped, 1),
+            Problem::NotAdded(AddError::NoMemory) => {
+                self.ledger.count(Own::SamplesDropped, 1);
+                self.ledger.warn(WarningKind::NoMemory, line);
             }
         }
     }
 
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
-        self.own.add(Own::InfluxTagsSeen, 1);
-        self.warnings.add(WarningKind::UnreadTags, line);
-    }
-
-    pub(super) fn bad(&mut self, reject: Reject, line: &[u8]) {
-        self.own.add(Own::BadLinesSeen, 1);
-        self.warnings.add(WarningKind::BadLine(reject), line);
+        self.ledger.count(Own::InfluxTagsSeen, 1);
+        self.ledger.warn(WarningKind::UnreadTags, line);
     }
 }

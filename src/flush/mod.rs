@@ -1,26 +1,20 @@
-//! Closing an interval: when it ends, and the figures that each series ends as. Pure.
+//! Closes an interval: when it ends, and the figures that each series is sent as. Pure.
 //!
 //! ```text
 //!  Schedule: when, under which stamp        Closed { name, values } ──▶ Summarizer ──▶ Summary { name, figures }
 //!  Own: the server's own counters           timing.rs does the only arithmetic worth the name
 //! ```
-//! The walk over the series is the table's (`series/table.rs`); `engine.rs` drives both. Summaries know figures by number;
-//! what they are called in a destination is the encoder's business.
+//! The table walks over the series (`series/table.rs`), and `engine.rs` drives both. Summaries have
+//! figures by number. The encoder knows their names in a destination.
 
-mod bin;
-mod figures;
+mod figure;
 mod own;
-mod percentile;
-mod plan;
 mod schedule;
 mod sketched;
 mod summary;
 mod timing;
 
-pub use bin::Bin;
-pub use figures::{Figure, FigureId, FigureNames};
+pub use figure::Figure;
 pub use own::{Own, OwnCounters};
-pub use percentile::Percentile;
-pub use plan::{Plan, TIMER_METRICS, TimerMetric};
 pub use schedule::Schedule;
 pub use summary::{Subject, Summarizer, Summary};

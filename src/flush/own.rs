@@ -1,4 +1,5 @@
-//! The server's own counters: how many of what was seen, refused and lost. Every drop of the server is in this table.
+//! The server's own counters: how many of what was seen, refused and lost. Every drop of the server
+//! is in this table.
 
 /// Each is sent as a counter of its own every flush, and never deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

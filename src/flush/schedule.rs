@@ -1,8 +1,9 @@
 //! When an interval ends, and the stamp it is sent under.
 //!
-//! The stamp is the scheduled end, however late (or, at a stop, early) the tick comes. The next end follows from the
-//! scheduled one as long as the wall clock agrees; when it has jumped, from the wall clock. So there is no drift, and a
-//! jump mends itself at the next tick. Stamps repeat only after a step back.
+//! The stamp is the scheduled end, however late (or, at a stop, early) the tick comes. The next end
+//! follows from the scheduled one as long as the wall clock agrees; when it has jumped, from the
+//! wall clock. So there is no drift, and a jump mends itself at the next tick. Stamps repeat only
+//! after a step back.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Aligned: the first end is the wall clock's next multiple of the interval; else one interval from now.
+    /// Aligned: the first end is the wall clock's next multiple of the interval; else one interval
+    /// from now.
     pub fn new(interval: Duration, aligned: bool, now: UnixTime) -> Self {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut schedule = Self { interval_ms, aligned, due: now, resumed: false, deferred: false };
@@ -38,8 +40,8 @@ impl Schedule {
         self.due
     }
 
-    /// The end has come, but the sweep of the interval before is not done: the tick waits, keeping its stamp. True when
-    /// this is news (an overrun to be counted).
+    /// The end has come, but the sweep of the interval before is not done: the tick waits, keeping
+    /// its stamp. True when this is news (an overrun to be counted).
     pub fn defer(&mut self) -> bool {
         !std::mem::replace(&mut self.deferred, true)
     }
@@ -64,7 +66,8 @@ impl Schedule {
             }
             return stamp;
         }
-        let (now_ms, due_ms) = (now.as_millis(), self.due.as_millis());
+        let now_ms = now.as_millis();
+        let due_ms = self.due.as_millis();
         let stamp = if now_ms >= due_ms + self.interval_ms {
             // Other ends have passed meanwhile: the last of them.
             let missed = (now_ms - due_ms) / self.interval_ms;

@@ -1,15 +1,16 @@
 //! The figures of a timing that had too many samples to keep.
 //!
-//! Exact to rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`, `upper` (statsite's
-//! `stdev` and `rate` too), and a percentile's `count`.
-//! Within `timer_error` of the sample at the same rank: a percentile's boundary, and `median`, which is the boundary of the
-//! 50th percentile (a sketch cannot tell the middle two apart to take their mean). A percentile's `sum`, `mean` and
-//! `sum_squares` take each sample as its bucket's value: off by at most `timer_error` (squares: twice that) of the sum of the
-//! samples' magnitudes. A percentile that takes in all samples has the exact figures. A histogram counts a whole bucket by
-//! its value: as if the bounds of the bins were off by at most `timer_error`.
+//! Exact to rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`, `upper`
+//! (statsite's `stdev` and `rate` too), and a percentile's `count`. Within `timer_error` of the
+//! sample at the same rank: a percentile's boundary, and `median`, which is the boundary of the
+//! 50th percentile (a sketch cannot tell the middle two apart to take their mean). A percentile's
+//! `sum`, `mean` and `sum_squares` take each sample as its bucket's value: off by at most
+//! `timer_error` (squares: twice that) of the sum of the samples' magnitudes. A percentile that
+//! takes in all samples has the exact figures. A histogram counts a whole bucket by its value: as
+//! if the bounds of the bins were off by at most `timer_error`.
 
-use super::plan::PlannedPercentile;
-use super::{Bin, Figure, FigureId, Percentile, Plan};
+use super::figure::Figure;
+use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 use crate::series::{Moments, Sketch};
 
 /// Ascending values and how many samples each stands for: worked out once, walked for each figure.
@@ -17,7 +18,8 @@ type Buckets = [(f64, u64)];
 
 /// Appends the figures wanted of `sketch`, which was filled in `seconds`.
 pub(super) fn append(plan: &Plan, sketch: &Sketch, seconds: f64, out: &mut Vec<Figure>) {
-    let (all, buckets) = (sketch.moments(), &sketch.buckets().collect::<Vec<_>>());
+    let all = sketch.moments();
+    let buckets = &sketch.buckets().collect::<Vec<_>>();
     let mut push = |id, value| {
         if plan.wants(id) {
             out.push(Figure { id, value });
@@ -59,10 +61,11 @@ fn percentile(
     if rank == 0 {
         return;
     }
-    // All from `after` up to `upto`, counted from the lowest; the boundary is the last, of the highest ones the first.
+    // All from `after` up to `upto`, counted from the lowest; the boundary is the last, of the
+    // highest ones the first.
     let lowest = planned.percentile.percent() > 0.0;
     let (after, upto) = if lowest { (0, rank) } else { (samples - rank, samples) };
-    let Part { sum, sum_squares, first, last } = part(all, buckets, after, upto);
+    let Part { sum, sum_squares, first, last } = range(all, buckets, after, upto);
     let boundary = if lowest { last } else { first };
     let figures = [rank as f64, sum / rank as f64, boundary, sum, sum_squares];
     let wanted = planned.figures.iter().zip(figures);
@@ -78,8 +81,9 @@ struct Part {
 }
 
 /// The samples after the lowest `after`, up to the `upto`th lowest.
-fn part(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
-    let (lower, upper) = (all.lower(), all.upper());
+fn range(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
+    let lower = all.lower();
+    let upper = all.upper();
     let mut part = Part { sum: 0.0, sum_squares: 0.0, first: lower, last: upper };
     let mut seen = 0;
     for &(value, count) in buckets {
@@ -97,7 +101,8 @@ fn part(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
         seen = end;
     }
     if (after, upto) == (0, all.samples()) {
-        (part.sum, part.sum_squares) = (all.sum(), all.sum_squares());
+        part.sum = all.sum();
+        part.sum_squares = all.sum_squares();
     }
     part
 }
@@ -115,7 +120,7 @@ fn histogram(bins: &[(Bin, FigureId)], buckets: &Buckets, out: &mut Vec<Figure>)
 
 fn median(all: &Moments, buckets: &Buckets) -> f64 {
     let fifty = Percentile::new(50.0).expect("it is between 0 and 100");
-    part(all, buckets, 0, rank(fifty, all.samples()).max(1)).last
+    range(all, buckets, 0, rank(fifty, all.samples()).max(1)).last
 }
 
 fn rank(percentile: Percentile, samples: u64) -> u64 {

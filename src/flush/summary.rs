@@ -1,32 +1,37 @@
-//! A closed series to its summary: the figures it is sent as.
+//! Turns a closed series into its summary: the figures it is sent as.
 
+use super::figure::Figure;
+use super::sketched;
 use super::timing::TimingFigures;
-use super::{Figure, FigureId, sketched};
-use crate::series::{Closed, Passing, Untouched, Values};
+use crate::policy::FigureId;
+use crate::series::{Closed, PassthroughKind, PassthroughValue, Values};
 
-/// One series, closed. Encoders turn it into bytes; sinks never see it.
+/// A closed series. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub subject: Subject,
     /// The canonical name, tags included.
     pub name: &'a [u8],
     pub figures: &'a [Figure],
-    /// Nothing came in the interval: some styles do not send it then. Own figures are never idle.
+    /// Whether the interval had no sample. Some styles do not send an idle series. Own figures are
+    /// never idle.
     pub idle: bool,
-    /// Seconds since 1970 of a value that brought its own time; None: the flush's stamp.
+    /// Seconds since 1970, for a value with its own time. `None` stands for the timestamp of the
+    /// flush.
     pub timestamp: Option<u64>,
 }
 
-/// What a summary is about, which decides where its name goes.
+/// The subject of a summary, which decides its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     Counter,
     Gauge,
     Timing,
     Set,
-    /// A key/value, as it came.
+    /// A key/value, sent unchanged.
     Kv,
-    /// A counter of the server itself. Its name, as those below, is without `prefix_stats`.
+    /// A counter of the server itself. Its name, like those of the variants below, is without
+    /// `prefix_stats`.
     OwnCounter,
     OwnGauge,
     /// Another figure of the server itself.
@@ -35,7 +40,7 @@ pub enum Subject {
     NumStats,
 }
 
-/// Makes summaries, one after the other, in scratch space of its own.
+/// Makes one summary after the other in a buffer that it reuses.
 #[derive(Debug)]
 pub struct Summarizer {
     timing: TimingFigures,
@@ -45,12 +50,12 @@ pub struct Summarizer {
 }
 
 impl Summarizer {
-    /// `seconds` is the configured flush interval: rates divide by it, as Node's do.
+    /// `seconds` is the configured flush interval. Rates are divided by it, as in Node.
     pub fn new(seconds: f64) -> Self {
         Self { timing: TimingFigures::default(), seconds, figures: Vec::new(), not_finite: 0 }
     }
 
-    /// The next intervals are so long.
+    /// Sets the length of the next intervals.
     pub fn interval(&mut self, seconds: f64) {
         self.seconds = seconds;
     }
@@ -91,12 +96,13 @@ impl Summarizer {
         Summary { subject, name, figures: &self.figures, idle, timestamp: None }
     }
 
-    /// A value that was not aggregated goes out as the count, gauge or key/value it is; a count of this sort has no rate.
-    pub fn passing<'a>(&'a mut self, passing: &'a Passing) -> Summary<'a> {
+    /// Makes the summary of a value that was not aggregated. It is sent as the count, gauge or
+    /// key/value that it is. Such a count has no rate.
+    pub fn passing<'a>(&'a mut self, passing: &'a PassthroughValue) -> Summary<'a> {
         let (subject, id) = match passing.what {
-            Untouched::Count => (Subject::Counter, FigureId::COUNT),
-            Untouched::Level => (Subject::Gauge, FigureId::VALUE),
-            Untouched::Kv => (Subject::Kv, FigureId::VALUE),
+            PassthroughKind::Count => (Subject::Counter, FigureId::COUNT),
+            PassthroughKind::Level => (Subject::Gauge, FigureId::VALUE),
+            PassthroughKind::Kv => (Subject::Kv, FigureId::VALUE),
         };
         self.figures.clear();
         self.push(id, passing.value);
@@ -118,13 +124,14 @@ impl Summarizer {
         self.of_server(subject, name)
     }
 
-    /// How many figures were left out since the last call, being no finite number.
+    /// Returns how many figures were left out since the last call because they were not finite.
     pub fn take_not_finite(&mut self) -> u64 {
         std::mem::take(&mut self.not_finite)
     }
 
     fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
-        let (name, figures) = (name.as_bytes(), &self.figures);
+        let name = name.as_bytes();
+        let figures = &self.figures;
         Summary { subject, name, figures, idle: false, timestamp: None }
     }
 
@@ -141,7 +148,8 @@ impl Summarizer {
         }
     }
 
-    /// Squares and sums of large samples overflow; the other figures of the timing still stand.
+    /// Removes the figures that overflowed: squares and sums of large samples. The other figures of
+    /// the timing are still valid.
     fn leave_out_infinite(&mut self) {
         let before = self.figures.len();
         self.figures.retain(|figure| figure.value.is_finite());

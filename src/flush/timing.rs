@@ -1,9 +1,10 @@
-//! A timing's samples to its figures, in Node's order of operations, so that they are equal to the last digit.
+//! Computes the figures of a timing from its samples in Node's order of operations, so that they
+//! are equal to Node's to the last digit.
 
-use super::plan::PlannedPercentile;
-use super::{Bin, Figure, FigureId, Percentile, Plan};
+use super::figure::Figure;
+use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
 
-/// Computes the figures of one timing after another, keeping its scratch space.
+/// Computes the figures of one timing after another, and reuses its buffer.
 #[derive(Debug, Default)]
 pub(super) struct TimingFigures {
     /// The running sums over the lowest `count` samples, for each count that a percentile needs.
@@ -18,7 +19,8 @@ struct Cut {
 }
 
 impl TimingFigures {
-    /// Appends the figures wanted of `samples`, which stand for `weight` events in `seconds`; reorders the samples.
+    /// Appends the figures in `plan` of `samples`, which stand for `weight` events in `seconds`.
+    /// Reorders the samples.
     pub(super) fn append(
         &mut self,
         plan: &Plan,
@@ -45,9 +47,10 @@ impl TimingFigures {
         let total = self.run_sums(plan, samples);
         let n = samples.len();
         let mean = total.sum / n as f64;
-        let squares = match plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
-            true => squared_deviations(samples, mean),
-            false => 0.0,
+        let squares = if plan.wants(FigureId::STD) || plan.wants(FigureId::STDEV) {
+            squared_deviations(samples, mean)
+        } else {
+            0.0
         };
         push(FigureId::STD, (squares / n as f64).sqrt());
         push(FigureId::UPPER, samples[n - 1]);
@@ -59,7 +62,7 @@ impl TimingFigures {
         push(FigureId::MEAN, mean);
         push(FigureId::MEDIAN, median(samples));
         push(FigureId::QUANTILE_MEDIAN, median(samples));
-        // Infinite only where one above is too, which is counted.
+        // These are infinite only if a figure above is too, which is counted already.
         for (id, value) in [
             (FigureId::STDEV, (squares / (n - 1).max(1) as f64).sqrt()),
             (FigureId::SUM_PS, total.sum / seconds),
@@ -72,7 +75,8 @@ impl TimingFigures {
         histogram(&plan.bins, samples, out);
     }
 
-    /// Sums all samples from the lowest up, noting the running sums where a percentile cuts.
+    /// Sums all samples from the lowest up, and stores the running sums at the boundary of each
+    /// percentile.
     fn run_sums(&mut self, plan: &Plan, samples: &[f64]) -> Cut {
         let n = samples.len();
         self.cuts.clear();
@@ -122,7 +126,8 @@ impl TimingFigures {
     }
 }
 
-/// How many of the lowest samples end below a percentile's boundary: those it takes in, or leaves out if it is negative.
+/// Returns the number of the lowest samples that a percentile takes in, or that it leaves out if it
+/// is negative.
 fn cut_at(percentile: Percentile, n: usize) -> usize {
     let rank = percentile.rank(n).min(n);
     if percentile.percent() > 0.0 { rank } else { n - rank }
@@ -138,7 +143,7 @@ impl Cut {
     }
 }
 
-/// The lowest first and the highest last, for those who want no other order.
+/// Puts the lowest sample first and the highest last, if no figure needs the others in order.
 fn put_ends_in_place(samples: &mut [f64]) {
     for at in 1..samples.len() {
         if samples[at].total_cmp(&samples[0]).is_lt() {
@@ -153,7 +158,7 @@ fn put_ends_in_place(samples: &mut [f64]) {
     }
 }
 
-/// How many samples are below each bin's bound and not below the one before.
+/// Counts the samples below the bound of each bin and not below the bound before it.
 fn histogram(bins: &[(Bin, FigureId)], sorted: &[f64], out: &mut Vec<Figure>) {
     let mut rest = sorted;
     for (bin, id) in bins {
@@ -178,8 +183,10 @@ fn median(sorted: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FigureNames;
+    use statsd_bench::Random;
+
     use super::*;
+    use crate::policy::FigureNames;
 
     /// Those that Node sends.
     fn figures(percents: &[f64], samples: &[f64], weight: f64) -> Vec<(String, f64)> {
@@ -198,7 +205,8 @@ mod tests {
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
         let figure_names = FigureNames::new(&percentiles, &[]);
         let plan = Plan::new(&percentiles, &[], &[], &figure_names);
-        let (mut samples, mut out) = (samples.to_vec(), Vec::new());
+        let mut samples = samples.to_vec();
+        let mut out = Vec::new();
         TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
         let names = names(&figure_names);
         let name = |figure: &Figure| Some((names[figure.id.index()].clone()?, figure.value));
@@ -306,13 +314,11 @@ mod tests {
     #[test]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rank is at most n
     fn sums_equal_nodes_running_sums_to_the_last_digit() {
-        let seed = 20_261_122_u64;
-        let mut state = seed;
+        let mut random = Random::new(20_261_122);
         for round in 0..500usize {
             let mut samples = Vec::new();
             for _ in 0..=round % 97 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
-                samples.push((state >> 40) as f64 / 777.0);
+                samples.push((random.bits() >> 40) as f64 / 777.0);
             }
             let percents = [90.0, 50.0, 99.9, -10.0, -33.3, 12.5];
             let all = figures(&percents, &samples, 1.0);
@@ -326,7 +332,7 @@ mod tests {
                 let label = Percentile::new(percent).unwrap().label();
                 let found = all.iter().find(|(name, _)| *name == format!("sum_{label}"));
                 let expected = (k > 0).then_some(sum);
-                assert_eq!(found.map(|(_, value)| *value), expected, "seed {seed} round {round}");
+                assert_eq!(found.map(|(_, value)| *value), expected, "round {round}");
             }
         }
     }

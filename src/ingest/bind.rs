@@ -87,7 +87,8 @@ pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> 
 
 /// One socket for both families, or for IPv4 alone where IPv6 is off.
 fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
-    let (v6, v4) = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     match open(transport, (v6, port).into(), true) {
         Err(failed) if no_ipv6(failed.error()) => open(transport, (v4, port).into(), false),
         other => other,

@@ -132,7 +132,8 @@ mod tests {
         let here = UdpSocket::bind("127.0.0.1:0").unwrap();
         let there = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = here.local_addr().unwrap();
-        let (socket, mut batch) = (DatagramSocket::new(here.into()), RecvBatch::new());
+        let socket = DatagramSocket::new(here.into());
+        let mut batch = RecvBatch::new();
         there.send_to(&[b'a'; LENGTH], to).unwrap();
         there.send_to(b"b:1|c", to).unwrap();
         let mut turns: Vec<Vec<(usize, bool)>> = Vec::new();

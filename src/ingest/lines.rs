@@ -204,6 +204,7 @@ mod tests {
     use std::cell::Cell;
 
     use memchr::memchr_iter;
+    use statsd_bench::Random;
 
     use super::*;
 
@@ -271,7 +272,9 @@ mod tests {
 
     /// All lines of a stream that comes in pieces of the given sizes; overlong ones as `!`.
     fn split(stream: &[u8], sizes: impl Iterator<Item = usize>) -> Vec<String> {
-        let (mut splitter, mut lines, mut rest) = (StreamSplitter::default(), Vec::new(), stream);
+        let mut splitter = StreamSplitter::default();
+        let mut lines = Vec::new();
+        let mut rest = stream;
         let mut note = |piece: Piece<'_>| match piece {
             Piece::Lines(text) => {
                 let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -306,13 +309,16 @@ mod tests {
 
     #[test]
     fn messages_come_out_the_same_among_lines_however_the_stream_is_cut() {
-        let (short, with_newline) = (message(b"k\0"), message(b"k\n\0"));
+        let short = message(b"k\0");
+        let with_newline = message(b"k\n\0");
         let long = message(b"a\nb\nc\0");
-        let (set, empty) = (b"\xaa\x04\x02\x00\x02\x00k\0m\0", b"\xaa\x04\0\0\0\0");
+        let set = b"\xaa\x04\x02\x00\x02\x00k\0m\0";
+        let empty = b"\xaa\x04\0\0\0\0";
         let parts: [&[u8]; 9] =
             [&short, &with_newline, b"a:1|c\n", set, empty, &long, &short, b"\n", b"b:2|c"];
         let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
-        let (short, with_newline) = (shown(&short), shown(&with_newline));
+        let short = shown(&short);
+        let with_newline = shown(&with_newline);
         let expected = [
             short.as_str(),
             &with_newline,
@@ -353,17 +359,13 @@ mod tests {
 
     #[test]
     fn whole_lines_are_the_same_as_one_by_one() {
-        let mut state = 7_u32;
+        let mut random = Random::new(7);
         for _ in 0..20_000 {
-            let mut bytes = Vec::new();
-            for _ in 0..state % 64 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                bytes.push(
-                    b"aaaaa\n\n\xaa"[(state >> 24) as usize % if state & 64 == 0 { 7 } else { 8 }],
-                );
-            }
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let max_line = (state >> 20) as usize % 12;
+            // Only half of the texts have bytes that may begin a binary message.
+            let alphabet: &[u8] = if random.one_in(2) { b"aaaaa\n\n" } else { b"aaaaa\n\n\xaa" };
+            let length = random.below(64);
+            let bytes: Vec<u8> = (0..length).map(|_| *random.pick(alphabet)).collect();
+            let max_line = random.below(12);
             let expected = whole_lines_one_by_one(&bytes, max_line);
             assert_eq!(
                 whole_lines(&bytes, max_line),

@@ -39,7 +39,10 @@ impl Listener {
     pub fn new(socket: Socket) -> Self {
         if let Err(error) = keep_alive(&socket) {
             log::warn!(
-                "keepalive=off reason=\"{error}\" hint=\"set idle_timeout, which closes the connections of dead clients\""
+                keepalive = "off",
+                reason:% = error,
+                hint = "set idle_timeout, which closes the connections of dead clients";
+                "a listener has no TCP keepalive, so its connections to dead clients stay open"
             );
         }
         Self { socket, resting_until: None, reason: String::new() }
@@ -78,12 +81,14 @@ impl Listener {
                     // A connection made before this process set keepalive on the listener has not
                     // inherited it.
                     if let Err(error) = keep_alive(&stream) {
-                        log::debug!("keepalive=off reason=\"{error}\"");
+                        log::debug!(keepalive = "off", reason:% = error; "a connection has no TCP keepalive");
                     }
                     each(stream, sender(&from));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
-                Err(error) if is_of_one(&error) => log::debug!("accept=failed reason=\"{error}\""),
+                Err(error) if is_of_one(&error) => {
+                    log::debug!(accept = "failed", reason:% = error; "a connection was not accepted");
+                }
                 Err(error) => {
                     self.resting_until = Some(now + REST);
                     self.reason = error.to_string();
@@ -168,7 +173,8 @@ mod tests {
             assert_eq!(stream.tcp_keepalive_interval().unwrap(), PROBE_EVERY);
             assert_eq!(stream.tcp_keepalive_retries().unwrap(), PROBES);
         }
-        let (chosen, an_hour) = (listening(), Duration::from_secs(3600));
+        let chosen = listening();
+        let an_hour = Duration::from_secs(3600);
         chosen.set_tcp_keepalive(&TcpKeepalive::new().with_time(an_hour)).unwrap();
         for stream in accepted(chosen) {
             assert_eq!(

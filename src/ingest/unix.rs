@@ -58,7 +58,8 @@ impl SocketFile {
 
     /// Changes the owner and group of the bound file, even if another file is at its path by now.
     pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
-        let (user, group) = (owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw));
+        let user = owner.0.map(Uid::from_raw);
+        let group = owner.1.map(Gid::from_raw);
         // fchown of the socket's own descriptor would change the socket, not its file.
         fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?;
         self.lock.give_to(owner)

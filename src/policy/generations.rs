@@ -1,11 +1,13 @@
-//! The policies in use, and while series go over to them, those before: what a reload changes is changed for each series
-//! when it is closed next, so that a flush has one configuration and no series is looked for.
+//! The policies in use and, after a reload, the policies before them. A series gets its new policy
+//! when it is closed next. So one flush has one configuration, and a reload does not walk over the
+//! series.
 
 use std::time::Duration;
 
-use super::{Policies, Policy, Rules};
+use super::policies::{Policies, Policy};
+use super::rules::Rules;
 
-/// A policy's number says which of the two its policies are.
+/// The highest bit of a policy's number says which of the two sets it is in.
 #[derive(Debug)]
 pub struct Generations {
     sets: [Policies; 2],
@@ -21,12 +23,13 @@ impl Generations {
         Self { sets: [Policies::new(rules, interval), none()], newest: 0 }
     }
 
-    /// The policy of that number.
+    /// Returns the policy with this number.
     pub fn at(&self, number: u16) -> &Policy {
         self.sets[usize::from(number >> SET_SHIFT)].at(number & NUMBER)
     }
 
-    /// The number of a name's policy; None if the name is to be dropped. `hash` is the whole name's.
+    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
+    /// the hash of the whole name.
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         let number = self.sets[usize::from(self.newest)].of_name(name, hash)?;
         Some(number | self.newest << SET_SHIFT)
@@ -36,12 +39,12 @@ impl Generations {
         number >> SET_SHIFT == self.newest
     }
 
-    /// Whether these are the newest rules.
+    /// Whether the newest policies were made from these rules.
     pub fn are(&self, rules: &Rules, interval: Duration) -> bool {
         self.sets[usize::from(self.newest)].are_of(rules, interval)
     }
 
-    /// New rules. Nobody may have a policy of those before the last.
+    /// Sets new rules. No series may still have a policy of the rules before the current ones.
     pub fn replace(&mut self, rules: &Rules, interval: Duration) {
         self.newest ^= 1;
         self.sets[usize::from(self.newest)] = Policies::new(rules, interval);

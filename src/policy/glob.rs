@@ -1,4 +1,5 @@
-//! Patterns for names: `*` is any run of bytes, also none; `?` is one byte; any other byte is itself.
+//! Patterns for names: `*` is any run of bytes, also none; `?` is one byte; any other byte is
+//! itself.
 
 use std::fmt;
 
@@ -7,18 +8,19 @@ use std::fmt;
 pub struct Glob(String);
 
 impl Glob {
-    /// None when no name without tags could match it, or a configuration file could not hold it: it is empty, or has
-    /// a byte other than visible ASCII, or one of `; , # "`.
+    /// None when no name without tags could match it, or a configuration file could not hold it: it
+    /// is empty, or has a byte other than visible ASCII, or one of `; , # "`.
     pub fn new(pattern: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b";,#\"".contains(&byte);
         (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
     }
 
-    /// In the worst case as many steps as pattern and name have bytes, multiplied: only the last `*` is ever tried anew,
-    /// since an earlier one could do no better.
+    /// In the worst case as many steps as pattern and name have bytes, multiplied: only the last
+    /// `*` is ever tried anew, since an earlier one could do no better.
     pub fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.0.as_bytes();
-        let (mut at, mut read) = (0, 0);
+        let mut at = 0;
+        let mut read = 0;
         // Behind the last star, and how much of the name is read when its run ends here.
         let mut star = None;
         while read < name.len() {
@@ -33,7 +35,8 @@ impl Glob {
                 }
                 _ => {
                     let Some((behind, end)) = star else { return false };
-                    (at, read) = (behind, end + 1);
+                    at = behind;
+                    read = end + 1;
                     star = Some((behind, read));
                 }
             }

@@ -1,25 +1,27 @@
-//! Rules to policies: each combination of settings that a name has met, made once and kept under a number.
+//! From rules to policies. A policy is one combination of settings. It is made for the first name
+//! that needs it and then stored under a number.
 
 use std::time::Duration;
 
-use super::{Rule, Rules, SignedGauges, flushes};
-use crate::flush::{FigureNames, Plan};
-use crate::protocol::Kind;
+use super::figures::FigureNames;
+use super::plan::Plan;
+use super::rules::{Rule, Rules, SignedGauges, flushes};
+use crate::protocol::MetricKind;
 
-/// The settings of a series, resolved.
+/// The settings of a series, with all rules applied.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// A signed gauge is set, not changed.
+    /// Whether the value of a gauge with a sign is its new level rather than a change.
     pub absolute: bool,
-    /// For each kind, how many flushes on end a series is idle at when it is forgotten.
+    /// For each kind, the number of consecutive idle flushes after which a series is removed.
     lives: [u32; 4],
-    /// What a timing ends as.
+    /// The figures of a timing.
     pub plan: Plan,
 }
 
 impl Policy {
-    /// Whether a series that had no sample in the last `idle` intervals is to be forgotten.
-    pub fn is_over(&self, kind: Kind, idle: u32) -> bool {
+    /// Whether a series that had no sample in the last `idle` intervals must be removed.
+    pub fn is_expired(&self, kind: MetricKind, idle: u32) -> bool {
         idle >= self.lives[kind as usize]
     }
 }
@@ -31,16 +33,17 @@ pub struct Policies {
     interval: Duration,
     figures: FigureNames,
     policies: Vec<Policy>,
-    /// What each policy was made from.
-    choices: Vec<Choice>,
+    /// The sources of each policy's settings.
+    sources: Vec<SettingSources>,
+    /// The hashes of names that are dropped, each at the slot of its hash.
     dropped: Box<[u64]>,
 }
 
 /// For each setting, the number of the rule that gives it, or [`BASE`].
-type Choice = [u8; SETTINGS.len()];
+type SettingSources = [u8; SETTINGS.len()];
 const BASE: u8 = u8::MAX;
 
-/// Whether a rule says anything of a setting, in the order of [`Choice`].
+/// Whether a rule has a value for a setting, in the order of [`SettingSources`].
 const SETTINGS: [fn(&Rule) -> bool; 6] = [
     |rule| rule.signed_gauges.is_some(),
     |rule| rule.expire.is_some(),
@@ -50,11 +53,13 @@ const SETTINGS: [fn(&Rule) -> bool; 6] = [
     |rule| rule.histogram.is_some(),
 ];
 
-/// A name for which a policy more would be needed has the base's: names from outside decide which combinations are met.
+/// Past this many combinations a new name gets the base policy. Clients choose the names, so the
+/// number must be bounded.
 const POLICIES_MAX: usize = 1024;
 
-/// How many dropped names are remembered, by their hash: it saves a flood of few names the matching, in 8 KiB. What finds
-/// no place is matched again with each sample, which costs what making a series would and needs no memory.
+/// The number of dropped names that are remembered by their hash, in 8 KiB. It saves the matching
+/// when many samples of few names arrive. A name that is not remembered is matched again with each
+/// sample, which takes as long as the creation of a series and needs no memory.
 const DROPPED_MAX: usize = 1024;
 
 impl Policies {
@@ -64,7 +69,7 @@ impl Policies {
             interval,
             figures: FigureNames::new(&rules.percentiles(), &rules.bins()),
             policies: Vec::new(),
-            choices: Vec::new(),
+            sources: Vec::new(),
             dropped: Vec::new().into(),
         };
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
@@ -83,7 +88,8 @@ impl Policies {
         &self.policies[usize::from(number)]
     }
 
-    /// The number of a name's policy; None if the name is to be dropped. `hash` is the whole name's.
+    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
+    /// the hash of the whole name.
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         if self.rules.rules.is_empty() {
             return Some(0);
@@ -91,47 +97,48 @@ impl Policies {
         if self.is_remembered(hash) {
             return None;
         }
-        let Some(choice) = self.choose(bare(name)) else {
+        let Some(sources) = self.sources(bare(name)) else {
             self.remember(hash);
             return None;
         };
-        Some(self.number(choice))
+        Some(self.number(sources))
     }
 
-    /// Who gives which setting; None if the first who says anything of dropping says yes.
-    fn choose(&self, name: &[u8]) -> Option<Choice> {
-        let mut choice = [BASE; SETTINGS.len()];
+    /// Returns the rule that gives each setting of a name. Returns `None` if the first rule with a
+    /// value for `drop` drops the name.
+    fn sources(&self, name: &[u8]) -> Option<SettingSources> {
+        let mut sources = [BASE; SETTINGS.len()];
         let mut drop = None;
         for (number, rule) in (0..).zip(&self.rules.rules) {
             if !rule.is_about(name) {
                 continue;
             }
             drop = drop.or(rule.drop);
-            for (given, is_set) in choice.iter_mut().zip(SETTINGS) {
+            for (given, is_set) in sources.iter_mut().zip(SETTINGS) {
                 if *given == BASE && is_set(rule) {
                     *given = number;
                 }
             }
         }
-        (drop != Some(true)).then_some(choice)
+        (drop != Some(true)).then_some(sources)
     }
 
-    fn number(&mut self, choice: Choice) -> u16 {
-        let known = self.choices.iter().position(|known| *known == choice);
+    fn number(&mut self, sources: SettingSources) -> u16 {
+        let known = self.sources.iter().position(|known| *known == sources);
         let number = known.unwrap_or_else(|| match self.policies.len() {
             POLICIES_MAX => 0,
             next => {
-                self.policies.push(self.make(choice));
-                self.choices.push(choice);
+                self.policies.push(self.make(sources));
+                self.sources.push(sources);
                 next
             }
         });
         u16::try_from(number).expect("POLICIES_MAX is a u16")
     }
 
-    fn make(&self, choice: Choice) -> Policy {
+    fn make(&self, sources: SettingSources) -> Policy {
         let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram] =
-            choice.map(|number| self.rules.rules.get(usize::from(number)));
+            sources.map(|number| self.rules.rules.get(usize::from(number)));
         let base = &self.rules.base;
         let deletes = delete_idle.and_then(|rule| rule.delete_idle);
         let expire = expire.and_then(|rule| rule.expire).unwrap_or(base.expire);
@@ -153,12 +160,12 @@ impl Policies {
     fn lives(&self, deletes: Option<bool>, expire: Option<Duration>) -> [u32; 4] {
         let base = &self.rules.base;
         let expire = expire.map_or(u32::MAX, |span| flushes(span, self.interval));
-        [Kind::Counter, Kind::Gauge, Kind::Timing, Kind::Set].map(|kind| {
+        [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set].map(|kind| {
             let (of_kind, ttl) = match kind {
-                Kind::Counter => (base.delete_counters, 1),
-                Kind::Gauge => (base.delete_gauges, base.gauge_ttl),
-                Kind::Timing => (base.delete_timers, 1),
-                Kind::Set => (base.delete_sets, 1),
+                MetricKind::Counter => (base.delete_counters, 1),
+                MetricKind::Gauge => (base.delete_gauges, base.gauge_ttl),
+                MetricKind::Timing => (base.delete_timers, 1),
+                MetricKind::Set => (base.delete_sets, 1),
             };
             let deletes = deletes.or(of_kind).unwrap_or(base.delete_idle);
             if deletes { ttl.min(expire) } else { expire }
@@ -166,11 +173,11 @@ impl Policies {
     }
 
     fn is_remembered(&self, hash: u64) -> bool {
-        !self.dropped.is_empty() && hash != 0 && self.dropped[place(hash)] == hash
+        !self.dropped.is_empty() && hash != 0 && self.dropped[slot(hash)] == hash
     }
 
     fn remember(&mut self, hash: u64) {
-        self.dropped[place(hash)] = hash;
+        self.dropped[slot(hash)] = hash;
     }
 }
 
@@ -180,7 +187,7 @@ fn bare(name: &[u8]) -> &[u8] {
 }
 
 #[allow(clippy::cast_possible_truncation)] // the low bits are meant
-fn place(hash: u64) -> usize {
+fn slot(hash: u64) -> usize {
     hash as usize % DROPPED_MAX
 }
 
@@ -210,8 +217,11 @@ mod tests {
         assert_eq!((number("x"), number("x;a=b")), (0, 0));
         assert_eq!((number("a"), number("a2"), number("a;t=b")), (1, 1, 1));
         assert_eq!((number("b"), number("ab")), (2, 3));
-        assert!(!policies.at(1).is_over(Kind::Set, 5) && policies.at(1).is_over(Kind::Set, 6));
-        assert!(policies.at(3).is_over(Kind::Counter, 1));
+        assert!(
+            !policies.at(1).is_expired(MetricKind::Set, 5)
+                && policies.at(1).is_expired(MetricKind::Set, 6)
+        );
+        assert!(policies.at(3).is_expired(MetricKind::Counter, 1));
     }
 
     #[test]
@@ -228,7 +238,7 @@ mod tests {
             }
         });
         let mut policies = policies(rules.collect());
-        policies.choices = vec![[BASE - 1; SETTINGS.len()]; POLICIES_MAX];
+        policies.sources = vec![[BASE - 1; SETTINGS.len()]; POLICIES_MAX];
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
         assert_eq!(policies.of_name(b"abc", 1), Some(0));
         assert_eq!(policies.policies.len(), POLICIES_MAX);
@@ -240,7 +250,8 @@ mod tests {
             Rule { drop: Some(false), ..rule("junk.but.not.this") },
             Rule { drop: Some(true), ..rule("junk.*") },
         ]);
-        let (first, second) = (5, 5 + DROPPED_MAX as u64);
+        let first = 5;
+        let second = 5 + DROPPED_MAX as u64;
         assert_eq!(policies.of_name(b"junk.a", first), None);
         assert!(policies.is_remembered(first) && !policies.is_remembered(second));
         assert_eq!(policies.of_name(b"junk.but.not.this", second), Some(0), "the first rule wins");

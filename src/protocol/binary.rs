@@ -1,15 +1,18 @@
-//! statsite's binary protocol: one sample a message, little-endian, told from a line by its first byte.
+//! statsite's binary protocol: one sample a message, little-endian, told from a line by its first
+//! byte.
 //!
 //! ```text
 //!  aa  type  key length: u16  value: f64  key … 0
 //!  aa   04   key length: u16  member length: u16  key … 0  member … 0
 //! ```
-//! Both lengths count the NUL. What follows the first NUL of a key or member is not looked at, as in C. An UTF-8 line never
-//! begins with `aa`. The length of a message whose type is unknown is unknown too: what follows it begins behind the next newline.
+//! Both lengths count the NUL. What follows the first NUL of a key or member is not looked at, as
+//! in C. An UTF-8 line never begins with `aa`. The length of a message whose type is unknown is
+//! unknown too: what follows it begins behind the next newline.
 
 use memchr::memchr;
 
-use super::{Reject, Sample};
+use super::reject::Reject;
+use super::sample::Sample;
 
 /// What every message begins with.
 pub(crate) const MAGIC: u8 = 0xaa;
@@ -26,7 +29,7 @@ pub(crate) enum Reach {
 }
 
 /// What a type's number makes of a value.
-struct Type {
+struct MessageType {
     code: u8,
     read: fn(f64) -> Result<Sample<'static>, Reject>,
 }
@@ -34,12 +37,12 @@ struct Type {
 const SET: u8 = 4;
 
 /// Those with a value; a set has members.
-const TYPES: [Type; 5] = [
-    Type { code: 1, read: |value| Ok(Sample::Kv(value)) },
-    Type { code: 2, read: |value| Ok(Sample::Count(value)) },
-    Type { code: 3, read: timing },
-    Type { code: 5, read: |value| Ok(Sample::Level(value)) },
-    Type { code: 6, read: |value| Ok(Sample::Change(value)) },
+const TYPES: [MessageType; 5] = [
+    MessageType { code: 1, read: |value| Ok(Sample::Kv(value)) },
+    MessageType { code: 2, read: |value| Ok(Sample::Count(value)) },
+    MessageType { code: 3, read: timing },
+    MessageType { code: 5, read: |value| Ok(Sample::Level(value)) },
+    MessageType { code: 6, read: |value| Ok(Sample::Change(value)) },
 ];
 
 fn timing(value: f64) -> Result<Sample<'static>, Reject> {
@@ -54,8 +57,9 @@ pub(crate) fn is_binary(piece: &[u8]) -> bool {
     piece.first() == Some(&MAGIC)
 }
 
-/// The line (without its newline) or message that a datagram goes on with, and what follows it. A message that says it is
-/// longer than the datagram ends as one of unknown length does: at the next newline.
+/// The line (without its newline) or message that a datagram goes on with, and what follows it. A
+/// message that says it is longer than the datagram ends as one of unknown length does: at the next
+/// newline.
 pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
     if is_binary(rest)
         && let Reach::Bytes(total) = reach(rest)
@@ -93,7 +97,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(&[u8], Sample<'_>), Reject> {
     let key_length = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
     if bytes[1] == SET {
         let (key, member) = bytes[6..].split_at(key_length);
-        let (key, member) = (before_nul(key)?, before_nul(member)?);
+        let key = before_nul(key)?;
+        let member = before_nul(member)?;
         return Ok((key, Sample::Member(if member.is_empty() { b"0" } else { member })));
     }
     let (value, key) = bytes[4..].split_first_chunk().ok_or(Reject::CutShort)?;

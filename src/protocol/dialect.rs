@@ -61,7 +61,8 @@ impl Dialects {
         self.0 & (1 << dialect as u8) != 0
     }
 
-    /// Where the name ends at the first separator of a dialect that is on, and how what follows is written.
+    /// Where the name ends at the first separator of a dialect that is on, and how what follows is
+    /// written.
     pub(super) fn find(self, name: &[u8]) -> Option<(usize, Inline)> {
         name.iter().enumerate().find_map(|(at, byte)| {
             let opened = |inline: &&Inline| inline.opens == *byte && self.has(inline.dialect);

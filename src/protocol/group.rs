@@ -1,24 +1,27 @@
-//! The part of a line behind its name: groups of values, each with a type and maybe a rate, and sections.
+//! The part of a line after its name: groups of values, each with a type and perhaps a rate, and
+//! sections.
 //!
 //! ```text
 //!  value ":" value "|" type "|@" rate  ":"  value "|" type  "|#" tags "|T" time "|c:" id
 //!  └───────────── group ────────────┘      └─── group ───┘  └───────── sections ───────┘
 //! ```
-//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the next `|`.
+//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the
+//! next `|`.
 
 use memchr::{memchr, memchr2};
 
 use super::number::{decimal, rate};
-use super::{Reject, Sample};
+use super::reject::Reject;
+use super::sample::Sample;
 
-/// The samples of one line, and the values refused, in the order they were written.
+/// The samples of one line, and the values refused, in the order of the line.
 #[derive(Clone, Debug)]
 pub struct Samples<'a> {
-    /// What is still to be read; None once the line is at its end.
+    /// The rest of the line. `None` at its end.
     rest: Option<&'a [u8]>,
-    group: Option<Group<'a>>,
+    group: Option<ValueGroup<'a>>,
     timed: bool,
-    /// The number of values that may still be read from it.
+    /// The number of values that may still be read from the line.
     left: usize,
 }
 
@@ -41,21 +44,22 @@ impl<'a> Iterator for Samples<'a> {
                 && let Some(value) = group.next_value()
             {
                 let Some(left) = self.left.checked_sub(1) else {
-                    (self.rest, self.group) = (None, None);
+                    self.rest = None;
+                    self.group = None;
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
                 return Some(group.sample(value, self.timed));
             }
-            let (group, rest) = Group::read(self.rest?);
+            let (group, rest) = ValueGroup::read(self.rest?);
             self.group = Some(group);
             self.rest = rest;
         }
     }
 }
 
-/// What a section is, for the one who looks for tags and times before the samples are read.
-pub(super) enum Section<'a> {
+/// The content of a section, for a caller that reads tags and times before the samples.
+pub(super) enum LineSection<'a> {
     Tags(&'a [u8]),
     Time(&'a [u8]),
     Other,
@@ -65,7 +69,7 @@ pub(super) enum Section<'a> {
 /// [`PARTS_MAX`].
 pub(super) fn sections<'a>(
     body: &'a [u8],
-    mut found: impl FnMut(Section<'a>),
+    mut found: impl FnMut(LineSection<'a>),
 ) -> Result<(), Reject> {
     let mut rest = Some(body);
     let mut parts = 0;
@@ -74,7 +78,7 @@ pub(super) fn sections<'a>(
             parts += 1;
             found(section);
         };
-        rest = Group::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut count).1);
+        rest = ValueGroup::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut count).1);
         parts += 1;
         if parts > PARTS_MAX {
             return Err(Reject::TooManyParts);
@@ -85,19 +89,19 @@ pub(super) fn sections<'a>(
 
 /// Values that share a type and a rate.
 #[derive(Clone, Debug)]
-struct Group<'a> {
-    /// Values not yet taken, separated by `:`.
+struct ValueGroup<'a> {
+    /// The values not yet read, separated by `:`.
     values: Option<&'a [u8]>,
-    /// It is a set's: all of it is one member, colons and all.
+    /// Whether all of it is one member of a set, including the colons.
     whole: bool,
-    /// What a value becomes, or why none of the group's values can be taken.
-    reading: Result<(Type, f64), Reject>,
+    /// The type and the weight of each value, or why no value of the group can be taken.
+    reading: Result<(ValueType, f64), Reject>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Type {
+enum ValueType {
     Counter,
-    /// `C`: the client counts, and sends how far it has come.
+    /// `C`: the client keeps the total and sends it.
     Cumulative,
     Gauge,
     /// `ms`: never negative.
@@ -108,16 +112,16 @@ enum Type {
     Kv,
 }
 
-impl<'a> Group<'a> {
-    /// The group `text` begins with, and what follows it (None at the end of the line).
+impl<'a> ValueGroup<'a> {
+    /// Returns the group at the start of `text`, and the rest (`None` at the end of the line).
     fn read(text: &'a [u8]) -> (Self, Option<&'a [u8]>) {
         let Some((values, kind, tail)) = Self::split(text) else {
             let reading = Err(Reject::NoType);
             return (Self { values: Some(text), whole: false, reading }, None);
         };
         let (sample_rate, rest) = skip_sections(tail, &mut |_| {});
-        let kind = Type::read(kind);
-        let whole = matches!(kind, Ok(Type::Set));
+        let kind = ValueType::read(kind);
+        let whole = matches!(kind, Ok(ValueType::Set));
         let reading = kind.and_then(|kind| match sample_rate {
             None => Ok((kind, 1.0)),
             Some(text) => rate(text).map(|rate| (kind, 1.0 / rate)).ok_or(Reject::BadRate),
@@ -125,10 +129,12 @@ impl<'a> Group<'a> {
         (Self { values: Some(values), whole, reading }, rest)
     }
 
-    /// Values, type and the rest, which is empty or begins with `|` or `:`. None without a type.
+    /// Returns the values, the type and the rest, which is empty or begins with `|` or `:`. Returns
+    /// `None` if there is no type.
     fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let bar = memchr(b'|', text)?;
-        let (values, behind) = (&text[..bar], &text[bar + 1..]);
+        let values = &text[..bar];
+        let behind = &text[bar + 1..];
         let end = memchr2(b':', b'|', behind).unwrap_or(behind.len());
         Some((values, &behind[..end], &behind[end..]))
     }
@@ -149,20 +155,20 @@ impl<'a> Group<'a> {
 
     fn sample(&self, text: &'a [u8], timed: bool) -> Result<Sample<'a>, Reject> {
         let (kind, weight) = self.reading?;
-        if matches!(kind, Type::Set) {
+        if matches!(kind, ValueType::Set) {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
         }
         let value = decimal(text).ok_or(Reject::BadValue)?;
         let sample = match kind {
-            Type::Counter => Sample::Count(value * weight),
-            Type::Cumulative => Sample::Cumulative { value, weight },
-            Type::Gauge if !is_signed(text) => Sample::Level(value),
-            Type::Gauge if timed => return Err(Reject::TimedChange),
-            Type::Gauge => Sample::Change(value),
-            Type::Time if value < 0.0 => return Err(Reject::NegativeTime),
-            Type::Time | Type::SignedTime => Sample::Time { value, weight },
-            Type::Kv => Sample::Kv(value),
-            Type::Set => unreachable!("answered above"),
+            ValueType::Counter => Sample::Count(value * weight),
+            ValueType::Cumulative => Sample::Cumulative { value, weight },
+            ValueType::Gauge if !is_signed(text) => Sample::Level(value),
+            ValueType::Gauge if timed => return Err(Reject::TimedChange),
+            ValueType::Gauge => Sample::Change(value),
+            ValueType::Time if value < 0.0 => return Err(Reject::NegativeTime),
+            ValueType::Time | ValueType::SignedTime => Sample::Time { value, weight },
+            ValueType::Kv => Sample::Kv(value),
+            ValueType::Set => unreachable!("answered above"),
         };
         // The smallest rates have no finite inverse.
         let is_finite = match sample {
@@ -174,7 +180,7 @@ impl<'a> Group<'a> {
     }
 }
 
-impl Type {
+impl ValueType {
     fn read(text: &[u8]) -> Result<Self, Reject> {
         Ok(match text.trim_ascii() {
             b"c" | b"m" => Self::Counter,
@@ -193,12 +199,13 @@ fn is_signed(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'+' | b'-'))
 }
 
-/// Walks the sections behind a type. Returns the first rate, and what follows the `:` that begins the next group.
+/// Walks over the sections after a type. Returns the first rate, and the text after the `:` that
+/// begins the next group.
 ///
-/// A second rate in one group is passed over, as Node reads only the first.
+/// A second rate in one group is ignored, since Node reads only the first.
 fn skip_sections<'a>(
     mut tail: &'a [u8],
-    found: &mut impl FnMut(Section<'a>),
+    found: &mut impl FnMut(LineSection<'a>),
 ) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     let mut sample_rate = None;
     loop {
@@ -212,9 +219,9 @@ fn skip_sections<'a>(
                 let (text, rest) = section.split_at(end.unwrap_or(section.len()));
                 match text.first() {
                     Some(b'@') => sample_rate = sample_rate.or_else(|| text.get(1..)),
-                    Some(b'#') => found(Section::Tags(&text[1..])),
-                    Some(b'T') => found(Section::Time(&text[1..])),
-                    _ => found(Section::Other),
+                    Some(b'#') => found(LineSection::Tags(&text[1..])),
+                    Some(b'T') => found(LineSection::Time(&text[1..])),
+                    _ => found(LineSection::Other),
                 }
                 tail = rest;
             }

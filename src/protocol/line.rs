@@ -1,50 +1,55 @@
-//! One line: its series name, its timestamp, and where its samples begin.
+//! Reads one line: the name of its series, its timestamp, and the position of its samples.
 
 use memchr::memchr;
 
-use super::group::{Samples, Section, sections};
-use super::names::Names;
+use super::binary;
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::group::{LineSection, Samples, sections};
+use super::names::NameWriter;
 use super::number::seconds;
-use super::{Dialect, Grammar, Reject, Sample, binary};
+use super::reject::Reject;
+use super::sample::Sample;
 
-/// Reads lines and binary messages, keeping the buffers that names are rewritten in.
+/// Reads lines and binary messages. Keeps the buffers that names are rewritten in.
 #[derive(Debug)]
 pub struct LineReader {
     grammar: Grammar,
-    names: Names,
+    names: NameWriter,
 }
 
-/// What a line turned out to be.
+/// The result of reading a line.
 #[derive(Clone, Debug)]
-pub enum Reading<'a> {
-    Line(Line<'a>),
-    /// A DogStatsD event or service check: recognised, not ours to aggregate.
+pub enum ParsedLine<'a> {
+    Metrics(MetricLine<'a>),
+    /// A DogStatsD event or service check, which is recognised but not aggregated.
     Event,
     Bad(Reject),
 }
 
-/// A line whose name and sections are sound; its values are read one by one.
+/// A line with a valid name and valid sections. Its values are parsed one by one.
 #[derive(Clone, Debug)]
-pub struct Line<'a> {
+pub struct MetricLine<'a> {
     /// The canonical name, tags included.
     pub name: &'a [u8],
-    /// Seconds since 1970, of a value that has its own time.
+    /// Seconds since 1970, if the values have their own time.
     pub timestamp: Option<u64>,
-    /// The name holds tags as Influx writes them, but that dialect is off: their commas were dropped.
+    /// Whether the name has tags as Influx writes them although that dialect is off. Their commas
+    /// were dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
 }
 
-/// A sound binary message.
+/// A valid binary message.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// As of [`Line`].
+pub struct BinaryMessage<'a> {
+    /// The canonical name, tags included.
     pub name: &'a [u8],
     pub has_unread_tags: bool,
     pub sample: Sample<'a>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
         Samples::new(self.body, self.timestamp.is_some())
     }
@@ -52,61 +57,63 @@ impl<'a> Line<'a> {
 
 impl LineReader {
     pub fn new(grammar: Grammar) -> Self {
-        Self { grammar, names: Names::default() }
+        Self { grammar, names: NameWriter::default() }
     }
 
     pub(crate) fn grammar(&self) -> &Grammar {
         &self.grammar
     }
 
-    /// Reads a line that [`trimmed`] has cut and that is not empty.
-    pub fn read<'a>(&'a mut self, line: &'a [u8]) -> Reading<'a> {
+    /// Reads a line that [`trimmed`] returned and that is not empty.
+    pub fn read<'a>(&'a mut self, line: &'a [u8]) -> ParsedLine<'a> {
         if line.starts_with(b"_e{") || line.starts_with(b"_sc|") {
-            return Reading::Event;
+            return ParsedLine::Event;
         }
         match self.read_line(line) {
-            Ok(line) => Reading::Line(line),
-            Err(reject) => Reading::Bad(reject),
+            Ok(line) => ParsedLine::Metrics(line),
+            Err(reject) => ParsedLine::Bad(reject),
         }
     }
 
-    fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, Reject> {
+    fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<MetricLine<'a>, Reject> {
         let colon = memchr(b':', line).ok_or(Reject::NoValue)?;
-        let (name, body) = (&line[..colon], &line[colon + 1..]);
+        let name = &line[..colon];
+        let body = &line[colon + 1..];
         self.names.clear();
         let bare = self.names.take_inline(&self.grammar, name);
         let timestamp = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
-        Ok(Line { name, timestamp, has_unread_tags: bare.has_unread_tags, body })
+        Ok(MetricLine { name, timestamp, has_unread_tags: bare.has_unread_tags, body })
     }
 
-    /// Reads a message of statsite's binary protocol, which ends where `message` does. Its key is cleaned, and read for tags,
-    /// as a line's name is.
-    pub fn read_binary<'a>(&'a mut self, message: &'a [u8]) -> Result<Message<'a>, Reject> {
+    /// Reads a message of statsite's binary protocol, which must end where `message` ends. Its key
+    /// is cleaned and searched for tags as the name of a line is.
+    pub fn read_binary<'a>(&'a mut self, message: &'a [u8]) -> Result<BinaryMessage<'a>, Reject> {
         let (key, sample) = binary::read(message)?;
         self.names.clear();
         let bare = self.names.take_inline(&self.grammar, key);
         let name = self.names.canonical(&self.grammar, bare)?;
-        Ok(Message { name, has_unread_tags: bare.has_unread_tags, sample })
+        Ok(BinaryMessage { name, has_unread_tags: bare.has_unread_tags, sample })
     }
 
-    /// Tags and time stand behind the values they hold for, so they are looked for first.
+    /// Reads the tags and the time. They stand after the values, so they are read first.
     fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
         let mut timestamp = None;
-        let (names, grammar) = (&mut self.names, &self.grammar);
+        let names = &mut self.names;
+        let grammar = &self.grammar;
         let reads_tags = grammar.dialects.has(Dialect::Dogstatsd);
         sections(body, |section| match section {
-            Section::Tags(tags) if reads_tags => names.add_section(grammar, tags),
-            Section::Time(text) => {
+            LineSection::Tags(tags) if reads_tags => names.add_section(grammar, tags),
+            LineSection::Time(text) => {
                 timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
             }
-            Section::Tags(_) | Section::Other => {}
+            LineSection::Tags(_) | LineSection::Other => {}
         })?;
         timestamp.transpose()
     }
 }
 
-/// A line without what may stand at its end and means nothing: `\r`, spaces, NULs.
+/// Returns a line without the `\r`, spaces and NULs at its end.
 pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b' ' | 0));
     &line[..end.map_or(0, |last| last + 1)]

@@ -1,8 +1,11 @@
-//! Names and tags to one canonical series name: `name;k=v;k2=v2`, keys sorted, every byte one that sinks can store.
+//! Writes a name and its tags as one canonical series name: `name;k=v;k2=v2`. The keys are sorted,
+//! and every byte is one that sinks can store.
 
-use super::{Dialect, Grammar, Reject};
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::reject::Reject;
 
-/// What becomes of a byte in a name.
+/// What happens to a byte of a name.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
     Keep,
@@ -10,7 +13,7 @@ enum Class {
     Blank,
     /// `/` becomes `-`.
     Slash,
-    /// `;` and `=`: kept or dropped by the place they stand in.
+    /// `;` and `=`, which are kept or dropped depending on their position.
     Structure,
     Drop,
 }
@@ -48,6 +51,11 @@ const fn keeps() -> [bool; 256] {
     table
 }
 
+/// Whether `name` has only bytes that every setting keeps. Such a name has no tags in any dialect.
+pub fn is_plain_name(name: &[u8]) -> bool {
+    name.iter().all(|byte| KEEPS[usize::from(*byte)])
+}
+
 /// Whether a canonical name can be stored as it is.
 pub(crate) fn is_clean(name: &[u8]) -> bool {
     name.iter().all(|byte| matches!(CLASSES[usize::from(*byte)], Class::Keep | Class::Structure))
@@ -60,7 +68,7 @@ pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Appends `text` cleaned; `keeps` says which of `;` and `=` stay in this place.
+/// Appends `text` cleaned. `keeps` returns whether `;` or `=` may stay in this position.
 fn clean_into<'a>(
     text: impl IntoIterator<Item = &'a u8>,
     out: &mut Vec<u8>,
@@ -81,9 +89,9 @@ fn clean_into<'a>(
     }
 }
 
-/// Where a key and its value lie in [`Names::text`].
+/// The ranges of a key and its value in [`NameWriter::text`].
 #[derive(Clone, Copy, Debug)]
-struct Tag {
+struct TagRange {
     key: (usize, usize),
     value: (usize, usize),
 }
@@ -92,9 +100,9 @@ struct Tag {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bare<'a> {
     name: &'a [u8],
-    /// What stood behind the tags, and belongs to the name.
+    /// The text after the tags, which belongs to the name.
     tail: &'a [u8],
-    /// Nothing in it need be looked at again.
+    /// Whether the name needs no cleaning.
     is_plain: bool,
     pub(super) has_unread_tags: bool,
 }
@@ -109,23 +117,23 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// Buffers in which names are put together; reused from line to line.
+/// Composes names in buffers that are reused from line to line.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameWriter {
     /// Cleaned keys and values.
     text: Vec<u8>,
-    tags: Vec<Tag>,
+    tags: Vec<TagRange>,
     canonical: Vec<u8>,
 }
 
-impl Names {
-    /// Forgets the tags of the line before.
+impl NameWriter {
+    /// Removes the tags of the previous line.
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.tags.clear();
     }
 
-    /// Takes the tags out of `name` itself; returns what is left of it.
+    /// Takes the tags out of `name`. Returns the rest of the name.
     pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> Bare<'a> {
         let bare = Bare::without_tags(name);
         if is_plain(name) {
@@ -166,7 +174,7 @@ impl Names {
             self.text.extend_from_slice(b"true");
             value.1 = self.text.len();
         }
-        self.tags.push(Tag { key, value });
+        self.tags.push(TagRange { key, value });
     }
 
     /// Whether there are more tags than the longest name has room for. Each tag takes at least four
@@ -177,7 +185,8 @@ impl Names {
         self.tags.len() > grammar.max_key_length / 4
     }
 
-    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would make other tags.
+    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would
+    /// make other tags.
     fn append(&mut self, grammar: &Grammar, piece: &[u8]) -> (usize, usize) {
         let start = self.text.len();
         let piece = piece.strip_prefix(b"~").unwrap_or(piece);
@@ -185,7 +194,8 @@ impl Names {
         (start, self.text.len())
     }
 
-    /// The canonical name of `bare` with the tags taken so far; `bare` itself if nothing needs writing.
+    /// Returns the canonical name of `bare` with the tags taken so far. This is `bare` itself if
+    /// nothing must be written.
     pub(super) fn canonical<'a>(
         &'a mut self,
         grammar: &Grammar,
@@ -227,11 +237,12 @@ impl Names {
         out
     }
 
-    /// By the bytes of their keys; of a repeated key the last one stays.
+    /// Sorts the tags by the bytes of their keys. Of a repeated key the last tag stays.
     fn sort_tags(&mut self) {
         let text = &self.text;
-        let key = |tag: &Tag| &text[tag.key.0..tag.key.1];
-        // Stable, and on a handful of tags an insertion: no allocation.
+        let key = |tag: &TagRange| &text[tag.key.0..tag.key.1];
+        // The sort must be stable. For a handful of tags it is an insertion sort and does not
+        // allocate.
         self.tags.sort_by(|a, b| key(a).cmp(key(b)));
         let mut kept = 0;
         for at in 0..self.tags.len() {
@@ -247,13 +258,13 @@ impl Names {
     }
 }
 
-/// Whether a raw name, key or value still says something once a sink has cleaned it.
+/// Whether anything is left of a raw name, key or value after a sink has cleaned it.
 fn survives(raw: &[u8]) -> bool {
     let kept = |byte: &u8| !matches!(CLASSES[usize::from(*byte)], Class::Structure | Class::Drop);
     raw.iter().any(kept)
 }
 
-/// Nothing but what every setting keeps, and no dialect's separator.
+/// Whether `name` has only bytes that every setting keeps, and no separator of a dialect.
 fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
 }

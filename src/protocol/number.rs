@@ -1,4 +1,5 @@
-//! Decimal numbers as clients write them: optional sign, digits with an optional point, optional exponent.
+//! Decimal numbers as clients write them: optional sign, digits with an optional point, optional
+//! exponent.
 //!
 //! The fast path is Clinger's: a mantissa below 2^53 and a power of ten up to 22 are both exact
 //! doubles, so one multiplication or division rounds once, as it must. Everything longer goes to
@@ -19,7 +20,8 @@ pub(super) const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number in `text`, white space around it trimmed; None for anything that is not a finite decimal.
+/// The number in `text`, white space around it trimmed; None for anything that is not a finite
+/// decimal.
 pub fn decimal(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let (negative, digits) = match text.first()? {
@@ -134,7 +136,8 @@ const SIGNIFICANT: usize = 19;
 /// For numbers up to this many powers of ten from 1 the exact comparison is cheap.
 const NEAR: u64 = 40;
 
-/// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a double.
+/// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a
+/// double.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.first()? {
         b'-' => (true, &text[1..]),
@@ -152,6 +155,8 @@ fn exponent(text: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     #[test]
@@ -218,20 +223,14 @@ mod tests {
 
     #[test]
     fn agrees_with_the_standard_library() {
-        let mut state = 0x5eed_u64;
-        let mut next = |below: u64| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut random = Random::new(0x5eed);
         for _ in 0..200_000 {
-            let integer = next(1 << 31) >> next(31);
-            let text = match next(4) {
+            let integer = random.below(1_u64 << 31) >> random.below(31);
+            let text = match random.below(4) {
                 0 => format!("{integer}"),
-                1 => format!("{integer}.{}", next(1 << 31)),
-                2 => format!("{integer}.{}e{}", next(1000), next(60)),
-                _ => format!("{}{}e-{}", next(1 << 31), integer, next(330)),
+                1 => format!("{integer}.{}", random.below(1_u64 << 31)),
+                2 => format!("{integer}.{}e{}", random.below(1000), random.below(60)),
+                _ => format!("{}{integer}e-{}", random.below(1_u64 << 31), random.below(330)),
             };
             assert_eq!(decimal(text.as_bytes()), Some(text.parse().unwrap()), "{text}");
         }
@@ -239,13 +238,9 @@ mod tests {
 
     #[test]
     fn of_a_number_far_from_one_only_the_first_digits_count() {
-        let mut state = 1_u64;
+        let mut random = Random::new(1);
         let mut digits = |count: usize| -> String {
-            let mut digit = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                char::from(b'1' + u8::try_from((state >> 33) % 9).unwrap())
-            };
-            (0..count).map(|_| digit()).collect()
+            (0..count).map(|_| char::from(b'1' + random.below(9))).collect()
         };
         let mut cut_short = 0;
         for _ in 0..2000 {

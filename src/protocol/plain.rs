@@ -1,50 +1,53 @@
-//! The lines that nearly all traffic is made of, read in one pass: `name:digits|c` and its like, a rate perhaps, or tags.
+//! Reads the lines that nearly all traffic consists of in one pass: `name:digits|c` and the like,
+//! perhaps with a rate or tags.
 //!
-//! What reads as anything else (a sign, an exponent, several values, something to be cleaned) is left to the general
-//! reader, which gives the same for these lines and is the twin in the tests. The types of such lines come in no order that
-//! a processor could foresee, so what is common to them is read without asking which it is.
+//! Any other line (with a sign, an exponent, several values, or a byte to be cleaned) is left to
+//! the general reader. For plain lines the general reader returns the same, and the tests compare
+//! the two. The types of lines come in no order that a processor could predict, so this reader does
+//! not branch on the type.
 
 use memchr::{memchr, memchr2};
 
-use super::names::KEEPS;
+use super::grammar::Grammar;
 use super::number::POWERS;
+use super::sample::MetricKind;
 use super::tagged::tagged_name;
-use super::{Grammar, Kind};
 
 /// A line whose value, type, rate and tags are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlainLine<'a> {
     pub plain: Plain<'a>,
-    /// Bytes it takes without its newline.
+    /// The length of the line without its newline.
     pub length: usize,
-    /// Its name is canonical.
+    /// Whether its name is known to be canonical.
     pub is_checked: bool,
 }
 
-/// What it says.
+/// The content of a plain line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plain<'a> {
     pub name: &'a [u8],
-    pub kind: Kind,
-    /// Of a set it is the member as a number, which says nothing.
+    pub kind: MetricKind,
+    /// The value. For a set it is the member as a number, which has no meaning.
     pub value: f64,
     /// 1 / rate.
     pub weight: f64,
-    /// The value as it was written: a set's member.
+    /// The value as the line writes it, for the member of a set.
     pub text: &'a [u8],
 }
 
 /// Most names are shorter than this.
 const USUAL_NAME: usize = 64;
 
-/// So many digits are an exact double, whatever they are.
+/// Any number with this many digits is an exact double.
 const DIGITS: usize = 15;
 
-/// The plain line that `text` begins with. None for any other line.
+/// Returns the plain line at the start of `text`, or `None` for any other line.
 ///
-/// A name without tags is not looked at: there may be anything in it but a colon. It is for the caller to know the name, or
-/// to ask [`is_plain_name`]. With tags, the canonical name is checked, and written into `room`, of which it is cut off;
-/// there must be as much as the longest name takes.
+/// A name without tags is not checked: it may have any byte except a colon. The caller must know
+/// the name already, or check it with [`is_plain_name`](super::is_plain_name). With tags, the
+/// canonical name is checked, and written to the front of `room`, which is advanced past it. `room`
+/// must hold `max_key_length` bytes.
 #[inline]
 pub fn read_plain<'a>(
     grammar: &Grammar,
@@ -53,7 +56,8 @@ pub fn read_plain<'a>(
 ) -> Option<PlainLine<'a>> {
     let (mut plain, mut end) = read_head(grammar, text)?;
     if let Some((weight, length)) = read_rate(&text[end..]) {
-        (plain.weight, end) = (weight, end + length);
+        plain.weight = weight;
+        end += length;
     }
     match text.get(end) {
         None | Some(b'\n') => Some(PlainLine { plain, length: end, is_checked: false }),
@@ -66,19 +70,15 @@ pub fn read_plain<'a>(
     }
 }
 
-/// Nothing but what every setting keeps, and no dialect's separator.
-pub fn is_plain_name(name: &[u8]) -> bool {
-    name.iter().all(|byte| KEEPS[usize::from(*byte)])
-}
-
-/// What stands before rates and sections: name, value and type.
+/// Reads the part before the rate and the sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
     let colon = match memchr(b':', &text[..text.len().min(USUAL_NAME)]) {
         Some(colon) if colon <= grammar.max_key_length => colon,
         _ => long_name(grammar, text)?,
     };
-    let (name, values) = (&text[..colon], &text[colon + 1..]);
+    let name = &text[..colon];
+    let values = &text[colon + 1..];
     let (value, digits) = read_number(values)?;
     let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
     let (kind, letters) = TYPES[usize::from(first)]?;
@@ -90,30 +90,31 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     Some((plain, colon + 2 + digits + letters))
 }
 
-/// Returns the length of a name that is longer than most names. Returns `None` if it has no end, or one
-/// past `max_key_length`.
+/// Returns the length of a name that is longer than most names. Returns `None` if it has no end, or
+/// one past `max_key_length`.
 ///
-/// The search stops at the end of the line. A packet may hold 64 KiB of short lines without a colon, and
-/// each of them would otherwise search `max_key_length` bytes of the lines after it.
+/// The search stops at the end of the line. A packet may hold 64 KiB of short lines without a
+/// colon, and each of them would otherwise search `max_key_length` bytes of the lines after it.
 #[cold]
 fn long_name(grammar: &Grammar, text: &[u8]) -> Option<usize> {
     let text = &text[..text.len().min(grammar.max_key_length + 1)];
     memchr2(b':', b'\n', text).filter(|&end| text[end] == b':')
 }
 
-/// By the first letter of a type: what it is of, and how many letters it has.
-static TYPES: [Option<(Kind, usize)>; 256] = types();
+/// For each first letter of a type: the kind, and the number of letters of the type.
+static TYPES: [Option<(MetricKind, usize)>; 256] = types();
 
-const fn types() -> [Option<(Kind, usize)>; 256] {
+const fn types() -> [Option<(MetricKind, usize)>; 256] {
     let mut types = [None; 256];
-    types[b'c' as usize] = Some((Kind::Counter, 1));
-    types[b'g' as usize] = Some((Kind::Gauge, 1));
-    types[b'm' as usize] = Some((Kind::Timing, 2));
-    types[b's' as usize] = Some((Kind::Set, 1));
+    types[b'c' as usize] = Some((MetricKind::Counter, 1));
+    types[b'g' as usize] = Some((MetricKind::Gauge, 1));
+    types[b'm' as usize] = Some((MetricKind::Timing, 2));
+    types[b's' as usize] = Some((MetricKind::Set, 1));
     types
 }
 
-/// 1 / the rate that `text` begins with, as `|@0.1`, and how many bytes it takes.
+/// Reads a rate such as `|@0.1` at the start of `text`. Returns 1 / rate, and the length of the
+/// text read.
 #[inline]
 fn read_rate(text: &[u8]) -> Option<(f64, usize)> {
     let (rate, digits) = read_number(text.strip_prefix(b"|@")?)?;
@@ -121,7 +122,7 @@ fn read_rate(text: &[u8]) -> Option<(f64, usize)> {
     (rate > 0.0 && rate <= 1.0).then(|| (1.0 / rate, 2 + digits))
 }
 
-/// Digits, with a point among or behind them, and how many bytes they take.
+/// Reads digits, perhaps with a point between or after them. Returns the number and its length.
 #[inline]
 fn read_number(text: &[u8]) -> Option<(f64, usize)> {
     match text.first_chunk().and_then(|chunk| short_integer(u64::from_le_bytes(*chunk))) {
@@ -130,9 +131,11 @@ fn read_number(text: &[u8]) -> Option<(f64, usize)> {
     }
 }
 
-/// The digits that eight characters (the first one lowest) begin with, and how many they are; None for none, or eight.
+/// The digits that eight characters (the first one lowest) begin with, and how many they are; None
+/// for none, or eight.
 ///
-/// All are turned at once, as if zeros stood before them: pairs to numbers below 100, pairs of those, and of those.
+/// All are turned at once, as if zeros stood before them: pairs to numbers below 100, pairs of
+/// those, and of those.
 #[inline]
 fn short_integer(characters: u64) -> Option<(u32, usize)> {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -154,7 +157,8 @@ fn short_integer(characters: u64) -> Option<(u32, usize)> {
 }
 
 fn long_number(text: &[u8]) -> Option<(f64, usize)> {
-    let (mut mantissa, mut at) = (0_u64, 0);
+    let mut mantissa = 0_u64;
+    let mut at = 0;
     let mut point = None;
     while let Some(&byte) = text.get(at) {
         let digit = byte.wrapping_sub(b'0');

@@ -1,16 +1,17 @@
-//! The names of plain lines with tags as DogStatsD writes them, nothing in them to be cleaned: `|#key:value,key:value`.
+//! The names of plain lines with tags as DogStatsD writes them, nothing in them to be cleaned:
+//! `|#key:value,key:value`.
 //!
-//! What reads as anything else is left to the general reader, as with plain lines.
+//! Any other tags are left to the general reader, as with plain lines.
 
 use std::mem;
 
 use arrayvec::ArrayVec;
 
-use super::names::KEEPS;
-use super::plain::is_plain_name;
-use super::{Dialect, Grammar};
+use super::dialect::Dialect;
+use super::grammar::Grammar;
+use super::names::{KEEPS, is_plain_name};
 
-/// More are left to the general reader.
+/// Lines with more tags are left to the general reader.
 const TAGS_MAX: usize = 16;
 
 #[derive(Clone, Copy)]
@@ -19,8 +20,8 @@ struct Tag<'a> {
     value: &'a [u8],
 }
 
-/// The canonical name of a series called `bare`, with the tags that `text` begins with, and how many bytes of `text` they
-/// take, up to the line's end. None for what is not clean, or too long.
+/// The canonical name of a series called `bare`, with the tags that `text` begins with, and how
+/// many bytes of `text` they take, up to the line's end. None for what is not clean, or too long.
 pub(super) fn tagged_name<'a>(
     grammar: &Grammar,
     bare: &[u8],
@@ -42,10 +43,12 @@ pub(super) fn tagged_name<'a>(
     Some((name, 2 + length))
 }
 
-/// The tags up to the line's end, and the length of all of them. None if one is not clean, or not whole.
+/// Reads the tags up to the end of the line. Returns them and their length, or `None` if a tag is
+/// not clean or has no value.
 fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
     let mut tags = ArrayVec::new();
-    let (mut start, mut colon) = (0, None);
+    let mut start = 0;
+    let mut colon = None;
     for at in 0..=section.len() {
         let byte = section.get(at).copied().unwrap_or(b'\n');
         if KEEPS[usize::from(byte)] {
@@ -59,7 +62,8 @@ fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
                 if byte == b'\n' {
                     return Some((tags, at));
                 }
-                (start, colon) = (at + 1, None);
+                start = at + 1;
+                colon = None;
             }
             _ => return None,
         }
@@ -67,7 +71,7 @@ fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
     None
 }
 
-/// By the bytes of their keys; false if one is there twice.
+/// Sorts the tags by the bytes of their keys. Returns false if a key occurs twice.
 fn sort(tags: &mut [Tag<'_>]) -> bool {
     let is_sorted = |tags: &[Tag<'_>]| tags.windows(2).all(|pair| pair[0].key < pair[1].key);
     is_sorted(tags) || {

@@ -1,40 +1,46 @@
-//! One series: its open interval and, during a sweep, the one before it.
+//! One series: its open interval and, during a sweep, the interval before it.
+//!
+//! A saved series is these bytes:
+//! ```text
+//!  kind  idle  name     counter: current, last   gauge: level   timing: 0, weight, samples… │ 1, sketch
+//!   u8   u32   u16 + …                                          set: 0, members… │ 1, registers
+//! ```
 
-mod adding;
-mod saved;
-
-pub(super) use adding::Adding;
-pub(super) use saved::Saved;
-
+use super::add_error::AddError;
 use super::distinct::Members;
 use super::memory::Pool;
 use super::sketch::Sketch;
-use super::values::Samples;
+use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
-use crate::protocol::Kind;
+use crate::protocol::{MetricKind, Sample};
+use crate::wire::{In, Put};
 
-/// A name of one kind and what it has gathered. A counter's or gauge's fits one cache line.
+/// A name of one kind and its values. The struct fits in one cache line.
+///
+/// A counter or a gauge needs no memory besides this struct and its name.
 #[derive(Debug)]
 pub struct Series {
     name: Box<[u8]>,
-    /// Part of the name's hash, as the index keeps it.
+    /// The part of the hash of the name that the index stores.
     pub(super) hash: u32,
-    /// The flush number whose interval is the current one.
+    /// The number of the flush that began the current interval.
     interval: u32,
-    /// The flush number of the last touch.
+    /// The number of the flush that began the interval of the last sample.
     seen: u32,
-    /// The number of its policy.
+    /// The number of its policy in [`Generations`].
     policy: u16,
-    /// The previous interval is still to be closed.
+    /// Whether the previous interval must still be closed.
     pending: bool,
-    /// Nothing came in the previous interval.
+    /// Whether the previous interval had no sample.
     previous_idle: bool,
-    state: State,
+    intervals: Intervals,
 }
 
+/// The values of the current and the previous interval.
 #[derive(Debug)]
-enum State {
-    /// `last` is what a cumulative counter's client had come to, NaN before the first time; flushes leave it alone.
+enum Intervals {
+    /// `last` is the last value of a cumulative counter, NaN if there was none. A flush does not
+    /// change it.
     Counter {
         current: f64,
         previous: f64,
@@ -44,12 +50,12 @@ enum State {
         current: f64,
         previous: f64,
     },
-    Timing(Box<Two<Samples>>),
-    Set(Box<Two<Members>>),
+    Timing(Box<IntervalPair<TimingSamples>>),
+    Set(Box<IntervalPair<Members>>),
 }
 
 #[derive(Debug, Default)]
-struct Two<T> {
+struct IntervalPair<T> {
     current: T,
     previous: T,
 }
@@ -59,86 +65,219 @@ struct Two<T> {
 pub struct Closed<'a> {
     pub name: &'a [u8],
     pub policy: &'a Policy,
-    /// Nothing came in the interval.
+    /// Whether the interval had no sample.
     pub idle: bool,
     pub values: Values<'a>,
 }
 
-/// What a series held, in a closed interval or (for a look) in the open one.
+/// The values of a series in a closed interval, or in the open one for a client that reads it.
 #[derive(Debug)]
 pub enum Values<'a> {
     Counter(f64),
     Gauge(f64),
-    /// Samples in no order, free to be sorted in place, and the number of events they stand for.
+    /// The samples in no order, and the number of events they stand for. The receiver may sort the
+    /// samples in place.
     Timing {
         samples: &'a mut [f64],
         weight: f64,
     },
-    /// A timing that had too many samples to keep.
+    /// A timing that had too many samples to keep all of them.
     Sketch(&'a Sketch),
-    /// The number of members, an estimate if there were too many to keep.
+    /// The number of members. It is an estimate if there were too many to keep all of them.
     Set {
         members: usize,
     },
 }
 
+/// A sample with the hash of a member in place of the member.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HashedSample {
+    Count(f64),
+    Cumulative { value: f64, weight: f64 },
+    Level(f64),
+    Change(f64),
+    Time { value: f64, weight: f64 },
+    Member(u64),
+}
+
+impl HashedSample {
+    pub(super) fn new(sample: Sample<'_>, hash: impl FnOnce(&[u8]) -> u64) -> Self {
+        match sample {
+            Sample::Count(value) => Self::Count(value),
+            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight },
+            Sample::Level(value) => Self::Level(value),
+            Sample::Change(value) => Self::Change(value),
+            Sample::Time { value, weight } => Self::Time { value, weight },
+            Sample::Member(member) => Self::Member(hash(member)),
+            Sample::Kv(_) => unreachable!("a key/value is passed through"),
+        }
+    }
+}
+
+/// A saved series whose values are not decoded yet.
+#[derive(Debug)]
+pub(super) struct SavedSeries<'a> {
+    pub(super) kind: MetricKind,
+    /// The number of intervals since the last sample.
+    pub(super) idle: u32,
+    pub(super) name: &'a [u8],
+    values: In<'a>,
+}
+
+impl<'a> SavedSeries<'a> {
+    /// Returns `None` if the record is damaged.
+    pub(super) fn read(mut input: In<'a>) -> Option<Self> {
+        let kind = *KINDS.get(usize::from(input.u8()?))?;
+        let idle = input.u32()?;
+        let name = input.name().filter(|name| !name.is_empty())?;
+        Some(Self { kind, idle, name, values: input })
+    }
+}
+
+const KINDS: [MetricKind; 4] =
+    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
+
 impl Series {
-    pub(super) fn new(name: &[u8], hash: u32, kind: Kind, policy: u16, interval: u32) -> Self {
-        let state = match kind {
-            Kind::Counter => State::Counter { current: 0.0, previous: 0.0, last: f64::NAN },
-            Kind::Gauge => State::Gauge { current: 0.0, previous: 0.0 },
-            Kind::Timing => State::Timing(Box::default()),
-            Kind::Set => State::Set(Box::default()),
+    pub(super) fn new(
+        name: &[u8],
+        hash: u32,
+        kind: MetricKind,
+        policy: u16,
+        interval: u32,
+    ) -> Self {
+        let intervals = match kind {
+            MetricKind::Counter => {
+                Intervals::Counter { current: 0.0, previous: 0.0, last: f64::NAN }
+            }
+            MetricKind::Gauge => Intervals::Gauge { current: 0.0, previous: 0.0 },
+            MetricKind::Timing => Intervals::Timing(Box::default()),
+            MetricKind::Set => Intervals::Set(Box::default()),
         };
-        let (pending, previous_idle) = (false, false);
-        let seen = interval;
-        Self { name: name.into(), hash, interval, seen, policy, pending, previous_idle, state }
+        Self {
+            name: name.into(),
+            hash,
+            interval,
+            seen: interval,
+            policy,
+            pending: false,
+            previous_idle: false,
+            intervals,
+        }
     }
 
     pub fn name(&self) -> &[u8] {
         &self.name
     }
 
-    pub fn kind(&self) -> Kind {
-        match self.state {
-            State::Counter { .. } => Kind::Counter,
-            State::Gauge { .. } => Kind::Gauge,
-            State::Timing(_) => Kind::Timing,
-            State::Set(_) => Kind::Set,
+    pub fn kind(&self) -> MetricKind {
+        match self.intervals {
+            Intervals::Counter { .. } => MetricKind::Counter,
+            Intervals::Gauge { .. } => MetricKind::Gauge,
+            Intervals::Timing(_) => MetricKind::Timing,
+            Intervals::Set(_) => MetricKind::Set,
         }
     }
 
-    /// Makes the open interval the previous one: O(1), nothing is sorted or encoded here.
+    /// Prepares the series for a sample in the interval that flush number `now` began. That
+    /// interval becomes the current one.
+    #[inline]
+    pub(super) fn touch(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
+        if self.interval != now {
+            self.roll(now, policies, pool);
+        }
+        self.seen = now;
+    }
+
+    /// Adds a sample to the open interval. The caller must call [`touch`](Self::touch) first.
+    pub(super) fn add(
+        &mut self,
+        sample: HashedSample,
+        policies: &Generations,
+        pool: &mut Pool,
+    ) -> Result<(), AddError> {
+        match (&mut self.intervals, sample) {
+            (Intervals::Gauge { current, .. }, HashedSample::Change(level))
+                if policies.at(self.policy).absolute =>
+            {
+                *current = level;
+            }
+            (
+                Intervals::Counter { current, .. } | Intervals::Gauge { current, .. },
+                HashedSample::Count(more) | HashedSample::Change(more),
+            ) => add_finite(current, more)?,
+            (
+                Intervals::Counter { current, last, .. },
+                HashedSample::Cumulative { value, weight },
+            ) => {
+                add_finite(current, increase(*last, value) * weight)?;
+                *last = value;
+            }
+            (Intervals::Gauge { current, .. }, HashedSample::Level(level)) => *current = level,
+            (Intervals::Timing(pair), HashedSample::Time { value, weight }) => {
+                pair.current.add(value, weight, pool)?;
+            }
+            (Intervals::Set(pair), HashedSample::Member(member)) => {
+                pair.current.add(member, pool)?
+            }
+            _ => unreachable!("a sample is looked up by its own kind"),
+        }
+        Ok(())
+    }
+
+    /// Adds a count, a level, the value of a timing or the member of a set, whichever the series
+    /// takes, as [`add`](Self::add) does. This function branches on the kind only once.
+    #[inline]
+    pub(super) fn add_plain(
+        &mut self,
+        value: f64,
+        weight: f64,
+        member: impl FnOnce() -> u64,
+        pool: &mut Pool,
+    ) -> Result<(), AddError> {
+        match &mut self.intervals {
+            Intervals::Counter { current, .. } => add_finite(current, value * weight),
+            Intervals::Gauge { current, .. } => {
+                *current = value;
+                Ok(())
+            }
+            Intervals::Timing(pair) => pair.current.add(value, weight, pool),
+            Intervals::Set(pair) => pair.current.add(member(), pool),
+        }
+    }
+
+    /// Makes the open interval the previous one. This is O(1): nothing is sorted or encoded here.
     fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
-        if self.is_over(now, policies) {
-            return self.begin_anew(now);
+        if self.is_expired(now, policies) {
+            return self.restart(now);
         }
-        match &mut self.state {
-            State::Counter { current, previous, .. } => *previous = std::mem::take(current),
-            State::Gauge { current, previous } => *previous = *current,
-            State::Timing(two) => {
-                two.previous = std::mem::replace(&mut two.current, Samples::new(pool));
+        match &mut self.intervals {
+            Intervals::Counter { current, previous, .. } => *previous = std::mem::take(current),
+            Intervals::Gauge { current, previous } => *previous = *current,
+            Intervals::Timing(pair) => {
+                pair.previous = std::mem::replace(&mut pair.current, TimingSamples::new(pool));
             }
-            State::Set(two) => two.previous = std::mem::take(&mut two.current),
+            Intervals::Set(pair) => pair.previous = std::mem::take(&mut pair.current),
         }
         self.previous_idle = self.seen != self.interval;
         self.interval = now;
         self.pending = true;
     }
 
-    /// The sweep was to forget the series when a sample came: what it is now began with that sample.
-    fn begin_anew(&mut self, now: u32) {
+    /// Makes an expired series a new one, because a sample arrived before the sweep could remove
+    /// it.
+    fn restart(&mut self, now: u32) {
         self.interval = now;
-        // What is idle is empty already, but a gauge has its level and a cumulative counter knows its client's.
-        match &mut self.state {
-            State::Counter { last, .. } => *last = f64::NAN,
-            State::Gauge { current, .. } => *current = 0.0,
-            State::Timing(_) | State::Set(_) => {}
+        // An idle series is empty already, except for the level of a gauge and the last value of a
+        // cumulative counter.
+        match &mut self.intervals {
+            Intervals::Counter { last, .. } => *last = f64::NAN,
+            Intervals::Gauge { current, .. } => *current = 0.0,
+            Intervals::Timing(_) | Intervals::Set(_) => {}
         }
     }
 
-    /// How many intervals before `now` have passed without a sample.
+    /// Returns the number of intervals before `now` that passed without a sample.
     pub(super) fn idle(&self, now: u32) -> u32 {
         if self.seen == now { 0 } else { now.wrapping_sub(1).wrapping_sub(self.seen) }
     }
@@ -152,14 +291,13 @@ impl Series {
         self.policy
     }
 
-    /// From now on it is treated by another policy.
-    pub(super) fn adopt(&mut self, policy: u16) {
+    pub(super) fn set_policy(&mut self, policy: u16) {
         self.policy = policy;
     }
 
-    /// Whether it has been idle for so long that it is to be forgotten, unsent.
-    pub(super) fn is_over(&self, now: u32, policies: &Generations) -> bool {
-        policies.at(self.policy).is_over(self.kind(), self.idle(now))
+    /// Whether the series has been idle for so long that it must be removed without being sent.
+    pub(super) fn is_expired(&self, now: u32, policies: &Generations) -> bool {
+        policies.at(self.policy).is_expired(self.kind(), self.idle(now))
     }
 
     /// Whether the interval before `now` is closed.
@@ -167,8 +305,8 @@ impl Series {
         !self.pending && self.interval == now
     }
 
-    /// Closes the interval before `now` if that is still to be done, handing its values to `close`; a series that is over
-    /// has none.
+    /// Closes the interval before `now`, unless it is closed already, and passes its values to
+    /// `close`. An expired series has no values to pass.
     pub(super) fn close(
         &mut self,
         now: u32,
@@ -179,14 +317,14 @@ impl Series {
         let policy = policies.at(self.policy);
         if std::mem::take(&mut self.pending) {
             self.close_previous(policy, pool, close);
-        } else if self.interval != now && !self.is_over(now, policies) {
+        } else if self.interval != now && !self.is_expired(now, policies) {
             let idle = self.seen != self.interval;
             self.interval = now;
             self.close_current(idle, policy, pool, close);
         }
     }
 
-    /// Nobody touched the series since the tick: its open interval is closed where it lies.
+    /// Closes the current interval in place. No sample has arrived since the tick.
     fn close_current(
         &mut self,
         idle: bool,
@@ -194,12 +332,12 @@ impl Series {
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        close(Closed { name: &self.name, policy, idle, values: self.state.current() });
-        match &mut self.state {
-            State::Counter { current, .. } => *current = 0.0,
-            State::Gauge { .. } => {}
-            State::Timing(two) => two.current.empty(pool),
-            State::Set(two) => two.current.empty(pool),
+        close(Closed { name: &self.name, policy, idle, values: self.intervals.current() });
+        match &mut self.intervals {
+            Intervals::Counter { current, .. } => *current = 0.0,
+            Intervals::Gauge { .. } => {}
+            Intervals::Timing(pair) => pair.current.empty(pool),
+            Intervals::Set(pair) => pair.current.empty(pool),
         }
     }
 
@@ -210,68 +348,118 @@ impl Series {
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let idle = self.previous_idle;
-        close(Closed { name: &self.name, policy, idle, values: self.state.previous() });
-        match &mut self.state {
-            State::Counter { .. } | State::Gauge { .. } => {}
-            State::Timing(two) => std::mem::take(&mut two.previous).release(pool),
-            State::Set(two) => std::mem::take(&mut two.previous).release(pool),
+        close(Closed { name: &self.name, policy, idle, values: self.intervals.previous() });
+        match &mut self.intervals {
+            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
+            Intervals::Timing(pair) => std::mem::take(&mut pair.previous).release(pool),
+            Intervals::Set(pair) => std::mem::take(&mut pair.previous).release(pool),
         }
     }
 
-    /// The open interval; of a series that the sweep has not reached, nothing yet. A gauge always has its level.
+    /// Returns the values of the open interval. A series that the sweep has not reached has none
+    /// yet, but a gauge always has its level.
     pub fn open(&mut self, now: u32) -> Values<'_> {
         if self.interval == now {
-            return self.state.current();
+            return self.intervals.current();
         }
-        match &self.state {
-            State::Counter { .. } => Values::Counter(0.0),
-            State::Gauge { current, .. } => Values::Gauge(*current),
-            State::Timing(_) => Values::Timing { samples: &mut [], weight: 0.0 },
-            State::Set(_) => Values::Set { members: 0 },
+        match &self.intervals {
+            Intervals::Counter { .. } => Values::Counter(0.0),
+            Intervals::Gauge { current, .. } => Values::Gauge(*current),
+            Intervals::Timing(_) => Values::Timing { samples: &mut [], weight: 0.0 },
+            Intervals::Set(_) => Values::Set { members: 0 },
         }
     }
 
-    /// Holds its open interval in less memory, if it can; what a sweep has yet to close is left to the sweep.
+    /// Stores the open interval in less memory if possible. An interval that the sweep must still
+    /// close stays as it is.
     pub(super) fn condense(&mut self, now: u32, pool: &mut Pool) {
-        match &mut self.state {
+        match &mut self.intervals {
             _ if self.interval != now => {}
-            State::Counter { .. } | State::Gauge { .. } => {}
-            State::Timing(two) => two.current.condense(pool),
-            State::Set(two) => two.current.condense(pool),
+            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
+            Intervals::Timing(pair) => pair.current.condense(pool),
+            Intervals::Set(pair) => pair.current.condense(pool),
         }
     }
 
-    /// What closing it costs, in counters.
+    /// The cost of closing the series, as a number of counters.
     pub(super) fn work(&self) -> usize {
-        match &self.state {
-            State::Counter { .. } | State::Gauge { .. } | State::Set(_) => 1,
-            State::Timing(two) => 4 + (two.current.len() + two.previous.len()) / 8,
+        match &self.intervals {
+            Intervals::Counter { .. } | Intervals::Gauge { .. } | Intervals::Set(_) => 1,
+            Intervals::Timing(pair) => 4 + (pair.current.len() + pair.previous.len()) / 8,
         }
     }
 
-    /// Gives back what it holds of the pool.
+    /// Returns the memory of the series to the pool.
     pub(super) fn release(self, pool: &mut Pool) {
-        match self.state {
-            State::Counter { .. } | State::Gauge { .. } => {}
-            State::Timing(two) => {
-                two.current.release(pool);
-                two.previous.release(pool);
+        match self.intervals {
+            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
+            Intervals::Timing(pair) => {
+                pair.current.release(pool);
+                pair.previous.release(pool);
             }
-            State::Set(two) => {
-                two.current.release(pool);
-                two.previous.release(pool);
+            Intervals::Set(pair) => {
+                pair.current.release(pool);
+                pair.previous.release(pool);
             }
         }
+    }
+
+    /// Appends the open interval to `out`. The previous interval must be closed.
+    pub(super) fn save(&self, now: u32, out: &mut Vec<u8>) {
+        debug_assert!(self.is_closed(now), "a save waits for the sweep");
+        let kind = KINDS.iter().position(|kind| *kind == self.kind()).unwrap_or_default();
+        out.put_u8(u8::try_from(kind).expect("one of four"));
+        out.put_u32(self.idle_until(now));
+        out.put_name(&self.name);
+        match &self.intervals {
+            Intervals::Counter { current, last, .. } => {
+                out.put_f64(*current);
+                out.put_f64(*last);
+            }
+            Intervals::Gauge { current, .. } => out.put_f64(*current),
+            Intervals::Timing(pair) => pair.current.save(out),
+            Intervals::Set(pair) => pair.current.save(out),
+        }
+    }
+
+    /// The number of intervals since the last sample: 0 if the open interval has one.
+    fn idle_until(&self, now: u32) -> u32 {
+        now.wrapping_sub(self.seen)
+    }
+
+    /// Takes over the saved values. The series must be new. Returns `None` if they are damaged.
+    pub(super) fn restore(
+        &mut self,
+        saved: SavedSeries<'_>,
+        now: u32,
+        pool: &mut Pool,
+    ) -> Option<Result<(), AddError>> {
+        let mut values = saved.values;
+        self.seen = now.wrapping_sub(saved.idle);
+        let taken = match &mut self.intervals {
+            Intervals::Counter { current, last, .. } => {
+                *current = values.finite()?;
+                *last = values.f64()?;
+                true
+            }
+            Intervals::Gauge { current, .. } => {
+                *current = values.finite()?;
+                true
+            }
+            Intervals::Timing(pair) => pair.current.restore(&mut values, pool)?,
+            Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
+        };
+        Some(if taken { Ok(()) } else { Err(AddError::NoMemory) })
     }
 }
 
-impl State {
+impl Intervals {
     fn current(&mut self) -> Values<'_> {
         match self {
             Self::Counter { current, .. } => Values::Counter(*current),
             Self::Gauge { current, .. } => Values::Gauge(*current),
-            Self::Timing(two) => Values::of(&mut two.current),
-            Self::Set(two) => Values::Set { members: two.current.len() },
+            Self::Timing(pair) => Values::of(&mut pair.current),
+            Self::Set(pair) => Values::Set { members: pair.current.len() },
         }
     }
 
@@ -279,20 +467,44 @@ impl State {
         match self {
             Self::Counter { previous, .. } => Values::Counter(*previous),
             Self::Gauge { previous, .. } => Values::Gauge(*previous),
-            Self::Timing(two) => Values::of(&mut two.previous),
-            Self::Set(two) => Values::Set { members: two.previous.len() },
+            Self::Timing(pair) => Values::of(&mut pair.previous),
+            Self::Set(pair) => Values::Set { members: pair.previous.len() },
         }
     }
 }
 
 impl<'a> Values<'a> {
-    fn of(samples: &'a mut Samples) -> Self {
+    fn of(samples: &'a mut TimingSamples) -> Self {
         match samples {
-            Samples::Exact { values, weight } => Self::Timing { samples: values, weight: *weight },
-            Samples::Sketch(sketch) => Self::Sketch(sketch),
+            TimingSamples::Exact { values, weight } => {
+                Self::Timing { samples: values, weight: *weight }
+            }
+            TimingSamples::Sketch(sketch) => Self::Sketch(sketch),
         }
     }
 }
 
-// A counter touches its index entry, this line and its name.
+/// Adds `more` to `current`, unless the sum is too large for a double.
+fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
+    let sum = *current + more;
+    if !sum.is_finite() {
+        return Err(AddError::NotFinite);
+    }
+    *current = sum;
+    Ok(())
+}
+
+/// Returns the increase of a cumulative counter. The first value has nothing to compare with, so it
+/// counts as 0. After a decrease the client has restarted from 0.
+fn increase(last: f64, value: f64) -> f64 {
+    if last.is_nan() {
+        0.0
+    } else if value < last {
+        value
+    } else {
+        value - last
+    }
+}
+
+// A sample of a counter reads three cache lines: the index entry, this struct and the name.
 const _: () = assert!(size_of::<Series>() <= 64);

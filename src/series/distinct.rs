@@ -1,12 +1,15 @@
-//! How many different members a set saw in one interval: exactly up to `set_exact`, then an estimate.
+//! The number of different members of a set in one interval: exact up to `set_exact`, then an
+//! estimate.
 //!
-//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in 10^11 sets of 10,000: exact
-//! for every purpose, at nine bytes a member. The same hashes feed the registers (HyperLogLog, one byte each), so turning to
-//! them loses nobody. Registers can be saved and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
+//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in
+//! 10^11 sets of 10,000: exact for every purpose, at nine bytes a member. The same hashes feed the
+//! registers (HyperLogLog, one byte each), so turning to them loses nobody. Registers can be saved
+//! and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
 //!
-//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes, shows its registers, and
-//! keeps its estimate up to date, so that a dump or a close costs nothing. 200 sets each, 4,096 registers (standard error
-//! 1.63 %), root mean square and worst error, a member's cost; release build, one core of a shared virtual machine:
+//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes,
+//! shows its registers, and keeps its estimate up to date, so that a dump or a close costs nothing.
+//! 200 sets each, 4,096 registers (standard error 1.63 %), root mean square and worst error, a
+//! member's cost; release build, one core of a shared virtual machine:
 //!
 //! | | 20,000 | 100,000 | 1,000,000 | a member | bytes | brings |
 //! | --- | --- | --- | --- | --- | --- | --- |
@@ -14,14 +17,16 @@
 //! | `cardinality-estimator` 1.0.3 | 1.46, 4.81 % | 1.62, 4.59 % | 1.64, 4.86 % | 7 to 9 ns | 3,092 | `wyhash`, `rand_core`, a proc macro |
 //! | `hyperloglogplus` 0.4.1 | 1.49, 4.94 % | 1.50, 5.11 % | 1.61, 3.67 % | 8 to 12 ns | not known | `serde` and its macros |
 //!
-//! The second fixes its precision at compile time and saves through serde only; the third takes no hash but a hasher.
+//! The second fixes its precision at compile time and saves through serde only; the third takes no
+//! hash but a hasher.
 
 use std::hash::BuildHasherDefault;
 
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::Refused;
+use super::add_error::AddError;
+use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
@@ -31,24 +36,8 @@ pub(super) enum Members {
     Estimate(Box<Registers>),
 }
 
-/// It comes with a hasher that is never asked: members are hashed already.
+/// The type needs a hasher, but the hasher is never used: members are hashed already.
 type Registers = HyperLogLog<BuildHasherDefault<ahash::AHasher>>;
-
-/// How many registers an estimate takes: 2 to the power of this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Precision(u8);
-
-impl Precision {
-    /// The least whose standard error, 1.04 / sqrt(registers), is at most `error`.
-    pub(super) fn new(error: f64) -> Self {
-        let enough = |bits: &u8| 1.04 / f64::from(1u32 << bits).sqrt() <= error;
-        Self((4..18).find(enough).unwrap_or(18))
-    }
-
-    fn bytes(self) -> usize {
-        (1 << self.0) + size_of::<Registers>()
-    }
-}
 
 impl Default for Members {
     fn default() -> Self {
@@ -57,7 +46,7 @@ impl Default for Members {
 }
 
 impl Members {
-    /// How many there are, as far as is known.
+    /// Returns the number of members, which may be an estimate.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate is no larger than 2^64
     pub(super) fn len(&self) -> usize {
         match self {
@@ -66,13 +55,13 @@ impl Members {
         }
     }
 
-    /// Takes one more, if it is not there.
+    /// Adds a member, unless it is already there.
     #[inline]
-    pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), Refused> {
-        if self.insert(member, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+    pub(super) fn add(&mut self, member: u64, pool: &mut Pool) -> Result<(), AddError> {
+        if self.insert(member, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
-    /// False if there is no memory for a new one.
+    /// Returns false if there is no memory for a new member.
     #[must_use]
     fn insert(&mut self, member: u64, pool: &mut Pool) -> bool {
         match self {
@@ -109,13 +98,15 @@ impl Members {
         }
     }
 
-    /// Takes over what was saved; there are none yet. False if there is no memory for them, None for damage.
+    /// Restores saved members. There must be none yet. Returns false if there is no memory for
+    /// them, and `None` if they are damaged.
     pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
         if input.u8()? == 0 {
             let count = usize::try_from(input.u32()?).ok()?;
             return Some(input.u64s(count)?.all(|member| self.insert(member, pool)));
         }
-        let (zeros, sum) = (usize::try_from(input.u64()?).ok()?, input.finite()?);
+        let zeros = usize::try_from(input.u64()?).ok()?;
+        let sum = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
         (count.is_power_of_two() && (1 << 4..=1 << 18).contains(&count)).then_some(())?;
         let bytes = input.take(count).filter(|_| zeros <= count)?;
@@ -129,7 +120,7 @@ impl Members {
         Some(granted)
     }
 
-    /// Bytes held.
+    /// The bytes held.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Exact(members) => members.allocation_size(),
@@ -137,7 +128,8 @@ impl Members {
         }
     }
 
-    /// Takes less memory, if it can: by what it does not use, else by giving up exactness.
+    /// Reduces the memory held, if possible: first the unused part of the table, then by replacing
+    /// the members with registers.
     pub(super) fn condense(&mut self, pool: &mut Pool) {
         let held = self.bytes();
         match self {
@@ -146,7 +138,7 @@ impl Members {
                 pool.holds(members.allocation_size());
                 pool.give_back(held - members.allocation_size());
             }
-            Self::Exact(_) if pool.exactness.precision.bytes() < held => {
+            Self::Exact(_) if registers_bytes(pool.exactness.precision) < held => {
                 let done = self.estimate(pool);
                 debug_assert!(done, "less memory is always to be had");
             }
@@ -160,7 +152,8 @@ impl Members {
         let Self::Exact(members) = self else {
             return std::mem::take(self).release(pool);
         };
-        let (len, held) = (members.len(), members.allocation_size());
+        let len = members.len();
+        let held = members.allocation_size();
         members.clear();
         if len == 0 {
             *members = HashTable::new();
@@ -171,17 +164,18 @@ impl Members {
         pool.holds(members.allocation_size());
     }
 
-    /// Gives all memory back.
+    /// Returns all memory to the pool.
     pub(super) fn release(self, pool: &mut Pool) {
         pool.give_back(self.bytes());
     }
 
-    /// Goes over to registers; false if there is no memory for them.
+    /// Replaces the members with registers. Returns false if there is no memory for them.
     #[must_use]
     fn estimate(&mut self, pool: &mut Pool) -> bool {
         let Self::Exact(members) = self else { return true };
-        let (held, Precision(bits)) = (members.allocation_size(), pool.exactness.precision);
-        if !pool.exchange(held, pool.exactness.precision.bytes()) {
+        let held = members.allocation_size();
+        let Precision(bits) = pool.exactness.precision;
+        if !pool.exchange(held, registers_bytes(pool.exactness.precision)) {
             return false;
         }
         let mut registers = Registers::with_hasher(bits, BuildHasherDefault::default());
@@ -191,7 +185,12 @@ impl Members {
     }
 }
 
-/// Makes room for one more; false if there is no memory.
+/// Returns the bytes that registers of this precision take.
+fn registers_bytes(Precision(bits): Precision) -> usize {
+    (1 << bits) + size_of::<Registers>()
+}
+
+/// Makes room for one more member. Returns false if there is no memory.
 #[must_use]
 fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
     let held = members.allocation_size();
@@ -209,19 +208,21 @@ fn grow(members: &mut HashTable<u64>, pool: &mut Pool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Exactness;
+    use statsd_bench::Random;
+
+    use super::super::Bounds;
+    use super::super::exactness::Exactness;
     use super::*;
 
     fn pool(set_exact: usize, set_error: f64) -> Pool {
-        let bounds = super::super::Bounds { set_exact, set_error, ..Default::default() };
+        let bounds = Bounds { set_exact, set_error, ..Default::default() };
         Pool::new(bounds.sample_memory, Exactness::new(&bounds))
     }
 
-    /// A bijection that scatters: different numbers have different hashes.
+    /// Returns a hash of `n`. Different numbers have different hashes, because the generator is a
+    /// bijection of its seed.
     fn hash(n: u64) -> u64 {
-        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        n ^ (n >> 31)
+        Random::new(n).bits()
     }
 
     #[test]

@@ -1,33 +1,38 @@
-//! Who makes way for new series when the table is full: those idle the longest, noted by the sweep.
+//! The series that are evicted for new ones when the table is full: those idle for longest, noted
+//! by the sweep.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::shard::Slot;
+use super::shard::SeriesSlot;
 
-/// The series idle for longest, as of the last sweep. Each is given out once, so a new series costs no search.
+/// The series that were idle for longest at the last sweep. Each is returned once, so that a new
+/// series costs no search.
 #[derive(Debug)]
 pub(super) struct LongIdle {
-    /// How many flushes on end a series must be idle at to make way.
+    /// The number of consecutive idle flushes after which a series may be evicted.
     after: u32,
-    /// What the sweep under way has found; the least idle on top, to be given up for a longer idle one.
-    found: BinaryHeap<Idle>,
-    /// What the sweep before found, the longest idle first.
-    ready: std::vec::IntoIter<Idle>,
+    /// The series that the sweep in progress has found. The one idle for the shortest time is on
+    /// top, to be replaced by one idle for longer.
+    found: BinaryHeap<IdleSeries>,
+    /// The series that the last sweep found, those idle for longest first.
+    ready: std::vec::IntoIter<IdleSeries>,
 }
 
-/// A series as it was when the sweep passed.
+/// An idle series at the time of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Idle {
-    /// Intervals without a sample.
+pub(super) struct IdleSeries {
+    /// The number of intervals without a sample.
     intervals: Reverse<u32>,
-    /// The number of the interval of its last sample: another number by now, and it is not idle any more.
+    /// The number of the interval of its last sample. If that number has changed, the series is no
+    /// longer idle.
     pub(super) seen: u32,
     pub(super) shard: u16,
-    pub(super) slot: Slot,
+    pub(super) slot: SeriesSlot,
 }
 
-/// How many can make way in one interval: 80 KiB, sorted in a small part of a slice.
+/// The most series that can be evicted in one interval. They take 80 KiB, and sorting them takes a
+/// small part of a slice of the sweep.
 pub(super) const LONG_IDLE_MAX: usize = 4096;
 
 impl LongIdle {
@@ -35,18 +40,18 @@ impl LongIdle {
         Self { after, found: BinaryHeap::new(), ready: Vec::new().into_iter() }
     }
 
-    /// From the next sweep on, so many flushes on end.
+    /// Sets the number of idle flushes, from the next sweep on.
     pub(super) fn wait(&mut self, after: u32) {
         self.after = after;
     }
 
     /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
-    pub(super) fn note(&mut self, intervals: u32, seen: u32, shard: usize, slot: Slot) {
+    pub(super) fn note(&mut self, intervals: u32, seen: u32, shard: usize, slot: SeriesSlot) {
         if intervals < self.after {
             return;
         }
         let shard = u16::try_from(shard).expect("there are 256 shards");
-        let idle = Idle { intervals: Reverse(intervals), seen, shard, slot };
+        let idle = IdleSeries { intervals: Reverse(intervals), seen, shard, slot };
         if self.found.len() < LONG_IDLE_MAX {
             self.found.push(idle);
         } else if let Some(mut least) = self.found.peek_mut()
@@ -56,31 +61,35 @@ impl LongIdle {
         }
     }
 
-    /// The sweep is over: what it found is to be had.
-    pub(super) fn swept(&mut self) {
+    /// Ends the sweep. The series that it found can be evicted from now on.
+    pub(super) fn end_sweep(&mut self) {
         self.ready = std::mem::take(&mut self.found).into_sorted_vec().into_iter();
     }
 
-    /// The longest idle that is left. It may have had samples since, or be gone.
-    pub(super) fn next(&mut self) -> Option<Idle> {
+    /// Returns the next series idle for longest. It may have had samples since the sweep, or be
+    /// removed.
+    pub(super) fn next(&mut self) -> Option<IdleSeries> {
         self.ready.next()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     #[test]
     fn the_longest_idle_come_first_and_their_number_is_bounded() {
         let mut idle = LongIdle::new(3);
         let count = 3 * u32::try_from(LONG_IDLE_MAX).unwrap();
-        for at in 0..count {
-            let intervals = at.wrapping_mul(2_654_435_761) % count; // in no order
-            idle.note(intervals, 0, 7, Slot { hash: 1, at: intervals });
+        let mut in_no_order: Vec<_> = (0..count).collect();
+        Random::new(1).shuffle(&mut in_no_order);
+        for intervals in in_no_order {
+            idle.note(intervals, 0, 7, SeriesSlot { hash: 1, at: intervals });
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");
-        idle.swept();
+        idle.end_sweep();
         let given: Vec<_> = std::iter::from_fn(|| idle.next()).map(|idle| idle.slot.at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
         assert!(given.is_sorted_by(|a, b| a >= b));
@@ -90,8 +99,8 @@ mod tests {
     #[test]
     fn who_is_not_idle_for_long_stays() {
         let mut idle = LongIdle::new(3);
-        idle.note(2, 0, 0, Slot { hash: 1, at: 1 });
-        idle.swept();
+        idle.note(2, 0, 0, SeriesSlot { hash: 1, at: 1 });
+        idle.end_sweep();
         assert_eq!(idle.next(), None);
     }
 }

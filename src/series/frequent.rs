@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
 
-use super::table::NameHash;
+use super::series_key::NameHash;
 
 /// The counts since they were last taken (Misra and Gries, several names at a time).
 ///

@@ -1,28 +1,38 @@
-//! Which series hold most memory in the open interval, known without looking at any other.
+//! The series that hold most memory in the open interval, found without reading any other series.
 //!
-//! A series is noted when a large buffer of its own grows, or comes to it from the interval before: that happens once for each
-//! doubling, so it costs a sample next to nothing. Notes are kept by the size's power of two; the largest series is the last
-//! noted in the highest class, which is right to a factor of two. A heap would be exact, at the price of moving an entry for
-//! each growth. A note may be stale, its series grown, condensed or gone; whoever takes it finds out by asking the series.
+//! A series is noted when a large buffer of its own grows, or comes to it from the interval before:
+//! that happens once for each doubling, so it costs a sample next to nothing. Notes are kept by the
+//! size's power of two; the largest series is the last noted in the highest class, which is right
+//! to a factor of two. A heap would be exact, at the price of moving an entry for each growth. A
+//! note may be stale, its series grown, condensed or gone; whoever takes it finds out by asking the
+//! series.
 
-use super::shard::Slot;
+use super::shard::SeriesSlot;
 
 #[derive(Debug)]
 pub(super) struct Largest {
-    /// By the power of two of the bytes held, the smallest first.
+    /// One list for each power of two of the bytes held, the smallest first.
     classes: Vec<Vec<Holder>>,
-    /// Bytes that all holders can have together, which bounds the notes.
+    /// The bytes that all holders can have together. It bounds the number of notes.
     limit: usize,
 }
 
-/// Where a series lies in the table.
+/// The position of a series in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) shard: u32,
-    pub(super) slot: Slot,
+    pub(super) slot: SeriesSlot,
 }
 
-/// Below this a sketch is hardly smaller than the samples themselves: series that hold less stay exact.
+impl Holder {
+    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // there are 256
+        Self { shard: shard as u32, slot }
+    }
+}
+
+/// Below this a sketch is hardly smaller than the samples themselves: series that hold less stay
+/// exact.
 pub(super) const LARGE: usize = 2048;
 
 impl Largest {
@@ -34,7 +44,7 @@ impl Largest {
         self.limit = limit;
     }
 
-    /// Notes that a series holds so many bytes, if that is much.
+    /// Notes that a series holds this many bytes, unless they are few.
     pub(super) fn note(&mut self, bytes: usize, holder: Holder) {
         if bytes < LARGE {
             return;
@@ -44,13 +54,14 @@ impl Largest {
             self.classes.resize(class as usize + 1, Vec::new());
         }
         let notes = &mut self.classes[class as usize];
-        // Series deleted and made again leave stale notes: there are at most twice as many as there can be holders.
+        // Series deleted and made again leave stale notes: there are at most twice as many as there
+        // can be holders.
         if notes.len() <= 2 * (self.limit >> class) / LARGE {
             notes.push(holder);
         }
     }
 
-    /// Takes the note of the largest.
+    /// Takes the note of the largest series.
     pub(super) fn pop(&mut self) -> Option<Holder> {
         while let Some(notes) = self.classes.last_mut() {
             if let Some(holder) = notes.pop() {
@@ -61,7 +72,7 @@ impl Largest {
         None
     }
 
-    /// Forgets everyone: another interval begins.
+    /// Removes all notes, at the beginning of an interval.
     pub(super) fn clear(&mut self) {
         self.classes.clear();
     }
@@ -72,7 +83,7 @@ mod tests {
     use super::*;
 
     fn holder(at: u32) -> Holder {
-        Holder { shard: 0, slot: Slot { hash: 0, at } }
+        Holder { shard: 0, slot: SeriesSlot { hash: 0, at } }
     }
 
     #[test]

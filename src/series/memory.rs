@@ -1,12 +1,13 @@
-//! The one budget of bytes that all timing samples and set members share, and the buffers waiting to be used again.
+//! The budget of bytes that all timing samples and set members share, and the spare buffers.
 
-use super::Bounds;
-use super::distinct::Precision;
-use super::sketch::Resolution;
+use super::bounds::Bounds;
+use super::exactness::Exactness;
 
-/// Grants growth until the limit, and keeps emptied sample buffers for the next series that needs one.
+/// Grants memory up to a limit, and keeps emptied sample buffers for the next series that needs
+/// one.
 ///
-/// Spare buffers count as used: they are held. They are given up before anything is refused.
+/// Spare buffers count as used, since their memory is allocated. They are freed before a sample is
+/// refused.
 #[derive(Debug)]
 pub(super) struct Pool {
     limit: usize,
@@ -19,36 +20,14 @@ pub(super) struct Pool {
     spare_bytes: usize,
 }
 
-/// How much is kept exactly, and how well the rest is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Exactness {
-    /// Samples of a timing.
-    pub(super) timer_exact: usize,
-    pub(super) resolution: Resolution,
-    /// Members of a set.
-    pub(super) set_exact: usize,
-    pub(super) precision: Precision,
-}
-
-impl Exactness {
-    pub(super) fn new(bounds: &Bounds) -> Self {
-        Self {
-            timer_exact: bounds.timer_exact,
-            resolution: Resolution::new(bounds.timer_error),
-            set_exact: bounds.set_exact,
-            precision: Precision::new(bounds.set_error),
-        }
-    }
-}
-
-/// What waits to be used again during one sweep, which passes in milliseconds; after it all of it is let go.
+/// The spare buffers during one sweep, which takes milliseconds. They are all freed at its end.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 const SPARE_BUFFERS_MAX: usize = 4096;
 
 const SAMPLE: usize = size_of::<f64>();
 
-/// Samples of one timing, from which on its buffer grows by a quarter, and not to the double: where many timings of a like
-/// number of samples run out of `timer_memory`, those that must make room for the others are fewer at a time.
+/// A buffer with this many samples grows by a quarter instead of to the double. If many timings of
+/// a similar size run out of `timer_memory`, fewer of them must then be condensed at a time.
 const MANY: usize = 4096;
 
 impl Pool {
@@ -65,52 +44,55 @@ impl Pool {
         }
     }
 
-    /// From now on another limit and exactness hold; what is held stays.
+    /// Sets another limit and exactness. Memory already granted stays granted.
     pub(super) fn limit(&mut self, limit: usize, exactness: Exactness) {
         self.limit = limit;
         self.exactness = exactness;
     }
 
-    /// For what is accounted for once it is made.
+    /// Returns a pool without a limit, for an object whose memory is accounted for once it is
+    /// built.
     pub(super) fn unbounded() -> Self {
         Self::new(usize::MAX, Exactness::new(&Bounds::default()))
     }
 
-    /// Whether an interval is being closed while the next one fills.
+    /// Sets whether a sweep is in progress.
     pub(super) fn close(&mut self, closing: bool) {
         self.closing = closing;
     }
 
-    /// Whether `bytes` more can be had without the largest series making room.
+    /// Whether `bytes` more can be granted without condensing the largest series.
     ///
-    /// Right after a tick nothing of the interval before has gone yet: if that filled the limit, samples of the next would be
-    /// refused until the sweep has passed. So while no sweep is under way a quarter of the limit is kept free if it can be.
+    /// Right after a tick the memory of the previous interval is not freed yet. If that interval
+    /// had filled the limit, samples of the next one would be refused until the sweep is done. So a
+    /// quarter of the limit is kept free, if possible, while no sweep is in progress.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let most = if self.closing { self.limit } else { self.limit - self.limit / 4 };
         bytes <= most.saturating_sub(self.used)
     }
 
-    /// The size of the buffer that grew, or came to a series, since the last call; 0 if none did.
+    /// Returns the size of the buffer that grew, or was handed to a series, since the last call.
+    /// Returns 0 if there was none.
     pub(super) fn take_grown(&mut self) -> usize {
         std::mem::take(&mut self.grown)
     }
 
-    /// The bytes last refused, since the last call.
+    /// Returns the number of bytes that were last refused since the last call, or 0.
     pub(super) fn take_refused(&mut self) -> usize {
         std::mem::take(&mut self.refused)
     }
 
-    /// Notes that the series at hand came to hold a buffer of so many bytes.
+    /// Notes that the current series now holds a buffer of this many bytes.
     pub(super) fn holds(&mut self, bytes: usize) {
         self.grown = bytes;
     }
 
-    /// Bytes held, spare buffers included.
+    /// The bytes in use, spare buffers included.
     pub(super) fn used(&self) -> usize {
         self.used
     }
 
-    /// Takes `bytes` more from the budget; false if they are not to be had.
+    /// Takes `bytes` more from the budget. Returns false if it has no more.
     #[must_use]
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         if bytes > self.limit.saturating_sub(self.used) {
@@ -125,12 +107,13 @@ impl Pool {
         granted
     }
 
-    /// Counts bytes that were allocated on top of what was granted.
+    /// Counts bytes that were allocated in addition to those granted.
     pub(super) fn force(&mut self, bytes: usize) {
         self.used += bytes;
     }
 
-    /// Takes `to` bytes for the `from` that are given up; false, and nothing changes, if that is more than there is.
+    /// Takes `to` bytes in exchange for `from` bytes that are freed. Returns false, and changes
+    /// nothing, if the budget does not have the difference.
     #[must_use]
     pub(super) fn exchange(&mut self, from: usize, to: usize) -> bool {
         let granted = to <= from || self.take(to - from);
@@ -145,7 +128,7 @@ impl Pool {
         self.used -= bytes;
     }
 
-    /// An empty buffer: a spare one, or a new one without memory.
+    /// Returns an empty buffer: a spare one, or a new one without memory.
     pub(super) fn buffer(&mut self) -> Vec<f64> {
         let buffer = self.spare.pop().unwrap_or_default();
         self.spare_bytes -= buffer.capacity() * SAMPLE;
@@ -153,7 +136,7 @@ impl Pool {
         buffer
     }
 
-    /// Makes room for one more sample; false if the budget has none.
+    /// Makes room for one more sample. Returns false if the budget has none.
     #[must_use]
     pub(super) fn reserve_one(&mut self, buffer: &mut Vec<f64>) -> bool {
         if buffer.len() < buffer.capacity() {
@@ -173,7 +156,7 @@ impl Pool {
         granted
     }
 
-    /// Takes a buffer back whose samples are done with.
+    /// Takes back a buffer whose samples are no longer needed.
     pub(super) fn keep(&mut self, mut buffer: Vec<f64>) {
         buffer.clear();
         let bytes = buffer.capacity() * SAMPLE;
@@ -187,10 +170,12 @@ impl Pool {
         }
     }
 
-    /// Empties a buffer that stays with its series, giving up what this interval did not need.
+    /// Empties a buffer that stays with its series, and frees the part that this interval did not
+    /// need.
     pub(super) fn empty(&mut self, buffer: &mut Vec<f64>) {
         const SMALL: usize = 64;
-        let (len, before) = (buffer.len(), buffer.capacity());
+        let len = buffer.len();
+        let before = buffer.capacity();
         buffer.clear();
         if len == 0 {
             *buffer = Vec::new(); // nobody knows whether it comes back, and others may want the room
@@ -201,7 +186,7 @@ impl Pool {
         self.holds(buffer.capacity() * SAMPLE);
     }
 
-    /// Lets go of every spare buffer.
+    /// Frees every spare buffer.
     pub(super) fn drop_spare(&mut self) {
         self.used -= self.spare_bytes;
         self.spare_bytes = 0;

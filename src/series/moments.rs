@@ -1,4 +1,5 @@
-//! What can be said of a timing's samples without keeping them: count, sums, extremes and spread, exact to rounding.
+//! What can be said of a timing's samples without keeping them: count, sums, extremes and spread,
+//! exact to rounding.
 
 use crate::wire::{In, Put};
 
@@ -11,8 +12,8 @@ pub struct Moments {
     sum_squares: f64,
     lower: f64,
     upper: f64,
-    /// Welford's: the mean so far, and the sum of squared distances to it. The sum of squares less the square of the sum
-    /// would cancel to nothing when values are large and close together.
+    /// Welford's: the mean so far, and the sum of squared distances to it. The sum of squares less
+    /// the square of the sum would cancel to nothing when values are large and close together.
     mean: f64,
     squared_distances: f64,
 }
@@ -126,7 +127,8 @@ impl Moments {
     }
 }
 
-/// Four folds side by side, each over every fourth value: none waits for the one before, and the processor does several at once.
+/// Four folds side by side, each over every fourth value: none waits for the one before, and the
+/// processor does several at once.
 #[inline]
 fn in_lanes(values: &[f64], first: f64, step: impl Fn(f64, f64) -> f64) -> [f64; 4] {
     let mut lanes = [first; 4];

@@ -1,7 +1,9 @@
-//! Which names bring most new series: a few prefixes and how often each was seen, for a warning to name one.
+//! Which names bring most new series: a few prefixes and how often each was seen, for a warning to
+//! name one.
 
-/// Counts prefixes in bounded memory, by the space-saving rule: a prefix without a place takes that of the rarest, and its
-/// count. So a count may be too high by what the rarest had, and a prefix that brings most cannot be missed.
+/// Counts prefixes in bounded memory, by the space-saving rule: a prefix without a place takes that
+/// of the rarest, and its count. So a count may be too high by what the rarest had, and a prefix
+/// that brings most cannot be missed.
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,
@@ -26,14 +28,15 @@ impl Newcomers {
         }
     }
 
-    /// The prefix that brought most, escaped. What was counted counts half from now on, so that the next answer is of later.
-    pub fn take_busiest(&mut self) -> Option<String> {
+    /// Returns the prefix with the most new series. All counts are halved, so that the next answer
+    /// is about later series.
+    pub fn take_busiest(&mut self) -> Option<Vec<u8>> {
         let (prefix, _) = self.prefixes.iter().max_by_key(|(_, count)| *count)?;
-        let shown = prefix.escape_ascii().to_string();
+        let busiest = prefix.clone();
         for (_, count) in &mut self.prefixes {
             *count /= 2;
         }
-        Some(shown)
+        Some(busiest)
     }
 }
 
@@ -70,8 +73,8 @@ mod tests {
             newcomers.add(format!("app.junk.{n}").as_bytes());
         }
         assert!(newcomers.prefixes.len() <= PREFIXES_MAX);
-        assert_eq!(newcomers.take_busiest().as_deref(), Some("app.junk"));
+        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
         (0..2000).for_each(|n| newcomers.add(format!("later.on.{n}").as_bytes()));
-        assert_eq!(newcomers.take_busiest().as_deref(), Some("later.on"));
+        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

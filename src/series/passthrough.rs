@@ -1,36 +1,37 @@
-//! Values that make no series and are sent as they came, with the next flush: key/values, and what brings its own time.
+//! Values that belong to no series. The next flush sends them as they arrived: key/values, and
+//! values with a timestamp of their own.
 
-use super::Refused;
+use super::add_error::AddError;
 use crate::wire::{In, Put};
 
-/// A value on its way past the series.
+/// A value that is sent without being aggregated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Passing {
+pub struct PassthroughValue {
     pub name: Box<[u8]>,
-    pub what: Untouched,
+    pub what: PassthroughKind,
     pub value: f64,
-    /// Seconds since 1970; None: the flush's stamp.
+    /// Seconds since 1970. `None` stands for the timestamp of the flush.
     pub timestamp: Option<u64>,
 }
 
-/// What a value that nothing is added to is sent as.
+/// The type of metric that such a value is sent as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untouched {
+pub enum PassthroughKind {
     Count,
     Level,
     Kv,
 }
 
-/// What waits for the next flush, and what of the last one is still to be sent.
+/// The values for the next flush, and those of the last flush that must still be sent.
 #[derive(Debug)]
 pub struct Passthrough {
     limit: usize,
     used: usize,
-    open: Vec<Passing>,
-    closing: std::vec::IntoIter<Passing>,
+    open: Vec<PassthroughValue>,
+    closing: std::vec::IntoIter<PassthroughValue>,
 }
 
-impl Passing {
+impl PassthroughValue {
     pub fn save(&self, out: &mut Vec<u8>) {
         out.put_u8(self.what as u8);
         out.put_name(&self.name);
@@ -39,9 +40,10 @@ impl Passing {
         out.put_u64(self.timestamp.unwrap_or(0));
     }
 
-    /// None for damage.
+    /// Returns `None` if the record is damaged.
     pub fn restore(input: &mut In<'_>) -> Option<Self> {
-        const ALL: [Untouched; 3] = [Untouched::Count, Untouched::Level, Untouched::Kv];
+        const ALL: [PassthroughKind; 3] =
+            [PassthroughKind::Count, PassthroughKind::Level, PassthroughKind::Kv];
         let what = *ALL.get(usize::from(input.u8()?))?;
         let name = input.name()?.into();
         let value = input.finite()?;
@@ -56,43 +58,43 @@ impl Passthrough {
         Self { limit, used: 0, open: Vec::new(), closing: Vec::new().into_iter() }
     }
 
-    /// From now on another limit holds; what waits stays.
+    /// Sets another limit. The values already held stay.
     pub fn limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    pub fn add(&mut self, passing: Passing) -> Result<(), Refused> {
+    pub fn add(&mut self, passing: PassthroughValue) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {
-            return Err(Refused::NoMemory);
+            return Err(AddError::NoMemory);
         }
         self.used += bytes;
         self.open.push(passing);
         Ok(())
     }
 
-    /// Ends the interval: what came in it can be taken.
+    /// Ends the interval. Its values can be taken.
     pub fn tick(&mut self) {
         debug_assert!(self.closing.len() == 0, "a tick waits until the one before is swept");
         self.closing = std::mem::take(&mut self.open).into_iter();
     }
 
-    /// What came in the open interval, in the order it came.
-    pub fn open(&self) -> &[Passing] {
+    /// The values of the open interval, in the order of arrival.
+    pub fn open(&self) -> &[PassthroughValue] {
         &self.open
     }
 
-    /// The next value of the interval before the tick, in the order they came.
-    pub fn take(&mut self) -> Option<Passing> {
+    /// Takes the next value of the interval before the tick, in the order of arrival.
+    pub fn take(&mut self) -> Option<PassthroughValue> {
         let passing = self.closing.next()?;
         self.used -= size(&passing);
         Some(passing)
     }
 }
 
-fn size(passing: &Passing) -> usize {
+fn size(passing: &PassthroughValue) -> usize {
     // A vector may hold twice what is in it while it grows.
-    2 * size_of::<Passing>() + passing.name.len() + 16
+    2 * size_of::<PassthroughValue>() + passing.name.len() + 16
 }
 
 #[cfg(test)]
@@ -102,14 +104,18 @@ mod tests {
     #[test]
     fn past_its_memory_it_refuses_until_values_have_gone() {
         let name = || b"a"[..].into();
-        let passing =
-            |value| Passing { name: name(), what: Untouched::Count, value, timestamp: Some(5) };
+        let passing = |value| PassthroughValue {
+            name: name(),
+            what: PassthroughKind::Count,
+            value,
+            timestamp: Some(5),
+        };
         let mut passthrough = Passthrough::new(size(&passing(1.0)) * 2);
         assert_eq!(passthrough.add(passing(1.0)), Ok(()));
         assert_eq!(passthrough.add(passing(2.0)), Ok(()));
-        assert_eq!(passthrough.add(passing(3.0)), Err(Refused::NoMemory));
+        assert_eq!(passthrough.add(passing(3.0)), Err(AddError::NoMemory));
         passthrough.tick();
-        assert_eq!(passthrough.add(passing(4.0)), Err(Refused::NoMemory), "both are still here");
+        assert_eq!(passthrough.add(passing(4.0)), Err(AddError::NoMemory), "both are still here");
         assert_eq!(passthrough.take(), Some(passing(1.0)));
         assert_eq!(passthrough.add(passing(5.0)), Ok(()));
         assert_eq!(passthrough.take(), Some(passing(2.0)));

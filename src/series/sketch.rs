@@ -1,33 +1,28 @@
-//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value (DDSketch), so that any
-//! percentile is off by at most `timer_error` of itself; sums and extremes exact to rounding.
+//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value
+//! (DDSketch), so that any percentile is off by at most `timer_error` of itself; sums and extremes
+//! exact to rounding.
 //!
 //! ```text
 //!  value ──▶ place: … -2 -1 │ 0 │ 1 2 3 …     zero and each sign's powers of gamma on one axis, in the values' order
 //!              └─▶ page (32 places), counts     only pages that hold something exist: an outlier costs one of them
 //! ```
-//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged everywhere, which doubles the
-//! error but keeps it a bound for every percentile. The default has room for values that fill 18 orders of magnitude.
+//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged
+//! everywhere, which doubles the error but keeps it a bound for every percentile. The default has
+//! room for values that fill 18 orders of magnitude.
 //!
-//! Written by hand after trying the crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and `tdigest` 1.0.1. All of them lack
-//! what closes an interval here: the buckets with their counts and bounds (for a percentile's sum) and the bytes held (for
-//! `timer_memory`). The two other DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd
+//! Written by hand after trying the crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and
+//! `tdigest` 1.0.1. All of them lack what closes an interval here: the buckets with their counts
+//! and bounds (for a percentile's sum) and the bytes held (for `timer_memory`). The two other
+//! DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd
 //! sample takes all percentiles with it; a t-digest bounds the error of the rank, not of the value.
 
 mod exponents;
 
+use super::exactness::{PLACES, Resolution};
 use super::memory::Pool;
 use super::moments::Moments;
 use crate::wire::{In, Put};
 use exponents::{BATCH, exponent, exponents};
-
-/// How finely values are told apart, and how many pages that may take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Resolution {
-    /// The natural logarithm of the ratio between the bounds of a bucket.
-    ln_gamma: f64,
-    per_ln_gamma: f64,
-    pages_max: usize,
-}
 
 #[derive(Debug)]
 pub struct Sketch {
@@ -45,40 +40,16 @@ struct Page {
     counts: [u64; PLACES as usize],
 }
 
-/// The buckets of a page.
-const PLACES: u8 = 32;
 /// Farther from zero than any exponent of gamma: a place's sign is its value's.
 const CENTRE: i32 = 1 << 20;
-/// The decimal orders of magnitude that values may fill, without a gap, before buckets are merged.
-const ORDERS: f64 = 18.0;
-/// Beside those: zero, and outliers.
-const PAGES_MORE: usize = 16;
-
-impl Resolution {
-    /// `error` is relative: 0.01 for 1 %.
-    pub(super) fn new(error: f64) -> Self {
-        Self::with_ln_gamma(((1.0 + error) / (1.0 - error)).ln())
-    }
-
-    /// None for one that no error gives.
-    fn of_ln_gamma(ln_gamma: f64) -> Option<Self> {
-        (0.001..=1.0).contains(&ln_gamma).then(|| Self::with_ln_gamma(ln_gamma))
-    }
-
-    fn with_ln_gamma(ln_gamma: f64) -> Self {
-        let buckets = ORDERS * std::f64::consts::LN_10 / ln_gamma;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
-        let pages_max = (buckets / f64::from(PLACES)).ceil() as usize + PAGES_MORE;
-        Self { ln_gamma, per_ln_gamma: 1.0 / ln_gamma, pages_max }
-    }
-}
 
 impl Sketch {
     /// A sketch of samples that stand for `weight` events. Its memory is yet to be accounted for.
     pub(super) fn of(values: &[f64], weight: f64, resolution: Resolution) -> Box<Self> {
         let moments = Moments::of(values, weight);
         let mut sketch = Box::new(Self { moments, resolution, merges: 0, pages: Vec::new() });
-        let (mut unbounded, mut batch) = (Pool::unbounded(), [0; BATCH]);
+        let mut unbounded = Pool::unbounded();
+        let mut batch = [0; BATCH];
         for values in values.chunks(BATCH) {
             exponents(values, resolution.per_ln_gamma, &mut batch);
             for (value, &exponent) in values.iter().zip(&batch) {
@@ -109,8 +80,8 @@ impl Sketch {
         }
     }
 
-    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be accounted for. None
-    /// for damage.
+    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be
+    /// accounted for. None for damage.
     pub(super) fn restore(input: &mut In<'_>) -> Option<Box<Self>> {
         let moments = Moments::restore(input)?;
         let resolution = Resolution::of_ln_gamma(input.finite()?)?;
@@ -156,9 +127,11 @@ impl Sketch {
         counted
     }
 
-    /// The buckets that hold samples, in ascending order: a value at most the error away from theirs, and their number.
+    /// The buckets that hold samples, in ascending order: a value at most the error away from
+    /// theirs, and their number.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let (lower, upper) = (self.moments.lower(), self.moments.upper());
+        let lower = self.moments.lower();
+        let upper = self.moments.upper();
         self.places().map(move |(place, count)| (self.value(place).clamp(lower, upper), count))
     }
 
@@ -260,7 +233,8 @@ impl Sketch {
     }
 }
 
-/// The exponent of the bucket that holds this one after so many merges: half of it each time, rounded up.
+/// The exponent of the bucket that holds this one after so many merges: half of it each time,
+/// rounded up.
 fn merged(exponent: i32, merges: u32) -> i32 {
     -(-exponent >> merges)
 }

@@ -1,39 +1,37 @@
-//! All series, in shards; the open interval's number; the walk that closes an interval.
-
-mod batch;
-mod place;
-mod room;
-mod saved;
-
-pub use batch::{Batch, Wanted};
-pub use place::NameHash;
-use place::Place;
+//! The table of all series, in shards. It holds the number of the open interval, and walks over the
+//! series to close an interval.
 
 use std::hash::Hasher as _;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::aggregate::{Adding, Closed, Series};
+use super::add_error::AddError;
+use super::aggregate::{Closed, HashedSample, SavedSeries, Series};
+use super::batch::PendingSample;
+use super::bounds::Bounds;
 use super::eviction::LongIdle;
+use super::exactness::Exactness;
 use super::largest::{Holder, Largest};
-use super::memory::{Exactness, Pool};
+use super::memory::Pool;
 use super::newcomers::Newcomers;
-use super::shard::{AHEAD, Shard, Slot};
-use super::{Bounds, Refused};
+use super::series_key::{NameHash, SHARDS, SeriesKey};
+use super::shard::{PREFETCH, SeriesSlot, Shard};
 use crate::policy::{Generations, Rules, flushes};
-use crate::protocol::{Kind, Sample};
+use crate::protocol::{MetricKind, Sample};
+use crate::wire::{In, Put};
 
-/// Random numbers that make hashes unguessable. They come from outside: nothing here is random.
+/// Random numbers that make the hashes unguessable. The caller supplies them, since the table has
+/// no source of randomness.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
-    /// Of the name index, in memory only.
+    /// For the index of names, which is in memory only.
     pub names: [u64; 4],
-    /// Of set members' hashes, which are kept with the sets.
+    /// For the hashes of the members of sets. They are saved with the sets.
     pub members: [u64; 2],
 }
 
-/// How far the walk over all series has come.
+/// The position of a walk over all series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     shard: usize,
@@ -46,27 +44,26 @@ pub struct Table {
     names: ahash::RandomState,
     members: SipHasher13,
     pool: Pool,
-    /// Of the open interval.
+    /// The series that hold most memory in the open interval.
     largest: Largest,
     policies: Generations,
-    /// Some series may have a policy of before the last reload.
-    is_settled: bool,
+    /// Whether some series may still have a policy from before the last reload.
+    has_old_policies: bool,
     long_idle: LongIdle,
-    /// Evicted with an interval that the sweep under way is still to close.
-    leaving: Vec<Series>,
+    /// Evicted series with an interval that the sweep in progress must still close.
+    evicted: Vec<Series>,
     newcomers: Newcomers,
     max_series: usize,
     len: usize,
-    /// Counts up when series are made for a sample, and those that make way for them forgotten.
-    made: u64,
-    /// The number of the last tick: the open interval began with it.
+    /// See [`Table::revision`].
+    revision: u64,
+    /// The number of the last tick, which began the open interval.
     now: u32,
 }
 
-const SHARDS: usize = 256;
-
 impl Table {
-    /// `interval` is the time between two ticks, by which spans of time are counted.
+    /// `interval` is the time between two ticks. Settings that are spans of time are converted to
+    /// numbers of intervals.
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let [a, b, c, d] = seeds.names;
         Self {
@@ -76,13 +73,13 @@ impl Table {
             pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
             largest: Largest::new(bounds.sample_memory),
             policies: Generations::new(rules, interval),
-            is_settled: true,
+            has_old_policies: false,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
-            leaving: Vec::new(),
+            evicted: Vec::new(),
             newcomers: Newcomers::default(),
             max_series: bounds.max_series,
             len: 0,
-            made: 0,
+            revision: 0,
             now: 0,
         }
     }
@@ -95,7 +92,7 @@ impl Table {
         self.len == 0
     }
 
-    /// Bytes that samples and members hold.
+    /// The bytes that samples and members hold.
     pub fn sample_bytes(&self) -> usize {
         self.pool.used()
     }
@@ -104,99 +101,203 @@ impl Table {
         NameHash(self.names.hash_one(name))
     }
 
-    /// Adds a sample to its series, which is made if it is new. A key/value has none and must not come here.
-    pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), Refused> {
+    /// Adds a sample to its series. A series that does not exist is created.
+    ///
+    /// A key/value has no series; the caller must not pass one.
+    pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
-        let place = Place::new(hash, kind);
-        let sample = self.adding(sample);
-        match self.shards[place.shard].find(place.hash, kind, name) {
-            Some(slot) => self.add_to(&place, slot, sample),
+        let key = SeriesKey::new(hash, kind);
+        let sample = HashedSample::new(sample, |member| hash_member(&self.members, member));
+        match self.shards[key.shard].find(key.hash, kind, name) {
+            Some(slot) => self.add_to(&key, slot, sample),
             None => {
-                let slot = self.make(name, hash, kind, &place)?;
-                self.add_to(&place, slot, sample).inspect_err(|_| self.unmake(place.shard, slot))
+                let slot = self.create(name, hash, kind, &key)?;
+                self.add_to(&key, slot, sample).inspect_err(|_| self.discard(key.shard, slot))
             }
         }
     }
 
-    /// A sample as series take it: of a member only its hash.
-    fn adding(&self, sample: Sample<'_>) -> Adding {
-        Adding::new(sample, |member| hash_of(&self.members, member))
-    }
-
-    /// How often series were made, or forgotten to make room: what was found before may be another's now.
-    pub fn made(&self) -> u64 {
-        self.made
-    }
-
-    /// Adds a sample to the series in that slot.
-    fn add_to(&mut self, place: &Place, slot: Slot, sample: Adding) -> Result<(), Refused> {
-        let series = self.shards[place.shard].get_mut(slot).expect("found or made just now");
+    /// Adds a sample to the series in `slot`.
+    fn add_to(
+        &mut self,
+        key: &SeriesKey,
+        slot: SeriesSlot,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        let series = self.shards[key.shard].get_mut(slot).expect("found or created just now");
         series.touch(self.now, &self.policies, &mut self.pool);
-        let taken = series.add(sample, &self.policies, &mut self.pool);
+        let added = series.add(sample, &self.policies, &mut self.pool);
         let grown = self.pool.take_grown();
-        if grown == 0 && taken.is_ok() {
-            return taken;
+        if grown == 0 && added.is_ok() {
+            return added;
         }
-        self.settle(place, slot, taken, grown, sample)
+        self.free_memory_and_retry(key, slot, added, grown, sample)
     }
 
-    /// Forgets a series whose first sample was refused: it would send zeros for ever.
+    /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
+    /// under an older number must be looked up again.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Looks up the series of all samples of a batch, and stores the slots in the batch.
+    pub fn find_all(&self, batch: &mut [PendingSample<'_>]) {
+        // Each loop waits for one kind of memory: the index, the series, the name.
+        for sample in &mut *batch {
+            sample.slot = self.shards[sample.key.shard].candidate(sample.key.hash);
+        }
+        for PendingSample { slot, key, kind, name, .. } in &mut *batch {
+            *slot = slot.filter(|slot| self.shards[key.shard].resembles(*slot, *kind, name.len()));
+        }
+        for PendingSample { slot, key, name, .. } in batch {
+            *slot = slot.filter(|slot| self.shards[key.shard].is_called(*slot, name));
+        }
+    }
+
+    /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
+    /// was `revision`. If its series is unknown, one is created, provided `may_create` returns
+    /// true.
+    ///
+    /// Returns `None`, and adds nothing, if the series is unknown and `may_create` returns false.
+    pub fn add_pending(
+        &mut self,
+        sample: &PendingSample<'_>,
+        revision: u64,
+        may_create: impl FnOnce() -> bool,
+    ) -> Option<Result<(), AddError>> {
+        match sample.slot {
+            Some(slot) if self.revision == revision => Some(self.add_found(sample, slot)),
+            _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
+            _ => None,
+        }
+    }
+
+    fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
+        let key = &sample.key;
+        let members = &self.members;
+        let series = self.shards[key.shard].get_mut(slot).expect("found just now");
+        let member = || hash_member(members, sample.member);
+        series.touch(self.now, &self.policies, &mut self.pool);
+        let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if grown == 0 && added.is_ok() {
+            return added;
+        }
+        let hashed =
+            HashedSample::new(sample.sample(), |member| hash_member(&self.members, member));
+        self.free_memory_and_retry(key, slot, added, grown, hashed)
+    }
+
+    /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
+    /// memory is short, the largest series are condensed, and a refused sample is tried once more.
     #[cold]
-    fn unmake(&mut self, shard: usize, slot: Slot) {
+    fn free_memory_and_retry(
+        &mut self,
+        key: &SeriesKey,
+        slot: SeriesSlot,
+        added: Result<(), AddError>,
+        grown: usize,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        self.largest.note(grown, Holder::new(key.shard, slot));
+        self.free_memory();
+        match added {
+            Err(AddError::NoMemory) => self.retry(key.shard, slot, sample),
+            added => added,
+        }
+    }
+
+    /// Adds a sample that was refused for lack of memory, after other series were condensed.
+    #[cold]
+    fn retry(
+        &mut self,
+        shard: usize,
+        slot: SeriesSlot,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        let series = self.shards[shard].get_mut(slot).expect("it was there just now");
+        let added = series.add(sample, &self.policies, &mut self.pool);
+        self.pool.take_refused();
+        self.largest.note(self.pool.take_grown(), Holder::new(shard, slot));
+        added
+    }
+
+    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
+    /// condenses at most a few.
+    fn free_memory(&mut self) {
+        const AT_ONCE: usize = 16;
+        let needed = self.pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if self.pool.has_room(needed) {
+                return;
+            }
+            let Some(holder) = self.largest.pop() else { return };
+            if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
+                series.condense(self.now, &mut self.pool);
+                self.largest.note(self.pool.take_grown(), holder);
+            }
+        }
+    }
+
+    /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
+    /// flush.
+    #[cold]
+    fn discard(&mut self, shard: usize, slot: SeriesSlot) {
         if let Some(series) = self.shards[shard].take(slot) {
             series.release(&mut self.pool);
             self.len -= 1;
-            self.made += 1;
+            self.revision += 1;
         }
     }
 
-    /// Whether a rule drops all samples of that name.
+    /// Whether a rule drops all samples of `name`.
     pub fn drops(&mut self, name: &[u8], NameHash(hash): NameHash) -> bool {
         self.policies.of_name(name, hash).is_none()
     }
 
-    /// Makes a series of a name that is not here.
-    fn make(
+    /// Creates a series for a name that the table does not hold.
+    fn create(
         &mut self,
         name: &[u8],
         NameHash(hash): NameHash,
-        kind: Kind,
-        place: &Place,
-    ) -> Result<Slot, Refused> {
-        let policy = self.policies.of_name(name, hash).ok_or(Refused::ByRule)?;
+        kind: MetricKind,
+        key: &SeriesKey,
+    ) -> Result<SeriesSlot, AddError> {
+        let policy = self.policies.of_name(name, hash).ok_or(AddError::ByRule)?;
         self.newcomers.add(name);
-        self.make_with(name, kind, place, policy)
+        self.create_with(name, kind, key, policy)
     }
 
-    fn make_with(
+    fn create_with(
         &mut self,
         name: &[u8],
-        kind: Kind,
-        place: &Place,
+        kind: MetricKind,
+        key: &SeriesKey,
         policy: u16,
-    ) -> Result<Slot, Refused> {
+    ) -> Result<SeriesSlot, AddError> {
         if self.len >= self.max_series && !self.evict() {
-            return Err(Refused::TooManySeries);
+            return Err(AddError::TooManySeries);
         }
         self.len += 1;
-        self.made += 1;
-        let series = Series::new(name, place.hash, kind, policy, self.now);
-        Ok(self.shards[place.shard].insert(series))
+        self.revision += 1;
+        let series = Series::new(name, key.hash, kind, policy, self.now);
+        Ok(self.shards[key.shard].insert(series))
     }
 
-    /// Forgets the series idle for longest. False if the sweep noted none, or all of them have made way.
+    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
+    /// none that can still be evicted.
     fn evict(&mut self) -> bool {
         while let Some(idle) = self.long_idle.next() {
             let shard = &mut self.shards[usize::from(idle.shard)];
-            let still = |series: &&mut Series| series.seen() == idle.seen;
-            if shard.get_mut(idle.slot).filter(still).is_none() {
+            let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
+            if shard.get_mut(idle.slot).filter(is_still_idle).is_none() {
                 continue;
             }
             let Some(series) = shard.take(idle.slot) else { continue };
             if series.is_closed(self.now) {
                 series.release(&mut self.pool);
             } else {
-                self.leaving.push(series);
+                self.evicted.push(series);
             }
             self.len -= 1;
             return true;
@@ -204,15 +305,17 @@ impl Table {
         false
     }
 
-    /// Ends the open interval. Every series of it is closed by the [`Self::sweep`] that must follow, or earlier.
+    /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
+    /// before that by its first sample of the next interval.
     pub fn tick(&mut self) {
-        debug_assert!(self.leaving.is_empty(), "a tick waits for the end of the sweep before it");
+        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
         self.now = self.now.wrapping_add(1);
         self.largest.clear();
         self.pool.close(true);
     }
 
-    /// Closes about `work` series' worth of the interval before the tick, from `cursor` on; true once all are closed.
+    /// Closes the interval before the tick for some series, from `cursor` on. `work` is the number
+    /// of counters that could be closed in the same time. Returns true once all series are closed.
     pub fn sweep(
         &mut self,
         cursor: &mut Cursor,
@@ -220,9 +323,9 @@ impl Table {
         mut close: impl FnMut(Closed<'_>),
     ) -> bool {
         let mut left = work;
-        while let Some(series) = self.leaving.pop() {
+        while let Some(series) = self.evicted.pop() {
             left = left.saturating_sub(series.work());
-            self.forget(series, &mut close);
+            self.close_and_release(series, &mut close);
             if left == 0 {
                 return false;
             }
@@ -233,13 +336,13 @@ impl Table {
                 if left == 0 {
                     return false;
                 }
-                if cursor.at.is_multiple_of(AHEAD) {
-                    shard.fetch_names(cursor.at);
+                if cursor.at.is_multiple_of(PREFETCH) {
+                    shard.prefetch_names(cursor.at);
                 }
                 if let Some((slot, series)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    let keeps = adopts(&mut self.policies, &self.names, series);
-                    if !keeps || series.is_over(self.now, &self.policies) {
+                    let is_kept = update_policy(&mut self.policies, &self.names, series);
+                    if !is_kept || series.is_expired(self.now, &self.policies) {
                         if let Some(series) = shard.take(slot) {
                             series.release(&mut self.pool);
                             self.len -= 1;
@@ -258,25 +361,26 @@ impl Table {
         true
     }
 
-    /// Lets go of memory that only the sweep needed.
-    pub fn swept(&mut self) {
+    /// Ends the sweep, and frees the memory that only the sweep needed.
+    pub fn end_sweep(&mut self) {
         self.pool.close(false);
         self.pool.drop_spare();
-        self.long_idle.swept();
-        self.is_settled = true;
+        self.long_idle.end_sweep();
+        self.has_old_policies = false;
     }
 
-    /// Whether [`reconfigure`](Self::reconfigure) may be called with these: other rules have to wait until all series have
-    /// those before.
-    pub fn can_take(&self, rules: &Rules, interval: Duration) -> bool {
-        self.is_settled || self.policies.are(rules, interval)
+    /// Whether [`reconfigure`](Self::reconfigure) may be called with these rules. New rules must
+    /// wait until all series have the policies of the rules before them.
+    pub fn can_reconfigure(&self, rules: &Rules, interval: Duration) -> bool {
+        !self.has_old_policies || self.policies.are(rules, interval)
     }
 
-    /// Other bounds and rules. Each series has them when it is closed next. No sweep may be under way.
+    /// Sets other bounds and rules. Each series gets its new policy when it is closed next. No
+    /// sweep may be in progress.
     pub fn reconfigure(&mut self, bounds: &Bounds, rules: &Rules, interval: Duration) {
-        assert!(self.can_take(rules, interval), "a series has one of two policies");
+        assert!(self.can_reconfigure(rules, interval), "a series has one of two policies");
         if !self.policies.are(rules, interval) {
-            self.is_settled = false;
+            self.has_old_policies = true;
             self.policies.replace(rules, interval);
         }
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
@@ -285,72 +389,162 @@ impl Table {
         self.max_series = bounds.max_series;
     }
 
-    /// Forgets a series, closing its unclosed interval first; the open interval's value is lost. False if unknown.
-    pub fn remove(&mut self, kind: Kind, name: &[u8], mut close: impl FnMut(Closed<'_>)) -> bool {
-        let place = Place::new(self.hash(name), kind);
-        let shard = &mut self.shards[place.shard];
-        let Some(slot) = shard.find(place.hash, kind, name) else {
+    /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
+    /// open interval is lost. Returns false if the series is unknown.
+    pub fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        mut close: impl FnMut(Closed<'_>),
+    ) -> bool {
+        let key = SeriesKey::new(self.hash(name), kind);
+        let shard = &mut self.shards[key.shard];
+        let Some(slot) = shard.find(key.hash, kind, name) else {
             return false;
         };
         let Some(series) = shard.take(slot) else {
             return false;
         };
-        self.forget(series, &mut close);
+        self.close_and_release(series, &mut close);
         self.len -= 1;
         true
     }
 
-    /// The end of a series that was taken out: its unclosed interval is closed.
-    fn forget(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
-        if adopts(&mut self.policies, &self.names, &mut series) {
+    /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
+    /// and returns its memory to the pool.
+    fn close_and_release(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
+        if update_policy(&mut self.policies, &self.names, &mut series) {
             series.close(self.now, &self.policies, &mut self.pool, close);
         }
         self.pool.take_grown();
         series.release(&mut self.pool);
     }
 
-    /// Who brings new series.
+    /// Appends up to `work` series to `out`, from `cursor` on, each as a record that begins with
+    /// `tag`. With `kind`, only series of that kind are saved. Returns true once the walk is done.
+    ///
+    /// No sweep may be in progress.
+    pub fn save(
+        &self,
+        cursor: &mut Cursor,
+        kind: Option<MetricKind>,
+        work: usize,
+        out: &mut Vec<u8>,
+        tag: u8,
+    ) -> bool {
+        let mut left = work;
+        while cursor.shard < SHARDS {
+            let shard = &self.shards[cursor.shard];
+            while cursor.at < shard.end() {
+                if left == 0 {
+                    return false;
+                }
+                left -= 1;
+                let is_wanted = |series: &&Series| kind.is_none_or(|kind| series.kind() == kind);
+                if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
+                    out.put_record(|out| {
+                        out.put_u8(tag);
+                        series.save(self.now, out);
+                    });
+                }
+                cursor.at += 1;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+
+    /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
+    /// series that the table already holds stays as it is.
+    ///
+    /// `age` converts a number of idle intervals from the saved flush interval to the current one.
+    /// Returns `None` if the record is damaged.
+    pub fn restore(
+        &mut self,
+        record: In<'_>,
+        kind: Option<MetricKind>,
+        age: impl FnOnce(u32) -> u32,
+    ) -> Option<Result<(), AddError>> {
+        let mut saved = SavedSeries::read(record)?;
+        if kind.is_some_and(|kind| saved.kind != kind) {
+            return Some(Ok(()));
+        }
+        saved.idle = age(saved.idle);
+        let hash = self.hash(saved.name);
+        let key = SeriesKey::new(hash, saved.kind);
+        if self.shards[key.shard].find(key.hash, saved.kind, saved.name).is_some() {
+            return Some(Ok(()));
+        }
+        let created = self
+            .policies
+            .of_name(saved.name, hash.0)
+            .ok_or(AddError::ByRule)
+            .and_then(|policy| self.create_with(saved.name, saved.kind, &key, policy));
+        let slot = match created {
+            Ok(slot) => slot,
+            Err(error) => return Some(Err(error)),
+        };
+        let series = self.shards[key.shard].get_mut(slot).expect("created just now");
+        let restored = series.restore(saved, self.now, &mut self.pool);
+        self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
+        self.pool.take_refused();
+        if !matches!(restored, Some(Ok(()))) {
+            self.discard(key.shard, slot);
+        }
+        restored
+    }
+
+    /// The names that bring most new series.
     pub fn newcomers(&mut self) -> &mut Newcomers {
         &mut self.newcomers
     }
 
-    /// The number of shards, for those who walk the table in steps.
+    /// The number of shards, for a caller that walks the table in steps.
     pub const fn shards() -> usize {
         SHARDS
     }
 
-    /// Of all series, in no order.
+    /// The names of all series, in no order.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.shards.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
     }
 
     /// The series of one kind in a shard, in no order.
-    pub fn in_shard(&self, shard: usize, kind: Kind) -> impl Iterator<Item = (Slot, &[u8])> {
+    pub fn in_shard(
+        &self,
+        shard: usize,
+        kind: MetricKind,
+    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
         self.shards[shard]
             .slots()
             .filter(move |(_, series)| series.kind() == kind)
             .map(|(slot, series)| (slot, series.name()))
     }
 
-    /// The series that was in that slot, with the number of the open interval; None if it is gone.
-    pub fn look(&mut self, shard: usize, slot: Slot) -> Option<(&mut Series, u32)> {
+    /// The series in a slot, with the number of the open interval. Returns `None` if the series was
+    /// removed since the slot was looked up.
+    pub fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<(&mut Series, u32)> {
         let now = self.now;
         self.shards[shard].get_mut(slot).map(|series| (series, now))
     }
 }
 
-/// The hash by which a set knows a member.
-fn hash_of(members: &SipHasher13, member: &[u8]) -> u64 {
+/// Returns the hash that a set stores in place of a member.
+fn hash_member(members: &SipHasher13, member: &[u8]) -> u64 {
     let mut hasher = *members;
     hasher.write(member);
     hasher.finish()
 }
 
-/// Gives a series its policy by the newest rules. False if they drop it.
-fn adopts(policies: &mut Generations, names: &ahash::RandomState, series: &mut Series) -> bool {
+/// Gives a series the policy that the newest rules have for it. Returns false if they drop it.
+fn update_policy(
+    policies: &mut Generations,
+    names: &ahash::RandomState,
+    series: &mut Series,
+) -> bool {
     if policies.is_newest(series.policy()) {
         return true;
     }
     let policy = policies.of_name(series.name(), names.hash_one(series.name()));
-    policy.inspect(|policy| series.adopt(*policy)).is_some()
+    policy.inspect(|policy| series.set_policy(*policy)).is_some()
 }

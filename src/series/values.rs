@@ -1,13 +1,14 @@
-//! A timing's samples of one interval: every one of them, until they are too many.
+//! The samples of a timing in one interval: all of them, or a sketch if there are too many.
 
-use super::Refused;
+use super::add_error::AddError;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use crate::wire::{In, Put};
 
 #[derive(Debug)]
-pub(super) enum Samples {
-    /// In the order they came; the weight is the number of events they stand for, each 1 / rate.
+pub(super) enum TimingSamples {
+    /// The samples in the order of arrival. The weight is the number of events they stand for, each
+    /// 1 / rate.
     Exact {
         values: Vec<f64>,
         weight: f64,
@@ -15,19 +16,19 @@ pub(super) enum Samples {
     Sketch(Box<Sketch>),
 }
 
-impl Default for Samples {
+impl Default for TimingSamples {
     fn default() -> Self {
         Self::Exact { values: Vec::new(), weight: 0.0 }
     }
 }
 
-impl Samples {
-    /// No samples, in a buffer that was used before if there is one.
+impl TimingSamples {
+    /// Returns no samples, with a spare buffer if the pool has one.
     pub(super) fn new(pool: &mut Pool) -> Self {
         Self::Exact { values: pool.buffer(), weight: 0.0 }
     }
 
-    /// What closing it has to look at.
+    /// The number of values that closing the series reads.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Exact { values, .. } => values.len(),
@@ -35,16 +36,16 @@ impl Samples {
         }
     }
 
-    /// Takes one more sample, which stands for `weight` events.
+    /// Adds a sample that stands for `weight` events.
     #[inline]
-    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), Refused> {
+    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), AddError> {
         if !self.can_weigh(weight) {
-            return Err(Refused::NotFinite);
+            return Err(AddError::NotFinite);
         }
-        if self.push(value, weight, pool) { Ok(()) } else { Err(Refused::NoMemory) }
+        if self.push(value, weight, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
-    /// Whether the events they stand for can still be counted with so many more.
+    /// Whether the number of events stays finite with `more` events.
     fn can_weigh(&self, more: f64) -> bool {
         let weight = match self {
             Self::Exact { weight, .. } => *weight,
@@ -53,7 +54,7 @@ impl Samples {
         (weight + more).is_finite()
     }
 
-    /// False if there is no memory for it.
+    /// Returns false if there is no memory for the sample.
     #[must_use]
     fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
         let (values, weight) = match self {
@@ -71,7 +72,8 @@ impl Samples {
         granted
     }
 
-    /// Takes less memory, if it can: by what it does not use, else by giving up exactness.
+    /// Reduces the memory held, if possible: first the unused part of the buffer, then by replacing
+    /// the samples with a sketch.
     pub(super) fn condense(&mut self, pool: &mut Pool) {
         let Self::Exact { values, weight } = self else { return };
         let held = values.capacity() * size_of::<f64>();
@@ -82,13 +84,13 @@ impl Samples {
             return pool.give_back(held - kept);
         }
         let sketch = Sketch::of(values, *weight, pool.exactness.resolution);
-        // Samples all over the doubles are smaller as they are.
+        // Samples spread over the whole range of doubles need less memory than their sketch.
         if sketch.bytes() < held && pool.exchange(held, sketch.bytes()) {
             *self = Self::Sketch(sketch);
         }
     }
 
-    /// Forgets the samples, and the memory this interval did not need.
+    /// Removes the samples, and frees the memory that this interval did not need.
     pub(super) fn empty(&mut self, pool: &mut Pool) {
         match self {
             Self::Exact { values, weight } => {
@@ -99,7 +101,7 @@ impl Samples {
         }
     }
 
-    /// Gives all memory back.
+    /// Returns all memory to the pool.
     pub(super) fn release(self, pool: &mut Pool) {
         match self {
             Self::Exact { values, .. } => pool.keep(values),
@@ -122,7 +124,8 @@ impl Samples {
         }
     }
 
-    /// Takes over what was saved; it holds nothing yet. False if there is no memory for it, None for damage.
+    /// Restores saved samples. There must be none yet. Returns false if there is no memory for
+    /// them, and `None` if they are damaged.
     pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
         if input.u8()? == 1 {
             let sketch = Sketch::restore(input)?;
@@ -132,7 +135,7 @@ impl Samples {
             }
             return Some(granted);
         }
-        // All of the weight comes with the first sample: only the sum of weights is kept.
+        // Only the sum of the weights is stored, so the first sample gets all of it.
         let mut weight = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
         for bits in input.u64s(count)? {
@@ -144,7 +147,7 @@ impl Samples {
         Some(true)
     }
 
-    /// Goes over to a sketch; false if there is no memory for it.
+    /// Replaces the samples with a sketch. Returns false if there is no memory for it.
     #[must_use]
     fn sketch(&mut self, pool: &mut Pool) -> bool {
         let Self::Exact { values, weight } = self else { return true };

@@ -7,11 +7,11 @@ use ipnet::IpNet;
 use super::reactor::Reactor;
 use super::timer::Timer;
 use crate::clock::Clock;
-use crate::engine::Engine;
 use crate::ingest::Drained;
 use crate::ingest::allowed::allows;
 use crate::ingest::door::Door;
 use crate::ingest::listener::Listener;
+use crate::ledger::Ledger;
 use crate::sender::Sender;
 use crate::token::Source;
 use crate::warnings::{CloseReason, WarningKind};
@@ -35,13 +35,13 @@ impl<D: Door> Admission<'_, D> {
     pub(super) fn accept<C: Clock>(
         &mut self,
         (index, listener): (u16, &mut Listener),
-        engine: &mut Engine,
+        ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
         mut admitted: impl FnMut(Source),
     ) -> Drained {
         let now = reactor.now().tick;
         let drained = listener.accept(now, |stream, sender| {
-            if !self.admits(sender, engine, reactor) {
+            if !self.admits(sender, ledger, reactor) {
                 return;
             }
             match self.door.admit(stream, sender, now, reactor.registry()) {
@@ -50,12 +50,12 @@ impl<D: Door> Admission<'_, D> {
                     reactor.set(Timer::Idle(D::source(slot)), deadline);
                     admitted(D::source(slot));
                 }
-                None => engine.refuse_connection(WarningKind::Closed(self.full)),
+                None => ledger.refuse_connection(WarningKind::Closed(self.full)),
             }
         });
         reactor.set(Timer::Listener(index), listener.deadline());
         if let Some(reason) = listener.rests_for() {
-            engine.warnings().add(WarningKind::AcceptsPaused, reason.as_bytes());
+            ledger.warn(WarningKind::AcceptsPaused, reason.as_bytes());
         }
         drained
     }
@@ -64,19 +64,19 @@ impl<D: Door> Admission<'_, D> {
     fn admits<C: Clock>(
         &mut self,
         sender: Sender,
-        engine: &mut Engine,
+        ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
     ) -> bool {
-        engine.warnings().set_sender(sender);
+        ledger.set_sender(sender);
         if !allows(self.allow_from, sender) {
-            engine.refuse_connection(self.not_allowed);
+            ledger.refuse_connection(self.not_allowed);
             return false;
         }
         while let Some((slot, whose)) = self.door.make_room() {
             reactor.set(Timer::Idle(D::source(slot)), None);
-            engine.warnings().set_sender(whose);
-            engine.close_idle_connection(self.makes_room);
-            engine.warnings().set_sender(sender);
+            ledger.set_sender(whose);
+            ledger.close_idle_connection(self.makes_room);
+            ledger.set_sender(sender);
         }
         true
     }

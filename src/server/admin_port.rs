@@ -98,7 +98,8 @@ impl AdminPort {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
-        let (clients, limited_by) = (&mut self.clients, self.limited_by);
+        let clients = &mut self.clients;
+        let limited_by = self.limited_by;
         let more = reception.accept_admin(listener, clients, limited_by, config, pipeline, reactor);
         if more {
             reactor.set(Timer::Listener(listener), Some(reactor.now().tick));
@@ -117,8 +118,8 @@ impl AdminPort {
     ) {
         let idle = config.admin.idle_timeout;
         if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
-            pipeline.engine().warnings().set_sender(sender);
-            pipeline.engine().close_idle_connection(why);
+            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);
         reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);

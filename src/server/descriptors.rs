@@ -62,7 +62,7 @@ impl Descriptors {
                 shares
             }
             Err(error) => {
-                log::warn!("open_files=unchanged reason=\"{error}\"");
+                log::warn!(open_files = "unchanged", reason:% = error; "the limit of open files could not be raised");
                 shares(usize::MAX, 0, config)
             }
         }
@@ -90,7 +90,8 @@ fn needed(config: &Config, sinks: usize) -> usize {
 /// Divides the rest of the descriptors. Admin clients get the first [`ADMIN`], then an eighth of
 /// the rest, or more if the connections do not need it.
 fn shares(limit: usize, own: usize, config: &Config) -> Shares {
-    let (connections, admin) = (config.tcp.max_connections, config.admin.max_connections);
+    let connections = config.tcp.max_connections;
+    let admin = config.admin.max_connections;
     let first = admin.min(ADMIN);
     let left = limit.saturating_sub(own).saturating_sub(first);
     let more = (admin - first).min((left / 8).max(left.saturating_sub(connections)));
@@ -115,9 +116,14 @@ fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
     }
     let needed = own + config.tcp.max_connections + config.admin.max_connections;
     log::warn!(
-        "open_files={limit} needed={needed} own={own} tcp.max_connections={} admin.max_connections={} reason=\"the limit of open files is too low for all clients; the server accepts fewer and reserves what it needs itself\" hint=\"raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections\"",
-        connections.clients,
-        admin.clients,
+        open_files = limit,
+        needed,
+        own,
+        "tcp.max_connections" = connections.clients,
+        "admin.max_connections" = admin.clients,
+        reason = "the limit of open files is too low for all clients",
+        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections";
+        "the server accepts fewer clients than configured and reserves the descriptors that it needs itself"
     );
 }
 

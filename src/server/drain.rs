@@ -33,7 +33,7 @@ impl Drain {
 
     pub(super) fn note_signals(&mut self, asked: Asked, now: Tick) {
         if asked.interrupt && self.since + AGAIN <= now {
-            log::warn!("stop=hurried reason=\"interrupted again\"");
+            log::warn!(stop = "hurried", reason = "interrupted again"; "the stop waits no longer for the destinations");
             self.is_interrupted = true;
         }
     }

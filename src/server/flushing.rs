@@ -95,8 +95,8 @@ impl Flushing {
     pub(super) fn is_due(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
-            engine.count(Own::FlushOverruns, 1);
-            engine.warnings().add(WarningKind::FlushOverrun, b"");
+            engine.ledger().count(Own::FlushOverruns, 1);
+            engine.ledger().warn(WarningKind::FlushOverrun, b"");
         }
         !sweeping
     }
@@ -143,10 +143,10 @@ impl Flushing {
         self.number = engine.tick();
         encoders.begin(self.number, stamp.as_secs());
         for sink in sinks.iter_mut() {
-            sink.look(now);
+            sink.poll_acks(now);
             sink.flush_started(now, self.number);
         }
-        log::debug!("flush={} stamp={}", self.number, stamp.as_secs());
+        log::debug!(flush = self.number, stamp = stamp.as_secs(); "a flush begins");
     }
 
     /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.
@@ -203,9 +203,9 @@ impl Flushing {
         });
         encoders.end();
         for refused in encoders.take_refused() {
-            engine.count(Own::PointsRefused, refused.points);
+            engine.ledger().count(Own::PointsRefused, refused.points);
             let what = WarningKind::PointRefused;
-            engine.warnings().add_many(what, refused.points, &refused.example);
+            engine.ledger().warn_many(what, refused.points, &refused.example);
         }
         hand_over(encoders, sinks);
         for sink in sinks.iter_mut() {

@@ -96,7 +96,9 @@ mod tests {
 
     /// Packets come at this rate for so many seconds; returns the wake-ups, and whether it naps in the end.
     fn run(gather: &mut Gather, start: Tick, packets_a_second: u64, seconds: u64) -> (u64, bool) {
-        let (mut now, mut wakes, mut naps) = (start, 0, false);
+        let mut now = start;
+        let mut wakes = 0;
+        let mut naps = false;
         let end = start + Duration::from_secs(seconds);
         let gap = Duration::from_micros(1_000_000 / packets_a_second);
         let mut next = now + gap;

@@ -1,4 +1,4 @@
-//! `[key_flush]`: the most frequent names, to the log or appended to a file every so often, a piece a turn.
+//! `[key_flush]`: the most frequent names, to the log or appended to a file every so often, a batch in each turn.
 //!
 //! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
 //!
@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::config;
 use crate::engine::Engine;
 use crate::files;
-use crate::logging;
+use crate::logging::{self, Bytes};
 use crate::series::{Counted, MostFrequent};
 use crate::standard::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
@@ -27,8 +27,8 @@ pub(super) struct KeyFlush {
     path: Option<PathBuf>,
     /// What is still to be written, of the counts taken then.
     left: Peekable<MostFrequent>,
-    /// The piece that is written to the file next.
-    piece: Piece,
+    /// The names that are written to the file next.
+    batch: NameBatch,
     taken: UnixTime,
     out: Out,
     /// The reader of a FIFO was slow, so nothing is written before this time.
@@ -43,7 +43,7 @@ pub(super) struct KeyFlush {
 
 /// Lines that are written in one call.
 #[derive(Debug, Default)]
-struct Piece {
+struct NameBatch {
     text: String,
     names: usize,
 }
@@ -58,7 +58,7 @@ enum Out {
     StandardError,
     File {
         stream: StandardStream,
-        /// The most bytes of a piece.
+        /// The most bytes of a batch.
         most: usize,
     },
 }
@@ -80,7 +80,7 @@ impl KeyFlush {
             percent: config.percent,
             path: config.log.clone(),
             left: MostFrequent::default().peekable(),
-            piece: Piece::default(),
+            batch: NameBatch::default(),
             taken: UnixTime::default(),
             out: Out::Log,
             rests_until: None,
@@ -109,7 +109,7 @@ impl KeyFlush {
         }
     }
 
-    /// Writes a piece. Returns `true` if more can be written at once.
+    /// Writes a batch. Returns `true` if more can be written at once.
     pub(super) fn step(&mut self, now: Tick) -> bool {
         if self.rests_until.is_some_and(|until| now < until) {
             return false;
@@ -119,7 +119,9 @@ impl KeyFlush {
         let some = self.left.len().min(LINES_PER_TURN);
         match &self.out {
             Out::Log => {
-                self.left.by_ref().take(some).for_each(|counted| log::info!("{}", shown(&counted)));
+                for Counted { name, count, .. } in self.left.by_ref().take(some) {
+                    log::info!(count, key:% = Bytes(&name); "frequent name");
+                }
             }
             Out::StandardError => {
                 let line = |counted: Counted| logging::say(&format!("{time} {}", shown(&counted)));
@@ -142,26 +144,27 @@ impl KeyFlush {
         more
     }
 
-    /// Writes a piece of whole lines. A piece for a pipe is short enough to be accepted whole or
-    /// not at all. A piece that is not accepted is kept for the next attempt.
+    /// Writes a batch of whole lines. A batch for a pipe is short enough to be accepted whole or
+    /// not at all. A batch that is not accepted is kept for the next attempt.
     fn append(&mut self, time: &str) -> io::Result<()> {
         let Out::File { stream, most } = &self.out else { return Ok(()) };
-        if self.piece.names == 0 {
-            self.piece = Piece::of(&mut self.left, time, *most, self.torn);
+        if self.batch.names == 0 {
+            self.batch = NameBatch::of(&mut self.left, time, *most, self.torn);
         }
-        if self.piece.names == 0 {
+        if self.batch.names == 0 {
             return Ok(());
         }
-        let written = stream.write(self.piece.text.as_bytes())?;
-        let Piece { text, names } = std::mem::take(&mut self.piece);
+        let written = stream.write(self.batch.text.as_bytes())?;
+        let NameBatch { text, names } = std::mem::take(&mut self.batch);
         self.torn = written < text.len();
         if self.torn {
             self.lost += names; // some of them may have been written
             return Err(io::ErrorKind::StorageFull.into());
         }
         if std::mem::take(&mut self.failing) {
-            let (log, lost) = (self.shown_path(), std::mem::take(&mut self.lost));
-            log::info!("key_flush=recovered log={log:?} lost_names={lost}");
+            let log = self.shown_path();
+            let lost = std::mem::take(&mut self.lost);
+            log::info!(key_flush = "recovered", log, lost_names = lost; "frequent names are written again");
         }
         Ok(())
     }
@@ -169,18 +172,24 @@ impl KeyFlush {
     fn give_up(&mut self, reason: &io::Error) {
         self.lost += self.unwritten();
         self.left = MostFrequent::default().peekable();
-        self.piece = Piece::default();
+        self.batch = NameBatch::default();
         if !std::mem::replace(&mut self.failing, true) {
-            let (log, lost) = (self.shown_path(), self.lost);
+            let log = self.shown_path();
+            let lost = self.lost;
             log::warn!(
-                "key_flush=failed log={log:?} reason=\"{reason}\" lost_names={lost} hint=\"the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's\""
+                key_flush = "failed",
+                log,
+                reason:%,
+                lost_names = lost,
+                hint = "the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's";
+                "frequent names could not be written"
             );
         }
     }
 
     /// Returns the number of names still to be written.
     fn unwritten(&self) -> usize {
-        self.left.len() + self.piece.names
+        self.left.len() + self.batch.names
     }
 
     fn shown_path(&self) -> String {
@@ -188,21 +197,21 @@ impl KeyFlush {
     }
 }
 
-impl Piece {
-    /// Takes as many of the names as fit in `most` bytes, at least one. The piece begins with a
+impl NameBatch {
+    /// Takes as many of the names as fit in `most` bytes, at least one. The batch begins with a
     /// newline if the line before it is `torn`.
     fn of(left: &mut Peekable<MostFrequent>, time: &str, most: usize, torn: bool) -> Self {
-        let mut piece = Self { text: String::from(if torn { "\n" } else { "" }), names: 0 };
+        let mut batch = Self { text: String::from(if torn { "\n" } else { "" }), names: 0 };
         while let Some(counted) = left.peek() {
             let line = format!("{time} {}\n", shown(counted));
-            if piece.names > 0 && piece.text.len() + line.len() > most {
+            if batch.names > 0 && batch.text.len() + line.len() > most {
                 break;
             }
-            piece.text += &line;
-            piece.names += 1;
+            batch.text += &line;
+            batch.names += 1;
             left.next();
         }
-        piece
+        batch
     }
 }
 

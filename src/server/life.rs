@@ -128,10 +128,15 @@ impl Life {
     pub(super) fn finish_reload(&mut self, running: Config, wanted: &Config, origin: Origin) {
         let later = config::difference(&running, wanted).join(" ");
         if !later.is_empty() {
-            log::warn!("reload=partial unchanged=\"{later}\" reason=\"needs a restart\"");
+            log::warn!(
+                reload = "partial",
+                unchanged = later,
+                reason = "needs a restart";
+                "a part of the new configuration was not applied"
+            );
         }
         let changed = config::difference(&self.config, &running).join(" ");
-        log::info!("reload=done changed=\"{changed}\"");
+        log::info!(reload = "done", changed; "the new configuration is in force");
         self.config = running;
         self.origin = origin;
         notify::ready();
@@ -220,7 +225,7 @@ impl Life {
     /// [`Timer::serves_stop`] does the same for timers.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         let patience = self.config.shutdown_timeout;
-        log::info!("stop=begun timeout_ms={}", patience.as_millis());
+        log::info!(stop = "begun", timeout_ms = patience.as_millis(); "the server is stopping");
         notify::stopping();
         let now = reactor.now().tick;
         self.phase = Phase::Draining(Drain::new(now, patience));
@@ -250,8 +255,13 @@ impl Life {
         let (_, end) = pipeline.open_interval();
         pipeline.close_interval(reactor);
         log::warn!(
-            "stop=interval_closed_early stamp={} reason=\"{reason}\" hint=\"{remedy}; a start before that stamp sends the interval a second time, and Graphite keeps only the second value\"",
-            end.as_secs()
+            stop = "interval_closed_early",
+            stamp = end.as_secs(),
+            reason,
+            hint:% = format_args!(
+                "{remedy}; a start before that stamp sends the interval a second time, and Graphite keeps only the second value"
+            );
+            "the open interval was flushed before its end"
         );
     }
 
@@ -262,14 +272,17 @@ impl Life {
         {
             pipeline.end();
             self.phase = Phase::Done;
-            log::info!("stop=done");
+            log::info!(stop = "done"; "the server has stopped");
         }
     }
 }
 
 fn log_dropped_reload() {
     log::warn!(
-        "reload=dropped reason=\"the server is stopping\" hint=\"the next start reads the file\""
+        reload = "dropped",
+        reason = "the server is stopping",
+        hint = "the next start reads the file";
+        "the configuration was not reloaded"
     );
 }
 
@@ -277,7 +290,11 @@ fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
     let path = origin.to_string();
     for line in why.to_string().lines() {
         log::error!(
-            "reload=refused config={path:?} reason=\"{line}\" hint=\"nothing has changed\""
+            reload = "refused",
+            config = path,
+            reason = line,
+            hint = "nothing has changed";
+            "the configuration was not reloaded"
         );
     }
     notify::ready();

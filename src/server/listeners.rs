@@ -225,7 +225,12 @@ impl Listeners {
             if *mode != wanted
                 && let Some(Err(error)) = file.as_ref().map(|file| file.set_mode(wanted))
             {
-                log::error!("unix.mode=unchanged reason=\"{error}\" hint=\"restart the server\"");
+                log::error!(
+                    "unix.mode" = "unchanged",
+                    reason:% = error,
+                    hint = "restart the server";
+                    "the mode of a unix socket could not be changed"
+                );
                 continue;
             }
             *mode = wanted;
@@ -335,15 +340,25 @@ fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }
 
-/// A buffer smaller than asked for loses datagrams in a burst: the one who runs the server can mend that, so say it.
+/// Asks for the receive buffer that is configured. A smaller one loses datagrams in a burst. The
+/// operator can raise the kernel's limit, so a warning says how.
 pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
     match socket.ask_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
-            "udp={address} recv_buffer={granted} asked={asked} hint=\"raise it: sysctl -w net.core.rmem_max={asked}\""
+            udp = address,
+            recv_buffer = granted,
+            asked,
+            hint:% = format_args!("raise the limit: sysctl -w net.core.rmem_max={asked}");
+            "the kernel granted a smaller receive buffer than configured"
         ),
         Ok(_) => {}
-        Err(error) => log::warn!("udp={address} recv_buffer=unchanged reason=\"{error}\""),
+        Err(error) => log::warn!(
+            udp = address,
+            recv_buffer = "unchanged",
+            reason:% = error;
+            "the receive buffer could not be set"
+        ),
     }
 }
 

@@ -1,9 +1,11 @@
-//! `dump_messages`: every line and binary message received, in the log. For a look at what clients send; a busy server is slowed by it.
+//! `dump_messages`: logs every line and binary message received, to show what clients send. It slows
+//! a busy server down.
 
 use crate::ingest::lines::Piece;
+use crate::logging::Bytes;
 use crate::protocol::{first_piece, is_binary, trimmed};
 
-/// What is shown of a line.
+/// The most bytes of a line that the log shows.
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// Logs a piece of a stream.
@@ -18,9 +20,9 @@ pub(super) fn log_piece(piece: Piece<'_>) {
 pub(super) fn log_packet(packet: &[u8]) {
     let mut rest = packet;
     while !rest.is_empty() {
-        let (piece, behind) = first_piece(rest);
+        let (piece, after) = first_piece(rest);
         log_line(piece);
-        rest = behind;
+        rest = after;
     }
 }
 
@@ -29,6 +31,6 @@ fn log_line(line: &[u8]) {
     let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < line.len() { "..." } else { "" };
     if !line.is_empty() {
-        log::info!("line=\"{}{more}\"", shown.escape_ascii());
+        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
     }
 }

@@ -357,6 +357,7 @@ impl<C: Clock> Server<C> {
         let opened = pipeline.open_for(config, &life.config().spool)?;
         let state_file = life.open_other_state(config)?;
         reception.rebind(config, life.config(), pipeline, reactor)?;
+        logging::set_format(config.log_format);
         logging::set_level(config.log_level);
         pipeline.reconfigure(config, life.config(), opened, reactor);
         let shares = life.shares(config, pipeline.sinks().len());

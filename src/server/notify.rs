@@ -29,7 +29,7 @@ fn tell(what: &[NotifyState<'_>]) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let text: String = what.iter().map(|state| format!("{state}\n")).collect();
     if let Err(error) = send(&socket, text.as_bytes()) {
-        log::warn!("service_manager=untold reason=\"{error}\"");
+        log::warn!(service_manager = "untold", reason:% = error; "the service manager could not be notified");
     }
 }
 
@@ -48,7 +48,9 @@ fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => log::warn!("service_manager=untold reason=\"{error}\""),
+        Err(error) => {
+            log::warn!(service_manager = "untold", reason:% = error; "the service manager could not be notified")
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::start::StartError;
 use crate::config::{self, Config, Destination, DestinationKind, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
-use crate::flush::FigureNames;
+use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::{Folder, Spool};
@@ -124,17 +124,15 @@ fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spo
 }
 
 fn with_host_suffix(namespace: &Namespace) -> Namespace {
-    let global_suffix = match namespace.host_suffix {
-        true => host_name(),
-        false => namespace.global_suffix.clone(),
-    };
+    let global_suffix =
+        if namespace.host_suffix { host_name() } else { namespace.global_suffix.clone() };
     Namespace { global_suffix, ..namespace.clone() }
 }
 
 /// The short name: up to its first dot. Empty if the kernel does not tell.
 fn host_name() -> String {
     let name = gethostname().unwrap_or_else(|error| {
-        log::warn!("host_suffix=none reason=\"{error}\"");
+        log::warn!(host_suffix = "none", reason:% = error; "the name of this host is unknown");
         OsString::new()
     });
     let name = name.to_string_lossy();

@@ -28,6 +28,7 @@ use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored};
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
+use crate::ledger::Ledger;
 use crate::privileges::Login;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
@@ -107,8 +108,9 @@ impl Pipeline {
         reactor.set(Timer::KeyFlush, key_flush);
     }
 
-    pub(super) fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// Where the reception and the admin port enter what happens to sockets and clients.
+    pub(super) fn ledger(&mut self) -> &mut Ledger {
+        self.engine.ledger()
     }
 
     pub(super) fn sinks(&self) -> &Sinks {
@@ -315,8 +317,8 @@ impl Pipeline {
         let more = sink.pump(now, reactor.registry());
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
-        let parts = sink.is_parting() || (is_running && sink.has_left(now.tick));
-        if parts && sink.part() {
+        let parts = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
+        if parts && sink.spill_some() {
             self.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
         } else {
@@ -411,7 +413,7 @@ impl Pipeline {
                     sink.limit_spool(spool_bytes);
                     sink.reconfigure(destination, takes, now);
                 }
-                None => sink.leave(until, now, reactor.registry()),
+                None => sink.remove(until, now, reactor.registry()),
             }
         }
     }
@@ -420,14 +422,14 @@ impl Pipeline {
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         self.key_flush = None;
         for sink in self.sinks.iter_mut() {
-            sink.hurry(reactor.now(), reactor.registry());
+            sink.drain(reactor.now(), reactor.registry());
         }
         reactor.set(Timer::Flush, None);
     }
 
     /// Moves what the sinks hold to their spools, or gives it up and logs that.
     pub(super) fn end(&mut self) {
-        self.sinks.iter_mut().filter(|sink| sink.needs_parking()).for_each(Sink::park);
+        self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
 
     /// Whether no line was dropped, or may have been lost on its way.

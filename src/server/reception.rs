@@ -178,7 +178,7 @@ impl Reception {
         });
         drained.unwrap_or_else(|error| {
             let reason = error.to_string();
-            pipeline.engine().warnings().add(WarningKind::ReadFailed, reason.as_bytes());
+            pipeline.ledger().warn(WarningKind::ReadFailed, reason.as_bytes());
             Drained::Dry
         })
     }
@@ -204,7 +204,7 @@ impl Reception {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let Self { connections, last_input, .. } = self;
-        pipeline.engine().warnings().set_sender(connections.sender(slot));
+        pipeline.ledger().set_sender(connections.sender(slot));
         let drained = connections.read(slot, now.tick, share, config.tcp.max_line, |piece| {
             *last_input = Some(now);
             pipeline.repeat_piece(piece);
@@ -235,7 +235,7 @@ impl Reception {
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(self.limited_by),
         };
-        admission.accept((index, listener), pipeline.engine(), reactor, |source| {
+        admission.accept((index, listener), pipeline.ledger(), reactor, |source| {
             backlog.push(source);
         })
     }
@@ -261,7 +261,7 @@ impl Reception {
             makes_room: CloseReason::AdminMadeWay,
             full: CloseReason::AdminRefused(limited_by),
         };
-        admission.accept((index, listener), pipeline.engine(), reactor, |_| {}) == Drained::More
+        admission.accept((index, listener), pipeline.ledger(), reactor, |_| {}) == Drained::More
     }
 
     /// Tries again to accept from a listener.
@@ -283,8 +283,8 @@ impl Reception {
             self.connections.note_news(slot, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = self.connections.timeout(slot, idle, now) {
-            pipeline.engine().warnings().set_sender(sender);
-            pipeline.engine().close_idle_connection(CloseReason::ConnectionIdle);
+            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = self.connections.deadline(slot, idle);
         reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
@@ -311,8 +311,8 @@ impl Reception {
         let sockets = self.listeners.datagrams.iter_mut();
         let drops: u64 = sockets.map(|(_, socket)| u64::from(socket.take_drops())).sum();
         if drops > 0 {
-            pipeline.engine().count(Own::UdpDrops, drops);
-            pipeline.engine().warnings().add_many(WarningKind::UdpDrops, drops, b"");
+            pipeline.ledger().count(Own::UdpDrops, drops);
+            pipeline.ledger().warn_many(WarningKind::UdpDrops, drops, b"");
         }
     }
 
@@ -340,7 +340,7 @@ impl Reception {
                 bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
                     Ok(bound) => self.listen_again(bound, running, reactor),
                     Err(error) => {
-                        log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"")
+                        log_lost_listener(&error);
                     }
                 })
             }
@@ -358,7 +358,7 @@ impl Reception {
 
     fn listen_again<C: Clock>(&mut self, bound: Vec<Bound>, config: &Config, reactor: &Reactor<C>) {
         if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
-            log::error!("reload=failed reason=\"{error}\" hint=\"restart the server\"");
+            log_lost_listener(&error);
         }
     }
 
@@ -478,7 +478,7 @@ impl Entrance<'_> {
     /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
-        self.pipeline.engine().warnings().set_sender(datagram.sender);
+        self.pipeline.ledger().set_sender(datagram.sender);
         if !datagram.is_rest && !self.admit(datagram) {
             return datagram.bytes.len();
         }
@@ -488,16 +488,16 @@ impl Entrance<'_> {
     /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
     /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
-        let engine = self.pipeline.engine();
+        let ledger = self.pipeline.ledger();
         if !allows(&self.config.udp.allow_from, datagram.sender) {
-            engine.refuse_packet();
+            ledger.refuse_packet();
             return false;
         }
         *self.last_input = Some(self.now);
-        engine.count(Own::PacketsReceived, 1);
+        ledger.count(Own::PacketsReceived, 1);
         if datagram.truncated {
-            engine.count(Own::PacketsTruncated, 1);
-            engine.warnings().add(WarningKind::PacketTruncated, b"");
+            ledger.count(Own::PacketsTruncated, 1);
+            ledger.warn(WarningKind::PacketTruncated, b"");
             return false;
         }
         self.pipeline.repeat_packet(datagram.bytes);
@@ -514,8 +514,20 @@ fn share_of(share: usize, config: &Config) -> usize {
 fn log_unread(sockets: usize, time: Duration) {
     if sockets > 0 {
         log::warn!(
-            "unread_sockets={sockets} reason=\"they held more than could be read in {} ms; the rest is lost\" hint=\"stop clients first, or let the service manager pass the sockets in\"",
-            time.as_millis()
+            unread_sockets = sockets,
+            reason:% = format_args!("they held more than could be read in {time:?}"),
+            hint = "stop clients first, or let the service manager pass the sockets in";
+            "sockets were closed with unread data, which is lost"
         );
     }
+}
+
+/// Reports that a refused reload could not get back a listener that it had closed.
+fn log_lost_listener(error: &dyn std::fmt::Display) {
+    log::error!(
+        reload = "failed",
+        reason:% = error,
+        hint = "restart the server";
+        "a listener was closed for a reload and could not be opened again"
+    );
 }

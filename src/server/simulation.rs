@@ -17,7 +17,6 @@ mod clock;
 mod file;
 mod network;
 mod outside;
-mod random;
 mod trial;
 mod world;
 

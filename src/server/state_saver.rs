@@ -154,7 +154,7 @@ impl StateSaver {
     pub(super) fn save_open_interval(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> bool {
         match self.save_all(pipeline, seen) {
             Ok(()) => {
-                log::info!("state=saved series={}", pipeline.series());
+                log::info!(state = "saved", series = pipeline.series(); "the open interval is saved");
                 true
             }
             Err(error) => {
@@ -178,8 +178,11 @@ impl StateSaver {
         self.saving = None;
         if !std::mem::replace(&mut self.is_failing, true) {
             log::error!(
-                "state_file={:?} state=unsaved error=\"{error}\" hint=\"free the disk, or name another state_file\"",
-                self.path
+                state = "unsaved",
+                state_file:% = self.path.display(),
+                error:%,
+                hint = "free the disk, or name another state_file";
+                "the state could not be saved; the server tries again at the next save"
             );
         }
     }
@@ -188,23 +191,33 @@ impl StateSaver {
 /// Takes over the series that the run before has saved. Returns `true` if the saved interval is
 /// over, so that it must end at once.
 pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool {
-    let (head, gauges_only) = (&found.head, found.gauges_only);
+    let head = &found.head;
+    let gauges_only = found.gauges_only;
     let restored = pipeline.restore(found.records(), head.interval, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(
-        "state=taken_up gauges_only={gauges_only} series={} refused={} interval_over={is_over} stamp={}",
-        restored.series,
-        restored.refused,
-        head.end.as_secs()
+        state = "taken_up",
+        gauges_only,
+        series = restored.series,
+        refused = restored.refused,
+        interval_over = is_over,
+        stamp = head.end.as_secs();
+        "the state of the run before is restored"
     );
     if restored.damaged {
         log::error!(
-            "state=damaged reason=\"a record makes no sense\" hint=\"what came before it was taken\""
+            state = "damaged",
+            reason = "a record makes no sense",
+            hint = "the records before it were restored";
+            "the state of the run before is incomplete"
         );
     }
     if let Err(error) = found.taken_over() {
         log::error!(
-            "state=not_renamed error=\"{error}\" hint=\"remove it, or its counts will be sent again\""
+            state = "not_renamed",
+            error:%,
+            hint = "remove it, or its counts will be sent again";
+            "the state file could not be renamed after it was read"
         );
     }
     is_over
@@ -249,7 +262,11 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
         }
         Err(error) => {
             log::error!(
-                "state_file={path:?} state=unwritable error=\"{error}\" hint=\"its folder must exist, belong to this user or root, and not be writable by others; until then nothing is kept over a restart\""
+                state = "unwritable",
+                state_file:% = path.display(),
+                error:%,
+                hint = "its folder must exist, belong to this user or root, and not be writable by others; until then nothing is kept over a restart";
+                "the state file cannot be used"
             );
             Ok(None)
         }

@@ -94,7 +94,8 @@ fn alone(config: &Config, origin: &Origin) -> Config {
 }
 
 fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
-    let (max_line, logs_messages) = (config.tcp.max_line, config.dump_messages);
+    let max_line = config.tcp.max_line;
+    let logs_messages = config.dump_messages;
     let mut splitter = StreamSplitter::default();
     let mut buffer = vec![0; PIECE];
     loop {

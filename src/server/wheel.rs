@@ -248,6 +248,8 @@ fn lowest(word: u64) -> Option<usize> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use statsd_bench::Random;
+
     use super::*;
 
     fn wheel(deadlines: &[(char, u64)]) -> Wheel<char> {
@@ -344,38 +346,27 @@ mod tests {
         }
     }
 
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 >> 8) % bound
-        }
-
-        /// Mostly short, at times of hours, in microseconds.
-        fn span(&mut self) -> u64 {
-            let longest = [10, 5_000, 1_000_000, 5_000_000, 60_000_000, 20_000_000_000];
-            let kind = usize::try_from(self.below(longest.len() as u64)).unwrap();
-            self.below(longest[kind])
-        }
+    /// Returns a time span in microseconds. Most are short, a few take hours.
+    fn span(random: &mut Random) -> u64 {
+        let longest = [10, 5_000, 1_000_000, 5_000_000, 60_000_000, 20_000_000_000];
+        let longest = *random.pick(&longest);
+        random.below(longest)
     }
 
     fn runs_like_the_twin(seed: u64, keys: u64) {
-        let (mut random, mut wheel, mut twin) = (Random(seed), Wheel::new(), Twin::default());
+        let (mut random, mut wheel, mut twin) = (Random::new(seed), Wheel::new(), Twin::default());
         let mut now = 0;
         for step in 0..3_000 {
             let key = u16::try_from(random.below(keys)).unwrap();
             let deadline = match random.below(8) {
                 0 => None,
                 1 => Some(Tick::from_micros(now / 1000 * 999)),
-                _ => Some(Tick::from_micros(now + random.span())),
+                _ => Some(Tick::from_micros(now + span(&mut random))),
             };
             wheel.set(key, deadline);
             twin.set(key, deadline);
             assert_eq!(wheel.deadline(), twin.deadline(), "seed {seed}, step {step}");
-            now += if random.below(4) == 0 { random.span() } else { random.below(100) };
+            now += if random.one_in(4) { span(&mut random) } else { random.below(100) };
             for _ in 0..random.below(4) {
                 let tick = Tick::from_micros(now);
                 assert_eq!(wheel.pop_due(tick), twin.pop_due(tick), "seed {seed}, step {step}");

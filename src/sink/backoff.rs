@@ -1,11 +1,12 @@
-//! How long a link waits before it dials again. Pure: randomness is an argument.
+//! How long a way out waits before it tries again. Pure: randomness is an argument.
 
 use std::time::Duration;
 
-/// The wait before retry number `attempt`, counted from 0: from `min`, doubling up to `max`, somewhere in the upper
-/// half of that, so that a restarted carbon is not found by all its clients in the same millisecond.
+/// Returns the wait before retry number `attempt`, counted from 0. The longest wait starts at twice
+/// `min` and doubles up to `max`. The result is a random time in the upper half of it, so that not
+/// all clients connect to a restarted carbon in the same millisecond.
 ///
-/// Never under `min`, never over `max` (`min` wins where they contradict each other).
+/// It is never under `min` and never over `max`. If `min` is larger than `max`, it is `min`.
 pub(super) fn delay(random: u64, min: Duration, max: Duration, attempt: u32) -> Duration {
     let factor = 2_u32.saturating_pow(attempt.saturating_add(1));
     let longest = min.saturating_mul(factor).min(max).max(min);
@@ -14,7 +15,7 @@ pub(super) fn delay(random: u64, min: Duration, max: Duration, attempt: u32) -> 
     shortest + Duration::from_nanos(random % span.saturating_add(1))
 }
 
-/// A source of randomness for jitter: splitmix64, which needs no more state than its seed.
+/// A source of random numbers for jitter: splitmix64. It needs no more state than its seed.
 #[derive(Debug)]
 pub(crate) struct Jitter(u64);
 

@@ -1,22 +1,22 @@
-//! The console: flushes on standard output. What is written has arrived.
+//! The console: flushes on standard output. Bytes count as delivered once they are written.
 
 use std::io;
 use std::time::Duration;
 
 use mio::Registry;
 
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::outlet::{History, Outlet};
-use crate::config::Destination;
+use crate::config::CONSOLE;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
-/// Writes in one turn, of a chunk each at the most.
+/// The most writes in one turn, each of a chunk at most.
 const WRITES_A_TURN: usize = 8;
 
-/// Chunks given up in one turn once standard output is closed.
-const GIVEN_UP_A_TURN: usize = 64;
+/// Chunks dropped in one turn once standard output is closed.
+const DROPS_A_TURN: usize = 64;
 
 /// How long it rests after an error that may pass, as a full disk does.
 const REST: Duration = Duration::from_secs(10);
@@ -25,22 +25,22 @@ const REST: Duration = Duration::from_secs(10);
 pub(super) struct Console {
     stdout: StandardStream,
     index: u16,
-    state: State,
-    /// Not yet written until it would block since the last event.
+    state: ConsoleState,
+    /// No write has returned `WouldBlock` since the last event.
     writable: bool,
     moved: Option<Tick>,
-    history: History,
+    outages: OutageReport,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ConsoleState {
     Unregistered,
     Up,
-    /// An error came.
+    /// After an error.
     Resting {
         until: Tick,
     },
-    /// Whoever read it has gone: it never will be read again.
+    /// The reader has closed the pipe for good.
     Closed,
 }
 
@@ -49,17 +49,17 @@ impl Console {
         Self {
             stdout,
             index,
-            state: State::Unregistered,
+            state: ConsoleState::Unregistered,
             writable: true,
             moved: None,
-            history: History::default(),
+            outages: OutageReport::new(CONSOLE, Duration::ZERO),
         }
     }
 
     fn register(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let token = Source::Sink(self.index, Generation::default()).into();
         match self.stdout.register(registry, token) {
-            Ok(()) => self.state = State::Up,
+            Ok(()) => self.state = ConsoleState::Up,
             Err(error) => self.fail(&error, outbox, now),
         }
     }
@@ -81,95 +81,97 @@ impl Console {
         Ok(())
     }
 
-    fn recover(&mut self) {
-        if matches!(self.state, State::Resting { .. }) {
-            log::info!("sink=console state=up recovered");
-            self.state = State::Up;
+    fn recover(&mut self, outbox: &Outbox, now: Tick) {
+        if matches!(self.state, ConsoleState::Resting { .. }) {
+            self.state = ConsoleState::Up;
+            self.outages.note_recovery(LogPlace::default(), outbox, now);
         }
     }
 
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         outbox.broke();
-        let is_gone = error.kind() == io::ErrorKind::BrokenPipe;
-        let before = self.state;
-        self.state =
-            if is_gone { State::Closed } else { State::Resting { until: now.tick + REST } };
-        self.history.last_exception = Some(now.unix);
-        self.history.last_error = Some(error.to_string());
-        if !matches!(before, State::Resting { .. }) {
-            let queued = outbox.queued_bytes();
-            log::warn!(
-                "sink=console state={} error={:?} queued_bytes={queued}",
-                self.state(),
-                error.to_string()
-            );
-        }
+        self.state = if error.kind() == io::ErrorKind::BrokenPipe {
+            ConsoleState::Closed
+        } else {
+            ConsoleState::Resting { until: now.tick + REST }
+        };
+        self.outages.note_error(error.to_string(), now);
+        let failed = FailedAttempt {
+            state: self.state(),
+            place: LogPlace::default(),
+            is_round: true,
+            cause: None,
+            retry: None,
+            hint: None,
+            sentence: "standard output cannot be written",
+        };
+        self.outages.note_failure(failed, outbox, now.tick);
     }
-}
 
-impl Outlet for Console {
-    fn ready(&mut self, _: Generation, _: &mut Outbox, _: Now, _: &Registry) {
+    /// Handles an event.
+    pub(super) fn ready(&mut self) {
         self.writable = true;
     }
 
-    fn timeout(&mut self, _: &mut Outbox, now: Now, _: &Registry) {
-        if matches!(self.state, State::Resting { until } if until <= now.tick) {
+    /// Does what is due. Early, late or twice is harmless.
+    pub(super) fn timeout(&mut self, now: Now) {
+        if matches!(self.state, ConsoleState::Resting { until } if until <= now.tick) {
             self.writable = true;
         }
     }
 
-    fn deadline(&self) -> Option<Tick> {
+    /// When [`timeout`](Self::timeout) has something to do.
+    pub(super) fn deadline(&self) -> Option<Tick> {
         match self.state {
-            State::Resting { until } => Some(until),
+            ConsoleState::Resting { until } => Some(until),
             _ => None,
         }
     }
 
-    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+    /// Writes a turn's share of the outbox. Returns whether more could be done at once.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         match self.state {
-            State::Resting { until } if now.tick < until => return false,
-            State::Unregistered => self.register(outbox, now, registry),
+            ConsoleState::Resting { until } if now.tick < until => return false,
+            ConsoleState::Unregistered => self.register(outbox, now, registry),
             // A turn's share only, since a whole queue may wait.
-            State::Closed => return (0..GIVEN_UP_A_TURN).all(|_| outbox.give_up_head()),
-            State::Up | State::Resting { .. } => {}
+            ConsoleState::Closed => return (0..DROPS_A_TURN).all(|_| outbox.drop_head()),
+            ConsoleState::Up | ConsoleState::Resting { .. } => {}
         }
         match self.write(outbox, now) {
             Err(error) => self.fail(&error, outbox, now),
-            Ok(()) => self.recover(),
+            Ok(()) => self.recover(outbox, now.tick),
         }
-        let goes_on = self.state == State::Closed || (self.state == State::Up && self.writable);
+        let goes_on =
+            self.state == ConsoleState::Closed || (self.state == ConsoleState::Up && self.writable);
         goes_on && outbox.head().is_some()
     }
 
-    fn look(&mut self, _: &mut Outbox, _: Now) {}
-
-    fn hurry(&mut self, _: &mut Outbox, _: Now, _: &Registry) {}
-
-    fn reconfigure(&mut self, _: &Destination, _: &mut Outbox, _: Now) {}
-
-    fn is_up(&self) -> bool {
-        self.state == State::Up
+    pub(super) fn is_up(&self) -> bool {
+        self.state == ConsoleState::Up
     }
 
-    fn is_moving(&self, now: Tick) -> bool {
+    /// Whether bytes were written in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
         self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
     }
 
-    fn last_ack(&self, now: Tick) -> Tick {
+    /// When bytes were last written.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
         self.moved.unwrap_or(now)
     }
 
-    fn state(&self) -> &'static str {
+    /// One word for the admin port and the log.
+    pub(super) fn state(&self) -> &'static str {
         match self.state {
-            State::Unregistered => "idle",
-            State::Up => "up",
-            State::Resting { .. } => "backing_off",
-            State::Closed => "closed",
+            ConsoleState::Unregistered => "idle",
+            ConsoleState::Up => "up",
+            ConsoleState::Resting { .. } => "backing_off",
+            ConsoleState::Closed => "closed",
         }
     }
 
-    fn history(&self) -> &History {
-        &self.history
+    pub(super) fn outages(&self) -> &OutageReport {
+        &self.outages
     }
 }
 

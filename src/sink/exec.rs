@@ -5,9 +5,9 @@
 //!    │                   └──────────── timeout: killed ─────────────────────┴──▶ Dying ──reaped──▶ Idle
 //!    └──it cannot be started──▶ Resting ──▶ Idle
 //! ```
-//! One child at a time: the next flush waits in the outbox. What was written has arrived as far as the outbox knows; it
-//! comes into doubt when the child fails. Nobody waits for a child: SIGCHLD ends the loop's sleep, and whether it is gone
-//! is asked once a turn.
+//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered
+//! once they are written, and as in doubt, too, when the child fails. Nothing waits for a child:
+//! SIGCHLD wakes the loop, and each turn polls whether the child has ended.
 
 use std::io::{self, Write as _};
 use std::rc::Rc;
@@ -16,25 +16,25 @@ use std::time::Duration;
 use mio::unix::pipe::Sender;
 use mio::{Interest, Registry, Token};
 
-use super::group::Group;
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::outlet::{History, Outlet};
+use super::process_group::ProcessGroup;
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
-/// Writes in one turn, of a chunk each at the most.
+/// The most writes in one turn, each of a chunk at most.
 const WRITES_A_TURN: usize = 8;
 
-/// Chunks released in one turn if a child did not read them.
-const LET_GO_A_TURN: usize = 64;
+/// The most chunks removed in one turn that an ended child did not read.
+const PAST_A_TURN: usize = 64;
 
-/// How long it rests when no child can be started.
+/// How long it rests if no child can be started.
 const REST: Duration = Duration::from_secs(10);
 
 /// The hint for a command that fails while no-new-privileges is set.
-const NO_NEW_PRIVILEGES: &str = " hint=\"sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away\"";
+const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away";
 
 #[derive(Debug)]
 pub(super) struct Exec {
@@ -42,40 +42,38 @@ pub(super) struct Exec {
     config: config::Exec,
     index: u16,
     generation: Generation,
-    state: State,
+    state: ExecState,
     /// The newest flush that a child was started for and has ended, and whether it ended well.
     last: (u64, bool),
     moved: Option<Tick>,
-    /// Why the last child failed, as long as they fail.
-    failing: Option<String>,
     /// The account that commands run as, if this process has become another user.
     account: Option<Rc<Login>>,
-    history: History,
+    outages: OutageReport,
 }
 
 #[derive(Debug)]
-enum State {
+enum ExecState {
     Idle,
     Feeding {
-        child: Child,
+        child: RunningCommand,
         stdin: Sender,
-        /// Not yet written until it would block since the last event.
+        /// No write has returned `WouldBlock` since the last event.
         writable: bool,
     },
-    Finishing(Child),
-    /// It was killed.
-    Dying(Group),
+    Finishing(RunningCommand),
+    /// The child was killed, and is not reaped yet.
+    Dying(ProcessGroup),
     Resting {
         until: Tick,
     },
 }
 
 #[derive(Debug)]
-struct Child {
-    group: Group,
+struct RunningCommand {
+    group: ProcessGroup,
     flush: u64,
     until: Tick,
-    /// Lines that had arrived before it was started.
+    /// Lines that were delivered before it was started.
     before: u64,
 }
 
@@ -86,26 +84,26 @@ impl Exec {
             config: config.clone(),
             index,
             generation: Generation::default(),
-            state: State::Idle,
+            state: ExecState::Idle,
             last: (0, true),
             moved: None,
-            failing: None,
             account: None,
-            history: History::default(),
+            outages: OutageReport::new(name, Duration::ZERO),
         }
     }
 
-    /// Lets go what is left of a flush whose child has ended: one that ended well had enough of it.
-    fn let_go(&self, outbox: &mut Outbox) {
+    /// Removes the rest of a flush whose child has ended. If the child ended well, it had enough of
+    /// the flush, and the rest counts as delivered. Otherwise the rest is dropped.
+    fn drop_past(&self, outbox: &mut Outbox) {
         let (_, well) = self.last;
         // A turn's share only, since a flush may fill a whole queue.
-        for _ in 0..LET_GO_A_TURN {
+        for _ in 0..PAST_A_TURN {
             if !self.is_past(outbox) {
                 break;
             }
             if well {
                 outbox.pass_head();
-            } else if !outbox.give_up_head() {
+            } else if !outbox.drop_head() {
                 break;
             }
         }
@@ -118,7 +116,7 @@ impl Exec {
 
     /// Starts a child for the flush at the head of the outbox.
     fn start(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
-        self.let_go(outbox);
+        self.drop_past(outbox);
         let Some(flush) = outbox.head_flush().filter(|_| !self.is_past(outbox)) else { return };
         self.generation = self.generation.next();
         let token = Source::Sink(self.index, self.generation).into();
@@ -126,19 +124,19 @@ impl Exec {
             Ok((group, stdin)) => {
                 let until = now.tick + self.config.timeout;
                 let before = outbox.tally().delivered_lines;
-                let child = Child { group, flush, until, before };
-                self.state = State::Feeding { child, stdin, writable: true };
+                let child = RunningCommand { group, flush, until, before };
+                self.state = ExecState::Feeding { child, stdin, writable: true };
             }
             Err(error) => {
-                self.complain(format!("cannot be started: {error}"), now);
-                self.state = State::Resting { until: now.tick + REST };
+                self.fail(format!("cannot be started: {error}"), outbox, now);
+                self.state = ExecState::Resting { until: now.tick + REST };
             }
         }
     }
 
-    /// Writes what there is of the child's flush. Whether it is over for the child.
+    /// Writes a turn's share of the child's flush. Returns whether the child needs no more of it.
     fn feed(&mut self, outbox: &mut Outbox, now: Tick) -> bool {
-        let State::Feeding { child, stdin, writable } = &mut self.state else { return false };
+        let ExecState::Feeding { child, stdin, writable } = &mut self.state else { return false };
         for _ in 0..WRITES_A_TURN {
             if outbox.head_flush() != Some(child.flush) {
                 return outbox.closed() >= child.flush;
@@ -152,16 +150,17 @@ impl Exec {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                Err(_) => return true, // it reads no more; how it exits tells whether it had enough
+                // It reads no more. Its exit status tells whether it had enough.
+                Err(_) => return true,
             }
         }
         false
     }
 
-    /// Looks whether the child has exited, or has had its time.
-    fn check(&mut self, outbox: &mut Outbox, now: Now) {
+    /// Checks whether the child has exited, or has run for too long.
+    pub(super) fn check(&mut self, outbox: &mut Outbox, now: Now) {
         match &mut self.state {
-            State::Feeding { child, .. } | State::Finishing(child) => {
+            ExecState::Feeding { child, .. } | ExecState::Finishing(child) => {
                 let result = match child.group.exit() {
                     Ok(None) if now.tick < child.until => return,
                     Ok(None) => Err("it was killed: it took longer than timeout".into()),
@@ -171,53 +170,158 @@ impl Exec {
                 };
                 self.end(result, outbox, now);
             }
-            State::Dying(group) => {
+            ExecState::Dying(group) => {
                 if !matches!(group.exit(), Ok(None)) {
-                    self.state = State::Idle;
+                    self.state = ExecState::Idle;
                 }
             }
-            State::Resting { until } if *until <= now.tick => self.state = State::Idle,
-            State::Idle | State::Resting { .. } => {}
+            ExecState::Resting { until } if *until <= now.tick => self.state = ExecState::Idle,
+            ExecState::Idle | ExecState::Resting { .. } => {}
         }
     }
 
-    /// The child is through, or is made to be.
+    /// Handles the end of a child. Kills it, and what it has started, if it still runs.
     fn end(&mut self, result: Result<(), String>, outbox: &mut Outbox, now: Now) {
-        let (State::Feeding { child, .. } | State::Finishing(child)) =
-            std::mem::replace(&mut self.state, State::Idle)
+        let (ExecState::Feeding { child, .. } | ExecState::Finishing(child)) =
+            std::mem::replace(&mut self.state, ExecState::Idle)
         else {
             return;
         };
-        let Child { mut group, flush, before, .. } = child;
+        let RunningCommand { mut group, flush, before, .. } = child;
         self.last = (flush, result.is_ok());
         match result {
             Ok(()) => {
-                self.let_go(outbox);
-                if self.failing.take().is_some() {
-                    log::info!("sink={} state=up recovered", self.name);
-                }
+                self.drop_past(outbox);
+                self.outages.note_recovery(LogPlace::default(), outbox, now.tick);
             }
             Err(reason) => {
                 outbox.broke(); // a chunk that is partly written is not sent again
-                outbox.doubt(outbox.tally().delivered_lines - before);
-                self.complain(reason, now);
+                outbox.doubt_lines(outbox.tally().delivered_lines - before);
+                self.fail(reason, outbox, now);
             }
         }
         if matches!(group.exit(), Ok(None)) {
             group.kill();
-            self.state = State::Dying(group);
+            self.state = ExecState::Dying(group);
         }
     }
 
-    fn complain(&mut self, reason: String, now: Now) {
-        self.history.last_exception = Some(now.unix);
-        self.history.last_error = Some(reason.clone());
-        if self.failing.as_ref() != Some(&reason) {
-            let (name, command) = (&self.name, &self.config.command);
-            let hint = if has_no_new_privileges() { NO_NEW_PRIVILEGES } else { "" };
-            log::warn!("sink={name} state=failing reason={reason:?} command={command:?}{hint}");
+    fn fail(&mut self, reason: String, outbox: &Outbox, now: Now) {
+        self.outages.note_error(reason.clone(), now);
+        let failed = FailedAttempt {
+            state: "failing",
+            place: LogPlace { command: Some(&self.config.command), ..LogPlace::default() },
+            is_round: true,
+            cause: Some(reason),
+            retry: None,
+            hint: has_no_new_privileges().then_some(NO_NEW_PRIVILEGES),
+            sentence: "a command has failed",
+        };
+        self.outages.note_failure(failed, outbox, now.tick);
+    }
+
+    /// Handles an event for the child's standard input.
+    pub(super) fn ready(&mut self, on: Generation) {
+        if let ExecState::Feeding { writable, .. } = &mut self.state {
+            *writable |= on == self.generation;
         }
-        self.failing = Some(reason);
+    }
+
+    /// When [`check`](Self::check) has something to do, beside the end of a child.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        match &self.state {
+            ExecState::Feeding { child, .. } | ExecState::Finishing(child) => Some(child.until),
+            ExecState::Resting { until } => Some(*until),
+            ExecState::Idle | ExecState::Dying(_) => None,
+        }
+    }
+
+    /// Starts a child if there is a flush for one, and writes a turn's share to it. Returns whether
+    /// more could be done at once.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+        if matches!(self.state, ExecState::Idle) {
+            self.start(outbox, now, registry);
+        }
+        if self.feed(outbox, now.tick) {
+            match std::mem::replace(&mut self.state, ExecState::Idle) {
+                ExecState::Feeding { child, .. } => self.state = ExecState::Finishing(child),
+                other => self.state = other,
+            }
+        }
+        match &self.state {
+            ExecState::Feeding { child, writable: true, .. } => {
+                outbox.head_flush() == Some(child.flush)
+            }
+            ExecState::Idle => self.is_past(outbox),
+            _ => false,
+        }
+    }
+
+    pub(super) fn reconfigure(&mut self, to: &Destination) {
+        if let DestinationKind::Exec(exec) = &to.kind {
+            self.config = exec.clone();
+        }
+    }
+
+    /// Sets the account that this process has become, which commands run as.
+    pub(super) fn run_as(&mut self, account: &Rc<Login>) {
+        self.account = Some(Rc::clone(account));
+    }
+
+    /// Reaps an ended child of this process if it is the command. Returns whether it is.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        match &mut self.state {
+            ExecState::Feeding { child: RunningCommand { group, .. }, .. }
+            | ExecState::Finishing(RunningCommand { group, .. })
+            | ExecState::Dying(group) => group.note_exit(child),
+            ExecState::Idle | ExecState::Resting { .. } => false,
+        }
+    }
+
+    /// Whether a child runs, which a stop waits for although the outbox is drained.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.state, ExecState::Idle | ExecState::Resting { .. })
+    }
+
+    /// Kills a child that still runs when the time for a stop is over.
+    pub(super) fn close(&mut self, outbox: &mut Outbox) {
+        if let ExecState::Feeding { child, .. } | ExecState::Finishing(child) =
+            std::mem::replace(&mut self.state, ExecState::Idle)
+        {
+            let lines = outbox.tally().delivered_lines - child.before;
+            outbox.doubt_lines(lines);
+            log::warn!(
+                sink = self.name,
+                state = "killed",
+                in_doubt = lines,
+                reason = "it still ran when the time for a stop was over";
+                "a command was killed"
+            );
+        }
+    }
+
+    /// Whether bytes were written in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
+    }
+
+    /// When bytes were last written.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        self.moved.unwrap_or(now)
+    }
+
+    /// One word for the admin port.
+    pub(super) fn state(&self) -> &'static str {
+        match self.state {
+            ExecState::Idle => "idle",
+            ExecState::Feeding { .. } | ExecState::Finishing(_) => "running",
+            ExecState::Dying(_) => "killed",
+            ExecState::Resting { .. } => "backing_off",
+        }
+    }
+
+    pub(super) fn outages(&self) -> &OutageReport {
+        &self.outages
     }
 }
 
@@ -226,114 +330,10 @@ fn spawn(
     account: Option<&Login>,
     registry: &Registry,
     token: Token,
-) -> io::Result<(Group, Sender)> {
-    let (mut stdin, group) = Group::start(command, account)?;
+) -> io::Result<(ProcessGroup, Sender)> {
+    let (mut stdin, group) = ProcessGroup::start(command, account)?;
     registry.register(&mut stdin, token, Interest::WRITABLE)?;
     Ok((group, stdin))
-}
-
-impl Outlet for Exec {
-    fn ready(&mut self, on: Generation, _: &mut Outbox, _: Now, _: &Registry) {
-        if let State::Feeding { writable, .. } = &mut self.state {
-            *writable |= on == self.generation;
-        }
-    }
-
-    fn timeout(&mut self, outbox: &mut Outbox, now: Now, _: &Registry) {
-        self.check(outbox, now);
-    }
-
-    fn deadline(&self) -> Option<Tick> {
-        match &self.state {
-            State::Feeding { child, .. } | State::Finishing(child) => Some(child.until),
-            State::Resting { until } => Some(*until),
-            State::Idle | State::Dying(_) => None,
-        }
-    }
-
-    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
-        if matches!(self.state, State::Idle) {
-            self.start(outbox, now, registry);
-        }
-        if self.feed(outbox, now.tick) {
-            match std::mem::replace(&mut self.state, State::Idle) {
-                State::Feeding { child, .. } => self.state = State::Finishing(child),
-                other => self.state = other,
-            }
-        }
-        match &self.state {
-            State::Feeding { child, writable: true, .. } => {
-                outbox.head_flush() == Some(child.flush)
-            }
-            State::Idle => self.is_past(outbox),
-            _ => false,
-        }
-    }
-
-    fn look(&mut self, _: &mut Outbox, _: Now) {}
-
-    fn hurry(&mut self, _: &mut Outbox, _: Now, _: &Registry) {}
-
-    fn reconfigure(&mut self, to: &Destination, _: &mut Outbox, _: Now) {
-        if let DestinationKind::Exec(exec) = &to.kind {
-            self.config = exec.clone();
-        }
-    }
-
-    fn note_exit(&mut self, child: u32) -> bool {
-        match &mut self.state {
-            State::Feeding { child: Child { group, .. }, .. }
-            | State::Finishing(Child { group, .. })
-            | State::Dying(group) => group.note_exit(child),
-            State::Idle | State::Resting { .. } => false,
-        }
-    }
-
-    fn run_as(&mut self, account: &Rc<Login>) {
-        self.account = Some(Rc::clone(account));
-    }
-
-    fn is_busy(&self) -> bool {
-        !matches!(self.state, State::Idle | State::Resting { .. })
-    }
-
-    fn abandon(&mut self, outbox: &mut Outbox) {
-        if let State::Feeding { child, .. } | State::Finishing(child) =
-            std::mem::replace(&mut self.state, State::Idle)
-        {
-            let lines = outbox.tally().delivered_lines - child.before;
-            outbox.doubt(lines);
-            log::warn!(
-                "sink={} state=killed in_doubt={lines} reason=\"not through when the time for a stop was over\"",
-                self.name
-            );
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        true
-    }
-
-    fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
-    }
-
-    fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
-    }
-
-    fn state(&self) -> &'static str {
-        match self.state {
-            State::Idle => "idle",
-            State::Feeding { .. } | State::Finishing(_) => "running",
-            State::Dying(_) => "killed",
-            State::Resting { .. } => "backing_off",
-        }
-    }
-
-    fn history(&self) -> &History {
-        &self.history
-    }
 }
 
 #[cfg(test)]

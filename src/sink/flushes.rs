@@ -1,18 +1,19 @@
-//! Which flushes are on their way to a sink, and how the last that arrived went. Pure.
+//! The flushes that are on their way to a sink, and the figures of the last that arrived. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::{Tick, UnixTime};
 
-/// Flushes on their way that are remembered. An outage of more costs the figures of its oldest ones, nothing else.
+/// The most flushes that are stored. In an outage of more flushes, the figures of the oldest ones
+/// are lost, but no data.
 const UNDERWAY: usize = 1024;
 
 /// A flush that was acknowledged to its last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) at: UnixTime,
-    /// From its tick to the acknowledgement of its last byte.
+    /// The time from its tick to the acknowledgement of its last byte.
     pub(super) took: Duration,
     pub(super) bytes: u64,
 }
@@ -38,7 +39,7 @@ impl Flushes {
         self.underway.push_back(Underway { number, started: now, bytes: 0 });
     }
 
-    /// So many bytes of a flush were queued.
+    /// Notes that `bytes` of a flush were queued.
     pub(super) fn grow(&mut self, number: u64, bytes: usize) {
         let flush = self.underway.iter_mut().rev().find(|flush| flush.number == number);
         if let Some(flush) = flush {
@@ -46,12 +47,12 @@ impl Flushes {
         }
     }
 
-    /// Whether one that is under way is among those up to `whole`.
+    /// Whether a flush up to number `whole` has not been noted as arrived yet.
     pub(super) fn is_news(&self, whole: u64) -> bool {
         self.underway.front().is_some_and(|flush| flush.number <= whole)
     }
 
-    /// All flushes up to `whole` have arrived, the last byte of the last one at `tick`.
+    /// Notes that all flushes up to number `whole` have arrived, and the last byte at `tick`.
     pub(super) fn arrive(&mut self, whole: u64, tick: Tick, at: UnixTime) {
         while self.is_news(whole) {
             let arrived =

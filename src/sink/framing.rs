@@ -1,25 +1,22 @@
-//! What goes over an established connection, and what acknowledges it: the one thing in which TCP destinations differ.
+//! What goes over an established connection, and what acknowledges it. TCP destinations differ in
+//! nothing else.
 
 use std::fmt::Debug;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::Connection;
-use super::http::{Preface, Requests};
+use super::error::SinkError;
 use super::outbox::Outbox;
-use super::socket::Socket;
-use crate::config::{Destination, DestinationKind, Influxdb, Over};
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 
-/// Moves bytes between an outbox and a socket, and says whether the other side is still there. What a failure leads to is
-/// the link's. Nothing here blocks.
+/// Moves bytes between an outbox and a socket, and reports whether the peer is still there. The
+/// link decides what follows a failure. Nothing here blocks.
 pub(super) trait Framing: Debug {
     fn address(&self) -> SocketAddr;
 
-    /// An event came: there may be something to read, and room to write.
+    /// Handles an event: there may be something to read, and room to write.
     fn wake(&mut self);
 
     /// Whether there is more to do at once, without another event.
@@ -27,20 +24,21 @@ pub(super) trait Framing: Debug {
 
     fn is_moving(&self, now: Tick) -> bool;
 
-    /// Reads what there is, as long as the turn's share is not used up. An error if the peer has closed in the midst of
-    /// something.
-    fn receive(&mut self) -> io::Result<()>;
+    /// Reads all there is, at most a turn's share. Returns an error if the peer has closed the
+    /// connection while it was needed.
+    fn receive(&mut self) -> Result<(), SinkError>;
 
-    /// Writes what the outbox has, as long as the kernel takes it and the turn's share is not used up.
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()>;
+    /// Writes a turn's share of the outbox, as far as the kernel takes it.
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError>;
 
-    /// Tells the outbox what was acknowledged. Returns whether a chunk arrived that never had before.
-    fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool>;
+    /// Passes acknowledgements on to the outbox. Returns whether a chunk has arrived for the first
+    /// time.
+    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError>;
 
-    /// An error if the peer owes an answer and has given no sign for `patience`.
-    fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()>;
+    /// Returns an error if the peer owes an answer and was silent for `patience`.
+    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError>;
 
-    /// When to [`check`](Self::check): not at all while nothing is owed.
+    /// When to [`check`](Self::check). `None` while the peer owes nothing.
     fn deadline(&self, patience: Duration) -> Option<Tick>;
 
     /// When the last acknowledgement came.
@@ -68,52 +66,25 @@ pub(super) trait Framing: Debug {
     /// counts only then.
     fn probe(&mut self) {}
 
-    /// Whether [`settle`](Self::settle) has something to tell now.
-    fn has_news(&self) -> bool {
+    /// Whether [`poll_acks`](Self::poll_acks) has an answer to handle now.
+    fn has_answer(&self) -> bool {
         false
     }
 
-    /// Whether it has done its service in good order and carries nothing more: another is needed for what is next.
+    /// Whether the connection has ended in good order. The next chunk needs another one.
     fn is_spent(&self) -> bool {
         false
     }
 
-    /// A chunk that the peer would not have, and that is dropped for it.
-    fn take_refused(&mut self) -> Option<Refused> {
+    /// Returns a chunk that was dropped because the peer refused it.
+    fn take_refused(&mut self) -> Option<RefusedChunk> {
         None
     }
 }
 
+/// A chunk that the peer refused, and the reason it gave.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct RefusedChunk {
     pub(super) chunk: Rc<Chunk>,
     pub(super) reason: String,
-}
-
-/// What a destination speaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Speech {
-    /// The chunks' bytes as they are; TCP acknowledges them.
-    Bytes,
-    /// A request for each chunk; its answer acknowledges it.
-    Requests(Rc<Preface>),
-}
-
-impl Speech {
-    pub(super) fn of(to: &Destination) -> Self {
-        match (&to.kind, &to.net) {
-            (
-                DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
-                Some(net),
-            ) => Self::Requests(Rc::new(Preface::new(&net.remote, influxdb))),
-            _ => Self::Bytes,
-        }
-    }
-
-    pub(super) fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
-        match self {
-            Self::Bytes => Box::new(Connection::new(socket, address)),
-            Self::Requests(preface) => Box::new(Requests::new(socket, address, Rc::clone(preface))),
-        }
-    }
 }

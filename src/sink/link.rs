@@ -9,52 +9,45 @@
 //!                    BackingOff ◀──────── every way down leads here ────────────┘
 //!                        └──the wait is over──▶ Resolving or Connecting
 //! ```
-//! The state owns the socket (or the look-up), so leaving a state closes it. [`Link::go`] makes each change and logs it.
-//! A connection that has done its service in good order (HTTP servers close what is idle) leads to rest instead, until there
-//! is something to send. An *outage* lasts from the first way down until a chunk arrives that never had before; only then attempts count from
-//! zero again, so that a peer that accepts and closes is not stormed. What is sent, and again after a break, is the
-//! outbox's business; the link tells it what was written, acknowledged and broken.
+//! The state owns the socket, so leaving a state closes it. [`Link::go`] makes each change and logs
+//! it. HTTP servers close idle connections. A connection that has ended in good order leads to Idle
+//! until there is something to send.
+//!
+//! An *outage* lasts from the first way down until a chunk arrives that never had before. Only then
+//! attempts count from zero again. So a peer that accepts and closes does not get attempts without
+//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what
+//! was written, acknowledged and broken.
 //!
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
 //! only when a connection has proved itself, by lasting for a while after its first bytes. After
 //! [`REFUSALS_BELIEVED`] early closes in a row the link assumes that the peer refuses the data.
 
-use std::collections::VecDeque;
-use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use log::Level;
-use mio::Registry;
+use mio::{Registry, Token};
 
 use super::backoff::{self, Jitter};
-use super::framing::{Framing, Speech};
-use super::http::Unwilling;
+use super::dialer::{Dialer, Socket, TcpDialer};
+use super::error::SinkError;
+use super::framing::Framing;
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
-use super::outlet::{History, Outlet};
-use super::resolve::{self, Dying, Query};
-use super::socket::{Network, Socket, Tcp};
-use crate::config::{Destination, Net, Remote};
+use super::resolver::{LookUp, Resolver};
+use super::speech::Speech;
+use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
-use crate::token::Generation;
+use crate::token::{Generation, Source};
 
-mod arrivals;
-mod dial;
-mod outage;
-mod report;
+mod ack_polls;
+mod dropped;
+mod hint;
 
-use self::outage::Outages;
-
-/// When we look whether chunks have arrived while somebody waits for it: first, and at the most if nothing moves.
-/// Acknowledgements wake nobody. In a healthy state the looks at each tick and write do.
-const LOOK: Duration = Duration::from_millis(10);
-const LOOK_MAX: Duration = Duration::from_secs(1);
-const LOOK_MAX_HURRIED: Duration = Duration::from_millis(50);
-
-const REFUSALS: Duration = Duration::from_secs(60);
+use ack_polls::AckPolls;
+use dropped::DroppedChunks;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. One chunk
 /// stays in front for three breaks at most (see `outbox/suspect.rs`), so by then another chunk was
@@ -65,32 +58,25 @@ const REFUSALS_BELIEVED: u32 = 4;
 pub(super) struct Link {
     name: String,
     index: u16,
-    remote: Remote,
+    resolver: Resolver,
     speech: Speech,
     connect_timeout: Duration,
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    network: Box<dyn Network>,
-    /// How a name is looked up.
-    look_up: fn(&str, u16) -> Command,
+    /// What dials. Only tests have another one than TCP.
+    pub(super) dialer: Box<dyn Dialer>,
     jitter: Jitter,
-    state: State,
+    state: LinkState,
     generation: Generation,
-    /// Addresses of this round that were not tried yet.
-    addresses: VecDeque<SocketAddr>,
-    /// A look-up's child that is not known to be gone.
-    dying: Option<Dying>,
-    outages: Outages,
-    look: Option<Look>,
-    look_max: Duration,
-    /// With what the last failure was answered, if it was.
-    answer: Option<u16>,
-    refusals: Refusals,
+    outages: OutageReport,
+    ack_polls: AckPolls,
+    /// The HTTP status that was the last failure, if it was one.
+    status: Option<u16>,
     proof: Proof,
+    dropped: DroppedChunks,
     /// The hint for the log if each connection is closed early.
     hint: String,
-    history: History,
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -106,21 +92,11 @@ struct Proof {
     lingers: bool,
 }
 
-/// Chunks that the peer would not have: told at most once in [`REFUSALS`].
-#[derive(Debug, Default)]
-struct Refusals {
-    quiet_until: Tick,
-    untold_lines: u64,
-}
-
 #[derive(Debug)]
-enum State {
-    /// Not dialled yet.
+enum LinkState {
+    /// Not dialled yet, or the last connection has ended in good order.
     Idle,
-    Resolving {
-        query: Query,
-        until: Tick,
-    },
+    Resolving,
     Connecting {
         socket: Box<dyn Socket>,
         address: SocketAddr,
@@ -132,164 +108,231 @@ enum State {
     },
 }
 
-/// A look at what is acknowledged, to come.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    at: Tick,
-    wait: Duration,
-}
-
 impl Link {
     pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
         Self {
             name: to.name.clone(),
             index,
-            remote: net.remote.clone(),
+            resolver: Resolver::new(&net.remote),
             speech: Speech::of(to),
             connect_timeout: net.connect_timeout,
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            network: Box::new(Tcp),
-            look_up: resolve::command,
+            dialer: Box::new(TcpDialer),
             jitter: Jitter::new(seed),
-            state: State::Idle,
+            state: LinkState::Idle,
             generation: Generation::default(),
-            addresses: VecDeque::new(),
-            dying: None,
-            outages: Outages::default(),
-            look: None,
-            look_max: LOOK_MAX,
-            answer: None,
-            refusals: Refusals::default(),
+            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
+            ack_polls: AckPolls::default(),
+            status: None,
             proof: Proof::default(),
-            hint: report::hint(to),
-            history: History::default(),
+            dropped: DroppedChunks::new(&to.name),
+            hint: hint::wrong_protocol(to),
         }
     }
-}
 
-impl Outlet for Link {
-    /// A descriptor of this link is ready. An event for an earlier one finds nothing.
-    fn ready(
+    /// Changes the settings. Another address, or another account, is dialled at once.
+    pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
+        let Some(net) = &to.net else { return };
+        self.connect_timeout = net.connect_timeout;
+        self.write_timeout = net.write_timeout;
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
+        self.ack_polls.is_draining = false;
+        let speech = Speech::of(to);
+        if self.resolver.remote == net.remote && self.speech == speech {
+            return;
+        }
+        self.resolver.reset(&net.remote, now.tick);
+        self.speech = speech;
+        self.outages.forget();
+        self.proof = Proof::default();
+        if !matches!(self.state, LinkState::Idle) {
+            self.outages.explain("its address was changed".into());
+            self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
+        }
+    }
+
+    /// Handles an event. An event for an earlier descriptor of this link does nothing.
+    pub(super) fn ready(
         &mut self,
-        generation: Generation,
+        on: Generation,
         outbox: &mut Outbox,
         now: Now,
         registry: &Registry,
     ) {
-        if generation != self.generation {
+        if on != self.generation {
             return;
         }
         match &mut self.state {
-            State::Resolving { query, .. } => match query.read() {
-                Ok(false) => {}
-                Ok(true) => self.resolved(outbox, now, registry),
-                Err(error) => self.fail(&error, outbox, now),
+            LinkState::Resolving => match self.resolver.ready(on, now.tick) {
+                LookUp::Pending => {}
+                LookUp::Found(addresses) => {
+                    self.resolver.set(addresses);
+                    self.dial(outbox, now, registry);
+                }
+                LookUp::Failed(error) => self.fail(&error.into(), outbox, now),
             },
-            State::Connecting { socket, .. } => match socket.is_established() {
+            LinkState::Connecting { socket, .. } => match socket.is_established() {
                 Ok(false) => {}
                 Ok(true) => self.establish(outbox, now),
                 Err(error) => self.fail(&error, outbox, now),
             },
-            State::Up(connection) => {
+            LinkState::Up(connection) => {
                 connection.wake();
                 if let Err(error) = connection.receive() {
                     self.fail(&error, outbox, now);
                 }
             }
-            State::Idle | State::BackingOff { .. } => {}
+            LinkState::Idle | LinkState::BackingOff { .. } => {}
         }
     }
 
     /// Does what is due. Early, late or twice is harmless.
-    fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
-        self.reap(now.tick);
+    pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        let looked_up = self.resolver.timeout(now.tick);
         match self.state {
-            State::Resolving { until, .. } if until <= now.tick => {
-                self.fail(&timed_out("no answer to the look-up"), outbox, now);
+            LinkState::Resolving => {
+                if let Err(error) = looked_up {
+                    self.fail(&error.into(), outbox, now);
+                }
             }
-            State::Connecting { until, .. } if until <= now.tick => {
-                self.fail(&timed_out("no answer to the connect"), outbox, now);
+            LinkState::Connecting { until, .. } if until <= now.tick => {
+                self.fail(&SinkError::TimedOut("no answer to the connect"), outbox, now);
             }
-            State::BackingOff { until } if until <= now.tick => self.redial(outbox, now, registry),
+            LinkState::BackingOff { until } if until <= now.tick => {
+                self.redial(outbox, now, registry);
+            }
             _ => {}
         }
-        self.look(outbox, now);
+        self.poll_acks(outbox, now);
     }
 
     /// When [`timeout`](Self::timeout) has something to do.
-    fn deadline(&self) -> Option<Tick> {
+    pub(super) fn deadline(&self) -> Option<Tick> {
         let state = match &self.state {
-            State::Idle => None,
-            State::Resolving { until, .. }
-            | State::Connecting { until, .. }
-            | State::BackingOff { until } => Some(*until),
-            State::Up(connection) => {
+            LinkState::Idle | LinkState::Resolving => None,
+            LinkState::Connecting { until, .. } | LinkState::BackingOff { until } => Some(*until),
+            LinkState::Up(connection) => {
                 let is_awaited =
-                    !self.proof.is_given && (self.outages.now().is_some() || self.proof.early > 0);
+                    !self.proof.is_given && (self.outages.is_out() || self.proof.early > 0);
                 let proof = connection.proves_itself_at().filter(|_| is_awaited);
                 let linger = connection.lingers_until().filter(|_| self.proof.lingers);
                 let check = connection.deadline(self.write_timeout);
                 [check, proof, linger].into_iter().flatten().min()
             }
         };
-        let look = self.look.map(|look| look.at);
-        let dying = self.dying.as_ref().map(Dying::deadline);
-        [state, look, dying].into_iter().flatten().min()
+        [state, self.ack_polls.deadline(), self.resolver.deadline()].into_iter().flatten().min()
     }
 
-    /// Dials at the first call, writes a turn's share of them. True when more could be done at once.
-    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
-        if matches!(self.state, State::Idle) && self.is_wanted(outbox) {
+    /// Dials at the first call, and writes a turn's share of the outbox. Returns whether more could
+    /// be done at once.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+        if matches!(self.state, LinkState::Idle) && self.is_wanted(outbox) {
             self.redial(outbox, now, registry);
         }
-        if !self.poll_acks(outbox, now) {
-            return matches!(self.state, State::Idle) && self.is_wanted(outbox);
+        if !self.receive(outbox, now) {
+            return matches!(self.state, LinkState::Idle) && self.is_wanted(outbox);
         }
-        let State::Up(connection) = &mut self.state else { return false };
+        let LinkState::Up(connection) = &mut self.state else { return false };
         let before = outbox.tally().sent_bytes;
-        let moved = connection.send(outbox, now.tick);
+        let sent = connection.send(outbox, now.tick);
         let more = connection.has_more(outbox);
-        if let Err(error) = moved {
+        if let Err(error) = sent {
             self.fail(&error, outbox, now);
         } else if outbox.tally().sent_bytes > before {
-            self.look = None; // what was just written is worth an early look
-            self.settle(outbox, now);
+            self.ack_polls.clear(); // bytes that were just written may be acknowledged soon
+            self.take_acks(outbox, now);
         }
-        more && matches!(self.state, State::Up(_))
+        more && matches!(self.state, LinkState::Up(_))
     }
 
-    /// Looks what has arrived, and whether the peer is still there.
-    fn look(&mut self, outbox: &mut Outbox, now: Now) {
-        self.reap(now.tick);
-        self.settle(outbox, now);
-        let State::Up(connection) = &mut self.state else { return };
+    /// Whether a connection is needed. The first one is always made, so that the log shows whether
+    /// the destination is there.
+    fn is_wanted(&self, outbox: &Outbox) -> bool {
+        self.outages.connects() == 0 || outbox.head().is_some() || outbox.has_spooled()
+    }
+
+    /// Reads what the peer has sent. Returns whether the link is still up.
+    fn receive(&mut self, outbox: &mut Outbox, now: Now) -> bool {
+        let LinkState::Up(connection) = &mut self.state else { return false };
+        match connection.receive() {
+            Err(error) => self.fail(&error, outbox, now),
+            Ok(()) if connection.has_answer() => self.take_acks(outbox, now),
+            Ok(()) => {}
+        }
+        if matches!(&self.state, LinkState::Up(connection) if connection.is_spent()) {
+            self.go(LinkState::Idle, outbox, now);
+        }
+        matches!(self.state, LinkState::Up(_))
+    }
+
+    /// Polls what was acknowledged, and checks whether the peer is still there.
+    pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Now) {
+        self.resolver.reap(now.tick);
+        self.take_acks(outbox, now);
+        let LinkState::Up(connection) = &mut self.state else { return };
         if let Err(error) = connection.check(now.tick, self.write_timeout) {
             self.fail(&error, outbox, now);
         }
     }
 
-    /// Somebody waits for the outbox to drain: a wait is cut short, and arrivals are looked for more often.
-    fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
-        self.look_max = LOOK_MAX_HURRIED;
-        if matches!(self.state, State::BackingOff { .. }) {
-            self.redial(outbox, now, registry);
+    /// Passes acknowledgements on to the outbox, and plans the next poll if something waits for it.
+    fn take_acks(&mut self, outbox: &mut Outbox, now: Now) {
+        let LinkState::Up(connection) = &mut self.state else { return };
+        let before = outbox.unacked_bytes();
+        let acked = connection.poll_acks(outbox, now.tick);
+        if let Some(refused) = connection.take_refused() {
+            self.dropped.log_refused(&refused, now.tick);
         }
-        self.settle(outbox, now);
+        match acked {
+            Ok(is_new) => self.proof.is_awaited |= is_new,
+            Err(error) => return self.fail(&error, outbox, now),
+        }
+        self.note_proof(outbox, now);
+        let is_awaited =
+            self.outages.is_out() || self.ack_polls.is_draining || outbox.has_spooled();
+        if is_awaited && outbox.unacked_bytes() > 0 {
+            self.ack_polls.plan(outbox.unacked_bytes() < before, now.tick);
+        } else {
+            self.ack_polls.clear();
+        }
     }
 
-    /// Another address is dialled at once.
-    fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
-        if let Some(net) = &to.net {
-            self.settle_for(net, Speech::of(to), outbox, now);
+    /// Marks the connection as proven once it has lasted. An outage then ends if a chunk was
+    /// acknowledged on the connection that never had been before.
+    fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
+        let LinkState::Up(connection) = &self.state else { return };
+        let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
+        self.proof.lingers = is_young && self.ack_polls.is_draining && outbox.is_drained();
+        if !connection.is_proven(now.tick) {
+            return;
         }
+        self.proof.is_given = true;
+        self.proof.early = 0;
+        outbox.trust();
+        if mem::take(&mut self.proof.is_awaited) && self.outages.is_out() {
+            let address = Some(connection.address().to_string());
+            let place = LogPlace { address, ..LogPlace::default() };
+            self.outages.note_recovery(place, outbox, now.tick);
+        }
+    }
+
+    /// A stop waits for the outbox to drain: a wait is cut short, and acknowledgements are polled
+    /// more often.
+    pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        self.ack_polls.is_draining = true;
+        if matches!(self.state, LinkState::BackingOff { .. }) {
+            self.redial(outbox, now, registry);
+        }
+        self.take_acks(outbox, now);
     }
 
     /// Closes the connection for good. If the destination comes back, a new one is opened.
-    fn abandon(&mut self, outbox: &mut Outbox) {
-        if let State::Up(_) = self.state {
-            self.state = State::Idle;
+    pub(super) fn close(&mut self, outbox: &mut Outbox) {
+        if let LinkState::Up(_) = self.state {
+            self.state = LinkState::Idle;
             self.proof = Proof::default();
             if !outbox.is_drained() {
                 outbox.broke();
@@ -297,121 +340,216 @@ impl Outlet for Link {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        self.proof.lingers
-    }
-
-    fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
-    }
-
-    /// Whether bytes went out or were acknowledged in the last second.
-    fn is_moving(&self, now: Tick) -> bool {
-        matches!(&self.state, State::Up(connection) if connection.is_moving(now))
-    }
-
-    /// When the last acknowledgement came, or `now` where nobody can tell.
-    fn last_ack(&self, now: Tick) -> Tick {
-        match &self.state {
-            State::Up(connection) => connection.last_ack(now),
-            _ => now,
+    /// From rest: to the next address, or to a new round of them. The connection is kept open even
+    /// while nothing waits, so that the log shows at once whether the destination is there.
+    fn redial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        if self.resolver.address().is_none()
+            && let Some(address) = self.resolver.number()
+        {
+            self.resolver.set(vec![address]);
+        }
+        if self.resolver.address().is_some() {
+            return self.dial(outbox, now, registry);
+        }
+        let token = self.next_token();
+        match self.resolver.start(registry, token, self.generation, now.tick) {
+            Ok(()) => self.go(LinkState::Resolving, outbox, now),
+            Err(error) => self.fail(&error.into(), outbox, now),
         }
     }
 
-    fn state(&self) -> &'static str {
-        match self.state {
-            State::Idle => "idle",
-            State::Resolving { .. } => "resolving",
-            State::Connecting { .. } => "connecting",
-            State::Up(_) => "up",
-            State::BackingOff { .. } => "backing_off",
+    fn dial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        let Some(address) = self.resolver.take_address() else { return };
+        let token = self.next_token();
+        match self.dialer.dial(address, registry, token) {
+            Ok(socket) => {
+                let until = now.tick + self.connect_timeout;
+                self.go(LinkState::Connecting { socket, address, until }, outbox, now);
+            }
+            Err(error) => self.fail(&error.into(), outbox, now),
         }
     }
 
-    fn note_exit(&mut self, child: u32) -> bool {
-        let queried = match &mut self.state {
-            State::Resolving { query, .. } => query.note_exit(child),
-            _ => false,
+    fn next_token(&mut self) -> Token {
+        self.generation = self.generation.next();
+        Source::Sink(self.index, self.generation).into()
+    }
+
+    fn establish(&mut self, outbox: &mut Outbox, now: Now) {
+        // Taken out for a moment in which nothing reads the state.
+        let LinkState::Connecting { socket, address, .. } =
+            mem::replace(&mut self.state, LinkState::Idle)
+        else {
+            return;
         };
-        queried || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))
-    }
-
-    fn history(&self) -> &History {
-        &self.history
-    }
-
-    #[cfg(test)]
-    fn link(&mut self) -> &mut Link {
-        self
-    }
-}
-
-impl Link {
-    fn reap(&mut self, now: Tick) {
-        if self.dying.as_mut().is_some_and(|child| child.is_gone(now)) {
-            self.dying = None;
+        self.resolver.clear(); // the next round looks the name up again
+        self.outages.note_connect();
+        let mut connection = self.speech.over(socket, address);
+        if self.proof.early >= REFUSALS_BELIEVED {
+            connection.probe();
         }
+        if !connection.is_proven(now.tick) {
+            outbox.distrust();
+        }
+        self.proof = Proof { early: self.proof.early, ..Proof::default() };
+        self.go(LinkState::Up(connection), outbox, now);
     }
 
     /// The way down, from any state.
-    fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
-        if let State::Up(connection) = &mut self.state {
-            // What was acknowledged before the break counts; that it cannot be told is no further failure.
-            self.proof.is_awaited |= connection.settle(outbox, now.tick).unwrap_or(false);
+    fn fail(&mut self, error: &SinkError, outbox: &mut Outbox, now: Now) {
+        if let LinkState::Up(connection) = &mut self.state {
+            // What was acknowledged before the break counts. If that cannot be polled, it is no
+            // further failure.
+            self.proof.is_awaited |= connection.poll_acks(outbox, now.tick).unwrap_or(false);
             self.note_proof(outbox, now);
         }
-        let unwilling = error.get_ref().and_then(|inner| inner.downcast_ref::<Unwilling>());
-        self.answer = unwilling.map(|unwilling| unwilling.status);
-        self.history.last_exception = Some(now.unix);
-        self.history.last_error = Some(error.to_string());
-        let rounds = self.outages.now().map_or(0, |outage| outage.rounds);
+        self.status = error.http_status();
+        self.outages.note_error(error.to_string(), now);
+        let rounds = self.outages.rounds();
         let wait =
             backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
-        let is_early = error.kind() != io::ErrorKind::TimedOut && self.is_closed_early();
+        let is_early = !error.is_timeout() && self.is_closed_early();
         if is_early {
             self.note_early_close(outbox);
         }
-        self.go(State::BackingOff { until: now.tick + wait }, outbox, now);
+        self.go(LinkState::BackingOff { until: now.tick + wait }, outbox, now);
         if is_early && self.proof.early == REFUSALS_BELIEVED {
             self.log_refused_connections(outbox);
         }
     }
 
+    /// Whether the ending connection has sent something, but did not last.
+    fn is_closed_early(&self) -> bool {
+        let LinkState::Up(connection) = &self.state else { return false };
+        !self.proof.is_given && connection.proves_itself_at().is_some()
+    }
+
+    /// Handles an early close by the peer: what it acknowledged does not count.
+    fn note_early_close(&mut self, outbox: &mut Outbox) {
+        self.proof.early = self.proof.early.saturating_add(1);
+        if self.proof.early >= REFUSALS_BELIEVED {
+            outbox.was_refused();
+            let why = "closed by the peer right after the first bytes, again and again";
+            self.outages.explain(format!("{why}: {}", self.hint));
+        } else if let Some(chunk) = outbox.broke_early() {
+            self.dropped.log_poison(&chunk);
+        }
+    }
+
     /// Makes each change of state, does what leaving and entering a state means, and logs it.
-    fn go(&mut self, next: State, outbox: &mut Outbox, now: Now) {
+    fn go(&mut self, next: LinkState, outbox: &mut Outbox, now: Now) {
         match mem::replace(&mut self.state, next) {
-            State::Resolving { query, .. } => self.dying = Some(query.end(now.tick)),
-            State::Up(_) => {
-                self.look = None;
+            LinkState::Resolving => self.resolver.cancel(now.tick),
+            LinkState::Up(_) => {
+                self.ack_polls.clear();
                 self.proof.lingers = false;
                 // What was delivered over a connection that ends in good order is not sent again.
-                let is_farewell = matches!(self.state, State::Idle) && outbox.unacked_bytes() == 0;
-                let poison = if is_farewell { None } else { outbox.broke() };
-                poison.inspect(|chunk| self.log_poison(chunk));
+                let is_farewell =
+                    matches!(self.state, LinkState::Idle) && outbox.unacked_bytes() == 0;
+                if !is_farewell && let Some(chunk) = outbox.broke() {
+                    self.dropped.log_poison(&chunk);
+                }
             }
-            State::Idle | State::Connecting { .. } | State::BackingOff { .. } => {}
+            LinkState::Idle | LinkState::Connecting { .. } | LinkState::BackingOff { .. } => {}
         }
-        let is_down = matches!(self.state, State::BackingOff { .. });
-        let level = if is_down && self.count_way_down(outbox, now.tick) {
-            Level::Warn
-        } else if self.is_up() && self.outages.now().is_none() && self.history.connects == 1 {
-            Level::Info
+        if let LinkState::BackingOff { until } = self.state {
+            self.note_failure(until, outbox, now.tick);
         } else {
-            Level::Debug
+            self.log_state(outbox);
+        }
+    }
+
+    fn note_failure(&mut self, until: Tick, outbox: &Outbox, now: Tick) {
+        let failed = FailedAttempt {
+            state: self.state(),
+            place: LogPlace {
+                address: Some(self.resolver.remote.to_string()),
+                ..LogPlace::default()
+            },
+            is_round: self.resolver.address().is_none(),
+            cause: self.status.map(|status| status.to_string()),
+            retry: Some(now.until(until)),
+            hint: Some("retrying, queued data is kept"),
+            sentence: "the destination cannot be reached",
         };
-        self.log_state(level, outbox, now.tick);
+        self.outages.note_failure(failed, outbox, now);
     }
 
-    /// True when the log should hear of it.
-    fn count_way_down(&mut self, outbox: &Outbox, now: Tick) -> bool {
-        let dropped_lines = outbox.tally().dropped_lines;
-        let (is_round, answer) = (self.addresses.is_empty(), self.answer);
-        self.outages.count(is_round, answer, dropped_lines, now)
+    /// Logs the state, at level `info` if it is the first connection of all.
+    fn log_state(&self, outbox: &Outbox) {
+        let is_first = self.is_up() && !self.outages.is_out() && self.outages.connects() == 1;
+        let address = match &self.state {
+            LinkState::Connecting { address, .. } => Some(address.to_string()),
+            LinkState::Up(connection) => Some(connection.address().to_string()),
+            _ => None,
+        };
+        log::log!(
+            if is_first { Level::Info } else { Level::Debug },
+            sink = self.name,
+            state = self.state(),
+            address,
+            attempts = self.outages.attempts(),
+            queued_bytes = outbox.queued_bytes();
+            "the link has changed its state"
+        );
     }
-}
 
-fn timed_out(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, what)
+    /// Warns that the peer probably does not read what it is sent.
+    fn log_refused_connections(&self, outbox: &Outbox) {
+        log::warn!(
+            sink = self.name,
+            state = "refused",
+            address:% = self.resolver.remote,
+            connections = self.proof.early,
+            in_doubt = outbox.tally().in_doubt,
+            queued_bytes = outbox.queued_bytes(),
+            reason = "it closes each connection right after the first bytes",
+            hint = self.hint;
+            "the destination has probably read nothing"
+        );
+    }
+
+    /// Whether a stop must wait although the outbox is drained.
+    pub(super) fn is_busy(&self) -> bool {
+        self.proof.lingers
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, LinkState::Up(_))
+    }
+
+    /// Whether bytes were written or acknowledged in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        matches!(&self.state, LinkState::Up(connection) if connection.is_moving(now))
+    }
+
+    /// When the last acknowledgement came, or `now` if that is unknown.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        match &self.state {
+            LinkState::Up(connection) => connection.last_ack(now),
+            _ => now,
+        }
+    }
+
+    /// One word for the admin port and the log.
+    pub(super) fn state(&self) -> &'static str {
+        match self.state {
+            LinkState::Idle => "idle",
+            LinkState::Resolving => "resolving",
+            LinkState::Connecting { .. } => "connecting",
+            LinkState::Up(_) => "up",
+            LinkState::BackingOff { .. } => "backing_off",
+        }
+    }
+
+    /// Reaps an ended child of this process if it is one of this link. Returns whether it is.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.resolver.note_exit(child)
+    }
+
+    pub(super) fn outages(&self) -> &OutageReport {
+        &self.outages
+    }
 }
 
 #[cfg(test)]

@@ -1,83 +1,225 @@
-//! How the chunks of an outbox get out: what every kind of destination does in its own way.
+//! The ways out: how the chunks of an outbox reach each kind of destination.
 
-use std::fmt::Debug;
 use std::rc::Rc;
 
 use mio::Registry;
 
+use super::console::Console;
+use super::datagrams::Datagrams;
+use super::exec::Exec;
+use super::link::Link;
+use super::outage::OutageReport;
 use super::outbox::Outbox;
-use crate::config::Destination;
+use crate::config::{Destination, DestinationKind, Over};
+use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
-use crate::time::{Now, Tick, UnixTime};
+use crate::standard::StandardStream;
+use crate::time::{Now, Tick};
 use crate::token::Generation;
 
-/// It writes what the outbox has at its head, and tells it what was written, what arrived and what broke. It never blocks.
-pub(super) trait Outlet: Debug {
-    /// A descriptor of this is ready. Spurious and stale events are harmless.
-    fn ready(&mut self, on: Generation, outbox: &mut Outbox, now: Now, registry: &Registry);
-
-    /// Does what is due. Early, late or twice is harmless.
-    fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry);
-
-    /// When [`timeout`](Self::timeout) has something to do.
-    fn deadline(&self) -> Option<Tick>;
-
-    /// Writes a turn's share of the outbox. True when more could be done at once.
-    fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool;
-
-    /// At a tick: looks what has arrived.
-    fn look(&mut self, outbox: &mut Outbox, now: Now);
-
-    /// Somebody waits for the outbox to drain.
-    fn hurry(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry);
-
-    /// Other settings, for a destination of the same kind.
-    fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now);
-
-    /// Something is under way that the outbox does not know of.
-    fn is_busy(&self) -> bool {
-        false
-    }
-
-    /// Reaps an ended child of this process if this outlet started it. Returns whether it did.
-    fn note_exit(&mut self, _: u32) -> bool {
-        false
-    }
-
-    /// Sets the account that this process has become, for outlets that start commands.
-    fn run_as(&mut self, _: &Rc<Login>) {}
-
-    /// The time for a stop is over: ends what is under way.
-    fn abandon(&mut self, _: &mut Outbox) {}
-
-    fn is_up(&self) -> bool;
-
-    /// Whether bytes went out or were acknowledged in the last second.
-    fn is_moving(&self, now: Tick) -> bool;
-
-    /// When the last acknowledgement came, or `now` where nobody can tell.
-    fn last_ack(&self, now: Tick) -> Tick;
-
-    /// One word for the admin port.
-    fn state(&self) -> &'static str;
-
-    fn history(&self) -> &History;
-
-    #[cfg(test)]
-    fn link(&mut self) -> &mut super::Link {
-        panic!("this is no link");
-    }
-
-    #[cfg(test)]
-    fn datagrams(&mut self) -> &mut super::Datagrams {
-        panic!("these are no datagrams");
-    }
+/// A way out writes the head of the outbox, and tells the outbox what was written, what was
+/// delivered and what broke. It never blocks.
+#[derive(Debug)]
+pub(super) enum Outlet {
+    /// A TCP connection. It speaks plainly or HTTP.
+    Link(Box<Link>),
+    /// UDP datagrams.
+    Datagrams(Box<Datagrams>),
+    /// Standard output.
+    Console(Box<Console>),
+    /// A command for each flush.
+    Exec(Box<Exec>),
 }
 
-/// What happened to an outlet since the start.
-#[derive(Clone, Debug, Default)]
-pub(super) struct History {
-    pub(super) connects: u64,
-    pub(super) last_exception: Option<UnixTime>,
-    pub(super) last_error: Option<String>,
+impl Outlet {
+    /// The way to a destination. Tokens of its descriptors have this `index`. `seed` is for the
+    /// jitter between attempts to connect. The console needs `stdout`, which it writes to.
+    pub(super) fn new(
+        index: u16,
+        to: &Destination,
+        seed: u64,
+        stdout: Option<StandardStream>,
+    ) -> Self {
+        let net = || to.net.as_ref().expect("a destination on the network has an address");
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), seed)));
+        let datagrams = || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), seed)));
+        match &to.kind {
+            DestinationKind::Carbon(_) => link(),
+            DestinationKind::Influxdb(influxdb) => match influxdb.protocol {
+                Over::Http => link(),
+                Over::Udp => datagrams(),
+            },
+            DestinationKind::Ganglia(_) => datagrams(),
+            DestinationKind::Repeater(repeater) => match repeater.protocol {
+                Carriage::Datagrams => datagrams(),
+                Carriage::Stream => link(),
+            },
+            DestinationKind::Console(_) => {
+                let stdout = stdout.expect("it was opened for the console");
+                Self::Console(Box::new(Console::new(index, stdout)))
+            }
+            DestinationKind::Exec(exec) => Self::Exec(Box::new(Exec::new(index, &to.name, exec))),
+        }
+    }
+
+    /// Changes the settings, for a destination of the same kind.
+    pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
+        match self {
+            Self::Link(link) => link.reconfigure(to, outbox, now),
+            Self::Datagrams(datagrams) => datagrams.reconfigure(to, now),
+            Self::Console(_) => {}
+            Self::Exec(exec) => exec.reconfigure(to),
+        }
+    }
+
+    /// Sets the account that this process has become, which commands run as.
+    pub(super) fn run_as(&mut self, account: &Rc<Login>) {
+        if let Self::Exec(exec) = self {
+            exec.run_as(account);
+        }
+    }
+
+    /// Handles an event for a descriptor of this. Spurious and stale events are harmless.
+    pub(super) fn ready(
+        &mut self,
+        on: Generation,
+        outbox: &mut Outbox,
+        now: Now,
+        registry: &Registry,
+    ) {
+        match self {
+            Self::Link(link) => link.ready(on, outbox, now, registry),
+            Self::Datagrams(datagrams) => datagrams.ready(on, outbox, now),
+            Self::Console(console) => console.ready(),
+            Self::Exec(exec) => exec.ready(on),
+        }
+    }
+
+    /// Does what is due. Early, late or twice is harmless.
+    pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        match self {
+            Self::Link(link) => link.timeout(outbox, now, registry),
+            Self::Datagrams(datagrams) => datagrams.timeout(outbox, now),
+            Self::Console(console) => console.timeout(now),
+            Self::Exec(exec) => exec.check(outbox, now),
+        }
+    }
+
+    /// When [`timeout`](Self::timeout) has something to do.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        match self {
+            Self::Link(link) => link.deadline(),
+            Self::Datagrams(datagrams) => datagrams.deadline(),
+            Self::Console(console) => console.deadline(),
+            Self::Exec(exec) => exec.deadline(),
+        }
+    }
+
+    /// Writes a turn's share of the outbox. Returns whether more could be done at once.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
+        match self {
+            Self::Link(link) => link.pump(outbox, now, registry),
+            Self::Datagrams(datagrams) => {
+                datagrams.pump(outbox, now, registry);
+                false
+            }
+            Self::Console(console) => console.pump(outbox, now, registry),
+            Self::Exec(exec) => exec.pump(outbox, now, registry),
+        }
+    }
+
+    /// At a tick: passes acknowledgements on to the outbox.
+    pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Now) {
+        match self {
+            Self::Link(link) => link.poll_acks(outbox, now),
+            Self::Datagrams(datagrams) => datagrams.poll_acks(outbox, now),
+            Self::Console(_) | Self::Exec(_) => {}
+        }
+    }
+
+    /// A stop or a reload waits for the outbox to drain.
+    pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        match self {
+            Self::Link(link) => link.drain(outbox, now, registry),
+            Self::Datagrams(datagrams) => datagrams.drain(),
+            Self::Console(_) | Self::Exec(_) => {}
+        }
+    }
+
+    /// The time for a stop is over: ends what is under way.
+    pub(super) fn close(&mut self, outbox: &mut Outbox) {
+        match self {
+            Self::Link(link) => link.close(outbox),
+            Self::Exec(exec) => exec.close(outbox),
+            Self::Datagrams(_) | Self::Console(_) => {}
+        }
+    }
+
+    /// Whether something is under way that the outbox does not know of.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            Self::Link(link) => link.is_busy(),
+            Self::Exec(exec) => exec.is_busy(),
+            Self::Datagrams(_) | Self::Console(_) => false,
+        }
+    }
+
+    /// Reaps an ended child of this process if this has started it. Returns whether it has.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        match self {
+            Self::Link(link) => link.note_exit(child),
+            Self::Datagrams(datagrams) => datagrams.note_exit(child),
+            Self::Console(_) => false,
+            Self::Exec(exec) => exec.note_exit(child),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        match self {
+            Self::Link(link) => link.is_up(),
+            Self::Datagrams(datagrams) => datagrams.is_up(),
+            Self::Console(console) => console.is_up(),
+            Self::Exec(_) => true,
+        }
+    }
+
+    /// Whether bytes were written or acknowledged in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        match self {
+            Self::Link(link) => link.is_moving(now),
+            Self::Datagrams(datagrams) => datagrams.is_moving(now),
+            Self::Console(console) => console.is_moving(now),
+            Self::Exec(exec) => exec.is_moving(now),
+        }
+    }
+
+    /// When the last acknowledgement came, or `now` if that is unknown.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        match self {
+            Self::Link(link) => link.last_ack(now),
+            Self::Datagrams(datagrams) => datagrams.last_ack(now),
+            Self::Console(console) => console.last_ack(now),
+            Self::Exec(exec) => exec.last_ack(now),
+        }
+    }
+
+    /// One word for the admin port.
+    pub(super) fn state(&self) -> &'static str {
+        match self {
+            Self::Link(link) => link.state(),
+            Self::Datagrams(datagrams) => datagrams.state(),
+            Self::Console(console) => console.state(),
+            Self::Exec(exec) => exec.state(),
+        }
+    }
+
+    /// Its failures since the start.
+    pub(super) fn outages(&self) -> &OutageReport {
+        match self {
+            Self::Link(link) => link.outages(),
+            Self::Datagrams(datagrams) => datagrams.outages(),
+            Self::Console(console) => console.outages(),
+            Self::Exec(exec) => exec.outages(),
+        }
+    }
 }

@@ -1,22 +1,23 @@
-//! Host names to addresses, without a thread and without blocking.
+//! A look-up of a host name in a child process, without a thread and without blocking.
 //!
-//! Only getaddrinfo knows what NSS, mDNS and /etc/hosts say, and it may block for half a minute. So it runs in a
-//! short-lived child: our own program, started again with `--resolve HOST PORT`, which writes one address a line (or
-//! `error: …`) to a pipe the loop polls, and exits.
+//! Only getaddrinfo reads NSS, mDNS and /etc/hosts, and it may block for half a minute. So it runs
+//! in a short-lived child: our own program, started again with `--resolve HOST PORT`. The child
+//! writes one address a line (or `error: …`) to a pipe that the loop polls, and exits.
 //!
 //! ```text
 //!   Query::start ──▶ child: --resolve HOST PORT ──▶ stdout ══pipe══▶ Query::read … true ──▶ Query::addresses
 //!   Query::end   ──▶ killed, if it still runs   ──▶ Dying::is_gone … true
 //! ```
-//! The child is started by posix_spawn (nothing here asks for more, or std would fork), with every other descriptor
-//! closed. Nobody waits for it: it is asked after until it is gone.
+//! The child is started by posix_spawn, with every other descriptor closed. (std would fork if it
+//! had to do more here.) Nothing waits for the child. The loop polls until the child has ended.
 
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{AddrParseError, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::str;
+use std::str::{self, Utf8Error};
 use std::time::Duration;
 
 use mio::unix::pipe::{self, Receiver};
@@ -25,18 +26,18 @@ use mio::{Interest, Registry, Token};
 use crate::privileges::no_new_privileges;
 use crate::time::Tick;
 
-/// Addresses of a name that are tried; the largest round robins have a dozen.
+/// The most addresses of a name that are tried. The largest round robins have a dozen.
 const ADDRESSES: usize = 64;
 
-/// Room for those, and for any error.
+/// The most bytes of an answer: room for those addresses, and for any error.
 const ANSWER_BYTES: usize = 64 * ADDRESSES;
 
-/// When a killed child is asked after again: first, and at the most.
+/// The time between two polls for the end of a child: the first, and the longest.
 const REAP_WAIT: Duration = Duration::from_millis(10);
 const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// What the program does when it is started as `statsd --resolve HOST PORT`: looks the name up, however long it takes,
-/// and writes the answer to standard output.
+/// Runs the program as `statsd --resolve HOST PORT`: looks the name up, which may block, and writes
+/// the answer to standard output.
 pub fn run_child(host: &str, port: u16) -> ExitCode {
     // A look-up may load modules that others have installed. It never needs more privileges than
     // the server has.
@@ -57,7 +58,8 @@ pub fn run_child(host: &str, port: u16) -> ExitCode {
 fn look_up(host: &str, port: u16) -> io::Result<String> {
     let mut answer = String::new();
     for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
-        writeln!(answer, "{address}").map_err(io::Error::other)?;
+        answer.push_str(&address.to_string());
+        answer.push('\n');
     }
     Ok(answer)
 }
@@ -69,6 +71,48 @@ pub(super) fn command(host: &str, port: u16) -> Command {
     command
 }
 
+/// Why a look-up has found no address.
+#[derive(Debug)]
+pub(crate) enum LookUpError {
+    /// The child could not be started, or its answer could not be read.
+    Io(io::Error),
+    /// The child of the last look-up has not ended yet.
+    StillRunning,
+    /// There was no answer in time.
+    TimedOut,
+    /// The answer is longer than any real one.
+    Endless,
+    /// The child ended without an answer.
+    Empty,
+    NotUtf8(Utf8Error),
+    NoAddress(AddrParseError),
+    /// The resolver of the system has reported this error.
+    Reported(String),
+}
+
+impl fmt::Display for LookUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::StillRunning => f.write_str("the child of the last look-up is still there"),
+            Self::TimedOut => f.write_str("no answer to the look-up"),
+            Self::Endless => f.write_str("the look-up answers without end"),
+            Self::Empty => f.write_str("the look-up ended without an answer"),
+            Self::NotUtf8(error) => error.fmt(f),
+            Self::NoAddress(error) => error.fmt(f),
+            Self::Reported(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Error for LookUpError {}
+
+impl From<io::Error> for LookUpError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// A look-up under way.
 #[derive(Debug)]
 pub(super) struct Query {
@@ -78,12 +122,12 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Starts `command`, whose answer `token` will announce.
+    /// Starts `command`. `token` will announce its answer.
     pub(super) fn start(
         mut command: Command,
         registry: &Registry,
         token: Token,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, LookUpError> {
         let (sender, mut pipe) = pipe::new()?;
         sender.set_nonblocking(false)?;
         registry.register(&mut pipe, token, Interest::READABLE)?;
@@ -93,8 +137,8 @@ impl Query {
         Ok(Self { process: Process(child), pipe, answer: Vec::new() })
     }
 
-    /// Takes what the pipe holds. True when that was the end of the answer.
-    pub(super) fn read(&mut self) -> io::Result<bool> {
+    /// Reads all that the pipe holds. Returns whether that was the end of the answer.
+    pub(super) fn read(&mut self) -> Result<bool, LookUpError> {
         let mut buffer = [0; 1024];
         while self.answer.len() <= ANSWER_BYTES {
             match self.pipe.read(&mut buffer) {
@@ -102,43 +146,40 @@ impl Query {
                 Ok(n) => self.answer.extend_from_slice(&buffer[..n]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(io::Error::other("the look-up answers without end"))
+        Err(LookUpError::Endless)
     }
 
-    /// What the answer says: at least one address, or why there is none.
-    pub(super) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Returns the addresses of a complete answer, at least one.
+    pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, LookUpError> {
         parse(&self.answer)
     }
 
-    /// As [`Outlet::note_exit`](super::outlet::Outlet::note_exit).
+    /// Reaps an ended child of this process if it is this look-up's. Returns whether it is.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.process.note_exit(child)
     }
 
-    /// Lets go of the child, which is killed if it is still busy.
+    /// Ends the look-up, and kills its child if that is still running.
     pub(super) fn end(mut self, now: Tick) -> Dying {
         self.process.kill();
         Dying { process: self.process, retry: now, wait: REAP_WAIT }
     }
 }
 
-fn parse(answer: &[u8]) -> io::Result<Vec<SocketAddr>> {
-    let answer = str::from_utf8(answer).map_err(io::Error::other)?;
+fn parse(answer: &[u8]) -> Result<Vec<SocketAddr>, LookUpError> {
+    let answer = str::from_utf8(answer).map_err(LookUpError::NotUtf8)?;
     if let Some(error) = answer.strip_prefix("error: ") {
-        return Err(io::Error::other(error.trim_end().to_owned()));
+        return Err(LookUpError::Reported(error.trim_end().to_owned()));
     }
     let addresses: Result<Vec<SocketAddr>, _> = answer.lines().map(str::parse).collect();
-    match addresses {
-        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
-        Ok(_) => Err(io::Error::other("the look-up ended without an answer")),
-        Err(error) => Err(io::Error::other(error)),
-    }
+    let addresses = addresses.map_err(LookUpError::NoAddress)?;
+    if addresses.is_empty() { Err(LookUpError::Empty) } else { Ok(addresses) }
 }
 
-/// A child that was told to go and is not known to be gone.
+/// A child that was killed, or has answered, and is not reaped yet.
 #[derive(Debug)]
 pub(super) struct Dying {
     process: Process,
@@ -147,17 +188,17 @@ pub(super) struct Dying {
 }
 
 impl Dying {
-    /// As [`Outlet::note_exit`](super::outlet::Outlet::note_exit).
+    /// Reaps an ended child of this process if it is this look-up's. Returns whether it is.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.process.note_exit(child)
     }
 
-    /// When to ask again.
+    /// When to poll again.
     pub(super) fn deadline(&self) -> Tick {
         self.retry
     }
 
-    /// Asks whether it is gone, if it is time to, and reaps it if so.
+    /// Polls whether the child has ended, if it is time to, and reaps it then.
     pub(super) fn is_gone(&mut self, now: Tick) -> bool {
         if now < self.retry {
             return false;

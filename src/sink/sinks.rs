@@ -1,13 +1,14 @@
-//! All destinations, each under an index that its link's tokens bear and that stays its own.
+//! All sinks, each with an index that its tokens carry and that does not change.
 
 use std::rc::Rc;
 
 use slab::Slab;
 
-use super::{Feed, Sink};
+use super::sink::{Feed, Sink};
 use crate::encode::chunk::Chunk;
 
-/// The most sinks, including those that are leaving. The loop visits each of them in every turn.
+/// The most sinks, including those that are being removed. The loop visits each of them in every
+/// turn.
 const SINKS_MAX: usize = 80;
 
 #[derive(Debug, Default)]
@@ -34,10 +35,10 @@ impl Sinks {
     /// Reaps an ended child of this process if one of the sinks started it. Returns whether one
     /// did.
     pub fn note_exit(&mut self, child: u32) -> bool {
-        self.iter_mut().any(|sink| sink.outlet.note_exit(child))
+        self.iter_mut().any(|sink| sink.note_exit(child))
     }
 
-    /// Queues a chunk for everyone who takes this feed.
+    /// Queues a chunk in every sink that takes this feed.
     pub fn push(&mut self, feed: Feed, chunk: &Rc<Chunk>) {
         for sink in self.iter_mut().filter(|sink| sink.takes(feed)) {
             sink.push(Rc::clone(chunk));

@@ -1,4 +1,5 @@
-//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for carbon.
+//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for
+//! carbon.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
@@ -9,8 +10,18 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
-use super::*;
-use crate::config::{Carbon, Influxdb, Net, Over, Protocol, Remote, Resend};
+use super::datagrams::Datagrams;
+use super::dialer::Dialer;
+use super::link::Link;
+use super::outlet::Outlet;
+use super::spool::Spool;
+use super::{Feed, Sink, outbox};
+use crate::config::{
+    Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote, Resend,
+};
+use crate::encode::chunk::Chunk;
+use crate::encode::encoders::EncoderId;
+use crate::time::{Now, Tick, UnixTime};
 use crate::token::Source;
 
 /// Tries until there is a result. What `attempt` does should itself wait a moment.
@@ -192,25 +203,35 @@ pub(crate) struct Account {
     pub(crate) held_bytes: usize,
 }
 
-impl Sink {
-    pub(crate) fn account(&self) -> Account {
-        let (tally, spool) = (self.outbox.tally(), self.outbox.spool());
-        Account {
-            delivered: tally.delivered_lines,
-            queued: self.outbox.waiting_lines(),
-            spooled: spool.map_or(0, Spool::waiting_lines),
-            found: spool.map_or(0, |spool| spool.tally().found_lines),
-            dropped: tally.dropped_lines,
-            in_doubt: tally.in_doubt,
-            twice: tally.twice_lines,
-            held_bytes: self.outbox.held_bytes(),
-        }
+pub(crate) fn account(sink: &Sink) -> Account {
+    let outbox = &sink.outbox;
+    let spool = outbox.spool();
+    let tally = outbox.tally();
+    Account {
+        delivered: tally.delivered_lines,
+        queued: outbox::tests::waiting_lines(outbox),
+        spooled: spool.map_or(0, Spool::waiting_lines),
+        found: spool.map_or(0, |spool| spool.tally().found_lines),
+        dropped: tally.dropped_lines,
+        in_doubt: tally.in_doubt,
+        twice: tally.twice_lines,
+        held_bytes: outbox.held_bytes(),
     }
+}
 
-    /// Another network than the real one.
-    pub(crate) fn dial_through(&mut self, network: Box<dyn Network>) {
-        self.outlet.link().dial_through(network);
-    }
+/// Replaces the network of a TCP sink.
+pub(crate) fn dial_through(sink: &mut Sink, dialer: Box<dyn Dialer>) {
+    link(sink).dialer = dialer;
+}
+
+pub(super) fn link(sink: &mut Sink) -> &mut Link {
+    let Outlet::Link(link) = &mut sink.outlet else { panic!("this is no link") };
+    link
+}
+
+pub(super) fn datagrams(sink: &mut Sink) -> &mut Datagrams {
+    let Outlet::Datagrams(datagrams) = &mut sink.outlet else { panic!("these are no datagrams") };
+    datagrams
 }
 
 pub(super) fn listener() -> TcpListener {
@@ -259,10 +280,17 @@ impl log::Log for Capture {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        LOG.with_borrow_mut(|log| log.push((record.level(), record.args().to_string())));
+        let line = crate::logging::formatted(record);
+        let text = line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default(); // without time and level
+        LOG.with_borrow_mut(|log| log.push((record.level(), text.to_owned())));
     }
 
     fn flush(&self) {}
+}
+
+/// The fields of a line, without its sentence.
+pub(super) fn fields(line: &str) -> &str {
+    &line[line.find("sink=").expect("all lines of sinks have this field")..]
 }
 
 /// What this test has logged since it last asked, or since it first did.

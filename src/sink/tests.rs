@@ -1,7 +1,11 @@
 //! A whole sink against real sockets, on a clock of the test's own.
 
-use super::testing::{Rig, carbon, feed, listener, with_queue};
-use super::*;
+use std::time::Duration;
+
+use super::testing::{Rig, account, carbon, feed, listener, with_queue};
+use crate::encode::chunk::Chunk;
+use crate::sink::spool::Spool;
+use crate::time::UnixTime;
 
 mod slices;
 
@@ -51,11 +55,11 @@ fn an_overflow_is_counted_and_the_rest_arrives() {
     }
     assert_eq!(rig.sink.figures().dropped_lines, 4);
     assert_eq!(rig.sink.figures().queue_bytes, 30);
-    assert!(rig.sink.overflow.is_some());
+    assert!(rig.sink.overflow.current.is_some());
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 5\na 1 6\na 1 7\na 1 8\na 1 9\n");
     rig.until("the acknowledgement", |sink| sink.is_drained());
-    assert!(rig.sink.overflow.is_none());
+    assert!(rig.sink.overflow.current.is_none());
 }
 
 #[test]

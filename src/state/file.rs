@@ -97,7 +97,8 @@ impl Writing {
         if durable {
             self.file.sync_all()?;
         }
-        let (path, old) = (&self.path, beside(&self.path, "old"));
+        let path = &self.path;
+        let old = beside(&self.path, "old");
         self.stall.time(|| {
             // If another process has put a device or a FIFO there, it must not be replaced.
             files::require_regular_or_nothing(path)?;
@@ -141,10 +142,7 @@ impl Found {
 
     /// The open interval is taken over, and will be sent by us: no later start may take it again.
     pub fn taken_over(&self) -> io::Result<()> {
-        match self.gauges_only {
-            true => Ok(()),
-            false => fs::rename(&self.path, beside(&self.path, "old")),
-        }
+        if self.gauges_only { Ok(()) } else { fs::rename(&self.path, beside(&self.path, "old")) }
     }
 }
 
@@ -161,7 +159,11 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             log::error!(
-                "state_file={path:?} state=unread error=\"{error}\" hint=\"the server starts without it\""
+                state_file:% = path.display(),
+                state = "unread",
+                error:%,
+                hint = "the server starts without it";
+                "a state file cannot be read and is not used"
             );
             return None;
         }
@@ -175,10 +177,13 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
         Err(reason) => {
             let aside = beside(path, "damaged");
             let moved = fs::rename(path, &aside);
-            let place =
-                moved.map_or_else(|error| error.to_string(), |()| aside.display().to_string());
             log::error!(
-                "state_file={path:?} state=damaged reason=\"{reason}\" set_aside={place:?}"
+                state_file:% = path.display(),
+                state = "damaged",
+                reason,
+                set_aside = moved.is_ok().then(|| aside.display().to_string()),
+                not_set_aside = moved.err().map(|error| error.to_string());
+                "a state file is damaged and is not used"
             );
             None
         }
@@ -204,9 +209,10 @@ pub fn checked(bytes: &[u8]) -> Result<StateHead, &'static str> {
     let (body, checksum) =
         bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
     let head = StateHead::read(&mut In::new(body)).ok_or("not a state file of this version")?;
-    match crc32fast::hash(body).to_le_bytes() == checksum {
-        true => Ok(head),
-        false => Err("its checksum is wrong"),
+    if crc32fast::hash(body).to_le_bytes() == checksum {
+        Ok(head)
+    } else {
+        Err("its checksum is wrong")
     }
 }
 
@@ -232,7 +238,8 @@ mod tests {
     use crate::time::UnixTime;
 
     fn head(whole: bool) -> StateHead {
-        let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
+        let start = UnixTime::from_secs(10);
+        let end = UnixTime::from_secs(20);
         StateHead { whole, start, end, interval: Duration::from_secs(10), members: [1, 2] }
     }
 

@@ -5,17 +5,7 @@ use std::time::Duration;
 
 use statsd::encode::namespace::Namespace;
 use statsd::series::Bounds;
-
-/// Knuth's linear congruential generator.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-}
+use statsd_bench::Random;
 
 /// Room for fewer series than there are names, so that some make way for others in the middle of a batch.
 fn core() -> Core {
@@ -32,7 +22,7 @@ fn core() -> Core {
 }
 
 /// Mostly plain, one name often twice in a packet, some that only the general reader takes.
-fn line(random: &mut Rng) -> String {
+fn line(random: &mut Random) -> String {
     let name = random.below(20);
     match random.below(12) {
         0..4 => format!("n{name}:{}|c", random.below(90)),
@@ -51,7 +41,7 @@ fn line(random: &mut Rng) -> String {
 #[test]
 fn batches_come_to_the_same_as_lines() {
     for seed in 0..300 {
-        let (mut random, mut packed, mut single) = (Rng(seed), core(), core());
+        let (mut random, mut packed, mut single) = (Random::new(seed), core(), core());
         packed.own = false;
         single.own = false;
         for stamp in 1..5 {
@@ -67,9 +57,9 @@ fn batches_come_to_the_same_as_lines() {
 }
 
 /// A binary message of a counter, whose name or value may hold a newline.
-fn message(random: &mut Rng) -> Vec<u8> {
-    let name = ["n1", "n\n2", "\n"][random.below(3)].as_bytes();
-    let value = f64::from_bits(0x3ff0_0000_0000_0000 | [0, 0x0a0a][random.below(2)]);
+fn message(random: &mut Random) -> Vec<u8> {
+    let name = random.pick(&["n1", "n\n2", "\n"]).as_bytes();
+    let value = f64::from_bits(0x3ff0_0000_0000_0000 | random.pick(&[0, 0x0a0a]));
     let length = u8::try_from(name.len() + 1).unwrap();
     [&[0xaa, 1, length, 0], &value.to_le_bytes()[..], name, &[0]].concat()
 }
@@ -78,7 +68,7 @@ fn message(random: &mut Rng) -> Vec<u8> {
 #[test]
 fn a_packet_in_parts_comes_to_the_same_as_whole() {
     for seed in 0..300 {
-        let (mut random, mut whole, mut parts) = (Rng(seed), core(), core());
+        let (mut random, mut whole, mut parts) = (Random::new(seed), core(), core());
         whole.own = false;
         parts.own = false;
         for stamp in 1..5 {

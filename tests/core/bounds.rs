@@ -4,9 +4,11 @@
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::flush::{Own, Percentile};
-use statsd::protocol::Kind;
+use statsd::flush::Own;
+use statsd::policy::Percentile;
+use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
+use statsd_bench::Random;
 
 const PERCENTS: [f64; 8] = [1.0, 25.0, 50.0, 90.0, 99.9, 100.0, -10.0, -0.1];
 
@@ -30,50 +32,26 @@ fn timer(lines: &[String], name: &str, figure: &str) -> f64 {
     value(lines, &name).unwrap_or_else(|| panic!("no {name}"))
 }
 
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// From 0 to 1, neither of them.
-    fn unit(&mut self) -> f64 {
-        ((self.next() >> 12) as f64 + 0.5) / (1u64 << 52) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-    }
+/// Returns a number of the normal distribution, by the method of Box and Muller.
+fn normal(random: &mut Random) -> f64 {
+    (-2.0 * random.unit().ln()).sqrt() * (std::f64::consts::TAU * random.unit()).cos()
 }
 
 type Distribution = (&'static str, fn(&mut Random) -> f64);
 
 const DISTRIBUTIONS: [Distribution; 10] = [
     ("uniform", |random| random.unit() * 1000.0),
-    ("lognormal", |random| (random.normal() * 1.5 + 3.0).exp()),
+    ("lognormal", |random| (normal(random) * 1.5 + 3.0).exp()),
     (
         "bimodal",
         |random| if random.below(10) < 7 { 2.0 + random.unit() } else { 900.0 + random.unit() },
     ),
     ("heavy tail", |random| 1.0 / random.unit().powi(2)),
     ("constant", |_| 42.5),
-    ("whole", |random| random.below(300) as f64),
-    ("both signs", |random| random.normal() * 50.0),
-    ("negative", |random| -(random.normal() + 2.0).exp()),
-    ("mostly zero", |random| if random.below(10) < 6 { 0.0 } else { random.normal() }),
+    ("whole", |random| f64::from(random.below(300))),
+    ("both signs", |random| normal(random) * 50.0),
+    ("negative", |random| -(normal(random) + 2.0).exp()),
+    ("mostly zero", |random| if random.below(10) < 6 { 0.0 } else { normal(random) }),
     ("outliers", |random| if random.below(5000) == 0 { 1e150 } else { 1.0 + random.unit() }),
 ];
 
@@ -243,7 +221,7 @@ fn a_timing_turns_to_a_sketch_in_each_interval_by_itself() {
     check(&core.flush(30), "t", &third, 400.0, 0.0, "the third has few again");
     send(&mut core, "t", &fourth);
     core.tick(40);
-    assert!(core.remove(Kind::Timing, "t"));
+    assert!(core.remove(MetricKind::Timing, "t"));
     while !core.sweep(1) {}
     check(&core.finish(), "t", &fourth, 900.0, 0.01, "the fourth, closed by its deletion");
     core.tick(50);
@@ -273,7 +251,7 @@ fn a_set_is_exact_up_to_set_exact_and_estimated_past_it() {
     fill(&mut core, 0, 77);
     assert_eq!(count(core.flush(40)), 77.0, "a new interval is exact again");
     fill(&mut core, 0, 11_000);
-    assert!(core.remove(Kind::Set, "s"));
+    assert!(core.remove(MetricKind::Set, "s"));
     assert_eq!(core.engine.table().sample_bytes(), 0, "its memory is given back");
 }
 
@@ -284,7 +262,7 @@ fn a_flood_on_one_timer_leaves_the_others_exact() {
     let mut sent: Vec<Vec<f64>> = vec![Vec::new(); 21];
     for round in 0..2000 {
         let name = if round < 200 { round % 20 } else { 20 };
-        let samples: Vec<_> = (0..50).map(|_| (random.normal() + 3.0).exp()).collect();
+        let samples: Vec<_> = (0..50).map(|_| (normal(&mut random) + 3.0).exp()).collect();
         send(&mut core, &format!("t{name}"), &samples);
         sent[name].extend(samples);
         assert!(core.engine.table().sample_bytes() <= 1 << 20);
@@ -316,8 +294,8 @@ fn memory_stays_under_its_limit_and_nothing_is_lost_while_sketches_fit() {
             for _ in 0..packets {
                 let name = (100f64.powf(random.unit()) - 1.0).floor();
                 let values: Vec<_> =
-                    (0..30).map(|_| (random.normal() + 3.0).exp().to_string()).collect();
-                let member = random.next();
+                    (0..30).map(|_| (normal(&mut random) + 3.0).exp().to_string()).collect();
+                let member = random.bits();
                 core.packet(&format!(
                     "t{name}:{}|ms\ns{}:{member}|s",
                     values.join(":"),
@@ -357,7 +335,7 @@ fn what_not_even_sketches_fit_in_is_refused_and_counted() {
     let mut sent = 0;
     for _ in 0..3000 {
         core.packet(&format!("t{}:{}|ms", random.below(1000), "1:2:3:4:5:6:7:8:9"));
-        core.packet(&format!("s{}:{}|s", random.below(1000), random.next()));
+        core.packet(&format!("s{}:{}|s", random.below(1000), random.bits()));
         sent += 10;
         assert!(core.engine.table().sample_bytes() <= limit);
     }

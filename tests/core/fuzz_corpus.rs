@@ -8,6 +8,8 @@ mod targets;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use statsd_bench::Random;
+
 /// The corpus of a target.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
@@ -95,14 +97,12 @@ fn take(name: &str, target: targets::Target, seeds: &[Vec<u8>], round: u64) {
 
 /// Two files of a corpus joined somewhere, with a few bytes changed, dropped or doubled.
 fn changed(seeds: &[Vec<u8>], round: u64) -> Vec<u8> {
-    let mut state = round;
-    let mut below = |end: usize| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % end.max(1)
-    };
-    let (first, second) = (&seeds[below(seeds.len())], &seeds[below(seeds.len())]);
-    let (start, end) = (below(first.len() + 1), below(second.len() + 1));
+    let mut random = Random::new(round);
+    let mut below = |end: usize| random.below(end);
+    let first = &seeds[below(seeds.len())];
+    let second = &seeds[below(seeds.len())];
+    let start = below(first.len() + 1);
+    let end = below(second.len() + 1);
     let mut bytes = [&first[..start], &second[end..]].concat();
     for _ in 0..below(6) {
         let at = below(bytes.len() + 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::{Namespace, Style};
-use statsd::flush::Percentile;
+use statsd::policy::Percentile;
 
 #[test]
 fn every_golden_file_is_what_the_server_sends() {

@@ -5,6 +5,7 @@ use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::flush::Own;
 use statsd::ingest::lines::{Piece, StreamSplitter};
+use statsd_bench::Random;
 
 fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
@@ -83,50 +84,39 @@ fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u6
     (core.flush(10), received, bad)
 }
 
-/// Knuth's linear congruential generator: the same numbers from the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    /// Something between sense and noise.
-    fn stream(&mut self) -> Vec<u8> {
-        let parts: [&[u8]; 12] = [
-            b"a:1|c\n",
-            b"b;k=v:2.5|ms|@0.5\n",
-            b"b:3|g|#k:v,l\n",
-            b"s:x:y|s\r\n",
-            b"up:5|C\nup:9|C\n",
-            b"v:1|kv\n",
-            &message(2, b"a\0", 2.0),
-            &message(5, b"b\n\0", -2.0),
-            &message(9, b"?\0", 0.0),
-            b"\xaa\x04\x02\x00\x02\x00s\0m\0",
-            b"\n",
-            &[b'z'; 80],
-        ];
-        let mut stream = Vec::new();
-        for _ in 0..self.below(12) {
-            if self.below(4) == 0 {
-                let noise = b"ab:|@#;=,.~T01e+-\xaa \t\r\0\xff/Ccmsgkv\n";
-                (0..self.below(8)).for_each(|_| stream.push(noise[self.below(noise.len())]));
-            } else {
-                stream.extend_from_slice(parts[self.below(parts.len())]);
-            }
+/// Returns a stream of good lines, binary messages and noise.
+fn random_stream(random: &mut Random) -> Vec<u8> {
+    let parts: [&[u8]; 12] = [
+        b"a:1|c\n",
+        b"b;k=v:2.5|ms|@0.5\n",
+        b"b:3|g|#k:v,l\n",
+        b"s:x:y|s\r\n",
+        b"up:5|C\nup:9|C\n",
+        b"v:1|kv\n",
+        &message(2, b"a\0", 2.0),
+        &message(5, b"b\n\0", -2.0),
+        &message(9, b"?\0", 0.0),
+        b"\xaa\x04\x02\x00\x02\x00s\0m\0",
+        b"\n",
+        &[b'z'; 80],
+    ];
+    let noise = b"ab:|@#;=,.~T01e+-\xaa \t\r\0\xff/Ccmsgkv\n";
+    let mut stream = Vec::new();
+    for _ in 0..random.below(12) {
+        if random.one_in(4) {
+            (0..random.below(8)).for_each(|_| stream.push(*random.pick(noise)));
+        } else {
+            stream.extend(*random.pick(&parts));
         }
-        stream
     }
+    stream
 }
 
 #[test]
 fn splitting_a_stream_anywhere_gives_the_same_series() {
     for seed in 0..3_000 {
-        let mut random = Random(seed);
-        let stream = random.stream();
+        let mut random = Random::new(seed);
+        let stream = random_stream(&mut random);
         let whole = streamed(&stream, || usize::MAX);
         for most in [1, 3, 20] {
             let pieces = streamed(&stream, || 1 + random.below(most));
@@ -137,10 +127,10 @@ fn splitting_a_stream_anywhere_gives_the_same_series() {
 
 #[test]
 fn no_bytes_in_any_chunking_make_it_panic() {
-    let mut random = Random(0x57a7_5d11);
+    let mut random = Random::new(0x57a7_5d11);
     for _ in 0..20_000 {
         let bytes: Vec<u8> =
-            (0..random.below(64)).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
+            (0..random.below(64)).map(|_| random.bits().to_le_bytes()[0]).collect();
         core_of(&bytes);
         streamed(&bytes, || 1 + random.below(9));
     }

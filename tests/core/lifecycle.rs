@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::rig::{Core, values};
 use statsd::flush::Own;
+use statsd_bench::Random;
 
 const OF_EACH_KIND: &str = "a:1|c\na:2|g\na:3|ms\na:4|s";
 
@@ -136,12 +137,10 @@ fn the_servers_own_counters_are_never_deleted() {
 #[test]
 fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     for seed in 0..200u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
-        let (deletes, ttl, expire) = (random(2) == 1, 1 + random(3), random(5));
+        let mut random = Random::new(seed);
+        let deletes = random.one_in(2);
+        let ttl = 1 + random.below(3);
+        let expire = random.below(5);
         let answer = if deletes { "yes" } else { "no" };
         let mut core = Core::configured(&format!(
             "[statsd]\ndelete_idle = {answer}\ngauge_ttl = {ttl}\nexpire = {}s",
@@ -160,16 +159,16 @@ fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
                 let (value, last) = model.entry((kind, name)).or_default();
                 (*value, *last) = (*value + 1, interval);
             }
-            for _ in 0..random(4) {
-                let sample = (if random(2) == 0 { 'c' } else { 'g' }, random(4));
+            for _ in 0..random.below(4) {
+                let sample = (*random.pick(&['c', 'g']), random.below(4));
                 core.packet(&format!("n{}:+1|{}", sample.1, sample.0));
                 let (value, last) = model.entry(sample).or_default();
                 (*value, *last) = (*value + 1, interval);
             }
             core.tick(interval);
             loop {
-                if random(3) == 0 {
-                    let sample = (if random(2) == 0 { 'c' } else { 'g' }, random(4));
+                if random.one_in(3) {
+                    let sample = (*random.pick(&['c', 'g']), random.below(4));
                     core.packet(&format!("n{}:+1|{}", sample.1, sample.0));
                     amid.push(sample);
                 }
@@ -240,7 +239,7 @@ fn the_longest_idle_goes_first_and_who_came_back_stays() {
     core.packet("old.0:1|c"); // back after the sweep noted it
     core.packet("new.0:1|c\nnew.1:1|c");
     let names: Vec<_> = (0..10)
-        .filter(|n| core.remove(statsd::protocol::Kind::Counter, &format!("old.{n}")))
+        .filter(|n| core.remove(statsd::protocol::MetricKind::Counter, &format!("old.{n}")))
         .collect();
     assert_eq!(names, [0, 3, 4, 5, 6, 7, 8, 9]);
 }
@@ -281,5 +280,5 @@ fn a_burst_of_junk_neither_fills_memory_nor_locks_real_names_out() {
     assert_eq!(admitted, [0, 0, 0, 500], "two idle flushes, and all of them are in");
     assert_eq!(core.engine.table().len(), 1000);
     let busiest = core.engine.table_mut().newcomers().take_busiest();
-    assert_eq!(busiest.as_deref(), Some("app.burst"), "as the warning names it");
+    assert_eq!(busiest.as_deref(), Some(&b"app.burst"[..]), "as the warning names it");
 }

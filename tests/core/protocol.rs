@@ -1,7 +1,8 @@
 //! The wire protocol as tables: every accept and every reject of the grammar, one line a case.
 
 use crate::reading::{check, read};
-use statsd::protocol::{Grammar, LineReader, Reading, Reject};
+use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject};
+use statsd_bench::Random;
 
 #[test]
 fn types_and_values() {
@@ -221,13 +222,11 @@ fn events_and_checks_are_known_for_what_they_are() {
 #[test]
 fn no_bytes_make_it_panic() {
     let alphabet: &[u8] = b"ab:|@#;=,.~T01e+- \t\r\0\xff/csmg";
-    let seed = 0x57a7_5d11_u64;
-    let mut state = seed;
+    let mut random = Random::new(0x57a7_5d11);
     for round in 0..200_000u32 {
         let mut line = Vec::new();
         for _ in 0..round % 24 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            line.push(alphabet[usize::try_from(state >> 33).unwrap() % alphabet.len()]);
+            line.push(*random.pick(alphabet));
         }
         read(&Grammar::default(), &line);
     }
@@ -239,12 +238,12 @@ fn what_one_line_may_hold_is_bounded() {
         let mut reader = LineReader::new(Grammar::default());
         let (mut taken, mut refused) = (0, Vec::new());
         match reader.read(line.as_bytes()) {
-            Reading::Line(line) => line.samples().for_each(|sample| match sample {
+            ParsedLine::Metrics(line) => line.samples().for_each(|sample| match sample {
                 Ok(_) => taken += 1,
                 Err(reject) => refused.push(reject),
             }),
-            Reading::Bad(reject) => refused.push(reject),
-            Reading::Event => {}
+            ParsedLine::Bad(reject) => refused.push(reject),
+            ParsedLine::Event => {}
         }
         (taken, refused)
     };

@@ -1,14 +1,14 @@
 //! What the reader makes of bytes, as text that a table can hold.
 
-use statsd::protocol::{Grammar, LineReader, Reading, Reject, Sample};
+use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject, Sample};
 
 /// What a line does, as text: `name <sample> <sample> !reason …`.
 pub(crate) fn read(grammar: &Grammar, line: &[u8]) -> String {
     let mut reader = LineReader::new(grammar.clone());
     let line = match reader.read(line) {
-        Reading::Event => return "event".into(),
-        Reading::Bad(reject) => return format!("!{reject:?}"),
-        Reading::Line(line) => line,
+        ParsedLine::Event => return "event".into(),
+        ParsedLine::Bad(reject) => return format!("!{reject:?}"),
+        ParsedLine::Metrics(line) => line,
     };
     let mut out = String::from_utf8_lossy(line.name).into_owned();
     line.samples().for_each(|sample| out += &shown(sample));

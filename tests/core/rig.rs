@@ -6,9 +6,9 @@ use std::time::Duration;
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::flush::FigureNames;
+use statsd::policy::FigureNames;
 use statsd::policy::Rules;
-use statsd::protocol::{Grammar, Kind};
+use statsd::protocol::{Grammar, MetricKind};
 use statsd::series::{Bounds, Seeds};
 
 pub(crate) const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
@@ -95,7 +95,7 @@ impl Core {
         self.engine.sweep(work, &mut |summary| self.graphite.encode(summary))
     }
 
-    pub(crate) fn remove(&mut self, kind: Kind, name: &str) -> bool {
+    pub(crate) fn remove(&mut self, kind: MetricKind, name: &str) -> bool {
         self.engine.remove(kind, name.as_bytes(), &mut |summary| self.graphite.encode(summary))
     }
 

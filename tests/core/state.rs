@@ -7,21 +7,7 @@ use statsd::encode::namespace::Namespace;
 use statsd::engine::Restored;
 use statsd::series::Bounds;
 use statsd::wire::In;
-
-/// Knuth's linear congruential generator.
-struct Rng(u64);
-
-impl Rng {
-    fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-}
+use statsd_bench::Random;
 
 /// Limits that are reached: sketches and registers are made.
 fn core() -> Core {
@@ -30,7 +16,7 @@ fn core() -> Core {
     Core::new(&settings, &Namespace::default())
 }
 
-fn line(random: &mut Rng) -> String {
+fn line(random: &mut Random) -> String {
     let name = random.below(12);
     match random.below(8) {
         0 | 1 => format!("c{name}:{}|c|@0.{}", random.below(90), 1 + random.below(9)),
@@ -63,8 +49,7 @@ fn restore(bytes: &[u8]) -> Core {
 #[test]
 fn a_restart_at_any_moment_changes_no_line() {
     for seed in 0..60 {
-        println!("seed {seed}");
-        let mut random = Rng::new(seed);
+        let mut random = Random::new(seed);
         let (mut steady, mut restarted) = (core(), core());
         steady.own = true;
         restarted.own = true;
@@ -110,7 +95,7 @@ fn limits_hold_when_a_state_is_taken_up() {
 #[test]
 fn damage_is_survived() {
     let mut before = core();
-    let mut random = Rng::new(1);
+    let mut random = Random::new(1);
     for _ in 0..2000 {
         before.packet(&line(&mut random));
     }

@@ -7,9 +7,10 @@ use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
 use statsd::flush::{Own, Schedule};
-use statsd::protocol::Kind;
+use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
 use statsd::time::UnixTime;
+use statsd_bench::Random;
 
 fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
@@ -88,9 +89,11 @@ fn a_series_deleted_during_the_sweep_is_closed_first_and_forgotten() {
     core.packet("touched:3|c\nuntouched:4|c\nt:5|ms");
     core.tick(10);
     core.packet("touched:100|c");
-    for (kind, name) in
-        [(Kind::Counter, "touched"), (Kind::Counter, "untouched"), (Kind::Timing, "t")]
-    {
+    for (kind, name) in [
+        (MetricKind::Counter, "touched"),
+        (MetricKind::Counter, "untouched"),
+        (MetricKind::Timing, "t"),
+    ] {
         assert!(core.remove(kind, name));
         assert!(!core.remove(kind, name), "it is gone");
     }
@@ -110,7 +113,7 @@ fn a_series_deleted_after_the_sweep_passed_it_is_not_sent_again() {
     core.tick(10);
     while !core.sweep(1) {}
     core.packet("a:9|c");
-    assert!(core.remove(Kind::Counter, "a"));
+    assert!(core.remove(MetricKind::Counter, "a"));
     expect(&core.finish(), &[("stats_counts.a", "3")]);
     assert_eq!(core.flush(20), Vec::<String>::new());
 }
@@ -120,7 +123,7 @@ fn a_deleted_series_that_comes_back_in_the_sweep_is_new() {
     let mut core = core();
     core.packet("a:3|c");
     core.tick(10);
-    assert!(core.remove(Kind::Counter, "a"));
+    assert!(core.remove(MetricKind::Counter, "a"));
     core.packet("a:7|c");
     while !core.sweep(1) {}
     expect(&core.finish(), &[("stats_counts.a", "3")]);
@@ -245,13 +248,9 @@ fn a_figure_that_is_not_finite_is_left_out_and_counted() {
 #[test]
 fn counts_are_conserved_however_sweeps_and_packets_mix() {
     for seed in 0..50u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
+        let mut random = Random::new(seed);
         let (mut core, mut sent, mut got) = (core(), 0u64, 0u64);
-        let names = 1 + next(300);
+        let names = 1 + random.below(300);
         let mut collect = |lines: Vec<String>| {
             for line in lines.iter().filter(|line| line.starts_with("stats_counts.")) {
                 got += line.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
@@ -260,9 +259,9 @@ fn counts_are_conserved_however_sweeps_and_packets_mix() {
         for flush in 1..=5 {
             let mut traffic = |core: &mut Core, packets: u64| {
                 for _ in 0..packets {
-                    let count = next(10);
+                    let count = random.below(10);
                     sent += count;
-                    core.packet(&format!("n{}:{count}|c", next(names)));
+                    core.packet(&format!("n{}:{count}|c", random.below(names)));
                 }
             };
             traffic(&mut core, 500);

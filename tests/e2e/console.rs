@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
 use crate::support::{
-    Admin, Conf, Daemon, FakeCarbon, Json, reserve_tcp, send_packets, statsd_command, until_true,
+    Admin, Conf, Daemon, FakeCarbon, json, reserve_tcp, send_packets, statsd_command, until_true,
 };
 
 /// Shows that the console is sent what carbon is, line for line.
@@ -42,7 +42,7 @@ fn json_is_an_object_a_line() {
     let wanted = r#"{"name":"stats.counters.hits.count","tags":{"env":"prod"},"value":3,"#;
     until_true(wanted, || daemon.stdout().iter().any(|line| line.starts_with(wanted)));
     for line in daemon.stdout() {
-        Json::parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        json::parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
     daemon.reload(&conf.set("console", "format", "text"));
     let text = "stats.counters.hits.count;env=prod 0 ";

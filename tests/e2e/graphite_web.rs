@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{
-    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, GraphiteWeb, Lcg, until, until_clock_shows,
-    until_equal, until_interval_has_left,
+    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, GraphiteWeb, until, until_clock_shows, until_equal,
+    until_interval_has_left,
 };
+use statsd_bench::Random;
 
 const INTERVAL: u64 = 2;
 const OURS: [&str; 5] = [
@@ -103,7 +104,7 @@ fn picture() {
     let web = GraphiteWeb::start(&carbon).expect("graphite-web");
     let conf = Conf::sending_to(carbon.address(), &format!("{INTERVAL}s"));
     let daemon = Daemon::start(&conf);
-    let random = &mut Lcg::new(8);
+    let random = &mut Random::new(8);
     let mut stamps = Vec::new();
     for flush in 0..FLUSHES {
         stamps.push(until_interval_has_left(INTERVAL - 1, INTERVAL));
@@ -148,10 +149,10 @@ fn picture() {
 }
 
 /// Milliseconds: most are quick, some are not, fewer and more in turns; and for half a minute there is trouble.
-fn checkout(flush: u64, random: &mut Lcg) -> u64 {
+fn checkout(flush: u64, random: &mut Random) -> u64 {
     let swell = (f64::from(u32::try_from(flush).unwrap_or(0)) / 40.0 * TAU).sin();
     let trouble = (50..65).contains(&flush);
-    let mut die = |sides: u64| u32::try_from(random.below(sides)).map_or(0.0, f64::from);
+    let mut die = |sides: u32| f64::from(random.below(sides));
     let quick = die(100) < if trouble { 30.0 } else { 62.0 - 5.0 * swell };
     let usual = if quick { 45.0 + die(30) } else { 130.0 + 20.0 * swell + die(90) };
     let unlucky = if die(60) == 0.0 { 1.2 + die(80) / 100.0 } else { 1.0 };

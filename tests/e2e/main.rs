@@ -25,6 +25,7 @@ mod influxdb;
 mod ingest;
 mod limits;
 mod load;
+mod log_format;
 mod loss;
 mod names;
 mod neighbours;

@@ -12,8 +12,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::recorder::{Manner, Recorder};
-use crate::support::{Conf, DEADLINE, Daemon, Lcg, connect, until, until_true};
+use crate::support::{Conf, DEADLINE, Daemon, connect, until, until_true};
 use socket2::{Domain, SockAddr, Socket, Type};
+use statsd_bench::Random;
 
 /// Lines in a datagram or a connection, of one count each.
 const LINES: u64 = 20;
@@ -190,7 +191,7 @@ struct Losses {
 
 /// The server and its configuration during the trial.
 struct Trial {
-    random: Lcg,
+    random: Random,
     sockets: Sockets,
     conf: Conf,
     slow: SocketAddr,
@@ -234,9 +235,9 @@ impl Trial {
     /// Changes settings, and adds or removes a slow destination.
     fn reload(&mut self) {
         self.reloads += 1;
-        let percentiles = self.random.one_of(&["50", "90", "10, 50"]);
+        let percentiles = self.random.pick(&["50", "90", "10, 50"]);
         let slow = if self.random.below(2) == 0 { self.slow.to_string() } else { String::new() };
-        let interval = self.random.one_of(&["1s", "2s"]);
+        let interval = self.random.pick(&["1s", "2s"]);
         self.conf = self
             .conf
             .clone()
@@ -299,7 +300,7 @@ fn what_was_sent_is_what_arrived() {
     let all = sockets.senders(&ends);
     let slow = slow_destination(&ends);
     let mut trial = Trial {
-        random: Lcg::new(seed),
+        random: Random::new(seed),
         sockets,
         conf,
         slow,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, run, statsd_command, until_clock_shows,
-    until_true,
+    until_true, waited_for_processor,
 };
 
 /// Figures are the README's, and hold for the binary that is shipped.
@@ -191,12 +191,16 @@ fn statsd(arguments: &[&str], text: &str) -> Finished {
     Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
 }
 
+/// The time from the start of the server to its `ready` line, without what we and the server wait for
+/// a processor.
 fn time_to_ready(folder: &Path) -> Duration {
     let began = Instant::now();
+    let before = waited_for_processor("thread-self");
     let mut child = statsd_command(folder).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
     let ready = stderr.lines().map_while(Result::ok).any(|line| line.starts_with("ready "));
-    let took = began.elapsed();
+    let waited = waited_for_processor("thread-self") - before + waited_for_processor(child.id());
+    let took = began.elapsed().saturating_sub(waited);
     let _ = child.kill();
     let _ = child.wait();
     assert!(ready, "it ended before it was ready");

@@ -13,9 +13,10 @@ use statsd::encode::chunk::Chunk;
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::flush::{FigureNames, Schedule};
+use statsd::flush::Schedule;
 use statsd::ingest::lines::{Piece, StreamSplitter};
-use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, Reading, Sample};
+use statsd::policy::FigureNames;
+use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, ParsedLine, Sample};
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
 use statsd::state::{StateHead, file};
@@ -40,7 +41,7 @@ pub(crate) fn packet(data: &[u8]) {
     for grammar in grammars() {
         let mut reader = LineReader::new(grammar.clone());
         for line in data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            if let Reading::Line(line) = reader.read(line) {
+            if let ParsedLine::Metrics(line) = reader.read(line) {
                 check_name(&grammar, line.name);
                 line.samples().flatten().for_each(check_sample);
             }

@@ -1,7 +1,8 @@
 //! Packets into the table, as the engine takes them: every name is known, and its buffers have grown.
 
 use statsd::engine::{Closing, Engine};
-use statsd::flush::{FigureId, Subject, Summary};
+use statsd::flush::{Subject, Summary};
+use statsd::policy::FigureId;
 
 use super::corpus::Corpus;
 use super::{Routine, Row, engine};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use statsd_bench::{Mix, Workload};
+use statsd_bench::{Mix, Random, Workload};
 
 use super::Scale;
 use crate::recipe::text;
@@ -46,12 +46,12 @@ impl Corpus {
 
     /// The samples of a timing in one line, as packing clients send them; in no order.
     pub(crate) fn timings(scale: Scale) -> Self {
-        let (mut all, mut state) = (Self::default(), 20_261_124_u64);
+        let mut all = Self::default();
+        let mut random = Random::new(20_261_124);
         for timing in 0..scale.timings {
             let mut line = format!("bench.web.api.ms.{timing:06}");
             for _ in 0..scale.samples {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                line.push_str(&format!(":{}", 1 + (state >> 33) % 1000));
+                line.push_str(&format!(":{}", 1 + random.below(1000)));
             }
             line.push_str("|ms\n");
             all.push(line.as_bytes());

@@ -8,7 +8,7 @@ use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::ganglia::Labels;
 use statsd::encode::namespace::{Namespace, Style};
 use statsd::encode::number::Number;
-use statsd::flush::FigureNames;
+use statsd::policy::FigureNames;
 use statsd::policy::Rules;
 
 use super::corpus::Corpus;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use statsd::protocol::{
-    Dialect, Grammar, Kind, LineReader, PlainLine, Reading, Sample, read_plain,
+    Dialect, Grammar, LineReader, MetricKind, ParsedLine, PlainLine, Sample, read_plain,
 };
 
 use super::corpus::Corpus;
@@ -50,8 +50,11 @@ impl Routine for Plain {
                 let mut room = &mut self.room[..];
                 let Some(line) = read_plain(&self.grammar, rest, &mut room) else { break };
                 let PlainLine { plain, length, .. } = line;
-                let value =
-                    if plain.kind == Kind::Set { plain.text.len() as f64 } else { plain.value };
+                let value = if plain.kind == MetricKind::Set {
+                    plain.text.len() as f64
+                } else {
+                    plain.value
+                };
                 sum += plain.name.len() as f64 + value;
                 rest = rest.get(length + 1..).unwrap_or_default();
             }
@@ -88,7 +91,7 @@ impl Routine for General {
     fn run(&mut self) {
         let mut sum = 0.0;
         for line in &self.lines {
-            let Reading::Line(line) = self.reader.read(line) else { continue };
+            let ParsedLine::Metrics(line) = self.reader.read(line) else { continue };
             let samples = line.samples().flatten();
             sum += line.name.len() as f64 + samples.map(weight).sum::<f64>();
         }

@@ -56,7 +56,8 @@ fn panels(
     about: impl Fn(&super::record::LoadNote) -> String,
     bar: impl Fn(&Results, &str) -> Option<(f64, String)>,
 ) -> String {
-    let (mut body, mut y) = (String::new(), TOP);
+    let mut body = String::new();
+    let mut y = TOP;
     for pair in record.loads.chunks(2) {
         let mut rows = 0;
         for (load, x) in pair.iter().zip([0.0, PANEL]) {
@@ -77,10 +78,7 @@ fn panels(
 }
 
 fn head(record: &Record, title: &str, height: f64) -> String {
-    let part = match record.is_whole() {
-        true => "",
-        false => " · a part of a run",
-    };
+    let part = if record.is_whole() { "" } else { " · a part of a run" };
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="Helvetica, Arial, sans-serif" font-size="12">
 <style>text {{ fill: #1f2933 }} .name {{ text-anchor: end }} .load {{ font-weight: bold }} .title {{ font-size: 16px; font-weight: bold }} .small {{ fill: #616e7c }}</style>
@@ -108,7 +106,8 @@ fn panel(body: &mut String, x: f64, y: f64, about: &str, bars: &[Bar<'_>]) {
     for (at, bar) in bars.iter().enumerate() {
         let top = y + HEAD + at as f64 * ROW;
         let text = top + BAR - 2.5;
-        let (left, width) = (x + NAMES, (bar.value / whole).min(1.0) * room);
+        let left = x + NAMES;
+        let width = (bar.value / whole).min(1.0) * room;
         let _ = writeln!(
             body,
             r##"<text x="{:.1}" y="{text:.1}" class="name">{}</text><rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{BAR}" rx="1.5" fill="{}"/><text x="{:.1}" y="{text:.1}">{}</text>"##,

@@ -19,6 +19,7 @@ mod record;
 mod run;
 mod search;
 mod server;
+mod setting;
 mod table;
 mod watch;
 
@@ -31,7 +32,7 @@ pub(crate) use self::options::{Floor, HELP, Options};
 use self::profile::{Places, Profile};
 use self::record::{LoadNote, Measurements, Record, Results};
 use self::run::Run;
-use self::server::Setting;
+use self::setting::Setting;
 use crate::report;
 
 pub(crate) fn run(options: &Options, command: String) -> Result<(), String> {
@@ -68,7 +69,8 @@ fn found(
     options: &Options,
 ) -> (Vec<Profile>, BTreeMap<String, String>) {
     let places = Places::nowhere(setting);
-    let (mut here, mut skipped) = (Vec::new(), BTreeMap::new());
+    let mut here = Vec::new();
+    let mut skipped = BTreeMap::new();
     for profile in profiles.into_iter().filter(|profile| chosen(&options.only, &profile.name)) {
         match profile.missing(&places) {
             None => here.push(profile),

@@ -93,9 +93,10 @@ impl Options {
 
     pub(crate) fn effort(&self) -> Effort {
         let span = Duration::from_secs(self.interval);
-        match self.quick {
-            true => Effort { span, probe: Duration::from_millis(500), halvings: 2 },
-            false => Effort { span, probe: Duration::from_secs(1), halvings: 4 },
+        if self.quick {
+            Effort { span, probe: Duration::from_millis(500), halvings: 2 }
+        } else {
+            Effort { span, probe: Duration::from_secs(1), halvings: 4 }
         }
     }
 }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_heard() {
+    fn every_flag_is_read() {
         let line = "--only statsd,floor --loads W1,W2 --rounds 5 --interval 2 --quick --measure sweep,turns --peers p --out o --root r";
         let names = |text: &str| text.split(',').map(str::to_owned).collect();
         let expected = Options {

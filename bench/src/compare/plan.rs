@@ -139,7 +139,8 @@ impl Job {
 
     /// About how many seconds it takes.
     pub(crate) fn seconds(self, profiles: &[Profile], loads: &[Load], effort: Effort) -> f64 {
-        let (span, probe) = (effort.span.as_secs_f64(), effort.probe.as_secs_f64());
+        let span = effort.span.as_secs_f64();
+        let probe = effort.probe.as_secs_f64();
         let warm = |load: usize| loads[load].warm_lines() as f64 / loads[load].rate as f64;
         let flush = if profiles[self.server()].flushes { span } else { 0.0 };
         START
@@ -173,7 +174,8 @@ impl Job {
 /// What is left, given what was done: as estimated, corrected by how long the estimates took so far.
 pub(crate) fn left(estimated: &[f64], done: usize, took: Duration) -> Duration {
     let (before, after) = estimated.split_at(done.min(estimated.len()));
-    let (before, after): (f64, f64) = (before.iter().sum(), after.iter().sum());
+    let before: f64 = before.iter().sum();
+    let after: f64 = after.iter().sum();
     // The first few say little.
     let known = (before / (before + 60.0)).clamp(0.0, 1.0);
     let ratio = if before > 0.0 { took.as_secs_f64() / before } else { 1.0 };
@@ -215,7 +217,8 @@ mod tests {
             };
             jobs.iter().filter_map(of).collect()
         };
-        let (first, mut second) = (order(0), order(1));
+        let first = order(0);
+        let mut second = order(1);
         assert_eq!(first, (0..profiles.len()).collect::<Vec<_>>());
         assert_eq!(second[0], 1);
         second.rotate_right(1);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::server::Setting;
+use super::setting::Setting;
 
 /// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at each start.
 #[derive(Debug, Clone, Deserialize)]
@@ -111,9 +111,10 @@ impl Profile {
     fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("{path:?}: {error}"))?;
         let profile: Self = toml::from_str(&text).map_err(|error| format!("{path:?}: {error}"))?;
-        match profile.command.is_empty() {
-            true => Err(format!("{path:?}: the command is empty")),
-            false => Ok(profile),
+        if profile.command.is_empty() {
+            Err(format!("{path:?}: the command is empty"))
+        } else {
+            Ok(profile)
         }
     }
 
@@ -145,9 +146,8 @@ impl Profile {
     /// What of it is not installed: its program, or a file that its command names outside the run's folder.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         let command = self.command(places);
-        let is_there = |word: &str| match word.contains('/') {
-            true => Path::new(word).exists(),
-            false => on_path(word).is_some(),
+        let is_there = |word: &str| {
+            if word.contains('/') { Path::new(word).exists() } else { on_path(word).is_some() }
         };
         let outside =
             |word: &&String| word.starts_with('/') && !Path::new(word).starts_with(&places.dir);

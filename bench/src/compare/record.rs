@@ -77,8 +77,10 @@ impl Spread {
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
-        let (least, greatest) = (figures.first()?, figures.last()?);
-        let (low, high) = (figures[(figures.len() - 1) / 2], figures[figures.len() / 2]);
+        let least = figures.first()?;
+        let greatest = figures.last()?;
+        let low = figures[(figures.len() - 1) / 2];
+        let high = figures[figures.len() / 2];
         let median = low.midpoint(high);
         Some(Self { median, range: (greatest - least) / median })
     }

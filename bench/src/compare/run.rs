@@ -11,7 +11,7 @@ use super::measure::{self, Effort};
 use super::plan::{self, Job};
 use super::profile::Profile;
 use super::record::Record;
-use super::server::Setting;
+use super::setting::Setting;
 use super::table;
 use crate::report;
 
@@ -68,7 +68,9 @@ impl Run {
     fn measure(&mut self, job: Job) -> Result<String, String> {
         self.build(job)?;
         let at = job.server();
-        let (profile, setting, effort) = (&self.profiles[at], &self.setting, self.effort);
+        let profile = &self.profiles[at];
+        let setting = &self.setting;
+        let effort = self.effort;
         let results = &mut self.record.servers[at];
         let traffic = |load: usize| match &self.traffic {
             Some((built, traffic)) if *built == load => Ok(traffic),
@@ -76,13 +78,15 @@ impl Run {
         };
         Ok(match job {
             Job::Cost { load, .. } => {
-                let (load, traffic) = (&self.loads[load], traffic(load)?);
+                let traffic = traffic(load)?;
+                let load = &self.loads[load];
                 let cost = measure::cost(profile, setting, load, traffic, effort)?;
                 results.costs.entry(load.name).or_default().push(cost);
                 format!("{:.3} s per M lines", cost.cpu_seconds_per_million_lines)
             }
             Job::Highest { load, .. } => {
-                let (load, traffic) = (&self.loads[load], traffic(load)?);
+                let traffic = traffic(load)?;
+                let load = &self.loads[load];
                 let highest = measure::highest(profile, setting, load, traffic, effort)?;
                 results.highest.insert(load.name, highest);
                 format!("{:.2} M lines a second", highest.lines_per_second / 1e6)
@@ -107,7 +111,8 @@ impl Run {
                 format!("{:.1} MiB", held.resident_mib)
             }
             Job::Sweep { load, .. } => {
-                let (load, traffic) = (&self.loads[load], traffic(load)?);
+                let traffic = traffic(load)?;
+                let load = &self.loads[load];
                 results.sweep = measure::sweep(profile, setting, load, traffic)?;
                 let cost =
                     |step: &measure::Step| format!("{:.2}", step.cpu_seconds_per_million_lines);

@@ -23,7 +23,8 @@ pub(crate) fn highest_that_holds<T>(
     halvings: u32,
     mut attempt: impl FnMut(u64) -> Try<T>,
 ) -> Option<u64> {
-    let (mut low, mut high) = (0, start);
+    let mut low = 0;
+    let mut high = start;
     loop {
         match attempt(high) {
             Try::Holds(_) => (low, high) = (high, high * STRIDE),

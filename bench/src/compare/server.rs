@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,17 +15,9 @@ use tempfile::TempDir;
 
 use super::proc::{self, Queue, Usage};
 use super::profile::{Places, Profile, Transport};
+use super::setting::Setting;
 use crate::carbon::Carbon;
 use statsd_bench::{Clock, Sender, beside, favour, kill, terminate, with_parent};
-
-/// How all servers of a run are started.
-#[derive(Debug, Clone)]
-pub(crate) struct Setting {
-    pub(crate) root: PathBuf,
-    pub(crate) bin: PathBuf,
-    pub(crate) interval: u64,
-    pub(crate) buffer: usize,
-}
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -48,7 +40,8 @@ const END: Duration = Duration::from_secs(10);
 
 impl Server {
     pub(crate) fn start(profile: &Profile, setting: &Setting) -> Result<Self, String> {
-        let (carbon, folder) = (Carbon::start(), tempfile::tempdir());
+        let carbon = Carbon::start();
+        let folder = tempfile::tempdir();
         let carbon = carbon.map_err(|error| format!("carbon: {error}"))?;
         let folder = folder.map_err(|error| format!("a folder: {error}"))?;
         let places = places(profile, setting, folder.path(), carbon.port())
@@ -56,7 +49,8 @@ impl Server {
         let start = Clock::start();
         let child =
             spawn(profile, &places).map_err(|error| format!("{}: {error}", profile.name))?;
-        let (udp, tcp) = (places.udp, places.tcp);
+        let udp = places.udp;
+        let tcp = places.tcp;
         let guard = Guard::over(child.id());
         let listening_after = Duration::ZERO;
         let mut server =
@@ -158,7 +152,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.guard.leave();
+        self.guard.stop();
         terminate(self.child.id());
         let start = Clock::start();
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -181,7 +175,7 @@ struct Guard {
 
 #[derive(Debug, Default)]
 struct Shared {
-    leaves: AtomicBool,
+    stops: AtomicBool,
     /// What it had when it was ended.
     kib: AtomicU64,
 }
@@ -191,10 +185,11 @@ const SHARE: f64 = 0.6;
 
 impl Guard {
     fn over(process: u32) -> Self {
-        let (shared, limit) = (Arc::new(Shared::default()), proc::available_kib() as f64 * SHARE);
+        let shared = Arc::new(Shared::default());
+        let limit = proc::available_kib() as f64 * SHARE;
         let here = Arc::clone(&shared);
         let watching = beside(move || {
-            while !here.leaves.load(Ordering::SeqCst) {
+            while !here.stops.load(Ordering::SeqCst) {
                 let kib = proc::resident_kib(process);
                 if kib as f64 > limit {
                     here.kib.store(kib, Ordering::SeqCst);
@@ -210,9 +205,9 @@ impl Guard {
         Some(self.shared.kib.load(Ordering::SeqCst) / 1024).filter(|mib| *mib > 0)
     }
 
-    /// After this, the process number may be another's.
-    fn leave(&mut self) {
-        self.shared.leaves.store(true, Ordering::SeqCst);
+    /// Stops the guard. It must not outlive the process, whose number another may get.
+    fn stop(&mut self) {
+        self.shared.stops.store(true, Ordering::SeqCst);
         if let Some(watching) = self.watching.take() {
             watching.thread().unpark();
             let _ = watching.join();
@@ -241,7 +236,8 @@ fn spawn(profile: &Profile, places: &Places) -> io::Result<Child> {
 
 fn places(profile: &Profile, setting: &Setting, dir: &Path, carbon: u16) -> io::Result<Places> {
     let any = (Ipv4Addr::LOCALHOST, 0);
-    let (udp, tcp) = (UdpSocket::bind(any)?, TcpListener::bind(any)?);
+    let udp = UdpSocket::bind(any)?;
+    let tcp = TcpListener::bind(any)?;
     let admin = TcpListener::bind(any)?.local_addr()?.port();
     let udp = udp.local_addr()?.port();
     Ok(Places {

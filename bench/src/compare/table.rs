@@ -21,7 +21,8 @@ pub(crate) fn tables(record: &Record) -> String {
         let at = rates.iter().position(|of| *of == rate)?;
         let step = server.sweep.get(at)?;
         let lost = if step.dropped_packets > 0 { " *" } else { "" };
-        let (cost, woken) = (step.cpu_seconds_per_million_lines, step.wake_ups_per_second);
+        let cost = step.cpu_seconds_per_million_lines;
+        let woken = step.wake_ups_per_second;
         Some(format!("{cost:.2} · {woken:.0}{lost}"))
     });
     let title = "MiB resident before the first flush · at most, until the fourth flush has ended";
@@ -40,18 +41,23 @@ pub(crate) fn tables(record: &Record) -> String {
 }
 
 fn head(record: &Record) -> String {
-    let buffers = match record.receive_buffers_equal {
-        true => format!("receive buffers of {} MiB", record.receive_buffer_bytes >> 20),
-        false => "receive buffers as each server asks for them".to_owned(),
+    let buffers = if record.receive_buffers_equal {
+        format!("receive buffers of {} MiB", record.receive_buffer_bytes >> 20)
+    } else {
+        "receive buffers as each server asks for them".to_owned()
     };
-    let (date, processor, kernel) = (&record.date, &record.processor, &record.kernel);
-    let (commit, interval) = (&record.commit, record.flush_interval_seconds);
+    let date = &record.date;
+    let processor = &record.processor;
+    let kernel = &record.kernel;
+    let commit = &record.commit;
+    let interval = record.flush_interval_seconds;
     let mut text = format!(
         "{date} · {processor} · Linux {kernel} · commit {commit} · flush every {interval} s · {buffers}\n\n`{}`\n\n",
         record.command
     );
     if !record.is_whole() {
-        let (made, planned) = (record.measurements.made, record.measurements.planned);
+        let made = record.measurements.made;
+        let planned = record.measurements.planned;
         let _ = writeln!(text, "A part of a run: {made} of {planned} measurements were made.\n");
     }
     for load in &record.loads {
@@ -81,7 +87,8 @@ fn cost(server: &Results, load: &str) -> Option<String> {
 fn highest(server: &Results, load: &str) -> Option<String> {
     let highest = server.highest.get(load)?;
     let mark = if highest.sender_bound { "≥ " } else { "" };
-    let (rate, cpu) = (highest.lines_per_second / 1e6, highest.cpu_seconds_per_million_lines);
+    let rate = highest.lines_per_second / 1e6;
+    let cpu = highest.cpu_seconds_per_million_lines;
     Some(format!("{mark}{rate:.2} · {cpu:.3}"))
 }
 

@@ -45,7 +45,8 @@ pub(crate) fn send_segments(
     let mut controls = [Control([0; CONTROL]); SENDS];
     // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
     let mut headers: [libc::mmsghdr; SENDS] = unsafe { mem::zeroed() };
-    let (mut ends, mut rest) = (Vec::with_capacity(SENDS), &mut slices[..]);
+    let mut ends = Vec::with_capacity(SENDS);
+    let mut rest = &mut slices[..];
     for (header, control) in headers.iter_mut().zip(&mut controls) {
         let count = group(rest.iter().map(|slice| slice.iov_len));
         if count == 0 {

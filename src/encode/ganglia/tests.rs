@@ -2,7 +2,8 @@
 
 use super::super::packets::framed;
 use super::*;
-use crate::flush::{Figure, Percentile};
+use crate::flush::Figure;
+use crate::policy::Percentile;
 
 /// Reads XDR.
 struct Reader<'a>(&'a [u8]);
@@ -61,13 +62,16 @@ fn flush(ganglia: &mut Ganglia, number: u64, series: &[Series<'_>]) -> Vec<Strin
     ganglia.begin(number, 10);
     for (subject, name, figures) in series {
         let figures: Vec<_> = figures.iter().map(|&(id, value)| Figure { id, value }).collect();
-        let (subject, name, figures) = (*subject, name.as_bytes(), &figures[..]);
+        let subject = *subject;
+        let name = name.as_bytes();
+        let figures = &figures[..];
         ganglia.encode(&Summary { subject, name, figures, idle: false, timestamp: None });
     }
     ganglia.end();
     let mut packets = Vec::new();
     for chunk in ganglia.chunks().take() {
-        let (mut rest, mut lines) = (chunk.bytes(), 0);
+        let mut rest = chunk.bytes();
+        let mut lines = 0;
         while !rest.is_empty() {
             let packet = framed(rest);
             packets.push(shown(packet.payload));
@@ -143,7 +147,8 @@ fn a_timing_is_a_group_of_figures_in_seconds() {
     assert_eq!(flush(&mut ganglia, 1, &[(Subject::Timing, "load", &figures)]), expected);
 }
 
-/// Shows in which flushes each metric is described: when it is new, also anew after it was away, and every sixth one.
+/// Shows in which flushes each metric is described: when it is new, also anew after it was away,
+/// and every sixth one.
 #[test]
 fn a_metric_is_described_when_it_is_new_and_every_sixth_flush() {
     let mut ganglia = ganglia("", 100);

@@ -1,6 +1,8 @@
 //! The general reader is the twin: where both read a line, they agree.
 
-use super::super::{Dialect, Dialects, LineReader, Reading, Sample};
+use statsd_bench::Random;
+
+use super::super::{Dialect, Dialects, LineReader, ParsedLine, Sample, is_plain_name};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -9,7 +11,7 @@ type Read = Option<(Vec<u8>, String)>;
 /// What the general reader makes of a line.
 fn twin(grammar: &Grammar, line: &[u8]) -> Read {
     let mut reader = LineReader::new(grammar.clone());
-    let Reading::Line(line) = reader.read(line) else { return None };
+    let ParsedLine::Metrics(line) = reader.read(line) else { return None };
     let samples: Result<Vec<_>, _> = line.samples().collect();
     let is_usual = line.timestamp.is_none() && !line.has_unread_tags;
     is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
@@ -27,10 +29,10 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     assert_eq!(grammar.max_key_length - room.len(), written, "room is left behind the name");
     let Plain { value, weight, .. } = plain;
     let sample = match plain.kind {
-        Kind::Counter => Sample::Count(value * weight),
-        Kind::Gauge => Sample::Level(value),
-        Kind::Timing => Sample::Time { value, weight },
-        Kind::Set => Sample::Member(plain.text),
+        MetricKind::Counter => Sample::Count(value * weight),
+        MetricKind::Gauge => Sample::Level(value),
+        MetricKind::Timing => Sample::Time { value, weight },
+        MetricKind::Set => Sample::Member(plain.text),
     };
     Some(((plain.name.to_vec(), format!("{:?}", [sample])), length))
 }
@@ -42,13 +44,6 @@ fn agrees(grammar: &Grammar, line: &[u8]) {
     assert_eq!(plain(grammar, line), expected, "{shown}");
     let more = [line, b"\nb:2|c\n"].concat();
     assert_eq!(plain(grammar, &more), expected, "{shown}, and another line");
-}
-
-fn random(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    usize::try_from(*state >> 33).unwrap() // of 32 bits on some platforms
 }
 
 #[test]
@@ -83,12 +78,10 @@ fn common_lines_are_plain() {
 /// Numbers of every length that is read here, with every sort of end.
 #[test]
 fn numbers_of_all_lengths_are_read() {
-    let mut state = 7;
+    let mut random = Random::new(7);
     for digits in 1..=13 {
         for _ in 0..200 {
-            let number: String = (0..digits)
-                .map(|_| char::from(b'0' + u8::try_from(random(&mut state) % 10).unwrap()))
-                .collect();
+            let number: String = (0..digits).map(|_| char::from(b'0' + random.below(10))).collect();
             for end in ["|c", ".5|ms", "|g|@0.5", "|s|#k:v"] {
                 agrees(&Grammar::default(), format!("a:{number}{end}").as_bytes());
             }
@@ -170,7 +163,7 @@ fn a_name_is_looked_for_in_its_own_line() {
     assert_eq!(read_plain(&grammar, next_has_one.as_bytes(), &mut &mut [][..]), None);
 }
 
-/// Random lines of the pieces that matter. The seed is fixed.
+/// Reads random lines made of the pieces that matter.
 #[test]
 fn it_agrees_with_the_general_reader() {
     const PIECES: [&[u8]; 29] = [
@@ -206,16 +199,18 @@ fn it_agrees_with_the_general_reader() {
     ];
     for sanitize in [true, false] {
         let grammar = Grammar { sanitize, ..Grammar::default() };
-        let (mut state, mut plain_ones, mut tagged) = (88_172_645_463_325_252_u64, 0, 0);
+        let mut random = Random::new(1);
+        let mut plain_ones = 0;
+        let mut tagged = 0;
         for _ in 0..400_000 {
             let mut line = Vec::new();
-            match random(&mut state) % 4 {
+            match random.below(4) {
                 0 => line.extend_from_slice(b"a:1"),
                 1 => line.extend_from_slice(b"a:1|c|#k:v"),
                 _ => {}
             }
-            for _ in 0..1 + random(&mut state) % 6 {
-                line.extend_from_slice(PIECES[random(&mut state) % PIECES.len()]);
+            for _ in 0..1 + random.below(6) {
+                line.extend(*random.pick(&PIECES));
             }
             if let Some((read, length)) = plain(&grammar, &line) {
                 plain_ones += 1;
@@ -235,14 +230,15 @@ fn a_canonical_name_reads_as_itself() {
         b"a", b"b.c", b"=", b";", b";k=v", b",x=y", b"[", b"]", b"#t=1", b" ", b"/", b"~", b"\xff",
         b"Z", b"-", b"_", b"0", b"\t", b"t=", b";;",
     ];
-    let mut state = 3;
+    let mut random = Random::new(3);
     for dialects in [vec![Dialect::Graphite], Dialect::ALL.to_vec()] {
         let grammar = Grammar { dialects: Dialects::from_iter(dialects), ..Grammar::default() };
         assert!(grammar.is_idempotent());
         for _ in 0..100_000 {
-            let pieces =
-                (0..1 + random(&mut state) % 6).map(|_| PIECES[random(&mut state) % PIECES.len()]);
-            let line = [&pieces.collect::<Vec<_>>().concat()[..], b":1|c"].concat();
+            let count = 1 + random.below(6);
+            let mut line: Vec<u8> =
+                (0..count).flat_map(|_| *random.pick(&PIECES)).copied().collect();
+            line.extend_from_slice(b":1|c");
             let Some((name, _)) = twin(&grammar, &line) else { continue };
             let again = twin(&grammar, &[&name[..], b":1|c"].concat()).map(|read| read.0);
             assert_eq!(

@@ -1,5 +1,6 @@
-//! Which power of gamma a value's bucket ends at: one value at a time by the library's logarithm, many at once by a series that
-//! the compiler turns into vector code. The two differ only for values within a billionth of a bucket's bound.
+//! Which power of gamma a value's bucket ends at: one value at a time by the library's logarithm,
+//! many at once by a series that the compiler turns into vector code. The two differ only for
+//! values within a billionth of a bucket's bound.
 
 use std::f64::consts::{LN_2, SQRT_2};
 
@@ -15,7 +16,8 @@ pub(super) fn exponent(value: f64, per_ln_gamma: f64) -> i32 {
     towards_zero + i32::from(exact > f64::from(towards_zero))
 }
 
-/// Those of up to [`BATCH`] values; what it gives for those under [`f64::MIN_POSITIVE`] means nothing.
+/// Those of up to [`BATCH`] values; what it gives for those under [`f64::MIN_POSITIVE`] means
+/// nothing.
 pub(super) fn exponents(values: &[f64], per_ln_gamma: f64, out: &mut [i32; BATCH]) {
     for (exponent, value) in out.iter_mut().zip(values) {
         *exponent = rounded(ln_of_normal(*value) * per_ln_gamma + 0.5);
@@ -41,7 +43,8 @@ fn ln_of_normal(value: f64) -> f64 {
     (f64::from(power) + more) * LN_2 + series
 }
 
-/// To the nearest, for magnitudes that fit: so large a number is added that its last digit is the one of whole numbers.
+/// To the nearest, for magnitudes that fit: so large a number is added that its last digit is the
+/// one of whole numbers.
 #[inline]
 fn rounded(value: f64) -> i32 {
     const LAST_DIGIT_IS_ONE: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: either sign
@@ -52,21 +55,19 @@ fn rounded(value: f64) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
-    /// Shows that the quick way puts every value where the exact one does, but those that lie on a bound.
+    /// Shows that the quick way puts every value where the exact one does, but those that lie on a
+    /// bound.
     #[test]
     fn many_at_once_are_as_one_by_one() {
-        const SEED: u64 = 7;
         for error in [0.001, 0.01, 0.2] {
             let per_ln_gamma = 1.0 / f64::ln((1.0 + error) / (1.0 - error));
-            let mut state: u64 = SEED;
+            let mut random = Random::new(7);
             for _ in 0..100 {
-                let mut next = || {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    f64::from_bits(state)
-                };
-                let values: Vec<f64> = std::iter::repeat_with(&mut next)
+                let values: Vec<f64> = std::iter::repeat_with(|| f64::from_bits(random.bits()))
                     .filter(|v| v.is_normal())
                     .take(BATCH)
                     .collect();
@@ -77,7 +78,7 @@ mod tests {
                     let above = f64::from(found) - exact;
                     assert!((-1e-6..1.0 + 1e-6).contains(&above), "{value} {exact} {found}");
                     if (1e-6..1.0 - 1e-6).contains(&above) {
-                        assert_eq!(found, exponent(*value, per_ln_gamma), "{value}, seed {SEED}");
+                        assert_eq!(found, exponent(*value, per_ln_gamma), "{value}");
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::random::Random;
+use statsd_bench::Random;
 
 /// The keys that trials vary.
 #[derive(Clone, Debug)]
@@ -43,34 +43,34 @@ impl Choices {
     pub(super) fn new(random: &mut Random) -> Self {
         Self {
             flush_ms: *random.pick(&[1000, 1000, 1000, 2000]),
-            aligned: random.below(4) > 0,
+            aligned: random.below::<u64>(4) > 0,
             state: *random.pick(&STATES),
-            state_secs: 1 + random.below(4),
-            shutdown_ms: 500 + random.below(3000),
+            state_secs: 1 + random.below::<u64>(4),
+            shutdown_ms: 500 + random.below::<u64>(3000),
             percentiles: *random.pick(&["90", "50, 99"]),
             rule: "",
             has_carbon: true,
-            has_extra: random.below(3) == 0,
+            has_extra: random.below::<u64>(3) == 0,
             resend: *random.pick(&RESENDS),
-            keep: 1 + random.below(3),
+            keep: 1 + random.below::<u64>(3),
             queue: *random.pick(&QUEUES),
-            write_secs: 2 + random.below(4),
+            write_secs: 2 + random.below::<u64>(4),
             idle_secs: *random.pick(&[0, 1, 2, 5]),
             max_connections: *random.pick(&[2, 5, 20]),
             has_stream: true,
             datagram: "one",
-            flushes_keys: random.below(4) == 0,
+            flushes_keys: random.below::<u64>(4) == 0,
         }
     }
 
     /// Changes one to three keys.
     pub(super) fn change(&mut self, random: &mut Random) {
-        for _ in 0..=random.below(3) {
-            match random.below(14) {
+        for _ in 0..=random.below::<u64>(3) {
+            match random.below::<u64>(14) {
                 0 => self.flush_ms = *random.pick(&[1000, 2000, 3000]),
                 1 => self.aligned ^= true,
                 2 => self.state = *random.pick(&STATES),
-                3 => self.state_secs = 1 + random.below(4),
+                3 => self.state_secs = 1 + random.below::<u64>(4),
                 4 => self.percentiles = *random.pick(&["90", "50, 99"]),
                 5 => self.rule = *random.pick(&RULES),
                 6 | 7 => self.has_carbon ^= true,

@@ -11,7 +11,7 @@ use ahash::HashMap;
 use memchr::memrchr;
 use mio::{Registry, Token};
 
-use crate::sink::{Network, Socket};
+use crate::sink::{Dialer, SinkError, Socket};
 use crate::sys::Signs;
 use crate::time::Tick;
 
@@ -361,7 +361,7 @@ fn shift(from: &mut VecDeque<u8>, count: usize, mut to: impl FnMut(&[u8])) {
     from.drain(..count);
 }
 
-impl Network for Peer {
+impl Dialer for Peer {
     fn dial(&mut self, _: SocketAddr, _: &Registry, token: Token) -> io::Result<Box<dyn Socket>> {
         let state = &mut *self.0.borrow_mut();
         if state.manner.dialling == Dialling::Impossible {
@@ -381,7 +381,7 @@ struct End {
 }
 
 impl Socket for End {
-    fn is_established(&self) -> io::Result<bool> {
+    fn is_established(&self) -> Result<bool, SinkError> {
         let mut state = self.peer.0.borrow_mut();
         let wire = state.wire(self.token);
         wire.error()?;

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use super::network::Peer;
-use crate::sink::Sink;
 use crate::sink::spool::Spool;
 use crate::sink::spool::testing::MemoryDisk;
+use crate::sink::{Sink, testing};
 
 /// The network and the disk.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Outside {
     fn equip(&self, sink: &mut Sink) {
         let peer = self.peers.iter().find(|(name, _)| *name == sink.name());
         if let Some((_, peer)) = peer {
-            sink.dial_through(Box::new(peer.clone()));
+            testing::dial_through(sink, Box::new(peer.clone()));
         }
         if sink.name() == CARBON && self.spool_bytes > 0 {
             self.disk.fail_reads(None); // a server does not start with a spool that it cannot read

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use statsd_bench::Random;
+
 use super::file::Choices;
 use super::network::{Dialling, Lost, Manner};
-use super::random::Random;
 use super::world::{Judgement, Totals, World};
 use crate::clock::Clock as _;
 
@@ -51,17 +52,18 @@ impl Trial {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut choices = Choices::new(&mut random);
-        let short_queue = Some(100_000).filter(|_| random.below(3) == 0);
+        let short_queue = Some(100_000).filter(|_| random.below::<u64>(3) == 0);
         if short_queue.is_none() {
             choices.queue = "64m";
         }
         let spool = *random.pick(&["", "", "1m", "64m"]);
-        let is_large = random.below(12) == 0;
-        let (series, longest) = if is_large { (1300, 1) } else { (5 + random.below(80), 400) };
-        let long = "x".repeat(random.index(longest));
+        let is_large = random.below::<u64>(12) == 0;
+        let (series, longest) =
+            if is_large { (1300, 1) } else { (5 + random.below::<u64>(80), 400) };
+        let long = "x".repeat(random.below::<usize>(longest));
         let keep = choices.keep;
         let retains = choices.resend == "flush" && short_queue.is_none();
-        let world = World::new(choices, short_queue, spool, random.below(3) == 0);
+        let world = World::new(choices, short_queue, spool, random.below::<u64>(3) == 0);
         if is_large {
             world.clock.set_cost(Duration::from_micros(400));
         } else {
@@ -80,12 +82,12 @@ impl Trial {
 
     /// Faults and traffic for a while, then a calm in which all is to be delivered.
     fn run(mut self) -> Troubles {
-        let kills = self.random.below(3) == 0;
+        let kills = self.random.below::<u64>(3) == 0;
         for _ in 0..60 {
             self.send();
-            let span = 1 + self.random.below(600);
+            let span = 1 + self.random.below::<u64>(600);
             self.world.run_for(Duration::from_millis(span));
-            if self.random.below(2) == 0 {
+            if self.random.below::<u64>(2) == 0 {
                 self.trouble(kills);
             }
         }
@@ -106,13 +108,13 @@ impl Trial {
 
     /// Some traffic, by all ways in.
     fn send(&mut self) {
-        for _ in 0..self.random.below(12) {
-            let lines = 1 + self.random.below(8);
+        for _ in 0..self.random.below::<u64>(12) {
+            let lines = 1 + self.random.below::<u64>(8);
             let text = self.lines(lines, true);
             let name = self.world.choices.datagram;
             self.world.clients.send(text.as_bytes(), name);
         }
-        if self.random.below(12) == 0 {
+        if self.random.below::<u64>(12) == 0 {
             // More than a turn's share.
             let text = self.lines(2000, true);
             let most = text.len().min(50_000);
@@ -120,11 +122,11 @@ impl Trial {
             let name = self.world.choices.datagram;
             self.world.clients.send(&text.as_bytes()[..end], name);
         }
-        if self.random.below(3) == 0 {
-            let resets = self.random.below(3) == 0;
+        if self.random.below::<u64>(3) == 0 {
+            let resets = self.random.below::<u64>(3) == 0;
             self.world.connect(resets);
         }
-        for _ in 0..self.random.below(4) {
+        for _ in 0..self.random.below::<u64>(4) {
             self.stream();
         }
     }
@@ -135,17 +137,17 @@ impl Trial {
         if streams == 0 {
             return;
         }
-        let at = self.random.index(streams);
-        match self.random.below(8) {
+        let at = self.random.below::<usize>(streams);
+        match self.random.below::<u64>(8) {
             0 => self.world.clients.close(at),
             1 => self.world.clients.write(at, &[b'y'; 20_000]),
             2 => self.world.clients.write(at, b"\nno sample\nk:\n"),
             _ => {
-                let lines = 1 + self.random.below(30);
+                let lines = 1 + self.random.below::<u64>(30);
                 let text = self.lines(lines, false);
-                let end = match self.random.below(3) {
+                let end = match self.random.below::<u64>(3) {
                     0 => text.len() - 1,
-                    1 => self.random.index(text.len()),
+                    1 => self.random.below::<usize>(text.len()),
                     _ => text.len(),
                 };
                 // Begins with a newline, which ends what was left unfinished.
@@ -158,11 +160,11 @@ impl Trial {
     fn lines(&mut self, lines: u64, has_gauges: bool) -> String {
         let mut text = String::new();
         for _ in 0..lines {
-            if has_gauges && self.random.below(10) == 0 {
+            if has_gauges && self.random.below::<u64>(10) == 0 {
                 self.level += 1;
-                text += &format!("g.{}:{}|g\n", self.random.below(3), self.level);
+                text += &format!("g.{}:{}|g\n", self.random.below::<u64>(3), self.level);
             } else {
-                let count = 1 + self.random.below(9);
+                let count = 1 + self.random.below::<u64>(9);
                 let name = self.random.pick(&self.names);
                 text += &format!("{name}:{count}|c\n");
             }
@@ -171,7 +173,7 @@ impl Trial {
     }
 
     fn trouble(&mut self, kills: bool) {
-        let what = self.random.below(if kills { 31 } else { 29 });
+        let what = self.random.below::<u64>(if kills { 31 } else { 29 });
         if is_replay() {
             let now = self.world.clock.now();
             eprintln!("{:?}: trouble {what}", now.unix);
@@ -179,7 +181,7 @@ impl Trial {
         match what {
             what @ 0..15 => self.trouble_outside(what),
             15 | 16 => {
-                if self.random.below(2) == 0 {
+                if self.random.below::<u64>(2) == 0 {
                     self.send(); // it is read by the stop
                 }
                 self.world.stop();
@@ -189,17 +191,21 @@ impl Trial {
                 let mut choices = self.world.choices.clone();
                 choices.change(random);
                 self.change(|now| *now = choices);
-                if self.random.below(4) == 0 {
+                if self.random.below::<u64>(4) == 0 {
                     self.world.stop(); // with a reload pending
                 }
             }
             22 => self.world.reload(false),
-            23 | 24 => self.world.remove_state_folder(self.random.below(2) == 0),
+            23 | 24 => self.world.remove_state_folder(self.random.below::<u64>(2) == 0),
             25 => self.world.mend_state_folder(),
             26 => {
                 let far = *self.random.pick(&[300, 2500, 60_000, 3_600_000]);
-                let millis = i64::try_from(1 + self.random.below(far)).unwrap();
-                self.world.step_wall(if self.random.below(2) == 0 { millis } else { -millis });
+                let millis = i64::try_from(1 + self.random.below::<u64>(far)).unwrap();
+                self.world.step_wall(if self.random.below::<u64>(2) == 0 {
+                    millis
+                } else {
+                    -millis
+                });
             }
             27 | 28 => {
                 let drag = *self.random.pick(&[0, 0, 100, 700]);
@@ -207,7 +213,7 @@ impl Trial {
             }
             _ => {
                 let text = self.lines(20, true);
-                let sends = self.random.below(2) == 0;
+                let sends = self.random.below::<u64>(2) == 0;
                 self.world.kill(|world| {
                     let name = world.choices.datagram;
                     if sends {
@@ -222,7 +228,7 @@ impl Trial {
     fn trouble_outside(&mut self, what: u64) {
         let rates = [0, 1, 100, Manner::WELL.reads];
         let takes = [1, 100, 10_000, usize::MAX];
-        let is_extra = self.random.below(6) == 0;
+        let is_extra = self.random.below::<u64>(6) == 0;
         let carbon = if is_extra { &self.world.extra } else { &self.world.carbon }.clone();
         let disk = self.world.disk.clone();
         match what {
@@ -234,14 +240,14 @@ impl Trial {
             6 | 7 => carbon.dies(),
             8 => carbon.says_farewell(),
             9 => {
-                disk.limit_room(Some(self.random.index(200_000)));
+                disk.limit_room(Some(self.random.below::<usize>(200_000)));
                 self.world.is_disk_faulty = true;
             }
-            10 if self.random.below(2) == 0 => {
+            10 if self.random.below::<u64>(2) == 0 => {
                 disk.fail_reads(Some(*self.random.pick(&[libc::EIO, libc::EMFILE])));
                 self.disk_failed = true;
             }
-            10 if self.random.below(2) == 0 => {
+            10 if self.random.below::<u64>(2) == 0 => {
                 disk.fail_writes(Some(libc::EROFS));
                 self.world.is_disk_faulty = true;
             }
@@ -251,7 +257,7 @@ impl Trial {
             }
             11 => disk.limit_room(None),
             12 => carbon.behave(|manner| *manner = Manner { reads: 0, ..Manner::WELL }),
-            13 if self.random.below(3) == 0 => carbon.behave(|manner| manner.shuns = true),
+            13 if self.random.below::<u64>(3) == 0 => carbon.behave(|manner| manner.shuns = true),
             _ => carbon.behave(|manner| *manner = Manner::WELL),
         }
     }

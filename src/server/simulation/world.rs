@@ -24,7 +24,8 @@ use crate::server::signals::{Asked, Signals};
 use crate::server::timer::Timer;
 use crate::server::{Resources, Server};
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::{Account, Sink};
+use crate::sink::testing::Account;
+use crate::sink::{Sink, testing};
 use crate::state::file::checked;
 use crate::token::Source;
 
@@ -409,7 +410,7 @@ impl World {
     }
 
     fn account_of(&self, name: &str) -> Option<Account> {
-        self.sink(name).map(Sink::account)
+        self.sink(name).map(testing::account)
     }
 
     fn sink(&self, name: &str) -> Option<&Sink> {

@@ -3,9 +3,9 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::config::{Over, Repeater, Resend};
+use crate::config::{Over, Remote, Repeater, Resend};
 use crate::encode::repeated::{Carriage, Repeated};
-use crate::sink::testing::{Rig, influxdb_with, logged, patiently, shell};
+use crate::sink::testing::{Rig, datagrams, influxdb_with, logged, patiently, shell};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -35,6 +35,10 @@ impl Rig {
             Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
         })
     }
+}
+
+fn rests_until(datagrams: &Datagrams) -> Option<Tick> {
+    if let UdpState::Resting { until } = datagrams.state { Some(until) } else { None }
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn where_nobody_listens_the_queue_keeps_what_comes() {
     receiver.set_nonblocking(true).unwrap();
     assert_eq!(rig.packet(&receiver), "b value=1 2\n");
     rig.advance(MINUTE);
-    rig.sink.look(rig.now);
+    rig.sink.poll_acks(rig.now);
     let log = logged();
     let told = |word: &str| log.iter().filter(|(_, line)| line.contains(word)).count();
     assert_eq!((told("error=\"Connection refused"), told("recovered")), (1, 1), "{log:?}");
@@ -85,24 +89,25 @@ fn where_nobody_listens_the_queue_keeps_what_comes() {
 
 #[test]
 fn a_name_is_looked_up_again_every_minute_and_followed() {
-    let (old, new) = (receiver(), receiver());
+    let old = receiver();
+    let new = receiver();
     let mut rig = rig(&old);
-    let outlet = rig.sink.outlet.datagrams();
-    outlet.remote = Remote { host: "influx.test".into(), port: old.local_addr().unwrap().port() };
-    outlet.is_number = false;
-    outlet.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    let outlet = datagrams(&mut rig.sink);
+    outlet.resolver.remote =
+        Remote { host: "influx.test".into(), port: old.local_addr().unwrap().port() };
+    outlet.resolver.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
     rig.flush("a value=1 1\n");
     assert_eq!(rig.packet(&old), "a value=1 1\n");
     assert_eq!(rig.sink.figures().state, "up");
     // A look-up that fails changes nothing.
-    rig.sink.outlet.datagrams().look_up = |_, _| shell("echo error: nobody of that name");
+    datagrams(&mut rig.sink).resolver.look_up = |_, _| shell("echo error: nobody of that name");
     rig.advance(MINUTE);
     rig.until_asked_again();
     rig.flush("b value=1 2\n");
     assert_eq!(rig.packet(&old), "b value=1 2\n");
-    let outlet = rig.sink.outlet.datagrams();
-    outlet.remote.port = new.local_addr().unwrap().port();
-    outlet.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    let outlet = datagrams(&mut rig.sink);
+    outlet.resolver.remote.port = new.local_addr().unwrap().port();
+    outlet.resolver.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
     rig.advance(MINUTE);
     rig.until_asked_again();
     rig.flush("c value=1 3\n");
@@ -114,8 +119,8 @@ impl Rig {
         patiently("the look-up", || {
             self.turn();
             self.advance(Duration::from_millis(1));
-            let name = &self.sink.outlet.datagrams().name;
-            (!name.is_asked() && name.due().is_some_and(|due| due > self.now.tick)).then_some(())
+            let name = &datagrams(&mut self.sink).resolver;
+            (!name.is_running() && name.due().is_some_and(|due| due > self.now.tick)).then_some(())
         });
     }
 }
@@ -124,20 +129,19 @@ impl Rig {
 fn a_name_that_nobody_has_is_tried_again_ever_later() {
     let receiver = receiver();
     let mut rig = rig(&receiver);
-    let outlet = rig.sink.outlet.datagrams();
-    outlet.remote = Remote { host: "influx.test".into(), port: 1 };
-    outlet.is_number = false;
-    outlet.look_up = |_, _| shell("echo error: nobody of that name");
+    let outlet = datagrams(&mut rig.sink);
+    outlet.resolver.remote = Remote { host: "influx.test".into(), port: 1 };
+    outlet.resolver.look_up = |_, _| shell("echo error: nobody of that name");
     rig.flush("a value=1 1\n");
     let mut waits = Vec::new();
     for _ in 0..3 {
         rig.until_state("backing_off");
         assert_eq!(rig.sink.figures().last_error.unwrap(), "nobody of that name");
-        let at = rig.sink.outlet.datagrams().rests_until().unwrap();
+        let at = rests_until(datagrams(&mut rig.sink)).unwrap();
         waits.push(at - rig.now.tick);
         rig.advance(at - rig.now.tick);
-        // On a busy machine the child of the last look-up may still run. The server checks for its end
-        // at deadlines, so time must pass.
+        // On a busy machine the child of the last look-up may still run. The server checks for its
+        // end at deadlines, so time must pass.
         patiently("another look-up", || {
             rig.turn();
             rig.advance(Duration::from_millis(1));

@@ -1,42 +1,42 @@
 //! An HTTP answer, from its bytes as they come. Pure.
 
-use std::io;
-
 use httparse::{EMPTY_HEADER, Response, Status};
+
+use crate::sink::error::SinkError;
 
 /// No server's head is longer, and no head has more fields.
 const HEAD_BYTES: usize = 16 << 10;
 const FIELDS: usize = 64;
-/// A longer body is not waited for: the connection goes instead.
+/// A longer body is not waited for. The connection is closed instead.
 const BODY_BYTES: usize = 64 << 10;
 /// How much of a reason is kept.
 const REASON_BYTES: usize = 256;
 
-/// An answer on its way, or come.
+/// An answer, of which all or a part has been received.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    /// Of the head, until it is whole; then of the body.
+pub(super) struct HttpAnswer {
+    /// Bytes of the head until that is whole, then of the body.
     bytes: Vec<u8>,
-    head: Option<Head>,
+    head: Option<AnswerHead>,
     /// What follows belongs to no answer.
     excess: bool,
 }
 
 #[derive(Debug)]
-struct Head {
+struct AnswerHead {
     status: u16,
     /// `404 Not Found`.
     line: String,
     /// What InfluxDB says of it.
     error: Option<String>,
-    /// How many bytes follow; None: nobody knows, and they are not waited for.
+    /// The length of the body. `None` if it is unknown; then the body is not waited for.
     body_bytes: Option<usize>,
     closes: bool,
 }
 
-impl Answer {
-    /// Takes bytes that came. An error if they are no HTTP.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl HttpAnswer {
+    /// Adds received bytes. Returns an error if they are no HTTP.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.bytes.extend_from_slice(bytes);
         while self.head.is_none() {
             let Some((head, length)) = read_head(&self.bytes)? else { return Ok(()) };
@@ -50,24 +50,25 @@ impl Answer {
         Ok(())
     }
 
-    /// Whether nothing of it has come.
+    /// Whether no byte of it was received.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.head.is_none()
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        let is_enough = |head: &Head| head.body_bytes.is_none_or(|all| self.bytes.len() >= all);
+        let is_enough =
+            |head: &AnswerHead| head.body_bytes.is_none_or(|all| self.bytes.len() >= all);
         self.head.as_ref().is_some_and(is_enough)
     }
 
-    /// 0 before there is one.
+    /// Returns 0 before the head is whole.
     pub(super) fn status(&self) -> u16 {
         self.head.as_ref().map_or(0, |head| head.status)
     }
 
     /// Whether the connection carries another request.
     pub(super) fn keeps_open(&self) -> bool {
-        let keeps = |head: &Head| !head.closes && head.body_bytes.is_some();
+        let keeps = |head: &AnswerHead| !head.closes && head.body_bytes.is_some();
         self.head.as_ref().is_some_and(keeps) && !self.excess
     }
 
@@ -82,14 +83,17 @@ impl Answer {
     }
 }
 
-/// The head that these bytes begin with, and its length; None if it is not there whole.
-fn read_head(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
+/// Returns the head that these bytes begin with, and its length. Returns `None` if it is not whole.
+fn read_head(bytes: &[u8]) -> Result<Option<(AnswerHead, usize)>, SinkError> {
     let mut fields = [EMPTY_HEADER; FIELDS];
     let mut response = Response::new(&mut fields);
-    let parsed = response.parse(bytes).map_err(|error| no_http(&error.to_string()))?;
+    let parsed = response.parse(bytes);
+    let parsed = parsed.map_err(|error| SinkError::NotHttp(error.to_string()))?;
     let Status::Complete(length) = parsed else {
-        let too_long = || no_http("its head is too long");
-        return if bytes.len() > HEAD_BYTES { Err(too_long()) } else { Ok(None) };
+        if bytes.len() > HEAD_BYTES {
+            return Err(SinkError::NotHttp("its head is too long".into()));
+        }
+        return Ok(None);
     };
     let status = response.code.unwrap_or_default();
     let field = |name: &str| {
@@ -107,7 +111,7 @@ fn read_head(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
         _ => length_given.filter(|&bytes| bytes <= BODY_BYTES),
     };
     let is_old = response.version == Some(0) && !has_word("connection", "keep-alive");
-    let head = Head {
+    let head = AnswerHead {
         status,
         line: format!("{status} {}", response.reason.unwrap_or_default()).trim_end().into(),
         error: field("x-influxdb-error"),
@@ -117,16 +121,12 @@ fn read_head(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
     Ok(Some((head, length)))
 }
 
-fn no_http(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the answer is no HTTP: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(text: &str) -> Answer {
-        let mut answer = Answer::default();
+    fn answer(text: &str) -> HttpAnswer {
+        let mut answer = HttpAnswer::default();
         answer.feed(text.as_bytes()).unwrap();
         answer
     }
@@ -177,15 +177,15 @@ mod tests {
 
     #[test]
     fn what_is_no_http_is_an_error_and_memory_is_bounded() {
-        let mut answer = Answer::default();
+        let mut answer = HttpAnswer::default();
         assert!(answer.feed(b"220 mail.example.org ESMTP\r\n").is_err());
-        let mut answer = Answer::default();
+        let mut answer = HttpAnswer::default();
         answer.feed(b"HTTP/1.1 204 N\r\n").unwrap();
         let endless = (0..2000).find_map(|_| answer.feed(b"a: 0123456789\r\n").err());
         assert!(
             endless.is_some_and(|error| error.to_string().starts_with("the answer is no HTTP"))
         );
-        let mut answer = Answer::default();
+        let mut answer = HttpAnswer::default();
         answer.feed(b"HTTP/1.1 500 E\r\n\r\n").unwrap();
         (0..100).for_each(|_| answer.feed(&[b'x'; 4096]).unwrap());
         assert!(answer.bytes.len() <= BODY_BYTES && answer.text().len() < 300);

@@ -1,4 +1,4 @@
-//! HTTP as a framing: each chunk is a request, one at a time, and its 204 is the acknowledgement.
+//! HTTP as a framing: each chunk is a request, one at a time, and its 204 acknowledges it.
 //!
 //! ```text
 //!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
@@ -7,9 +7,11 @@
 //!                          ▼                      all else: an error, the chunk waits
 //!                  silence, a close: an error
 //! ```
-//! A request is copied together with its chunk, which counts as written from then on, so that nothing takes it out of the
-//! outbox while its length is promised. A connection that has answered before and is closed in good order, or dies before
-//! it says a word of the next answer, is no failure: servers and proxies close what is idle. It is *spent*.
+//! A request is a copy of its chunk. The chunk counts as written from then on, so that it is not
+//! removed from the outbox while its length is promised.
+//!
+//! It is no failure if a server closes a connection after an answer, or before the first byte of
+//! the next answer: servers and proxies close idle connections. Such a connection is *spent*.
 //!
 //! A request has `write_timeout` to be written whole, and its answer `write_timeout` after that.
 //! Bytes that move meanwhile do not extend these times. Otherwise a server that reads or sends a
@@ -21,14 +23,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod answer;
-mod preface;
 
-use super::framing::{Framing, Refused};
+use super::dialer::Socket;
+use super::error::SinkError;
+use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
-use super::socket::Socket;
+use super::preface::Preface;
 use crate::time::Tick;
-use answer::Answer;
-pub(super) use preface::Preface;
+use answer::HttpAnswer;
 
 /// Reads of 4 KiB, and writes of what the kernel takes, in one turn.
 const READS_A_TURN: usize = 8;
@@ -37,40 +39,25 @@ const WRITES_A_TURN: usize = 8;
 /// A connection counts as moving when something moved in this long.
 const MOVING: Duration = Duration::from_secs(1);
 
-/// Answered with what is neither yes nor no: what was asked is to be asked again.
-#[derive(Debug)]
-pub(super) struct Unwilling {
-    pub(super) status: u16,
-    text: String,
-}
-
-impl std::error::Error for Unwilling {}
-
-impl std::fmt::Display for Unwilling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Requests {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     preface: Rc<Preface>,
-    /// The one under way, whole; empty when there is none.
+    /// All bytes of the request under way. Empty if there is none.
     request: Vec<u8>,
     /// How much of it is written.
     sent: usize,
-    answer: Answer,
+    answer: HttpAnswer,
     /// Answers that came.
     answered: u64,
     is_spent: bool,
-    refused: Option<Refused>,
-    /// Not yet drained to `WouldBlock` since the last event.
+    refused: Option<RefusedChunk>,
+    /// No call has returned `WouldBlock` since the last event.
     writable: bool,
     readable: bool,
-    /// Bytes came since the last look at the clock.
-    heard: bool,
+    /// Bytes were received since the last poll, which knows the time.
+    has_received: bool,
     moved: Option<Tick>,
     /// With a request under way: when its first byte was due, then when its last byte was written.
     /// Bytes of the answer do not change it, or a server that sends one now and then would never be
@@ -87,13 +74,13 @@ impl Requests {
             preface,
             request: Vec::new(),
             sent: 0,
-            answer: Answer::default(),
+            answer: HttpAnswer::default(),
             answered: 0,
             is_spent: false,
             refused: None,
             writable: true,
             readable: true,
-            heard: false,
+            has_received: false,
             moved: None,
             waits_since: None,
             last_ack: None,
@@ -104,21 +91,22 @@ impl Requests {
         !self.request.is_empty()
     }
 
-    fn read_response(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.heard = true;
+    fn read_response(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.has_received = true;
         if self.is_under_way() {
             return self.answer.feed(bytes);
         }
-        // Nobody asked: a server that says why it is about to close.
+        // There is no request. Such an answer tells why the server is about to close.
         self.readable = false;
-        self.close(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing"))
+        self.close(SinkError::UnaskedAnswer)
     }
 
-    /// The other end is closed or broken. Whether that matters depends on what is under way.
-    fn close(&mut self, error: io::Error) -> io::Result<()> {
-        let is_told = self.is_under_way() && self.answer.is_whole();
+    /// Handles that the peer has closed or broken the connection. That is an error only if a
+    /// request is under way, or if no request was ever answered.
+    fn close(&mut self, error: SinkError) -> Result<(), SinkError> {
+        let is_answered = self.is_under_way() && self.answer.is_whole();
         let is_idle = self.answered > 0 && self.answer.is_empty();
-        self.is_spent |= is_told || is_idle;
+        self.is_spent |= is_answered || is_idle;
         if self.is_spent { Ok(()) } else { Err(error) }
     }
 
@@ -138,8 +126,9 @@ impl Requests {
         self.sent < self.request.len() && !self.answer.is_whole()
     }
 
-    /// The answer is whole: what it means for the chunk.
-    fn conclude(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
+    /// Does what a whole answer means for the chunk. Returns whether the chunk has arrived for the
+    /// first time.
+    fn handle_answer(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         let answer = std::mem::take(&mut self.answer);
         let is_early = self.sent < self.request.len();
         self.request.clear();
@@ -153,12 +142,12 @@ impl Requests {
             }
             400 | 413 => {
                 let refused = outbox.refuse_in_flight();
-                self.refused = refused.map(|chunk| Refused { chunk, reason: answer.text() });
+                self.refused = refused.map(|chunk| RefusedChunk { chunk, reason: answer.text() });
                 return Ok(false);
             }
             _ => {}
         }
-        Err(io::Error::other(Unwilling { status: answer.status(), text: answer.text() }))
+        Err(SinkError::Http { status: answer.status(), text: answer.text() })
     }
 }
 
@@ -175,38 +164,37 @@ impl Framing for Requests {
     fn has_more(&self, outbox: &Outbox) -> bool {
         let may_begin = !self.is_under_way() && outbox.head().is_some();
         let writes = self.writable && (may_begin || self.has_unsent());
-        self.readable || writes || self.has_news() || self.is_spent
+        self.readable || writes || self.has_answer() || self.is_spent
     }
 
     fn is_moving(&self, now: Tick) -> bool {
         self.moved.is_some_and(|moved| now - moved < MOVING)
     }
 
-    fn receive(&mut self) -> io::Result<()> {
+    fn receive(&mut self) -> Result<(), SinkError> {
         let mut buffer = [0; 4096];
         for _ in 0..READS_A_TURN {
-            if !self.readable || self.has_news() {
+            if !self.readable || self.has_answer() {
                 break;
             }
             match self.socket.read(&mut buffer) {
                 Ok(0) => {
                     self.readable = false;
-                    let kind = io::ErrorKind::UnexpectedEof;
-                    return self.close(io::Error::new(kind, "closed by the peer"));
+                    return self.close(SinkError::ClosedByPeer);
                 }
                 Ok(bytes) => self.read_response(&buffer[..bytes])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) => {
                     self.readable = false;
-                    return self.close(error);
+                    return self.close(error.into());
                 }
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
         self.begin(outbox, now);
         for _ in 0..WRITES_A_TURN {
             if !self.writable || !self.has_unsent() {
@@ -223,25 +211,25 @@ impl Framing for Requests {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
-                    // It may have said why before it closed.
+                    // The server may have sent the reason before it closed.
                     self.writable = false;
                     self.readable = true;
                     self.receive()?;
-                    return self.close(error);
+                    return self.close(error.into());
                 }
             }
         }
         Ok(())
     }
 
-    fn settle(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<bool> {
-        if std::mem::take(&mut self.heard) {
+    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
+        if std::mem::take(&mut self.has_received) {
             self.moved = Some(now);
         }
-        if self.has_news() { self.conclude(outbox, now) } else { Ok(false) }
+        if self.has_answer() { self.handle_answer(outbox, now) } else { Ok(false) }
     }
 
-    fn check(&mut self, now: Tick, patience: Duration) -> io::Result<()> {
+    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
         match self.waits_since {
             Some(since) if now - since >= patience => {
                 let what = if self.sent < self.request.len() {
@@ -251,7 +239,7 @@ impl Framing for Requests {
                 } else {
                     "the server sends its answer too slowly"
                 };
-                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+                Err(SinkError::TimedOut(what))
             }
             _ => Ok(()),
         }
@@ -265,15 +253,15 @@ impl Framing for Requests {
         self.last_ack.unwrap_or(now)
     }
 
-    fn has_news(&self) -> bool {
+    fn has_answer(&self) -> bool {
         self.is_under_way() && self.answer.is_whole()
     }
 
     fn is_spent(&self) -> bool {
-        self.is_spent && !self.has_news()
+        self.is_spent && !self.has_answer()
     }
 
-    fn take_refused(&mut self) -> Option<Refused> {
+    fn take_refused(&mut self) -> Option<RefusedChunk> {
         self.refused.take()
     }
 }

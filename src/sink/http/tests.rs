@@ -21,7 +21,8 @@ fn rig_with(to: &Destination) -> Rig {
 }
 
 impl Rig {
-    /// Waits for a request with just these lines, which is the `nth` of the connection, and answers it.
+    /// Waits for a request with just these lines, which is the `nth` of the connection, and answers
+    /// it.
     fn answer(&mut self, client: &mut Client, lines: &str, answer: &str) {
         self.until_asked(client, lines);
         client.stream.write_all(answer.as_bytes()).unwrap();

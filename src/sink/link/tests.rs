@@ -4,18 +4,15 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use super::*;
-use crate::config::Resend;
-use crate::sink::testing::{Rig, carbon, deafen, listener, patiently, with_queue, with_resend};
+use crate::config::{Remote, Resend};
+use crate::sink::resolve::{Dying, Query};
+use crate::sink::testing::{
+    Rig, carbon, deafen, link, listener, patiently, with_queue, with_resend,
+};
 
 mod logs;
 mod refusals;
 mod names;
-
-impl Link {
-    pub(in crate::sink) fn dial_through(&mut self, network: Box<dyn Network>) {
-        self.network = network;
-    }
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 /// After this time from its first bytes on, a connection is proven.
@@ -116,12 +113,12 @@ fn an_early_look_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
     deafen(&client.stream);
     rig.until_state("up");
     rig.until("the write", |sink| sink.figures().sent_bytes > 0);
-    rig.sink.look(rig.now);
+    rig.sink.poll_acks(rig.now);
     // It may have arrived before the client went deaf; the next has not.
     rig.flush("a 1 2\n");
     rig.turn();
     assert_eq!(situation(&rig).2, Some(30 * SECOND), "nothing but the write timeout");
-    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.sink.drain(rig.now, rig.poll.registry());
     let mut waits = Vec::new();
     for _ in 0..5 {
         waits.push(rig.advance_to_deadline().as_millis());
@@ -137,7 +134,7 @@ fn a_farewell_is_a_break_also_when_all_was_delivered() {
     rig.flush("a 1 1\n");
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
-    rig.sink.look(rig.now);
+    rig.sink.poll_acks(rig.now);
     drop(client);
     rig.until_state("backing_off");
     assert_eq!(situation(&rig).1.unwrap(), "closed by the peer");
@@ -258,7 +255,7 @@ fn an_old_silence_is_not_held_against_a_new_write() {
     deafen(&client.stream);
     rig.flush("a 1 2\n");
     rig.turn();
-    rig.sink.look(rig.now);
+    rig.sink.poll_acks(rig.now);
     assert_eq!(situation(&rig), ("up", None, Some(30 * SECOND)));
 }
 
@@ -270,7 +267,7 @@ fn a_connect_that_is_not_answered_times_out_and_events_alone_do_not_make_it_up()
     rig.flush("a 1 1\n");
     rig.turn();
     for _ in 0..3 {
-        let generation = rig.sink.outlet.link().generation;
+        let generation = link(&mut rig.sink).generation;
         rig.sink.ready(generation, rig.now, rig.poll.registry());
         assert_eq!(situation(&rig), ("connecting", None, Some(5 * SECOND)));
     }
@@ -286,7 +283,7 @@ fn a_stale_event_finds_nothing() {
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
     drop(rig.accept(&listener));
-    let stale = rig.sink.outlet.link().generation;
+    let stale = link(&mut rig.sink).generation;
     rig.until_state("backing_off");
     rig.advance_to_deadline();
     rig.sink.timeout(rig.now, rig.poll.registry());
@@ -294,7 +291,7 @@ fn a_stale_event_finds_nothing() {
     patiently("the connect", || rig.sink_is_established());
     rig.sink.ready(stale, rig.now, rig.poll.registry());
     assert_eq!(situation(&rig).0, "connecting");
-    let current = rig.sink.outlet.link().generation;
+    let current = link(&mut rig.sink).generation;
     rig.sink.ready(current, rig.now, rig.poll.registry());
     assert_eq!(situation(&rig).0, "up");
 }
@@ -302,7 +299,7 @@ fn a_stale_event_finds_nothing() {
 impl Rig {
     /// Goes on to the next dial, past whatever else there is to do before.
     fn advance_to_retry(&mut self) -> Duration {
-        let State::BackingOff { until } = self.sink.outlet.link().state else {
+        let LinkState::BackingOff { until } = link(&mut self.sink).state else {
             panic!("not backing off")
         };
         let wait = until - self.now.tick;
@@ -312,16 +309,16 @@ impl Rig {
 
     fn until_reaped(&mut self) {
         patiently("the child to be reaped", || {
-            let link = self.sink.outlet.link();
-            if let Some(due) = link.dying.as_ref().map(Dying::deadline) {
-                link.reap(due);
+            let link = link(&mut self.sink);
+            if let Some(due) = link.resolver.dying.as_ref().map(Dying::deadline) {
+                link.resolver.reap(due);
             }
-            link.dying.is_none().then_some(())
+            link.resolver.dying.is_none().then_some(())
         });
     }
 
     fn sink_is_established(&mut self) -> Option<()> {
-        let State::Connecting { socket, .. } = &self.sink.outlet.link().state else { return None };
+        let LinkState::Connecting { socket, .. } = &link(&mut self.sink).state else { return None };
         socket.is_established().unwrap().then_some(())
     }
 }
@@ -353,7 +350,7 @@ fn a_connection_to_itself_is_not_believed() {
 }
 
 #[test]
-fn hurry_cuts_a_wait_short() {
+fn a_drain_cuts_a_wait_short() {
     let address = nobody();
     let mut to = carbon(address);
     to.net.as_mut().unwrap().reconnect_min = 20 * SECOND;
@@ -362,7 +359,7 @@ fn hurry_cuts_a_wait_short() {
     rig.until_state("backing_off");
     let listener = TcpListener::bind(address).unwrap();
     listener.set_nonblocking(true).unwrap();
-    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.sink.drain(rig.now, rig.poll.registry());
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
     rig.until("the acknowledgement", |sink| sink.outbox.is_drained());

@@ -1,6 +1,7 @@
-//! Which flushes are delivered, and how many of those are kept for a resend. Pure.
+//! Which delivered flushes are retained for a resend. Pure.
 //!
-//! What arrives late, after an outage, is kept as long as what arrives with it: its own flush may be long past.
+//! A chunk that arrives late, after an outage, is retained as long as the chunks that arrive with
+//! it. Its own flush may be long past.
 
 use std::collections::VecDeque;
 
@@ -10,9 +11,9 @@ pub(super) struct Retention {
     keep: usize,
     /// The newest flush that no chunk will be added to.
     closed: u64,
-    /// The newest flushes with which chunks are retained, ascending, one more than `keep` at the most.
+    /// The newest flushes with which chunks are retained, ascending, at most one more than `keep`.
     newest: VecDeque<u64>,
-    /// Delivered chunks of this flush and older ones go.
+    /// Delivered chunks of this flush and older ones are removed.
     aged: u64,
 }
 
@@ -23,7 +24,7 @@ impl Retention {
         retention
     }
 
-    /// From now on so many whole delivered flushes are kept.
+    /// Sets the number of whole delivered flushes to keep.
     pub(super) fn keep(&mut self, keep: u32) {
         self.keep = usize::try_from(keep).unwrap_or(usize::MAX);
     }
@@ -36,7 +37,7 @@ impl Retention {
         self.closed
     }
 
-    /// A chunk arrived that never had before, and is retained with this flush.
+    /// Notes that a chunk has arrived for the first time, and is retained with this flush.
     pub(super) fn delivered(&mut self, flush: u64) {
         let at = self.newest.partition_point(|&earlier| earlier < flush);
         if flush > self.aged && self.newest.get(at) != Some(&flush) {
@@ -49,8 +50,9 @@ impl Retention {
         self.newest.back().copied()
     }
 
-    /// Keeps the newest `keep` whole flushes. The newest is kept beside them while it is not whole: more chunks of it
-    /// may be pushed, or one of it or an earlier one still `waits`.
+    /// Keeps the newest `keep` whole flushes, and also the newest one while it is not whole. It is
+    /// not whole if more chunks of it may be pushed, or if a chunk of it or of an earlier one
+    /// `waits`.
     pub(super) fn age(&mut self, waits: bool) {
         let grows = self.newest().is_some_and(|newest| newest > self.closed);
         let kept = self.keep.saturating_add(usize::from(waits || grows));

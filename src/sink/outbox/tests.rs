@@ -36,24 +36,22 @@ fn deliver(outbox: &mut Outbox, bytes: usize) {
 
 /// The letters of what is still to be written, in order; a chunk begun has a `'` behind it.
 fn unsent(outbox: &Outbox) -> String {
-    let items = outbox.items.range(outbox.cursor..);
+    let items = outbox.window.items.range(outbox.window.cursor..);
     let mut names: String = items.map(|item| char::from(item.chunk.bytes()[0])).collect();
-    if outbox.offset > 0 {
+    if outbox.window.offset > 0 {
         names.insert(1, '\'');
     }
     names
 }
 
 fn held(outbox: &Outbox) -> String {
-    outbox.items.iter().map(|item| char::from(item.chunk.bytes()[0])).collect()
+    outbox.window.items.iter().map(|item| char::from(item.chunk.bytes()[0])).collect()
 }
 
-impl Outbox {
-    /// Lines of pushed chunks that have not arrived.
-    pub(in crate::sink) fn waiting_lines(&self) -> u64 {
-        let pushed = self.items.iter().filter(|item| matches!(item.origin, Origin::Pushed(_)));
-        pushed.filter(|item| !item.arrived).map(|item| u64::from(item.chunk.lines())).sum()
-    }
+/// Lines of pushed chunks that have not arrived.
+pub(in crate::sink) fn waiting_lines(outbox: &Outbox) -> u64 {
+    let pushed = outbox.window.items.iter().filter(|item| item.spool_place().is_none());
+    pushed.filter(|item| !item.arrived).map(|item| u64::from(item.chunk.lines())).sum()
 }
 
 #[test]
@@ -210,7 +208,7 @@ fn retained_chunks_make_way_first_then_the_oldest_unsent() {
         assert_eq!(outbox.push(chunk(name, 11, 10)), dropped);
         assert_eq!(held(&outbox), left);
     }
-    let Tally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
+    let OutboxTally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
     assert_eq!((dropped_lines, displaced_lines, in_doubt), (20, 10, 0));
     assert_eq!(outbox.held_bytes(), 1000);
 }
@@ -222,7 +220,7 @@ fn what_had_arrived_before_a_break_is_in_doubt_when_it_makes_way() {
     outbox.broke();
     outbox.push(chunk(b'k', 11, 10));
     assert_eq!(held(&outbox), "bcdefghijk");
-    let Tally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
+    let OutboxTally { dropped_lines, displaced_lines, in_doubt, .. } = outbox.tally();
     assert_eq!((dropped_lines, displaced_lines, in_doubt), (0, 0, 10));
 }
 
@@ -257,9 +255,10 @@ fn a_chunk_larger_than_the_whole_queue_is_dropped_at_once() {
     assert_eq!(outbox.held_bytes(), 0);
 }
 
-/// A connection that breaks once it has carried the head in part. Returns the letter of a chunk dropped for it.
+/// A connection that breaks once it has carried the head in part. Returns the letter of a chunk
+/// dropped for it.
 fn break_at_head(outbox: &mut Outbox) -> Option<char> {
-    let again = outbox.items.range(outbox.cursor..).take_while(|item| item.arrived);
+    let again = outbox.window.items.range(outbox.window.cursor..).take_while(|item| item.arrived);
     let again: usize = again.map(|item| item.chunk.len()).sum();
     deliver(outbox, again);
     write(outbox, 50);
@@ -342,4 +341,24 @@ fn the_newest_whole_flush_has_nothing_waiting() {
     assert_eq!(outbox.newest_whole_flush(), 2, "more of it may come");
     outbox.close(3);
     assert_eq!(outbox.newest_whole_flush(), 3);
+}
+
+#[test]
+fn what_is_refused_is_dropped_and_what_follows_is_not() {
+    let mut outbox = Outbox::new(1 << 20, Resend::Unacked, 1);
+    for (flush, text) in [(1, "a 1\nb 1\n"), (2, "c 1\n")] {
+        let lines = u32::try_from(text.lines().count()).unwrap();
+        outbox.push(Chunk::new(text.into(), lines, flush));
+    }
+    outbox.close(2);
+    assert_eq!(outbox.refuse_in_flight(), None, "nothing is written");
+    outbox.wrote(8);
+    let refused = outbox.refuse_in_flight().unwrap();
+    assert_eq!(refused.bytes(), b"a 1\nb 1\n");
+    assert_eq!((outbox.tally().dropped_lines, outbox.unacked_bytes()), (2, 0));
+    assert_eq!((outbox.queued_bytes(), outbox.newest_whole_flush()), (4, 1));
+    assert_eq!(outbox.head(), Some(&b"c 1\n"[..]));
+    outbox.wrote(4);
+    assert!(outbox.acknowledged(0) && outbox.is_drained());
+    assert_eq!(outbox.tally().delivered_lines, 1);
 }

@@ -13,7 +13,7 @@ fn start(script: &str, poll: &Poll) -> Query {
 }
 
 /// Polls until the query's answer is complete.
-fn finished(query: &mut Query, poll: &mut Poll) -> io::Result<Vec<SocketAddr>> {
+fn finished(query: &mut Query, poll: &mut Poll) -> Result<Vec<SocketAddr>, LookUpError> {
     let mut events = Events::with_capacity(8);
     patiently("the end of the answer", || {
         poll.poll(&mut events, Some(Duration::from_millis(100))).unwrap();
@@ -51,7 +51,8 @@ fn what_is_no_answer_says_why() {
 fn a_program_that_is_not_there_is_an_error() {
     let poll = Poll::new().unwrap();
     let error = Query::start(Command::new("/nowhere/at/all"), poll.registry(), Token(7));
-    assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+    let LookUpError::Io(error) = error.unwrap_err() else { panic!("another error") };
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]

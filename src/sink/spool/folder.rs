@@ -1,7 +1,7 @@
 //! A spool's folder: one file for each segment, a note of how far it is read, and a lock.
 //!
-//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache; only
-//! [`sync`](Disk::sync) waits for the disk.
+//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache;
+//! only [`sync`](Disk::sync) waits for the disk.
 //! Other processes may remove or replace any of these files while the server runs. A descriptor
 //! does not show that: data written to it is lost. So each call first compares the descriptors with
 //! the files at their paths. If the lock was replaced, nothing is touched, because the folder may
@@ -14,11 +14,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Disk, is_missing};
+use super::disk::Disk;
+use super::disk_failure::DiskFailure;
 use crate::disk::Stall;
 use crate::files::{self, Lock};
 
-/// What one write takes at the most.
+/// The most bytes of one write.
 const PIECE: usize = 64 << 10;
 
 const SUFFIX: &str = ".chunks";
@@ -27,7 +28,7 @@ const NOTE: &str = "released";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held as long as we live.
+    /// Held as long as this lives.
     lock: Lock,
     note: File,
     /// The file last used.
@@ -70,9 +71,8 @@ impl Folder {
             *number == segment && self.stall.time(|| files::is_at(file, &path)).unwrap_or(false)
         });
         if !is_at_hand {
-            let open = || match makes {
-                true => files::open_or_create(&path),
-                false => files::open_existing(&path),
+            let open = || {
+                if makes { files::open_or_create(&path) } else { files::open_existing(&path) }
             };
             self.current = Some((segment, self.stall.time(open)?));
         }
@@ -81,10 +81,10 @@ impl Folder {
 
     /// Fails if the folder is no longer the one that was locked.
     fn guard(&mut self) -> io::Result<()> {
-        match self.stall.time(|| self.lock.is_in_place())? {
-            true => Ok(()),
-            false => Err(io::Error::new(io::ErrorKind::NotFound, "its lock was removed")),
+        if self.stall.time(|| self.lock.is_in_place())? {
+            return Ok(());
         }
+        Err(io::Error::new(io::ErrorKind::NotFound, "its lock was removed"))
     }
 
     fn forget(&mut self, segment: u64) {
@@ -122,10 +122,11 @@ impl Disk for Folder {
 
     fn has(&mut self, segment: u64) -> io::Result<bool> {
         let path = self.path_of(segment);
-        match self.stall.time(|| fs::symlink_metadata(path)) {
-            Err(error) if is_missing(&error) => Ok(false),
-            there => there.map(|there| there.is_file()),
+        let there = self.stall.time(|| fs::symlink_metadata(path));
+        if DiskFailure::Missing.is_of(&there) {
+            return Ok(false);
         }
+        Ok(there?.is_file())
     }
 
     fn write(&mut self, segment: u64, mut at: u64, bytes: &[u8]) -> io::Result<()> {

@@ -1,5 +1,5 @@
-//! The spool of one sink: chunks on disk, in segments, oldest first. What did not fit its queue waits here, over an
-//! outage and over restarts. Pure but for the [`Disk`] it is given.
+//! The spool of one sink: chunks on disk, in segments, oldest first. Chunks that do not fit the
+//! queue wait here, over an outage and over restarts. Pure except for the [`Disk`] it gets.
 //!
 //! ```text
 //!    oldest segment                                        newest, written to
@@ -16,72 +16,81 @@
 //! A segment that another process removes is damage: its lines count as dropped. A restart reads
 //! from the last release that was noted, so some chunks may be sent twice, but none is left out.
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use crate::encode::chunk::Chunk;
+
 mod disk;
+mod disk_failure;
 mod folder;
-mod found;
+mod handed_out;
+mod news;
+mod position;
 mod record;
-mod writing;
+mod segments;
 
 pub use disk::Disk;
+use disk_failure::DiskFailure;
 pub use folder::Folder;
-use record::{HEAD, Head, PREAMBLE};
+use handed_out::{HandedChunk, HandedOut};
+pub use news::News;
+use news::NewsQueue;
+use position::LAST_SEGMENT;
+pub use position::Position;
+use record::{HEAD, PREAMBLE, RecordHead, preamble};
+use segments::{Segment, Segments};
 
-/// A place in the spool: a segment's number, and how far into it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    segment: u64,
-    at: u64,
-}
+/// A segment has this part of the spool's bytes, within the bounds below. So neither making room
+/// nor damage costs much of the spool at once.
+const SEGMENTS: u64 = 1024;
+const SEGMENT_MIN: u64 = 256 << 10;
+const SEGMENT_MAX: u64 = 16 << 20;
+
+/// The most segments dropped on a full disk for one chunk. If other processes take the room as soon
+/// as it is free, the chunk is dropped.
+const DROPS_FOR_A_CHUNK: usize = 4;
 
 /// Chunks of one destination, on a disk.
 #[derive(Debug)]
 pub struct Spool {
     disk: Box<dyn Disk>,
+    /// The name of the format of the chunks. Each segment begins with it.
     format: &'static str,
-    /// What all segments together may take.
+    /// The most bytes that all segments together may have.
     max_bytes: u64,
     /// The segments have more bytes than `max_bytes` since that was lowered.
     is_shrinking: bool,
-    /// A segment of so many bytes takes no more chunks.
+    /// A segment of this many bytes takes no more chunks.
     segment_bytes: u64,
-    segments: VecDeque<Segment>,
-    /// The newest segment is ours, and takes more.
-    is_open: bool,
-    next_number: u64,
-    /// What is handed out next.
+    segments: Segments,
+    /// Where the chunk starts that is handed out next.
     read: Position,
     released: Position,
-    /// The ends of what has arrived, and of what was begun, ever.
+    /// The ends of what has arrived, and of what was begun, on any connection.
     arrived: Position,
     begun: Position,
-    handed: VecDeque<Handed>,
-    /// Chunks that are never to be handed out again.
-    condemned: Vec<Position>,
-    /// The place up to which chunks are released has changed since it was last written to disk.
+    handed_out: HandedOut,
+    /// `released` has changed since it was last written to disk.
     is_note_due: bool,
-    tally: Tally,
-    is_full: bool,
-    is_failing: bool,
+    tally: SpoolTally,
     reads: Reads,
-    news: Vec<News>,
+    news: NewsQueue,
 }
 
-/// What went through a spool, since the start.
+/// Counts of lines that went through a spool, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Lines taken in.
+pub struct SpoolTally {
+    /// Lines that were saved.
     pub saved_lines: u64,
-    /// Lines that an earlier run left, of chunks that were handed out or dropped since.
+    /// Lines of an earlier run, in chunks that were handed out or dropped since.
     pub found_lines: u64,
-    /// Lines that went for want of room, or because they could not be written or read, before they arrived.
+    /// Lines that were dropped before they arrived: for want of room, or because they could not be
+    /// written or read.
     pub dropped_lines: u64,
 }
 
-/// A chunk on its way out.
+/// A chunk that is handed out.
 #[derive(Debug)]
 pub struct Record {
     pub place: Position,
@@ -93,57 +102,238 @@ pub struct Record {
     pub begun: bool,
 }
 
-/// What whoever runs the server should hear of, each once while it lasts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// The oldest segment went to make room.
-    Full,
-    /// A segment was damaged from here on; so many bytes of it are cut off.
-    Damaged { segment: u64, at: u64, bytes: u64 },
-    /// Another process removed this many segments. `bytes` and `lines` had not arrived.
-    Missing { segments: usize, bytes: u64, lines: u64 },
-    /// A segment that is not of this format was set aside.
-    Foreign { segment: u64 },
-    /// The disk refused.
-    Failing { what: &'static str, reason: String },
-}
-
-/// How reading goes.
+/// Whether the spool can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
     Well,
-    /// It failed, and is not tried again before the next flush.
+    /// The last read failed, and there is no other before the next flush.
     Resting,
-    /// It is tried again.
-    Doubtful,
-}
-
-#[derive(Debug)]
-struct Segment {
-    number: u64,
-    bytes: u64,
-    /// Lines known to be in it that have neither arrived nor been dropped.
-    waiting_lines: u64,
-    /// From an earlier run: up to where its lines are counted.
-    found_until: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Handed {
-    start: Position,
-    end: Position,
-    lines: u64,
-    arrived: bool,
+    /// The last read failed, and the next one may be tried.
+    Retrying,
 }
 
 impl Spool {
-    /// The oldest chunk that was not handed out yet.
+    /// Continues with the segments of an earlier run. `format` is the name of the format of the
+    /// chunks; segments of another format are set aside. All segments together have at most
+    /// `max_bytes`. Fails if the disk cannot be read at all.
+    pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
+        let there = disk.segments()?;
+        let (there, foreign) =
+            there.into_iter().partition::<Vec<_>, _>(|(number, _)| *number <= LAST_SEGMENT);
+        let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
+        let next_number =
+            there.last().map_or(1, |(number, _)| number + 1).max(released.segment + 1);
+        let mut spool = Self {
+            disk,
+            format,
+            max_bytes,
+            is_shrinking: false,
+            segment_bytes: 0,
+            segments: Segments::new(next_number),
+            read: released,
+            released,
+            arrived: Position::default(),
+            begun: released,
+            handed_out: HandedOut::default(),
+            is_note_due: false,
+            tally: SpoolTally::default(),
+            reads: Reads::Well,
+            news: NewsQueue::default(),
+        };
+        spool.limit(max_bytes);
+        for (number, _) in foreign {
+            spool.news.push(News::Foreign { segment: number });
+            spool.disk.set_aside(number)?;
+        }
+        for (number, bytes) in there {
+            spool.adopt(number, bytes)?;
+        }
+        spool.remove_released();
+        spool.write_due_note();
+        while spool.segments.bytes() > max_bytes && spool.drop_oldest() {}
+        Ok(spool)
+    }
+
+    /// Sets the most bytes that all segments together may have. If they have more,
+    /// [`tidy`](Self::tidy) removes the oldest over several turns.
+    pub fn limit(&mut self, max_bytes: u64) {
+        self.is_shrinking |= max_bytes < self.max_bytes;
+        self.max_bytes = max_bytes;
+        self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    }
+
+    /// Takes over a segment of an earlier run. Removes it if all of it was read, or if it was torn
+    /// before it held anything. Sets it aside if it is of another format.
+    fn adopt(&mut self, number: u64, bytes: u64) -> io::Result<()> {
+        let mut start = [0; PREAMBLE];
+        let got = self.disk.read(number, 0, &mut start)?;
+        let is_torn = got < PREAMBLE && preamble(self.format).starts_with(&start[..got]);
+        if number < self.released.segment || is_torn {
+            return self.disk.remove(number);
+        }
+        if start != preamble(self.format) {
+            self.news.push(News::Foreign { segment: number });
+            return self.disk.set_aside(number);
+        }
+        let read_before = if number == self.released.segment { self.released.at } else { 0 };
+        let found_until = Some(read_before.max(PREAMBLE as u64));
+        self.segments.push(Segment { number, bytes, waiting_lines: 0, found_until });
+        Ok(())
+    }
+
+    /// Saves a chunk. Older ones may be dropped to make room for it. A chunk that cannot be written
+    /// is dropped.
+    pub fn save(&mut self, chunk: &Chunk) {
+        let head = RecordHead::new(chunk.bytes(), chunk.lines());
+        // A chunk frees no more room than it needs, even if the limit was lowered and more must go.
+        let cost = self.cost(head);
+        let before = self.segments.bytes();
+        while self.segments.bytes() + cost > self.max_bytes
+            && before - self.segments.bytes() < cost
+            && self.drop_oldest()
+        {}
+        let mut written = self.append(head, chunk.bytes());
+        if DiskFailure::FileTooLarge.is_of(&written) {
+            written = self.append(head, chunk.bytes()); // in a segment of its own
+        }
+        if DiskFailure::Missing.is_of(&written) {
+            self.find_missing();
+            written = self.append(head, chunk.bytes());
+        }
+        for _ in 0..DROPS_FOR_A_CHUNK {
+            if !DiskFailure::Full.is_of(&written) || !self.drop_for_full_disk() {
+                break;
+            }
+            written = self.append(head, chunk.bytes());
+        }
+        match written {
+            Ok(()) => {
+                self.news.note_success();
+                self.tally.saved_lines += u64::from(head.lines);
+            }
+            Err(error) => {
+                self.tally.dropped_lines += u64::from(head.lines);
+                self.news.note_failure("write", &error);
+            }
+        }
+    }
+
+    /// Makes saved chunks survive a power cut, and checks that their files are still there. This
+    /// blocks, so only a stop may call it.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.find_missing();
+        self.disk.restore()?;
+        self.write_due_note();
+        self.disk.sync()
+    }
+
+    fn append(&mut self, head: RecordHead, chunk: &[u8]) -> io::Result<()> {
+        if self.disk.restore()? {
+            self.is_note_due = true;
+            self.find_missing();
+        }
+        if !self.segments.is_open {
+            self.open_segment()?;
+        }
+        let segment = self.segments.newest_mut().expect("one is open");
+        let number = segment.number;
+        let at = segment.bytes;
+        let written = self
+            .disk
+            .write(number, at, &head.to_bytes())
+            .and_then(|()| self.disk.write(number, at + HEAD as u64, chunk));
+        if written.is_err() {
+            // A partly written record must not stay before the next one. A segment at the limit of
+            // file size (`ulimit -f`) takes no more chunks.
+            let is_cut = self.disk.cut(number, at).is_ok();
+            self.segments.is_open = is_cut && !DiskFailure::FileTooLarge.is_of(&written);
+            return written;
+        }
+        segment.bytes += head.record_bytes();
+        segment.waiting_lines += u64::from(head.lines);
+        self.segments.is_open = segment.bytes < self.segment_bytes;
+        Ok(())
+    }
+
+    fn open_segment(&mut self) -> io::Result<()> {
+        let number = self.segments.take_number();
+        if let Err(error) = self.disk.write(number, 0, &preamble(self.format)) {
+            // So that a full disk is not filled with torn first lines.
+            let _ = self.disk.remove(number);
+            return Err(error);
+        }
+        let bytes = PREAMBLE as u64;
+        self.segments.push(Segment { number, bytes, waiting_lines: 0, found_until: None });
+        self.segments.is_open = true;
+        Ok(())
+    }
+
+    /// Bytes that a record adds to the disk.
+    fn cost(&self, head: RecordHead) -> u64 {
+        head.record_bytes() + if self.segments.is_open { 0 } else { PREAMBLE as u64 }
+    }
+
+    /// Drops the oldest segment because the disk is full, also the open one if it is the only one.
+    /// Returns whether there was one to drop.
+    fn drop_for_full_disk(&mut self) -> bool {
+        let is_last = self.segments.len() == 1;
+        if is_last && self.segments.is_open && self.segments.bytes() <= PREAMBLE as u64 {
+            return false; // there is nothing in it
+        }
+        self.segments.is_open &= !is_last;
+        self.drop_oldest()
+    }
+
+    /// Drops the oldest segment, unless it is the open one. Returns whether it did.
+    fn drop_oldest(&mut self) -> bool {
+        if self.segments.len() <= usize::from(self.segments.is_open) {
+            return false;
+        }
+        self.count_rest_of_found();
+        let Some(oldest) = self.segments.pop_oldest() else { return false };
+        // Lines that are handed out may still arrive.
+        let on_their_way = self.handed_out.lines_on_their_way(oldest.number);
+        self.tally.dropped_lines += oldest.waiting_lines - on_their_way;
+        self.unlink(oldest.number);
+        self.news.note_full();
+        true
+    }
+
+    /// Counts the lines of the oldest segment that were never read, before it is dropped.
+    fn count_rest_of_found(&mut self) {
+        let Some(&Segment { number, bytes, found_until: Some(mut at), .. }) =
+            self.segments.oldest()
+        else {
+            return;
+        };
+        // It ends at a head that is damaged or cannot be read. From there on only the number of
+        // bytes is known, not that of lines.
+        while let Ok(Some(head)) = self.read_head(Position { segment: number, at }, bytes) {
+            at += head.record_bytes();
+            self.count_found(Position { segment: number, at }, head);
+        }
+        if at < bytes {
+            self.news.push(News::Damaged { segment: number, at, bytes: bytes - at });
+        }
+    }
+
+    /// Counts the lines of a chunk of an earlier run when it is first read. `end` is its end.
+    fn count_found(&mut self, end: Position, head: RecordHead) {
+        let Some(segment) = self.segments.get_mut(end.segment) else { return };
+        if segment.found_until.is_some_and(|until| until < end.at) {
+            segment.found_until = Some(end.at);
+            segment.waiting_lines += u64::from(head.lines);
+            self.tally.found_lines += u64::from(head.lines);
+        }
+    }
+
+    /// Hands out the oldest chunk that is not handed out yet.
     pub fn take_next(&mut self) -> Option<Record> {
         loop {
             if self.is_resting() {
                 return None;
             }
-            self.read = self.start_of_next()?;
+            self.read = self.segments.first_record_from(self.read)?;
             let start = self.read;
             let (head, bytes) = match self.read_record(start) {
                 Ok(Some(record)) => record,
@@ -151,14 +341,8 @@ impl Spool {
                     self.cut_damage(start);
                     continue;
                 }
-                Err(error) if is_missing(&error) && self.find_missing() => continue,
-                Err(error) if is_damage(&error) => {
-                    self.fails("read", &error);
-                    self.cut_damage(start);
-                    continue;
-                }
                 Err(error) => {
-                    self.rest(&error);
+                    self.note_read_error(start, &error);
                     continue;
                 }
             };
@@ -166,12 +350,12 @@ impl Spool {
             let end = Position { at: start.at + head.record_bytes(), ..start };
             self.count_found(end, head);
             self.read = end;
-            let is_condemned = self.condemned.contains(&start);
+            let is_condemned = self.handed_out.is_condemned(start);
             let arrived = is_condemned || start < self.arrived;
             let lines = u64::from(head.lines);
-            self.handed.push_back(Handed { start, end, lines, arrived });
+            self.handed_out.push(HandedChunk { start, end, lines, arrived });
             if is_condemned {
-                if self.handed.len() == 1 {
+                if self.handed_out.len() == 1 {
                     self.release(start);
                 }
                 continue;
@@ -181,12 +365,25 @@ impl Spool {
         }
     }
 
-    /// Whether there is a chunk to hand out.
-    pub fn has_more(&self) -> bool {
-        self.start_of_next().is_some()
+    /// Does what an error of a read at `start` demands. After it, reading either goes on elsewhere
+    /// or rests.
+    fn note_read_error(&mut self, start: Position, error: &io::Error) {
+        match DiskFailure::of(error) {
+            DiskFailure::Missing if self.find_missing() => {}
+            DiskFailure::Damage => {
+                self.news.note_failure("read", error);
+                self.cut_damage(start);
+            }
+            _ => self.rest(error),
+        }
     }
 
-    /// Whether nothing is handed out for now, since it could not be read.
+    /// Whether there is a chunk to hand out.
+    pub fn has_more(&self) -> bool {
+        self.segments.first_record_from(self.read).is_some()
+    }
+
+    /// Whether nothing is handed out for now, because it could not be read.
     pub fn is_resting(&self) -> bool {
         self.reads == Reads::Resting
     }
@@ -201,18 +398,18 @@ impl Spool {
                 self.find_missing();
             }
             Err(error) => {
-                if is_missing(&error) {
+                if DiskFailure::of(&error) == DiskFailure::Missing {
                     self.find_missing();
                 }
-                self.fails("restore", &error);
+                self.news.note_failure("restore", &error);
             }
         }
         if self.is_resting() {
-            self.reads = Reads::Doubtful;
+            self.reads = Reads::Retrying;
         }
     }
 
-    /// What is there stays, until it can be read.
+    /// Reads nothing until [`wake`](Self::wake). The chunks stay on disk.
     fn rest(&mut self, error: &io::Error) {
         if self.reads == Reads::Well {
             self.news.push(News::Failing { what: "read", reason: error.to_string() });
@@ -220,95 +417,79 @@ impl Spool {
         self.reads = Reads::Resting;
     }
 
-    /// A part of this chunk, which was handed out, was sent.
+    /// Notes that a part of this chunk, which is handed out, was sent.
     pub fn note_begun(&mut self, place: Position) {
-        self.begun = self.begun.max(Position { at: place.at + 1, ..place });
+        self.begun = self.begun.max(place.past_start());
     }
 
-    /// This chunk, which was handed out, has arrived for the first time.
+    /// Notes that this chunk, which is handed out, has arrived for the first time.
     pub fn note_arrived(&mut self, place: Position) {
-        let Ok(at) = self.handed.binary_search_by_key(&place, |handed| handed.start) else {
-            return;
-        };
-        let handed = &mut self.handed[at];
-        handed.arrived = true;
-        self.arrived = self.arrived.max(handed.end);
-        let (number, lines) = (place.segment, handed.lines);
-        if let Some(segment) = self.segment_mut(number) {
+        let Some(chunk) = self.handed_out.note_arrived(place) else { return };
+        self.arrived = self.arrived.max(chunk.end);
+        let lines = chunk.lines;
+        if let Some(segment) = self.segments.get_mut(place.segment) {
             segment.waiting_lines -= lines;
         }
     }
 
-    /// This chunk, the oldest handed out, will not be sent again, whether it has arrived or is in doubt.
+    /// Releases this chunk, the oldest handed out: it will not be sent again, whether it has
+    /// arrived or its delivery is unknown.
     pub fn release(&mut self, place: Position) {
-        if !self.handed.front().is_some_and(|handed| handed.start == place && handed.arrived) {
-            self.note_arrived(place); // what is in doubt waits no longer either
+        if !self.handed_out.is_oldest_and_arrived(place) {
+            self.note_arrived(place); // a chunk whose delivery is unknown waits no longer either
         }
-        while self
-            .handed
-            .front()
-            .is_some_and(|handed| handed.start <= place || self.is_condemned(handed))
-        {
-            let handed = self.handed.pop_front().expect("it is there");
-            self.released = self.released.max(handed.end);
+        while let Some(chunk) = self.handed_out.pop_up_to(place) {
+            self.released = self.released.max(chunk.end);
         }
         self.remove_released();
     }
 
-    /// What was handed out from this chunk on will be handed out again.
+    /// Takes back this chunk and all handed out after it. They will be handed out again.
     pub fn recall(&mut self, place: Position) {
-        let out = self.handed.partition_point(|handed| handed.start < place);
-        for handed in self.handed.split_off(out).iter().rev() {
-            self.read = handed.start;
-            if !handed.arrived && self.segment_mut(handed.start.segment).is_none() {
-                self.tally.dropped_lines += handed.lines; // its segment made way meanwhile
+        for chunk in self.handed_out.recall(place) {
+            self.read = chunk.start;
+            if !chunk.arrived && !self.segments.has(chunk.start.segment) {
+                self.tally.dropped_lines += chunk.lines; // its segment was dropped meanwhile
             }
         }
     }
 
     /// Drops a recalled chunk: it is not handed out again, and its lines count as dropped.
     pub fn condemn(&mut self, place: Position, lines: u32) {
-        if self.segment_mut(place.segment).is_none() {
+        let Some(segment) = self.segments.get_mut(place.segment) else {
             return; // its segment was removed, and the recall has counted its lines as dropped
-        }
-        self.condemned.push(place);
+        };
+        segment.waiting_lines -= u64::from(lines);
+        self.handed_out.condemn(place);
         self.tally.dropped_lines += u64::from(lines);
-        self.arrived = self.arrived.max(Position { at: place.at + 1, ..place });
-        if let Some(segment) = self.segment_mut(place.segment) {
-            segment.waiting_lines -= u64::from(lines);
-        }
+        self.arrived = self.arrived.max(place.past_start());
     }
 
     /// Bytes of chunks that are not released, with their heads.
     pub fn waiting_bytes(&self) -> u64 {
-        let ahead = |segment: &Segment| match segment.number == self.released.segment {
-            true => segment.bytes.saturating_sub(self.released.at), // a power cut may have shortened it
-            false => segment.bytes.saturating_sub(PREAMBLE as u64),
-        };
-        self.segments.iter().map(ahead).sum()
+        self.segments.bytes_after(self.released)
     }
 
-    /// Lines known to wait here: neither arrived nor dropped. Of what an earlier run left only those read so far.
+    /// Lines known to wait here: neither arrived nor dropped. Of an earlier run only those read so
+    /// far are known.
     pub fn waiting_lines(&self) -> u64 {
-        let gone =
-            |handed: &&Handed| self.segments.iter().all(|s| s.number != handed.start.segment);
-        let unsettled = self.handed.iter().filter(|handed| !handed.arrived).filter(gone);
-        self.segments.iter().map(|segment| segment.waiting_lines).sum::<u64>()
-            + unsettled.map(|handed| handed.lines).sum::<u64>()
+        let without_segment =
+            self.handed_out.lines_without_segment(|number| self.segments.has(number));
+        self.segments.waiting_lines() + without_segment
     }
 
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> SpoolTally {
         self.tally
     }
 
-    /// The longest call to the disk since this was last asked.
+    /// Returns the longest call to the disk since the last call of this.
     pub fn take_stall(&mut self) -> Duration {
         self.disk.take_stall()
     }
 
-    /// What has happened that should be logged, since this was last asked.
+    /// Returns the events since the last call, which the log should show.
     pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+        self.news.take()
     }
 
     /// Where it is, for messages.
@@ -316,49 +497,36 @@ impl Spool {
         self.disk.location()
     }
 
-    /// The place of the oldest chunk that is not handed out.
-    fn start_of_next(&self) -> Option<Position> {
-        let ahead = self.segments.iter().find(|segment| {
-            segment.number >= self.read.segment
-                && (segment.number > self.read.segment || segment.bytes > self.read.at)
-                && segment.bytes > PREAMBLE as u64
-        })?;
-        let at = if ahead.number == self.read.segment { self.read.at } else { 0 };
-        Some(Position { segment: ahead.number, at: at.max(PREAMBLE as u64) })
-    }
-
-    /// None if what stands there is no whole record.
-    fn read_record(&mut self, start: Position) -> io::Result<Option<(Head, Vec<u8>)>> {
-        let end = self.segment_mut(start.segment).map_or(0, |segment| segment.bytes);
+    /// Returns `None` if there is no whole record at this place.
+    fn read_record(&mut self, start: Position) -> io::Result<Option<(RecordHead, Vec<u8>)>> {
+        let end = self.segments.get_mut(start.segment).map_or(0, |segment| segment.bytes);
         let Some(head) = self.read_head(start, end)? else { return Ok(None) };
         let mut bytes = vec![0; head.length as usize];
         let got = self.disk.read(start.segment, start.at + HEAD as u64, &mut bytes)?;
         Ok((got == bytes.len() && head.is_of(&bytes)).then_some((head, bytes)))
     }
 
-    /// The head of a record that ends before `end`.
-    fn read_head(&mut self, start: Position, end: u64) -> io::Result<Option<Head>> {
+    /// Returns the head of a record that ends at `end` or before it.
+    fn read_head(&mut self, start: Position, end: u64) -> io::Result<Option<RecordHead>> {
         let mut head = [0; HEAD];
         let got = self.disk.read(start.segment, start.at, &mut head)?;
-        let head = Head::from_bytes(head).filter(|_| got == HEAD);
+        let head = RecordHead::from_bytes(head).filter(|_| got == HEAD);
         Ok(head.filter(|head| start.at + head.record_bytes() <= end))
     }
 
-    /// From here on a segment cannot be read: the rest of it is given up.
+    /// Drops the rest of a segment that cannot be read from `start` on.
     fn cut_damage(&mut self, start: Position) {
         let cut = self.disk.cut(start.segment, start.at);
-        let last = self.segments.back().is_some_and(|last| last.number == start.segment);
-        let on_their_way = self.lines_on_their_way(start.segment);
-        let Some(segment) = self.segment_mut(start.segment) else { return };
+        let on_their_way = self.handed_out.lines_on_their_way(start.segment);
+        let Some(segment) = self.segments.get_mut(start.segment) else { return };
         let bytes = segment.bytes - start.at;
         segment.bytes = start.at;
-        let lost = segment.waiting_lines - on_their_way;
+        self.tally.dropped_lines += segment.waiting_lines - on_their_way;
         segment.waiting_lines = on_their_way;
-        self.tally.dropped_lines += lost;
-        self.is_open &= !last;
+        self.segments.close(start.segment);
         self.news.push(News::Damaged { segment: start.segment, at: start.at, bytes });
         if let Err(error) = cut {
-            self.fails("cut", &error);
+            self.news.note_failure("cut", &error);
         }
         self.remove_released();
     }
@@ -369,24 +537,22 @@ impl Spool {
         let restored = self.disk.restore();
         let is_theirs =
             restored.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
-        self.is_note_due |= restored.as_ref().is_ok_and(|is_new| *is_new);
+        let is_new = matches!(restored, Ok(true));
+        self.is_note_due |= is_new;
         let mut missing: Vec<u64> = self.segments.iter().map(|segment| segment.number).collect();
         missing
             .retain(|&number| is_theirs || self.disk.has(number).is_ok_and(|is_there| !is_there));
-        let (mut bytes, mut lines) = (0, 0);
-        for &number in &missing {
-            let Some(at) = self.segments.iter().position(|segment| segment.number == number) else {
-                continue;
-            };
-            self.is_open &= at + 1 < self.segments.len();
-            let Some(segment) = self.segments.remove(at) else { continue };
-            bytes += segment.bytes;
-            lines += segment.waiting_lines - self.lines_on_their_way(number);
-            self.condemned.retain(|place| place.segment != number);
-            let _ = self.disk.remove(number); // so that the disk closes it, too
-        }
         if missing.is_empty() {
-            return restored.unwrap_or(false);
+            return is_new;
+        }
+        let mut bytes = 0;
+        let mut lines = 0;
+        for &number in &missing {
+            let Some(segment) = self.segments.remove(number) else { continue };
+            bytes += segment.bytes;
+            lines += segment.waiting_lines - self.handed_out.lines_on_their_way(number);
+            self.handed_out.forget_condemned_of(number);
+            let _ = self.disk.remove(number); // so that the disk closes its file, too
         }
         self.tally.dropped_lines += lines;
         self.news.push(News::Missing { segments: missing.len(), bytes, lines });
@@ -394,27 +560,19 @@ impl Spool {
         true
     }
 
-    /// Returns the lines of a segment that are handed out and may still arrive.
-    fn lines_on_their_way(&self, segment: u64) -> u64 {
-        let out = self.handed.iter().filter(|handed| handed.start.segment == segment);
-        out.filter(|handed| !handed.arrived).map(|handed| handed.lines).sum()
-    }
-
-    /// A segment goes when all that was in it is released.
+    /// Removes the oldest segments as long as all chunks in them are released.
     fn remove_released(&mut self) {
-        while let Some(oldest) = self.segments.front() {
-            let is_read = self.released >= Position { segment: oldest.number, at: oldest.bytes };
-            let is_open = self.is_open && self.segments.len() == 1;
+        while let Some(oldest) = self.segments.oldest() {
+            let number = oldest.number;
+            let is_read = self.released >= Position { segment: number, at: oldest.bytes };
+            let is_open = self.segments.is_open && self.segments.len() == 1;
             let is_empty = oldest.bytes <= PREAMBLE as u64 && !is_open;
-            let is_handed = self.handed.iter().any(|handed| handed.start.segment == oldest.number);
-            if !(is_read || is_empty) || is_handed {
+            if !(is_read || is_empty) || self.handed_out.has_any_of(number) {
                 break;
             }
-            let number = oldest.number;
-            self.segments.pop_front();
-            self.is_open &= !self.segments.is_empty();
-            self.is_full = false;
-            self.condemned.retain(|place| place.segment != number);
+            self.segments.pop_oldest();
+            self.news.note_room();
+            self.handed_out.forget_condemned_of(number);
             self.unlink(number);
         }
         self.is_note_due = true;
@@ -423,66 +581,38 @@ impl Spool {
     /// Does a turn's share of deferred work: writing the note, and shrinking. Returns whether there
     /// is more.
     pub fn tidy(&mut self) -> bool {
-        self.settle_note();
-        let is_over = |spool: &Self| spool.is_shrinking && spool.bytes_on_disk() > spool.max_bytes;
-        self.is_shrinking = is_over(self) && self.drop_oldest() && is_over(self);
+        self.write_due_note();
+        self.is_shrinking = self.is_to_shrink() && self.drop_oldest() && self.is_to_shrink();
         self.is_shrinking
     }
 
+    fn is_to_shrink(&self) -> bool {
+        self.is_shrinking && self.segments.bytes() > self.max_bytes
+    }
+
     /// Writes the note of how far chunks are released, once for all releases of a turn.
-    fn settle_note(&mut self) {
+    fn write_due_note(&mut self) {
         if std::mem::take(&mut self.is_note_due)
-            && let Err(error) = self.note_released()
+            && let Err(error) = self.disk.write_note(&self.released.to_note())
         {
-            self.fails("write", &error);
+            self.news.note_failure("write", &error);
         }
-    }
-
-    fn is_condemned(&self, handed: &Handed) -> bool {
-        self.condemned.contains(&handed.start)
-    }
-
-    fn segment_mut(&mut self, number: u64) -> Option<&mut Segment> {
-        let at = self.segments.binary_search_by_key(&number, |segment| segment.number).ok()?;
-        self.segments.get_mut(at)
     }
 
     /// Removes a file. A file that is missing already is no failure.
     fn unlink(&mut self, segment: u64) {
-        match self.disk.remove(segment) {
-            Err(error) if !is_missing(&error) => self.fails("remove", &error),
-            _ => {}
+        if let Err(error) = self.disk.remove(segment)
+            && DiskFailure::of(&error) != DiskFailure::Missing
+        {
+            self.news.note_failure("remove", &error);
         }
     }
-
-    fn fails(&mut self, what: &'static str, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
-            self.news.push(News::Failing { what, reason: error.to_string() });
-        }
-    }
-}
-
-/// The disk has lost what is there. Other failures pass: no descriptor is left, no memory, a share that is away.
-fn is_damage(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EIO)
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.settle_note();
+        self.write_due_note();
     }
-}
-
-/// Whether the file or a folder above it was removed or replaced.
-fn is_missing(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound, ResourceBusy,
-    };
-    let kind = error.kind();
-    matches!(
-        kind,
-        NotFound | NotADirectory | AlreadyExists | IsADirectory | ResourceBusy | InvalidInput
-    )
 }
 
 #[cfg(test)]

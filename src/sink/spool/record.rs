@@ -1,10 +1,11 @@
-//! What a segment file holds: a first line that says so, then records, each a chunk with its length and checksum. Pure.
+//! The format of a segment file: a first line that names it, then records. Each record is a chunk
+//! with its length and checksum. Pure.
 //!
 //! ```text
 //!  statsd-spool 1 plaintext····\n   length  lines  crc32  bytes…   length  lines  crc32  bytes…   …
 //!  └───────── 32 bytes ─────────┘   └── 4 ──┴─ 4 ─┴── 4 ─┴─ length ┘                (little endian)
 //! ```
-//! The checksum is of length, lines and bytes, so that neither half of a record can be another's.
+//! The checksum covers length, lines and bytes, so a record cannot be made of halves of two others.
 
 use crc32fast::Hasher;
 
@@ -12,7 +13,7 @@ use crc32fast::Hasher;
 pub(super) const PREAMBLE: usize = 32;
 /// Bytes of a record before its chunk.
 pub(super) const HEAD: usize = 12;
-/// No chunk is longer; what claims to be is damage.
+/// No chunk is longer. A larger length is damage.
 pub(super) const CHUNK_MAX: usize = 2 << 20;
 
 /// The first bytes of each segment whose chunks are of this format.
@@ -24,15 +25,15 @@ pub(super) fn preamble(format: &str) -> [u8; PREAMBLE] {
     bytes
 }
 
-/// What stands before a chunk.
+/// The head of a record, before the chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RecordHead {
     pub(super) length: u32,
     pub(super) lines: u32,
     checksum: u32,
 }
 
-impl Head {
+impl RecordHead {
     pub(super) fn new(chunk: &[u8], lines: u32) -> Self {
         let length = u32::try_from(chunk.len()).expect("a chunk is far shorter");
         Self { length, lines, checksum: checksum(length, lines, chunk) }
@@ -48,7 +49,7 @@ impl Head {
         bytes
     }
 
-    /// None if no chunk can be that long, or is empty.
+    /// Returns `None` if the length is 0, or larger than that of any chunk.
     pub(super) fn from_bytes(bytes: [u8; HEAD]) -> Option<Self> {
         let field = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -57,7 +58,7 @@ impl Head {
         (1..=CHUNK_MAX).contains(&(head.length as usize)).then_some(head)
     }
 
-    /// Whether these are the bytes it was made for.
+    /// Whether this is the head of these bytes.
     pub(super) fn is_of(self, chunk: &[u8]) -> bool {
         checksum(self.length, self.lines, chunk) == self.checksum
     }
@@ -83,26 +84,27 @@ mod tests {
     #[test]
     fn the_format_is_this_to_the_byte() {
         assert_eq!(&preamble("plaintext"), b"statsd-spool 1 plaintext       \n");
-        let head = Head::new(b"a 1 2\n", 1);
+        let head = RecordHead::new(b"a 1 2\n", 1);
         assert_eq!(head.to_bytes(), *b"\x06\0\0\0\x01\0\0\0\xff\xce\xad\xb9");
-        assert_eq!(Head::from_bytes(head.to_bytes()), Some(head));
+        assert_eq!(RecordHead::from_bytes(head.to_bytes()), Some(head));
         assert_eq!(head.record_bytes(), 18);
         assert!(head.is_of(b"a 1 2\n"));
     }
 
     #[test]
     fn no_flipped_bit_goes_unseen() {
-        let (head, chunk) = (Head::new(b"a 1 2\n", 1).to_bytes(), *b"a 1 2\n");
+        let chunk = *b"a 1 2\n";
+        let head = RecordHead::new(&chunk, 1).to_bytes();
         for bit in 0..head.len() * 8 {
             let mut bytes = head;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let seen = Head::from_bytes(bytes).is_none_or(|head| !head.is_of(&chunk));
+            let seen = RecordHead::from_bytes(bytes).is_none_or(|head| !head.is_of(&chunk));
             assert!(seen, "bit {bit} of the head");
         }
         for bit in 0..chunk.len() * 8 {
             let mut bytes = chunk;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(!Head::from_bytes(head).unwrap().is_of(&bytes), "bit {bit} of the chunk");
+            assert!(!RecordHead::from_bytes(head).unwrap().is_of(&bytes), "bit {bit} of the chunk");
         }
     }
 
@@ -111,7 +113,7 @@ mod tests {
         let with_length = |length: u32| {
             let mut bytes = [0; HEAD];
             bytes[..4].copy_from_slice(&length.to_le_bytes());
-            Head::from_bytes(bytes)
+            RecordHead::from_bytes(bytes)
         };
         assert!(with_length(0).is_none() && with_length(1).is_some());
         assert!(with_length(2 << 20).is_some() && with_length((2 << 20) + 1).is_none());

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Disk;
+use super::disk::Disk;
 
 /// What is on it, shared with whoever looks from outside.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,8 @@ impl MemoryDisk {
     /// What is there now, as a crash would leave it.
     pub(crate) fn snapshot(&self) -> Self {
         let now = self.0.borrow();
-        let (segments, note) = (now.segments.clone(), now.note.clone());
+        let segments = now.segments.clone();
+        let note = now.note.clone();
         Self(Rc::new(RefCell::new(Contents { segments, note, ..Contents::default() })))
     }
 }

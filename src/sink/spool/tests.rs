@@ -1,4 +1,5 @@
-//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by their first byte.
+//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by
+//! their first byte.
 
 use std::rc::Rc;
 
@@ -203,7 +204,7 @@ fn a_condemned_chunk_whose_segment_has_made_way_is_counted_once() {
 fn numbers_that_no_segment_of_ours_has_are_set_aside() {
     let disk = MemoryDisk::default();
     save(&mut open(&disk), "a");
-    disk.change(u64::MAX, |bytes| bytes.extend(record::preamble("plaintext")));
+    disk.change(u64::MAX, |bytes| bytes.extend(preamble("plaintext")));
     let mut note = [0xff; 20];
     let checksum = crc32fast::hash(&note[..16]);
     note[16..].copy_from_slice(&checksum.to_le_bytes());
@@ -261,7 +262,7 @@ fn the_next_run_goes_on_behind_the_last_release() {
     assert_eq!(spool.waiting_bytes(), (3 * RECORD) as u64);
     save(&mut spool, "g");
     assert_eq!(drain(&mut spool), "defg");
-    assert_eq!(spool.tally(), Tally { saved_lines: 10, found_lines: 30, dropped_lines: 0 });
+    assert_eq!(spool.tally(), SpoolTally { saved_lines: 10, found_lines: 30, dropped_lines: 0 });
     assert_eq!(disk.numbers(), [0_u64; 0]);
 }
 
@@ -272,6 +273,6 @@ fn what_is_found_and_makes_way_unread_is_counted() {
     let mut spool = small(&disk, 6);
     assert_eq!(names(&hand_out(&mut spool, 1)), "a");
     save(&mut spool, "ghi");
-    assert_eq!(spool.tally(), Tally { saved_lines: 30, found_lines: 40, dropped_lines: 30 });
+    assert_eq!(spool.tally(), SpoolTally { saved_lines: 30, found_lines: 40, dropped_lines: 30 });
     assert_eq!(drain(&mut spool), "efghi");
 }

@@ -27,8 +27,8 @@ fn full(disk: Option<&MemoryDisk>) -> Rig {
 }
 
 fn leave(rig: &mut Rig) {
-    rig.sink.leave(rig.now.tick, rig.now, rig.poll.registry());
-    assert!(rig.sink.has_left(rig.now.tick));
+    rig.sink.remove(rig.now.tick, rig.now, rig.poll.registry());
+    assert!(rig.sink.is_removal_due(rig.now.tick));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_destination_that_goes_is_put_away_in_slices_and_without_waiting_for_the_dis
     let (mut turns, mut before) = (0, 0);
     loop {
         turns += 1;
-        let is_done = rig.sink.part();
+        let is_done = rig.sink.spill_some();
         assert!(disk.bytes() - before <= SHARE, "{} bytes in a turn", disk.bytes() - before);
         before = disk.bytes();
         if is_done {
@@ -50,7 +50,7 @@ fn a_destination_that_goes_is_put_away_in_slices_and_without_waiting_for_the_dis
     assert!(turns >= CHUNKS / 6, "{turns} turns");
     let figures = rig.sink.figures();
     assert_eq!((figures.dropped_lines, figures.queue_bytes, disk.syncs()), (0, 0, 0));
-    assert_eq!(rig.sink.account().spooled, LINES);
+    assert_eq!(account(&rig.sink).spooled, LINES);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn without_a_spool_its_lines_are_counted_in_slices() {
     leave(&mut rig);
     let (mut before, mut is_done) = (0, false);
     while !is_done {
-        is_done = rig.sink.part();
+        is_done = rig.sink.spill_some();
         let dropped = rig.sink.figures().dropped_lines;
         assert!((dropped - before) <= (SHARE / 6) as u64, "{} in a turn", dropped - before);
         before = dropped;
@@ -72,10 +72,10 @@ fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
     leave(&mut rig);
-    assert!(!rig.sink.part());
-    assert!(rig.sink.needs_parking());
-    rig.sink.park();
-    assert_eq!((rig.sink.account().spooled, disk.syncs()), (LINES, 1));
+    assert!(!rig.sink.spill_some());
+    assert!(rig.sink.needs_spill());
+    rig.sink.spill();
+    assert_eq!((account(&rig.sink).spooled, disk.syncs()), (LINES, 1));
 }
 
 /// Shows that a stop reports the lines that the disk did not take, whether it is full or not
@@ -87,7 +87,7 @@ fn a_stop_tells_what_a_disk_does_not_take() {
         let disk = MemoryDisk::default();
         let mut rig = full(Some(&disk));
         disk.fail_writes(Some(error));
-        rig.sink.park();
+        rig.sink.spill();
         let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
         let told = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
         assert!(lines.iter().any(|line| line.contains(&told)), "{error}: {lines:?}");
@@ -105,8 +105,8 @@ fn a_destination_that_comes_back_meanwhile_is_sent_all() {
     for second in 0..CHUNKS {
         rig.flush(&format!("a 1 {second:06}\n").repeat(1000));
     }
-    rig.sink.leave(rig.now.tick, rig.now, rig.poll.registry());
-    assert!(!rig.sink.part());
+    rig.sink.remove(rig.now.tick, rig.now, rig.poll.registry());
+    assert!(!rig.sink.spill_some());
     assert!(disk.bytes() > 0);
     rig.sink.reconfigure(&config, feed(), rig.now);
     rig.flush("b 1 1\n"); // after it the spool is sent
@@ -139,7 +139,7 @@ fn a_smaller_queue_is_reached_in_slices() {
         assert!(disk.bytes() - before <= SHARE, "{} bytes in a turn", disk.bytes() - before);
         before = disk.bytes();
     }
-    let account = rig.sink.account();
+    let account = account(&rig.sink);
     assert!(account.held_bytes <= 1 << 20, "{account:?}");
     assert_eq!(account.spooled + account.queued, LINES);
 }
@@ -149,7 +149,7 @@ fn a_smaller_share_of_the_spool_is_reached_a_segment_a_turn() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
     leave(&mut rig);
-    while !rig.sink.part() {}
+    while !rig.sink.spill_some() {}
     let before = disk.numbers().len();
     rig.sink.limit_spool(1 << 20);
     let mut turns = 0;
@@ -158,6 +158,6 @@ fn a_smaller_share_of_the_spool_is_reached_a_segment_a_turn() {
         assert_eq!(disk.numbers().len(), before - turns);
     }
     assert!(disk.bytes() <= 1 << 20 && turns > 5, "{turns} turns");
-    let account = rig.sink.account();
+    let account = account(&rig.sink);
     assert_eq!(account.spooled + account.dropped, LINES);
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use super::{Json, connect, read};
+use serde_json::{Map, Value};
+
+use super::{connect, json, read};
 
 #[derive(Debug)]
 pub(crate) struct Admin {
@@ -78,21 +80,20 @@ impl Admin {
         String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
     }
 
-    /// The JSON object of a dump.
-    pub(crate) fn dump(&mut self, command: &str) -> BTreeMap<String, Json> {
+    /// Returns the JSON object that the server answers to a command such as `counters`.
+    pub(crate) fn dump(&mut self, command: &str) -> Map<String, Value> {
         let answer = self.ask(command);
         let text = answer.strip_suffix("END\n\n").unwrap();
-        match Json::parse(text) {
-            Ok(Json::Object(object)) => object,
+        match json::parse(text) {
+            Ok(Value::Object(object)) => object,
             other => panic!("{command} gave no JSON object but {text:?}: {other:?}"),
         }
     }
 
     /// The dump of a command whose values are numbers.
     pub(crate) fn numbers(&mut self, command: &str) -> BTreeMap<String, f64> {
-        let number = |value| match value {
-            Json::Number(number) => number,
-            other => panic!("{command} shows {other:?}"),
+        let number = |value: Value| {
+            value.as_f64().unwrap_or_else(|| panic!("{command} shows {value}, which is no number"))
         };
         self.dump(command).into_iter().map(|(name, value)| (name, number(value))).collect()
     }

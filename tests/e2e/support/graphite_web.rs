@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::carbon::Points;
-use super::{Carbon, Json, Process, connect, installed, peer_script, peers, until};
+use super::{Carbon, Process, connect, installed, json, peer_script, peers, until};
 
 #[derive(Debug)]
 pub(crate) struct GraphiteWeb {
@@ -50,8 +51,8 @@ impl GraphiteWeb {
         let mut query = vec![("format", "json"), ("from", &from), ("until", &until)];
         query.extend(targets.iter().map(|&target| ("target", target)));
         let answer = String::from_utf8(self.render(&query)).unwrap();
-        let Ok(Json::List(all)) = Json::parse(&answer) else { panic!("what is {answer}?") };
-        all.iter().map(series).collect()
+        let all = json::parse(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        all.as_array().expect(&answer).iter().map(series).collect()
     }
 
     /// The body of the answer to `/render` with these parameters.
@@ -86,23 +87,16 @@ impl GraphiteWeb {
     }
 }
 
-/// `{"target": NAME, "datapoints": [[VALUE or null, STAMP], …], …}`
-fn series(json: &Json) -> (String, Points) {
-    let Json::Object(series) = json else { panic!("no series: {json:?}") };
-    let (Json::String(name), Json::List(points)) = (&series["target"], &series["datapoints"])
-    else {
-        panic!("no series: {series:?}")
+/// Reads `{"target": NAME, "datapoints": [[VALUE or null, STAMP], …], …}`. A null is no point.
+fn series(json: &Value) -> (String, Points) {
+    let name = json["target"].as_str().unwrap_or_else(|| panic!("no series: {json}"));
+    let points = json["datapoints"].as_array().unwrap_or_else(|| panic!("no series: {json}"));
+    let point = |point: &Value| {
+        let pair = point.as_array().unwrap_or_else(|| panic!("no point: {point}"));
+        let [value, stamp] = &pair[..] else { return None };
+        Some((stamp.as_u64()?, value.as_f64()?))
     };
-    let point = |point: &Json| match point {
-        Json::List(pair) => match pair[..] {
-            [Json::Number(value), Json::Number(stamp)] => {
-                Some((Duration::from_secs_f64(stamp).as_secs(), value))
-            }
-            _ => None,
-        },
-        other => panic!("no point: {other:?}"),
-    };
-    (name.clone(), points.iter().filter_map(point).collect())
+    (name.to_owned(), points.iter().filter_map(point).collect())
 }
 
 /// Percent-encoded, but for what names are made of.

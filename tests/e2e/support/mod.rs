@@ -12,7 +12,7 @@ mod fake_carbon;
 mod gmond;
 mod graphite_web;
 mod influxd;
-mod json;
+pub(crate) mod json;
 mod node;
 mod process;
 mod proxy;
@@ -28,13 +28,12 @@ pub(crate) use fake_carbon::{FakeCarbon, Point};
 pub(crate) use gmond::Gmond;
 pub(crate) use graphite_web::GraphiteWeb;
 pub(crate) use influxd::{ACCOUNT, Influxd};
-pub(crate) use json::Json;
 pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 pub(crate) use proxy::Proxy;
 pub(crate) use relay::Relay;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -120,6 +119,16 @@ pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
         let began = Duration::from_secs(interval).checked_sub(to_go)?;
         (began >= Duration::from_millis(100) && to_go >= Duration::from_secs(left)).then_some(end)
     })
+}
+
+/// Returns how long a process (its number, or `thread-self`) could have run, but found no free
+/// processor. A test that times an answer subtracts it: on a busy machine others cause this wait.
+///
+/// Returns zero if the process is gone, or the kernel does not count this.
+pub(crate) fn waited_for_processor(process: impl Display) -> Duration {
+    let figures = fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
+    let nanos = figures.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
 }
 
 /// Runs a command to its end, which must be a good one.
@@ -212,26 +221,5 @@ pub(crate) fn send_packets<P: AsRef<[u8]>>(to: SocketAddr, packets: impl IntoIte
     let socket = UdpSocket::bind(any).unwrap();
     for packet in packets {
         socket.send_to(packet.as_ref(), to).unwrap();
-    }
-}
-
-/// Knuth's linear congruential generator: random enough for traffic, the same from the same seed.
-#[derive(Debug)]
-pub(crate) struct Lcg(u64);
-
-impl Lcg {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    pub(crate) fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 }

@@ -2,7 +2,7 @@
 //! the contract marks as different. So no packed values, no colon in a set's member, no type but
 //! `c m g ms s`, one tag a line, and rates as plain decimals.
 
-use super::Lcg;
+use statsd_bench::Random;
 
 const NAMES: &[&str] = &[
     "api.hits",
@@ -43,31 +43,31 @@ const BAD: &[&str] = &[
 
 /// Datagrams of one to six lines, few enough to fit any receive buffer.
 pub(crate) fn packets(seed: u64, count: usize) -> Vec<String> {
-    let random = &mut Lcg::new(seed);
+    let random = &mut Random::new(seed);
     (0..count).map(|_| packet(random)).collect()
 }
 
-fn packet(random: &mut Lcg) -> String {
+fn packet(random: &mut Random) -> String {
     let lines: Vec<String> = (0..=random.below(6)).map(|_| line(random)).collect();
-    lines.join("\n") + random.one_of(&["", "", "\n", "\n\n"])
+    lines.join("\n") + *random.pick(&["", "", "\n", "\n\n"])
 }
 
-fn line(random: &mut Lcg) -> String {
-    let name = random.one_of(NAMES).to_owned();
+fn line(random: &mut Random) -> String {
+    let name = random.pick(NAMES).to_string();
     match random.below(10) {
-        0 => random.one_of(BAD).to_owned(),
+        0 => random.pick(BAD).to_string(),
         1 => name + &repeated(random),
         2 => String::new(),
-        _ => format!("{name}:{}{}", value(random), random.one_of(TAGS)),
+        _ => format!("{name}:{}{}", value(random), random.pick(TAGS)),
     }
 }
 
 /// Node's repeated groups: `name:1|c:2|ms|@0.1`.
-fn repeated(random: &mut Lcg) -> String {
+fn repeated(random: &mut Random) -> String {
     (0..2 + random.below(3)).map(|_| format!(":{}", value(random))).collect()
 }
 
-fn value(random: &mut Lcg) -> String {
+fn value(random: &mut Random) -> String {
     let (choices, kind) = match random.below(7) {
         0 | 1 => (COUNTS, "c"),
         2 => (COUNTS, "m"),
@@ -75,5 +75,5 @@ fn value(random: &mut Lcg) -> String {
         5 => (LEVELS, "g"),
         _ => (MEMBERS, "s"),
     };
-    format!("{}|{kind}{}", random.one_of(choices), random.one_of(RATES))
+    format!("{}|{kind}{}", random.pick(choices), random.pick(RATES))
 }

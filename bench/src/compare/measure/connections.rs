@@ -7,7 +7,8 @@ use serde::Serialize;
 use statsd_bench::Clock;
 
 use super::super::profile::Profile;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::mib;
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -30,7 +31,8 @@ const ACCEPTS: Duration = Duration::from_secs(5);
 pub(crate) fn connections(profile: &Profile, setting: &Setting) -> Result<Connections, String> {
     let mut server = Server::start(profile, setting)?;
     Clock::sleep(Duration::from_millis(500));
-    let (before, files) = (server.usage().resident_kib, server.open_files());
+    let before = server.usage().resident_kib;
+    let files = server.open_files();
     let mut held: Vec<TcpStream> = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
         // A full backlog would cost a second: no more are on their way than any server has room for.

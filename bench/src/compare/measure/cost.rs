@@ -5,7 +5,8 @@ use statsd_bench::{Plan, Stop, Traffic};
 
 use super::super::load::Load;
 use super::super::profile::Profile;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{Effort, arrived, per_million};
 
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -6,7 +6,8 @@ use serde::Serialize;
 use statsd_bench::{Clock, Mix, Packing, Plan, Sent, Stop, Traffic, Workload, beside};
 
 use super::super::profile::{Profile, Transport};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::super::watch::{Watch, tick};
 use super::{arrived, millis, until_flushed};
 
@@ -61,7 +62,8 @@ pub(crate) fn flush(profile: &Profile, setting: &Setting) -> Result<Flush, Strin
     let before = server.usage();
     let watch = Watch::start(server.process(), server.carbon.clock());
     until_flushed(&server, profile, setting, seen + 1);
-    let (cpu, samples) = (server.usage().cpu_seconds - before.cpu_seconds, watch.end());
+    let cpu = server.usage().cpu_seconds - before.cpu_seconds;
+    let samples = watch.end();
     let bursts = server.carbon.bursts();
     let burst = bursts.last().ok_or_else(|| format!("{} sends nothing to carbon", profile.name))?;
     let tick = tick(&samples, burst.first);
@@ -94,10 +96,13 @@ fn longest_gap(
     let sending = beside(move || {
         sender.send(&traffic, Plan { stop: Stop::After(span), rate: None }.at(RATE))
     });
-    let (clock, mut longest) = (Clock::start(), Duration::ZERO);
-    let (mut since, mut waited) = (Duration::ZERO, 0);
+    let clock = Clock::start();
+    let mut longest = Duration::ZERO;
+    let mut since = Duration::ZERO;
+    let mut waited = 0;
     while clock.elapsed() < span {
-        let (now, waiting) = (clock.elapsed(), server.queue().waiting);
+        let now = clock.elapsed();
+        let waiting = server.queue().waiting;
         if waiting == 0 || waiting < waited {
             since = now;
         }

@@ -8,7 +8,8 @@ use statsd_bench::{Clock, Plan, Sender, Stop, Traffic};
 use super::super::load::Load;
 use super::super::profile::{Profile, Transport};
 use super::super::search::{Try, confirmed, highest_that_holds};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{Effort, per_million};
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -35,7 +36,7 @@ pub(crate) fn highest(
     let mut sender = server.sender(load.transport)?;
     sender.send(traffic, load.warm());
     server.until_read();
-    sender.hurry();
+    sender.sort_by_length();
     let found = if load.transport == Transport::Tcp {
         // A full window holds the sender back: whatever it can send is taken.
         match tried(&server, &mut sender, traffic, None, effort.span) {

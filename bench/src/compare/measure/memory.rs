@@ -6,7 +6,8 @@ use statsd_bench::{Clock, Mix, Plan, Traffic, Workload};
 use std::time::Duration;
 
 use super::super::profile::{Profile, Transport};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{mib, until_flushed};
 
 /// Resident memory.

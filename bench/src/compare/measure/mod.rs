@@ -14,7 +14,8 @@ use std::time::Duration;
 use statsd_bench::{Clock, Sent};
 
 use super::profile::Profile;
-use super::server::{Server, Setting};
+use super::server::Server;
+use super::setting::Setting;
 
 pub(crate) use self::connections::{Connections, connections};
 pub(crate) use self::cost::{Cost, cost};

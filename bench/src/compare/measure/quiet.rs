@@ -7,7 +7,8 @@ use statsd_bench::Clock;
 
 use super::super::profile::Profile;
 use super::super::record::Spread;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::{mib, millis};
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -28,7 +29,8 @@ pub(crate) const STARTS: usize = 5;
 pub(crate) const SETTLES: Duration = Duration::from_secs(2);
 
 pub(crate) fn quiet(profile: &Profile, setting: &Setting) -> Result<Quiet, String> {
-    let (mut listening, mut ready) = (Vec::new(), Vec::new());
+    let mut listening = Vec::new();
+    let mut ready = Vec::new();
     let mut start = || {
         let server = Server::start(profile, setting)?;
         listening.push(millis(server.listening_after));

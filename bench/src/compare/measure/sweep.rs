@@ -7,7 +7,8 @@ use statsd_bench::{Plan, Stop, Traffic};
 
 use super::super::load::Load;
 use super::super::profile::Profile;
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::per_million;
 
 /// One rate of the sweep.

@@ -4,7 +4,8 @@ use serde::Serialize;
 use statsd_bench::{Mix, Plan, Traffic, Workload};
 
 use super::super::profile::{Profile, Transport};
-use super::super::server::{Server, Setting};
+use super::super::server::Server;
+use super::super::setting::Setting;
 use super::memory::RATE;
 use super::until_flushed;
 

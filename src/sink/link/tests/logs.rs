@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::encode::chunk::Chunk;
-use crate::sink::testing::logged;
+use crate::sink::testing::{fields, logged};
 
 #[test]
 fn an_outage_is_one_warning_and_one_recovery() {
@@ -40,9 +40,10 @@ fn an_outage_is_one_warning_and_one_recovery() {
     ];
     assert_eq!(loud.len(), expected.len(), "{loud:?}");
     for ((level, line), (expected_level, start)) in loud.iter().zip(expected) {
-        assert!(*level == expected_level && line.starts_with(start), "{level} {line}");
+        assert!(*level == expected_level && fields(line).starts_with(start), "{level} {line}");
     }
-    assert!(loud[3].1.contains(" recovered attempts=6 outage_seconds="), "{}", loud[3].1);
+    assert!(loud[3].1.contains(" attempts=6 outage_seconds="), "{}", loud[3].1);
+    assert!(loud[3].1.starts_with("the destination has recovered "), "{}", loud[3].1);
     assert!(loud[3].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[3].1);
 }
 
@@ -76,10 +77,10 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
     let mut rig = Rig::new(&carbon(nobody()));
-    rig.sink.outlet.link().log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
+    link(&mut rig.sink).dropped.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
     let (level, line) = logged().remove(0);
     assert_eq!(level, Level::Warn);
-    assert!(line.starts_with("sink=carbon dropped_lines=2 reason="), "{line}");
+    assert!(fields(&line).starts_with("sink=carbon dropped_lines=2 reason="), "{line}");
     assert!(line.ends_with(r#"first_line="a\xff 1 1""#), "{line}");
 }
 
@@ -95,10 +96,13 @@ fn a_queue_too_short_for_what_is_retained_is_said_once() {
         rig.flush(text);
         all += text;
         rig.until_received(&mut client, &all);
-        rig.sink.look(rig.now);
+        rig.sink.poll_acks(rig.now);
     }
     let warnings: Vec<_> =
         logged().into_iter().filter(|(level, _)| *level == Level::Warn).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].1.starts_with("sink=carbon queue=short held_bytes=12"), "{warnings:?}");
+    assert!(
+        fields(&warnings[0].1).starts_with("sink=carbon queue=short held_bytes=12"),
+        "{warnings:?}"
+    );
 }

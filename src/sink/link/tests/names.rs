@@ -8,9 +8,10 @@ fn the_addresses_of_a_name_are_tried_in_turn_and_asked_for_anew_each_round() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let mut rig = rig(&listener);
-    rig.sink.outlet.link().remote = Remote { host: "carbon.test".into(), port: address.port() };
+    link(&mut rig.sink).resolver.remote =
+        Remote { host: "carbon.test".into(), port: address.port() };
     // Nobody listens at the first two.
-    rig.sink.outlet.link().look_up =
+    link(&mut rig.sink).resolver.look_up =
         |host, port| shell(&format!("for i in 3 2 1; do echo 127.0.0.$i:{port}; done; : {host}"));
     for round in 0..2 {
         rig.flush("a 1 1\n");
@@ -46,12 +47,12 @@ fn the_addresses_of_a_name_are_tried_in_turn_and_asked_for_anew_each_round() {
 fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
     let listener = listener();
     let mut rig = rig(&listener);
-    rig.sink.outlet.link().remote.host = "carbon.test".into();
-    rig.sink.outlet.link().look_up = |_, _| shell("echo error: nobody of that name");
+    link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
+    link(&mut rig.sink).resolver.look_up = |_, _| shell("echo error: nobody of that name");
     rig.flush("a 1 1\n");
     rig.until_state("backing_off");
     assert_eq!(situation(&rig).1.unwrap(), "nobody of that name");
-    rig.sink.outlet.link().look_up = |_, _| shell("exec sleep 1000");
+    link(&mut rig.sink).resolver.look_up = |_, _| shell("exec sleep 1000");
     rig.until_reaped();
     rig.advance_to_retry();
     rig.turn();
@@ -66,9 +67,9 @@ fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
 #[test]
 fn a_child_that_cannot_be_reaped_stops_further_look_ups_only() {
     let mut rig = Rig::new(&carbon(nobody()));
-    rig.sink.outlet.link().remote.host = "carbon.test".into();
-    let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), mio::Token(0)).unwrap();
-    rig.sink.outlet.link().dying = Some(query.end(rig.now.tick + 3600 * SECOND));
+    link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
+    let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), Token(0)).unwrap();
+    link(&mut rig.sink).resolver.dying = Some(query.end(rig.now.tick + 3600 * SECOND));
     rig.flush("a 1 1\n");
     rig.turn();
     assert_eq!(situation(&rig).0, "backing_off");

@@ -14,7 +14,7 @@ fn refuse(rig: &mut Rig, listener: &TcpListener) -> String {
         client.read().unwrap();
         (!client.received.is_empty()).then_some(())
     });
-    rig.sink.look(rig.now); // TCP's acknowledgements are read
+    rig.sink.poll_acks(rig.now); // TCP's acknowledgements are read
     let Client { stream, received } = client;
     drop(stream);
     rig.until_state("backing_off");
@@ -122,7 +122,7 @@ fn a_peer_that_closes_after_a_while_is_believed() {
             rig.until("the acknowledgement", |sink| {
                 sink.figures().sent_bytes > 0 && sink.figures().state == "up"
             });
-            rig.sink.look(rig.now);
+            rig.sink.poll_acks(rig.now);
             rig.until("the acknowledgement", |sink| sink.is_drained());
             rig.advance(PROOF);
             rig.turn();
@@ -139,7 +139,7 @@ fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = nobody();
     let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
     let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
-    let hint = report::hint(&pickle);
+    let hint = hint::wrong_protocol(&pickle);
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }
@@ -151,11 +151,11 @@ fn a_stop_does_not_take_a_refusing_peer_for_one_that_has_all() {
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
     refuse_often(&mut rig, &listener, 5);
-    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.sink.drain(rig.now, rig.poll.registry());
     refuse(&mut rig, &listener);
     assert!(!rig.sink.is_drained());
     logged();
-    rig.sink.park();
+    rig.sink.spill();
     let lines = loud();
     assert!(lines[0].contains("state=abandoned lost_lines=1 "), "{lines:?}");
 }
@@ -209,13 +209,13 @@ fn new_chunks_pass_though_no_connection_lasts_for_the_old_ones() {
 fn a_stop_waits_a_moment_for_a_peer_that_closes_at_once() {
     let listener = listener();
     let mut rig = rig(&listener);
-    rig.sink.hurry(rig.now, rig.poll.registry());
+    rig.sink.drain(rig.now, rig.poll.registry());
     rig.flush("a 1 1\n");
     let mut client = rig.accept(&listener);
     rig.until_received(&mut client, "a 1 1\n");
     patiently("the acknowledgement", || {
         rig.turn();
-        rig.sink.look(rig.now);
+        rig.sink.poll_acks(rig.now);
         rig.sink.outbox.is_drained().then_some(())
     });
     assert!(!rig.sink.is_drained());

@@ -1,10 +1,12 @@
-//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which checks what it gets.
+//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which
+//! checks what it gets.
+
+use statsd_bench::Random;
 
 use super::*;
-use crate::sink::backoff::Jitter;
 
 #[derive(Clone)]
-struct Item {
+struct TwinItem {
     id: u64,
     flush: u64,
     kept_with: u64,
@@ -30,7 +32,7 @@ enum End {
     Refused,
 }
 
-impl Item {
+impl TwinItem {
     fn is_delivered(&self) -> bool {
         self.acked == self.text.len()
     }
@@ -40,11 +42,12 @@ struct Twin {
     limit: usize,
     resend: Resend,
     keep: usize,
-    items: Vec<Item>,
+    items: Vec<TwinItem>,
     /// Flushes in the order in which their first chunk arrived.
     arrivals: Vec<u64>,
     closed: u64,
-    /// Whom the last break was at, and the case: true for each break that had an arrival since the one counted before.
+    /// Whom the last break was at, and the case: true for each break that had an arrival since the
+    /// one counted before.
     accused: Option<(u64, Vec<bool>)>,
     others_pass: bool,
     /// A chunk was acknowledged on this connection for the first time.
@@ -52,15 +55,15 @@ struct Twin {
     new_first: bool,
     /// Lines that arrived on this connection and were removed.
     gone: u64,
-    tally: Tally,
+    tally: OutboxTally,
 }
 
 impl Twin {
-    fn push(&mut self, item: Item) {
+    fn push(&mut self, item: TwinItem) {
         self.items.push(item);
         while self.items.iter().map(|item| item.text.len()).sum::<usize>() > self.limit {
-            let retained = self.items.iter().position(Item::is_delivered);
-            let again = |item: &Item| item.written == 0 && item.acked_ever;
+            let retained = self.items.iter().position(TwinItem::is_delivered);
+            let again = |item: &TwinItem| item.written == 0 && item.acked_ever;
             let again = || self.items.iter().position(again);
             let unsent = || self.items.iter().position(|item| item.written == 0);
             let Some(at) = retained.or_else(again).or_else(unsent) else { break };
@@ -123,7 +126,7 @@ impl Twin {
             }
         }
         self.age();
-        self.new_first &= !self.items.iter().all(Item::is_delivered);
+        self.new_first &= !self.items.iter().all(TwinItem::is_delivered);
     }
 
     fn trust(&mut self) {
@@ -142,7 +145,7 @@ impl Twin {
             Resend::Flush => self.arrivals.iter().rev().take(kept).copied().collect(),
             _ => Vec::new(),
         };
-        let goes = |item: &Item| item.is_delivered() && !kept.contains(&item.kept_with);
+        let goes = |item: &TwinItem| item.is_delivered() && !kept.contains(&item.kept_with);
         let gone = self.items.iter().filter(|item| item.arrived_here && goes(item));
         self.gone += gone.map(|item| item.lines).sum::<u64>();
         self.items.retain(|item| !goes(item));
@@ -230,7 +233,7 @@ fn check_stream(stream: &[u8], pushed: &[Vec<u8>]) {
 struct Trial {
     outbox: Outbox,
     twin: Twin,
-    random: Jitter,
+    random: Random,
     flush: u64,
     pushed: Vec<Vec<u8>>,
     accepted: u64,
@@ -239,9 +242,10 @@ struct Trial {
 
 impl Trial {
     fn new(seed: u64) -> Self {
-        let mut random = Jitter::new(seed);
-        let resend = [Resend::Flush, Resend::Unacked, Resend::Never][below(&mut random, 3)];
-        let (limit, keep) = (200 + below(&mut random, 2000), below(&mut random, 4));
+        let mut random = Random::new(seed);
+        let resend = *random.pick(&[Resend::Flush, Resend::Unacked, Resend::Never]);
+        let limit = 200 + random.below(2000);
+        let keep = random.below(4);
         let twin = Twin {
             limit,
             resend,
@@ -254,15 +258,16 @@ impl Trial {
             progressed: false,
             new_first: false,
             gone: 0,
-            tally: Tally::default(),
+            tally: OutboxTally::default(),
         };
         let outbox = Outbox::new(limit, resend, u32::try_from(keep).unwrap());
-        let (pushed, stream) = (Vec::new(), Vec::new());
+        let pushed = Vec::new();
+        let stream = Vec::new();
         Self { outbox, twin, random, flush: 1, pushed, accepted: 0, stream }
     }
 
     fn step(&mut self) {
-        match below(&mut self.random, 21) {
+        match self.random.below(21) {
             20 => {
                 self.outbox.trust();
                 self.twin.trust();
@@ -276,11 +281,11 @@ impl Trial {
     }
 
     fn push(&mut self) {
-        let (id, lines) = (self.pushed.len() as u64, 1 + below(&mut self.random, 8));
+        let id = self.pushed.len() as u64;
+        let lines = 1 + self.random.below(8_u64);
         let text: Vec<u8> =
             (0..lines).flat_map(|line| format!("c{id}.{line} 1 2\n").into_bytes()).collect();
-        let lines = lines as u64;
-        let item = Item {
+        let item = TwinItem {
             id,
             flush: self.flush,
             kept_with: self.flush,
@@ -311,9 +316,9 @@ impl Trial {
 
     fn write(&mut self) {
         let Some(head) = self.outbox.head() else { return };
-        let bytes = match below(&mut self.random, 2) {
+        let bytes = match self.random.below(2) {
             0 => head.len(),
-            _ => below(&mut self.random, head.len() + 1),
+            _ => self.random.below(head.len() + 1),
         };
         self.stream.extend_from_slice(&head[..bytes]);
         self.outbox.wrote(bytes);
@@ -323,7 +328,7 @@ impl Trial {
     }
 
     fn acknowledge(&mut self) {
-        let outstanding = below(&mut self.random, self.outbox.unacked_bytes() + 1);
+        let outstanding = self.random.below(self.outbox.unacked_bytes() + 1);
         let before = self.twin.tally.delivered_lines;
         let arrived = self.outbox.acknowledged(outstanding);
         self.twin.acknowledged(outstanding);
@@ -331,8 +336,8 @@ impl Trial {
     }
 
     fn break_off(&mut self) {
-        let before = self.outbox.items.len();
-        let end = [End::Late, End::Late, End::Early, End::Refused][below(&mut self.random, 4)];
+        let before = self.outbox.window.items.len();
+        let end = *self.random.pick(&[End::Late, End::Late, End::Early, End::Refused]);
         let poison = match end {
             End::Late => self.outbox.broke(),
             End::Early => self.outbox.broke_early(),
@@ -343,15 +348,17 @@ impl Trial {
         };
         self.twin.broke(end);
         if poison.is_some() {
-            assert!(self.outbox.items.len() < before);
+            assert!(self.outbox.window.items.len() < before);
         }
         check_stream(&self.stream, &self.pushed);
         self.stream.clear();
     }
 
     fn compare(&self) {
-        let (outbox, twin) = (&self.outbox, &self.twin);
-        let held: Vec<_> = outbox.items.iter().map(|item| name(item.chunk.bytes())).collect();
+        let outbox = &self.outbox;
+        let twin = &self.twin;
+        let held: Vec<_> =
+            outbox.window.items.iter().map(|item| name(item.chunk.bytes())).collect();
         let expected: Vec<_> = twin.items.iter().map(|item| name(&item.text)).collect();
         assert_eq!(held, expected);
         assert_eq!(outbox.tally(), twin.tally);
@@ -362,12 +369,13 @@ impl Trial {
         assert_eq!(outbox.queued_bytes(), total - acked);
         assert_eq!(outbox.unsent_bytes(), total - written);
         assert_eq!(outbox.unacked_bytes(), twin.in_flight());
-        assert_eq!(outbox.is_drained(), twin.items.iter().all(Item::is_delivered));
+        assert_eq!(outbox.is_drained(), twin.items.iter().all(TwinItem::is_delivered));
         let head = twin.items.iter().find(|item| item.written < item.text.len());
         assert_eq!(outbox.head(), head.map(|item| &item.text[item.written..]));
         let evictable = twin.items.iter().any(|item| item.is_delivered() || item.written == 0);
         assert!(total <= twin.limit || !evictable, "{total} bytes held of {}", twin.limit);
-        let Tally { delivered_lines, dropped_lines, in_doubt, twice_lines, .. } = outbox.tally();
+        let OutboxTally { delivered_lines, dropped_lines, in_doubt, twice_lines, .. } =
+            outbox.tally();
         let accounted = delivered_lines + dropped_lines + in_doubt + twin.waiting_lines();
         assert_eq!(self.accepted + twice_lines, accounted, "every line is somewhere, once");
     }
@@ -376,10 +384,6 @@ impl Trial {
 /// The number of a chunk, as its first line says it.
 fn name(text: &[u8]) -> &str {
     str::from_utf8(text).unwrap().split('.').next().unwrap()
-}
-
-fn below(random: &mut Jitter, bound: usize) -> usize {
-    usize::try_from(random.next() % bound as u64).unwrap()
 }
 
 /// Names the trial when one of its assertions fails.

@@ -1,12 +1,14 @@
-//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing changes its order.
+//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing
+//! changes its order.
+
+use statsd_bench::Random;
 
 use super::*;
-use crate::sink::backoff::Jitter;
 
 struct Trial {
     disk: MemoryDisk,
     spool: Spool,
-    random: Jitter,
+    random: Random,
     saved: u64,
     /// Handed out and not released, with whether it arrived.
     out: Vec<(u64, Record)>,
@@ -22,8 +24,9 @@ impl Trial {
     fn new(seed: u64) -> Self {
         let disk = MemoryDisk::default();
         let spool = small(&disk, ROOM);
-        let random = Jitter::new(seed);
-        let (saved, released) = (0, 0);
+        let random = Random::new(seed);
+        let saved = 0;
+        let released = 0;
         Self {
             disk,
             spool,
@@ -37,13 +40,13 @@ impl Trial {
     }
 
     fn step(&mut self) {
-        match self.random.next() % 20 {
+        match self.random.below(20) {
             0..6 => self.save(),
             6..11 => self.hand_out(),
             11..15 => self.release(),
             15..17 => self.recall(),
             17 => self.fill_or_empty_the_disk(),
-            18 if self.random.next().is_multiple_of(4) => self.lose(),
+            18 if self.random.one_in(4) => self.lose(),
             18 => self.condemn(),
             _ => self.crash(),
         }
@@ -53,7 +56,7 @@ impl Trial {
 
     fn save(&mut self) {
         self.saved += 1;
-        let lines = 1 + u32::try_from(self.random.next() % 9).unwrap();
+        let lines = 1 + self.random.below(9);
         let line = format!("{} {}\n", self.saved, "x".repeat(60));
         self.accepted_lines += u64::from(lines);
         self.spool.save(&Chunk::new(line.repeat(lines as usize).into_bytes(), lines, 1));
@@ -86,14 +89,15 @@ impl Trial {
         if self.out.is_empty() {
             return;
         }
-        let from = usize::try_from(self.random.next() % self.out.len() as u64).unwrap();
+        let from = self.random.below(self.out.len());
         self.spool.recall(self.out[from].1.place);
         self.out.truncate(from);
     }
 
     fn condemn(&mut self) {
         let Some((_, first)) = self.out.first().filter(|(_, first)| !first.arrived) else { return };
-        let (place, lines) = (first.place, first.lines);
+        let place = first.place;
+        let lines = first.lines;
         let there = self.disk.numbers().contains(&place.segment);
         self.spool.recall(place);
         self.out.clear();
@@ -105,18 +109,18 @@ impl Trial {
     /// Removes a segment, or all of them, as another process might.
     fn lose(&mut self) {
         let numbers = self.disk.numbers();
-        match self.random.next() % 3 {
+        match self.random.below(3) {
             0 => self.disk.lose_all(),
             _ if numbers.is_empty() => {}
             at => self.disk.lose(numbers[usize::try_from(at).unwrap() % numbers.len()]),
         }
-        if self.random.next().is_multiple_of(2) {
+        if self.random.one_in(2) {
             self.spool.wake();
         }
     }
 
     fn fill_or_empty_the_disk(&mut self) {
-        let room = usize::try_from(self.random.next() % 600).unwrap();
+        let room = self.random.below(600);
         self.disk.limit_room((room < 300).then_some(room));
     }
 
@@ -129,7 +133,7 @@ impl Trial {
     }
 
     fn check(&self) {
-        let Tally { found_lines, dropped_lines, .. } = self.spool.tally();
+        let SpoolTally { found_lines, dropped_lines, .. } = self.spool.tally();
         let waiting = self.spool.waiting_lines();
         let accounted = self.arrived_lines + dropped_lines + waiting;
         assert_eq!(self.accepted_lines + found_lines, accounted, "every line is somewhere, once");

@@ -1,0 +1,168 @@
+//! A key of the file: its name, the sections that have it, and how to reach the field it sets.
+//! Pure.
+
+use std::fmt;
+
+use super::address::Address;
+use super::destination::Destination;
+use super::model::Config;
+use super::value::ValueKind;
+use crate::encode::namespace::Namespace;
+
+/// One key of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    /// The sections that have the key. Only keys of destinations have several.
+    pub uses: &'static [KeyUse],
+    pub(super) applies: Applies,
+    pub(super) field: FieldOf,
+}
+
+/// A key in one of its sections.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUse {
+    pub section: &'static str,
+    pub default: &'static str,
+    /// What the name and the default do not say. May be empty.
+    pub doc: &'static str,
+}
+
+/// What it takes to apply another value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applies {
+    Reload,
+    /// A start. A reload keeps the value, and of a destination all that depends on it.
+    Restart,
+}
+
+/// How to reach the field that a key sets. A configuration has several name spaces and
+/// destinations, so their keys come with an index.
+#[derive(Clone, Copy)]
+pub(super) enum FieldOf {
+    Config(&'static dyn Access<Config>),
+    Namespace(&'static dyn Access<Namespace>),
+    Destination(&'static dyn Access<Destination>),
+}
+
+/// Reads, shows and compares one field of an `Owner`.
+pub(super) trait Access<Owner> {
+    /// Fails with what was expected.
+    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String>;
+    fn get(&self, owner: &Owner) -> String;
+    fn is_same(&self, one: &Owner, other: &Owner) -> bool;
+    /// Copies the field.
+    fn copy(&self, to: &mut Owner, from: &Owner);
+}
+
+/// A field of type `T` that the file writes as the value kind `K`.
+pub(super) struct Member<Owner, T, K> {
+    pub(super) of: fn(&Owner) -> &T,
+    pub(super) of_mut: fn(&mut Owner) -> &mut T,
+    pub(super) kind: K,
+}
+
+impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
+    fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String> {
+        *(self.of_mut)(owner) = self.kind.read(text)?;
+        Ok(())
+    }
+
+    fn get(&self, owner: &Owner) -> String {
+        self.kind.show((self.of)(owner))
+    }
+
+    fn is_same(&self, one: &Owner, other: &Owner) -> bool {
+        (self.of)(one) == (self.of)(other)
+    }
+
+    fn copy(&self, to: &mut Owner, from: &Owner) {
+        (self.of_mut)(to).clone_from((self.of)(from));
+    }
+}
+
+impl Key {
+    /// Sets the key of the section with this index. Fails with what was expected.
+    pub(super) fn set(&self, config: &mut Config, at: usize, text: &str) -> Result<(), String> {
+        match self.field {
+            FieldOf::Config(field) => field.set(config, text),
+            FieldOf::Namespace(field) => field.set(&mut config.namespaces[at], text),
+            FieldOf::Destination(field) => field.set(&mut config.destinations[at], text),
+        }
+    }
+
+    /// Returns the value of the key in the section with this index, as the file writes it.
+    pub(super) fn get(&self, config: &Config, at: usize) -> String {
+        match self.field {
+            FieldOf::Config(field) => field.get(config),
+            FieldOf::Namespace(field) => field.get(&config.namespaces[at]),
+            FieldOf::Destination(field) => field.get(&config.destinations[at]),
+        }
+    }
+
+    /// Whether a section of one configuration and one of another have the same value.
+    pub(super) fn is_same(
+        &self,
+        (one, at): (&Config, usize),
+        (other, other_at): (&Config, usize),
+    ) -> bool {
+        match self.field {
+            FieldOf::Config(field) => field.is_same(one, other),
+            FieldOf::Namespace(field) => {
+                field.is_same(&one.namespaces[at], &other.namespaces[other_at])
+            }
+            FieldOf::Destination(field) => {
+                field.is_same(&one.destinations[at], &other.destinations[other_at])
+            }
+        }
+    }
+
+    /// Copies the value of a key that the file has once.
+    pub(super) fn copy(&self, to: &mut Config, from: &Config) {
+        if let FieldOf::Config(field) = self.field {
+            field.copy(to, from);
+        }
+    }
+
+    /// Returns the key's default in one of its sections.
+    pub(super) fn default_in(&self, section: &str) -> &'static str {
+        self.use_in(section).map_or("", |used| used.default)
+    }
+
+    pub(super) fn use_in(&self, section: &str) -> Option<&'static KeyUse> {
+        self.uses.iter().find(|used| used.section == section)
+    }
+}
+
+impl fmt::Debug for FieldOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FieldOf")
+    }
+}
+
+/// The address of a destination. An address without a port gets that of the destination's protocol.
+pub(super) struct AddressOf;
+
+impl Access<Destination> for AddressOf {
+    fn set(&self, to: &mut Destination, text: &str) -> Result<(), String> {
+        if let (Some(port), Some(net)) = (to.kind.port(), &mut to.net) {
+            net.remote = Address(port).read(text)?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, to: &Destination) -> String {
+        let net = to.net.as_ref();
+        net.map_or_else(String::new, |net| Address(net.remote.port).show(&net.remote))
+    }
+
+    fn is_same(&self, one: &Destination, other: &Destination) -> bool {
+        one.net.as_ref().map(|net| &net.remote) == other.net.as_ref().map(|net| &net.remote)
+    }
+
+    fn copy(&self, to: &mut Destination, from: &Destination) {
+        if let (Some(net), Some(other)) = (&mut to.net, &from.net) {
+            net.remote.clone_from(&other.remote);
+        }
+    }
+}

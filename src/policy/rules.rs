@@ -1,0 +1,126 @@
+//! The settings of names as they are configured: those of `[statsd]`, and those of each
+//! `[rule.NAME]`.
+
+use std::time::Duration;
+
+use ahash::AHashSet;
+
+use super::bin::Bin;
+use super::glob::Glob;
+use super::percentile::Percentile;
+use super::plan::TimerMetric;
+
+/// Every setting that a name can have of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    pub base: Base,
+    /// In file order; at most [`RULES_MAX`].
+    pub rules: Vec<Rule>,
+}
+
+/// With these limits a u16 is enough for the numbers of all figures of all rules, and a u8 for the
+/// numbers of the rules.
+pub const RULES_MAX: usize = 100;
+pub const BINS_MAX: usize = 256;
+pub const PERCENTILES_MAX: usize = 64;
+
+/// The settings in `[statsd]`, for every name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Base {
+    pub percentiles: Vec<Percentile>,
+    /// The figures of a timing. An empty list means all of them.
+    pub timer_metrics: Vec<TimerMetric>,
+    /// Whether a series that is idle at a flush is removed and not sent. The default of the four
+    /// settings below.
+    pub delete_idle: bool,
+    pub delete_counters: Option<bool>,
+    pub delete_timers: Option<bool>,
+    pub delete_gauges: Option<bool>,
+    pub delete_sets: Option<bool>,
+    /// The number of flushes that send a gauge after its last sample if idle gauges are deleted. It
+    /// includes the flush that closes the interval of the sample. Node calls it `gaugesMaxTTL`.
+    pub gauge_ttl: u32,
+    /// A series of any kind without samples for this long is removed. `None` means never.
+    pub expire: Option<Duration>,
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Self {
+            percentiles: Percentile::new(90.0).into_iter().collect(),
+            timer_metrics: Vec::new(),
+            delete_idle: false,
+            delete_counters: None,
+            delete_timers: None,
+            delete_gauges: None,
+            delete_sets: None,
+            gauge_ttl: 1,
+            expire: None,
+        }
+    }
+}
+
+/// One `[rule.NAME]` section. A setting is `None` if the section does not have it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rule {
+    pub name: String,
+    /// The rule applies to names that match one of these patterns. Tags are ignored.
+    pub matches: Vec<Glob>,
+    pub drop: Option<bool>,
+    pub signed_gauges: Option<SignedGauges>,
+    /// `Some(None)`: never.
+    pub expire: Option<Option<Duration>>,
+    pub delete_idle: Option<bool>,
+    pub percentiles: Option<Vec<Percentile>>,
+    pub timer_metrics: Option<Vec<TimerMetric>>,
+    /// Bins in ascending order.
+    pub histogram: Option<Vec<Bin>>,
+}
+
+/// The effect of a gauge's value with a sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedGauges {
+    /// The value is added to the gauge.
+    Delta,
+    /// The gauge is set to the value.
+    Absolute,
+}
+
+impl Rules {
+    /// Returns the percentiles of all names, each once.
+    pub fn percentiles(&self) -> Vec<Percentile> {
+        let of_rules = self.rules.iter().filter_map(|rule| rule.percentiles.as_ref());
+        let all = std::iter::once(&self.base.percentiles).chain(of_rules).flatten();
+        distinct(all, |percentile| percentile.percent())
+    }
+
+    /// Returns the bins of all histograms, each once.
+    pub fn bins(&self) -> Vec<Bin> {
+        let all = self.rules.iter().filter_map(|rule| rule.histogram.as_ref()).flatten();
+        distinct(all, |bin| bin.bound())
+    }
+}
+
+/// Returns each value once, in the order of first appearance. `number` is the key by which values
+/// are compared.
+fn distinct<'a, T: Copy + 'a>(
+    all: impl Iterator<Item = &'a T>,
+    number: impl Fn(&T) -> f64,
+) -> Vec<T> {
+    let mut seen = AHashSet::new();
+    let is_new = |item: &&T| seen.insert(number(item).to_bits());
+    all.filter(is_new).copied().collect()
+}
+
+impl Rule {
+    /// Whether the rule applies to `name`, which must be sanitized and without tags.
+    pub fn is_about(&self, name: &[u8]) -> bool {
+        self.matches.iter().any(|glob| glob.matches(name))
+    }
+}
+
+/// Returns the number of flush intervals in `span`, rounded up. At least 1.
+pub fn flushes(span: Duration, interval: Duration) -> u32 {
+    let count = span.as_millis().div_ceil(interval.as_millis().max(1)).max(1);
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

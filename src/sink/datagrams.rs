@@ -1,0 +1,353 @@
+//! The way to a UDP destination. There are no acknowledgements: packets that the kernel takes count
+//! as delivered.
+//!
+//! ```text
+//!   Idle ──a number, or the look-up's answer──▶ Up ──an error──▶ Resting ──the wait is over──▶ Up, at the next address
+//! ```
+//! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
+//! new chunks. So a receiver that is started again misses little more than the packet that caused
+//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in
+//! bursts with pauses between them, because the buffer of a receiver is smaller than a flush.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use log::Level;
+use mio::{Registry, Token};
+
+mod connected_udp;
+
+use super::backoff::{self, Jitter};
+use super::error::SinkError;
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
+use super::outbox::Outbox;
+use super::resolver::{LookUp, Resolver};
+use crate::config::{Destination, DestinationKind, Net};
+use crate::encode::packets::{Packet, framed, whole_lines};
+use crate::time::{Now, Tick};
+use crate::token::{Generation, Source};
+use connected_udp::ConnectedUdp;
+
+/// Packets of a flush sent at once, and the pause before the next ones. So a flush goes out at 23
+/// MB/s at most.
+const BURST: usize = 16;
+const PAUSE: Duration = Duration::from_millis(1);
+/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn
+/// of the loop receives.
+const BURST_REPEATED: usize = 1024;
+
+/// A destination counts as moving if a packet was sent in this time.
+const MOVING: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Datagrams {
+    label: String,
+    index: u16,
+    resolver: Resolver,
+    /// Returns the first packet of the rest of a chunk.
+    cut: fn(&[u8]) -> Packet<'_>,
+    /// Packets sent at once, and how long the next ones wait.
+    burst: usize,
+    pause: Duration,
+    /// It sends packets as they come. They are worth nothing later, so they are dropped during an
+    /// outage.
+    is_repeated: bool,
+    reconnect_min: Duration,
+    reconnect_max: Duration,
+    jitter: Jitter,
+    state: UdpState,
+    /// The generation of the newest descriptor.
+    generation: Generation,
+    outages: OutageReport,
+    moved: Option<Tick>,
+}
+
+#[derive(Debug)]
+enum UdpState {
+    Idle,
+    Up {
+        socket: ConnectedUdp,
+        /// After a burst: when more may be sent.
+        paused: Option<Tick>,
+        /// Packets that went out.
+        packets: u64,
+    },
+    Resting {
+        until: Tick,
+    },
+}
+
+impl Datagrams {
+    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+        let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
+        Self {
+            label: to.name.clone(),
+            index,
+            resolver: Resolver::new(&net.remote),
+            cut: match to.kind {
+                DestinationKind::Ganglia(_) | DestinationKind::Repeater(_) => framed,
+                _ => whole_lines,
+            },
+            burst: if is_repeated { BURST_REPEATED } else { BURST },
+            pause: if is_repeated { Duration::ZERO } else { PAUSE },
+            is_repeated,
+            reconnect_min: net.reconnect_min,
+            reconnect_max: net.reconnect_max,
+            jitter: Jitter::new(seed),
+            state: UdpState::Idle,
+            generation: Generation::default(),
+            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
+            moved: None,
+        }
+    }
+
+    /// Finds the addresses: at once those of a number, by a look-up those of a name, if it is time
+    /// for one.
+    fn find(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
+        if let Some(address) = self.resolver.number() {
+            if self.resolver.address().is_none() {
+                self.resolver.set(vec![address]);
+            }
+        } else if self.resolver.is_due(now.tick) {
+            let token = self.next_token();
+            let started = self.resolver.start(registry, token, self.generation, now.tick);
+            if let Err(error) = started {
+                self.note_unknown(&error.into(), outbox, now);
+            }
+        }
+    }
+
+    /// Handles a look-up that has failed. The addresses of an earlier one stay in use.
+    fn note_unknown(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
+        if self.resolver.address().is_some() {
+            self.resolver.wait(now.tick);
+        } else {
+            self.resolver.retry();
+            self.fail(error, outbox, now);
+        }
+    }
+
+    /// Handles a look-up that has found addresses. The socket stays open if its address is among
+    /// them.
+    fn note_found(&mut self, addresses: Vec<SocketAddr>, now: Now) {
+        self.resolver.wait(now.tick);
+        if !self.resolver.replace(addresses) {
+            self.state = UdpState::Idle;
+        }
+    }
+
+    fn open(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
+        let Some(address) = self.resolver.address() else { return };
+        let token = self.next_token();
+        match ConnectedUdp::open(address, registry, token, self.generation) {
+            Ok(socket) => {
+                self.outages.note_connect();
+                self.state = UdpState::Up { socket, paused: None, packets: 0 };
+                self.log_up(address);
+            }
+            Err(error) => self.fail(&error.into(), outbox, now),
+        }
+    }
+
+    /// Logs that the socket is open, at level `info` if it is the first of all.
+    fn log_up(&self, address: SocketAddr) {
+        let is_first = !self.outages.is_out() && self.outages.connects() == 1;
+        let level = if is_first { Level::Info } else { Level::Debug };
+        log::log!(level, sink = self.label, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.generation = self.generation.next();
+        Source::Sink(self.index, self.generation).into()
+    }
+
+    /// Sends a burst. Returns an error after which the destination rests.
+    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
+        let UdpState::Up { socket, paused, packets } = &mut self.state else { return Ok(()) };
+        if paused.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        *paused = None;
+        for nth in 0.. {
+            let Some(head) = outbox.head().filter(|_| socket.is_writable()) else { break };
+            if nth == self.burst {
+                *paused = Some(now + self.pause);
+                break;
+            }
+            let packet = (self.cut)(head);
+            let bytes = packet.length;
+            let lines = packet.lines;
+            match socket.send(packet.payload) {
+                Ok(true) => {
+                    outbox.wrote(bytes);
+                    *packets += 1;
+                    self.moved = Some(now);
+                }
+                Ok(false) => break,
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    outbox.drop_part(bytes, lines);
+                }
+                Err(error) => {
+                    outbox.acknowledged(0);
+                    return Err(error);
+                }
+            }
+        }
+        outbox.acknowledged(0);
+        Ok(())
+    }
+
+    /// Counts all queued lines as dropped: packet by packet of a chunk that is partly sent, then
+    /// chunk by chunk.
+    fn drop_all(&self, outbox: &mut Outbox) {
+        loop {
+            if outbox.drop_head() {
+                continue;
+            }
+            let Some(head) = outbox.head() else { break };
+            let packet = (self.cut)(head);
+            let bytes = packet.length;
+            let lines = packet.lines;
+            outbox.drop_part(bytes, lines);
+        }
+        outbox.acknowledged(0);
+    }
+
+    fn fail(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
+        self.outages.note_error(error.to_string(), now);
+        let rounds = self.outages.rounds();
+        let wait =
+            backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        self.state = UdpState::Resting { until: now.tick + wait };
+        let failed = FailedAttempt {
+            state: self.state(),
+            place: LogPlace {
+                address: Some(self.resolver.remote.to_string()),
+                over: Some("udp"),
+                ..LogPlace::default()
+            },
+            is_round: self.resolver.is_last(),
+            cause: None,
+            retry: Some(wait),
+            hint: Some("retrying, queued data is kept; whether packets arrived before is unknown"),
+            sentence: "the destination cannot be reached",
+        };
+        self.outages.note_failure(failed, outbox, now.tick);
+        self.resolver.rotate();
+    }
+
+    /// Handles an event. An event for an earlier descriptor does nothing.
+    pub(super) fn ready(&mut self, on: Generation, outbox: &Outbox, now: Now) {
+        match self.resolver.ready(on, now.tick) {
+            LookUp::Found(addresses) => return self.note_found(addresses, now),
+            LookUp::Failed(error) => return self.note_unknown(&error.into(), outbox, now),
+            LookUp::Pending => {}
+        }
+        let UdpState::Up { socket, .. } = &mut self.state else { return };
+        if let Err(error) = socket.ready(on) {
+            self.fail(&error.into(), outbox, now);
+        }
+    }
+
+    /// Does what is due. Early, late or twice is harmless.
+    pub(super) fn timeout(&mut self, outbox: &Outbox, now: Now) {
+        if let Err(error) = self.resolver.timeout(now.tick) {
+            self.note_unknown(&error.into(), outbox, now);
+        }
+        if matches!(self.state, UdpState::Resting { until } if until <= now.tick) {
+            self.state = UdpState::Idle;
+        }
+    }
+
+    /// When [`timeout`](Self::timeout) or [`pump`](Self::pump) has something to do.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let (state, look_up) = match self.state {
+            UdpState::Idle => (None, self.resolver.due()),
+            UdpState::Up { paused, .. } => (paused, self.resolver.due()),
+            UdpState::Resting { until } => (Some(until), None),
+        };
+        [state, look_up, self.resolver.deadline()].into_iter().flatten().min()
+    }
+
+    /// Sends a burst. The rest waits for an event or for the end of a pause.
+    pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
+        if matches!(self.state, UdpState::Resting { .. }) {
+            if self.is_repeated {
+                self.drop_all(outbox);
+            }
+            return;
+        }
+        self.find(outbox, now, registry);
+        if matches!(self.state, UdpState::Idle) {
+            self.open(outbox, now, registry);
+        }
+        if let Err(error) = self.send(outbox, now.tick) {
+            self.fail(&error.into(), outbox, now);
+        }
+    }
+
+    /// At a tick: ends an outage if no error has come for a while after packets were sent.
+    pub(super) fn poll_acks(&mut self, outbox: &Outbox, now: Now) {
+        let UdpState::Up { packets, .. } = self.state else { return };
+        let is_quiet = self.moved.is_some_and(|moved| now.tick - moved >= MOVING);
+        if packets > BURST as u64 || (packets > 0 && is_quiet) {
+            let place = LogPlace { over: Some("udp"), ..LogPlace::default() };
+            self.outages.note_recovery(place, outbox, now.tick);
+        }
+    }
+
+    /// A stop waits for the outbox to drain: a rest is cut short.
+    pub(super) fn drain(&mut self) {
+        if matches!(self.state, UdpState::Resting { .. }) {
+            self.state = UdpState::Idle;
+        }
+    }
+
+    pub(super) fn reconfigure(&mut self, to: &Destination, now: Now) {
+        let Some(net) = &to.net else { return };
+        self.reconnect_min = net.reconnect_min;
+        self.reconnect_max = net.reconnect_max;
+        if self.resolver.remote != net.remote {
+            self.resolver.reset(&net.remote, now.tick);
+            self.outages.forget();
+            self.state = UdpState::Idle;
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, UdpState::Up { .. })
+    }
+
+    /// Whether a packet was sent in the last second.
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        self.moved.is_some_and(|moved| now - moved < MOVING)
+    }
+
+    /// When the last packet was sent.
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        self.moved.unwrap_or(now)
+    }
+
+    /// One word for the admin port and the log.
+    pub(super) fn state(&self) -> &'static str {
+        match self.state {
+            UdpState::Idle if self.resolver.is_running() => "resolving",
+            UdpState::Idle => "idle",
+            UdpState::Up { .. } => "up",
+            UdpState::Resting { .. } => "backing_off",
+        }
+    }
+
+    /// Reaps an ended child of this process if it is one of this sink. Returns whether it is.
+    pub(super) fn note_exit(&mut self, child: u32) -> bool {
+        self.resolver.note_exit(child)
+    }
+
+    pub(super) fn outages(&self) -> &OutageReport {
+        &self.outages
+    }
+}
+
+#[cfg(test)]
+mod tests;

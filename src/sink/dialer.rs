@@ -1,0 +1,86 @@
+//! The network as a link uses it: a way to dial, and the sockets that result. Here it is real TCP.
+//! A simulation has another implementation.
+
+use std::fmt::Debug;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::error::SinkError;
+use crate::sys::{self, Signs};
+
+pub(crate) trait Dialer: Debug {
+    /// Begins to connect. Events for `token` announce each change.
+    fn dial(
+        &mut self,
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Box<dyn Socket>>;
+}
+
+/// One connection, or the attempt to get it. Nothing here blocks.
+pub(crate) trait Socket: Debug {
+    /// Whether the connection is established. Returns an error if the attempt has failed.
+    fn is_established(&self) -> Result<bool, SinkError>;
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Bytes written that the peer has not acknowledged. Known also after a reset.
+    fn outstanding(&self) -> io::Result<usize>;
+
+    fn signs(&self) -> io::Result<Signs>;
+}
+
+#[derive(Debug)]
+pub(super) struct TcpDialer;
+
+impl Dialer for TcpDialer {
+    fn dial(
+        &mut self,
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Box<dyn Socket>> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?; // the last, short segment of a flush need not wait for the others
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Box::new(stream))
+    }
+}
+
+impl Socket for TcpStream {
+    /// True only if the connect left no error and has a peer. Otherwise the event was spurious.
+    fn is_established(&self) -> Result<bool, SinkError> {
+        if let Some(error) = self.take_error()? {
+            return Err(error.into());
+        }
+        match self.peer_addr() {
+            Ok(peer) if self.local_addr()? == peer => Err(SinkError::ConnectedToItself),
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn outstanding(&self) -> io::Result<usize> {
+        sys::outstanding(self.as_fd())
+    }
+
+    fn signs(&self) -> io::Result<Signs> {
+        sys::signs(self.as_fd())
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a way out failed, as a type. Its text is what the log and the admin port show.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use super::resolve::LookUpError;
+
+#[derive(Debug)]
+pub(crate) enum SinkError {
+    /// A system call failed.
+    Io(io::Error),
+    /// The peer has closed the connection.
+    ClosedByPeer,
+    /// A connect to a free port of this host may get that very port as its own, and then succeeds.
+    ConnectedToItself,
+    /// The peer did not do this in time.
+    TimedOut(&'static str),
+    /// An HTTP server has neither accepted nor refused the request. It may be sent again.
+    Http { status: u16, text: String },
+    /// The peer sent bytes that are no HTTP.
+    NotHttp(String),
+    /// An HTTP server sent an answer though there was no request.
+    UnaskedAnswer,
+    /// The name of the destination could not be resolved.
+    LookUp(LookUpError),
+}
+
+impl SinkError {
+    /// Whether the peer was silent for too long. Otherwise the peer or the kernel reported an
+    /// error.
+    pub(super) fn is_timeout(&self) -> bool {
+        match self {
+            Self::TimedOut(_) | Self::LookUp(LookUpError::TimedOut) => true,
+            Self::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
+    /// The status of an HTTP answer, if that is the reason.
+    pub(super) fn http_status(&self) -> Option<u16> {
+        if let Self::Http { status, .. } = self { Some(*status) } else { None }
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::ClosedByPeer => f.write_str("closed by the peer"),
+            Self::ConnectedToItself => f.write_str("connected to itself"),
+            Self::TimedOut(what) => f.write_str(what),
+            Self::Http { text, .. } => f.write_str(text),
+            Self::NotHttp(what) => write!(f, "the answer is no HTTP: {what}"),
+            Self::UnaskedAnswer => f.write_str("an answer to nothing"),
+            Self::LookUp(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for SinkError {}
+
+impl From<io::Error> for SinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<LookUpError> for SinkError {
+    fn from(error: LookUpError) -> Self {
+        Self::LookUp(error)
+    }
+}

@@ -1,0 +1,60 @@
+//! What a link logs of chunks that were dropped because the peer does not take them.
+
+use std::time::Duration;
+
+use crate::encode::chunk::Chunk;
+use crate::logging::Bytes;
+use crate::sink::framing::RefusedChunk;
+use crate::time::Tick;
+
+/// The log shows one refused chunk in this time. The lines of the others are counted.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How much of a chunk's first line is logged.
+const LOGGED_BYTES: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct DroppedChunks {
+    sink: String,
+    quiet_until: Tick,
+    unlogged_lines: u64,
+}
+
+impl DroppedChunks {
+    pub(super) fn new(sink: &str) -> Self {
+        Self { sink: sink.into(), quiet_until: Tick::default(), unlogged_lines: 0 }
+    }
+
+    /// Logs a chunk that the peer refused, at most once in [`QUIET`].
+    pub(super) fn log_refused(&mut self, refused: &RefusedChunk, now: Tick) {
+        self.unlogged_lines += u64::from(refused.chunk.lines());
+        if self.quiet_until <= now {
+            self.quiet_until = now + QUIET;
+            let lines = std::mem::take(&mut self.unlogged_lines);
+            log::warn!(
+                sink = self.sink,
+                dropped_lines = lines,
+                answer = refused.reason,
+                reason = "refused, and would be again",
+                first_line:% = first_line(&refused.chunk);
+                "the destination has refused lines"
+            );
+        }
+    }
+
+    /// Logs a chunk that connections kept breaking at.
+    pub(super) fn log_poison(&self, chunk: &Chunk) {
+        log::warn!(
+            sink = self.sink,
+            dropped_lines = chunk.lines(),
+            reason = "connections break at this chunk while others pass",
+            first_line:% = first_line(chunk);
+            "a chunk was dropped"
+        );
+    }
+}
+
+fn first_line(chunk: &Chunk) -> Bytes<'_> {
+    let line = chunk.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Bytes(&line[..line.len().min(LOGGED_BYTES)])
+}

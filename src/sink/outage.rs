@@ -1,0 +1,250 @@
+//! Outages of a way out: when one begins, what it counts, and how often the log shows it.
+//!
+//! An outage lasts from the first failure until data gets through again. The log shows its start,
+//! each new cause, and its end. All other failures are logged at level `debug`.
+
+use std::mem;
+use std::time::Duration;
+
+use log::Level;
+
+use super::outbox::Outbox;
+use crate::time::{Now, Tick, UnixTime};
+
+/// The time in which the log shows only one outage of a connection that comes and goes. The others
+/// are counted.
+pub(super) const ONE_A_MINUTE: Duration = Duration::from_secs(60);
+
+/// Reports the start, the repetition and the end of each outage of one way out.
+#[derive(Debug)]
+pub(super) struct OutageReport {
+    sink: String,
+    /// After an outage was logged, the log shows no other for this long.
+    quiet: Duration,
+    current: Option<Outage>,
+    logged_at: Option<Tick>,
+    /// Outages that were not logged since one was.
+    unlogged: u64,
+    /// How often the way out was opened.
+    connects: u64,
+    last_exception: Option<UnixTime>,
+    last_error: Option<String>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Tick,
+    attempts: u32,
+    /// Rounds in which all addresses failed.
+    rounds: u32,
+    /// Lines dropped before it.
+    dropped_lines: u64,
+    /// Its start was logged, so its end is, too.
+    is_logged: bool,
+    /// The last cause that was logged, of failures that have one.
+    cause: Option<String>,
+}
+
+/// A failure, as the log shows it. Its error is the last one [noted](OutageReport::note_error).
+#[derive(Debug)]
+pub(super) struct FailedAttempt<'a> {
+    /// The state after it.
+    pub(super) state: &'static str,
+    pub(super) place: LogPlace<'a>,
+    /// It was the last address of a round.
+    pub(super) is_round: bool,
+    /// If it differs from the last one, the failure is logged again.
+    pub(super) cause: Option<String>,
+    /// The time until the next attempt, if there is one.
+    pub(super) retry: Option<Duration>,
+    pub(super) hint: Option<&'static str>,
+    /// The sentence of the log line.
+    pub(super) sentence: &'static str,
+}
+
+/// The fields of a log line that tell the way out. Those that are `None` are left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LogPlace<'a> {
+    pub(super) address: Option<String>,
+    pub(super) over: Option<&'static str>,
+    pub(super) command: Option<&'a str>,
+}
+
+impl OutageReport {
+    pub(super) fn new(sink: &str, quiet: Duration) -> Self {
+        Self {
+            sink: sink.into(),
+            quiet,
+            current: None,
+            logged_at: None,
+            unlogged: 0,
+            connects: 0,
+            last_exception: None,
+            last_error: None,
+        }
+    }
+
+    pub(super) fn note_connect(&mut self) {
+        self.connects += 1;
+    }
+
+    /// Notes an error for the figures and for the next [`note_failure`](Self::note_failure).
+    pub(super) fn note_error(&mut self, error: String, now: Now) {
+        self.last_exception = Some(now.unix);
+        self.last_error = Some(error);
+    }
+
+    /// Replaces the text of the last error by one that explains more.
+    pub(super) fn explain(&mut self, error: String) {
+        self.last_error = Some(error);
+    }
+
+    /// Counts a failure and logs it.
+    pub(super) fn note_failure(&mut self, failed: FailedAttempt<'_>, outbox: &Outbox, now: Tick) {
+        let FailedAttempt { state, place, is_round, cause, retry, hint, sentence } = failed;
+        let is_new = self.count(is_round, cause, outbox.tally().dropped_lines, now);
+        let attempts = self.attempts();
+        let before = if is_new { mem::take(&mut self.unlogged) } else { 0 };
+        // Of a command the log shows the reason why it failed, such as its exit status.
+        let (error, reason) = match place.command {
+            None => (self.last_error.as_deref(), None),
+            Some(_) => (None, self.last_error.as_deref()),
+        };
+        log::log!(
+            if is_new { Level::Warn } else { Level::Debug },
+            sink = self.sink,
+            state,
+            address = place.address,
+            over = place.over,
+            command = place.command,
+            error,
+            reason,
+            attempts,
+            outages_before = (before > 0).then_some(before),
+            retry_ms = retry.map(|wait| wait.as_millis()),
+            queued_bytes = outbox.queued_bytes(),
+            hint;
+            "{sentence}"
+        );
+    }
+
+    /// Counts a failure. Returns whether the log should show it: once an outage, and for each other
+    /// cause in it.
+    fn count(
+        &mut self,
+        is_round: bool,
+        cause: Option<String>,
+        dropped_lines: u64,
+        now: Tick,
+    ) -> bool {
+        let outage = self.current.get_or_insert(Outage {
+            since: now,
+            attempts: 0,
+            rounds: 0,
+            dropped_lines,
+            is_logged: false,
+            cause: None,
+        });
+        outage.attempts = outage.attempts.saturating_add(1);
+        outage.rounds = outage.rounds.saturating_add(u32::from(is_round));
+        let is_new = if outage.is_logged {
+            cause.is_some() && cause != outage.cause
+        } else {
+            self.logged_at.is_none_or(|logged| now - logged >= self.quiet)
+        };
+        if is_new {
+            outage.is_logged = true;
+            if cause.is_some() {
+                outage.cause = cause;
+            }
+            self.logged_at = Some(now);
+        }
+        is_new
+    }
+
+    /// Data gets through again: ends the outage if there is one, and logs that. The end is shown
+    /// only if the start was.
+    pub(super) fn note_recovery(&mut self, place: LogPlace<'_>, outbox: &Outbox, now: Tick) {
+        let Some(outage) = self.end() else { return };
+        log::log!(
+            if outage.is_logged { Level::Info } else { Level::Debug },
+            sink = self.sink,
+            state = "up",
+            address = place.address,
+            over = place.over,
+            attempts = outage.attempts,
+            outage_seconds:% = format_args!("{:.1}", (now - outage.since).as_secs_f64()),
+            dropped_lines = outbox.tally().dropped_lines - outage.dropped_lines,
+            queued_bytes = outbox.queued_bytes();
+            "the destination has recovered"
+        );
+    }
+
+    fn end(&mut self) -> Option<Outage> {
+        let ended = self.current.take()?;
+        self.unlogged += u64::from(!ended.is_logged);
+        Some(ended)
+    }
+
+    /// Forgets all outages: the destination has another address, which had none yet.
+    pub(super) fn forget(&mut self) {
+        self.current = None;
+        self.logged_at = None;
+        self.unlogged = 0;
+    }
+
+    pub(super) fn is_out(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Failures in the current outage.
+    pub(super) fn attempts(&self) -> u32 {
+        self.current.as_ref().map_or(0, |outage| outage.attempts)
+    }
+
+    /// Rounds of the current outage in which all addresses failed.
+    pub(super) fn rounds(&self) -> u32 {
+        self.current.as_ref().map_or(0, |outage| outage.rounds)
+    }
+
+    pub(super) fn connects(&self) -> u64 {
+        self.connects
+    }
+
+    pub(super) fn last_exception(&self) -> Option<UnixTime> {
+        self.last_exception
+    }
+
+    pub(super) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outages_are_told_once_a_minute_and_counted_between() {
+        let mut outages = OutageReport::new("carbon", ONE_A_MINUTE);
+        let at = |seconds: u64| Tick::from_millis(seconds * 1000);
+        let status = |status: u16| Some(status.to_string());
+        assert!(outages.count(true, None, 0, at(1)), "the first");
+        assert!(!outages.count(true, None, 0, at(2)), "the same one");
+        assert!(outages.count(true, status(401), 0, at(3)), "an answer");
+        assert!(!outages.count(true, status(401), 0, at(4)), "the same answer");
+        assert!(!outages.count(true, None, 0, at(5)));
+        assert!(outages.count(true, status(503), 0, at(6)), "another answer");
+        assert!(outages.end().unwrap().is_logged);
+        for second in [10, 20, 30] {
+            assert!(!outages.count(true, None, 0, at(second)));
+            assert!(!outages.end().unwrap().is_logged);
+        }
+        assert!(!outages.count(false, None, 0, at(40)));
+        assert!(!outages.count(false, None, 0, at(65)));
+        assert!(outages.count(false, None, 0, at(66)), "one that lasts is told of in the end");
+        assert_eq!(mem::take(&mut outages.unlogged), 3);
+        assert_eq!(outages.end().unwrap().attempts, 3);
+        assert!(outages.end().is_none());
+    }
+}

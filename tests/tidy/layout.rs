@@ -1,0 +1,99 @@
+//! Where things stand: the order of the modules, no circles, one type in one file, one name for one
+//! type.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::modules::{Import, Modules};
+use crate::source::compare;
+
+/// Upward imports that are still there, as `src/lower.rs -> upper`.
+const UPWARD: &[&str] = &[];
+
+/// Pairs of files that still import each other.
+const CIRCLES: &[&str] = &[];
+
+/// Types whose methods still stand in several files.
+const SCATTERED: &[&str] = &[];
+
+/// Names that several types still have.
+const DOUBLES: &[&str] = &[];
+
+/// Names that two types have on purpose: the setting in `config`, and the thing that it sets.
+const SETTINGS: [(&str, &str); 4] = [
+    ("Console", "the destination standard output"),
+    ("Exec", "the destination that is a command"),
+    ("KeyFlush", "the log of frequent names"),
+    ("Spool", "the queue on disk"),
+];
+
+/// The list of modules in `src/lib.rs` is the order: a module imports only from those after it.
+#[test]
+fn no_module_imports_from_one_above_it() {
+    let modules = Modules::read();
+    let order = &modules.0[&vec![]].children;
+    let rank = |file: &str| order.iter().position(|module| module == module_of(file));
+    let imports = modules.imports();
+    let upward = imports.iter().filter(|import| rank(&import.of) < rank(&import.by));
+    let found = upward.map(|import| format!("{} -> {}", import.by, module_of(&import.of)));
+    compare("imports from a module that lib.rs lists before", &found.collect(), UPWARD);
+}
+
+/// A type that two files need belongs in a third file.
+#[test]
+fn no_two_files_import_each_other() {
+    let imports = Modules::read().imports();
+    let mut items: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for Import { by, of, item } in &imports {
+        items.entry((by, of)).or_default().push(item);
+    }
+    let is_circle = |&&(by, of): &&(&str, &str)| by < of && items.contains_key(&(of, by));
+    let circles: BTreeSet<_> = items.keys().filter(is_circle).collect();
+    for (one, other) in &circles {
+        let there = items[&(*one, *other)].join(", ");
+        let back = items[&(*other, *one)].join(", ");
+        println!("{one} imports {there}\n  and {other} imports {back}");
+    }
+    let found = circles.iter().map(|(one, other)| format!("{one} <-> {other}"));
+    compare("files that import each other", &found.collect(), CIRCLES);
+}
+
+/// A type whose methods are too long for one file is to be split into types, not its `impl` into files.
+#[test]
+fn the_methods_of_a_type_stand_in_one_file() {
+    let files = Modules::read().files_of_impls();
+    let scattered = files.iter().filter(|(_, files)| files.len() > 1);
+    let found = scattered.map(|((place, name), files)| {
+        println!("{}::{name}: {files:?}", place.join("::"));
+        format!("{}::{name}", place.join("::"))
+    });
+    compare("types with methods in several files", &found.collect(), SCATTERED);
+}
+
+/// A reader who searches for a name finds one type.
+#[test]
+fn no_two_types_have_the_same_name() {
+    let modules = Modules::read();
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for module in modules.0.values() {
+        for (name, _) in &module.types {
+            files.entry(name).or_default().push(&module.file);
+        }
+    }
+    files.retain(|_, files| files.len() > 1);
+    for (name, sets) in SETTINGS {
+        let files = files.remove(name).unwrap_or_default();
+        let settings = files.iter().filter(|file| module_of(file) == "config").count();
+        assert!(settings == 1 && files.len() == 2, "{name}, for {sets}: {files:?}");
+    }
+    let found = files.iter().map(|(name, files)| {
+        println!("{name}: {files:?}");
+        (*name).to_owned()
+    });
+    compare("names of several types", &found.collect(), DOUBLES);
+}
+
+/// `sink` of `src/sink/link.rs` and of `src/sink.rs`.
+fn module_of(file: &str) -> &str {
+    let path = file.strip_prefix("src/").expect("a file of the library");
+    path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
+}

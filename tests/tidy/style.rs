@@ -1,0 +1,119 @@
+//! How things are written: what a reviewer would otherwise have to say each time.
+
+use std::collections::BTreeSet;
+
+use crate::modules::{Modules, at_commas};
+use crate::source::{Source, compare, sources};
+use crate::tokens::{Token, group, production, starts_with};
+
+/// Files that still bind unrelated values in one `let`.
+const PAIRED: &[&str] = &[];
+
+/// Names that still are metaphors.
+const METAPHORS: &[&str] = &[];
+
+/// Words that tell nothing to someone who searches the source. `docs` and logs use the terms of the
+/// field: drain, remove, spill, close, resolve, warning.
+const BANNED_WORDS: [&str; 13] = [
+    "hurry",
+    "hurried",
+    "park",
+    "parked",
+    "parting",
+    "grievance",
+    "grievances",
+    "hear",
+    "heard",
+    "settle",
+    "settled",
+    "judge",
+    "judgement",
+];
+/// Words that are good in a longer name, such as `leave_out` or `look_up`, but alone tell nothing.
+const BANNED_ALONE: [&str; 4] = ["leave", "part", "look", "let_go"];
+
+/// `let (a, b) = (x, y);` saves a line and hides that the values have nothing to do with each other.
+#[test]
+fn unrelated_values_are_bound_by_lets_of_their_own() {
+    let mut found = BTreeSet::new();
+    for source in products() {
+        let tokens = production(&source.text);
+        for at in (0..tokens.len()).filter(|&at| binds_unrelated(&tokens[at..])) {
+            println!("{}:{}", source.path, tokens[at].line);
+            found.insert(source.path.clone());
+        }
+    }
+    compare("a tuple bound to a tuple", &found, PAIRED);
+}
+
+/// A function or a type is named for what it does or is.
+#[test]
+fn no_name_is_a_metaphor() {
+    let mut found = BTreeSet::new();
+    for source in products() {
+        for definition in production(&source.text).windows(2) {
+            let keywords = ["fn", "struct", "enum", "trait", "type", "mod"];
+            let name = definition[1].text;
+            let is_banned = BANNED_ALONE.contains(&name)
+                || words(name).iter().any(|word| BANNED_WORDS.contains(&word.as_str()));
+            if keywords.contains(&definition[0].text) && is_banned {
+                found.insert(format!("{}: {name}", source.path));
+            }
+        }
+    }
+    compare("metaphors as names", &found, METAPHORS);
+}
+
+/// The sources of the server and of the bench, without files that are for tests alone.
+fn products() -> Vec<Source> {
+    let modules = Modules::read();
+    let mut sources = sources();
+    sources.retain(|source| {
+        let path = source.path.as_str();
+        modules.0.values().any(|module| module.file == path)
+            || path == "src/main.rs"
+            || path.starts_with("bench/src/") && !path.ends_with("tests.rs")
+    });
+    sources
+}
+
+/// Whether the tokens begin with `let (…) = (…, …);`.
+fn binds_unrelated(tokens: &[Token<'_>]) -> bool {
+    if !starts_with(tokens, &["let", "("]) {
+        return false;
+    }
+    let names = group(&tokens[1..]);
+    let Some(equals) = tokens[1 + names..].iter().position(|token| token.text == "=") else {
+        return false;
+    };
+    let values = &tokens[1 + names + equals + 1..];
+    if !starts_with(values, &["("]) {
+        return false;
+    }
+    let length = group(values);
+    at_commas(&values[1..length - 1]).len() > 1 && starts_with(&values[length..], &[";"])
+}
+
+/// The words of a name, in small letters: `let_go` and `LetGo` have two.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for letter in name.chars() {
+        if letter == '_' || letter.is_uppercase() {
+            words.push(String::new());
+        }
+        if letter != '_' {
+            words.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+    }
+    words
+}
+
+#[test]
+fn the_rules_see_what_they_are_about() {
+    let binds = |text: &str| binds_unrelated(&production(text));
+    assert!(binds("let (a, mut b) = (f(c, d), e);") && binds("let (a, b): (u8, u8) = (1, 2);"));
+    assert!(!binds("let (a, b) = f(c, d);") && !binds("let (a, b) = (c, d).e();"));
+    assert!(!binds("let (a, b) = (f(c, d));") && !binds("let Some((a, b)) = c else { return };"));
+    assert_eq!(words("let_go"), ["let", "go"]);
+    assert_eq!(words("LetGo"), ["", "let", "go"]);
+}
