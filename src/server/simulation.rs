@@ -12,12 +12,14 @@
 //! A trial is a seed: it chooses the configuration, the traffic and the faults. A trial that fails
 //! prints the command that runs it alone.
 
+mod books;
 mod clients;
 mod clock;
 mod file;
 mod network;
 mod outside;
 mod trial;
+mod witness;
 mod world;
 
 pub(super) use self::outside::equip;

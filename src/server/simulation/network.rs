@@ -25,7 +25,7 @@ const TRIP: Duration = Duration::from_millis(3);
 pub(super) struct Peer(Rc<RefCell<PeerState>>);
 
 /// What a peer makes of each line that its process reads, in order.
-pub(super) type Reader = fn(&[u8], &mut Seen);
+pub(super) type OnLine = fn(&[u8], &mut Seen);
 
 /// What a peer's reader has found out.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ struct PeerState {
     events: Vec<Token>,
     /// How often its process has read each line.
     read: Lines,
-    reader: Reader,
+    reader: OnLine,
     seen: Seen,
     lost: Vec<Lost>,
     resets: usize,
@@ -112,7 +112,7 @@ pub(super) struct Lost {
 #[derive(Debug)]
 struct Wire {
     token: Token,
-    stage: Stage,
+    stage: WireStage,
     /// Written and not acknowledged.
     in_flight: VecDeque<u8>,
     /// Acknowledged and not read.
@@ -132,7 +132,7 @@ struct Wire {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum WireStage {
     Dialled {
         until: Tick,
         refused: bool,
@@ -146,7 +146,7 @@ enum Stage {
 }
 
 impl Peer {
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(super) fn new(reader: OnLine) -> Self {
         Self(Rc::new(RefCell::new(PeerState {
             now: Tick::default(),
             flush: 0,
@@ -176,10 +176,10 @@ impl Peer {
         if !state.manner.carries {
             return; // it would not come through
         }
-        for wire in state.wires.iter_mut().filter(|wire| wire.stage == Stage::Up) {
+        for wire in state.wires.iter_mut().filter(|wire| wire.stage == WireStage::Up) {
             let all = wire.received.len();
             wire.read(all, &mut state.read, (state.reader, &mut state.seen));
-            wire.stage = Stage::Farewell;
+            wire.stage = WireStage::Farewell;
             state.events.push(wire.token);
         }
     }
@@ -199,12 +199,12 @@ impl Peer {
         state.now = now;
         for wire in &mut state.wires {
             wire.carry(now, state.flush, state.manner, &mut state.events);
-            if state.manner.shuns && !wire.received.is_empty() && wire.stage == Stage::Up {
+            if state.manner.shuns && !wire.received.is_empty() && wire.stage == WireStage::Up {
                 let unread = wire.unread_lines(state.flush);
                 let shunned = wire.began == Some(now);
                 state.lost.extend(unread.into_iter().map(|lost| Lost { shunned, ..lost }));
                 state.resets += 1;
-                wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                wire.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 state.events.push(wire.token);
             }
             let bytes = state.manner.reads.saturating_mul(millis);
@@ -236,16 +236,16 @@ impl Peer {
 impl PeerState {
     fn die(&mut self) {
         for wire in &mut self.wires {
-            if !matches!(wire.stage, Stage::Up | Stage::Farewell) {
+            if !matches!(wire.stage, WireStage::Up | WireStage::Farewell) {
                 continue;
             }
             self.lost.extend(wire.unread_lines(self.flush));
             self.resets += 1;
             if self.manner.carries {
-                wire.stage = Stage::Broken(ErrorKind::ConnectionReset);
+                wire.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 self.events.push(wire.token);
             } else {
-                wire.stage = Stage::Gone;
+                wire.stage = WireStage::Gone;
             }
         }
     }
@@ -259,7 +259,7 @@ impl Wire {
     fn new(token: Token, now: Tick, refused: bool) -> Self {
         Self {
             token,
-            stage: Stage::Dialled { until: now + TRIP, refused },
+            stage: WireStage::Dialled { until: now + TRIP, refused },
             in_flight: VecDeque::new(),
             received: VecDeque::new(),
             torn: Vec::new(),
@@ -278,17 +278,20 @@ impl Wire {
             return;
         }
         match self.stage {
-            Stage::Dialled { until, refused } if until <= now => {
-                self.stage =
-                    if refused { Stage::Broken(ErrorKind::ConnectionRefused) } else { Stage::Up };
+            WireStage::Dialled { until, refused } if until <= now => {
+                self.stage = if refused {
+                    WireStage::Broken(ErrorKind::ConnectionRefused)
+                } else {
+                    WireStage::Up
+                };
                 self.last_ack = now;
                 events.push(self.token);
             }
-            Stage::Gone if !self.in_flight.is_empty() => {
-                self.stage = Stage::Broken(ErrorKind::ConnectionReset);
+            WireStage::Gone if !self.in_flight.is_empty() => {
+                self.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 events.push(self.token);
             }
-            Stage::Up | Stage::Farewell => {
+            WireStage::Up | WireStage::Farewell => {
                 let moved = self.in_flight.len().min(RECEIVE_ROOM - self.received.len());
                 shift(&mut self.in_flight, moved, |bytes| self.received.extend(bytes));
                 if moved > 0 {
@@ -306,7 +309,7 @@ impl Wire {
         }
     }
 
-    fn read(&mut self, bytes: usize, lines: &mut Lines, (reader, seen): (Reader, &mut Seen)) {
+    fn read(&mut self, bytes: usize, lines: &mut Lines, (reader, seen): (OnLine, &mut Seen)) {
         let bytes = bytes.min(self.received.len());
         self.read_bytes += bytes;
         shift(&mut self.received, bytes, |bytes| self.torn.extend_from_slice(bytes));
@@ -342,12 +345,12 @@ impl Wire {
     /// Nobody will hear of it any more.
     fn is_over(&self) -> bool {
         let is_done = self.in_flight.is_empty() && self.received.is_empty();
-        self.left && (is_done || !matches!(self.stage, Stage::Up | Stage::Farewell))
+        self.left && (is_done || !matches!(self.stage, WireStage::Up | WireStage::Farewell))
     }
 
     fn error(&self) -> io::Result<()> {
         match self.stage {
-            Stage::Broken(kind) => Err(kind.into()),
+            WireStage::Broken(kind) => Err(kind.into()),
             _ => Ok(()),
         }
     }
@@ -369,30 +372,30 @@ impl Dialer for Peer {
         }
         let refused = state.manner.dialling == Dialling::Refused;
         state.wires.push(Wire::new(token, state.now, refused));
-        Ok(Box::new(End { peer: self.clone(), token }))
+        Ok(Box::new(WireEnd { peer: self.clone(), token }))
     }
 }
 
 /// The server's end of a wire.
 #[derive(Debug)]
-struct End {
+struct WireEnd {
     peer: Peer,
     token: Token,
 }
 
-impl Socket for End {
+impl Socket for WireEnd {
     fn is_established(&self) -> Result<bool, SinkError> {
         let mut state = self.peer.0.borrow_mut();
         let wire = state.wire(self.token);
         wire.error()?;
-        Ok(!matches!(wire.stage, Stage::Dialled { .. }))
+        Ok(!matches!(wire.stage, WireStage::Dialled { .. }))
     }
 
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         let mut state = self.peer.0.borrow_mut();
         let wire = state.wire(self.token);
         wire.error()?;
-        if wire.stage == Stage::Farewell { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) }
+        if wire.stage == WireStage::Farewell { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -418,13 +421,13 @@ impl Socket for End {
         let mut state = self.peer.0.borrow_mut();
         let (now, carries) = (state.now, state.manner.carries);
         let wire = state.wire(self.token);
-        let is_there = carries && matches!(wire.stage, Stage::Up | Stage::Farewell);
+        let is_there = carries && matches!(wire.stage, WireStage::Up | WireStage::Farewell);
         let owes_answer = !is_there && !wire.in_flight.is_empty();
         Ok(Signs { last_ack: now - wire.last_ack, owes_answer })
     }
 }
 
-impl Drop for End {
+impl Drop for WireEnd {
     fn drop(&mut self) {
         self.peer.0.borrow_mut().wire(self.token).left = true;
     }

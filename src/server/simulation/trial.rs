@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use statsd_bench::Random;
 
+use super::books::{Judgement, Totals};
 use super::file::Choices;
 use super::network::{Dialling, Lost, Manner};
-use super::world::{Judgement, Totals, World};
+use super::world::World;
 use crate::clock::Clock as _;
 
 /// The number of trials, unless the environment says otherwise.
@@ -17,7 +18,7 @@ const THREADS: usize = 2;
 /// A line tells how far the trials are after this many of them.
 const PROGRESS: u64 = 1000;
 
-struct Trial {
+struct ServerTrial {
     seed: u64,
     random: Random,
     world: World,
@@ -48,7 +49,7 @@ struct Troubles {
     whole: u64,
 }
 
-impl Trial {
+impl ServerTrial {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut choices = Choices::new(&mut random);
@@ -352,7 +353,7 @@ impl Troubles {
 /// Set once a trial has failed: no other begins.
 static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
-impl Drop for Trial {
+impl Drop for ServerTrial {
     fn drop(&mut self) {
         if std::thread::panicking() {
             HAS_FAILED.store(true, Ordering::Relaxed);
@@ -369,7 +370,7 @@ fn run_trials(next: &AtomicU64, end: u64) -> Troubles {
         if seed >= end {
             break;
         }
-        all.add(&Trial::new(seed).run());
+        all.add(&ServerTrial::new(seed).run());
         if (seed + 1).is_multiple_of(PROGRESS) {
             eprintln!("{} trials", seed + 1);
         }
@@ -392,7 +393,7 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn every_sample_is_flushed_once_and_every_line_accounted_for() {
     if let Some(seed) = number("SIMULATE_SEED") {
-        let met = Trial::new(seed).run();
+        let met = ServerTrial::new(seed).run();
         eprintln!("{met:?}");
         return;
     }

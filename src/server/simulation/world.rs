@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::books::{Books, Freeze, Judgement, Totals};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
 use super::file::Choices;
-use super::network::{Lines, Lost, Peer, Seen};
+use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
+use super::witness::read_flushed;
 use crate::config::{self, Config, Origin};
 use crate::ingest::door::Door as _;
 use crate::sender::Sender;
@@ -56,77 +58,6 @@ pub(super) struct World {
     books: Books,
     freeze: Option<Freeze>,
     pub(super) totals: Totals,
-}
-
-/// What the checks remember from turn to turn.
-#[derive(Debug, Default)]
-struct Books {
-    /// The newest flush of this run.
-    flush: u64,
-    /// Lines pushed to the witness in this run.
-    witnessed: u64,
-    /// Lines pushed to the present sink of `carbon`.
-    pushed: u64,
-    /// The account of `carbon` after the last turn.
-    carbon: Option<Account>,
-    /// The queue that `carbon` may fill.
-    queue: usize,
-    /// The largest number of clients allowed in this run.
-    connections: usize,
-    /// The sum of the counters sent before a flush whose sweep is under way.
-    closing: Option<u64>,
-    /// The sum of the counters that are flushed for certain.
-    floor: u64,
-    stamp: u64,
-    /// How often a stamp may be one that was used before: once for each step back of the wall
-    /// clock, and for each interval that was closed before its end.
-    repeats: u64,
-}
-
-impl Books {
-    /// The sweep of the newest flush has ended.
-    fn close_sweep(&mut self) {
-        self.floor = self.floor.max(self.closing.take().unwrap_or(0));
-    }
-}
-
-/// Figures of all runs.
-#[derive(Debug, Default)]
-pub(super) struct Totals {
-    /// Lines that were given up and counted.
-    pub(super) given_up: u64,
-    /// Lines that died with a killed server.
-    died: u64,
-    /// Lines flushed while `carbon` was no destination.
-    unsubscribed: u64,
-    /// How many flushes had begun when retained lines were forgotten.
-    pub(super) forgotten: Vec<u64>,
-    /// The sum of the counters that were lost with a killed server.
-    lost: u64,
-    pub(super) kills: u64,
-    pub(super) stops: u64,
-    /// Stops that saved the open interval, and those that closed it early.
-    pub(super) saved: u64,
-    pub(super) closed_early: u64,
-    pub(super) reloads: u64,
-    pub(super) removals: u64,
-    pub(super) overruns: u64,
-}
-
-/// What must not change once a stop has begun.
-#[derive(Debug, PartialEq)]
-struct Freeze {
-    flush: u64,
-    sent: Config,
-    state: Option<Vec<u8>>,
-    keys: u64,
-}
-
-pub(super) struct Judgement {
-    pub(super) missing: HashSet<Vec<u8>>,
-    pub(super) lost: Vec<Lost>,
-    /// How many lines may be missing, having been counted as lost.
-    pub(super) counted: u64,
 }
 
 const WITNESS: &str = "carbon.witness";
@@ -626,29 +557,4 @@ const SERIES_MAX: usize = 2000;
 
 fn queue_of_carbon(config: &Config) -> Option<usize> {
     config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue.bytes)
-}
-
-/// What the witness makes of a line that it has read.
-fn read_flushed(line: &[u8], seen: &mut Seen) {
-    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ');
-    let [Some(name), Some(value), Some(stamp)] = [words.next(), words.next(), words.next()] else {
-        panic!("not a line: {}", line.escape_ascii());
-    };
-    let number = |text: &[u8]| str::from_utf8(text).unwrap().parse().unwrap();
-    let stamp = number(stamp);
-    if seen.stamp.replace(stamp) != Some(stamp) {
-        assert!(!std::mem::replace(&mut seen.is_torn, true), "a flush has one stamp");
-    }
-    if name == b"statsd.numStats" {
-        seen.stamps.push(stamp); // the last line of a flush but for some figures
-        seen.is_torn = false;
-    } else if name.starts_with(b"stats_counts.k.") {
-        seen.sum += number(value);
-    } else if name.starts_with(b"stats.gauges.g.") {
-        let value = number(value);
-        let before = seen.gauges.insert(name.to_vec(), value).unwrap_or(0);
-        if value < before {
-            seen.went_back = Some((name.to_vec(), before, value));
-        }
-    }
 }
