@@ -368,7 +368,7 @@ impl Outbox {
         if self.resend == Resend::Never {
             for _ in self.window.delivered..self.window.unsent() {
                 let item = self.finish(self.window.delivered);
-                self.tally.in_doubt += u64::from(item.chunk.lines());
+                self.tally.doubt_item(&item);
             }
         }
         self.window.rewind(); // chunks that are not to be sent again went when they were delivered

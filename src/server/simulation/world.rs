@@ -234,9 +234,10 @@ impl World {
         assert_eq!((dropped, in_doubt), (0, 0), "the witness has no trouble");
         let more = delivered + queued - self.books.witnessed;
         self.books.witnessed += more;
-        match had_carbon {
-            true => self.books.pushed += more,
-            false => self.totals.unsubscribed += more,
+        if had_carbon {
+            self.books.pushed += more;
+        } else {
+            self.totals.unsubscribed += more;
         }
     }
 
@@ -455,13 +456,12 @@ impl World {
             .and_then(|path| fs::read(path).ok())
             .is_some_and(|bytes| checked(&bytes).is_ok_and(|head| head.whole));
         let flushed = self.flushed();
-        match is_saved {
-            true => self.totals.saved += 1,
-            false => {
-                self.totals.closed_early += 1;
-                self.books.repeats += 1;
-                self.witness.seen(|seen| seen.gauges.clear());
-            }
+        if is_saved {
+            self.totals.saved += 1;
+        } else {
+            self.totals.closed_early += 1;
+            self.books.repeats += 1;
+            self.witness.seen(|seen| seen.gauges.clear());
         }
         assert!(flushed + self.totals.lost >= self.books.floor, "flushed samples are missing");
         if !is_saved && !self.clients.is_passed() {

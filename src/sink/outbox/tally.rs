@@ -38,6 +38,19 @@ impl OutboxTally {
         }
     }
 
+    /// Counts a chunk that was in flight on a connection that broke, and will not be sent again.
+    pub(super) fn doubt_item(&mut self, item: &Item) {
+        let lines = u64::from(item.chunk.lines());
+        match (item.doubted, item.arrived) {
+            (true, true) => {}
+            (true, false) => self.twice_lines -= lines, // it no longer waits
+            // It was sent again, because the connection on which it had arrived broke. Since then a
+            // reload has set `resend = none`.
+            (false, true) => self.doubt(&item.chunk),
+            (false, false) => self.in_doubt += lines,
+        }
+    }
+
     /// Counts a chunk that was delivered on a connection that broke, and perhaps never read.
     pub(super) fn doubt(&mut self, chunk: &Chunk) {
         self.doubt_lines(chunk.lines().into());

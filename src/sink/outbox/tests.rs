@@ -116,6 +116,20 @@ fn a_break_goes_back_as_far_as_asked() {
     }
 }
 
+/// A reload that sets `resend = none` while delivered flushes are being sent again must not count
+/// their lines as lost.
+#[test]
+fn delivered_lines_that_are_sent_again_when_a_reload_forbids_it_count_in_both_figures() {
+    let mut outbox = filled(Resend::Flush, "ab");
+    deliver(&mut outbox, 200);
+    assert!(outbox.broke().is_none());
+    outbox.reconfigure(1000, Resend::Never, 2);
+    write(&mut outbox, 100);
+    assert!(outbox.broke().is_none());
+    let OutboxTally { delivered_lines, in_doubt, twice_lines, .. } = outbox.tally();
+    assert_eq!((delivered_lines, in_doubt, twice_lines), (20, 10, 10));
+}
+
 #[test]
 fn lines_count_as_resent_when_they_are_sent_again_and_not_before() {
     let mut outbox = filled(Resend::Flush, "abc");
