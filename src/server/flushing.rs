@@ -14,6 +14,10 @@ use crate::warnings::WarningKind;
 pub(super) struct Flushing {
     schedule: Schedule,
     interval: Duration,
+    /// When the open interval ends, on the monotonic clock. It is computed when the interval begins.
+    /// If a reload computed it again after the wall clock was set back by an hour, there would be no
+    /// flush for an hour.
+    ends: Tick,
     /// When the last tick came.
     ticked: Option<Now>,
     /// How far that was from the interval after the one before it, in seconds.
@@ -44,6 +48,7 @@ impl Flushing {
         Self {
             schedule,
             interval,
+            ends: Tick::default(),
             ticked: None,
             lag: None,
             number: 0,
@@ -85,10 +90,21 @@ impl Flushing {
         (self.ticked.map_or(before, |tick| tick.unix), end)
     }
 
-    /// When the open interval ends, on the monotonic clock as of `now`; None while a tick waits for the sweep.
-    pub(super) fn deadline(&self, now: Now) -> Option<Tick> {
-        let until = self.schedule.due().as_millis().saturating_sub(now.unix.as_millis());
-        (!self.schedule.is_deferred()).then(|| now.tick + Duration::from_millis(until))
+    /// Begins the first interval. Returns its deadline.
+    pub(super) fn begin(&mut self, now: Now) -> Option<Tick> {
+        self.set_end(now);
+        self.deadline()
+    }
+
+    fn set_end(&mut self, now: Now) {
+        let left = self.schedule.due().as_millis().saturating_sub(now.unix.as_millis());
+        self.ends = now.tick + Duration::from_millis(left);
+    }
+
+    /// When the open interval ends, on the monotonic clock. Returns `None` while a tick waits for
+    /// the sweep.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        (!self.schedule.is_deferred()).then_some(self.ends)
     }
 
     /// The end has come. Returns false if the sweep of the interval before must end first.
@@ -139,6 +155,7 @@ impl Flushing {
         let stamp = self.schedule.tick(now.unix);
         self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
+        self.set_end(now);
         self.held_since = None;
         self.number = engine.tick();
         encoders.begin(self.number, stamp.as_secs());
@@ -271,6 +288,22 @@ fn seconds(when: Option<UnixTime>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_after_the_clock_was_set_back_keeps_the_end_of_the_interval() {
+        let interval = Duration::from_secs(10);
+        let at =
+            |tick, unix| Now { tick: Tick::from_millis(tick), unix: UnixTime::from_secs(unix) };
+        let schedule = Schedule::new(interval, true, UnixTime::from_secs(100_000));
+        let mut flushing = Flushing::new(schedule, interval);
+        assert_eq!(flushing.begin(at(5000, 100_000)), Some(Tick::from_millis(15_000)));
+        flushing.reconfigure(interval / 2, true);
+        assert_eq!(
+            flushing.deadline(),
+            Some(Tick::from_millis(15_000)),
+            "whatever the clock shows"
+        );
+    }
 
     #[test]
     fn the_sinks_hold_a_sweep_for_a_second_or_half_an_interval() {

@@ -101,9 +101,9 @@ impl Pipeline {
     }
 
     /// Sets the first timers.
-    pub(super) fn set_timers<C: Clock>(&self, config: &Config, reactor: &mut Reactor<C>) {
+    pub(super) fn set_timers<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
         let now = reactor.now();
-        reactor.set(Timer::Flush, self.flushing.deadline(now));
+        reactor.set(Timer::Flush, self.flushing.begin(now));
         plan_key_flush(config, reactor);
     }
 
@@ -251,7 +251,7 @@ impl Pipeline {
     pub(super) fn tick<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         let Self { engine, encoders, sinks, .. } = self;
         self.flushing.tick(reactor.now(), engine, encoders, sinks);
-        reactor.set(Timer::Flush, self.flushing.deadline(reactor.now()));
+        reactor.set(Timer::Flush, self.flushing.deadline());
         reactor.turn_again_if(true);
     }
 
@@ -381,7 +381,7 @@ impl Pipeline {
     ) {
         self.engine.reconfigure(&settings(config));
         self.flushing.reconfigure(config.flush_interval, config.align_flush);
-        reactor.set(Timer::Flush, self.flushing.deadline(reactor.now()));
+        reactor.set(Timer::Flush, self.flushing.deadline());
         self.push_repeated(); // for the repeaters of the configuration before
         self.want_repeated(config);
         self.encoders = opened.encoders;
