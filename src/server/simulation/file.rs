@@ -92,6 +92,11 @@ impl Choices {
         retention(self) == retention(other)
     }
 
+    /// Whether a reload to these settings closes no listener.
+    pub(super) fn listens_as(&self, other: &Self) -> bool {
+        (self.has_stream, self.datagram) == (other.has_stream, other.datagram)
+    }
+
     pub(super) fn text(&self, folder: &Path, spool: &str) -> String {
         let folder = folder.display();
         let mut text = format!(
