@@ -132,8 +132,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::{FigureId, Percentile};
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId, Percentile};
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];

@@ -77,8 +77,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::FigureId;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {

@@ -143,8 +143,8 @@ fn append_integer(value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::encode::chunk::CHUNK_BYTES;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::FigureId;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];

@@ -9,8 +9,7 @@
 //! takes in all samples has the exact figures. A histogram counts a whole bucket by its value: as
 //! if the bounds of the bins were off by at most `timer_error`.
 
-use super::figure::Figure;
-use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
+use crate::policy::{Bin, Figure, FigureId, Percentile, Plan, PlannedPercentile};
 use crate::series::{Moments, Sketch};
 
 /// Ascending values and how many samples each stands for: worked out once, walked for each figure.

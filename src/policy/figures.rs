@@ -1,7 +1,67 @@
-//! The figures of all series, numbered once, so that a flush handles no text.
+//! The figures that a series is sent as, numbered once, so that a flush handles no text; and the
+//! percentiles and histogram bins that some of them belong to.
 
-use super::bin::Bin;
-use super::percentile::Percentile;
+/// A percentile in percent: positive for the lowest part of the samples, negative for the highest.
+/// Never 0, at most ±100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percentile(f64);
+
+impl Percentile {
+    /// None when `percent` is zero, over 100 either way, or no number.
+    pub fn new(percent: f64) -> Option<Self> {
+        let within = percent != 0.0 && percent.abs() <= 100.0;
+        within.then_some(Self(percent))
+    }
+
+    pub fn percent(self) -> f64 {
+        self.0
+    }
+
+    /// How names write it: `90`, `99_9`, `top10`.
+    pub fn label(self) -> String {
+        let mut digits = ryu_js::Buffer::new();
+        digits.format(self.0).replacen('.', "_", 1).replacen('-', "top", 1)
+    }
+
+    /// How many of `n` samples it takes in, rounded half up as Node's `Math.round`.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most n, never negative
+    pub fn rank(self, n: usize) -> usize {
+        (self.0.abs() / 100.0 * n as f64 + 0.5).floor() as usize
+    }
+}
+
+/// A bin by its upper bound, which is not in it; infinity: no bound. Never NaN.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Bin(f64);
+
+impl Bin {
+    /// The bin without a bound.
+    pub const INF: Self = Self(f64::INFINITY);
+
+    /// None when it is no number. There is but one zero.
+    pub fn below(bound: f64) -> Option<Self> {
+        (!bound.is_nan()).then_some(Self(bound + 0.0))
+    }
+
+    pub fn bound(self) -> f64 {
+        self.0
+    }
+
+    /// What its figure is called: `bin_2_21`, `bin_inf`.
+    pub fn label(self) -> String {
+        format!("bin_{self}").replacen('.', "_", 1)
+    }
+}
+
+impl std::fmt::Display for Bin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_finite() {
+            out.write_str(ryu_js::Buffer::new().format(self.0))
+        } else {
+            out.write_str("inf")
+        }
+    }
+}
 
 /// A figure's place in [`FigureNames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +94,13 @@ impl FigureId {
     fn at(index: usize) -> Self {
         Self(u16::try_from(index).expect("the limits of the rules keep figures within a u16"))
     }
+}
+
+/// One number of a summary, with the figure it is the value of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figure {
+    pub id: FigureId,
+    pub value: f64,
 }
 
 /// What Node StatsD calls each figure, and what statsite does; None: it does not send it.
@@ -112,5 +179,50 @@ impl FigureNames {
     /// statsite's, in the same order.
     pub fn statsite(&self) -> impl Iterator<Item = Option<&str>> {
         self.names.iter().map(|[_, statsite]| statsite.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_has_the_label_that_node_writes() {
+        for (percent, label) in
+            [(90.0, "90"), (99.9, "99_9"), (-10.0, "top10"), (-0.5, "top0_5"), (100.0, "100")]
+        {
+            assert_eq!(Percentile::new(percent).unwrap().label(), label);
+        }
+    }
+
+    #[test]
+    fn ranks_round_half_up() {
+        for (percent, n, rank) in
+            [(90.0, 4, 4), (50.0, 5, 3), (-10.0, 4, 0), (-10.0, 5, 1), (99.9, 1000, 999)]
+        {
+            assert_eq!(Percentile::new(percent).unwrap().rank(n), rank, "{percent} of {n}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_that_means_nothing_cannot_be_made() {
+        for percent in [0.0, 100.1, -101.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Percentile::new(percent), None);
+        }
+    }
+
+    #[test]
+    fn a_bin_has_the_label_that_node_writes() {
+        for (bound, label) in [
+            (1.0, "bin_1"),
+            (2.21, "bin_2_21"),
+            (-0.5, "bin_-0_5"),
+            (-0.0, "bin_0"),
+            (1e21, "bin_1e+21"),
+            (f64::INFINITY, "bin_inf"),
+        ] {
+            assert_eq!(Bin::below(bound).unwrap().label(), label);
+        }
+        assert_eq!(Bin::below(f64::NAN), None);
     }
 }
