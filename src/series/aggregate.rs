@@ -6,7 +6,7 @@
 //!   u8   u32   u16 + …                                          set: 0, members… │ 1, registers
 //! ```
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use super::distinct::Members;
 use super::memory::Pool;
 use super::sketch::Sketch;

@@ -25,7 +25,7 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};

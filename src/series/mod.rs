@@ -9,7 +9,6 @@
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module does not know summaries, sinks or sockets.
 
-mod add_error;
 mod aggregate;
 mod batch;
 mod bounds;
@@ -22,21 +21,18 @@ mod memory;
 mod moments;
 mod newcomers;
 mod passthrough;
-mod series_key;
 mod shard;
 mod sketch;
 mod table;
 mod values;
 
-pub use add_error::AddError;
 pub use aggregate::{Closed, Series, Values};
 pub use batch::{Batch, PendingSample};
-pub use bounds::Bounds;
+pub use bounds::{AddError, Bounds};
 pub use frequent::{Counted, Frequent, MostFrequent};
 pub use moments::Moments;
 pub use newcomers::Newcomers;
 pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
-pub use series_key::NameHash;
-pub use shard::SeriesSlot;
+pub use shard::{NameHash, SeriesSlot};
 pub use sketch::Sketch;
 pub use table::{Cursor, Seeds, Table};
