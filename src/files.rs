@@ -1,4 +1,5 @@
-//! Opens the server's files without being misled or made to wait.
+//! Opens the server's files without being misled or made to wait, and measures how long the disk
+//! makes the loop wait for the rest.
 //!
 //! A path names a file, but something else may be there: a FIFO whose opening waits for its other
 //! end, a device, an endless file, a symbolic link planted by another user. So every file that the
@@ -11,6 +12,7 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid, fchown, geteuid};
 
@@ -186,6 +188,29 @@ pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
         return Err(foreign(folder, &found));
     }
     require_not_writable(folder, &found, OTHERS_WRITE | GROUP_WRITES)
+}
+
+/// The longest time for which the disk made the loop wait. There is no second thread that could
+/// wait instead, so the server reports this time (`disk_stall_ms`).
+#[derive(Debug, Default)]
+pub(crate) struct Stall {
+    longest: Duration,
+}
+
+impl Stall {
+    /// Does something that may wait for the disk, and measures it.
+    #[allow(clippy::disallowed_methods)] // the clock of the loop stands still during a turn
+    pub(crate) fn time<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = act();
+        self.longest = self.longest.max(start.elapsed());
+        result
+    }
+
+    /// Returns the longest time since the last call.
+    pub(crate) fn take(&mut self) -> Duration {
+        std::mem::take(&mut self.longest)
+    }
 }
 
 /// A lock file that this process has locked, so that no other process can. Dropping the lock

@@ -44,7 +44,6 @@ pub mod privileges;
 mod files;
 mod slots;
 pub mod standard;
-pub mod disk;
 mod sys;
 pub mod sender;
 mod clock;

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{MAGIC, StateHead};
-use crate::disk::Stall;
-use crate::files::{self, BESIDE, Lock};
+use crate::files::{self, BESIDE, Lock, Stall};
 use crate::wire::In;
 
 /// What one write takes at the most.
