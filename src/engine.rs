@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use intake::{Intake, Problem};
 
-use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
-use crate::ledger::Ledger;
+use crate::flush::{Subject, Summarizer, Summary};
+use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::Rules;
 use crate::protocol::{
     Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_clean,

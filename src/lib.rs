@@ -13,7 +13,7 @@
 //! - There is one thread, and nothing in its loop blocks: not a connect, not a name look-up, not a slow reader.
 //! - A flush never stops reception. A tick costs O(1); series are closed in slices, each exactly once, with the values it had
 //!   at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
-//! - Everything is bounded, and every drop is counted (`flush/own.rs`, `sink/mod.rs`).
+//! - Everything is bounded, and every drop is counted (`ledger.rs`, `sink/mod.rs`).
 //! - What came over a socket is never trusted, never logged line by line, and never makes the server panic.
 //! - `unsafe` is in `sys.rs` alone.
 

@@ -7,8 +7,7 @@ use memchr::memchr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::commands::{self, Answer};
-use super::job::Job;
+use super::commands::{self, Answer, Job};
 use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;

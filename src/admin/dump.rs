@@ -7,10 +7,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io::Write as _;
 
-use super::json;
 use super::view::View;
-use crate::flush::OwnCounters;
+use crate::encode::number::Number;
+use crate::ledger::OwnCounters;
 use crate::protocol::MetricKind;
 use crate::series::{SeriesSlot, Table, Values};
 
@@ -128,17 +129,17 @@ impl Dump {
             if self.last.is_some() {
                 out.extend_from_slice(b", ");
             }
-            json::string(&name, out);
+            put_string(&name, out);
             out.extend_from_slice(b": ");
             match head {
                 Head::Own => {
                     let value = self.own.pop().map_or(0, |(_, value)| value);
-                    json::number(value as f64, out);
+                    put_number(value as f64, out);
                     self.next_own();
                 }
                 Head::Series(shard, slot) => {
                     match view.engine.table_mut().get_mut(shard, slot) {
-                        Some((series, now)) => value(&series.open(now), out),
+                        Some((series, now)) => put_value(&series.open(now), out),
                         None => {
                             out.truncate(start); // deleted since its name was read
                             self.next_of_shard(shard, view.engine.table_mut());
@@ -177,16 +178,16 @@ fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> 
     counters
 }
 
-fn value(values: &Values<'_>, out: &mut Vec<u8>) {
+fn put_value(values: &Values<'_>, out: &mut Vec<u8>) {
     match values {
-        Values::Counter(value) | Values::Gauge(value) => json::number(*value, out),
-        Values::Set { members } => json::number(*members as f64, out),
+        Values::Counter(value) | Values::Gauge(value) => put_number(*value, out),
+        Values::Set { members } => put_number(*members as f64, out),
         Values::Timing { samples, weight } if samples.len() > SAMPLES_MAX => {
             let lower = samples.iter().copied().fold(f64::INFINITY, f64::min);
             let upper = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum = samples.iter().sum();
             let fields = [("count", *weight), ("sum", sum), ("lower", lower), ("upper", upper)];
-            object(fields, out);
+            put_object(fields, out);
         }
         Values::Sketch(sketch) => {
             let all = sketch.moments();
@@ -194,7 +195,7 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
             let upper = all.upper();
             let fields =
                 [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
-            object(fields, out);
+            put_object(fields, out);
         }
         Values::Timing { samples, .. } => {
             out.push(b'[');
@@ -202,23 +203,63 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
                 if at > 0 {
                     out.extend_from_slice(b", ");
                 }
-                json::number(*sample, out);
+                put_number(*sample, out);
             }
             out.push(b']');
         }
     }
 }
 
-fn object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
+fn put_object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
     for (at, (name, value)) in fields.into_iter().enumerate() {
         out.extend_from_slice(if at == 0 { b"{" } else { b", " });
-        json::string(name.as_bytes(), out);
+        put_string(name.as_bytes(), out);
         out.extend_from_slice(b": ");
         if value.is_finite() {
-            json::number(value, out);
+            put_number(value, out);
         } else {
             out.extend_from_slice(b"null");
         }
     }
     out.push(b'}');
+}
+
+/// Appends `bytes` as a JSON string. Bytes that are not UTF-8 (names taken raw may hold them) become U+FFFD.
+fn put_string(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for character in String::from_utf8_lossy(bytes).chars() {
+        match character {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+            '\0'..='\x1f' | '\x7f' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character)); // a Vec takes every write
+            }
+            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Appends a finite number.
+fn put_number(value: f64, out: &mut Vec<u8>) {
+    Number::new().append(value, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_json_needs_escaped_is() {
+        for (bytes, text) in [
+            (&b"a.b;k=v"[..], "\"a.b;k=v\""),
+            (b"q\"b\\", "\"q\\\"b\\\\\""),
+            (b"\t\x00\x7f", "\"\\u0009\\u0000\\u007f\""),
+            ("caf\u{e9}".as_bytes(), "\"caf\u{e9}\""),
+            (b"\xff", "\"\u{fffd}\""),
+        ] {
+            let mut out = Vec::new();
+            put_string(bytes, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
 }

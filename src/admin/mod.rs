@@ -10,10 +10,8 @@
 mod client;
 mod clients;
 mod commands;
-mod job;
-mod dump;
 mod delete;
-mod json;
+mod dump;
 mod view;
 
 pub use clients::AdminClients;

@@ -7,12 +7,10 @@
 //! The table walks over the series (`series/table.rs`), and `engine.rs` drives both. Summaries have
 //! figures by number. The encoder knows their names in a destination.
 
-mod own;
 mod schedule;
 mod sketched;
 mod summary;
 mod timing;
 
-pub use own::{Own, OwnCounters};
 pub use schedule::Schedule;
 pub use summary::{Subject, Summarizer, Summary};

@@ -6,7 +6,6 @@
 //! ```
 //! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
 
-pub mod allowed;
 pub mod bind;
 pub mod connections;
 pub mod datagrams;

@@ -10,7 +10,6 @@
 //! copied into a buffer of the reader. `../../README.md` lists the differences from Node StatsD.
 
 mod binary;
-mod dialect;
 mod grammar;
 mod group;
 mod line;
@@ -21,8 +20,7 @@ mod reject;
 mod sample;
 mod tagged;
 
-pub use dialect::{Dialect, Dialects};
-pub use grammar::Grammar;
+pub use grammar::{Dialect, Dialects, Grammar};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
 pub use names::is_plain_name;

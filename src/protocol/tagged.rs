@@ -7,8 +7,7 @@ use std::mem;
 
 use arrayvec::ArrayVec;
 
-use super::dialect::Dialect;
-use super::grammar::Grammar;
+use super::grammar::{Dialect, Grammar};
 use super::names::{KEEPS, is_plain_name};
 
 /// Lines with more tags are left to the general reader.

@@ -12,7 +12,7 @@ use super::notify;
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
 use super::signals::Asked;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use super::timer::Timer;
 use crate::clock::Clock;

@@ -8,7 +8,7 @@ use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nix::unistd::gethostname;
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::config::{self, Config, Destination, DestinationKind, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;

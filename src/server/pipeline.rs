@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use super::flushing::Flushing;
 use super::key_flush::KeyFlush;
-use super::log_warnings::log_warnings;
 use super::messages;
 use super::outputs::{self, NewSinks};
 use super::reactor::Reactor;
 use super::reaper::Reaper;
 use super::round::Round;
 use super::settings::settings;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Takes};
@@ -28,13 +27,16 @@ use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored};
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Own};
+use crate::logging::{self, Bytes};
 use crate::privileges::Login;
+use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
+use crate::warnings::{Warning, WarningKind};
 use crate::wire::In;
 
 #[derive(Debug)]
@@ -346,7 +348,11 @@ impl Pipeline {
 
     /// Logs the warnings that are due: at most one line a minute for each kind.
     pub(super) fn log_warnings(&mut self, now: Tick) {
-        log_warnings(&mut self.engine, now);
+        self.ledger().count(Own::LogLinesDropped, logging::take_dropped());
+        while let Some(warning) = self.ledger().due(now) {
+            let newcomers = self.engine.table_mut().newcomers();
+            log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
+        }
     }
 
     /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
@@ -438,4 +444,20 @@ impl Pipeline {
     pub(super) fn flush_once(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
     }
+}
+
+/// `busiest` names what makes the most new series.
+fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
+    let Warning { what, count, example, sender } = warning;
+    let text = what.text();
+    let most_new = (*what == WarningKind::TooManySeries).then(|| Bytes(&busiest()).to_string());
+    let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
+    let example = (!example.is_empty()).then(|| Bytes(example).to_string());
+    log::warn!(
+        (text.count_of) = count,
+        reason = what.reason(),
+        hint = text.hint,
+        most_new, sender, example;
+        "{}", text.sentence
+    );
 }

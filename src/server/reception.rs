@@ -17,18 +17,17 @@ use super::descriptors::Share;
 use super::listeners::{Bound, Listeners, bind_all, check_buffer};
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::admin::AdminClients;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::flush::Own;
 use crate::ingest::Drained;
-use crate::ingest::allowed::allows;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::door::Door as _;
 use crate::ingest::passed::Purpose;
+use crate::ledger::Own;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
@@ -484,7 +483,7 @@ impl Entrance<'_> {
     /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
         let ledger = self.pipeline.ledger();
-        if !allows(&self.config.udp.allow_from, datagram.sender) {
+        if !datagram.sender.is_allowed(&self.config.udp.allow_from) {
             ledger.refuse_packet();
             return false;
         }

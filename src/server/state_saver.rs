@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingest::datagrams::DropsSeen;

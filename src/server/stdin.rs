@@ -13,7 +13,7 @@ use super::pipeline::Pipeline;
 use super::reactor::Reactor;
 use super::settings::random_seeds;
 use super::signals::Signals;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
