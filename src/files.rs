@@ -20,7 +20,8 @@ use nix::unistd::{Gid, Uid, fchown, geteuid};
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
 
-/// The suffixes of files that a server may keep beside a file it has locked: those of the state file.
+/// The suffixes of files that a server may keep beside a file it has locked: those of the state
+/// file.
 pub(crate) const BESIDE: [&str; 3] = ["new", "old", "damaged"];
 
 /// How many times a lock is tried again if others remove its file meanwhile.
@@ -173,8 +174,8 @@ pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
 /// process's user or to root, and not all users may write to it.
 ///
 /// There are two exceptions. A sticky folder such as /tmp may be writable, since each file opened
-/// there is checked itself. A folder may be writable for its group: /var/log is such a folder on some
-/// systems, and so is each new folder of a user whose umask is 002.
+/// there is checked itself. A folder may be writable for its group: /var/log is such a folder on
+/// some systems, and so is each new folder of a user whose umask is 002.
 pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     require_owner(folder, &found)?;
@@ -291,8 +292,8 @@ impl Drop for Lock {
 /// been another user's. This gives that owner no new power: holding the lock only keeps this server
 /// from starting, and so would a socket or a file in this place.
 fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
-    // Try without O_CREAT first. In a sticky folder the kernel refuses O_CREAT for a file of another
-    // user, even to root.
+    // Try without O_CREAT first. In a sticky folder the kernel refuses O_CREAT for a file of
+    // another user, even to root.
     let opened = match open_existing(path) {
         Ok(file) => Ok(Some((file, false))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -518,7 +519,8 @@ mod tests {
         assert!(require_our_folder(folder.path()).is_err());
     }
 
-    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that root had become.
+    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that
+    /// root had become.
     #[test]
     fn a_lock_left_by_another_user_is_taken_by_root_and_made_for_the_next_user() {
         if !geteuid().is_root() {

@@ -1,4 +1,5 @@
-//! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
+//! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as
+//! safe functions.
 //!
 //! What a socket still holds unacknowledged and what its peer last answered (for the links of
 //! sinks), how much a UDP socket may hold and has dropped, which child has ended, and receiving
@@ -32,8 +33,8 @@ pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
 pub(crate) struct Signs {
     /// Since its last acknowledgement, an answer to a window probe included.
     pub(crate) last_ack: Duration,
-    /// Whether it owes us an answer: segments in flight, or a window probe. Without either and with bytes outstanding
-    /// its window is closed and it said so when last asked.
+    /// Whether it owes us an answer: segments in flight, or a window probe. Without either and with
+    /// bytes outstanding its window is closed and it said so when last asked.
     pub(crate) owes_answer: bool,
 }
 
@@ -60,7 +61,8 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur.into())
 }
 
-/// Asks for a receive buffer of `bytes`, past the sysctl's limit where we may, and returns how many were granted.
+/// Asks for a receive buffer of `bytes`, past the sysctl's limit where we may, and returns how many
+/// were granted.
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let fd = fd.as_raw_fd();
     let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
@@ -71,8 +73,9 @@ pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Resu
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
 }
 
-/// Lets the kernel hand over datagrams of one sender and length in one piece, as they come from a network card that merges
-/// them, or from a sender that sends them so (UDP_SEGMENT). Fails before Linux 5.0.
+/// Lets the kernel hand over datagrams of one sender and length in one piece, as they come from a
+/// network card that merges them, or from a sender that sends them so (UDP_SEGMENT). Fails before
+/// Linux 5.0.
 pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
@@ -94,10 +97,11 @@ pub(crate) fn socket_file(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// Takes over a descriptor that whoever started us passed in.
 ///
-/// It must be open and nobody else's, which the protocol of LISTEN_FDS promises for each of its descriptors, once.
+/// It must be open and nobody else's, which the protocol of LISTEN_FDS promises for each of its
+/// descriptors, once.
 pub(crate) fn adopt(descriptor: RawFd) -> Socket {
-    // SAFETY: see above; a promise that is not kept makes calls on it fail, or closes another's descriptor, but touches no
-    // memory.
+    // SAFETY: see above; a promise that is not kept makes calls on it fail, or closes another's
+    // descriptor, but touches no memory.
     unsafe { Socket::from_raw_fd(descriptor) }
 }
 
@@ -113,7 +117,8 @@ pub(crate) fn socket_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(figures[DROPS])
 }
 
-/// What tells a socket from all others of this machine until it is started again, in whichever process.
+/// What tells a socket from all others of this machine until it is started again, in whichever
+/// process.
 pub(crate) fn cookie(fd: BorrowedFd<'_>) -> io::Result<u64> {
     let mut cookie = 0_u64;
     get_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, &mut cookie)?;
@@ -172,7 +177,8 @@ unsafe impl<const N: usize> Integers for [u32; N] {}
 // SAFETY: a C struct of integers.
 unsafe impl Integers for libc::tcp_info {}
 
-/// Reads a socket option. The kernel may know fewer bytes of it than we do; the rest stays as it was.
+/// Reads a socket option. The kernel may know fewer bytes of it than we do; the rest stays as it
+/// was.
 fn get_option<T: Integers>(
     fd: RawFd,
     level: libc::c_int,
@@ -181,7 +187,8 @@ fn get_option<T: Integers>(
 ) -> io::Result<()> {
     let mut length = socklen::<T>();
     let target = (&raw mut *value).cast();
-    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long; any bytes are a value of it.
+    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long; any bytes
+    // are a value of it.
     let result = unsafe { libc::getsockopt(fd, level, name, target, &raw mut length) };
     check(result)
 }

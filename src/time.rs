@@ -1,7 +1,8 @@
 //! The two kinds of time, as types that cannot be mixed up.
 //!
-//! A [`Tick`] only ever moves forward and is what deadlines are made of; a [`UnixTime`] is what a wall clock showed and
-//! may jump. Neither is read here: `clock.rs` reads both once a turn and hands a [`Now`] down.
+//! A [`Tick`] only ever moves forward and is what deadlines are made of; a [`UnixTime`] is what a
+//! wall clock showed and may jump. Neither is read here: `clock.rs` reads both once a turn and
+//! hands a [`Now`] down.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -69,7 +70,8 @@ impl UnixTime {
     }
 }
 
-/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same time.
+/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same
+/// time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
     pub tick: Tick,

@@ -1,7 +1,8 @@
 //! What a poll token means. The only place that knows the bit layout.
 //!
-//! Listeners and signals are fixed for the life of a configuration. Connections and links come and go, so their token
-//! carries a generation that is never reused: an event for something closed earlier in the same turn finds nothing.
+//! Listeners and signals are fixed for the life of a configuration. Connections and links come and
+//! go, so their token carries a generation that is never reused: an event for something closed
+//! earlier in the same turn finds nothing.
 
 use mio::Token;
 
@@ -30,8 +31,9 @@ pub struct Slot {
 
 /// Tells apart the descriptors that one slot holds one after the other.
 ///
-/// It wraps after 8,192, which is enough: a stale event lives no longer than the turn it came in, and a turn accepts or
-/// dials far fewer. Thirteen bits let a token fit a 32-bit `usize` (a Raspberry Pi's).
+/// It wraps after 8,192, which is enough: a stale event lives no longer than the turn it came in,
+/// and a turn accepts or dials far fewer. Thirteen bits let a token fit a 32-bit `usize` (a
+/// Raspberry Pi's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(u16);
 

@@ -1,6 +1,7 @@
 //! Numbers and names as bytes, and back: little endian, lengths first. Pure.
 //!
-//! Reading never believes a length further than there are bytes, so that damage costs neither a panic nor memory.
+//! Reading never believes a length further than there are bytes, so that damage costs neither a
+//! panic nor memory.
 
 /// Appends to bytes.
 pub trait Put {

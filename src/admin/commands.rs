@@ -100,7 +100,8 @@ fn help(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     Answer::Done
 }
 
-/// As Node's: a first flush that has not been counts from the start, an exception that never was from 1970.
+/// As Node's: a first flush that has not been counts from the start, an exception that never was
+/// from 1970.
 fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.now.unix;
     let bad_lines = view.engine.own().total(Own::BadLinesSeen);

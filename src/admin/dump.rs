@@ -1,9 +1,10 @@
 //! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, keys sorted.
 //!
-//! First each shard's slots are sorted by name, one shard a step; then the shards are merged through a heap of their
-//! first names. It holds eight bytes a series, and copies of 257 names. Series come and go meanwhile: one that is gone is
-//! passed over, one that is new is not in it. A dump that gives way to another lets go of all it holds but the last name
-//! written, and begins again behind that.
+//! First each shard's slots are sorted by name, one shard a step; then the shards are merged
+//! through a heap of their first names. It holds eight bytes a series, and copies of 257 names.
+//! Series come and go meanwhile: one that is gone is passed over, one that is new is not in it. A
+//! dump that gives way to another lets go of all it holds but the last name written, and begins
+//! again behind that.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -224,7 +225,8 @@ fn put_object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Appends `bytes` as a JSON string. Bytes that are not UTF-8 (names taken raw may hold them) become U+FFFD.
+/// Appends `bytes` as a JSON string. Bytes that are not UTF-8 (names taken raw may hold them)
+/// become U+FFFD.
 fn put_string(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for character in String::from_utf8_lossy(bytes).chars() {

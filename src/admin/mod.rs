@@ -1,4 +1,5 @@
-//! The admin port: a line-based conversation as Node StatsD's, served in slices like everything else.
+//! The admin port: a line-based conversation as Node StatsD's, served in slices like everything
+//! else.
 //!
 //! ```text
 //!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a job (dump.rs, delete.rs)

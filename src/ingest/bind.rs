@@ -134,8 +134,8 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
     }
     match transport {
         Transport::Tcp => socket.set_reuse_address(true)?,
-        // Where it cannot be had, each datagram comes by itself. Sockets that are passed in stay as they are: whoever has them
-        // after us may not know of pieces.
+        // Where it cannot be had, each datagram comes by itself. Sockets that are passed in stay as
+        // they are: whoever has them after us may not know of pieces.
         Transport::Udp => _ = sys::take_pieces(socket.as_fd()),
     }
     socket.bind(&address.into())?;

@@ -59,7 +59,8 @@ impl DatagramSocket {
     /// in the batch. `each` gets the rest of a datagram and the rest of the share. It returns the
     /// number of bytes it took: all of them, or about the share.
     ///
-    /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
+    /// A batch that is not full left the socket empty: what comes after it is a new event for the
+    /// poller.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
@@ -92,7 +93,8 @@ impl DatagramSocket {
         sys::receive_queue(self.socket.as_fd()).ok()
     }
 
-    /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.
+    /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or
+    /// because they were damaged.
     pub fn take_drops(&mut self) -> u32 {
         let Ok(drops) = sys::socket_drops(self.socket.as_fd()) else { return 0 };
         let more = drops.wrapping_sub(std::mem::replace(&mut self.drops, drops));

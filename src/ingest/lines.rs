@@ -27,7 +27,8 @@ enum Skipping {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// One line or more, newlines between them and perhaps behind the last. None begins as a binary message does.
+    /// One line or more, newlines between them and perhaps behind the last. None begins as a binary
+    /// message does.
     Lines(&'a [u8]),
     /// A binary message, or the beginning of one that makes no sense.
     Binary(&'a [u8]),
@@ -129,7 +130,8 @@ impl StreamSplitter {
         }
     }
 
-    /// Holds what there is of the `wanted` bytes a message begins with. Returns what is not of them.
+    /// Holds what there is of the `wanted` bytes a message begins with. Returns what is not of
+    /// them.
     fn hold<'a>(&mut self, rest: &'a [u8], wanted: usize) -> &'a [u8] {
         let (more, behind) = rest.split_at(rest.len().min(wanted - self.partial.len()));
         self.partial.extend_from_slice(more);

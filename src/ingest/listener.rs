@@ -1,4 +1,5 @@
-//! A listening stream socket, TCP or unix: accepts a few at a time, and rests when the process is out of descriptors.
+//! A listening stream socket, TCP or unix: accepts a few at a time, and rests when the process is
+//! out of descriptors.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,7 +16,8 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// Set while there are no descriptors to be had, or accepting fails for another reason that is no peer's.
+    /// Set while there are no descriptors to be had, or accepting fails for another reason that is
+    /// no peer's.
     resting_until: Option<Tick>,
     /// Why it rested last.
     reason: String,
@@ -23,7 +25,8 @@ pub struct Listener {
 
 /// Connections a listener may take in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// How long accepting rests when it cannot go on, as when the process or the system has no descriptor left.
+/// How long accepting rests when it cannot go on, as when the process or the system has no
+/// descriptor left.
 const REST: Duration = Duration::from_millis(500);
 
 /// The times of TCP keepalive. They find a client that disappeared without closing, as when its
@@ -117,8 +120,8 @@ fn sender(from: &SockAddr) -> Sender {
     from.as_socket().map_or(Sender::Unix, Sender::Internet)
 }
 
-/// The peer gave up before it was accepted, or the network failed for it alone. Any other error may come again at once: no
-/// descriptor is left, or the socket is of no use any more.
+/// The peer gave up before it was accepted, or the network failed for it alone. Any other error may
+/// come again at once: no descriptor is left, or the socket is of no use any more.
 fn is_of_one(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -1,10 +1,12 @@
-//! Sockets to lines: datagrams in batches, streams cut into lines and binary messages. Owns every descriptor that samples come in by.
+//! Sockets to lines: datagrams in batches, streams cut into lines and binary messages. Owns every
+//! descriptor that samples come in by.
 //!
 //! ```text
 //!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
 //!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ Engine::line, Engine::binary
 //! ```
-//! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
+//! Nothing here knows what a line means. A source that is not drained in its turn says so and is
+//! asked again.
 
 pub mod bind;
 pub mod connections;

@@ -1,6 +1,8 @@
-//! Sockets that whoever started us has bound already (systemd's socket activation: LISTEN_FDS, LISTEN_FDNAMES).
+//! Sockets that whoever started us has bound already (systemd's socket activation: LISTEN_FDS,
+//! LISTEN_FDNAMES).
 //!
-//! What waits in such a socket waits for the next run when this one stops: a restart loses no datagram.
+//! What waits in such a socket waits for the next run when this one stops: a restart loses no
+//! datagram.
 
 use std::io;
 
@@ -24,8 +26,8 @@ pub struct Passed {
     pub is_unix: bool,
 }
 
-/// Takes them over, which can be done once. A stream socket named `admin` is for the admin port. Fails, naming it, for one
-/// that is of no use.
+/// Takes them over, which can be done once. A stream socket named `admin` is for the admin port.
+/// Fails, naming it, for one that is of no use.
 pub fn take() -> io::Result<Vec<Passed>> {
     let mut all = Vec::new();
     for (descriptor, name) in sd_notify::listen_fds_with_names()? {

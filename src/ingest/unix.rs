@@ -1,4 +1,5 @@
-//! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
+//! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens,
+//! removed at the end.
 //!
 //! Before a file is replaced, the server checks that no process listens on it. Between the check
 //! and the removal another server may bind it, or be about to listen. So a server holds `PATH.lock`
@@ -78,7 +79,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds a socket to a path, nonblocking, and listening if it is a stream. `mode` is that of the file from its first moment.
+/// Binds a socket to a path, nonblocking, and listening if it is a stream. `mode` is that of the
+/// file from its first moment.
 pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let lock = lock(path)?;

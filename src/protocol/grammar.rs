@@ -1,5 +1,5 @@
-//! The settings of the protocol, and the ways in which clients write tags: what begins the tags, what
-//! separates them, what ends them.
+//! The settings of the protocol, and the ways in which clients write tags: what begins the tags,
+//! what separates them, what ends them.
 
 /// The lines that are accepted, as the configuration sets them.
 #[derive(Clone, Debug, PartialEq, Eq)]

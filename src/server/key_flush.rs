@@ -1,6 +1,7 @@
-//! `[key_flush]`: the most frequent names, to the log or appended to a file every so often, a batch in each turn.
+//! `[key_flush]`: writes the most frequent names to the log or to a file at each `interval`, a
+//! batch in each turn.
 //!
-//! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
+//! A line of a file is as Node's keyFlush writes it, after the time in the form of the log.
 //!
 //! The file may be a FIFO or a device, and its disk may be full. No write waits. Names that are not
 //! accepted are lost, and their number is logged. Two servers may append to one file, since each
@@ -23,12 +24,13 @@ use crate::time::{Now, Tick, UnixTime};
 pub(super) struct KeyFlush {
     interval: Duration,
     percent: u32,
-    /// None: the log.
+    /// The file to append to. `None` stands for the log.
     path: Option<PathBuf>,
-    /// What is still to be written, of the counts taken then.
+    /// The names that are still to be written.
     left: Peekable<MostFrequent>,
     /// The names that are written to the file next.
     batch: NameBatch,
+    /// When the counts of these names were taken.
     taken: UnixTime,
     out: Out,
     /// The reader of a FIFO was slow, so nothing is written before this time.
@@ -73,7 +75,7 @@ const REST: Duration = Duration::from_millis(100);
 const ATOMIC_BYTES: usize = libc::PIPE_BUF;
 
 impl KeyFlush {
-    /// None when it is off.
+    /// Returns `None` if it is off.
     pub(super) fn new(config: &config::KeyFlush) -> Option<Self> {
         Some(Self {
             interval: config.interval?,
@@ -94,7 +96,8 @@ impl KeyFlush {
         now + self.interval
     }
 
-    /// The time has come. What is still being written goes first: then the counts are left to grow.
+    /// Begins to write the counts of the interval. If names of the interval before are still to be
+    /// written, does nothing: the counts grow until the next interval.
     pub(super) fn begin(&mut self, now: Now, engine: &mut Engine) {
         if self.unwritten() > 0 {
             return;
@@ -128,7 +131,8 @@ impl KeyFlush {
                 self.left.by_ref().take(some).for_each(line);
             }
             Out::File { .. } => match self.append(&time) {
-                // A later turn tries again. `busy` is not set for it, or the loop would spin.
+                // A later turn tries again. This returns `false`, or the loop would spin until
+                // then.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.rests_until = Some(now + REST);
                     return false;

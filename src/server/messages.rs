@@ -1,5 +1,5 @@
-//! `dump_messages`: logs every line and binary message received, to show what clients send. It slows
-//! a busy server down.
+//! `dump_messages`: logs every line and binary message received, to show what clients send. It
+//! slows a busy server down.
 
 use crate::ingest::lines::Piece;
 use crate::logging::Bytes;

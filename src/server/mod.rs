@@ -1,10 +1,10 @@
-//! The server: five parts, the loop that drives them, and what they do together.
+//! The server: six parts, the loop that drives them, and what they do together.
 //!
 //! ```text
 //!             ┌──────────────────────── Server ────────────────────────┐
 //!  sockets ──▶│ Reception ──lines──▶ Pipeline ──chunks──▶ its sinks ──▶│──▶ carbon, …
 //!  operator ─▶│ AdminPort ──reads──▶ Pipeline                          │
-//!  signals ──▶│ Life: configuration, reload, stop, state file          │
+//!  signals ──▶│ Signals ──▶ Life: configuration, reload, stop, state   │
 //!             │ Reactor: poller, timers, clocks, passed to each part   │
 //!             └────────────────────────────────────────────────────────┘
 //! ```
@@ -162,7 +162,7 @@ impl<C: Clock> Server<C> {
             self.life.save_gauges(&self.pipeline, &mut self.reactor);
             self.finish_reload();
             self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
-            self.tick_if_late();
+            self.tick_if_deferred();
         }
         self.serve_admin();
         self.pipeline.pump(self.life.is_running(), &mut self.reactor);
@@ -277,10 +277,10 @@ impl<C: Clock> Server<C> {
         self.pipeline.tick(&mut self.reactor);
     }
 
-    /// Does a tick that has waited for the end of the sweep, unless a save of the gauges is under
+    /// Does a tick that was deferred to the end of the sweep, unless a save of the gauges is under
     /// way, which must not be starved.
-    fn tick_if_late(&mut self) {
-        if self.pipeline.is_late() && !self.life.is_saving() {
+    fn tick_if_deferred(&mut self) {
+        if self.pipeline.is_deferred_tick_due() && !self.life.is_saving() {
             self.tick();
         }
     }

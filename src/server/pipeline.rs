@@ -42,7 +42,7 @@ use crate::wire::In;
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
-    /// What came in during this turn, for the repeaters.
+    /// The packets and lines of this turn, for the repeaters.
     repeated: Repeated,
     encoders: Encoders,
     flushing: Flushing,
@@ -110,7 +110,8 @@ impl Pipeline {
         reactor.set(Timer::KeyFlush, key_flush);
     }
 
-    /// Where the reception and the admin port enter what happens to sockets and clients.
+    /// The counters and warnings. The reception and the admin port add what happens to sockets and
+    /// clients.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         self.engine.ledger()
     }
@@ -161,7 +162,7 @@ impl Pipeline {
         }
     }
 
-    /// Queues what came in during this turn for the repeaters.
+    /// Queues the packets and lines of this turn for the repeaters.
     fn push_repeated(&mut self) {
         for (carriage, chunk) in self.repeated.take() {
             self.sinks.push(Feed::Packets(carriage), &chunk);
@@ -225,13 +226,13 @@ impl Pipeline {
     }
 
     /// Whether the interval may end now that its time has come. If the sweep of the interval before
-    /// is still under way, the tick waits for its end.
+    /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
     pub(super) fn may_tick(&mut self) -> bool {
         self.flushing.is_due(&mut self.engine)
     }
 
-    /// Whether a tick waits, and the sweep it waits for has ended.
-    pub(super) fn is_late(&self) -> bool {
+    /// Whether a tick was deferred, and the sweep that it waits for has ended.
+    pub(super) fn is_deferred_tick_due(&self) -> bool {
         self.flushing.is_waiting() && !self.engine.is_sweeping()
     }
 
@@ -313,12 +314,12 @@ impl Pipeline {
         let more = sink.pump(now, reactor.registry());
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
-        let parts = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
-        if parts && sink.spill_some() {
+        let is_leaving = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
+        if is_leaving && sink.spill_some() {
             self.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
         } else {
-            reactor.turn_again_if(parts);
+            reactor.turn_again_if(is_leaving);
         }
         true
     }
@@ -418,7 +419,7 @@ impl Pipeline {
         }
     }
 
-    /// Drops what a stop does not need, and asks the sinks to deliver soon.
+    /// Drops the log of frequent names, which a stop does not need, and drains the sinks.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         self.key_flush = None;
         for sink in self.sinks.iter_mut() {
@@ -427,7 +428,8 @@ impl Pipeline {
         reactor.set(Timer::Flush, None);
     }
 
-    /// Moves what the sinks hold to their spools, or gives it up and logs that.
+    /// Moves the undelivered chunks of the sinks to their spools. Without a spool they are lost,
+    /// and the log says so.
     pub(super) fn end(&mut self) {
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
@@ -440,13 +442,13 @@ impl Pipeline {
         })
     }
 
-    /// Prepares for a single flush, stamped `now`, of nothing but what came in.
+    /// Prepares for a single flush with the timestamp `now`, without the server's own figures.
     pub(super) fn flush_once(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
     }
 }
 
-/// `busiest` names what makes the most new series.
+/// Logs a warning. `busiest` returns the prefix of names with the most new series.
 fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
     let Warning { what, count, example, sender } = warning;
     let text = what.text();

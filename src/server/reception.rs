@@ -104,7 +104,7 @@ impl Reception {
         self.backlog.push(source);
     }
 
-    /// What clients of this listener want. Returns `None` if the listener is closed.
+    /// What the clients of this listener want. Returns `None` if the listener is closed.
     pub(super) fn purpose(&self, listener: u16) -> Option<Purpose> {
         self.listeners.purpose(listener)
     }
@@ -460,7 +460,7 @@ impl Reception {
     }
 }
 
-/// Where datagrams go in.
+/// Passes datagrams to the pipeline, after the checks that each new one must pass.
 struct Entrance<'a> {
     pipeline: &'a mut Pipeline,
     last_input: &'a mut Option<Now>,

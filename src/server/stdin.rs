@@ -1,5 +1,5 @@
-//! `--stdin`: reads lines from standard input until its end, flushes once, and ends. For scripts and
-//! tests.
+//! `--stdin`: reads lines from standard input until its end, flushes once, and ends. For scripts
+//! and tests.
 //!
 //! It drives a [`Pipeline`] alone. It listens to no socket, keeps no state, has no spool and stays
 //! the user it is, so that it can run beside a server with the same configuration. The server's own

@@ -46,8 +46,8 @@ impl StateFile {
         &self.path
     }
 
-    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder was
-    /// removed.
+    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder
+    /// was removed.
     pub fn is_locked(&self) -> bool {
         self.lock.is_in_place().unwrap_or(false)
     }
@@ -89,7 +89,8 @@ impl Writing {
         Ok(())
     }
 
-    /// Puts the file in its place; the one that was there becomes `FILE.old`. `durable`: not before the disk has it.
+    /// Puts the file in its place; the one that was there becomes `FILE.old`. `durable`: not before
+    /// the disk has it.
     pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;

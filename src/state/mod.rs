@@ -5,8 +5,8 @@
 //!  every minute ───▶ engine: the gauges, in slices ───────────────────┴─▶ FILE.new ──rename──▶ FILE (the one before: FILE.old)
 //!  start ◀────────── FILE; where it is missing or damaged, the gauges of FILE.old
 //! ```
-//! A file is a head, records with their lengths, and a checksum of it all; records of a kind that is not known are
-//! passed over. `wire` and the head are pure; `file` alone touches the disk.
+//! A file is a head, records with their lengths, and a checksum of it all; records of a kind that
+//! is not known are passed over. `wire` and the head are pure; `file` alone touches the disk.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Receiving datagrams many at a call (recvmmsg), into buffers that are made once; those the kernel hands over in one piece
-//! (UDP_GRO) come apart again.
+//! Receiving datagrams many at a call (recvmmsg), into buffers that are made once; those the kernel
+//! hands over in one piece (UDP_GRO) come apart again.
 
 use std::io;
 use std::mem;
@@ -21,8 +21,9 @@ const SLOT_BYTES: usize = 65_536 + 64;
 ///               ├▶ names[i]                                   who sent it
 ///               └▶ controls[i]                                control messages, if there is room for any
 /// ```
-/// The arrows are raw pointers, made once: none of the five vectors ever grows, and no `&mut` to `bytes`,
-/// `names`, `controls` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
+/// The arrows are raw pointers, made once: none of the five vectors ever grows, and no `&mut` to
+/// `bytes`, `names`, `controls` or `iovecs` is made after them. The bytes are zeroed by the
+/// allocator, so memory is only used where datagrams arrive.
 pub(crate) struct RecvBatch {
     bytes: Vec<u8>,
     #[allow(dead_code)] // read by the kernel
@@ -35,7 +36,8 @@ pub(crate) struct RecvBatch {
     waiting: Range<usize>,
     /// What was taken of the first of them, in bytes. It may end within a datagram.
     taken: usize,
-    /// How many datagrams the next call asks for: fewer where they are large, for a call copies them all.
+    /// How many datagrams the next call asks for: fewer where they are large, for a call copies
+    /// them all.
     ask: usize,
 }
 
@@ -70,10 +72,11 @@ impl RecvBatch {
         Self { bytes, iovecs, names, controls, headers, waiting: 0..0, taken: 0, ask: Self::SLOTS }
     }
 
-    /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that left it empty. All that
-    /// was received before must be taken.
+    /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that
+    /// left it empty. All that was received before must be taken.
     ///
-    /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
+    /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP
+    /// answer.
     ///
     /// Descriptors that a sender put into a datagram are closed here, whatever `room` is. The room
     /// decides which control messages the kernel writes first, not what a client may send.
@@ -88,8 +91,9 @@ impl RecvBatch {
             header.msg_hdr.msg_controllen = room.0 as _;
         }
         loop {
-            // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control, each iovec to SLOT_BYTES of
-            // `bytes`, all owned by `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
+            // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control,
+            // each iovec to SLOT_BYTES of `bytes`, all owned by `self`, not moved since and
+            // borrowed by nobody while `self` is borrowed mutably.
             let count = unsafe {
                 libc::recvmmsg(
                     fd.as_raw_fd(),
@@ -148,7 +152,8 @@ impl RecvBatch {
         usize::try_from(self.headers[slot].msg_len).map_or(SLOT_BYTES, |len| len.min(SLOT_BYTES))
     }
 
-    /// How long each datagram in a slot is, but perhaps the last, where the kernel handed over several in one piece.
+    /// How long each datagram in a slot is, but perhaps the last, where the kernel handed over
+    /// several in one piece.
     fn piece(&self, slot: usize) -> Option<usize> {
         let is_it =
             |message: &Message<'_>| (message.level, message.kind) == (libc::SOL_UDP, libc::UDP_GRO);

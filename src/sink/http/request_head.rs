@@ -1,4 +1,5 @@
-//! The head of the requests to InfluxDB: the same for each, except for the length of the lines. Pure.
+//! The head of the requests to InfluxDB: the same for each, except for the length of the lines.
+//! Pure.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
