@@ -1,4 +1,4 @@
-//! Who sent what is being read: for warnings, and for `allow_from`. Pure.
+//! The sender of a datagram or of a connection, for warnings and for `allow_from`. Pure.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,11 +7,11 @@ use ipnet::IpNet;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sender {
-    /// Nobody said.
+    /// There is no sender, or the kernel did not name it.
     #[default]
     Unknown,
     Internet(SocketAddr),
-    /// A process of this machine, by a unix socket.
+    /// A process of this machine that sends to a unix socket.
     Unix,
 }
 

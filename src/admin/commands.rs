@@ -1,4 +1,4 @@
-//! The commands, one row each: what `help` lists and the dispatch come from the same table.
+//! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use crate::ledger::Own;
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// All of the reply is written.
@@ -41,12 +41,12 @@ impl Job {
         }
     }
 
-    /// Whether it may begin while so many others are at it.
+    /// Whether it may continue. If `may_dump` is `false`, a dump that has not begun must wait.
     pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
         may_dump || !matches!(self, Self::Dump(dump) if !dump.is_begun())
     }
 
-    /// Goes on for a while, appending to `out`; true once all of the answer is there.
+    /// Does a part of the work, and appends to `out`. Returns `true` once the answer is complete.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Dump(dump) => dump.step(view, out),
@@ -80,7 +80,7 @@ const COMMANDS: [Command; 15] = [
     Command { name: "quit", run: |_, _, _| Answer::Quit },
 ];
 
-/// Runs one line; what it answers at once is appended to `out`.
+/// Runs one line. The part of the answer that is known at once is appended to `out`.
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let Some(name) = words.next() else { return Answer::Done };

@@ -1,10 +1,14 @@
-//! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, keys sorted.
+//! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, with sorted keys.
 //!
-//! First each shard's slots are sorted by name, one shard a step; then the shards are merged
-//! through a heap of their first names. It holds eight bytes a series, and copies of 257 names.
-//! Series come and go meanwhile: one that is gone is passed over, one that is new is not in it. A
-//! dump that gives way to another lets go of all it holds but the last name written, and begins
-//! again behind that.
+//! First the slots of each shard are sorted by name, one shard in each step. Then the shards are
+//! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
+//! copies of 257 names.
+//!
+//! Series are created and removed meanwhile. Those that are removed are skipped. Those that are new
+//! are left out.
+//!
+//! A dump that is paused for another one frees its memory, except for the last name that it has
+//! written. It then begins again after that name.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +23,7 @@ use crate::series::{SeriesSlot, Table, Values};
 #[derive(Debug)]
 pub(super) struct Dump {
     kind: MetricKind,
-    /// Each shard's slots, the lowest name last.
+    /// The slots of each shard, with the lowest name last.
     shards: Vec<Vec<SeriesSlot>>,
     /// The server's own counters, which are no series, the lowest name last.
     own: Vec<(Box<[u8]>, u64)>,
@@ -35,17 +39,17 @@ enum DumpStage {
     Merging,
 }
 
-/// Whose lowest name it is.
+/// Where a name in the heap comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Head {
     Series(usize, SeriesSlot),
     Own,
 }
 
-/// Series written in one step, and bytes after which it ends in any case.
+/// The most series that one step writes, and the bytes after which it ends in any case.
 const BATCH: usize = 128;
 const STEP_BYTES: usize = 16 * 1024;
-/// A timing with more samples than this is summed up.
+/// Of a timing with more samples than this, only a summary is written.
 const SAMPLES_MAX: usize = 1000;
 
 impl Dump {
@@ -60,7 +64,7 @@ impl Dump {
         }
     }
 
-    /// Whether it holds anything yet.
+    /// Whether it has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
         !self.shards.is_empty()
     }
@@ -71,7 +75,7 @@ impl Dump {
         *self = Self { last, ..Self::new(self.kind) };
     }
 
-    /// Goes on for a while; true once the object and its `END` are written.
+    /// Does a part of the work. Returns `true` once the object and its `END` are written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self.stage {
             DumpStage::Sorting if self.shards.len() < Table::shards() => {
@@ -171,7 +175,7 @@ impl Dump {
     }
 }
 
-/// As Node shows them: among the counters.
+/// Returns the server's own counters. Node shows them among the counters, so this server does, too.
 fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> {
     let name = |own: &str| format!("{prefix_stats}.{own}").into_bytes().into_boxed_slice();
     let mut counters: Vec<_> = own.open().map(|(own, count)| (name(own), count)).collect();

@@ -2,8 +2,9 @@
 //! else.
 //!
 //! ```text
-//!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a job (dump.rs, delete.rs)
-//!  socket ◀── Client::output ◀──────────────────────────────────────┘ a slice a turn, while the reader keeps up
+//!  bytes ───▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a Job
+//!  socket ◀── Client::output ◀── a slice in each turn, while ◀─────── (dump.rs, delete.rs)
+//!                                 the client keeps reading
 //! ```
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.

@@ -2,8 +2,9 @@
 //! gives some names. Pure.
 //!
 //! ```text
-//!  Rules { base, rules } ──▶ Policies::of_name ──▶ u16, kept by the series ──▶ Policy { lives, absolute, plan }
-//!   as configured             once, when a series is made                       looked up by number from then on
+//!  Rules { base, rules } ──▶ Policies::of_name ──▶ a number ──▶ Policy { lives, absolute, plan }
+//!   as configured             when a series is      that the      looked up by number
+//!                             created               series keeps  from then on
 //! ```
 //! Each setting comes from the first rule in file order that matches the name and has the setting.
 //! Otherwise it comes from `[statsd]`.

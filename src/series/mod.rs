@@ -1,9 +1,10 @@
 //! The table of series, and the values that each kind of series keeps. Pure.
 //!
 //! ```text
-//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current interval, previous interval }
-//!                      256 of them                        │ first touch after a tick: current becomes previous
-//!                                                         ▼ sweep: previous is handed on, once a flush
+//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current, previous }
+//!                      256 of them                        │ first sample after a tick: the
+//!                                                         │ current interval becomes previous
+//!                                                         ▼ sweep: each interval is closed once
 //!                                                       Closed { name, values }
 //! ```
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the

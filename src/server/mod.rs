@@ -296,9 +296,9 @@ impl<C: Clock> Server<C> {
     /// Applies a pending reload, between two sweeps: all of it or nothing.
     ///
     /// ```text
-    ///  SIGHUP ─▶ read and checked whole ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
-    ///                    │ a mistake                                              │ an address taken
-    ///                    └──────────────────▶ nothing changes ◀───────────────────┘
+    ///  SIGHUP ─▶ read, checked ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
+    ///                 │ a mistake                                        │ an address is taken
+    ///                 └────────────────▶ nothing changes ◀───────────────┘
     /// ```
     fn finish_reload(&mut self) {
         let Some(pending) = self.life.take_pending(&self.pipeline) else { return };

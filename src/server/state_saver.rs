@@ -40,8 +40,8 @@ struct Saving {
     buffer: Vec<u8>,
 }
 
-/// The first byte of a record with the drop counter of a socket. The engine's own records begin
-/// with 1 to 3 (`engine.rs`), and each of the two skips the records of the other.
+/// The first byte of a record with the drop counter of a socket. These records stand before those
+/// of the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
 const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
