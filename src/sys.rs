@@ -35,8 +35,9 @@ pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
 pub(crate) struct Signs {
     /// The time since its last acknowledgement. An answer to a window probe is one, too.
     pub(crate) last_ack: Duration,
-    /// Whether it owes us an answer: segments in flight, or a window probe. Without either and with
-    /// bytes outstanding its window is closed and it said so when last asked.
+    /// Whether it must still acknowledge segments in flight, or answer a window probe. If it must
+    /// do neither although bytes are outstanding, its window is closed and it answered the last
+    /// probe.
     pub(crate) owes_answer: bool,
 }
 
@@ -102,8 +103,8 @@ pub(crate) fn socket_file(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// It must be open, and nothing else in this process may own it. The protocol of LISTEN_FDS
 /// promises this once for each of its descriptors.
 pub(crate) fn adopt(descriptor: RawFd) -> Socket {
-    // SAFETY: see above; a promise that is not kept makes calls on it fail, or closes another's
-    // descriptor, but touches no memory.
+    // SAFETY: see above. If the promise is broken, calls on the descriptor fail, or it is closed
+    // for its other owner. No memory is touched.
     unsafe { Socket::from_raw_fd(descriptor) }
 }
 
@@ -191,8 +192,8 @@ fn get_option<T: Integers>(
 ) -> io::Result<()> {
     let mut length = socklen::<T>();
     let target = (&raw mut *value).cast();
-    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long; any bytes
-    // are a value of it.
+    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long. Any bytes
+    // are a valid value of its type.
     let result = unsafe { libc::getsockopt(fd, level, name, target, &raw mut length) };
     check(result)
 }

@@ -246,8 +246,8 @@ impl Client {
     }
 }
 
-/// Commands are lower case and never end in a version: `POST / HTTP/1.1` and all its kind are told
-/// apart by that.
+/// Whether a line is the first one of an HTTP request, such as `POST / HTTP/1.1`. Commands are
+/// lower case and have no version in them.
 fn is_http(line: &[u8]) -> bool {
     let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     let has_method = method > 0 && line.get(method) == Some(&b' ');

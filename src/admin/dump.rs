@@ -7,8 +7,8 @@
 //! Series are created and removed meanwhile. Those that are removed are skipped. Those that are new
 //! are left out.
 //!
-//! A dump that is paused for another one frees its memory, except for the last name that it has
-//! written. It then begins again after that name.
+//! If a client does not read and another dump waits, the client's dump is paused. It frees its
+//! memory, except for the last name that it has written, and later begins again after that name.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,5 +1,4 @@
-//! The admin port: a line-based conversation as Node StatsD's, served in slices like everything
-//! else.
+//! The admin port: the line-based protocol of Node StatsD. Clients are served in slices of a turn.
 //!
 //! ```text
 //!  bytes ───▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a Job

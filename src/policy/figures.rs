@@ -7,7 +7,7 @@
 pub struct Percentile(f64);
 
 impl Percentile {
-    /// None when `percent` is zero, over 100 either way, or no number.
+    /// Returns `None` if `percent` is zero, below -100, above 100, or NaN.
     pub fn new(percent: f64) -> Option<Self> {
         let within = percent != 0.0 && percent.abs() <= 100.0;
         within.then_some(Self(percent))
@@ -17,20 +17,21 @@ impl Percentile {
         self.0
     }
 
-    /// How names write it: `90`, `99_9`, `top10`.
+    /// Returns its form in names, such as `90`, `99_9` or `top10`.
     pub fn label(self) -> String {
         let mut digits = ryu_js::Buffer::new();
         digits.format(self.0).replacen('.', "_", 1).replacen('-', "top", 1)
     }
 
-    /// How many of `n` samples it takes in, rounded half up as Node's `Math.round`.
+    /// Returns how many of `n` samples it includes, rounded half up as by Node's `Math.round`.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most n, never negative
     pub fn rank(self, n: usize) -> usize {
         (self.0.abs() / 100.0 * n as f64 + 0.5).floor() as usize
     }
 }
 
-/// A bin by its upper bound, which is not in it; infinity: no bound. Never NaN.
+/// A bin of a histogram, given by its upper bound, which is not part of it. Infinity stands for no
+/// bound. The bound is never NaN.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Bin(f64);
 
@@ -38,7 +39,7 @@ impl Bin {
     /// The bin without a bound.
     pub const INF: Self = Self(f64::INFINITY);
 
-    /// None when it is no number. There is but one zero.
+    /// Returns `None` for NaN. -0 becomes 0.
     pub fn below(bound: f64) -> Option<Self> {
         (!bound.is_nan()).then_some(Self(bound + 0.0))
     }
@@ -47,7 +48,7 @@ impl Bin {
         self.0
     }
 
-    /// What its figure is called: `bin_2_21`, `bin_inf`.
+    /// Returns the name of its figure, such as `bin_2_21` or `bin_inf`.
     pub fn label(self) -> String {
         format!("bin_{self}").replacen('.', "_", 1)
     }
@@ -68,7 +69,7 @@ impl std::fmt::Display for Bin {
 pub struct FigureId(u16);
 
 impl FigureId {
-    /// The only figure of a gauge or an own figure; it adds nothing to the name.
+    /// The only figure of a gauge, or of an own figure of the server. It adds nothing to the name.
     pub const VALUE: Self = Self(0);
     pub const RATE: Self = Self(1);
     pub const COUNT: Self = Self(2);
@@ -84,7 +85,7 @@ impl FigureId {
     pub const STDEV: Self = Self(11);
     /// A timing's sum for each second.
     pub const SUM_PS: Self = Self(12);
-    /// The median again, there only when 50 is among the percentiles.
+    /// The median again. It exists only if 50 is among the percentiles.
     pub const QUANTILE_MEDIAN: Self = Self(13);
 
     pub fn index(self) -> usize {
@@ -103,7 +104,7 @@ pub struct Figure {
     pub value: f64,
 }
 
-/// What Node StatsD calls each figure, and what statsite does; None: it does not send it.
+/// The name of each figure in Node StatsD and in statsite. `None` if that server does not send it.
 const FIXED: [[Option<&str>; 2]; 14] = [
     [Some(""), Some("")],
     [Some("rate"), None],
@@ -122,13 +123,13 @@ const FIXED: [[Option<&str>; 2]; 14] = [
 ];
 const PER_PERCENTILE: usize = 5;
 
-/// What the five figures of a percentile are called, in their order.
+/// Returns the names of the five figures of a percentile, in their order.
 pub(super) fn parts(percentile: Percentile) -> [&'static str; PER_PERCENTILE] {
     let boundary = if percentile.percent() > 0.0 { "upper" } else { "lower" };
     ["count", "mean", boundary, "sum", "sum_squares"]
 }
 
-/// What each figure is called, in both vocabularies: one list for all rules together.
+/// The names of all figures in Node StatsD and in statsite: one list for all rules together.
 #[derive(Clone, Debug)]
 pub struct FigureNames {
     percentiles: Vec<Percentile>,
@@ -137,7 +138,7 @@ pub struct FigureNames {
 }
 
 impl FigureNames {
-    /// Every percentile and every bin that any name may have, each once.
+    /// `percentiles` and `bins` are all that any name may have, each once.
     pub fn new(percentiles: &[Percentile], bins: &[Bin]) -> Self {
         let owned = |names: [Option<&str>; 2]| names.map(|name| name.map(str::to_owned));
         let mut names: Vec<_> = FIXED.map(owned).into();
@@ -147,7 +148,7 @@ impl FigureNames {
                 let node = format!("{part}_{label}");
                 let statsite = match part {
                     "upper" => Some(format!("p{label}")),
-                    // statsite has no quantile from the top: it goes by the name it has elsewhere.
+                    // statsite has no quantile from the top, so this figure has its name in Node.
                     "lower" => Some(node.clone()),
                     _ => None,
                 };
@@ -159,7 +160,8 @@ impl FigureNames {
         Self { percentiles: percentiles.to_vec(), bins: bins.to_vec(), names }
     }
 
-    /// The `part`th figure of a percentile: count, mean, boundary, sum, sum of squares.
+    /// Returns the figure of a percentile with the index `part`: count, mean, boundary, sum, sum of
+    /// squares.
     pub(super) fn of_percentile(&self, percentile: Percentile, part: usize) -> FigureId {
         let nth = self.percentiles.iter().position(|known| *known == percentile);
         FigureId::at(FIXED.len() + nth.expect("all are known") * PER_PERCENTILE + part)
@@ -171,12 +173,12 @@ impl FigureNames {
         FigureId::at(before + nth.expect("all are known"))
     }
 
-    /// Node StatsD's, in the order of [`FigureId`].
+    /// Returns the names in Node StatsD, in the order of [`FigureId`].
     pub fn node(&self) -> impl Iterator<Item = Option<&str>> {
         self.names.iter().map(|[node, _]| node.as_deref())
     }
 
-    /// statsite's, in the same order.
+    /// Returns the names in statsite, in the same order.
     pub fn statsite(&self) -> impl Iterator<Item = Option<&str>> {
         self.names.iter().map(|[_, statsite]| statsite.as_deref())
     }

@@ -88,7 +88,7 @@ impl Policies {
         self.rules == *rules && self.interval == interval
     }
 
-    /// The policy of that number.
+    /// Returns the policy with this number.
     pub fn at(&self, number: u16) -> &Policy {
         &self.policies[usize::from(number)]
     }

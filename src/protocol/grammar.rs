@@ -37,7 +37,7 @@ pub enum Dialect {
     Influx,
     /// `name#k=v,k2=v2:1|c`.
     Librato,
-    /// `name[k=v,k2=v2]:1|c`; what stands behind the bracket belongs to the name.
+    /// `name[k=v,k2=v2]:1|c`. The text after the bracket belongs to the name.
     Signalfx,
 }
 
@@ -45,7 +45,7 @@ pub enum Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialects(u8);
 
-/// How tags stand in a name.
+/// The form of tags that are part of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Inline {
     pub(super) dialect: Dialect,
@@ -54,7 +54,7 @@ pub(super) struct Inline {
     closes: Option<u8>,
 }
 
-/// Keys and values are parted by `=` in all of them.
+/// In all of them `=` separates keys and values.
 const INLINE: [Inline; 4] = [
     Inline { dialect: Dialect::Graphite, opens: b';', separates: b';', closes: None },
     Inline { dialect: Dialect::Influx, opens: b',', separates: b',', closes: None },
@@ -63,7 +63,7 @@ const INLINE: [Inline; 4] = [
 ];
 
 impl Inline {
-    /// What stands behind the opening: the tags, and what of the name follows them.
+    /// Splits the text after the opening into the tags and the rest of the name.
     pub(super) fn split(self, text: &[u8]) -> (&[u8], &[u8]) {
         let end = self.closes.and_then(|closes| memchr::memchr(closes, text));
         end.map_or((text, &[]), |end| (&text[..end], &text[end + 1..]))
@@ -87,8 +87,8 @@ impl Dialects {
         self.0 & (1 << dialect as u8) != 0
     }
 
-    /// Where the name ends at the first separator of a dialect that is on, and how what follows is
-    /// written.
+    /// Finds the first byte that opens tags in one of these dialects. Returns its index in the
+    /// name, and the form of the tags after it.
     pub(super) fn find(self, name: &[u8]) -> Option<(usize, Inline)> {
         name.iter().enumerate().find_map(|(at, byte)| {
             let opened = |inline: &&Inline| inline.opens == *byte && self.has(inline.dialect);

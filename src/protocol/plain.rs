@@ -131,16 +131,17 @@ fn read_number(text: &[u8]) -> Option<(f64, usize)> {
     }
 }
 
-/// The digits that eight characters (the first one lowest) begin with, and how many they are; None
-/// for none, or eight.
+/// Reads the digits at the start of eight characters, of which the first is in the lowest byte.
+/// Returns their value and their number. Returns `None` if there are none, or eight.
 ///
-/// All are turned at once, as if zeros stood before them: pairs to numbers below 100, pairs of
-/// those, and of those.
+/// All digits are converted at once, as if zeros stood before them: pairs of digits to numbers
+/// below 100, pairs of these, and pairs of those.
 #[inline]
 fn short_integer(characters: u64) -> Option<(u32, usize)> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let values = characters ^ (EACH * 0x30);
-    // Its high bit is set for what is above 9, and wrongly perhaps for what stands behind that.
+    // The high bit of a byte is set if the character is no digit. In the bytes after the first such
+    // one it may be wrong.
     let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
     let digits = others.trailing_zeros() / 8;
     if digits == 0 || digits == 8 {

@@ -1,7 +1,6 @@
-//! The names of plain lines with tags as DogStatsD writes them, nothing in them to be cleaned:
-//! `|#key:value,key:value`.
+//! The names of plain lines with clean tags as DogStatsD writes them: `|#key:value,key:value`.
 //!
-//! Any other tags are left to the general reader, as with plain lines.
+//! The general reader reads all other tags, as it reads all lines that are not plain.
 
 use std::mem;
 
@@ -19,8 +18,9 @@ struct Tag<'a> {
     value: &'a [u8],
 }
 
-/// The canonical name of a series called `bare`, with the tags that `text` begins with, and how
-/// many bytes of `text` they take, up to the line's end. None for what is not clean, or too long.
+/// Returns the canonical name of a series called `bare` with the tags at the start of `text`, and
+/// the length of the tags, up to the end of the line. Returns `None` if they are not clean, or if
+/// the name is too long.
 pub(super) fn tagged_name<'a>(
     grammar: &Grammar,
     bare: &[u8],

@@ -2,8 +2,8 @@
 //!
 //! A saved series is these bytes:
 //! ```text
-//!  kind  idle  name     counter: current, last   gauge: level   timing: 0, weight, samples… │ 1, sketch
-//!   u8   u32   u16 + …                                          set: 0, members… │ 1, registers
+//!  kind  idle  name      counter: current, last     timing: 0, weight, samples… │ 1, sketch
+//!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
 //! ```
 
 use super::bounds::AddError;

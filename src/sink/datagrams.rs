@@ -2,7 +2,9 @@
 //! as delivered.
 //!
 //! ```text
-//!   Idle ──a number, or the look-up's answer──▶ Up ──an error──▶ Resting ──the wait is over──▶ Up, at the next address
+//!   Idle ──a number, or the answer of a look-up──▶ Up ──an error──▶ Resting
+//!    ▲                                                                │ the wait is over:
+//!    └────────────────────────────────────────────────────────────────┘ the next address
 //! ```
 //! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
 //! new chunks. So a receiver that is started again misses little more than the packet that caused
