@@ -1,9 +1,9 @@
 //! When an interval ends, and its stamp: the timestamp of its values.
 //!
 //! The stamp is the scheduled end, however late the tick comes, or how early at a stop. The next
-//! end is computed from the scheduled one, so there is no drift. Only if the wall clock has jumped,
-//! the next end is computed from the wall clock. So a jump affects one tick only. A stamp repeats
-//! only after the clock was set back.
+//! end is computed from the scheduled one, so there is no drift. Ends that have passed meanwhile
+//! are skipped. If the wall clock was set back, the next end is computed from the new time. So a
+//! jump of the clock affects one tick only, and a stamp repeats only after the clock was set back.
 
 use std::time::Duration;
 
