@@ -49,7 +49,7 @@ pub(super) struct Pipeline {
     sinks: Sinks,
     round: Round,
     reaper: Reaper,
-    key_flush: Option<KeyFlush>,
+    key_flush: KeyFlush,
     /// For the jitter between attempts to connect.
     seed: u64,
     /// The account that this process has become, if `user` is set. Commands run as it.
@@ -81,7 +81,7 @@ impl Pipeline {
             sinks: Sinks::default(),
             round: Round::default(),
             reaper: Reaper::default(),
-            key_flush: KeyFlush::new(&config.key_flush),
+            key_flush: KeyFlush::new(),
             seed: seeds.names[0],
             account: account.map(Rc::new),
         };
@@ -103,11 +103,10 @@ impl Pipeline {
     }
 
     /// Sets the first timers.
-    pub(super) fn set_timers<C: Clock>(&self, reactor: &mut Reactor<C>) {
+    pub(super) fn set_timers<C: Clock>(&self, config: &Config, reactor: &mut Reactor<C>) {
         let now = reactor.now();
         reactor.set(Timer::Flush, self.flushing.deadline(now));
-        let key_flush = self.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
-        reactor.set(Timer::KeyFlush, key_flush);
+        plan_key_flush(config, reactor);
     }
 
     /// The counters and warnings. The reception and the admin port add what happens to sockets and
@@ -335,16 +334,15 @@ impl Pipeline {
     }
 
     /// Begins to write the most frequent names.
-    pub(super) fn begin_key_flush<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        let Some(keys) = &mut self.key_flush else { return };
-        keys.begin(reactor.now(), &mut self.engine);
-        reactor.set(Timer::KeyFlush, Some(keys.deadline(reactor.now().tick)));
+    pub(super) fn begin_key_flush<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
+        self.key_flush.begin(reactor.now(), &mut self.engine, &config.key_flush);
+        plan_key_flush(config, reactor);
     }
 
     /// Writes a piece of the most frequent names.
-    pub(super) fn flush_keys<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+    pub(super) fn flush_keys<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
         let now = reactor.now().tick;
-        reactor.turn_again_if(self.key_flush.as_mut().is_some_and(|keys| keys.step(now)));
+        reactor.turn_again_if(self.key_flush.step(now, &config.key_flush));
     }
 
     /// Logs the warnings that are due: at most one line a minute for each kind.
@@ -391,10 +389,8 @@ impl Pipeline {
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
         if config.key_flush != running.key_flush {
-            self.key_flush = KeyFlush::new(&config.key_flush);
-            let now = reactor.now().tick;
-            let deadline = self.key_flush.as_ref().map(|keys| keys.deadline(now));
-            reactor.set(Timer::KeyFlush, deadline);
+            self.key_flush = KeyFlush::new();
+            plan_key_flush(config, reactor);
         }
     }
 
@@ -421,7 +417,7 @@ impl Pipeline {
 
     /// Drops the log of frequent names, which a stop does not need, and drains the sinks.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        self.key_flush = None;
+        self.key_flush = KeyFlush::new();
         for sink in self.sinks.iter_mut() {
             sink.drain(reactor.now(), reactor.registry());
         }
@@ -462,4 +458,10 @@ fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
         most_new, sender, example;
         "{}", text.sentence
     );
+}
+
+/// Sets the time of the next log of frequent names. Takes the timer out if they are not logged.
+fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
+    let now = reactor.now().tick;
+    reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
 }
