@@ -2,7 +2,7 @@
 //! files, logs or random numbers.
 //!
 //! ```text
-//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, … }           plain.rs, tagged.rs
+//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, … }           plain.rs
 //!  any line ────▶ LineReader::read ──▶ MetricLine { name, timestamp }   line.rs, names.rs
 //!                     MetricLine::samples ──▶ Sample, Sample, Reject …  group.rs, number.rs
 //!  message ─────▶ LineReader::read_binary ──▶ BinaryMessage             binary.rs
@@ -22,7 +22,6 @@ mod number;
 mod plain;
 mod reject;
 mod sample;
-mod tagged;
 
 pub use grammar::{Dialect, Dialects, Grammar};
 pub use group::Samples;

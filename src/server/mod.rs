@@ -8,7 +8,7 @@
 //!             │ Reactor: poller, timers, clocks, passed to each part   │
 //!             └────────────────────────────────────────────────────────┘
 //! ```
-//! [`Server::turn`] is the loop. Read it first.
+//! `Server::turn` is the loop. Read it first.
 
 mod accept;
 mod admin_port;
@@ -20,7 +20,6 @@ mod gather;
 mod key_flush;
 mod life;
 mod listeners;
-mod messages;
 mod notify;
 mod outputs;
 mod pipeline;

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::flushing::Flushing;
 use super::key_flush::KeyFlush;
-use super::messages;
 use super::outputs::{self, NewSinks};
 use super::reactor::Reactor;
 use super::reaper::Reaper;
@@ -30,6 +29,7 @@ use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
 use crate::logging::{self, Bytes};
 use crate::privileges::Login;
+use crate::protocol::{first_piece, is_binary, trimmed};
 use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
@@ -62,6 +62,9 @@ pub(super) struct Opened<'a> {
     encoders: Encoders,
     new: NewSinks<'a>,
 }
+
+/// The most bytes of a line that `dump_messages` logs.
+const SHOWN_BYTES_MAX: usize = 200;
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
@@ -130,7 +133,7 @@ impl Pipeline {
         let rest = self.engine.some_lines(text, share);
         let taken = text.len() - rest.len();
         if logs_messages {
-            messages::log_packet(&text[..taken]);
+            log_packet(&text[..taken]);
         }
         taken
     }
@@ -138,7 +141,7 @@ impl Pipeline {
     /// Takes in a piece of a stream.
     pub(super) fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
         if logs_messages {
-            messages::log_piece(piece);
+            log_piece(piece);
         }
         match piece {
             Piece::Lines(text) => self.engine.lines(text),
@@ -464,4 +467,31 @@ fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
 fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
     let now = reactor.now().tick;
     reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
+}
+
+/// Logs a piece of a stream, for `dump_messages`.
+fn log_piece(piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(text) => log_packet(text),
+        Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
+    }
+}
+
+/// Logs each line and binary message of a datagram, for `dump_messages`.
+fn log_packet(packet: &[u8]) {
+    let mut rest = packet;
+    while !rest.is_empty() {
+        let (piece, after) = first_piece(rest);
+        log_line(piece);
+        rest = after;
+    }
+}
+
+fn log_line(line: &[u8]) {
+    let line = if is_binary(line) { line } else { trimmed(line) };
+    let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
+    let more = if shown.len() < line.len() { "..." } else { "" };
+    if !line.is_empty() {
+        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
+    }
 }

@@ -92,8 +92,8 @@ impl RecvBatch {
         }
         loop {
             // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control,
-            // each iovec to SLOT_BYTES of `bytes`, all owned by `self`, not moved since and
-            // borrowed by nobody while `self` is borrowed mutably.
+            // each iovec to SLOT_BYTES of `bytes`, all owned by `self`. They were not moved
+            // since, and nothing else borrows them while `self` is borrowed mutably.
             let count = unsafe {
                 libc::recvmmsg(
                     fd.as_raw_fd(),
