@@ -42,7 +42,7 @@ remake = $(MAKE) --no-print-directory
 
 test: peers ## install the peers and run every test; those with figures once more at full size
 	@$(keep_going); \
-	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test micro --test tidy --test compare --test loopback; \
+	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test tidy --test bench; \
 	run $(CARGO) test --test e2e -- --test-threads=6 $(busy_tests:%=--skip %); \
 	run $(CARGO) test --test e2e -- $(busy_tests); \
 	run $(CARGO) test --release --lib simulation; \

@@ -1,4 +1,5 @@
-//! `[key_flush]`: the most frequent names, to the log or appended to a file every so often, a batch in each turn.
+//! `[key_flush]`: writes the most frequent names to the log or a file at each interval, a batch in
+//! each turn.
 //!
 //! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
 //!
@@ -8,7 +9,7 @@
 
 use std::io;
 use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config;
@@ -21,11 +22,7 @@ use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
 pub(super) struct KeyFlush {
-    interval: Duration,
-    percent: u32,
-    /// None: the log.
-    path: Option<PathBuf>,
-    /// What is still to be written, of the counts taken then.
+    /// The names that are still to be written, of the counts taken at `taken`.
     left: Peekable<MostFrequent>,
     /// The names that are written to the file next.
     batch: NameBatch,
@@ -73,12 +70,8 @@ const REST: Duration = Duration::from_millis(100);
 const ATOMIC_BYTES: usize = libc::PIPE_BUF;
 
 impl KeyFlush {
-    /// None when it is off.
-    pub(super) fn new(config: &config::KeyFlush) -> Option<Self> {
-        Some(Self {
-            interval: config.interval?,
-            percent: config.percent,
-            path: config.log.clone(),
+    pub(super) fn new() -> Self {
+        Self {
             left: MostFrequent::default().peekable(),
             batch: NameBatch::default(),
             taken: UnixTime::default(),
@@ -87,30 +80,27 @@ impl KeyFlush {
             torn: false,
             failing: false,
             lost: 0,
-        })
+        }
     }
 
-    pub(super) fn deadline(&self, now: Tick) -> Tick {
-        now + self.interval
-    }
-
-    /// The time has come. What is still being written goes first: then the counts are left to grow.
-    pub(super) fn begin(&mut self, now: Now, engine: &mut Engine) {
+    /// Takes the counts and begins to write them. If names of the last time are still being
+    /// written, the counts go on growing.
+    pub(super) fn begin(&mut self, now: Now, engine: &mut Engine, config: &config::KeyFlush) {
         if self.unwritten() > 0 {
             return;
         }
-        self.left = engine.take_frequent(self.percent).peekable();
+        self.left = engine.take_frequent(config.percent).peekable();
         self.taken = now.unix;
-        if let Some(path) = self.path.as_ref().filter(|_| self.left.len() > 0) {
+        if let Some(path) = config.log.as_ref().filter(|_| self.left.len() > 0) {
             match open(path) {
                 Ok(out) => self.out = out,
-                Err(error) => self.give_up(&error),
+                Err(error) => self.give_up(&error, config),
             }
         }
     }
 
     /// Writes a batch. Returns `true` if more can be written at once.
-    pub(super) fn step(&mut self, now: Tick) -> bool {
+    pub(super) fn step(&mut self, now: Tick, config: &config::KeyFlush) -> bool {
         if self.rests_until.is_some_and(|until| now < until) {
             return false;
         }
@@ -127,13 +117,13 @@ impl KeyFlush {
                 let line = |counted: Counted| logging::say(&format!("{time} {}", shown(&counted)));
                 self.left.by_ref().take(some).for_each(line);
             }
-            Out::File { .. } => match self.append(&time) {
-                // A later turn tries again. `busy` is not set for it, or the loop would spin.
+            Out::File { .. } => match self.append(&time, config) {
+                // A later turn tries again, but not the next one, or the loop would spin.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.rests_until = Some(now + REST);
                     return false;
                 }
-                Err(error) => self.give_up(&error),
+                Err(error) => self.give_up(&error, config),
                 Ok(()) => {}
             },
         }
@@ -146,7 +136,7 @@ impl KeyFlush {
 
     /// Writes a batch of whole lines. A batch for a pipe is short enough to be accepted whole or
     /// not at all. A batch that is not accepted is kept for the next attempt.
-    fn append(&mut self, time: &str) -> io::Result<()> {
+    fn append(&mut self, time: &str, config: &config::KeyFlush) -> io::Result<()> {
         let Out::File { stream, most } = &self.out else { return Ok(()) };
         if self.batch.names == 0 {
             self.batch = NameBatch::of(&mut self.left, time, *most, self.torn);
@@ -162,19 +152,19 @@ impl KeyFlush {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if std::mem::take(&mut self.failing) {
-            let log = self.shown_path();
+            let log = shown_path(config);
             let lost = std::mem::take(&mut self.lost);
             log::info!(key_flush = "recovered", log, lost_names = lost; "frequent names are written again");
         }
         Ok(())
     }
 
-    fn give_up(&mut self, reason: &io::Error) {
+    fn give_up(&mut self, reason: &io::Error, config: &config::KeyFlush) {
         self.lost += self.unwritten();
         self.left = MostFrequent::default().peekable();
         self.batch = NameBatch::default();
         if !std::mem::replace(&mut self.failing, true) {
-            let log = self.shown_path();
+            let log = shown_path(config);
             let lost = self.lost;
             log::warn!(
                 key_flush = "failed",
@@ -190,10 +180,6 @@ impl KeyFlush {
     /// Returns the number of names still to be written.
     fn unwritten(&self) -> usize {
         self.left.len() + self.batch.names
-    }
-
-    fn shown_path(&self) -> String {
-        self.path.as_ref().map_or_else(String::new, |path| path.display().to_string())
     }
 }
 
@@ -213,6 +199,11 @@ impl NameBatch {
         }
         batch
     }
+}
+
+/// The file of the names; empty for the log.
+fn shown_path(config: &config::KeyFlush) -> String {
+    config.log.as_ref().map_or_else(String::new, |path| path.display().to_string())
 }
 
 fn time_of(taken: UnixTime) -> String {

@@ -118,7 +118,7 @@ impl Server {
             server.take_over(&found);
         }
         server.life.plan_first_save(&mut server.reactor);
-        server.pipeline.set_timers(&mut server.reactor);
+        server.pipeline.set_timers(config, &mut server.reactor);
         Ok(server)
     }
 
@@ -159,7 +159,7 @@ impl<C: Clock> Server<C> {
         self.fire_timers();
         if self.life.is_running() {
             self.pipeline.sweep(&mut self.reactor);
-            self.pipeline.flush_keys(&mut self.reactor);
+            self.pipeline.flush_keys(self.life.config(), &mut self.reactor);
             self.life.save_gauges(&self.pipeline, &mut self.reactor);
             self.finish_reload();
             self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
@@ -242,7 +242,7 @@ impl<C: Clock> Server<C> {
             Timer::Flush if pipeline.may_tick() => self.tick(),
             // A tick that waits for the sweep, and deadlines of work that each turn does anyway.
             Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
-            Timer::KeyFlush => pipeline.begin_key_flush(reactor),
+            Timer::KeyFlush => pipeline.begin_key_flush(life.config(), reactor),
             Timer::Save => life.begin_save(pipeline, reactor),
             Timer::Idle(Source::Connection(slot)) => {
                 reception.check_idle(slot, life.config(), pipeline, reactor);

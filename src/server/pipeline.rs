@@ -47,7 +47,7 @@ pub(super) struct Pipeline {
     sinks: Sinks,
     round: Round,
     reaper: Reaper,
-    key_flush: Option<KeyFlush>,
+    key_flush: KeyFlush,
     /// For the jitter between attempts to connect.
     seed: u64,
     /// The account that this process has become, if `user` is set. Commands run as it.
@@ -79,7 +79,7 @@ impl Pipeline {
             sinks: Sinks::default(),
             round: Round::default(),
             reaper: Reaper::default(),
-            key_flush: KeyFlush::new(&config.key_flush),
+            key_flush: KeyFlush::new(),
             seed: seeds.names[0],
             account: account.map(Rc::new),
         };
@@ -101,11 +101,10 @@ impl Pipeline {
     }
 
     /// Sets the first timers.
-    pub(super) fn set_timers<C: Clock>(&self, reactor: &mut Reactor<C>) {
+    pub(super) fn set_timers<C: Clock>(&self, config: &Config, reactor: &mut Reactor<C>) {
         let now = reactor.now();
         reactor.set(Timer::Flush, self.flushing.deadline(now));
-        let key_flush = self.key_flush.as_ref().map(|keys| keys.deadline(now.tick));
-        reactor.set(Timer::KeyFlush, key_flush);
+        plan_key_flush(config, reactor);
     }
 
     /// Where the reception and the admin port enter what happens to sockets and clients.
@@ -332,16 +331,15 @@ impl Pipeline {
     }
 
     /// Begins to write the most frequent names.
-    pub(super) fn begin_key_flush<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        let Some(keys) = &mut self.key_flush else { return };
-        keys.begin(reactor.now(), &mut self.engine);
-        reactor.set(Timer::KeyFlush, Some(keys.deadline(reactor.now().tick)));
+    pub(super) fn begin_key_flush<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
+        self.key_flush.begin(reactor.now(), &mut self.engine, &config.key_flush);
+        plan_key_flush(config, reactor);
     }
 
     /// Writes a piece of the most frequent names.
-    pub(super) fn flush_keys<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+    pub(super) fn flush_keys<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
         let now = reactor.now().tick;
-        reactor.turn_again_if(self.key_flush.as_mut().is_some_and(|keys| keys.step(now)));
+        reactor.turn_again_if(self.key_flush.step(now, &config.key_flush));
     }
 
     /// Logs the warnings that are due: at most one line a minute for each kind.
@@ -384,10 +382,8 @@ impl Pipeline {
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
         if config.key_flush != running.key_flush {
-            self.key_flush = KeyFlush::new(&config.key_flush);
-            let now = reactor.now().tick;
-            let deadline = self.key_flush.as_ref().map(|keys| keys.deadline(now));
-            reactor.set(Timer::KeyFlush, deadline);
+            self.key_flush = KeyFlush::new();
+            plan_key_flush(config, reactor);
         }
     }
 
@@ -414,7 +410,7 @@ impl Pipeline {
 
     /// Drops what a stop does not need, and asks the sinks to deliver soon.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        self.key_flush = None;
+        self.key_flush = KeyFlush::new();
         for sink in self.sinks.iter_mut() {
             sink.drain(reactor.now(), reactor.registry());
         }
@@ -438,4 +434,9 @@ impl Pipeline {
     pub(super) fn flush_once(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
     }
+}
+
+fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
+    let now = reactor.now().tick;
+    reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
 }

@@ -13,6 +13,7 @@ mod fuzz_corpus;
 mod golden;
 mod junk;
 mod lifecycle;
+mod micro;
 mod protocol;
 mod rules;
 mod state;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use statsd_bench::{Mix, Random, Workload};
 
+use super::super::recipe::text;
 use super::Scale;
-use crate::recipe::text;
 
 /// Packets end to end, as a batch of them lies in the receive buffer.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
 //! What is measured: each routine over its corpus, for the clock (`micro.rs`), for callgrind (`counts.rs`) and for a test that
-//! all of them do what they are to (`tests/micro.rs`).
+//! all of them do what they are to (`tests/core/micro.rs`).
 //!
 //! A routine is a row in one of the four tables. It goes through its corpus once a run; what must happen between two runs, so
 //! that each finds the same, is in [`Routine::prepare`] and not measured.

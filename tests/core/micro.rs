@@ -1,8 +1,8 @@
 //! The routines of the micro-benchmarks, on a small scale: each does what it is to, so that none measures something else one day.
 
-#[path = "../bench/micro/recipe.rs"]
+#[path = "../../bench/micro/recipe.rs"]
 mod recipe;
-#[path = "../bench/micro/routines/mod.rs"]
+#[path = "../../bench/micro/routines/mod.rs"]
 mod routines;
 
 use recipe::RECIPES;
