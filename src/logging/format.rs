@@ -258,7 +258,7 @@ impl<'v> VisitValue<'v> for LogField<'_> {
 
     fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
         if value.is_finite() {
-            self.bare(&value)
+            self.bare(&format_args!("{value:?}")) // `2.0`, so that it is always the same type
         } else {
             self.visit_str(&text_of(&value)) // JSON has no number for it
         }

@@ -50,13 +50,10 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     pipeline.begin_stop(&mut reactor);
     let mut drain = Drain::new(now.tick, config.shutdown_timeout).patient();
     reactor.set(Timer::Stop, Some(now.tick + config.shutdown_timeout));
+    pipeline.pump(false, &mut reactor);
+    // Even if all is sent: the kernel may have reported already that no process listens.
+    reactor.turn_again_if(true);
     loop {
-        pipeline.pump(false, &mut reactor);
-        pipeline.reap(&mut reactor);
-        pipeline.log_warnings(reactor.now().tick);
-        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
-            break;
-        }
         reactor.wait(false)?;
         while let Some(source) = reactor.next_event() {
             match source {
@@ -71,6 +68,12 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             }
         }
         while reactor.due().is_some() {} // each turn does all that could be due
+        pipeline.pump(false, &mut reactor);
+        pipeline.reap(&mut reactor);
+        pipeline.log_warnings(reactor.now().tick);
+        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
+            break;
+        }
     }
     pipeline.end();
     Ok(pipeline.is_lossless())

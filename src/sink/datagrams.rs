@@ -21,7 +21,7 @@ use mio::{Interest, Registry, Token};
 
 use super::backoff::{self, Jitter};
 use super::error::SinkError;
-use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
 use crate::config::{Destination, DestinationKind, Net};
@@ -97,7 +97,7 @@ impl Datagrams {
             jitter: Jitter::new(seed),
             state: UdpState::Idle,
             generation: Generation::default(),
-            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
+            outages: OutageReport::new(&to.name, Duration::ZERO),
             moved: None,
         }
     }
