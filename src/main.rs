@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match action {
         Action::Help => print(args::USAGE),
         Action::Version => print(args::VERSION),
-        Action::Resolve { host, port } => sink::resolve::run_child(&host, port),
+        Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config } => {
             with_config(config.as_deref(), |_, origin| print(&format!("{origin}: ok")))
         }
