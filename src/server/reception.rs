@@ -558,6 +558,7 @@ mod tests {
     }
 
     /// Connects so many clients, each of which reads without waiting.
+    #[allow(clippy::disallowed_methods)] // a test may wait
     fn connect(address: SocketAddr, clients: usize) -> Vec<TcpStream> {
         let connect = |_| {
             let stream = TcpStream::connect(address).unwrap();
