@@ -101,7 +101,8 @@ impl KeyFlush {
 
     /// Writes a batch. Returns `true` if more can be written at once.
     pub(super) fn step(&mut self, now: Tick, config: &config::KeyFlush) -> bool {
-        if self.rests_until.is_some_and(|until| now < until) {
+        // Each turn calls this, and most have nothing to write: the text of the time is not needed.
+        if self.unwritten() == 0 || self.rests_until.is_some_and(|until| now < until) {
             return false;
         }
         self.rests_until = None;

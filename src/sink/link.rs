@@ -469,7 +469,7 @@ impl Link {
             cause: self.status.map(|status| status.to_string()),
             retry: Some(now.until(until)),
             hint: Some("retrying, queued data is kept"),
-            sentence: "the destination cannot be reached",
+            sentence: "the destination is not connected",
         };
         self.outages.note_failure(failed, outbox, now);
     }

@@ -105,7 +105,7 @@ fn each_outage_is_logged_at_once_with_its_end() {
         rig.sink.poll_acks(rig.now);
     }
     let log = logged();
-    let logged_at = |wanted: log::Level, word: &str| {
+    let logged_at = |wanted: Level, word: &str| {
         log.iter().filter(|(level, line)| *level == wanted && line.contains(word)).count()
     };
     let ends = logged_at(Level::Info, "recovered");
