@@ -37,22 +37,20 @@ impl Points {
 
     /// Passes the points of a summary to `out`, in the order of its figures.
     #[inline(always)]
-    pub(super) fn of(&self, summary: &Summary<'_>, out: impl FnMut(Point<'_>)) {
+    pub(super) fn of(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>)) {
         if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
             return;
         }
-        if is_clean(summary.name) {
-            self.of_clean(summary, out);
+        // One loop for both cases, so that `out` is inlined into it.
+        let cleaned_name;
+        let name = if is_clean(summary.name) {
+            summary.name
         } else {
-            let name = cleaned(summary.name);
-            self.of_clean(&Summary { name: &name, ..*summary }, out);
-        }
-    }
-
-    #[inline(always)]
-    fn of_clean(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>)) {
-        let semicolon = memchr::memchr(b';', summary.name).unwrap_or(summary.name.len());
-        let (bare, tags) = summary.name.split_at(semicolon);
+            cleaned_name = cleaned(summary.name);
+            &cleaned_name[..]
+        };
+        let semicolon = memchr::memchr(b';', name).unwrap_or(name.len());
+        let (bare, tags) = name.split_at(semicolon);
         let timestamp = summary.timestamp;
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());

@@ -71,13 +71,22 @@ pub(super) fn sections<'a>(
     body: &'a [u8],
     mut found: impl FnMut(LineSection<'a>),
 ) -> Result<(), Reject> {
+    if body.len() > PARTS_MAX {
+        require_few_parts(body)?; // each part takes a byte at least
+    }
     let mut rest = Some(body);
-    let mut parts = 0;
     while let Some(body) = rest {
-        let mut count = |section| {
-            parts += 1;
-            found(section);
-        };
+        rest = ValueGroup::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut found).1);
+    }
+    Ok(())
+}
+
+#[cold]
+fn require_few_parts(body: &[u8]) -> Result<(), Reject> {
+    let mut parts = 0;
+    let mut rest = Some(body);
+    while let Some(body) = rest {
+        let mut count = |_| parts += 1;
         rest = ValueGroup::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut count).1);
         parts += 1;
         if parts > PARTS_MAX {

@@ -200,12 +200,11 @@ impl NameWriter {
         grammar: &Grammar,
         bare: Bare<'a>,
     ) -> Result<&'a [u8], Reject> {
-        if self.has_too_many(grammar) {
-            return Err(Reject::NameTooLong);
-        }
         let is_whole = self.tags.is_empty() && bare.tail.is_empty();
         let name = if is_whole && (bare.is_plain || is_clean_bare(grammar, bare.name)) {
             bare.name
+        } else if self.has_too_many(grammar) {
+            return Err(Reject::NameTooLong);
         } else {
             self.write(grammar, bare)
         };
