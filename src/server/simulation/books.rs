@@ -45,6 +45,9 @@ pub(super) struct Totals {
     pub(super) given_up: u64,
     /// Lines that died with a killed server.
     pub(super) died: u64,
+    /// Lines in the spool of `carbon` when its present sink began. The sink knows only those that
+    /// it has read since.
+    pub(super) in_spool: u64,
     /// Lines flushed while `carbon` was no destination.
     pub(super) unsubscribed: u64,
     /// How many flushes had begun when retained lines were forgotten.

@@ -271,8 +271,12 @@ impl World {
         self.totals.removals += 1;
         self.totals.given_up += last.dropped + last.in_doubt;
         // The last share of what it held may have been given up in this turn.
+        let in_spool = self.totals.in_spool.saturating_sub(last.found) + last.spooled + last.queued;
         if self.spool_bytes < 64 << 20 || self.is_disk_faulty {
-            self.totals.given_up += last.queued + last.spooled;
+            self.totals.given_up += in_spool;
+            self.totals.in_spool = 0;
+        } else {
+            self.totals.in_spool = in_spool;
         }
         self.totals.forgotten.push(self.carbon.flush());
     }
@@ -486,6 +490,8 @@ impl World {
     fn close_account(&mut self) {
         if let Some(account) = self.account() {
             self.totals.given_up += account.dropped + account.in_doubt;
+            let unread = self.totals.in_spool.saturating_sub(account.found);
+            self.totals.in_spool = unread + account.spooled;
         }
     }
 
