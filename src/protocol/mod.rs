@@ -7,7 +7,7 @@
 //!  message ─▶ LineReader::read_binary ─▶ BinaryMessage { name, sample }                    binary.rs
 //! ```
 //! A sample borrows from the receive buffer. Only a name that must be cleaned, or that has tags, is
-//! copied into a buffer of the reader. `../../README.md` lists the differences from Node StatsD.
+//! copied into a buffer of the reader. `docs/protocol.md` lists the differences from Node StatsD.
 
 mod binary;
 mod dialect;
