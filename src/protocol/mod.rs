@@ -11,7 +11,7 @@
 //! general reader.
 //!
 //! A sample borrows from the receive buffer. Only a name that must be cleaned, or that has tags, is
-//! copied into a buffer of the reader. `../../README.md` lists the differences from Node StatsD.
+//! copied into a buffer of the reader. `docs/protocol.md` lists the differences from Node StatsD.
 
 mod binary;
 mod grammar;

@@ -9,6 +9,7 @@ mod batches;
 mod binary;
 mod bounds;
 mod clients;
+mod docs;
 mod fuzz_corpus;
 mod golden;
 mod junk;

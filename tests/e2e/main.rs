@@ -16,6 +16,7 @@ mod carbon_kill;
 mod children;
 mod console;
 mod delivery;
+mod docs;
 mod exec;
 mod files;
 mod flood;

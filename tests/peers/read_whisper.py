@@ -1,6 +1,7 @@
-"""Prints the points of carbon's Whisper files: read_whisper.py FOLDER < series names, one a line.
+"""Prints points of carbon's Whisper files: read_whisper.py FOLDER SECONDS < series names, one a line.
 
-One line a point: name value timestamp. A name with tags lives where carbon puts it, under _tagged.
+One line a point of the last SECONDS: name value timestamp. Whisper reads the finest archive that
+goes back so far. A name with tags lives where carbon puts it, under _tagged.
 A file that is not there yet has no points.
 """
 import os
@@ -10,7 +11,7 @@ import time
 import whisper
 from carbon.util import TaggedSeries
 
-folder = sys.argv[1]
+folder, seconds = sys.argv[1], int(sys.argv[2])
 for name in sys.stdin.read().split("\n"):
     if not name:
         continue
@@ -22,7 +23,7 @@ for name in sys.stdin.read().split("\n"):
     if not os.path.exists(path):
         continue
     try:
-        fetched = whisper.fetch(path, int(time.time()) - 290)
+        fetched = whisper.fetch(path, int(time.time()) - seconds)
     except whisper.CorruptWhisperFile:
         continue  # carbon is just creating it
     if fetched is None:

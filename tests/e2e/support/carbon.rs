@@ -28,14 +28,21 @@ pub(crate) struct Carbon {
 pub(crate) type Points = Vec<(u64, f64)>;
 
 impl Carbon {
-    /// Starts it and waits until it takes lines.
+    /// Starts it and waits until it takes lines. It keeps a point each second for five minutes.
     pub(crate) fn start() -> Self {
+        Self::start_with("[all]\npattern = .*\nretentions = 1s:5m\n", "")
+    }
+
+    /// As [`Carbon::start`], with these `storage-schemas.conf` and `storage-aggregation.conf`.
+    pub(crate) fn start_with(schemas: &str, aggregation: &str) -> Self {
         let (lines, address) = reserve_tcp();
         let (pickles, pickle_address) = reserve_tcp();
         let (query_socket, queries) = reserve_tcp();
         let folder = tempfile::tempdir().unwrap();
         let ports = [address, pickle_address, queries].map(|address| address.port());
         write_configuration(&folder, ports);
+        fs::write(folder.path().join("storage-schemas.conf"), schemas).unwrap();
+        fs::write(folder.path().join("storage-aggregation.conf"), aggregation).unwrap();
         let process = run_cache(&folder, address);
         Self {
             process,
@@ -90,9 +97,15 @@ impl Carbon {
 
     /// What Whisper holds of these series. One not there yet has no points.
     pub(crate) fn points(&self, names: &[&str]) -> BTreeMap<String, Points> {
+        self.points_of_last(290, names)
+    }
+
+    /// As [`Carbon::points`], from the finest archive that goes back so many seconds.
+    pub(crate) fn points_of_last(&self, seconds: u64, names: &[&str]) -> BTreeMap<String, Points> {
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("read_whisper.py"))
             .arg(self.whisper())
+            .arg(seconds.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -162,7 +175,5 @@ CARBON_METRIC_INTERVAL = 0
 "
     );
     fs::write(folder.path().join("carbon.conf"), conf).unwrap();
-    let schema = "[all]\npattern = .*\nretentions = 1s:5m\n";
-    fs::write(folder.path().join("storage-schemas.conf"), schema).unwrap();
     fs::create_dir(folder.path().join("whisper")).unwrap();
 }

@@ -3,13 +3,39 @@
 use std::fs;
 use std::path::Path;
 
+/// The page `docs/PAGE`. The front page is `../README.md`.
+fn read(page: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The front page and every page under `docs`, each with its name and its text.
+pub(crate) fn pages() -> impl Iterator<Item = (String, String)> {
+    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| name.ends_with(".md"));
+    names.chain(["../README.md".to_owned()]).map(|name| {
+        let text = read(&name);
+        (name, text)
+    })
+}
+
+/// The code blocks of a page that are marked as written in `language`.
+pub(crate) fn blocks<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = &'a str> {
+    all_blocks(text).filter(move |(of, _)| *of == language).map(|(_, code)| code)
+}
+
+/// Every code block of a page, after the name of its language.
+fn all_blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    // Fences come in pairs: every second piece is a block.
+    text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
+}
+
 /// The code block of docs/PAGE whose first line begins with `first_words`.
 pub(crate) fn example(page: &str, first_words: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
-    let text = fs::read_to_string(path).unwrap();
-    // Fences come in pairs: every second piece is a block, after the name of its language.
-    let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
-    let mut examples = blocks.map(|(_, code)| code).filter(|code| code.starts_with(first_words));
+    let text = read(page);
+    let mut examples = all_blocks(&text).map(|(_, code)| code);
+    let mut examples = examples.by_ref().filter(|code| code.starts_with(first_words));
     let example = examples.next().unwrap_or_else(|| panic!("{page} has no {first_words:?}"));
     assert!(examples.next().is_none(), "{page} has {first_words:?} twice");
     example.to_owned()
