@@ -15,7 +15,7 @@ impl Default for Config {
 /// Returns the defaults with a section of every kind, also those of destinations that are off.
 pub(super) fn with_all_sections() -> Config {
     let mut config = Config::blank();
-    for (section, _) in SECTIONS {
+    for section in SECTIONS {
         for (_, at) in indices(section, &config) {
             for key in keys_of(section) {
                 let set = key.set(&mut config, at, key.default_in(section));

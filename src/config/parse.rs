@@ -264,7 +264,7 @@ impl FileReader {
 /// Returns the section of the table whose keys a section of the file has. Fails with what is wrong
 /// with its name.
 fn kind_of(section: &str) -> Result<&'static str, String> {
-    if let Some((kind, _)) = SECTIONS.iter().find(|(kind, _)| *kind == section) {
+    if let Some(kind) = SECTIONS.iter().find(|kind| **kind == section) {
         return Ok(kind);
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
@@ -277,9 +277,7 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
-        None if name.is_empty() => {
-            Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name)))
-        }
+        None if name.is_empty() => Err(unknown_section(section, "", &SECTIONS)),
         None => {
             let named: Vec<_> = COPIED.into_iter().chain([RULE]).collect();
             Err(unknown_section(kind, &section[kind.len()..], &named))
@@ -373,7 +371,7 @@ pub(super) mod tests {
             ("[statd]", "1: [statd]: no such section; did you mean [statsd]?"),
             ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
             ("[cabron.a]", "1: [cabron.a]: no such section; did you mean [carbon.a]?"),
-            ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, namespace, "),
+            ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, carbon, "),
             ("[opentsdb]\naddress = x", "1: [opentsdb]: no such section; expected one of statsd"),
             ("[carbon.]", "1: [carbon.]: expected 1 to 64 of A-Z"),
             ("[carbon.a b]", "1: [carbon.a b]: expected 1 to 64 of A-Z"),
@@ -385,7 +383,7 @@ pub(super) mod tests {
             ("[tcp]\nmax_series = 1", "no such key; did you mean to give it in [limits]?"),
             (
                 "[tcp]\nqueue_depth =",
-                "no such key; expected one of bind, max_connections, idle_timeout, max_line",
+                "no such key; expected one of bind, allow_from, max_connections, idle_timeout",
             ),
             ("[carbon]\nprotokoll = pickle", "no such key; did you mean protocol?"),
         ] {
