@@ -1,7 +1,7 @@
 //! What the manual says about where the server listens: `[udp]`, `[tcp]`, `[unix]` and `[admin]`.
 //! Pure.
 
-use super::{Chapter, chapter};
+use super::chapter::{Chapter, Explanation, chapter};
 
 pub(super) const UDP: Chapter = chapter! {
     /// [udp]: datagrams. Most clients send here.

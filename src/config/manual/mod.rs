@@ -7,51 +7,14 @@
 //! Sections and keys have the same order here and in the table: common ones first. A test compares
 //! them, so a key without a text cannot be forgotten.
 
+mod chapter;
 mod destinations;
 mod general;
 mod inputs;
 mod names;
 mod rule;
 
-use std::fmt::Write as _;
-
-/// The part of the manual about one section.
-pub(super) struct Chapter {
-    pub(super) section: &'static str,
-    /// What the section is for, as comment lines. They stand above its header.
-    about: &'static str,
-    pub(super) entries: &'static [Entry],
-    /// Settings that are commented out and end the chapter. Empty if there are none.
-    further: &'static str,
-}
-
-/// A text and the keys that it explains.
-pub(super) struct Entry {
-    pub(super) keys: &'static [&'static str],
-    /// The text as comment lines.
-    text: &'static str,
-}
-
-/// A doc comment for the section, its name, perhaps settings that are commented out, then a doc
-/// comment for each key. Keys that share a text are separated by commas.
-macro_rules! chapter {
-    (
-        $(#[doc = $about:literal])*
-        [$section:ident] $(, $further:literal)?;
-        $($(#[doc = $text:literal])* $($key:ident),+;)*
-    ) => {
-        crate::config::manual::Chapter {
-            section: stringify!($section),
-            about: concat!($("#", $about, "\n"),*),
-            entries: &[$(crate::config::manual::Entry {
-                keys: &[$(stringify!($key)),+],
-                text: concat!($("#", $text, "\n"),*),
-            }),*],
-            further: concat!($($further)?),
-        }
-    };
-}
-use chapter;
+use chapter::Chapter;
 
 /// All chapters, in the order of the example. Rules come after what the server listens to, because
 /// they are about names that arrive.
@@ -107,29 +70,6 @@ pub(super) const PREFACE: &str = "\
 # nothing changes and the log shows why. A few keys are applied at the next start only; their
 # comments say so. A file has at most 128 KiB.
 ";
-
-const RULER: &str = "# ==================================================================================================\n";
-
-impl Chapter {
-    /// Returns the chapter. `line` returns the line of a key, and whether only a start applies
-    /// another value.
-    pub(super) fn render(&self, header: &str, line: impl Fn(&str) -> (String, bool)) -> String {
-        let Self { about, entries, further, .. } = self;
-        let mut text = format!("\n\n{RULER}{about}{RULER}{header}\n");
-        for Entry { keys, text: explained } in *entries {
-            let lines: Vec<_> = keys.iter().map(|key| line(key)).collect();
-            let _ = write!(text, "\n{explained}"); // a String takes every write
-            if lines.iter().any(|(_, needs_restart)| *needs_restart) {
-                text.push_str("# A change is applied at the next start.\n");
-            }
-            text.extend(lines.iter().map(|(line, _)| format!("{}\n", line.trim_end())));
-        }
-        if !further.is_empty() {
-            let _ = write!(text, "\n{further}");
-        }
-        text
-    }
-}
 
 #[cfg(test)]
 mod tests {
