@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 pub(in crate::config) struct Chapter {
     pub(in crate::config) section: &'static str,
     /// What the section is for, as comment lines. They stand above its header.
-    about: &'static str,
+    pub(super) about: &'static str,
     pub(super) entries: &'static [Explanation],
     /// Settings that are commented out and end the chapter. Empty if there are none.
-    further: &'static str,
+    pub(super) further: &'static str,
 }
 
 /// A text and the keys that it explains.

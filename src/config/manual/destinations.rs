@@ -20,7 +20,7 @@ pub(super) const CARBON: Chapter = chapter! {
     address;
 
     /// plaintext, or pickle. It must fit the port: carbon closes a connection that speaks the other
-    /// protocol. pickle costs carbon less processor time.
+    /// protocol.
     protocol;
 
     /// Which names this destination gets: the NAME of a [namespace.NAME]. Empty means [namespace].
