@@ -17,4 +17,5 @@ mod json;
 mod view;
 
 pub use clients::AdminClients;
+pub use commands::summaries;
 pub use view::{Health, View};

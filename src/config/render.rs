@@ -69,9 +69,9 @@ pub fn example() -> String {
     for chapter in CHAPTERS {
         let section = chapter.section;
         text += &if section == RULE {
-            chapter.render("#[rule.latency]", |name| (rules::example(name), false))
+            chapter.render("#[rule.latency]", &|name| (rules::example(name), false))
         } else {
-            chapter.render(&format!("[{section}]"), |name| default_line(section, name))
+            chapter.render(&format!("[{section}]"), &|name| default_line(section, name))
         };
     }
     text

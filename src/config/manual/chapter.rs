@@ -1,22 +1,18 @@
 //! A chapter of the manual, and how it looks in the example. Pure.
 
-use std::fmt::Write as _;
-
 /// The part of the manual about one section.
 pub(in crate::config) struct Chapter {
     pub(in crate::config) section: &'static str,
     /// What the section is for, as comment lines. They stand above its header.
     pub(super) about: &'static str,
-    pub(super) entries: &'static [Explanation],
+    /// For each key an empty line, its text as comment lines, and its name. Keys that share a text
+    /// follow each other.
+    ///
+    /// This is one string, because a table of strings would make the binary several times as large:
+    /// each reference needs 40 bytes.
+    pub(super) keys: &'static str,
     /// Settings that are commented out and end the chapter. Empty if there are none.
     pub(super) further: &'static str,
-}
-
-/// A text and the keys that it explains.
-pub(in crate::config) struct Explanation {
-    pub(super) keys: &'static [&'static str],
-    /// The text as comment lines.
-    pub(super) text: &'static str,
 }
 
 /// A doc comment for the section, its name, perhaps settings that are commented out, then a doc
@@ -30,11 +26,8 @@ macro_rules! chapter {
         Chapter {
             section: stringify!($section),
             about: concat!($("#", $about, "\n"),*),
-            entries: &[$(Explanation {
-                keys: &[$(stringify!($key)),+],
-                text: concat!($("#", $text, "\n"),*),
-            }),*],
-            further: concat!($($further)?),
+            keys: concat!($("\n", $("#", $text, "\n",)* $(stringify!($key), "\n",)+)*),
+            further: concat!($("\n", $further)?),
         }
     };
 }
@@ -46,22 +39,29 @@ impl Chapter {
     pub(in crate::config) fn render(
         &self,
         header: &str,
-        line: impl Fn(&str) -> (String, bool),
+        line: &dyn Fn(&str) -> (String, bool),
     ) -> String {
-        let Self { about, entries, further, .. } = self;
+        let Self { about, keys, further, .. } = self;
         let ruler = format!("# {}\n", "=".repeat(98));
         let mut text = format!("\n\n{ruler}{about}{ruler}{header}\n");
-        for Explanation { keys, text: explained } in *entries {
-            let lines: Vec<_> = keys.iter().map(|key| line(key)).collect();
-            let _ = write!(text, "\n{explained}"); // a String takes every write
-            if lines.iter().any(|(_, needs_restart)| *needs_restart) {
-                text.push_str("# A change is applied at the next start.\n");
+        for explained in keys.lines() {
+            if !is_key(explained) {
+                text.push_str(explained);
+            } else {
+                let (line, needs_restart) = line(explained);
+                // Of keys that share a text, the first one decides.
+                if needs_restart && text.lines().next_back().is_some_and(|last| !is_key(last)) {
+                    text.push_str("# A change is applied at the next start.\n");
+                }
+                text.push_str(line.trim_end());
             }
-            text.extend(lines.iter().map(|(line, _)| format!("{}\n", line.trim_end())));
+            text.push('\n');
         }
-        if !further.is_empty() {
-            let _ = write!(text, "\n{further}");
-        }
-        text
+        text + further
     }
+}
+
+/// Whether a line is neither empty nor a comment.
+pub(super) fn is_key(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#')
 }

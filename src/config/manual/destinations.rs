@@ -1,7 +1,7 @@
 //! What the manual says about destinations: `[carbon]`, `[console]`, `[influxdb]`, `[exec]`,
 //! `[ganglia]` and `[repeater]`. Pure.
 
-use super::chapter::{Chapter, Explanation, chapter};
+use super::chapter::{Chapter, chapter};
 
 pub(super) const CARBON: Chapter = chapter! {
     /// [carbon]: Graphite's carbon, over one TCP connection that stays open.

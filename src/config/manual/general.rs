@@ -1,7 +1,7 @@
 //! What the manual says about the server as a whole: `[statsd]`, `[spool]`, `[limits]` and
 //! `[key_flush]`. Pure.
 
-use super::chapter::{Chapter, Explanation, chapter};
+use super::chapter::{Chapter, chapter};
 
 pub(super) const STATSD: Chapter = chapter! {
     /// [statsd]: when to flush, what to compute, what to keep over a restart, what to log.

@@ -1,7 +1,7 @@
 //! What the manual says about where the server listens: `[udp]`, `[tcp]`, `[unix]` and `[admin]`.
 //! Pure.
 
-use super::chapter::{Chapter, Explanation, chapter};
+use super::chapter::{Chapter, chapter};
 
 pub(super) const UDP: Chapter = chapter! {
     /// [udp]: datagrams. Most clients send here.

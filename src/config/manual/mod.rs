@@ -77,6 +77,7 @@ mod tests {
     use super::super::keys::keys_of;
     use super::super::parse::tests::config;
     use super::super::sections::{RULE, SECTIONS};
+    use super::chapter::is_key;
     use super::*;
 
     #[test]
@@ -85,10 +86,19 @@ mod tests {
         let sections: Vec<_> = chapters().map(|chapter| chapter.section).collect();
         assert_eq!(sections, SECTIONS);
         for chapter in chapters() {
-            let explained: Vec<_> = chapter.entries.iter().flat_map(|entry| entry.keys).collect();
-            let keys: Vec<_> = keys_of(chapter.section).map(|key| &key.name).collect();
+            let explained: Vec<_> = chapter.keys.lines().filter(|line| is_key(line)).collect();
+            let keys: Vec<_> = keys_of(chapter.section).map(|key| key.name).collect();
             assert_eq!(explained, keys, "[{}]", chapter.section);
-            assert!(chapter.entries.iter().all(|entry| !entry.text.is_empty()));
+        }
+    }
+
+    #[test]
+    fn every_key_stands_under_a_text() {
+        for chapter in CHAPTERS {
+            assert!(chapter.about.starts_with("# ["), "[{}]", chapter.section);
+            for of_key in chapter.keys.trim_start().split("\n\n") {
+                assert!(of_key.starts_with("# "), "[{}] {of_key}", chapter.section);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the manual says about the names that are sent: `[namespace]`. Pure.
 
-use super::chapter::{Chapter, Explanation, chapter};
+use super::chapter::{Chapter, chapter};
 
 pub(super) const NAMESPACE: Chapter = chapter! {
     /// [namespace]: what names look like when they are sent.

@@ -1,7 +1,7 @@
 //! What the manual says about `[rule.NAME]`. Its settings are commented out, because rules have no
 //! defaults. Pure.
 
-use super::chapter::{Chapter, Explanation, chapter};
+use super::chapter::{Chapter, chapter};
 
 pub(super) const RULE: Chapter = chapter! {
     /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
