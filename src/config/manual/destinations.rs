@@ -27,8 +27,9 @@ pub(super) const CARBON: Chapter = chapter! {
     namespace;
 
     /// Memory for data that waits, and for delivered data that may be sent again. At least 1m. It
-    /// should hold five flushes or more. When it is full, the oldest data goes to the spool. If
-    /// there is no spool, it is dropped and counted in dropped_lines.
+    /// should hold five flushes or more; the admin command stats shows the bytes of a flush as
+    /// graphite.flush_length. When it is full, the oldest data goes to the spool. If there is no
+    /// spool, it is dropped and counted in dropped_lines.
     queue;
 
     /// What to send again after a broken connection.

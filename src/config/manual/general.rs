@@ -34,11 +34,13 @@ pub(super) const STATSD: Chapter = chapter! {
     /// RUST_LOG overrides it.
     log_level;
 
-    /// The form of a log line: text, or json with one object a line.
+    /// The form of a log line: text, or json with one object a line. Use json for programs that
+    /// collect logs.
     log_format;
 
-    /// The ways of writing tags that the server reads. Commas of an unlisted influx tag are removed
-    /// from the name. The own counter influx_tags_seen and a warning show that this happens.
+    /// The ways of writing tags that the server reads. Add the one that your clients use. If influx
+    /// is not listed, the commas of its tags are removed from the names. The own counter
+    /// influx_tags_seen and a warning show that this happens.
     ///   dogstatsd   name:1|c|#k:v
     ///   graphite    name;k=v:1|c
     ///   influx      name,k=v:1|c
@@ -72,7 +74,8 @@ pub(super) const STATSD: Chapter = chapter! {
     user, group;
 
     /// Flush at multiples of flush_interval on the wall clock, such as :00, :10 and :20. Set this
-    /// to no to count from the start of the server.
+    /// to no to count from the start of the server, so that many servers do not send to one Graphite
+    /// at the same moment.
     align_flush;
 
     /// Replace delete_idle for one kind of series. Empty means as delete_idle.
@@ -105,7 +108,7 @@ pub(super) const STATSD: Chapter = chapter! {
 
     /// Memory for the samples of all timers and the members of all sets. At least 64k. When it runs
     /// out, the largest timers and sets become estimates for the rest of the interval. The small
-    /// ones stay exact.
+    /// ones stay exact. Raise it if the percentiles of many busy timers have to be exact.
     timer_memory;
 
     /// The relative error of estimated percentiles: 0.001 to 0.2. A smaller error takes more
@@ -146,7 +149,7 @@ pub(super) const LIMITS: Chapter = chapter! {
 
     /// Series of all kinds together. 1 to 100000000. At the limit, values of a new series are
     /// refused and counted in series_rejected, unless an idle series can be evicted. The warning
-    /// names the prefix with the most new series.
+    /// names the prefix with the most new series. Raise the limit only if you want all these names.
     max_series;
 
     /// At max_series, a series without a value for this long is evicted for a new one. The time is

@@ -46,7 +46,7 @@ pub(super) const TCP: Chapter = chapter! {
     idle_timeout;
 
     /// The longest line without its newline, 64 bytes to 1m. A longer one is skipped and counts as
-    /// a bad line.
+    /// a bad line. Raise it for clients that send many values in one line.
     max_line;
 };
 
