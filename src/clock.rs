@@ -1,4 +1,5 @@
-//! The only reader of clocks. The loop asks once a turn; a slice of background work asks how much of it is left.
+//! The only reader of clocks. The loop asks once a turn; a slice of background work asks how much
+//! of it is left.
 
 #![allow(clippy::disallowed_methods)] // this is the place
 

@@ -1,8 +1,12 @@
-//! The pure core as one object: packets and lines in, summaries out. No socket, clock, file, log or
-//! random source.
+//! The pure core as one object: packets and lines in, summaries out. It has no socket, clock, file,
+//! log or random source.
 //!
 //! ```text
-//!  packet ─▶ lines, binary messages ─▶ LineReader ─▶ Table, Passthrough          tick ─▶ sweep, sweep, … ─▶ finish ─▶ Summary, …
+//!  lines ─┬─ plain ──▶ read_plain ──▶ Batch ──────────┐
+//!         ├─ other ──▶ LineReader::read ──────────────┼──▶ Intake ──▶ Table, Passthrough
+//!         └─ binary ─▶ LineReader::read_binary ───────┘                     │
+//!                                                                           ▼
+//!                               tick ──▶ sweep, sweep, … ──▶ finish ──▶ Summary, …
 //! ```
 //! The order of a flush: [`Engine::tick`] ends the interval in O(1); [`Engine::sweep`] closes the
 //! series in slices while samples of the next interval come in; [`Engine::finish`] sends the
@@ -14,8 +18,8 @@ use std::time::Duration;
 
 use intake::{Intake, Problem};
 
-use crate::flush::{Own, OwnCounters, Subject, Summarizer, Summary};
-use crate::ledger::Ledger;
+use crate::flush::{Subject, Summarizer, Summary};
+use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::Rules;
 use crate::protocol::{
     Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_clean,

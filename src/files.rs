@@ -1,4 +1,5 @@
-//! Opens the server's files without being misled or made to wait.
+//! Opens the server's files without being misled or made to wait, and measures how long the disk
+//! makes the loop wait for the rest.
 //!
 //! A path names a file, but something else may be there: a FIFO whose opening waits for its other
 //! end, a device, an endless file, a symbolic link planted by another user. So every file that the
@@ -11,6 +12,7 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid, fchown, geteuid};
 
@@ -18,7 +20,8 @@ use nix::unistd::{Gid, Uid, fchown, geteuid};
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 const NO_LINK: i32 = AT_ONCE | libc::O_NOFOLLOW;
 
-/// The suffixes of files that a server may keep beside a file it has locked: those of the state file.
+/// The suffixes of files that a server may keep beside a file it has locked: those of the state
+/// file.
 pub(crate) const BESIDE: [&str; 3] = ["new", "old", "damaged"];
 
 /// How many times a lock is tried again if others remove its file meanwhile.
@@ -171,8 +174,8 @@ pub(crate) fn require_regular_or_nothing(path: &Path) -> io::Result<()> {
 /// process's user or to root, and not all users may write to it.
 ///
 /// There are two exceptions. A sticky folder such as /tmp may be writable, since each file opened
-/// there is checked itself. A folder may be writable for its group: /var/log is such a folder on some
-/// systems, and so is each new folder of a user whose umask is 002.
+/// there is checked itself. A folder may be writable for its group: /var/log is such a folder on
+/// some systems, and so is each new folder of a user whose umask is 002.
 pub(crate) fn require_safe_folder(folder: &Path) -> io::Result<()> {
     let found = fs::metadata(folder)?;
     require_owner(folder, &found)?;
@@ -186,6 +189,29 @@ pub(crate) fn require_our_folder(folder: &Path) -> io::Result<()> {
         return Err(foreign(folder, &found));
     }
     require_not_writable(folder, &found, OTHERS_WRITE | GROUP_WRITES)
+}
+
+/// The longest time for which the disk made the loop wait. There is no second thread that could
+/// wait instead, so the server reports this time (`disk_stall_ms`).
+#[derive(Debug, Default)]
+pub(crate) struct Stall {
+    longest: Duration,
+}
+
+impl Stall {
+    /// Does something that may wait for the disk, and measures it.
+    #[allow(clippy::disallowed_methods)] // the clock of the loop stands still during a turn
+    pub(crate) fn time<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = act();
+        self.longest = self.longest.max(start.elapsed());
+        result
+    }
+
+    /// Returns the longest time since the last call.
+    pub(crate) fn take(&mut self) -> Duration {
+        std::mem::take(&mut self.longest)
+    }
 }
 
 /// A lock file that this process has locked, so that no other process can. Dropping the lock
@@ -266,8 +292,8 @@ impl Drop for Lock {
 /// been another user's. This gives that owner no new power: holding the lock only keeps this server
 /// from starting, and so would a socket or a file in this place.
 fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
-    // Try without O_CREAT first. In a sticky folder the kernel refuses O_CREAT for a file of another
-    // user, even to root.
+    // Try without O_CREAT first. In a sticky folder the kernel refuses O_CREAT for a file of
+    // another user, even to root.
     let opened = match open_existing(path) {
         Ok(file) => Ok(Some((file, false))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -493,7 +519,8 @@ mod tests {
         assert!(require_our_folder(folder.path()).is_err());
     }
 
-    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that root had become.
+    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that
+    /// root had become.
     #[test]
     fn a_lock_left_by_another_user_is_taken_by_root_and_made_for_the_next_user() {
         if !geteuid().is_root() {

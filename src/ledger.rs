@@ -1,10 +1,10 @@
-//! The ledger: what the server counts about itself, and the warnings that come with it.
+//! The ledger: the server's own counters, and the warnings that come with them. Every drop of the
+//! server is counted here.
 //!
 //! The engine enters what happens to lines and samples. The shell around it enters what happens to
 //! sockets, clients and the log. The counts are sent with each flush, and the loop logs the
 //! warnings.
 
-use crate::flush::{Own, OwnCounters};
 use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -74,5 +74,138 @@ impl Ledger {
     /// Returns the next warning that is due at `now`.
     pub fn due(&mut self, now: Tick) -> Option<Warning> {
         self.warnings.due(now)
+    }
+}
+
+/// A counter of the server itself. It is sent with every flush, also if it is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    BadLinesSeen,
+    PacketsReceived,
+    MetricsReceived,
+    EventsIgnored,
+    SamplesDropped,
+    SeriesRejected,
+    PacketsTruncated,
+    PacketsRefused,
+    ConnectionsRefused,
+    IdleConnectionsClosed,
+    InfluxTagsSeen,
+    FlushOverruns,
+    UdpDrops,
+    FiguresNotFinite,
+    PointsRefused,
+    LogLinesDropped,
+}
+
+impl Own {
+    /// Every own counter, its name, and what it counts.
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
+        (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
+        (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
+        (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
+        (Self::EventsIgnored, "events_ignored", "DogStatsD events and service checks"),
+        (
+            Self::SamplesDropped,
+            "samples_dropped",
+            "sound values dropped by a rule or for want of memory",
+        ),
+        (Self::SeriesRejected, "series_rejected", "sound values of new series past max_series"),
+        (Self::PacketsTruncated, "packets_truncated", "datagrams cut by the kernel, not parsed"),
+        (
+            Self::PacketsRefused,
+            "packets_refused",
+            "datagrams of senders that allow_from does not name",
+        ),
+        (
+            Self::ConnectionsRefused,
+            "connections_refused",
+            "connections past max_connections, or of clients that allow_from does not name",
+        ),
+        (
+            Self::IdleConnectionsClosed,
+            "idle_connections_closed",
+            "clients closed: by idle_timeout, for a new admin client, or because an admin client did not read",
+        ),
+        (Self::InfluxTagsSeen, "influx_tags_seen", "lines whose Influx tags were not read as tags"),
+        (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),
+        (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),
+        (Self::FiguresNotFinite, "figures_not_finite", "figures left out: no finite number"),
+        (
+            Self::PointsRefused,
+            "points_refused",
+            "points left out that a destination cannot store: too long a name, a time it does not have",
+        ),
+        (
+            Self::LogLinesDropped,
+            "log_lines_dropped",
+            "log lines that standard error did not accept",
+        ),
+    ];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+const LEN: usize = Own::ALL.len();
+
+/// The own counters of the open interval, of the one being closed, and since the start.
+#[derive(Clone, Debug, Default)]
+pub struct OwnCounters {
+    open: [u64; LEN],
+    closing: [u64; LEN],
+    total: [u64; LEN],
+}
+
+impl OwnCounters {
+    pub fn add(&mut self, own: Own, more: u64) {
+        self.open[own as usize] += more;
+    }
+
+    /// Ends the interval. Its counts are those that [`closing`](Self::closing) returns.
+    pub fn tick(&mut self) {
+        for (total, open) in self.total.iter_mut().zip(&self.open) {
+            *total += open;
+        }
+        self.closing = std::mem::take(&mut self.open);
+    }
+
+    /// The names and counts of the interval before the tick.
+    pub fn closing(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Own::ALL.iter().map(|(own, name, _)| (*name, self.closing[*own as usize]))
+    }
+
+    /// The names and counts of the open interval.
+    pub fn open(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Own::ALL.iter().map(|(own, name, _)| (*name, self.open[*own as usize]))
+    }
+
+    /// The count since the start, including the open interval.
+    pub fn total(&self, own: Own) -> u64 {
+        self.total[own as usize] + self.open[own as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (at, (own, _, _)) in Own::ALL.iter().enumerate() {
+            assert_eq!(*own as usize, at);
+        }
+    }
+
+    #[test]
+    fn a_tick_moves_the_open_interval_to_the_closing_one() {
+        let mut own = OwnCounters::default();
+        own.add(Own::UdpDrops, 3);
+        own.tick();
+        own.add(Own::UdpDrops, 4);
+        assert!(own.closing().any(|counter| counter == ("udp_drops", 3)));
+        assert!(own.open().any(|counter| counter == ("udp_drops", 4)));
+        assert_eq!(own.total(Own::UdpDrops), 7);
     }
 }

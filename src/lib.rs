@@ -1,20 +1,27 @@
 //! A StatsD server: one thread, one poll loop. Read this first.
 //!
 //! ```text
-//!  socket ──bytes──▶ ingest ──lines──▶ protocol ──samples──▶ series ──close──▶ flush ──summaries──▶ encode ──chunks──▶ sink ──▶ carbon
-//!                                                              ▲ the tick, from server's timer wheel
+//!  socket ──bytes──▶ ingest ──lines──▶ protocol ──samples──▶ series
+//!                                                              │
+//!                            the tick, from server's timer ──▶ │ closed series
+//!                                                              ▼
+//!  carbon ◀──bytes── sink ◀──chunks── encode ◀──summaries── flush
 //! ```
 //!
 //! What holds everywhere:
-//! - Data goes one way. Sinks never see series, series never see sinks; delivery is visible only as counters.
-//! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in, bytes out. `engine` drives them and is
-//!   the whole server to a test. `ingest`, `sink`, `admin` and `server` own the descriptors. `clock` reads the clocks, once a turn
-//!   for `server`.
-//! - There is one thread, and nothing in its loop blocks: not a connect, not a name look-up, not a slow reader.
-//! - A flush never stops reception. A tick costs O(1); series are closed in slices, each exactly once, with the values it had
-//!   at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
-//! - Everything is bounded, and every drop is counted (`flush/own.rs`, `sink/mod.rs`).
-//! - What came over a socket is never trusted, never logged line by line, and never makes the server panic.
+//! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
+//!   only as counters.
+//! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in,
+//!   bytes out. `engine` drives them. It is the whole server to a test.
+//! - `ingest`, `sink`, `admin` and `server` own the descriptors. `server` reads the clocks, by way
+//!   of `clock`, once a turn.
+//! - There is one thread. Nothing in its loop blocks: not a connect, not a name look-up, not a slow
+//!   reader.
+//! - A flush never stops reception. A tick costs O(1). Series are closed in slices, each exactly
+//!   once, with the values that it had at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
+//! - Everything is bounded, and every drop is counted (`ledger.rs`, `sink/mod.rs`).
+//! - Bytes from a socket are never trusted, and never make the server panic. They are not logged
+//!   line by line, unless `dump_messages` is on.
 //! - `unsafe` is in `sys.rs` alone.
 
 #[cfg(not(target_os = "linux"))]
@@ -22,7 +29,8 @@ compile_error!(
     "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ have no like elsewhere"
 );
 
-// The order is the law: a module may import only from the modules after it. `tests/tidy` enforces it.
+// The order is the law: a module may import only from the modules after it. `tests/tidy` enforces
+// it.
 pub mod server;
 pub mod admin;
 pub mod state;
@@ -44,7 +52,6 @@ pub mod privileges;
 mod files;
 mod slots;
 pub mod standard;
-pub mod disk;
 mod sys;
 pub mod sender;
 mod clock;

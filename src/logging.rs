@@ -59,8 +59,8 @@ static LOG: Mutex<Log> = Mutex::new(Log { stream: None, rest: Vec::new(), missin
 /// must not depend on the engine.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether lines are written as JSON. It is not part of `LOG`, since lines are formatted before that
-/// is locked.
+/// Whether lines are written as JSON. It is not part of `LOG`, since lines are formatted before
+/// that is locked.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// How many times [`last_words`] waits for a reader, each time for [`LAST_WAIT_MS`]: 10 s in all.
@@ -138,8 +138,8 @@ pub fn last_words(text: &str) {
     }
 }
 
-/// Ends the log of a process that ends well: writes the rest of a line that was accepted in part, and
-/// the number of dropped lines. Waits at most 0.2 s for a slow reader.
+/// Ends the log of a process that ends well: writes the rest of a line that was accepted in part,
+/// and the number of dropped lines. Waits at most 0.2 s for a slow reader.
 pub fn end() {
     let Ok(mut log) = LOG.try_lock() else { return };
     let mut waits = END_WAITS;
@@ -242,7 +242,8 @@ impl Log {
         own_line(Level::Warn, "log lines are missing here", &fields)
     }
 
-    /// Writes the rest of a line and the report. Returns `false` if there was no room for all of it.
+    /// Writes the rest of a line and the report. Returns `false` if there was no room for all of
+    /// it.
     fn finish(&mut self) -> bool {
         self.finish_rest() && (self.report().is_empty() || self.offer(b"")) && self.finish_rest()
     }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             print(&format!("{}\n\n{}\n{}", args::USAGE, args::HELP, admin::summaries().trim_end()))
         }
         Action::Version => print(args::VERSION),
-        Action::Resolve { host, port } => sink::resolve::run_child(&host, port),
+        Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config } => {
             with_config(config.as_deref(), |_, origin| print(&format!("{origin}: ok")))
         }

@@ -1,4 +1,4 @@
-//! `user` and `group`: what the process may do, once it has bound what only root may bind.
+//! `[statsd] user` and `group`: the process gives up its privileges once it has bound its sockets.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ impl fmt::Display for NotDropped {
     }
 }
 
-/// Who to become.
+/// The user and the group that the process is to become.
 #[derive(Debug)]
 pub struct Identity {
     user: Option<(User, String)>,
@@ -50,12 +50,13 @@ pub fn has_no_new_privileges() -> bool {
     prctl::get_no_new_privs().unwrap_or(false)
 }
 
-/// From here on no file is made that others may read, but where its maker says so.
+/// Makes new files unreadable for other users, unless the code that creates a file sets its mode.
 pub fn shut_out_others() {
     umask(Mode::from_bits_truncate(0o077));
 }
 
-/// Looks the names up: a user without a group comes with its own. Numbers are taken too.
+/// Looks up a user and a group by name or by number. If only a user is given, its own group is
+/// used.
 pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
     let user = named("user", user, |name| match name.parse() {
         Ok(number) => User::from_uid(Uid::from_raw(number)),
@@ -85,7 +86,7 @@ fn named<T>(
 }
 
 impl Identity {
-    /// The user and group that files made so far are to belong to.
+    /// Returns the user and group that the files created so far must be given to.
     pub fn owner(&self) -> (Option<u32>, Option<u32>) {
         (self.user.as_ref().map(|(user, _)| user.uid.as_raw()), self.gid().map(Gid::as_raw))
     }
@@ -104,7 +105,8 @@ impl Identity {
         self.group.as_ref().map(|(gid, _)| *gid).or(own)
     }
 
-    /// Becomes them, for good: groups first, for afterwards nobody may.
+    /// Becomes this user and group for good. The groups are set first, since the new user may not
+    /// set them.
     pub fn assume(self) -> Result<(), NotDropped> {
         let gid = self.gid();
         if let Some((gid, name)) = &self.group {

@@ -1,16 +1,36 @@
-//! Who sent what is being read: for warnings, and for `allow_from`. Pure.
+//! The sender of a datagram or of a connection, for warnings and for `allow_from`. Pure.
 
 use std::fmt;
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sender {
-    /// Nobody said.
+    /// There is no sender, or the kernel did not name it.
     #[default]
     Unknown,
     Internet(SocketAddr),
-    /// A process of this machine, by a unix socket.
+    /// A process of this machine that sends to a unix socket.
     Unix,
+}
+
+impl Sender {
+    /// Whether `allow_from` lists the sender: whether one of `networks` has its address.
+    ///
+    /// An empty list allows all. A unix socket has no address; the mode of its file decides who may
+    /// send.
+    pub fn is_allowed(self, networks: &[IpNet]) -> bool {
+        match self {
+            _ if networks.is_empty() => true,
+            Self::Internet(address) => {
+                let address = address.ip().to_canonical();
+                networks.iter().any(|network| network.contains(&address))
+            }
+            Self::Unix => true,
+            Self::Unknown => false,
+        }
+    }
 }
 
 impl fmt::Display for Sender {
@@ -23,5 +43,32 @@ impl fmt::Display for Sender {
             }
             Self::Unix => out.write_str("unix"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_hold_their_addresses_and_no_others() {
+        let networks: Vec<IpNet> = ["10.1.0.0/16", "192.0.2.7/32", "2001:db8::/32"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        for (address, allowed) in [
+            ("10.1.255.255:1", true),
+            ("10.2.0.0:1", false),
+            ("192.0.2.7:65535", true),
+            ("192.0.2.8:1", false),
+            ("[2001:db8::1]:1", true),
+            ("[2001:db9::1]:1", false),
+            ("[::ffff:10.1.2.3]:1", true), // IPv4 on a socket for both
+            ("[::ffff:10.2.2.3]:1", false),
+        ] {
+            let sender = Sender::Internet(address.parse().unwrap());
+            assert_eq!(sender.is_allowed(&networks), allowed, "{address}");
+            assert!(sender.is_allowed(&[]));
+        }
+        assert!(Sender::Unix.is_allowed(&networks) && !Sender::Unknown.is_allowed(&networks));
     }
 }

@@ -1,9 +1,12 @@
-//! Every `unsafe` of the crate: what the kernel offers and neither std, mio nor socket2 does, as safe functions.
+//! Every `unsafe` of the crate: safe functions for system calls that std, mio and socket2 do not
+//! offer.
 //!
-//! What a socket still holds unacknowledged and what its peer last answered (for the links of
-//! sinks), how much a UDP socket may hold and has dropped, which child has ended, and receiving
-//! many datagrams in one call. Only the buffers of a [`batch::RecvBatch`] keep state, and nothing
-//! blocks.
+//! - For the links of sinks: the unacknowledged bytes of a socket, and the last answer of its peer.
+//! - For datagram sockets: the size of the receive buffer, the drop counter, and receiving many
+//!   datagrams in one call.
+//! - For the process: the limit of open files, sockets that were passed in, and ended children.
+//!
+//! Only the buffers of a [`batch::RecvBatch`] keep state, and nothing blocks.
 
 #![allow(unsafe_code)] // the one module that may: each block says why it is sound
 
@@ -16,9 +19,9 @@ use socket2::Socket;
 
 pub(crate) mod batch;
 
-/// Bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
+/// Returns the bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
 ///
-/// Still answered rightly after a reset. Fails for what is no socket.
+/// The number is right also after a reset. Fails if the descriptor is no socket.
 pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, and `bytes` outlives the call.
@@ -27,13 +30,14 @@ pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// What a TCP peer has let us know of late (TCP_INFO).
+/// The last signs of life of a TCP peer (TCP_INFO).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signs {
-    /// Since its last acknowledgement, an answer to a window probe included.
+    /// The time since its last acknowledgement. An answer to a window probe is one, too.
     pub(crate) last_ack: Duration,
-    /// Whether it owes us an answer: segments in flight, or a window probe. Without either and with bytes outstanding
-    /// its window is closed and it said so when last asked.
+    /// Whether it must still acknowledge segments in flight, or answer a window probe. If it must
+    /// do neither although bytes are outstanding, its window is closed and it answered the last
+    /// probe.
     pub(crate) owes_answer: bool,
 }
 
@@ -48,7 +52,7 @@ pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
     })
 }
 
-/// Raises the limit of open files as far as it may be without privilege; returns what it is then.
+/// Raises the limit of open files as far as is possible without privileges. Returns the new limit.
 pub(crate) fn raise_open_files() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit to write to, and outlives the call.
@@ -60,7 +64,8 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur.into())
 }
 
-/// Asks for a receive buffer of `bytes`, past the sysctl's limit where we may, and returns how many were granted.
+/// Requests a receive buffer of `bytes`. A privileged process may exceed the limit of the sysctl.
+/// Returns the size that was granted.
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let fd = fd.as_raw_fd();
     let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
@@ -71,8 +76,9 @@ pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Resu
     Ok(usize::try_from(doubled).unwrap_or(0) / 2)
 }
 
-/// Lets the kernel hand over datagrams of one sender and length in one piece, as they come from a network card that merges
-/// them, or from a sender that sends them so (UDP_SEGMENT). Fails before Linux 5.0.
+/// Allows the kernel to pass datagrams of one sender and of one length in one piece (UDP_GRO). They
+/// come in this form from a network card that merges them, or from a sender that uses UDP_SEGMENT.
+/// Fails before Linux 5.0.
 pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
@@ -92,12 +98,13 @@ pub(crate) fn socket_file(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(file) })
 }
 
-/// Takes over a descriptor that whoever started us passed in.
+/// Takes over a descriptor that the parent process has passed in.
 ///
-/// It must be open and nobody else's, which the protocol of LISTEN_FDS promises for each of its descriptors, once.
+/// It must be open, and nothing else in this process may own it. The protocol of LISTEN_FDS
+/// promises this once for each of its descriptors.
 pub(crate) fn adopt(descriptor: RawFd) -> Socket {
-    // SAFETY: see above; a promise that is not kept makes calls on it fail, or closes another's descriptor, but touches no
-    // memory.
+    // SAFETY: see above. If the promise is broken, calls on the descriptor fail, or it is closed
+    // for its other owner. No memory is touched.
     unsafe { Socket::from_raw_fd(descriptor) }
 }
 
@@ -106,21 +113,22 @@ const SO_MEMINFO: libc::c_int = 55;
 #[allow(clippy::cast_sign_loss)] // 8
 const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
 
-/// Datagrams the kernel dropped on this socket since it was made, modulo 2³².
+/// Returns the number of datagrams that the kernel has dropped on this socket, modulo 2³².
 pub(crate) fn socket_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let mut figures = [0_u32; DROPS + 1];
     get_option(fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut figures)?;
     Ok(figures[DROPS])
 }
 
-/// What tells a socket from all others of this machine until it is started again, in whichever process.
+/// Returns a number that no other socket of this machine has until the next boot. It stays the same
+/// if the socket is passed to another process.
 pub(crate) fn cookie(fd: BorrowedFd<'_>) -> io::Result<u64> {
     let mut cookie = 0_u64;
     get_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, &mut cookie)?;
     Ok(cookie)
 }
 
-/// What a socket's receive queue takes, and what it may take, in bytes as the kernel charges them.
+/// Returns the used bytes of a socket's receive buffer and its size, as the kernel counts them.
 pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     const TAKEN: usize = libc::SK_MEMINFO_RMEM_ALLOC as usize;
     const ROOM: usize = libc::SK_MEMINFO_RCVBUF as usize;
@@ -157,10 +165,12 @@ fn look_at_child(
     Ok(u32::try_from(pid).ok().filter(|pid| *pid != 0))
 }
 
-/// Made of integers only, so that whatever bytes the kernel leaves in it are a value.
+/// A type made of integers only, so that any bytes that the kernel writes into it are a valid
+/// value.
 ///
 /// # Safety
-/// An implementor has no padding the reader would look at and no byte pattern that is no value.
+/// A type that implements this has no padding that is read, and every byte pattern is a valid
+/// value.
 unsafe trait Integers {}
 
 // SAFETY: an integer.
@@ -172,7 +182,8 @@ unsafe impl<const N: usize> Integers for [u32; N] {}
 // SAFETY: a C struct of integers.
 unsafe impl Integers for libc::tcp_info {}
 
-/// Reads a socket option. The kernel may know fewer bytes of it than we do; the rest stays as it was.
+/// Reads a socket option. The kernel may write fewer bytes than `value` has. The rest stays as it
+/// was.
 fn get_option<T: Integers>(
     fd: RawFd,
     level: libc::c_int,
@@ -181,7 +192,8 @@ fn get_option<T: Integers>(
 ) -> io::Result<()> {
     let mut length = socklen::<T>();
     let target = (&raw mut *value).cast();
-    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long; any bytes are a value of it.
+    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long. Any bytes
+    // are a valid value of its type.
     let result = unsafe { libc::getsockopt(fd, level, name, target, &raw mut length) };
     check(result)
 }

@@ -1,7 +1,8 @@
 //! The two kinds of time, as types that cannot be mixed up.
 //!
-//! A [`Tick`] only ever moves forward and is what deadlines are made of; a [`UnixTime`] is what a wall clock showed and
-//! may jump. Neither is read here: `clock.rs` reads both once a turn and hands a [`Now`] down.
+//! A [`Tick`] is a time of the monotonic clock, which deadlines are made of. A [`UnixTime`] is a
+//! time of the wall clock, which may jump. `clock.rs` reads both clocks, and the loop passes the
+//! [`Now`] of a turn to all its parts.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -23,7 +24,7 @@ impl Tick {
         self.0
     }
 
-    /// How long it is from `self` to `later`; zero when `later` is not later.
+    /// Returns the time from `self` to `later`. It is zero if `later` is not later.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_micros(later.0.saturating_sub(self.0))
     }
@@ -46,7 +47,7 @@ impl Sub for Tick {
     }
 }
 
-/// What the wall clock showed, in milliseconds since 1970-01-01 UTC.
+/// A time of the wall clock, in milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
 
@@ -63,13 +64,14 @@ impl UnixTime {
         self.0
     }
 
-    /// Whole seconds, rounded to the nearest as Node StatsD rounds its timestamps.
+    /// Returns whole seconds, rounded to the nearest as Node StatsD rounds its timestamps.
     pub const fn as_secs(self) -> u64 {
         (self.0 + 500) / 1000
     }
 }
 
-/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same time.
+/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same
+/// time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
     pub tick: Tick,

@@ -1,7 +1,8 @@
-//! What a poll token means. The only place that knows the bit layout.
+//! The tokens of the poller: which descriptor an event is for. Only this file knows their bits.
 //!
-//! Listeners and signals are fixed for the life of a configuration. Connections and links come and go, so their token
-//! carries a generation that is never reused: an event for something closed earlier in the same turn finds nothing.
+//! Listeners and signals are fixed for the life of a configuration. Connections and the descriptors
+//! of sinks come and go, so their tokens carry a generation. An event for a descriptor that was
+//! closed earlier in the same turn then has no effect.
 
 use mio::Token;
 
@@ -16,7 +17,7 @@ pub enum Source {
     Connection(Slot),
     /// A client of the admin port.
     AdminClient(Slot),
-    /// The link of a sink: the sink's index and the generation of the descriptor it waits on.
+    /// A descriptor of a sink: the index of the sink, and the generation of the descriptor.
     Sink(u16, Generation),
 }
 
@@ -28,10 +29,11 @@ pub struct Slot {
     pub generation: Generation,
 }
 
-/// Tells apart the descriptors that one slot holds one after the other.
+/// Distinguishes the descriptors that one slot holds one after the other.
 ///
-/// It wraps after 8,192, which is enough: a stale event lives no longer than the turn it came in, and a turn accepts or
-/// dials far fewer. Thirteen bits let a token fit a 32-bit `usize` (a Raspberry Pi's).
+/// It wraps after 8,192, which is enough: a stale event lives no longer than the turn it came in,
+/// and a turn accepts or dials far fewer. With thirteen bits a token fits into a `usize` of 32
+/// bits, as on a Raspberry Pi.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(u16);
 

@@ -1,7 +1,8 @@
 //! Warnings about the input. Each kind is logged at most once a minute, with the number of times it
 //! happened.
 //!
-//! Adding a warning does not read the clock. The loop takes the warnings that are due and logs them.
+//! Adding a warning does not read the clock. The loop takes the warnings that are due and logs
+//! them.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
 
-/// What a warning is about. All reasons of bad lines share one log line a minute, so that a flood of
-/// bad lines is one line too.
+/// What a warning is about. All reasons of bad lines share one log line a minute, so that a flood
+/// of bad lines is one line too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningKind {
     BadLine(Reject),

@@ -1,17 +1,18 @@
 //! Numbers and names as bytes, and back: little endian, lengths first. Pure.
 //!
-//! Reading never believes a length further than there are bytes, so that damage costs neither a panic nor memory.
+//! A reader never trusts a length that is longer than the rest of the bytes. So damaged input
+//! causes neither a panic nor a large allocation.
 
-/// Appends to bytes.
+/// Appends values to a buffer.
 pub trait Put {
     fn put_u8(&mut self, value: u8);
     fn put_u16(&mut self, value: u16);
     fn put_u32(&mut self, value: u32);
     fn put_u64(&mut self, value: u64);
     fn put_f64(&mut self, value: f64);
-    /// With its length, which is cut at 65,535.
+    /// Appends the length of a name and the name. It is cut at 65,535 bytes.
     fn put_name(&mut self, name: &[u8]);
-    /// What `write` appends, with its length before it.
+    /// Appends the bytes that `write` appends, with their length before them.
     fn put_record(&mut self, write: impl FnOnce(&mut Self));
 }
 
@@ -51,7 +52,7 @@ impl Put for Vec<u8> {
     }
 }
 
-/// Bytes that are read from the front. Each function is None when there are not enough.
+/// Bytes that are read from the front. Each function returns `None` if there are not enough.
 #[derive(Clone, Debug)]
 pub struct In<'a>(&'a [u8]);
 
@@ -94,7 +95,7 @@ impl<'a> In<'a> {
         self.u64().map(f64::from_bits)
     }
 
-    /// None for an infinity and for what is no number, too.
+    /// Returns `None` also for an infinity and for NaN.
     pub fn finite(&mut self) -> Option<f64> {
         self.f64().filter(|value| value.is_finite())
     }
@@ -109,7 +110,8 @@ impl<'a> In<'a> {
         self.take(usize::try_from(length).ok()?).map(Self)
     }
 
-    /// So many numbers of eight bytes, or none of them.
+    /// Returns `count` numbers of eight bytes each. Returns `None`, and takes nothing, if there are
+    /// not as many.
     pub fn u64s(&mut self, count: usize) -> Option<impl Iterator<Item = u64> + 'a> {
         let bytes = self.take(count.checked_mul(8)?)?;
         let number = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));

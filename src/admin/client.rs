@@ -1,4 +1,4 @@
-//! One admin connection: what it asked, the job it waits for, and what it has not read yet.
+//! One admin connection: its unread input, the job that runs for it, and its unsent output.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -7,8 +7,7 @@ use memchr::memchr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::commands::{self, Answer};
-use super::job::Job;
+use super::commands::{self, Answer, Job};
 use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -43,18 +42,18 @@ pub(super) enum Next {
 /// How far the conversation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Nothing has run: the first line may still show that this is a browser and not a person.
+    /// No command has run yet. The first line may show that the client is a browser.
     First,
     Talking,
-    /// Nothing more is read; what was answered is still to be sent.
+    /// No more input is read. The rest of the output is still sent.
     Closing,
 }
 
-/// Unread output past which a client's commands and jobs rest.
+/// If more bytes of output than this are unsent, the client's commands and jobs pause.
 pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
 /// The longest command line: `del…` takes many names.
 const INPUT_MAX: usize = 64 * 1024;
-/// A client that leaves its answer unread for so long is closed.
+/// A client that does not read its answer for this long is closed.
 const STALLED: Duration = Duration::from_secs(30);
 
 impl Client {
@@ -109,7 +108,7 @@ impl Client {
         self.idle_since().zip(idle).map(|(since, idle)| since + idle)
     }
 
-    /// Whether a dump of its is under way.
+    /// Whether a dump for this client is in progress.
     pub(super) fn is_dumping(&self) -> bool {
         self.job.as_ref().is_some_and(Job::is_dumping)
     }
@@ -247,7 +246,8 @@ impl Client {
     }
 }
 
-/// Commands are lower case and never end in a version: `POST / HTTP/1.1` and all its kind are told apart by that.
+/// Whether a line is the first one of an HTTP request, such as `POST / HTTP/1.1`. Commands are
+/// lower case and have no version in them.
 fn is_http(line: &[u8]) -> bool {
     let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     let has_method = method > 0 && line.get(method) == Some(&b' ');

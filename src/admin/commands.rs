@@ -1,18 +1,17 @@
-//! The commands, one row each. The dispatch and what `help` shows come from the same table.
+//! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::io::Write as _;
 
 use super::delete::Delete;
 use super::dump::Dump;
-use super::job::Job;
 use super::view::{Health, View};
 use crate::config::render_masked;
-use crate::flush::Own;
 use crate::ingest::datagrams::DatagramSocket;
+use crate::ledger::Own;
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// All of the reply is written.
@@ -22,7 +21,41 @@ pub(super) enum Answer {
     Quit,
 }
 
-/// A command, and what `help` says of it.
+/// Work that a command leaves for the next turns.
+#[derive(Debug)]
+pub(super) enum Job {
+    Dump(Box<Dump>),
+    Delete(Box<Delete>),
+}
+
+impl Job {
+    /// Whether it holds memory for every series.
+    pub(super) fn is_dumping(&self) -> bool {
+        matches!(self, Self::Dump(dump) if dump.is_begun())
+    }
+
+    /// Frees the memory that a dump holds. It begins again later, where it stopped.
+    pub(super) fn pause(&mut self) {
+        if let Self::Dump(dump) = self {
+            dump.pause();
+        }
+    }
+
+    /// Whether it may continue. If `may_dump` is `false`, a dump that has not begun must wait.
+    pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
+        may_dump || !matches!(self, Self::Dump(dump) if !dump.is_begun())
+    }
+
+    /// Does a part of the work, and appends to `out`. Returns `true` once the answer is complete.
+    pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Dump(dump) => dump.step(view, out),
+            Self::Delete(delete) => delete.step(view, out),
+        }
+    }
+}
+
+/// A command, and what `help` shows about it.
 struct Command {
     name: &'static str,
     /// What may follow the name. Empty if nothing does.
@@ -131,7 +164,7 @@ commands! {
     quit "", "closes the connection", |_, _, _| Answer::Quit;
 }
 
-/// Runs one line; what it answers at once is appended to `out`.
+/// Runs one line. The part of the answer that is known at once is appended to `out`.
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let Some(name) = words.next() else { return Answer::Done };
@@ -171,7 +204,8 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
     Answer::Done
 }
 
-/// As Node's: a first flush that has not been counts from the start, an exception that never was from 1970.
+/// As Node's: a first flush that has not been counts from the start, an exception that never was
+/// from 1970.
 fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.now.unix;
     let bad_lines = view.engine.own().total(Own::BadLinesSeen);

@@ -1,4 +1,5 @@
-//! `delcounters` and its like: names one after the other, a folder shard by shard.
+//! `delcounters`, `deltimers`, `delgauges` and `delsets`: deletes names one after the other, and
+//! the names of a folder (`name.*`) shard by shard.
 
 use super::view::View;
 use crate::protocol::MetricKind;
@@ -7,12 +8,12 @@ use crate::series::Table;
 #[derive(Debug)]
 pub(super) struct Delete {
     kind: MetricKind,
-    /// What is still to be deleted, the next one last.
+    /// The names that are still to be deleted, the next one last.
     names: Vec<Box<[u8]>>,
     folder: Option<NameFolder>,
 }
 
-/// A `name.*` on its way through the table.
+/// A `name.*` whose names are being searched in the table.
 #[derive(Debug)]
 struct NameFolder {
     pattern: Box<[u8]>,
@@ -21,7 +22,7 @@ struct NameFolder {
 }
 
 impl NameFolder {
-    /// What its series' names begin with, the dot included.
+    /// Returns the prefix of the names in the folder, with its dot.
     fn prefix(&self) -> &[u8] {
         &self.pattern[..self.pattern.len() - 1]
     }
@@ -36,7 +37,7 @@ impl Delete {
         Self { kind, names, folder: None }
     }
 
-    /// One name, or a part of a folder; true once all is done and said.
+    /// Deletes one name, or a part of a folder. Returns `true` once the answer is complete.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         if let Some(folder) = &mut self.folder {
             if sweep(folder, self.kind, view, out) {
@@ -61,7 +62,7 @@ impl Delete {
     }
 }
 
-/// Deletes what a part of the table holds of a folder; true at the table's end.
+/// Deletes the names of a folder in a part of the table. Returns `true` at the end of the table.
 fn sweep(
     folder: &mut NameFolder,
     kind: MetricKind,

@@ -1,23 +1,29 @@
-//! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, keys sorted.
+//! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, with sorted keys.
 //!
-//! First each shard's slots are sorted by name, one shard a step; then the shards are merged through a heap of their
-//! first names. It holds eight bytes a series, and copies of 257 names. Series come and go meanwhile: one that is gone is
-//! passed over, one that is new is not in it. A dump that gives way to another lets go of all it holds but the last name
-//! written, and begins again behind that.
+//! First the slots of each shard are sorted by name, one shard in each step. Then the shards are
+//! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
+//! copies of 257 names.
+//!
+//! Series are created and removed meanwhile. Those that are removed are skipped. Those that are new
+//! are left out.
+//!
+//! If a client does not read and another dump waits, the client's dump is paused. It frees its
+//! memory, except for the last name that it has written, and later begins again after that name.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io::Write as _;
 
-use super::json;
 use super::view::View;
-use crate::flush::OwnCounters;
+use crate::encode::number::Number;
+use crate::ledger::OwnCounters;
 use crate::protocol::MetricKind;
 use crate::series::{SeriesSlot, Table, Values};
 
 #[derive(Debug)]
 pub(super) struct Dump {
     kind: MetricKind,
-    /// Each shard's slots, the lowest name last.
+    /// The slots of each shard, with the lowest name last.
     shards: Vec<Vec<SeriesSlot>>,
     /// The server's own counters, which are no series, the lowest name last.
     own: Vec<(Box<[u8]>, u64)>,
@@ -33,17 +39,17 @@ enum DumpStage {
     Merging,
 }
 
-/// Whose lowest name it is.
+/// Where a name in the heap comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Head {
     Series(usize, SeriesSlot),
     Own,
 }
 
-/// Series written in one step, and bytes after which it ends in any case.
+/// The most series that one step writes, and the bytes after which it ends in any case.
 const BATCH: usize = 128;
 const STEP_BYTES: usize = 16 * 1024;
-/// A timing with more samples than this is summed up.
+/// Of a timing with more samples than this, only a summary is written.
 const SAMPLES_MAX: usize = 1000;
 
 impl Dump {
@@ -58,7 +64,7 @@ impl Dump {
         }
     }
 
-    /// Whether it holds anything yet.
+    /// Whether it has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
         !self.shards.is_empty()
     }
@@ -69,7 +75,7 @@ impl Dump {
         *self = Self { last, ..Self::new(self.kind) };
     }
 
-    /// Goes on for a while; true once the object and its `END` are written.
+    /// Does a part of the work. Returns `true` once the object and its `END` are written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self.stage {
             DumpStage::Sorting if self.shards.len() < Table::shards() => {
@@ -128,17 +134,17 @@ impl Dump {
             if self.last.is_some() {
                 out.extend_from_slice(b", ");
             }
-            json::string(&name, out);
+            put_string(&name, out);
             out.extend_from_slice(b": ");
             match head {
                 Head::Own => {
                     let value = self.own.pop().map_or(0, |(_, value)| value);
-                    json::number(value as f64, out);
+                    put_number(value as f64, out);
                     self.next_own();
                 }
                 Head::Series(shard, slot) => {
                     match view.engine.table_mut().get_mut(shard, slot) {
-                        Some((series, now)) => value(&series.open(now), out),
+                        Some((series, now)) => put_value(&series.open(now), out),
                         None => {
                             out.truncate(start); // deleted since its name was read
                             self.next_of_shard(shard, view.engine.table_mut());
@@ -169,7 +175,7 @@ impl Dump {
     }
 }
 
-/// As Node shows them: among the counters.
+/// Returns the server's own counters. Node shows them among the counters, so this server does, too.
 fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> {
     let name = |own: &str| format!("{prefix_stats}.{own}").into_bytes().into_boxed_slice();
     let mut counters: Vec<_> = own.open().map(|(own, count)| (name(own), count)).collect();
@@ -177,16 +183,16 @@ fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> 
     counters
 }
 
-fn value(values: &Values<'_>, out: &mut Vec<u8>) {
+fn put_value(values: &Values<'_>, out: &mut Vec<u8>) {
     match values {
-        Values::Counter(value) | Values::Gauge(value) => json::number(*value, out),
-        Values::Set { members } => json::number(*members as f64, out),
+        Values::Counter(value) | Values::Gauge(value) => put_number(*value, out),
+        Values::Set { members } => put_number(*members as f64, out),
         Values::Timing { samples, weight } if samples.len() > SAMPLES_MAX => {
             let lower = samples.iter().copied().fold(f64::INFINITY, f64::min);
             let upper = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum = samples.iter().sum();
             let fields = [("count", *weight), ("sum", sum), ("lower", lower), ("upper", upper)];
-            object(fields, out);
+            put_object(fields, out);
         }
         Values::Sketch(sketch) => {
             let all = sketch.moments();
@@ -194,7 +200,7 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
             let upper = all.upper();
             let fields =
                 [("count", all.weight()), ("sum", all.sum()), ("lower", lower), ("upper", upper)];
-            object(fields, out);
+            put_object(fields, out);
         }
         Values::Timing { samples, .. } => {
             out.push(b'[');
@@ -202,23 +208,64 @@ fn value(values: &Values<'_>, out: &mut Vec<u8>) {
                 if at > 0 {
                     out.extend_from_slice(b", ");
                 }
-                json::number(*sample, out);
+                put_number(*sample, out);
             }
             out.push(b']');
         }
     }
 }
 
-fn object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
+fn put_object(fields: [(&str, f64); 4], out: &mut Vec<u8>) {
     for (at, (name, value)) in fields.into_iter().enumerate() {
         out.extend_from_slice(if at == 0 { b"{" } else { b", " });
-        json::string(name.as_bytes(), out);
+        put_string(name.as_bytes(), out);
         out.extend_from_slice(b": ");
         if value.is_finite() {
-            json::number(value, out);
+            put_number(value, out);
         } else {
             out.extend_from_slice(b"null");
         }
     }
     out.push(b'}');
+}
+
+/// Appends `bytes` as a JSON string. Bytes that are not UTF-8 (names taken raw may hold them)
+/// become U+FFFD.
+fn put_string(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for character in String::from_utf8_lossy(bytes).chars() {
+        match character {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+            '\0'..='\x1f' | '\x7f' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character)); // a Vec takes every write
+            }
+            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Appends a finite number.
+fn put_number(value: f64, out: &mut Vec<u8>) {
+    Number::new().append(value, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_json_needs_escaped_is() {
+        for (bytes, text) in [
+            (&b"a.b;k=v"[..], "\"a.b;k=v\""),
+            (b"q\"b\\", "\"q\\\"b\\\\\""),
+            (b"\t\x00\x7f", "\"\\u0009\\u0000\\u007f\""),
+            ("caf\u{e9}".as_bytes(), "\"caf\u{e9}\""),
+            (b"\xff", "\"\u{fffd}\""),
+        ] {
+            let mut out = Vec::new();
+            put_string(bytes, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
 }

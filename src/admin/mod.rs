@@ -1,8 +1,9 @@
-//! The admin port: a line-based conversation as Node StatsD's, served in slices like everything else.
+//! The admin port: the line-based protocol of Node StatsD. Clients are served in slices of a turn.
 //!
 //! ```text
-//!  bytes ──▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a job (dump.rs, delete.rs)
-//!  socket ◀── Client::output ◀──────────────────────────────────────┘ a slice a turn, while the reader keeps up
+//!  bytes ───▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a Job
+//!  socket ◀── Client::output ◀── a slice in each turn, while ◀─────── (dump.rs, delete.rs)
+//!                                 the client keeps reading
 //! ```
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
@@ -10,10 +11,8 @@
 mod client;
 mod clients;
 mod commands;
-mod job;
-mod dump;
 mod delete;
-mod json;
+mod dump;
 mod view;
 
 pub use clients::AdminClients;

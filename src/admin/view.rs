@@ -1,4 +1,4 @@
-//! What the admin commands may see and do: borrowed from the server for one turn.
+//! What the admin commands may read and change, borrowed from the server for one turn.
 
 use slab::Slab;
 
@@ -14,7 +14,7 @@ use crate::time::Now;
 #[derive(Debug)]
 pub struct View<'a> {
     pub engine: &'a mut Engine,
-    /// Takes what the flush under way has yet to close of a series that is deleted.
+    /// For the last interval of a deleted series, if the flush in progress has not closed it yet.
     pub encoders: &'a mut Encoders,
     pub sinks: &'a Sinks,
     pub datagrams: &'a Slab<DatagramSocket>,
@@ -22,12 +22,12 @@ pub struct View<'a> {
     /// The running configuration.
     pub config: &'a Config,
     pub started: Now,
-    /// When the last packet or line came in. `None`: none so far.
+    /// When the last packet or line arrived. `None` if none has so far.
     pub last_input: Option<Now>,
     pub now: Now,
 }
 
-/// What `health` answers; load balancers and proxies ask.
+/// The answer of the command `health`, which load balancers and proxies use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     Up,
@@ -44,7 +44,7 @@ impl Health {
 }
 
 impl View<'_> {
-    /// Forgets a series. False if there is none of that name.
+    /// Deletes a series. Returns `false` if there is none of this name.
     pub(super) fn delete(&mut self, kind: MetricKind, name: &[u8]) -> bool {
         self.engine.remove(kind, name, &mut |summary| self.encoders.encode(summary))
     }

@@ -10,6 +10,9 @@
 //! The meaning of sections and keys is not known here. A flawed line never hides the flaws of later
 //! lines.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use ahash::AHashMap;
 
 use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
@@ -39,11 +42,28 @@ pub(super) struct KeyValue {
     pub(super) line: usize,
 }
 
-/// What is wrong with a line. With the name of its file it becomes a `Mistake`.
+/// What is wrong with a line. With the name of its file it becomes a [`Mistake`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) line: usize,
     pub(super) what: String,
+}
+
+/// What is wrong with a line of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    pub file: PathBuf,
+    /// 1 for the first line.
+    pub line: usize,
+    /// What is wrong and what was expected. It names the section and the key.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, what } = self;
+        write!(out, "{}:{line}: {what}", file.display())
+    }
 }
 
 pub(super) fn read(text: &[u8]) -> Document {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::ini::Mistake;
 use super::limits::FILE_MAX;
-use super::mistake::Mistake;
 use super::model::Config;
 use super::parse::{parse, sets_a_key};
 use crate::files;

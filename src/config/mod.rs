@@ -10,7 +10,6 @@ mod load;
 mod parse;
 mod render;
 mod change;
-mod defaults;
 mod model;
 mod destination;
 
@@ -23,7 +22,6 @@ mod key;
 mod keys;
 mod limits;
 mod manual;
-mod mistake;
 mod paths;
 mod rules;
 mod sections;
@@ -34,10 +32,10 @@ pub use destination::{
     CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout, Net, Over,
     Protocol, Queue, Remote, Repeater, Resend, Takes,
 };
+pub use ini::Mistake;
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
-pub use mistake::Mistake;
 pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};
 pub use parse::parse;
 pub use render::{example, render, render_masked};

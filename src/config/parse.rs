@@ -7,16 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::Address;
-use super::defaults::with_all_sections;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
 use super::hints::{nearest, unknown_key, unknown_section};
-use super::ini::{self, Flaw, IniSection, KeyValue};
+use super::ini::{self, Flaw, IniSection, KeyValue, Mistake};
 use super::keys::keys_of;
 use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
     NAMESPACES_MAX,
 };
-use super::mistake::Mistake;
 use super::model::Config;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
@@ -37,6 +35,29 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     reader.check_namespaces(&sections);
     reader.check_figures();
     reader.finish(file, &sections)
+}
+
+/// The configuration of an empty file: the defaults of the table of keys.
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = with_all_sections();
+        config.remove_inactive_destinations();
+        config
+    }
+}
+
+/// Returns the defaults with a section of every kind, also those of destinations that are off.
+pub(super) fn with_all_sections() -> Config {
+    let mut config = Config::blank();
+    for section in SECTIONS {
+        for (_, at) in indices(section, &config) {
+            for key in keys_of(section) {
+                let set = key.set(&mut config, at, key.default_in(section));
+                assert_eq!(set, Ok(()), "[{section}] {}: its default is no value of it", key.name);
+            }
+        }
+    }
+    config
 }
 
 /// Whether a file's text sets a key or has a mistake. A text without either is empty, or was only

@@ -53,8 +53,8 @@ fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     format!("[{header}]\n{}", entries.collect::<String>())
 }
 
-/// Returns a value as a file has to write it. Only passwords need quotes. No other value holds a `#`,
-/// a `;` or a double quote.
+/// Returns a value as a file has to write it. Only passwords need quotes. No other value holds a
+/// `#`, a `;` or a double quote.
 fn quoted(value: String) -> String {
     let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
     if is_plain {

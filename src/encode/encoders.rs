@@ -111,8 +111,8 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::FigureId;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
 
     #[test]
     fn a_summary_is_encoded_once_for_each_format_and_name_space() {

@@ -1,17 +1,17 @@
-//! Ganglia's packets, those of gmetric 3.1, in XDR: numbers of four bytes, the highest first; texts
-//! behind their length and filled up to four bytes.
+//! Ganglia's packets, as gmetric 3.1 sends them, in XDR. A number has four bytes, the highest
+//! first. A text comes after its length, and is filled up to a multiple of four bytes.
 //!
 //! ```text
 //!   description   128 │ host metric spoofed │ type metric units slope tmax dmax │ 1 "GROUP" group
 //!   value         133 │ host metric spoofed │ "%s" value
 //! ```
-//! gmond takes a value only of a metric that was described to it, and may be started again at any
-//! time: a metric is described with its first value, and again every few flushes, a part of all
-//! metrics in each. A value has no time but that at which it comes.
+//! gmond accepts a value only if its metric was described before, and it may be restarted at any
+//! time. So a metric is described with its first value, and again every few flushes. Each flush
+//! describes a part of all metrics. The time of a value is the time at which it arrives.
 //!
-//! A metric is called as sivy's pystatsd calls it, and is in a group of the page: a counter (its
-//! rate) and a gauge have the name of their series, the figures of a timing have that name with
-//! `_FIGURE` behind it, in seconds, in a group of their own.
+//! A metric has the name that sivy's pystatsd gives it, and belongs to a group of the web page. A
+//! counter (its rate) and a gauge have the name of their series. The figures of a timing have that
+//! name and `_FIGURE` after it. They are in seconds, in a group of their own.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,24 +26,24 @@ use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
 use crate::protocol::cleaned;
 
-/// What is said of all metrics alike.
+/// The settings that are the same for all metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
-    /// The host they are of, as `address:name`.
+    /// The host that they are shown for, as `address:name`.
     pub spoof: String,
-    /// Stands before each name, with a dot behind it unless it is empty.
+    /// The text before each name. A dot follows it unless it is empty.
     pub prefix: String,
-    /// Bytes of a metric's name.
+    /// The most bytes of a metric's name.
     pub max_name_length: usize,
 }
 
 /// Flushes from one description of a metric to the next.
 const DESCRIBED_EVERY: u64 = 6;
-/// Metrics that gmond takes for something else, in any case.
+/// Names that gmond does not treat as metrics, in upper or lower case.
 const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
-/// Seconds between two values; after more the page shows how old a value is.
+/// Seconds between two values. If more have passed, the page shows how old a value is.
 const TMAX: u32 = 60;
-/// Seconds after which gmond forgets a metric without values: as pystatsd has it.
+/// Seconds after which gmond removes a metric without values, as in pystatsd.
 const DMAX: u32 = 12_000;
 /// A value may rise and fall.
 const SLOPE_BOTH: u32 = 3;
@@ -51,9 +51,9 @@ const SLOPE_BOTH: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Ganglia {
     labels: Labels,
-    /// Before the names of our own figures, without a dot.
+    /// The prefix of the names of the server's own figures, without a dot.
     own: String,
-    /// By [`FigureId`]; None: a figure that a timing does not have.
+    /// In the order of [`FigureId`]. `None` for a figure that a timing does not have.
     timing: Rc<[Option<Shape>]>,
     /// The hash of each metric that was described, and the last flush that had a value of it.
     described: HashMap<u64, u64>,
@@ -70,10 +70,10 @@ pub(super) struct Ganglia {
 /// How a figure is shown.
 #[derive(Clone, Debug, PartialEq)]
 struct Shape {
-    /// Behind the name of the series, with a `_`; empty where that says it all.
+    /// The text after the name of the series and a `_`. Empty if the name of the series is enough.
     suffix: String,
     units: &'static str,
-    /// What a value is multiplied with.
+    /// The factor that a value is multiplied with.
     scale: f64,
 }
 
@@ -95,7 +95,7 @@ impl Ganglia {
         }
     }
 
-    /// The name of a series here, put into `metric`.
+    /// Writes the name of a series to `metric`.
     fn name(&mut self, summary: &Summary<'_>) {
         self.metric.clear();
         let own = if is_own(summary.subject) { self.own.as_str() } else { "" };
@@ -113,7 +113,7 @@ impl Ganglia {
         }));
     }
 
-    /// Sends the value of the metric, and what it is, if it is new.
+    /// Appends the value of the metric, after its description if that is due.
     fn send(&mut self, group: &[u8], units: &str) {
         let Self { labels, metric, value, packet, chunks, .. } = self;
         let hash = self.hasher.hash_one(&*metric);
@@ -200,7 +200,8 @@ impl Shape {
         Self { suffix: String::new(), units, scale: 1.0 }
     }
 
-    /// By what Node calls it: `upper_90` is `90pct`, and what is no number of samples is a time.
+    /// The shape of a timing's figure, from the name that Node gives it. `upper_90` becomes
+    /// `90pct`.
     fn of_timing(figure: &str) -> Self {
         let (units, scale) = match figure {
             _ if figure.starts_with("count_ps") => ("per second", 1.0),
@@ -218,7 +219,7 @@ impl Shape {
     }
 }
 
-/// None: not sent. A rate says all that a count does.
+/// Returns `None` for a figure that is not sent, such as a count that has a rate beside it.
 fn shape<'a>(
     timing: &'a [Option<Shape>],
     summary: &Summary<'_>,
@@ -249,7 +250,7 @@ fn put_text(text: &[u8], out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// Whose metric it is, and which.
+/// Appends the host and the name of a metric.
 fn put_id(labels: &Labels, metric: &[u8], out: &mut Vec<u8>) {
     put_text(labels.spoof.as_bytes(), out);
     put_text(metric, out);

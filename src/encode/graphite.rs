@@ -1,7 +1,7 @@
 //! Graphite plaintext: `name value timestamp\n`.
 //!
-//! All that does not depend on the series is put together once: what stands before its name, and
-//! what stands between its bare name and its tags (`names.rs`).
+//! The parts of a name that do not depend on the series are composed once: the text before its
+//! name, and the text between its bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
@@ -14,9 +14,9 @@ use crate::policy::FigureNames;
 #[derive(Debug)]
 pub struct Graphite {
     points: Points,
-    /// Between name, value and timestamp.
+    /// The byte between name, value and timestamp.
     separator: u8,
-    /// The flush's timestamp as every line ends with it: separator, seconds, newline.
+    /// The end of every line of the flush: separator, timestamp in seconds, newline.
     stamp: Vec<u8>,
     number: Number,
     chunks: Chunks,
@@ -33,12 +33,12 @@ impl Graphite {
         }
     }
 
-    /// As statsite writes them to its sinks: `name|value|timestamp\n`.
+    /// Lines as statsite writes them to its sinks: `name|value|timestamp\n`.
     pub fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self { separator: b'|', ..Self::new(namespace, figures) }
     }
 
-    /// Begins a flush; its lines carry `stamp`, in seconds since 1970.
+    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
     pub fn begin(&mut self, flush: u64, stamp: u64) {
         self.stamp = line_end(self.separator, stamp);
         self.chunks.begin(flush);
@@ -58,7 +58,7 @@ impl Graphite {
         });
     }
 
-    /// The chunks that are full, or at the end of a flush all that is left.
+    /// The chunks, from which the caller takes the sealed ones.
     pub fn chunks(&mut self) -> &mut Chunks {
         &mut self.chunks
     }

@@ -1,9 +1,11 @@
 //! InfluxDB's line protocol: `measurement,tag=value field=number,field=number nanoseconds\n`.
 //!
-//! The measurement is the name that Graphite is sent, without that of the figure, which is the
-//! field: so a timing's figures are fields of one point. Where a name has no figure its field is
-//! `value`. A clean name holds nothing to escape, but `time` is no key of a tag that InfluxDB
-//! takes.
+//! The measurement is the name that Graphite is sent, without the name of the figure. The figure is
+//! the field, so the figures of a timing are fields of one point. If a name has no figure, its
+//! field is `value`.
+//!
+//! A clean name needs no escapes. But InfluxDB does not accept `time` as the key of a tag, so such
+//! a tag is renamed.
 
 use super::chunk::Chunks;
 use super::encoder::{Encoder, RefusedPoints};
@@ -13,12 +15,12 @@ use super::points::{Point, Points};
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
-/// A point whose line gets longer goes on in another line, which InfluxDB makes one point again: so
-/// packets stay within an MTU whatever the number of fields.
+/// A point with a longer line is continued in another line, and InfluxDB joins the two again. So
+/// packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
-/// The last second whose nanoseconds InfluxDB can say.
+/// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
-/// What a tag called `time` is called instead. No clean key begins so.
+/// The key that replaces `time`. No clean key begins like this.
 const TIME_TAG: &[u8] = b"@time";
 
 #[derive(Debug)]
@@ -30,11 +32,11 @@ pub(super) struct Influx {
     refused: RefusedPoints,
 }
 
-/// A line on its way; empty between two.
+/// The line that is being written. It is empty between two lines.
 #[derive(Debug)]
 struct PointLine {
     text: Vec<u8>,
-    /// Of the name it was begun with.
+    /// The prefix of the name with which the line was begun.
     prefix: Vec<u8>,
     number: Number,
 }
@@ -132,8 +134,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::super::namespace::Style;
     use super::*;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::{FigureId, Percentile};
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId, Percentile};
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];

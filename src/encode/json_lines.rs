@@ -1,8 +1,8 @@
-//! JSON, an object a line:
+//! JSON, one object in each line:
 //! `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
 //!
-//! The names and values of Graphite plaintext, with the tags apart. A clean name holds nothing that
-//! JSON would escape.
+//! The names and values are those of Graphite plaintext, but the tags are separate. A clean name
+//! needs no escapes.
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
@@ -57,7 +57,7 @@ impl Encoder for JsonLines {
     }
 }
 
-/// `;k=v;k2=v2` as an object; nothing for no tags.
+/// Appends `;k=v;k2=v2` as an object, or nothing if there are no tags.
 fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
     let mut opening: &[u8] = b",\"tags\":{\"";
     for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
@@ -77,8 +77,8 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::FigureId;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {

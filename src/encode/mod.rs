@@ -1,17 +1,25 @@
 //! Encodes summaries as bytes, with the names and numbers of each format, in chunks that sinks
 //! share. Pure.
+//!
+//! ```text
+//!  Summary ──▶ Encoders ──▶ Graphite, Pickle, … ──▶ Points: one for each figure ──▶ Chunks
+//!                │            (trait Encoder)        (name space and names)           │
+//!                └─ one for each pair of format and name space                        ▼
+//!  packets of the repeaters ──▶ Repeated ──────────────────────────────────────▶ Rc<Chunk>
+//! ```
 
-pub mod chunk;
 pub mod encoder;
 pub mod encoders;
-pub mod ganglia;
-pub mod packets;
-mod points;
-pub mod repeated;
 pub mod graphite;
-mod influx;
 mod json_lines;
 mod pickle;
+mod influx;
+pub mod ganglia;
+pub mod repeated;
+
+pub mod chunk;
+pub mod packets;
+mod points;
 mod names;
 pub mod namespace;
 pub mod number;

@@ -76,7 +76,8 @@ impl PointNames {
         }
     }
 
-    /// None if this name space does not have the figure. `timed`: the value brought its own time.
+    /// Returns `None` if this name space does not send the figure. `timed` tells whether the value
+    /// has a timestamp of its own.
     pub(super) fn affixes(
         &self,
         subject: Subject,

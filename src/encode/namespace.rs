@@ -1,6 +1,6 @@
-//! The settings that decide what a series is called on its way out.
+//! The settings of a name space, which decide how the names of series are written.
 
-/// Whose names are written.
+/// The server whose names are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Node StatsD's older name space: `stats.K`, `stats_counts.K`, `stats.timers.K.…`.
@@ -14,12 +14,13 @@ pub enum Style {
 /// One `[namespace]` section. Empty prefixes and suffixes are left out together with their dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// What a sink asks for it by: empty for `[namespace]`, NAME for `[namespace.NAME]`.
+    /// The name by which a destination selects it: empty for `[namespace]`, NAME for
+    /// `[namespace.NAME]`.
     pub name: String,
     pub style: Style,
     pub global_prefix: String,
     pub global_suffix: String,
-    /// The host's short name is the suffix: whoever makes the encoder puts it there.
+    /// Whether the short name of the host is the suffix. `server/outputs.rs` looks it up.
     pub host_suffix: bool,
     pub prefix_counter: String,
     pub prefix_timer: String,
@@ -27,9 +28,9 @@ pub struct Namespace {
     pub prefix_set: String,
     pub prefix_kv: String,
     pub prefix_stats: String,
-    /// Whether a counter's count is written beside its rate; statsite style does not ask.
+    /// Whether a counter's count is written beside its rate. Statsite style ignores this.
     pub flush_counts: bool,
-    /// statsite style only: `counts.K.count` and `counts.K.rate` in place of `counts.K`.
+    /// Whether statsite style writes `counts.K.count` and `counts.K.rate` in place of `counts.K`.
     pub extended_counters: bool,
 }
 

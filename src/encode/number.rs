@@ -1,10 +1,10 @@
-//! Numbers as ECMAScript's `Number::toString` writes them, which is how Node StatsD's arrive at
-//! carbon.
+//! Numbers as ECMAScript's `Number::toString` writes them. So carbon receives them as from Node
+//! StatsD.
 //!
-//! Most are counts, and counts divided by an interval of ten seconds: those with few digits go a
-//! short way.
+//! Most numbers are counts, or counts divided by an interval of ten seconds. For numbers with few
+//! digits there is a fast path.
 
-/// Writes numbers, keeping the buffer it needs.
+/// Writes numbers, and reuses the buffer that it needs for that.
 #[derive(Default)]
 pub struct Number(ryu_js::Buffer);
 
@@ -21,7 +21,8 @@ impl Number {
     }
 }
 
-/// Appends a number of at most 15 digits, three of them behind the point; false if it is another.
+/// Appends a number of at most 15 digits, of which at most three are after the point. Returns
+/// `false`, and appends nothing, for any other number.
 ///
 /// Two decimals of up to 15 digits are never the same double. So one that reads back as `value` is
 /// the shortest that does.
@@ -34,7 +35,7 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is within the range
         let whole = (scaled + 0.5) as u64;
-        // The quotient of two integers is what a reader of the decimal ends up with.
+        // A reader of the decimal computes the same quotient of two integers.
         if whole as f64 / scale == value.abs() {
             if value < 0.0 {
                 out.push(b'-');
@@ -46,8 +47,8 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
-/// Appends `whole` with a point before its last `places` digits. One digit at least stands before
-/// the point.
+/// Appends `whole` with a point before its last `places` digits. At least one digit is before the
+/// point.
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut start = 20;

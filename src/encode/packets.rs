@@ -1,23 +1,23 @@
-//! Where one packet ends and the next begins, in a chunk that is sent as datagrams.
+//! Cuts a chunk into the packets that it is sent in.
 
-/// What is left of an Ethernet frame behind the longest headers of the ways there: no packet of
-/// whole lines is longer unless a single line is.
+/// The room in an Ethernet frame after the longest headers that may occur. A packet of whole lines
+/// is longer only if a single line is.
 const PACKET_BYTES: usize = 1432;
 
-/// Before a packet that is not to be cut elsewhere: its bytes and its lines, four bytes each, the
-/// highest first.
+/// The head of a packet that must stay whole: the number of its bytes and of its lines, with four
+/// bytes each, the highest first.
 pub(super) const HEAD_BYTES: usize = 8;
 
-/// The first packet of what is left of a chunk.
+/// The first packet of the rest of a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
     pub payload: &'a [u8],
     pub lines: u64,
-    /// Bytes of the chunk, those of the head included.
+    /// The bytes of the chunk that it takes, including its head.
     pub length: usize,
 }
 
-/// As many whole lines as fit. There is something left.
+/// Returns a packet of as many whole lines as fit. `rest` must not be empty.
 pub fn whole_lines(rest: &[u8]) -> Packet<'_> {
     let most = &rest[..rest.len().min(PACKET_BYTES)];
     let end = memchr::memrchr(b'\n', most).or_else(|| memchr::memchr(b'\n', rest));
@@ -25,7 +25,7 @@ pub fn whole_lines(rest: &[u8]) -> Packet<'_> {
     Packet { payload, lines: newlines(payload), length: payload.len() }
 }
 
-/// A packet with a head. There is something left, and it is whole.
+/// Returns a packet that has a head. `rest` must hold at least one whole packet.
 pub fn framed(rest: &[u8]) -> Packet<'_> {
     let (head, behind) = rest.split_at(HEAD_BYTES);
     let number = |bytes: &[u8]| bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));

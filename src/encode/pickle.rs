@@ -1,8 +1,8 @@
-//! Graphite pickle: messages of many points, each a length (four bytes, big endian) and Python's
-//! pickle, protocol 2, of `[(name, (timestamp, value)), …]`.
+//! Graphite pickle: messages of many points. A message is its length (four bytes, big endian) and
+//! `[(name, (timestamp, value)), …]` in protocol 2 of Python's pickle.
 //!
-//! Carbon closes the connection on a message over a mebibyte, so none gets there, whatever
-//! `pickle_batch` says. A chunk holds whole messages.
+//! Carbon closes the connection if a message is longer than a mebibyte. So no message is longer,
+//! whatever `pickle_batch` is. A chunk holds whole messages.
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
@@ -11,9 +11,9 @@ use super::points::Points;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
-/// Carbon's own limit, of the pickle without its length.
+/// Carbon's limit for the pickle, without its length.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
-/// Room for one more point, far longer than names can be, and the end.
+/// Room for one more point, which is far longer than any name, and for the end.
 const POINT_BYTES_MAX: usize = 8 << 10;
 
 /// PROTO 2, EMPTY_LIST, MARK.
@@ -25,19 +25,19 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Pickle {
     points: Points,
-    /// Points of a message, at the most.
+    /// The most points of a message.
     batch: u32,
     stamp: u64,
     message: PickleMessage,
     chunks: Chunks,
 }
 
-/// A message whose end has not come; empty between two.
+/// The message that is being written. It is empty between two messages.
 #[derive(Debug, Default)]
 struct PickleMessage {
     bytes: Vec<u8>,
     points: u32,
-    /// A name on its way there, whose length stands before it.
+    /// The name of the next point. It is written here first, because its length comes before it.
     name: Vec<u8>,
 }
 
@@ -83,7 +83,7 @@ impl Encoder for Pickle {
 }
 
 impl PickleMessage {
-    /// Appends a point of `self.name`.
+    /// Appends a point with the name in `self.name`.
     fn append(&mut self, timestamp: u64, value: f64) {
         let bytes = &mut self.bytes;
         if self.points == 0 {
@@ -98,7 +98,7 @@ impl PickleMessage {
         bytes.extend_from_slice(b"\x86\x86"); // TUPLE2 of time and value, TUPLE2 of name and that
     }
 
-    /// What there is becomes a message.
+    /// Ends the message, if it has points, and appends it to the chunks.
     fn end(&mut self, chunks: &mut Chunks) {
         if self.points == 0 {
             return;
@@ -111,7 +111,8 @@ impl PickleMessage {
     }
 }
 
-/// As SHORT_BINSTRING or BINSTRING, which are `str` in any Python; names are ASCII.
+/// Appends a text as SHORT_BINSTRING or BINSTRING, which are `str` in any Python, since names are
+/// ASCII.
 fn append_string(text: &[u8], out: &mut Vec<u8>) {
     match u8::try_from(text.len()) {
         Ok(length) => out.extend_from_slice(&[b'U', length]),
@@ -124,7 +125,7 @@ fn append_string(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
-/// As BININT, or as LONG1 where that is too short.
+/// Appends a number as BININT, or as LONG1 if it does not fit.
 fn append_integer(value: u64, out: &mut Vec<u8>) {
     match i32::try_from(value) {
         Ok(value) => {
@@ -143,8 +144,8 @@ fn append_integer(value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::encode::chunk::CHUNK_BYTES;
-    use crate::flush::{Figure, Subject};
-    use crate::policy::FigureId;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];

@@ -1,7 +1,6 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
-use crate::flush::Own;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Own};
 use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
 use crate::series::{
     AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,

@@ -1,9 +1,9 @@
-//! When an interval ends, and the stamp it is sent under.
+//! When an interval ends, and its stamp: the timestamp of its values.
 //!
-//! The stamp is the scheduled end, however late (or, at a stop, early) the tick comes. The next end
-//! follows from the scheduled one as long as the wall clock agrees; when it has jumped, from the
-//! wall clock. So there is no drift, and a jump mends itself at the next tick. Stamps repeat only
-//! after a step back.
+//! The stamp is the scheduled end, however late the tick comes, or how early at a stop. The next
+//! end is computed from the scheduled one, so there is no drift. Ends that have passed meanwhile
+//! are skipped. If the wall clock was set back, the next end is computed from the new time. So a
+//! jump of the clock affects one tick only, and a stamp repeats only after the clock was set back.
 
 use std::time::Duration;
 
@@ -14,15 +14,17 @@ pub struct Schedule {
     interval_ms: u64,
     aligned: bool,
     due: UnixTime,
-    /// The open interval was begun by an earlier run, perhaps with another flush interval.
+    /// The open interval keeps a given end, which may have come from another flush interval: it was
+    /// begun by an earlier run, or before a reload.
     resumed: bool,
-    /// The end came while the sweep of the one before was under way; it waits for that.
+    /// The end has come while the sweep of the interval before was in progress. The tick waits for
+    /// the end of that sweep.
     deferred: bool,
 }
 
 impl Schedule {
-    /// Aligned: the first end is the wall clock's next multiple of the interval; else one interval
-    /// from now.
+    /// The first end is one interval from now, or if `aligned`, the next multiple of the interval
+    /// on the wall clock.
     pub fn new(interval: Duration, aligned: bool, now: UnixTime) -> Self {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut schedule = Self { interval_ms, aligned, due: now, resumed: false, deferred: false };
@@ -30,7 +32,7 @@ impl Schedule {
         schedule
     }
 
-    /// The first end is this one, which an earlier run was to see.
+    /// The first end is `end`, which an earlier schedule had set.
     pub fn resume(interval: Duration, aligned: bool, end: UnixTime) -> Self {
         Self { due: end, resumed: true, ..Self::new(interval, aligned, end) }
     }
@@ -40,8 +42,9 @@ impl Schedule {
         self.due
     }
 
-    /// The end has come, but the sweep of the interval before is not done: the tick waits, keeping
-    /// its stamp. True when this is news (an overrun to be counted).
+    /// Defers the tick, because the sweep of the interval before is still in progress. The interval
+    /// keeps its stamp. Returns `true` at the first call for an interval, which counts as an
+    /// overrun.
     pub fn defer(&mut self) -> bool {
         !std::mem::replace(&mut self.deferred, true)
     }
@@ -64,7 +67,7 @@ impl Schedule {
         let now_ms = now.as_millis();
         let due_ms = self.due.as_millis();
         let stamp = if now_ms >= due_ms + self.interval_ms {
-            // Other ends have passed meanwhile: the last of them.
+            // Several ends have passed. The stamp is the last of them.
             let missed = (now_ms - due_ms) / self.interval_ms;
             UnixTime::from_millis(due_ms + missed * self.interval_ms)
         } else {

@@ -1,22 +1,25 @@
 //! The figures of a timing that had too many samples to keep.
 //!
-//! Exact to rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`, `upper`
-//! (statsite's `stdev` and `rate` too), and a percentile's `count`. Within `timer_error` of the
-//! sample at the same rank: a percentile's boundary, and `median`, which is the boundary of the
-//! 50th percentile (a sketch cannot tell the middle two apart to take their mean). A percentile's
-//! `sum`, `mean` and `sum_squares` take each sample as its bucket's value: off by at most
-//! `timer_error` (squares: twice that) of the sum of the samples' magnitudes. A percentile that
-//! takes in all samples has the exact figures. A histogram counts a whole bucket by its value: as
-//! if the bounds of the bins were off by at most `timer_error`.
+//! - Exact except for rounding: `count`, `count_ps`, `sum`, `sum_squares`, `mean`, `std`, `lower`,
+//!   `upper`, statsite's `stdev` and `rate`, the `count` of a percentile, and all figures of a
+//!   percentile that includes all samples.
+//! - Within `timer_error` of the sample at the same rank: the boundary of a percentile, and
+//!   `median`. The median is the boundary of the 50th percentile, since a sketch cannot distinguish
+//!   the middle two samples.
+//! - `sum`, `mean` and `sum_squares` of a percentile use the value of its bucket for each sample.
+//!   They are off by at most `timer_error` of the sum of the samples' magnitudes, squares by twice
+//!   that.
+//! - A histogram counts a whole bucket by its value, as if the bounds of the bins were off by at
+//!   most `timer_error`.
 
-use super::figure::Figure;
-use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
+use crate::policy::{Bin, Figure, FigureId, Percentile, Plan, PlannedPercentile};
 use crate::series::{Moments, Sketch};
 
-/// Ascending values and how many samples each stands for: worked out once, walked for each figure.
+/// Ascending values, and the number of samples that each stands for. They are computed once and
+/// read for each figure.
 type Buckets = [(f64, u64)];
 
-/// Appends the figures wanted of `sketch`, which was filled in `seconds`.
+/// Appends the figures in `plan` of `sketch`, whose interval had this many `seconds`.
 pub(super) fn append(plan: &Plan, sketch: &Sketch, seconds: f64, out: &mut Vec<Figure>) {
     let all = sketch.moments();
     let buckets = &sketch.buckets().collect::<Vec<_>>();
@@ -37,7 +40,7 @@ pub(super) fn append(plan: &Plan, sketch: &Sketch, seconds: f64, out: &mut Vec<F
     let median = median(all, buckets);
     push(FigureId::MEDIAN, median);
     push(FigureId::QUANTILE_MEDIAN, median);
-    // Infinite only where one above is too, which is counted.
+    // These are infinite only if a figure above is too, which is counted already.
     for (id, value) in [
         (FigureId::STDEV, (squares / (all.samples() - 1).max(1) as f64).sqrt()),
         (FigureId::SUM_PS, all.sum() / seconds),
@@ -61,8 +64,8 @@ fn percentile(
     if rank == 0 {
         return;
     }
-    // All from `after` up to `upto`, counted from the lowest; the boundary is the last, of the
-    // highest ones the first.
+    // The samples after the lowest `after`, up to the one at rank `upto`. The boundary is the last
+    // of them, or the first if the percentile is one from the top.
     let lowest = planned.percentile.percent() > 0.0;
     let (after, upto) = if lowest { (0, rank) } else { (samples - rank, samples) };
     let Part { sum, sum_squares, first, last } = range(all, buckets, after, upto);
@@ -80,7 +83,7 @@ struct Part {
     last: f64,
 }
 
-/// The samples after the lowest `after`, up to the `upto`th lowest.
+/// Sums the samples after the lowest `after`, up to the one at rank `upto`.
 fn range(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
     let lower = all.lower();
     let upper = all.upper();
@@ -91,7 +94,7 @@ fn range(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
         let taken = end.min(upto).saturating_sub(after.max(seen)) as f64;
         part.sum += value * taken;
         part.sum_squares += value * value * taken;
-        // The lowest and the highest sample are known better than their buckets.
+        // The lowest and the highest sample are known exactly, so they replace their buckets.
         if (seen..end).contains(&after) && after > 0 {
             part.first = value;
         }

@@ -1,9 +1,8 @@
 //! Turns a closed series into its summary: the figures it is sent as.
 
-use super::figure::Figure;
 use super::sketched;
 use super::timing::TimingFigures;
-use crate::policy::FigureId;
+use crate::policy::{Figure, FigureId};
 use crate::series::{Closed, PassthroughKind, PassthroughValue, Values};
 
 /// A closed series. Encoders turn it into bytes; sinks never see it.

@@ -1,8 +1,7 @@
 //! Computes the figures of a timing from its samples in Node's order of operations, so that they
 //! are equal to Node's to the last digit.
 
-use super::figure::Figure;
-use crate::policy::{Bin, FigureId, Percentile, Plan, PlannedPercentile};
+use crate::policy::{Bin, Figure, FigureId, Percentile, Plan, PlannedPercentile};
 
 /// Computes the figures of one timing after another, and reuses its buffer.
 #[derive(Debug, Default)]

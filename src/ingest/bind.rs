@@ -1,4 +1,4 @@
-//! Configured addresses to bound sockets.
+//! Binds sockets to the addresses of the configuration.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::Bind;
 use crate::sys;
 
-/// Which kind of socket is wanted.
+/// The kind of socket to bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Udp,
@@ -25,7 +25,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    /// Somebody has that address.
+    /// Whether another socket has the address.
     pub fn is_taken(&self) -> bool {
         self.error().kind() == io::ErrorKind::AddrInUse
     }
@@ -76,7 +76,7 @@ impl Transport {
     }
 }
 
-/// Binds every socket that `bind` stands for; nonblocking, and listening if TCP.
+/// Binds every socket that `bind` stands for. The sockets are nonblocking. TCP sockets listen.
 pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
     match bind {
         Bind::At(address) => Ok(vec![open(transport, address, false)?]),
@@ -85,7 +85,7 @@ pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> 
     }
 }
 
-/// One socket for both families, or for IPv4 alone where IPv6 is off.
+/// Opens one socket for IPv6 and IPv4, or for IPv4 alone if IPv6 is off.
 fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
     let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -95,7 +95,7 @@ fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
     }
 }
 
-/// Both loopback addresses on one port; IPv4 alone where IPv6 is off.
+/// Opens sockets for both loopback addresses on one port, or for IPv4 alone if IPv6 is off.
 fn loopbacks(transport: Transport, port: u16) -> Result<Vec<Socket>, BindError> {
     const TRIES: usize = 16; // with port 0: another program may have the port that IPv4 was given on IPv6
     let mut tries = TRIES;
@@ -134,8 +134,8 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
     }
     match transport {
         Transport::Tcp => socket.set_reuse_address(true)?,
-        // Where it cannot be had, each datagram comes by itself. Sockets that are passed in stay as they are: whoever has them
-        // after us may not know of pieces.
+        // If this fails, each datagram is received by itself. Sockets that were passed in are not
+        // changed: the next process that has them may not expect several datagrams in one piece.
         Transport::Udp => _ = sys::take_pieces(socket.as_fd()),
     }
     socket.bind(&address.into())?;
@@ -145,7 +145,7 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
     Ok(socket)
 }
 
-/// The address a socket was given, which with port 0 is not the one asked for.
+/// Returns the address of a socket. If port 0 was requested, the kernel has chosen the port.
 pub fn local_address(socket: &Socket) -> Option<SocketAddr> {
     socket.local_addr().ok()?.as_socket()
 }

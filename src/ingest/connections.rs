@@ -1,4 +1,5 @@
-//! The accepted connections, TCP or unix, each a stream and the beginning of a line.
+//! The accepted connections, TCP or unix. Each is a stream, and the beginning of an unfinished
+//! line.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd;
@@ -82,7 +83,7 @@ impl Connections {
         }
     }
 
-    /// Returns who is at the other end, or `Unknown` if the connection is closed.
+    /// Returns the peer of a connection, or `Unknown` if the connection is closed.
     pub fn sender(&self, slot: Slot) -> Sender {
         self.clients.get(slot).map_or(Sender::Unknown, |connection| connection.sender)
     }

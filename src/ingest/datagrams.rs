@@ -16,13 +16,13 @@ pub struct DatagramSocket {
     socket: Socket,
     /// The room for control messages, which depends on the address family.
     room: ControlRoom,
-    /// The kernel's drop counter at the last look; it wraps at 32 bits.
+    /// The kernel's drop counter when it was last read. It wraps at 32 bits.
     drops: u32,
-    /// Counted up to that look, since the start.
+    /// The drops counted until then, since the start.
     dropped: u64,
 }
 
-/// What was counted of a socket's drops.
+/// The drop counter of a socket when it was last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropsSeen {
     pub socket: u64,
@@ -32,7 +32,7 @@ pub struct DropsSeen {
 /// Bytes taken from one socket at a time: about a millisecond's work if each line creates a series.
 /// A larger datagram is taken over several turns.
 pub(crate) const SHARE_BYTES: usize = 16 * 1024;
-/// What an empty datagram counts for in that.
+/// The bytes that each datagram counts for in that, in addition to its length.
 const DATAGRAM_BYTES: usize = 64;
 
 impl DatagramSocket {
@@ -50,7 +50,7 @@ impl DatagramSocket {
         self.socket.local_addr()
     }
 
-    /// Asks for a receive buffer of `bytes`; returns what the kernel granted.
+    /// Requests a receive buffer of `bytes`. Returns the size that the kernel granted.
     pub fn ask_buffer(&self, bytes: usize) -> io::Result<usize> {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
@@ -59,7 +59,7 @@ impl DatagramSocket {
     /// in the batch. `each` gets the rest of a datagram and the rest of the share. It returns the
     /// number of bytes it took: all of them, or about the share.
     ///
-    /// A batch that is not full left the socket empty: what comes after it is a new event for the poller.
+    /// If a batch is not full, the socket was empty after it. The poller reports later datagrams.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
@@ -87,12 +87,13 @@ impl DatagramSocket {
         }
     }
 
-    /// Bytes taken of the receive buffer, and those granted, as the kernel counts them.
+    /// Returns the used bytes of the receive buffer and its size, as the kernel counts them.
     pub fn receive_queue(&self) -> Option<(u32, u32)> {
         sys::receive_queue(self.socket.as_fd()).ok()
     }
 
-    /// Datagrams the kernel dropped on this socket since the last look, for want of buffer or because they were damaged.
+    /// Returns the number of datagrams that the kernel dropped on this socket since the last call,
+    /// because its buffer was full or they were damaged.
     pub fn take_drops(&mut self) -> u32 {
         let Ok(drops) = sys::socket_drops(self.socket.as_fd()) else { return 0 };
         let more = drops.wrapping_sub(std::mem::replace(&mut self.drops, drops));
@@ -100,12 +101,12 @@ impl DatagramSocket {
         more
     }
 
-    /// Where that counter was at the last look, for the next process that has this socket.
+    /// Returns the drop counter when it was last read, for the next process that has this socket.
     pub fn drops_seen(&self) -> Option<DropsSeen> {
         sys::cookie(self.socket.as_fd()).ok().map(|socket| DropsSeen { socket, drops: self.drops })
     }
 
-    /// Goes on where a process before has stopped counting, if it had this socket.
+    /// Continues to count where the process before has stopped, if it had this socket.
     pub fn resume(&mut self, seen: &[DropsSeen]) {
         let Ok(cookie) = sys::cookie(self.socket.as_fd()) else { return };
         if let Some(seen) = seen.iter().find(|seen| seen.socket == cookie) {
@@ -113,7 +114,7 @@ impl DatagramSocket {
         }
     }
 
-    /// All of them since the start.
+    /// Returns the number of datagrams that the kernel dropped since the start.
     pub fn dropped(&self) -> u64 {
         let now = sys::socket_drops(self.socket.as_fd()).unwrap_or(self.drops);
         self.dropped + u64::from(now.wrapping_sub(self.drops))

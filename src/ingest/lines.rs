@@ -1,42 +1,45 @@
-//! A byte stream to lines and binary messages, which may come in any number of pieces. Pure.
+//! Cuts a byte stream into lines and binary messages. They may arrive in any number of reads. Pure.
 
 use memchr::{memchr, memrchr};
 
 use crate::protocol::{MAGIC, Reach, reach};
 
-/// Cuts one connection's stream: lines at their newlines, binary messages at the length they give.
+/// Cuts the stream of one connection: lines at their newlines, and binary messages at the length
+/// that they state.
 ///
 /// It holds memory only while a line or message is incomplete, so an idle connection costs nothing.
 #[derive(Debug, Default)]
 pub struct StreamSplitter {
-    /// The beginning of a line or message whose end has not come.
+    /// The beginning of a line or message whose end has not arrived yet.
     partial: Vec<u8>,
     skipping: Skipping,
 }
 
-/// What is passed over, having been refused already.
+/// The part of the stream that is skipped, because its line or message was refused.
 #[derive(Clone, Copy, Debug, Default)]
 enum Skipping {
     #[default]
     Nothing,
-    /// All up to the next newline.
+    /// Everything up to the next newline.
     Line,
-    /// So many bytes more of a binary message.
+    /// This many more bytes of a binary message.
     Bytes(usize),
 }
 
+/// A part of a stream that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// One line or more, newlines between them and perhaps behind the last. None begins as a binary message does.
+    /// One or more lines with newlines between them. The last newline may be missing. No line
+    /// begins as a binary message does.
     Lines(&'a [u8]),
-    /// A binary message, or the beginning of one that makes no sense.
+    /// A binary message, or the beginning of one that is not valid.
     Binary(&'a [u8]),
-    /// A line or message of more than `max_line` bytes, of which this is the beginning.
+    /// The beginning of a line or message that is longer than `max_line`.
     Overlong(&'a [u8]),
 }
 
 impl StreamSplitter {
-    /// Hands on every line and message that `bytes` completes.
+    /// Passes every line and message that `bytes` completes to `out`.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize, mut out: impl FnMut(Piece<'_>)) {
         let mut rest = bytes;
         while let Some(next) = rest.first() {
@@ -53,7 +56,8 @@ impl StreamSplitter {
         }
     }
 
-    /// The peer closed in order: what is left is a last line, or a message cut short.
+    /// Handles the end of the stream. The rest is passed on as the last line, or as a message that
+    /// is cut short.
     pub fn end(&mut self, mut out: impl FnMut(Piece<'_>)) {
         match self.partial.first() {
             None => {}
@@ -63,7 +67,7 @@ impl StreamSplitter {
         *self = Self::default();
     }
 
-    /// Goes on with a line. Returns what stands behind it.
+    /// Continues with a line. Returns the bytes after it.
     fn line<'a>(
         &mut self,
         rest: &'a [u8],
@@ -92,7 +96,7 @@ impl StreamSplitter {
         end.map_or(&[], |end| &rest[end + 1..])
     }
 
-    /// Goes on with a binary message. Returns what stands behind it.
+    /// Continues with a binary message. Returns the bytes after it.
     fn binary<'a>(
         &mut self,
         rest: &'a [u8],
@@ -121,7 +125,7 @@ impl StreamSplitter {
             }
             Reach::Unknown => {
                 out(Piece::Binary(if held == 0 { rest } else { &self.partial }));
-                // The type that makes no sense may be the newline itself.
+                // The unknown type may be the newline itself.
                 let ended = std::mem::take(&mut self.partial).contains(&b'\n');
                 self.skipping = if ended { Skipping::Nothing } else { Skipping::Line };
                 rest
@@ -129,7 +133,8 @@ impl StreamSplitter {
         }
     }
 
-    /// Holds what there is of the `wanted` bytes a message begins with. Returns what is not of them.
+    /// Stores the next bytes of a message, until the first `wanted` bytes of it are there. Returns
+    /// the bytes after them.
     fn hold<'a>(&mut self, rest: &'a [u8], wanted: usize) -> &'a [u8] {
         let (more, behind) = rest.split_at(rest.len().min(wanted - self.partial.len()));
         self.partial.extend_from_slice(more);
@@ -157,7 +162,8 @@ impl StreamSplitter {
     }
 }
 
-/// How many bytes are whole lines, none of them overlong or the beginning of a binary message.
+/// Returns the length of the whole lines at the start of `bytes`. None of them is overlong, or
+/// begins as a binary message does.
 ///
 /// It reads little more than it returns. The caller calls it again after every binary message and
 /// every overlong line, so scanning the whole rest each time would make the cost of one read

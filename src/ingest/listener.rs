@@ -1,4 +1,5 @@
-//! A listening stream socket, TCP or unix: accepts a few at a time, and rests when the process is out of descriptors.
+//! A listening stream socket, TCP or unix. It accepts a bounded number of connections in a turn,
+//! and rests if the process has no descriptor left.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,15 +16,16 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// Set while there are no descriptors to be had, or accepting fails for another reason that is no peer's.
+    /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
+    /// left.
     resting_until: Option<Tick>,
-    /// Why it rested last.
+    /// Why it last rested.
     reason: String,
 }
 
-/// Connections a listener may take in one turn.
+/// The most connections that a listener accepts in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// How long accepting rests when it cannot go on, as when the process or the system has no descriptor left.
+/// How long a listener rests if it cannot accept, as when no descriptor is left.
 const REST: Duration = Duration::from_millis(500);
 
 /// The times of TCP keepalive. They find a client that disappeared without closing, as when its
@@ -56,17 +58,17 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// When a resting listener wants to be asked again.
+    /// Returns when a resting listener must try again.
     pub fn deadline(&self) -> Option<Tick> {
         self.resting_until
     }
 
-    /// Why it rests, if it does.
+    /// Returns why it rests, or `None` if it does not.
     pub fn rests_for(&self) -> Option<&str> {
         self.resting_until.map(|_| self.reason.as_str())
     }
 
-    /// Hands on the connections that wait, up to a turn's budget.
+    /// Accepts waiting connections, up to a turn's budget, and passes them to `each`.
     pub fn accept(&mut self, now: Tick, mut each: impl FnMut(Socket, Sender)) -> Drained {
         if self.resting_until.is_some_and(|until| now < until) {
             return Drained::Dry;
@@ -117,8 +119,8 @@ fn sender(from: &SockAddr) -> Sender {
     from.as_socket().map_or(Sender::Unix, Sender::Internet)
 }
 
-/// The peer gave up before it was accepted, or the network failed for it alone. Any other error may come again at once: no
-/// descriptor is left, or the socket is of no use any more.
+/// Whether an error concerns only one connection: its peer gave up before it was accepted, or the
+/// network failed for it. Any other error may come again at once, so the listener rests.
 fn is_of_one(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -1,12 +1,14 @@
-//! Sockets to lines: datagrams in batches, streams cut into lines and binary messages. Owns every descriptor that samples come in by.
+//! Reads sockets: datagrams in batches, and streams cut into lines and binary messages. It owns
+//! every descriptor that samples come in by.
 //!
 //! ```text
-//!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams ─────────────▶ Engine::packet
-//!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ Engine::line, Engine::binary
+//!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams
+//!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ pieces of streams
 //! ```
-//! Nothing here knows what a line means. A source that is not drained in its turn says so and is asked again.
+//! This module does not know what a line means: `server/reception.rs` passes datagrams and pieces
+//! on to the engine. A source that was not drained in its turn returns [`Drained::More`], and is
+//! read again in the next turn.
 
-pub mod allowed;
 pub mod bind;
 pub mod connections;
 pub mod datagrams;
@@ -16,11 +18,12 @@ pub mod listener;
 pub mod passed;
 pub mod unix;
 
-/// What became of a source that was given its turn.
+/// Whether a source has more to read after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// Nothing more to read: the poller will say when there is.
+    /// Nothing is left to read. The poller reports when there is more.
     Dry,
-    /// The budget was used up first. The poller will not say it again: ask once more next turn.
+    /// The budget was used up first. The poller does not report the rest, so the source must be
+    /// read again in the next turn.
     More,
 }

@@ -1,6 +1,8 @@
-//! Sockets that whoever started us has bound already (systemd's socket activation: LISTEN_FDS, LISTEN_FDNAMES).
+//! Sockets that the parent process has bound and passed in: systemd's socket activation
+//! (LISTEN_FDS, LISTEN_FDNAMES).
 //!
-//! What waits in such a socket waits for the next run when this one stops: a restart loses no datagram.
+//! Such a socket stays open when this process stops, and the next run reads the data in it. So a
+//! restart loses no datagram.
 
 use std::io;
 
@@ -16,16 +18,17 @@ pub enum Purpose {
     Admin,
 }
 
+/// A socket that was passed in.
 #[derive(Debug)]
 pub struct Passed {
     pub socket: Socket,
     pub purpose: Purpose,
-    /// `unix` sockets stand for `[unix]`, others for `[udp]` and `[tcp]`.
+    /// A unix socket replaces those of `[unix]`, another one those of `[udp]` or `[tcp]`.
     pub is_unix: bool,
 }
 
-/// Takes them over, which can be done once. A stream socket named `admin` is for the admin port. Fails, naming it, for one
-/// that is of no use.
+/// Takes over the sockets that were passed in. This can be done once. A stream socket named `admin`
+/// is for the admin port. Fails with the name of the socket if one cannot be used.
 pub fn take() -> io::Result<Vec<Passed>> {
     let mut all = Vec::new();
     for (descriptor, name) in sd_notify::listen_fds_with_names()? {

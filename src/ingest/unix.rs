@@ -1,4 +1,5 @@
-//! Unix sockets: their files are made with just the mode asked for, replaced when nobody listens, removed at the end.
+//! Unix sockets. Their files are created with the configured mode, replaced if no process listens
+//! on them, and removed at the end.
 //!
 //! Before a file is replaced, the server checks that no process listens on it. Between the check
 //! and the removal another server may bind it, or be about to listen. So a server holds `PATH.lock`
@@ -18,7 +19,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::files::{self, Lock};
 use crate::sys;
 
-/// A socket's file, removed when the socket is closed, if it is still the one we made.
+/// The file of a unix socket. It is removed when this is dropped, unless another file has replaced
+/// it.
 ///
 /// Anyone who may write to the folder can replace the file, or put a link in its place, at any
 /// moment, and this process may be root. So nothing here is changed by way of the path.
@@ -78,7 +80,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds a socket to a path, nonblocking, and listening if it is a stream. `mode` is that of the file from its first moment.
+/// Binds a socket to a path. The socket is nonblocking, and listens if it is a stream. Its file has
+/// `mode` from its first moment.
 pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let lock = lock(path)?;
@@ -103,7 +106,7 @@ fn lock(path: &Path) -> io::Result<Lock> {
     })
 }
 
-/// Removes a socket's file that a server left behind which is gone.
+/// Removes the file of a socket on which no process listens any more.
 fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> {
     let found = match open_place(path) {
         Ok(found) => found,

@@ -11,8 +11,8 @@
 //! The rules of text:
 //! - A value of printable ASCII without a space, `"`, `=` and `\` is written as it is. All other
 //!   values are quoted, and the empty one is `""`.
-//! - In quotes, `\` comes before `"`, `\`, `n`, `r` and `t`. Other control characters and bytes that
-//!   are not UTF-8 are `\x1b`, other characters that cannot be printed are `\u{202e}`.
+//! - In quotes, `\` comes before `"`, `\`, `n`, `r` and `t`. Other control characters and bytes
+//!   that are not UTF-8 are `\x1b`, other characters that cannot be printed are `\u{202e}`.
 //! - The sentence is quoted by the same rules, but spaces alone are no reason to quote it. So it
 //!   ends before the first word that has a `=`.
 
@@ -258,7 +258,7 @@ impl<'v> VisitValue<'v> for LogField<'_> {
 
     fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
         if value.is_finite() {
-            self.bare(&value)
+            self.bare(&format_args!("{value:?}")) // `2.0`, so that it is always the same type
         } else {
             self.visit_str(&text_of(&value)) // JSON has no number for it
         }

@@ -1,14 +1,75 @@
-//! The figures of all series, numbered once, so that a flush handles no text.
+//! The figures that a series is sent as, numbered once, so that a flush handles no text; and the
+//! percentiles and histogram bins that some of them belong to.
 
-use super::bin::Bin;
-use super::percentile::Percentile;
+/// A percentile in percent: positive for the lowest part of the samples, negative for the highest.
+/// Never 0, at most ±100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percentile(f64);
+
+impl Percentile {
+    /// Returns `None` if `percent` is zero, below -100, above 100, or NaN.
+    pub fn new(percent: f64) -> Option<Self> {
+        let within = percent != 0.0 && percent.abs() <= 100.0;
+        within.then_some(Self(percent))
+    }
+
+    pub fn percent(self) -> f64 {
+        self.0
+    }
+
+    /// Returns its form in names, such as `90`, `99_9` or `top10`.
+    pub fn label(self) -> String {
+        let mut digits = ryu_js::Buffer::new();
+        digits.format(self.0).replacen('.', "_", 1).replacen('-', "top", 1)
+    }
+
+    /// Returns how many of `n` samples it includes, rounded half up as by Node's `Math.round`.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most n, never negative
+    pub fn rank(self, n: usize) -> usize {
+        (self.0.abs() / 100.0 * n as f64 + 0.5).floor() as usize
+    }
+}
+
+/// A bin of a histogram, given by its upper bound, which is not part of it. Infinity stands for no
+/// bound. The bound is never NaN.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Bin(f64);
+
+impl Bin {
+    /// The bin without a bound.
+    pub const INF: Self = Self(f64::INFINITY);
+
+    /// Returns `None` for NaN. -0 becomes 0.
+    pub fn below(bound: f64) -> Option<Self> {
+        (!bound.is_nan()).then_some(Self(bound + 0.0))
+    }
+
+    pub fn bound(self) -> f64 {
+        self.0
+    }
+
+    /// Returns the name of its figure, such as `bin_2_21` or `bin_inf`.
+    pub fn label(self) -> String {
+        format!("bin_{self}").replacen('.', "_", 1)
+    }
+}
+
+impl std::fmt::Display for Bin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_finite() {
+            out.write_str(ryu_js::Buffer::new().format(self.0))
+        } else {
+            out.write_str("inf")
+        }
+    }
+}
 
 /// A figure's place in [`FigureNames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FigureId(u16);
 
 impl FigureId {
-    /// The only figure of a gauge or an own figure; it adds nothing to the name.
+    /// The only figure of a gauge, or of an own figure of the server. It adds nothing to the name.
     pub const VALUE: Self = Self(0);
     pub const RATE: Self = Self(1);
     pub const COUNT: Self = Self(2);
@@ -24,7 +85,7 @@ impl FigureId {
     pub const STDEV: Self = Self(11);
     /// A timing's sum for each second.
     pub const SUM_PS: Self = Self(12);
-    /// The median again, there only when 50 is among the percentiles.
+    /// The median again. It exists only if 50 is among the percentiles.
     pub const QUANTILE_MEDIAN: Self = Self(13);
 
     pub fn index(self) -> usize {
@@ -36,7 +97,14 @@ impl FigureId {
     }
 }
 
-/// What Node StatsD calls each figure, and what statsite does; None: it does not send it.
+/// One number of a summary, with the figure it is the value of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figure {
+    pub id: FigureId,
+    pub value: f64,
+}
+
+/// The name of each figure in Node StatsD and in statsite. `None` if that server does not send it.
 const FIXED: [[Option<&str>; 2]; 14] = [
     [Some(""), Some("")],
     [Some("rate"), None],
@@ -55,13 +123,13 @@ const FIXED: [[Option<&str>; 2]; 14] = [
 ];
 const PER_PERCENTILE: usize = 5;
 
-/// What the five figures of a percentile are called, in their order.
+/// Returns the names of the five figures of a percentile, in their order.
 pub(super) fn parts(percentile: Percentile) -> [&'static str; PER_PERCENTILE] {
     let boundary = if percentile.percent() > 0.0 { "upper" } else { "lower" };
     ["count", "mean", boundary, "sum", "sum_squares"]
 }
 
-/// What each figure is called, in both vocabularies: one list for all rules together.
+/// The names of all figures in Node StatsD and in statsite: one list for all rules together.
 #[derive(Clone, Debug)]
 pub struct FigureNames {
     percentiles: Vec<Percentile>,
@@ -70,7 +138,7 @@ pub struct FigureNames {
 }
 
 impl FigureNames {
-    /// Every percentile and every bin that any name may have, each once.
+    /// `percentiles` and `bins` are all that any name may have, each once.
     pub fn new(percentiles: &[Percentile], bins: &[Bin]) -> Self {
         let owned = |names: [Option<&str>; 2]| names.map(|name| name.map(str::to_owned));
         let mut names: Vec<_> = FIXED.map(owned).into();
@@ -80,7 +148,7 @@ impl FigureNames {
                 let node = format!("{part}_{label}");
                 let statsite = match part {
                     "upper" => Some(format!("p{label}")),
-                    // statsite has no quantile from the top: it goes by the name it has elsewhere.
+                    // statsite has no quantile from the top, so this figure has its name in Node.
                     "lower" => Some(node.clone()),
                     _ => None,
                 };
@@ -92,7 +160,8 @@ impl FigureNames {
         Self { percentiles: percentiles.to_vec(), bins: bins.to_vec(), names }
     }
 
-    /// The `part`th figure of a percentile: count, mean, boundary, sum, sum of squares.
+    /// Returns the figure of a percentile with the index `part`: count, mean, boundary, sum, sum of
+    /// squares.
     pub(super) fn of_percentile(&self, percentile: Percentile, part: usize) -> FigureId {
         let nth = self.percentiles.iter().position(|known| *known == percentile);
         FigureId::at(FIXED.len() + nth.expect("all are known") * PER_PERCENTILE + part)
@@ -104,13 +173,58 @@ impl FigureNames {
         FigureId::at(before + nth.expect("all are known"))
     }
 
-    /// Node StatsD's, in the order of [`FigureId`].
+    /// Returns the names in Node StatsD, in the order of [`FigureId`].
     pub fn node(&self) -> impl Iterator<Item = Option<&str>> {
         self.names.iter().map(|[node, _]| node.as_deref())
     }
 
-    /// statsite's, in the same order.
+    /// Returns the names in statsite, in the same order.
     pub fn statsite(&self) -> impl Iterator<Item = Option<&str>> {
         self.names.iter().map(|[_, statsite]| statsite.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_has_the_label_that_node_writes() {
+        for (percent, label) in
+            [(90.0, "90"), (99.9, "99_9"), (-10.0, "top10"), (-0.5, "top0_5"), (100.0, "100")]
+        {
+            assert_eq!(Percentile::new(percent).unwrap().label(), label);
+        }
+    }
+
+    #[test]
+    fn ranks_round_half_up() {
+        for (percent, n, rank) in
+            [(90.0, 4, 4), (50.0, 5, 3), (-10.0, 4, 0), (-10.0, 5, 1), (99.9, 1000, 999)]
+        {
+            assert_eq!(Percentile::new(percent).unwrap().rank(n), rank, "{percent} of {n}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_that_means_nothing_cannot_be_made() {
+        for percent in [0.0, 100.1, -101.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Percentile::new(percent), None);
+        }
+    }
+
+    #[test]
+    fn a_bin_has_the_label_that_node_writes() {
+        for (bound, label) in [
+            (1.0, "bin_1"),
+            (2.21, "bin_2_21"),
+            (-0.5, "bin_-0_5"),
+            (-0.0, "bin_0"),
+            (1e21, "bin_1e+21"),
+            (f64::INFINITY, "bin_inf"),
+        ] {
+            assert_eq!(Bin::below(bound).unwrap().label(), label);
+        }
+        assert_eq!(Bin::below(f64::NAN), None);
     }
 }

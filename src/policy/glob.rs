@@ -8,20 +8,20 @@ use std::fmt;
 pub struct Glob(String);
 
 impl Glob {
-    /// None when no name without tags could match it, or a configuration file could not hold it: it
-    /// is empty, or has a byte other than visible ASCII, or one of `; , # "`.
+    /// Returns `None` if the pattern is empty, or has a byte that is not visible ASCII or is one of
+    /// `; , # "`. No name without tags could match it, or a configuration file could not hold it.
     pub fn new(pattern: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b";,#\"".contains(&byte);
         (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
     }
 
-    /// In the worst case as many steps as pattern and name have bytes, multiplied: only the last
-    /// `*` is ever tried anew, since an earlier one could do no better.
+    /// Whether the pattern matches the whole name. The number of steps is at most the product of
+    /// both lengths: only the last `*` is tried again, since an earlier one could not match more.
     pub fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.0.as_bytes();
         let mut at = 0;
         let mut read = 0;
-        // Behind the last star, and how much of the name is read when its run ends here.
+        // The place after the last star, and how much of the name is read if its run ends there.
         let mut star = None;
         while read < name.len() {
             match pattern.get(at) {

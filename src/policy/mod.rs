@@ -2,28 +2,23 @@
 //! gives some names. Pure.
 //!
 //! ```text
-//!  Rules { base, rules } ──▶ Policies::of_name ──▶ u16, kept by the series ──▶ Policy { lives, absolute, plan }
-//!   as configured             once, when a series is made                       looked up by number from then on
+//!  Rules { base, rules } ──▶ Policies::of_name ──▶ a number ──▶ Policy { lives, absolute, plan }
+//!   as configured             when a series is      that the      looked up by number
+//!                             created               series keeps  from then on
 //! ```
 //! Each setting comes from the first rule in file order that matches the name and has the setting.
 //! Otherwise it comes from `[statsd]`.
 
-mod bin;
 mod figures;
-mod generations;
 mod glob;
-mod percentile;
 mod plan;
 mod policies;
 mod rules;
 
-pub use bin::Bin;
-pub use figures::{FigureId, FigureNames};
-pub use generations::Generations;
+pub use figures::{Bin, Figure, FigureId, FigureNames, Percentile};
 pub use glob::Glob;
-pub use percentile::Percentile;
 pub use plan::{Plan, TIMER_METRICS, TimerMetric};
-pub use policies::{Policies, Policy};
+pub use policies::{Generations, Policies, Policy};
 pub use rules::{BINS_MAX, Base, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes};
 
 pub(crate) use plan::PlannedPercentile;

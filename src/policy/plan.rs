@@ -1,9 +1,7 @@
 //! The figures that a timing is sent as: percentiles, histogram bins and the filter, resolved to
 //! numbers once for many flushes.
 
-use super::bin::Bin;
-use super::figures::{FigureId, FigureNames, parts};
-use super::percentile::Percentile;
+use super::figures::{Bin, FigureId, FigureNames, Percentile, parts};
 
 /// A value of `timer_metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 
-use super::bin::Bin;
+use super::figures::{Bin, Percentile};
 use super::glob::Glob;
-use super::percentile::Percentile;
 use super::plan::TimerMetric;
 
 /// Every setting that a name can have of its own.

@@ -1,34 +1,34 @@
-//! statsite's binary protocol: one sample a message, little-endian, told from a line by its first
-//! byte.
+//! statsite's binary protocol: one sample in each message, little-endian. The first byte
+//! distinguishes a message from a line.
 //!
 //! ```text
 //!  aa  type  key length: u16  value: f64  key … 0
 //!  aa   04   key length: u16  member length: u16  key … 0  member … 0
 //! ```
-//! Both lengths count the NUL. What follows the first NUL of a key or member is not looked at, as
-//! in C. An UTF-8 line never begins with `aa`. The length of a message whose type is unknown is
-//! unknown too: what follows it begins behind the next newline.
+//! Both lengths include the NUL. The bytes after the first NUL of a key or a member are ignored, as
+//! in C. A UTF-8 line never begins with `aa`. If the type of a message is unknown, its length is
+//! unknown, too. It then ends at the next newline.
 
 use memchr::memchr;
 
 use super::reject::Reject;
 use super::sample::Sample;
 
-/// What every message begins with.
+/// The first byte of every message.
 pub(crate) const MAGIC: u8 = 0xaa;
 
-/// How far a message reaches, as far as its beginning tells.
+/// The length of a message, as far as its first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// It has so many bytes, header included.
+    /// The message has this many bytes, including its header.
     Bytes(usize),
-    /// So many bytes are needed to tell.
+    /// This many bytes of it are needed to know its length.
     Header(usize),
-    /// No type of ours: nobody knows.
+    /// The type is unknown, and so is the length.
     Unknown,
 }
 
-/// What a type's number makes of a value.
+/// A type of message, and how its value becomes a sample.
 struct MessageType {
     code: u8,
     read: fn(f64) -> Result<Sample<'static>, Reject>,
@@ -36,7 +36,7 @@ struct MessageType {
 
 const SET: u8 = 4;
 
-/// Those with a value; a set has members.
+/// The types of messages with a value. A set has members instead.
 const TYPES: [MessageType; 5] = [
     MessageType { code: 1, read: |value| Ok(Sample::Kv(value)) },
     MessageType { code: 2, read: |value| Ok(Sample::Count(value)) },
@@ -57,9 +57,9 @@ pub(crate) fn is_binary(piece: &[u8]) -> bool {
     piece.first() == Some(&MAGIC)
 }
 
-/// The line (without its newline) or message that a datagram goes on with, and what follows it. A
-/// message that says it is longer than the datagram ends as one of unknown length does: at the next
-/// newline.
+/// Returns the first line (without its newline) or message of the rest of a datagram, and the bytes
+/// after it. A message that states a length beyond the end of the datagram ends at the next
+/// newline, as one of unknown length does.
 pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
     if is_binary(rest)
         && let Reach::Bytes(total) = reach(rest)
@@ -70,7 +70,7 @@ pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
     memchr(b'\n', rest).map_or((rest, &[]), |end| (&rest[..end], &rest[end + 1..]))
 }
 
-/// The reach of the message that `bytes`, which are not empty, begin with.
+/// Returns the reach of the message at the start of `bytes`, which must not be empty.
 pub(crate) fn reach(bytes: &[u8]) -> Reach {
     const WITH_VALUE: usize = 12;
     const WITH_MEMBER: usize = 6;
@@ -87,7 +87,8 @@ pub(crate) fn reach(bytes: &[u8]) -> Reach {
     total.map_or(Reach::Header(header), Reach::Bytes)
 }
 
-/// The key and the sample of a message, which ends where `bytes` do. The key is as it came.
+/// Reads a message that ends where `bytes` end. Returns its key, which is not cleaned, and its
+/// sample.
 pub(super) fn read(bytes: &[u8]) -> Result<(&[u8], Sample<'_>), Reject> {
     match reach(bytes) {
         Reach::Unknown => return Err(Reject::UnknownCode),
@@ -111,7 +112,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(&[u8], Sample<'_>), Reject> {
     (kind.read)(value).map(|sample| (key, sample))
 }
 
-/// Text that ends with a NUL, up to its first.
+/// Returns a text up to its first NUL. Fails if the text does not end with a NUL.
 fn before_nul(text: &[u8]) -> Result<&[u8], Reject> {
     match text.last() {
         Some(0) => Ok(&text[..memchr(0, text).unwrap_or(text.len())]),

@@ -3,8 +3,7 @@
 use memchr::memchr;
 
 use super::binary;
-use super::dialect::Dialect;
-use super::grammar::Grammar;
+use super::grammar::{Dialect, Grammar};
 use super::group::{LineSection, Samples, sections};
 use super::names::NameWriter;
 use super::number::seconds;

@@ -2,15 +2,18 @@
 //! files, logs or random numbers.
 //!
 //! ```text
-//!  line ──▶ LineReader::read ──▶ MetricLine { name, timestamp } ──▶ MetricLine::samples ──▶ Sample, Sample, Reject, Sample …
-//!            line.rs, names.rs        canonical, hashed once      group.rs          number.rs
-//!  message ─▶ LineReader::read_binary ─▶ BinaryMessage { name, sample }                    binary.rs
+//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, … }           plain.rs
+//!  any line ────▶ LineReader::read ──▶ MetricLine { name, timestamp }   line.rs, names.rs
+//!                     MetricLine::samples ──▶ Sample, Sample, Reject …  group.rs, number.rs
+//!  message ─────▶ LineReader::read_binary ──▶ BinaryMessage             binary.rs
 //! ```
+//! Nearly all lines are plain. [`read_plain`] reads them in one pass, and returns the same as the
+//! general reader.
+//!
 //! A sample borrows from the receive buffer. Only a name that must be cleaned, or that has tags, is
 //! copied into a buffer of the reader. `../../README.md` lists the differences from Node StatsD.
 
 mod binary;
-mod dialect;
 mod grammar;
 mod group;
 mod line;
@@ -19,10 +22,8 @@ mod number;
 mod plain;
 mod reject;
 mod sample;
-mod tagged;
 
-pub use dialect::{Dialect, Dialects};
-pub use grammar::Grammar;
+pub use grammar::{Dialect, Dialects, Grammar};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
 pub use names::is_plain_name;

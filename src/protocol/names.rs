@@ -1,8 +1,7 @@
 //! Writes a name and its tags as one canonical series name: `name;k=v;k2=v2`. The keys are sorted,
 //! and every byte is one that sinks can store.
 
-use super::dialect::Dialect;
-use super::grammar::Grammar;
+use super::grammar::{Dialect, Grammar};
 use super::reject::Reject;
 
 /// What happens to a byte of a name.

@@ -1,9 +1,9 @@
 //! Decimal numbers as clients write them: optional sign, digits with an optional point, optional
 //! exponent.
 //!
-//! The fast path is Clinger's: a mantissa below 2^53 and a power of ten up to 22 are both exact
-//! doubles, so one multiplication or division rounds once, as it must. Everything longer goes to
-//! the standard library, which is also the twin in the tests.
+//! The fast path is Clinger's. A mantissa below 2^53 and a power of ten up to 22 are both exact
+//! doubles. So one multiplication or division rounds only once, which gives the nearest double. The
+//! standard library reads all longer numbers. The tests compare the fast path with it.
 //!
 //! The standard library is exact for many digits near the halfway point of two doubles. That takes
 //! longer the further they are from 1, up to 10 µs for 50 bytes. So only the first [`SIGNIFICANT`]
@@ -14,14 +14,14 @@ use std::fmt::Write as _;
 
 use arrayvec::ArrayString;
 
-/// Those that are exact doubles.
+/// The powers of ten that are exact doubles.
 pub(super) const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number in `text`, white space around it trimmed; None for anything that is not a finite
-/// decimal.
+/// Returns the number in `text`, which may have white space around it. Returns `None` for anything
+/// that is not a finite decimal number.
 pub fn decimal(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let (negative, digits) = match text.first()? {
@@ -37,7 +37,7 @@ pub fn decimal(text: &[u8]) -> Option<f64> {
     magnitude.is_finite().then_some(if negative { -magnitude } else { magnitude })
 }
 
-/// A sample rate: an unsigned decimal over 0 and at most 1.
+/// Reads a sample rate: an unsigned decimal number over 0 and at most 1.
 pub(super) fn rate(text: &[u8]) -> Option<f64> {
     if !matches!(text.first()?, b'0'..=b'9' | b'.') {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn rate(text: &[u8]) -> Option<f64> {
     decimal(text).filter(|rate| *rate > 0.0 && *rate <= 1.0)
 }
 
-/// A timestamp: a positive whole number of seconds, digits only.
+/// Reads a timestamp: a positive whole number of seconds, with digits only.
 pub(super) fn seconds(text: &[u8]) -> Option<u64> {
     const LATEST: u64 = 253_402_300_799; // the end of year 9999
     if text.is_empty() || text.len() > 12 || !text.iter().all(u8::is_ascii_digit) {
@@ -55,7 +55,7 @@ pub(super) fn seconds(text: &[u8]) -> Option<u64> {
     (1..=LATEST).contains(&value).then_some(value)
 }
 
-/// An unsigned decimal, taken apart: mantissa × 10^exponent.
+/// The parts of an unsigned decimal number: mantissa × 10^exponent.
 struct Parts {
     mantissa: u64,
     exponent: i64,
@@ -85,7 +85,7 @@ impl Parts {
         (at == text.len()).then_some(parts)
     }
 
-    /// Takes in the digits `text` begins with; returns how many there were.
+    /// Adds the digits at the start of `text` to the mantissa. Returns their number.
     fn take_digits(&mut self, text: &[u8]) -> usize {
         const ROOM: u64 = (1 << 53) / 10;
         let mut taken = 0;
@@ -100,7 +100,7 @@ impl Parts {
         taken
     }
 
-    /// The value, if one exact operation gives it.
+    /// Returns the value if one exact operation gives it.
     fn exactly(&self) -> Option<f64> {
         if !self.whole {
             return None;
@@ -136,8 +136,8 @@ const SIGNIFICANT: usize = 19;
 /// For numbers up to this many powers of ten from 1 the exact comparison is cheap.
 const NEAR: u64 = 40;
 
-/// The digits behind an `e`, with their sign; what is past ±100,000 makes no difference to a
-/// double.
+/// Reads the exponent after an `e`, which may have a sign. It is limited to ±100,000, since a
+/// larger one makes no difference to a double.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.first()? {
         b'-' => (true, &text[1..]),

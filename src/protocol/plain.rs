@@ -6,12 +6,15 @@
 //! the two. The types of lines come in no order that a processor could predict, so this reader does
 //! not branch on the type.
 
+use std::mem;
+
+use arrayvec::ArrayVec;
 use memchr::{memchr, memchr2};
 
-use super::grammar::Grammar;
+use super::grammar::{Dialect, Grammar};
+use super::names::{KEEPS, is_plain_name};
 use super::number::POWERS;
 use super::sample::MetricKind;
-use super::tagged::tagged_name;
 
 /// A line whose value, type, rate and tags are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +44,9 @@ const USUAL_NAME: usize = 64;
 
 /// Any number with this many digits is an exact double.
 const DIGITS: usize = 15;
+
+/// Lines with more tags are left to the general reader.
+const TAGS_MAX: usize = 16;
 
 /// Returns the plain line at the start of `text`, or `None` for any other line.
 ///
@@ -131,16 +137,17 @@ fn read_number(text: &[u8]) -> Option<(f64, usize)> {
     }
 }
 
-/// The digits that eight characters (the first one lowest) begin with, and how many they are; None
-/// for none, or eight.
+/// Reads the digits at the start of eight characters, of which the first is in the lowest byte.
+/// Returns their value and their number. Returns `None` if there are none, or eight.
 ///
-/// All are turned at once, as if zeros stood before them: pairs to numbers below 100, pairs of
-/// those, and of those.
+/// All digits are converted at once, as if zeros stood before them: pairs of digits to numbers
+/// below 100, pairs of these, and pairs of those.
 #[inline]
 fn short_integer(characters: u64) -> Option<(u32, usize)> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let values = characters ^ (EACH * 0x30);
-    // Its high bit is set for what is above 9, and wrongly perhaps for what stands behind that.
+    // The high bit of a byte is set if the character is no digit. In the bytes after the first such
+    // one it may be wrong.
     let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
     let digits = others.trailing_zeros() / 8;
     if digits == 0 || digits == 8 {
@@ -181,6 +188,88 @@ fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     let value = mantissa as f64;
     let value = point.map_or(value, |point| value / POWERS[at - point - 1]);
     Some((value, at))
+}
+
+#[derive(Clone, Copy)]
+struct Tag<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+/// Returns the canonical name of a series called `bare` with the tags at the start of `text`, and
+/// the length of the tags, up to the end of the line. Returns `None` if they are not clean, or if
+/// the name is too long.
+fn tagged_name<'a>(
+    grammar: &Grammar,
+    bare: &[u8],
+    text: &[u8],
+    room: &mut &'a mut [u8],
+) -> Option<(&'a [u8], usize)> {
+    let section = text.strip_prefix(b"|#")?;
+    if !grammar.dialects.has(Dialect::Dogstatsd) || !is_plain_name(bare) {
+        return None;
+    }
+    let (mut tags, length) = read_tags(section)?;
+    let bytes = bare.len() + 1 + length; // a tag stands behind a `;`, not a `,`
+    if bytes > grammar.max_key_length || !sort_tags(&mut tags) {
+        return None;
+    }
+    let (name, left) = mem::take(room).split_at_mut(bytes);
+    *room = left;
+    write_name(bare, &tags, name);
+    Some((name, 2 + length))
+}
+
+/// Reads the tags up to the end of the line. Returns them and their length, or `None` if a tag is
+/// not clean or has no value.
+fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
+    let mut tags = ArrayVec::new();
+    let mut start = 0;
+    let mut colon = None;
+    for at in 0..=section.len() {
+        let byte = section.get(at).copied().unwrap_or(b'\n');
+        if KEEPS[usize::from(byte)] {
+            continue;
+        }
+        match (byte, colon) {
+            (b':', None) => colon = Some(at),
+            (b',' | b'\n', Some(middle)) if start < middle && middle + 1 < at => {
+                let tag = Tag { key: &section[start..middle], value: &section[middle + 1..at] };
+                tags.try_push(tag).ok()?;
+                if byte == b'\n' {
+                    return Some((tags, at));
+                }
+                start = at + 1;
+                colon = None;
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Sorts the tags by the bytes of their keys. Returns false if a key occurs twice.
+fn sort_tags(tags: &mut [Tag<'_>]) -> bool {
+    let is_sorted = |tags: &[Tag<'_>]| tags.windows(2).all(|pair| pair[0].key < pair[1].key);
+    is_sorted(tags) || {
+        tags.sort_unstable_by_key(|tag| tag.key);
+        is_sorted(tags)
+    }
+}
+
+fn write_name(bare: &[u8], tags: &[Tag<'_>], name: &mut [u8]) {
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        name[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
+    put(bare);
+    for Tag { key, value } in tags {
+        put(b";");
+        put(key);
+        put(b"=");
+        put(value);
+    }
 }
 
 #[cfg(test)]

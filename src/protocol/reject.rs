@@ -1,4 +1,4 @@
-//! Why a line or a value was refused. Each is counted; one a minute is logged with its line.
+//! Why a line or a value was refused. All are counted. One a minute is logged, with its line.
 
 use std::fmt;
 

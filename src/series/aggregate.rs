@@ -2,11 +2,11 @@
 //!
 //! A saved series is these bytes:
 //! ```text
-//!  kind  idle  name     counter: current, last   gauge: level   timing: 0, weight, samples… │ 1, sketch
-//!   u8   u32   u16 + …                                          set: 0, members… │ 1, registers
+//!  kind  idle  name      counter: current, last     timing: 0, weight, samples… │ 1, sketch
+//!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
 //! ```
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use super::distinct::Members;
 use super::memory::Pool;
 use super::sketch::Sketch;

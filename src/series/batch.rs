@@ -8,8 +8,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::series_key::{NameHash, SeriesKey};
-use super::shard::SeriesSlot;
+use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
 /// The sample of a plain line, before its series is known.

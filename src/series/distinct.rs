@@ -1,15 +1,17 @@
 //! The number of different members of a set in one interval: exact up to `set_exact`, then an
 //! estimate.
 //!
-//! A member is its 64-bit keyed hash, stable over restarts. Two members meet in one hash once in
-//! 10^11 sets of 10,000: exact for every purpose, at nine bytes a member. The same hashes feed the
-//! registers (HyperLogLog, one byte each), so turning to them loses nobody. Registers can be saved
-//! and read again: they are bytes (`HyperLogLog::parts`, `from_parts`).
+//! A member is stored as a keyed hash of 64 bits, which is the same after a restart. Two members
+//! have the same hash in one of 10^11 sets of 10,000 members, so this is exact for every purpose.
+//! It takes nine bytes for each member. The same hashes are added to the registers of the estimate
+//! (HyperLogLog, one byte each), so no member is lost when a set turns to it. Registers are bytes,
+//! so they can be saved and restored (`HyperLogLog::parts`, `from_parts`).
 //!
-//! The crate is `hyperloglockless`: the number of registers is chosen at run time, it takes hashes,
-//! shows its registers, and keeps its estimate up to date, so that a dump or a close costs nothing.
-//! 200 sets each, 4,096 registers (standard error 1.63 %), root mean square and worst error, a
-//! member's cost; release build, one core of a shared virtual machine:
+//! The crate is `hyperloglockless`. It lets the caller choose the number of registers at run time,
+//! takes hashes, and returns its registers. It keeps its estimate up to date, so that a dump or a
+//! close costs nothing. The table shows the root mean square and the worst error of 200 sets with
+//! 4,096 registers (standard error 1.63 %), and the cost of a member, in a release build on one
+//! core of a shared virtual machine:
 //!
 //! | | 20,000 | 100,000 | 1,000,000 | a member | bytes | brings |
 //! | --- | --- | --- | --- | --- | --- | --- |
@@ -17,15 +19,15 @@
 //! | `cardinality-estimator` 1.0.3 | 1.46, 4.81 % | 1.62, 4.59 % | 1.64, 4.86 % | 7 to 9 ns | 3,092 | `wyhash`, `rand_core`, a proc macro |
 //! | `hyperloglogplus` 0.4.1 | 1.49, 4.94 % | 1.50, 5.11 % | 1.61, 3.67 % | 8 to 12 ns | not known | `serde` and its macros |
 //!
-//! The second fixes its precision at compile time and saves through serde only; the third takes no
-//! hash but a hasher.
+//! The second one fixes its precision at compile time, and can be saved only by means of serde. The
+//! third one takes a hasher instead of hashes.
 
 use std::hash::BuildHasherDefault;
 
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};

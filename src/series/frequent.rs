@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
 
-use super::series_key::NameHash;
+use super::shard::NameHash;
 
 /// The counts since they were last taken (Misra and Gries, several names at a time).
 ///

@@ -1,11 +1,14 @@
 //! The series that hold most memory in the open interval, found without reading any other series.
 //!
-//! A series is noted when a large buffer of its own grows, or comes to it from the interval before:
-//! that happens once for each doubling, so it costs a sample next to nothing. Notes are kept by the
-//! size's power of two; the largest series is the last noted in the highest class, which is right
-//! to a factor of two. A heap would be exact, at the price of moving an entry for each growth. A
-//! note may be stale, its series grown, condensed or gone; whoever takes it finds out by asking the
-//! series.
+//! A series is noted when a large buffer of it grows, or is carried over from the interval before.
+//! A buffer grows once for each doubling, so this costs almost nothing for a sample.
+//!
+//! The notes are in classes, one for each power of two of the size. The last note in the highest
+//! class counts as the largest series, which is right up to a factor of two. A heap would be exact,
+//! but would move an entry at each growth.
+//!
+//! A note may be stale: its series may have grown, or be condensed or removed. The caller checks
+//! the series.
 
 use super::shard::SeriesSlot;
 
@@ -31,8 +34,7 @@ impl Holder {
     }
 }
 
-/// Below this a sketch is hardly smaller than the samples themselves: series that hold less stay
-/// exact.
+/// Series that hold fewer bytes stay exact, since a sketch is hardly smaller than so few samples.
 pub(super) const LARGE: usize = 2048;
 
 impl Largest {
@@ -54,8 +56,8 @@ impl Largest {
             self.classes.resize(class as usize + 1, Vec::new());
         }
         let notes = &mut self.classes[class as usize];
-        // Series deleted and made again leave stale notes: there are at most twice as many as there
-        // can be holders.
+        // Series that are deleted and created again leave stale notes. So there are at most twice
+        // as many notes as there can be holders.
         if notes.len() <= 2 * (self.limit >> class) / LARGE {
             notes.push(holder);
         }

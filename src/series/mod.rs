@@ -1,15 +1,15 @@
 //! The table of series, and the values that each kind of series keeps. Pure.
 //!
 //! ```text
-//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current interval, previous interval }
-//!                      256 of them                        │ first touch after a tick: current becomes previous
-//!                                                         ▼ sweep: previous is handed on, once a flush
+//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current, previous }
+//!                      256 of them                        │ first sample after a tick: the
+//!                                                         │ current interval becomes previous
+//!                                                         ▼ sweep: each interval is closed once
 //!                                                       Closed { name, values }
 //! ```
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module does not know summaries, sinks or sockets.
 
-mod add_error;
 mod aggregate;
 mod batch;
 mod bounds;
@@ -22,21 +22,18 @@ mod memory;
 mod moments;
 mod newcomers;
 mod passthrough;
-mod series_key;
 mod shard;
 mod sketch;
 mod table;
 mod values;
 
-pub use add_error::AddError;
 pub use aggregate::{Closed, Series, Values};
 pub use batch::{Batch, PendingSample};
-pub use bounds::Bounds;
+pub use bounds::{AddError, Bounds};
 pub use frequent::{Counted, Frequent, MostFrequent};
 pub use moments::Moments;
 pub use newcomers::Newcomers;
 pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
-pub use series_key::NameHash;
-pub use shard::SeriesSlot;
+pub use shard::{NameHash, SeriesSlot};
 pub use sketch::Sketch;
 pub use table::{Cursor, Seeds, Table};

@@ -1,5 +1,5 @@
-//! What can be said of a timing's samples without keeping them: count, sums, extremes and spread,
-//! exact to rounding.
+//! The figures of a timing that need no stored samples: count, sums, extremes and spread. They are
+//! exact except for rounding.
 
 use crate::wire::{In, Put};
 
@@ -12,14 +12,15 @@ pub struct Moments {
     sum_squares: f64,
     lower: f64,
     upper: f64,
-    /// Welford's: the mean so far, and the sum of squared distances to it. The sum of squares less
-    /// the square of the sum would cancel to nothing when values are large and close together.
+    /// The mean so far, and the sum of the squared distances to it (Welford's method). The
+    /// difference between the sum of squares and the square of the sum would lose all digits if
+    /// values are large and close together.
     mean: f64,
     squared_distances: f64,
 }
 
 impl Moments {
-    /// Those of samples that stand for `weight` events.
+    /// Returns the moments of samples that stand for `weight` events.
     pub(super) fn of(values: &[f64], weight: f64) -> Self {
         let samples = values.len() as u64;
         let sum: f64 = in_lanes(values, 0.0, |sum, value| sum + value).iter().sum();
@@ -67,7 +68,7 @@ impl Moments {
         }
     }
 
-    /// None for damage.
+    /// Returns `None` if the input is damaged.
     pub(super) fn restore(input: &mut In<'_>) -> Option<Self> {
         let moments = Self {
             samples: input.u64()?,
@@ -94,12 +95,12 @@ impl Moments {
         self.squared_distances += distance * (value - self.mean);
     }
 
-    /// Samples as they came, whatever each stands for.
+    /// The number of samples, however many events each stands for.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// Events the samples stand for: each weighs 1 / rate.
+    /// The number of events that the samples stand for: 1 / rate for each sample.
     pub fn weight(&self) -> f64 {
         self.weight
     }
@@ -112,7 +113,7 @@ impl Moments {
         self.sum_squares
     }
 
-    /// Infinite, the wrong way, while there is no sample.
+    /// The lowest sample. It is infinity if there is none.
     pub fn lower(&self) -> f64 {
         self.lower
     }
@@ -121,14 +122,15 @@ impl Moments {
         self.upper
     }
 
-    /// Summed distances to the mean, each squared: divided by the samples, the variance.
+    /// The sum of the squared distances to the mean. Divided by the number of samples it is the
+    /// variance.
     pub fn squared_distances(&self) -> f64 {
         self.squared_distances
     }
 }
 
-/// Four folds side by side, each over every fourth value: none waits for the one before, and the
-/// processor does several at once.
+/// Folds the values in four lanes, each over every fourth value. The lanes do not depend on each
+/// other, so the processor computes several at once.
 #[inline]
 fn in_lanes(values: &[f64], first: f64, step: impl Fn(f64, f64) -> f64) -> [f64; 4] {
     let mut lanes = [first; 4];

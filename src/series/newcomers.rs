@@ -1,9 +1,8 @@
-//! Which names bring most new series: a few prefixes and how often each was seen, for a warning to
-//! name one.
+//! Counts which prefixes of names have the most new series, so that a warning can name one.
 
-/// Counts prefixes in bounded memory, by the space-saving rule: a prefix without a place takes that
-/// of the rarest, and its count. So a count may be too high by what the rarest had, and a prefix
-/// that brings most cannot be missed.
+/// Counts prefixes in bounded memory, by the space-saving rule: if all places are taken, a new
+/// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
+/// of the prefix that was replaced. But the prefix with the most new series is never missed.
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,

@@ -1,7 +1,7 @@
 //! Values that belong to no series. The next flush sends them as they arrived: key/values, and
 //! values with a timestamp of their own.
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use crate::wire::{In, Put};
 
 /// A value that is sent without being aggregated.

@@ -1,5 +1,8 @@
 //! One of the 256 parts of the table: a slab of series, and an index from a hash to a slot.
 //!
+//! ```text
+//!  name ──▶ NameHash ──kind──▶ SeriesKey { shard, hash } ──index──▶ SeriesSlot ──slab──▶ Series
+//! ```
 //! Each shard grows by itself, so no single step of growth is long on the way to a million series.
 //! The index stores part of the hash beside the slot. So growth reads no series, and a lookup reads
 //! a series only if 32 bits of the hash agree.
@@ -9,6 +12,32 @@ use slab::Slab;
 
 use super::aggregate::Series;
 use crate::protocol::MetricKind;
+
+/// The number of shards of the table.
+pub(super) const SHARDS: usize = 256;
+
+/// The hash of a name. It is computed once for a line and used for every sample of the line.
+#[derive(Clone, Copy, Debug)]
+pub struct NameHash(pub(super) u64);
+
+/// The shard that a series is in, and its hash in the index of that shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SeriesKey {
+    pub(super) shard: usize,
+    pub(super) hash: u32,
+}
+
+impl SeriesKey {
+    pub(super) fn new(NameHash(hash): NameHash, kind: MetricKind) -> Self {
+        // All kinds share the index. Each kind has a salt, so that the counter `a` and the gauge
+        // `a` have different hashes.
+        const SALTS: [u64; 4] =
+            [0, 0x9ae1_6a3b_2f90_404f, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
+        let hash = hash ^ SALTS[kind as usize];
+        #[allow(clippy::cast_possible_truncation)] // the halves are meant
+        Self { shard: (hash >> 32) as usize % SHARDS, hash: hash as u32 }
+    }
+}
 
 /// The position of a series in its shard. Positions are reused: the hash shows whether the series
 /// is still the same.

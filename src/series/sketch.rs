@@ -1,20 +1,22 @@
-//! A timing's samples past what is kept exactly: counts in buckets whose width grows with the value
-//! (DDSketch), so that any percentile is off by at most `timer_error` of itself; sums and extremes
-//! exact to rounding.
+//! The samples of a timing that has too many to keep: counts in buckets whose width grows with the
+//! value (DDSketch). Any percentile is off by at most `timer_error` of itself. Sums and extremes
+//! are exact except for rounding.
 //!
 //! ```text
-//!  value ──▶ place: … -2 -1 │ 0 │ 1 2 3 …     zero and each sign's powers of gamma on one axis, in the values' order
-//!              └─▶ page (32 places), counts     only pages that hold something exist: an outlier costs one of them
+//!  value ──▶ place: … -2 -1 │ 0 │ 1 2 3 …   one axis, in the order of the values: the powers of
+//!              │                            gamma below zero, zero, the powers of gamma above it
+//!              └─▶ page: 32 places          only pages that hold samples exist, so an outlier
+//!                                           costs one page
 //! ```
-//! Memory is bounded by pages: when one too many is wanted, neighbouring buckets are merged
-//! everywhere, which doubles the error but keeps it a bound for every percentile. The default has
-//! room for values that fill 18 orders of magnitude.
+//! Memory is bounded by the number of pages. If one page too many is needed, neighbouring buckets
+//! are merged everywhere. This doubles the error, but every percentile still has a bound. The
+//! default has room for values that fill 18 orders of magnitude.
 //!
-//! Written by hand after trying the crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and
-//! `tdigest` 1.0.1. All of them lack what closes an interval here: the buckets with their counts
-//! and bounds (for a percentile's sum) and the bytes held (for `timer_memory`). The two other
-//! DDSketches merge the lowest buckets into one when values lie far apart, so that one absurd
-//! sample takes all percentiles with it; a t-digest bounds the error of the rank, not of the value.
+//! The crates `sketches-ddsketch` 0.4.2, `ddsketchy` 0.1.8 and `tdigest` 1.0.1 were tried first.
+//! None of them returns what is needed to close an interval: the buckets with their counts and
+//! bounds (for the sum of a percentile), and the bytes held (for `timer_memory`). The two other
+//! DDSketches merge the lowest buckets into one if values lie far apart, so that one absurd sample
+//! spoils all percentiles. A t-digest bounds the error of the rank, but not of the value.
 
 mod exponents;
 
@@ -40,11 +42,12 @@ struct Page {
     counts: [u64; PLACES as usize],
 }
 
-/// Farther from zero than any exponent of gamma: a place's sign is its value's.
+/// It is larger than any exponent of gamma, so that a place has the sign of its value.
 const CENTRE: i32 = 1 << 20;
 
 impl Sketch {
-    /// A sketch of samples that stand for `weight` events. Its memory is yet to be accounted for.
+    /// Makes a sketch of samples that stand for `weight` events. The caller must still take its
+    /// memory from the pool.
     pub(super) fn of(values: &[f64], weight: f64, resolution: Resolution) -> Box<Self> {
         let moments = Moments::of(values, weight);
         let mut sketch = Box::new(Self { moments, resolution, merges: 0, pages: Vec::new() });
@@ -80,8 +83,8 @@ impl Sketch {
         }
     }
 
-    /// One that was saved, perhaps with another resolution than is set now. Its memory is yet to be
-    /// accounted for. None for damage.
+    /// Restores a sketch, which may have another resolution than is set now. The caller must still
+    /// take its memory from the pool. Returns `None` if the input is damaged.
     pub(super) fn restore(input: &mut In<'_>) -> Option<Box<Self>> {
         let moments = Moments::restore(input)?;
         let resolution = Resolution::of_ln_gamma(input.finite()?)?;
@@ -107,17 +110,18 @@ impl Sketch {
         Some(Box::new(Self { moments, resolution, merges, pages }))
     }
 
-    /// Bytes held.
+    /// The bytes held.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.pages.capacity() * size_of::<Page>()
     }
 
-    /// Buckets that closing it walks over.
+    /// The number of buckets that are read to close it.
     pub(super) fn len(&self) -> usize {
         self.pages.len() * usize::from(PLACES)
     }
 
-    /// Adds a sample that stands for `weight` events; false if there is no memory for its bucket.
+    /// Adds a sample that stands for `weight` events. Returns `false` if there is no memory for its
+    /// bucket.
     #[must_use]
     pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> bool {
         let counted = self.count(value, pool);
@@ -127,8 +131,8 @@ impl Sketch {
         counted
     }
 
-    /// The buckets that hold samples, in ascending order: a value at most the error away from
-    /// theirs, and their number.
+    /// Returns the buckets that hold samples, in ascending order. Each has a value that is within
+    /// the error of its samples, and their number.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let lower = self.moments.lower();
         let upper = self.moments.upper();
@@ -161,7 +165,7 @@ impl Sketch {
         }
     }
 
-    /// Where the page of that number is, or belongs.
+    /// Returns the index of the page with this number, or the index at which to insert it.
     #[inline]
     fn find(&self, number: i32) -> Result<usize, usize> {
         // Mostly there is no gap between the first page and this one.
@@ -216,7 +220,7 @@ impl Sketch {
         granted
     }
 
-    /// Makes one bucket of every two, in the memory there is.
+    /// Merges every two buckets into one. This needs no memory from the pool.
     fn merge(&mut self) {
         let mut pages: Vec<Page> = Vec::with_capacity(self.pages.capacity());
         for (place, count) in self.places() {
@@ -233,14 +237,14 @@ impl Sketch {
     }
 }
 
-/// The exponent of the bucket that holds this one after so many merges: half of it each time,
-/// rounded up.
+/// Returns the exponent of the bucket that this one is part of after `merges` merges. Each merge
+/// halves the exponent, and rounds up.
 fn merged(exponent: i32, merges: u32) -> i32 {
     -(-exponent >> merges)
 }
 
 fn page_of(place: i32) -> (i32, usize) {
     const { assert!(PLACES.is_power_of_two()) };
-    // Shifted, negative ones too are rounded down.
+    // A shift rounds negative places down, too.
     (place >> PLACES.ilog2(), (place & (i32::from(PLACES) - 1)).unsigned_abs() as usize)
 }

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::add_error::AddError;
 use super::aggregate::{Closed, HashedSample, SavedSeries, Series};
 use super::batch::PendingSample;
-use super::bounds::Bounds;
+use super::bounds::{AddError, Bounds};
 use super::eviction::LongIdle;
 use super::exactness::Exactness;
 use super::largest::{Holder, Largest};
 use super::memory::Pool;
 use super::newcomers::Newcomers;
-use super::series_key::{NameHash, SHARDS, SeriesKey};
-use super::shard::{PREFETCH, SeriesSlot, Shard};
+use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample};
 use crate::wire::{In, Put};

@@ -1,6 +1,6 @@
 //! The samples of a timing in one interval: all of them, or a sketch if there are too many.
 
-use super::add_error::AddError;
+use super::bounds::AddError;
 use super::memory::Pool;
 use super::sketch::Sketch;
 use crate::wire::{In, Put};

@@ -8,7 +8,6 @@ use super::reactor::Reactor;
 use super::timer::Timer;
 use crate::clock::Clock;
 use crate::ingest::Drained;
-use crate::ingest::allowed::allows;
 use crate::ingest::door::Door;
 use crate::ingest::listener::Listener;
 use crate::ledger::Ledger;
@@ -68,7 +67,7 @@ impl<D: Door> Admission<'_, D> {
         reactor: &mut Reactor<C>,
     ) -> bool {
         ledger.set_sender(sender);
-        if !allows(self.allow_from, sender) {
+        if !sender.is_allowed(self.allow_from) {
             ledger.refuse_connection(self.not_allowed);
             return false;
         }

@@ -1,8 +1,11 @@
-//! Sources with something to read, waiting for their turn.
+//! The sources that have something to read, in the order in which they are read.
 //!
-//! The poller names a source once; one that used up its budget is not named again. So the loop keeps every input source
-//! here until it is dry, and serves as many as a turn's time allows, in turn. Datagram sockets go first: what waits there
-//! too long is lost, while a stream's sender waits.
+//! The poller reports a source once, and does not report it again if its budget was used up before
+//! it was empty. So each source stays in the backlog until it is empty. The loop reads as many of
+//! them as a turn has time for.
+//!
+//! Datagram sockets and streams have queues of their own, because datagram sockets must be read
+//! more often: the kernel drops datagrams when a socket is full, but the sender of a stream waits.
 
 use std::collections::VecDeque;
 

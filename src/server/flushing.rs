@@ -1,11 +1,12 @@
-//! The flush as the loop drives it: the tick, the sweep in slices of at most a millisecond, the end.
+//! The flush as the loop drives it: the tick, the sweep in slices of a millisecond, and the end.
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::encode::encoders::Encoders;
 use crate::engine::{Closing, Engine};
-use crate::flush::{Own, Schedule};
+use crate::flush::Schedule;
+use crate::ledger::Own;
 use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
@@ -16,11 +17,13 @@ pub(super) struct Flushing {
     interval: Duration,
     /// When the last tick came.
     ticked: Option<Now>,
-    /// How far that was from the interval after the one before it, in seconds.
+    /// The seconds by which the time between the last two ticks differs from the interval.
     lag: Option<f64>,
+    /// The number of the newest flush.
     number: u64,
     /// Whether the server's own figures are sent.
     sends_own: bool,
+    /// The longest call to the disk that a state save made since the flush before.
     stall: Duration,
     /// The longest turn of the loop since the flush before.
     turn: Duration,
@@ -36,7 +39,7 @@ pub(super) struct Flushing {
 const HOLD: Duration = Duration::from_secs(1);
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
-/// Series closed between two looks at the clock.
+/// Series that are closed between two readings of the clock.
 const STEP: usize = 256;
 
 impl Flushing {
@@ -54,13 +57,13 @@ impl Flushing {
         }
     }
 
-    /// A single flush, stamped `now`, of nothing but what came in.
+    /// A single flush with the timestamp `now`, without the server's own figures.
     pub(super) fn once(now: Now, interval: Duration) -> Self {
         let schedule = Schedule::resume(interval, false, now.unix);
         Self { sends_own: false, ..Self::new(schedule, interval) }
     }
 
-    /// The open interval keeps its end; what follows is of the new length.
+    /// Sets another interval. The open interval keeps its end. The next ones have the new length.
     pub(super) fn reconfigure(&mut self, interval: Duration, aligned: bool) {
         self.schedule = Schedule::resume(interval, aligned, self.schedule.due());
         self.interval = interval;
@@ -79,13 +82,15 @@ impl Flushing {
         (self.ticked.map_or(before, |tick| tick.unix), end)
     }
 
-    /// When the open interval ends, on the monotonic clock as of `now`; None while a tick waits for the sweep.
+    /// Returns when the open interval ends, on the monotonic clock. Returns `None` if its end has
+    /// come and the tick waits for the sweep.
     pub(super) fn deadline(&self, now: Now) -> Option<Tick> {
         let until = self.schedule.due().as_millis().saturating_sub(now.unix.as_millis());
         (!self.schedule.is_deferred()).then(|| now.tick + Duration::from_millis(until))
     }
 
-    /// The end has come. Returns false if the sweep of the interval before must end first.
+    /// Whether the interval may end now that its time has come. If the sweep of the interval before
+    /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
     pub(super) fn is_due(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
@@ -95,7 +100,7 @@ impl Flushing {
         !sweeping
     }
 
-    /// Whether a tick waited for the sweep that has just ended.
+    /// Whether the tick was deferred until the sweep of the interval before has ended.
     pub(super) fn is_waiting(&self) -> bool {
         self.schedule.is_deferred()
     }
@@ -112,17 +117,17 @@ impl Flushing {
         (now < until).then_some(until)
     }
 
-    /// The longest call to the disk that a state save made since the flush before.
+    /// Notes the longest call to the disk that a state save made since the flush before.
     pub(super) fn note_stall(&mut self, stall: Duration) {
         self.stall = stall;
     }
 
-    /// A turn of the loop took so long.
+    /// Notes the length of a turn of the loop.
     pub(super) fn note_turn(&mut self, took: Duration) {
         self.turn = self.turn.max(took);
     }
 
-    /// Ends the open interval: O(1), whatever there is to close.
+    /// Ends the open interval. This is O(1), however many series there are to close.
     pub(super) fn tick(
         &mut self,
         now: Now,
@@ -143,7 +148,8 @@ impl Flushing {
         log::debug!(flush = self.number, stamp = stamp.as_secs(); "a flush begins");
     }
 
-    /// Closes series for one slice and hands full chunks to the sinks; true when the flush has ended.
+    /// Closes series for one slice of time, and queues full chunks in the sinks. Returns `true` if
+    /// the flush has ended.
     pub(super) fn slice(
         &mut self,
         clock: &impl Clock,
@@ -163,7 +169,7 @@ impl Flushing {
         done
     }
 
-    /// Closes all that is left at once, for a stop.
+    /// Closes the rest of the series at once, for a stop.
     pub(super) fn rest(
         &mut self,
         clock: &impl Clock,
@@ -214,12 +220,13 @@ fn hand_over(encoders: &mut Encoders, sinks: &mut Sinks) {
     }
 }
 
-/// Seconds by which two ticks were further apart than the interval, each rounded as Node rounds.
+/// Returns the seconds by which two ticks were further apart than the interval. Both times are
+/// rounded as Node rounds them.
 fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
     now.as_secs() as f64 - before.as_secs() as f64 - interval.as_secs_f64()
 }
 
-/// What the server says of the flush and of its sinks.
+/// Returns the server's own figures about the flush and the sinks.
 fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Vec<(String, f64)> {
     let took = took.as_millis() as f64;
     let stall = stall.as_secs_f64() * 1000.0;
@@ -257,7 +264,7 @@ fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Ve
     all
 }
 
-/// When it last happened, in seconds since 1970; 0 if it never did.
+/// Returns a time in seconds since 1970, or 0 if there is none.
 fn seconds(when: Option<UnixTime>) -> f64 {
     when.map_or(0.0, |when| when.as_secs() as f64)
 }

@@ -1,8 +1,11 @@
 //! Gathering: a busy loop naps for a few milliseconds instead of being woken for each packet. Pure.
 //!
-//! Being woken costs more than parsing what woke it, and StatsD has no latency to keep. So where wake-ups by input come
-//! often, the loop sleeps a moment and takes all that has come meanwhile; where they are rare it is woken as ever. How long a
-//! moment is depends on how full it then finds the receive buffers: what comes in a nap must always fit them.
+//! A wake-up costs more than parsing the packet that caused it, and StatsD promises no latency. So
+//! if input wakes the loop often, the loop naps and then reads everything that has arrived
+//! meanwhile. If input is rare, the loop waits for events as usual.
+//!
+//! The length of a nap depends on how full the receive buffers are after it. The datagrams that
+//! arrive during a nap must always fit.
 
 use std::time::Duration;
 
@@ -12,31 +15,33 @@ use crate::time::Tick;
 #[derive(Debug, Default)]
 pub(super) struct Gather {
     on: bool,
-    /// Turns since `since` that input began.
+    /// Turns that input has begun, since `since`.
     woken: u32,
+    /// Naps since `since`.
     naps: u32,
+    /// The start of the window in which both are counted.
     since: Tick,
-    /// How full the fullest socket was at the last look.
+    /// How full the fullest socket was, of those measured since the last nap was planned.
     fill: Fill,
 }
 
-/// How much of what the kernel granted a socket is taken.
+/// How full the receive buffer of a socket is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Fill {
-    /// So little that several times as much would do no harm.
+    /// So little that several times as much would still fit.
     #[default]
     Low,
     Some,
-    /// A quarter or more: it cannot wait for a nap.
+    /// A quarter or more: it must be read at once.
     High,
 }
 
-/// How long wake-ups are counted before it is decided anew.
+/// How long wake-ups are counted before the decision whether to nap is made again.
 const WINDOW: Duration = Duration::from_secs(1);
-/// From so many wake-ups a second naps cost less (bench/runs has the figures). Once it naps, it goes on while every
-/// other nap ends with something to read.
+/// From this many wake-ups a second on, naps cost less (bench/runs has the figures). Once the loop
+/// naps, it goes on as long as more than every other nap ends with something to read.
 const ON: u32 = 1000;
-/// A nap ends at the next multiple of these.
+/// A nap ends at the next multiple of one of these.
 const SHORT_MICROS: u64 = 1000;
 const LONG_MICROS: u64 = 4000;
 
@@ -51,26 +56,27 @@ impl Fill {
 }
 
 impl Gather {
-    /// A turn begins because of input.
+    /// Notes that a turn begins because of input.
     pub(super) fn note_input(&mut self) {
         self.woken += 1;
     }
 
-    /// Whether sockets should be looked at for how full they are.
+    /// Whether the loop naps. If so, it must note how full the sockets are.
     pub(super) fn is_on(&self) -> bool {
         self.on
     }
 
-    /// So many bytes of those granted to a socket were taken when the turn began.
+    /// Notes that `taken` of the `room` bytes of a socket's receive buffer are in use.
     pub(super) fn note_fill(&mut self, taken: u32, room: u32) {
         self.fill = self.fill.max(Fill::of(taken, room));
     }
 
-    /// How long to sleep now, with nothing left to do until `deadline`.
+    /// Returns how long to nap now, given that there is nothing to do until `deadline`. Returns
+    /// `None` if the loop must wait for events instead.
     pub(super) fn nap(&mut self, now: Tick, deadline: Option<Tick>) -> Option<Duration> {
         let counted = now - self.since;
         if counted >= WINDOW {
-            // A window that was slept through counts for what it had in each second.
+            // A window may be longer than a second if nothing woke the loop. Its rate counts.
             let often =
                 u128::from(self.woken) * WINDOW.as_millis() >= u128::from(ON) * counted.as_millis();
             self.on = if self.on { self.woken * 2 > self.naps } else { often };
@@ -94,7 +100,8 @@ impl Gather {
 mod tests {
     use super::*;
 
-    /// Packets come at this rate for so many seconds; returns the wake-ups, and whether it naps in the end.
+    /// Packets come at this rate for so many seconds; returns the wake-ups, and whether it naps in
+    /// the end.
     fn run(gather: &mut Gather, start: Tick, packets_a_second: u64, seconds: u64) -> (u64, bool) {
         let mut now = start;
         let mut wakes = 0;

@@ -1,7 +1,7 @@
 //! `[key_flush]`: writes the most frequent names to the log or a file at each interval, a batch in
 //! each turn.
 //!
-//! A line of a file is as Node's keyFlush writes it, with the log's form of time in front.
+//! A line of a file is as Node's keyFlush writes it, after the time in the form of the log.
 //!
 //! The file may be a FIFO or a device, and its disk may be full. No write waits. Names that are not
 //! accepted are lost, and their number is logged. Two servers may append to one file, since each
@@ -83,8 +83,8 @@ impl KeyFlush {
         }
     }
 
-    /// Takes the counts and begins to write them. If names of the last time are still being
-    /// written, the counts go on growing.
+    /// Takes the counts and begins to write them. If names of the interval before are still to be
+    /// written, does nothing: the counts grow until the next interval.
     pub(super) fn begin(&mut self, now: Now, engine: &mut Engine, config: &config::KeyFlush) {
         if self.unwritten() > 0 {
             return;

@@ -1,8 +1,8 @@
-//! The life of the server: the configuration in force, a reload that waits, the stop, and what is
-//! kept for the next run.
+//! The life of the server: the configuration in force, a reload that waits, the stop, and the state
+//! that is kept for the next run.
 //!
-//! It says what should change and keeps track of it. [`Server`](super::Server) applies it to the
-//! other parts.
+//! `Life` decides what should change and keeps track of it. [`Server`](super::Server) applies the
+//! change to the other parts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::notify;
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
 use super::signals::Asked;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use super::timer::Timer;
 use crate::clock::Clock;
@@ -37,16 +37,16 @@ pub(super) struct Life {
     watchdog: Option<Duration>,
 }
 
-/// Where the server is in its life.
+/// The phase of the server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// Nothing is received any more, and the sinks deliver.
+    /// A stop has begun: nothing is received any more, and the sinks deliver their chunks.
     Draining(Drain),
     Done,
 }
 
-/// What signals ask for, in the present phase.
+/// What the server must do because of signals, in its present phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Reload,

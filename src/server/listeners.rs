@@ -1,5 +1,8 @@
-//! Everything the server listens on: opened at the start, or passed in by whoever started us, and compared with what is
-//! wanted at a reload, so that only what changed is bound anew.
+//! The sockets that the server listens on. They are opened at the start, or passed in by the
+//! process that started the server.
+//!
+//! A reload compares them with the addresses that the new configuration wants. Only addresses that
+//! are not bound yet are bound.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +11,7 @@ use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
@@ -26,16 +29,17 @@ pub(super) struct Listeners {
     open: Vec<Open>,
 }
 
-/// What a socket was opened for.
+/// An open socket, and the address of the configuration that it was opened for.
 #[derive(Debug)]
 struct Open {
     source: Source,
     wanted: Endpoint,
-    /// Goes with the socket.
+    /// The file of a unix socket. It is removed when the socket is closed.
     file: Option<SocketFile>,
 }
 
-/// A reload keeps the sockets of what is wanted still.
+/// An address to listen on, and for whom. A reload keeps the sockets whose endpoint is still
+/// wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Udp(Bind),
@@ -49,14 +53,14 @@ pub(super) enum Endpoint {
         path: PathBuf,
         mode: u32,
     },
-    /// It was passed in, and stands for all that the configuration says of its kind.
+    /// A socket that was passed in. It replaces all addresses of its kind in the configuration.
     Passed {
         purpose: Purpose,
         is_unix: bool,
     },
 }
 
-/// Bound, and not yet listened to.
+/// A socket that is bound, but not registered with the poller yet.
 #[derive(Debug)]
 pub(super) struct Bound {
     wanted: Endpoint,
@@ -64,10 +68,12 @@ pub(super) struct Bound {
     file: Option<SocketFile>,
 }
 
-/// From what is open to what is wanted.
+/// The difference between the open sockets and those that a configuration wants.
 #[derive(Debug)]
 pub(super) struct Change {
+    /// Wanted, but not open.
     pub(super) missing: Vec<Endpoint>,
+    /// Open, but not wanted.
     pub(super) leaving: Vec<Source>,
 }
 
@@ -107,7 +113,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether a socket for the one does for the other: the mode of a unix socket can be changed as it is.
+    /// Whether a socket that was opened for one of the two serves the other, too. The mode of a
+    /// unix socket may differ, because it can be changed while the socket is open.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::UnixStream { path, .. }, Self::UnixStream { path: other, .. })
@@ -118,13 +125,14 @@ impl Endpoint {
         }
     }
 
-    /// A socket passed in for the admin port stands for `[admin]`, of whichever family it is.
+    /// Whether `other` is a socket that was passed in and replaces this address. A socket passed in
+    /// for the admin port replaces `[admin] bind` also if it is a unix socket.
     fn is_replaced_by(&self, other: &Self) -> bool {
         let is_admin = self.kind().0 == Purpose::Admin && other.kind().0 == Purpose::Admin;
         matches!(other, Self::Passed { .. }) && (is_admin || self.kind() == other.kind())
     }
 
-    /// All sockets of one of these, or none.
+    /// Binds all sockets of this address, or none.
     fn bind(&self) -> Result<Vec<Bound>, BindError> {
         let internet = |transport, address: Bind| {
             let bound = |socket| Bound { wanted: self.clone(), socket, file: None };
@@ -145,7 +153,7 @@ impl Endpoint {
     }
 }
 
-/// Binds all of them, or none.
+/// Binds the sockets of all these addresses, or none.
 pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<Bound>, BindError> {
     let mut all = Vec::new();
     for wanted in wanted {
@@ -155,7 +163,8 @@ pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<Bound>, BindError> {
 }
 
 impl Listeners {
-    /// What was passed in, and beside that what the configuration wants.
+    /// Takes over the sockets that were passed in, and binds the other addresses that the
+    /// configuration wants.
     pub(super) fn open(
         config: &Config,
         passed: Vec<Passed>,
@@ -173,7 +182,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// What a configuration wants that is not open, and the other way round.
+    /// Returns how the open sockets differ from those that a configuration wants.
     pub(super) fn change(&self, config: &Config) -> Change {
         let mut wanted = Endpoint::all(config);
         wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
@@ -187,7 +196,7 @@ impl Listeners {
         Change { missing, leaving }
     }
 
-    /// Those that leave and have the port of one that is wanted.
+    /// Returns the leaving sockets that have the port of a missing address.
     pub(super) fn in_the_way(&self, change: &Change) -> Vec<Source> {
         let ports: Vec<u16> = change.missing.iter().filter_map(Endpoint::port).collect();
         let has_one =
@@ -204,7 +213,7 @@ impl Listeners {
         address.ok()?.as_socket().map(|address| address.port())
     }
 
-    /// What these sockets were opened for.
+    /// Returns the addresses that these sockets were opened for, each once.
     pub(super) fn wanted_by(&self, sources: &[Source]) -> Vec<Endpoint> {
         let mut all: Vec<Endpoint> = Vec::new();
         for open in self.open.iter().filter(|open| sources.contains(&open.source)) {
@@ -215,7 +224,7 @@ impl Listeners {
         all
     }
 
-    /// Gives the files of unix sockets their mode, where that has changed.
+    /// Sets the mode of the files of unix sockets that have another one.
     pub(super) fn set_modes(&mut self, wanted: u32) {
         for Open { wanted: open, file, .. } in &mut self.open {
             let (Endpoint::UnixStream { mode, .. } | Endpoint::UnixDatagram { mode, .. }) = open
@@ -237,7 +246,7 @@ impl Listeners {
         }
     }
 
-    /// Begins to listen to what is bound.
+    /// Registers bound sockets with the poller.
     pub(super) fn add(
         &mut self,
         bound: Vec<Bound>,
@@ -295,7 +304,7 @@ impl Listeners {
         self.open.iter().map(|open| open.source).collect()
     }
 
-    /// Gives the files of unix sockets to those whom this process is about to become.
+    /// Gives the files of unix sockets to the user and group that this process is about to become.
     pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> Result<(), BindError> {
         if owner == (None, None) {
             return Ok(());
@@ -306,8 +315,8 @@ impl Listeners {
         files.try_for_each(|file| file.give_to(owner).map_err(|error| failed(file, error)))
     }
 
-    /// The line that says where the server listens: `udp=… tcp=… admin=…`, and `unix=…` where there are such, addresses
-    /// separated by commas.
+    /// Returns the line that reports where the server listens: `ready udp=… tcp=… admin=…`, and
+    /// `unix=…` if there are unix sockets. Addresses are separated by commas.
     pub(super) fn ready_line(&self) -> String {
         let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
         let listening = |wanted: Purpose| {

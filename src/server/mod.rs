@@ -1,14 +1,14 @@
-//! The server: five parts, the loop that drives them, and what they do together.
+//! The server: six parts, the loop that drives them, and what they do together.
 //!
 //! ```text
 //!             ┌──────────────────────── Server ────────────────────────┐
 //!  sockets ──▶│ Reception ──lines──▶ Pipeline ──chunks──▶ its sinks ──▶│──▶ carbon, …
 //!  operator ─▶│ AdminPort ──reads──▶ Pipeline                          │
-//!  signals ──▶│ Life: configuration, reload, stop, state file          │
+//!  signals ──▶│ Signals ──▶ Life: configuration, reload, stop, state   │
 //!             │ Reactor: poller, timers, clocks, passed to each part   │
 //!             └────────────────────────────────────────────────────────┘
 //! ```
-//! [`Server::turn`] is the loop. Read it first.
+//! `Server::turn` is the loop. Read it first.
 
 mod accept;
 mod admin_port;
@@ -20,8 +20,6 @@ mod gather;
 mod key_flush;
 mod life;
 mod listeners;
-mod log_warnings;
-mod messages;
 mod notify;
 mod outputs;
 mod pipeline;
@@ -33,7 +31,7 @@ mod settings;
 mod signals;
 #[cfg(test)]
 mod simulation;
-mod start;
+mod start_error;
 mod state_saver;
 mod stdin;
 mod timer;
@@ -51,7 +49,7 @@ use self::reactor::Reactor;
 use self::reception::Reception;
 use self::settings::random_seeds;
 use self::signals::Signals;
-pub use self::start::StartError;
+pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
 pub use self::stdin::flush_stdin;
 use self::timer::Timer;
@@ -163,7 +161,7 @@ impl<C: Clock> Server<C> {
             self.life.save_gauges(&self.pipeline, &mut self.reactor);
             self.finish_reload();
             self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
-            self.tick_if_late();
+            self.tick_if_deferred();
         }
         self.serve_admin();
         self.pipeline.pump(self.life.is_running(), &mut self.reactor);
@@ -278,10 +276,10 @@ impl<C: Clock> Server<C> {
         self.pipeline.tick(&mut self.reactor);
     }
 
-    /// Does a tick that has waited for the end of the sweep, unless a save of the gauges is under
+    /// Does a tick that was deferred to the end of the sweep, unless a save of the gauges is under
     /// way, which must not be starved.
-    fn tick_if_late(&mut self) {
-        if self.pipeline.is_late() && !self.life.is_saving() {
+    fn tick_if_deferred(&mut self) {
+        if self.pipeline.is_deferred_tick_due() && !self.life.is_saving() {
             self.tick();
         }
     }
@@ -297,9 +295,9 @@ impl<C: Clock> Server<C> {
     /// Applies a pending reload, between two sweeps: all of it or nothing.
     ///
     /// ```text
-    ///  SIGHUP ─▶ read and checked whole ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
-    ///                    │ a mistake                                              │ an address taken
-    ///                    └──────────────────▶ nothing changes ◀───────────────────┘
+    ///  SIGHUP ─▶ read, checked ─▶ waits for the end of the sweep ─▶ bound, opened ─▶ applied
+    ///                 │ a mistake                                        │ an address is taken
+    ///                 └────────────────▶ nothing changes ◀───────────────┘
     /// ```
     fn finish_reload(&mut self) {
         let Some(pending) = self.life.take_pending(&self.pipeline) else { return };

@@ -1,4 +1,5 @@
-//! Notifies the service manager, if there is one (NOTIFY_SOCKET): ready, alive, reloading, stopping.
+//! Notifies the service manager, if there is one (NOTIFY_SOCKET): ready, alive, reloading,
+//! stopping.
 
 use std::ffi::OsStr;
 use std::io;

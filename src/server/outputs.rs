@@ -1,4 +1,4 @@
-//! From the configuration to what a flush is written with and sent by: the encoders in use, the sinks that take from them.
+//! From the configuration to the encoders and the sinks that it asks for.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nix::unistd::gethostname;
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::config::{self, Config, Destination, DestinationKind, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
@@ -17,7 +17,7 @@ use crate::sink::spool::{Folder, Spool};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::standard::StandardStream;
 
-/// One for each format and name space that a sink is sent.
+/// Makes one encoder for each pair of format and name space that a destination takes.
 pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
     let wanted = config.active_destinations().filter_map(|destination| {
@@ -69,7 +69,8 @@ pub(super) fn new_sinks<'a>(
     config.active_destinations().filter(is_new).map(open).collect()
 }
 
-/// What the spool of each destination may take of what all may.
+/// Returns the most bytes of the spool of one destination. All destinations with a spool have equal
+/// parts of `max_size`.
 pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     let spooled = config.active_destinations().filter_map(Destination::spooled_format);
     spool.max_size as u64 / spooled.count().max(1) as u64
@@ -96,6 +97,7 @@ pub(super) fn add(
     }
 }
 
+/// Returns the chunks that the sink of a destination takes.
 pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
         Takes::Packets(carriage) => Feed::Packets(carriage),
@@ -106,7 +108,7 @@ pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     }
 }
 
-/// Standard output for the console, if there is to be one.
+/// Opens standard output if flushes are written to the console.
 pub(super) fn stdout(config: &Config) -> Result<Option<StandardStream>, StartError> {
     config.has_console().then(open_stdout).transpose()
 }
@@ -127,7 +129,7 @@ fn with_host_suffix(namespace: &Namespace) -> Namespace {
     Namespace { global_suffix, ..namespace.clone() }
 }
 
-/// The short name: up to its first dot. Empty if the kernel does not tell.
+/// Returns the name of this host up to its first dot. It is empty if the kernel returns an error.
 fn host_name() -> String {
     let name = gethostname().unwrap_or_else(|error| {
         log::warn!(host_suffix = "none", reason:% = error; "the name of this host is unknown");

@@ -12,14 +12,12 @@ use std::time::Duration;
 
 use super::flushing::Flushing;
 use super::key_flush::KeyFlush;
-use super::log_warnings::log_warnings;
-use super::messages;
 use super::outputs::{self, NewSinks};
 use super::reactor::Reactor;
 use super::reaper::Reaper;
 use super::round::Round;
 use super::settings::settings;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Takes};
@@ -28,19 +26,23 @@ use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored};
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Own};
+use crate::logging::{self, Bytes};
 use crate::privileges::Login;
+use crate::protocol::{first_piece, is_binary, trimmed};
+use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
+use crate::warnings::{Warning, WarningKind};
 use crate::wire::In;
 
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
-    /// What came in during this turn, for the repeaters.
+    /// The packets and lines of this turn, for the repeaters.
     repeated: Repeated,
     encoders: Encoders,
     flushing: Flushing,
@@ -60,6 +62,9 @@ pub(super) struct Opened<'a> {
     encoders: Encoders,
     new: NewSinks<'a>,
 }
+
+/// The most bytes of a line that `dump_messages` logs.
+const SHOWN_BYTES_MAX: usize = 200;
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
@@ -107,7 +112,8 @@ impl Pipeline {
         plan_key_flush(config, reactor);
     }
 
-    /// Where the reception and the admin port enter what happens to sockets and clients.
+    /// The counters and warnings. The reception and the admin port add what happens to sockets and
+    /// clients.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         self.engine.ledger()
     }
@@ -127,7 +133,7 @@ impl Pipeline {
         let rest = self.engine.some_lines(text, share);
         let taken = text.len() - rest.len();
         if logs_messages {
-            messages::log_packet(&text[..taken]);
+            log_packet(&text[..taken]);
         }
         taken
     }
@@ -135,7 +141,7 @@ impl Pipeline {
     /// Takes in a piece of a stream.
     pub(super) fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
         if logs_messages {
-            messages::log_piece(piece);
+            log_piece(piece);
         }
         match piece {
             Piece::Lines(text) => self.engine.lines(text),
@@ -158,7 +164,7 @@ impl Pipeline {
         }
     }
 
-    /// Queues what came in during this turn for the repeaters.
+    /// Queues the packets and lines of this turn for the repeaters.
     fn push_repeated(&mut self) {
         for (carriage, chunk) in self.repeated.take() {
             self.sinks.push(Feed::Packets(carriage), &chunk);
@@ -222,13 +228,13 @@ impl Pipeline {
     }
 
     /// Whether the interval may end now that its time has come. If the sweep of the interval before
-    /// is still under way, the tick waits for its end.
+    /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
     pub(super) fn may_tick(&mut self) -> bool {
         self.flushing.is_due(&mut self.engine)
     }
 
-    /// Whether a tick waits, and the sweep it waits for has ended.
-    pub(super) fn is_late(&self) -> bool {
+    /// Whether a tick was deferred, and the sweep that it waits for has ended.
+    pub(super) fn is_deferred_tick_due(&self) -> bool {
         self.flushing.is_waiting() && !self.engine.is_sweeping()
     }
 
@@ -310,12 +316,12 @@ impl Pipeline {
         let more = sink.pump(now, reactor.registry());
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
-        let parts = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
-        if parts && sink.spill_some() {
+        let is_leaving = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
+        if is_leaving && sink.spill_some() {
             self.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
         } else {
-            reactor.turn_again_if(parts);
+            reactor.turn_again_if(is_leaving);
         }
         true
     }
@@ -344,7 +350,11 @@ impl Pipeline {
 
     /// Logs the warnings that are due: at most one line a minute for each kind.
     pub(super) fn log_warnings(&mut self, now: Tick) {
-        log_warnings(&mut self.engine, now);
+        self.ledger().count(Own::LogLinesDropped, logging::take_dropped());
+        while let Some(warning) = self.ledger().due(now) {
+            let newcomers = self.engine.table_mut().newcomers();
+            log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
+        }
     }
 
     /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
@@ -408,7 +418,7 @@ impl Pipeline {
         }
     }
 
-    /// Drops what a stop does not need, and asks the sinks to deliver soon.
+    /// Drops the log of frequent names, which a stop does not need, and drains the sinks.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         self.key_flush = KeyFlush::new();
         for sink in self.sinks.iter_mut() {
@@ -417,7 +427,8 @@ impl Pipeline {
         reactor.set(Timer::Flush, None);
     }
 
-    /// Moves what the sinks hold to their spools, or gives it up and logs that.
+    /// Moves the undelivered chunks of the sinks to their spools. Without a spool they are lost,
+    /// and the log says so.
     pub(super) fn end(&mut self) {
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
@@ -430,13 +441,57 @@ impl Pipeline {
         })
     }
 
-    /// Prepares for a single flush, stamped `now`, of nothing but what came in.
+    /// Prepares for a single flush with the timestamp `now`, without the server's own figures.
     pub(super) fn flush_once(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
     }
 }
 
+/// Logs a warning. `busiest` returns the prefix of names with the most new series.
+fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
+    let Warning { what, count, example, sender } = warning;
+    let text = what.text();
+    let most_new = (*what == WarningKind::TooManySeries).then(|| Bytes(&busiest()).to_string());
+    let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
+    let example = (!example.is_empty()).then(|| Bytes(example).to_string());
+    log::warn!(
+        (text.count_of) = count,
+        reason = what.reason(),
+        hint = text.hint,
+        most_new, sender, example;
+        "{}", text.sentence
+    );
+}
+
+/// Sets the time of the next log of frequent names. Takes the timer out if they are not logged.
 fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
     let now = reactor.now().tick;
     reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
+}
+
+/// Logs a piece of a stream, for `dump_messages`.
+fn log_piece(piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(text) => log_packet(text),
+        Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
+    }
+}
+
+/// Logs each line and binary message of a datagram, for `dump_messages`.
+fn log_packet(packet: &[u8]) {
+    let mut rest = packet;
+    while !rest.is_empty() {
+        let (piece, after) = first_piece(rest);
+        log_line(piece);
+        rest = after;
+    }
+}
+
+fn log_line(line: &[u8]) {
+    let line = if is_binary(line) { line } else { trimmed(line) };
+    let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
+    let more = if shown.len() < line.len() { "..." } else { "" };
+    if !line.is_empty() {
+        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
+    }
 }

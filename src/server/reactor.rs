@@ -62,7 +62,7 @@ impl<C: Clock> Reactor<C> {
         self.now
     }
 
-    /// For work that is bounded in time, and reads the clock while it runs.
+    /// The clock, for work that is bounded in time and reads the clock while it runs.
     pub(super) fn clock(&self) -> &C {
         &self.clock
     }
@@ -87,7 +87,7 @@ impl<C: Clock> Reactor<C> {
         self.has_more |= has_more;
     }
 
-    /// The start is no turn: the time it took must not count as the length of one.
+    /// Begins the first turn. The time that the start took must not count as the length of a turn.
     pub(super) fn begin(&mut self) {
         self.began = self.clock.tick();
     }
@@ -146,7 +146,7 @@ impl<C: Clock> Reactor<C> {
         self.events.pop_front()
     }
 
-    /// When the loop should nap rather than be woken for each packet.
+    /// Decides when the loop naps rather than being woken for each packet.
     pub(super) fn gather(&mut self) -> &mut Gather {
         &mut self.gather
     }

@@ -17,18 +17,17 @@ use super::descriptors::Share;
 use super::listeners::{Bound, Listeners, bind_all, check_buffer};
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::admin::AdminClients;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::flush::Own;
 use crate::ingest::Drained;
-use crate::ingest::allowed::allows;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::door::Door as _;
 use crate::ingest::passed::Purpose;
+use crate::ledger::Own;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
@@ -105,7 +104,7 @@ impl Reception {
         self.backlog.push(source);
     }
 
-    /// What clients of this listener want. Returns `None` if the listener is closed.
+    /// What the clients of this listener want. Returns `None` if the listener is closed.
     pub(super) fn purpose(&self, listener: u16) -> Option<Purpose> {
         self.listeners.purpose(listener)
     }
@@ -218,9 +217,10 @@ impl Reception {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) -> Drained {
-        let Some((_, listener)) = self.listeners.streams.get_mut(usize::from(index)) else {
-            return Drained::Dry;
-        };
+        // The index may be that of a listener which a reload has closed, and a listener of the admin
+        // port may have it now.
+        let found = self.listeners.streams.get_mut(usize::from(index));
+        let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
         let backlog = &mut self.backlog;
         let mut admission = Admission {
             door: &mut self.connections,
@@ -245,9 +245,9 @@ impl Reception {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) -> bool {
-        let Some((_, listener)) = self.listeners.streams.get_mut(usize::from(index)) else {
-            return false;
-        };
+        // As in `accept`, a reload may have given the index to a listener for lines.
+        let found = self.listeners.streams.get_mut(usize::from(index));
+        let Some((Purpose::Admin, listener)) = found else { return false };
         let mut admission = Admission {
             door: clients,
             allow_from: &config.admin.allow_from,
@@ -461,7 +461,7 @@ impl Reception {
     }
 }
 
-/// Where datagrams go in.
+/// Passes datagrams to the pipeline, after the checks that each new one must pass.
 struct Entrance<'a> {
     pipeline: &'a mut Pipeline,
     last_input: &'a mut Option<Now>,
@@ -484,7 +484,7 @@ impl Entrance<'_> {
     /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
         let ledger = self.pipeline.ledger();
-        if !allows(&self.config.udp.allow_from, datagram.sender) {
+        if !datagram.sender.is_allowed(&self.config.udp.allow_from) {
             ledger.refuse_packet();
             return false;
         }
@@ -525,4 +525,89 @@ fn log_lost_listener(error: &dyn std::fmt::Display) {
         hint = "restart the server";
         "a listener was closed for a reload and could not be opened again"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::Bind;
+    use crate::flush::Schedule;
+    use crate::server::settings::random_seeds;
+
+    const MOST: Share = Share { clients: 100, limited_by: LimitedBy::MaxConnections };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A configuration without destinations that listens on TCP only.
+    fn listening(tcp: &[SocketAddr], admin: &[SocketAddr]) -> Config {
+        let binds = |addresses: &[SocketAddr]| addresses.iter().copied().map(Bind::At).collect();
+        let mut config = Config { destinations: Vec::new(), ..Config::default() };
+        config.udp.bind = Vec::new();
+        config.tcp.bind = binds(tcp);
+        config.admin.bind = binds(admin);
+        config
+    }
+
+    /// A free address of this host.
+    fn free() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    /// Connects so many clients, each of which reads without waiting.
+    fn connect(address: SocketAddr, clients: usize) -> Vec<TcpStream> {
+        let connect = |_| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        };
+        (0..clients).map(connect).collect()
+    }
+
+    #[test]
+    fn a_listener_that_takes_the_place_of_another_gets_only_its_own_clients() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let address = free();
+        let lines = listening(&[address], &[]);
+        let admin = listening(&[], &[address]);
+        let schedule = Schedule::new(SECOND, false, reactor.now().unix);
+        let mut pipeline = Pipeline::open(&lines, schedule, random_seeds(), None, None).unwrap();
+        let listeners = Listeners::open(&lines, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        let mut clients = AdminClients::new(MOST.clients);
+        let limit = LimitedBy::MaxConnections;
+
+        // Clients wait at a busy listener for lines, which closes for one of the admin port.
+        reception.retry_listener(0);
+        let waiting = connect(address, 1);
+        reception.rebind(&admin, &lines, &mut pipeline, &mut reactor).unwrap();
+        assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
+        drop(waiting);
+        let before = reception.connections.len();
+        reception.retry_listener(0); // what the last read has left
+        let operators = connect(address, 1);
+        reception.receive(SECOND, &admin, &mut pipeline, &mut reactor);
+        assert_eq!(
+            reception.connections.len(),
+            before,
+            "an operator is no client that sends lines"
+        );
+        reception.accept_admin(0, &mut clients, limit, &admin, &mut pipeline, &mut reactor);
+        let read = (&operators[0]).read(&mut [0]).unwrap_err();
+        assert_eq!(read.kind(), std::io::ErrorKind::WouldBlock, "the operator is connected");
+
+        // The other way round: the admin port was to accept, and is one for lines now.
+        reception.rebind(&lines, &admin, &mut pipeline, &mut reactor).unwrap();
+        assert_eq!(reception.purpose(0), Some(Purpose::Streams));
+        let mut clients = AdminClients::new(MOST.clients);
+        let _senders = connect(address, 1);
+        let more =
+            reception.accept_admin(0, &mut clients, limit, &lines, &mut pipeline, &mut reactor);
+        assert!(!more);
+        reception.retry_listener(0);
+        reception.receive(SECOND, &lines, &mut pipeline, &mut reactor);
+        assert_eq!(reception.connections.len(), before + 1, "a sender gets no admin port");
+    }
 }

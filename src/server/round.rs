@@ -1,8 +1,8 @@
 //! The round over the destinations in each turn of the loop.
 //!
-//! Each destination bounds its own work in a turn, but there may be many destinations. Without a bound
-//! for all of them together, a reload that removes them all would move a slice of every queue to its
-//! spool in one turn.
+//! Each destination bounds its own work in a turn, but there may be many destinations. Without a
+//! bound for all of them together, a reload that removes them all would move a slice of every queue
+//! to its spool in one turn.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The state over restarts: the gauges are saved every now and then, the open interval at a stop,
-//! and the next start takes them over.
+//! The state that is kept over restarts. The gauges are saved at each `state_interval`, and the
+//! open interval at a stop. The next start takes them over.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingest::datagrams::DropsSeen;
@@ -40,7 +40,8 @@ struct Saving {
     buffer: Vec<u8>,
 }
 
-/// The kind of a record beside those of the engine: what was counted of a socket's drops.
+/// The first byte of a record with the drop counter of a socket. These records stand before those
+/// of the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
 const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
@@ -235,7 +236,7 @@ fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     out
 }
 
-/// What the run before had counted of its sockets' drops.
+/// Returns the drop counters of the sockets of the run before.
 pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
@@ -245,7 +246,8 @@ pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
     std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
 }
 
-/// Whether a saved interval goes on. One that ends later than its own length from now was saved by another clock.
+/// Whether a saved interval goes on. If it ends later than its own length from now, another clock
+/// has saved it, and it is over.
 fn is_open(head: &StateHead, now: Now) -> bool {
     let left = head.end.as_millis().saturating_sub(now.unix.as_millis());
     left > 0 && u128::from(left) <= head.interval.as_millis()
@@ -273,6 +275,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
     }
 }
 
+/// Reads the saved state, if there is one.
 pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
     file.and_then(|file| file::load(file.path(), largest(config)))
 }

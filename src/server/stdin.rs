@@ -1,5 +1,5 @@
-//! `--stdin`: reads lines from standard input until its end, flushes once, and ends. For scripts and
-//! tests.
+//! `--stdin`: reads lines from standard input until its end, flushes once, and ends. For scripts
+//! and tests.
 //!
 //! It drives a [`Pipeline`] alone. It listens to no socket, keeps no state, has no spool and stays
 //! the user it is, so that it can run beside a server with the same configuration. The server's own
@@ -13,7 +13,7 @@ use super::pipeline::Pipeline;
 use super::reactor::Reactor;
 use super::settings::random_seeds;
 use super::signals::Signals;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::timer::Timer;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
@@ -50,13 +50,10 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     pipeline.begin_stop(&mut reactor);
     let mut drain = Drain::new(now.tick, config.shutdown_timeout).patient();
     reactor.set(Timer::Stop, Some(now.tick + config.shutdown_timeout));
+    pipeline.pump(false, &mut reactor);
+    // Even if all is sent: the kernel may have reported already that no process listens.
+    reactor.turn_again_if(true);
     loop {
-        pipeline.pump(false, &mut reactor);
-        pipeline.reap(&mut reactor);
-        pipeline.log_warnings(reactor.now().tick);
-        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
-            break;
-        }
         reactor.wait(false)?;
         while let Some(source) = reactor.next_event() {
             match source {
@@ -71,6 +68,12 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             }
         }
         while reactor.due().is_some() {} // each turn does all that could be due
+        pipeline.pump(false, &mut reactor);
+        pipeline.reap(&mut reactor);
+        pipeline.log_warnings(reactor.now().tick);
+        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
+            break;
+        }
     }
     pipeline.end();
     Ok(pipeline.is_lossless())

@@ -1,4 +1,4 @@
-//! What a deadline of the timer wheel is for.
+//! The timers of the server: the keys of the timer wheel.
 
 use crate::token::Source;
 
@@ -7,20 +7,23 @@ use crate::token::Source;
 pub(super) enum Timer {
     /// The end of the open interval.
     Flush,
-    /// Until then the sinks may hold the sweep.
+    /// The sinks may hold the sweep no longer.
     Sweep,
-    /// Listeners that a reload has removed are closed then at the latest.
+    /// Listeners that a reload has removed must be closed now.
     Retired,
     /// A stop waits no longer for the sinks.
     Stop,
+    /// The next log of the most frequent names.
     KeyFlush,
     /// The next save of the gauges.
     Save,
+    /// A sink has something to do. Holds the index of the sink.
     Sink(u16),
     /// A client is closed if nothing moved on it.
     Idle(Source),
     /// A listener that could not accept tries again.
     Listener(u16),
+    /// The service manager must be notified that the server is alive.
     Watchdog,
 }
 

@@ -1,16 +1,21 @@
-//! The timer wheel: one deadline a key, and always the earliest of them at hand. It holds no clock.
+//! The timer wheel: one deadline for each key, with the earliest one always known. It holds no
+//! clock.
 //!
-//! A key names what a deadline is for, so nobody keeps a handle: to set it again replaces it, and a deadline for what is
-//! gone finds nothing. The wheel has a slot a millisecond and turns once in four seconds; a slot holds the deadlines of
-//! that millisecond in *every* turn, in order, so that its first one tells whether anything is due in this one:
+//! A key says what a deadline is for. So no caller keeps a handle: setting a deadline again
+//! replaces it, and a deadline for something that is gone has no effect.
+//!
+//! The wheel has one slot for each millisecond, and turns once in about four seconds. A slot holds
+//! the deadlines of that millisecond in *every* turn, in order. So the first one of a slot shows
+//! whether any of them is due in this turn:
 //! ```text
 //!           base: no deadline is before it
 //!             ▼
 //!   slots  │ 0 │ 1 │ 2 │ 3 │ … │ 4095 │        occupied: a bit a slot
 //!                    └─▶ 2.1 ─▶ 2.9 ─▶ 4098.4   a ring, in order of deadline, then of setting
 //! ```
-//! Finding the next one reads the first entry of each occupied slot from the base on, until one is of this turn. An insert
-//! walks its slot from the end: timeouts of one length come in order and find their place at once, a turnful of equal ones too.
+//! To find the earliest deadline, the first entry of each occupied slot is read, from the base on,
+//! until one is of this turn. An insert walks its slot from the end. Timeouts of one length come in
+//! order, so they find their place at once, also if many are equal.
 
 use std::hash::Hash;
 use std::iter;
@@ -28,12 +33,14 @@ pub struct Wheel<K> {
     /// The first entry of each slot, [`NONE`] where it is empty.
     firsts: Box<[usize]>,
     occupied: Occupied,
-    /// In milliseconds, as every `home`. Never after the home of an entry, and it only moves forward.
+    /// In milliseconds, as every `home`. It is never after the home of an entry, and only moves
+    /// forward.
     base: u64,
     earliest: Earliest,
 }
 
-/// Part of a ring: the entries of one slot in order of deadline, equal ones in the order they were set.
+/// Part of a ring: the entries of one slot in the order of their deadlines. Equal ones are in the
+/// order in which they were set.
 #[derive(Debug)]
 struct Entry<K> {
     key: K,
@@ -44,11 +51,11 @@ struct Entry<K> {
     prev: usize,
 }
 
-/// What is known of the first entry of all.
+/// Which entry has the earliest deadline.
 #[derive(Clone, Copy, Debug)]
 enum Earliest {
     Known(Option<usize>),
-    /// It was taken out, and nobody has asked since.
+    /// It was taken out, and the next one was not searched yet.
     Unknown,
 }
 
@@ -67,7 +74,9 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
-    /// Replaces the key's deadline (the same one stays where it is); None takes it out. One that is past is due at once.
+    /// Replaces the deadline of a key. `None` takes it out. A deadline in the past is due at once.
+    ///
+    /// The same deadline keeps its place among equal ones.
     pub fn set(&mut self, key: K, deadline: Option<Tick>) {
         if let Some(&index) = self.by_key.get(&key) {
             if deadline == Some(self.entries[index].deadline) {
@@ -80,12 +89,13 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
-    /// The earliest deadline. It is remembered until that deadline is taken out.
+    /// Returns the earliest deadline. It is stored until it is taken out, so this is cheap.
     pub fn deadline(&mut self) -> Option<Tick> {
         self.earliest().map(|index| self.entries[index].deadline)
     }
 
-    /// Takes out the earliest deadline if it is not after `now`; of equal ones the one set first.
+    /// Takes out the earliest deadline if it is not after `now`, and returns its key. Of equal ones
+    /// the one that was set first comes first.
     pub fn pop_due(&mut self, now: Tick) -> Option<K> {
         let earliest = self.earliest().map(|index| (index, self.entries[index].deadline));
         let due = earliest.filter(|&(_, deadline)| deadline <= now);
@@ -104,7 +114,8 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         earliest
     }
 
-    /// The first entry of the first slot that has one in this turn; else the least of what later turns have.
+    /// Returns the first entry of the first slot that has one in this turn. If there is none,
+    /// returns the earliest entry of the later turns.
     fn find_earliest(&self) -> Option<usize> {
         let start = slot_of(self.base);
         let mut later = None;
@@ -119,7 +130,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         later
     }
 
-    /// The one of the earlier deadline; the first of equal ones, which share a slot.
+    /// Returns the entry with the earlier deadline, or `one` if they are equal.
     fn earlier(&self, one: usize, other: usize) -> usize {
         if self.entries[other].deadline < self.entries[one].deadline { other } else { one }
     }
@@ -146,7 +157,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         key
     }
 
-    /// Puts an entry into the ring of its slot, behind the last one that is not later.
+    /// Puts an entry into the ring of its slot, after the last one that is not later.
     fn link(&mut self, index: usize, slot: usize) {
         let deadline = self.entries[index].deadline;
         let first = self.firsts[slot];
@@ -193,7 +204,8 @@ impl<K: Copy + Eq + Hash> Default for Wheel<K> {
     }
 }
 
-/// Near enough: 1024 microseconds, so that the slot is a shift away. Deadlines are compared exactly all the same.
+/// Returns units of 1024 microseconds, so that the slot is computed with a shift. This is close
+/// enough to a millisecond, since deadlines are compared exactly.
 fn millis(tick: Tick) -> u64 {
     tick.as_micros() >> 10
 }
@@ -203,7 +215,8 @@ fn slot_of(home: u64) -> usize {
     home as usize % SLOTS
 }
 
-/// A set of slots, as 64 words of a bit a slot, and a word with a bit for each of those that is not zero.
+/// A set of slots: 64 words with one bit for each slot, and one word with a bit for each of those
+/// words that is not zero.
 #[derive(Debug)]
 struct Occupied {
     words: [u64; 64],
@@ -223,7 +236,7 @@ impl Occupied {
         }
     }
 
-    /// Every slot of the set once, from `start` up and on from 0.
+    /// Returns every slot of the set once: from `start` to the end, then from 0.
     fn round(&self, start: usize) -> impl Iterator<Item = usize> {
         let upward =
             |from| iter::successors(self.at_or_after(from), |&slot| self.at_or_after(slot + 1));

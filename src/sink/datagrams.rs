@@ -2,7 +2,9 @@
 //! as delivered.
 //!
 //! ```text
-//!   Idle ──a number, or the look-up's answer──▶ Up ──an error──▶ Resting ──the wait is over──▶ Up, at the next address
+//!   Idle ──a number, or the answer of a look-up──▶ Up ──an error──▶ Resting
+//!    ▲                                                                │ the wait is over:
+//!    └────────────────────────────────────────────────────────────────┘ the next address
 //! ```
 //! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
 //! new chunks. So a receiver that is started again misses little more than the packet that caused
@@ -10,24 +12,22 @@
 //! bursts with pauses between them, because the buffer of a receiver is smaller than a flush.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use log::Level;
-use mio::{Registry, Token};
-
-mod connected_udp;
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
 
 use super::backoff::{self, Jitter};
 use super::error::SinkError;
-use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
+use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::packets::{Packet, framed, whole_lines};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
-use connected_udp::ConnectedUdp;
 
 /// Packets of a flush sent at once, and the pause before the next ones. So a flush goes out at 23
 /// MB/s at most.
@@ -97,7 +97,7 @@ impl Datagrams {
             jitter: Jitter::new(seed),
             state: UdpState::Idle,
             generation: Generation::default(),
-            outages: OutageReport::new(&to.name, ONE_A_MINUTE),
+            outages: OutageReport::new(&to.name, Duration::ZERO),
             moved: None,
         }
     }
@@ -346,6 +346,62 @@ impl Datagrams {
 
     pub(super) fn outages(&self) -> &OutageReport {
         &self.outages
+    }
+}
+
+/// A UDP socket with one peer. The kernel reports errors of that peer to it.
+#[derive(Debug)]
+struct ConnectedUdp {
+    socket: UdpSocket,
+    generation: Generation,
+    /// No call has returned `WouldBlock` since the last event.
+    is_writable: bool,
+}
+
+impl ConnectedUdp {
+    /// Opens a socket. Nothing goes over the network for that.
+    fn open(
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+        generation: Generation,
+    ) -> io::Result<Self> {
+        let any = match address {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let mut socket = UdpSocket::bind(any)?;
+        socket.connect(address)?;
+        registry.register(&mut socket, token, Interest::WRITABLE)?;
+        Ok(Self { socket, generation, is_writable: true })
+    }
+
+    /// Handles an event. Returns an error if the peer's host has reported that no process listens.
+    fn ready(&mut self, on: Generation) -> io::Result<()> {
+        if on == self.generation {
+            self.is_writable = true;
+            self.socket.take_error()?.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// Sends a packet. Returns false if the kernel has no room now.
+    fn send(&mut self, packet: &[u8]) -> io::Result<bool> {
+        loop {
+            match self.socket.send(packet) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_writable = false;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

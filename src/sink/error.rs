@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::resolve::LookUpError;
+use super::look_up::LookUpError;
 
 #[derive(Debug)]
 pub(crate) enum SinkError {

@@ -1,8 +1,8 @@
 //! A command that is started for each flush and reads it on standard input: statsite's stream_cmd.
 //!
 //! ```text
-//!   Idle ──a chunk──▶ Feeding ──the flush's end, or it reads no more──▶ Finishing ──exit──▶ Idle
-//!    │                   └──────────── timeout: killed ─────────────────────┴──▶ Dying ──reaped──▶ Idle
+//!   Idle ──a chunk──▶ Feeding ──end of flush, or it reads no more──▶ Finishing ──exit──▶ Idle
+//!    │                   └────────── timeout: killed ────────────────────┴─▶ Dying ─reaped─▶ Idle
 //!    └──it cannot be started──▶ Resting ──▶ Idle
 //! ```
 //! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered

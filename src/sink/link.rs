@@ -37,14 +37,13 @@ use super::framing::Framing;
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
-use super::speech::Speech;
+use super::speech::{Speech, wrong_protocol_hint};
 use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
 mod ack_polls;
 mod dropped;
-mod hint;
 
 use ack_polls::AckPolls;
 use dropped::DroppedChunks;
@@ -128,7 +127,7 @@ impl Link {
             status: None,
             proof: Proof::default(),
             dropped: DroppedChunks::new(&to.name),
-            hint: hint::wrong_protocol(to),
+            hint: wrong_protocol_hint(to),
         }
     }
 

@@ -38,30 +38,27 @@
 mod backoff;
 mod console;
 mod datagrams;
+mod dialer;
 mod error;
 mod exec;
 mod flushes;
 mod framing;
 mod http;
 mod link;
+pub mod look_up;
 mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
-mod preface;
 mod process_group;
-pub mod resolve;
 mod resolver;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
-mod sinks;
 mod speech;
 pub mod spool;
-mod dialer;
 mod upstream;
 
-pub use sink::{Feed, Figures, Sink};
-pub use sinks::Sinks;
+pub use sink::{Feed, Figures, Sink, Sinks};
 
 #[cfg(test)]
 pub(crate) use dialer::{Dialer, Socket};

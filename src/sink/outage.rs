@@ -173,7 +173,7 @@ impl OutageReport {
             address = place.address,
             over = place.over,
             attempts = outage.attempts,
-            outage_seconds:% = format_args!("{:.1}", (now - outage.since).as_secs_f64()),
+            outage_seconds = tenths(now - outage.since),
             dropped_lines = outbox.tally().dropped_lines - outage.dropped_lines,
             queued_bytes = outbox.queued_bytes();
             "the destination has recovered"
@@ -218,6 +218,11 @@ impl OutageReport {
     pub(super) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
+}
+
+/// Returns a time in seconds, rounded to tenths.
+fn tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

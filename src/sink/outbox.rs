@@ -43,15 +43,14 @@ mod item;
 mod retention;
 mod spooling;
 mod suspect;
-mod tally;
 mod window;
 
 use super::spool::Spool;
+pub use item::OutboxTally;
 use item::{ChunkOrigin, Item};
 use retention::Retention;
 use spooling::Spooling;
 use suspect::{Suspect, Verdict};
-pub use tally::OutboxTally;
 use window::Window;
 
 /// The most bytes and chunks moved or dropped in one turn when a whole queue must go.

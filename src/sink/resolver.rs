@@ -4,7 +4,7 @@
 //! address once a round. A UDP destination has no connect at which to do that, so its name is
 //! looked up again [every minute](AGAIN), while the old addresses stay in use.
 //!
-//! One look-up runs at a time, as a child process (see `resolve.rs`). Another begins only when the
+//! One look-up runs at a time, as a child process (see `look_up.rs`). Another begins only when the
 //! last child is reaped.
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-use super::resolve::{self, Dying, LookUpError, Query};
+use super::look_up::{self, Dying, LookUpError, Query};
 use crate::config::Remote;
 use crate::time::Tick;
 use crate::token::Generation;
@@ -59,7 +59,7 @@ impl Resolver {
     pub(super) fn new(remote: &Remote) -> Self {
         Self {
             remote: remote.clone(),
-            look_up: resolve::command,
+            look_up: look_up::command,
             addresses: Vec::new(),
             at: 0,
             running: None,

@@ -1,21 +1,21 @@
-//! The protocol that a TCP destination speaks, from its configuration.
+//! The protocol that a TCP destination speaks, from its configuration, and the hint for one that
+//! probably expects another protocol.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::dialer::Socket;
 use super::framing::Framing;
-use super::http::Requests;
-use super::preface::Preface;
+use super::http::{RequestHead, Requests};
 use super::upstream::Upstream;
-use crate::config::{Destination, DestinationKind, Influxdb, Over};
+use crate::config::{Carbon, Destination, DestinationKind, Influxdb, Over, Protocol};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Speech {
     /// The bytes of the chunks as they are. TCP acknowledges them.
     Bytes,
     /// An HTTP request for each chunk. Its answer acknowledges it.
-    Requests(Rc<Preface>),
+    Requests(Rc<RequestHead>),
 }
 
 impl Speech {
@@ -24,7 +24,7 @@ impl Speech {
             (
                 DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
                 Some(net),
-            ) => Self::Requests(Rc::new(Preface::new(&net.remote, influxdb))),
+            ) => Self::Requests(Rc::new(RequestHead::new(&net.remote, influxdb))),
             _ => Self::Bytes,
         }
     }
@@ -33,7 +33,24 @@ impl Speech {
     pub(super) fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
         match self {
             Self::Bytes => Box::new(Upstream::new(socket, address)),
-            Self::Requests(preface) => Box::new(Requests::new(socket, address, Rc::clone(preface))),
+            Self::Requests(head) => Box::new(Requests::new(socket, address, Rc::clone(head))),
+        }
+    }
+}
+
+/// Returns the hint for a destination that closes each connection right after the first bytes: what
+/// to check in the configuration. The peer probably expects another protocol.
+pub(super) fn wrong_protocol_hint(to: &Destination) -> String {
+    let name = &to.name;
+    match &to.kind {
+        DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
+            "[{name}] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle"
+        ),
+        DestinationKind::Carbon(_) => format!(
+            "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
+        ),
+        _ => {
+            format!("check [{name}] address; the process at that port may expect another protocol")
         }
     }
 }

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{MAGIC, StateHead};
-use crate::disk::Stall;
-use crate::files::{self, BESIDE, Lock};
+use crate::files::{self, BESIDE, Lock, Stall};
 use crate::wire::In;
 
-/// What one write takes at the most.
+/// The most bytes of one write.
 const PIECE: usize = 64 << 10;
 const CHECKSUM: usize = 4;
 
@@ -47,8 +46,8 @@ impl StateFile {
         &self.path
     }
 
-    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder was
-    /// removed.
+    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder
+    /// was removed.
     pub fn is_locked(&self) -> bool {
         self.lock.is_in_place().unwrap_or(false)
     }
@@ -59,7 +58,7 @@ impl StateFile {
     }
 }
 
-/// A file on its way: nothing of it counts until it is [`finish`](Self::finish)ed.
+/// A file that is being written. It is not used before it is [`finish`](Self::finish)ed.
 #[derive(Debug)]
 pub struct Writing {
     path: PathBuf,
@@ -80,7 +79,7 @@ impl Writing {
         Ok(writing)
     }
 
-    /// Writes what is there, and empties it.
+    /// Writes `bytes`, and empties it.
     pub fn put(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         self.checksum.update(bytes);
         for piece in bytes.chunks(PIECE) {
@@ -90,7 +89,8 @@ impl Writing {
         Ok(())
     }
 
-    /// Puts the file in its place; the one that was there becomes `FILE.old`. `durable`: not before the disk has it.
+    /// Moves the file to its place. The file that was there becomes `FILE.old`. If `durable`, waits
+    /// until the disk has stored the new file first.
     pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;
@@ -116,31 +116,32 @@ impl Writing {
         Ok(self.stall.take())
     }
 
-    /// The longest call to the disk since this was last asked.
+    /// Returns the longest call to the disk since the last call of this.
     pub fn take_stall(&mut self) -> Duration {
         self.stall.take()
     }
 }
 
-/// What a start finds.
+/// The state that a start has found.
 #[derive(Debug)]
 pub struct Found {
     pub head: StateHead,
-    /// Only its gauges are to be taken.
+    /// Only its gauges may be restored.
     pub gauges_only: bool,
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
 impl Found {
-    /// What is behind the head.
+    /// Returns the records after the head.
     pub fn records(&self) -> In<'_> {
         let mut input = In::new(&self.bytes);
         let _ = StateHead::read(&mut input); // it was read before
         input
     }
 
-    /// The open interval is taken over, and will be sent by us: no later start may take it again.
+    /// Renames the file after its open interval was restored. This server will send the interval,
+    /// so a later start must not restore it again.
     pub fn taken_over(&self) -> io::Result<()> {
         if self.gauges_only { Ok(()) } else { fs::rename(&self.path, beside(&self.path, "old")) }
     }

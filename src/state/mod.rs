@@ -1,12 +1,14 @@
-//! What outlives the process: the open interval at a stop, the gauges every now and then.
+//! The state that outlives the process: the open interval at a stop, and the gauges at each
+//! `state_interval`.
 //!
 //! ```text
-//!  stop ───────────▶ engine: own counters, what passes, every series ─┐
-//!  every minute ───▶ engine: the gauges, in slices ───────────────────┴─▶ FILE.new ──rename──▶ FILE (the one before: FILE.old)
-//!  start ◀────────── FILE; where it is missing or damaged, the gauges of FILE.old
+//!  stop ──────────▶ own counters, passed-through values, series ─┐
+//!  every minute ──▶ gauges, in slices ───────────────────────────┴─▶ FILE.new ──rename──▶ FILE
+//!  start ◀───────── FILE, or the gauges of FILE.old           (the file before becomes FILE.old)
 //! ```
-//! A file is a head, records with their lengths, and a checksum of it all; records of a kind that is not known are
-//! passed over. `wire` and the head are pure; `file` alone touches the disk.
+//! A file is a head, records with their lengths, and a checksum of all of it. A reader skips
+//! records of unknown kinds. `engine.rs` and `server/state_saver.rs` write the records. Only
+//! `file.rs` uses the disk.
 
 use std::time::Duration;
 
@@ -15,18 +17,18 @@ pub mod file;
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
 
-/// What a file begins with. The number is the version of all that follows.
+/// The first bytes of a file. The number is the version of the format.
 pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";
 
-/// The first thing in a file.
+/// The head of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateHead {
-    /// All of an open interval; else gauges alone.
+    /// Whether the file holds all of an open interval. Otherwise it holds only gauges.
     pub whole: bool,
     /// When the interval began, and when it is to end.
     pub start: UnixTime,
     pub end: UnixTime,
-    /// The time between two flushes, by which idle times are counted.
+    /// The time between two flushes. The idle times of series are saved as numbers of intervals.
     pub interval: Duration,
     /// The key of the hashes of set members.
     pub members: [u64; 2],

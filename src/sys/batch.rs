@@ -1,5 +1,5 @@
-//! Receiving datagrams many at a call (recvmmsg), into buffers that are made once; those the kernel hands over in one piece
-//! (UDP_GRO) come apart again.
+//! Receives many datagrams in one call (recvmmsg), into buffers that are allocated once. Datagrams
+//! that the kernel passes in one piece (UDP_GRO) are separated again.
 
 use std::io;
 use std::mem;
@@ -17,12 +17,13 @@ const SLOT_BYTES: usize = 65_536 + 64;
 /// Buffers for one recvmmsg, used again for each.
 ///
 /// ```text
-///   headers[i] ─┬▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]     what the datagram says
-///               ├▶ names[i]                                   who sent it
-///               └▶ controls[i]                                control messages, if there is room for any
+///   headers[i] ─┬▶ iovecs[i] ──▶ bytes[i × SLOT_BYTES ..]    the datagram
+///               ├▶ names[i]                                  its sender
+///               └▶ controls[i]                               control messages, if there is room
 /// ```
-/// The arrows are raw pointers, made once: none of the five vectors ever grows, and no `&mut` to `bytes`,
-/// `names`, `controls` or `iovecs` is made after them. The bytes are zeroed by the allocator, so memory is only used where datagrams arrive.
+/// The arrows are raw pointers, made once. They stay valid because none of the five vectors ever
+/// grows, and no `&mut` to `bytes`, `names`, `controls` or `iovecs` is made after them. The bytes
+/// are zeroed by the allocator, so memory is used only for slots that datagrams have arrived in.
 pub(crate) struct RecvBatch {
     bytes: Vec<u8>,
     #[allow(dead_code)] // read by the kernel
@@ -31,16 +32,17 @@ pub(crate) struct RecvBatch {
     #[allow(dead_code)] // read by way of the headers
     controls: Vec<Control>,
     headers: Vec<libc::mmsghdr>,
-    /// The slots received and not taken yet.
+    /// The slots with datagrams that are not taken yet.
     waiting: Range<usize>,
-    /// What was taken of the first of them, in bytes. It may end within a datagram.
+    /// The bytes taken of the first of these slots. The last may be in the middle of a datagram.
     taken: usize,
-    /// How many datagrams the next call asks for: fewer where they are large, for a call copies them all.
+    /// The most datagrams of the next call. There are fewer if they are large, since a call copies
+    /// all of them.
     ask: usize,
 }
 
 impl RecvBatch {
-    /// Datagrams of one call. More gain nothing measurable and make a turn longer.
+    /// The most datagrams of one call. More bring no measurable gain, and make a turn longer.
     pub(crate) const SLOTS: usize = 64;
 
     pub(crate) fn new() -> Self {
@@ -70,10 +72,11 @@ impl RecvBatch {
         Self { bytes, iovecs, names, controls, headers, waiting: 0..0, taken: 0, ask: Self::SLOTS }
     }
 
-    /// Receives what the socket holds, up to a bound, in one call that never blocks; false if that left it empty. All that
-    /// was received before must be taken.
+    /// Receives datagrams of a socket, up to a bound, in one call that never blocks. Returns
+    /// `false` if the socket is empty after it. All datagrams received before must be taken.
     ///
-    /// Fails with `WouldBlock` when it holds none, and with an error left on the socket by an ICMP answer.
+    /// Fails with `WouldBlock` if there is none, and with an error that an ICMP answer left on the
+    /// socket.
     ///
     /// Descriptors that a sender put into a datagram are closed here, whatever `room` is. The room
     /// decides which control messages the kernel writes first, not what a client may send.
@@ -88,8 +91,9 @@ impl RecvBatch {
             header.msg_hdr.msg_controllen = room.0 as _;
         }
         loop {
-            // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control, each iovec to SLOT_BYTES of
-            // `bytes`, all owned by `self`, not moved since and borrowed by nobody while `self` is borrowed mutably.
+            // SAFETY: each header points to one iovec, to NAME_BYTES of a name and to a control,
+            // each iovec to SLOT_BYTES of `bytes`, all owned by `self`. They were not moved
+            // since, and nothing else borrows them while `self` is borrowed mutably.
             let count = unsafe {
                 libc::recvmmsg(
                     fd.as_raw_fd(),
@@ -114,7 +118,7 @@ impl RecvBatch {
         }
     }
 
-    /// After a call: as many datagrams of that size as make a turn's work.
+    /// Returns how many datagrams of the size just received make a turn's work.
     fn worth_asking(&self) -> usize {
         const BYTES: usize = 256 * 1024;
         let received = &self.headers[self.waiting.clone()];
@@ -143,12 +147,13 @@ impl RecvBatch {
         }
     }
 
-    /// Bytes in a slot.
+    /// Returns the number of bytes in a slot.
     fn received(&self, slot: usize) -> usize {
         usize::try_from(self.headers[slot].msg_len).map_or(SLOT_BYTES, |len| len.min(SLOT_BYTES))
     }
 
-    /// How long each datagram in a slot is, but perhaps the last, where the kernel handed over several in one piece.
+    /// Returns the length of the datagrams in a slot if the kernel has joined several. Only the
+    /// last one may be shorter.
     fn piece(&self, slot: usize) -> Option<usize> {
         let is_it =
             |message: &Message<'_>| (message.level, message.kind) == (libc::SOL_UDP, libc::UDP_GRO);
@@ -188,10 +193,9 @@ impl RecvBatch {
             sender: self.sender(slot),
         }
     }
-}
 
-impl RecvBatch {
-    /// A name that is no internet address is a unix socket's, which mostly has none.
+    /// Returns the sender of the datagram in a slot. A name that is no internet address is that of
+    /// a unix socket, which mostly has none.
     fn sender(&self, slot: usize) -> Sender {
         let name = &self.names[slot];
         match (libc::c_int::from(name.sin6_family), self.headers[slot].msg_hdr.msg_namelen) {
@@ -286,7 +290,7 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
     /// Whether its beginning was taken before.
     pub(crate) is_rest: bool,
-    /// Whether it was longer than the buffer, its end lost.
+    /// Whether it was longer than the buffer, so that its end is lost.
     pub(crate) truncated: bool,
     pub(crate) sender: Sender,
 }

@@ -3,8 +3,8 @@
 use crate::reading::{member, message, read_binary};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::flush::Own;
 use statsd::ingest::lines::{Piece, StreamSplitter};
+use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects, Grammar};
 
 #[track_caller]

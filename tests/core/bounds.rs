@@ -4,7 +4,7 @@
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::flush::Own;
+use statsd::ledger::Own;
 use statsd::policy::Percentile;
 use statsd::protocol::MetricKind;
 use statsd::series::Bounds;

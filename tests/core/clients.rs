@@ -3,7 +3,7 @@
 use crate::reading::{member, message};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::flush::Own;
+use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects};
 
 /// Client and form, a datagram as it sends it, and what the flush sends of it, without rates and timings' derived figures.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::rig::{Core, values};
-use statsd::flush::Own;
+use statsd::ledger::Own;
 use statsd_bench::Random;
 
 const OF_EACH_KIND: &str = "a:1|c\na:2|g\na:3|ms\na:4|s";

@@ -1,7 +1,7 @@
 //! What a rule can give a name, and which rule it is that does.
 
 use crate::rig::{Core, values};
-use statsd::flush::Own;
+use statsd::ledger::Own;
 
 #[test]
 fn a_dropped_name_is_no_series_and_its_samples_are_counted() {

@@ -3,7 +3,7 @@
 use crate::reading::{check, read};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::flush::Own;
+use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects, Grammar};
 
 fn reads(dialects: &[Dialect]) -> Grammar {

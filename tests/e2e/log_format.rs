@@ -63,6 +63,24 @@ fn a_log_in_json_is_json_from_the_start_to_the_stop() {
     assert!(has(objects.last().unwrap(), "stop", "done"), "{objects:#?}");
 }
 
+/// Shows that the end of an outage is logged with its length as a number.
+#[test]
+fn the_length_of_an_outage_is_a_number_in_json() {
+    let state = tempfile::tempdir().unwrap();
+    let failed = state.path().join("failed");
+    let command =
+        format!("cat > /dev/null; test -e {0} || {{ touch {0}; exit 1; }}", failed.display());
+    let conf = Conf::flushing_every("1s").set("statsd", "log_format", "json");
+    let daemon = Daemon::start(&conf.set("exec", "command", command));
+    daemon.send(["a:1|c"]);
+    daemon.until_logged(&["recovered"], 1);
+    let log = daemon.log();
+    let line = log.iter().find(|line| line.contains("recovered")).unwrap();
+    let seconds = &objects([line.as_str()])[0]["outage_seconds"];
+    assert!(seconds.is_number(), "{line}");
+    daemon.stop();
+}
+
 /// Shows that a reload changes the form of the lines after it.
 #[test]
 fn a_reload_changes_the_form_of_the_log() {

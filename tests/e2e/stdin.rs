@@ -86,6 +86,16 @@ fn a_carbon_that_is_not_there_is_a_failure() {
     );
 }
 
+/// Shows that a UDP destination where no process listens is reported, although all packets were sent.
+#[test]
+fn a_udp_destination_that_is_not_there_is_logged() {
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let conf = Conf::flushing_every("10s").set("carbon", "address", "");
+    let conf = conf.set("influxdb", "address", free).set("influxdb", "protocol", "udp");
+    let Output { stderr, .. } = over(b"a:1|c\n", Some(&conf));
+    assert!(text(&stderr).contains("over=udp error=\"Connection refused"), "{}", text(&stderr));
+}
+
 /// Shows that a full disk is not waited for as a slow reader is.
 #[test]
 fn a_full_disk_ends_it_with_the_time_for_a_stop() {

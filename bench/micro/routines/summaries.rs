@@ -1,7 +1,8 @@
 //! Summaries of a flush, kept, for encoders to go over again and again.
 
 use statsd::engine::Closing;
-use statsd::flush::{Figure, Subject, Summary};
+use statsd::flush::{Subject, Summary};
+use statsd::policy::Figure;
 
 use super::corpus::Corpus;
 use super::engine;

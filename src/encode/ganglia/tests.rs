@@ -2,8 +2,7 @@
 
 use super::super::packets::framed;
 use super::*;
-use crate::flush::Figure;
-use crate::policy::Percentile;
+use crate::policy::{Figure, Percentile};
 
 /// Reads XDR.
 struct Reader<'a>(&'a [u8]);

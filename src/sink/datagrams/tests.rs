@@ -88,6 +88,31 @@ fn where_nobody_listens_the_queue_keeps_what_comes() {
 }
 
 #[test]
+fn each_outage_is_logged_at_once_with_its_end() {
+    let mut receiver = receiver();
+    let address = receiver.local_addr().unwrap();
+    let mut rig = rig(&receiver);
+    logged();
+    for _ in 0..2 {
+        drop(receiver);
+        rig.flush("a value=1 1\n");
+        rig.until_state("backing_off");
+        receiver = UdpSocket::bind(address).unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        rig.flush("b value=1 2\n");
+        assert_eq!(rig.packet(&receiver), "b value=1 2\n");
+        rig.advance(MOVING);
+        rig.sink.poll_acks(rig.now);
+    }
+    let log = logged();
+    let logged_at = |wanted: log::Level, word: &str| {
+        log.iter().filter(|(level, line)| *level == wanted && line.contains(word)).count()
+    };
+    let ends = logged_at(log::Level::Info, "recovered");
+    assert_eq!((logged_at(log::Level::Warn, "backing_off"), ends), (2, 2), "{log:?}");
+}
+
+#[test]
 fn a_name_is_looked_up_again_every_minute_and_followed() {
     let old = receiver();
     let new = receiver();

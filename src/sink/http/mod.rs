@@ -23,14 +23,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod answer;
+mod request_head;
 
 use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
-use super::preface::Preface;
 use crate::time::Tick;
 use answer::HttpAnswer;
+pub(super) use request_head::RequestHead;
 
 /// Reads of 4 KiB, and writes of what the kernel takes, in one turn.
 const READS_A_TURN: usize = 8;
@@ -43,7 +44,7 @@ const MOVING: Duration = Duration::from_secs(1);
 pub(super) struct Requests {
     socket: Box<dyn Socket>,
     address: SocketAddr,
-    preface: Rc<Preface>,
+    head: Rc<RequestHead>,
     /// All bytes of the request under way. Empty if there is none.
     request: Vec<u8>,
     /// How much of it is written.
@@ -67,11 +68,11 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr, preface: Rc<Preface>) -> Self {
+    pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr, head: Rc<RequestHead>) -> Self {
         Self {
             socket,
             address,
-            preface,
+            head,
             request: Vec::new(),
             sent: 0,
             answer: HttpAnswer::default(),
@@ -116,7 +117,7 @@ impl Requests {
         }
         let Some(lines) = outbox.head() else { return };
         let bytes = lines.len();
-        self.preface.request(lines, &mut self.request);
+        self.head.request(lines, &mut self.request);
         self.sent = 0;
         self.waits_since = Some(now);
         outbox.wrote(bytes);

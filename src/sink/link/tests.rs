@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::config::{Remote, Resend};
-use crate::sink::resolve::{Dying, Query};
+use crate::sink::look_up::{Dying, Query};
 use crate::sink::testing::{
     Rig, carbon, deafen, link, listener, patiently, with_queue, with_resend,
 };

@@ -14,10 +14,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::disk::Disk;
-use super::disk_failure::DiskFailure;
-use crate::disk::Stall;
-use crate::files::{self, Lock};
+use super::disk::{Disk, DiskFailure};
+use crate::files::{self, Lock, Stall};
 
 /// The most bytes of one write.
 const PIECE: usize = 64 << 10;

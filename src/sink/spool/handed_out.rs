@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::position::Position;
+use super::segments::Position;
 
 /// A chunk that the outbox has, or had and may send again.
 #[derive(Debug)]

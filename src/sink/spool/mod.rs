@@ -22,24 +22,21 @@ use std::time::Duration;
 use crate::encode::chunk::Chunk;
 
 mod disk;
-mod disk_failure;
 mod folder;
 mod handed_out;
 mod news;
-mod position;
 mod record;
 mod segments;
 
 pub use disk::Disk;
-use disk_failure::DiskFailure;
+use disk::DiskFailure;
 pub use folder::Folder;
 use handed_out::{HandedChunk, HandedOut};
 pub use news::News;
 use news::NewsQueue;
-use position::LAST_SEGMENT;
-pub use position::Position;
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
-use segments::{Segment, Segments};
+pub use segments::Position;
+use segments::{LAST_SEGMENT, Segment, Segments};
 
 /// A segment has this part of the spool's bytes, within the bounds below. So neither making room
 /// nor damage costs much of the spool at once.

@@ -2,8 +2,8 @@
 //! with its length and checksum. Pure.
 //!
 //! ```text
-//!  statsd-spool 1 plaintext····\n   length  lines  crc32  bytes…   length  lines  crc32  bytes…   …
-//!  └───────── 32 bytes ─────────┘   └── 4 ──┴─ 4 ─┴── 4 ─┴─ length ┘                (little endian)
+//!  statsd-spool 1 plaintext····\n   length  lines  crc32  bytes…   length  lines  crc32  bytes…
+//!  └───────── 32 bytes ─────────┘   └── 4 ──┴─ 4 ─┴── 4 ─┴─ length ┘            (little endian)
 //! ```
 //! The checksum covers length, lines and bytes, so a record cannot be made of halves of two others.
 

@@ -1,4 +1,5 @@
-//! Why a server cannot start: what is wrong, where, and the way out.
+//! Why a server cannot start, or a reload cannot be applied: what is wrong, where, and what the
+//! operator can do.
 
 use std::fmt;
 use std::io;
@@ -10,20 +11,21 @@ use crate::privileges::NotDropped;
 #[derive(Debug)]
 pub enum StartError {
     Bind(BindError),
-    /// What was passed in is not what it should be.
+    /// A socket that was passed in cannot be used.
     Passed(io::Error),
     Privileges(NotDropped),
     /// Another server uses the state file.
     State(PathBuf, io::Error),
-    /// The folder of a sink's spool.
+    /// The folder of a sink's spool cannot be used.
     Spool(PathBuf, io::Error),
     /// There are this many destinations already. Most of them were removed and still have data to
     /// deliver.
     Leaving(usize),
-    /// For the console.
+    /// The console cannot write to standard output.
     Stdout(io::Error),
-    /// For `--stdin`.
+    /// `--stdin` cannot read standard input.
     Stdin(io::Error),
+    /// The event loop cannot be set up.
     Poll(io::Error),
 }
 

@@ -5,7 +5,7 @@
 //! writes one address a line (or `error: …`) to a pipe that the loop polls, and exits.
 //!
 //! ```text
-//!   Query::start ──▶ child: --resolve HOST PORT ──▶ stdout ══pipe══▶ Query::read … true ──▶ Query::addresses
+//!   Query::start ──▶ child: --resolve HOST PORT ══pipe══▶ Query::read … true ──▶ Query::addresses
 //!   Query::end   ──▶ killed, if it still runs   ──▶ Dying::is_gone … true
 //! ```
 //! The child is started by posix_spawn, with every other descriptor closed. (std would fork if it

@@ -1,16 +1,17 @@
-//! What stands before the lines in each request to InfluxDB. Pure.
+//! The head of the requests to InfluxDB: the same for each, except for the length of the lines.
+//! Pure.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::{Influxdb, Remote};
 
-/// All of a request's head but its length.
+/// The bytes of a request up to the value of `Content-Length`.
 #[derive(PartialEq, Eq)]
-pub(super) struct Preface(String);
+pub(in crate::sink) struct RequestHead(String);
 
-impl Preface {
-    pub(super) fn new(remote: &Remote, to: &Influxdb) -> Self {
+impl RequestHead {
+    pub(in crate::sink) fn new(remote: &Remote, to: &Influxdb) -> Self {
         let database = utf8_percent_encode(&to.database, NON_ALPHANUMERIC);
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!(
@@ -23,7 +24,7 @@ impl Preface {
         Self(text + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ")
     }
 
-    /// A whole request.
+    /// Appends a whole request with these lines to `out`.
     pub(super) fn request(&self, lines: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(self.0.as_bytes());
         out.extend_from_slice(format!("{}\r\n\r\n", lines.len()).as_bytes());
@@ -31,10 +32,10 @@ impl Preface {
     }
 }
 
-/// The password is in it.
-impl std::fmt::Debug for Preface {
+/// The password is in the head, so the head is never printed.
+impl std::fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Preface").finish_non_exhaustive()
+        f.debug_struct("RequestHead").finish_non_exhaustive()
     }
 }
 
@@ -44,14 +45,14 @@ mod tests {
     use crate::config::{Destination, DestinationKind};
     use crate::sink::testing::influxdb_with;
 
-    fn preface(to: &Destination) -> Preface {
+    fn head(to: &Destination) -> RequestHead {
         let DestinationKind::Influxdb(influxdb) = &to.kind else { panic!("{to:?}") };
-        Preface::new(&to.net.as_ref().unwrap().remote, influxdb)
+        RequestHead::new(&to.net.as_ref().unwrap().remote, influxdb)
     }
 
     fn request(to: &Destination) -> String {
         let mut text = Vec::new();
-        preface(to).request(b"a value=1 1\n", &mut text);
+        head(to).request(b"a value=1 1\n", &mut text);
         String::from_utf8(text).unwrap().replace(env!("CARGO_PKG_VERSION"), "VERSION")
     }
 
@@ -73,6 +74,6 @@ mod tests {
         });
         // RFC 7617's example.
         assert!(request(&to).contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
-        assert!(!format!("{:?}", preface(&to)).contains("QWxh"));
+        assert!(!format!("{:?}", head(&to)).contains("QWxh"));
     }
 }
