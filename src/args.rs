@@ -19,11 +19,16 @@ pub enum Action {
     PrintConfig {
         config: Option<PathBuf>,
     },
+    /// Prints the example configuration. Reads no file.
+    PrintExample,
     /// Reads standard input, flushes once, and ends.
     Stdin {
         config: Option<PathBuf>,
     },
     Version,
+    /// Prints the options.
+    Usage,
+    /// Prints the options, and everything else.
     Help,
     /// Looks up a name. The server starts a child for this, because the call may block.
     Resolve {
@@ -34,21 +39,66 @@ pub enum Action {
 
 pub const VERSION: &str = concat!("statsd ", env!("CARGO_PKG_VERSION"));
 
+/// What `-h` prints, and the beginning of what `--help` prints.
 pub const USAGE: &str = "\
-statsd: receives StatsD metrics over UDP and TCP, and sends what they add up to on to Graphite.
+statsd is a StatsD server. It receives metrics over UDP, TCP and unix sockets, adds them up, and
+sends the results to Graphite, InfluxDB, Ganglia or a command.
 
 Usage: statsd [-c FILE] [--check | --print-config | --stdin]
 
-  -c, --config FILE  read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the defaults
-      --check        report every mistake in the configuration, and exit
-      --print-config print the configuration, defaults included, as a statsd.conf, and exit
-      --stdin        read lines from standard input, flush once at its end, and exit; without a
-                     configuration file, or a destination in it, to standard output
-  -V, --version      print the version, and exit
-  -h, --help         print this, and exit
+  -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
+                              defaults
+      --check                 report the mistakes in the configuration, and exit
+      --print-config          print the configuration that would be in force, and exit
+      --print-config=example  print a statsd.conf that explains every key, and exit
+      --stdin                 read lines from standard input, flush once at its end, and exit
+  -V, --version               print the version, and exit
+  -h                          print this, and exit
+      --help                  also explain signals, commands, environment and files, and exit";
 
-Exit status: 0 done, 1 the system refused (a file, a port) or, with --stdin, not all was delivered, 2 the command line or the configuration is wrong.
-Every setting is explained in statsd.conf.example.";
+/// What `--help` prints between [`USAGE`] and the commands of the admin port.
+pub const HELP: &str = "\
+Examples:
+  statsd                                      start the server
+  statsd --check -c new.conf                  test a configuration
+  statsd --print-config=example > statsd.conf begin a configuration of your own
+  echo 'foo:1|c' | nc -u -w1 127.0.0.1 8125   send a counter
+  echo counters | nc -N 127.0.0.1 8126        show the open interval
+  printf 'backup.runs:1|c\\nbackup.took:5320|ms\\n' | statsd --stdin -c /etc/statsd.conf
+                                              send metrics from a script, without a server
+
+With --stdin the flush goes to the destinations of the configuration, or to standard output if
+there is none or no configuration file. No port, state file or spool is used, so that it can run
+beside a server with the same configuration.
+
+Signals:
+  SIGTERM, SIGINT  stop: send the open interval, or save it to [statsd] state_file, wait up to
+                   shutdown_timeout for the destinations, then exit. Another SIGINT, a second or
+                   more after the first, ends the wait.
+  SIGHUP           read the configuration again. All of it applies between two flushes, or nothing
+                   changes and the log shows why.
+
+Environment:
+  RUST_LOG         the log level: error, warn, info, debug or trace. Overrides [statsd] log_level.
+  LISTEN_FDS, LISTEN_FDNAMES, NOTIFY_SOCKET, WATCHDOG_USEC
+                   systemd sets these. The server uses the sockets that are passed in, and reports
+                   that it is ready. A passed stream socket named admin is the admin port.
+
+Files:
+  ./statsd.conf, /etc/statsd.conf  the configuration, unless -c names one; the first one found
+  [statsd] state_file              the open interval and the gauges, over a restart. Beside it the
+                                   server keeps FILE.new, FILE.old, FILE.damaged and FILE.lock.
+  [spool] dir                      points that wait on disk, a folder for each destination
+  [unix] datagram, stream          sockets for clients on this machine, with PATH.lock beside them
+  [key_flush] log                  the most frequent names
+  standard error                   the log
+
+Exit status:
+  0  the server was stopped, or what was asked for was done
+  1  the system refused something, such as a port or a file. With --stdin: not all was delivered.
+  2  the command line or the configuration has a mistake
+
+Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` explains one in full:";
 
 /// A command line that is wrong. The exit status is 2.
 #[derive(Debug)]
@@ -82,9 +132,10 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             Short('c') | Long("config") => return Err("expected only one --config".into()),
             Long("check") => mode = mode.only(Mode::Check)?,
             Long("stdin") => mode = mode.only(Mode::Stdin)?,
-            Long("print-config") => mode = mode.only(Mode::PrintConfig)?,
+            Long("print-config") => mode = mode.only(printed(parser.optional_value())?)?,
             Short('V') | Long("version") => return Ok(Action::Version),
-            Short('h') | Long("help") => return Ok(Action::Help),
+            Short('h') => return Ok(Action::Usage),
+            Long("help") => return Ok(Action::Help),
             other => return Err(other.unexpected()),
         }
     }
@@ -92,6 +143,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         Mode::Run => Action::Run { config },
         Mode::Check => Action::Check { config },
         Mode::PrintConfig => Action::PrintConfig { config },
+        Mode::PrintExample => Action::PrintExample,
         Mode::Stdin => Action::Stdin { config },
     })
 }
@@ -102,7 +154,17 @@ enum Mode {
     Run,
     Check,
     PrintConfig,
+    PrintExample,
     Stdin,
+}
+
+/// Returns what `--print-config` with this value prints.
+fn printed(value: Option<OsString>) -> Result<Mode, &'static str> {
+    match value {
+        None => Ok(Mode::PrintConfig),
+        Some(word) if word == "example" => Ok(Mode::PrintExample),
+        Some(_) => Err("expected --print-config or --print-config=example"),
+    }
 }
 
 impl Mode {
@@ -133,7 +195,10 @@ mod tests {
             ("--check -ca.conf", Action::Check { config: named() }),
             ("--print-config", Action::PrintConfig { config: None }),
             ("--stdin -c a.conf", Action::Stdin { config: named() }),
+            ("--print-config=example", Action::PrintExample),
+            ("--print-config=example -c a.conf", Action::PrintExample),
             ("-V", Action::Version),
+            ("-h", Action::Usage),
             ("--check --help", Action::Help),
             ("--resolve ::1 2003", Action::Resolve { host: "::1".into(), port: 2003 }),
         ] {
@@ -150,6 +215,9 @@ mod tests {
             ("-c", "missing argument"),
             ("-c a -c b", "only one --config"),
             ("--check --print-config", "only one of --check, --print-config and --stdin"),
+            ("--print-config example", "unexpected argument \"example\""),
+            ("--print-config=exmaple", "expected --print-config or --print-config=example"),
+            ("--print-config --print-config=example", "only one of --check, --print-config"),
             ("--check=yes", "unexpected argument"),
             ("--resolve host", "invalid option '--resolve'"),
             ("--check --resolve host 1", "invalid option '--resolve'"),
@@ -162,12 +230,25 @@ mod tests {
     }
 
     #[test]
-    fn the_usage_names_every_option_but_ours() {
+    fn the_usage_is_short_and_names_every_option_but_ours() {
         for option in
-            ["-c", "--config", "--check", "--print-config", "--stdin", "-V", "--version", "-h"]
+            ["-c", "--config", "--check", "--print-config", "=example", "--stdin", "-V", "-h"]
         {
             assert!(USAGE.contains(option), "{option}");
         }
-        assert!(!USAGE.contains("resolve"));
+        assert!(USAGE.contains("--version") && USAGE.contains("--help"));
+        assert!(USAGE.lines().count() <= 25);
+        assert!(![USAGE, HELP].iter().any(|text| text.contains("resolve")));
+    }
+
+    #[test]
+    fn the_help_explains_the_rest_and_fits_a_terminal() {
+        for heading in ["Examples:", "Signals:", "Environment:", "Files:", "Exit status:", "Admin"]
+        {
+            assert!(HELP.lines().any(|line| line.starts_with(heading)), "{heading}");
+        }
+        for line in USAGE.lines().chain(HELP.lines()) {
+            assert!(line.len() <= 100 && line.trim_end() == line, "{line}");
+        }
     }
 }

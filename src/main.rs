@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use statsd::admin;
 use statsd::args::{self, Action};
 use statsd::config::{self, Config};
 use statsd::server::{self, Server};
@@ -15,7 +16,10 @@ fn main() -> ExitCode {
         Err(mistaken) => return fail(2, &mistaken),
     };
     match action {
-        Action::Help => print(args::USAGE),
+        Action::Usage => print(args::USAGE),
+        Action::Help => {
+            print(&format!("{}\n\n{}\n{}", args::USAGE, args::HELP, admin::summaries().trim_end()))
+        }
         Action::Version => print(args::VERSION),
         Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config } => {
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
             with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
         }
         Action::Stdin { config } => with_config(config.as_deref(), flush_stdin),
+        Action::PrintExample => print(config::example().trim_end()),
         Action::Run { config } => with_config(config.as_deref(), run),
     }
 }

@@ -55,30 +55,114 @@ impl Job {
     }
 }
 
+/// A command, and what `help` shows about it.
 struct Command {
     name: &'static str,
+    /// What may follow the name. Empty if nothing does.
+    arguments: &'static str,
+    /// What it does, as a phrase.
+    summary: &'static str,
+    /// Everything else, as lines. None of them is empty, because an empty line ends an answer.
+    text: &'static str,
     run: fn(&mut View<'_>, Arguments<'_>, &mut Vec<u8>) -> Answer,
 }
 
 type Arguments<'a> = Vec<&'a [u8]>;
 
-const COMMANDS: [Command; 15] = [
-    Command { name: "help", run: help },
-    Command { name: "stats", run: stats },
-    Command { name: "counters", run: |_, _, _| dump(MetricKind::Counter) },
-    Command { name: "timers", run: |_, _, _| dump(MetricKind::Timing) },
-    Command { name: "gauges", run: |_, _, _| dump(MetricKind::Gauge) },
-    Command { name: "sets", run: |_, _, _| dump(MetricKind::Set) },
-    Command { name: "delcounters", run: |_, names, _| delete(MetricKind::Counter, names) },
-    Command { name: "deltimers", run: |_, names, _| delete(MetricKind::Timing, names) },
-    Command { name: "delgauges", run: |_, names, _| delete(MetricKind::Gauge, names) },
-    Command { name: "delsets", run: |_, names, _| delete(MetricKind::Set, names) },
-    Command { name: "sinks", run: sinks },
-    Command { name: "health", run: health },
-    Command { name: "config", run: config },
-    Command { name: "version", run: version },
-    Command { name: "quit", run: |_, _, _| Answer::Quit },
-];
+/// A command: its text as a doc comment, its name, its arguments, a phrase, and what runs it.
+macro_rules! commands {
+    ($($(#[doc = $text:literal])* $name:ident $arguments:literal, $summary:literal, $run:expr;)*) => {
+        const COMMANDS: &[Command] = &[$(Command {
+            name: stringify!($name),
+            arguments: $arguments,
+            summary: $summary,
+            text: concat!($(" ", $text, "\n"),*),
+            run: $run,
+        }),*];
+    };
+}
+
+// Each line of a text begins with two spaces: one of its doc comment, and one of the macro.
+commands! {
+    /// Without an argument it lists all commands: first their names in one line, as Node StatsD
+    /// does, then a line about each. With the name of a command it explains that command. An empty
+    /// line ends the answer.
+    help "[COMMAND]", "lists the commands, or explains one", help;
+
+    /// The answer has the lines of Node StatsD, and ends with END and an empty line.
+    ///   uptime                       seconds since the start
+    ///   messages.last_msg_seen       seconds since the last packet or line
+    ///   messages.bad_lines_seen      bad lines since the start
+    ///   udp.ADDRESS.drops            datagrams dropped by the kernel at this listener since the start
+    ///   NAME.last_flush              seconds since a flush was acknowledged, or since the start
+    ///   NAME.last_exception          seconds since the last failure, or since 1970 if there was none
+    ///   NAME.flush_time              milliseconds from that flush's tick to its acknowledgement
+    ///   NAME.flush_length            bytes of that flush
+    /// NAME is the destination, such as influxdb. As in Node StatsD, [carbon] is called graphite.
+    stats "", "shows uptime, bad lines, dropped datagrams and the last flushes", stats;
+
+    /// The answer is one JSON object, sorted by name, then END and an empty line. Each value is the
+    /// sum since the last flush. The server's own counters are included; their names begin with
+    /// [namespace] prefix_stats.
+    counters "", "shows the counters of the open interval", |_, _, _| dump(MetricKind::Counter);
+
+    /// The answer is one JSON object, sorted by name, then END and an empty line. A timer has a list
+    /// of its samples since the last flush. If there are more than 1000, it has an object with their
+    /// count, sum, lower and upper.
+    timers "", "shows the timers of the open interval", |_, _, _| dump(MetricKind::Timing);
+
+    /// The answer is one JSON object, sorted by name, then END and an empty line. A gauge keeps its
+    /// value over flushes.
+    gauges "", "shows the gauges", |_, _, _| dump(MetricKind::Gauge);
+
+    /// The answer is one JSON object, sorted by name, then END and an empty line. Each value is the
+    /// number of different members since the last flush.
+    sets "", "shows the sets of the open interval", |_, _, _| dump(MetricKind::Set);
+
+    /// Deletes the counters with these names, and their values since the last flush. The pattern
+    /// web.* stands for every name that begins with "web.". A name includes its tags: hits;env=prod.
+    /// The answer has a line for each: deleted: NAME, or metric NAME not found. It ends with END and
+    /// an empty line. A new value makes a new counter.
+    delcounters "NAME...", "deletes counters", |_, names, _| delete(MetricKind::Counter, names);
+
+    /// As delcounters, for timers.
+    deltimers "NAME...", "deletes timers", |_, names, _| delete(MetricKind::Timing, names);
+
+    /// As delcounters, for gauges. Use it for a gauge whose sender no longer exists.
+    delgauges "NAME...", "deletes gauges", |_, names, _| delete(MetricKind::Gauge, names);
+
+    /// As delcounters, for sets.
+    delsets "NAME...", "deletes sets", |_, names, _| delete(MetricKind::Set, names);
+
+    /// The answer has a line for each destination, then END and an empty line.
+    ///   state           one of these:
+    ///     idle                   nothing was sent yet, or the connection has ended well
+    ///     resolving, connecting  a connection is being made
+    ///     up                     connected, or ready to send
+    ///     backing_off            the next attempt is made later
+    ///     running, killed        [exec]: the command runs, or took too long
+    ///     closed                 [console]: the reader has closed standard output
+    ///   queued_bytes    bytes that wait in memory
+    ///   spooled_bytes   bytes that wait on disk
+    ///   dropped_lines   lines lost since the start
+    ///   last_error      the last failure, or none
+    sinks "", "shows the destinations: state, queue, losses, last error", sinks;
+
+    /// The answer is one line: health: up, or health: down. With an argument it sets the health
+    /// first. The health changes nothing else: proxies in front of several servers ask for it, and
+    /// send no traffic to a server that is down. [admin] health is the value at the start.
+    health "[up|down]", "shows or sets the health", health;
+
+    /// The answer is a statsd.conf with every key, and ends with an empty line. Passwords are masked
+    /// with ***.
+    config "", "shows the configuration in force", config;
+
+    /// The answer is one line.
+    version "", "shows the version", version;
+
+    /// Nothing is answered.
+    quit "", "closes the connection", |_, _, _| Answer::Quit;
+}
 
 /// Runs one line. The part of the answer that is known at once is appended to `out`.
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
@@ -93,10 +177,30 @@ pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer
     }
 }
 
-fn help(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let others = COMMANDS.iter().map(|command| command.name).filter(|name| *name != "help");
-    let names: Vec<&str> = others.collect();
-    write(out, format_args!("Commands: {}\n\n", names.join(", ")));
+/// Returns a line about each command, for people.
+pub fn summaries() -> String {
+    let lines = COMMANDS.iter().map(|command| {
+        let Command { name, arguments, summary, .. } = command;
+        format!("  {:<20} {summary}\n", format!("{name} {arguments}").trim_end())
+    });
+    lines.collect()
+}
+
+/// Node's clients look for the first line, so it lists the names as Node does, without `help`.
+fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let Some(wanted) = arguments.first() else {
+        let others = COMMANDS.iter().map(|command| command.name).filter(|name| *name != "help");
+        let names: Vec<&str> = others.collect();
+        write(out, format_args!("Commands: {}\n{}\n", names.join(", "), summaries()));
+        return Answer::Done;
+    };
+    match COMMANDS.iter().find(|command| command.name.as_bytes() == *wanted) {
+        Some(Command { name, arguments, summary, text, .. }) => {
+            let usage = format!("{name} {arguments}");
+            write(out, format_args!("{}: {summary}\n{text}\n", usage.trim_end()));
+        }
+        None => out.extend_from_slice(b"no such command; `help` lists them\n\n"),
+    }
     Answer::Done
 }
 
@@ -192,4 +296,19 @@ fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 
 fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text); // a Vec takes every write
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_phrase_and_a_text() {
+        for Command { name, summary, text, .. } in COMMANDS {
+            assert!(!summary.is_empty() && !summary.ends_with('.'), "{name}");
+            assert!(text.ends_with('\n') && text.lines().all(|line| !line.is_empty()), "{name}");
+            assert!(text.lines().all(|line| line.len() <= 100), "{name}");
+        }
+        assert!(summaries().lines().all(|line| line.len() <= 100));
+    }
 }

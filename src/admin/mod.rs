@@ -16,4 +16,5 @@ mod dump;
 mod view;
 
 pub use clients::AdminClients;
+pub use commands::summaries;
 pub use view::{Health, View};

@@ -17,7 +17,7 @@ use super::sections::{SECTIONS, indices};
 /// configurations first would take 10 ms for the largest file.
 pub fn difference(one: &Config, other: &Config) -> Vec<String> {
     let mut found = Vec::new();
-    for (section, _) in SECTIONS {
+    for section in SECTIONS {
         let mut theirs: AHashMap<String, usize> = indices(section, other).into_iter().collect();
         for (header, at) in indices(section, one) {
             let Some(other_at) = theirs.remove(&header) else {
@@ -43,7 +43,7 @@ pub fn difference(one: &Config, other: &Config) -> Vec<String> {
 pub fn applicable(before: &Config, wanted: &Config) -> Config {
     let mut config = wanted.clone();
     let needs_restart = |section| keys_of(section).filter(|key| key.applies == Applies::Restart);
-    for (section, _) in SECTIONS {
+    for section in SECTIONS {
         for key in needs_restart(section) {
             key.copy(&mut config, before);
         }

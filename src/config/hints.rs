@@ -10,7 +10,7 @@ pub(super) fn unknown_section(section: &str, behind: &str, kinds: &[&'static str
     let [found, behind] = [section, behind].map(str::escape_debug);
     let hint = match nearest(section, kinds.iter().copied()) {
         Some(kind) => format!("did you mean [{kind}{behind}]?"),
-        None => format!("expected one of {}", SECTIONS.map(|(name, _)| name).join(", ")),
+        None => format!("expected one of {}", SECTIONS.join(", ")),
     };
     format!("[{found}{behind}]: no such section; {hint}")
 }

@@ -24,8 +24,6 @@ pub struct Key {
 pub struct KeyUse {
     pub section: &'static str,
     pub default: &'static str,
-    /// What the name and the default do not say. May be empty.
-    pub doc: &'static str,
 }
 
 /// What it takes to apply another value of a key.

@@ -3,8 +3,8 @@
 //! ```text
 //! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
-//! `load` finds the file and reads it. All else is pure. `keys` is the one table of what there is.
-//! `change` tells what a reload changes.
+//! `load` finds the file and reads it. All else is pure. `keys` is the one table of what there is,
+//! and `manual` explains it. `change` tells what a reload changes.
 
 mod load;
 mod parse;
@@ -21,6 +21,7 @@ mod ini;
 mod key;
 mod keys;
 mod limits;
+mod manual;
 mod paths;
 mod rules;
 mod sections;

@@ -49,7 +49,7 @@ impl Default for Config {
 /// Returns the defaults with a section of every kind, also those of destinations that are off.
 pub(super) fn with_all_sections() -> Config {
     let mut config = Config::blank();
-    for (section, _) in SECTIONS {
+    for section in SECTIONS {
         for (_, at) in indices(section, &config) {
             for key in keys_of(section) {
                 let set = key.set(&mut config, at, key.default_in(section));
@@ -285,7 +285,7 @@ impl FileReader {
 /// Returns the section of the table whose keys a section of the file has. Fails with what is wrong
 /// with its name.
 fn kind_of(section: &str) -> Result<&'static str, String> {
-    if let Some((kind, _)) = SECTIONS.iter().find(|(kind, _)| *kind == section) {
+    if let Some(kind) = SECTIONS.iter().find(|kind| **kind == section) {
         return Ok(kind);
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
@@ -298,9 +298,7 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
             "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
             section.escape_debug()
         )),
-        None if name.is_empty() => {
-            Err(unknown_section(section, "", &SECTIONS.map(|(name, _)| name)))
-        }
+        None if name.is_empty() => Err(unknown_section(section, "", &SECTIONS)),
         None => {
             let named: Vec<_> = COPIED.into_iter().chain([RULE]).collect();
             Err(unknown_section(kind, &section[kind.len()..], &named))
@@ -394,7 +392,7 @@ pub(super) mod tests {
             ("[statd]", "1: [statd]: no such section; did you mean [statsd]?"),
             ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
             ("[cabron.a]", "1: [cabron.a]: no such section; did you mean [carbon.a]?"),
-            ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, namespace, "),
+            ("[udp.a]", "1: [udp.a]: no such section; expected one of statsd, carbon, "),
             ("[opentsdb]\naddress = x", "1: [opentsdb]: no such section; expected one of statsd"),
             ("[carbon.]", "1: [carbon.]: expected 1 to 64 of A-Z"),
             ("[carbon.a b]", "1: [carbon.a b]: expected 1 to 64 of A-Z"),
@@ -406,7 +404,7 @@ pub(super) mod tests {
             ("[tcp]\nmax_series = 1", "no such key; did you mean to give it in [limits]?"),
             (
                 "[tcp]\nqueue_depth =",
-                "no such key; expected one of bind, max_connections, idle_timeout, max_line",
+                "no such key; expected one of bind, allow_from, max_connections, idle_timeout",
             ),
             ("[carbon]\nprotokoll = pickle", "no such key; did you mean protocol?"),
         ] {

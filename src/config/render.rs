@@ -2,15 +2,17 @@
 
 use super::destination::DestinationKind;
 use super::ini::takes_rest_of_line;
+use super::key::Applies;
 use super::keys::keys_of;
+use super::manual::{CHAPTERS, PREFACE};
 use super::model::Config;
 use super::rules;
-use super::sections::{SECTIONS, indices, switch};
+use super::sections::{RULE, SECTIONS, indices, switch};
 
 /// Returns the settings as a file that makes the same settings when it is read.
 pub fn render(config: &Config) -> String {
     let mut blocks = Vec::new();
-    for (section, _) in SECTIONS {
+    for section in SECTIONS {
         let headers = indices(section, config);
         if let Some(switch) = switch(section)
             && headers.iter().all(|(header, _)| header != section)
@@ -61,56 +63,26 @@ fn quoted(value: String) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Every key with its default and what it is for.
+/// Returns the manual: a configuration with every section and key, its default, and what it is for.
 pub fn example() -> String {
     let mut text = String::from(PREFACE);
-    for (section, doc) in SECTIONS {
-        text.push('\n');
-        text.push_str(&explained(&format!("[{section}]"), doc));
-        for (key, used) in
-            keys_of(section).filter_map(|key| key.use_in(section).map(|used| (key, used)))
-        {
-            text.push_str(&explained(&format!("{} = {}", key.name, used.default), used.doc));
-        }
+    for chapter in CHAPTERS {
+        let section = chapter.section;
+        text += &if section == RULE {
+            chapter.render("#[rule.latency]", &|name| (rules::example(name), false))
+        } else {
+            chapter.render(&format!("[{section}]"), &|name| default_line(section, name))
+        };
     }
-    text.push_str(AFTERWORD);
-    text.push_str(&rules::example(explained));
     text
 }
 
-const PREFACE: &str = "\
-# statsd.conf: every section and key with its default value. What is left out, or a file that is missing, means the same.
-# It is looked for in the working directory, then in /etc; -c FILE names another.
-#
-# Comments start with # or ; at the start of a line, or after white space behind a value.
-# A value may stand in double quotes, in which nothing is a comment (\\\" and \\\\ are escapes).
-# Durations: 10s, 500ms, 2m, 1h (a bare number is seconds). Sizes: 64k, 16m, 1g (powers of 1024).
-# Booleans: yes/no, true/false, on/off, 1/0. Lists are separated by commas.
-# An unknown section or key, a repeated key or a value out of range is an error that names file, line, key and what was
-# expected; all errors of a file are reported at once. `statsd --check` looks for them without starting.
-";
-
-const AFTERWORD: &str = "
-# A further destination, sent the same as [carbon]. NAME is of A-Z, a-z, 0-9, _ and -. It has the keys of [carbon] with
-# the defaults above, whatever [carbon] itself is set to, but needs an address of its own.
-# [carbon.NAME]
-# address = graphite2.example.org:2003
-# namespace = new
-
-# A further style, for the destinations with `namespace = NAME`: two at once, while dashboards move from one to the other.
-# [namespace.new]
-# style = modern
-";
-
-/// The column at which the comment of a line begins.
-const COMMENT_COLUMN: usize = 33;
-
-fn explained(text: &str, doc: &str) -> String {
-    let line = match doc {
-        "" => text.into(),
-        doc => format!("{text:<COMMENT_COLUMN$} # {doc}"),
-    };
-    format!("{}\n", line.trim_end())
+/// Returns a key with its default, and whether only a start applies another value.
+fn default_line(section: &str, name: &str) -> (String, bool) {
+    let key = keys_of(section).find(|key| key.name == name);
+    key.map_or_else(Default::default, |key| {
+        (format!("{name} = {}", key.default_in(section)), key.applies == Applies::Restart)
+    })
 }
 
 #[cfg(test)]

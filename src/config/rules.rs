@@ -1,4 +1,4 @@
-//! `[rule.NAME]` sections: a table of their keys, and how they are read, shown and explained. Pure.
+//! `[rule.NAME]` sections: a table of their keys, and how they are read and shown. Pure.
 //!
 //! A key that is not given leaves its setting to a later rule or to `[statsd]`. So no key has a
 //! default. A key with an empty value is a setting: no percentiles, no histogram, all figures.
@@ -18,7 +18,6 @@ use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
 struct RuleKey {
     name: &'static str,
     example: &'static str,
-    doc: &'static str,
     set: fn(&mut Rule, &str) -> Result<(), String>,
     /// Returns `None` if the rule does not set it.
     get: fn(&Rule) -> Option<String>,
@@ -40,34 +39,27 @@ macro_rules! setting {
 }
 
 macro_rules! rule_keys {
-    ($($name:ident = $example:literal, $field:expr, $doc:literal;)*) => {
+    ($($name:ident = $example:literal, $field:expr;)*) => {
         const RULE_KEYS: &[RuleKey] = &[$({
             type Set = fn(&mut Rule, &str) -> Result<(), String>;
             type Get = fn(&Rule) -> Option<String>;
             type IsSame = fn(&Rule, &Rule) -> bool;
             let (set, get, is_same): (Set, Get, IsSame) = $field;
-            RuleKey { name: stringify!($name), example: $example, doc: $doc, set, get, is_same }
+            RuleKey { name: stringify!($name), example: $example, set, get, is_same }
         }),*];
     };
 }
 
 rule_keys! {
-    match = "api.*, web.*.latency", (read_matches, show_matches, |one, other| one.matches == other.matches),
-        "at most 100 patterns; on the name as sanitized, tags aside: * is any run of bytes, ? is one";
-    drop = "no", setting!(drop: YES_NO),
-        "yes: refused silently, counted in samples_dropped";
-    signed_gauges = "delta", setting!(signed_gauges: SIGNED),
-        "delta: -10 is added; absolute: the gauge is set to -10";
-    expire = "1h", setting!(expire: SpanOrNever),
-        "as in [statsd]";
-    delete_idle = "yes", setting!(delete_idle: YES_NO),
-        "for all kinds";
-    percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent))),
-        "empty = none";
-    timer_metrics = "count, upper_percent", setting!(timer_metrics: TIMER_METRICS_WANTED),
-        "as in [statsd]";
-    histogram = "10, 100, 1000, inf", setting!(histogram: Bins),
-        "samples below each bound and not below the one before; or min:max:width; empty = none";
+    match = "api.*, web.*.latency",
+        (read_matches, show_matches, |one, other| one.matches == other.matches);
+    drop = "no", setting!(drop: YES_NO);
+    percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent)));
+    timer_metrics = "count, upper_percent", setting!(timer_metrics: TIMER_METRICS_WANTED);
+    expire = "1h", setting!(expire: SpanOrNever);
+    delete_idle = "yes", setting!(delete_idle: YES_NO);
+    histogram = "10, 100, 1000, inf", setting!(histogram: Bins);
+    signed_gauges = "delta", setting!(signed_gauges: SIGNED);
 }
 
 struct GlobPattern;
@@ -151,22 +143,14 @@ pub(super) fn render(rule: &Rule) -> String {
     text
 }
 
-/// Returns the keys for the example, commented out. `explained` puts a comment after a text.
-pub(super) fn example(explained: impl Fn(&str, &str) -> String) -> String {
-    let head = "\
-# Settings for names that match. NAME is of A-Z, a-z, 0-9, _ and -. Each setting is taken from the first rule in file order
-# that matches and sets it, else from [statsd]; it is looked up once, when a series is made.
-";
-    let keys = RULE_KEYS.iter().map(|key| {
-        let RuleKey { name, example, doc, .. } = key;
-        explained(&format!("# {name} = {example}"), doc)
-    });
-    format!("\n{head}# [{RULE}.NAME]\n{}", keys.collect::<String>())
+/// Returns the line of a key in the example, commented out.
+pub(super) fn example(name: &str) -> String {
+    let value = RULE_KEYS.iter().find(|key| key.name == name).map_or("", |key| key.example);
+    format!("#{name} = {value}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::example;
     use super::super::parse::tests::{config, mistakes};
     use crate::policy::RULES_MAX;
 
@@ -202,15 +186,5 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(expected), "{text}: {found:?}");
         }
-    }
-
-    #[test]
-    fn the_example_of_a_rule_can_be_taken_as_it_stands() {
-        let example = example();
-        let (_, text) = example.split_once("# [rule.NAME]").unwrap();
-        let rules = config(&format!("[rule.NAME]{}", text.replace("\n# ", "\n"))).rules;
-        let [rule] = &rules.rules[..] else { panic!("{rules:?}") };
-        assert_eq!((rule.matches.len(), rule.histogram.as_ref().map(Vec::len)), (2, Some(4)));
-        assert!(rule.signed_gauges.is_some() && rule.expire.is_some() && rule.drop.is_some());
     }
 }

@@ -5,23 +5,23 @@ use super::destination::Destination;
 use super::model::Config;
 use crate::encode::namespace::{Namespace, Style};
 
-/// The sections in the file's order, and their comments in the example.
-pub(super) const SECTIONS: [(&str, &str); 15] = [
-    ("statsd", ""),
-    (NAMESPACE, "what names look like on their way out; further ones: [namespace.NAME]"),
-    ("udp", ""),
-    ("tcp", ""),
-    ("unix", ""),
-    ("admin", ""),
-    ("limits", ""),
-    ("carbon", "further destinations: [carbon.NAME]"),
-    ("influxdb", "further ones: [influxdb.NAME]"),
-    ("ganglia", "further ones: [ganglia.NAME]"),
-    ("repeater", "further ones: [repeater.NAME]"),
-    ("spool", ""),
-    ("console", ""),
-    ("exec", "statsite's stream_cmd; further ones: [exec.NAME]"),
-    ("key_flush", ""),
+/// The sections in the file's order. Those that most people change come first.
+pub(super) const SECTIONS: [&str; 15] = [
+    "statsd",
+    "carbon",
+    NAMESPACE,
+    "udp",
+    "tcp",
+    "unix",
+    "admin",
+    "spool",
+    "limits",
+    "console",
+    "influxdb",
+    "exec",
+    "ganglia",
+    "repeater",
+    "key_flush",
 ];
 
 pub(super) const NAMESPACE: &str = "namespace";

@@ -256,7 +256,7 @@ impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
     }
 }
 
-/// A percentile. A negative one is of the smallest samples.
+/// A percentile. A negative one is of the highest samples.
 pub(super) struct Percent;
 
 impl ValueKind<Percentile> for Percent {

@@ -114,12 +114,31 @@ fn short_commands() {
     assert_eq!(admin.ask("health down"), "health: down\n");
     assert_eq!(daemon.admin().ask("health"), "health: down\n");
     assert_eq!(admin.ask("health up"), "health: up\n");
-    let help = admin.ask("help");
-    assert!(help.starts_with("Commands: stats, counters, timers, gauges, sets, "), "{help}");
     assert_eq!(admin.ask("no such thing"), "ERROR\n");
     assert_eq!(admin.ask("COUNTERS!"), "ERROR\n");
     admin.send("quit\n");
     assert_eq!(admin.read_to_close(), "");
+}
+
+/// Shows that `help` begins as Node's does, has a line about each command, and explains each.
+#[test]
+fn help_explains_every_command() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut admin = daemon.admin();
+    let help = admin.ask("help");
+    let (first, lines) = help.split_once('\n').unwrap();
+    let names = first.strip_prefix("Commands: ").unwrap();
+    assert!(names.starts_with("stats, counters, timers, gauges, sets, "), "{help}");
+    let names: Vec<_> = ["help"].into_iter().chain(names.split(", ")).collect();
+    let listed: Vec<_> = lines.split_whitespace().filter(|word| names.contains(word)).collect();
+    assert!(names.iter().all(|name| listed.contains(name)), "{help}");
+    for name in &names {
+        let full = admin.ask(&format!("help {name}"));
+        assert!(full.starts_with(name) && full.lines().count() >= 3, "{full}");
+    }
+    assert!(admin.ask("help stats").contains("messages.last_msg_seen"));
+    assert_eq!(admin.ask("help nosuch"), "no such command; `help` lists them\n\n");
+    assert_eq!(admin.ask("health"), "health: up\n");
 }
 
 /// Shows that commands may come several at once or a byte at a time, ended by either newline.

@@ -75,20 +75,30 @@ fn flags_that_only_tell() {
     assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &printed).stdout, printed);
     let version = statsd(&["-V"], "").stdout;
     assert_eq!(version, format!("statsd {}\n", env!("CARGO_PKG_VERSION")));
-    let help = statsd(&["-h"], "").stdout;
+    let usage = statsd(&["-h"], "").stdout;
     for flag in ["-c", "--config", "--check", "--print-config", "-V", "-h"] {
-        assert!(help.contains(flag), "no {flag} in\n{help}");
+        assert!(usage.contains(flag), "no {flag} in\n{usage}");
+    }
+    assert!(usage.lines().count() <= 25, "{usage}");
+    let help = statsd(&["--help"], "").stdout;
+    assert!(help.starts_with(usage.trim_end()), "{help}");
+    for word in ["SIGHUP", "RUST_LOG", "/etc/statsd.conf", "Exit status", "delcounters NAME"] {
+        assert!(help.contains(word), "no {word} in\n{help}");
     }
     let unknown = statsd(&["--nosuch"], "");
     assert_ne!(unknown.code, Some(0));
     assert!(unknown.stderr.contains("--nosuch"), "{}", unknown.stderr);
 }
 
-/// Shows that the example configuration is a valid one.
+/// Shows that the example configuration is valid and changes nothing, and that the binary has it.
 #[test]
-fn the_example_is_valid() {
+fn the_example_is_valid_and_has_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
-    run(statsd_command(Path::new(".")).args(["--check", "-c"]).arg(example));
+    run(statsd_command(Path::new(".")).args(["--check", "-c"]).arg(&example));
+    let example = fs::read_to_string(example).unwrap();
+    assert_eq!(statsd(&["--print-config=example"], "").stdout, example);
+    let defaults = statsd(&["--print-config", "-c", "/dev/null"], "").stdout;
+    assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &example).stdout, defaults);
 }
 
 /// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any level.

@@ -108,10 +108,12 @@ fn every_key_stands_in_the_example() {
     let example = fs::read_to_string(root().join("statsd.conf.example")).unwrap();
     let keys = statsd::config::KEYS.iter();
     for (key, used) in keys.flat_map(|key| key.uses.iter().map(move |used| (key, used))) {
-        let (_, section) = example.split_once(&format!("[{}]", used.section)).expect(used.section);
-        let section = section.split("\n\n").next().unwrap_or_default();
+        let header = format!("\n[{}]\n", used.section);
+        let (_, section) = example.split_once(&header).expect(used.section);
+        let section = section.split("\n[").next().unwrap_or_default();
         let entry = format!("\n{} = {}", key.name, used.default);
-        assert!(section.contains(entry.trim_end()), "[{}] {}", used.section, key.name);
+        let entry = format!("{}\n", entry.trim_end());
+        assert!(section.contains(&entry), "[{}] {}", used.section, key.name);
     }
 }
 

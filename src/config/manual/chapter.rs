@@ -1,0 +1,67 @@
+//! A chapter of the manual, and how it looks in the example. Pure.
+
+/// The part of the manual about one section.
+pub(in crate::config) struct Chapter {
+    pub(in crate::config) section: &'static str,
+    /// What the section is for, as comment lines. They stand above its header.
+    pub(super) about: &'static str,
+    /// For each key an empty line, its text as comment lines, and its name. Keys that share a text
+    /// follow each other.
+    ///
+    /// This is one string, because a table of strings would make the binary several times as large:
+    /// each reference needs 40 bytes.
+    pub(super) keys: &'static str,
+    /// Settings that are commented out and end the chapter. Empty if there are none.
+    pub(super) further: &'static str,
+}
+
+/// A doc comment for the section, its name, perhaps settings that are commented out, then a doc
+/// comment for each key. Keys that share a text are separated by commas.
+macro_rules! chapter {
+    (
+        $(#[doc = $about:literal])*
+        [$section:ident] $(, $further:literal)?;
+        $($(#[doc = $text:literal])* $($key:ident),+;)*
+    ) => {
+        Chapter {
+            section: stringify!($section),
+            about: concat!($("#", $about, "\n"),*),
+            keys: concat!($("\n", $("#", $text, "\n",)* $(stringify!($key), "\n",)+)*),
+            further: concat!($("\n", $further)?),
+        }
+    };
+}
+pub(super) use chapter;
+
+impl Chapter {
+    /// Returns the chapter. `line` returns the line of a key, and whether only a start applies
+    /// another value.
+    pub(in crate::config) fn render(
+        &self,
+        header: &str,
+        line: &dyn Fn(&str) -> (String, bool),
+    ) -> String {
+        let Self { about, keys, further, .. } = self;
+        let ruler = format!("# {}\n", "=".repeat(98));
+        let mut text = format!("\n\n{ruler}{about}{ruler}{header}\n");
+        for explained in keys.lines() {
+            if !is_key(explained) {
+                text.push_str(explained);
+            } else {
+                let (line, needs_restart) = line(explained);
+                // Of keys that share a text, the first one decides.
+                if needs_restart && text.lines().next_back().is_some_and(|last| !is_key(last)) {
+                    text.push_str("# A change is applied at the next start.\n");
+                }
+                text.push_str(line.trim_end());
+            }
+            text.push('\n');
+        }
+        text + further
+    }
+}
+
+/// Whether a line is neither empty nor a comment.
+pub(super) fn is_key(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#')
+}

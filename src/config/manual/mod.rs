@@ -1,0 +1,130 @@
+//! The texts of `statsd.conf.example`, which is the manual: a chapter for each section, and a text
+//! for each key of the table. Pure.
+//!
+//! The texts stand apart from the table, so that both can be read. A text is a doc comment above
+//! the keys that it explains. `concat!` makes one string of its lines when the server is compiled.
+//!
+//! Sections and keys have the same order here and in the table: common ones first. A test compares
+//! them, so a key without a text cannot be forgotten.
+
+mod chapter;
+mod destinations;
+mod general;
+mod inputs;
+mod names;
+mod rule;
+
+use chapter::Chapter;
+
+/// All chapters, in the order of the example. Rules come after what the server listens to, because
+/// they are about names that arrive.
+pub(super) const CHAPTERS: [&Chapter; 16] = [
+    &general::STATSD,
+    &destinations::CARBON,
+    &names::NAMESPACE,
+    &inputs::UDP,
+    &inputs::TCP,
+    &inputs::UNIX,
+    &inputs::ADMIN,
+    &rule::RULE,
+    &general::SPOOL,
+    &general::LIMITS,
+    &destinations::CONSOLE,
+    &destinations::INFLUXDB,
+    &destinations::EXEC,
+    &destinations::GANGLIA,
+    &destinations::REPEATER,
+    &general::KEY_FLUSH,
+];
+
+/// The head of the file.
+pub(super) const PREFACE: &str = "\
+# statsd.conf: every section and key of the server, with its default value.
+#
+# A key that is left out has the value shown here. The sections and keys that most people change
+# come first. `statsd --print-config=example` prints this file.
+#
+# The server reads the file named by -c, else ./statsd.conf, else /etc/statsd.conf, else it takes
+# the defaults. `statsd --check` reports the mistakes in it without starting.
+# `statsd --print-config` prints what would be in force.
+#
+# How to write values
+#   Comment    # or ; at the start of a line, or after white space that follows a value.
+#   Text       Double quotes keep # and ; in a value. Inside quotes, \\\" and \\\\ are escapes.
+#   Duration   10s, 500ms, 2m, 1h, in whole milliseconds. A bare number is seconds. At most a year.
+#   Size       64k, 16m, 1g, in powers of 1024. A bare number is bytes.
+#   Boolean    yes or no, true or false, on or off, 1 or 0.
+#   List       Elements are separated by commas. None may come twice.
+#   Address    host, host:port, [IPv6] or [IPv6]:port. A host name is looked up again before each
+#              attempt to connect, and every minute for UDP. A look-up never blocks the server.
+#   NAME       In [carbon.NAME] and the like: 1 to 64 of A-Z, a-z, 0-9, _ and -.
+#
+# A line such as #match = api.* has no space after its #. It shows a setting that is off. Remove
+# the # to turn it on.
+#
+# An unknown section or key, a repeated key or a value out of range is a mistake. The message names
+# the file, the line, the key and what was expected. At most 50 mistakes are reported at once. A
+# server does not start with a file that has mistakes.
+#
+# On SIGHUP the server reads the file again. Either all of it applies, between two flushes, or
+# nothing changes and the log shows why. A few keys are applied at the next start only; their
+# comments say so. A file has at most 128 KiB.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+    use super::super::keys::keys_of;
+    use super::super::parse::tests::config;
+    use super::super::sections::{RULE, SECTIONS};
+    use super::chapter::is_key;
+    use super::*;
+
+    #[test]
+    fn each_section_and_key_has_a_text_in_the_order_of_the_table() {
+        let chapters = || CHAPTERS.iter().filter(|chapter| chapter.section != RULE);
+        let sections: Vec<_> = chapters().map(|chapter| chapter.section).collect();
+        assert_eq!(sections, SECTIONS);
+        for chapter in chapters() {
+            let explained: Vec<_> = chapter.keys.lines().filter(|line| is_key(line)).collect();
+            let keys: Vec<_> = keys_of(chapter.section).map(|key| key.name).collect();
+            assert_eq!(explained, keys, "[{}]", chapter.section);
+        }
+    }
+
+    #[test]
+    fn every_key_stands_under_a_text() {
+        for chapter in CHAPTERS {
+            assert!(chapter.about.starts_with("# ["), "[{}]", chapter.section);
+            for of_key in chapter.keys.trim_start().split("\n\n") {
+                assert!(of_key.starts_with("# "), "[{}] {of_key}", chapter.section);
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_is_wrapped_at_100_columns() {
+        for line in example().lines() {
+            assert!(line.len() <= 100 && line.trim_end() == line, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_settings_that_are_off_in_the_example_can_be_turned_on() {
+        let turned_on = |line: &str| match line.strip_prefix('#') {
+            Some(setting) if setting.starts_with(|first: char| !" #=".contains(first)) => {
+                format!("{setting}\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        let config = config(&example().lines().map(turned_on).collect::<String>());
+        let [rule] = &config.rules.rules[..] else { panic!("{:?}", config.rules) };
+        assert_eq!((rule.matches.len(), rule.histogram.as_ref().map(Vec::len)), (2, Some(4)));
+        assert!(rule.signed_gauges.is_some() && rule.expire.is_some() && rule.drop.is_some());
+        assert!(rule.percentiles.is_some() && rule.timer_metrics.is_some());
+        let names: Vec<_> = config.namespaces.iter().map(|space| space.name.as_str()).collect();
+        assert_eq!(names, ["", "new"]);
+        let second = config.active_destinations().find(|to| to.name == "carbon.second");
+        assert_eq!(second.map(|to| to.namespace.as_str()), Some("new"));
+    }
+}
