@@ -44,7 +44,6 @@ impl Graphite {
         self.chunks.begin(flush);
     }
 
-    #[inline(always)] // into the one method of the trait
     pub fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, separator, stamp, number, chunks } = self;
         points.of(summary, |point| {
@@ -70,7 +69,6 @@ impl Encoder for Graphite {
         Self::begin(self, flush, stamp);
     }
 
-    #[inline(always)] // where the caller knows the format, as the benches do
     fn encode(&mut self, summary: &Summary<'_>) {
         Self::encode(self, summary);
     }
