@@ -1,11 +1,13 @@
-//! What the log shows of a queue that is full, and of its spool.
+//! [`OverflowReport`]: logs when a queue is full and when it is empty again, and the events of its
+//! spool.
 
 use std::mem;
 
 use super::outbox::Outbox;
 use super::spool::News;
 
-/// Counts of lines that did not fit the queue. Two of them tell what has happened in between.
+/// Counts of lines that did not fit the queue, at one moment. The difference of two of them shows
+/// what has happened in between.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OverflowCounts {
     pub(super) dropped_lines: u64,
@@ -28,9 +30,9 @@ impl OverflowCounts {
 #[derive(Debug)]
 pub(super) struct OverflowReport {
     sink: String,
-    /// The counts before the overflow, until all is delivered.
+    /// The counts before the overflow. `None` once all chunks are delivered.
     pub(super) current: Option<OverflowCounts>,
-    /// It was logged that the queue does not hold what is to be retained.
+    /// The warning was logged that the queue is too small for the flushes it should retain.
     is_short: bool,
 }
 
@@ -39,12 +41,13 @@ impl OverflowReport {
         Self { sink: sink.into(), current: None, is_short: false }
     }
 
-    /// The queue may have another size. If it is too short again, that is logged again.
+    /// Notes that the queue may have another size. If it is too small again, that is logged again.
     pub(super) fn note_reconfigured(&mut self) {
         self.is_short = false;
     }
 
-    /// Logs that chunks have begun to go, to the spool or for good, since the counts `before`.
+    /// Logs the start of an overflow: chunks were spilled or dropped since the counts `before`.
+    /// Logs nothing while an overflow that was logged lasts.
     pub(super) fn note_growth(&mut self, before: OverflowCounts, outbox: &mut Outbox) {
         self.log_spool_news(outbox);
         let now = OverflowCounts::of(outbox);
@@ -88,7 +91,7 @@ impl OverflowReport {
         }
     }
 
-    /// Logs that an overflow is over, if all is delivered.
+    /// Logs the end of an overflow if the queue and the spool are empty.
     pub(super) fn note_drained(&mut self, outbox: &Outbox) {
         if self.current.is_none() || !outbox.is_drained() || outbox.has_spooled() {
             return;
