@@ -143,7 +143,7 @@ impl Console {
             ConsoleState::Resting { until } if now.tick < until => return false,
             ConsoleState::Unregistered => self.register(outbox, now, registry),
             // Only a turn's share, because the queue may be full. Without a reader all chunks are
-            // dropped, or `--stdin | head` would fill the queue and then wait at the stop.
+            // dropped. If they stayed queued, a stop would wait for them in vain.
             ConsoleState::Closed => return (0..DROPS_A_TURN).all(|_| outbox.drop_head()),
             ConsoleState::Up | ConsoleState::Resting { .. } => {}
         }

@@ -460,8 +460,9 @@ impl Link {
         }
     }
 
-    /// Changes the state. It cleans up the old state and logs the new one. No other function may
-    /// set the state, or the outbox would not be told that a connection has ended.
+    /// Changes the state. It cleans up the old state and logs the new one. Only `close`
+    /// and `establish` also set the state. Anywhere else the outbox would miss the end of a
+    /// connection.
     fn go(&mut self, next: LinkState, outbox: &mut Outbox, now: Now) {
         match mem::replace(&mut self.state, next) {
             LinkState::Resolving => self.resolver.cancel(now.tick),

@@ -88,7 +88,7 @@ pub struct OutboxTally {
 }
 
 impl OutboxTally {
-    /// Counts a chunk that is removed unsent, without a spool. It counts as dropped only if it
+    /// Counts a chunk that was removed and will not be sent again. It counts as dropped only if it
     /// never arrived and its lines are not in doubt already.
     pub(super) fn drop_item(&mut self, item: &Item) {
         let lines = u64::from(item.chunk.lines());
