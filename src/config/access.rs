@@ -1,5 +1,5 @@
-//! Values that name others: networks that may send, permissions of files, accounts, passwords and
-//! hosts. Pure.
+//! Values about access: networks that may send, permissions of files, accounts, passwords and
+//! spoofed hosts. Pure.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::value::ValueKind;
 
-/// A network, or one address.
+/// A network such as 10.0.0.0/8, or one address. Bits after the mask are set to zero.
 pub(super) struct IpNetwork;
 
 impl ValueKind<IpNet> for IpNetwork {
@@ -24,8 +24,9 @@ impl ValueKind<IpNet> for IpNetwork {
     }
 }
 
-/// Returns IPv4 for IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`). Senders have IPv4
-/// addresses too on a socket for both.
+/// Turns an IPv4 network that is written as IPv6, such as `::ffff:10.0.0.0/104`, into IPv4. The
+/// server uses the IPv4 form of a sender, even on a socket for both families, so the IPv6 form
+/// would never match.
 fn as_ipv4(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let address = mapped.addr().to_ipv4_mapped();
@@ -66,8 +67,8 @@ impl ValueKind<String> for Account {
     }
 }
 
-/// Printable characters, also spaces. Holds the range of their number and the characters that are
-/// not allowed.
+/// Printable ASCII characters, including spaces. The fields are the range of their number, and the
+/// characters that are not allowed.
 pub(super) struct Printable(pub(super) RangeInclusive<usize>, pub(super) &'static str);
 
 impl ValueKind<String> for Printable {
@@ -87,8 +88,8 @@ impl ValueKind<String> for Printable {
     }
 }
 
-/// The host that Ganglia shows a metric for, as `address:name`. gmond takes the part before the
-/// first colon for the address.
+/// The host for which Ganglia shows a metric, as `address:name`. gmond reads the part before the
+/// first colon as the address.
 pub(super) struct Spoof;
 
 impl ValueKind<String> for Spoof {
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_shown_without_what_their_mask_hides() {
+    fn networks_are_shown_without_the_bits_after_their_mask() {
         for (text, shown) in [
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("10.1.2.3/8", "10.0.0.0/8"),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printable_may_be_a_password() {
+    fn a_password_has_printable_characters() {
         let password = Printable(0..=8, "");
         for text in ["", " a b ", "#\";\\", "12345678"] {
             assert_eq!(password.read(text).as_deref(), Ok(text));

@@ -5,14 +5,14 @@ use super::limits::GUESSED_MAX;
 use super::sections::SECTIONS;
 
 /// Returns the message for a section that does not exist. `section` is its name up to the first
-/// dot, and `behind` is the dot and the rest of the name. A suggestion is taken from `kinds`.
-pub(super) fn unknown_section(section: &str, behind: &str, kinds: &[&'static str]) -> String {
-    let [found, behind] = [section, behind].map(str::escape_debug);
+/// dot, and `suffix` is the dot and the rest of the name. A suggestion is taken from `kinds`.
+pub(super) fn unknown_section(section: &str, suffix: &str, kinds: &[&'static str]) -> String {
+    let [found, suffix] = [section, suffix].map(str::escape_debug);
     let hint = match nearest(section, kinds.iter().copied()) {
-        Some(kind) => format!("did you mean [{kind}{behind}]?"),
+        Some(kind) => format!("did you mean [{kind}{suffix}]?"),
         None => format!("expected one of {}", SECTIONS.join(", ")),
     };
-    format!("[{found}{behind}]: no such section; {hint}")
+    format!("[{found}{suffix}]: no such section; {hint}")
 }
 
 /// Returns the message for a key that its section does not have. `names` are the keys that the

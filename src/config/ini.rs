@@ -7,8 +7,8 @@
 //! command = a # b | "c"                   # in [exec] the value is the rest of the line
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
-//! The meaning of sections and keys is not known here. A flawed line never hides the flaws of later
-//! lines.
+//! This file does not know which sections and keys exist; `parse` does. A flawed line never hides
+//! the flaws of later lines.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use ahash::AHashMap;
 
 use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
 
-/// The sections of a file, as far as it could be read.
+/// The sections of a file, and the lines that could not be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Document {
     /// In the order of their first header. A repeated header continues its section.
@@ -29,7 +29,7 @@ pub(super) struct Document {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct IniSection {
     pub(super) name: String,
-    /// The line of its first header. 1 for the first line.
+    /// The line of its first header. The first line of a file is 1.
     pub(super) line: usize,
     pub(super) entries: Vec<KeyValue>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Flaw {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     pub file: PathBuf,
-    /// 1 for the first line.
+    /// The number of the line. The first line of a file is 1.
     pub line: usize,
     /// What is wrong and what was expected. It names the section and the key.
     pub what: String,
@@ -66,7 +66,10 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// Splits a file into sections and entries. It stops after [`MISTAKES_MAX`] flaws, since no more
+/// are reported.
 pub(super) fn read(text: &[u8]) -> Document {
+    // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = Reader::default();
     for (index, raw) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -89,12 +92,13 @@ impl IniSection {
 }
 
 impl KeyValue {
-    /// Adds to what was expected what the file has instead.
+    /// Returns a message with what was expected, and the value that the file has instead.
     pub(super) fn instead(&self, expected: &str) -> String {
         format!("{expected}, not {}", excerpt(&self.value))
     }
 }
 
+/// Reads a file line by line.
 #[derive(Default)]
 struct Reader<'a> {
     document: Document,
@@ -107,15 +111,19 @@ struct Reader<'a> {
 #[derive(Clone, Copy, Default)]
 enum Current {
     #[default]
+    /// None: there was no header yet.
     Top,
+    /// The section with this index.
     In(usize),
-    /// After a flawed header. Its entries are skipped, because they would be mistakes of the
-    /// section before it.
+    /// An unknown one, after a flawed header. Its entries are skipped. Otherwise they would be
+    /// reported as mistakes of the section before it.
     Lost,
 }
 
 impl<'a> Reader<'a> {
+    /// Reads one line. Returns what is wrong with it.
     fn line(&mut self, line: usize, raw: &'a [u8]) -> Result<(), String> {
+        // Before any check of the line can fail: also a header that is not UTF-8 ends its section.
         if raw.trim_ascii_start().starts_with(b"[") {
             self.current = Current::Lost;
         }
@@ -140,6 +148,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Returns the index of a section, and adds it at its first header.
     fn section(&mut self, line: usize, name: &'a str) -> Result<usize, String> {
         if let Some(&index) = self.indices.get(name) {
             return Ok(index);
@@ -198,17 +207,18 @@ fn excerpt(value: &str) -> String {
     }
 }
 
-/// Whether a value is a command for the shell, in which quotes and `#` are the shell's.
+/// Whether the value of a key is a command for the shell. Quotes and `#` then belong to the
+/// command.
 pub(super) fn takes_rest_of_line(section: &str, key: &str) -> bool {
     key == "command" && section.split('.').next() == Some("exec")
 }
 
-/// Returns all that stands after the `=`, unless it is a comment.
+/// Returns the rest of a line after the `=`. Returns an empty value if the rest is a comment.
 fn rest_of_line(rest: &str) -> &str {
     if is_comment(rest) { "" } else { rest.trim() }
 }
 
-/// Returns the value after the `=`.
+/// Returns the value after the `=`, without its quotes or a comment.
 fn value(rest: &str) -> Result<String, &'static str> {
     match rest.trim_start().strip_prefix('"') {
         Some(quoted) => unquote(quoted),
@@ -216,6 +226,8 @@ fn value(rest: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Returns a value without quotes. A comment begins at a `#` or `;` after white space, so `a#b` is
+/// a value.
 fn bare(rest: &str) -> &str {
     let opens_comment = |&(at, mark): &(usize, char)| {
         matches!(mark, '#' | ';') && rest[..at].ends_with(char::is_whitespace)
@@ -303,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flawed_line_says_what_was_expected() {
+    fn a_flawed_line_is_reported_with_what_was_expected() {
         for (line, what) in [
             ("word", "expected `key = value`"),
             ("= 1", "expected `key = value`"),

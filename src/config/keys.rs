@@ -1,8 +1,9 @@
-//! Every key there is: its name, its sections, its defaults as text, and its place in [`Config`].
+//! [`KEYS`]: the table of all keys, each with its name, its sections, its defaults as text, and its
+//! place in [`Config`].
 //!
-//! A key has one row, also if several kinds of destinations have it. Defaults are read as the values
-//! of a file are. Messages, the example and the printed configuration come from here. What each key
-//! is for stands in `manual/`.
+//! A key has one row, even if several kinds of destinations have it. Defaults are parsed like the
+//! values of a file, so a default that is out of range fails the tests. Messages, the example and
+//! the printed configuration are made from this table. `manual/` explains each key.
 
 use std::time::Duration;
 
@@ -126,13 +127,13 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
-/// Enough for any machine: 1 TiB, or what a 32-bit `usize` can hold.
+/// The largest size of memory or disk that a key accepts: 1 TiB, or what a 32-bit `usize` can hold.
 const MOST_MEMORY: usize = GIB << if usize::BITS > 32 { 10 } else { 0 };
 const MEMORY: Size = Size(64 * KIB..=MOST_MEMORY);
 const SOME_MS: Span = Span(Duration::from_millis(100));
-/// The least time without a sign of life. Kernels answer probes of a closed window at most twice a
-/// second. So one probe may stay unanswered, and the next one is sent after twice the time. In less
-/// than two seconds a peer that is up can look down.
+/// The least time without a sign of life after which a peer may count as down. Kernels answer
+/// probes of a closed window at most twice a second. So one probe may stay unanswered, and the next
+/// one is sent after twice the time. In less than two seconds a peer that is up can seem down.
 const SILENCE: Span = Span(Duration::from_secs(2));
 const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
@@ -275,8 +276,8 @@ keys! {
 
 pub(super) const TIMER_METRICS_WANTED: List<Word<TimerMetric>> = List(Word(&TIMER_METRICS));
 
-/// The dialects of tags. The file has a list of them. The server has a set, because the parser
-/// tests for one dialect at a time.
+/// The dialects of tags, which the file writes as a list. The server stores them as a set, because
+/// the parser tests for one dialect at a time.
 struct TagFormats;
 
 const DIALECTS: List<Word<Dialect>> = List(Word(&[

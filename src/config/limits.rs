@@ -1,12 +1,12 @@
 //! Bounds on what one file may hold. Pure.
 //!
-//! A reload reads its file inside the loop, where no turn may take over 5 ms. So everything whose
-//! cost grows with its number has a bound here. A file that exceeds one is a mistake like any
-//! other.
+//! A reload reads its file inside the loop, where no turn may take over 5 ms. So everything that
+//! costs time for each element has a bound here. A file that exceeds a bound is refused like one
+//! with any other mistake.
 
-/// Bytes of a file. A larger one is no configuration, but perhaps an endless device.
+/// Bytes of a file. A larger one is probably not a configuration, but a device without an end.
 pub(super) const FILE_MAX: usize = 128 << 10;
-/// Mistakes reported at once. Further ones show up at the next attempt.
+/// Mistakes reported at once. The next attempt reports further ones.
 pub(super) const MISTAKES_MAX: usize = 50;
 /// Bytes of the name of a section or a key.
 pub(super) const NAME_MAX: usize = 80;
@@ -35,7 +35,8 @@ pub(super) const NETWORKS_MAX: usize = 500;
 /// Patterns of one rule. Each new name is compared with all of them in turn.
 pub(super) const PATTERNS_MAX: usize = 100;
 
-/// Bytes of an unknown name for which a suggestion is searched, and of the suggestion.
+/// Bytes of an unknown name for which a suggestion is searched, and of the suggestion. The time to
+/// compare two names grows with the product of their lengths.
 pub(super) const GUESSED_MAX: usize = 32;
 
 #[cfg(test)]
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_mistakes_are_reported_and_that_there_are_more() {
+    fn at_most_50_mistakes_are_reported_and_that_there_are_more() {
         let found = mistakes(&"x\n".repeat(MISTAKES_MAX));
         assert_eq!(found.len(), MISTAKES_MAX);
         for wrong in ["x\n", "[x]\n[y]\n", "[statsd]\nx =\ny =\n", "[carbon.b]\nqueue = x\n"] {

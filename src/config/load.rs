@@ -1,8 +1,8 @@
 //! Finds the configuration file and reads it. No other file of this folder uses the disk.
 //!
-//! A start reads a file of any kind: a regular file, `/dev/null`, a pipe such as `<(…)` makes. A
-//! reload happens while the server runs and must not wait. It reads regular files only, and refuses
-//! a file that looks half written.
+//! A start reads a file of any kind: a regular file, `/dev/null`, or a pipe such as `<(…)` makes. A
+//! reload happens while the server runs, so it must not wait. It reads regular files only, and
+//! refuses a file that looks half written.
 
 use std::fmt;
 use std::fs::File;
@@ -19,7 +19,7 @@ use super::model::Config;
 use super::parse::{parse, sets_a_key};
 use crate::files;
 
-/// Reads the file that [`find`] names, or takes the defaults where there is none. For a start.
+/// Reads the file that [`find`] finds, for a start. Returns the defaults if there is none.
 pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
     match find(explicit)? {
         (Origin::Defaults, _) => Ok((Config::default(), Origin::Defaults)),
@@ -29,12 +29,13 @@ pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
     }
 }
 
-/// Reads the file again that the configuration in force came from. A server that was started
-/// without a file looks for one in [`PLACES`].
+/// Reads the file again from which the current configuration was read. If the server was started
+/// without a file, it looks for one in [`PLACES`].
 ///
 /// An editor or a tool may be writing the file at this moment. So a file that sets no key is
-/// refused. A file without a newline at its end is refused if the file in force had one. A missing
-/// file does not mean the defaults here, because they listen and send elsewhere.
+/// refused. A file without a newline at its end is refused if the file before had one. A missing
+/// file is an error. At a start it means the defaults, but here they would move a running server to
+/// other addresses.
 pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
     let (path, text) = match in_force {
         Origin::File { path, .. } => (path.clone(), read_file(path)?),
@@ -66,7 +67,7 @@ pub enum Origin {
     Defaults,
 }
 
-/// Where the file is looked for when none is named, first found first taken.
+/// Where the server searches for the file if none is named. The first one that exists is read.
 pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
 const LARGEST_FILE: u64 = FILE_MAX as u64;
@@ -74,7 +75,9 @@ const LARGEST_FILE: u64 = FILE_MAX as u64;
 /// How long a start waits until a pipe or a terminal has sent the whole configuration.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The file and its text. A file that is there but cannot be read is never passed over.
+/// Returns the file and its text. If a file exists but cannot be read, that is an error, and the
+/// next place is not tried: the server would run with another
+/// configuration than the operator expects.
 pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
     match explicit {
         Some(path) => read(path).map(|text| from_file(path, text)),
@@ -82,6 +85,7 @@ pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
     }
 }
 
+/// Reads the first of these places that exists.
 fn find_in(
     places: &[&Path],
     read: fn(&Path) -> Result<Vec<u8>, Unreadable>,
@@ -105,7 +109,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     text.map_err(|reason| Unreadable { path: path.into(), reason })
 }
 
-/// Reads a regular file.
+/// Reads a regular file. Any other kind is refused, because reading it may block the loop.
 fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let text = files::open_regular(path).and_then(|file| files::contents(&file, LARGEST_FILE));
     text.map_err(|reason| match reason.kind() {
@@ -114,9 +118,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
     })
 }
 
-/// Reads `file`, which does not block, to its end, within `patience`. At a FIFO a read returns no
-/// bytes both at the end and before a writer has opened it. The poll tells these apart: it reports
-/// nothing before there is a writer.
+/// Reads `file`, which must not block, to its end, within `patience`. A read of a FIFO returns no
+/// bytes in two cases: at the end, and before a writer has opened it. The poll distinguishes them,
+/// because it reports no event before there is a writer.
 #[allow(clippy::disallowed_methods)] // the server's clocks do not run yet
 fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
@@ -158,14 +162,14 @@ fn too_large() -> io::Error {
 #[derive(Debug)]
 pub enum Failure {
     Unreadable(Unreadable),
-    /// In the order of their lines; at least one.
+    /// At least one, in the order of their lines.
     Mistakes(Vec<Mistake>),
     /// A reload read a file that may still be being written.
     Unfinished {
         path: PathBuf,
         reason: &'static str,
     },
-    /// A reload of a server that was started without a file found none either.
+    /// A server that was started without a file was reloaded, and there is still none.
     NoFile,
 }
 
@@ -177,7 +181,7 @@ pub struct Unreadable {
 }
 
 impl Failure {
-    /// 1 where the machine is at fault, 2 where the file is.
+    /// Returns the exit code: 1 if the file is missing or cannot be read, 2 if its text is wrong.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unreadable(_) | Self::NoFile => 1,
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_with_its_reason() {
+    fn an_unreadable_file_is_named_with_its_reason() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing.conf");
         let failure = load(Some(&missing)).unwrap_err();

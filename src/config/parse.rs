@@ -1,7 +1,7 @@
-//! The text of a configuration file to a [`Config`]: the defaults, with the values of the file
-//! written over them. Pure.
+//! [`parse`]: turns the text of a configuration file into a [`Config`]. It begins with the defaults
+//! and writes the values of the file over them. Pure.
 //!
-//! All mistakes of a file are found in one reading.
+//! It reports all mistakes of a file at once, so that the operator need not try again for each one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
 use crate::policy::RULES_MAX;
 
-/// Returns the configuration that a file's text makes of the defaults, or every mistake in it, in
-/// the order of their lines.
+/// Returns the configuration of a file: the defaults, with its values written over them. Returns
+/// all mistakes, in the order of their lines, if there are any. `file` is only used in messages.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
     let defaults = with_all_sections();
@@ -37,7 +37,7 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     reader.finish(file, &sections)
 }
 
-/// The configuration of an empty file: the defaults of the table of keys.
+/// The configuration of an empty file: the defaults in the table of keys.
 impl Default for Config {
     fn default() -> Self {
         let mut config = with_all_sections();
@@ -60,28 +60,31 @@ pub(super) fn with_all_sections() -> Config {
     config
 }
 
-/// Whether a file's text sets a key or has a mistake. A text without either is empty, or was only
-/// begun.
+/// Whether the text of a file sets a key or has a mistake. A text with neither is empty, or an
+/// editor has only begun to write it.
 pub(super) fn sets_a_key(text: &[u8]) -> bool {
     let ini::Document { sections, flaws } = ini::read(text);
     !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
 }
 
-/// A file that is half read. Destinations that are off stay in its configuration until the end.
+/// Reads the sections of a file into a configuration. Destinations that are off are removed only at
+/// the end, because a copy of a section is added after the last destination of its kind.
 struct FileReader {
     config: Config,
-    /// The values that a further section begins with.
+    /// The values with which a further section begins.
     defaults: Config,
     flaws: Vec<Flaw>,
-    /// The number of further destinations so far.
+    /// The number of `[KIND.NAME]` sections of destinations so far.
     further: usize,
-    /// The line of the last rule.
+    /// The line of the last rule. Mistakes of all rules together are reported there.
     last_rule: usize,
-    /// The line of the last other section.
+    /// The line of the last other section. Mistakes of all destinations together are reported
+    /// there.
     last: usize,
 }
 
 impl FileReader {
+    /// Reads a section.
     fn section(&mut self, section: &IniSection) {
         if self.flaws.len() > MISTAKES_MAX {
             return; // further mistakes are not reported
@@ -104,6 +107,7 @@ impl FileReader {
             }
         }
         self.check_switch(section, kind);
+        // Only now all keys of the section are read, whatever their order in the file.
         if keys_of(kind).any(|key| key.name == "address") {
             self.follow_protocol(section, at);
         }
@@ -123,8 +127,8 @@ impl FileReader {
         self.config.rules.rules.push(rule);
     }
 
-    /// Returns the index of a section among those of its kind. Adds `[SECTION.NAME]` to the
-    /// configuration, and fails if there are too many.
+    /// Returns the index of a section among the name spaces or destinations. Adds `[SECTION.NAME]`
+    /// to the configuration. Fails if there are too many.
     fn index(&mut self, kind: &str, header: &str) -> Result<usize, String> {
         let Some((_, name)) = header.split_once('.') else {
             let found = indices(kind, &self.config).into_iter().find(|(known, _)| known == header);
@@ -143,6 +147,7 @@ impl FileReader {
         Ok(added.expect("the configuration has a section of each kind until the end"))
     }
 
+    /// Sets a key. Returns the message if there is no such key or its value is wrong.
     fn entry(&mut self, kind: &str, at: usize, entry: &KeyValue) -> Result<(), String> {
         let Some(key) = keys_of(kind).find(|key| key.name == entry.key) else {
             let names: Vec<_> = keys_of(kind).map(|key| key.name).collect();
@@ -151,8 +156,8 @@ impl FileReader {
         key.set(&mut self.config, at, &entry.value).map_err(|what| entry.instead(&what))
     }
 
-    /// Checks that a further destination has the key that turns it on. An empty value turns it
-    /// off, and is no mistake.
+    /// Checks that a further destination gives the key that turns it on. An empty value turns it
+    /// off, which is no mistake.
     fn check_switch(&mut self, section: &IniSection, kind: &str) {
         let IniSection { name, line, .. } = section;
         let Some(switch) = switch(kind) else { return };
@@ -162,7 +167,7 @@ impl FileReader {
         }
     }
 
-    /// Sets the values that the protocol decides: the port of an address without one, also of the
+    /// Sets the values that depend on the protocol: the port of an address without one, even of the
     /// default address, and the queue of a repeater.
     fn follow_protocol(&mut self, section: &IniSection, at: usize) {
         let Destination { kind, net, queue, .. } = &mut self.config.destinations[at];
@@ -171,13 +176,14 @@ impl FileReader {
         }
         let (Some(port), Some(net)) = (kind.port(), net) else { return };
         match section.entry("address") {
-            // A value that cannot be read was reported before.
+            // A value that cannot be read was reported when the entry was set.
             Some(entry) => net.remote = Address(port).read(&entry.value).unwrap_or(Remote::OFF),
             None if net.remote != Remote::OFF => net.remote.port = port,
             None => {}
         }
     }
 
+    /// Checks that `reconnect_max` is not less than `reconnect_min`, once both are known.
     fn check_waits(&mut self, section: &IniSection, at: usize) {
         let Some(Net { reconnect_min, reconnect_max, .. }) = &self.config.destinations[at].net
         else {
@@ -191,7 +197,8 @@ impl FileReader {
         }
     }
 
-    /// Sets what the file leaves open to the default of the style, if the style has one of its own.
+    /// Sets the keys that the file does not give to the default of the style, if the style has its
+    /// own. Only the end of the file shows which style a section has and which keys it gives.
     fn default_by_style(&mut self, sections: &[IniSection]) {
         for (style, kind, name, default) in BY_STYLE {
             for (header, at) in indices(kind, &self.config) {
@@ -206,8 +213,8 @@ impl FileReader {
         }
     }
 
-    /// Checks that the name spaces that destinations name exist. Only the end of the file shows
-    /// which there are.
+    /// Checks that each `namespace` key names a section that exists. The section may come later in
+    /// the file than the destination.
     fn check_namespaces(&mut self, sections: &[IniSection]) {
         for section in sections {
             let has_key = |kind| keys_of(kind).any(|key| key.name == "namespace");
@@ -229,7 +236,7 @@ impl FileReader {
         }
     }
 
-    /// Checks the bounds on figures, which only all rules together can exceed.
+    /// Checks the bounds on percentiles and bins that hold for `[statsd]` and all rules together.
     fn check_figures(&mut self) {
         let rules = &self.config.rules;
         for (of, found, most) in [
@@ -243,7 +250,8 @@ impl FileReader {
         }
     }
 
-    /// Checks the number of different encodings. Only destinations that are on count.
+    /// Checks the number of different encodings. Only destinations that are on count, so this comes
+    /// after the others were removed.
     fn check_encodings(&mut self) {
         let mut all = Vec::new();
         for takes in self.config.active_destinations().map(Destination::takes) {
@@ -258,10 +266,12 @@ impl FileReader {
         }
     }
 
+    /// Adds a mistake.
     fn flaw(&mut self, line: usize, what: String) {
         self.flaws.push(Flaw { line, what });
     }
 
+    /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
         self.flaws.extend(paths::clashes(&self.config, sections));
@@ -271,6 +281,7 @@ impl FileReader {
         if self.flaws.is_empty() {
             return Ok(self.config);
         }
+        // Checks at the end of the file have added mistakes of earlier lines.
         self.flaws.sort_by_key(|flaw| flaw.line);
         if self.flaws.len() > MISTAKES_MAX {
             self.flaws.truncate(MISTAKES_MAX);
@@ -282,8 +293,8 @@ impl FileReader {
     }
 }
 
-/// Returns the section of the table whose keys a section of the file has. Fails with what is wrong
-/// with its name.
+/// Returns the kind of a section: `carbon` for `[carbon]` and `[carbon.NAME]`. Returns the message
+/// if the name of the section is wrong.
 fn kind_of(section: &str) -> Result<&'static str, String> {
     if let Some(kind) = SECTIONS.iter().find(|kind| **kind == section) {
         return Ok(kind);
@@ -306,6 +317,9 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
     }
 }
 
+/// Whether this can be the NAME in `[SECTION.NAME]`. A NAME becomes the name of a folder of the
+/// spool, so
+/// it must not contain a slash.
 fn is_nickname(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
@@ -339,7 +353,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_overrides_what_it_names() {
+    fn a_file_overrides_the_keys_it_gives() {
         let text = "[tcp]\nbind =\nidle_timeout = 0\n[statsd]\ntag_formats = graphite\n";
         let dialects = Dialects::from_iter([Dialect::Graphite]);
         let expected = Config {
@@ -351,7 +365,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn further_carbons_come_behind_the_first_with_the_defaults_of_the_table() {
+    fn further_carbons_come_after_the_first_with_the_defaults_of_the_table() {
         let text = "[carbon.b]\naddress = b\n[carbon]\nqueue = 1m\n[carbon.a]\naddress = a:1\n";
         let config = config(text);
         let named: Vec<_> = config
@@ -387,7 +401,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_a_mistake_with_a_guess() {
+    fn an_unknown_section_or_key_is_a_mistake_with_a_suggestion() {
         for (text, expected) in [
             ("[statd]", "1: [statd]: no such section; did you mean [statsd]?"),
             ("[Carbon]", "1: [Carbon]: no such section; did you mean [carbon]?"),
@@ -431,7 +445,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_style_brings_its_defaults_for_what_the_file_leaves_open() {
+    fn a_style_sets_its_defaults_for_keys_the_file_does_not_give() {
         let text = "[namespace]\nprefix_counter = n\nstyle = statsite\n[namespace.b]\nstyle = statsite\n\
                     [namespace.c]\n[carbon]\nnamespace = c";
         let Config { namespaces, destinations, .. } =

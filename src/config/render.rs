@@ -1,4 +1,5 @@
-//! Settings as a `statsd.conf`: the ones in force, and the example, which is also the manual. Pure.
+//! Prints settings as a `statsd.conf`: the current ones, and the example, which is also the manual.
+//! Pure.
 
 use super::destination::DestinationKind;
 use super::ini::takes_rest_of_line;
@@ -9,11 +10,13 @@ use super::model::Config;
 use super::rules;
 use super::sections::{RULE, SECTIONS, indices, switch};
 
-/// Returns the settings as a file that makes the same settings when it is read.
+/// Returns the settings as the text of a file. If the file is read, it gives the same settings.
 pub fn render(config: &Config) -> String {
     let mut blocks = Vec::new();
     for section in SECTIONS {
         let headers = indices(section, config);
+        // A destination that is off was removed. Without its section, the file would turn it on
+        // again if it is on by default.
         if let Some(switch) = switch(section)
             && headers.iter().all(|(header, _)| header != section)
         {
@@ -26,7 +29,7 @@ pub fn render(config: &Config) -> String {
     blocks.join("\n")
 }
 
-/// Returns the same with passwords masked.
+/// Returns the same as [`render`], with passwords masked. For the admin port, which has no login.
 pub fn render_masked(config: &Config) -> String {
     let mut masked = config.clone();
     for destination in &mut masked.destinations {
@@ -42,6 +45,7 @@ pub fn render_masked(config: &Config) -> String {
 /// Shown in place of a password.
 const MASK: &str = "***";
 
+/// Returns one section with all its keys.
 fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     let entries = keys_of(section).map(|key| {
         let value = key.get(config, at);
@@ -53,8 +57,8 @@ fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     format!("[{header}]\n{}", entries.collect::<String>())
 }
 
-/// Returns a value as a file has to write it. Only passwords need quotes. No other value holds a
-/// `#`, a `;` or a double quote.
+/// Returns a value as the file must write it. Quotes are added only where they are needed: a
+/// database name or an account of InfluxDB may contain a `#`, a `;`, a quote or spaces at its ends.
 fn quoted(value: String) -> String {
     let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
     if is_plain {
@@ -63,7 +67,7 @@ fn quoted(value: String) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Returns the manual: a configuration with every section and key, its default, and what it is for.
+/// Returns the manual: a configuration with every section and key, its default and an explanation.
 pub fn example() -> String {
     let mut text = String::from(PREFACE);
     for chapter in CHAPTERS {
@@ -77,7 +81,7 @@ pub fn example() -> String {
     text
 }
 
-/// Returns a key with its default, and whether only a start applies another value.
+/// Returns the line of a key with its default, and whether only a start applies another value.
 fn default_line(section: &str, name: &str) -> (String, bool) {
     let key = keys_of(section).find(|key| key.name == name);
     key.map_or_else(Default::default, |key| {
@@ -97,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_reads_the_same() {
+    fn a_rendered_configuration_reads_the_same() {
         for text in [
             "",
             "[statsd]\nflush_interval = 90\npercentiles = 50, 99.9, -10\ntag_formats =\nlog_level = trace",

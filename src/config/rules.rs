@@ -1,7 +1,8 @@
-//! `[rule.NAME]` sections: a table of their keys, and how they are read and shown. Pure.
+//! `[rule.NAME]` sections: the table of their keys, and how they are read and shown. Pure.
 //!
-//! A key that is not given leaves its setting to a later rule or to `[statsd]`. So no key has a
-//! default. A key with an empty value is a setting: no percentiles, no histogram, all figures.
+//! A key that a rule does not give is taken from a later rule or from `[statsd]`. So no key has a
+//! default, and rules cannot use the table in `keys.rs`. A key with an empty value is a setting: no
+//! percentiles, no histogram, all figures.
 
 use ahash::AHashMap;
 
@@ -17,9 +18,11 @@ use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
 /// A key of a rule.
 struct RuleKey {
     name: &'static str,
+    /// The value that the manual shows.
     example: &'static str,
+    /// Sets the key of a rule. Returns what was expected if the text is not a value of it.
     set: fn(&mut Rule, &str) -> Result<(), String>,
-    /// Returns `None` if the rule does not set it.
+    /// Returns the value as the file writes it. Returns `None` if the rule does not set the key.
     get: fn(&Rule) -> Option<String>,
     /// Whether two rules have the same value for this key.
     is_same: fn(&Rule, &Rule) -> bool,
@@ -28,6 +31,7 @@ struct RuleKey {
 const SIGNED: Word<SignedGauges> =
     Word(&[("delta", SignedGauges::Delta), ("absolute", SignedGauges::Absolute)]);
 
+/// The functions of a key whose field in [`Rule`] is an `Option`.
 macro_rules! setting {
     ($place:ident: $kind:expr) => {
         (
@@ -88,7 +92,7 @@ fn show_matches(rule: &Rule) -> Option<String> {
     Some(List(GlobPattern).show(&rule.matches))
 }
 
-/// Returns the rule that a section of a file makes, and what is wrong with the section.
+/// Reads a section. Returns its rule, and the mistakes in it.
 pub(super) fn read(section: &IniSection) -> (Rule, Vec<Flaw>) {
     let name = section.name[RULE.len() + 1..].to_owned();
     let mut rule = Rule { name, ..Rule::default() };
@@ -113,8 +117,8 @@ fn set(rule: &mut Rule, entry: &KeyValue) -> Result<(), String> {
     (key.set)(rule, &entry.value).map_err(|what| entry.instead(&what))
 }
 
-/// Returns `rule.NAME.key` of each key in which two rules of one name differ, and `rule.NAME` of
-/// each rule that only one side has.
+/// Returns `rule.NAME.key` for each key in which two rules of the same name differ, and `rule.NAME`
+/// for each rule that only one side has.
 pub(super) fn difference(ours: &[Rule], theirs: &[Rule]) -> Vec<String> {
     let by_name = |rules: &[Rule]| rules.iter().map(|rule| rule.name.clone()).zip(0..).collect();
     let mut places: AHashMap<String, usize> = by_name(theirs);

@@ -1,11 +1,11 @@
-//! The sections there are, which of them a file may repeat with a name, and what a style changes in
-//! their defaults. Pure.
+//! The sections of a file: which exist, which can be repeated with a name, and which defaults
+//! depend on the style. Pure.
 
 use super::destination::Destination;
 use super::model::Config;
 use crate::encode::namespace::{Namespace, Style};
 
-/// The sections in the file's order. Those that most people change come first.
+/// The sections, in the order of the example. Those that most people change come first.
 pub(super) const SECTIONS: [&str; 15] = [
     "statsd",
     "carbon",
@@ -26,26 +26,26 @@ pub(super) const SECTIONS: [&str; 15] = [
 
 pub(super) const NAMESPACE: &str = "namespace";
 
-/// What the names of rule sections begin with, up to the dot. Rules have a table of keys of their
+/// The kind of rule sections, which are always `[rule.NAME]`. Their keys are in a table of their
 /// own.
 pub(super) const RULE: &str = "rule";
 
-/// The sections whose further copies are `[SECTION.NAME]`. Each copy has the defaults of the table,
-/// whatever `[SECTION]` is set to.
+/// The sections that can be repeated as `[SECTION.NAME]`. Each copy has the defaults of the table,
+/// not the values of `[SECTION]`.
 pub(super) const COPIED: [&str; 6] =
     [NAMESPACE, "carbon", "exec", "influxdb", "ganglia", "repeater"];
 
-/// The key of a destination that is empty while the destination is off. A further copy has to give
-/// it.
+/// The key that turns a destination on. It is empty while the destination is off. A further copy
+/// must give it, because a copy without it would do nothing.
 #[derive(Debug)]
 pub(super) struct Switch {
     pub(super) key: &'static str,
-    /// What the key wants.
+    /// What the key expects, for messages.
     pub(super) wanted: &'static str,
 }
 
-/// Returns the key that turns the destinations of a section on. Returns `None` if these are no
-/// destinations, or if the section is never left out.
+/// Returns the key that turns the destinations of a section on. Returns `None` if the section is
+/// not one of destinations, and for the console, which has no copies.
 pub(super) fn switch(section: &str) -> Option<Switch> {
     match section {
         "carbon" | "influxdb" | "ganglia" | "repeater" => {
@@ -71,6 +71,7 @@ pub(super) fn indices(section: &str, config: &Config) -> Vec<(String, usize)> {
     if is_single { vec![(section.into(), 0)] } else { found }
 }
 
+/// Returns the header of a name space: `namespace` or `namespace.NAME`.
 fn namespace_header(namespace: &Namespace) -> String {
     match namespace.name.as_str() {
         "" => NAMESPACE.into(),
@@ -78,8 +79,9 @@ fn namespace_header(namespace: &Namespace) -> String {
     }
 }
 
-/// Adds `[SECTION.NAME]` to a configuration with the values that `defaults` has for `[SECTION]`.
-/// Returns its index.
+/// Adds `[SECTION.NAME]` to a configuration, with the values that `defaults` has for `[SECTION]`.
+/// Returns its index. A destination is added after the last one of its kind, so the indices of
+/// later kinds change. Returns `None` if a section of this kind is missing.
 pub(super) fn add(
     section: &str,
     name: &str,
@@ -98,7 +100,7 @@ pub(super) fn add(
     Some(at)
 }
 
-/// The style, section, key and default of each value that a style changes. A key of
+/// The defaults that depend on the style: the style, section, key and default. A key of
 /// `[namespace.NAME]` follows the style of that section. A key of another section follows the style
 /// of `[namespace]`.
 pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [

@@ -130,7 +130,7 @@ pub(super) struct CommandLine;
 
 impl ValueKind<String> for CommandLine {
     fn read(&self, text: &str) -> Result<String, String> {
-        // A NUL would end the argument of execve early, and the shell would run half the command.
+        // No argument of a process can contain a NUL, so such a command could never be started.
         if text.contains('\0') {
             return Err("expected a command without NUL".into());
         }

@@ -1,5 +1,5 @@
-//! What the tests of this stage share: a turn of the loop with a clock they set, and stand-ins for
-//! carbon.
+//! Shared by the tests of the sinks: a turn of the loop with a clock that the test sets, and
+//! stand-ins for carbon.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
@@ -24,7 +24,7 @@ use crate::encode::encoders::EncoderId;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Source;
 
-/// Tries until there is a result. What `attempt` does should itself wait a moment.
+/// Calls `attempt` until it returns a result. `attempt` should itself wait a moment.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends
 pub(super) fn patiently<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -90,7 +90,7 @@ pub(super) fn feed() -> Feed {
     Feed::Flushes(EncoderId::default())
 }
 
-/// A sink and the loop around it. Events are real, time is what the test says.
+/// A sink and the loop around it. Events are real, and the test sets the time.
 pub(super) struct Rig {
     pub(super) sink: Sink,
     pub(super) now: Now,
@@ -116,7 +116,7 @@ impl Rig {
         self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + millis);
     }
 
-    /// Goes on to the sink's deadline. Returns how long that is.
+    /// Advances the clock to the sink's deadline. Returns by how much.
     pub(super) fn advance_to_deadline(&mut self) -> Duration {
         let wait = self.sink.deadline().expect("a deadline") - self.now.tick;
         self.advance(wait);
@@ -168,7 +168,7 @@ impl Rig {
         Client { stream: stream.0, received: String::new() }
     }
 
-    /// Turns the loop until what the client has received ends so.
+    /// Turns the loop until the bytes that the client has received end with `end`.
     pub(super) fn until_text(&mut self, client: &mut Client, end: &str) {
         patiently("the text to arrive", || {
             self.turn();
@@ -177,7 +177,7 @@ impl Rig {
         });
     }
 
-    /// Turns the loop until the client has received just this, since it was accepted.
+    /// Turns the loop until the client has received exactly this text since it was accepted.
     pub(super) fn until_received(&mut self, client: &mut Client, text: &str) {
         patiently("the text to arrive", || {
             self.turn();
@@ -247,7 +247,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Takes what is there.
+    /// Reads all bytes that have arrived.
     pub(super) fn read(&mut self) -> io::Result<()> {
         match self.stream.read_to_string(&mut self.received) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
@@ -255,13 +255,13 @@ impl Client {
         }
     }
 
-    /// Closes without a farewell.
+    /// Closes the connection with a reset.
     pub(super) fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
 
-/// Makes a socket deaf: the kernel drops every segment for it unseen.
+/// Makes a socket deaf: the kernel drops every segment for it.
 pub(super) fn deafen(socket: &impl std::os::fd::AsFd) {
     const RETURN_NOTHING: u16 = 0x06;
     SockRef::from(socket).attach_filter(&[SockFilter::new(RETURN_NOTHING, 0, 0, 0)]).unwrap();
@@ -293,7 +293,8 @@ pub(super) fn fields(line: &str) -> &str {
     &line[line.find("sink=").expect("all lines of sinks have this field")..]
 }
 
-/// What this test has logged since it last asked, or since it first did.
+/// Returns the lines that this test has logged since the last call. The first call starts the
+/// capture.
 pub(super) fn logged() -> Vec<(log::Level, String)> {
     let _ = log::set_logger(&Capture); // fails for all but the first
     log::set_max_level(log::LevelFilter::Trace);

@@ -12,7 +12,7 @@ mod slices;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn the_figures_tell_how_the_last_flush_went() {
+fn the_figures_show_how_the_last_flush_went() {
     let listener = listener();
     let mut rig = Rig::new(&carbon(listener.local_addr().unwrap()));
     let fresh = rig.sink.figures();

@@ -1,4 +1,4 @@
-//! A chapter of the manual, and how it looks in the example. Pure.
+//! [`Chapter`]: a chapter of the manual, and how it is printed in the example. Pure.
 
 /// The part of the manual about one section.
 pub(in crate::config) struct Chapter {
@@ -8,8 +8,8 @@ pub(in crate::config) struct Chapter {
     /// For each key an empty line, its text as comment lines, and its name. Keys that share a text
     /// follow each other.
     ///
-    /// This is one string, because a table of strings would make the binary several times as large:
-    /// each reference needs 40 bytes.
+    /// It is one string, because each string of a table would add 40 bytes for its reference to the
+    /// binary.
     pub(super) keys: &'static str,
     /// Settings that are commented out and end the chapter. Empty if there are none.
     pub(super) further: &'static str,
@@ -49,7 +49,8 @@ impl Chapter {
                 text.push_str(explained);
             } else {
                 let (line, needs_restart) = line(explained);
-                // Of keys that share a text, the first one decides.
+                // If several keys share a text, the sentence is printed once, before the first of
+                // them.
                 if needs_restart && text.lines().next_back().is_some_and(|last| !is_key(last)) {
                     text.push_str("# A change is applied at the next start.\n");
                 }

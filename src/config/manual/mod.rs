@@ -1,8 +1,9 @@
 //! The texts of `statsd.conf.example`, which is the manual: a chapter for each section, and a text
 //! for each key of the table. Pure.
 //!
-//! The texts stand apart from the table, so that both can be read. A text is a doc comment above
-//! the keys that it explains. `concat!` makes one string of its lines when the server is compiled.
+//! The texts are not in the table, because the table would be hard to read with them. A text is a
+//! doc comment above the keys that it explains. `concat!` joins its lines when the server is
+//! compiled. After a change here, `UPDATE=1 cargo test` writes `statsd.conf.example` again.
 //!
 //! Sections and keys have the same order here and in the table: common ones first. A test compares
 //! them, so a key without a text cannot be forgotten.

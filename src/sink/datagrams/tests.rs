@@ -1,4 +1,4 @@
-//! A UDP destination over real sockets: what is sent, what rests, what is looked up again.
+//! A UDP destination over real sockets: sending, resting and looking its name up again.
 
 use std::net::UdpSocket;
 
@@ -25,7 +25,7 @@ fn rig(receiver: &UdpSocket) -> Rig {
 }
 
 impl Rig {
-    /// The next packet; time passes as long as it does not come.
+    /// Returns the next packet. Advances the clock until it arrives.
     fn packet(&mut self, receiver: &UdpSocket) -> String {
         let mut buffer = [0; 65536];
         patiently("a packet", || {
@@ -63,7 +63,7 @@ fn a_flush_goes_out_in_packets_of_whole_lines_and_in_bursts() {
 }
 
 #[test]
-fn where_nobody_listens_the_queue_keeps_what_comes() {
+fn while_no_process_listens_the_queue_keeps_new_chunks() {
     let receiver = receiver();
     let address = receiver.local_addr().unwrap();
     let mut rig = rig(&receiver);
@@ -83,8 +83,12 @@ fn where_nobody_listens_the_queue_keeps_what_comes() {
     rig.advance(MINUTE);
     rig.sink.poll_acks(rig.now);
     let log = logged();
-    let told = |word: &str| log.iter().filter(|(_, line)| line.contains(word)).count();
-    assert_eq!((told("error=\"Connection refused"), told("recovered")), (1, 1), "{log:?}");
+    let lines_with = |word: &str| log.iter().filter(|(_, line)| line.contains(word)).count();
+    assert_eq!(
+        (lines_with("error=\"Connection refused"), lines_with("recovered")),
+        (1, 1),
+        "{log:?}"
+    );
 }
 
 #[test]
@@ -151,7 +155,7 @@ impl Rig {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_tried_again_ever_later() {
+fn an_unknown_name_is_looked_up_again_with_growing_waits() {
     let receiver = receiver();
     let mut rig = rig(&receiver);
     let outlet = datagrams(&mut rig.sink);
@@ -180,7 +184,7 @@ fn a_name_that_nobody_has_is_tried_again_ever_later() {
 /// Shows that repeated packets are dropped whole while no process listens, and that every line is
 /// counted, also those of a partly sent chunk.
 #[test]
-fn what_is_repeated_to_nobody_is_counted_by_the_chunk() {
+fn packets_repeated_to_no_process_are_counted_by_the_chunk() {
     let receiver = receiver();
     let address = receiver.local_addr().unwrap();
     let kind = DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams });

@@ -1,4 +1,5 @@
-//! Requests over real sockets, answered by the tests: what each answer, or none, leads to.
+//! Requests over real sockets, answered by the tests. They check the effect of each answer, and of
+//! none.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -73,7 +74,7 @@ impl Rig {
 }
 
 #[test]
-fn what_is_refused_is_dropped_counted_and_told_once_a_minute() {
+fn refused_chunks_are_dropped_counted_and_logged_once_a_minute() {
     let listener = listener();
     let mut rig = rig(&listener);
     logged();
@@ -89,15 +90,15 @@ fn what_is_refused_is_dropped_counted_and_told_once_a_minute() {
     rig.flush(LINE);
     rig.answer(&mut client, LINE, NO_CONTENT);
     rig.until_drained();
-    let told: Vec<_> =
+    let shown: Vec<_> =
         logged().into_iter().filter(|(_, line)| line.contains("dropped_lines=1 answer")).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].1.contains("answer=\"400 Bad Request: no\""), "{told:?}");
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert!(shown[0].1.contains("answer=\"400 Bad Request: no\""), "{shown:?}");
     assert_eq!(rig.sink.figures().reconnects, 0);
 }
 
 #[test]
-fn what_may_pass_is_waited_for_and_said() {
+fn an_error_that_may_pass_is_logged_and_the_chunk_is_kept() {
     for answer in [
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\ntimeout",
         "HTTP/1.1 401 Unauthorized\r\nX-Influxdb-Error: who are you\r\nContent-Length: 0\r\n\r\n",
@@ -130,7 +131,7 @@ fn what_may_pass_is_waited_for_and_said() {
 }
 
 #[test]
-fn the_log_tells_each_new_reason_of_an_outage_once() {
+fn each_new_reason_of_an_outage_is_logged_once() {
     let listener = listener();
     let mut rig = rig(&listener);
     logged();
@@ -224,7 +225,7 @@ fn an_answer_that_drips_ends_with_write_timeout() {
 }
 
 #[test]
-fn a_server_that_takes_a_request_byte_by_byte_is_left_after_write_timeout() {
+fn a_server_that_reads_a_request_byte_by_byte_times_out() {
     let listener = listener();
     let mut rig = rig(&listener);
     let text = LINE.repeat(1_000_000); // more than the buffers of both ends hold
@@ -283,7 +284,7 @@ fn a_connection_that_died_while_idle_costs_nothing_and_no_wait() {
 }
 
 #[test]
-fn who_refuses_before_it_has_read_all_is_heard() {
+fn an_early_refusal_is_read() {
     let listener = listener();
     let mut rig = rig(&listener);
     let text = LINE.repeat(1_000_000); // more than the buffers of both ends hold

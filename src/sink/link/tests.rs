@@ -15,7 +15,7 @@ mod refusals;
 mod names;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// After this time from its first bytes on, a connection is proven.
+/// A connection is proven this long after its first bytes.
 const PROOF: Duration = Duration::from_secs(2);
 
 fn rig(listener: &TcpListener) -> Rig {
@@ -29,8 +29,8 @@ fn situation(rig: &Rig) -> (&'static str, Option<String>, Option<Duration>) {
     (figures.state, figures.last_error, wait)
 }
 
-/// An address at which nobody listens.
-fn nobody() -> SocketAddr {
+/// Returns an address at which no process listens.
+fn unused_address() -> SocketAddr {
     listener().local_addr().unwrap()
 }
 
@@ -50,7 +50,7 @@ fn the_connection_is_opened_at_the_start_and_kept_without_anything_to_send() {
 }
 
 #[test]
-fn an_idle_connection_wakes_nobody() {
+fn an_idle_connection_does_not_wake_the_loop() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -62,8 +62,8 @@ fn an_idle_connection_wakes_nobody() {
 }
 
 #[test]
-fn a_refused_connection_is_tried_again_ever_later() {
-    let mut rig = Rig::new(&carbon(nobody()));
+fn a_refused_connection_is_retried_with_growing_waits() {
+    let mut rig = Rig::new(&carbon(unused_address()));
     rig.flush("a 1 1\n");
     for range in [100..=200, 200..=400, 400..=800, 800..=1600] {
         rig.until_state("backing_off");
@@ -81,7 +81,7 @@ fn a_refused_connection_is_tried_again_ever_later() {
 
 #[test]
 fn after_an_outage_all_arrives_and_attempts_count_from_zero() {
-    let address = nobody();
+    let address = unused_address();
     let mut rig = Rig::new(&carbon(address));
     rig.flush("a 1 1\n");
     for _ in 0..6 {
@@ -105,7 +105,7 @@ fn after_an_outage_all_arrives_and_attempts_count_from_zero() {
 }
 
 #[test]
-fn an_early_look_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
+fn an_early_poll_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -114,7 +114,7 @@ fn an_early_look_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
     rig.until_state("up");
     rig.until("the write", |sink| sink.figures().sent_bytes > 0);
     rig.sink.poll_acks(rig.now);
-    // It may have arrived before the client went deaf; the next has not.
+    // The first chunk may have arrived before the client went deaf. The next one has not.
     rig.flush("a 1 2\n");
     rig.turn();
     assert_eq!(situation(&rig).2, Some(30 * SECOND), "nothing but the write timeout");
@@ -128,7 +128,7 @@ fn an_early_look_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
 }
 
 #[test]
-fn a_farewell_is_a_break_also_when_all_was_delivered() {
+fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -147,7 +147,7 @@ fn a_farewell_is_a_break_also_when_all_was_delivered() {
 }
 
 #[test]
-fn with_nothing_to_send_again_a_broken_connection_is_opened_anew() {
+fn a_broken_connection_is_opened_again_without_anything_to_resend() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let mut rig = Rig::new(&with_resend(Resend::Unacked, carbon(address)));
@@ -164,7 +164,7 @@ fn with_nothing_to_send_again_a_broken_connection_is_opened_anew() {
 }
 
 #[test]
-fn a_peer_that_accepts_and_closes_is_not_stormed() {
+fn a_peer_that_accepts_and_closes_is_dialled_with_waits() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -174,7 +174,8 @@ fn a_peer_that_accepts_and_closes_is_not_stormed() {
         rig.until_state("backing_off");
         waits.push(rig.advance_to_deadline());
     }
-    // The first may have acknowledged the chunk before it closed; thereafter none is news.
+    // The first peer may have acknowledged the chunk before it closed. After that no arrival is
+    // new.
     assert!(waits[5] >= Duration::from_millis(1600), "{waits:?}");
 }
 
@@ -202,7 +203,7 @@ fn a_closed_window_that_is_answered_is_a_pause() {
     rig.flush(&text);
     let mut client = rig.accept(&listener);
     let mut last = 0;
-    // Until nothing is taken for a while: both buffers are full.
+    // Until the kernel accepts no bytes for a while: both buffers are full.
     let mut quiet = 0;
     rig.until("the buffers to fill", |sink| {
         let sent = sink.figures().sent_bytes;
@@ -221,7 +222,7 @@ fn a_closed_window_that_is_answered_is_a_pause() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_at_all_is_given_up() {
+fn a_peer_that_does_not_answer_times_out() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let patience = Duration::from_millis(300);
@@ -234,7 +235,8 @@ fn a_peer_that_does_not_answer_at_all_is_given_up() {
     deafen(&client.stream);
     rig.flush("a 1 2\n");
     rig.turn();
-    // The kernel's clock cannot be set: it has to find the silence long enough, too.
+    // The kernel's clock cannot be set, so the test must really wait until the silence is long
+    // enough.
     patiently("the write timeout", || {
         rig.advance(Duration::from_millis(1));
         rig.turn();
@@ -244,7 +246,7 @@ fn a_peer_that_does_not_answer_at_all_is_given_up() {
 }
 
 #[test]
-fn an_old_silence_is_not_held_against_a_new_write() {
+fn an_old_silence_does_not_count_for_a_new_write() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -297,7 +299,7 @@ fn a_stale_event_finds_nothing() {
 }
 
 impl Rig {
-    /// Goes on to the next dial, past whatever else there is to do before.
+    /// Advances to the next dial, past all other deadlines before it.
     fn advance_to_retry(&mut self) -> Duration {
         let LinkState::BackingOff { until } = link(&mut self.sink).state else {
             panic!("not backing off")
@@ -324,7 +326,7 @@ impl Rig {
 }
 
 #[test]
-fn what_the_peer_says_is_thrown_away() {
+fn bytes_from_the_peer_are_discarded() {
     let listener = listener();
     let mut rig = rig(&listener);
     rig.flush("a 1 1\n");
@@ -339,7 +341,7 @@ fn what_the_peer_says_is_thrown_away() {
 }
 
 #[test]
-fn a_connection_to_itself_is_not_believed() {
+fn a_connection_to_itself_is_a_failure() {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     socket.bind(&any.into()).unwrap();
@@ -351,7 +353,7 @@ fn a_connection_to_itself_is_not_believed() {
 
 #[test]
 fn a_drain_cuts_a_wait_short() {
-    let address = nobody();
+    let address = unused_address();
     let mut to = carbon(address);
     to.net.as_mut().unwrap().reconnect_min = 20 * SECOND;
     let mut rig = Rig::new(&to);

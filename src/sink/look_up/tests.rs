@@ -32,7 +32,7 @@ fn the_child_answers_with_one_address_a_line() {
 }
 
 #[test]
-fn what_is_no_answer_says_why() {
+fn an_answer_without_addresses_is_an_error_with_its_reason() {
     for (script, reason) in [
         ("echo 'error: no such host'", "no such host"),
         ("true", "the look-up ended without an answer"),
@@ -71,10 +71,10 @@ fn a_child_that_hangs_is_killed_and_reaped_without_waiting() {
 }
 
 #[test]
-fn a_dying_child_is_asked_after_less_and_less() {
+fn a_dying_child_is_polled_less_and_less_often() {
     let poll = Poll::new().unwrap();
     let mut dying = start("exec sleep 1000", &poll).end(Tick::default());
-    dying.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that nobody killed
+    dying.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that is not killed
     let mut waits = Vec::new();
     for _ in 0..12 {
         let now = dying.deadline();

@@ -4,7 +4,7 @@ use super::*;
 
 mod twin;
 
-/// A chunk of so many lines of ten bytes, told apart by its first byte.
+/// Returns a chunk of `lines` lines of ten bytes each, identified by its first byte.
 fn chunk(name: u8, flush: u64, lines: u32) -> Rc<Chunk> {
     let text = format!("{}23456789\n", char::from(name)).repeat(lines as usize);
     Chunk::new(text.into_bytes(), lines, flush)
@@ -20,7 +20,7 @@ fn filled(resend: Resend, names: &str) -> Outbox {
     outbox
 }
 
-/// Writes so many bytes, as a socket would take them.
+/// Writes this number of bytes, chunk by chunk, as a link does.
 fn write(outbox: &mut Outbox, mut bytes: usize) {
     while bytes > 0 {
         let head = outbox.head().expect("something to write").len().min(bytes);
@@ -34,7 +34,8 @@ fn deliver(outbox: &mut Outbox, bytes: usize) {
     outbox.acknowledged(0);
 }
 
-/// The letters of what is still to be written, in order; a chunk begun has a `'` behind it.
+/// Returns the letters of the chunks that are still to be written, in order. A `'` follows the
+/// letter of a chunk that was begun.
 fn unsent(outbox: &Outbox) -> String {
     let items = outbox.window.items.range(outbox.window.cursor..);
     let mut names: String = items.map(|item| char::from(item.chunk.bytes()[0])).collect();
@@ -55,7 +56,7 @@ pub(in crate::sink) fn waiting_lines(outbox: &Outbox) -> u64 {
 }
 
 #[test]
-fn chunks_go_out_oldest_first_and_whole() {
+fn chunks_are_sent_oldest_first_and_whole() {
     let mut outbox = filled(Resend::Flush, "ab");
     assert_eq!(outbox.head().unwrap(), chunk(b'a', 1, 10).bytes());
     outbox.wrote(30);
@@ -95,7 +96,7 @@ fn more_outstanding_than_was_written_means_nothing() {
 }
 
 #[test]
-fn a_break_goes_back_as_far_as_asked() {
+fn a_break_goes_back_as_far_as_resend_sets() {
     // Five flushes: a and b delivered and retained, c written, d begun, e not yet.
     for (resend, again, in_doubt) in
         [(Resend::Flush, "abcde", 0), (Resend::Unacked, "cde", 0), (Resend::Never, "e", 20)]
@@ -161,7 +162,7 @@ fn the_last_whole_flushes_delivered_are_retained() {
 }
 
 #[test]
-fn what_arrives_late_is_retained_as_long_as_what_arrives_with_it() {
+fn late_chunks_are_retained_as_long_as_the_chunks_that_arrive_with_them() {
     let mut outbox = filled(Resend::Flush, "abcd");
     for (name, flush, kept) in [(b'e', 5, "abcde"), (b'f', 6, "abcdef"), (b'g', 7, "fg")] {
         outbox.push(chunk(name, flush, 10));
@@ -190,7 +191,7 @@ fn a_flush_that_may_still_grow_is_retained_beside_the_whole_ones() {
 }
 
 #[test]
-fn an_outage_ages_nothing_away() {
+fn an_outage_ages_no_chunk() {
     let mut outbox = filled(Resend::Flush, "ab");
     deliver(&mut outbox, 200);
     outbox.broke();
@@ -202,7 +203,7 @@ fn an_outage_ages_nothing_away() {
 }
 
 #[test]
-fn who_resends_no_flush_retains_none() {
+fn without_resend_flush_no_flush_is_retained() {
     for resend in [Resend::Unacked, Resend::Never] {
         let mut outbox = filled(resend, "abc");
         deliver(&mut outbox, 200);
@@ -212,7 +213,7 @@ fn who_resends_no_flush_retains_none() {
 }
 
 #[test]
-fn retained_chunks_make_way_first_then_the_oldest_unsent() {
+fn retained_chunks_are_removed_first_then_the_oldest_unsent() {
     let mut outbox = filled(Resend::Flush, "abcdefghij");
     deliver(&mut outbox, 100);
     write(&mut outbox, 50); // a is retained, b begun
@@ -228,7 +229,7 @@ fn retained_chunks_make_way_first_then_the_oldest_unsent() {
 }
 
 #[test]
-fn what_had_arrived_before_a_break_is_in_doubt_when_it_makes_way() {
+fn chunks_that_arrived_before_a_break_are_in_doubt_when_removed() {
     let mut outbox = filled(Resend::Flush, "abcdefghij");
     deliver(&mut outbox, 100);
     outbox.broke();
@@ -239,11 +240,11 @@ fn what_had_arrived_before_a_break_is_in_doubt_when_it_makes_way() {
 }
 
 #[test]
-fn what_had_arrived_makes_way_first_also_while_it_waits_to_be_sent_again() {
+fn arrived_chunks_are_removed_first_even_while_they_wait_for_a_resend() {
     let mut outbox = filled(Resend::Flush, "abcdefghij");
     deliver(&mut outbox, 200);
     outbox.broke();
-    write(&mut outbox, 50); // a is begun anew: it stays
+    write(&mut outbox, 50); // a is begun again, so it stays
     assert_eq!(outbox.push(chunk(b'k', 11, 10)), 0);
     assert_eq!(held(&outbox), "acdefghijk");
     assert_eq!(outbox.push(chunk(b'l', 11, 10)), 10);
@@ -251,7 +252,7 @@ fn what_had_arrived_makes_way_first_also_while_it_waits_to_be_sent_again() {
 }
 
 #[test]
-fn what_is_in_flight_stays_and_the_newcomer_goes() {
+fn chunks_in_flight_stay_and_the_new_chunk_is_dropped() {
     let mut outbox = filled(Resend::Flush, "abcdefghij");
     write(&mut outbox, 950);
     assert_eq!(outbox.push(chunk(b'k', 11, 10)), 10);
@@ -295,14 +296,14 @@ fn a_peer_that_takes_nothing_costs_no_chunk() {
 }
 
 #[test]
-fn a_chunk_that_breaks_each_connection_lets_the_next_pass_and_goes_in_the_end() {
+fn after_a_chunk_breaks_connections_the_next_is_sent_first_and_it_is_dropped_in_the_end() {
     let mut outbox = filled(Resend::Unacked, "abcd");
     for (breaks, unsent_then) in [(3, "bacd"), (3, "cad")] {
         for _ in 0..breaks {
             assert_eq!(break_at_head(&mut outbox), None);
         }
         assert_eq!(unsent(&outbox), unsent_then);
-        deliver(&mut outbox, 100); // the one let pass
+        deliver(&mut outbox, 100); // the chunk that was sent first instead
     }
     assert_eq!(break_at_head(&mut outbox), Some('a'), "two others have passed");
     assert_eq!(unsent(&outbox), "d");
@@ -311,7 +312,7 @@ fn a_chunk_that_breaks_each_connection_lets_the_next_pass_and_goes_in_the_end() 
 }
 
 #[test]
-fn a_chunk_alone_is_never_given_up() {
+fn a_chunk_alone_is_never_dropped() {
     let mut outbox = filled(Resend::Flush, "a");
     for _ in 0..100 {
         assert_eq!(break_at_head(&mut outbox), None);
@@ -329,7 +330,7 @@ fn a_connection_that_carried_nothing_proves_nothing() {
 }
 
 #[test]
-fn an_acknowledgement_acquits() {
+fn an_acknowledged_chunk_is_no_longer_suspected() {
     let mut outbox = filled(Resend::Unacked, "abcdef");
     for name in "abcdef".chars() {
         for _ in 0..2 {
@@ -358,7 +359,7 @@ fn the_newest_whole_flush_has_nothing_waiting() {
 }
 
 #[test]
-fn what_is_refused_is_dropped_and_what_follows_is_not() {
+fn a_refused_chunk_is_dropped_and_the_next_is_not() {
     let mut outbox = Outbox::new(1 << 20, Resend::Unacked, 1);
     for (flush, text) in [(1, "a 1\nb 1\n"), (2, "c 1\n")] {
         let lines = u32::try_from(text.lines().count()).unwrap();

@@ -366,8 +366,8 @@ impl Spool {
             let arrived = is_condemned || start < self.arrived;
             let lines = u64::from(head.lines);
             self.handed_out.push(HandedChunk { start, end, lines, arrived });
-            // A condemned chunk is skipped. It is released with the next chunk before or after it,
-            // or at once if no other chunk is handed out.
+            // A condemned chunk is skipped. It is released together with another
+            // chunk, or at once if no other chunk is handed out.
             if is_condemned {
                 if self.handed_out.len() == 1 {
                     self.release(start);

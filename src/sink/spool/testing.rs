@@ -1,4 +1,4 @@
-//! A disk in memory, which fails when told to and outlives the spool that uses it.
+//! A disk in memory, which fails on request and outlives the spool that uses it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::disk::Disk;
 
-/// What is on it, shared with whoever looks from outside.
+/// The content of the disk, shared by the spool and its test.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryDisk(Rc<RefCell<Contents>>);
 
@@ -31,7 +31,7 @@ struct Contents {
 }
 
 impl MemoryDisk {
-    /// From now on only so many bytes more fit; the write that meets the end is torn there.
+    /// Limits the free bytes from now on. The write that exceeds them is torn there.
     pub(crate) fn limit_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
     }
@@ -84,7 +84,7 @@ impl MemoryDisk {
         self.0.borrow().syncs
     }
 
-    /// What is there now, as a crash would leave it.
+    /// Returns a copy of the disk, as a crash would leave it now.
     pub(crate) fn snapshot(&self) -> Self {
         let now = self.0.borrow();
         let segments = now.segments.clone();

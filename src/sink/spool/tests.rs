@@ -1,5 +1,5 @@
-//! Each promise of the spool as a scenario of chunks of 100 bytes and ten lines, told apart by
-//! their first byte.
+//! Each promise of the spool as a scenario. Chunks have 100 bytes and ten lines, and are identified
+//! by their first byte.
 
 use std::rc::Rc;
 
@@ -49,7 +49,7 @@ fn drain(spool: &mut Spool) -> String {
 }
 
 #[test]
-fn chunks_come_back_as_they_went_oldest_first() {
+fn chunks_are_handed_out_unchanged_oldest_first() {
     let mut spool = small(&MemoryDisk::default(), 100);
     assert!(!spool.has_more() && spool.take_next().is_none());
     save(&mut spool, "abcde");
@@ -62,7 +62,7 @@ fn chunks_come_back_as_they_went_oldest_first() {
 }
 
 #[test]
-fn what_is_not_released_is_handed_out_again_and_known_as_such() {
+fn unreleased_chunks_are_handed_out_again_and_marked() {
     let mut spool = small(&MemoryDisk::default(), 100);
     save(&mut spool, "abcd");
     let records = hand_out(&mut spool, 4);
@@ -81,7 +81,7 @@ fn what_is_not_released_is_handed_out_again_and_known_as_such() {
 }
 
 #[test]
-fn a_segment_goes_when_all_of_it_is_released() {
+fn a_segment_is_removed_when_all_of_it_is_released() {
     let disk = MemoryDisk::default();
     let mut spool = small(&disk, 100);
     save(&mut spool, "abcde");
@@ -99,7 +99,7 @@ fn a_segment_goes_when_all_of_it_is_released() {
 }
 
 #[test]
-fn a_full_spool_drops_its_oldest_segment_and_says_so_once() {
+fn a_full_spool_drops_its_oldest_segment_and_reports_it_once() {
     let disk = MemoryDisk::default();
     let mut spool = small(&disk, 6);
     save(&mut spool, "abcdef");
@@ -114,11 +114,11 @@ fn a_full_spool_drops_its_oldest_segment_and_says_so_once() {
 }
 
 #[test]
-fn what_is_on_its_way_is_lost_only_if_it_comes_back() {
+fn handed_out_lines_are_lost_only_if_they_are_recalled() {
     let mut spool = small(&MemoryDisk::default(), 4);
     save(&mut spool, "abcd");
     let records = hand_out(&mut spool, 2);
-    save(&mut spool, "e"); // a and b make way, but they may still arrive
+    save(&mut spool, "e"); // a and b are dropped, but they may still arrive
     assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (0, 50));
     spool.note_arrived(records[0].place);
     spool.release(records[0].place);
@@ -164,7 +164,7 @@ fn a_limit_of_the_size_of_files_ends_a_segment_and_drops_nothing() {
 }
 
 #[test]
-fn on_a_full_disk_the_oldest_goes_also_if_one_segment_holds_all() {
+fn on_a_full_disk_the_oldest_segment_is_dropped_even_if_it_is_the_only_one() {
     let disk = MemoryDisk::default();
     let mut spool = open(&disk);
     save(&mut spool, "abcd");
@@ -177,7 +177,7 @@ fn on_a_full_disk_the_oldest_goes_also_if_one_segment_holds_all() {
 }
 
 #[test]
-fn a_disk_that_fails_but_is_not_full_costs_nothing_that_is_there() {
+fn a_disk_that_fails_but_is_not_full_costs_no_saved_chunk() {
     let disk = MemoryDisk::default();
     let mut spool = small(&disk, 100);
     save(&mut spool, "abcd");
@@ -190,7 +190,7 @@ fn a_disk_that_fails_but_is_not_full_costs_nothing_that_is_there() {
 }
 
 #[test]
-fn a_condemned_chunk_whose_segment_has_made_way_is_counted_once() {
+fn a_condemned_chunk_of_a_dropped_segment_is_counted_once() {
     let mut spool = small(&MemoryDisk::default(), 4);
     save(&mut spool, "ab");
     let records = hand_out(&mut spool, 2);
@@ -216,7 +216,7 @@ fn numbers_that_no_segment_of_ours_has_are_set_aside() {
 }
 
 #[test]
-fn a_note_may_be_ahead_of_what_a_power_cut_has_left() {
+fn a_note_may_be_ahead_of_the_data_that_a_power_cut_has_left() {
     let disk = MemoryDisk::default();
     let mut spool = open(&disk);
     save(&mut spool, "abc");
@@ -249,7 +249,7 @@ fn a_condemned_chunk_is_passed_over_also_when_others_are_sent_again() {
 }
 
 #[test]
-fn the_next_run_goes_on_behind_the_last_release() {
+fn the_next_run_continues_after_the_last_release() {
     let disk = MemoryDisk::default();
     let mut spool = small(&disk, 100);
     save(&mut spool, "abcdef");
@@ -267,7 +267,7 @@ fn the_next_run_goes_on_behind_the_last_release() {
 }
 
 #[test]
-fn what_is_found_and_makes_way_unread_is_counted() {
+fn found_chunks_that_are_dropped_unread_are_counted() {
     let disk = MemoryDisk::default();
     save(&mut small(&disk, 6), "abcdef");
     let mut spool = small(&disk, 6);

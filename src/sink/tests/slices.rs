@@ -1,4 +1,4 @@
-//! Data that must go as a whole goes in slices, one share a turn.
+//! A whole queue that must be emptied is emptied in slices, one share in each turn.
 
 use super::*;
 use crate::sink::spool::testing::MemoryDisk;
@@ -17,8 +17,8 @@ fn spool(disk: &MemoryDisk) -> Spool {
 
 /// A sink that reaches no peer, with [`CHUNKS`] in its queue.
 fn full(disk: Option<&MemoryDisk>) -> Rig {
-    let nobody = listener().local_addr().unwrap();
-    let mut rig = Rig::new(&carbon(nobody));
+    let unused = listener().local_addr().unwrap();
+    let mut rig = Rig::new(&carbon(unused));
     disk.into_iter().for_each(|disk| rig.sink.attach(spool(disk)));
     for _ in 0..CHUNKS {
         rig.flush(&"a 1 1\n".repeat(LINES_OF_CHUNK));
@@ -32,7 +32,7 @@ fn leave(rig: &mut Rig) {
 }
 
 #[test]
-fn a_destination_that_goes_is_put_away_in_slices_and_without_waiting_for_the_disk() {
+fn a_removed_destination_is_spilled_in_slices_without_waiting_for_the_disk() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
     leave(&mut rig);
@@ -68,7 +68,7 @@ fn without_a_spool_its_lines_are_counted_in_slices() {
 }
 
 #[test]
-fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
+fn a_stop_during_a_spill_finishes_it_and_waits_for_the_disk() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
     leave(&mut rig);
@@ -81,7 +81,7 @@ fn a_stop_that_comes_meanwhile_finishes_it_and_waits_for_the_disk() {
 /// Shows that a stop reports the lines that the disk did not take, whether it is full or not
 /// writable.
 #[test]
-fn a_stop_tells_what_a_disk_does_not_take() {
+fn a_stop_reports_the_lines_that_the_disk_did_not_store() {
     for error in [libc::EROFS, libc::EIO, libc::ENOSPC] {
         logged();
         let disk = MemoryDisk::default();
@@ -89,14 +89,14 @@ fn a_stop_tells_what_a_disk_does_not_take() {
         disk.fail_writes(Some(error));
         rig.sink.spill();
         let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
-        let told = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
-        assert!(lines.iter().any(|line| line.contains(&told)), "{error}: {lines:?}");
+        let shown = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
+        assert!(lines.iter().any(|line| line.contains(&shown)), "{error}: {lines:?}");
         assert_eq!(rig.sink.figures().dropped_lines, LINES);
     }
 }
 
 #[test]
-fn a_destination_that_comes_back_meanwhile_is_sent_all() {
+fn a_destination_configured_again_during_a_spill_gets_all_chunks() {
     let disk = MemoryDisk::default();
     let listener = listener();
     let config = carbon(listener.local_addr().unwrap());
@@ -128,8 +128,8 @@ fn a_destination_that_comes_back_meanwhile_is_sent_all() {
 fn a_smaller_queue_is_reached_in_slices() {
     let disk = MemoryDisk::default();
     let mut rig = full(Some(&disk));
-    let nobody = listener().local_addr().unwrap();
-    let smaller = with_queue(1 << 20, carbon(nobody));
+    let unused = listener().local_addr().unwrap();
+    let smaller = with_queue(1 << 20, carbon(unused));
     rig.sink.reconfigure(&smaller, feed(), rig.now);
     assert!(disk.bytes() <= SHARE, "{} bytes in the reload's turn", disk.bytes());
     let mut before = disk.bytes();

@@ -1,4 +1,4 @@
-//! What an outage says in the log, and how often.
+//! Log lines about outages, and how often they are written.
 
 use super::*;
 use crate::encode::chunk::Chunk;
@@ -7,7 +7,7 @@ use crate::sink::testing::{fields, logged};
 #[test]
 fn an_outage_is_one_warning_and_one_recovery() {
     logged();
-    let address = nobody();
+    let address = unused_address();
     let mut rig = Rig::new(&with_queue(20, carbon(address)));
     for second in 1..=5 {
         rig.flush(&format!("a 1 {second}\n"));
@@ -47,7 +47,7 @@ fn an_outage_is_one_warning_and_one_recovery() {
     assert!(loud[3].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[3].1);
 }
 
-/// A peer that takes what it gets and closes, again and again.
+/// Uses a peer that reads what it gets and closes the connection, again and again.
 #[test]
 fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
     logged();
@@ -76,7 +76,7 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
 #[test]
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
-    let mut rig = Rig::new(&carbon(nobody()));
+    let mut rig = Rig::new(&carbon(unused_address()));
     link(&mut rig.sink).dropped.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
     let (level, line) = logged().remove(0);
     assert_eq!(level, Level::Warn);
@@ -85,7 +85,7 @@ fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
 }
 
 #[test]
-fn a_queue_too_short_for_what_is_retained_is_said_once() {
+fn a_queue_too_short_for_the_retained_flushes_is_logged_once() {
     logged();
     let listener = listener();
     let config = with_queue(16, carbon(listener.local_addr().unwrap()));

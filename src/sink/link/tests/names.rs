@@ -4,13 +4,13 @@ use super::*;
 use crate::sink::testing::shell;
 
 #[test]
-fn the_addresses_of_a_name_are_tried_in_turn_and_asked_for_anew_each_round() {
+fn the_addresses_of_a_name_are_tried_in_turn_and_looked_up_again_each_round() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
     let mut rig = rig(&listener);
     link(&mut rig.sink).resolver.remote =
         Remote { host: "carbon.test".into(), port: address.port() };
-    // Nobody listens at the first two.
+    // No process listens at the first two.
     link(&mut rig.sink).resolver.look_up =
         |host, port| shell(&format!("for i in 3 2 1; do echo 127.0.0.$i:{port}; done; : {host}"));
     for round in 0..2 {
@@ -66,7 +66,7 @@ fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
 
 #[test]
 fn a_child_that_cannot_be_reaped_stops_further_look_ups_only() {
-    let mut rig = Rig::new(&carbon(nobody()));
+    let mut rig = Rig::new(&carbon(unused_address()));
     link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
     let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), Token(0)).unwrap();
     link(&mut rig.sink).resolver.dying = Some(query.end(rig.now.tick + 3600 * SECOND));

@@ -38,7 +38,7 @@ fn loud() -> Vec<String> {
 /// Shows that lines which a peer has not read count as in doubt, and that the log has a hint and no
 /// recovery. Once the peer reads, all lines are sent.
 #[test]
-fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
+fn a_peer_that_refuses_the_data_is_detected() {
     logged();
     let listener = listener();
     let mut rig = rig(&listener);
@@ -55,9 +55,9 @@ fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
     assert!(last_error.unwrap().contains(hint));
     let lines = loud();
     assert!(lines.iter().all(|line| !line.contains("recovered")), "{lines:?}");
-    let told: Vec<_> = lines.iter().filter(|line| line.contains("state=refused")).collect();
-    assert!(told.len() == 1 && told[0].contains(hint), "{lines:?}");
-    assert!(told[0].contains(" connections=4 in_doubt=3 queued_bytes=18 "), "{lines:?}");
+    let shown: Vec<_> = lines.iter().filter(|line| line.contains("state=refused")).collect();
+    assert!(shown.len() == 1 && shown[0].contains(hint), "{lines:?}");
+    assert!(shown[0].contains(" connections=4 in_doubt=3 queued_bytes=18 "), "{lines:?}");
     assert!(last_flush.is_some(), "as far as TCP can tell");
     rig.turn();
     let mut client = rig.accept(&listener);
@@ -88,7 +88,7 @@ fn a_peer_that_refuses_what_it_is_sent_is_found_out() {
 /// Shows that without a resend of acknowledged chunks the first early close already counts its
 /// lines.
 #[test]
-fn what_is_not_sent_again_is_in_doubt_at_once() {
+fn lines_that_are_not_sent_again_are_in_doubt_at_once() {
     for resend in [Resend::Unacked, Resend::Never] {
         let listener = listener();
         let address = listener.local_addr().unwrap();
@@ -111,7 +111,7 @@ fn what_is_not_sent_again_is_in_doubt_at_once() {
 
 /// Shows that a peer that reads for a while and then closes is not taken for a refusing one.
 #[test]
-fn a_peer_that_closes_after_a_while_is_believed() {
+fn acknowledgements_of_a_peer_that_closes_later_count() {
     for resend in [Resend::Flush, Resend::Unacked, Resend::Never] {
         let listener = listener();
         let address = listener.local_addr().unwrap();
@@ -136,7 +136,7 @@ fn a_peer_that_closes_after_a_while_is_believed() {
 
 #[test]
 fn the_hint_is_of_the_protocol_that_is_sent() {
-    let address = nobody();
+    let address = unused_address();
     let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
     let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
     let hint = wrong_protocol_hint(&pickle);

@@ -1,5 +1,5 @@
-//! A slow twin of the outbox, which finds each answer by looking at every chunk, and a peer which
-//! checks what it gets.
+//! A slow twin of the outbox, which finds each answer by visiting every chunk, and a peer that
+//! checks what it receives.
 
 use statsd_bench::Random;
 
@@ -46,8 +46,8 @@ struct Twin {
     /// Flushes in the order in which their first chunk arrived.
     arrivals: Vec<u64>,
     closed: u64,
-    /// Whom the last break was at, and the case: true for each break that had an arrival since the
-    /// one counted before.
+    /// The chunk at which the last connection broke, and its breaks: true for each break before
+    /// which another chunk had arrived since the last counted one.
     accused: Option<(u64, Vec<bool>)>,
     others_pass: bool,
     /// A chunk was acknowledged on this connection for the first time.
@@ -381,7 +381,7 @@ impl Trial {
     }
 }
 
-/// The number of a chunk, as its first line says it.
+/// Returns the number of a chunk, which its first line contains.
 fn name(text: &[u8]) -> &str {
     str::from_utf8(text).unwrap().split('.').next().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A real folder, and what other processes do to it while it is in use.
+//! A real folder, which other processes change while it is in use.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -77,7 +77,7 @@ fn files_that_are_removed_one_by_one_are_made_again() {
 }
 
 #[test]
-fn what_is_on_its_way_from_a_folder_of_another_server_leaves_no_trace_there() {
+fn handed_out_chunks_leave_no_trace_in_a_folder_of_another_server() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("carbon");
     let mut ours = spool(&path);
@@ -110,7 +110,7 @@ fn files_that_are_replaced_are_not_taken_for_ours() {
 }
 
 #[test]
-fn a_folder_that_became_a_file_costs_what_is_counted_until_it_is_one_again() {
+fn a_folder_that_became_a_file_costs_only_counted_lines_until_it_is_a_folder_again() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("carbon");
     let mut spool = spool(&path);
@@ -174,7 +174,7 @@ fn no_planted_link_is_followed() {
 }
 
 #[test]
-fn a_segment_that_is_a_fifo_keeps_nobody_waiting() {
+fn a_segment_that_is_a_fifo_does_not_block() {
     let (_folder, dir, _) = rig();
     let path = dir.join(format!("{:016x}{SUFFIX}", 7));
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -1,4 +1,4 @@
-//! What a crash, another program or a bad disk may have left.
+//! Damage that a crash, another program or a bad disk may leave.
 
 use super::*;
 
@@ -83,7 +83,7 @@ fn a_disk_that_cannot_be_read_ends_soon() {
 }
 
 #[test]
-fn what_cannot_be_read_for_now_is_waited_for() {
+fn chunks_that_cannot_be_read_now_are_read_later() {
     let disk = left();
     let mut spool = open(&disk);
     disk.fail_reads(Some(libc::EMFILE));
@@ -114,7 +114,7 @@ fn a_sync_reaches_the_disk() {
 }
 
 #[test]
-fn a_segment_that_somebody_removes_is_damage_and_no_other_suffers() {
+fn a_removed_segment_is_damage_and_costs_no_other_segment() {
     for (lost, left) in [(1, "cdef"), (2, "abef"), (3, "abcd")] {
         let disk = MemoryDisk::default();
         let mut spool = small(&disk, 100);
@@ -140,7 +140,7 @@ fn the_segment_that_is_written_to_is_missed_at_the_next_write() {
 }
 
 #[test]
-fn a_folder_that_somebody_removes_is_missed_with_the_next_flush_or_write_or_at_a_stop() {
+fn a_removed_folder_is_noticed_at_the_next_flush_write_or_stop() {
     for what in ["flush", "write", "stop"] {
         let disk = MemoryDisk::default();
         let mut spool = small(&disk, 100);
@@ -162,7 +162,7 @@ fn a_folder_that_somebody_removes_is_missed_with_the_next_flush_or_write_or_at_a
 }
 
 #[test]
-fn what_is_on_its_way_from_a_segment_that_is_gone_is_lost_only_if_it_comes_back() {
+fn handed_out_lines_of_a_removed_segment_are_lost_only_if_they_are_recalled() {
     let disk = MemoryDisk::default();
     let mut spool = small(&disk, 100);
     save(&mut spool, "abcd");

@@ -1,5 +1,5 @@
-//! Random use, with crashes and a disk that fills up: nothing is lost but what is counted, nothing
-//! changes its order.
+//! Random use, with crashes and a disk that fills up. Every lost line is counted, and no chunk
+//! changes its place in the order.
 
 use statsd_bench::Random;
 
@@ -10,9 +10,9 @@ struct Trial {
     spool: Spool,
     random: Random,
     saved: u64,
-    /// Handed out and not released, with whether it arrived.
+    /// Chunks that are handed out and not released, each with whether it has arrived.
     out: Vec<(u64, Record)>,
-    /// The newest that arrived and the newest that was released, by number.
+    /// The numbers of the newest chunk that arrived and of the newest that was released.
     released: u64,
     arrived_lines: u64,
     accepted_lines: u64,
@@ -84,7 +84,7 @@ impl Trial {
         self.released = number;
     }
 
-    /// From any chunk on; those before it stay out.
+    /// Recalls all chunks from a random one on. The chunks before it stay handed out.
     fn recall(&mut self) {
         if self.out.is_empty() {
             return;
@@ -124,7 +124,8 @@ impl Trial {
         self.disk.limit_room((room < 300).then_some(room));
     }
 
-    /// The run that follows counts from nothing: what is found counts as accepted when it is read.
+    /// Ends the run. The next one counts from zero: found chunks count as accepted when they are
+    /// read.
     fn crash(&mut self) {
         self.out.clear();
         self.disk = self.disk.snapshot();
