@@ -31,7 +31,7 @@ pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.use_in(section).is_some())
 }
 
-/// One row a key. A row with several sections has a default for each.
+/// Makes the table from one row for each key. A row with several sections has a default for each.
 macro_rules! keys {
     ($(
         [$section:ident] $name:ident = $default:literal, $field:expr $(, $applies:ident)?
@@ -58,7 +58,7 @@ macro_rules! applies {
     };
 }
 
-/// `config!(a.b: KIND)`: the field `a.b` of [`Config`], written as `KIND`.
+/// `config!(a.b: KIND)` is the access to the field `a.b` of [`Config`], written as `KIND`.
 macro_rules! config {
     ($($place:ident).+: $kind:expr) => {
         FieldOf::Config(&Member::<Config, _, _> {
@@ -69,7 +69,7 @@ macro_rules! config {
     };
 }
 
-/// `namespace!(style: KIND)`: the same for a field of each [`Namespace`].
+/// `namespace!(style: KIND)` is the access to a field of each [`Namespace`].
 macro_rules! namespace {
     ($place:ident: $kind:expr) => {
         FieldOf::Namespace(&Member::<Namespace, _, _> {
@@ -80,7 +80,7 @@ macro_rules! namespace {
     };
 }
 
-/// `shared!(queue.bytes: KIND)`: the same for a field that several kinds of destinations have.
+/// `shared!(queue.bytes: KIND)` is the access to a field that several kinds of destinations have.
 macro_rules! shared {
     ($($place:ident).+: $kind:expr) => {
         FieldOf::Destination(&Member::<Destination, _, _> {
@@ -91,7 +91,7 @@ macro_rules! shared {
     };
 }
 
-/// `net!(write_timeout: KIND)`: the same for a field of each destination on the network.
+/// `net!(write_timeout: KIND)` is the access to a field of each destination on the network.
 macro_rules! net {
     ($place:ident: $kind:expr) => {
         FieldOf::Destination(&Member::<Destination, _, _> {
@@ -102,7 +102,7 @@ macro_rules! net {
     };
 }
 
-/// `only!(Carbon.protocol: KIND)`: the same for a field that only this [`DestinationKind`] has.
+/// `only!(Carbon.protocol: KIND)` is the access to a field that only this [`DestinationKind`] has.
 macro_rules! only {
     ($of:ident.$place:ident: $kind:expr) => {
         FieldOf::Destination(&Member::<Destination, _, _> {
@@ -119,6 +119,8 @@ macro_rules! only {
     };
 }
 
+/// Panics: a key was used in a section that does not have it. The table prevents that, because the
+/// caller takes the keys of a section from there.
 fn not_its_key() -> ! {
     unreachable!("a section is only asked for the keys that the table gives it")
 }

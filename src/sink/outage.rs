@@ -100,7 +100,7 @@ impl OutageReport {
         self.last_error = Some(error);
     }
 
-    /// Replaces the text of the last error, if the caller knows more than the error says.
+    /// Replaces the text of the last error, with a better explanation from the caller.
     pub(super) fn explain(&mut self, error: String) {
         self.last_error = Some(error);
     }

@@ -403,8 +403,8 @@ impl Outbox {
         self.recall_from(0);
     }
 
-    /// Returns the chunks at index `at` and after it that came from the spool to the spool. Returns
-    /// whether there were any.
+    /// Gives the chunks at index `at` and after it that came from the spool back to the spool.
+    /// Returns whether there were any.
     fn recall_from(&mut self, at: usize) -> bool {
         let Some(first) = self.window.items.range(at..).find_map(Item::spool_place) else {
             return false;

@@ -1,4 +1,4 @@
-//! What the manual says about destinations: `[carbon]`, `[console]`, `[influxdb]`, `[exec]`,
+//! Texts of the manual about destinations: `[carbon]`, `[console]`, `[influxdb]`, `[exec]`,
 //! `[ganglia]` and `[repeater]`. Pure.
 
 use super::chapter::{Chapter, chapter};
@@ -124,8 +124,8 @@ pub(super) const EXEC: Chapter = chapter! {
     [exec];
 
     /// /bin/sh runs this line for each flush, one at a time. The command reads lines of
-    /// name|value|timestamp. An exit status other than 0 is logged, and the lines count in in_doubt.
-    /// The whole rest of the line is the command, also # and quotes. Empty means off.
+    /// name|value|timestamp. An exit status other than 0 is logged, and the lines count in
+    /// in_doubt. The whole rest of the line is the command, also # and quotes. Empty means off.
     /// Example: python3 /usr/local/lib/statsite/sinks/librato.py librato.ini
     command;
 

@@ -1,4 +1,4 @@
-//! What the manual says about the server as a whole: `[statsd]`, `[spool]`, `[limits]` and
+//! Texts of the manual about the server as a whole: `[statsd]`, `[spool]`, `[limits]` and
 //! `[key_flush]`. Pure.
 
 use super::chapter::{Chapter, chapter};
@@ -74,8 +74,8 @@ pub(super) const STATSD: Chapter = chapter! {
     user, group;
 
     /// Flush at multiples of flush_interval on the wall clock, such as :00, :10 and :20. Set this
-    /// to no to count from the start of the server, so that many servers do not send to one Graphite
-    /// at the same moment.
+    /// to no to count from the start of the server, so that many servers do not send to one
+    /// Graphite at the same moment.
     align_flush;
 
     /// Replace delete_idle for one kind of series. Empty means as delete_idle.

@@ -1,4 +1,4 @@
-//! What the manual says about where the server listens: `[udp]`, `[tcp]`, `[unix]` and `[admin]`.
+//! Texts of the manual about where the server listens: `[udp]`, `[tcp]`, `[unix]` and `[admin]`.
 //! Pure.
 
 use super::chapter::{Chapter, chapter};

@@ -1,4 +1,4 @@
-//! What the manual says about the names that are sent: `[namespace]`. Pure.
+//! Texts of the manual about the names that are sent: `[namespace]`. Pure.
 
 use super::chapter::{Chapter, chapter};
 

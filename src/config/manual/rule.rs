@@ -1,4 +1,4 @@
-//! What the manual says about `[rule.NAME]`. Its settings are commented out, because rules have no
+//! Texts of the manual about `[rule.NAME]`. Its settings are commented out, because rules have no
 //! defaults. Pure.
 
 use super::chapter::{Chapter, chapter};
@@ -7,8 +7,8 @@ pub(super) const RULE: Chapter = chapter! {
     /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
     ///
     /// Each setting comes from the first rule in file order that matches the name and has the
-    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.
-    /// After a reload, known series follow the new rules from their next flush on.
+    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but
+    /// match. After a reload, known series follow the new rules from their next flush on.
     [rule];
 
     /// Required: at most 100 patterns. A pattern covers a whole name as sanitize_keys leaves it,
