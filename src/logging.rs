@@ -233,7 +233,7 @@ impl Log {
         if self.missing == 0 {
             return String::new();
         }
-        let hint = "read standard error faster, free its disk, or log less (log_level)";
+        let hint = "read standard error faster, free its disk, or log less with [statsd] log_level";
         let fields = [
             ("log_lines_dropped", Value::from(self.missing)),
             ("reason", Value::from("standard error did not accept them")),

@@ -171,7 +171,7 @@ fn destinations_come_and_go() {
     second.until_point("stats_counts.later", 1.0);
     third.until_point("stats_counts.later", 1.0);
     daemon.reload(&conf.set("carbon", "address", second.address()));
-    daemon.until_logged(&["sink=carbon.more", "state=gone"], 1);
+    daemon.until_logged(&["sink=carbon.more", "state=removed"], 1);
     assert_eq!(
         daemon.admin().ask("sinks").lines().filter(|line| line.starts_with("carbon")).count(),
         1

@@ -1,10 +1,11 @@
 //! The rules for the layout and the style of the source, checked by reading it as text.
 //!
 //! `layout` checks which module may import which, and where types and their methods stand. `style`
-//! checks single lines. The limits of files and functions are in this file.
+//! checks single lines. `logs` checks the texts of log lines and hints. The limits of files and functions are in this file.
 #![allow(clippy::unwrap_used)] // a tree that cannot be read is a failed test
 
 mod layout;
+mod logs;
 mod modules;
 mod source;
 mod style;

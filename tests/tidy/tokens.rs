@@ -3,12 +3,20 @@
 /// A piece of code: an identifier, a number, a lifetime, a literal or one mark. `::` is one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Token<'a> {
+    /// Of a string or a character: its quotes only, so that no rule takes its words for code.
     pub(crate) text: &'a str,
+    /// The same with what is in quotes, as in the file.
+    pub(crate) source: &'a str,
     /// Counted from 1.
     pub(crate) line: usize,
 }
 
 impl Token<'_> {
+    /// The text of a string, with its escapes. `None` if it is no string.
+    pub(crate) fn string(&self) -> Option<&str> {
+        self.source.strip_prefix('"')?.strip_suffix('"')
+    }
+
     pub(crate) fn is_name(&self) -> bool {
         self.text.starts_with(is_letter)
     }
@@ -19,7 +27,7 @@ pub(crate) fn production(text: &str) -> Vec<Token<'_>> {
     without_tests(&tokens(text))
 }
 
-/// Returns all tokens. The text of a string or of a character is left out: only its quotes remain.
+/// Returns all tokens.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -28,8 +36,8 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
         let (kind, length) = first(rest);
         let (piece, after) = rest.split_at(length);
         match kind {
-            Piece::Token => tokens.push(Token { text: piece, line }),
-            Piece::Literal => tokens.push(Token { text: "\"\"", line }),
+            Piece::Token => tokens.push(Token { text: piece, source: piece, line }),
+            Piece::Literal => tokens.push(Token { text: "\"\"", source: piece, line }),
             Piece::Nothing => {}
         }
         line += piece.matches('\n').count();
