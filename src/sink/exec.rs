@@ -98,11 +98,11 @@ impl CommandFailure {
                 "check [{section}] command and the limits of this host; the server retries and keeps queued data"
             ),
             Self::TooSlow => format!(
-                "raise [{section}] timeout, or make the command faster; the rest of the flush is dropped, the next one starts it again"
+                "raise [{section}] timeout, or make the command faster; the rest of this flush is dropped"
             ),
-            Self::Exited(_) | Self::Unknown(_) => format!(
-                "run [{section}] command by hand; the rest of the flush is dropped, the next one starts it again"
-            ),
+            Self::Exited(_) | Self::Unknown(_) => {
+                format!("run [{section}] command by hand; the rest of this flush is dropped")
+            }
         };
         if is_unprivileged { format!("{hint}; {NO_NEW_PRIVILEGES}") } else { hint }
     }

@@ -59,7 +59,7 @@ impl OverflowReport {
                 sink = name,
                 queue = "short",
                 held_bytes = held,
-                reason = "there is no room for all flushes that resend_keep asks for",
+                reason = "the queue has no room for resend_keep flushes",
                 hint = self.advice.on_short_queue();
                 "delivered flushes were removed before their time"
             );

@@ -43,9 +43,33 @@ const BANNED: [&str; 26] = [
 
 /// A hint has one of these verbs: what the operator can do, or what the server does.
 const VERBS: [&str; 27] = [
-    "add", "change", "check", "close", "closes", "continues", "create", "drops", "find", "fix",
-    "free", "keep", "keeps", "let", "lower", "make", "raise", "read", "reload", "remove",
-    "restart", "retries", "run", "set", "starts", "stop", "use",
+    "add",
+    "change",
+    "check",
+    "close",
+    "closes",
+    "continues",
+    "create",
+    "drops",
+    "find",
+    "fix",
+    "free",
+    "keep",
+    "keeps",
+    "let",
+    "lower",
+    "make",
+    "raise",
+    "read",
+    "reload",
+    "remove",
+    "restart",
+    "retries",
+    "run",
+    "set",
+    "starts",
+    "stop",
+    "use",
 ];
 
 /// Files whose strings are sentences, hints and reasons that a macro gets by name.

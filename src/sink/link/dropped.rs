@@ -36,7 +36,11 @@ impl DroppedChunks {
                 answer = refused.reason,
                 dropped_lines = lines,
                 reason = "the destination would refuse these lines again, so they are dropped",
-                hint = "fix the program that sends such names, tags or values; see first_line",
+                hint = if refused.reason.starts_with("413") {
+                    "raise max-body-size of InfluxDB"
+                } else {
+                    "fix the program that sends such names, tags or values; see first_line"
+                },
                 first_line:% = first_line(&refused.chunk);
                 "the destination has refused lines"
             );
