@@ -42,7 +42,7 @@ const BANNED: [&str; 26] = [
 ];
 
 /// A hint has one of these verbs: what the operator can do, or what the server does.
-const VERBS: [&str; 27] = [
+const VERBS: [&str; 28] = [
     "add",
     "change",
     "check",
@@ -61,6 +61,7 @@ const VERBS: [&str; 27] = [
     "make",
     "raise",
     "read",
+    "reads",
     "reload",
     "remove",
     "restart",
