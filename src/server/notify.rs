@@ -59,7 +59,7 @@ pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => {
-            log_failure(&io::Error::from(error));
+            log_failure(&error);
         }
     }
 }

@@ -180,8 +180,8 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
             let moved = fs::rename(path, &aside);
             log::error!(
                 state = "damaged",
-                state_file:% = path.display(),
                 reason,
+                state_file:% = path.display(),
                 set_aside = moved.is_ok().then(|| aside.display().to_string()),
                 not_set_aside = moved.err().map(|error| error.to_string()),
                 hint = "the server starts without it; check the disk of [statsd] state_file";
