@@ -17,7 +17,7 @@
 //!     packet:% = Bytes(packet),     // bytes that may not be UTF-8
 //!     sender,                       // an `Option`: the field is left out for `None`
 //!     "udp.bind" = 1,               // a name that is no identifier
-//!     hint = "nothing has changed";
+//!     hint = "fix the file and reload again";
 //!     "the configuration was not reloaded"
 //! );
 //! ```
