@@ -174,13 +174,13 @@ impl Engine {
             if rest.len() <= enough {
                 return rest;
             }
-            let (piece, behind) = first_piece(rest);
+            let (piece, after) = first_piece(rest);
             if is_binary(piece) {
                 self.binary(piece)
             } else {
                 self.any_line(piece)
             }
-            rest = behind;
+            rest = after;
         }
         rest
     }

@@ -78,7 +78,7 @@ fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE, // nobody reads it: a closed pipe
+        Err(_) => ExitCode::FAILURE, // the pipe is closed, so no reader would get a message
     }
 }
 

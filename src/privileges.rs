@@ -76,7 +76,9 @@ fn named<T>(
 ) -> Result<Option<(T, String)>, NotDropped> {
     let fail = |reason: String| NotDropped { key, value: name.into(), reason };
     if name.is_empty() {
-        return Ok(None); // nobody is asked: that would load what looks names up, and might wait for a network
+        // An empty name needs no look-up. A look-up loads the modules of the name service, which
+        // may wait for a network.
+        return Ok(None);
     }
     match find(name) {
         Ok(Some(found)) => Ok(Some((found, name.into()))),

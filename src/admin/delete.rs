@@ -94,8 +94,8 @@ fn sweep(
     false
 }
 
-fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], behind: &[u8]) {
-    for part in [before, name, behind] {
+fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], after: &[u8]) {
+    for part in [before, name, after] {
         out.extend_from_slice(part);
     }
 }

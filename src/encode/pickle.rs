@@ -167,11 +167,11 @@ mod tests {
         let mut lengths = Vec::new();
         for chunk in &chunks {
             let mut rest = chunk.bytes();
-            while let Some((length, behind)) = rest.split_first_chunk() {
+            while let Some((length, after)) = rest.split_first_chunk() {
                 let length = u32::from_be_bytes(*length) as usize;
-                assert!(behind[..length].starts_with(HEAD) && behind[..length].ends_with(TAIL));
+                assert!(after[..length].starts_with(HEAD) && after[..length].ends_with(TAIL));
                 lengths.push(length);
-                rest = &behind[length..];
+                rest = &after[length..];
             }
         }
         (lengths, chunks.iter().map(|chunk| (chunk.len(), chunk.lines())).collect())

@@ -104,13 +104,13 @@ impl CarriedChunks {
         }
         let mut rest = packet;
         while !rest.is_empty() {
-            let (piece, behind) = first_piece(rest);
+            let (piece, after) = first_piece(rest);
             if !is_binary(piece) {
                 self.text(piece);
             } else if is_whole(piece) {
                 self.chunks.frame(piece, 1);
             }
-            rest = behind;
+            rest = after;
         }
     }
 

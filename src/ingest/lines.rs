@@ -116,12 +116,12 @@ impl StreamSplitter {
                 &rest[total..]
             }
             Reach::Bytes(total) => {
-                let behind = self.hold(rest, total);
+                let after = self.hold(rest, total);
                 if self.partial.len() == total {
                     out(Piece::Binary(&self.partial));
                     self.partial.clear();
                 }
-                behind
+                after
             }
             Reach::Unknown => {
                 out(Piece::Binary(if held == 0 { rest } else { &self.partial }));
@@ -136,9 +136,9 @@ impl StreamSplitter {
     /// Stores the next bytes of a message, until the first `wanted` bytes of it are there. Returns
     /// the bytes after them.
     fn hold<'a>(&mut self, rest: &'a [u8], wanted: usize) -> &'a [u8] {
-        let (more, behind) = rest.split_at(rest.len().min(wanted - self.partial.len()));
+        let (more, after) = rest.split_at(rest.len().min(wanted - self.partial.len()));
         self.partial.extend_from_slice(more);
-        behind
+        after
     }
 
     fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
@@ -290,9 +290,9 @@ mod tests {
             Piece::Overlong(_) => lines.push("!".to_owned()),
         };
         for size in sizes {
-            let (piece, behind) = rest.split_at(size.min(rest.len()));
+            let (piece, after) = rest.split_at(size.min(rest.len()));
             splitter.feed(piece, MAX, &mut note);
-            rest = behind;
+            rest = after;
         }
         splitter.feed(rest, MAX, &mut note);
         splitter.end(&mut note);

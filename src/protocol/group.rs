@@ -143,9 +143,9 @@ impl<'a> ValueGroup<'a> {
     fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let bar = memchr(b'|', text)?;
         let values = &text[..bar];
-        let behind = &text[bar + 1..];
-        let end = memchr2(b':', b'|', behind).unwrap_or(behind.len());
-        Some((values, &behind[..end], &behind[end..]))
+        let after = &text[bar + 1..];
+        let end = memchr2(b':', b'|', after).unwrap_or(after.len());
+        Some((values, &after[..end], &after[end..]))
     }
 
     fn next_value(&mut self) -> Option<&'a [u8]> {

@@ -86,9 +86,9 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     let name = &text[..colon];
     let values = &text[colon + 1..];
     let (value, digits) = read_number(values)?;
-    let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
+    let Some(&[b'|', first, ref after @ ..]) = values.get(digits..) else { return None };
     let (kind, letters) = TYPES[usize::from(first)]?;
-    let is_whole = (first != b'm') | (behind.first() == Some(&b's'));
+    let is_whole = (first != b'm') | (after.first() == Some(&b's'));
     if name.is_empty() || !is_whole {
         return None;
     }
@@ -210,7 +210,7 @@ fn tagged_name<'a>(
         return None;
     }
     let (mut tags, length) = read_tags(section)?;
-    let bytes = bare.len() + 1 + length; // a tag stands behind a `;`, not a `,`
+    let bytes = bare.len() + 1 + length; // a tag follows a `;` here, and a `,` in the line
     if bytes > grammar.max_key_length || !sort_tags(&mut tags) {
         return None;
     }

@@ -295,7 +295,8 @@ impl Series {
         self.policy = policy;
     }
 
-    /// Whether the series has been idle for so long that it must be removed without being sent.
+    /// Whether the series has been idle for longer than its policy keeps it. It must then be
+    /// removed without being sent.
     pub(super) fn is_expired(&self, now: u32, policies: &Generations) -> bool {
         policies.at(self.policy).is_expired(self.kind(), self.idle(now))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::signals::Asked;
+use super::signals::Received;
 use crate::sink::{Sink, Sinks};
 use crate::time::Tick;
 
@@ -31,8 +31,8 @@ impl Drain {
         Self { is_patient: true, ..self }
     }
 
-    pub(super) fn note_signals(&mut self, asked: Asked, now: Tick) {
-        if asked.interrupt && self.since + AGAIN <= now {
+    pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
+        if received.interrupt && self.since + AGAIN <= now {
             log::warn!(stop = "hurried", reason = "interrupted again"; "the stop waits no longer for the destinations");
             self.is_interrupted = true;
         }

@@ -130,7 +130,8 @@ impl KeyFlush {
         }
         let more = self.unwritten() > 0;
         if !more {
-            self.out = Out::Log; // the next time the file is opened again, since it may have been rotated
+            // Close the file. The next interval opens it again, since it may have been rotated.
+            self.out = Out::Log;
         }
         more
     }

@@ -11,7 +11,7 @@ use super::drain::Drain;
 use super::notify;
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::signals::Asked;
+use super::signals::Received;
 use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use super::timer::Timer;
@@ -87,15 +87,15 @@ impl Life {
     }
 
     /// Interprets signals. A reload that comes with a stop or after it is dropped.
-    pub(super) fn request(&mut self, asked: Asked, now: Now) -> Option<Request> {
-        if asked.reload && (asked.stop() || !self.is_running()) {
+    pub(super) fn request(&mut self, received: Received, now: Now) -> Option<Request> {
+        if received.reload && (received.requests_stop() || !self.is_running()) {
             log_dropped_reload();
         }
         match &mut self.phase {
-            Phase::Running if asked.stop() => Some(Request::Stop),
-            Phase::Running if asked.reload => Some(Request::Reload),
+            Phase::Running if received.requests_stop() => Some(Request::Stop),
+            Phase::Running if received.reload => Some(Request::Reload),
             Phase::Draining(drain) => {
-                drain.note_signals(asked, now.tick);
+                drain.note_signals(received, now.tick);
                 None
             }
             _ => None,

@@ -38,8 +38,8 @@ struct Open {
     file: Option<SocketFile>,
 }
 
-/// An address to listen on, and for whom. A reload keeps the sockets whose endpoint is still
-/// wanted.
+/// An address to listen on, and the kind of clients it is for. A reload keeps the sockets whose
+/// endpoint is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Udp(Bind),

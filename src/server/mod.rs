@@ -27,7 +27,6 @@ mod reactor;
 mod reaper;
 mod reception;
 mod round;
-mod settings;
 mod signals;
 #[cfg(test)]
 mod simulation;
@@ -44,10 +43,9 @@ use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
-use self::pipeline::Pipeline;
+use self::pipeline::{Pipeline, random_seeds};
 use self::reactor::Reactor;
 use self::reception::Reception;
-use self::settings::random_seeds;
 use self::signals::Signals;
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
@@ -240,11 +238,11 @@ impl<C: Clock> Server<C> {
     }
 
     fn serve_signals(&mut self) {
-        let asked = self.signals.take();
-        if asked.child {
+        let received = self.signals.take();
+        if received.child {
             self.pipeline.note_ended_child();
         }
-        match self.life.request(asked, self.reactor.now()) {
+        match self.life.request(received, self.reactor.now()) {
             Some(Request::Stop) => self.begin_stop(),
             Some(Request::Reload) => self.life.begin_reload(),
             None => {}

@@ -1,4 +1,4 @@
-//! The reactor: waits until something happens or is due, and knows what time it is.
+//! The reactor: waits until an event arrives or a timer is due, and reads the clocks.
 //!
 //! ```text
 //!  wait ──▶ events ──▶ next_event() …  ──▶ due() …  ──▶ the parts do their work ──▶ wait
@@ -35,7 +35,7 @@ pub(super) struct Reactor<C = SystemClock> {
     began: Tick,
     wheel: Wheel<Timer>,
     gather: Gather,
-    /// Some work stopped at its budget and could go on at once, so the next wait does not sleep.
+    /// Some work stopped at its budget and could go on at once, so the next wait returns at once.
     has_more: bool,
 }
 
@@ -92,8 +92,8 @@ impl<C: Clock> Reactor<C> {
         self.began = self.clock.tick();
     }
 
-    /// Ends a turn, and waits until something happens or is due. It does not sleep if the backlog
-    /// of input is not empty (`has_backlog`). Returns how long the turn was.
+    /// Ends a turn, and waits until something happens or is due. It returns at once if the
+    /// backlog of input is not empty (`has_backlog`). Returns how long the turn was.
     pub(super) fn wait(&mut self, has_backlog: bool) -> io::Result<Duration> {
         let end = self.clock.tick();
         let length = end - self.began;

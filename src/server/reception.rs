@@ -4,7 +4,7 @@
 //!  event ──▶ Backlog ──▶ DatagramSocket ──▶ datagrams ─▶ Pipeline
 //!                  └──▶ Listener ──▶ Connections ──▶ pieces of streams ─▶ Pipeline
 //! ```
-//! The listeners of the admin port stand here too, because a reload compares and binds all
+//! The listeners of the admin port are kept here too, because a reload compares and binds all
 //! addresses together.
 
 use std::time::Duration;
@@ -222,8 +222,8 @@ impl Reception {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) -> Drained {
-        // The index may be that of a listener which a reload has closed, and a listener of the admin
-        // port may have it now.
+        // The index may be that of a listener which a reload has closed, and a listener of the
+        // admin port may have it now.
         let found = self.listeners.streams.get_mut(usize::from(index));
         let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
         let backlog = &mut self.backlog;
@@ -432,7 +432,7 @@ impl Reception {
     /// dry or [`LAST_READ`] is over, then closes them all.
     ///
     /// Sockets that were passed in keep their data for the next run. Returns what was counted of
-    /// their drops, which the next run must know.
+    /// their drops, which the next run continues.
     pub(super) fn end<C: Clock>(
         &mut self,
         config: &Config,
@@ -541,7 +541,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::Bind;
     use crate::flush::Schedule;
-    use crate::server::settings::random_seeds;
+    use crate::server::pipeline::random_seeds;
 
     const MOST: Share = Share { clients: 100, limited_by: LimitedBy::MaxConnections };
     const SECOND: Duration = Duration::from_secs(1);
@@ -561,7 +561,7 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
     }
 
-    /// Connects so many clients, each of which reads without waiting.
+    /// Connects this many clients, each of which reads without waiting.
     #[allow(clippy::disallowed_methods)] // a test may block
     fn connect(address: SocketAddr, clients: usize) -> Vec<TcpStream> {
         let connect = |_| {

@@ -40,8 +40,8 @@ struct Saving {
     buffer: Vec<u8>,
 }
 
-/// The first byte of a record with the drop counter of a socket. These records stand before those
-/// of the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
+/// The first byte of a record with the drop counter of a socket. These records come before those of
+/// the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
 const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
@@ -283,7 +283,8 @@ pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
 /// Twice what the engine can hold under this configuration. The run before may have had another
 /// configuration, or different sizes in memory.
 fn largest(config: &Config) -> u64 {
-    const OTHER_THAN_NAME: usize = 256; // of a series without its samples and members, which have memory of their own
+    // The bytes of a series except its name. Samples and members are counted by `sample_memory`.
+    const OTHER_THAN_NAME: usize = 256;
     const DROPS_AND_COUNTERS: usize = 1 << 20;
     let bounds = &config.bounds;
     let series = config.grammar.max_key_length + OTHER_THAN_NAME;

@@ -9,9 +9,8 @@ use std::io::{self, ErrorKind, Read};
 
 use super::drain::Drain;
 use super::outputs;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, random_seeds};
 use super::reactor::Reactor;
-use super::settings::random_seeds;
 use super::signals::Signals;
 use super::start_error::StartError;
 use super::timer::Timer;
@@ -59,9 +58,9 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             match source {
                 Source::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
                 _ => {
-                    let asked = signals.take();
-                    drain.note_signals(asked, reactor.now().tick);
-                    if asked.child {
+                    let received = signals.take();
+                    drain.note_signals(received, reactor.now().tick);
+                    if received.child {
                         pipeline.note_ended_child();
                     }
                 }

@@ -2,7 +2,7 @@
 //! clock.
 //!
 //! A key says what a deadline is for. So no caller keeps a handle: setting a deadline again
-//! replaces it, and a deadline for something that is gone has no effect.
+//! replaces it. If the object of a key was closed, its deadline has no effect.
 //!
 //! The wheel has one slot for each millisecond, and turns once in about four seconds. A slot holds
 //! the deadlines of that millisecond in *every* turn, in order. So the first one of a slot shows
@@ -55,7 +55,7 @@ struct Entry<K> {
 #[derive(Clone, Copy, Debug)]
 enum Earliest {
     Known(Option<usize>),
-    /// It was taken out, and the next one was not searched yet.
+    /// The earliest one was taken out. [`Wheel::earliest`] searches the next one when it is needed.
     Unknown,
 }
 
@@ -146,6 +146,8 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Takes out an entry. If it was the earliest, the next one is searched later, since the caller
+    /// often inserts an earlier one or removes more first.
     fn remove(&mut self, index: usize) -> K {
         let slot = slot_of(self.entries[index].home);
         self.unlink(index, slot);
@@ -273,7 +275,7 @@ mod tests {
         wheel
     }
 
-    /// What pops until nothing more is due.
+    /// Returns the keys that pop until nothing more is due.
     fn due(wheel: &mut Wheel<char>, now: u64) -> String {
         iter::from_fn(|| wheel.pop_due(Tick::from_millis(now))).collect()
     }
@@ -323,7 +325,7 @@ mod tests {
         assert_eq!(due(&mut wheel, 9), "b");
     }
 
-    /// The same by sorting everything.
+    /// A wheel that sorts all deadlines: slow, but simple enough to compare with.
     #[derive(Default)]
     struct Twin {
         deadlines: BTreeMap<u16, (Tick, u64)>,

@@ -1,7 +1,7 @@
 //! The state file on disk: written aside and renamed, read whole, set aside when it is damaged.
 //!
 //! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever
-//! taken: what else it holds was taken over already, and must not be sent twice. `FILE.lock`
+//! restored: a run before has restored the rest already, and it must not be sent twice. `FILE.lock`
 //! excludes a second server, since two would overwrite each other's intervals.
 
 use std::fs::{self, File};
