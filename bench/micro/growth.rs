@@ -1,5 +1,5 @@
-//! The longest insert on the way to a million series: `make growth`. By the thread's CPU time, page faults included, so
-//! that what else runs on the machine does not count.
+//! The longest insert on the way to a million series: `make growth`. By the thread's CPU time, page
+//! faults included, so that what else runs on the machine does not count.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
 mod machine;

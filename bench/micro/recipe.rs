@@ -1,4 +1,5 @@
-//! How those corpora of `bench/corpus` were made that no client wrote: from [`Traffic`], which gives the same bytes for ever.
+//! How those corpora of `bench/corpus` were made that no client wrote: from [`Traffic`], which
+//! gives the same bytes for ever.
 #![allow(dead_code)] // whoever only reads them needs a part of it
 
 use statsd_bench::{Traffic, Workload};

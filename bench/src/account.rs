@@ -1,4 +1,5 @@
-//! What became of what was sent: asked of the kernel, of the server's admin port, and of what reaches its carbon.
+//! What became of what was sent: asked of the kernel, of the server's admin port, and of what
+//! reaches its carbon.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +29,8 @@ pub(crate) struct Account {
 /// The figures of the admin command `stats`, by name.
 type Stats = BTreeMap<String, u64>;
 
-/// The server's own counters at carbon, in its default style: each line's value is that of one flush.
+/// The server's own counters at carbon, in its default style: each line's value is that of one
+/// flush.
 const OWN: &str = "stats_counts.statsd.";
 
 /// Of what may be lost in the server.

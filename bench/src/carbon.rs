@@ -1,4 +1,5 @@
-//! The end of the pipe: a carbon that reads what servers send, adds up what it is to watch, and notes when the bytes came.
+//! The end of the pipe: a carbon that reads what servers send, adds up what it is to watch, and
+//! notes when the bytes came.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

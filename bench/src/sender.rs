@@ -136,8 +136,8 @@ impl Sender {
     }
 
     /// From now on sorts UDP packets that are due at the same moment by length, so that the kernel
-    /// takes many at a time. That is three times as fast. The order of the values of a gauge, and so
-    /// its last one, is then unknown.
+    /// takes many at a time. That is three times as fast. The order of the values of a gauge, and
+    /// so its last one, is then unknown.
     pub fn sort_by_length(&mut self) {
         if let Link::Udp(_, order) = &mut self.link {
             *order = Order::ByLength;
@@ -254,8 +254,8 @@ fn push_sorted(
     send_packets(&batch, Refusal::Late, sent, send)
 }
 
-/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes some of those it is
-/// given, the first ones, and says whether the next one was refused.
+/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes
+/// some of those it is given, the first ones, and says whether the next one was refused.
 fn send_packets(
     mut packets: &[Payload<'_>],
     refusal: Refusal,

@@ -71,7 +71,10 @@ type Arguments<'a> = Vec<&'a [u8]>;
 
 /// A command: its text as a doc comment, its name, its arguments, a phrase, and what runs it.
 macro_rules! commands {
-    ($($(#[doc = $text:literal])* $name:ident $arguments:literal, $summary:literal, $run:expr;)*) => {
+    ($(
+        $(#[doc = $text:literal])*
+        $name:ident $arguments:literal, $summary:literal, $run:expr;
+    )*) => {
         const COMMANDS: &[Command] = &[$(Command {
             name: stringify!($name),
             arguments: $arguments,

@@ -1,4 +1,5 @@
-//! Lines that come packed in datagrams are looked up in batches; one by one they come to the same. Seeds are printed.
+//! Lines that come packed in datagrams are looked up in batches; one by one they come to the same.
+//! Seeds are printed.
 
 use crate::rig::{Core, settings};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use statsd::encode::namespace::Namespace;
 use statsd::series::Bounds;
 use statsd_bench::Random;
 
-/// Room for fewer series than there are names, so that some make way for others in the middle of a batch.
+/// Room for fewer series than there are names, so that some make way for others in the middle of a
+/// batch.
 fn core() -> Core {
     let mut settings = settings();
     settings.bounds = Bounds {

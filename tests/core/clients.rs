@@ -6,7 +6,8 @@ use statsd::encode::namespace::Namespace;
 use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects};
 
-/// Client and form, a datagram as it sends it, and what the flush sends of it, without rates and timings' derived figures.
+/// Client and form, a datagram as it sends it, and what the flush sends of it, without rates and
+/// timings' derived figures.
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
 const CASES: &[Case] = &[

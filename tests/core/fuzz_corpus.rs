@@ -1,4 +1,5 @@
-//! The fuzz targets over their corpora, and over bytes made from them: in every test run, not only under a fuzzer.
+//! The fuzz targets over their corpora, and over bytes made from them: in every test run, not only
+//! under a fuzzer.
 
 #![allow(clippy::disallowed_methods)] // `make fuzz` runs for a given time
 

@@ -1,7 +1,8 @@
-//! Golden files: packets in, exact lines out, equal to the character. `UPDATE=1 cargo test --test core golden` writes them anew.
+//! Golden files: packets in, exact lines out, equal to the character. `UPDATE=1 cargo test --test
+//! core golden` writes them anew.
 //!
-//! A file is a script: `packet TEXT` (with `\n` for a newline), `flush SECONDS` and behind it the lines expected, sorted;
-//! before the first packet, settings.
+//! A file is a script: `packet TEXT` (with `\n` for a newline), `flush SECONDS` and behind it the
+//! lines expected, sorted; before the first packet, settings.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What broke other servers, and what should never have been sent: nothing panics, nothing costs a good neighbour.
+//! What broke other servers, and what should never have been sent: nothing panics, nothing costs a
+//! good neighbour.
 
 use crate::reading::message;
 use crate::rig::{Core, settings};
@@ -11,7 +12,8 @@ fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
 }
 
-/// A line, and how many bad values it counts for. Each by the server it hurt, or the client that sends it.
+/// A line, and how many bad values it counts for. Each by the server it hurt, or the client that
+/// sends it.
 const JUNK: &[(&str, &[u8], u64)] = &[
     ("kills Node", b"a:1|c|@+0.5", 1),
     ("kills Node", b"a:1|c|@ 0.5", 1),

@@ -1,4 +1,5 @@
-//! The life of a series: how long an idle one is sent and kept, and who makes way when the table is full.
+//! The life of a series: how long an idle one is sent and kept, and who makes way when the table is
+//! full.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +96,8 @@ fn a_series_with_samples_in_every_interval_is_sent_in_every_flush() {
     }
 }
 
-/// As Node counts `gaugesMaxTTL`: set at a sample, one less at each flush, gone at 0 behind the flush.
+/// As Node counts `gaugesMaxTTL`: set at a sample, one less at each flush, gone at 0 behind the
+/// flush.
 #[test]
 fn gauge_ttl_is_the_number_of_flushes_that_send_a_value() {
     for ttl in [1, 2, 5] {
@@ -132,8 +134,9 @@ fn the_servers_own_counters_are_never_deleted() {
     });
 }
 
-/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an interval, who had no sample
-/// in the last `life` intervals is forgotten unsent, and all others are sent.
+/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an
+/// interval, who had no sample in the last `life` intervals is forgotten unsent, and all others are
+/// sent.
 #[test]
 fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     for seed in 0..200u64 {

@@ -1,4 +1,5 @@
-//! The routines of the micro-benchmarks, on a small scale: each does what it is to, so that none measures something else one day.
+//! The routines of the micro-benchmarks, on a small scale: each does what it is to, so that none
+//! measures something else one day.
 
 #[path = "../../bench/micro/recipe.rs"]
 mod recipe;

@@ -160,8 +160,8 @@ fn commands_arrive_in_any_pieces() {
     assert_eq!(admin.read_answer("version"), version);
 }
 
-/// Shows that a page in somebody's browser cannot run commands: what begins as HTTP is closed before
-/// a command in its body is seen.
+/// Shows that a page in somebody's browser cannot run commands: what begins as HTTP is closed
+/// before a command in its body is seen.
 #[test]
 fn http_never_runs_a_command() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -210,7 +210,8 @@ fn config_is_a_configuration() {
     }
 }
 
-/// Shows that a client that asks and never reads costs a bounded amount of memory, and stops nobody.
+/// Shows that a client that asks and never reads costs a bounded amount of memory, and stops
+/// nobody.
 #[test]
 fn a_client_that_does_not_read_stops_nobody() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -235,7 +236,8 @@ fn a_client_that_does_not_read_stops_nobody() {
     );
 }
 
-/// Shows that a dump waits for no other client's reading, and that one that gave way to it is whole in the end.
+/// Shows that a dump waits for no other client's reading, and that one that gave way to it is whole
+/// in the end.
 #[test]
 fn dumps_give_way_to_each_other() {
     let daemon = Daemon::start(&Conf::never_flushing());

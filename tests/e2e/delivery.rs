@@ -1,7 +1,7 @@
 //! What reaches carbon, and when: with a carbon that is late, away, rude, or known by name only.
 //!
-//! Sending twice is allowed (a point with the same name and stamp overwrites itself), so these tests
-//! look at each series' points without repeats; losing, tearing and mixing up is not.
+//! Sending twice is allowed (a point with the same name and stamp overwrites itself), so these
+//! tests look at each series' points without repeats; losing, tearing and mixing up is not.
 
 use std::collections::BTreeMap;
 
@@ -104,8 +104,8 @@ fn refused_connects_are_retried_with_backoff() {
     daemon.stop();
 }
 
-/// Shows that SIGTERM closes the open interval early, with the stamp it would have had, and that the
-/// server has delivered it when it ends with code 0.
+/// Shows that SIGTERM closes the open interval early, with the stamp it would have had, and that
+/// the server has delivered it when it ends with code 0.
 #[test]
 fn a_stop_delivers_the_open_interval_with_its_scheduled_stamp() {
     let carbon = FakeCarbon::start();

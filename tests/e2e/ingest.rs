@@ -118,7 +118,8 @@ fn a_last_line_without_newline() {
     assert!(!counters.contains_key("torn"), "{counters:?}");
 }
 
-/// Shows that a line over `max_line` is one bad line, however long, and that the connection goes on.
+/// Shows that a line over `max_line` is one bad line, however long, and that the connection goes
+/// on.
 #[test]
 fn an_overlong_line_is_one_bad_line() {
     let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "max_line", "1k"));

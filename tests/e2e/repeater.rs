@@ -61,7 +61,8 @@ fn a_packet_goes_on_as_it_came() {
     daemon.stop();
 }
 
-/// Shows that two of ours in a row have the same counts, also of what comes while the first one flushes.
+/// Shows that two of ours in a row have the same counts, also of what comes while the first one
+/// flushes.
 fn assert_nothing_is_missing(protocol: &str) {
     let (carbon, last) = (FakeCarbon::start(), Daemon::start(&Conf::never_flushing()));
     let to = if protocol == "tcp" { last.tcp() } else { last.udp() };
@@ -103,7 +104,8 @@ fn nothing_is_missing_over_udp() {
     assert_nothing_is_missing("udp");
 }
 
-/// Shows that a receiver that is away is nothing to others, and that one that comes is sent what comes from then on.
+/// Shows that a receiver that is away is nothing to others, and that one that comes is sent what
+/// comes from then on.
 #[test]
 fn a_dead_receiver_costs_next_to_nothing() {
     let (socket, address) = receiver();
@@ -132,7 +134,8 @@ fn a_dead_receiver_costs_next_to_nothing() {
     daemon.stop();
 }
 
-/// Shows that a stop does not wait for a receiver that is away, which over TCP has packets waiting, and that the log says so.
+/// Shows that a stop does not wait for a receiver that is away, which over TCP has packets waiting,
+/// and that the log says so.
 #[test]
 fn a_stop_does_not_wait_for_a_dead_receiver() {
     let (_reserved, address) = reserve_tcp();

@@ -1,4 +1,5 @@
-//! What does not fit a queue goes to disk and comes back from there: over an outage, a stop, a SIGKILL.
+//! What does not fit a queue goes to disk and comes back from there: over an outage, a stop, a
+//! SIGKILL.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,8 +57,8 @@ fn until_all_counted(carbon: &FakeCarbon, rounds: f64) {
     });
 }
 
-/// Shows that an outage of more than the queue holds costs nothing with a spool, that `sinks` tells what waits on disk,
-/// and that the folder is empty again afterwards.
+/// Shows that an outage of more than the queue holds costs nothing with a spool, that `sinks` tells
+/// what waits on disk, and that the folder is empty again afterwards.
 #[test]
 fn an_outage_goes_to_disk_and_comes_back() {
     let (mut carbon, conf) = rig();

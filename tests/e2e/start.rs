@@ -101,7 +101,8 @@ fn the_example_is_valid_and_has_the_defaults() {
     assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &example).stdout, defaults);
 }
 
-/// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any level.
+/// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any
+/// level.
 #[test]
 fn the_configuration_here_is_the_first_choice() {
     let conf = Conf::never_flushing().set("statsd", "log_level", "error");
@@ -194,15 +195,16 @@ fn descriptors_are_given_back() {
     daemon.stop();
 }
 
-/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a failure.
+/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a
+/// failure.
 fn statsd(arguments: &[&str], text: &str) -> Finished {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("bad.conf"), text).expect("room for a file");
     Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
 }
 
-/// The time from the start of the server to its `ready` line, without what we and the server wait for
-/// a processor.
+/// The time from the start of the server to its `ready` line, without what we and the server wait
+/// for a processor.
 fn time_to_ready(folder: &Path) -> Duration {
     let began = Instant::now();
     let before = waited_for_processor("thread-self");

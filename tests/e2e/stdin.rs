@@ -28,7 +28,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Shows that without a configuration the lines of the input, and nothing else, come out on standard output, stamped now.
+/// Shows that without a configuration the lines of the input, and nothing else, come out on
+/// standard output, stamped now.
 #[test]
 fn without_a_configuration_it_prints() {
     let before = unix_now();
@@ -54,7 +55,8 @@ fn bad_lines_and_no_lines() {
     assert_eq!((status.code(), text(&stdout), text(&stderr)), (Some(0), "".into(), "".into()));
 }
 
-/// Shows that the destinations of a configuration are sent to, beside a server that has the same one.
+/// Shows that the destinations of a configuration are sent to, beside a server that has the same
+/// one.
 #[test]
 fn it_sends_to_the_destinations_of_a_configuration_beside_their_server() {
     let carbon = FakeCarbon::start();
@@ -86,7 +88,8 @@ fn a_carbon_that_is_not_there_is_a_failure() {
     );
 }
 
-/// Shows that a UDP destination where no process listens is reported, although all packets were sent.
+/// Shows that a UDP destination where no process listens is reported, although all packets were
+/// sent.
 #[test]
 fn a_udp_destination_that_is_not_there_is_logged() {
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -113,7 +116,8 @@ fn a_full_disk_ends_it_with_the_time_for_a_stop() {
     assert_eq!(ended.and_then(|status| status.code()), Some(1));
 }
 
-/// Shows that a reader of the output is waited for beyond `shutdown_timeout`, and that one that goes ends it at once.
+/// Shows that a reader of the output is waited for beyond `shutdown_timeout`, and that one that
+/// goes ends it at once.
 #[test]
 fn whoever_reads_the_output_has_time() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! What a service manager does: passes sockets in, waits for the word, watches. No systemd is needed: the tests are one.
+//! What a service manager does: passes sockets in, waits for the word, watches. No systemd is
+//! needed: the tests are one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -56,7 +57,8 @@ fn sockets_passed_in_are_used() {
     assert!(path.exists() && stream_path.exists(), "they are not ours to remove");
 }
 
-/// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload, STOPPING at a stop.
+/// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload,
+/// STOPPING at a stop.
 #[test]
 fn the_service_manager_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +101,8 @@ fn a_descriptor_of_no_use_is_named() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// Shows that a socket that whoever passed it in has shut down is left alone, without turning round and round.
+/// Shows that a socket that whoever passed it in has shut down is left alone, without turning round
+/// and round.
 #[test]
 fn a_socket_of_no_use_any_more_spins_nothing() {
     let (tcp, _) = bound(Type::STREAM);
@@ -117,8 +120,8 @@ fn a_socket_of_no_use_any_more_spins_nothing() {
     daemon.stop();
 }
 
-/// Shows that what the kernel drops on a socket that is passed in is counted once over restarts, also what it drops while no
-/// server is there.
+/// Shows that what the kernel drops on a socket that is passed in is counted once over restarts,
+/// also what it drops while no server is there.
 #[test]
 fn drops_are_counted_once_over_restarts() {
     let (udp, address) = bound(Type::DGRAM);
@@ -157,8 +160,8 @@ fn drops_are_counted_once_over_restarts() {
     daemon.stop();
 }
 
-/// Shows that a stop in the middle of a burst loses nothing of what was received by then and not yet parsed, and leaves the
-/// rest to the next run.
+/// Shows that a stop in the middle of a burst loses nothing of what was received by then and not
+/// yet parsed, and leaves the rest to the next run.
 #[test]
 fn a_stop_in_the_middle_of_a_burst_loses_nothing() {
     const LINES: usize = 6_000; // in a datagram, so that a turn ends with datagrams received and not parsed
@@ -205,8 +208,9 @@ struct Load {
     ends: AtomicBool,
 }
 
-/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a part of it: the sum in
-/// Graphite is what was sent, and what another destination was sent says the same.
+/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a
+/// part of it: the sum in Graphite is what was sent, and what another destination was sent says the
+/// same.
 #[test]
 fn twenty_restarts_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();

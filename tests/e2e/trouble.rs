@@ -57,8 +57,8 @@ fn a_stop_that_cannot_read_all_says_so() {
     assert!(daemon.log().iter().any(|line| line.contains("unread_sockets=")), "{:?}", daemon.log());
 }
 
-/// Shows that a server held for several intervals flushes once for them, under the stamp of the last,
-/// and is then in step again; what arrived meanwhile is counted once.
+/// Shows that a server held for several intervals flushes once for them, under the stamp of the
+/// last, and is then in step again; what arrived meanwhile is counted once.
 #[test]
 fn a_suspended_server_is_in_step_again_at_once() {
     let carbon = FakeCarbon::start();
@@ -79,8 +79,8 @@ fn a_suspended_server_is_in_step_again_at_once() {
     daemon.stop();
 }
 
-/// Shows that a carbon that keeps the connection and reads nothing stops neither input nor the admin
-/// port, costs a bounded amount of memory, and gets whole lines when it reads on.
+/// Shows that a carbon that keeps the connection and reads nothing stops neither input nor the
+/// admin port, costs a bounded amount of memory, and gets whole lines when it reads on.
 #[test]
 fn a_carbon_that_does_not_read_is_waited_for() {
     const NAMES: usize = 20_000;
@@ -105,9 +105,9 @@ fn a_carbon_that_does_not_read_is_waited_for() {
     daemon.stop();
 }
 
-/// Shows that a connection that breaks in the middle of a flush costs nothing, whether whole flushes
-/// are sent again or only what was not acknowledged: each name arrives, and only the old connection
-/// ends within a line.
+/// Shows that a connection that breaks in the middle of a flush costs nothing, whether whole
+/// flushes are sent again or only what was not acknowledged: each name arrives, and only the old
+/// connection ends within a line.
 #[test]
 fn a_break_in_the_middle_of_a_flush_loses_nothing() {
     // More than the kernel takes from a writer nobody reads, so that a chunk is left half written.
@@ -137,8 +137,8 @@ fn a_break_in_the_middle_of_a_flush_loses_nothing() {
     }
 }
 
-/// Shows that of an outage longer than the queue the newest flushes are kept, oldest first and whole,
-/// and that the lines lost are counted where a graph can show them.
+/// Shows that of an outage longer than the queue the newest flushes are kept, oldest first and
+/// whole, and that the lines lost are counted where a graph can show them.
 #[test]
 fn an_outage_longer_than_the_queue_keeps_the_newest() {
     const NAMES: usize = 5_000;
@@ -172,8 +172,9 @@ fn send_counters(daemon: &Daemon, names: usize, last: &str) {
     daemon.tcp_client().write_all((lines + last).as_bytes()).expect("a server that reads");
 }
 
-/// Shows that a server without a descriptor left lets new clients wait, without turning round and round, and serves all
-/// others; and that those who waited have their turn, on each kind of stream socket.
+/// Shows that a server without a descriptor left lets new clients wait, without turning round and
+/// round, and serves all others; and that those who waited have their turn, on each kind of stream
+/// socket.
 #[test]
 fn without_descriptors_clients_wait_and_nothing_spins() {
     let daemon = Daemon::start(&Conf::never_flushing().set("unix", "stream", "s.sock"));

@@ -13,8 +13,8 @@ fn conf() -> Conf {
     Conf::never_flushing().set("unix", "stream", "s.sock").set("unix", "datagram", "d.sock")
 }
 
-/// Shows that lines come in by both kinds of unix sockets as they do by UDP and TCP, that the files have their mode, and
-/// that they go with the server.
+/// Shows that lines come in by both kinds of unix sockets as they do by UDP and TCP, that the files
+/// have their mode, and that they go with the server.
 #[test]
 fn samples_come_in_by_unix_sockets() {
     let daemon = Daemon::start(&conf().set("unix", "mode", "0622"));
@@ -56,8 +56,8 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     daemon.stop();
 }
 
-/// Shows that packets and connections of others are turned away before they are read, and counted, each with one line in
-/// the log that names who it was.
+/// Shows that packets and connections of others are turned away before they are read, and counted,
+/// each with one line in the log that names who it was.
 #[test]
 fn who_is_not_allowed_is_turned_away_and_counted() {
     let daemon = Daemon::start(
@@ -96,7 +96,8 @@ fn a_datagram_that_is_cut_off_is_not_read() {
     daemon.stop();
 }
 
-/// Shows that the admin port answers those who may ask, and closes at once for all others, who are counted.
+/// Shows that the admin port answers those who may ask, and closes at once for all others, who are
+/// counted.
 #[test]
 fn who_may_not_ask_gets_no_answer() {
     let daemon = Daemon::start(&Conf::never_flushing().set("admin", "allow_from", "127.0.0.2"));

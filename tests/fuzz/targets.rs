@@ -1,4 +1,5 @@
-//! What is fuzzed: one function a target. Each panics on what must never be, and is silent on the rest.
+//! What is fuzzed: one function a target. Each panics on what must never be, and is silent on the
+//! rest.
 #![allow(dead_code, clippy::unwrap_used)] // each fuzz binary has one target, and fails where it cannot go on
 
 use std::cell::RefCell;
@@ -75,7 +76,8 @@ pub(crate) fn ini(data: &[u8]) {
     }
 }
 
-/// Datagrams, parted by the byte `1e`, between the slices of two flushes: every line sent is one that carbon takes.
+/// Datagrams, parted by the byte `1e`, between the slices of two flushes: every line sent is one
+/// that carbon takes.
 pub(crate) fn flush(data: &[u8]) {
     let (mut engine, settings) = (engine(), settings());
     let namespace = Namespace::default();

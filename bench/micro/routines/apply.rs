@@ -1,4 +1,5 @@
-//! Packets into the table, as the engine takes them: every name is known, and its buffers have grown.
+//! Packets into the table, as the engine takes them: every name is known, and its buffers have
+//! grown.
 
 use statsd::engine::{Closing, Engine};
 use statsd::flush::{Subject, Summary};

@@ -21,7 +21,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// Lines one after the other from a packet, as the engine takes them; it looks at no name that it knows.
+/// Lines one after the other from a packet, as the engine takes them; it looks at no name that it
+/// knows.
 struct Plain {
     corpus: Corpus,
     grammar: Grammar,

@@ -130,7 +130,8 @@ fn panel(body: &mut String, x: f64, y: f64, about: &str, bars: &[Bar<'_>]) {
     }
 }
 
-/// What the whole length of a panel stands for: the longest bar, or a little over the next one if that is far shorter.
+/// What the whole length of a panel stands for: the longest bar, or a little over the next one if
+/// that is far shorter.
 fn scale(bars: &[Bar<'_>]) -> f64 {
     let mut values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
     values.sort_by(|a, b| b.total_cmp(a));

@@ -171,7 +171,8 @@ impl Job {
     }
 }
 
-/// What is left, given what was done: as estimated, corrected by how long the estimates took so far.
+/// What is left, given what was done: as estimated, corrected by how long the estimates took so
+/// far.
 pub(crate) fn left(estimated: &[f64], done: usize, took: Duration) -> Duration {
     let (before, after) = estimated.split_at(done.min(estimated.len()));
     let before: f64 = before.iter().sum();

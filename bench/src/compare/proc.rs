@@ -1,4 +1,5 @@
-//! What Linux says of a process and of its sockets. Readers of /proc, and the pure parsers they use.
+//! What Linux says of a process and of its sockets. Readers of /proc, and the pure parsers they
+//! use.
 
 use std::fs;
 
@@ -111,7 +112,8 @@ pub(crate) fn queue(port: u16) -> Option<Queue> {
         .find_map(|table| bound(&fs::read_to_string(table).unwrap_or_default(), port))
 }
 
-/// Bytes that wait on TCP connections to this local port: not yet read by the server, or not yet taken by its kernel.
+/// Bytes that wait on TCP connections to this local port: not yet read by the server, or not yet
+/// taken by its kernel.
 pub(crate) fn waiting_streams(port: u16) -> u64 {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     waiting(&table, port)

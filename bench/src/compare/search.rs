@@ -16,8 +16,8 @@ const STRIDE: u64 = 4;
 /// The steps down from the first rate, if that one is lost already.
 const DOWN: u32 = 3;
 
-/// Strides from `start` to a rate that loses, then halves the distance, as a ratio, so many times. The highest
-/// rate that held; at most what the sender can reach.
+/// Strides from `start` to a rate that loses, then halves the distance, as a ratio, so many times.
+/// The highest rate that held; at most what the sender can reach.
 pub(crate) fn highest_that_holds<T>(
     start: u64,
     halvings: u32,
@@ -57,8 +57,8 @@ pub(crate) fn highest_that_holds<T>(
     Some(low)
 }
 
-/// The rates to try for longer, as shares of the one that held in short tries. A server that stops receiving while it flushes
-/// is far below that.
+/// The rates to try for longer, as shares of the one that held in short tries. A server that stops
+/// receiving while it flushes is far below that.
 const BACK: [f64; 9] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25, 0.1];
 
 /// The rate in a longer try, or the first a little below it that holds in one.

@@ -1,4 +1,5 @@
-//! A server under test: started from its profile in a folder of its own, ended by its process number.
+//! A server under test: started from its profile in a folder of its own, ended by its process
+//! number.
 
 use std::fs;
 use std::io;
@@ -166,7 +167,8 @@ impl Drop for Server {
     }
 }
 
-/// Ends a server that takes more memory than the machine can spare, before the kernel ends something else.
+/// Ends a server that takes more memory than the machine can spare, before the kernel ends
+/// something else.
 #[derive(Debug)]
 struct Guard {
     shared: Arc<Shared>,

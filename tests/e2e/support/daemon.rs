@@ -36,7 +36,8 @@ impl Daemon {
         Self::start_with(conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is ./statsd.conf.
+    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is
+    /// ./statsd.conf.
     pub(crate) fn start_with(
         conf: &Conf,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
@@ -50,8 +51,8 @@ impl Daemon {
         Self::start_in(self.folder, conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// Starts it as a service manager does that has bound these sockets for it, each with its name. In a folder of its own,
-    /// or in that of a run before.
+    /// Starts it as a service manager does that has bound these sockets for it, each with its name.
+    /// In a folder of its own, or in that of a run before.
     pub(crate) fn start_passing(
         conf: &Conf,
         sockets: &[(&Socket, &str)],

@@ -40,7 +40,8 @@ impl GraphiteWeb {
         Some(Self { _process: process, address, _folder: folder })
     }
 
-    /// The points of all series that match one of `targets`, of those after `from` and up to `until`.
+    /// The points of all series that match one of `targets`, of those after `from` and up to
+    /// `until`.
     pub(crate) fn points(
         &self,
         targets: &[&str],

@@ -93,7 +93,8 @@ impl Influxd {
         assert!(answer.starts_with("HTTP/1.0 204"), "{answer}");
     }
 
-    /// The answer to a query, as comma separated values without a head. Fails unless the answer is good.
+    /// The answer to a query, as comma separated values without a head. Fails unless the answer is
+    /// good.
     pub(crate) fn query(&self, query: &str) -> Vec<String> {
         let (name, password) = ACCOUNT;
         let (query, password) = (encoded(query), encoded(password));

@@ -1,4 +1,5 @@
-//! Node StatsD's proxy.js: hands each name to one of several servers, and leaves out those that are not well.
+//! Node StatsD's proxy.js: hands each name to one of several servers, and leaves out those that are
+//! not well.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};

@@ -35,7 +35,8 @@ pub(crate) fn connections(profile: &Profile, setting: &Setting) -> Result<Connec
     let files = server.open_files();
     let mut held: Vec<TcpStream> = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
-        // A full backlog would cost a second: no more are on their way than any server has room for.
+        // A full backlog would cost a second: no more are on their way than any server has room
+        // for.
         if held.len().is_multiple_of(BACKLOG) {
             until_accepted(&server, files + held.len(), &profile.name)?;
         }

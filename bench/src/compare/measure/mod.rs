@@ -49,7 +49,8 @@ fn until_flushed(server: &Server, profile: &Profile, setting: &Setting, flushes:
     }
 }
 
-/// The share of `sent` that reached carbon as counts, once two flushes had the time to come; none if the profile does not tell.
+/// The share of `sent` that reached carbon as counts, once two flushes had the time to come; none
+/// if the profile does not tell.
 fn arrived(server: &Server, profile: &Profile, setting: &Setting, sent: u64) -> Option<f64> {
     let counts = profile.counts.as_ref()?;
     let start = Clock::start();
