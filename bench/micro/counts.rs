@@ -1,5 +1,5 @@
-//! The routines by the instruction: `make counts`. Figures that do not depend on how busy the
-//! machine is.
+//! Counts the instructions of the routines: `make counts`. The figures do not depend on how busy
+//! the machine is.
 //!
 //! ```text
 //!  counts ──for each row──▶ valgrind --tool=callgrind counts --one ROW ──▶ FILE.out ──▶ table, record

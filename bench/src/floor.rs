@@ -1,5 +1,5 @@
-//! The floor: what receiving alone costs. It reads as servers do, counts newlines, and does nothing
-//! else.
+//! The floor: the cost of receiving alone. It reads as servers do, counts newlines, and does
+//! nothing else.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};

@@ -1,5 +1,6 @@
-//! Bounded memory: timings and sets against a naive recomputation, exact while they may be, and
-//! within the promised error past that; whatever comes, their memory stays under its limit.
+//! Bounded memory. Timings and sets are compared with a naive computation: they must be exact up to
+//! their limits, and within the promised error after that. Their memory must stay under its limit
+//! whatever arrives.
 
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;

@@ -1,4 +1,4 @@
-//! From a real client to a real Whisper file: what users of Graphite have at both ends.
+//! From a real client to a real Whisper file: the two ends that users of Graphite have.
 
 use std::io::Write;
 use std::process::Command;

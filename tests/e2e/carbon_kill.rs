@@ -1,5 +1,5 @@
-//! What SIGKILL of carbon costs: nothing of the flush under way, of the one before it, and of all
-//! later ones.
+//! A SIGKILL of carbon costs no point of the flush in progress, of the flush before it, and of
+//! later flushes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What a dashboard gets to see: graphite-web answers and draws what was sent to the server.
+//! The reading end of Graphite: graphite-web must answer with the values that were sent to the
+//! server, and draw them.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;

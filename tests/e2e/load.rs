@@ -1,4 +1,4 @@
-//! Under load a flush costs no datagram: what a sender sent is what carbon can add up.
+//! A flush under load loses no datagram: the counts at carbon are those that the sender has sent.
 
 use std::collections::BTreeMap;
 

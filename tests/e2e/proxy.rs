@@ -1,4 +1,4 @@
-//! Three servers behind Node StatsD's proxy.js, with the configurations of
+//! Three servers after Node StatsD's proxy.js, with the configurations of
 //! docs/beyond-one-machine.md.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,7 +156,7 @@ impl Cluster {
 fn node_conf(at: usize, carbon: &FakeCarbon) -> Conf {
     let text = example(PAGE, "# /etc/statsd.conf of the first");
     let text = replaced(&text, "statsd.node1", &format!("statsd.node{}", at + 1));
-    // Not 127.0.0.1: nobody else takes the port of a node that is stopped.
+    // Not 127.0.0.1: no other process takes the port of a node that is stopped.
     let any_port = format!("127.81.25.{}:0", at + 1);
     Conf::read(&text)
         .set("statsd", "flush_interval", "1s")

@@ -1,5 +1,5 @@
-//! Three servers, Debian's carbon-c-relay, and two carbons behind it, as docs/beyond-one-machine.md
-//! has them.
+//! Three servers send to Debian's carbon-c-relay, which sends to two carbons, as in
+//! docs/beyond-one-machine.md.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Starting, refusing to start, stopping, and what the process costs meanwhile.
+//! The start of the server, mistakes that prevent it, the stop, and the descriptors and memory that
+//! the process uses meanwhile.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -145,9 +146,9 @@ fn it_never_has_a_second_thread() {
     daemon.stop();
 }
 
-/// Shows that nobody is looked up where no user is to be: what looks users up is not even loaded.
+/// Shows that without `user` no account is looked up. The name service is not even loaded.
 #[test]
-fn without_a_user_nobody_is_looked_up() {
+fn without_a_user_no_account_is_looked_up() {
     let daemon = Daemon::start(&Conf::never_flushing());
     let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
     assert!(maps.contains("libc.so") && !maps.contains("libnss_"), "{maps}");
@@ -174,7 +175,7 @@ fn start_to_ready() {
     assert!(!OPTIMISED || best < Duration::from_millis(10), "{best:?}");
 }
 
-/// Shows that clients that come and go, and a carbon that does, leave no descriptor behind.
+/// Shows that clients that come and go, and a carbon that does, leave no open descriptor.
 #[test]
 fn descriptors_are_given_back() {
     let carbon = FakeCarbon::start();

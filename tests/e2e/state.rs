@@ -1,4 +1,5 @@
-//! The state file: a stop and a start in one interval make one flush, a crash keeps the gauges.
+//! The state file. A stop and a start within one interval still make one flush, and a crash keeps
+//! the gauges.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +64,7 @@ fn an_interval_goes_on_over_a_restart() {
 }
 
 /// Shows that an interval that is over when the next run starts is sent under its own stamp, and
-/// that a new flush interval begins behind it.
+/// that a new flush interval begins after it.
 #[test]
 fn an_interval_that_is_over_keeps_its_stamp() {
     let (carbon, conf) = rig("4s");
@@ -115,7 +116,7 @@ fn a_crash_keeps_gauges_and_repeats_no_count() {
     daemon.stop();
 }
 
-/// Shows that a damaged file stops nobody from starting, and is kept for a look.
+/// Shows that the server starts with a damaged file, and keeps the file for an operator to examine.
 #[test]
 fn a_damaged_file_is_set_aside() {
     let (_carbon, conf) = rig("1s");

@@ -1,4 +1,4 @@
-//! Lines to samples: the reader of plain lines, and the general one.
+//! Parses lines into samples: by the reader of plain lines, and by the general one.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! The workloads that servers are compared by.
+//! The workloads that servers are compared with.
 
 use statsd_bench::{Mix, Packing, Plan, Workload};
 

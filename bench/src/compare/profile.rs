@@ -1,5 +1,5 @@
-//! Servers as profile files: the command, its configuration, what it listens on. Pure but for
-//! reading the folder.
+//! The profile files of servers: the command, its configuration, and the ports it listens on. Pure
+//! except for reading the folder.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Which rates to try, given what became of the last one. Pure.
+//! Chooses the next rate to try from the result of the last one. Pure.
 
 /// What became of a rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +16,9 @@ const STRIDE: u64 = 4;
 /// The steps down from the first rate, if that one is lost already.
 const DOWN: u32 = 3;
 
-/// Strides from `start` to a rate that loses, then halves the distance, as a ratio, so many times.
-/// The highest rate that held; at most what the sender can reach.
+/// Returns the highest rate that loses nothing, at most the highest rate of the sender. Strides
+/// from `start` to a rate that loses, then halves the distance (as a ratio) a fixed number of
+/// times.
 pub(crate) fn highest_that_holds<T>(
     start: u64,
     halvings: u32,
@@ -69,7 +70,7 @@ pub(crate) fn confirmed<T>(rate: u64, mut attempt: impl FnMut(u64) -> Try<T>) ->
     })
 }
 
-/// A sender that was asked for more than it can is no bound for what the server can.
+/// If the sender cannot reach a rate, that rate is no bound of the server.
 fn reached_or(asked: u64, reached: f64) -> u64 {
     portion(asked, (reached / asked as f64).min(1.0))
 }

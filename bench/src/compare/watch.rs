@@ -1,5 +1,5 @@
-//! When a process began to work: its run time and its turns on a processor, sampled every
-//! millisecond.
+//! Finds when a process began to work. It samples the process's CPU time and its number of time
+//! slices every millisecond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! Datagrams of one length in one send, which the kernel cuts apart (UDP_SEGMENT): a third of the
-//! cost of one send each.
+//! Sends datagrams of equal length in one call, which the kernel cuts apart (UDP_SEGMENT). This
+//! takes a third of the time of one call for each.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -61,7 +61,7 @@ pub(crate) fn send_segments(
             header.msg_hdr.msg_control = ptr::from_mut(control).cast();
             header.msg_hdr.msg_controllen = CONTROL as _;
             // SAFETY: the control message lies at the start of `control`, which is aligned for its
-            // header and has room for it and for the u16 behind it.
+            // header and has room for it and for the u16 after it.
             unsafe {
                 let message = libc::CMSG_FIRSTHDR(&raw const header.msg_hdr);
                 (*message).cmsg_level = libc::SOL_UDP;

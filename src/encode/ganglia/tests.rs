@@ -146,8 +146,8 @@ fn a_timing_is_a_group_of_figures_in_seconds() {
     assert_eq!(flush(&mut ganglia, 1, &[(Subject::Timing, "load", &figures)]), expected);
 }
 
-/// Shows in which flushes each metric is described: when it is new, again after it was away,
-/// and every sixth one.
+/// Shows in which flushes each metric is described: when it is new, when it comes back after
+/// flushes without a value, and every sixth one.
 #[test]
 fn a_metric_is_described_when_it_is_new_and_every_sixth_flush() {
     let mut ganglia = ganglia("", 100);

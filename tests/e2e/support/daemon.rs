@@ -143,7 +143,7 @@ impl Daemon {
         self.process.signal("HUP");
     }
 
-    /// Waits for so many lines of its log with all of these words.
+    /// Waits until its log has `times` lines with all of these words.
     pub(crate) fn until_logged(&self, words: &[&str], times: usize) {
         until_true(&format!("{words:?} in the log"), || {
             let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
@@ -240,7 +240,7 @@ impl Daemon {
         self.process.signal("CONT");
     }
 
-    /// Waits for the end of one that was told to stop.
+    /// Waits for the end of a server that was stopped.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         self.process.exit(DEADLINE)
     }

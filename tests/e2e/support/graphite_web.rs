@@ -1,4 +1,4 @@
-//! graphite-web, the reading end, over the Whisper files of a [`Carbon`].
+//! graphite-web, which serves the Whisper files of a [`Carbon`].
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: the server as a child process, and the peers it talks to.
+//! The code that end-to-end tests share: the server as a child process, and the peers that it talks
+//! to.
 //!
 //! Everything runs on loopback on ports of its own, so that tests run side by side. A test never
 //! sleeps for a time: it waits [`until`] a condition holds, and fails when its deadline has passed.

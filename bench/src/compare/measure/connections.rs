@@ -1,4 +1,4 @@
-//! Ten thousand connections on which nothing comes.
+//! Measures ten thousand connections on which no data arrives.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(crate) fn connections(profile: &Profile, setting: &Setting) -> Result<Connec
 /// Files that a server had open for its start, and has closed since.
 const CLOSED: usize = 48;
 
-/// Waits until the server has so many files open.
+/// Waits until the server has accepted `files` connections, by the number of its open files.
 fn until_accepted(server: &Server, files: usize, name: &str) -> Result<(), String> {
     let start = Clock::start();
     while server.open_files() + CLOSED < files {

@@ -1,4 +1,4 @@
-//! What a moderate rate costs.
+//! Measures the CPU time that a moderate rate costs.
 
 use serde::Serialize;
 use statsd_bench::{Plan, Stop, Traffic};

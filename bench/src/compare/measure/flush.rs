@@ -1,4 +1,4 @@
-//! A flush of 100,000 counters: by itself, and while packets come.
+//! Measures a flush of 100,000 counters: by itself, and while packets arrive.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ const RESTS: Duration = Duration::from_millis(50);
 /// One a packet, while it flushes.
 const RATE: u64 = 50_000;
 
-/// Packets come for an interval and so much more, so that at least one flush is among them.
+/// Packets are sent for one interval and for this time, so that at least one flush is among them.
 pub(crate) const MORE: Duration = Duration::from_secs(2);
 
 pub(crate) fn flush(profile: &Profile, setting: &Setting) -> Result<Flush, String> {

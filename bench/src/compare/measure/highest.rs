@@ -1,4 +1,4 @@
-//! The highest rate that loses nothing.
+//! Measures the highest rate that loses nothing.
 
 use std::time::Duration;
 

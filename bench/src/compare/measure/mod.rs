@@ -1,4 +1,4 @@
-//! The measurements, each on a server of its own: one file for each question asked.
+//! The measurements, one file each. Each runs on a server of its own.
 
 mod connections;
 mod cost;
@@ -37,7 +37,7 @@ pub(crate) struct Effort {
     pub(crate) halvings: u32,
 }
 
-/// Waits until so many flushes have ended at carbon, but no longer than they take.
+/// Waits until carbon has received `flushes` flushes, but no longer than they take.
 fn until_flushed(server: &Server, profile: &Profile, setting: &Setting, flushes: usize) {
     if !profile.flushes {
         return;

@@ -1,5 +1,5 @@
-//! The longest turn of a server's loop, as the server itself tells it: while a million counters
-//! come, and are flushed.
+//! Measures the longest turn of a server's loop, as the server itself reports it, while a million
+//! counters arrive and are flushed.
 
 use serde::Serialize;
 use statsd_bench::{Mix, Plan, Traffic, Workload};
@@ -17,7 +17,7 @@ pub(crate) struct Turns {
     /// It had the highest priority: what others have its core for is not its turn, and the
     /// machine's few cores carry the sender and carbon, too.
     pub(crate) favoured: bool,
-    /// Flushes in which it told one.
+    /// Flushes in which the server reported a longest turn.
     pub(crate) flushes: u64,
 }
 
