@@ -246,11 +246,13 @@ pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
     std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
 }
 
-/// Whether a saved interval goes on. If it ends later than its own length from now, another clock
-/// has saved it, and it is over.
+/// Whether a saved interval goes on. An interval that ends later than its own length from now was
+/// saved by another clock.
 fn is_open(head: &StateHead, now: Now) -> bool {
     let left = head.end.as_millis().saturating_sub(now.unix.as_millis());
-    left > 0 && u128::from(left) <= head.interval.as_millis()
+    // After a reload to a shorter `flush_interval`, the open interval is longer than the next ones.
+    let length = head.end.as_millis().saturating_sub(head.start.as_millis());
+    left > 0 && u128::from(left) <= head.interval.as_millis().max(length.into())
 }
 
 /// Opens the state file that a configuration names. Fails if another server uses it. Other errors
@@ -292,4 +294,21 @@ fn largest(config: &Config) -> u64 {
         .iter()
         .fold(bounds.max_series as u64 * series as u64, |sum, bytes| sum + *bytes as u64)
         .saturating_mul(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Tick, UnixTime};
+
+    #[test]
+    fn a_saved_interval_goes_on_until_its_end_however_short_the_next_ones_are() {
+        let at = UnixTime::from_secs;
+        let interval = Duration::from_secs(1);
+        let head = StateHead { whole: true, start: at(60), end: at(70), interval, members: [1, 2] };
+        let is_open = |unix| is_open(&head, Now { tick: Tick::default(), unix });
+        assert!(is_open(at(61)) && is_open(at(69)));
+        assert!(!is_open(at(70)), "it is over");
+        assert!(!is_open(at(59)), "saved by another clock");
+    }
 }
