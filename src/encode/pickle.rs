@@ -87,7 +87,7 @@ impl PickleMessage {
     fn append(&mut self, timestamp: u64, value: f64) {
         let bytes = &mut self.bytes;
         if self.points == 0 {
-            bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+            bytes.extend_from_slice(&[0; LENGTH_BYTES]); // `end` writes the length here
             bytes.extend_from_slice(HEAD);
         }
         self.points += 1;

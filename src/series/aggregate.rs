@@ -245,7 +245,8 @@ impl Series {
         }
     }
 
-    /// Makes the open interval the previous one. This is O(1): nothing is sorted or encoded here.
+    /// Makes the open interval the previous one. This is O(1), since it runs while lines are read:
+    /// nothing is sorted or encoded here.
     fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
         if self.is_expired(now, policies) {
@@ -295,8 +296,8 @@ impl Series {
         self.policy = policy;
     }
 
-    /// Whether the series has been idle for longer than its policy keeps it. It must then be
-    /// removed without being sent.
+    /// Whether the series has been idle for the number of flushes that its policy allows. It must
+    /// then be removed without being sent.
     pub(super) fn is_expired(&self, now: u32, policies: &Generations) -> bool {
         policies.at(self.policy).is_expired(self.kind(), self.idle(now))
     }
@@ -316,6 +317,8 @@ impl Series {
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let policy = policies.at(self.policy);
+        // A pending interval means that a sample has arrived since the tick, and `touch` has moved
+        // the interval before it to `previous`. Otherwise the interval is still `current`.
         if std::mem::take(&mut self.pending) {
             self.close_previous(policy, pool, close);
         } else if self.interval != now && !self.is_expired(now, policies) {
@@ -342,6 +345,7 @@ impl Series {
         }
     }
 
+    /// Closes the interval that `touch` has moved to `previous`.
     fn close_previous(
         &mut self,
         policy: &Policy,

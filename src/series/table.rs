@@ -164,6 +164,7 @@ impl Table {
         may_create: impl FnOnce() -> bool,
     ) -> Option<Result<(), AddError>> {
         match sample.slot {
+            // After a change of the table the slot may hold another series.
             Some(slot) if self.revision == revision => Some(self.add_found(sample, slot)),
             _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
             _ => None,
@@ -230,6 +231,8 @@ impl Table {
                 return;
             }
             let Some(holder) = self.largest.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
             if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
                 series.condense(self.now, &mut self.pool);
                 self.largest.note(self.pool.take_grown(), holder);
@@ -287,6 +290,7 @@ impl Table {
     fn evict(&mut self) -> bool {
         while let Some(idle) = self.long_idle.next() {
             let shard = &mut self.shards[usize::from(idle.shard)];
+            // The place may hold another series by now, or this one may have had a sample.
             let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
             if shard.get_mut(idle.slot).filter(is_still_idle).is_none() {
                 continue;
@@ -295,6 +299,7 @@ impl Table {
             if series.is_closed(self.now) {
                 series.release(&mut self.pool);
             } else {
+                // The sweep must still send the interval before the tick.
                 self.evicted.push(series);
             }
             self.len -= 1;

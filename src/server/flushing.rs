@@ -182,6 +182,8 @@ impl Flushing {
         encoders: &mut Encoders,
         sinks: &mut Sinks,
     ) -> bool {
+        // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding and
+        // sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
         let mut done = false;
         while !done && clock.tick() < end {

@@ -100,6 +100,7 @@ impl<C: Clock> Reactor<C> {
         let timeout = match self.idle_until(has_backlog, end) {
             Idle::No => Some(Duration::ZERO),
             Idle::Nap(span) => {
+                // A poll would return at the first packet, which is what a nap avoids.
                 self.clock.nap(span);
                 Some(Duration::ZERO)
             }
@@ -129,9 +130,10 @@ impl<C: Clock> Reactor<C> {
         self.poll(Some(Duration::ZERO))
     }
 
-    /// An interrupted poll is one without events.
+    /// Polls for at most `timeout`, and reads the clocks. An interrupted poll is one without events.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.polled, timeout) {
+            // A failed poll leaves the events of the poll before in the buffer.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.polled.clear(),
             other => other?,
         }

@@ -99,6 +99,7 @@ impl Reception {
         if self.backlog.is_empty() {
             reactor.gather().note_input();
         }
+        // Measuring costs a system call, and only a nap needs the result.
         if let Source::Datagrams(index) = source
             && reactor.gather().is_on()
             && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
@@ -126,6 +127,8 @@ impl Reception {
     ) {
         let end = reactor.now().tick + time;
         while !self.backlog.is_empty() {
+            // All datagram sockets before each stream: the kernel drops datagrams if a buffer is
+            // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
                 let Some(source) = self.backlog.pop_datagrams() else { break };
                 self.receive_from(source, config, pipeline, reactor);
@@ -209,6 +212,8 @@ impl Reception {
             pipeline.repeat_piece(piece);
             pipeline.take_piece(piece, config.dump_messages);
         });
+        // The connection may have ended. While it is open its timer is not moved at each read, which
+        // would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
             reactor.set(Timer::Idle(Source::Connection(slot)), None);
         }
@@ -587,10 +592,9 @@ mod tests {
 
         // Clients wait at a busy listener for lines, which closes for one of the admin port.
         reception.retry_listener(0);
-        let waiting = connect(address, 1);
+        let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut pipeline, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
-        drop(waiting);
         let before = reception.connections.len();
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);

@@ -159,7 +159,8 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         key
     }
 
-    /// Puts an entry into the ring of its slot, after the last one that is not later.
+    /// Puts an entry into the ring of its slot, after the last one that is not later. The search
+    /// begins at the end, since most deadlines are set in ascending order.
     fn link(&mut self, index: usize, slot: usize) {
         let deadline = self.entries[index].deadline;
         let first = self.firsts[slot];
@@ -183,6 +184,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Takes an entry out of the ring of its slot.
     fn unlink(&mut self, index: usize, slot: usize) {
         let Entry { prev, next, .. } = self.entries[index];
         self.join(prev, next);
@@ -194,6 +196,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Makes `next` the successor of `prev`.
     fn join(&mut self, prev: usize, next: usize) {
         self.entries[prev].next = next;
         self.entries[next].prev = prev;
@@ -245,6 +248,7 @@ impl Occupied {
         upward(start).chain(upward(0).take_while(move |&slot| slot < start))
     }
 
+    /// Returns the first slot of the set from `slot` on.
     fn at_or_after(&self, slot: usize) -> Option<usize> {
         let word = slot / 64;
         let here = lowest(*self.words.get(word)? & (u64::MAX << (slot % 64)));
@@ -255,6 +259,7 @@ impl Occupied {
     }
 }
 
+/// Returns the index of the lowest bit that is set.
 fn lowest(word: u64) -> Option<usize> {
     (word != 0).then(|| word.trailing_zeros() as usize)
 }
