@@ -44,6 +44,7 @@ pub struct Settings {
     pub count_names: bool,
 }
 
+/// The engine: all series, the counters and the flush in progress.
 #[derive(Debug)]
 pub struct Engine {
     reader: LineReader,

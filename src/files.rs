@@ -243,6 +243,8 @@ impl Lock {
         Self::hold(&lock_in(folder))
     }
 
+    /// Creates the lock file if it is missing, and locks it. Fails with
+    /// [`io::ErrorKind::ResourceBusy`] if another holder has the lock.
     fn hold(path: &Path) -> io::Result<Self> {
         for _ in 0..LOCK_TRIES {
             let Some((file, is_made)) = open_lock(path)? else { continue };
@@ -347,6 +349,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
+/// Fails unless `found`, which is at `path`, is a regular file. The error names the kind of file.
 fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let what = match () {

@@ -172,6 +172,8 @@ fn own_line(level: Level, sentence: &str, fields: &[(&str, Value<'_>)]) -> Strin
     formatted(&record.level(level).args(format_args!("{sentence}")).key_values(&fields).build())
 }
 
+/// Writes a log line, or counts it as dropped. If the log is in use, a panic has interrupted a
+/// write, and waiting for the lock would never end.
 fn put(line: &[u8]) {
     match LOG.try_lock() {
         Ok(mut log) => {
@@ -198,6 +200,7 @@ impl Write for LogTarget {
     }
 }
 
+/// The stream of the log, and what could not be written to it yet.
 #[derive(Debug)]
 struct Log {
     /// `None` until it is opened, or while opening fails.

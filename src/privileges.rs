@@ -69,6 +69,7 @@ pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
     Ok(Identity { user, group: group.map(|(group, name)| (group.gid, name)) })
 }
 
+/// Looks up the value of the key `user` or `group`. Returns `None` if the key is empty.
 fn named<T>(
     key: &'static str,
     name: &str,

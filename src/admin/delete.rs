@@ -5,6 +5,7 @@ use super::view::View;
 use crate::protocol::MetricKind;
 use crate::series::Table;
 
+/// A command that deletes series, in progress.
 #[derive(Debug)]
 pub(super) struct Delete {
     kind: MetricKind,

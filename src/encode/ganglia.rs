@@ -48,6 +48,7 @@ const DMAX: u32 = 12_000;
 /// A value may rise and fall.
 const SLOPE_BOTH: u32 = 3;
 
+/// The encoder of Ganglia's packets.
 #[derive(Debug)]
 pub(super) struct Ganglia {
     labels: Labels,

@@ -23,6 +23,7 @@ const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
 /// The key that replaces `time`. No clean key begins like this.
 const TIME_TAG: &[u8] = b"@time";
 
+/// The encoder of InfluxDB's line protocol.
 #[derive(Debug)]
 pub(super) struct Influx {
     points: Points,

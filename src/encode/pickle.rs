@@ -22,6 +22,7 @@ const HEAD: &[u8] = b"\x80\x02](";
 const TAIL: &[u8] = b"e.";
 const LENGTH_BYTES: usize = 4;
 
+/// The encoder of Graphite's pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
     points: Points,

@@ -24,6 +24,7 @@ pub struct Repeated {
     stream: CarriedChunks,
 }
 
+/// The chunks of one transport.
 #[derive(Debug, Default)]
 struct CarriedChunks {
     /// Whether a sink takes chunks of this transport.

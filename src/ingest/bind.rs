@@ -124,6 +124,7 @@ fn open(transport: Transport, address: SocketAddr, dual: bool) -> Result<Socket,
     })
 }
 
+/// Opens a socket and binds it. With `dual`, a socket for IPv6 also receives from IPv4.
 fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result<Socket> {
     let (kind, protocol) = match transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),

@@ -163,6 +163,8 @@ fn short_integer(characters: u64) -> Option<(u32, usize)> {
     Some((number, digits as usize))
 }
 
+/// Reads digits, perhaps with a point, one by one. Returns the number and its length, or `None` if
+/// there are more than [`DIGITS`] digits.
 fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     let mut mantissa = 0_u64;
     let mut at = 0;
@@ -190,6 +192,7 @@ fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     Some((value, at))
 }
 
+/// A tag of a plain line, in the receive buffer.
 #[derive(Clone, Copy)]
 struct Tag<'a> {
     key: &'a [u8],
@@ -257,6 +260,7 @@ fn sort_tags(tags: &mut [Tag<'_>]) -> bool {
     }
 }
 
+/// Writes the canonical name into `name`, which must have exactly its length.
 fn write_name(bare: &[u8], tags: &[Tag<'_>], name: &mut [u8]) {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {

@@ -54,6 +54,7 @@ enum Intervals {
     Set(Box<IntervalPair<Members>>),
 }
 
+/// The values of the current interval, and of the one before until it is closed.
 #[derive(Debug, Default)]
 struct IntervalPair<T> {
     current: T,

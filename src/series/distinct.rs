@@ -32,6 +32,7 @@ use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
+/// The members themselves, or the registers of an estimate.
 #[derive(Debug)]
 pub(super) enum Members {
     Exact(HashTable<u64>),

@@ -29,6 +29,7 @@ const NAMES_MAX: usize = 10_000;
 const NAMES_KEPT: usize = NAMES_MAX / 2;
 
 impl Frequent {
+    /// Counts a line with this name.
     pub fn add(&mut self, name: &[u8], NameHash(hash): NameHash) {
         if let Some(known) = self.0.find_mut(hash, |counted| *counted.name == *name) {
             known.count += 1;

@@ -36,6 +36,7 @@ pub struct Cursor {
     at: usize,
 }
 
+/// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
     shards: Box<[Shard]>,
@@ -171,6 +172,7 @@ impl Table {
         }
     }
 
+    /// Adds a sample to the series in `slot`, which is known to be its own.
     fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
         let key = &sample.key;
         let members = &self.members;
@@ -269,6 +271,8 @@ impl Table {
         self.create_with(name, kind, key, policy)
     }
 
+    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
+    /// there is none.
     fn create_with(
         &mut self,
         name: &[u8],

@@ -6,6 +6,7 @@ use super::signals::Received;
 use crate::sink::{Sink, Sinks};
 use crate::time::Tick;
 
+/// How long the sinks may still deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drain {
     since: Tick,

@@ -11,6 +11,7 @@ use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
 
+/// The schedule of flushes, and the figures about them that the next flush sends.
 #[derive(Debug)]
 pub(super) struct Flushing {
     schedule: Schedule,
@@ -182,8 +183,8 @@ impl Flushing {
         encoders: &mut Encoders,
         sinks: &mut Sinks,
     ) -> bool {
-        // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding and
-        // sending overlap, and no more than a slice's chunks are held here.
+        // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
+        // and sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
         let mut done = false;
         while !done && clock.tick() < end {

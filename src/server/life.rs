@@ -21,6 +21,7 @@ use crate::ingest::datagrams::DropsSeen;
 use crate::state::file::StateFile;
 use crate::time::Now;
 
+/// The configuration in force, and the phase of the server.
 #[derive(Debug)]
 pub(super) struct Life {
     /// The configuration in force. This is its only copy: all parts borrow it.
@@ -277,6 +278,7 @@ impl Life {
     }
 }
 
+/// Logs that a reload was requested too late: the server is stopping.
 fn log_dropped_reload() {
     log::warn!(
         reload = "dropped",
@@ -286,6 +288,8 @@ fn log_dropped_reload() {
     );
 }
 
+/// Logs why a reload was refused, one line for each mistake. The service manager waits for READY
+/// after every reload, so it is notified, too.
 fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
     let path = origin.to_string();
     for line in why.to_string().lines() {

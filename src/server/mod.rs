@@ -237,6 +237,7 @@ impl<C: Clock> Server<C> {
         self.reception.purpose(listener) == Some(Purpose::Admin)
     }
 
+    /// Begins a stop or a reload if a signal has requested it.
     fn serve_signals(&mut self) {
         let received = self.signals.take();
         if received.child {
@@ -259,6 +260,7 @@ impl<C: Clock> Server<C> {
         admin.serve(life.config(), reception, pipeline, reactor);
     }
 
+    /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
     fn fire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
             match self.reactor.due() {
@@ -269,6 +271,7 @@ impl<C: Clock> Server<C> {
         self.reactor.turn_again_if(true);
     }
 
+    /// Does the work of a timer that is due. During a stop, most timers are ignored.
     fn fire(&mut self, timer: Timer) {
         if !self.life.is_running() && !timer.serves_stop() {
             return;

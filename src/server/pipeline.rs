@@ -38,6 +38,7 @@ use crate::token::Generation;
 use crate::warnings::{Warning, WarningKind};
 use crate::wire::In;
 
+/// The engine, the encoders, the sinks, and the state of the flush between them.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
@@ -402,6 +403,8 @@ impl Pipeline {
         }
     }
 
+    /// Passes new settings to the sinks of configured destinations, and removes all other sinks. A
+    /// removed sink has `shutdown_timeout` to deliver.
     fn reconfigure_sinks<C: Clock>(
         &mut self,
         config: &Config,

@@ -21,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
 use crate::token::Source;
 
+/// The poller, the timers and the clock.
 #[derive(Debug)]
 pub(super) struct Reactor<C = SystemClock> {
     poll: Poll,
@@ -130,10 +131,11 @@ impl<C: Clock> Reactor<C> {
         self.poll(Some(Duration::ZERO))
     }
 
-    /// Polls for at most `timeout`, and reads the clocks. An interrupted poll is one without events.
+    /// Polls for at most `timeout`, and reads the clocks. An interrupted poll is one without
+    /// events.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.polled, timeout) {
-            // A failed poll leaves the events of the poll before in the buffer.
+            // mio does not promise that the buffer is empty after a failed poll.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.polled.clear(),
             other => other?,
         }

@@ -33,6 +33,7 @@ use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
 use crate::warnings::{CloseReason, LimitedBy, WarningKind};
 
+/// The listeners, the connections, and the sources with unread input.
 #[derive(Debug)]
 pub(super) struct Reception {
     listeners: Listeners,
@@ -163,6 +164,7 @@ impl Reception {
         }
     }
 
+    /// Reads one share of datagrams from a socket.
     fn receive_datagrams(
         &mut self,
         index: u16,
@@ -196,6 +198,7 @@ impl Reception {
         }
     }
 
+    /// Reads one share of lines from a connection.
     fn receive_lines<C: Clock>(
         &mut self,
         slot: Slot,
@@ -212,14 +215,15 @@ impl Reception {
             pipeline.repeat_piece(piece);
             pipeline.take_piece(piece, config.dump_messages);
         });
-        // The connection may have ended. While it is open its timer is not moved at each read, which
-        // would cost too much: `check_idle` sets it again when it fires.
+        // The connection may have ended. While it is open its timer is not moved at each read,
+        // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
             reactor.set(Timer::Idle(Source::Connection(slot)), None);
         }
         drained
     }
 
+    /// Accepts waiting connections of a listener for lines.
     fn accept<C: Clock>(
         &mut self,
         index: u16,
@@ -416,6 +420,7 @@ impl Reception {
         self.close(leaving, pipeline, reactor);
     }
 
+    /// Closes listeners, after counting their drops, which would be lost with them.
     fn close<C: Clock>(
         &mut self,
         sources: &[Source],

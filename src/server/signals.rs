@@ -16,6 +16,7 @@ use signal_hook_mio::v1_0::Signals as Pipe;
 
 use crate::token::Source;
 
+/// The source of signals.
 pub(super) enum Signals {
     /// Signals of this process, by way of a pipe that the poller watches.
     Caught(Pipe),

@@ -33,6 +33,7 @@ pub(super) struct StateSaver {
     is_failing: bool,
 }
 
+/// A save of the gauges that is under way.
 #[derive(Debug)]
 struct Saving {
     writing: Writing,
@@ -79,6 +80,7 @@ impl StateSaver {
         std::mem::take(&mut self.stall).max(current)
     }
 
+    /// Begins a new file at the place of the state file.
     fn start_writing(&mut self, head: &StateHead) -> io::Result<Writing> {
         // A lock whose file was removed excludes no other server. Take it again, or fail if another
         // server holds it by now.
@@ -139,6 +141,7 @@ impl StateSaver {
         }
     }
 
+    /// Ends a save whose gauges are all written: the new file replaces the old one.
     fn finish(&mut self) {
         let Some(saving) = self.saving.take() else { return };
         match saving.writing.finish(false) {
@@ -165,6 +168,8 @@ impl StateSaver {
         }
     }
 
+    /// Writes the drop counters and all records of the engine to a new file, which replaces the old
+    /// one.
     fn save_all(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> io::Result<()> {
         self.saving = None;
         let mut writing = self.start_writing(&self.head(true, pipeline))?;
@@ -175,6 +180,7 @@ impl StateSaver {
         writing.finish(true).map(drop)
     }
 
+    /// Abandons the save. Logs the first failure in a row.
     fn fail(&mut self, error: &io::Error) {
         self.saving = None;
         if !std::mem::replace(&mut self.is_failing, true) {
@@ -224,6 +230,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
     is_over
 }
 
+/// Returns the records with the drop counters of sockets that were passed in.
 fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     let mut out = Vec::new();
     for seen in seen {

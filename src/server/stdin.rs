@@ -95,6 +95,7 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone
 }
 
+/// Reads all lines of the input into the engine.
 fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
     let max_line = config.tcp.max_line;
     let logs_messages = config.dump_messages;

@@ -135,6 +135,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         if self.entries[other].deadline < self.entries[one].deadline { other } else { one }
     }
 
+    /// Adds a deadline for a key that has none.
     fn insert(&mut self, key: K, deadline: Tick) {
         let home = millis(deadline).max(self.base);
         let index = self.entries.insert(Entry { key, deadline, home, next: NONE, prev: NONE });
