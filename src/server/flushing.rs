@@ -20,6 +20,8 @@ pub(super) struct Flushing {
     /// begins. If a reload computed it again after the wall clock was set back by an hour, there
     /// would be no flush for an hour.
     ends: Tick,
+    /// When the first interval began, if an earlier run began it.
+    resumed: Option<UnixTime>,
     /// When the last tick came.
     ticked: Option<Now>,
     /// The seconds by which the time between the last two ticks differs from the interval.
@@ -53,6 +55,7 @@ impl Flushing {
             schedule,
             interval,
             ends: Tick::default(),
+            resumed: None,
             ticked: None,
             lag: None,
             number: 0,
@@ -91,7 +94,13 @@ impl Flushing {
         let end = self.schedule.due();
         let length = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
         let before = UnixTime::from_millis(end.as_millis().saturating_sub(length));
-        (self.ticked.map_or(before, |tick| tick.unix), end)
+        let start = self.ticked.map(|tick| tick.unix).or(self.resumed);
+        (start.unwrap_or(before), end)
+    }
+
+    /// Notes that an earlier run began the first interval, at `start`.
+    pub(super) fn resume(&mut self, start: UnixTime) {
+        self.resumed = Some(start);
     }
 
     /// Begins the first interval. Returns its deadline.

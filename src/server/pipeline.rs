@@ -33,6 +33,7 @@ use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::standard::StandardStream;
+use crate::state::StateHead;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
 use crate::warnings::{Warning, WarningKind};
@@ -171,14 +172,17 @@ impl Pipeline {
         }
     }
 
-    /// Takes over the series that the run before has saved.
+    /// Takes over the series that the run before has saved, and the beginning of its interval.
     pub(super) fn restore(
         &mut self,
         records: In<'_>,
-        interval: Duration,
+        head: &StateHead,
         gauges_only: bool,
     ) -> Restored {
-        self.engine.restore(records, interval, gauges_only)
+        if !gauges_only {
+            self.flushing.resume(head.start);
+        }
+        self.engine.restore(records, head.interval, gauges_only)
     }
 
     /// Appends records of gauges to `out`, for about `work` series from `cursor` on. Returns `true`

@@ -200,7 +200,7 @@ impl StateSaver {
 pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool {
     let head = &found.head;
     let gauges_only = found.gauges_only;
-    let restored = pipeline.restore(found.records(), head.interval, gauges_only);
+    let restored = pipeline.restore(found.records(), head, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(
         state = "taken_up",

@@ -37,7 +37,7 @@ pub(super) const RULE: Chapter = chapter! {
     /// histogram.
     histogram;
 
-    /// What a gauge does with a value that has a sign. delta: -10 subtracts 10. absolute: the gauge
-    /// is set to -10. Without a rule it is delta.
+    /// What a gauge does with a value that has a sign. With delta, -10 subtracts 10. With absolute,
+    /// -10 sets the gauge to -10. Without a rule it is delta.
     signed_gauges;
 };
