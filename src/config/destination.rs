@@ -215,6 +215,18 @@ impl Destination {
         Takes::Flushes(format, &self.namespace)
     }
 
+    /// Whether it is reached over UDP.
+    pub fn is_udp(&self) -> bool {
+        match &self.kind {
+            DestinationKind::Ganglia(_) => true,
+            DestinationKind::Influxdb(influxdb) => influxdb.protocol == Over::Udp,
+            DestinationKind::Repeater(repeater) => repeater.protocol == Carriage::Datagrams,
+            DestinationKind::Carbon(_) | DestinationKind::Console(_) | DestinationKind::Exec(_) => {
+                false
+            }
+        }
+    }
+
     /// Returns the name of the format of its chunks in the spool. Returns `None` if its chunks are
     /// never spooled, because they are worth nothing later. The names are on disk, so they must not
     /// change.

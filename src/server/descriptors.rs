@@ -19,6 +19,7 @@ pub(super) struct Shares {
     pub(super) admin: Share,
 }
 
+/// How many clients of one kind there may be, and which limit decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) clients: usize,
@@ -62,7 +63,12 @@ impl Descriptors {
                 shares
             }
             Err(error) => {
-                log::warn!(open_files = "unchanged", reason:% = error; "the limit of open files could not be raised");
+                log::warn!(
+                    open_files = "unchanged",
+                    reason:% = error,
+                    hint = "the server goes on with the old limit; check ulimit -n and LimitNOFILE=";
+                    "the limit of open files could not be raised"
+                );
                 shares(usize::MAX, 0, config)
             }
         }
@@ -109,6 +115,7 @@ impl Share {
     }
 }
 
+/// Logs a warning if the limit of open files leaves fewer clients than configured.
 fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
     let Shares { connections, admin } = shares;
     if [connections, admin].iter().all(|share| share.limited_by == LimitedBy::MaxConnections) {
@@ -122,8 +129,8 @@ fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
         "tcp.max_connections" = connections.clients,
         "admin.max_connections" = admin.clients,
         reason = "the limit of open files is too low for all clients",
-        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections";
-        "the server accepts fewer clients than configured and reserves the descriptors that it needs itself"
+        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections of [tcp] and [admin]";
+        "the server accepts fewer clients than configured"
     );
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::signals::Asked;
+use super::signals::Received;
 use crate::sink::{Sink, Sinks};
 use crate::time::Tick;
 
+/// How long the sinks may still deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drain {
     since: Tick,
@@ -31,9 +32,14 @@ impl Drain {
         Self { is_patient: true, ..self }
     }
 
-    pub(super) fn note_signals(&mut self, asked: Asked, now: Tick) {
-        if asked.interrupt && self.since + AGAIN <= now {
-            log::warn!(stop = "hurried", reason = "interrupted again"; "the stop waits no longer for the destinations");
+    pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
+        if received.interrupt && self.since + AGAIN <= now {
+            log::warn!(
+                stop = "cut_short",
+                reason = "a second SIGINT",
+                hint = "undelivered lines are moved to the spool, or are lost; set [spool] dir to keep them";
+                "the stop no longer waits for the destinations"
+            );
             self.is_interrupted = true;
         }
     }

@@ -38,8 +38,8 @@ struct Open {
     file: Option<SocketFile>,
 }
 
-/// An address to listen on, and for whom. A reload keeps the sockets whose endpoint is still
-/// wanted.
+/// An address to listen on, and the kind of clients it is for. A reload keeps the sockets whose
+/// endpoint is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Udp(Bind),
@@ -78,6 +78,7 @@ pub(super) struct Change {
 }
 
 impl Endpoint {
+    /// Returns every address that a configuration listens on.
     fn all(config: &Config) -> Vec<Self> {
         let mode = config.unix.mode;
         let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
@@ -92,6 +93,7 @@ impl Endpoint {
             .collect()
     }
 
+    /// Returns the port, or `None` for a unix socket or a socket that was passed in.
     fn port(&self) -> Option<u16> {
         match self {
             Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(match bind {
@@ -102,6 +104,7 @@ impl Endpoint {
         }
     }
 
+    /// Returns the purpose of the socket, and whether it is a unix socket.
     fn kind(&self) -> (Purpose, bool) {
         match self {
             Self::Udp(_) => (Purpose::Datagrams, false),
@@ -237,7 +240,7 @@ impl Listeners {
                 log::error!(
                     "unix.mode" = "unchanged",
                     reason:% = error,
-                    hint = "restart the server";
+                    hint = "the socket keeps its old mode; restart the server to apply [unix] mode";
                     "the mode of a unix socket could not be changed"
                 );
                 continue;
@@ -355,17 +358,18 @@ pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
     match socket.ask_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
-            udp = address,
             recv_buffer = granted,
             asked,
-            hint:% = format_args!("raise the limit: sysctl -w net.core.rmem_max={asked}");
+            udp = address,
+            hint:% = format_args!("raise the limit (sysctl -w net.core.rmem_max={asked}), or lower [udp] recv_buffer");
             "the kernel granted a smaller receive buffer than configured"
         ),
         Ok(_) => {}
         Err(error) => log::warn!(
-            udp = address,
             recv_buffer = "unchanged",
-            reason:% = error;
+            udp = address,
+            reason:% = error,
+            hint = "the server uses the kernel's default; check [udp] recv_buffer";
             "the receive buffer could not be set"
         ),
     }

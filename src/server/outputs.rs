@@ -1,4 +1,4 @@
-//! From the configuration to the encoders and the sinks that it asks for.
+//! Makes the encoders and the sinks that a configuration needs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -125,6 +125,7 @@ fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spo
         .map_err(|error| StartError::Spool(path, error))
 }
 
+/// Returns the name space, with the name of this host as its suffix if it is configured so.
 fn with_host_suffix(namespace: &Namespace) -> Namespace {
     let global_suffix =
         if namespace.host_suffix { host_name() } else { namespace.global_suffix.clone() };
@@ -134,7 +135,12 @@ fn with_host_suffix(namespace: &Namespace) -> Namespace {
 /// Returns the name of this host up to its first dot. It is empty if the kernel returns an error.
 fn host_name() -> String {
     let name = gethostname().unwrap_or_else(|error| {
-        log::warn!(host_suffix = "none", reason:% = error; "the name of this host is unknown");
+        log::warn!(
+            host_suffix = "none",
+            reason:% = error,
+            hint = "names get no suffix; set [namespace] global_suffix instead of host_suffix";
+            "the name of this host is unknown"
+        );
         OsString::new()
     });
     let name = name.to_string_lossy();

@@ -33,6 +33,7 @@ pub(super) struct StateSaver {
     is_failing: bool,
 }
 
+/// A save of the gauges that is under way.
 #[derive(Debug)]
 struct Saving {
     writing: Writing,
@@ -40,8 +41,8 @@ struct Saving {
     buffer: Vec<u8>,
 }
 
-/// The first byte of a record with the drop counter of a socket. These records stand before those
-/// of the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
+/// The first byte of a record with the drop counter of a socket. These records come before those of
+/// the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
 const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
@@ -79,6 +80,7 @@ impl StateSaver {
         std::mem::take(&mut self.stall).max(current)
     }
 
+    /// Begins a new file at the place of the state file.
     fn start_writing(&mut self, head: &StateHead) -> io::Result<Writing> {
         // A lock whose file was removed excludes no other server. Take it again, or fail if another
         // server holds it by now.
@@ -139,6 +141,7 @@ impl StateSaver {
         }
     }
 
+    /// Ends a save whose gauges are all written: the new file replaces the old one.
     fn finish(&mut self) {
         let Some(saving) = self.saving.take() else { return };
         match saving.writing.finish(false) {
@@ -165,6 +168,8 @@ impl StateSaver {
         }
     }
 
+    /// Writes the drop counters and all records of the engine to a new file, which replaces the old
+    /// one.
     fn save_all(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> io::Result<()> {
         self.saving = None;
         let mut writing = self.start_writing(&self.head(true, pipeline))?;
@@ -175,6 +180,7 @@ impl StateSaver {
         writing.finish(true).map(drop)
     }
 
+    /// Abandons the save. Logs the first failure in a row.
     fn fail(&mut self, error: &io::Error) {
         self.saving = None;
         if !std::mem::replace(&mut self.is_failing, true) {
@@ -182,8 +188,8 @@ impl StateSaver {
                 state = "unsaved",
                 state_file:% = self.path.display(),
                 error:%,
-                hint = "free the disk, or name another state_file";
-                "the state could not be saved; the server tries again at the next save"
+                hint = "the server tries again at the next save; free the disk, or change [statsd] state_file";
+                "the state could not be saved"
             );
         }
     }
@@ -194,10 +200,10 @@ impl StateSaver {
 pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool {
     let head = &found.head;
     let gauges_only = found.gauges_only;
-    let restored = pipeline.restore(found.records(), head.interval, gauges_only);
+    let restored = pipeline.restore(found.records(), head, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(
-        state = "taken_up",
+        state = "restored",
         gauges_only,
         series = restored.series,
         refused = restored.refused,
@@ -209,7 +215,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
         log::error!(
             state = "damaged",
             reason = "a record makes no sense",
-            hint = "the records before it were restored";
+            hint = "the records before it were restored, the rest is lost; check the disk of [statsd] state_file";
             "the state of the run before is incomplete"
         );
     }
@@ -217,13 +223,14 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
         log::error!(
             state = "not_renamed",
             error:%,
-            hint = "remove it, or its counts will be sent again";
+            hint = "remove [statsd] state_file before the next start, or its counts are sent again";
             "the state file could not be renamed after it was read"
         );
     }
     is_over
 }
 
+/// Returns the records with the drop counters of sockets that were passed in.
 fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     let mut out = Vec::new();
     for seen in seen {
@@ -246,11 +253,13 @@ pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
     std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
 }
 
-/// Whether a saved interval goes on. If it ends later than its own length from now, another clock
-/// has saved it, and it is over.
+/// Whether a saved interval goes on. An interval that ends later than its own length from now was
+/// saved by another clock.
 fn is_open(head: &StateHead, now: Now) -> bool {
     let left = head.end.as_millis().saturating_sub(now.unix.as_millis());
-    left > 0 && u128::from(left) <= head.interval.as_millis()
+    // After a reload to a shorter `flush_interval`, the open interval is longer than the next ones.
+    let length = head.end.as_millis().saturating_sub(head.start.as_millis());
+    left > 0 && u128::from(left) <= head.interval.as_millis().max(length.into())
 }
 
 /// Opens the state file that a configuration names. Fails if another server uses it. Other errors
@@ -267,7 +276,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
                 state = "unwritable",
                 state_file:% = path.display(),
                 error:%,
-                hint = "its folder must exist, belong to this user or root, and not be writable by others; until then nothing is kept over a restart";
+                hint = "nothing is kept over a restart; the folder of [statsd] state_file must exist, belong to this user or root, and not be writable for others";
                 "the state file cannot be used"
             );
             Ok(None)
@@ -283,7 +292,8 @@ pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
 /// Twice what the engine can hold under this configuration. The run before may have had another
 /// configuration, or different sizes in memory.
 fn largest(config: &Config) -> u64 {
-    const OTHER_THAN_NAME: usize = 256; // of a series without its samples and members, which have memory of their own
+    // The bytes of a series except its name. Samples and members are counted by `sample_memory`.
+    const OTHER_THAN_NAME: usize = 256;
     const DROPS_AND_COUNTERS: usize = 1 << 20;
     let bounds = &config.bounds;
     let series = config.grammar.max_key_length + OTHER_THAN_NAME;
@@ -291,4 +301,21 @@ fn largest(config: &Config) -> u64 {
         .iter()
         .fold(bounds.max_series as u64 * series as u64, |sum, bytes| sum + *bytes as u64)
         .saturating_mul(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Tick, UnixTime};
+
+    #[test]
+    fn a_saved_interval_goes_on_until_its_end_however_short_the_next_ones_are() {
+        let at = UnixTime::from_secs;
+        let interval = Duration::from_secs(1);
+        let head = StateHead { whole: true, start: at(60), end: at(70), interval, members: [1, 2] };
+        let is_open = |unix| is_open(&head, Now { tick: Tick::default(), unix });
+        assert!(is_open(at(61)) && is_open(at(69)));
+        assert!(!is_open(at(70)), "it is over");
+        assert!(!is_open(at(59)), "saved by another clock");
+    }
 }

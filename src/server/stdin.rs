@@ -9,9 +9,8 @@ use std::io::{self, ErrorKind, Read};
 
 use super::drain::Drain;
 use super::outputs;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, random_seeds};
 use super::reactor::Reactor;
-use super::settings::random_seeds;
 use super::signals::Signals;
 use super::start_error::StartError;
 use super::timer::Timer;
@@ -59,9 +58,12 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             match source {
                 Source::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
                 _ => {
-                    let asked = signals.take();
-                    drain.note_signals(asked, reactor.now().tick);
-                    if asked.child {
+                    let received = signals.take();
+                    drain.note_signals(received, reactor.now().tick);
+                    if received.reload {
+                        log_dropped_reload();
+                    }
+                    if received.child {
                         pipeline.note_ended_child();
                     }
                 }
@@ -77,6 +79,15 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     }
     pipeline.end();
     Ok(pipeline.is_lossless())
+}
+
+fn log_dropped_reload() {
+    log::warn!(
+        reload = "dropped",
+        reason = "--stdin reads its configuration only at its start",
+        hint = "run it again to use the new configuration";
+        "the configuration was not reloaded"
+    );
 }
 
 /// Returns the same configuration for a process without listeners, state and spool. It prints to
@@ -96,6 +107,7 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone
 }
 
+/// Reads all lines of the input into the engine.
 fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
     let max_line = config.tcp.max_line;
     let logs_messages = config.dump_messages;

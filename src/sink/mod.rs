@@ -42,6 +42,7 @@
 //! the sink of a destination that is no longer configured. Such a sink drains, then spills the rest
 //! of its queue.
 
+mod advice;
 mod backoff;
 mod console;
 mod datagrams;

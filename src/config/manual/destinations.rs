@@ -72,7 +72,7 @@ pub(super) const CONSOLE: Chapter = chapter! {
 };
 
 pub(super) const INFLUXDB: Chapter = chapter! {
-    /// [influxdb]: InfluxDB 1.x, in its line protocol. Further ones are [influxdb.NAME].
+    /// [influxdb]: InfluxDB 1.x, in its line protocol. More of them are [influxdb.NAME].
     ///
     /// Tags become tags. The figures of a timer are the fields of one point.
     [influxdb];
@@ -124,8 +124,8 @@ pub(super) const EXEC: Chapter = chapter! {
     [exec];
 
     /// /bin/sh runs this line for each flush, one at a time. The command reads lines of
-    /// name|value|timestamp. An exit status other than 0 is logged, and the lines count in
-    /// in_doubt. The whole rest of the line is the command, also # and quotes. Empty means off.
+    /// name|value|timestamp. An exit status other than 0 is logged, and the lines count in in_doubt.
+    /// The whole rest of the line is the command, also # and quotes. Empty means off.
     /// Example: python3 /usr/local/lib/statsite/sinks/librato.py librato.ini
     command;
 
@@ -137,7 +137,7 @@ pub(super) const EXEC: Chapter = chapter! {
 };
 
 pub(super) const GANGLIA: Chapter = chapter! {
-    /// [ganglia]: metrics for a gmond, over UDP. Further ones are [ganglia.NAME].
+    /// [ganglia]: metrics for a gmond, over UDP. More of them are [ganglia.NAME].
     ///
     /// A metric has the name of its series, without the prefixes and suffixes of [namespace].
     [ganglia];
@@ -152,13 +152,13 @@ pub(super) const GANGLIA: Chapter = chapter! {
     /// Two servers that send to one gmond need different values of prefix or of spoof.
     prefix;
 
-    /// Bytes of a name, 1 to 300. A metric with a longer name is left out and counted in
+    /// The most bytes of a name, 1 to 300. A metric with a longer name is left out and counted in
     /// points_refused.
     max_name_length;
 };
 
 pub(super) const REPEATER: Chapter = chapter! {
-    /// [repeater]: another StatsD server that gets every packet as it came. Further ones are
+    /// [repeater]: another StatsD server that gets every packet as it came. More of them are
     /// [repeater.NAME].
     ///
     /// Use it to run two servers side by side, for example while you change from one to the other.

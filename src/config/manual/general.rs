@@ -63,19 +63,19 @@ pub(super) const STATSD: Chapter = chapter! {
     expire;
 
     /// How long a stop waits until the destinations have taken what is queued. 0 means not at all.
-    /// A service manager must wait longer, such as TimeoutStopSec of systemd. The rest goes to the
-    /// spool, or is lost.
+    /// A service manager must wait longer, such as TimeoutStopSec of systemd. What is still
+    /// queued after that goes to the spool, or is lost without one.
     shutdown_timeout;
 
     /// After binding, become this user and group. Both are names or numbers of accounts that exist
     /// on this machine. The server has to be started as root. Programs such as sudo then fail in
-    /// the commands of [exec]. Empty user: stay the user that started the server. Empty group: the
-    /// user's own group.
+    /// the commands of [exec]. If user is empty, the server keeps the user that started it. If group
+    /// is empty, it takes the user's own group.
     user, group;
 
     /// Flush at multiples of flush_interval on the wall clock, such as :00, :10 and :20. Set this
-    /// to no to count from the start of the server, so that many servers do not send to one
-    /// Graphite at the same moment.
+    /// to no to count from the start of the server, so that many servers do not send to one Graphite
+    /// at the same moment.
     align_flush;
 
     /// Replace delete_idle for one kind of series. Empty means as delete_idle.
@@ -100,9 +100,9 @@ pub(super) const STATSD: Chapter = chapter! {
     /// not shown.
     dump_messages;
 
-    /// How many samples of one timer are kept exactly in one interval. 1 to 1000000. Of a timer
-    /// with more, median and percentiles are estimates within timer_error; everything else stays
-    /// exact. The server receives nothing while it sorts the samples of one timer: about 2 ms for
+    /// How many samples of one timer are kept exactly in one interval. 1 to 1000000. If a timer
+    /// has more, its median and percentiles are estimates within timer_error. Its other figures
+    /// stay exact. The server receives nothing while it sorts the samples of one timer: about 2 ms for
     /// 50000, and 35 ms for a million.
     timer_exact;
 
@@ -119,7 +119,7 @@ pub(super) const STATSD: Chapter = chapter! {
     /// larger set is an estimate.
     set_exact;
 
-    /// The relative standard error of that estimate: 0.005 to 0.2.
+    /// The relative standard error of the estimate of a large set: 0.005 to 0.2.
     set_error;
 
     /// Memory for kv values, and for values with a timestamp of their own (|T), until the flush. At
@@ -156,7 +156,7 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// rounded up to whole flush intervals.
     evict_after;
 
-    /// Bytes of a name with its tags, 1 to 2048. A line with a longer one is a bad line.
+    /// The most bytes of a name with its tags, 1 to 2048. A line with a longer name is a bad line.
     max_key_length;
 };
 

@@ -13,8 +13,8 @@ pub(super) const UDP: Chapter = chapter! {
     /// Example: 10.0.0.1:8125, [fd00::1]:8125
     bind;
 
-    /// The networks that may send, at most 500. Others are refused and counted in packets_refused.
-    /// Empty means anyone.
+    /// The networks that may send, at most 500. Empty means anyone. Datagrams from other networks
+    /// are dropped and counted in packets_refused.
     /// Example: 10.0.0.0/8, fd00::/8, 192.0.2.7
     allow_from;
 
@@ -31,12 +31,12 @@ pub(super) const TCP: Chapter = chapter! {
     /// As for [udp].
     bind;
 
-    /// As for [udp]. Connections of others are closed before anything is read, and counted in
+    /// As for [udp]. Connections from others are closed before anything is read, and counted in
     /// connections_refused.
     allow_from;
 
     /// Connections at the same time, of TCP and the unix stream socket together. 1 to 60000.
-    /// Further ones are closed and counted in connections_refused. If the limit of open files
+    /// More connections are closed and counted in connections_refused. If the limit of open files
     /// (ulimit -n) is too low for this number, the server accepts fewer and logs how many.
     max_connections;
 

@@ -5,14 +5,15 @@ use super::chapter::{Chapter, chapter};
 pub(super) const NAMESPACE: Chapter = chapter! {
     /// [namespace]: what names look like when they are sent.
     ///
-    /// Further ones are [namespace.NAME], at most 32, with the defaults shown here. A destination
-    /// with namespace = NAME gets its names. So old and new dashboards can be fed at the same time.
+    /// At most 32 sections [namespace.NAME] may follow, with the defaults shown here. A destination
+    /// with namespace = NAME gets the names of that section. So old and new dashboards can be fed at
+    /// the same time.
     ///
     /// A prefix or suffix has at most 128 of A-Z, a-z, 0-9, _, - and dots. The server adds the dots
     /// between the parts of a name. An empty part is left out.
     [namespace], "#[namespace.new]\n#style = modern\n";
 
-    /// Whose names to send. Write K for the name of a series:
+    /// Whose names to send. K is the name of a series:
     ///   legacy     stats.K, stats_counts.K, stats.timers.K.mean: Node's older names
     ///   modern     stats.counters.K.rate, stats.timers.K.mean: Node's newer names
     ///   statsite   counts.K, timers.K.mean: statsite's names, without idle series

@@ -7,8 +7,8 @@ pub(super) const RULE: Chapter = chapter! {
     /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
     ///
     /// Each setting comes from the first rule in file order that matches the name and has the
-    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but
-    /// match. After a reload, known series follow the new rules from their next flush on.
+    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.
+    /// After a reload, known series follow the new rules from their next flush on.
     [rule];
 
     /// Required: at most 100 patterns. A pattern covers a whole name as sanitize_keys leaves it,
@@ -37,7 +37,7 @@ pub(super) const RULE: Chapter = chapter! {
     /// histogram.
     histogram;
 
-    /// What a gauge does with a value that has a sign. delta: -10 subtracts 10. absolute: the gauge
-    /// is set to -10. Without a rule it is delta.
+    /// What a gauge does with a value that has a sign. With delta, -10 subtracts 10. With absolute,
+    /// -10 sets the gauge to -10. Without a rule it is delta.
     signed_gauges;
 };

@@ -89,7 +89,7 @@ fn a_stop_reports_the_lines_that_the_disk_did_not_store() {
         disk.fail_writes(Some(error));
         rig.sink.spill();
         let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
-        let shown = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
+        let shown = format!("state=spooled spooled_lines=0 lost_lines={LINES} ");
         assert!(lines.iter().any(|line| line.contains(&shown)), "{error}: {lines:?}");
         assert_eq!(rig.sink.figures().dropped_lines, LINES);
     }
