@@ -1,4 +1,4 @@
-//! [`Query`]: the look-up of a host name in a child process, without a thread and without blocking.
+//! `Query`: the look-up of a host name in a child process, without a thread and without blocking.
 //!
 //! Only getaddrinfo reads NSS, mDNS and /etc/hosts, and it may block for half a minute. So it runs
 //! in a short-lived child: the server's own binary, started with `--resolve HOST PORT`. The child
@@ -9,7 +9,7 @@
 //!   Query::end   ──▶ killed, if it still runs   ──▶ Dying::is_gone … true
 //! ```
 //! The child is started by posix_spawn, with every other descriptor closed. std uses it only as
-//! long as [`command`] sets no user, group or `pre_exec`; with these it would fork. No call waits
+//! long as `command` sets no user, group or `pre_exec`; with these it would fork. No call waits
 //! for the child: the loop polls until it has ended, and reaps it then.
 
 use std::error::Error;
