@@ -129,7 +129,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
-/// The largest size of memory or disk that a key accepts: 1 TiB, or what a 32-bit `usize` can hold.
+/// The largest size of memory or disk that a key accepts: 1 TiB, or 1 GiB on a 32-bit machine.
 const MOST_MEMORY: usize = GIB << if usize::BITS > 32 { 10 } else { 0 };
 const MEMORY: Size = Size(64 * KIB..=MOST_MEMORY);
 const SOME_MS: Span = Span(Duration::from_millis(100));
