@@ -18,7 +18,7 @@
 //!     packet:% = Bytes(packet),     // bytes that may not be UTF-8
 //!     sender,                       // an `Option`: the field is left out for `None`
 //!     "udp.bind" = 1,               // a name that is no identifier
-//!     hint = "nothing has changed";
+//!     hint = "fix the file and reload again";
 //!     "the configuration was not reloaded"
 //! );
 //! ```
@@ -238,7 +238,7 @@ impl Log {
         if self.missing == 0 {
             return String::new();
         }
-        let hint = "read standard error faster, free its disk, or log less (log_level)";
+        let hint = "read standard error faster, free its disk, or log less with [statsd] log_level";
         let fields = [
             ("log_lines_dropped", Value::from(self.missing)),
             ("reason", Value::from("standard error did not accept them")),

@@ -96,53 +96,53 @@ impl WarningKind {
             Self::TooManySeries => WarningText::new(
                 "series_rejected",
                 "samples of new series were dropped, since max_series is reached",
-                "raise max_series, or fix the program that makes up names",
+                "raise [limits] max_series, or fix the program that makes up names",
             ),
             Self::NoMemory => WarningText::new(
                 "samples_dropped",
                 "samples were dropped, since timer_memory or passthrough_memory is used up",
-                "raise timer_memory or passthrough_memory",
+                "raise [statsd] timer_memory or passthrough_memory",
             ),
             Self::UdpDrops => WarningText::new(
                 "udp_drops",
                 "the kernel dropped datagrams, since a receive buffer was full",
-                "raise recv_buffer and net.core.rmem_max",
+                "raise [udp] recv_buffer and the sysctl net.core.rmem_max",
             ),
             Self::ReadFailed => WarningText::new(
                 "reads_failed",
                 "a datagram socket cannot be read",
-                "the server tries again with the next datagram",
+                "the server tries again with the next datagram; check the memory and the network of this host",
             ),
             Self::Closed(reason) => reason.text(),
             Self::SenderRefused => WarningText::new(
                 "senders_refused",
                 "a sender was refused, since allow_from of [udp] or [tcp] does not list it",
-                "add the sender's network, or fix the sender",
+                "add the sender's network to allow_from, or fix the address that the sender uses",
             ),
             Self::AcceptsPaused => WarningText::new(
                 "accepts_paused",
-                "connections cannot be accepted; the server tries again soon",
+                "connections cannot be accepted; the server tries again after half a second",
                 "if no descriptor is left, raise the limit of open files (ulimit -n, LimitNOFILE=)",
             ),
             Self::UnreadTags => WarningText::new(
                 "influx_tags_seen",
                 "commas were dropped from names that look like Influx tags",
-                "add influx to tag_formats, or fix the program that sends the names",
+                "add influx to [statsd] tag_formats, or fix the program that sends the names",
             ),
             Self::PointRefused => WarningText::new(
                 "points_refused",
                 "a destination cannot store points: the name is too long, or it has no such time",
-                "fix the program that sends the names, or raise max_name_length",
+                "fix the program that sends the names, or raise max_name_length of [ganglia]",
             ),
             Self::PacketTruncated => WarningText::new(
                 "packets_truncated",
-                "datagrams over 64 KiB were dropped whole, since their end is lost",
-                "send fewer lines in each",
+                "datagrams over 64 KiB were dropped",
+                "fix the sender: send fewer lines in each datagram",
             ),
             Self::FlushOverrun => WarningText::new(
                 "flush_overruns",
                 "a flush took longer than flush_interval",
-                "raise flush_interval",
+                "raise [statsd] flush_interval, or check the processor and the memory of this host",
             ),
         }
     }
@@ -202,27 +202,27 @@ impl CloseReason {
             Self::ConnectionRefused(LimitedBy::MaxConnections) => WarningText::new(
                 "connections_refused",
                 "connections were refused, since all [tcp] max_connections are in use",
-                "raise max_connections, or let clients share connections",
+                "raise [tcp] max_connections, or let clients share connections",
             ),
             Self::AdminRefused(LimitedBy::MaxConnections) => WarningText::new(
                 "connections_refused",
                 "clients were refused, since all [admin] max_connections are in use, and no client is idle",
-                "raise max_connections, or find the clients that send so many commands (ss -tnp)",
+                "raise [admin] max_connections, or find the clients that send too many commands (ss -tnp)",
             ),
             Self::ConnectionRefused(LimitedBy::OpenFiles) => WarningText::new(
                 "connections_refused",
-                "connections were refused, since the limit of open files leaves no room for more of [tcp] max_connections",
+                "connections were refused, since the limit of open files is below [tcp] max_connections",
                 RAISE_OPEN_FILES,
             ),
             Self::AdminRefused(LimitedBy::OpenFiles) => WarningText::new(
                 "connections_refused",
-                "clients were refused, since the limit of open files leaves no room for more of [admin] max_connections",
+                "clients were refused, since the limit of open files is below [admin] max_connections",
                 RAISE_OPEN_FILES,
             ),
             Self::AdminNotAllowed => WarningText::new(
                 "senders_refused",
                 "a client was refused, since [admin] allow_from does not list it",
-                "add the client's network, or find out which program connects",
+                "add the client's network to [admin] allow_from, or find out which program connects",
             ),
             Self::ConnectionIdle => WarningText::new(
                 "idle_connections_closed",
@@ -232,12 +232,12 @@ impl CloseReason {
             Self::AdminIdle => WarningText::new(
                 "idle_connections_closed",
                 "connections were closed, since the admin client sent no command for [admin] idle_timeout",
-                "raise idle_timeout, or close clients that are not needed",
+                "raise [admin] idle_timeout, or close clients that are not needed",
             ),
             Self::AdminMadeWay => WarningText::new(
                 "idle_connections_closed",
                 "all [admin] max_connections are in use; a new client replaced the one idle longest",
-                "raise max_connections, or lower [admin] idle_timeout",
+                "raise [admin] max_connections, or lower [admin] idle_timeout",
             ),
             Self::AdminStalled => WarningText::new(
                 "idle_connections_closed",

@@ -211,6 +211,18 @@ impl Destination {
         Takes::Flushes(format, &self.namespace)
     }
 
+    /// Whether it is reached over UDP.
+    pub fn is_udp(&self) -> bool {
+        match &self.kind {
+            DestinationKind::Ganglia(_) => true,
+            DestinationKind::Influxdb(influxdb) => influxdb.protocol == Over::Udp,
+            DestinationKind::Repeater(repeater) => repeater.protocol == Carriage::Datagrams,
+            DestinationKind::Carbon(_) | DestinationKind::Console(_) | DestinationKind::Exec(_) => {
+                false
+            }
+        }
+    }
+
     /// Returns what its chunks are called in the spool. Returns `None` if they are never spooled.
     pub fn spooled_format(&self) -> Option<&'static str> {
         match &self.kind {

@@ -44,8 +44,8 @@ impl Listener {
             log::warn!(
                 keepalive = "off",
                 reason:% = error,
-                hint = "set idle_timeout, which closes the connections of dead clients";
-                "a listener has no TCP keepalive, so its connections to dead clients stay open"
+                hint = "connections of dead clients stay open; set [tcp] idle_timeout to close them";
+                "a listener has no TCP keepalive"
             );
         }
         Self { socket, resting_until: None, reason: String::new() }

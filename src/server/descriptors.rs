@@ -63,7 +63,12 @@ impl Descriptors {
                 shares
             }
             Err(error) => {
-                log::warn!(open_files = "unchanged", reason:% = error; "the limit of open files could not be raised");
+                log::warn!(
+                    open_files = "unchanged",
+                    reason:% = error,
+                    hint = "the server goes on with the old limit; check ulimit -n and LimitNOFILE=";
+                    "the limit of open files could not be raised"
+                );
                 shares(usize::MAX, 0, config)
             }
         }
@@ -124,8 +129,8 @@ fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
         "tcp.max_connections" = connections.clients,
         "admin.max_connections" = admin.clients,
         reason = "the limit of open files is too low for all clients",
-        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections";
-        "the server accepts fewer clients than configured and reserves the descriptors that it needs itself"
+        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections of [tcp] and [admin]";
+        "the server accepts fewer clients than configured"
     );
 }
 

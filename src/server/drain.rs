@@ -34,7 +34,12 @@ impl Drain {
 
     pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
         if received.interrupt && self.since + AGAIN <= now {
-            log::warn!(stop = "hurried", reason = "interrupted again"; "the stop waits no longer for the destinations");
+            log::warn!(
+                stop = "cut_short",
+                reason = "a second SIGINT",
+                hint = "undelivered lines are moved to the spool, or are lost; set [spool] dir to keep them";
+                "the stop no longer waits for the destinations"
+            );
             self.is_interrupted = true;
         }
     }

@@ -175,7 +175,7 @@ impl KeyFlush {
                 log,
                 reason:%,
                 lost_names = lost,
-                hint = "the next interval tries again; the log must be a file, a device, or a FIFO that is read, in a folder that is this user's or root's";
+                hint = "the server tries again after the next interval; [key_flush] log must be a file, a device, or a FIFO that is read, in a folder of this user or root";
                 "frequent names could not be written"
             );
         }

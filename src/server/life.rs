@@ -132,7 +132,8 @@ impl Life {
             log::warn!(
                 reload = "partial",
                 unchanged = later,
-                reason = "needs a restart";
+                reason = "these keys apply at a start only",
+                hint = "restart the server to apply them";
                 "a part of the new configuration was not applied"
             );
         }
@@ -283,7 +284,7 @@ fn log_dropped_reload() {
     log::warn!(
         reload = "dropped",
         reason = "the server is stopping",
-        hint = "the next start reads the file";
+        hint = "the next start reads the file again";
         "the configuration was not reloaded"
     );
 }
@@ -297,7 +298,7 @@ fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
             reload = "refused",
             config = path,
             reason = line,
-            hint = "nothing has changed";
+            hint = "nothing has changed; fix the file, test it with statsd --check, and reload again";
             "the configuration was not reloaded"
         );
     }

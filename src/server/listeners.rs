@@ -240,7 +240,7 @@ impl Listeners {
                 log::error!(
                     "unix.mode" = "unchanged",
                     reason:% = error,
-                    hint = "restart the server";
+                    hint = "the socket keeps its old mode; restart the server to apply [unix] mode";
                     "the mode of a unix socket could not be changed"
                 );
                 continue;
@@ -358,17 +358,18 @@ pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
     match socket.ask_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
-            udp = address,
             recv_buffer = granted,
             asked,
-            hint:% = format_args!("raise the limit: sysctl -w net.core.rmem_max={asked}");
+            udp = address,
+            hint:% = format_args!("raise the limit (sysctl -w net.core.rmem_max={asked}), or lower [udp] recv_buffer");
             "the kernel granted a smaller receive buffer than configured"
         ),
         Ok(_) => {}
         Err(error) => log::warn!(
-            udp = address,
             recv_buffer = "unchanged",
-            reason:% = error;
+            udp = address,
+            reason:% = error,
+            hint = "the server uses the kernel's default; check [udp] recv_buffer";
             "the receive buffer could not be set"
         ),
     }

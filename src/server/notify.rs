@@ -30,8 +30,17 @@ fn tell(what: &[NotifyState<'_>]) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let text: String = what.iter().map(|state| format!("{state}\n")).collect();
     if let Err(error) = send(&socket, text.as_bytes()) {
-        log::warn!(service_manager = "untold", reason:% = error; "the service manager could not be notified");
+        log_failure(&error);
     }
+}
+
+fn log_failure(error: &io::Error) {
+    log::warn!(
+        service_manager = "not_notified",
+        reason:% = error,
+        hint = "the server continues; check NOTIFY_SOCKET and the supervisor that sets it";
+        "the service manager could not be notified"
+    );
 }
 
 /// Sends to the service manager without waiting. `sd_notify::notify` waits if it does not read.
@@ -50,7 +59,7 @@ pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => {
-            log::warn!(service_manager = "untold", reason:% = error; "the service manager could not be notified")
+            log_failure(&error);
         }
     }
 }

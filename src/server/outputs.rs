@@ -135,7 +135,12 @@ fn with_host_suffix(namespace: &Namespace) -> Namespace {
 /// Returns the name of this host up to its first dot. It is empty if the kernel returns an error.
 fn host_name() -> String {
     let name = gethostname().unwrap_or_else(|error| {
-        log::warn!(host_suffix = "none", reason:% = error; "the name of this host is unknown");
+        log::warn!(
+            host_suffix = "none",
+            reason:% = error,
+            hint = "names get no suffix; set [namespace] global_suffix instead of host_suffix";
+            "the name of this host is unknown"
+        );
         OsString::new()
     });
     let name = name.to_string_lossy();

@@ -453,9 +453,11 @@ impl Pipeline {
         })
     }
 
-    /// Prepares for a single flush with the timestamp `now`, without the server's own figures.
+    /// Prepares for a single flush with the timestamp `now`, without the server's own figures and
+    /// without a spool.
     pub(super) fn flush_once(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
+        self.sinks.iter_mut().for_each(Sink::exclude_spool);
     }
 }
 

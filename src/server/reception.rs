@@ -537,7 +537,7 @@ fn log_lost_listener(error: &dyn std::fmt::Display) {
     log::error!(
         reload = "failed",
         reason:% = error,
-        hint = "restart the server";
+        hint = "nothing is received there; free the address and restart the server";
         "a listener was closed for a reload and could not be opened again"
     );
 }

@@ -188,8 +188,8 @@ impl StateSaver {
                 state = "unsaved",
                 state_file:% = self.path.display(),
                 error:%,
-                hint = "free the disk, or name another state_file";
-                "the state could not be saved; the server tries again at the next save"
+                hint = "the server tries again at the next save; free the disk, or change [statsd] state_file";
+                "the state could not be saved"
             );
         }
     }
@@ -203,7 +203,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
     let restored = pipeline.restore(found.records(), head, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(
-        state = "taken_up",
+        state = "restored",
         gauges_only,
         series = restored.series,
         refused = restored.refused,
@@ -215,7 +215,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
         log::error!(
             state = "damaged",
             reason = "a record makes no sense",
-            hint = "the records before it were restored";
+            hint = "the records before it were restored, the rest is lost; check the disk of [statsd] state_file";
             "the state of the run before is incomplete"
         );
     }
@@ -223,7 +223,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
         log::error!(
             state = "not_renamed",
             error:%,
-            hint = "remove it, or its counts will be sent again";
+            hint = "remove [statsd] state_file before the next start, or its counts are sent again";
             "the state file could not be renamed after it was read"
         );
     }
@@ -276,7 +276,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
                 state = "unwritable",
                 state_file:% = path.display(),
                 error:%,
-                hint = "its folder must exist, belong to this user or root, and not be writable by others; until then nothing is kept over a restart";
+                hint = "nothing is kept over a restart; the folder of [statsd] state_file must exist, belong to this user or root, and not be writable for others";
                 "the state file cannot be used"
             );
             Ok(None)

@@ -60,6 +60,9 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
                 _ => {
                     let received = signals.take();
                     drain.note_signals(received, reactor.now().tick);
+                    if received.reload {
+                        log_dropped_reload();
+                    }
                     if received.child {
                         pipeline.note_ended_child();
                     }
@@ -76,6 +79,15 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     }
     pipeline.end();
     Ok(pipeline.is_lossless())
+}
+
+fn log_dropped_reload() {
+    log::warn!(
+        reload = "dropped",
+        reason = "--stdin reads its configuration only at its start",
+        hint = "run it again to use the new configuration";
+        "the configuration was not reloaded"
+    );
 }
 
 /// Returns the same configuration for a process without listeners, state and spool. It prints to

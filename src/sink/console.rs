@@ -21,6 +21,12 @@ const DROPS_A_TURN: usize = 64;
 /// How long it rests after an error that may pass, as a full disk does.
 const REST: Duration = Duration::from_secs(10);
 
+/// The hint after the reader of standard output has closed it.
+const CLOSED_HINT: &str =
+    "the server drops its console lines; restart it with a reader, or set [console] enabled = no";
+/// The hint after an error that may pass.
+const RESTING_HINT: &str = "free the disk of standard output, or set [console] enabled = no; the server retries and keeps queued data";
+
 #[derive(Debug)]
 pub(super) struct Console {
     stdout: StandardStream,
@@ -90,19 +96,21 @@ impl Console {
 
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         outbox.broke();
-        self.state = if error.kind() == io::ErrorKind::BrokenPipe {
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        self.state = if is_closed {
             ConsoleState::Closed
         } else {
             ConsoleState::Resting { until: now.tick + REST }
         };
+        let hint = if is_closed { CLOSED_HINT } else { RESTING_HINT };
         self.outages.note_error(error.to_string(), now);
         let failed = FailedAttempt {
             state: self.state(),
             place: LogPlace::default(),
             is_round: true,
             cause: None,
-            retry: None,
-            hint: None,
+            retry: (!is_closed).then_some(REST),
+            hint: hint.into(),
             sentence: "standard output cannot be written",
         };
         self.outages.note_failure(failed, outbox, now.tick);

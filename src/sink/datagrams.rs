@@ -19,6 +19,7 @@ use log::Level;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
+use super::advice::Advice;
 use super::backoff::{self, Jitter};
 use super::error::SinkError;
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
@@ -61,6 +62,7 @@ pub(super) struct Datagrams {
     generation: Generation,
     outages: OutageReport,
     moved: Option<Tick>,
+    advice: Advice,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Datagrams {
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, Duration::ZERO),
             moved: None,
+            advice: Advice::new(to),
         }
     }
 
@@ -230,8 +233,8 @@ impl Datagrams {
             is_round: self.resolver.is_last(),
             cause: None,
             retry: Some(wait),
-            hint: Some("retrying, queued data is kept; whether packets arrived before is unknown"),
-            sentence: "the destination cannot be reached",
+            hint: self.advice.on_failure(error, &self.resolver.remote),
+            sentence: error.sentence(),
         };
         self.outages.note_failure(failed, outbox, now.tick);
         self.resolver.rotate();

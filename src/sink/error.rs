@@ -37,6 +37,19 @@ impl SinkError {
         }
     }
 
+    /// Returns the sentence of the log line for this failure.
+    pub(super) fn sentence(&self) -> &'static str {
+        match self {
+            Self::LookUp(_) => "the name of the destination was looked up without success",
+            Self::Http { .. } => "the destination has answered with an error",
+            Self::ClosedByPeer => "the destination has closed the connection",
+            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                "the destination has closed the connection"
+            }
+            _ => "the destination cannot be reached",
+        }
+    }
+
     /// The status of an HTTP answer, if that is the reason.
     pub(super) fn http_status(&self) -> Option<u16> {
         if let Self::Http { status, .. } = self { Some(*status) } else { None }

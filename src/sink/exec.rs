@@ -9,7 +9,9 @@
 //! once they are written, and as in doubt, too, when the child fails. Nothing waits for a child:
 //! SIGCHLD wakes the loop, and each turn polls whether the child has ended.
 
+use std::fmt;
 use std::io::{self, Write as _};
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -77,6 +79,46 @@ struct RunningCommand {
     before: u64,
 }
 
+/// Why a command has failed.
+#[derive(Debug)]
+enum CommandFailure {
+    NotStarted(io::Error),
+    /// It was killed because it took longer than `timeout`.
+    TooSlow,
+    Exited(ExitStatus),
+    /// The kernel does not report its exit status.
+    Unknown(io::Error),
+}
+
+impl CommandFailure {
+    /// Returns what the server does now, and what the operator can do.
+    fn hint(&self, section: &str, is_unprivileged: bool) -> String {
+        let hint = match self {
+            Self::NotStarted(_) => format!(
+                "check [{section}] command and the limits of this host; the server retries and keeps queued data"
+            ),
+            Self::TooSlow => format!(
+                "raise [{section}] timeout, or make the command faster; the rest of this flush is dropped"
+            ),
+            Self::Exited(_) | Self::Unknown(_) => {
+                format!("run [{section}] command by hand; the rest of this flush is dropped")
+            }
+        };
+        if is_unprivileged { format!("{hint}; {NO_NEW_PRIVILEGES}") } else { hint }
+    }
+}
+
+impl fmt::Display for CommandFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(error) => write!(out, "cannot be started: {error}"),
+            Self::TooSlow => out.write_str("it was killed: it took longer than timeout"),
+            Self::Exited(status) => status.fmt(out),
+            Self::Unknown(error) => error.fmt(out),
+        }
+    }
+}
+
 impl Exec {
     pub(super) fn new(index: u16, name: &str, config: &config::Exec) -> Self {
         Self {
@@ -128,7 +170,8 @@ impl Exec {
                 self.state = ExecState::Feeding { child, stdin, writable: true };
             }
             Err(error) => {
-                self.fail(format!("cannot be started: {error}"), outbox, now);
+                let failure = CommandFailure::NotStarted(error);
+                self.fail(&failure, outbox, now);
                 self.state = ExecState::Resting { until: now.tick + REST };
             }
         }
@@ -163,10 +206,10 @@ impl Exec {
             ExecState::Feeding { child, .. } | ExecState::Finishing(child) => {
                 let result = match child.group.exit() {
                     Ok(None) if now.tick < child.until => return,
-                    Ok(None) => Err("it was killed: it took longer than timeout".into()),
+                    Ok(None) => Err(CommandFailure::TooSlow),
                     Ok(Some(status)) if status.success() => Ok(()),
-                    Ok(Some(status)) => Err(status.to_string()),
-                    Err(error) => Err(error.to_string()),
+                    Ok(Some(status)) => Err(CommandFailure::Exited(status)),
+                    Err(error) => Err(CommandFailure::Unknown(error)),
                 };
                 self.end(result, outbox, now);
             }
@@ -181,7 +224,7 @@ impl Exec {
     }
 
     /// Handles the end of a child. Kills it, and what it has started, if it still runs.
-    fn end(&mut self, result: Result<(), String>, outbox: &mut Outbox, now: Now) {
+    fn end(&mut self, result: Result<(), CommandFailure>, outbox: &mut Outbox, now: Now) {
         let (ExecState::Feeding { child, .. } | ExecState::Finishing(child)) =
             std::mem::replace(&mut self.state, ExecState::Idle)
         else {
@@ -194,10 +237,10 @@ impl Exec {
                 self.drop_past(outbox);
                 self.outages.note_recovery(LogPlace::default(), outbox, now.tick);
             }
-            Err(reason) => {
+            Err(failure) => {
                 outbox.broke(); // a chunk that is partly written is not sent again
                 outbox.doubt_lines(outbox.tally().delivered_lines - before);
-                self.fail(reason, outbox, now);
+                self.fail(&failure, outbox, now);
             }
         }
         if matches!(group.exit(), Ok(None)) {
@@ -206,15 +249,16 @@ impl Exec {
         }
     }
 
-    fn fail(&mut self, reason: String, outbox: &Outbox, now: Now) {
+    fn fail(&mut self, failure: &CommandFailure, outbox: &Outbox, now: Now) {
+        let reason = failure.to_string();
         self.outages.note_error(reason.clone(), now);
         let failed = FailedAttempt {
             state: "failing",
             place: LogPlace { command: Some(&self.config.command), ..LogPlace::default() },
             is_round: true,
             cause: Some(reason),
-            retry: None,
-            hint: has_no_new_privileges().then_some(NO_NEW_PRIVILEGES),
+            retry: matches!(failure, CommandFailure::NotStarted(_)).then_some(REST),
+            hint: failure.hint(&self.name, has_no_new_privileges()),
             sentence: "a command has failed",
         };
         self.outages.note_failure(failed, outbox, now.tick);
@@ -294,7 +338,10 @@ impl Exec {
                 sink = self.name,
                 state = "killed",
                 in_doubt = lines,
-                reason = "it still ran when the time for a stop was over";
+                reason = "it still ran when the time for a stop was over",
+                hint:% = format_args!(
+                    "raise [statsd] shutdown_timeout, or make [{}] command faster", self.name
+                );
                 "a command was killed"
             );
         }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use log::Level;
 use mio::{Registry, Token};
 
+use super::advice::Advice;
 use super::backoff::{self, Jitter};
 use super::dialer::{Dialer, Socket, TcpDialer};
 use super::error::SinkError;
@@ -37,7 +38,7 @@ use super::framing::Framing;
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::resolver::{LookUp, Resolver};
-use super::speech::{Speech, wrong_protocol_hint};
+use super::speech::Speech;
 use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
@@ -74,8 +75,8 @@ pub(super) struct Link {
     status: Option<u16>,
     proof: Proof,
     dropped: DroppedChunks,
-    /// The hint for the log if each connection is closed early.
-    hint: String,
+    advice: Advice,
+    last_failure: FailureText,
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -89,6 +90,13 @@ struct Proof {
     is_awaited: bool,
     /// A stop must wait a moment longer for the outbox to drain, since the peer may still close.
     lingers: bool,
+}
+
+/// The texts of the log line for a failure.
+#[derive(Debug, Default)]
+struct FailureText {
+    sentence: &'static str,
+    hint: String,
 }
 
 #[derive(Debug)]
@@ -127,7 +135,8 @@ impl Link {
             status: None,
             proof: Proof::default(),
             dropped: DroppedChunks::new(&to.name),
-            hint: wrong_protocol_hint(to),
+            advice: Advice::new(to),
+            last_failure: FailureText::default(),
         }
     }
 
@@ -149,6 +158,10 @@ impl Link {
         self.proof = Proof::default();
         if !matches!(self.state, LinkState::Idle) {
             self.outages.explain("its address was changed".into());
+            self.last_failure = FailureText {
+                sentence: "the connection to the destination was closed for a reload",
+                hint: "the server connects to the new address and keeps queued data".into(),
+            };
             self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
         }
     }
@@ -408,9 +421,14 @@ impl Link {
         let wait =
             backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         let is_early = !error.is_timeout() && self.is_closed_early();
-        if is_early {
+        let sentence = error.sentence();
+        let hint = if is_early {
             self.note_early_close(outbox);
-        }
+            self.advice.on_early_close()
+        } else {
+            self.advice.on_failure(error, &self.resolver.remote)
+        };
+        self.last_failure = FailureText { sentence, hint };
         self.go(LinkState::BackingOff { until: now.tick + wait }, outbox, now);
         if is_early && self.proof.early == REFUSALS_BELIEVED {
             self.log_refused_connections(outbox);
@@ -429,7 +447,7 @@ impl Link {
         if self.proof.early >= REFUSALS_BELIEVED {
             outbox.was_refused();
             let why = "closed by the peer right after the first bytes, again and again";
-            self.outages.explain(format!("{why}: {}", self.hint));
+            self.outages.explain(format!("{why}: {}", self.advice.wrong_protocol()));
         } else if let Some(chunk) = outbox.broke_early() {
             self.dropped.log_poison(&chunk);
         }
@@ -468,8 +486,8 @@ impl Link {
             is_round: self.resolver.address().is_none(),
             cause: self.status.map(|status| status.to_string()),
             retry: Some(now.until(until)),
-            hint: Some("retrying, queued data is kept"),
-            sentence: "the destination is not connected",
+            hint: self.last_failure.hint.clone(),
+            sentence: self.last_failure.sentence,
         };
         self.outages.note_failure(failed, outbox, now);
     }
@@ -503,7 +521,7 @@ impl Link {
             in_doubt = outbox.tally().in_doubt,
             queued_bytes = outbox.queued_bytes(),
             reason = "it closes each connection right after the first bytes",
-            hint = self.hint;
+            hint = self.advice.wrong_protocol();
             "the destination has probably read nothing"
         );
     }

@@ -35,6 +35,7 @@
 //! A stop *drains* all sinks: they send what is queued, as soon as possible. A reload *removes* the
 //! sink of a destination that is not configured any more: it drains, then spills.
 
+mod advice;
 mod backoff;
 mod console;
 mod datagrams;

@@ -57,7 +57,8 @@ pub(super) struct FailedAttempt<'a> {
     pub(super) cause: Option<String>,
     /// The time until the next attempt, if there is one.
     pub(super) retry: Option<Duration>,
-    pub(super) hint: Option<&'static str>,
+    /// What the operator can do, and what the server does meanwhile.
+    pub(super) hint: String,
     /// The sentence of the log line.
     pub(super) sentence: &'static str,
 }

@@ -2,8 +2,10 @@
 
 use std::mem;
 
+use super::advice::Advice;
 use super::outbox::Outbox;
 use super::spool::News;
+use crate::config::Destination;
 
 /// Counts of lines that did not fit the queue. Two of them tell what has happened in between.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,7 @@ impl OverflowCounts {
 #[derive(Debug)]
 pub(super) struct OverflowReport {
     sink: String,
+    pub(super) advice: Advice,
     /// The counts before the overflow, until all is delivered.
     pub(super) current: Option<OverflowCounts>,
     /// It was logged that the queue does not hold what is to be retained.
@@ -35,8 +38,8 @@ pub(super) struct OverflowReport {
 }
 
 impl OverflowReport {
-    pub(super) fn new(sink: &str) -> Self {
-        Self { sink: sink.into(), current: None, is_short: false }
+    pub(super) fn new(to: &Destination) -> Self {
+        Self { sink: to.name.clone(), advice: Advice::new(to), current: None, is_short: false }
     }
 
     /// The queue may have another size. If it is too short again, that is logged again.
@@ -56,8 +59,8 @@ impl OverflowReport {
                 sink = name,
                 queue = "short",
                 held_bytes = held,
-                reason = "there is no room for all flushes that resend_keep asks for",
-                hint = "raise its queue";
+                reason = "the queue has no room for resend_keep flushes",
+                hint = self.advice.on_short_queue();
                 "delivered flushes were removed before their time"
             );
         }
@@ -74,7 +77,7 @@ impl OverflowReport {
                     queue = "full",
                     held_bytes = held,
                     spool = spool.location();
-                    "new chunks are written to the spool"
+                    "the queue is full, and new chunks are written to the spool"
                 );
             }
             None => log::warn!(
@@ -82,8 +85,8 @@ impl OverflowReport {
                 queue = "full",
                 held_bytes = held,
                 dropping = "oldest",
-                hint = "[spool] dir keeps what does not fit";
-                "the oldest chunks are dropped"
+                hint = self.advice.on_full_queue();
+                "the queue is full, and the oldest chunks are dropped"
             ),
         }
     }
@@ -121,34 +124,38 @@ impl OverflowReport {
 fn log_spool_event(sink: &str, spool: &str, event: News) {
     match event {
         News::Full => log::warn!(
-            sink, spool, state = "full", dropping = "oldest",
-            hint = "raise [spool] max_size, or free the disk";
-            "the spool is full"
+            sink, state = "full", spool, dropping = "oldest",
+            hint = "raise [spool] max_size, or free the disk of [spool] dir";
+            "the spool is full, and its oldest chunks are dropped"
         ),
         News::Damaged { segment, at, bytes } => log::warn!(
-            sink, spool,
-            file:% = format_args!("{segment:016x}.chunks"),
+            sink,
             damaged_at = at,
             cut_bytes = bytes,
-            reason = "torn by a crash, or damaged by the disk";
+            spool,
+            file:% = format_args!("{segment:016x}.chunks"),
+            reason = "torn by a crash, or damaged by the disk",
+            hint = "the server skips these bytes and sends the rest; check the disk of [spool] dir";
             "a file of the spool is damaged"
         ),
         News::Missing { segments, bytes, lines } => log::error!(
-            sink, spool, state = "missing", files = segments, bytes, dropped_lines = lines,
+            sink, state = "missing", spool, files = segments, bytes, dropped_lines = lines,
             reason = "another process removed them",
-            hint = "the server continues with new files; do not remove files of its spool";
+            hint = "the server continues with new files; keep other processes out of [spool] dir";
             "files of the spool are missing"
         ),
         News::Foreign { segment } => log::error!(
-            sink, spool,
-            file:% = format_args!("{segment:016x}.chunks"),
+            sink,
             state = "set_aside",
-            reason = "not of this version and format";
+            spool,
+            file:% = format_args!("{segment:016x}.chunks"),
+            reason = "not of this version and format",
+            hint = "the server renames the file and does not send it; remove it if it is not needed";
             "a file of the spool cannot be read"
         ),
         News::Failing { what, reason } => log::error!(
-            sink, spool, state = "failing", doing = what, error = reason,
-            hint = "until it works again what does not fit the queue is dropped";
+            sink, state = "failing", doing = what, spool, error = reason,
+            hint = "check the disk of [spool] dir; until it works, chunks that do not fit the queue are dropped";
             "the disk of the spool has failed"
         ),
     }

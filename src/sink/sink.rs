@@ -101,7 +101,7 @@ impl Sink {
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, seed, stdout),
             flushes: Flushes::default(),
-            overflow: OverflowReport::new(&to.name),
+            overflow: OverflowReport::new(to),
             is_flushing: false,
             removal: None,
             spill: None,
@@ -148,6 +148,11 @@ impl Sink {
         }
         self.outbox.attach(spool);
         self.log_spool_news();
+    }
+
+    /// Hints no longer recommend a spool: this process has none.
+    pub fn exclude_spool(&mut self) {
+        self.overflow.advice.exclude_spool();
     }
 
     /// Sets the most bytes of its spool, if it has one.
@@ -284,7 +289,7 @@ impl Sink {
         }
         if let Some(spill) = self.spill.take() {
             if spill.has_delivered {
-                log::info!(sink = self.name, state = "gone"; "a removed destination has ended");
+                log::info!(sink = self.name, state = "removed"; "a removed destination has ended");
             } else {
                 self.log_spilled(&spill);
             }
@@ -309,7 +314,8 @@ impl Sink {
                 sink = self.name,
                 spool = "unsynced",
                 error:% = error,
-                reason = "a power cut may lose the chunks in the spool";
+                reason = "a power cut may lose the chunks in the spool",
+                hint = "check the disk of [spool] dir";
                 "the disk does not confirm what was written"
             );
         }
@@ -352,18 +358,18 @@ impl Sink {
         match self.outbox.spool() {
             Some(_) if lost > 0 => log::warn!(
                 sink = name,
-                state = "parked",
+                state = "spooled",
                 spooled_lines = spooled,
                 lost_lines = lost,
                 reason,
-                hint = "the log lines before this one tell why";
+                hint = "check the disk of [spool] dir; the log lines before this one show why";
                 "the spool could not keep all lines"
             ),
             _ if spill.has_delivered => {}
             Some(_) => {
                 log::info!(
                     sink = name,
-                    state = "parked",
+                    state = "spooled",
                     spooled_lines = spooled,
                     reason;
                     "undelivered lines wait in the spool"
@@ -375,7 +381,7 @@ impl Sink {
                 lost_lines = lost,
                 lost_bytes = bytes,
                 reason,
-                hint = "[spool] dir keeps it for the next start";
+                hint = self.overflow.advice.on_abandoned();
                 "undelivered lines are lost"
             ),
         }

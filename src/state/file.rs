@@ -162,10 +162,10 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             log::error!(
-                state_file:% = path.display(),
                 state = "unread",
+                state_file:% = path.display(),
                 error:%,
-                hint = "the server starts without it";
+                hint = "the server starts without it; check the permissions of [statsd] state_file";
                 "a state file cannot be read and is not used"
             );
             return None;
@@ -181,11 +181,12 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
             let aside = beside(path, "damaged");
             let moved = fs::rename(path, &aside);
             log::error!(
-                state_file:% = path.display(),
                 state = "damaged",
                 reason,
+                state_file:% = path.display(),
                 set_aside = moved.is_ok().then(|| aside.display().to_string()),
-                not_set_aside = moved.err().map(|error| error.to_string());
+                not_set_aside = moved.err().map(|error| error.to_string()),
+                hint = "the server starts without it; check the disk of [statsd] state_file";
                 "a state file is damaged and is not used"
             );
             None

@@ -186,9 +186,8 @@ fn a_host_name_that_does_not_resolve_is_retried() {
         .set("carbon", "address", "no-such-host.invalid:2003")
         .set("carbon", "reconnect_max", "200ms");
     let mut daemon = Daemon::start(&conf);
-    until_true("a log line that names it", || {
-        daemon.log().iter().any(|line| line.contains("no-such-host.invalid"))
-    });
+    let hint = "the name no-such-host.invalid was looked up; check [carbon] address";
+    daemon.until_logged(&["sink=carbon state=backing_off", hint, "keeps queued data"], 1);
     daemon.send(["alive:1|g"]);
     daemon.until_shown("gauges", "alive", 1.0);
     assert!(daemon.is_running());

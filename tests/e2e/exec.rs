@@ -101,7 +101,10 @@ fn a_child_that_never_reads_is_killed() {
         exec(never).set("exec", "timeout", "1500ms").set("carbon", "address", carbon.address());
     let daemon = Daemon::start(&conf);
     send_much(&daemon);
-    daemon.until_logged(&["sink=exec state=failing", "longer than timeout"], 1);
+    daemon.until_logged(
+        &["sink=exec state=failing", "longer than timeout", "raise [exec] timeout"],
+        1,
+    );
     let (first, _) = carbon.flush_after(0);
     carbon.flush_after(first + 2);
     let pids = || text(daemon.folder(), "pids").lines().map(str::to_owned).collect::<Vec<_>>();

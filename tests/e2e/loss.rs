@@ -184,7 +184,7 @@ fn a_stop_tells_what_the_spool_cannot_keep() {
     daemon.sigterm();
     assert_eq!(daemon.exit().code(), Some(0));
     daemon.until_logged(&["sink=carbon", "state=missing"], 1);
-    daemon.until_logged(&["sink=carbon state=parked spooled_lines=0 lost_lines="], 1);
+    daemon.until_logged(&["sink=carbon state=spooled spooled_lines=0 lost_lines="], 1);
     daemon.until_logged(&["sink=carbon spool=unsynced"], 1);
 }
 
@@ -212,7 +212,7 @@ fn a_destination_that_is_removed_leaves_all_to_its_spool() {
             daemon.sigterm();
             assert_eq!(daemon.exit().code(), Some(0));
         }
-        daemon.until_logged(&["sink=carbon state=parked spooled_lines="], 1);
+        daemon.until_logged(&["sink=carbon state=spooled spooled_lines="], 1);
         let log = daemon.log().join("\n");
         assert!(!log.contains("lost_lines"), "{log}");
         assert!(!segments(&folder_of(&daemon)).is_empty());

@@ -162,7 +162,7 @@ fn silent_clients_do_not_use_up_the_admin_port() {
     silent[0].send("n\n");
     assert!(silent[0].read_answer("version").starts_with("statsd "));
     daemon.until_logged(
-        &["idle_connections_closed=1", "raise max_connections, or lower [admin] idle"],
+        &["idle_connections_closed=1", "raise [admin] max_connections, or lower [admin] idle"],
         1,
     );
     daemon.stop();

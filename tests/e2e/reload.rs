@@ -82,7 +82,7 @@ fn an_invalid_configuration_changes_nothing() {
     daemon.send(["still:1|c"]);
     daemon.until_counter("still", 1.0);
     daemon.reload(&conf.set("statsd", "user", "nobody"));
-    daemon.until_logged(&["reload=partial", "statsd.user", "needs a restart"], 1);
+    daemon.until_logged(&["reload=partial", "statsd.user", "restart the server"], 1);
     daemon.stop();
 }
 
@@ -173,7 +173,7 @@ fn destinations_come_and_go() {
     second.until_point("stats_counts.later", 1.0);
     third.until_point("stats_counts.later", 1.0);
     daemon.reload(&conf.set("carbon", "address", second.address()));
-    daemon.until_logged(&["sink=carbon.more", "state=gone"], 1);
+    daemon.until_logged(&["sink=carbon.more", "state=removed"], 1);
     assert_eq!(
         daemon.admin().ask("sinks").lines().filter(|line| line.starts_with("carbon")).count(),
         1
@@ -198,7 +198,7 @@ fn another_protocol_needs_a_restart() {
         .set("statsd", "percentiles", "50");
     daemon.reload(&other);
     daemon.until_logged(
-        &["reload=partial", "unchanged=\"carbon.address carbon.protocol\"", "needs a restart"],
+        &["reload=partial", "unchanged=\"carbon.address carbon.protocol\"", "restart the server"],
         1,
     );
     daemon.until_logged(&["reload=done changed=statsd.percentiles"], 1);

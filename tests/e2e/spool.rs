@@ -91,7 +91,7 @@ fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
     until_true("a spool", || spooled_bytes(daemon.folder()) > 0);
     daemon.sigterm();
     assert_eq!(daemon.exit().code(), Some(0));
-    daemon.until_logged(&["state=parked"], 1);
+    daemon.until_logged(&["state=spooled"], 1);
     assert!(!daemon.log().join("\n").contains("lost_lines"));
     carbon.listen();
     let daemon = daemon.again(&conf);

@@ -1,8 +1,11 @@
 //! `statsd --stdin`, as scripts and tests use it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{Conf, Daemon, FakeCarbon, statsd_command, unix_now, until_true};
 
@@ -81,11 +84,28 @@ fn a_carbon_that_is_not_there_is_a_failure() {
     let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "shutdown_timeout", "200ms");
     let Output { status, stderr, .. } = over(b"a:1|c\n", Some(&conf));
     assert_eq!(status.code(), Some(1));
-    assert!(
-        text(&stderr).contains("sink=carbon state=abandoned lost_lines=2"),
-        "{}",
-        text(&stderr)
-    );
+    let stderr = text(&stderr);
+    for expected in ["sink=carbon state=abandoned lost_lines=2", "--stdin has no spool"] {
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    assert!(!stderr.contains("[spool]"), "it cannot have one: {stderr}");
+}
+
+/// Shows that a SIGHUP is logged, since it has no effect.
+#[test]
+fn a_reload_is_logged_as_dropped() {
+    let carbon = FakeCarbon::absent();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "shutdown_timeout", "2s");
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = stdin_command(folder.path(), Some(&conf)).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.any(|line| line.contains("state=backing_off")));
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    kill(pid, Signal::SIGHUP).unwrap();
+    assert!(log.any(|line| line.contains("reload=dropped")));
+    assert!(log.any(|line| line.contains("state=abandoned")));
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 /// Shows that a UDP destination where no process listens is reported, although all packets were

@@ -38,7 +38,7 @@ fn a_long_stop_keeps_the_interval_it_saved() {
         daemon.sigterm();
         assert_eq!(daemon.exit().code(), Some(0));
         daemon = daemon.again(&conf);
-        daemon.until_logged(&["state=taken_up", "gauges_only=false"], 1);
+        daemon.until_logged(&["state=restored", "gauges_only=false"], 1);
     }
     carbon.listen();
     until_true("every count at carbon", || sum(&carbon, "stats_counts.c") >= 21.0);

@@ -2,10 +2,12 @@
 //!
 //! `layout` checks which module may import which, and where types and their methods stand. `style`
 //! checks names and single lines. `words` checks the words of comments and documents, and the
-//! length of lines. The limits of files and functions are in this file.
+//! length of lines. `logs` checks the texts of log lines and hints. The limits of files and
+//! functions are in this file.
 #![allow(clippy::unwrap_used)] // a tree that cannot be read is a failed test
 
 mod layout;
+mod logs;
 mod modules;
 mod source;
 mod style;

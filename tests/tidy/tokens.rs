@@ -3,12 +3,20 @@
 /// A piece of code: an identifier, a number, a lifetime, a literal or one mark. `::` is one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Token<'a> {
+    /// Of a string or a character: its quotes only, so that no rule takes its words for code.
     pub(crate) text: &'a str,
+    /// The same with what is in quotes, as in the file.
+    pub(crate) source: &'a str,
     /// Counted from 1.
     pub(crate) line: usize,
 }
 
 impl Token<'_> {
+    /// The text of a string, with its escapes. `None` if it is no string.
+    pub(crate) fn string(&self) -> Option<&str> {
+        self.source.strip_prefix('"')?.strip_suffix('"')
+    }
+
     pub(crate) fn is_name(&self) -> bool {
         self.text.starts_with(is_letter)
     }
@@ -20,12 +28,12 @@ pub(crate) fn production(text: &str) -> Vec<Token<'_>> {
     without_tests(&tokens(text))
 }
 
-/// Returns all tokens. The text of a string or of a character is left out: only its quotes remain.
+/// Returns all tokens.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let pieces = pieces(text).into_iter();
     let token = |(kind, text, line)| match kind {
-        Piece::Token => Some(Token { text, line }),
-        Piece::Literal => Some(Token { text: "\"\"", line }),
+        Piece::Token => Some(Token { text, source: text, line }),
+        Piece::Literal => Some(Token { text: "\"\"", source: text, line }),
         Piece::Comment | Piece::Space => None,
     };
     pieces.filter_map(token).collect()

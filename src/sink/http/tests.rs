@@ -90,7 +90,7 @@ fn what_is_refused_is_dropped_counted_and_told_once_a_minute() {
     rig.answer(&mut client, LINE, NO_CONTENT);
     rig.until_drained();
     let told: Vec<_> =
-        logged().into_iter().filter(|(_, line)| line.contains("dropped_lines=1 answer")).collect();
+        logged().into_iter().filter(|(_, line)| line.contains("dropped_lines=1 ")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].1.contains("answer=\"400 Bad Request: no\""), "{told:?}");
     assert_eq!(rig.sink.figures().reconnects, 0);

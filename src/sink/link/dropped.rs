@@ -33,9 +33,14 @@ impl DroppedChunks {
             let lines = std::mem::take(&mut self.unlogged_lines);
             log::warn!(
                 sink = self.sink,
-                dropped_lines = lines,
                 answer = refused.reason,
-                reason = "refused, and would be again",
+                dropped_lines = lines,
+                reason = "the destination would refuse these lines again, so they are dropped",
+                hint = if refused.reason.starts_with("413") {
+                    "raise max-body-size of InfluxDB"
+                } else {
+                    "fix the program that sends such names, tags or values; see first_line"
+                },
                 first_line:% = first_line(&refused.chunk);
                 "the destination has refused lines"
             );
@@ -48,8 +53,9 @@ impl DroppedChunks {
             sink = self.sink,
             dropped_lines = chunk.lines(),
             reason = "connections break at this chunk while others pass",
+            hint = "the server continues with the next chunk; check the destination's log for first_line",
             first_line:% = first_line(chunk);
-            "a chunk was dropped"
+            "a chunk that breaks connections was dropped"
         );
     }
 }

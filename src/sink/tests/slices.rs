@@ -89,7 +89,7 @@ fn a_stop_tells_what_a_disk_does_not_take() {
         disk.fail_writes(Some(error));
         rig.sink.spill();
         let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
-        let told = format!("state=parked spooled_lines=0 lost_lines={LINES} ");
+        let told = format!("state=spooled spooled_lines=0 lost_lines={LINES} ");
         assert!(lines.iter().any(|line| line.contains(&told)), "{error}: {lines:?}");
         assert_eq!(rig.sink.figures().dropped_lines, LINES);
     }
