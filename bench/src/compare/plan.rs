@@ -52,7 +52,7 @@ pub(crate) struct Scope {
     pub(crate) wanted: Vec<What>,
 }
 
-/// Returns all jobs. Those whose results are compared most come first.
+/// Returns all jobs. The costs come first, since they are compared most.
 pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<Job> {
     let all = || 0..profiles.len();
     let able = |load: &Load| {
