@@ -1,8 +1,8 @@
 //! Every key there is: its name, its sections, its defaults as text, and its place in [`Config`].
 //!
-//! A key has one row, also if several kinds of destinations have it. Defaults are read as the values
-//! of a file are. Messages, the example and the printed configuration come from here. What each key
-//! is for stands in `manual/`.
+//! A key has one row, also if several kinds of destinations have it. Defaults are parsed like the
+//! values of a file. Messages, the example and the printed configuration come from here. `manual/`
+//! describes what each key is for.
 
 use std::time::Duration;
 

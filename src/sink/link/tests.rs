@@ -29,7 +29,7 @@ fn situation(rig: &Rig) -> (&'static str, Option<String>, Option<Duration>) {
     (figures.state, figures.last_error, wait)
 }
 
-/// An address at which nobody listens.
+/// Returns an address without a listener.
 fn nobody() -> SocketAddr {
     listener().local_addr().unwrap()
 }

@@ -74,7 +74,7 @@ fn a_child_that_hangs_is_killed_and_reaped_without_waiting() {
 fn a_dying_child_is_asked_after_less_and_less() {
     let poll = Poll::new().unwrap();
     let mut dying = start("exec sleep 1000", &poll).end(Tick::default());
-    dying.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that nobody killed
+    dying.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that is still running
     let mut waits = Vec::new();
     for _ in 0..12 {
         let now = dying.deadline();

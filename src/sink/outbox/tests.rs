@@ -4,7 +4,7 @@ use super::*;
 
 mod twin;
 
-/// A chunk of so many lines of ten bytes, told apart by its first byte.
+/// Returns a chunk of `lines` lines of ten bytes. Chunks differ in their first byte.
 fn chunk(name: u8, flush: u64, lines: u32) -> Rc<Chunk> {
     let text = format!("{}23456789\n", char::from(name)).repeat(lines as usize);
     Chunk::new(text.into_bytes(), lines, flush)
@@ -20,7 +20,7 @@ fn filled(resend: Resend, names: &str) -> Outbox {
     outbox
 }
 
-/// Writes so many bytes, as a socket would take them.
+/// Writes `bytes` bytes, as a socket would accept them.
 fn write(outbox: &mut Outbox, mut bytes: usize) {
     while bytes > 0 {
         let head = outbox.head().expect("something to write").len().min(bytes);
@@ -243,7 +243,7 @@ fn what_had_arrived_makes_way_first_also_while_it_waits_to_be_sent_again() {
     let mut outbox = filled(Resend::Flush, "abcdefghij");
     deliver(&mut outbox, 200);
     outbox.broke();
-    write(&mut outbox, 50); // a is begun anew: it stays
+    write(&mut outbox, 50); // a is begun again: it stays
     assert_eq!(outbox.push(chunk(b'k', 11, 10)), 0);
     assert_eq!(held(&outbox), "acdefghijk");
     assert_eq!(outbox.push(chunk(b'l', 11, 10)), 10);

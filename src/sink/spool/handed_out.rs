@@ -45,7 +45,7 @@ impl HandedOut {
     }
 
     /// Removes and returns the oldest chunk if it starts at `place` or before it, or is condemned.
-    /// A condemned chunk is released by nobody else, because the outbox does not have it.
+    /// Nothing else releases a condemned chunk, because the outbox does not have it.
     pub(super) fn pop_up_to(&mut self, place: Position) -> Option<HandedChunk> {
         let oldest = self.chunks.front()?;
         let may_go = oldest.start <= place || self.condemned.contains(&oldest.start);

@@ -7,7 +7,7 @@ use super::record::PREAMBLE;
 
 /// The highest number that a segment of this server can have. Even with a segment every nanosecond
 /// it takes 292 years to reach it, so there is always a next number. A file with a higher number
-/// was made by somebody else.
+/// was not made by this server.
 pub(super) const LAST_SEGMENT: u64 = u64::MAX >> 1;
 
 /// Bytes of a note: the number of the segment, the offset in it, and a checksum of both.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::disk::Disk;
 
-/// What is on it, shared with whoever looks from outside.
+/// The contents of the disk, shared with the test that examines them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryDisk(Rc<RefCell<Contents>>);
 
@@ -31,7 +31,7 @@ struct Contents {
 }
 
 impl MemoryDisk {
-    /// From now on only so many bytes more fit; the write that meets the end is torn there.
+    /// From now on only `room` more bytes fit. The write that reaches the end is cut there.
     pub(crate) fn limit_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
     }

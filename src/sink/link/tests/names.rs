@@ -10,7 +10,7 @@ fn the_addresses_of_a_name_are_tried_in_turn_and_asked_for_anew_each_round() {
     let mut rig = rig(&listener);
     link(&mut rig.sink).resolver.remote =
         Remote { host: "carbon.test".into(), port: address.port() };
-    // Nobody listens at the first two.
+    // The first two addresses have no listener.
     link(&mut rig.sink).resolver.look_up =
         |host, port| shell(&format!("for i in 3 2 1; do echo 127.0.0.$i:{port}; done; : {host}"));
     for round in 0..2 {
