@@ -14,15 +14,15 @@ use crate::carbon::Carbon;
 use crate::compare::proc;
 use crate::report::{err, grouped};
 
-/// What was there before anything was sent.
+/// The figures before anything was sent.
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// The UDP port sent to, if it is on this machine.
+    /// The UDP port of the server, if it is on this machine.
     udp: Option<u16>,
     drops: u64,
     admin: Option<(SocketAddr, Stats)>,
     carbon: Option<Carbon>,
-    /// What the server's counts at carbon begin with.
+    /// The prefix of the server's counts at carbon.
     counts: String,
 }
 
@@ -33,7 +33,7 @@ type Stats = BTreeMap<String, u64>;
 /// flush.
 const OWN: &str = "stats_counts.statsd.";
 
-/// Of what may be lost in the server.
+/// The figures that count losses in the server.
 const LOSSES: [&str; 6] = [
     "bad_lines_seen",
     "samples_dropped",
@@ -45,7 +45,7 @@ const LOSSES: [&str; 6] = [
 
 const RECEIVED: &str = "stats_counts.statsd.metrics_received ";
 
-/// How long a flush may take to come.
+/// The longest time to wait for a flush.
 const PATIENCE: Duration = Duration::from_secs(75);
 
 impl Account {
@@ -71,7 +71,8 @@ impl Account {
         Ok(Self { udp, drops: dropped(udp), admin, carbon, counts })
     }
 
-    /// Waits for a flush after the end, if it is the server's carbon, and says what it found.
+    /// Waits for a flush after the end, if this program is the server's carbon. Returns the
+    /// figures.
     pub(crate) fn close(self, traffic: &Traffic, sent: &Sent) -> Result<String, String> {
         let mut found = Found { errors: sent.errors, sent: sent.lines, ..Found::default() };
         if let Some(carbon) = &self.carbon {
@@ -101,7 +102,8 @@ fn dropped(udp: Option<u16>) -> u64 {
     udp.and_then(proc::queue).map_or(0, |queue| queue.drops)
 }
 
-/// All was received; or two flushes have come, of which the second began after the end.
+/// Whether everything was received, or two flushes have arrived, of which the second began after
+/// the end.
 fn until_flushed(carbon: &Carbon, lines: u64) {
     let start = Clock::start();
     let flushes = carbon.watched(RECEIVED).lines;
@@ -115,7 +117,7 @@ fn until_flushed(carbon: &Carbon, lines: u64) {
     }
 }
 
-/// Asks the admin port.
+/// Sends a command to the admin port. Returns its answer.
 fn stats(address: SocketAddr) -> Result<Stats, String> {
     let ask = || -> io::Result<Vec<String>> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
@@ -130,7 +132,7 @@ fn stats(address: SocketAddr) -> Result<Stats, String> {
     Ok(figures(&lines))
 }
 
-/// Of `NAME: NUMBER` lines. A name may have colons.
+/// Reads `NAME: NUMBER` lines. A name may have colons.
 fn figures(lines: &[String]) -> Stats {
     let figure = |line: &String| {
         let (name, value) = line.rsplit_once(": ")?;
@@ -139,7 +141,7 @@ fn figures(lines: &[String]) -> Stats {
     lines.iter().filter_map(figure).collect()
 }
 
-/// The figures that count losses, and by how much they have grown.
+/// Returns the figures that count losses and have grown, and their growth.
 fn grown(before: &Stats, after: &Stats) -> Vec<(String, u64)> {
     let counts = |name: &str| name.ends_with("drops") || name.ends_with("bad_lines_seen");
     let of = after.iter().filter(|(name, _)| counts(name));
@@ -151,11 +153,11 @@ fn grown(before: &Stats, after: &Stats) -> Vec<(String, u64)> {
 struct Found {
     sent: u64,
     errors: u64,
-    /// Lines, by the server's own counter.
+    /// Received lines, by the server's own counter.
     received: Option<f64>,
     /// The sums of counters that reached carbon, as a share of those sent.
     counted: Option<f64>,
-    /// Packets, by the kernel.
+    /// Dropped packets, by the kernel's counter.
     dropped: Option<u64>,
     own: Vec<(String, f64)>,
     admin: Vec<(String, u64)>,

@@ -18,12 +18,12 @@ pub(crate) enum Command {
     Floor(Floor),
 }
 
-/// What `statsd-bench send` is to do.
+/// The options of `statsd-bench send`.
 #[derive(Debug)]
 pub(crate) struct Send {
     pub(crate) to: String,
     pub(crate) transport: Transport,
-    /// Where the server answers `stats`.
+    /// The admin port of the server, which answers `stats`.
     pub(crate) admin: Option<SocketAddr>,
     /// The address that the server sends its flushes to. This program listens there during the run.
     pub(crate) carbon: Option<SocketAddr>,
@@ -259,7 +259,7 @@ fn put<T: FromStr<Err: ToString>>(field: &mut T, text: &str) -> Result<(), Strin
     Ok(())
 }
 
-/// For the two flags that say one thing in two ways.
+/// Sets a field that two flags can set. Fails if it is set already.
 fn once<T>(field: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
     match field.replace(value) {
         None => Ok(()),

@@ -22,25 +22,25 @@ struct Shared {
     arrivals: Mutex<Arrivals>,
 }
 
-/// What has come so far.
+/// The data that has arrived so far.
 #[derive(Debug, Default)]
 struct Arrivals {
     watched: Vec<(Vec<u8>, Watched)>,
-    /// Older points are not looked at: a server may send again what another carbon has had.
+    /// Older points are ignored: a server may send points again that another carbon has received.
     after: u64,
     bursts: Vec<Burst>,
 }
 
-/// The lines that begin with what is watched.
+/// The lines with the watched prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Watched {
     pub(crate) lines: u64,
-    /// Of their values.
+    /// The sum of their values.
     pub(crate) sum: f64,
     pub(crate) largest: f64,
 }
 
-/// Bytes that came without a pause between them: a flush.
+/// Bytes that arrived without a pause between them: a flush.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Burst {
     pub(crate) first: Duration,
@@ -52,7 +52,7 @@ pub(crate) struct Burst {
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Carbon {
-    /// On a port of its own.
+    /// Starts a carbon on a free port.
     pub(crate) fn start() -> io::Result<Self> {
         Self::listen((Ipv4Addr::LOCALHOST, 0).into())
     }
@@ -75,29 +75,29 @@ impl Carbon {
         self.port
     }
 
-    /// From now on the values of lines that begin so are looked at.
+    /// From now on adds up the values of lines with this prefix.
     pub(crate) fn watch(&self, start: &str) {
         self.arrivals().watched.push((start.into(), Watched::default()));
     }
 
-    /// From now on only points of later intervals than those that have ended are looked at.
+    /// From now on ignores points of intervals that have ended.
     pub(crate) fn forget(&self) {
         self.arrivals().after = Clock::unix_seconds();
     }
 
-    /// What has come of it; nothing if it is not watched.
+    /// Returns what has arrived of it, which is nothing if it is not watched.
     pub(crate) fn watched(&self, start: &str) -> Watched {
         let arrivals = self.arrivals();
         let found = arrivals.watched.iter().find(|(watched, _)| watched == start.as_bytes());
         found.map(|(_, watched)| *watched).unwrap_or_default()
     }
 
-    /// What bursts tell the time by.
+    /// The clock of the times of bursts.
     pub(crate) fn clock(&self) -> Clock {
         self.shared.clock
     }
 
-    /// Those that have ended.
+    /// Returns the bursts that have ended.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
         let now = self.shared.clock.elapsed();
         self.arrivals().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
@@ -180,7 +180,7 @@ impl Watched {
     }
 }
 
-/// Value and stamp of `name value stamp`.
+/// Returns the value and the stamp of `name value stamp`.
 fn point(line: &[u8]) -> Option<(f64, u64)> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ').skip(1);
     Some((words.next()?.parse().ok()?, words.next()?.trim_end().parse().ok()?))

@@ -33,7 +33,7 @@ impl Clock {
     }
 }
 
-/// Does work on a thread of its own.
+/// Runs some work on a thread of its own.
 #[expect(clippy::disallowed_methods, reason = "the bench may have threads; the daemon has one")]
 pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::spawn(work)

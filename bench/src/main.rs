@@ -36,7 +36,7 @@ fn ended(result: Result<(), String>) -> ExitCode {
     result.map_or_else(|message| fail(&message, 1), |()| ExitCode::SUCCESS)
 }
 
-/// As it was typed, without the folder of the program.
+/// The command as it was typed, without the folder of the program.
 fn command_line() -> String {
     let words = std::env::args().skip(1);
     std::iter::once("statsd-bench".to_owned()).chain(words).collect::<Vec<_>>().join(" ")

@@ -8,23 +8,23 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// The most that is sent at once.
+/// The most lines that are sent at once.
 const BURST: Duration = Duration::from_millis(2);
 
 /// The pause after a burst while there is more to catch up with.
 const GAP: Duration = Duration::from_millis(1);
 
-/// What an unlimited sender sends before it looks at the clock again.
+/// The lines that an unlimited sender sends between two readings of the clock.
 const UNLIMITED_LINES: u64 = 4096;
 
-/// A rate in lines per second, or none.
+/// A rate in lines per second, or no limit.
 #[derive(Debug, Clone)]
 pub struct Pace {
     rate: Option<NonZeroU64>,
     resume: Duration,
 }
 
-/// What to do now.
+/// The next step of a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Send this many lines, rounded up to whole packets.
@@ -62,7 +62,7 @@ fn lines_in(rate: NonZeroU64, time: Duration) -> u64 {
     u64::try_from(lines).unwrap_or(u64::MAX - 1)
 }
 
-/// When line number `line` is due; the first one, number 0, at once.
+/// Returns when line number `line` is due. The first one, number 0, is due at once.
 fn time_of(rate: NonZeroU64, line: u64) -> Duration {
     let nanos = (u128::from(line) * 1_000_000_000).div_ceil(u128::from(rate.get()));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -72,7 +72,8 @@ fn time_of(rate: NonZeroU64, line: u64) -> Duration {
 mod tests {
     use super::*;
 
-    /// A sender with a virtual clock: sending takes no time, waiting what was asked for and more.
+    /// A sender with a virtual clock. Sending takes no time, and waiting at least the requested
+    /// time.
     struct Run {
         pace: Pace,
         now: Duration,

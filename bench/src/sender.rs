@@ -19,7 +19,7 @@ use crate::sys::segments::{self, MANY};
 use crate::sys::{self, BATCH};
 use crate::traffic::{Feed, Payload, Traffic};
 
-/// The size of a TCP write, in bytes; the last packet in it may go over.
+/// The size of a TCP write, in bytes. The last packet in it may exceed it.
 const WRITE: usize = 64 << 10;
 
 /// A run ends if its TCP peer has read nothing for this time.
@@ -30,21 +30,21 @@ const NAP: Duration = Duration::from_millis(50);
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How fast and how long.
+/// The rate of a run, and when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Lines per second; none is as fast as it goes.
+    /// Lines per second. Without a rate the sender is as fast as it can be.
     pub rate: Option<NonZeroU64>,
     pub stop: Stop,
 }
 
 impl Plan {
-    /// Exactly `lines` lines, as fast as it goes.
+    /// Exactly `lines` lines, as fast as possible.
     pub fn lines(lines: u64) -> Self {
         Self { rate: None, stop: Stop::Lines(lines) }
     }
 
-    /// As it is, but at `rate` lines per second. A rate of 0 is no limit.
+    /// The same plan at `rate` lines per second. A rate of 0 means no limit.
     #[must_use]
     pub fn at(self, rate: u64) -> Self {
         Self { rate: NonZeroU64::new(rate), ..self }
@@ -59,12 +59,12 @@ pub enum Stop {
     After(Duration),
 }
 
-/// What a run has sent, or what it has sent so far.
+/// The figures of a run, or of a run so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sent {
-    /// Lines the kernel took.
+    /// Lines that the kernel accepted.
     pub lines: u64,
-    /// UDP packets; over TCP, writes.
+    /// The number of UDP packets, or of TCP writes.
     pub packets: u64,
     /// Payload bytes, without headers.
     pub bytes: u64,
@@ -145,12 +145,12 @@ impl Sender {
         }
     }
 
-    /// Sends the traffic from its start, pass after pass, until the plan says stop.
+    /// Sends the traffic from its start, pass after pass, until the plan ends.
     pub fn send(&mut self, traffic: &Traffic, plan: Plan) -> Sent {
         self.send_reporting(traffic, plan, |_| {})
     }
 
-    /// As [`Self::send`], and calls `report` once a second with what was sent so far.
+    /// As [`Self::send`], and calls `report` once a second with the figures so far.
     pub fn send_reporting(
         &mut self,
         traffic: &Traffic,
@@ -190,7 +190,8 @@ impl Sender {
 }
 
 impl Link {
-    /// Sends at least `lines` lines of the feed, in whole packets; breaks when the link is gone.
+    /// Sends at least `lines` lines of the feed, in whole packets. Breaks if the connection has
+    /// ended.
     fn push(&mut self, feed: &mut Feed<'_>, lines: u64, sent: &mut Sent) -> ControlFlow<()> {
         let goal = feed.taken().saturating_add(lines);
         while feed.taken() < goal && !feed.is_empty() {
@@ -210,7 +211,7 @@ impl Link {
     }
 }
 
-/// What a refused connection is about.
+/// What a refusal (`ECONNREFUSED`) is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     /// An earlier packet, which came back: UDP.
@@ -255,8 +256,9 @@ fn push_sorted(
     send_packets(&batch, Refusal::Late, sent, send)
 }
 
-/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes
-/// some of those it is given, the first ones, and says whether the next one was refused.
+/// Sends each packet once, or counts why it was not sent. Breaks if the socket accepts no more.
+/// `send` accepts some of the given packets, the first ones, and returns whether the next one was
+/// refused.
 fn send_packets(
     mut packets: &[Payload<'_>],
     refusal: Refusal,
@@ -307,7 +309,8 @@ fn push_chunk(
     ControlFlow::Break(())
 }
 
-/// Writes all it can; fewer bytes than given mean that the connection is broken or stalled.
+/// Writes as much as possible. Fewer bytes than given mean that the connection is broken or
+/// stalled.
 fn write(stream: &mut impl Write, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {

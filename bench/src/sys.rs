@@ -18,7 +18,7 @@ pub(crate) mod segments;
 /// The most packets handed to the kernel in one call.
 pub(crate) const BATCH: usize = 64;
 
-/// Sends up to [`BATCH`] packets on a connected socket and says how many the kernel took.
+/// Sends up to [`BATCH`] packets on a connected socket. Returns how many the kernel accepted.
 ///
 /// Fewer than given means that the next one was refused, and the kernel has forgotten why. An
 /// error means that the first one was, or that an earlier packet came back (`ECONNREFUSED`).
@@ -59,7 +59,7 @@ impl Received {
         Self { bytes: vec![0; BATCH * DATAGRAM], lengths: [0; BATCH] }
     }
 
-    /// Waits for a datagram, and takes those that are there by then; says how many.
+    /// Waits for a datagram, and receives those that are there by then. Returns how many.
     pub(crate) fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
         // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
@@ -89,7 +89,7 @@ impl Received {
         Ok(count)
     }
 
-    /// Those of the last [`fill`](Self::fill).
+    /// The datagrams of the last [`fill`](Self::fill).
     pub(crate) fn datagrams(&self, count: usize) -> impl Iterator<Item = &[u8]> {
         let rooms = self.bytes.chunks_exact(DATAGRAM).zip(self.lengths);
         rooms.take(count).map(|(room, length)| &room[..length])
@@ -112,17 +112,17 @@ pub fn cpu_time(process: u32) -> Option<Duration> {
     known.then(|| Duration::new(seconds, nanos))
 }
 
-/// Asks a process to end.
+/// Sends SIGTERM to a process.
 pub fn terminate(process: u32) {
     signal(process, libc::SIGTERM);
 }
 
-/// Ends a process.
+/// Sends SIGKILL to a process.
 pub fn kill(process: u32) {
     signal(process, libc::SIGKILL);
 }
 
-/// Gives a process the highest priority; false if that is not allowed.
+/// Gives a process the highest priority. Returns `false` if that is not allowed.
 pub fn favour(process: u32) -> bool {
     const HIGHEST: libc::c_int = -20;
     // SAFETY: the call takes three integers.
@@ -166,7 +166,7 @@ pub fn note_interrupts() {
     }
 }
 
-/// One was noted.
+/// Whether an interrupt was noted.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }

@@ -7,8 +7,9 @@ use crate::expected::Expected;
 use crate::random::{Deck, Random};
 use crate::workload::{Invalid, Kind, MAX_PACKET, Packing, Workload};
 
-/// How often each name comes up in a pass at least. The second time is in another order than the
-/// first, in which a server created its series: one that likes that order gets no gift.
+/// The least number of times that each name occurs in a pass. The second time is in another order
+/// than the first. A server that profits from the order in which it created its series must have no
+/// advantage.
 const ROUNDS: usize = 2;
 
 /// The fewest lines in a pass, for variety of values and for TCP writes of full size.
@@ -22,7 +23,7 @@ pub struct Traffic {
     lines: u64,
 }
 
-/// Where a payload lies in the buffer, and the lines in it.
+/// The place of a payload in the buffer, and its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packet {
     start: usize,
@@ -59,8 +60,8 @@ impl Traffic {
         (0..self.packets.len()).map(|index| self.payload(index))
     }
 
-    /// What a server that lost nothing has counted after the first `lines` lines, which may be
-    /// more than a pass.
+    /// Returns the counts that a server must have after the first `lines` lines, which may be more
+    /// than a pass.
     pub fn expected(&self, lines: u64) -> Expected {
         let mut expected = Expected::default();
         let mut feed = self.feed(lines);
@@ -70,7 +71,7 @@ impl Traffic {
         expected
     }
 
-    /// What the counters among the first `lines` lines count together.
+    /// Returns the sum of the counters among the first `lines` lines.
     pub fn counted(&self, lines: u64) -> u64 {
         let pass: u64 = self.payloads().map(Payload::counted).sum();
         let mut feed = self.feed(lines % self.lines);

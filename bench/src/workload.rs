@@ -14,7 +14,7 @@ pub const MAX_PACKET: usize = 65_507;
 pub struct Workload {
     /// Distinct names, over all types together. Each name has one type.
     pub names: usize,
-    /// What names begin with: `PREFIX.TYPE.000042`. The default makes names of usual length.
+    /// The prefix of names: `PREFIX.TYPE.000042`. The default makes names of usual length.
     pub prefix: String,
     pub mix: Mix,
     /// Three DogStatsD tags a line, the same ones each time for a name.
@@ -51,8 +51,8 @@ impl Workload {
         }
     }
 
-    /// How many of the names are of this type: its share, and at least one if it has a share.
-    /// What rounding leaves over goes to the type with the largest share.
+    /// How many of the names are of this type: its share, and at least one if it has a share. The
+    /// rest of rounding goes to the type with the largest share.
     pub(crate) fn names_of(&self, kind: Kind) -> usize {
         let portion = |kind: Kind| match self.mix.share(kind) {
             0 => 0,
@@ -101,7 +101,7 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// Counters and nothing else.
+    /// Only counters.
     pub const COUNTERS: Self = Self { shares: [100, 0, 0, 0] };
 
     pub fn share(self, kind: Kind) -> usize {

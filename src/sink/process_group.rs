@@ -66,7 +66,8 @@ impl ProcessGroup {
     /// number while the command is not reaped, or while another process of the group lives.
     pub(super) fn kill(&self) {
         if let Ok(leader) = i32::try_from(self.leader.id()) {
-            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL); // it fails if no process is left
+            // It fails if no process is left.
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         }
     }
 }

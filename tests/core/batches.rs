@@ -23,7 +23,8 @@ fn core() -> Core {
     Core::new(&settings, &Namespace::default())
 }
 
-/// Mostly plain, one name often twice in a packet, some that only the general reader takes.
+/// Returns lines that are mostly plain. A name often occurs twice in a packet, and some lines need
+/// the general reader.
 fn line(random: &mut Random) -> String {
     let name = random.below(20);
     match random.below(12) {
@@ -39,7 +40,7 @@ fn line(random: &mut Random) -> String {
     }
 }
 
-/// Shows that a packet of many lines does what its lines do one after the other.
+/// Shows that a packet of many lines has the same effect as its lines one by one.
 #[test]
 fn batches_come_to_the_same_as_lines() {
     for seed in 0..300 {
@@ -66,7 +67,7 @@ fn message(random: &mut Random) -> Vec<u8> {
     [&[0xaa, 1, length, 0], &value.to_le_bytes()[..], name, &[0]].concat()
 }
 
-/// Shows that a large packet can be taken in over several turns, wherever those end.
+/// Shows that a large packet can be taken in over several turns, whatever lines they end at.
 #[test]
 fn a_packet_in_parts_comes_to_the_same_as_whole() {
     for seed in 0..300 {

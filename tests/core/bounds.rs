@@ -20,7 +20,7 @@ fn core(bounds: Bounds) -> Core {
     Core::new(&settings, &Namespace::default())
 }
 
-/// The value of the line with that name; None if no line has it.
+/// Returns the value of the line with that name, or `None` if no line has it.
 fn value(lines: &[String], name: &str) -> Option<f64> {
     let at = lines.partition_point(|line| line.split(' ').next().unwrap() < name);
     let mut words = lines.get(at)?.split(' ');
@@ -60,7 +60,7 @@ fn close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() <= tolerance * expected.abs()
 }
 
-/// Everything a timing sends, against the plain rules; `error` is how far percentiles may be off.
+/// Compares all figures of a timing with a naive computation. Percentiles may be off by `error`.
 fn check(lines: &[String], name: &str, samples: &[f64], weight: f64, error: f64, about: &str) {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -204,7 +204,7 @@ fn a_timing_turns_to_a_sketch_in_each_interval_by_itself() {
     let (first, second, third, fourth) = (draw(2000), draw(1500), draw(400), draw(900));
     send(&mut core, "t", &first);
     core.tick(10);
-    // In the middle of the sweep the next interval passes the threshold too.
+    // In the middle of the sweep the next interval passes the threshold, too.
     send(&mut core, "t", &second[..700]);
     while !core.sweep(1) {
         core.packet("other:1|c");
@@ -284,8 +284,8 @@ fn a_flood_on_one_timer_leaves_the_others_exact() {
     }
 }
 
-/// Timers and sets of all sizes, far more than there is memory for, over sweeps that are
-/// interrupted.
+/// Shows that memory stays under its limit with timers and sets of all sizes, far more than there
+/// is memory for, over sweeps that are interrupted.
 #[test]
 fn memory_stays_under_its_limit_and_nothing_is_lost_while_sketches_fit() {
     for seed in 0..4 {

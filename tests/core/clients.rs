@@ -90,7 +90,8 @@ const CASES: &[Case] = &[
     ("brubeck cumulative", "k:100|C\nk:105|C", &["stats_counts.k 5"]),
 ];
 
-/// The lines of a flush that say what came in, their stamp left out where it is the flush's.
+/// Returns the lines of a flush for the samples. Their stamp is left out if it is that of the
+/// flush.
 fn told(core: &mut Core) -> Vec<String> {
     let shown = |name: &str| {
         let (bare, _) = name.split_once(';').unwrap_or((name, ""));

@@ -30,7 +30,7 @@ fn every_golden_file_is_what_the_server_sends() {
     assert!(seen >= 4, "the golden files are there");
 }
 
-/// Plays a script and returns it with the lines that really came.
+/// Runs a script. Returns it with the lines that the engine really sent.
 fn run(script: &str) -> String {
     let (mut settings, mut namespace) = (settings(), Namespace::default());
     let (mut own, mut closing) = (false, statsd::engine::Closing::default());

@@ -67,7 +67,7 @@ fn junk_costs_no_good_neighbour() {
     }
 }
 
-/// What a stream does, cut at the given sizes.
+/// Returns the effect of a stream that is cut at the given sizes.
 fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u64, u64) {
     let (mut core, mut splitter, mut rest) = (core(), StreamSplitter::default(), stream);
     let mut take = |piece: Piece<'_>| match piece {

@@ -9,7 +9,7 @@ use statsd_bench::Random;
 
 const OF_EACH_KIND: &str = "a:1|c\na:2|g\na:3|ms\na:4|s";
 
-/// What of `OF_EACH_KIND` an idle flush after it sends: one name a kind.
+/// Returns the names that an idle flush after `OF_EACH_KIND` sends, one for each kind.
 fn idle_kinds(text: &str) -> Vec<String> {
     let mut core = Core::configured(&format!("[statsd]\n{text}"));
     core.packet(OF_EACH_KIND);
@@ -134,9 +134,9 @@ fn the_servers_own_counters_are_never_deleted() {
     });
 }
 
-/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an
-/// interval, who had no sample in the last `life` intervals is forgotten unsent, and all others are
-/// sent.
+/// Compares random traffic, before the tick and during the sweep, with the rule: at the end of an
+/// interval a series without a sample in the last `life` intervals is removed and not sent. All
+/// others are sent.
 #[test]
 fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     for seed in 0..200u64 {
@@ -235,7 +235,7 @@ fn the_longest_idle_goes_first_and_who_came_back_stays() {
     let mut core = full();
     for flush in 1..8 {
         core.flush(flush * 10);
-        // Each is touched for the last time in another interval, 9 last.
+        // Each one gets its last sample in another interval, number 9 in the last one.
         (flush..10).for_each(|n| core.packet(&format!("old.{n}:1|c")));
     }
     core.flush(80);

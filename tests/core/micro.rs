@@ -36,7 +36,7 @@ fn expect(rows: &[Row], expected: &[(&str, f64)]) {
     }
 }
 
-/// `NAME:VALUE|TYPE|#TAGS` in its parts.
+/// Splits `NAME:VALUE|TYPE|#TAGS` into its parts.
 fn parts(line: &[u8]) -> (&str, &str, &str, &str) {
     let line = str::from_utf8(line).expect("ASCII");
     let (name, rest) = line.split_once(':').expect("a value");
@@ -45,7 +45,7 @@ fn parts(line: &[u8]) -> (&str, &str, &str, &str) {
     (name, next(), next(), next().trim_start_matches('#'))
 }
 
-/// The names and values of a corpus of counters, or of the counters of one.
+/// Returns the names and values of the counters of a corpus.
 fn counters(corpus: &Corpus) -> Vec<(&str, f64)> {
     let parts = corpus.lines().map(parts).filter(|(_, _, kind, _)| *kind == "c");
     parts.map(|(name, value, ..)| (name, value.parse().expect("a number"))).collect()
@@ -71,7 +71,7 @@ fn parsing_reads_every_line() {
             let (name, value, kind, tags) = parts(line);
             let value =
                 if kind == "s" { value.len() as f64 } else { value.parse().expect("a number") };
-            // In a canonical name a tag is as long as in its section, and has a `;` before it.
+            // In a canonical name a tag has the same length as in its section, and a `;` before it.
             let tags = if tags.is_empty() { 0 } else { 1 + tags.len() };
             (name.len() + tags) as f64 + value
         });

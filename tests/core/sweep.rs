@@ -17,7 +17,8 @@ fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
 }
 
-/// The value of the line with that name; None if no line has it. More than one is a double close.
+/// Returns the value of the line with that name, or `None` if no line has it. Two lines would mean
+/// that the series was closed twice.
 #[track_caller]
 fn value(lines: &[String], name: &str) -> Option<String> {
     let mut found = lines.iter().filter_map(|line| {
@@ -154,7 +155,8 @@ fn a_tick_due_during_a_sweep_waits_for_its_end_and_keeps_its_stamp() {
     (0..100).for_each(|n| core.packet(&format!("c{n}:1|c")));
     core.tick(schedule.tick(at(1_010)).as_secs());
     assert!(!core.sweep(10));
-    // 1,020 comes: the sweep of 1,010 is under way. It is noted once, and samples go on.
+    // At 1,020 the sweep of 1,010 is still under way. The overrun is counted once, and samples are
+    // accepted as before.
     assert!(schedule.defer() && !schedule.defer());
     core.packet("c5:7|c");
     while !core.sweep(10) {}
@@ -245,7 +247,7 @@ fn a_figure_that_is_not_finite_is_left_out_and_counted() {
     assert_eq!(core.engine.own().total(Own::FiguresNotFinite), 3);
 }
 
-/// Random traffic against a plain recomputation, the sweep interrupted at random.
+/// Compares random traffic, with samples between the slices of the sweep, with a naive computation.
 #[test]
 fn counts_are_conserved_however_sweeps_and_packets_mix() {
     for seed in 0..50u64 {

@@ -11,7 +11,8 @@ use crate::support::{
     until_true,
 };
 
-/// Shows that a server started before its carbon says so, keeps trying, and delivers what it kept.
+/// Shows that a server which starts before its carbon logs that, keeps trying, and delivers the
+/// queued data.
 #[test]
 fn carbon_may_come_later_than_the_server() {
     let mut carbon = FakeCarbon::absent();
@@ -24,7 +25,7 @@ fn carbon_may_come_later_than_the_server() {
 }
 
 /// Shows that the flushes of an outage arrive after it, oldest first, each with its own stamp, and
-/// that no line is torn where the connection broke.
+/// that no line is cut where the connection broke.
 #[test]
 fn an_outage_delays_points_and_loses_none() {
     let mut carbon = FakeCarbon::start();
@@ -58,7 +59,7 @@ fn an_outage_delays_points_and_loses_none() {
     daemon.stop();
 }
 
-/// Shows that connections that break between flushes cost nothing: no loss, no torn line.
+/// Shows that connections that break between flushes lose no line and cut none.
 #[test]
 fn a_connection_that_breaks_is_made_again() {
     let carbon = FakeCarbon::start();
@@ -206,7 +207,7 @@ fn a_second_carbon_gets_every_point_too() {
     daemon.stop();
 }
 
-/// The points of a series by stamp. A repeat must say the same.
+/// Returns the points of a series by stamp. A repeated point must have the same value.
 fn without_repeats(points: &[Point], name: &str) -> BTreeMap<u64, f64> {
     let mut series = BTreeMap::new();
     for point in points.iter().filter(|point| point.name == name) {
@@ -220,7 +221,7 @@ fn last(points: &[Point], name: &str) -> Option<Point> {
     points.iter().rev().find(|point| point.name == name).cloned()
 }
 
-/// Within each connection the stamps never step back.
+/// Checks that stamps never go back within a connection.
 fn assert_oldest_first(carbon: &FakeCarbon) {
     for pair in carbon.points().windows(2) {
         let [before, after] = pair else { unreachable!() };

@@ -7,15 +7,15 @@ use crate::support::{Conf, Daemon, FakeCarbon, NodeStatsd, Point, send_packets, 
 
 const INTERVAL: u64 = 2;
 const PACKETS: usize = 120;
-/// Series of one flush: name to value as written.
+/// The series of one flush: each name with its value as it was written.
 type Flush = BTreeMap<String, String>;
 
-/// What is set on both sides for one comparison.
+/// The settings of both servers for one comparison.
 #[derive(Clone, Copy, Debug)]
 struct Variant {
     style: &'static str,
     seed: u64,
-    /// Delete what is idle, and gauges after a second flush.
+    /// Delete idle series, and gauges after a second flush.
     deletes: bool,
     histogram: bool,
 }
@@ -50,7 +50,7 @@ fn compare(variant: Variant) {
     let node = NodeStatsd::start(&to_node, INTERVAL, &variant.of_node());
     let ours = Daemon::start(&variant.of_ours(&to_ours));
     let busy = [0, 1].map(|burst| traffic::packets(variant.seed + burst, PACKETS));
-    // Gauges are deleted a flush after the rest.
+    // Gauges are deleted one flush later than other series.
     let idle = vec![Vec::new(); if variant.deletes { 2 } else { 1 }];
     let bursts = [busy.to_vec(), idle].concat();
     let (expected, actual) = std::thread::scope(|sides| {
@@ -107,7 +107,8 @@ impl Variant {
     }
 }
 
-/// Sends each burst right after a flush, so that it falls into one interval; the flush of each.
+/// Sends each burst right after a flush, so that it is in one interval. Returns the flush of each
+/// burst.
 fn flushes(carbon: &FakeCarbon, udp: SocketAddr, bursts: &[Vec<String>]) -> Vec<Flush> {
     let (mut last, _) = carbon.flush_after(0);
     let mut flush_with = |burst: &Vec<String>| {
@@ -119,7 +120,8 @@ fn flushes(carbon: &FakeCarbon, udp: SocketAddr, bursts: &[Vec<String>]) -> Vec<
     bursts.iter().map(&mut flush_with).collect()
 }
 
-/// A flush without own figures, except the three that count what came in: those are equal too.
+/// Returns a flush without own figures, except the three that count input, which must be equal,
+/// too.
 fn comparable(points: Vec<Point>) -> Flush {
     let counts_input = |point: &Point| {
         ["bad_lines_seen", "packets_received", "metrics_received"]

@@ -12,7 +12,7 @@ use crate::support::{
     Admin, Conf, Daemon, Process, statsd_command, unix_now, until_clock_shows, until_true,
 };
 
-/// The full size needs an optimised server.
+/// The full size needs a release build.
 const SERIES: usize = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
 const INTERVAL: u64 = 2;
 const STEP: usize = 2;
@@ -24,7 +24,7 @@ fn conf(carbon: SocketAddr) -> Conf {
         .set("carbon", "queue", "256m")
 }
 
-/// Makes the series; returns the stamp of a flush that is certain to have them all.
+/// Creates the series. Returns the stamp of a flush that certainly has all of them.
 fn make_series(daemon: &Daemon) -> u64 {
     daemon.tcp_client().write_all(all_series().as_bytes()).unwrap();
     until_known(|| daemon.admin());
@@ -49,7 +49,7 @@ fn recorder() -> Recorder {
     Recorder::start("127.0.0.1:0".parse().unwrap(), "stats_counts.o.")
 }
 
-/// Shows that connections that are reset in mid-flush cost nothing.
+/// Shows that connections that are reset in the middle of a flush cost no point.
 #[test]
 fn resets_cost_nothing() {
     let carbon = recorder();
@@ -69,7 +69,8 @@ fn resets_cost_nothing() {
     daemon.stop();
 }
 
-/// Shows that a peer which accepts and resets for long costs no point once it reads again.
+/// Shows that a peer which accepts and resets connections for a long time gets every point once it
+/// reads again.
 #[test]
 fn accepting_and_resetting_for_long_costs_nothing() {
     let carbon = recorder();
@@ -109,7 +110,7 @@ fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
 #[test]
 fn a_reader_of_single_bytes_slows_nothing_else() {
     let (slow, quick) = (recorder(), recorder());
-    // Where a receiver has no room TCP asks less and less often: a second would be too short.
+    // TCP probes a receiver without room less and less often, so a second would be too short.
     let conf = conf(slow.address()).set("carbon", "write_timeout", "10s");
     let daemon = Daemon::start(&conf.set("carbon.quick", "address", quick.address()));
     let first = make_series(&daemon);
@@ -127,7 +128,7 @@ fn a_reader_of_single_bytes_slows_nothing_else() {
     daemon.stop();
 }
 
-/// Two ends of a cable, the server at the far one.
+/// A pair of connected network interfaces. The server is at the far end.
 struct Cable {
     name: String,
     here: &'static str,
@@ -135,7 +136,7 @@ struct Cable {
 }
 
 impl Cable {
-    /// None where that is not to be had.
+    /// Returns `None` if this machine does not allow it.
     fn lay() -> Option<Self> {
         let name = format!("sd{}", std::process::id() % 100_000);
         let cable = Self { name, here: "10.211.55.1", there: "10.211.55.2" };

@@ -15,9 +15,9 @@ const NODES: usize = 3;
 /// Counters, timings, gauges and sets in turns.
 const NAMES: usize = 80;
 
-/// Where each name went: the node of a name's number.
+/// The node that each name went to, by the number of the name.
 type Places = BTreeMap<usize, usize>;
-/// How many values of a name's number came out.
+/// The number of values received, by the number of the name.
 type Sums = BTreeMap<usize, usize>;
 
 /// Shows that each name reaches exactly one node, that a node which is stopped, says `down` or
@@ -54,7 +54,7 @@ fn each_name_reaches_one_node_whichever_are_there() {
     cluster.end();
 }
 
-/// Shows that the configurations of the page are right as they stand.
+/// Shows that the configurations of the page are valid.
 #[test]
 fn the_configurations_of_the_page_are_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -68,15 +68,15 @@ fn the_configurations_of_the_page_are_accepted() {
 }
 
 struct Cluster {
-    /// None for one that is stopped.
+    /// `None` for a node that is stopped.
     nodes: Vec<Option<Daemon>>,
     confs: Vec<Conf>,
-    /// One for each node, so that a point tells where it is from.
+    /// One for each node, so that the origin of each point is known.
     carbons: Vec<FakeCarbon>,
     proxy: Proxy,
     /// How many times each name was sent.
     rounds: usize,
-    /// What came of it at each node.
+    /// The values that each node received.
     sums: Vec<Sums>,
 }
 
@@ -85,7 +85,7 @@ impl Cluster {
         let carbons: Vec<_> = (0..NODES).map(|_| FakeCarbon::start()).collect();
         let confs: Vec<_> = carbons.iter().enumerate().map(|(at, to)| node_conf(at, to)).collect();
         let nodes: Vec<_> = confs.iter().map(Daemon::start).collect();
-        // A node that starts again has to be found where it was.
+        // A node that starts again must have the same address.
         let at_home = |(conf, node): (Conf, &Daemon)| {
             conf.set("udp", "bind", node.udp()).set("admin", "bind", node.admin_bound()[0])
         };
@@ -108,7 +108,7 @@ impl Cluster {
         self.nodes[at] = Some(Daemon::start(&self.confs[at]));
     }
 
-    /// Sends each name once, and waits until all of them have come out, each at one node.
+    /// Sends each name once, and waits until all of them have arrived, each at one node.
     fn round(&mut self) -> Places {
         let lines: Vec<String> = (0..NAMES).map(line).collect();
         send_packets(self.proxy.udp(), lines.chunks(20).map(|lines| lines.join("\n")));
@@ -138,7 +138,7 @@ impl Cluster {
         });
     }
 
-    /// Stops all, and looks at everything once more.
+    /// Stops all nodes, and checks all points again.
     fn end(mut self) {
         (0..NODES).for_each(|at| self.stop(at));
         self.until_all_came_out();
@@ -181,13 +181,13 @@ fn proxy_conf(udp: u16, management: u16, nodes: &[Daemon]) -> String {
     })
 }
 
-/// One value for a name: each kind comes out as a figure that is 1.
+/// Returns a line with one value for a name. Each kind is sent as a figure that is 1.
 fn line(name: usize) -> String {
     let value = ["1|c", "320|ms", "1|g", "ann|s"][name % 4];
     format!("cluster.{name}:{value}")
 }
 
-/// What the figure that is 1 for each value of a name adds up to.
+/// Returns the sum of the figure that is 1 for each value of a name.
 fn sums(carbon: &FakeCarbon) -> Sums {
     let figures = [
         ("stats_counts.cluster.", ""),
@@ -209,7 +209,7 @@ fn sums(carbon: &FakeCarbon) -> Sums {
     sums
 }
 
-/// Shows that the names of a node that is left out are at others, and all else is where it was.
+/// Checks that the names of a node that is left out go to others, and all other names stay.
 fn assert_only_its_names_moved(node: usize, home: &Places, now: &Places) {
     for (name, &at) in home {
         let stayed = now[name] == at;

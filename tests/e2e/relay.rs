@@ -12,8 +12,8 @@ use crate::support::{
 const PAGE: &str = "beyond-one-machine.md";
 const NODES: usize = 3;
 const NAMES: usize = 20;
-/// The relay keeps a connection it has nothing to write to for up to four seconds: there is time
-/// without one.
+/// The relay keeps an idle connection for up to four seconds. With this interval there is a time
+/// without a connection.
 const INTERVAL: u64 = 7;
 
 /// The value of a name at a stamp.
@@ -43,7 +43,7 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
         let its_own = stored([carbon], &all).len();
         assert!(its_own > all.len() / 5, "one carbon holds {its_own} of {}", all.len());
     }
-    // In the page's words: stopped while the relay has no connection to it.
+    // As the page describes it: stopped while the relay has no connection to it.
     until_true("the relay to let go of its connections", || {
         until_interval_has_left(2, INTERVAL);
         addresses.iter().all(|&address| connections_to(address) == 0)
@@ -66,13 +66,13 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
 
 struct Node {
     statsd: Daemon,
-    /// Sent the same as the relay.
+    /// It gets the same points as the relay.
     recorded: FakeCarbon,
     at: usize,
 }
 
 impl Node {
-    /// With the configuration of the page, and addresses of this machine.
+    /// Uses the configuration of the page, with addresses of this machine.
     fn start(at: usize, relay: &Relay) -> Self {
         let recorded = FakeCarbon::start();
         let text = example(PAGE, "# /etc/statsd.conf of the first");
@@ -97,7 +97,7 @@ impl Node {
     }
 }
 
-/// Has every node flush a value for each of its names; the stamp of the flush.
+/// Makes every node flush a value for each of its names. Returns the stamp of the flush.
 fn flush(nodes: &[Node], value: u64) -> u64 {
     let stamp = until_interval_has_left(1, INTERVAL);
     nodes.iter().for_each(|node| node.send(value));
@@ -113,7 +113,7 @@ fn flush(nodes: &[Node], value: u64) -> u64 {
     stamp
 }
 
-/// All points the nodes sent in this flush.
+/// Returns all points that the nodes sent in this flush.
 fn sent(nodes: &[Node], stamp: u64) -> Points {
     let mut sent = Points::new();
     for point in nodes.iter().flat_map(|node| node.recorded.points()) {
@@ -125,7 +125,7 @@ fn sent(nodes: &[Node], stamp: u64) -> Points {
     sent
 }
 
-/// What these carbons hold of that.
+/// Returns those of the points that these carbons have stored.
 fn stored<'a>(carbons: impl IntoIterator<Item = &'a Carbon>, sent: &Points) -> Points {
     let names: Vec<&str> = sent.keys().map(|(name, _)| name.as_str()).collect();
     let mut stored = Points::new();

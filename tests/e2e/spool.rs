@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::{Conf, Daemon, FakeCarbon, Point, segments, until_true};
 
-/// Series enough that a flush of them is over 1 MB, more than the queue of these tests holds.
+/// A flush of this many series is over 1 MB, which is more than the queue of these tests holds.
 const SERIES: usize = 20_000;
 
 /// A carbon that is down at first, and a server with the smallest possible queue and a spool.
@@ -36,7 +36,8 @@ fn spooled_bytes(folder: &Path) -> u64 {
     segments(&folder.join("spool/carbon")).iter().map(|path| path.metadata().unwrap().len()).sum()
 }
 
-/// Counts by series, each slot once: what is sent twice overwrites itself.
+/// Returns the counts by series. Each time slot counts once, since a point that is sent twice
+/// overwrites itself.
 fn counts(points: &[Point]) -> BTreeMap<String, f64> {
     let mut slots = BTreeMap::new();
     for point in points.iter().filter(|point| point.name.starts_with("stats_counts.spooled")) {
@@ -81,7 +82,7 @@ fn an_outage_goes_to_disk_and_comes_back() {
     daemon.stop();
 }
 
-/// Shows that a stop in an outage leaves all that waits to the next run, also what the queue held.
+/// Shows that a stop in an outage leaves all chunks to the next run, also those of the queue.
 #[test]
 fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
     let (mut carbon, conf) = rig();
@@ -98,7 +99,7 @@ fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
     daemon.stop();
 }
 
-/// Shows that SIGKILL costs what is in memory and nothing of what is in the spool.
+/// Shows that SIGKILL loses the chunks in memory and none in the spool.
 #[test]
 fn sigkill_spares_the_spool() {
     let (mut carbon, conf) = rig();
@@ -113,7 +114,7 @@ fn sigkill_spares_the_spool() {
     daemon.stop();
 }
 
-/// Shows that two servers never share a folder.
+/// Shows that a second server is refused the folder of the first.
 #[test]
 fn a_folder_in_use_is_an_error_at_the_start() {
     let (_carbon, conf) = rig();

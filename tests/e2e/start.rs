@@ -13,10 +13,11 @@ use crate::support::{
     until_true, waited_for_processor,
 };
 
-/// Figures are the README's, and hold for the binary that is shipped.
+/// Whether this is a release build. The figures of the README hold only for one.
 const OPTIMISED: bool = !cfg!(debug_assertions);
 
-/// Shows that all mistakes of a file are named at once, each with file and line, with code 2.
+/// Shows that all mistakes of a file are reported at once, each with file and line, and that the
+/// exit code is 2.
 #[test]
 fn every_mistake_in_a_configuration_is_named() {
     let text = "[statsd]\nflush_intervall = 10s\nflush_interval = 10ms\n\n[nosuch]\nkey = 1\n\n\
@@ -35,7 +36,7 @@ fn every_mistake_in_a_configuration_is_named() {
     }
 }
 
-/// Shows that a file that cannot be read is one line that names it, with code 1.
+/// Shows that an unreadable file is reported by name in one line, and that the exit code is 1.
 #[test]
 fn an_unreadable_configuration_is_named() {
     for path in ["nosuch.conf", "/"] {
@@ -45,7 +46,7 @@ fn an_unreadable_configuration_is_named() {
     }
 }
 
-/// Shows that a port in use is one line that names the address, with code 1.
+/// Shows that a port in use is reported in one line with the address, and that the exit code is 1.
 #[test]
 fn a_port_in_use_is_named() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -60,7 +61,7 @@ fn a_port_in_use_is_named() {
     }
 }
 
-/// Shows the flags that start nothing.
+/// Shows the output of the flags that do not start the server.
 #[test]
 fn flags_that_only_tell() {
     let good = Conf::never_flushing().set("statsd", "percentiles", "50,99.9").text();
@@ -91,7 +92,7 @@ fn flags_that_only_tell() {
     assert!(unknown.stderr.contains("--nosuch"), "{}", unknown.stderr);
 }
 
-/// Shows that the example configuration is valid and changes nothing, and that the binary has it.
+/// Shows that the example configuration is valid, has only defaults, and is printed by the binary.
 #[test]
 fn the_example_is_valid_and_has_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
@@ -125,7 +126,7 @@ fn an_interrupt_stops_it() {
     carbon.until_point("stats_counts.typed", 1.0);
 }
 
-/// Shows that it has one thread: at the start, and under traffic from every side across flushes.
+/// Shows that the server has one thread, at the start and under traffic over several flushes.
 #[test]
 fn it_never_has_a_second_thread() {
     let carbon = FakeCarbon::start();
@@ -155,7 +156,7 @@ fn without_a_user_no_account_is_looked_up() {
     daemon.stop();
 }
 
-/// Shows what an idle server holds in memory with the default receive buffers: under 4 MiB.
+/// Shows that an idle server with the default receive buffers takes less than 4 MiB of memory.
 #[test]
 fn idle_memory() {
     let daemon = Daemon::start(&Conf::flushing_every("1s"));
@@ -165,7 +166,7 @@ fn idle_memory() {
     assert!(!OPTIMISED || kib < 4096, "{kib} KiB");
 }
 
-/// Shows that it is ready within 10 ms of its start: the best of ten.
+/// Shows that the best of ten starts is ready within 10 ms.
 #[test]
 fn start_to_ready() {
     let folder = tempfile::tempdir().unwrap();
@@ -196,16 +197,16 @@ fn descriptors_are_given_back() {
     daemon.stop();
 }
 
-/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a
-/// failure.
+/// Runs the binary to its end in a folder with a file bad.conf of this text. Fails if the server
+/// starts.
 fn statsd(arguments: &[&str], text: &str) -> Finished {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("bad.conf"), text).expect("room for a file");
     Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
 }
 
-/// The time from the start of the server to its `ready` line, without what we and the server wait
-/// for a processor.
+/// Returns the time from the start of the server to its `ready` line, without the time that the
+/// test and the server wait for a processor.
 fn time_to_ready(folder: &Path) -> Duration {
     let began = Instant::now();
     let before = waited_for_processor("thread-self");

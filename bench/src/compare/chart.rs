@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::record::{Record, Results};
 
-/// Panels stand in two columns.
+/// Panels are in two columns.
 const WIDTH: f64 = 960.0;
 const PANEL: f64 = WIDTH / 2.0;
 /// Where bars begin in a panel, and the room for the figure after the longest bar.
@@ -13,7 +13,7 @@ const FIGURES: f64 = 136.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 19.0;
 const BAR: f64 = 13.0;
-/// Above and below the bars of a panel.
+/// The space above and below the bars of a panel.
 const HEAD: f64 = 28.0;
 const FOOT: f64 = 22.0;
 
@@ -131,8 +131,8 @@ fn panel(body: &mut String, x: f64, y: f64, about: &str, bars: &[Bar<'_>]) {
     }
 }
 
-/// What the whole length of a panel stands for: the longest bar, or a little over the next one if
-/// that is far shorter.
+/// The value of the whole length of a panel: the longest bar, or a little over the next one if that
+/// is far shorter.
 fn scale(bars: &[Bar<'_>]) -> f64 {
     let mut values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
     values.sort_by(|a, b| b.total_cmp(a));
@@ -143,7 +143,7 @@ fn scale(bars: &[Bar<'_>]) -> f64 {
     }
 }
 
-/// The server stands out from its peers, and these from the floors.
+/// The colours: this server differs from its peers, and these from the floors.
 fn colour(server: &str) -> &'static str {
     match server {
         "statsd" => "#0b6e4f",

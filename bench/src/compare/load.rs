@@ -15,14 +15,14 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Every name once, and a second at least.
+    /// Every name once, for at least a second.
     pub(crate) fn warm(&self) -> Plan {
         Plan::lines(self.warm_lines()).at(self.rate)
     }
 
     pub(crate) fn warm_lines(&self) -> u64 {
-        // A type with a small share of the lines has its share of the names too: a pass names each
-        // name twice.
+        // A type with a small share of the lines also has a small share of the names, because a
+        // pass has each name twice.
         self.rate.max(self.workload.names as u64)
     }
 }

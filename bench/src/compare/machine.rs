@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::report;
 
-/// What every server has as its receive buffer, whether it asks for as much, for more, or for none.
+/// The receive buffer of every server, whether it requests this size, a larger one or none.
 pub(crate) const BUFFER: usize = 8 << 20;
 
 /// Open files that the connections of a run need.
@@ -17,7 +17,7 @@ const FILES: u64 = 12_000;
 #[derive(Debug)]
 pub(crate) struct Buffers {
     before: Vec<(&'static str, String)>,
-    /// Held as long as they are raised: runs at once would measure each other.
+    /// A lock, held while they are raised: two runs at once would disturb each other.
     _lock: Option<File>,
 }
 
@@ -44,7 +44,7 @@ impl Buffers {
         Self { before, _lock: lock }
     }
 
-    /// All servers have the same.
+    /// Whether all servers have the same.
     pub(crate) fn are_equal(&self) -> bool {
         self.before.len() == 2
     }
@@ -58,7 +58,7 @@ impl Drop for Buffers {
     }
 }
 
-/// Waits until no other run is made on this machine.
+/// Waits until no other run is in progress on this machine.
 fn alone() -> Option<File> {
     let file = File::open(DEFAULT.0).ok()?;
     if file.try_lock().is_err() {
@@ -79,13 +79,13 @@ pub(crate) fn date() -> String {
     said_by("date", &["-u", "+%F"])
 }
 
-/// `-dirty` at its end if it is not what is checked in.
+/// Returns the commit, with `-dirty` at its end if files differ from it.
 pub(crate) fn commit(root: &Path) -> String {
     let root = root.display().to_string();
     said_by("git", &["-C", &root, "describe", "--always", "--dirty"])
 }
 
-/// The first line that a command prints.
+/// Returns the first line that a command prints.
 fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -63,7 +63,7 @@ fn kept_in(options: &Options, record: &Record) -> Option<PathBuf> {
     options.out.clone().or_else(usual)
 }
 
-/// The profiles that are chosen and installed, and what the others miss.
+/// Returns the chosen profiles that are installed, and what is missing for the others.
 fn found(
     profiles: Vec<Profile>,
     setting: &Setting,

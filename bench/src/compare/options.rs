@@ -14,18 +14,18 @@ use super::plan::{Scope, What};
 pub(crate) struct Options {
     /// The repository: `bench/peers` has profiles, `bench/runs` is for records.
     pub(crate) root: PathBuf,
-    /// Other profiles than those of the repository.
+    /// A folder of other profiles.
     pub(crate) peers: Option<PathBuf>,
     pub(crate) out: Option<PathBuf>,
-    /// Names of servers and of workloads; none is all of them.
+    /// Names of servers and of workloads. An empty list means all.
     pub(crate) only: Vec<String>,
     pub(crate) loads: Vec<String>,
     pub(crate) rounds: u32,
-    /// Seconds between flushes; a cost is measured over as long.
+    /// Seconds between flushes. A cost is measured over the same time.
     pub(crate) interval: u64,
-    /// Costs and highest rates only, with little effort: for a look, not for a record.
+    /// Only costs and highest rates, with few tries. The result is not good enough for a record.
     pub(crate) quick: bool,
-    /// Some measurements only.
+    /// Only these measurements.
     pub(crate) measure: Vec<What>,
 }
 

@@ -6,7 +6,7 @@ use super::load::Load;
 use super::measure::{self, Effort, Kind};
 use super::profile::{Profile, Transport};
 
-/// One measurement. `load`, `kind` and `server` are places in lists of the run.
+/// One measurement. `load`, `kind` and `server` are indices of lists of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
     Cost { load: usize, round: u32, server: usize },
@@ -19,7 +19,7 @@ pub(crate) enum Job {
     Turns { server: usize },
 }
 
-/// What can be measured, by its name on the command line.
+/// The kinds of measurements, as the command line names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     Cost,
@@ -52,7 +52,7 @@ pub(crate) struct Scope {
     pub(crate) wanted: Vec<What>,
 }
 
-/// All of it, those first that the others are read beside.
+/// Returns all jobs. The costs come first, since they are compared most.
 pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<Job> {
     let all = || 0..profiles.len();
     let able = |load: &Load| {
@@ -62,7 +62,8 @@ pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<J
     let mut jobs = Vec::new();
     for (load, about) in loads.iter().enumerate() {
         for round in 0..scope.rounds {
-            // Each round begins with another server, so that none has the machine's better moments.
+            // Each round begins with another server, so that no server always gets the better
+            // moments of the machine.
             let mut order = able(about);
             let first = round as usize % order.len().max(1);
             order.rotate_left(first);
@@ -90,7 +91,7 @@ pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<J
     jobs
 }
 
-/// To start a server, and to end it.
+/// The seconds for starting and ending a server.
 const START: f64 = 0.7;
 
 impl Job {
@@ -137,7 +138,7 @@ impl Job {
         format!("{what} {}", profiles[self.server()].name)
     }
 
-    /// About how many seconds it takes.
+    /// Returns about how many seconds the job takes.
     pub(crate) fn seconds(self, profiles: &[Profile], loads: &[Load], effort: Effort) -> f64 {
         let span = effort.span.as_secs_f64();
         let probe = effort.probe.as_secs_f64();
@@ -177,7 +178,7 @@ pub(crate) fn left(estimated: &[f64], done: usize, took: Duration) -> Duration {
     let (before, after) = estimated.split_at(done.min(estimated.len()));
     let before: f64 = before.iter().sum();
     let after: f64 = after.iter().sum();
-    // The first few say little.
+    // The first jobs are a poor sample.
     let known = (before / (before + 60.0)).clamp(0.0, 1.0);
     let ratio = if before > 0.0 { took.as_secs_f64() / before } else { 1.0 };
     Duration::from_secs_f64(after * (known * ratio + (1.0 - known)))
@@ -247,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Of the servers that `make bench` installs, and the two that a user is most likely to add.
+    /// The servers that `make bench` installs, and the two that a user is most likely to add.
     #[test]
     fn a_whole_run_takes_about_an_hour() {
         let (mut profiles, loads) = world();

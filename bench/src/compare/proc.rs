@@ -2,27 +2,27 @@
 
 use std::fs;
 
-/// Of a process and its descendants.
+/// The figures of a process and its descendants.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Usage {
-    /// User and system, of all threads.
+    /// The CPU time of all threads, user and system.
     pub(crate) cpu_seconds: f64,
     pub(crate) resident_kib: u64,
     pub(crate) peak_kib: u64,
-    /// Times it went to sleep: what it wakes up from.
+    /// The number of times that it began to wait: its wake-ups.
     pub(crate) sleeps: u64,
 }
 
 /// A UDP socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Queue {
-    /// Bytes that wait, as the kernel charges them.
+    /// Queued bytes, as the kernel counts them.
     pub(crate) waiting: u64,
     /// Datagrams dropped since it was bound.
     pub(crate) drops: u64,
 }
 
-/// How much of a process has run, which changes as soon as one of its threads gets a processor.
+/// How much a process has run. It changes as soon as one of its threads gets a processor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Ran {
     /// The CPU time. While a thread runs, the kernel updates it only at its next tick.
@@ -31,7 +31,7 @@ pub(crate) struct Ran {
     pub(crate) turns: u64,
 }
 
-/// Of all threads of this process, without its children.
+/// Returns the figures of all threads of this process, without its children.
 pub(crate) fn ran(pid: u32) -> Ran {
     let mut all = Ran::default();
     for task in tasks(pid) {
@@ -43,7 +43,7 @@ pub(crate) fn ran(pid: u32) -> Ran {
     all
 }
 
-/// Of `NANOSECONDS WAITED TURNS`.
+/// Reads `NANOSECONDS WAITED TURNS`.
 fn scheduled(schedstat: &str) -> Option<Ran> {
     let mut words = schedstat.split_whitespace().map(str::parse::<u64>);
     Some(Ran { nanos: words.next()?.ok()?, turns: words.nth(1)?.ok()? })
@@ -104,7 +104,7 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
-/// The UDP socket bound to this port; none if there is none.
+/// Returns the UDP socket bound to this port, or `None`.
 pub(crate) fn queue(port: u16) -> Option<Queue> {
     ["/proc/net/udp", "/proc/net/udp6"]
         .into_iter()
@@ -136,13 +136,14 @@ pub(crate) fn kernel() -> String {
     text.trim().to_owned()
 }
 
-/// A number of `NAME:  123 kB`.
+/// Reads the number of `NAME:  123 kB`.
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The row of /proc/net/udp with this local port. Several sockets may share it.
+/// Returns the sums over all rows of /proc/net/udp with this local port, since several sockets may
+/// share it. Returns `None` if there is no such row.
 fn bound(table: &str, port: u16) -> Option<Queue> {
     let mut found = None;
     for row in table.lines().skip(1) {
@@ -172,7 +173,8 @@ fn listener(table: &str, port: u16) -> bool {
     })
 }
 
-/// Of /proc/net/tcp: what is to be read at this port, and what is to be sent to it.
+/// Reads /proc/net/tcp. Returns the bytes that are to be read at this port, and those to be sent to
+/// it.
 fn waiting(table: &str, port: u16) -> u64 {
     let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
     let of_row = |row: &str| {

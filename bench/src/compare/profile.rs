@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::setting::Setting;
 
-/// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at
-/// each start.
+/// One file of the folder of profiles. `{dir}` and other names in braces in commands and files are
+/// replaced at each start.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
@@ -18,28 +18,28 @@ pub(crate) struct Profile {
     pub(crate) about: String,
     pub(crate) command: Vec<String>,
     pub(crate) transports: Vec<Transport>,
-    /// What a line at carbon begins with whose value is what a counter counted in a flush.
+    /// The prefix of the lines at carbon with the count of a counter in a flush.
     pub(crate) counts: Option<String>,
-    /// TCP has the number of the UDP port.
+    /// Whether TCP has the same port as UDP.
     #[serde(default)]
     pub(crate) same_port: bool,
-    /// What it prints once it is ready.
+    /// The text that the server prints once it is ready.
     pub(crate) ready: Option<String>,
-    /// What a line at carbon begins with that tells the longest turn of its loop, in ms.
+    /// The prefix of the line at carbon with the longest turn of its loop, in ms.
     pub(crate) turns: Option<String>,
-    /// Its program is all of it: the size of that one file is worth telling.
+    /// Whether the server is one file, so that the size of the file is the size of the server.
     #[serde(default)]
     one_file: bool,
-    /// It is part of the rate sweep.
+    /// Whether it is part of the rate sweep.
     #[serde(default)]
     pub(crate) sweep: bool,
-    /// Workloads that it is run with; none is all of them.
+    /// The workloads that it is run with. An empty list means all.
     #[serde(default)]
     pub(crate) loads: Vec<String>,
-    /// It sends anything to carbon.
+    /// Whether it sends anything to carbon.
     #[serde(default = "yes")]
     pub(crate) flushes: bool,
-    /// Written to `{dir}` before each start.
+    /// The files that are written to `{dir}` before each start.
     #[serde(default)]
     files: BTreeMap<String, String>,
 }
@@ -55,14 +55,14 @@ pub(crate) enum Transport {
     Tcp,
 }
 
-/// What the braces in a profile stand for.
+/// The values that replace the names in braces.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
-    /// Of the run: configuration and whatever the server writes.
+    /// The folder of the run: the configuration, and files that the server writes.
     pub(crate) dir: PathBuf,
-    /// Of the repository.
+    /// The folder of the repository.
     pub(crate) root: PathBuf,
-    /// Of this program, and of the server beside it.
+    /// The folder of this program, and of the server beside it.
     pub(crate) bin: PathBuf,
     pub(crate) udp: u16,
     pub(crate) tcp: u16,
@@ -75,7 +75,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Enough to see what of a profile is installed.
+    /// Values that suffice to check whether a profile is installed.
     pub(crate) fn nowhere(setting: &Setting) -> Self {
         Self {
             dir: "/nowhere".into(),
@@ -90,7 +90,7 @@ impl Places {
         }
     }
 
-    /// The text with its braces filled in; other braces stay.
+    /// Returns the text with the known names in braces replaced.
     fn fill(&self, text: &str) -> String {
         let path = |path: &Path| path.display().to_string();
         [
@@ -124,7 +124,7 @@ impl Profile {
         self.command.iter().map(|word| places.fill(word)).collect()
     }
 
-    /// Name and text of each file.
+    /// Returns the name and the text of each file.
     pub(crate) fn files(&self, places: &Places) -> Vec<(String, String)> {
         self.files.iter().map(|(name, text)| (name.clone(), places.fill(text))).collect()
     }
@@ -133,20 +133,20 @@ impl Profile {
         self.transports.contains(&transport)
     }
 
-    /// It is to be run with this workload, which comes this way.
+    /// Whether it is run with this workload over this transport.
     pub(crate) fn bears(&self, load: &str, transport: Transport) -> bool {
         self.takes(transport) && (self.loads.is_empty() || self.loads.iter().any(|of| of == load))
     }
 
-    /// The size of its program, if that is all of it.
+    /// Returns the size of its program, if the server is one file.
     pub(crate) fn program_bytes(&self, places: &Places) -> Option<u64> {
         let program = self.command(places).first().filter(|_| self.one_file)?.clone();
         let file = if program.contains('/') { program.into() } else { on_path(&program)? };
         Some(fs::metadata(file).ok()?.len())
     }
 
-    /// What of it is not installed: its program, or a file that its command names outside the run's
-    /// folder.
+    /// Returns what is not installed: its program, or a file outside of the run's folder that its
+    /// command names.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         let command = self.command(places);
         let is_there = |word: &str| {
@@ -164,7 +164,7 @@ impl Profile {
 
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Servers often live where only root looks.
+    // Servers are often installed in folders that only root has in its PATH.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.into_iter().map(|folder| folder.join(program)).find(|file| file.is_file())
 }

@@ -21,13 +21,14 @@ pub(crate) struct Record {
     pub(crate) receive_buffers_equal: bool,
     pub(crate) loads: Vec<LoadNote>,
     pub(crate) servers: Vec<Results>,
-    /// Profiles that were not run, and what of them is missing.
+    /// Profiles that were not run, and what is missing for them.
     pub(crate) skipped: BTreeMap<String, String>,
-    /// What could not be measured, and why.
+    /// The measurements that failed, and why.
     pub(crate) failures: Vec<String>,
 }
 
-/// Made, and planned: a record with fewer than planned is a part of one.
+/// The number of measurements made, and of those planned. If fewer were made, the record is
+/// incomplete.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Measurements {
     pub(crate) made: usize,
@@ -41,12 +42,12 @@ pub(crate) struct LoadNote {
     pub(crate) lines_per_second: u64,
 }
 
-/// Of one server, by the name of the workload or of what it holds.
+/// The results of one server, by the name of the workload or of the object that it holds.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
     pub(crate) name: String,
     pub(crate) about: String,
-    /// Of its program, where that is all of it.
+    /// The size of its program, if the server is one file.
     pub(crate) binary_bytes: Option<u64>,
     /// One for each round.
     pub(crate) costs: BTreeMap<&'static str, Vec<Cost>>,
@@ -65,7 +66,7 @@ impl Record {
     }
 }
 
-/// The middle of some figures, and how far the others are from it.
+/// The median of some figures, and the range of the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -101,7 +102,7 @@ impl Results {
     }
 }
 
-/// A record for tests of what is made of records.
+/// A record for tests.
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;

@@ -23,9 +23,9 @@ pub(crate) struct Run {
     pub(crate) setting: Setting,
     pub(crate) effort: Effort,
     pub(crate) record: Record,
-    /// Where the record is kept, if it is.
+    /// The file of the record, if there is one.
     pub(crate) folder: Option<PathBuf>,
-    /// That of the last load, which is often the next one's too.
+    /// The traffic of the last load, which the next job often uses, too.
     pub(crate) traffic: Option<(usize, Traffic)>,
 }
 
@@ -140,7 +140,8 @@ impl Run {
         Ok(())
     }
 
-    /// Writes a file of the record: aside first, so that there is always a whole one.
+    /// Writes a file of the record under another name and renames it, so that there is always a
+    /// whole one.
     fn keep(
         &self,
         name: &str,

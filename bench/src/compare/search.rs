@@ -1,19 +1,19 @@
 //! Chooses the next rate to try from the result of the last one. Pure.
 
-/// What became of a rate.
+/// The result of trying a rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Try<T> {
     Holds(T),
-    /// Nothing was lost, but the sender could not send so fast.
+    /// Nothing was lost, but the sender did not reach the rate.
     Bound(T),
-    /// Something was lost, at what the sender reached.
+    /// Something was lost at the rate that the sender reached.
     Loses(f64),
 }
 
 /// How far two neighbouring rates of the first steps are apart.
 const STRIDE: u64 = 4;
 
-/// The steps down from the first rate, if that one is lost already.
+/// The steps down from the first rate, if even that one loses something.
 const DOWN: u32 = 3;
 
 /// Returns the highest rate that loses nothing, at most the highest rate of the sender. Strides
@@ -62,7 +62,7 @@ pub(crate) fn highest_that_holds<T>(
 /// receiving while it flushes is far below that.
 const BACK: [f64; 9] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25, 0.1];
 
-/// The rate in a longer try, or the first a little below it that holds in one.
+/// Returns the rate if it holds in a longer try, or else the first one a little below it that does.
 pub(crate) fn confirmed<T>(rate: u64, mut attempt: impl FnMut(u64) -> Try<T>) -> Option<T> {
     BACK.iter().find_map(|share| match attempt(portion(rate, *share)) {
         Try::Holds(found) | Try::Bound(found) => Some(found),

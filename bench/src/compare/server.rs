@@ -29,7 +29,7 @@ pub(crate) struct Server {
     guard: Guard,
     /// From the start of the process until its UDP port was bound.
     pub(crate) listening_after: Duration,
-    /// Until its output said that it is ready, where the profile tells how it does.
+    /// Until its output showed that it is ready, if the profile has the text for that.
     pub(crate) ready_after: Option<Duration>,
     folder: TempDir,
 }
@@ -88,7 +88,7 @@ impl Server {
         sender.map_err(|error| format!("no way to send: {error}"))
     }
 
-    /// One more client, with nothing to say.
+    /// Connects one more client, which sends nothing.
     #[expect(clippy::disallowed_methods, reason = "a client may wait for its server")]
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.tcp))
@@ -102,7 +102,8 @@ impl Server {
         proc::usage(self.child.id())
     }
 
-    /// Nothing else is to have its core when it wants it. Returns whether that could be had.
+    /// Gives the server the highest priority, so that it always gets its core. Returns whether that
+    /// is allowed.
     pub(crate) fn favour(&self) -> bool {
         favour(self.child.id())
     }
@@ -115,7 +116,7 @@ impl Server {
         proc::queue(self.udp).unwrap_or_default()
     }
 
-    /// An error that says why not.
+    /// Fails with the reason if the server has ended or took too much memory.
     pub(crate) fn is_well(&mut self) -> Result<(), String> {
         match (self.guard.ended_at_mib(), self.child.try_wait()) {
             (Some(mib), _) => Err(format!("it took {mib} MiB, which is too much for this machine")),
@@ -135,7 +136,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until nothing waits in its sockets any more.
+    /// Waits until its sockets are empty.
     pub(crate) fn until_read(&self) {
         let start = Clock::start();
         let waiting = || self.queue().waiting + proc::waiting_streams(self.tcp);
@@ -144,7 +145,7 @@ impl Server {
         }
     }
 
-    /// The end of what it said.
+    /// Returns the end of its output.
     fn said(&self) -> String {
         let text = fs::read(self.folder.path().join("said")).unwrap_or_default();
         String::from_utf8_lossy(&text[text.len().saturating_sub(1000)..]).into_owned()
@@ -178,11 +179,11 @@ struct Guard {
 #[derive(Debug, Default)]
 struct Shared {
     stops: AtomicBool,
-    /// What it had when it was ended.
+    /// The memory that it had when it was ended.
     kib: AtomicU64,
 }
 
-/// The share of what was available that a server may take.
+/// The share of the available memory that a server may take.
 const SHARE: f64 = 0.6;
 
 impl Guard {

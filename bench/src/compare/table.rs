@@ -143,7 +143,8 @@ const FIGURES: [(&str, &[Figure]); 3] = [
     ),
 ];
 
-/// A table with a row for each server that has any of it; nothing if none has.
+/// Returns a table with a row for each server that has any of the figures, or nothing if no server
+/// has.
 fn section(
     text: &mut String,
     title: &str,
@@ -167,7 +168,7 @@ fn section(
     table(text, std::iter::once(head.collect()).chain(rows).collect());
 }
 
-/// Of equal rows, the first one the head.
+/// Makes a table of rows of equal length. The first one is the head.
 fn table(text: &mut String, mut rows: Vec<Vec<String>>) {
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

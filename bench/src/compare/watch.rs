@@ -10,7 +10,7 @@ use statsd_bench::{Clock, beside};
 
 use super::proc::{self, Ran};
 
-/// What a process had done by then.
+/// The figures of a process at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub(crate) at: Duration,
@@ -24,7 +24,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Samples by this clock until it is ended.
+    /// Samples with this clock until it is stopped.
     pub(crate) fn start(process: u32, clock: Clock) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ends);

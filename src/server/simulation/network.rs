@@ -1,4 +1,5 @@
-//! A network and the carbon at its end, in memory. What a real one does to a connection this one does when told to.
+//! A network and the carbon at its end, in memory. A trial decides what happens to each connection,
+//! as a real network or a real peer would: a reset, a stall, or the end of the peer.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -140,7 +141,7 @@ enum WireStage {
     Up,
     /// The peer has said that it sends no more.
     Farewell,
-    /// The peer's process is gone, and nobody here knows.
+    /// The peer's process has ended, and this end was not told.
     Gone,
     Broken(ErrorKind),
 }
@@ -342,7 +343,7 @@ impl Wire {
         lost.collect()
     }
 
-    /// Nobody will hear of it any more.
+    /// Whether nothing more can happen on this wire.
     fn is_over(&self) -> bool {
         let is_done = self.in_flight.is_empty() && self.received.is_empty();
         self.left && (is_done || !matches!(self.stage, WireStage::Up | WireStage::Farewell))

@@ -197,7 +197,7 @@ impl World {
         self.check_stamps();
     }
 
-    /// Turns the loop for so long.
+    /// Turns the loop for `span`.
     pub(super) fn run_for(&mut self, span: Duration) {
         let end = self.clock.at() + span;
         self.clock.limit_waits(end);
