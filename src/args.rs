@@ -115,6 +115,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Mistake
     read(args.into_iter().collect()).map_err(Mistaken)
 }
 
+/// Reads the arguments. `--resolve HOST PORT` is not for users: the server starts itself with it to
+/// look a name up in a child process.
 fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     if let [first, host, port] = &args[..]
         && first == "--resolve"

@@ -44,6 +44,7 @@ pub struct Settings {
     pub count_names: bool,
 }
 
+/// The engine: all series, the counters and the flush in progress.
 #[derive(Debug)]
 pub struct Engine {
     reader: LineReader,
@@ -130,7 +131,9 @@ impl Engine {
     /// the length that it had. No sweep may be in progress.
     pub fn reconfigure(&mut self, settings: &Settings) {
         assert!(!self.is_sweeping(), "a flush has one configuration");
-        self.trusts &= *self.reader.grammar() == settings.grammar; // the series keep their names
+        // Existing series keep the names that the old grammar made of them. A reader with another
+        // grammar might make other names of the same lines.
+        self.trusts &= *self.reader.grammar() == settings.grammar;
         self.reader = LineReader::new(settings.grammar.clone());
         self.room = room(&settings.grammar);
         let intake = &mut self.intake;
@@ -174,13 +177,13 @@ impl Engine {
             if rest.len() <= enough {
                 return rest;
             }
-            let (piece, behind) = first_piece(rest);
+            let (piece, after) = first_piece(rest);
             if is_binary(piece) {
                 self.binary(piece)
             } else {
                 self.any_line(piece)
             }
-            rest = behind;
+            rest = after;
         }
         rest
     }
@@ -209,9 +212,12 @@ impl Engine {
                 }
                 batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
+                // Each name of a batch needs its place in `room` until the batch is added.
                 is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
             if let Some(at) = intake.add_all(&mut batch) {
+                // The general reader must read line `at`. Lines before it are added; those after it
+                // are read again, so that all samples are added in their order.
                 *trusts = false;
                 let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];

@@ -4,7 +4,7 @@
 //! A path names a file, but something else may be there: a FIFO whose opening waits for its other
 //! end, a device, an endless file, a symbolic link planted by another user. So every file that the
 //! server keeps is opened here, and in the same way: `O_NONBLOCK` and `O_NOCTTY` prevent waiting,
-//! `O_NOFOLLOW` refuses a link in the last part of the path, and what is opened must be a regular
+//! `O_NOFOLLOW` refuses a link in the last part of the path, and the opened file must be a regular
 //! file. Links to *folders* are followed, because `/var/lib/statsd` is one under systemd's
 //! `DynamicUser`.
 
@@ -217,13 +217,13 @@ impl Stall {
 /// A lock file that this process has locked, so that no other process can. Dropping the lock
 /// removes the file.
 ///
-/// The kernel ends the lock with the process. So a file that remains after a crash can be locked
-/// again.
+/// The kernel releases the lock when the process ends. So a file that remains after a crash can be
+/// locked again.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
     file: File,
-    /// This process has made the file, and has not found it there.
+    /// Whether this process created the file, rather than found it.
     is_made: bool,
 }
 
@@ -243,6 +243,8 @@ impl Lock {
         Self::hold(&lock_in(folder))
     }
 
+    /// Creates the lock file if it is missing, and locks it. Fails with
+    /// [`io::ErrorKind::ResourceBusy`] if another holder has the lock.
     fn hold(path: &Path) -> io::Result<Self> {
         for _ in 0..LOCK_TRIES {
             let Some((file, is_made)) = open_lock(path)? else { continue };
@@ -261,7 +263,7 @@ impl Lock {
     }
 
     /// Gives the lock's file to the user that this process is about to become. Otherwise a start as
-    /// that user could not use what a crash of this process leaves behind. A file that this process
+    /// that user could not use what a crash of this process leaves. A file that this process
     /// found and did not make stays as it is: another user may have put it there to be given it.
     pub(crate) fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
         if !self.is_made {
@@ -347,6 +349,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
+/// Fails unless `found`, which is at `path`, is a regular file. The error names the kind of file.
 fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let what = match () {
@@ -519,7 +522,7 @@ mod tests {
         assert!(require_our_folder(folder.path()).is_err());
     }
 
-    /// Shows that what a crash leaves behind stops neither a start as root nor one as the user that
+    /// Shows that what a crash leaves stops neither a start as root nor one as the user that
     /// root had become.
     #[test]
     fn a_lock_left_by_another_user_is_taken_by_root_and_made_for_the_next_user() {

@@ -10,6 +10,7 @@ use crate::sender::Sender;
 use crate::time::Tick;
 use crate::warnings::{CloseReason, Warning, WarningKind, Warnings};
 
+/// The own counters and the pending warnings.
 #[derive(Debug, Default)]
 pub struct Ledger {
     own: OwnCounters,
@@ -62,6 +63,7 @@ impl Ledger {
         self.warnings.add(WarningKind::SenderRefused, b"");
     }
 
+    /// The own counters, for reading.
     pub fn own(&self) -> &OwnCounters {
         &self.own
     }
@@ -143,6 +145,7 @@ impl Own {
         ),
     ];
 
+    /// The name, without `prefix_stats`.
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
@@ -159,6 +162,7 @@ pub struct OwnCounters {
 }
 
 impl OwnCounters {
+    /// Adds to a counter of the open interval.
     pub fn add(&mut self, own: Own, more: u64) {
         self.open[own as usize] += more;
     }

@@ -8,29 +8,42 @@
 //!  carbon ◀──bytes── sink ◀──chunks── encode ◀──summaries── flush
 //! ```
 //!
+//! The other modules:
+//! - `server` is the loop. It drives all the others. `main.rs` starts it with the options that
+//!   `args` reads.
+//! - `engine` is the way from a line to a summary as one object: everything in the diagram between
+//!   `ingest` and `encode`.
+//! - `policy` has the settings of a name: those of `[statsd]` and of each `[rule.NAME]`.
+//! - `config` reads, checks and prints `statsd.conf`.
+//! - `admin` answers the commands of the admin port. `state` keeps series over a restart.
+//! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
+//! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
+//!   (system calls), `clock` and `time`, `token` and `slots` (the owner of an event), `sender`,
+//!   `wire` (bytes on disk).
+//!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
 //!   only as counters.
 //! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in,
-//!   bytes out. `engine` drives them. It is the whole server to a test.
-//! - `ingest`, `sink`, `admin` and `server` own the descriptors. `server` reads the clocks, by way
-//!   of `clock`, once a turn.
-//! - There is one thread. Nothing in its loop blocks: not a connect, not a name look-up, not a slow
-//!   reader.
+//!   bytes out. `engine` drives the first four. To most tests it is the whole server.
+//! - `ingest`, `sink`, `admin`, `state` and `server` own the descriptors, except standard error,
+//!   which `logging` owns. `server` reads the clocks once a turn (`clock.rs`).
+//! - There is one thread. No call in its loop waits for a peer: not a connect, not a name look-up,
+//!   not a write to a slow reader. Calls to the disk may wait; they are measured (`files.rs`).
 //! - A flush never stops reception. A tick costs O(1). Series are closed in slices, each exactly
-//!   once, with the values that it had at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
-//! - Everything is bounded, and every drop is counted (`ledger.rs`, `sink/mod.rs`).
+//!   once, with the values it had at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
+//! - Memory, queues and turns are bounded, and every drop is counted (`ledger.rs`, `sink/mod.rs`).
 //! - Bytes from a socket are never trusted, and never make the server panic. They are not logged
 //!   line by line, unless `dump_messages` is on.
-//! - `unsafe` is in `sys.rs` alone.
+//! - `unsafe` is in `sys.rs` and `sys/` alone.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ have no like elsewhere"
+    "statsd needs Linux 4.12 or later: recvmmsg, SO_MEMINFO and SIOCOUTQ exist on Linux alone"
 );
 
-// The order is the law: a module may import only from the modules after it. `tests/tidy` enforces
-// it.
+// A module may import only from the modules after it in this list. `tests/tidy` checks that. So
+// keep the order: a circle of modules could not be tested or understood one at a time.
 pub mod server;
 pub mod admin;
 pub mod state;

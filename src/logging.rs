@@ -5,7 +5,8 @@
 //!
 //! ```
 //! # let (path, error) = (std::path::Path::new("/etc/statsd.conf"), "unknown key");
-//! # let (lines, wait, sender, packet) = (7_usize, std::time::Duration::from_secs(1), None::<u8>, b"x");
+//! # let (lines, wait) = (7_usize, std::time::Duration::from_secs(1));
+//! # let (sender, packet) = (None::<u8>, b"x");
 //! use statsd::logging::Bytes;
 //!
 //! log::warn!(
@@ -73,7 +74,8 @@ const END_WAITS: u32 = 2;
 /// level. Must be called before privileges are dropped.
 pub fn to_stderr(level: LevelFilter, format: LogFormat) {
     set_format(format);
-    let limit = if is_level_overridden() { level } else { LevelFilter::Trace }; // `set_level` lowers it
+    // Without RUST_LOG the logger accepts every level, and `set_level` sets the limit below it.
+    let limit = if is_level_overridden() { level } else { LevelFilter::Trace };
     env_logger::Builder::new()
         .filter_level(limit)
         .parse_default_env()
@@ -170,6 +172,8 @@ fn own_line(level: Level, sentence: &str, fields: &[(&str, Value<'_>)]) -> Strin
     formatted(&record.level(level).args(format_args!("{sentence}")).key_values(&fields).build())
 }
 
+/// Writes a log line, or counts it as dropped. If the log is in use, a panic has interrupted a
+/// write, and waiting for the lock would never end.
 fn put(line: &[u8]) {
     match LOG.try_lock() {
         Ok(mut log) => {
@@ -196,6 +200,7 @@ impl Write for LogTarget {
     }
 }
 
+/// The stream of the log, and what could not be written to it yet.
 #[derive(Debug)]
 struct Log {
     /// `None` until it is opened, or while opening fails.
@@ -281,7 +286,8 @@ impl Log {
     fn wait_for_room(&self) {
         if let Some(stream) = &self.stream {
             let mut streams = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
-            let _ = poll(&mut streams, LAST_WAIT_MS); // an error only shortens the wait, and waits are limited
+            // An error only makes this wait shorter, and the number of waits is limited.
+            let _ = poll(&mut streams, LAST_WAIT_MS);
         }
     }
 }

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Loads the configuration and passes it to `then`. Reports its mistakes.
 fn with_config(
     path: Option<&Path>,
     then: impl FnOnce(&Config, &config::Origin) -> ExitCode,
@@ -44,6 +45,7 @@ fn with_config(
     }
 }
 
+/// Runs the server until a signal stops it.
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level, config.log_format);
     privileges::shut_out_others();
@@ -63,6 +65,7 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     }
 }
 
+/// Runs `--stdin`. Its log shows only warnings and errors, since its output is for scripts.
 fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     match server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
@@ -78,10 +81,11 @@ fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE, // nobody reads it: a closed pipe
+        Err(_) => ExitCode::FAILURE, // the pipe is closed, so no reader would get a message
     }
 }
 
+/// Reports why the process ends with this exit code.
 fn fail(code: u8, what: &dyn std::fmt::Display) -> ExitCode {
     let lines: Vec<_> = what.to_string().lines().map(|line| format!("statsd: {line}")).collect();
     logging::last_words(&lines.join("\n"));

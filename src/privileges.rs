@@ -69,6 +69,7 @@ pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
     Ok(Identity { user, group: group.map(|(group, name)| (group.gid, name)) })
 }
 
+/// Looks up the value of the key `user` or `group`. Returns `None` if the key is empty.
 fn named<T>(
     key: &'static str,
     name: &str,
@@ -76,7 +77,9 @@ fn named<T>(
 ) -> Result<Option<(T, String)>, NotDropped> {
     let fail = |reason: String| NotDropped { key, value: name.into(), reason };
     if name.is_empty() {
-        return Ok(None); // nobody is asked: that would load what looks names up, and might wait for a network
+        // An empty name needs no look-up. A look-up loads the modules of the name service, which
+        // may wait for a network.
+        return Ok(None);
     }
     match find(name) {
         Ok(Some(found)) => Ok(Some((found, name.into()))),

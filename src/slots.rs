@@ -36,19 +36,19 @@ impl<T> Slots<T> {
         Ok(slot)
     }
 
-    /// Returns `None` if the client is gone.
+    /// Returns the client with this key, or `None` if it was removed.
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         let (generation, value) = self.slab.get(slot.index.into())?;
         (*generation == slot.generation).then_some(value)
     }
 
-    /// Returns `None` if the client is gone.
+    /// Returns the client with this key, or `None` if it was removed.
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         let (generation, value) = self.slab.get_mut(slot.index.into())?;
         (*generation == slot.generation).then_some(value)
     }
 
-    /// Removes a client. Returns `None` if it is gone already.
+    /// Removes a client. Returns `None` if it was removed already.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
         self.get(slot)?;
         self.slab.try_remove(slot.index.into()).map(|(_, value)| value)

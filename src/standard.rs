@@ -47,6 +47,7 @@ impl StandardStream {
         Self::of(io::stderr().as_fd().try_clone_to_owned()?)
     }
 
+    /// Takes over a descriptor, and makes writes to it nonblocking in the way that suits its kind.
     pub(crate) fn of(descriptor: OwnedFd) -> io::Result<Self> {
         let file = File::from(descriptor);
         let kind = file.metadata()?.file_type();

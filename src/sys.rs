@@ -148,6 +148,7 @@ pub(crate) fn reap(child: u32) -> io::Result<()> {
     look_at_child(libc::P_PID, child, 0).map(drop)
 }
 
+/// Returns the process id of a child that has ended, or `None` if there is none. Never waits.
 fn look_at_child(
     which: libc::idtype_t,
     child: libc::id_t,

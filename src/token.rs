@@ -1,4 +1,4 @@
-//! The tokens of the poller: which descriptor an event is for. Only this file knows their bits.
+//! The tokens of the poller: which descriptor an event is for. No other file reads their bits.
 //!
 //! Listeners and signals are fixed for the life of a configuration. Connections and the descriptors
 //! of sinks come and go, so their tokens carry a generation. An event for a descriptor that was

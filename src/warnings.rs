@@ -260,6 +260,7 @@ pub struct Warning {
     pub sender: Sender,
 }
 
+/// The pending warnings, one for each kind.
 #[derive(Debug, Default)]
 pub struct Warnings {
     kinds: [Pending; KINDS],
@@ -267,6 +268,7 @@ pub struct Warnings {
     sender: Sender,
 }
 
+/// The warning of one kind that is not logged yet, and when it may be.
 #[derive(Debug, Default)]
 struct Pending {
     waiting: Option<Warning>,
@@ -287,6 +289,8 @@ impl Warnings {
         self.add_many(what, 1, line);
     }
 
+    /// Adds a warning about something that happened `times` times. The first example since the last
+    /// log line is kept.
     pub fn add_many(&mut self, what: WarningKind, times: u64, line: &[u8]) {
         let kind = &mut self.kinds[what.kind()];
         match &mut kind.waiting {

@@ -111,7 +111,7 @@ impl<'a> In<'a> {
     }
 
     /// Returns `count` numbers of eight bytes each. Returns `None`, and takes nothing, if there are
-    /// not as many.
+    /// fewer.
     pub fn u64s(&mut self, count: usize) -> Option<impl Iterator<Item = u64> + 'a> {
         let bytes = self.take(count.checked_mul(8)?)?;
         let number = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
@@ -119,6 +119,6 @@ impl<'a> In<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N).map(|bytes| bytes.try_into().expect("so many were taken"))
+        self.take(N).map(|bytes| bytes.try_into().expect("`take` returned N bytes"))
     }
 }

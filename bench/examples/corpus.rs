@@ -1,4 +1,5 @@
-//! Writes the corpora of the micro-benchmarks anew: `cargo run -p statsd-bench --example corpus`, at the root of the workspace.
+//! Writes the corpora of the micro-benchmarks again: `cargo run -p statsd-bench --example corpus`,
+//! at the root of the workspace.
 
 use std::{fs, io, path::Path};
 

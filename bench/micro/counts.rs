@@ -1,9 +1,11 @@
-//! The routines by the instruction: `make counts`. Figures that do not depend on how busy the machine is.
+//! Counts the instructions of the routines: `make counts`. The figures do not depend on how busy
+//! the machine is.
 //!
 //! ```text
 //!  counts ──for each row──▶ valgrind --tool=callgrind counts --one ROW ──▶ FILE.out ──▶ table, record
 //! ```
-//! Callgrind collects inside [`measured`] only, so nothing that a routine needs beforehand is counted.
+//! Callgrind collects inside [`measured`] only, so nothing that a routine needs beforehand is
+//! counted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
 mod machine;

@@ -1,5 +1,5 @@
-//! The longest insert on the way to a million series: `make growth`. By the thread's CPU time, page faults included, so
-//! that what else runs on the machine does not count.
+//! Measures the longest insert on the way to a million series: `make growth`. It uses the CPU time
+//! of the thread, which includes page faults and excludes other processes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
 mod machine;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 const SERIES: usize = 1_000_000;
-/// The longest insert among the first so many series.
+/// Prints the longest insert among the first N series, for each of these N.
 const STEPS: [usize; 4] = [1_000, 10_000, 100_000, SERIES];
 
 fn main() -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! What a record says of the machine it was made on, in the words of `statsd-bench compare`.
+//! Describes the machine of a record, in the same words as `statsd-bench compare`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The routines by the clock: `make micro`, or `make micro ARGS=apply` for some.
+//! Times the routines: `make micro`, or `make micro ARGS=apply` for some of them.
 
 mod recipe;
 mod routines;

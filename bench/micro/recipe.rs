@@ -1,5 +1,6 @@
-//! How those corpora of `bench/corpus` were made that no client wrote: from [`Traffic`], which gives the same bytes for ever.
-#![allow(dead_code)] // whoever only reads them needs a part of it
+//! The recipes of the corpora in `bench/corpus` that no real client wrote. They come from
+//! [`Traffic`], which makes the same bytes at every run.
+#![allow(dead_code)] // a program that only reads the corpora needs a part of this file
 
 use statsd_bench::{Traffic, Workload};
 

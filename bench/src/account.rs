@@ -1,4 +1,5 @@
-//! What became of what was sent: asked of the kernel, of the server's admin port, and of what reaches its carbon.
+//! The account of a run: what became of the lines that were sent. The figures are those of the
+//! kernel, of the server's admin port, and of the server's carbon.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +29,8 @@ pub(crate) struct Account {
 /// The figures of the admin command `stats`, by name.
 type Stats = BTreeMap<String, u64>;
 
-/// The server's own counters at carbon, in its default style: each line's value is that of one flush.
+/// The server's own counters at carbon, in its default style: each line's value is that of one
+/// flush.
 const OWN: &str = "stats_counts.statsd.";
 
 /// Of what may be lost in the server.
@@ -144,7 +146,7 @@ fn grown(before: &Stats, after: &Stats) -> Vec<(String, u64)> {
     of.map(|(name, now)| (name.clone(), now - before.get(name).unwrap_or(&0).min(now))).collect()
 }
 
-/// What was found, as far as it could be asked.
+/// The figures, as far as the server and the kernel report them.
 #[derive(Debug, Default)]
 struct Found {
     sent: u64,

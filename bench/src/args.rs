@@ -1,4 +1,4 @@
-//! The command line: one table of flags, from which the help is made too. Pure.
+//! The command line: one table of flags, from which the help text is made, too. Pure.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(crate) struct Send {
     pub(crate) transport: Transport,
     /// Where the server answers `stats`.
     pub(crate) admin: Option<SocketAddr>,
-    /// Where the server finds its carbon, which is this program for so long.
+    /// The address that the server sends its flushes to. This program listens there during the run.
     pub(crate) carbon: Option<SocketAddr>,
     pub(crate) workload: Workload,
     rate: Option<NonZeroU64>,

@@ -1,4 +1,5 @@
-//! The end of the pipe: a carbon that reads what servers send, adds up what it is to watch, and notes when the bytes came.
+//! A carbon that reads the flushes of servers, adds up the series that a measurement watches, and
+//! notes when bytes arrived.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -140,7 +141,7 @@ fn read(mut stream: TcpStream, shared: &Shared) {
         buffer.copy_within(whole..held, 0);
         held -= whole;
         if held == buffer.len() {
-            return; // no line is so long
+            return; // no line is as long as the buffer
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the daemon has not: the clock at hand, sleep, and threads.
+//! The functions that the lints forbid in the server: reading the clock, sleeping, and starting
+//! threads.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! What a server must have counted. Pure; reads the lines sent, so it also checks their form.
+//! The counts that a server must have after a run. Pure. It parses the lines that were sent, so it
+//! also checks their form.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! The floor: what receiving alone costs. It reads as servers do, counts newlines, and does nothing else.
+//! The floor: the cost of receiving alone. It reads as servers do, counts newlines, and does
+//! nothing else.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -8,7 +9,8 @@ use std::time::Duration;
 use crate::clock::{Clock, beside};
 use crate::sys::Received;
 
-/// Receives on these ports until the process is ended. After a batch that was not full it sleeps for `nap`.
+/// Receives on these ports until the process is ended. After a batch that was not full it sleeps
+/// for `nap`.
 pub fn run(udp: u16, tcp: u16, nap: Duration) -> io::Result<()> {
     let packets = UdpSocket::bind((Ipv4Addr::LOCALHOST, udp))?;
     let streams = TcpListener::bind((Ipv4Addr::LOCALHOST, tcp))?;

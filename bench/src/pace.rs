@@ -1,9 +1,9 @@
 //! When to send how much, for a steady rate. Pure: time is an argument.
 //!
-//! In step, a sender sends each packet when it is due, as independent clients would. Behind (it
-//! was not scheduled, or the peer stalled), it catches up at no more than twice the rate: sending
-//! all that is owed at once would overflow a receive buffer and count as the server's loss.
-//! A sender that never gets its turn in time stays behind; its `Sent` shows the rate reached.
+//! Normally a sender sends each packet when it is due, as independent clients would. If it is late
+//! (it was not scheduled, or the peer stalled), it catches up at no more than twice the rate. If it
+//! sent all due packets at once, they would overflow a receive buffer and count as the server's
+//! loss. A sender that is always late never catches up. Its `Sent` shows the rate that it reached.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Pace {
 pub enum Step {
     /// Send this many lines, rounded up to whole packets.
     Send(u64),
-    /// Nothing is due for so long.
+    /// Nothing is due for this time.
     Wait(Duration),
 }
 

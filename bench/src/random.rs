@@ -30,8 +30,8 @@ impl Random {
 
     /// Returns a whole number in `0..limit`, of any type of integer.
     ///
-    /// The numbers are slightly uneven, because `limit` need not divide 2⁶⁴. For limits below 2²⁴ no
-    /// number is more likely than another by more than one part in 2⁴⁰.
+    /// The numbers are slightly uneven, because `limit` need not divide 2⁶⁴. For limits below 2²⁴
+    /// no number is more likely than another by more than one part in 2⁴⁰.
     ///
     /// # Panics
     /// Panics if `limit` is not positive.

@@ -1,10 +1,11 @@
-//! What the binary says: a line a second on stderr, a summary on stdout. Text in, no figures kept.
+//! The output of the binary: a line a second on stderr, and a summary on stdout. It takes text and
+//! keeps no figures.
 
 use std::io::Write;
 
 use statsd_bench::Sent;
 
-/// A reader that has gone away is no error.
+/// Writes to standard output. A reader that has closed it is no error.
 pub(crate) fn out(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,7 +1,8 @@
 //! Sends traffic over UDP, TCP or a Unix socket and counts what the kernel took.
 //!
-//! Blocking sockets on the caller's thread. What the kernel refuses is counted, never a panic:
-//! on loopback a UDP packet nobody listens for comes back as an error of a later call.
+//! Blocking sockets on the caller's thread. Refusals of the kernel are counted and never cause a
+//! panic. On loopback, a UDP packet to a port without a listener comes back as an error of a later
+//! call.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -21,7 +22,7 @@ use crate::traffic::{Feed, Payload, Traffic};
 /// The size of a TCP write, in bytes; the last packet in it may go over.
 const WRITE: usize = 64 << 10;
 
-/// A TCP peer that has read nothing for so long is given up.
+/// A run ends if its TCP peer has read nothing for this time.
 const STALL: Duration = Duration::from_secs(10);
 
 /// The longest sleep, so that a slow rate still reports and stops in time.
@@ -53,7 +54,7 @@ impl Plan {
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// After exactly so many lines; the last packet is cut to fit.
+    /// After exactly this many lines. The last packet is cut to fit.
     Lines(u64),
     After(Duration),
 }
@@ -68,8 +69,8 @@ pub struct Sent {
     /// Payload bytes, without headers.
     pub bytes: u64,
     pub seconds: f64,
-    /// Refusals by the kernel: a UDP packet not sent, or an earlier one that came back because
-    /// nobody listens; a broken or stalled TCP connection, which ends the run.
+    /// Refusals by the kernel: a UDP packet not sent, or an earlier one that came back because no
+    /// process listens; a broken or stalled TCP connection, which ends the run.
     pub errors: u64,
 }
 
@@ -136,8 +137,8 @@ impl Sender {
     }
 
     /// From now on sorts UDP packets that are due at the same moment by length, so that the kernel
-    /// takes many at a time. That is three times as fast. The order of the values of a gauge, and so
-    /// its last one, is then unknown.
+    /// takes many at a time. That is three times as fast. The order of the values of a gauge, and
+    /// so its last one, is then unknown.
     pub fn sort_by_length(&mut self) {
         if let Link::Udp(_, order) = &mut self.link {
             *order = Order::ByLength;
@@ -214,7 +215,7 @@ impl Link {
 enum Refusal {
     /// An earlier packet, which came back: UDP.
     Late,
-    /// There is nobody any more.
+    /// The receiver has closed its socket.
     Now,
 }
 
@@ -254,8 +255,8 @@ fn push_sorted(
     send_packets(&batch, Refusal::Late, sent, send)
 }
 
-/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes some of those it is
-/// given, the first ones, and says whether the next one was refused.
+/// Sends each packet once, or counts why not; breaks when the socket can take no more. `send` takes
+/// some of those it is given, the first ones, and says whether the next one was refused.
 fn send_packets(
     mut packets: &[Payload<'_>],
     refusal: Refusal,
@@ -274,7 +275,7 @@ fn send_packets(
                 sent.errors += 1;
                 return ControlFlow::Break(());
             }
-            // About an earlier packet, and now told: this one is still to be tried.
+            // The error is about an earlier packet. Try this one again.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
             Err(_) => {
                 sent.errors += 1;

@@ -1,4 +1,5 @@
-//! The system calls std has no name for: `sendmmsg`, `recvmmsg`, `kill`, limits, signals. Linux. The only unsafe code of the bench.
+//! System calls that std does not offer: `sendmmsg`, `recvmmsg`, `kill`, limits, signals. Linux
+//! only. This is the only unsafe code of the bench, with `sys/`.
 
 #![allow(unsafe_code)]
 
@@ -70,7 +71,8 @@ impl Received {
             header.msg_hdr.msg_iov = slice;
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: each header points at one slice, and that at a room of its own; all outlive the call.
+        // SAFETY: each header points at one slice, and that at a room of its own; all outlive the
+        // call.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -94,7 +96,8 @@ impl Received {
     }
 }
 
-/// The time that all threads of a process have run, those that have ended too; none if there is no such process.
+/// Returns the CPU time of all threads of a process, including those that have ended. Returns
+/// `None` if there is no such process.
 pub fn cpu_time(process: u32) -> Option<Duration> {
     let process = libc::pid_t::try_from(process).ok()?;
     let mut clock = 0;
@@ -133,7 +136,7 @@ fn signal(process: u32, signal: libc::c_int) {
     }
 }
 
-/// The process will be asked to end when the thread that starts it has ended, however that ends.
+/// The process gets a request to end when the thread that starts it ends, for whatever reason.
 pub fn with_parent(command: &mut Command) -> &mut Command {
     let ends_too = || {
         // SAFETY: the call takes integers.
@@ -150,7 +153,8 @@ extern "C" fn interrupt(_: libc::c_int) {
     INTERRUPTED.store(true, Ordering::SeqCst);
 }
 
-/// From now on the first interrupt (or request to end) is only noted; the second ends the process as ever.
+/// From now on the first interrupt (or request to end) is only noted. The second one ends the
+/// process as usual.
 pub fn note_interrupts() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: sigaction is a C struct of integers and pointers, for which all zeros is a value.
@@ -167,8 +171,10 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Raises what this process and those it starts may have open, as far as it can; says how many that are.
-#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // 32 bits wide on some platforms
+/// Raises the limit of open files of this process and its children as far as possible. Returns the
+/// limit.
+// The limit has 32 bits on some platforms.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 pub fn raise_open_files(wanted: u64) -> u64 {
     let wanted = libc::rlim_t::try_from(wanted).unwrap_or(libc::rlim_t::MAX);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -113,7 +113,8 @@ impl Traffic {
 }
 
 impl Packet {
-    /// A packet of one line can be over its limit, and one of so many lines over what UDP carries.
+    /// Fails if a packet of one line is over its limit of bytes, or a packet of several lines is
+    /// longer than a UDP datagram.
     fn check(self, packing: Packing) -> Result<(), Invalid> {
         let bytes = self.end - self.start;
         let limit = match packing {
@@ -181,7 +182,8 @@ impl<'a> Feed<'a> {
         Some(payload)
     }
 
-    /// Neighbouring packets as one payload, until it has so many lines or bytes or the pass ends.
+    /// Returns neighbouring packets as one payload. It ends at `lines` lines, at `bytes` bytes or
+    /// at the end of the pass.
     pub(crate) fn chunk(&mut self, lines: u64, bytes: usize) -> Option<Payload<'a>> {
         let start = self.traffic.packets[self.next].start;
         let mut chunk = self.packet()?;

@@ -1,4 +1,5 @@
-//! Traffic as promised: repeatable, whole lines, packets of the size asked for, the mix kept.
+//! The promises of traffic: it is repeatable, has whole lines, packets of the requested size, and
+//! the requested mix of types.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What to send: names, types, tags, packet size, seed. Pure, and checked before anything is built.
+//! The settings of a load: names, types, tags, packet size, seed. Pure. They are checked before any
+//! traffic is built.
 
 use std::error::Error;
 use std::fmt;

@@ -12,6 +12,7 @@ use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;
 
+/// A client of the admin port.
 #[derive(Debug)]
 pub(super) struct Client {
     stream: TcpStream,
@@ -136,6 +137,7 @@ impl Client {
         has_time: impl Fn() -> bool,
     ) -> io::Result<Next> {
         self.awake = false;
+        // Write first: a client whose output is full gets no further step.
         self.write(view.now.tick)?;
         let mut next = Next::GoOn;
         while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && has_time() {
@@ -174,6 +176,7 @@ impl Client {
         }
     }
 
+    /// Runs one line of the client.
     fn command(&mut self, line: &[u8], view: &mut View<'_>) -> Next {
         if line.is_empty() {
             return Next::GoOn; // an empty line gets no answer
@@ -197,7 +200,7 @@ impl Client {
         Next::GoOn
     }
 
-    /// Reads once.
+    /// Reads once. Fails if the input is full and has no whole command.
     fn read(&mut self, now: Tick) -> io::Result<Next> {
         if self.input.len() >= INPUT_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a command without an end"));
@@ -224,6 +227,7 @@ impl Client {
         self.output.len() - self.sent
     }
 
+    /// Sends as much of the output as the socket accepts.
     fn write(&mut self, now: Tick) -> io::Result<()> {
         while self.unsent() > 0 {
             match self.stream.write(&self.output[self.sent..]) {
@@ -237,7 +241,7 @@ impl Client {
             }
         }
         if self.unsent() == 0 {
-            self.output = Vec::new();
+            self.output = Vec::new(); // free the memory: the next answer may be hours away
         } else {
             self.output.drain(..self.sent);
         }

@@ -71,7 +71,10 @@ type Arguments<'a> = Vec<&'a [u8]>;
 
 /// A command: its text as a doc comment, its name, its arguments, a phrase, and what runs it.
 macro_rules! commands {
-    ($($(#[doc = $text:literal])* $name:ident $arguments:literal, $summary:literal, $run:expr;)*) => {
+    ($(
+        $(#[doc = $text:literal])*
+        $name:ident $arguments:literal, $summary:literal, $run:expr;
+    )*) => {
         const COMMANDS: &[Command] = &[$(Command {
             name: stringify!($name),
             arguments: $arguments,
@@ -93,9 +96,9 @@ commands! {
     ///   uptime                       seconds since the start
     ///   messages.last_msg_seen       seconds since the last packet or line
     ///   messages.bad_lines_seen      bad lines since the start
-    ///   udp.ADDRESS.drops            datagrams dropped by the kernel at this listener since the start
+    ///   udp.ADDRESS.drops            datagrams that the kernel dropped here since the start
     ///   NAME.last_flush              seconds since a flush was acknowledged, or since the start
-    ///   NAME.last_exception          seconds since the last failure, or since 1970 if there was none
+    ///   NAME.last_exception          seconds since the last failure, or since 1970 if none
     ///   NAME.flush_time              milliseconds from that flush's tick to its acknowledgement
     ///   NAME.flush_length            bytes of that flush
     /// NAME is the destination, such as influxdb. As in Node StatsD, [carbon] is called graphite.
@@ -106,9 +109,9 @@ commands! {
     /// [namespace] prefix_stats.
     counters "", "shows the counters of the open interval", |_, _, _| dump(MetricKind::Counter);
 
-    /// The answer is one JSON object, sorted by name, then END and an empty line. A timer has a list
-    /// of its samples since the last flush. If there are more than 1000, it has an object with their
-    /// count, sum, lower and upper.
+    /// The answer is one JSON object, sorted by name, then END and an empty line. A timer has a
+    /// list of its samples since the last flush. If there are more than 1000, it has an object with
+    /// their count, sum, lower and upper.
     timers "", "shows the timers of the open interval", |_, _, _| dump(MetricKind::Timing);
 
     /// The answer is one JSON object, sorted by name, then END and an empty line. A gauge keeps its
@@ -120,9 +123,9 @@ commands! {
     sets "", "shows the sets of the open interval", |_, _, _| dump(MetricKind::Set);
 
     /// Deletes the counters with these names, and their values since the last flush. The pattern
-    /// web.* stands for every name that begins with "web.". A name includes its tags: hits;env=prod.
-    /// The answer has a line for each: deleted: NAME, or metric NAME not found. It ends with END and
-    /// an empty line. A new value makes a new counter.
+    /// web.* stands for every name that begins with "web.". A name includes its tags:
+    /// hits;env=prod. The answer has a line for each: deleted: NAME, or metric NAME not found. It
+    /// ends with END and an empty line. A new value makes a new counter.
     delcounters "NAME...", "deletes counters", |_, names, _| delete(MetricKind::Counter, names);
 
     /// As delcounters, for timers.
@@ -153,8 +156,8 @@ commands! {
     /// send no traffic to a server that is down. [admin] health is the value at the start.
     health "[up|down]", "shows or sets the health", health;
 
-    /// The answer is a statsd.conf with every key, and ends with an empty line. Passwords are masked
-    /// with ***.
+    /// The answer is a statsd.conf with every key, and ends with an empty line. Passwords are
+    /// masked with ***.
     config "", "shows the configuration in force", config;
 
     /// The answer is one line.

@@ -5,6 +5,7 @@ use super::view::View;
 use crate::protocol::MetricKind;
 use crate::series::Table;
 
+/// A command that deletes series, in progress.
 #[derive(Debug)]
 pub(super) struct Delete {
     kind: MetricKind,
@@ -94,8 +95,8 @@ fn sweep(
     false
 }
 
-fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], behind: &[u8]) {
-    for part in [before, name, behind] {
+fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], after: &[u8]) {
+    for part in [before, name, after] {
         out.extend_from_slice(part);
     }
 }

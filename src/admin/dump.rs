@@ -20,6 +20,7 @@ use crate::ledger::OwnCounters;
 use crate::protocol::MetricKind;
 use crate::series::{SeriesSlot, Table, Values};
 
+/// A dump of one kind of series, in progress.
 #[derive(Debug)]
 pub(super) struct Dump {
     kind: MetricKind,
@@ -33,6 +34,7 @@ pub(super) struct Dump {
     stage: DumpStage,
 }
 
+/// The part of the work that is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DumpStage {
     Sorting,
@@ -90,6 +92,7 @@ impl Dump {
         }
     }
 
+    /// Sorts the names of the next shard that are still to be written.
     fn sort_shard(&mut self, table: &Table) {
         let mut names: Vec<(&[u8], SeriesSlot)> = table
             .in_shard(self.shards.len(), self.kind)
@@ -100,10 +103,12 @@ impl Dump {
         self.shards.push(names.into_iter().map(|(_, slot)| slot).collect());
     }
 
+    /// Whether a name is after the last one written.
     fn is_to_come(&self, name: &[u8]) -> bool {
         self.last.as_deref().is_none_or(|last| last < name)
     }
 
+    /// Fills the heap with the lowest name of each shard and of the own counters.
     fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
         if self.kind == MetricKind::Counter {
             self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
@@ -120,6 +125,7 @@ impl Dump {
         }
     }
 
+    /// Writes the lowest names of the heap, up to the bounds of a step. Returns `true` at the end.
     fn merge(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         let full = out.len() + STEP_BYTES;
         for _ in 0..BATCH {
@@ -159,6 +165,7 @@ impl Dump {
         false
     }
 
+    /// Puts the next name of a shard into the heap. Series that were deleted meanwhile are skipped.
     fn next_of_shard(&mut self, shard: usize, table: &mut Table) {
         while let Some(slot) = self.shards[shard].pop() {
             if let Some((series, _)) = table.get_mut(shard, slot) {
@@ -168,6 +175,7 @@ impl Dump {
         }
     }
 
+    /// Puts the next own counter into the heap.
     fn next_own(&mut self) {
         if let Some((name, _)) = self.own.last() {
             self.heads.push(Reverse((name.clone(), Head::Own)));

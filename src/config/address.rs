@@ -1,4 +1,5 @@
-//! Where to listen and where to send, as the file writes them. Pure: nothing is resolved here.
+//! Addresses as the file writes them: [`Listen`] for where to listen, [`Address`] for where to
+//! send. Pure: no name is looked up here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,8 +7,8 @@ use super::destination::Remote;
 use super::model::Bind;
 use super::value::ValueKind;
 
-/// `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. Port 0 leaves the choice to the
-/// kernel.
+/// Where to listen: `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. With port 0 the
+/// kernel chooses a free port. Host names are refused, so that binding never waits for a look-up.
 pub(super) struct Listen;
 
 impl ValueKind<Bind> for Listen {
@@ -34,8 +35,8 @@ impl ValueKind<Bind> for Listen {
     }
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`. Holds the port of an address that gives none. An
-/// empty text is [`Remote::OFF`].
+/// Where to send: `host`, `host:port`, `[v6]` or `[v6]:port`. The field is the port of an address
+/// that gives none. An empty text is [`Remote::OFF`].
 pub(super) struct Address(pub(super) u16);
 
 impl ValueKind<Remote> for Address {
@@ -55,6 +56,7 @@ impl ValueKind<Remote> for Address {
 }
 
 impl Address {
+    /// Returns the destination that a text stands for. Returns `None` if it is not an address.
     fn remote(&self, text: &str) -> Option<Remote> {
         let (host, written) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((v6, written)) => (v6.parse::<Ipv6Addr>().ok()?.to_string(), written),
@@ -71,13 +73,14 @@ impl Address {
     }
 }
 
+/// Parses a port. Digits only: `parse` alone would also accept a leading `+`.
 fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a text is an IPv4 address or may be a name. `10.1` and `2003` are neither, though
-/// resolvers read them as addresses. A name must not look like an option to the child that resolves
-/// it.
+/// Whether a text is an IPv4 address or may be a host name. `10.1` and `2003` are neither:
+/// resolvers read them as addresses, which is hardly meant. A name must not begin with `-`, because
+/// the child that looks it up would read it as an option.
 fn is_host(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_destination() {
+    fn bad_destinations_are_refused() {
         let long = "a".repeat(254);
         for text in [
             ":2003",

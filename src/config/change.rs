@@ -13,8 +13,8 @@ use super::sections::{SECTIONS, indices};
 /// Returns `section.key` of every value that differs, in alphabetical order. A section that only
 /// one of the two has is listed without its keys.
 ///
-/// A reload calls this inside the loop, so the values are compared in place. Rendering both
-/// configurations first would take 10 ms for the largest file.
+/// A reload calls this inside the loop, so the values are compared in place. To render both
+/// configurations and compare the texts would take 10 ms for the largest file.
 pub fn difference(one: &Config, other: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for section in SECTIONS {
@@ -37,9 +37,9 @@ pub fn difference(one: &Config, other: &Config) -> Vec<String> {
 /// Returns the wanted configuration without the changes that only a start can apply. These are the
 /// keys that the table marks with `restart`.
 ///
-/// A destination for which such a key differs stays as it is in all its keys: chunks may be queued
-/// for the old address in the old protocol. Only its name space is the wanted one, because the
-/// wanted configuration may no longer have the old one.
+/// If such a key of a destination differs, the destination keeps all its old values, because chunks
+/// may be queued for the old address in the old protocol. Only its name space is the wanted one:
+/// the old name space may no longer exist.
 pub fn applicable(before: &Config, wanted: &Config) -> Config {
     let mut config = wanted.clone();
     let needs_restart = |section| keys_of(section).filter(|key| key.applies == Applies::Restart);

@@ -1,4 +1,5 @@
-//! A destination: what the server sends to, how it is reached, and what may wait for it. Pure.
+//! [`Destination`]: what the server sends to, how it is reached, and how much may be queued for it.
+//! Pure.
 //!
 //! [`Destination`] holds what several kinds have in common. [`DestinationKind`] holds the rest.
 
@@ -9,16 +10,17 @@ use crate::encode::encoders::Format;
 use crate::encode::ganglia::Labels;
 use crate::encode::repeated::Carriage;
 
-/// One destination of flushes, or of the packets as they are received.
+/// One destination: of flushes, or of packets as they are received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// The header of its section: `carbon`, or `carbon.NAME`. The sink has the same name.
     pub name: String,
     pub kind: DestinationKind,
-    /// How the server reaches it. `None` for the console and for commands.
+    /// How the server reaches it over the network. `None` for the console and for commands.
     pub net: Option<Net>,
     pub queue: Queue,
-    /// The name of the name space it is sent. Ganglia and repeaters are always sent the first one.
+    /// The name of the name space whose names it gets. Empty for `[namespace]`, which Ganglia and
+    /// repeaters always have.
     pub namespace: String,
 }
 
@@ -44,13 +46,13 @@ pub struct Net {
     pub reconnect_max: Duration,
 }
 
-/// What may wait for a destination.
+/// How much may be queued for a destination, and what is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Bytes that may wait or be retained in memory.
+    /// The most bytes that are queued or retained in memory.
     pub bytes: usize,
     pub resend: Resend,
-    /// Delivered flushes retained for a resend.
+    /// The number of delivered flushes that are retained for a resend.
     pub resend_keep: u32,
 }
 
@@ -59,13 +61,13 @@ pub struct Queue {
 pub enum Resend {
     /// Everything retained, also delivered flushes.
     Flush,
-    /// From the chunk with the first unacknowledged byte.
+    /// Everything from the chunk with the first unacknowledged byte on.
     Unacked,
-    /// Nothing that was ever written. Its lines are counted as in doubt.
+    /// Nothing. The lines of chunks that were written at least in part count as in doubt.
     Never,
 }
 
-/// A carbon.
+/// A carbon daemon of Graphite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carbon {
     pub protocol: Protocol,
@@ -80,7 +82,7 @@ pub enum Protocol {
     Pickle,
 }
 
-/// An InfluxDB.
+/// An InfluxDB server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Influxdb {
     pub protocol: Over,
@@ -97,7 +99,7 @@ pub enum Over {
     Udp,
 }
 
-/// Another StatsD server, which every packet goes on to.
+/// Another StatsD server, which gets a copy of every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeater {
     pub protocol: Carriage,
@@ -120,13 +122,13 @@ pub enum Layout {
 /// A command that each flush is piped to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
-    /// For /bin/sh. Empty only while the file is being read.
+    /// The command line for /bin/sh. Empty only while the file is being read.
     pub command: String,
-    /// The command is killed when it takes longer.
+    /// The command is killed if it runs longer.
     pub timeout: Duration,
 }
 
-/// The address of a destination as the file has it: a name or a number, and a port.
+/// The address of a destination as the file gives it: a name or a number, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// A host name, or a numeric address without brackets.
@@ -134,10 +136,10 @@ pub struct Remote {
     pub port: u16,
 }
 
-/// What a destination is sent.
+/// What a destination gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Takes<'a> {
-    /// Flushes in this format, in the name space of this name.
+    /// Flushes in this format, with the names of this name space.
     Flushes(Format, &'a str),
     /// Every packet received.
     Packets(Carriage),
@@ -147,8 +149,8 @@ pub enum Takes<'a> {
 pub const CONSOLE: &str = "console";
 
 impl Destination {
-    /// Returns a destination with this name that is off: it has no address yet. The values that
-    /// its section has no keys for are final.
+    /// Returns a destination with this name. It is off, because it has no address yet. Values for
+    /// which its section has no keys are already the final ones.
     pub fn new(name: &str, kind: DestinationKind) -> Self {
         let net = kind.port().map(|_| Net::default());
         let queue = kind.queue();
@@ -178,7 +180,8 @@ impl Destination {
         kinds.into_iter().map(|kind| Self::new(kind.section(), kind)).collect()
     }
 
-    /// Returns the section of the table whose keys it has.
+    /// Returns the section of the table with the keys of this destination, such as `carbon` for
+    /// `[carbon.NAME]`.
     pub(super) fn section(&self) -> &'static str {
         self.kind.section()
     }
@@ -192,7 +195,8 @@ impl Destination {
         }
     }
 
-    /// Returns what it is sent. For flushes this includes the name space.
+    /// Returns what the destination gets. Two destinations for which this is equal share one
+    /// encoder.
     pub fn takes(&self) -> Takes<'_> {
         let format = match &self.kind {
             DestinationKind::Carbon(carbon) => match carbon.protocol {
@@ -223,7 +227,9 @@ impl Destination {
         }
     }
 
-    /// Returns what its chunks are called in the spool. Returns `None` if they are never spooled.
+    /// Returns the name of the format of its chunks in the spool. Returns `None` if its chunks are
+    /// never spooled, because they are worth nothing later. The names are on disk, so they must not
+    /// change.
     pub fn spooled_format(&self) -> Option<&'static str> {
         match &self.kind {
             DestinationKind::Carbon(carbon) => match carbon.protocol {
@@ -262,10 +268,11 @@ impl DestinationKind {
         }
     }
 
-    /// Returns the queue of a destination whose section has no keys for it. What was written is not
-    /// sent again.
+    /// Returns the queue of a destination whose section has no keys for it. Nothing that was
+    /// written is sent again.
     ///
-    /// A repeater's queue is short, because packets count in the interval in which they arrive.
+    /// The queue of a repeater is short. The other server counts a packet in the interval in which
+    /// it arrives, so an old packet would falsify a later interval.
     pub(super) fn queue(&self) -> Queue {
         let bytes = match self {
             Self::Repeater(Repeater { protocol: Carriage::Datagrams }) => 1 << 20,
@@ -276,8 +283,8 @@ impl DestinationKind {
     }
 }
 
-/// The values of destinations without keys for them. The server retries soon, because the data that
-/// waits for these destinations loses its worth.
+/// The values of destinations whose sections have no keys for them. The waits are short, because
+/// the data for these destinations soon loses its worth.
 impl Default for Net {
     fn default() -> Self {
         Self {

@@ -1,10 +1,10 @@
-//! Histograms as the file writes them. Pure.
+//! [`Bins`]: the bins of a histogram as the file writes them. Pure.
 
 use super::value::ValueKind;
 use crate::policy::{BINS_MAX, Bin};
 
-/// A histogram's bins: their upper bounds in ascending order. The last bound may be `inf`.
-/// `min:max:width` stands for `min`, `min + width` and so on to `max`, and `inf`.
+/// The bins of a histogram: their upper bounds in ascending order. The last bound may be `inf`.
+/// `min:max:width` stands for the bounds `min`, `min + width` and so on to `max`, and `inf`.
 pub(super) struct Bins;
 
 impl ValueKind<Vec<Bin>> for Bins {
@@ -25,14 +25,17 @@ impl ValueKind<Vec<Bin>> for Bins {
     }
 }
 
+/// Returns the bins of a list of bounds. Returns `None` if one of them is not a number.
 fn listed_bins(text: &str) -> Option<Vec<Bin>> {
     let words = text.split(',').map(str::trim).filter(|_| !text.is_empty());
     let bin = |word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) };
+    // One more than allowed, so that the caller finds a list that is too long, but no more work.
     words.take(BINS_MAX + 1).map(bin).collect()
 }
 
-/// Returns the bins of `min:max:width`. It counts in units of the last decimal place written, so
-/// that 0:1:0.1 has 0.3 and not 0.30000000000000004.
+/// Returns the bins of `min:max:width`. It computes with integers, in units of the last decimal
+/// place that is written. With floats 0:1:0.1 would have the bound 0.30000000000000004. Returns
+/// `None` if the widths are not whole or there are too many bins.
 fn even_bins(text: &str) -> Option<Vec<Bin>> {
     let words: Vec<_> = text.split(':').map(str::trim).collect();
     let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
@@ -55,7 +58,8 @@ fn even_bins(text: &str) -> Option<Vec<Bin>> {
     bounds.map(Bin::below).chain([Some(Bin::INF)]).collect()
 }
 
-/// Reads a number as people write it, with sign, digits and a point, or as large numbers are shown.
+/// Parses a number with sign, digits and a point, or with an exponent, as large numbers are shown.
+/// `parse` alone would also accept `inf` and `nan`.
 fn plain(text: &str) -> Option<f64> {
     let usual = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+e".contains(&byte));
     text.parse().ok().filter(|number: &f64| usual && number.is_finite())

@@ -1,5 +1,5 @@
-//! A key of the file: its name, the sections that have it, and how to reach the field it sets.
-//! Pure.
+//! [`Key`]: a key of the file, with its name, the sections that have it, and access to the field
+//! that it sets. Pure.
 
 use std::fmt;
 
@@ -26,16 +26,18 @@ pub struct KeyUse {
     pub default: &'static str,
 }
 
-/// What it takes to apply another value of a key.
+/// When another value of a key is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
+    /// At the next reload.
     Reload,
-    /// A start. A reload keeps the value, and of a destination all that depends on it.
+    /// At the next start. A reload keeps the value. If the key is one of a destination, a reload
+    /// keeps the whole destination.
     Restart,
 }
 
-/// How to reach the field that a key sets. A configuration has several name spaces and
-/// destinations, so their keys come with an index.
+/// Access to the field that a key sets, in the object that owns it. A configuration has several
+/// name spaces and destinations, so the caller must also give their index.
 #[derive(Clone, Copy)]
 pub(super) enum FieldOf {
     Config(&'static dyn Access<Config>),
@@ -45,11 +47,13 @@ pub(super) enum FieldOf {
 
 /// Reads, shows and compares one field of an `Owner`.
 pub(super) trait Access<Owner> {
-    /// Fails with what was expected.
+    /// Sets the field to the value that `text` stands for. Returns what was expected if it stands
+    /// for none.
     fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String>;
+    /// Returns the value as the file writes it.
     fn get(&self, owner: &Owner) -> String;
     fn is_same(&self, one: &Owner, other: &Owner) -> bool;
-    /// Copies the field.
+    /// Copies the field from one owner to another.
     fn copy(&self, to: &mut Owner, from: &Owner);
 }
 
@@ -80,7 +84,8 @@ impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owne
 }
 
 impl Key {
-    /// Sets the key of the section with this index. Fails with what was expected.
+    /// Sets the key in the section with this index, which is ignored for keys that exist once.
+    /// Returns what was expected if `text` is not a value of the key.
     pub(super) fn set(&self, config: &mut Config, at: usize, text: &str) -> Result<(), String> {
         match self.field {
             FieldOf::Config(field) => field.set(config, text),
@@ -98,7 +103,7 @@ impl Key {
         }
     }
 
-    /// Whether a section of one configuration and one of another have the same value.
+    /// Whether the key has the same value in a section of one configuration and one of another.
     pub(super) fn is_same(
         &self,
         (one, at): (&Config, usize),
@@ -115,14 +120,16 @@ impl Key {
         }
     }
 
-    /// Copies the value of a key that the file has once.
+    /// Copies the value of a key that a configuration has once. Does nothing for keys of name
+    /// spaces and destinations, whose indices may differ between the two.
     pub(super) fn copy(&self, to: &mut Config, from: &Config) {
         if let FieldOf::Config(field) = self.field {
             field.copy(to, from);
         }
     }
 
-    /// Returns the key's default in one of its sections.
+    /// Returns the default of the key in one of its sections. Returns an empty text if the section
+    /// does not have the key.
     pub(super) fn default_in(&self, section: &str) -> &'static str {
         self.use_in(section).map_or("", |used| used.default)
     }
@@ -138,7 +145,8 @@ impl fmt::Debug for FieldOf {
     }
 }
 
-/// The address of a destination. An address without a port gets that of the destination's protocol.
+/// Access to the address of a destination. It is not a plain [`Member`], because an address without
+/// a port gets the port of the destination's protocol.
 pub(super) struct AddressOf;
 
 impl Access<Destination> for AddressOf {

@@ -1,10 +1,11 @@
-//! `statsd.conf` to settings, and back.
+//! The configuration: turns the text of `statsd.conf` into a [`Config`], and back.
 //!
 //! ```text
 //! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
-//! `load` finds the file and reads it. All else is pure. `keys` is the one table of what there is,
-//! and `manual` explains it. `change` tells what a reload changes.
+//! `load` finds the file and reads it. All other files are pure. `keys` is the one table of all
+//! keys, and `manual` explains each of them. `change` finds what a reload changes, and what it can
+//! apply. A new key needs a row in `keys`, a field in `model` and a text in `manual`.
 
 mod load;
 mod parse;

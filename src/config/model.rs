@@ -1,4 +1,4 @@
-//! The settings as the rest of the server reads them. Pure.
+//! [`Config`]: the settings as the rest of the server reads them. Pure.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ use crate::policy::Rules;
 use crate::protocol::Grammar;
 use crate::series::Bounds;
 
-/// Every setting. The values are checked, so no reader checks them again. They are grouped by the
-/// part of the server that uses them, not by section.
+/// Every setting. The values were checked when the file was read, so the rest of the server does
+/// not check them again. They are grouped by the part of the server that uses them, not by section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub flush_interval: Duration,
@@ -22,14 +22,15 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     pub log_level: log::LevelFilter,
     pub log_format: LogFormat,
-    /// The user that the process becomes after binding. Empty if it stays who it is.
+    /// The user that the process becomes after binding. Empty if it stays the user that started it.
     pub user: String,
+    /// The group that the process becomes. Empty if it is the group of `user`.
     pub group: String,
     /// Whether to log every line received.
     pub dump_messages: bool,
     pub grammar: Grammar,
     pub bounds: Bounds,
-    /// How names are treated, from `[statsd]` and each `[rule.NAME]`.
+    /// The settings that depend on the name of a series, from `[statsd]` and each `[rule.NAME]`.
     pub rules: Rules,
     /// `[namespace]` first, then each `[namespace.NAME]` in file order.
     pub namespaces: Vec<Namespace>,
@@ -49,9 +50,9 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Udp {
     pub bind: Vec<Bind>,
-    /// Bytes asked of the kernel for each socket's receive buffer.
+    /// The receive buffer of each socket in bytes, as requested from the kernel.
     pub recv_buffer: usize,
-    /// The networks whose packets are taken. Empty if all are.
+    /// The networks whose packets are accepted. Empty if all are.
     pub allow_from: Vec<IpNet>,
 }
 
@@ -68,11 +69,11 @@ pub struct Unix {
 pub struct Tcp {
     pub bind: Vec<Bind>,
     pub max_connections: usize,
-    /// `None` if a silent client may stay for ever.
+    /// How long a client may send nothing. `None` if there is no limit.
     pub idle_timeout: Option<Duration>,
-    /// Bytes of a line without its newline.
+    /// The most bytes of a line, without its newline.
     pub max_line: usize,
-    /// The networks whose connections are taken. Empty if all are.
+    /// The networks whose connections are accepted. Empty if all are.
     pub allow_from: Vec<IpNet>,
 }
 
@@ -84,11 +85,11 @@ pub struct Admin {
     /// How long a client may send no command. `None` if there is no limit.
     pub idle_timeout: Option<Duration>,
     pub max_connections: usize,
-    /// The networks whose connections are taken. Empty if all are.
+    /// The networks whose connections are accepted. Empty if all are.
     pub allow_from: Vec<IpNet>,
 }
 
-/// Where to listen. Always numeric: binding never resolves a name.
+/// Where to listen. It is never a host name, so that binding never waits for a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bind {
     /// `*:port`: every address. One socket takes IPv6 and IPv4, or only IPv4 where IPv6 is off.
@@ -98,38 +99,38 @@ pub enum Bind {
     At(SocketAddr),
 }
 
-/// What is kept over a restart.
+/// The state file, which keeps gauges and the open interval over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// `None` if nothing is kept.
+    /// The path of the file. `None` if nothing is kept.
     pub file: Option<PathBuf>,
     /// How often gauges are saved. `None` if only a stop saves them.
     pub interval: Option<Duration>,
 }
 
-/// What waits on disk when it does not fit in memory.
+/// Where chunks are stored that do not fit the queues in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spool {
-    /// The folder in which each destination has its own. `None` if nothing waits on disk.
+    /// The folder in which each destination has a folder of its own. `None` if there is no spool.
     pub dir: Option<PathBuf>,
-    /// Bytes of all destinations together. Each may take an equal part.
+    /// The most bytes of all destinations together. Each gets an equal part.
     pub max_size: usize,
 }
 
 /// How often the most frequent names are logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyFlush {
-    /// `None` if they are never logged.
+    /// How often they are logged. `None` if they are never logged.
     pub interval: Option<Duration>,
-    /// The part of the names that is logged.
+    /// The percentage of the names that is logged.
     pub percent: u32,
-    /// The file they are appended to. `None` if they go to the log.
+    /// The file to which they are appended. `None` if they are written to the log.
     pub log: Option<PathBuf>,
 }
 
 impl Config {
-    /// Returns a configuration that the defaults of the table are to be written into. It has one
-    /// section of each kind, also those of destinations that are off.
+    /// Returns an empty configuration, into which the defaults of the table are written. The values
+    /// here do not matter. It has one section of each kind, also of destinations that are off.
     pub(super) fn blank() -> Self {
         Self {
             flush_interval: Duration::ZERO,
@@ -160,7 +161,7 @@ impl Config {
         self.destinations.iter().filter(|destination| destination.is_on())
     }
 
-    /// Removes the destinations that are off, except for the console.
+    /// Removes the destinations that are off, except for the console, which `--stdin` may turn on.
     pub(super) fn remove_inactive_destinations(&mut self) {
         self.destinations.retain(|destination| {
             destination.is_on() || matches!(destination.kind, DestinationKind::Console(_))
@@ -174,7 +175,7 @@ impl Config {
         self.active_destinations().any(is_console)
     }
 
-    /// Turns the console on. Its other settings are those of its section.
+    /// Turns the console on, for `--stdin`. Its other settings are those of its section.
     pub fn enable_console(&mut self) {
         for destination in &mut self.destinations {
             if let DestinationKind::Console(console) = &mut destination.kind {

@@ -1,8 +1,8 @@
 //! Finds paths that a configuration gives twice. Two parts of one server would overwrite each
 //! other's data there. Pure.
 //!
-//! Paths are compared as they are written. Two paths that lead to the same place by a link are
-//! found when the second is locked.
+//! Paths are compared as they are written. Two different paths to the same file, through a link,
+//! are found later, when the server locks the second one.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::ini::{Flaw, IniSection};
 use super::model::Config;
 use crate::standard::OUTPUT_NAMES;
 
-/// A file that a key creates, or a folder whose whole content the server owns.
+/// A file that the server creates because of a key, or a folder whose whole content it owns.
 struct Claim {
     section: &'static str,
     key: &'static str,
@@ -18,7 +18,8 @@ struct Claim {
     is_folder: bool,
 }
 
-/// Returns the mistakes. Each has the line of the later of the two keys.
+/// Returns the mistakes. Each is reported at the line of the later of the two keys. A key creates
+/// several files, but each pair of keys is reported once.
 pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
     let claims = claims(config);
     let mut flaws: Vec<Flaw> = Vec::new();
@@ -48,7 +49,8 @@ pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
     flaws
 }
 
-/// Lists the paths of a configuration, files before folders.
+/// Returns the paths of all files and folders that a configuration makes the server create. Files
+/// come before folders.
 fn claims(config: &Config) -> Vec<Claim> {
     let mut claims = Vec::new();
     let mut claim = |section, key, path: PathBuf, is_folder| {
@@ -85,11 +87,13 @@ fn claims(config: &Config) -> Vec<Claim> {
 }
 
 impl Claim {
+    /// Whether the two would overwrite each other. Claims of the same key never do: the folders of
+    /// two destinations have different names.
     fn clashes_with(&self, other: &Self) -> bool {
         if (self.section, self.key) == (other.section, other.key) {
             return false;
         }
-        // Clashes are a file inside a folder of the spool, and a folder where a file is to be.
+        // Two cases: a file inside a folder of the spool, and a file where a folder must be.
         let with_folder = |file: &Self, folder: &Self| {
             file.path.starts_with(&folder.path) || folder.path.starts_with(&file.path)
         };
@@ -106,6 +110,7 @@ fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
+/// Returns the line of the key of a claim, or 1 if the file does not set it.
 fn line_of(claim: &Claim, sections: &[IniSection]) -> usize {
     let section = sections.iter().find(|section| section.name == claim.section);
     section.and_then(|section| section.entry(claim.key)).map_or(1, |entry| entry.line)

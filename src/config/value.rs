@@ -1,7 +1,8 @@
-//! Values as the file writes them: text to types and back. A value that is shown reads as the same
-//! value. Pure.
+//! [`ValueKind`]: values as the file writes them, from text to types and back. A value that is
+//! shown and read again is the same value; `--print-config` relies on this. Pure.
 //!
-//! An error says what was expected. The reader of the file adds the line and the key.
+//! An error is a text that names what was expected. The reader of the file adds the line and the
+//! key.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,19 +14,20 @@ use crate::policy::Percentile;
 
 /// A way to write values of type `T`.
 pub(super) trait ValueKind<T> {
-    /// Fails with what was expected.
+    /// Returns the value that `text` stands for. Returns what was expected if it stands for none.
     fn read(&self, text: &str) -> Result<T, String>;
+    /// Returns the text of a value. [`read`](Self::read) must accept it.
     fn show(&self, value: &T) -> String;
 }
 
-/// A duration of at least this much, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`. A
-/// bare number is seconds.
+/// A duration of at least the given one, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`.
+/// A bare number is seconds.
 pub(super) struct Span(pub(super) Duration);
 
 /// A year. A longer duration is a mistake, and the bound keeps deadlines from overflowing.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Largest first: a value is shown in the largest unit it is a whole number of.
+/// The units, largest first. A value is shown in the largest unit of which it is a whole number.
 const SPAN_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 impl ValueKind<Duration> for Span {
@@ -44,7 +46,7 @@ impl ValueKind<Duration> for Span {
     }
 }
 
-/// A [`Span`], or 0 for `None`.
+/// A [`Span`], or `None`, which is written as 0.
 pub(super) struct SpanOrNever;
 
 impl ValueKind<Option<Duration>> for SpanOrNever {
@@ -57,7 +59,8 @@ impl ValueKind<Option<Duration>> for SpanOrNever {
     }
 }
 
-/// Bytes, in powers of 1024: `64k`, `16m`, `1g`; a bare number is bytes.
+/// A number of bytes within this range, in powers of 1024: `64k`, `16m`, `1g`. A bare number is
+/// bytes.
 pub(super) struct Size(pub(super) RangeInclusive<usize>);
 
 const SIZE_UNITS: [(&str, u64); 3] = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
@@ -104,7 +107,7 @@ impl ValueKind<usize> for Count {
     }
 }
 
-/// A part of a whole, such as 0.01.
+/// A decimal number in this range, such as 0.01.
 pub(super) struct Fraction(pub(super) RangeInclusive<f64>);
 
 impl ValueKind<f64> for Fraction {
@@ -121,12 +124,13 @@ impl ValueKind<f64> for Fraction {
     }
 }
 
-/// A command for the shell: the whole rest of the line. Quotes and `#` are the shell's. Empty if
-/// there is none.
+/// A command for the shell: the whole rest of the line. Quotes and `#` are part of it, because the
+/// shell interprets them. Empty if there is no command.
 pub(super) struct CommandLine;
 
 impl ValueKind<String> for CommandLine {
     fn read(&self, text: &str) -> Result<String, String> {
+        // A NUL would end the argument of execve early, and the shell would run half the command.
         if text.contains('\0') {
             return Err("expected a command without NUL".into());
         }
@@ -138,7 +142,7 @@ impl ValueKind<String> for CommandLine {
     }
 }
 
-/// One of a few words. Of several words with the same meaning the first is shown.
+/// One of a few words. If several words have the same meaning, the first of them is shown.
 pub(super) struct Word<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
 pub(super) const YES_NO: Word<bool> = Word(&[
@@ -166,7 +170,7 @@ impl<T: Copy + PartialEq> ValueKind<T> for Word<T> {
     }
 }
 
-/// A value, or nothing for `None`.
+/// A value, or `None`, which is written as nothing.
 pub(super) struct OrEmpty<K>(pub(super) K);
 
 impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
@@ -179,8 +183,8 @@ impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
     }
 }
 
-/// Part of a name, with this range of bytes. It has only bytes that every sink can store, so that
-/// no encoder needs to rewrite it.
+/// A part of a name, with a length in this range. It has only bytes that every destination can
+/// store, so no encoder needs to rewrite it.
 pub(super) struct NamePart(pub(super) RangeInclusive<usize>);
 
 impl ValueKind<String> for NamePart {
@@ -199,12 +203,12 @@ impl ValueKind<String> for NamePart {
     }
 }
 
-/// The path of a file, or nothing for `None`.
+/// The path of a file, or `None`, which is written as nothing.
 pub(super) struct FilePath;
 
 impl ValueKind<Option<PathBuf>> for FilePath {
     fn read(&self, text: &str) -> Result<Option<PathBuf>, String> {
-        // Such a path would have to be quoted, or is an accident.
+        // Such a path would have to be quoted when it is shown, and it is probably a mistake.
         if text.chars().any(|letter| letter.is_control() || "\"#;".contains(letter)) {
             return Err("expected a path without quotes, # and ;".into());
         }
@@ -216,7 +220,7 @@ impl ValueKind<Option<PathBuf>> for FilePath {
     }
 }
 
-/// Several values of a kind, separated by commas, none of them twice.
+/// A list of values of one kind, separated by commas. No value may occur twice.
 pub(super) struct List<K>(pub(super) K);
 
 impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
@@ -225,7 +229,7 @@ impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
         let mut shown = AHashSet::new();
         for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
             let item = self.0.read(word)?;
-            // Two values are the same if they are shown the same.
+            // 0.5 and 0.50 are the same value, so the texts to compare are those that are shown.
             if !shown.insert(self.0.show(&item)) {
                 return Err(format!("expected {word} only once"));
             }
@@ -239,7 +243,7 @@ impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
     }
 }
 
-/// A list of at most this many.
+/// A list of at most this many values.
 pub(super) struct AtMost<K>(pub(super) usize, pub(super) K);
 
 impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
@@ -256,7 +260,8 @@ impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
     }
 }
 
-/// A percentile. A negative one is of the highest samples.
+/// A percentile, in percent. A negative one refers to the highest samples: -10 to the highest
+/// tenth.
 pub(super) struct Percent;
 
 impl ValueKind<Percentile> for Percent {
@@ -273,7 +278,9 @@ impl ValueKind<Percentile> for Percent {
     }
 }
 
-/// Returns `None` if the text is no duration, not in whole milliseconds, or too long to count.
+/// Returns the milliseconds of a duration. Returns `None` if the text is not a duration, not in
+/// whole milliseconds, or does not fit a `u64`. It computes with integers, so that 0.1s is exactly
+/// 100 ms.
 fn millis(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
     let unit = if unit.is_empty() { "s" } else { unit };
@@ -286,6 +293,8 @@ fn millis(text: &str) -> Option<u64> {
     digits(whole)?.checked_mul(scale)?.checked_add(scaled / tens).filter(|_| exact)
 }
 
+/// Returns the bytes of a size. Returns `None` if the text is not a size, or does not fit a
+/// `usize`.
 fn bytes(text: &str) -> Option<usize> {
     let (number, unit) = split_unit(text);
     let unit = unit.to_ascii_lowercase();
@@ -296,16 +305,18 @@ fn bytes(text: &str) -> Option<usize> {
     usize::try_from(digits(number)?.checked_mul(scale)?).ok()
 }
 
+/// Splits a text into its number and the unit after it, which may be empty.
 fn split_unit(text: &str) -> (&str, &str) {
     let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     (number.trim_end(), &text[number.len()..])
 }
 
-/// Like `parse`, without its leading `+`.
+/// Parses a number of digits only. `parse` alone would also accept a leading `+`.
 fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Returns a value in the largest unit of which it is a whole number.
 fn in_largest_unit(value: u64, units: &[(&str, u64)]) -> String {
     match units.iter().find(|&&(_, scale)| value != 0 && value.is_multiple_of(scale)) {
         Some((unit, scale)) => format!("{}{unit}", value / scale),
@@ -317,7 +328,7 @@ fn in_largest_unit(value: u64, units: &[(&str, u64)]) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// Each text reads as its value, and is shown as the third.
+    /// Checks that each text reads as its value, and that the value is shown as the third element.
     pub(in super::super) fn both_ways<T: PartialEq + std::fmt::Debug>(
         kind: &impl ValueKind<T>,
         cases: &[(&str, T, &str)],

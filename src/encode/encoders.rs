@@ -33,6 +33,7 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Encoders(Vec<Row>);
 
+/// An encoder, and the pair that it is for.
 #[derive(Debug)]
 struct Row {
     format: Format,

@@ -48,6 +48,7 @@ const DMAX: u32 = 12_000;
 /// A value may rise and fall.
 const SLOPE_BOTH: u32 = 3;
 
+/// The encoder of Ganglia's packets.
 #[derive(Debug)]
 pub(super) struct Ganglia {
     labels: Labels,
@@ -116,6 +117,8 @@ impl Ganglia {
     /// Appends the value of the metric, after its description if that is due.
     fn send(&mut self, group: &[u8], units: &str) {
         let Self { labels, metric, value, packet, chunks, .. } = self;
+        // The hash spreads the descriptions over the flushes. It is stored in place of the name. If
+        // two names have the same hash, the second one is described up to five flushes late.
         let hash = self.hasher.hash_one(&*metric);
         let is_new = self.described.insert(hash, self.flush).is_none();
         if is_new || hash % DESCRIBED_EVERY == self.flush % DESCRIBED_EVERY {
@@ -142,6 +145,7 @@ impl Ganglia {
 impl Encoder for Ganglia {
     fn begin(&mut self, flush: u64, _: u64) {
         self.flush = flush;
+        // Metrics without a recent value are forgotten, or the map would grow for ever.
         if flush.is_multiple_of(DESCRIBED_EVERY) {
             self.described.retain(|_, last| flush - *last <= DESCRIBED_EVERY);
         }

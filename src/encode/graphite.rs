@@ -11,6 +11,7 @@ use super::points::Points;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
+/// The encoder of lines for Graphite and of lines as statsite writes them.
 #[derive(Debug)]
 pub struct Graphite {
     points: Points,

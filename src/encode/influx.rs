@@ -15,14 +15,15 @@ use super::points::{Point, Points};
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
-/// A point with a longer line is continued in another line, and InfluxDB joins the two again. So
-/// packets stay within an MTU, however many fields there are.
+/// When a line is longer than this, the next field begins another line of the same point. InfluxDB
+/// joins the two again. So packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
 /// The key that replaces `time`. No clean key begins like this.
 const TIME_TAG: &[u8] = b"@time";
 
+/// The encoder of InfluxDB's line protocol.
 #[derive(Debug)]
 pub(super) struct Influx {
     points: Points,
@@ -66,6 +67,8 @@ impl Encoder for Influx {
         }
         let Self { points, line, chunks, .. } = self;
         points.of(summary, |point| {
+            // Figures with another prefix are another measurement, such as `stats_counts.hits`
+            // beside `stats.hits`.
             if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {
                 line.end(stamp, chunks);
             }
@@ -88,6 +91,7 @@ impl Encoder for Influx {
 }
 
 impl PointLine {
+    /// Appends a field to the line. Begins the line if it is empty.
     fn append(&mut self, point: &Point<'_>) {
         let Self { text, prefix, number } = self;
         if text.is_empty() {
@@ -105,6 +109,7 @@ impl PointLine {
         number.append(point.value, text);
     }
 
+    /// Ends the line with its timestamp, and appends it to the chunks. Does nothing if it is empty.
     fn end(&mut self, stamp: u64, chunks: &mut Chunks) {
         if self.text.is_empty() {
             return;
@@ -115,7 +120,7 @@ impl PointLine {
     }
 }
 
-/// `;k=v;k2=v2` as `,k=v,k2=v2`.
+/// Appends tags such as `;k=v;k2=v2` as `,k=v,k2=v2`.
 fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
     for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
         out.push(b',');

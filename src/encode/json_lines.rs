@@ -12,6 +12,7 @@ use super::points::Points;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
+/// The encoder of JSON lines.
 #[derive(Debug)]
 pub(super) struct JsonLines {
     points: Points,

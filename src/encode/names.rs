@@ -45,6 +45,7 @@ pub(super) struct PointNames {
     num_stats: Affixes,
 }
 
+/// The affixes of a counter. `rate` and `count` are `None` if the name space does not send them.
 #[derive(Debug)]
 struct CounterNames {
     rate: Option<Affixes>,
@@ -178,6 +179,7 @@ impl<'a> Column<'a> {
 }
 
 impl NameParts<'_> {
+    /// Joins the elements with dots. `own` is the prefix of the server's own names, or empty.
     fn affixes(self, own: &str, global_suffix: &str) -> Affixes {
         let Self([first, second], figure) = self;
         let mut prefix = String::new();

@@ -27,11 +27,11 @@ pub fn whole_lines(rest: &[u8]) -> Packet<'_> {
 
 /// Returns a packet that has a head. `rest` must hold at least one whole packet.
 pub fn framed(rest: &[u8]) -> Packet<'_> {
-    let (head, behind) = rest.split_at(HEAD_BYTES);
+    let (head, after) = rest.split_at(HEAD_BYTES);
     let number = |bytes: &[u8]| bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));
     #[allow(clippy::cast_possible_truncation)] // it was a length before
     let bytes = number(&head[..4]) as usize;
-    Packet { payload: &behind[..bytes], lines: number(&head[4..]), length: HEAD_BYTES + bytes }
+    Packet { payload: &after[..bytes], lines: number(&head[4..]), length: HEAD_BYTES + bytes }
 }
 
 /// Appends a packet and its head.

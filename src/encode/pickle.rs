@@ -22,6 +22,7 @@ const HEAD: &[u8] = b"\x80\x02](";
 const TAIL: &[u8] = b"e.";
 const LENGTH_BYTES: usize = 4;
 
+/// The encoder of Graphite's pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
     points: Points,
@@ -87,7 +88,7 @@ impl PickleMessage {
     fn append(&mut self, timestamp: u64, value: f64) {
         let bytes = &mut self.bytes;
         if self.points == 0 {
-            bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+            bytes.extend_from_slice(&[0; LENGTH_BYTES]); // `end` writes the length here
             bytes.extend_from_slice(HEAD);
         }
         self.points += 1;
@@ -167,11 +168,11 @@ mod tests {
         let mut lengths = Vec::new();
         for chunk in &chunks {
             let mut rest = chunk.bytes();
-            while let Some((length, behind)) = rest.split_first_chunk() {
+            while let Some((length, after)) = rest.split_first_chunk() {
                 let length = u32::from_be_bytes(*length) as usize;
-                assert!(behind[..length].starts_with(HEAD) && behind[..length].ends_with(TAIL));
+                assert!(after[..length].starts_with(HEAD) && after[..length].ends_with(TAIL));
                 lengths.push(length);
-                rest = &behind[length..];
+                rest = &after[length..];
             }
         }
         (lengths, chunks.iter().map(|chunk| (chunk.len(), chunk.lines())).collect())

@@ -24,6 +24,7 @@ pub struct Repeated {
     stream: CarriedChunks,
 }
 
+/// The chunks of one transport.
 #[derive(Debug, Default)]
 struct CarriedChunks {
     /// Whether a sink takes chunks of this transport.
@@ -104,13 +105,13 @@ impl CarriedChunks {
         }
         let mut rest = packet;
         while !rest.is_empty() {
-            let (piece, behind) = first_piece(rest);
+            let (piece, after) = first_piece(rest);
             if !is_binary(piece) {
                 self.text(piece);
             } else if is_whole(piece) {
                 self.chunks.frame(piece, 1);
             }
-            rest = behind;
+            rest = after;
         }
     }
 

@@ -73,6 +73,7 @@ impl Intake {
         self.passthrough.add(PassthroughValue { name: name.into(), what, value, timestamp })
     }
 
+    /// Counts a value that was not taken, and adds a warning unless a rule dropped it.
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {
         match problem {
             Problem::Bad(reject) => self.ledger.bad_line(reject, line),
@@ -89,6 +90,7 @@ impl Intake {
         }
     }
 
+    /// Counts a line whose Influx tags are not read, because that dialect is off.
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
         self.ledger.count(Own::InfluxTagsSeen, 1);
         self.ledger.warn(WarningKind::UnreadTags, line);

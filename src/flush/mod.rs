@@ -5,8 +5,8 @@
 //!  Closed { name, values } ──▶ Summarizer ──▶ Summary { name, figures }
 //!                                └─ of a timing: timing.rs, or sketched.rs if there were too many
 //! ```
-//! The table walks over the series (`series/table.rs`), and `engine.rs` drives both. Summaries have
-//! figures by number. The encoder knows their names in a destination.
+//! The table walks over the series (`series/table.rs`), and `engine.rs` drives both. A summary has
+//! its figures by number. The encoder has the name of each figure for its format.
 
 mod schedule;
 mod sketched;

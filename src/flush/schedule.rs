@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::time::UnixTime;
 
+/// The end of the open interval, and the rule for the ends after it.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     interval_ms: u64,
     aligned: bool,
+    /// The end of the open interval.
     due: UnixTime,
     /// The open interval keeps a given end, which may have come from another flush interval: it was
     /// begun by an earlier run, or before a reload.
@@ -59,6 +61,9 @@ impl Schedule {
         self.deferred = false;
         if std::mem::take(&mut self.resumed) {
             let stamp = self.due;
+            // The given end may be of another interval or another clock. If it is less than an
+            // interval from now, the next end is after both. An end further in the future is of a
+            // clock that was set back since, and would leave a long time without a flush.
             let ahead = stamp.as_millis().saturating_sub(now.as_millis());
             self.due =
                 self.first_after(if ahead < self.interval_ms { now.max(stamp) } else { now });
@@ -78,6 +83,7 @@ impl Schedule {
         } else {
             self.due
         };
+        // A timer may fire a little early, which is no step of the clock. Half an interval is.
         let stepped_back = now_ms + self.interval_ms / 2 < due_ms;
         self.due = if stepped_back {
             self.first_after(now)
@@ -87,6 +93,7 @@ impl Schedule {
         stamp
     }
 
+    /// Returns the first end after `now`.
     fn first_after(&self, now: UnixTime) -> UnixTime {
         let now = now.as_millis();
         let start = if self.aligned { now - now % self.interval_ms } else { now };

@@ -53,6 +53,7 @@ pub(super) fn append(plan: &Plan, sketch: &Sketch, seconds: f64, out: &mut Vec<F
     histogram(&plan.bins, buckets, out);
 }
 
+/// Appends the figures of one percentile.
 fn percentile(
     planned: &PlannedPercentile,
     all: &Moments,
@@ -110,6 +111,7 @@ fn range(all: &Moments, buckets: &Buckets, after: u64, upto: u64) -> Part {
     part
 }
 
+/// Appends the count of each bin.
 fn histogram(bins: &[(Bin, FigureId)], buckets: &Buckets, out: &mut Vec<Figure>) {
     let mut buckets = buckets.iter().peekable();
     for (bin, id) in bins {

@@ -59,6 +59,7 @@ impl Summarizer {
         self.seconds = seconds;
     }
 
+    /// Makes the summary of a closed series.
     pub fn closed<'a>(&'a mut self, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let subject = match closed.values {

@@ -10,6 +10,7 @@ pub(super) struct TimingFigures {
     cuts: Vec<Cut>,
 }
 
+/// The sums over the lowest `count` samples.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     count: usize,
@@ -93,6 +94,7 @@ impl TimingFigures {
         running
     }
 
+    /// Appends the figures of one percentile.
     fn percentile(
         &self,
         planned: &PlannedPercentile,

@@ -97,7 +97,8 @@ fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
 
 /// Opens sockets for both loopback addresses on one port, or for IPv4 alone if IPv6 is off.
 fn loopbacks(transport: Transport, port: u16) -> Result<Vec<Socket>, BindError> {
-    const TRIES: usize = 16; // with port 0: another program may have the port that IPv4 was given on IPv6
+    // With port 0 the kernel chooses the port for IPv4. Another program may have it on IPv6.
+    const TRIES: usize = 16;
     let mut tries = TRIES;
     loop {
         let v4 = open(transport, (Ipv4Addr::LOCALHOST, port).into(), false)?;
@@ -123,6 +124,7 @@ fn open(transport: Transport, address: SocketAddr, dual: bool) -> Result<Socket,
     })
 }
 
+/// Opens a socket and binds it. With `dual`, a socket for IPv6 also receives from IPv4.
 fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result<Socket> {
     let (kind, protocol) = match transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),

@@ -17,6 +17,7 @@ use crate::slots::Slots;
 use crate::time::Tick;
 use crate::token::{Slot, Source};
 
+/// All connections that send lines.
 #[derive(Debug)]
 pub struct Connections {
     clients: Slots<Connection>,
@@ -26,6 +27,7 @@ pub struct Connections {
     buffer: Box<[u8]>,
 }
 
+/// One connection.
 #[derive(Debug)]
 struct Connection {
     stream: Socket,

@@ -11,6 +11,7 @@ use super::Drained;
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 
+/// A bound socket and its drop counter.
 #[derive(Debug)]
 pub struct DatagramSocket {
     socket: Socket,

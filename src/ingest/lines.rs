@@ -43,6 +43,8 @@ impl StreamSplitter {
     pub fn feed(&mut self, bytes: &[u8], max_line: usize, mut out: impl FnMut(Piece<'_>)) {
         let mut rest = bytes;
         while let Some(next) = rest.first() {
+            // The first byte of a line or message, which may have arrived in an earlier read,
+            // decides how the rest of it is read.
             let first = *self.partial.first().unwrap_or(next);
             rest = match self.skipping {
                 Skipping::Nothing if first == MAGIC => self.binary(rest, max_line, &mut out),
@@ -52,7 +54,7 @@ impl StreamSplitter {
             };
         }
         if self.partial.is_empty() {
-            self.partial = Vec::new();
+            self.partial = Vec::new(); // free the memory: thousands of connections may be idle
         }
     }
 
@@ -74,6 +76,7 @@ impl StreamSplitter {
         max_line: usize,
         out: &mut impl FnMut(Piece<'_>),
     ) -> &'a [u8] {
+        // Nearly always a read begins with whole lines. They are passed on without a copy.
         if self.partial.is_empty() {
             let length = whole_lines(rest, max_line);
             if length > 0 {
@@ -116,12 +119,12 @@ impl StreamSplitter {
                 &rest[total..]
             }
             Reach::Bytes(total) => {
-                let behind = self.hold(rest, total);
+                let after = self.hold(rest, total);
                 if self.partial.len() == total {
                     out(Piece::Binary(&self.partial));
                     self.partial.clear();
                 }
-                behind
+                after
             }
             Reach::Unknown => {
                 out(Piece::Binary(if held == 0 { rest } else { &self.partial }));
@@ -136,17 +139,19 @@ impl StreamSplitter {
     /// Stores the next bytes of a message, until the first `wanted` bytes of it are there. Returns
     /// the bytes after them.
     fn hold<'a>(&mut self, rest: &'a [u8], wanted: usize) -> &'a [u8] {
-        let (more, behind) = rest.split_at(rest.len().min(wanted - self.partial.len()));
+        let (more, after) = rest.split_at(rest.len().min(wanted - self.partial.len()));
         self.partial.extend_from_slice(more);
-        behind
+        after
     }
 
+    /// Skips the rest of a refused line. Returns the bytes after it.
     fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let Some(end) = find(b'\n', rest) else { return &[] };
         self.skipping = Skipping::Nothing;
         &rest[end + 1..]
     }
 
+    /// Skips up to `left` bytes of a refused message. Returns the bytes after them.
     fn skip_bytes<'a>(&mut self, rest: &'a [u8], left: usize) -> &'a [u8] {
         let skipped = left.min(rest.len());
         self.skipping = match left - skipped {
@@ -156,6 +161,7 @@ impl StreamSplitter {
         &rest[skipped..]
     }
 
+    /// Passes on the beginning of a line or message that is too long, and forgets it.
     fn overlong(&mut self, more: &[u8], out: &mut impl FnMut(Piece<'_>)) {
         out(Piece::Overlong(if self.partial.is_empty() { more } else { &self.partial }));
         self.partial = Vec::new();
@@ -290,9 +296,9 @@ mod tests {
             Piece::Overlong(_) => lines.push("!".to_owned()),
         };
         for size in sizes {
-            let (piece, behind) = rest.split_at(size.min(rest.len()));
+            let (piece, after) = rest.split_at(size.min(rest.len()));
             splitter.feed(piece, MAX, &mut note);
-            rest = behind;
+            rest = after;
         }
         splitter.feed(rest, MAX, &mut note);
         splitter.end(&mut note);

@@ -13,6 +13,7 @@ use super::Drained;
 use crate::sender::Sender;
 use crate::time::Tick;
 
+/// A listening socket, and whether it rests after a failure.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,

@@ -5,7 +5,7 @@
 //!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams
 //!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ pieces of streams
 //! ```
-//! This module does not know what a line means: `server/reception.rs` passes datagrams and pieces
+//! This module does not parse lines: `server/reception.rs` passes datagrams and pieces of streams
 //! on to the engine. A source that was not drained in its turn returns [`Drained::More`], and is
 //! read again in the next turn.
 

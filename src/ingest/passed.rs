@@ -42,6 +42,8 @@ pub fn take() -> io::Result<Vec<Passed>> {
     Ok(all)
 }
 
+/// Finds out the purpose of a socket by its type and its name. Fails if the server has no use for
+/// it.
 fn understand(socket: Socket, name: &str) -> io::Result<Passed> {
     let of_no_use = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     let domain = socket.local_addr()?.domain();

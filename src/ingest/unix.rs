@@ -75,7 +75,8 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.is_in_place() {
-            let _ = fs::remove_file(&self.path); // no caller can act on an error, and the next start replaces the file
+            // No caller can act on an error, and the next start replaces the file.
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -96,6 +96,7 @@ impl LogLine {
         let _ = self.text.write_fmt(text); // a `String` accepts all
     }
 
+    /// Writes the sentence. Text format quotes it only if it has characters that need quotes.
     fn sentence(&mut self, sentence: &fmt::Arguments<'_>) {
         let built;
         let sentence = match sentence.as_str() {
@@ -131,6 +132,7 @@ impl LogLine {
         }
     }
 
+    /// Writes the value of a field.
     fn value(&mut self, value: &str) {
         match self.format {
             LogFormat::Json => self.quote_json(value),
@@ -141,6 +143,8 @@ impl LogLine {
         }
     }
 
+    /// Writes a text in quotes. Control characters and raw bytes are escaped, so that a line stays
+    /// one line and a terminal shows no colours of a client.
     fn quote(&mut self, value: &str) {
         self.text.push('"');
         for character in value.chars() {
@@ -161,6 +165,7 @@ impl LogLine {
         self.text.push('"');
     }
 
+    /// Writes a text as a JSON string. JSON cannot hold raw bytes, so they become U+FFFD.
     fn quote_json(&mut self, value: &str) {
         self.text.push('"');
         for character in value.chars() {

@@ -34,10 +34,10 @@ impl Glob {
                     read += 1;
                 }
                 _ => {
-                    let Some((behind, end)) = star else { return false };
-                    at = behind;
+                    let Some((after, end)) = star else { return false };
+                    at = after;
                     read = end + 1;
-                    star = Some((behind, read));
+                    star = Some((after, read));
                 }
             }
         }

@@ -141,6 +141,7 @@ impl Policies {
         u16::try_from(number).expect("POLICIES_MAX is a u16")
     }
 
+    /// Makes the policy whose settings have these sources.
     fn make(&self, sources: SettingSources) -> Policy {
         let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram] =
             sources.map(|number| self.rules.rules.get(usize::from(number)));
@@ -162,6 +163,8 @@ impl Policies {
         }
     }
 
+    /// Returns, for each kind, the number of idle flushes after which a series is removed: that of
+    /// `delete_idle`, or that of `expire` if it is less.
     fn lives(&self, deletes: Option<bool>, expire: Option<Duration>) -> [u32; 4] {
         let base = &self.rules.base;
         let expire = expire.map_or(u32::MAX, |span| flushes(span, self.interval));

@@ -54,7 +54,7 @@ pub(super) struct Inline {
     closes: Option<u8>,
 }
 
-/// In all of them `=` separates keys and values.
+/// All forms of tags inside a name. In all of them `=` separates keys and values.
 const INLINE: [Inline; 4] = [
     Inline { dialect: Dialect::Graphite, opens: b';', separates: b';', closes: None },
     Inline { dialect: Dialect::Influx, opens: b',', separates: b',', closes: None },

@@ -5,8 +5,8 @@
 //!  value ":" value "|" type "|@" rate  ":"  value "|" type  "|#" tags "|T" time "|c:" id
 //!  └───────────── group ────────────┘      └─── group ───┘  └───────── sections ───────┘
 //! ```
-//! A type and a rate end at a `:` too, which begins the next group; any other section runs to the
-//! next `|`.
+//! A type and a rate also end at a `:`, which begins the next group. Any other section ends only at
+//! the next `|`.
 
 use memchr::{memchr, memchr2};
 
@@ -72,7 +72,7 @@ pub(super) fn sections<'a>(
     mut found: impl FnMut(LineSection<'a>),
 ) -> Result<(), Reject> {
     if body.len() > PARTS_MAX {
-        require_few_parts(body)?; // each part takes a byte at least
+        require_few_parts(body)?; // each part takes at least a byte
     }
     let mut rest = Some(body);
     while let Some(body) = rest {
@@ -81,6 +81,7 @@ pub(super) fn sections<'a>(
     Ok(())
 }
 
+/// Fails if `body` has more values, types and sections than [`PARTS_MAX`].
 #[cold]
 fn require_few_parts(body: &[u8]) -> Result<(), Reject> {
     let mut parts = 0;
@@ -107,6 +108,7 @@ struct ValueGroup<'a> {
     reading: Result<(ValueType, f64), Reject>,
 }
 
+/// The type of a value, as the letters after its `|` name it.
 #[derive(Clone, Copy, Debug)]
 enum ValueType {
     Counter,
@@ -143,11 +145,12 @@ impl<'a> ValueGroup<'a> {
     fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         let bar = memchr(b'|', text)?;
         let values = &text[..bar];
-        let behind = &text[bar + 1..];
-        let end = memchr2(b':', b'|', behind).unwrap_or(behind.len());
-        Some((values, &behind[..end], &behind[end..]))
+        let after = &text[bar + 1..];
+        let end = memchr2(b':', b'|', after).unwrap_or(after.len());
+        Some((values, &after[..end], &after[end..]))
     }
 
+    /// Takes the next value of the group.
     fn next_value(&mut self) -> Option<&'a [u8]> {
         let values = self.values.take()?;
         if self.whole {
@@ -162,6 +165,7 @@ impl<'a> ValueGroup<'a> {
         }
     }
 
+    /// Parses a value of the group. `timed` tells whether the line has a timestamp.
     fn sample(&self, text: &'a [u8], timed: bool) -> Result<Sample<'a>, Reject> {
         let (kind, weight) = self.reading?;
         if matches!(kind, ValueType::Set) {

@@ -95,7 +95,8 @@ impl LineReader {
         Ok(BinaryMessage { name, has_unread_tags: bare.has_unread_tags, sample })
     }
 
-    /// Reads the tags and the time. They stand after the values, so they are read first.
+    /// Reads the tags and the time. They are written after the values, but they belong to the name
+    /// and to all values, so they are read first.
     fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
         let mut timestamp = None;
         let names = &mut self.names;

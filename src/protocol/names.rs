@@ -156,6 +156,8 @@ impl NameWriter {
         }
     }
 
+    /// Adds the tag in `piece`. A tag without a value gets the value `true`. A tag without a key is
+    /// dropped.
     fn push(&mut self, grammar: &Grammar, piece: &[u8], separator: u8) {
         if self.has_too_many(grammar) {
             return; // the line is refused
@@ -184,8 +186,8 @@ impl NameWriter {
         self.tags.len() > grammar.max_key_length / 4
     }
 
-    /// Keys and values lose `;`, `=` and a leading `~` even where names are taken raw: they would
-    /// make other tags.
+    /// Appends a key or a value to `text`, cleaned, and returns its range. `;`, `=` and a leading
+    /// `~` are removed even with `sanitize_keys = no`, because they would make other tags.
     fn append(&mut self, grammar: &Grammar, piece: &[u8]) -> (usize, usize) {
         let start = self.text.len();
         let piece = piece.strip_prefix(b"~").unwrap_or(piece);
@@ -221,6 +223,7 @@ impl NameWriter {
         Ok(name)
     }
 
+    /// Writes the canonical name: the cleaned bare name, and the sorted tags.
     fn write(&mut self, grammar: &Grammar, bare: Bare<'_>) -> &[u8] {
         self.sort_tags();
         let out = &mut self.canonical;
@@ -267,11 +270,13 @@ fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|byte| CLASSES[usize::from(*byte)] == Class::Keep || *byte == b'=')
 }
 
-/// `;` never stays in a name without its tags: with the Graphite dialect off it would read as one.
+/// Whether a bare name needs no cleaning. `;` never stays in it: with the Graphite dialect off the
+/// text after it would become a tag at the destination.
 fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
     if grammar.sanitize { is_plain(bare) } else { memchr::memchr(b';', bare).is_none() }
 }
 
+/// Appends a bare name, cleaned.
 fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
     if grammar.sanitize {
         clean_into(bare.bytes(), out, |byte| byte == b'=');
@@ -280,6 +285,8 @@ fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a key or a value, cleaned. With `sanitize_keys = no` a part of which sinks would keep
+/// nothing is left out.
 fn clean_part(grammar: &Grammar, part: &[u8], out: &mut Vec<u8>) {
     if grammar.sanitize {
         clean_into(part, out, |_| false);

@@ -64,6 +64,7 @@ struct Parts {
 }
 
 impl Parts {
+    /// Splits a number without a sign into its parts. Returns `None` if it is not a number.
     fn read(text: &[u8]) -> Option<Self> {
         let mut parts = Self { mantissa: 0, exponent: 0, whole: true };
         let integer = parts.take_digits(text);

@@ -86,9 +86,9 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     let name = &text[..colon];
     let values = &text[colon + 1..];
     let (value, digits) = read_number(values)?;
-    let Some(&[b'|', first, ref behind @ ..]) = values.get(digits..) else { return None };
+    let Some(&[b'|', first, ref after @ ..]) = values.get(digits..) else { return None };
     let (kind, letters) = TYPES[usize::from(first)]?;
-    let is_whole = (first != b'm') | (behind.first() == Some(&b's'));
+    let is_whole = (first != b'm') | (after.first() == Some(&b's'));
     if name.is_empty() || !is_whole {
         return None;
     }
@@ -163,6 +163,8 @@ fn short_integer(characters: u64) -> Option<(u32, usize)> {
     Some((number, digits as usize))
 }
 
+/// Reads digits, perhaps with a point, one by one. Returns the number and its length, or `None` if
+/// there are more than [`DIGITS`] digits.
 fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     let mut mantissa = 0_u64;
     let mut at = 0;
@@ -190,6 +192,7 @@ fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     Some((value, at))
 }
 
+/// A tag of a plain line, in the receive buffer.
 #[derive(Clone, Copy)]
 struct Tag<'a> {
     key: &'a [u8],
@@ -210,7 +213,7 @@ fn tagged_name<'a>(
         return None;
     }
     let (mut tags, length) = read_tags(section)?;
-    let bytes = bare.len() + 1 + length; // a tag stands behind a `;`, not a `,`
+    let bytes = bare.len() + 1 + length; // a tag follows a `;` here, and a `,` in the line
     if bytes > grammar.max_key_length || !sort_tags(&mut tags) {
         return None;
     }
@@ -257,6 +260,7 @@ fn sort_tags(tags: &mut [Tag<'_>]) -> bool {
     }
 }
 
+/// Writes the canonical name into `name`, which must have exactly its length.
 fn write_name(bare: &[u8], tags: &[Tag<'_>], name: &mut [u8]) {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {

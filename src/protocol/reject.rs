@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+/// The reason why a line or a value was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reject {
     NoValue,

@@ -54,6 +54,7 @@ enum Intervals {
     Set(Box<IntervalPair<Members>>),
 }
 
+/// The values of the current interval, and of the one before until it is closed.
 #[derive(Debug, Default)]
 struct IntervalPair<T> {
     current: T,
@@ -245,7 +246,8 @@ impl Series {
         }
     }
 
-    /// Makes the open interval the previous one. This is O(1): nothing is sorted or encoded here.
+    /// Makes the open interval the previous one. This is O(1), since it runs while lines are read:
+    /// nothing is sorted or encoded here.
     fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
         if self.is_expired(now, policies) {
@@ -295,7 +297,8 @@ impl Series {
         self.policy = policy;
     }
 
-    /// Whether the series has been idle for so long that it must be removed without being sent.
+    /// Whether the series has been idle for the number of flushes that its policy allows. It must
+    /// then be removed without being sent.
     pub(super) fn is_expired(&self, now: u32, policies: &Generations) -> bool {
         policies.at(self.policy).is_expired(self.kind(), self.idle(now))
     }
@@ -315,6 +318,8 @@ impl Series {
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let policy = policies.at(self.policy);
+        // A pending interval means that a sample has arrived since the tick, and `touch` has moved
+        // the interval before it to `previous`. Otherwise the interval is still `current`.
         if std::mem::take(&mut self.pending) {
             self.close_previous(policy, pool, close);
         } else if self.interval != now && !self.is_expired(now, policies) {
@@ -341,6 +346,7 @@ impl Series {
         }
     }
 
+    /// Closes the interval that `touch` has moved to `previous`.
     fn close_previous(
         &mut self,
         policy: &Policy,

@@ -1,10 +1,9 @@
 //! A batch of samples whose series are looked up together, so that the waits for memory overlap.
 //!
 //! A table of a hundred thousand series does not fit in the cache. A lookup then waits for memory
-//! three times: for the index, for the series and for its name. If the samples are looked up one
-//! after the other, each wait stands alone. `Table::find_all` makes each
-//! step for the whole batch before the next step, and the processor fetches the memory of several
-//! samples at once.
+//! three times: for the index, for the series and for its name. If samples are looked up one after
+//! the other, these waits add up. `Table::find_all` makes each step for the whole batch before the
+//! next step, so the processor fetches the memory of several samples at once.
 
 use arrayvec::ArrayVec;
 

@@ -32,6 +32,7 @@ use super::exactness::Precision;
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
+/// The members themselves, or the registers of an estimate.
 #[derive(Debug)]
 pub(super) enum Members {
     Exact(HashTable<u64>),
@@ -49,7 +50,8 @@ impl Default for Members {
 
 impl Members {
     /// Returns the number of members, which may be an estimate.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate is no larger than 2^64
+    // An estimate is never over 2^64.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Exact(members) => members.len(),
@@ -94,7 +96,7 @@ impl Members {
                 out.put_u8(1);
                 out.put_u64(zeros as u64);
                 out.put_f64(sum);
-                out.put_u32(u32::try_from(bytes.len()).expect("2^18 at the most"));
+                out.put_u32(u32::try_from(bytes.len()).expect("at most 2^18"));
                 out.extend_from_slice(bytes);
             }
         }

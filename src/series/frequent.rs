@@ -29,6 +29,7 @@ const NAMES_MAX: usize = 10_000;
 const NAMES_KEPT: usize = NAMES_MAX / 2;
 
 impl Frequent {
+    /// Counts a line with this name.
     pub fn add(&mut self, name: &[u8], NameHash(hash): NameHash) {
         if let Some(known) = self.0.find_mut(hash, |counted| *counted.name == *name) {
             known.count += 1;
@@ -124,7 +125,7 @@ mod tests {
         }
         let all = [("c", 4), ("a", 2), ("b", 2), ("d", 1)].map(|(name, n)| (name.to_owned(), n));
         assert_eq!(taken(&mut frequent, 100), all);
-        assert_eq!(taken(&mut frequent, 100), [], "counting began anew");
+        assert_eq!(taken(&mut frequent, 100), [], "counting began again");
         ["a", "b", "c"].iter().for_each(|name| add(&mut frequent, name, 1));
         assert_eq!(taken(&mut frequent, 34).len(), 2, "rounded up, as Node's loop does");
     }

@@ -178,7 +178,8 @@ impl Pool {
         let before = buffer.capacity();
         buffer.clear();
         if len == 0 {
-            *buffer = Vec::new(); // nobody knows whether it comes back, and others may want the room
+            // The series may get no more samples, and other series may need the memory.
+            *buffer = Vec::new();
         } else if before > SMALL && len < before / 4 {
             buffer.shrink_to(len * 2);
         }
@@ -214,7 +215,7 @@ mod tests {
         assert!(!pool.reserve_one(&mut buffer), "a ninth sample would need 64 bytes more");
         pool.keep(buffer);
         assert_eq!(pool.used(), 64, "a spare buffer is still held");
-        assert!(pool.take(64), "and given up for one who needs it");
+        assert!(pool.take(64), "and freed for a caller that needs it");
     }
 
     #[test]

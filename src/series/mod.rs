@@ -8,7 +8,7 @@
 //!                                                       Closed { name, values }
 //! ```
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
-//! sweep reaches the series. This module does not know summaries, sinks or sockets.
+//! sweep reaches the series. This module uses no summaries, sinks or sockets.
 
 mod aggregate;
 mod batch;

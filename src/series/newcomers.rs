@@ -12,6 +12,7 @@ const PREFIXES_MAX: usize = 16;
 const PREFIX_BYTES_MAX: usize = 128;
 
 impl Newcomers {
+    /// Counts a new series by the prefix of its name.
     pub(super) fn add(&mut self, name: &[u8]) {
         let prefix = prefix(name);
         if let Some((_, count)) = self.prefixes.iter_mut().find(|(known, _)| known == prefix) {

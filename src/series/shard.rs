@@ -63,6 +63,7 @@ impl Shard {
         self.end
     }
 
+    /// Returns the slot of the series with this kind and name.
     pub(super) fn find(&self, hash: u32, kind: MetricKind, name: &[u8]) -> Option<SeriesSlot> {
         let is_it = |slot: &SeriesSlot| {
             slot.hash == hash && {

@@ -205,6 +205,7 @@ impl Sketch {
         if place > 0 { magnitude } else { -magnitude }
     }
 
+    /// Makes room for one more page. Returns `false` if there is no memory for it.
     #[must_use]
     fn reserve_page(&mut self, pool: &mut Pool) -> bool {
         let held = self.pages.capacity();

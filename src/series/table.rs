@@ -36,6 +36,7 @@ pub struct Cursor {
     at: usize,
 }
 
+/// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
     shards: Box<[Shard]>,
@@ -164,12 +165,14 @@ impl Table {
         may_create: impl FnOnce() -> bool,
     ) -> Option<Result<(), AddError>> {
         match sample.slot {
+            // After a change of the table the slot may hold another series.
             Some(slot) if self.revision == revision => Some(self.add_found(sample, slot)),
             _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
             _ => None,
         }
     }
 
+    /// Adds a sample to the series in `slot`, which is known to be its own.
     fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
         let key = &sample.key;
         let members = &self.members;
@@ -230,6 +233,8 @@ impl Table {
                 return;
             }
             let Some(holder) = self.largest.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
             if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
                 series.condense(self.now, &mut self.pool);
                 self.largest.note(self.pool.take_grown(), holder);
@@ -266,6 +271,8 @@ impl Table {
         self.create_with(name, kind, key, policy)
     }
 
+    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
+    /// there is none.
     fn create_with(
         &mut self,
         name: &[u8],
@@ -287,6 +294,7 @@ impl Table {
     fn evict(&mut self) -> bool {
         while let Some(idle) = self.long_idle.next() {
             let shard = &mut self.shards[usize::from(idle.shard)];
+            // The place may hold another series by now, or this one may have had a sample.
             let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
             if shard.get_mut(idle.slot).filter(is_still_idle).is_none() {
                 continue;
@@ -295,6 +303,7 @@ impl Table {
             if series.is_closed(self.now) {
                 series.release(&mut self.pool);
             } else {
+                // The sweep must still send the interval before the tick.
                 self.evicted.push(series);
             }
             self.len -= 1;

@@ -29,8 +29,8 @@ pub(super) struct Admission<'a, D> {
 }
 
 impl<D: Door> Admission<'_, D> {
-    /// Accepts what waits at a listener, up to a turn's budget. Calls `admitted` for each new
-    /// client, which may have sent its first bytes already.
+    /// Accepts the waiting connections of a listener, up to a turn's budget. Calls `admitted` for
+    /// each new client, which may have sent its first bytes already.
     pub(super) fn accept<C: Clock>(
         &mut self,
         (index, listener): (u16, &mut Listener),

@@ -1,5 +1,5 @@
-//! The admin port in the loop: its clients are accepted, and are served together for a slice of a
-//! turn.
+//! The admin port in the loop. It accepts clients, and serves all of them together for a slice of
+//! each turn.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::time::Now;
 use crate::token::{Slot, Source};
 use crate::warnings::LimitedBy;
 
+/// The clients of the admin port, and what their commands show and change.
 #[derive(Debug)]
 pub(super) struct AdminPort {
     clients: AdminClients,
@@ -90,6 +91,8 @@ impl AdminPort {
         }
     }
 
+    /// Accepts the waiting clients of a listener. If more may wait, the listener is noted again in
+    /// the next turn.
     fn accept<C: Clock>(
         &mut self,
         listener: u16,

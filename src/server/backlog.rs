@@ -13,6 +13,7 @@ use ahash::AHashSet;
 
 use crate::token::Source;
 
+/// The sources with unread input.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     datagrams: VecDeque<Source>,

@@ -19,6 +19,7 @@ pub(super) struct Shares {
     pub(super) admin: Share,
 }
 
+/// How many clients of one kind there may be, and which limit decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) clients: usize,
@@ -114,6 +115,7 @@ impl Share {
     }
 }
 
+/// Logs a warning if the limit of open files leaves fewer clients than configured.
 fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
     let Shares { connections, admin } = shares;
     if [connections, admin].iter().all(|share| share.limited_by == LimitedBy::MaxConnections) {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::signals::Asked;
+use super::signals::Received;
 use crate::sink::{Sink, Sinks};
 use crate::time::Tick;
 
+/// How long the sinks may still deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drain {
     since: Tick,
@@ -31,8 +32,8 @@ impl Drain {
         Self { is_patient: true, ..self }
     }
 
-    pub(super) fn note_signals(&mut self, asked: Asked, now: Tick) {
-        if asked.interrupt && self.since + AGAIN <= now {
+    pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
+        if received.interrupt && self.since + AGAIN <= now {
             log::warn!(
                 stop = "cut_short",
                 reason = "a second SIGINT",

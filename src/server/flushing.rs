@@ -11,13 +11,14 @@ use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
 
+/// The schedule of flushes, and the figures about them that the next flush sends.
 #[derive(Debug)]
 pub(super) struct Flushing {
     schedule: Schedule,
     interval: Duration,
-    /// When the open interval ends, on the monotonic clock. It is computed when the interval begins.
-    /// If a reload computed it again after the wall clock was set back by an hour, there would be no
-    /// flush for an hour.
+    /// When the open interval ends, on the monotonic clock. It is computed when the interval
+    /// begins. If a reload computed it again after the wall clock was set back by an hour, there
+    /// would be no flush for an hour.
     ends: Tick,
     /// When the first interval began, if an earlier run began it.
     resumed: Option<UnixTime>,
@@ -119,19 +120,22 @@ impl Flushing {
         (!self.schedule.is_deferred()).then_some(self.ends)
     }
 
-    /// Whether the interval may end now that its time has come. If the sweep of the interval before
-    /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
-    pub(super) fn is_due(&mut self, engine: &mut Engine) -> bool {
+    /// Defers the tick, whose time has come, if the sweep of the interval before is still under
+    /// way. Returns whether it did. The first deferral of a tick counts as an overrun.
+    ///
+    /// Each series can hold one unclosed interval beside the open one. A tick during the sweep
+    /// would need a second one.
+    pub(super) fn defer_tick_if_sweeping(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
             engine.ledger().count(Own::FlushOverruns, 1);
             engine.ledger().warn(WarningKind::FlushOverrun, b"");
         }
-        !sweeping
+        sweeping
     }
 
     /// Whether the tick was deferred until the sweep of the interval before has ended.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(super) fn is_tick_deferred(&self) -> bool {
         self.schedule.is_deferred()
     }
 
@@ -139,7 +143,7 @@ impl Flushing {
     /// if no sink does, if the sinks have held it for the longest time allowed, or if the next tick
     /// waits for the end of the sweep.
     pub(super) fn held_until(&mut self, holds: bool, now: Tick) -> Option<Tick> {
-        if self.is_waiting() || !holds {
+        if self.is_tick_deferred() || !holds {
             return None;
         }
         let since = *self.held_since.get_or_insert(now);
@@ -181,27 +185,31 @@ impl Flushing {
 
     /// Closes series for one slice of time, and queues full chunks in the sinks. Returns `true` if
     /// the flush has ended.
-    pub(super) fn slice(
+    pub(super) fn sweep_slice(
         &mut self,
         clock: &impl Clock,
         engine: &mut Engine,
         encoders: &mut Encoders,
         sinks: &mut Sinks,
     ) -> bool {
+        // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
+        // and sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
         let mut done = false;
         while !done && clock.tick() < end {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
         }
         if done {
-            self.finish(clock.now(), engine, encoders, sinks);
+            self.finish_flush(clock.now(), engine, encoders, sinks);
         }
-        hand_over(encoders, sinks);
+        queue_chunks(encoders, sinks);
         done
     }
 
-    /// Closes the rest of the series at once, for a stop.
-    pub(super) fn rest(
+    /// Closes the rest of the series without returning to the loop. Does nothing if no sweep is
+    /// under way. For a stop, and for `--stdin`: both end the process, so input need not be read
+    /// meanwhile.
+    pub(super) fn finish_sweep(
         &mut self,
         clock: &impl Clock,
         engine: &mut Engine,
@@ -209,11 +217,13 @@ impl Flushing {
         sinks: &mut Sinks,
     ) {
         if engine.is_sweeping() {
-            while !self.slice(clock, engine, encoders, sinks) {}
+            while !self.sweep_slice(clock, engine, encoders, sinks) {}
         }
     }
 
-    fn finish(
+    /// Ends the flush whose series are all closed: sends the server's own figures, seals the last
+    /// chunks, and tells the sinks that the flush is complete.
+    fn finish_flush(
         &mut self,
         now: Now,
         engine: &mut Engine,
@@ -238,14 +248,15 @@ impl Flushing {
             let what = WarningKind::PointRefused;
             engine.ledger().warn_many(what, refused.points, &refused.example);
         }
-        hand_over(encoders, sinks);
+        queue_chunks(encoders, sinks);
         for sink in sinks.iter_mut() {
             sink.flush_ended(now, self.number);
         }
     }
 }
 
-fn hand_over(encoders: &mut Encoders, sinks: &mut Sinks) {
+/// Queues the full chunks of all encoders in the sinks that take their format.
+fn queue_chunks(encoders: &mut Encoders, sinks: &mut Sinks) {
     for (encoder, chunk) in encoders.take() {
         sinks.push(Feed::Flushes(encoder), &chunk);
     }

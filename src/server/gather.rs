@@ -100,8 +100,8 @@ impl Gather {
 mod tests {
     use super::*;
 
-    /// Packets come at this rate for so many seconds; returns the wake-ups, and whether it naps in
-    /// the end.
+    /// Simulates packets at this rate for `seconds`. Returns the number of wake-ups, and whether
+    /// the loop naps at the end.
     fn run(gather: &mut Gather, start: Tick, packets_a_second: u64, seconds: u64) -> (u64, bool) {
         let mut now = start;
         let mut wakes = 0;

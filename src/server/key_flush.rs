@@ -1,7 +1,8 @@
 //! `[key_flush]`: writes the most frequent names to the log or a file at each interval, a batch in
 //! each turn.
 //!
-//! A line of a file is as Node's keyFlush writes it, after the time in the form of the log.
+//! A line of the file is the time in the form of the log, and after it the line that Node's
+//! `keyFlush` writes.
 //!
 //! The file may be a FIFO or a device, and its disk may be full. No write waits. Names that are not
 //! accepted are lost, and their number is logged. Two servers may append to one file, since each
@@ -130,7 +131,8 @@ impl KeyFlush {
         }
         let more = self.unwritten() > 0;
         if !more {
-            self.out = Out::Log; // the next time the file is opened again, since it may have been rotated
+            // Close the file. The next interval opens it again, since it may have been rotated.
+            self.out = Out::Log;
         }
         more
     }
@@ -160,6 +162,7 @@ impl KeyFlush {
         Ok(())
     }
 
+    /// Drops the names of this interval after a failed write, and counts them as lost.
     fn give_up(&mut self, reason: &io::Error, config: &config::KeyFlush) {
         self.lost += self.unwritten();
         self.left = MostFrequent::default().peekable();

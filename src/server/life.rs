@@ -11,7 +11,7 @@ use super::drain::Drain;
 use super::notify;
 use super::pipeline::Pipeline;
 use super::reactor::Reactor;
-use super::signals::Asked;
+use super::signals::Received;
 use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use super::timer::Timer;
@@ -21,6 +21,7 @@ use crate::ingest::datagrams::DropsSeen;
 use crate::state::file::StateFile;
 use crate::time::Now;
 
+/// The configuration in force, and the phase of the server.
 #[derive(Debug)]
 pub(super) struct Life {
     /// The configuration in force. This is its only copy: all parts borrow it.
@@ -87,15 +88,15 @@ impl Life {
     }
 
     /// Interprets signals. A reload that comes with a stop or after it is dropped.
-    pub(super) fn request(&mut self, asked: Asked, now: Now) -> Option<Request> {
-        if asked.reload && (asked.stop() || !self.is_running()) {
+    pub(super) fn request(&mut self, received: Received, now: Now) -> Option<Request> {
+        if received.reload && (received.requests_stop() || !self.is_running()) {
             log_dropped_reload();
         }
         match &mut self.phase {
-            Phase::Running if asked.stop() => Some(Request::Stop),
-            Phase::Running if asked.reload => Some(Request::Reload),
+            Phase::Running if received.requests_stop() => Some(Request::Stop),
+            Phase::Running if received.reload => Some(Request::Reload),
             Phase::Draining(drain) => {
-                drain.note_signals(asked, now.tick);
+                drain.note_signals(received, now.tick);
                 None
             }
             _ => None,
@@ -278,6 +279,7 @@ impl Life {
     }
 }
 
+/// Logs that a reload was requested too late: the server is stopping.
 fn log_dropped_reload() {
     log::warn!(
         reload = "dropped",
@@ -287,6 +289,8 @@ fn log_dropped_reload() {
     );
 }
 
+/// Logs why a reload was refused, one line for each mistake. The service manager waits for READY
+/// after every reload, so it is notified, too.
 fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
     let path = origin.to_string();
     for line in why.to_string().lines() {

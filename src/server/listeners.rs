@@ -38,8 +38,8 @@ struct Open {
     file: Option<SocketFile>,
 }
 
-/// An address to listen on, and for whom. A reload keeps the sockets whose endpoint is still
-/// wanted.
+/// An address to listen on, and the kind of clients it is for. A reload keeps the sockets whose
+/// endpoint is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Udp(Bind),
@@ -78,6 +78,7 @@ pub(super) struct Change {
 }
 
 impl Endpoint {
+    /// Returns every address that a configuration listens on.
     fn all(config: &Config) -> Vec<Self> {
         let mode = config.unix.mode;
         let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
@@ -92,6 +93,7 @@ impl Endpoint {
             .collect()
     }
 
+    /// Returns the port, or `None` for a unix socket or a socket that was passed in.
     fn port(&self) -> Option<u16> {
         match self {
             Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(match bind {
@@ -102,6 +104,7 @@ impl Endpoint {
         }
     }
 
+    /// Returns the purpose of the socket, and whether it is a unix socket.
     fn kind(&self) -> (Purpose, bool) {
         match self {
             Self::Udp(_) => (Purpose::Datagrams, false),

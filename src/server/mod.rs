@@ -27,7 +27,6 @@ mod reactor;
 mod reaper;
 mod reception;
 mod round;
-mod settings;
 mod signals;
 #[cfg(test)]
 mod simulation;
@@ -44,10 +43,9 @@ use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
-use self::pipeline::Pipeline;
+use self::pipeline::{Pipeline, random_seeds};
 use self::reactor::Reactor;
 use self::reception::Reception;
-use self::settings::random_seeds;
 use self::signals::Signals;
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
@@ -239,12 +237,13 @@ impl<C: Clock> Server<C> {
         self.reception.purpose(listener) == Some(Purpose::Admin)
     }
 
+    /// Begins a stop or a reload if a signal has requested it.
     fn serve_signals(&mut self) {
-        let asked = self.signals.take();
-        if asked.child {
+        let received = self.signals.take();
+        if received.child {
             self.pipeline.note_ended_child();
         }
-        match self.life.request(asked, self.reactor.now()) {
+        match self.life.request(received, self.reactor.now()) {
             Some(Request::Stop) => self.begin_stop(),
             Some(Request::Reload) => self.life.begin_reload(),
             None => {}
@@ -261,6 +260,7 @@ impl<C: Clock> Server<C> {
         admin.serve(life.config(), reception, pipeline, reactor);
     }
 
+    /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
     fn fire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
             match self.reactor.due() {
@@ -271,6 +271,7 @@ impl<C: Clock> Server<C> {
         self.reactor.turn_again_if(true);
     }
 
+    /// Does the work of a timer that is due. During a stop, most timers are ignored.
     fn fire(&mut self, timer: Timer) {
         if !self.life.is_running() && !timer.serves_stop() {
             return;

@@ -1,4 +1,4 @@
-//! From the configuration to the encoders and the sinks that it asks for.
+//! Makes the encoders and the sinks that a configuration needs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -125,6 +125,7 @@ fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spo
         .map_err(|error| StartError::Spool(path, error))
 }
 
+/// Returns the name space, with the name of this host as its suffix if it is configured so.
 fn with_host_suffix(namespace: &Namespace) -> Namespace {
     let global_suffix =
         if namespace.host_suffix { host_name() } else { namespace.global_suffix.clone() };

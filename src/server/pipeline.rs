@@ -16,14 +16,13 @@ use super::outputs::{self, NewSinks};
 use super::reactor::Reactor;
 use super::reaper::Reaper;
 use super::round::Round;
-use super::settings::settings;
 use super::start_error::StartError;
 use super::timer::Timer;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::repeated::Repeated;
-use crate::engine::{Engine, Restored};
+use crate::engine::{Engine, Restored, Settings};
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
@@ -40,6 +39,7 @@ use crate::token::Generation;
 use crate::warnings::{Warning, WarningKind};
 use crate::wire::In;
 
+/// The engine, the encoders, the sinks, and the state of the flush between them.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
@@ -240,12 +240,12 @@ impl Pipeline {
     /// Whether the interval may end now that its time has come. If the sweep of the interval before
     /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
     pub(super) fn may_tick(&mut self) -> bool {
-        self.flushing.is_due(&mut self.engine)
+        !self.flushing.defer_tick_if_sweeping(&mut self.engine)
     }
 
     /// Whether a tick was deferred, and the sweep that it waits for has ended.
     pub(super) fn is_deferred_tick_due(&self) -> bool {
-        self.flushing.is_waiting() && !self.engine.is_sweeping()
+        self.flushing.is_tick_deferred() && !self.engine.is_sweeping()
     }
 
     pub(super) fn is_sweeping(&self) -> bool {
@@ -279,16 +279,16 @@ impl Pipeline {
         }
         reactor.turn_again_if(true);
         let Self { engine, encoders, sinks, .. } = self;
-        self.flushing.slice(reactor.clock(), engine, encoders, sinks);
+        self.flushing.sweep_slice(reactor.clock(), engine, encoders, sinks);
     }
 
     /// Ends the sweep that is under way, and the interval whose tick waits for that sweep.
     pub(super) fn finish_sweep<C: Clock>(&mut self, reactor: &Reactor<C>) {
         let Self { engine, encoders, sinks, flushing, .. } = self;
-        flushing.rest(reactor.clock(), engine, encoders, sinks);
-        if flushing.is_waiting() {
+        flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
+        if flushing.is_tick_deferred() {
             flushing.tick(reactor.now(), engine, encoders, sinks);
-            flushing.rest(reactor.clock(), engine, encoders, sinks);
+            flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
         }
     }
 
@@ -296,7 +296,7 @@ impl Pipeline {
     pub(super) fn close_interval<C: Clock>(&mut self, reactor: &Reactor<C>) {
         let Self { engine, encoders, sinks, flushing, .. } = self;
         flushing.tick(reactor.now(), engine, encoders, sinks);
-        flushing.rest(reactor.clock(), engine, encoders, sinks);
+        flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
     }
 
     /// Serves the destinations, as many as a turn has time for. `is_running` is `false` once a stop
@@ -407,6 +407,8 @@ impl Pipeline {
         }
     }
 
+    /// Passes new settings to the sinks of configured destinations, and removes all other sinks. A
+    /// removed sink has `shutdown_timeout` to deliver.
     fn reconfigure_sinks<C: Clock>(
         &mut self,
         config: &Config,
@@ -506,4 +508,24 @@ fn log_line(line: &[u8]) {
     if !line.is_empty() {
         log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
     }
+}
+
+/// Returns the settings of the engine. They depend on the configuration alone.
+fn settings(config: &Config) -> Settings {
+    Settings {
+        grammar: config.grammar.clone(),
+        bounds: config.bounds,
+        rules: config.rules.clone(),
+        flush_interval: config.flush_interval,
+        prefix_stats: config.namespaces[0].prefix_stats.clone(),
+        count_names: config.key_flush.interval.is_some(),
+    }
+}
+
+/// Returns new seeds from the system's source of randomness, by way of ahash. A client that could
+/// guess them could choose names with equal hashes, which would make every lookup slow.
+pub(super) fn random_seeds() -> Seeds {
+    let random = ahash::RandomState::new();
+    let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|part: u8| random.hash_one(part));
+    Seeds { names: [a, b, c, d], members: [e, f] }
 }

@@ -1,4 +1,4 @@
-//! The reactor: waits until something happens or is due, and knows what time it is.
+//! The reactor: waits until an event arrives or a timer is due, and reads the clocks.
 //!
 //! ```text
 //!  wait ──▶ events ──▶ next_event() …  ──▶ due() …  ──▶ the parts do their work ──▶ wait
@@ -21,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
 use crate::token::Source;
 
+/// The poller, the timers and the clock.
 #[derive(Debug)]
 pub(super) struct Reactor<C = SystemClock> {
     poll: Poll,
@@ -35,7 +36,7 @@ pub(super) struct Reactor<C = SystemClock> {
     began: Tick,
     wheel: Wheel<Timer>,
     gather: Gather,
-    /// Some work stopped at its budget and could go on at once, so the next wait does not sleep.
+    /// Some work stopped at its budget and could go on at once, so the next wait returns at once.
     has_more: bool,
 }
 
@@ -92,14 +93,15 @@ impl<C: Clock> Reactor<C> {
         self.began = self.clock.tick();
     }
 
-    /// Ends a turn, and waits until something happens or is due. It does not sleep if the backlog
-    /// of input is not empty (`has_backlog`). Returns how long the turn was.
+    /// Ends a turn, and waits until something happens or is due. It returns at once if the
+    /// backlog of input is not empty (`has_backlog`). Returns how long the turn was.
     pub(super) fn wait(&mut self, has_backlog: bool) -> io::Result<Duration> {
         let end = self.clock.tick();
         let length = end - self.began;
         let timeout = match self.idle_until(has_backlog, end) {
             Idle::No => Some(Duration::ZERO),
             Idle::Nap(span) => {
+                // A poll would return at the first packet, which is what a nap avoids.
                 self.clock.nap(span);
                 Some(Duration::ZERO)
             }
@@ -129,9 +131,11 @@ impl<C: Clock> Reactor<C> {
         self.poll(Some(Duration::ZERO))
     }
 
-    /// An interrupted poll is one without events.
+    /// Polls for at most `timeout`, and reads the clocks. An interrupted poll is one without
+    /// events.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.polled, timeout) {
+            // mio does not promise that the buffer is empty after a failed poll.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.polled.clear(),
             other => other?,
         }

@@ -46,7 +46,8 @@ impl Reaper {
                     let _ = sys::reap(child); // this fails only for a child reaped already
                 }
                 Ok(Some(child)) => last = Some(child),
-                Ok(None) | Err(_) => self.is_due = false, // an error means that there are no children at all
+                // An error means that there are no children at all.
+                Ok(None) | Err(_) => self.is_due = false,
             }
         }
         self.is_due

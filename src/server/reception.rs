@@ -4,7 +4,7 @@
 //!  event ──▶ Backlog ──▶ DatagramSocket ──▶ datagrams ─▶ Pipeline
 //!                  └──▶ Listener ──▶ Connections ──▶ pieces of streams ─▶ Pipeline
 //! ```
-//! The listeners of the admin port stand here too, because a reload compares and binds all
+//! The listeners of the admin port are kept here too, because a reload compares and binds all
 //! addresses together.
 
 use std::time::Duration;
@@ -33,6 +33,7 @@ use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
 use crate::warnings::{CloseReason, LimitedBy, WarningKind};
 
+/// The listeners, the connections, and the sources with unread input.
 #[derive(Debug)]
 pub(super) struct Reception {
     listeners: Listeners,
@@ -99,6 +100,7 @@ impl Reception {
         if self.backlog.is_empty() {
             reactor.gather().note_input();
         }
+        // Measuring costs a system call, and only a nap needs the result.
         if let Source::Datagrams(index) = source
             && reactor.gather().is_on()
             && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
@@ -126,6 +128,8 @@ impl Reception {
     ) {
         let end = reactor.now().tick + time;
         while !self.backlog.is_empty() {
+            // All datagram sockets before each stream: the kernel drops datagrams if a buffer is
+            // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
                 let Some(source) = self.backlog.pop_datagrams() else { break };
                 self.receive_from(source, config, pipeline, reactor);
@@ -160,6 +164,7 @@ impl Reception {
         }
     }
 
+    /// Reads one share of datagrams from a socket.
     fn receive_datagrams(
         &mut self,
         index: u16,
@@ -193,6 +198,7 @@ impl Reception {
         }
     }
 
+    /// Reads one share of lines from a connection.
     fn receive_lines<C: Clock>(
         &mut self,
         slot: Slot,
@@ -209,12 +215,15 @@ impl Reception {
             pipeline.repeat_piece(piece);
             pipeline.take_piece(piece, config.dump_messages);
         });
+        // The connection may have ended. While it is open its timer is not moved at each read,
+        // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
             reactor.set(Timer::Idle(Source::Connection(slot)), None);
         }
         drained
     }
 
+    /// Accepts waiting connections of a listener for lines.
     fn accept<C: Clock>(
         &mut self,
         index: u16,
@@ -222,8 +231,8 @@ impl Reception {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) -> Drained {
-        // The index may be that of a listener which a reload has closed, and a listener of the admin
-        // port may have it now.
+        // The index may be that of a listener which a reload has closed, and a listener of the
+        // admin port may have it now.
         let found = self.listeners.streams.get_mut(usize::from(index));
         let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
         let backlog = &mut self.backlog;
@@ -411,6 +420,7 @@ impl Reception {
         self.close(leaving, pipeline, reactor);
     }
 
+    /// Closes listeners, after counting their drops, which would be lost with them.
     fn close<C: Clock>(
         &mut self,
         sources: &[Source],
@@ -432,7 +442,7 @@ impl Reception {
     /// dry or [`LAST_READ`] is over, then closes them all.
     ///
     /// Sockets that were passed in keep their data for the next run. Returns what was counted of
-    /// their drops, which the next run must know.
+    /// their drops, which the next run continues.
     pub(super) fn end<C: Clock>(
         &mut self,
         config: &Config,
@@ -541,7 +551,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::Bind;
     use crate::flush::Schedule;
-    use crate::server::settings::random_seeds;
+    use crate::server::pipeline::random_seeds;
 
     const MOST: Share = Share { clients: 100, limited_by: LimitedBy::MaxConnections };
     const SECOND: Duration = Duration::from_secs(1);
@@ -561,7 +571,7 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
     }
 
-    /// Connects so many clients, each of which reads without waiting.
+    /// Connects this many clients, each of which reads without waiting.
     #[allow(clippy::disallowed_methods)] // a test may block
     fn connect(address: SocketAddr, clients: usize) -> Vec<TcpStream> {
         let connect = |_| {
@@ -587,10 +597,9 @@ mod tests {
 
         // Clients wait at a busy listener for lines, which closes for one of the admin port.
         reception.retry_listener(0);
-        let waiting = connect(address, 1);
+        let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut pipeline, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
-        drop(waiting);
         let before = reception.connections.len();
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);

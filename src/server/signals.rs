@@ -16,11 +16,13 @@ use signal_hook_mio::v1_0::Signals as Pipe;
 
 use crate::token::Source;
 
+/// The source of signals.
 pub(super) enum Signals {
+    /// Signals of this process, by way of a pipe that the poller watches.
     Caught(Pipe),
     /// Signals of a simulation, whose process must keep its own handlers.
     #[cfg(test)]
-    Simulated(Asked),
+    Simulated(Received),
 }
 
 impl Signals {
@@ -33,27 +35,28 @@ impl Signals {
         Ok(Self::Caught(pipe))
     }
 
-    /// Returns the signals since the last call.
-    pub(super) fn take(&mut self) -> Asked {
+    /// Returns the signals received since the last call.
+    pub(super) fn take(&mut self) -> Received {
         let pipe = match self {
             Self::Caught(pipe) => pipe,
             #[cfg(test)]
-            Self::Simulated(asked) => return std::mem::take(asked),
+            Self::Simulated(received) => return std::mem::take(received),
         };
-        let mut asked = Asked::default();
+        let mut received = Received::default();
         for signal in pipe.pending() {
-            asked.interrupt |= signal == SIGINT;
-            asked.terminate |= signal == SIGTERM;
-            asked.reload |= signal == SIGHUP;
-            asked.child |= signal == SIGCHLD;
+            received.interrupt |= signal == SIGINT;
+            received.terminate |= signal == SIGTERM;
+            received.reload |= signal == SIGHUP;
+            received.child |= signal == SIGCHLD;
         }
-        asked
+        received
     }
 }
 
-/// Which signals came.
+/// The kinds of signals received since the last [`Signals::take`]. Two signals of one
+/// kind count as one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct Received {
     pub(super) interrupt: bool,
     pub(super) terminate: bool,
     pub(super) reload: bool,
@@ -61,9 +64,9 @@ pub(super) struct Asked {
     pub(super) child: bool,
 }
 
-impl Asked {
-    /// Whether the server is to stop.
-    pub(super) fn stop(self) -> bool {
+impl Received {
+    /// Whether a signal requests a stop.
+    pub(super) fn requests_stop(self) -> bool {
         self.interrupt || self.terminate
     }
 }

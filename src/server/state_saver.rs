@@ -33,6 +33,7 @@ pub(super) struct StateSaver {
     is_failing: bool,
 }
 
+/// A save of the gauges that is under way.
 #[derive(Debug)]
 struct Saving {
     writing: Writing,
@@ -40,8 +41,8 @@ struct Saving {
     buffer: Vec<u8>,
 }
 
-/// The first byte of a record with the drop counter of a socket. These records stand before those
-/// of the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
+/// The first byte of a record with the drop counter of a socket. These records come before those of
+/// the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
 const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
@@ -79,6 +80,7 @@ impl StateSaver {
         std::mem::take(&mut self.stall).max(current)
     }
 
+    /// Begins a new file at the place of the state file.
     fn start_writing(&mut self, head: &StateHead) -> io::Result<Writing> {
         // A lock whose file was removed excludes no other server. Take it again, or fail if another
         // server holds it by now.
@@ -139,6 +141,7 @@ impl StateSaver {
         }
     }
 
+    /// Ends a save whose gauges are all written: the new file replaces the old one.
     fn finish(&mut self) {
         let Some(saving) = self.saving.take() else { return };
         match saving.writing.finish(false) {
@@ -165,6 +168,8 @@ impl StateSaver {
         }
     }
 
+    /// Writes the drop counters and all records of the engine to a new file, which replaces the old
+    /// one.
     fn save_all(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> io::Result<()> {
         self.saving = None;
         let mut writing = self.start_writing(&self.head(true, pipeline))?;
@@ -175,6 +180,7 @@ impl StateSaver {
         writing.finish(true).map(drop)
     }
 
+    /// Abandons the save. Logs the first failure in a row.
     fn fail(&mut self, error: &io::Error) {
         self.saving = None;
         if !std::mem::replace(&mut self.is_failing, true) {
@@ -224,6 +230,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
     is_over
 }
 
+/// Returns the records with the drop counters of sockets that were passed in.
 fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     let mut out = Vec::new();
     for seen in seen {
@@ -285,7 +292,8 @@ pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
 /// Twice what the engine can hold under this configuration. The run before may have had another
 /// configuration, or different sizes in memory.
 fn largest(config: &Config) -> u64 {
-    const OTHER_THAN_NAME: usize = 256; // of a series without its samples and members, which have memory of their own
+    // The bytes of a series except its name. Samples and members are counted by `sample_memory`.
+    const OTHER_THAN_NAME: usize = 256;
     const DROPS_AND_COUNTERS: usize = 1 << 20;
     let bounds = &config.bounds;
     let series = config.grammar.max_key_length + OTHER_THAN_NAME;

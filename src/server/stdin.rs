@@ -9,9 +9,8 @@ use std::io::{self, ErrorKind, Read};
 
 use super::drain::Drain;
 use super::outputs;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, random_seeds};
 use super::reactor::Reactor;
-use super::settings::random_seeds;
 use super::signals::Signals;
 use super::start_error::StartError;
 use super::timer::Timer;
@@ -59,12 +58,12 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             match source {
                 Source::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
                 _ => {
-                    let asked = signals.take();
-                    drain.note_signals(asked, reactor.now().tick);
-                    if asked.reload {
+                    let received = signals.take();
+                    drain.note_signals(received, reactor.now().tick);
+                    if received.reload {
                         log_dropped_reload();
                     }
-                    if asked.child {
+                    if received.child {
                         pipeline.note_ended_child();
                     }
                 }
@@ -108,6 +107,7 @@ fn alone(config: &Config, origin: &Origin) -> Config {
     alone
 }
 
+/// Reads all lines of the input into the engine.
 fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
     let max_line = config.tcp.max_line;
     let logs_messages = config.dump_messages;

@@ -2,7 +2,8 @@
 
 use crate::token::Source;
 
-/// The key of a deadline. A deadline that fires late, or for something that is gone, has no effect.
+/// The key of a deadline. A deadline that fires late, or for a client that is already closed,
+/// has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The end of the open interval.

@@ -2,7 +2,7 @@
 //! clock.
 //!
 //! A key says what a deadline is for. So no caller keeps a handle: setting a deadline again
-//! replaces it, and a deadline for something that is gone has no effect.
+//! replaces it. If the object of a key was closed, its deadline has no effect.
 //!
 //! The wheel has one slot for each millisecond, and turns once in about four seconds. A slot holds
 //! the deadlines of that millisecond in *every* turn, in order. So the first one of a slot shows
@@ -55,7 +55,7 @@ struct Entry<K> {
 #[derive(Clone, Copy, Debug)]
 enum Earliest {
     Known(Option<usize>),
-    /// It was taken out, and the next one was not searched yet.
+    /// The earliest one was taken out. [`Wheel::earliest`] searches the next one when it is needed.
     Unknown,
 }
 
@@ -135,6 +135,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         if self.entries[other].deadline < self.entries[one].deadline { other } else { one }
     }
 
+    /// Adds a deadline for a key that has none.
     fn insert(&mut self, key: K, deadline: Tick) {
         let home = millis(deadline).max(self.base);
         let index = self.entries.insert(Entry { key, deadline, home, next: NONE, prev: NONE });
@@ -146,6 +147,8 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Takes out an entry. If it was the earliest, the next one is searched later, since the caller
+    /// often inserts an earlier one or removes more first.
     fn remove(&mut self, index: usize) -> K {
         let slot = slot_of(self.entries[index].home);
         self.unlink(index, slot);
@@ -157,7 +160,8 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         key
     }
 
-    /// Puts an entry into the ring of its slot, after the last one that is not later.
+    /// Puts an entry into the ring of its slot, after the last one that is not later. The search
+    /// begins at the end, since most deadlines are set in ascending order.
     fn link(&mut self, index: usize, slot: usize) {
         let deadline = self.entries[index].deadline;
         let first = self.firsts[slot];
@@ -181,6 +185,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Takes an entry out of the ring of its slot.
     fn unlink(&mut self, index: usize, slot: usize) {
         let Entry { prev, next, .. } = self.entries[index];
         self.join(prev, next);
@@ -192,6 +197,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
         }
     }
 
+    /// Makes `next` the successor of `prev`.
     fn join(&mut self, prev: usize, next: usize) {
         self.entries[prev].next = next;
         self.entries[next].prev = prev;
@@ -243,6 +249,7 @@ impl Occupied {
         upward(start).chain(upward(0).take_while(move |&slot| slot < start))
     }
 
+    /// Returns the first slot of the set from `slot` on.
     fn at_or_after(&self, slot: usize) -> Option<usize> {
         let word = slot / 64;
         let here = lowest(*self.words.get(word)? & (u64::MAX << (slot % 64)));
@@ -253,6 +260,7 @@ impl Occupied {
     }
 }
 
+/// Returns the index of the lowest bit that is set.
 fn lowest(word: u64) -> Option<usize> {
     (word != 0).then(|| word.trailing_zeros() as usize)
 }
@@ -273,7 +281,7 @@ mod tests {
         wheel
     }
 
-    /// What pops until nothing more is due.
+    /// Returns the keys that pop until nothing more is due.
     fn due(wheel: &mut Wheel<char>, now: u64) -> String {
         iter::from_fn(|| wheel.pop_due(Tick::from_millis(now))).collect()
     }
@@ -323,7 +331,7 @@ mod tests {
         assert_eq!(due(&mut wheel, 9), "b");
     }
 
-    /// The same by sorting everything.
+    /// A wheel that sorts all deadlines: slow, but simple enough to compare with.
     #[derive(Default)]
     struct Twin {
         deadlines: BTreeMap<u16, (Tick, u64)>,

@@ -1,12 +1,13 @@
-//! How long a way out waits before it tries again. Pure: randomness is an argument.
+//! How long an outlet waits before it tries again. Pure: the random number is an argument.
 
 use std::time::Duration;
 
 /// Returns the wait before retry number `attempt`, counted from 0. The longest wait starts at twice
-/// `min` and doubles up to `max`. The result is a random time in the upper half of it, so that not
-/// all clients connect to a restarted carbon in the same millisecond.
+/// `min` and doubles up to `max`. The result is a random time in the upper half of it. Otherwise
+/// all servers would connect to a restarted carbon in the same millisecond.
 ///
-/// It is never under `min` and never over `max`. If `min` is larger than `max`, it is `min`.
+/// The result is never under `min` and never over `max`. If `min` is larger than `max`, it is
+/// `min`.
 pub(super) fn delay(random: u64, min: Duration, max: Duration, attempt: u32) -> Duration {
     let factor = 2_u32.saturating_pow(attempt.saturating_add(1));
     let longest = min.saturating_mul(factor).min(max).max(min);
@@ -15,7 +16,8 @@ pub(super) fn delay(random: u64, min: Duration, max: Duration, attempt: u32) -> 
     shortest + Duration::from_nanos(random % span.saturating_add(1))
 }
 
-/// A source of random numbers for jitter: splitmix64. It needs no more state than its seed.
+/// A source of random numbers for jitter: splitmix64. Its whole state is one number, so tests can
+/// repeat a run by its seed. It is not fit for secrets.
 #[derive(Debug)]
 pub(crate) struct Jitter(u64);
 

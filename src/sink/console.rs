@@ -1,4 +1,7 @@
-//! The console: flushes on standard output. Bytes count as delivered once they are written.
+//! [`Console`]: the outlet that writes flushes to standard output. Bytes count as delivered when
+//! they are written.
+//!
+//! Standard output may be a pipe, so a slow reader must not block the loop.
 
 use std::io;
 use std::time::Duration;
@@ -12,13 +15,13 @@ use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
-/// The most writes in one turn, each of a chunk at most.
+/// The most writes in one turn. Each writes at most one chunk.
 const WRITES_A_TURN: usize = 8;
 
-/// Chunks dropped in one turn once standard output is closed.
+/// The most chunks dropped in one turn after standard output was closed.
 const DROPS_A_TURN: usize = 64;
 
-/// How long it rests after an error that may pass, as a full disk does.
+/// The time before the next attempt after an error that may pass, such as a full disk.
 const REST: Duration = Duration::from_secs(10);
 
 /// The hint after the reader of standard output has closed it.
@@ -27,6 +30,7 @@ const CLOSED_HINT: &str =
 /// The hint after an error that may pass.
 const RESTING_HINT: &str = "free the disk of standard output, or set [console] enabled = no; the server retries and keeps queued data";
 
+/// Standard output as a destination.
 #[derive(Debug)]
 pub(super) struct Console {
     stdout: StandardStream,
@@ -34,6 +38,7 @@ pub(super) struct Console {
     state: ConsoleState,
     /// No write has returned `WouldBlock` since the last event.
     writable: bool,
+    /// When bytes were last written.
     moved: Option<Tick>,
     outages: OutageReport,
 }
@@ -42,7 +47,7 @@ pub(super) struct Console {
 enum ConsoleState {
     Unregistered,
     Up,
-    /// After an error.
+    /// After an error that may pass.
     Resting {
         until: Tick,
     },
@@ -62,6 +67,7 @@ impl Console {
         }
     }
 
+    /// Registers standard output with the poller.
     fn register(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let token = Source::Sink(self.index, Generation::default()).into();
         match self.stdout.register(registry, token) {
@@ -70,6 +76,7 @@ impl Console {
         }
     }
 
+    /// Writes a turn's share of the outbox.
     fn write(&mut self, outbox: &mut Outbox, now: Now) -> io::Result<()> {
         for _ in 0..WRITES_A_TURN {
             let Some(head) = outbox.head().filter(|_| self.writable) else { break };
@@ -87,6 +94,7 @@ impl Console {
         Ok(())
     }
 
+    /// Ends a rest, after a write has succeeded.
     fn recover(&mut self, outbox: &Outbox, now: Tick) {
         if matches!(self.state, ConsoleState::Resting { .. }) {
             self.state = ConsoleState::Up;
@@ -94,6 +102,7 @@ impl Console {
         }
     }
 
+    /// Handles an error: a broken pipe closes the console for good, after any other error it rests.
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
         outbox.broke();
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
@@ -121,14 +130,14 @@ impl Console {
         self.writable = true;
     }
 
-    /// Does what is due. Early, late or twice is harmless.
+    /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, now: Now) {
         if matches!(self.state, ConsoleState::Resting { until } if until <= now.tick) {
             self.writable = true;
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do.
+    /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         match self.state {
             ConsoleState::Resting { until } => Some(until),
@@ -136,12 +145,13 @@ impl Console {
         }
     }
 
-    /// Writes a turn's share of the outbox. Returns whether more could be done at once.
+    /// Writes a turn's share of the outbox. Returns whether there is more to do at once.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         match self.state {
             ConsoleState::Resting { until } if now.tick < until => return false,
             ConsoleState::Unregistered => self.register(outbox, now, registry),
-            // A turn's share only, since a whole queue may wait.
+            // Only a turn's share, because the queue may be full. Without a reader all chunks are
+            // dropped. If they stayed queued, a stop would wait for them in vain.
             ConsoleState::Closed => return (0..DROPS_A_TURN).all(|_| outbox.drop_head()),
             ConsoleState::Up | ConsoleState::Resting { .. } => {}
         }
@@ -163,12 +173,12 @@ impl Console {
         self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
     }
 
-    /// When bytes were last written.
+    /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         self.moved.unwrap_or(now)
     }
 
-    /// One word for the admin port and the log.
+    /// Returns the state in one word, for the admin port and the log.
     pub(super) fn state(&self) -> &'static str {
         match self.state {
             ConsoleState::Unregistered => "idle",
@@ -193,7 +203,7 @@ mod tests {
     use crate::time::UnixTime;
 
     #[test]
-    fn what_nobody_reads_any_more_goes_in_slices() {
+    fn chunks_without_a_reader_are_dropped_in_slices() {
         let (reader, writer) = io::pipe().unwrap();
         let mut console = Console::new(0, StandardStream::of(writer.into()).unwrap());
         drop(reader);

@@ -1,15 +1,17 @@
-//! The way to a UDP destination. There are no acknowledgements: packets that the kernel takes count
-//! as delivered.
+//! [`Datagrams`]: the outlet of a UDP destination. UDP has no acknowledgements, so packets that the
+//! kernel accepts count as delivered.
 //!
 //! ```text
 //!   Idle ──a number, or the answer of a look-up──▶ Up ──an error──▶ Resting
 //!    ▲                                                                │ the wait is over:
 //!    └────────────────────────────────────────────────────────────────┘ the next address
 //! ```
-//! After an error (no process listens, no route) it rests, longer each time, while the queue keeps
-//! new chunks. So a receiver that is started again misses little more than the packet that caused
-//! the error. A name is looked up again every minute (see `resolver.rs`). A flush goes out in
-//! bursts with pauses between them, because the buffer of a receiver is smaller than a flush.
+//! After an error, such as no process at the port or no route, the outlet rests, longer each time.
+//! The queue keeps new chunks meanwhile. So a receiver that is started again misses little more
+//! than the packet that caused the error.
+//!
+//! A name is looked up again every minute (see `resolver.rs`). A flush is sent in bursts with
+//! pauses between them, because the receive buffer of a destination is smaller than a flush.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -30,29 +32,32 @@ use crate::encode::packets::{Packet, framed, whole_lines};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
-/// Packets of a flush sent at once, and the pause before the next ones. So a flush goes out at 23
-/// MB/s at most.
+/// The packets of a flush that are sent at once, and the pause before the next burst. This limits a
+/// flush to about 23 MB/s. Without the pauses, the receiver's buffer would overflow and the kernel
+/// would drop packets without an error.
 const BURST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
-/// Repeated packets sent at once, which come at the pace of their senders. It is more than a turn
-/// of the loop receives.
+/// The repeated packets that are sent at once. Their senders set the pace, so there is no pause.
+/// The number is larger than the number of packets that one turn of the loop receives.
 const BURST_REPEATED: usize = 1024;
 
-/// A destination counts as moving if a packet was sent in this time.
+/// A destination counts as moving if a packet was sent in this time. It is also how long no error
+/// must follow a packet before an outage counts as over.
 const MOVING: Duration = Duration::from_secs(1);
 
+/// One UDP destination.
 #[derive(Debug)]
 pub(super) struct Datagrams {
     label: String,
     index: u16,
     resolver: Resolver,
-    /// Returns the first packet of the rest of a chunk.
+    /// Returns the packet at the front of the rest of a chunk.
     cut: fn(&[u8]) -> Packet<'_>,
-    /// Packets sent at once, and how long the next ones wait.
+    /// The packets sent at once, and the pause before the next burst.
     burst: usize,
     pause: Duration,
-    /// It sends packets as they come. They are worth nothing later, so they are dropped during an
-    /// outage.
+    /// It repeats packets as they are received. They are worth nothing after their interval, so
+    /// they are dropped during an outage.
     is_repeated: bool,
     reconnect_min: Duration,
     reconnect_max: Duration,
@@ -70,9 +75,9 @@ enum UdpState {
     Idle,
     Up {
         socket: ConnectedUdp,
-        /// After a burst: when more may be sent.
+        /// Until when nothing may be sent, after a burst.
         paused: Option<Tick>,
-        /// Packets that went out.
+        /// Packets sent by this socket.
         packets: u64,
     },
     Resting {
@@ -105,8 +110,8 @@ impl Datagrams {
         }
     }
 
-    /// Finds the addresses: at once those of a number, by a look-up those of a name, if it is time
-    /// for one.
+    /// Sets the address if the configuration gives a number. Starts a look-up if it gives a name
+    /// and a look-up is due.
     fn find(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
         if let Some(address) = self.resolver.number() {
             if self.resolver.address().is_none() {
@@ -121,7 +126,8 @@ impl Datagrams {
         }
     }
 
-    /// Handles a look-up that has failed. The addresses of an earlier one stay in use.
+    /// Handles a look-up that has failed. If addresses of an earlier look-up are known, they stay
+    /// in use, because a name server that is down for a while must not stop the packets.
     fn note_unknown(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
         if self.resolver.address().is_some() {
             self.resolver.wait(now.tick);
@@ -131,8 +137,8 @@ impl Datagrams {
         }
     }
 
-    /// Handles a look-up that has found addresses. The socket stays open if its address is among
-    /// them.
+    /// Handles a look-up that has found addresses. If the current address is among them, the socket
+    /// stays open, even if a round robin has changed their order.
     fn note_found(&mut self, addresses: Vec<SocketAddr>, now: Now) {
         self.resolver.wait(now.tick);
         if !self.resolver.replace(addresses) {
@@ -140,6 +146,7 @@ impl Datagrams {
         }
     }
 
+    /// Opens a socket for the current address.
     fn open(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
         let Some(address) = self.resolver.address() else { return };
         let token = self.next_token();
@@ -153,19 +160,22 @@ impl Datagrams {
         }
     }
 
-    /// Logs that the socket is open, at level `info` if it is the first of all.
+    /// Logs that the socket is open: at level `info` for the first one since the start, else at
+    /// `debug`.
     fn log_up(&self, address: SocketAddr) {
         let is_first = !self.outages.is_out() && self.outages.connects() == 1;
         let level = if is_first { Level::Info } else { Level::Debug };
         log::log!(level, sink = self.label, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
     }
 
+    /// Returns the token for a new descriptor. Events for older descriptors are ignored from now
+    /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
         Source::Sink(self.index, self.generation).into()
     }
 
-    /// Sends a burst. Returns an error after which the destination rests.
+    /// Sends a burst of packets. Returns an error if the destination cannot be reached.
     fn send(&mut self, outbox: &mut Outbox, now: Tick) -> io::Result<()> {
         let UdpState::Up { socket, paused, packets } = &mut self.state else { return Ok(()) };
         if paused.is_some_and(|until| now < until) {
@@ -188,9 +198,13 @@ impl Datagrams {
                     self.moved = Some(now);
                 }
                 Ok(false) => break,
+                // The packet is larger than the network allows. It would fail each time, so only
+                // this packet is dropped.
                 Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
                     outbox.drop_part(bytes, lines);
                 }
+                // Mostly ECONNREFUSED, which an earlier packet has caused. This packet was not
+                // sent, and stays in the queue.
                 Err(error) => {
                     outbox.acknowledged(0);
                     return Err(error);
@@ -201,8 +215,8 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Counts all queued lines as dropped: packet by packet of a chunk that is partly sent, then
-    /// chunk by chunk.
+    /// Drops all queued lines and counts them. A chunk that is partly sent is dropped packet by
+    /// packet, because only its unsent lines are lost.
     fn drop_all(&self, outbox: &mut Outbox) {
         loop {
             if outbox.drop_head() {
@@ -217,6 +231,7 @@ impl Datagrams {
         outbox.acknowledged(0);
     }
 
+    /// Handles a failure: logs it and rests before the next address is tried.
     fn fail(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
         self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
@@ -240,7 +255,7 @@ impl Datagrams {
         self.resolver.rotate();
     }
 
-    /// Handles an event. An event for an earlier descriptor does nothing.
+    /// Handles an event. An event for an earlier descriptor of this destination does nothing.
     pub(super) fn ready(&mut self, on: Generation, outbox: &Outbox, now: Now) {
         match self.resolver.ready(on, now.tick) {
             LookUp::Found(addresses) => return self.note_found(addresses, now),
@@ -253,7 +268,7 @@ impl Datagrams {
         }
     }
 
-    /// Does what is due. Early, late or twice is harmless.
+    /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, outbox: &Outbox, now: Now) {
         if let Err(error) = self.resolver.timeout(now.tick) {
             self.note_unknown(&error.into(), outbox, now);
@@ -263,7 +278,7 @@ impl Datagrams {
         }
     }
 
-    /// When [`timeout`](Self::timeout) or [`pump`](Self::pump) has something to do.
+    /// Returns when [`timeout`](Self::timeout) or [`pump`](Self::pump) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let (state, look_up) = match self.state {
             UdpState::Idle => (None, self.resolver.due()),
@@ -273,7 +288,8 @@ impl Datagrams {
         [state, look_up, self.resolver.deadline()].into_iter().flatten().min()
     }
 
-    /// Sends a burst. The rest waits for an event or for the end of a pause.
+    /// Sends a burst, after it has opened the socket if necessary. The rest of the queue waits for
+    /// an event, or for the end of the pause.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         if matches!(self.state, UdpState::Resting { .. }) {
             if self.is_repeated {
@@ -290,7 +306,8 @@ impl Datagrams {
         }
     }
 
-    /// At a tick: ends an outage if no error has come for a while after packets were sent.
+    /// Ends an outage if packets were sent and no error has followed. Called at each tick. A single
+    /// packet proves nothing, since its error arrives later.
     pub(super) fn poll_acks(&mut self, outbox: &Outbox, now: Now) {
         let UdpState::Up { packets, .. } = self.state else { return };
         let is_quiet = self.moved.is_some_and(|moved| now.tick - moved >= MOVING);
@@ -300,13 +317,14 @@ impl Datagrams {
         }
     }
 
-    /// A stop waits for the outbox to drain: a rest is cut short.
+    /// Prepares for a stop, which waits until the outbox is drained: a rest is cut short.
     pub(super) fn drain(&mut self) {
         if matches!(self.state, UdpState::Resting { .. }) {
             self.state = UdpState::Idle;
         }
     }
 
+    /// Changes the settings. Another address is used at once. Otherwise the socket stays open.
     pub(super) fn reconfigure(&mut self, to: &Destination, now: Now) {
         let Some(net) = &to.net else { return };
         self.reconnect_min = net.reconnect_min;
@@ -327,12 +345,12 @@ impl Datagrams {
         self.moved.is_some_and(|moved| now - moved < MOVING)
     }
 
-    /// When the last packet was sent.
+    /// Returns when the last packet was sent, or `now` if none was.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         self.moved.unwrap_or(now)
     }
 
-    /// One word for the admin port and the log.
+    /// Returns the state in one word, for the admin port and the log.
     pub(super) fn state(&self) -> &'static str {
         match self.state {
             UdpState::Idle if self.resolver.is_running() => "resolving",
@@ -342,7 +360,7 @@ impl Datagrams {
         }
     }
 
-    /// Reaps an ended child of this process if it is one of this sink. Returns whether it is.
+    /// Reaps the ended child process `child` if this outlet started it. Returns whether it did.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.resolver.note_exit(child)
     }
@@ -352,7 +370,8 @@ impl Datagrams {
     }
 }
 
-/// A UDP socket with one peer. The kernel reports errors of that peer to it.
+/// A UDP socket that is connected to one peer. Only then does the kernel report errors of that
+/// peer, such as no process at the port.
 #[derive(Debug)]
 struct ConnectedUdp {
     socket: UdpSocket,
@@ -362,7 +381,8 @@ struct ConnectedUdp {
 }
 
 impl ConnectedUdp {
-    /// Opens a socket. Nothing goes over the network for that.
+    /// Opens a socket and connects it. Neither sends a packet, so success does not mean that the
+    /// peer is up.
     fn open(
         address: SocketAddr,
         registry: &Registry,
@@ -379,7 +399,8 @@ impl ConnectedUdp {
         Ok(Self { socket, generation, is_writable: true })
     }
 
-    /// Handles an event. Returns an error if the peer's host has reported that no process listens.
+    /// Handles an event. Returns the error that the network has reported for an earlier packet,
+    /// such as that no process listens.
     fn ready(&mut self, on: Generation) -> io::Result<()> {
         if on == self.generation {
             self.is_writable = true;
@@ -392,7 +413,7 @@ impl ConnectedUdp {
         self.is_writable
     }
 
-    /// Sends a packet. Returns false if the kernel has no room now.
+    /// Sends a packet. Returns false if the kernel has no room for it now.
     fn send(&mut self, packet: &[u8]) -> io::Result<bool> {
         loop {
             match self.socket.send(packet) {

@@ -1,5 +1,5 @@
-//! The network as a link uses it: a way to dial, and the sockets that result. Here it is real TCP.
-//! A simulation has another implementation.
+//! The network as a link uses it: a [`Dialer`] opens a [`Socket`]. Here both are real TCP. A
+//! simulation has other implementations.
 
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};
@@ -12,8 +12,10 @@ use mio::{Interest, Registry, Token};
 use super::error::SinkError;
 use crate::sys::{self, Signs};
 
+/// Opens connections.
 pub(crate) trait Dialer: Debug {
-    /// Begins to connect. Events for `token` announce each change.
+    /// Begins to connect, without waiting. The poller sends an event for `token` when the attempt
+    /// has succeeded or failed.
     fn dial(
         &mut self,
         address: SocketAddr,
@@ -22,7 +24,7 @@ pub(crate) trait Dialer: Debug {
     ) -> io::Result<Box<dyn Socket>>;
 }
 
-/// One connection, or the attempt to get it. Nothing here blocks.
+/// One connection, or the attempt to open it. No call blocks.
 pub(crate) trait Socket: Debug {
     /// Whether the connection is established. Returns an error if the attempt has failed.
     fn is_established(&self) -> Result<bool, SinkError>;
@@ -31,9 +33,11 @@ pub(crate) trait Socket: Debug {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Bytes written that the peer has not acknowledged. Known also after a reset.
+    /// Returns the number of bytes written that the peer has not acknowledged. Works after a reset,
+    /// too.
     fn outstanding(&self) -> io::Result<usize>;
 
+    /// Returns the kernel's signs of life of the peer.
     fn signs(&self) -> io::Result<Signs>;
 }
 
@@ -48,14 +52,17 @@ impl Dialer for TcpDialer {
         token: Token,
     ) -> io::Result<Box<dyn Socket>> {
         let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?; // the last, short segment of a flush need not wait for the others
+        // Otherwise the last, short segment of a flush would wait for the acknowledgement of the
+        // others.
+        stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(stream))
     }
 }
 
 impl Socket for TcpStream {
-    /// True only if the connect left no error and has a peer. Otherwise the event was spurious.
+    /// Returns true only if the attempt left no error and the socket has a peer. An event alone
+    /// proves nothing, because it may be spurious.
     fn is_established(&self) -> Result<bool, SinkError> {
         if let Some(error) = self.take_error()? {
             return Err(error.into());

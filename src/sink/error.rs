@@ -1,4 +1,4 @@
-//! Why a way out failed, as a type. Its text is what the log and the admin port show.
+//! [`SinkError`]: why an outlet failed. The log and the admin port show its text.
 
 use std::error::Error;
 use std::fmt;
@@ -6,19 +6,21 @@ use std::io;
 
 use super::look_up::LookUpError;
 
+/// Why an outlet failed.
 #[derive(Debug)]
 pub(crate) enum SinkError {
     /// A system call failed.
     Io(io::Error),
     /// The peer has closed the connection.
     ClosedByPeer,
-    /// A connect to a free port of this host may get that very port as its own, and then succeeds.
+    /// The socket is connected to itself. If no process listens on a port of this host, the kernel
+    /// may choose that very port as the local one. TCP then connects the socket to itself.
     ConnectedToItself,
-    /// The peer did not do this in time.
+    /// The peer did not do something in time. The text is the whole message.
     TimedOut(&'static str),
-    /// An HTTP server has neither accepted nor refused the request. It may be sent again.
+    /// An HTTP server has neither accepted nor refused the request, which may be sent again.
     Http { status: u16, text: String },
-    /// The peer sent bytes that are no HTTP.
+    /// The peer sent bytes that are not HTTP.
     NotHttp(String),
     /// An HTTP server sent an answer though there was no request.
     UnaskedAnswer,
@@ -27,8 +29,8 @@ pub(crate) enum SinkError {
 }
 
 impl SinkError {
-    /// Whether the peer was silent for too long. Otherwise the peer or the kernel reported an
-    /// error.
+    /// Whether the peer, or the look-up of its name, was silent for too long. Otherwise the peer or
+    /// the kernel reported an error.
     pub(super) fn is_timeout(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::LookUp(LookUpError::TimedOut) => true,
@@ -52,7 +54,7 @@ impl SinkError {
         }
     }
 
-    /// The status of an HTTP answer, if that is the reason.
+    /// Returns the status of the HTTP answer that is the reason. Returns `None` for other reasons.
     pub(super) fn http_status(&self) -> Option<u16> {
         if let Self::Http { status, .. } = self { Some(*status) } else { None }
     }

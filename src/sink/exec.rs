@@ -1,13 +1,14 @@
-//! A command that is started for each flush and reads it on standard input: statsite's stream_cmd.
+//! [`Exec`]: a command that is started for each flush and reads it on standard input, as statsite's
+//! stream_cmd.
 //!
 //! ```text
 //!   Idle ──a chunk──▶ Feeding ──end of flush, or it reads no more──▶ Finishing ──exit──▶ Idle
 //!    │                   └────────── timeout: killed ────────────────────┴─▶ Dying ─reaped─▶ Idle
 //!    └──it cannot be started──▶ Resting ──▶ Idle
 //! ```
-//! One child runs at a time, while the next flush waits in the outbox. Bytes count as delivered
-//! once they are written, and as in doubt, too, when the child fails. Nothing waits for a child:
-//! SIGCHLD wakes the loop, and each turn polls whether the child has ended.
+//! One child runs at a time, while the next flush stays in the outbox. Bytes count as delivered
+//! when they are written to the pipe. If the child then fails, they also count as in doubt. No call
+//! waits for a child: SIGCHLD wakes the loop, and each turn polls whether the child has ended.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -26,18 +27,20 @@ use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
-/// The most writes in one turn, each of a chunk at most.
+/// The most writes in one turn. Each writes at most one chunk.
 const WRITES_A_TURN: usize = 8;
 
-/// The most chunks removed in one turn that an ended child did not read.
+/// The most chunks that are removed in one turn when a child has ended without reading them.
 const PAST_A_TURN: usize = 64;
 
-/// How long it rests if no child can be started.
+/// The time between two attempts to start a child. A failure to start, such as a full process
+/// table, must not be repeated in every turn.
 const REST: Duration = Duration::from_secs(10);
 
 /// The hint for a command that fails while no-new-privileges is set.
 const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away";
 
+/// The outlet that runs a command for each flush.
 #[derive(Debug)]
 pub(super) struct Exec {
     name: String,
@@ -45,10 +48,11 @@ pub(super) struct Exec {
     index: u16,
     generation: Generation,
     state: ExecState,
-    /// The newest flush that a child was started for and has ended, and whether it ended well.
+    /// The newest flush whose child has ended, and whether that child succeeded.
     last: (u64, bool),
+    /// When bytes were last written.
     moved: Option<Tick>,
-    /// The account that commands run as, if this process has become another user.
+    /// The account whose name and home the commands get, if this process has become another user.
     account: Option<Rc<Login>>,
     outages: OutageReport,
 }
@@ -75,7 +79,8 @@ struct RunningCommand {
     group: ProcessGroup,
     flush: u64,
     until: Tick,
-    /// Lines that were delivered before it was started.
+    /// The delivered lines of the outbox before the command was started. The difference is what
+    /// this command was given.
     before: u64,
 }
 
@@ -134,11 +139,11 @@ impl Exec {
         }
     }
 
-    /// Removes the rest of a flush whose child has ended. If the child ended well, it had enough of
-    /// the flush, and the rest counts as delivered. Otherwise the rest is dropped.
+    /// Removes the rest of a flush whose child has ended. If the child succeeded, it did not need
+    /// the rest, which counts as delivered. Otherwise the rest is dropped.
     fn drop_past(&self, outbox: &mut Outbox) {
         let (_, well) = self.last;
-        // A turn's share only, since a flush may fill a whole queue.
+        // Only a turn's share, because a flush may fill a whole queue.
         for _ in 0..PAST_A_TURN {
             if !self.is_past(outbox) {
                 break;
@@ -177,10 +182,13 @@ impl Exec {
         }
     }
 
-    /// Writes a turn's share of the child's flush. Returns whether the child needs no more of it.
+    /// Writes a turn's share of the flush to the child. Returns true if the flush is written to its
+    /// end, or if the child has closed its input.
     fn feed(&mut self, outbox: &mut Outbox, now: Tick) -> bool {
         let ExecState::Feeding { child, stdin, writable } = &mut self.state else { return false };
         for _ in 0..WRITES_A_TURN {
+            // The head may belong to a later flush, or be missing because the rest of this flush is
+            // not pushed yet. Only a closed flush ends the input of the child.
             if outbox.head_flush() != Some(child.flush) {
                 return outbox.closed() >= child.flush;
             }
@@ -193,14 +201,15 @@ impl Exec {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                // It reads no more. Its exit status tells whether it had enough.
+                // The child has closed its input, as `head` does. Its exit status decides whether
+                // it had read enough.
                 Err(_) => return true,
             }
         }
         false
     }
 
-    /// Checks whether the child has exited, or has run for too long.
+    /// Checks whether the child has exited, or has run longer than its `timeout`.
     pub(super) fn check(&mut self, outbox: &mut Outbox, now: Now) {
         match &mut self.state {
             ExecState::Feeding { child, .. } | ExecState::Finishing(child) => {
@@ -223,7 +232,8 @@ impl Exec {
         }
     }
 
-    /// Handles the end of a child. Kills it, and what it has started, if it still runs.
+    /// Handles the end of a child. If it still runs, it is killed with all processes it has
+    /// started.
     fn end(&mut self, result: Result<(), CommandFailure>, outbox: &mut Outbox, now: Now) {
         let (ExecState::Feeding { child, .. } | ExecState::Finishing(child)) =
             std::mem::replace(&mut self.state, ExecState::Idle)
@@ -238,7 +248,8 @@ impl Exec {
                 self.outages.note_recovery(LogPlace::default(), outbox, now.tick);
             }
             Err(failure) => {
-                outbox.broke(); // a chunk that is partly written is not sent again
+                // A partly written chunk is not sent again: the next child would read half a line.
+                outbox.broke();
                 outbox.doubt_lines(outbox.tally().delivered_lines - before);
                 self.fail(&failure, outbox, now);
             }
@@ -249,6 +260,7 @@ impl Exec {
         }
     }
 
+    /// Counts a failure of the command and logs it.
     fn fail(&mut self, failure: &CommandFailure, outbox: &Outbox, now: Now) {
         let reason = failure.to_string();
         self.outages.note_error(reason.clone(), now);
@@ -271,7 +283,8 @@ impl Exec {
         }
     }
 
-    /// When [`check`](Self::check) has something to do, beside the end of a child.
+    /// Returns when [`check`](Self::check) has something to do. The end of a child is announced by
+    /// SIGCHLD instead.
     pub(super) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             ExecState::Feeding { child, .. } | ExecState::Finishing(child) => Some(child.until),
@@ -280,13 +293,14 @@ impl Exec {
         }
     }
 
-    /// Starts a child if there is a flush for one, and writes a turn's share to it. Returns whether
-    /// more could be done at once.
+    /// Starts a child if the outbox has a flush for it, and writes a turn's share. Returns whether
+    /// there is more to do at once, without an event.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         if matches!(self.state, ExecState::Idle) {
             self.start(outbox, now, registry);
         }
         if self.feed(outbox, now.tick) {
+            // Leaving `Feeding` drops the pipe, so the child reads the end of its input.
             match std::mem::replace(&mut self.state, ExecState::Idle) {
                 ExecState::Feeding { child, .. } => self.state = ExecState::Finishing(child),
                 other => self.state = other,
@@ -301,18 +315,19 @@ impl Exec {
         }
     }
 
+    /// Changes the settings. A child that runs keeps the old ones.
     pub(super) fn reconfigure(&mut self, to: &Destination) {
         if let DestinationKind::Exec(exec) = &to.kind {
             self.config = exec.clone();
         }
     }
 
-    /// Sets the account that this process has become, which commands run as.
+    /// Sets the account that this process has become. Commands get its name and home.
     pub(super) fn run_as(&mut self, account: &Rc<Login>) {
         self.account = Some(Rc::clone(account));
     }
 
-    /// Reaps an ended child of this process if it is the command. Returns whether it is.
+    /// Reaps the ended child process `child` if it is the command. Returns whether it is.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         match &mut self.state {
             ExecState::Feeding { child: RunningCommand { group, .. }, .. }
@@ -322,7 +337,7 @@ impl Exec {
         }
     }
 
-    /// Whether a child runs, which a stop waits for although the outbox is drained.
+    /// Whether a child runs. A stop waits for it although the outbox is drained.
     pub(super) fn is_busy(&self) -> bool {
         !matches!(self.state, ExecState::Idle | ExecState::Resting { .. })
     }
@@ -352,12 +367,12 @@ impl Exec {
         self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
     }
 
-    /// When bytes were last written.
+    /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         self.moved.unwrap_or(now)
     }
 
-    /// One word for the admin port.
+    /// Returns the state in one word, for the admin port.
     pub(super) fn state(&self) -> &'static str {
         match self.state {
             ExecState::Idle => "idle",
@@ -372,6 +387,7 @@ impl Exec {
     }
 }
 
+/// Starts the command and registers its standard input with the poller.
 fn spawn(
     command: &str,
     account: Option<&Login>,
@@ -393,7 +409,7 @@ mod tests {
     use crate::time::UnixTime;
 
     #[test]
-    fn what_a_child_did_not_want_goes_in_slices() {
+    fn chunks_that_a_child_did_not_read_are_removed_in_slices() {
         for ended_well in [true, false] {
             let config =
                 config::Exec { command: "cat >/dev/null".into(), timeout: Duration::from_secs(30) };

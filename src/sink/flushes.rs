@@ -1,23 +1,25 @@
-//! The flushes that are on their way to a sink, and the figures of the last that arrived. Pure.
+//! [`Flushes`]: the flushes that have not wholly arrived at a destination, and the figures of the
+//! last one that has. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::{Tick, UnixTime};
 
-/// The most flushes that are stored. In an outage of more flushes, the figures of the oldest ones
-/// are lost, but no data.
+/// The most flushes that are stored, so that a long outage does not fill the memory. Beyond that,
+/// the figures of the oldest flushes are lost, but no data.
 const UNDERWAY: usize = 1024;
 
 /// A flush that was acknowledged to its last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) at: UnixTime,
-    /// The time from its tick to the acknowledgement of its last byte.
+    /// The time from the tick of the flush to the acknowledgement of its last byte.
     pub(super) took: Duration,
     pub(super) bytes: u64,
 }
 
+/// The flushes of one sink.
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
     underway: VecDeque<Underway>,
@@ -32,6 +34,7 @@ struct Underway {
 }
 
 impl Flushes {
+    /// Notes that a flush has begun. Numbers must ascend.
     pub(super) fn start(&mut self, number: u64, now: Tick) {
         if self.underway.len() == UNDERWAY {
             self.underway.pop_front();
@@ -47,12 +50,14 @@ impl Flushes {
         }
     }
 
-    /// Whether a flush up to number `whole` has not been noted as arrived yet.
+    /// Whether [`arrive`](Self::arrive) would find a flush that has not been noted as arrived yet.
+    /// The caller tests this first, because to get the time of the arrival takes a system call.
     pub(super) fn is_news(&self, whole: u64) -> bool {
         self.underway.front().is_some_and(|flush| flush.number <= whole)
     }
 
-    /// Notes that all flushes up to number `whole` have arrived, and the last byte at `tick`.
+    /// Notes that all flushes up to number `whole` have arrived, the last byte at `tick`, which is
+    /// `at` on the wall clock.
     pub(super) fn arrive(&mut self, whole: u64, tick: Tick, at: UnixTime) {
         while self.is_news(whole) {
             let arrived =
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_that_arrived_says_how_it_went() {
+    fn the_figures_are_those_of_the_last_flush_that_arrived() {
         let mut flushes = Flushes::default();
         for number in 1..=3 {
             flushes.start(number, Tick::from_millis(number * 1000));

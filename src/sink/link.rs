@@ -1,4 +1,4 @@
-//! The link of a TCP sink: the one connection to its address, and the way to get it back.
+//! [`Link`]: the one TCP connection of a sink, and how it is opened again after a failure.
 //!
 //! ```text
 //!   Idle ──a name──▶ Resolving ──an address──▶ Connecting ──no error, a peer──▶ Up
@@ -6,17 +6,19 @@
 //!     │                  │       a number       │   │                           │
 //!     └──────────────────┼──────────────────────┘   │                           │
 //!                        ▼                          ▼                           ▼
-//!                    BackingOff ◀──────── every way down leads here ────────────┘
+//!                    BackingOff ◀──────── every failure leads here ─────────────┘
 //!                        └──the wait is over──▶ Resolving or Connecting
 //! ```
 //! The state owns the socket, so leaving a state closes it. [`Link::go`] makes each change and logs
-//! it. HTTP servers close idle connections. A connection that has ended in good order leads to Idle
+//! it. HTTP servers close idle connections, which is no failure: such a connection leads to Idle
 //! until there is something to send.
 //!
-//! An *outage* lasts from the first way down until a chunk arrives that never had before. Only then
-//! attempts count from zero again. So a peer that accepts and closes does not get attempts without
-//! a wait. The outbox decides what is sent, and sent again after a break. The link tells it what
-//! was written, acknowledged and broken.
+//! An *outage* lasts from the first failure until a chunk arrives that had never arrived before.
+//! Only then the count of attempts returns to zero. Otherwise a peer that accepts connections and
+//! closes them would be dialled without a wait.
+//!
+//! The outbox decides which chunks are sent, and sent again after a break. The link reports to it
+//! what was written and acknowledged, and when the connection broke.
 //!
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
@@ -49,11 +51,12 @@ mod dropped;
 use ack_polls::AckPolls;
 use dropped::DroppedChunks;
 
-/// After this many early closes in a row the link assumes that the peer refuses the data. One chunk
-/// stays in front for three breaks at most (see `outbox/suspect.rs`), so by then another chunk was
-/// tried, too.
+/// After this many early closes in a row the link assumes that the peer refuses the data. The
+/// number must exceed three: one chunk stays in front for at most three breaks (see
+/// `outbox/suspect.rs`), so at the fourth another chunk was tried, too.
 const REFUSALS_BELIEVED: u32 = 4;
 
+/// One TCP destination: its connection, or the attempts to get one.
 #[derive(Debug)]
 pub(super) struct Link {
     name: String,
@@ -64,14 +67,15 @@ pub(super) struct Link {
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    /// What dials. Only tests have another one than TCP.
+    /// Opens connections. [`TcpDialer`], except in tests.
     pub(super) dialer: Box<dyn Dialer>,
     jitter: Jitter,
     state: LinkState,
+    /// The generation of the newest descriptor. Events for older ones are ignored.
     generation: Generation,
     outages: OutageReport,
     ack_polls: AckPolls,
-    /// The HTTP status that was the last failure, if it was one.
+    /// The HTTP status that caused the last failure, if one did.
     status: Option<u16>,
     proof: Proof,
     dropped: DroppedChunks,
@@ -82,13 +86,14 @@ pub(super) struct Link {
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
 #[derive(Debug, Default)]
 struct Proof {
-    /// Early closes by the peer in a row.
+    /// How many connections in a row the peer has closed early.
     early: u32,
     /// The current connection has lasted long enough.
     is_given: bool,
-    /// A new chunk was acknowledged, and the outage ends once the connection is proven.
+    /// A new chunk was acknowledged, so the outage ends as soon as the connection is proven.
     is_awaited: bool,
-    /// A stop must wait a moment longer for the outbox to drain, since the peer may still close.
+    /// The outbox is drained, but a stop must wait a moment longer: the peer may still close the
+    /// connection early, and then nothing has arrived.
     lingers: bool,
 }
 
@@ -101,7 +106,7 @@ struct FailureText {
 
 #[derive(Debug)]
 enum LinkState {
-    /// Not dialled yet, or the last connection has ended in good order.
+    /// Not dialled yet, or the peer has closed an idle connection, which is no failure.
     Idle,
     Resolving,
     Connecting {
@@ -140,7 +145,8 @@ impl Link {
         }
     }
 
-    /// Changes the settings. Another address, or another account, is dialled at once.
+    /// Changes the settings. If the address or the HTTP account is another one, the connection is
+    /// closed and the new one is dialled at once. Otherwise the connection stays.
     pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
         let Some(net) = &to.net else { return };
         self.connect_timeout = net.connect_timeout;
@@ -154,6 +160,7 @@ impl Link {
         }
         self.resolver.reset(&net.remote, now.tick);
         self.speech = speech;
+        // The failures were those of the old address.
         self.outages.forget();
         self.proof = Proof::default();
         if !matches!(self.state, LinkState::Idle) {
@@ -166,7 +173,8 @@ impl Link {
         }
     }
 
-    /// Handles an event. An event for an earlier descriptor of this link does nothing.
+    /// Handles an event. An event for an earlier descriptor of this link does nothing: the poller
+    /// may still deliver one for a socket that was closed in the same turn.
     pub(super) fn ready(
         &mut self,
         on: Generation,
@@ -201,7 +209,7 @@ impl Link {
         }
     }
 
-    /// Does what is due. Early, late or twice is harmless.
+    /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let looked_up = self.resolver.timeout(now.tick);
         match self.state {
@@ -221,12 +229,14 @@ impl Link {
         self.poll_acks(outbox, now);
     }
 
-    /// When [`timeout`](Self::timeout) has something to do.
+    /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let state = match &self.state {
             LinkState::Idle | LinkState::Resolving => None,
             LinkState::Connecting { until, .. } | LinkState::BackingOff { until } => Some(*until),
             LinkState::Up(connection) => {
+                // In a healthy state nothing waits for the proof. It is then noted at the next
+                // tick, and no timer wakes the loop for it.
                 let is_awaited =
                     !self.proof.is_given && (self.outages.is_out() || self.proof.early > 0);
                 let proof = connection.proves_itself_at().filter(|_| is_awaited);
@@ -238,12 +248,13 @@ impl Link {
         [state, self.ack_polls.deadline(), self.resolver.deadline()].into_iter().flatten().min()
     }
 
-    /// Dials at the first call, and writes a turn's share of the outbox. Returns whether more could
-    /// be done at once.
+    /// Writes a turn's share of the outbox. Dials first if a connection is needed and there is
+    /// none. Returns whether there is more to do at once, without an event.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         if matches!(self.state, LinkState::Idle) && self.is_wanted(outbox) {
             self.redial(outbox, now, registry);
         }
+        // Reads first: a peer that has closed the connection must not be sent more chunks.
         if !self.receive(outbox, now) {
             return matches!(self.state, LinkState::Idle) && self.is_wanted(outbox);
         }
@@ -254,19 +265,21 @@ impl Link {
         if let Err(error) = sent {
             self.fail(&error, outbox, now);
         } else if outbox.tally().sent_bytes > before {
-            self.ack_polls.clear(); // bytes that were just written may be acknowledged soon
+            // Bytes that were just written may be acknowledged soon, so polls start at the shortest
+            // interval again.
+            self.ack_polls.clear();
             self.take_acks(outbox, now);
         }
         more && matches!(self.state, LinkState::Up(_))
     }
 
-    /// Whether a connection is needed. The first one is always made, so that the log shows whether
-    /// the destination is there.
+    /// Whether a connection is needed. The first one is always opened, so that the log shows at the
+    /// start whether the destination can be reached.
     fn is_wanted(&self, outbox: &Outbox) -> bool {
         self.outages.connects() == 0 || outbox.head().is_some() || outbox.has_spooled()
     }
 
-    /// Reads what the peer has sent. Returns whether the link is still up.
+    /// Reads the bytes that the peer has sent. Returns whether the link is still up.
     fn receive(&mut self, outbox: &mut Outbox, now: Now) -> bool {
         let LinkState::Up(connection) = &mut self.state else { return false };
         match connection.receive() {
@@ -280,7 +293,7 @@ impl Link {
         matches!(self.state, LinkState::Up(_))
     }
 
-    /// Polls what was acknowledged, and checks whether the peer is still there.
+    /// Polls for acknowledgements, and fails if the peer has been silent for `write_timeout`.
     pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Now) {
         self.resolver.reap(now.tick);
         self.take_acks(outbox, now);
@@ -290,7 +303,8 @@ impl Link {
         }
     }
 
-    /// Passes acknowledgements on to the outbox, and plans the next poll if something waits for it.
+    /// Passes acknowledgements on to the outbox. Plans another poll before the next tick if
+    /// something waits for it: the end of an outage, a stop, or chunks in the spool.
     fn take_acks(&mut self, outbox: &mut Outbox, now: Now) {
         let LinkState::Up(connection) = &mut self.state else { return };
         let before = outbox.unacked_bytes();
@@ -312,8 +326,8 @@ impl Link {
         }
     }
 
-    /// Marks the connection as proven once it has lasted. An outage then ends if a chunk was
-    /// acknowledged on the connection that never had been before.
+    /// Marks the connection as proven once it has lasted long enough. If it has delivered a new
+    /// chunk, the outage ends here.
     fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
         let LinkState::Up(connection) = &self.state else { return };
         let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
@@ -331,8 +345,8 @@ impl Link {
         }
     }
 
-    /// A stop waits for the outbox to drain: a wait is cut short, and acknowledgements are polled
-    /// more often.
+    /// Prepares for a stop, which waits until the outbox is drained. A wait between attempts is cut
+    /// short, and acknowledgements are polled more often.
     pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         self.ack_polls.is_draining = true;
         if matches!(self.state, LinkState::BackingOff { .. }) {
@@ -341,7 +355,8 @@ impl Link {
         self.take_acks(outbox, now);
     }
 
-    /// Closes the connection for good. If the destination comes back, a new one is opened.
+    /// Closes the connection before the chunks are spilled. A later reload may configure the
+    /// destination again; the link then opens a new connection.
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
@@ -352,8 +367,8 @@ impl Link {
         }
     }
 
-    /// From rest: to the next address, or to a new round of them. The connection is kept open even
-    /// while nothing waits, so that the log shows at once whether the destination is there.
+    /// Dials the next address of the round. After the last one it begins a new round: with the
+    /// number that the configuration gives, or with a look-up of its name.
     fn redial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         if self.resolver.address().is_none()
             && let Some(address) = self.resolver.number()
@@ -370,6 +385,7 @@ impl Link {
         }
     }
 
+    /// Begins to connect to the next address of the round.
     fn dial(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         let Some(address) = self.resolver.take_address() else { return };
         let token = self.next_token();
@@ -382,21 +398,28 @@ impl Link {
         }
     }
 
+    /// Returns the token for a new descriptor. Events for older descriptors are ignored from now
+    /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
         Source::Sink(self.index, self.generation).into()
     }
 
+    /// Turns an established socket into a connection.
     fn establish(&mut self, outbox: &mut Outbox, now: Now) {
-        // Taken out for a moment in which nothing reads the state.
+        // The socket moves from one state to the next. `go` below sets the state again, and nothing
+        // reads `Idle` in between.
         let LinkState::Connecting { socket, address, .. } =
             mem::replace(&mut self.state, LinkState::Idle)
         else {
             return;
         };
-        self.resolver.clear(); // the next round looks the name up again
+        // A host that fails over gets a new address, so the next round looks the name up again.
+        self.resolver.clear();
         self.outages.note_connect();
         let mut connection = self.speech.over(socket, address);
+        // Every chunk that is sent to a peer that refuses the data counts as in doubt. A probe
+        // sends only one chunk.
         if self.proof.early >= REFUSALS_BELIEVED {
             connection.probe();
         }
@@ -407,11 +430,11 @@ impl Link {
         self.go(LinkState::Up(connection), outbox, now);
     }
 
-    /// The way down, from any state.
+    /// Handles a failure in any state: backs off before the next attempt.
     fn fail(&mut self, error: &SinkError, outbox: &mut Outbox, now: Now) {
         if let LinkState::Up(connection) = &mut self.state {
-            // What was acknowledged before the break counts. If that cannot be polled, it is no
-            // further failure.
+            // Bytes that the peer has acknowledged before the break have arrived. Without this poll
+            // they would be sent again. An error of the poll is not a second failure.
             self.proof.is_awaited |= connection.poll_acks(outbox, now.tick).unwrap_or(false);
             self.note_proof(outbox, now);
         }
@@ -420,9 +443,11 @@ impl Link {
         let rounds = self.outages.rounds();
         let wait =
             backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
         let sentence = error.sentence();
         let hint = if is_early {
+            // Must come before `go`, which would count the arrivals on this connection for good.
             self.note_early_close(outbox);
             self.advice.on_early_close()
         } else {
@@ -435,13 +460,13 @@ impl Link {
         }
     }
 
-    /// Whether the ending connection has sent something, but did not last.
+    /// Whether the connection that ends now has carried bytes, but is not proven.
     fn is_closed_early(&self) -> bool {
         let LinkState::Up(connection) = &self.state else { return false };
         !self.proof.is_given && connection.proves_itself_at().is_some()
     }
 
-    /// Handles an early close by the peer: what it acknowledged does not count.
+    /// Handles an early close by the peer: its acknowledgements on this connection do not count.
     fn note_early_close(&mut self, outbox: &mut Outbox) {
         self.proof.early = self.proof.early.saturating_add(1);
         if self.proof.early >= REFUSALS_BELIEVED {
@@ -453,14 +478,17 @@ impl Link {
         }
     }
 
-    /// Makes each change of state, does what leaving and entering a state means, and logs it.
+    /// Changes the state. It cleans up the old state and logs the new one. Only `close`
+    /// and `establish` also set the state. Anywhere else the outbox would miss the end of a
+    /// connection.
     fn go(&mut self, next: LinkState, outbox: &mut Outbox, now: Now) {
         match mem::replace(&mut self.state, next) {
             LinkState::Resolving => self.resolver.cancel(now.tick),
             LinkState::Up(_) => {
                 self.ack_polls.clear();
                 self.proof.lingers = false;
-                // What was delivered over a connection that ends in good order is not sent again.
+                // The peer has closed an idle HTTP connection. Everything sent on it was answered,
+                // so delivered chunks are not sent again, as they would be after a break.
                 let is_farewell =
                     matches!(self.state, LinkState::Idle) && outbox.unacked_bytes() == 0;
                 if !is_farewell && let Some(chunk) = outbox.broke() {
@@ -476,6 +504,7 @@ impl Link {
         }
     }
 
+    /// Counts a failure and logs it if it is news.
     fn note_failure(&mut self, until: Tick, outbox: &Outbox, now: Tick) {
         let failed = FailedAttempt {
             state: self.state(),
@@ -492,7 +521,7 @@ impl Link {
         self.outages.note_failure(failed, outbox, now);
     }
 
-    /// Logs the state, at level `info` if it is the first connection of all.
+    /// Logs the state: at level `info` for the first connection since the start, else at `debug`.
     fn log_state(&self, outbox: &Outbox) {
         let is_first = self.is_up() && !self.outages.is_out() && self.outages.connects() == 1;
         let address = match &self.state {
@@ -511,7 +540,7 @@ impl Link {
         );
     }
 
-    /// Warns that the peer probably does not read what it is sent.
+    /// Logs that the peer probably reads nothing of what the server sends.
     fn log_refused_connections(&self, outbox: &Outbox) {
         log::warn!(
             sink = self.name,
@@ -526,7 +555,8 @@ impl Link {
         );
     }
 
-    /// Whether a stop must wait although the outbox is drained.
+    /// Whether a stop must wait although the outbox is drained, because the peer may still close
+    /// the connection early.
     pub(super) fn is_busy(&self) -> bool {
         self.proof.lingers
     }
@@ -540,7 +570,7 @@ impl Link {
         matches!(&self.state, LinkState::Up(connection) if connection.is_moving(now))
     }
 
-    /// When the last acknowledgement came, or `now` if that is unknown.
+    /// Returns when the last acknowledgement came, or `now` if that is unknown.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         match &self.state {
             LinkState::Up(connection) => connection.last_ack(now),
@@ -548,7 +578,7 @@ impl Link {
         }
     }
 
-    /// One word for the admin port and the log.
+    /// Returns the state in one word, for the admin port and the log.
     pub(super) fn state(&self) -> &'static str {
         match self.state {
             LinkState::Idle => "idle",
@@ -559,7 +589,7 @@ impl Link {
         }
     }
 
-    /// Reaps an ended child of this process if it is one of this link. Returns whether it is.
+    /// Reaps the ended child process `child` if this link started it. Returns whether it did.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.resolver.note_exit(child)
     }

@@ -1,15 +1,16 @@
-//! A look-up of a host name in a child process, without a thread and without blocking.
+//! [`Query`]: the look-up of a host name in a child process, without a thread and without blocking.
 //!
 //! Only getaddrinfo reads NSS, mDNS and /etc/hosts, and it may block for half a minute. So it runs
-//! in a short-lived child: our own program, started again with `--resolve HOST PORT`. The child
-//! writes one address a line (or `error: …`) to a pipe that the loop polls, and exits.
+//! in a short-lived child: the server's own binary, started with `--resolve HOST PORT`. The child
+//! writes one address a line, or `error: …`, to a pipe that the loop polls. Then it exits.
 //!
 //! ```text
 //!   Query::start ──▶ child: --resolve HOST PORT ══pipe══▶ Query::read … true ──▶ Query::addresses
 //!   Query::end   ──▶ killed, if it still runs   ──▶ Dying::is_gone … true
 //! ```
-//! The child is started by posix_spawn, with every other descriptor closed. (std would fork if it
-//! had to do more here.) Nothing waits for the child. The loop polls until the child has ended.
+//! The child is started by posix_spawn, with every other descriptor closed. std uses it only as
+//! long as [`command`] sets no user, group or `pre_exec`; with these it would fork. No call waits
+//! for the child: the loop polls until it has ended, and reaps it then.
 
 use std::error::Error;
 use std::fmt;
@@ -29,18 +30,21 @@ use crate::time::Tick;
 /// The most addresses of a name that are tried. The largest round robins have a dozen.
 const ADDRESSES: usize = 64;
 
-/// The most bytes of an answer: room for those addresses, and for any error.
+/// The most bytes of an answer: enough for [`ADDRESSES`], and for any error. A child that writes
+/// more is killed, so that it cannot fill the memory.
 const ANSWER_BYTES: usize = 64 * ADDRESSES;
 
-/// The time between two polls for the end of a child: the first, and the longest.
+/// The shortest and the longest time between two polls for the end of a child. It doubles, because
+/// a child in an uninterruptible system call may take long to die.
 const REAP_WAIT: Duration = Duration::from_millis(10);
 const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Runs the program as `statsd --resolve HOST PORT`: looks the name up, which may block, and writes
-/// the answer to standard output.
+/// Runs the child, `statsd --resolve HOST PORT`: looks the name up, which may block, and writes the
+/// answer to standard output. Exits with success even if the name was not found, since that is an
+/// answer, too.
 pub fn run_child(host: &str, port: u16) -> ExitCode {
-    // A look-up may load modules that others have installed. It never needs more privileges than
-    // the server has.
+    // getaddrinfo may load NSS modules, that others have installed on this host. A look-up
+    // never needs more privileges than the server has, so it gives up the right to gain any.
     if no_new_privileges().is_err() {
         return ExitCode::FAILURE;
     }
@@ -54,6 +58,7 @@ pub fn run_child(host: &str, port: u16) -> ExitCode {
     }
 }
 
+/// Returns the answer: one address a line.
 #[allow(clippy::disallowed_methods)] // in the child, whose only task it is to block here
 fn look_up(host: &str, port: u16) -> io::Result<String> {
     let mut answer = String::new();
@@ -64,7 +69,8 @@ fn look_up(host: &str, port: u16) -> io::Result<String> {
     Ok(answer)
 }
 
-/// The command that looks a name up.
+/// Returns the command that looks a name up. It starts the running binary, even if the file at its
+/// path was replaced by an upgrade.
 pub(super) fn command(host: &str, port: u16) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("--resolve").arg(host).arg(port.to_string());
@@ -76,9 +82,10 @@ pub(super) fn command(host: &str, port: u16) -> Command {
 pub(crate) enum LookUpError {
     /// The child could not be started, or its answer could not be read.
     Io(io::Error),
-    /// The child of the last look-up has not ended yet.
+    /// The child of the last look-up has not ended yet. No second one is started, so that names
+    /// that hang do not pile up children.
     StillRunning,
-    /// There was no answer in time.
+    /// The child did not answer in time.
     TimedOut,
     /// The answer is longer than any real one.
     Endless,
@@ -122,22 +129,23 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Starts `command`. `token` will announce its answer.
+    /// Starts `command`. The poller sends an event for `token` when its answer can be read.
     pub(super) fn start(
         mut command: Command,
         registry: &Registry,
         token: Token,
     ) -> Result<Self, LookUpError> {
         let (sender, mut pipe) = pipe::new()?;
-        sender.set_nonblocking(false)?;
+        sender.set_nonblocking(false)?; // the child writes with plain blocking calls
         registry.register(&mut pipe, token, Interest::READABLE)?;
         let stdout = Stdio::from(OwnedFd::from(sender));
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null()).spawn()?;
-        // With `command` our copy of the pipe's other end goes, so that the child's exit ends it.
+        // `command` is dropped here, and with it the server's copy of the pipe's write end.
+        // Otherwise the pipe would not end when the child exits.
         Ok(Self { process: Process(child), pipe, answer: Vec::new() })
     }
 
-    /// Reads all that the pipe holds. Returns whether that was the end of the answer.
+    /// Reads everything that the pipe holds. Returns whether the answer is complete.
     pub(super) fn read(&mut self) -> Result<bool, LookUpError> {
         let mut buffer = [0; 1024];
         while self.answer.len() <= ANSWER_BYTES {
@@ -152,17 +160,19 @@ impl Query {
         Err(LookUpError::Endless)
     }
 
-    /// Returns the addresses of a complete answer, at least one.
+    /// Returns the addresses of a complete answer. There is at least one.
     pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, LookUpError> {
         parse(&self.answer)
     }
 
-    /// Reaps an ended child of this process if it is this look-up's. Returns whether it is.
+    /// Reaps the ended child process `child` if it belongs to this look-up. Returns whether it
+    /// does.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.process.note_exit(child)
     }
 
-    /// Ends the look-up, and kills its child if that is still running.
+    /// Ends the look-up, and kills its child if it still runs. The caller must keep the result
+    /// until the child is reaped.
     pub(super) fn end(mut self, now: Tick) -> Dying {
         self.process.kill();
         Dying { process: self.process, retry: now, wait: REAP_WAIT }
@@ -188,17 +198,19 @@ pub(super) struct Dying {
 }
 
 impl Dying {
-    /// Reaps an ended child of this process if it is this look-up's. Returns whether it is.
+    /// Reaps the ended child process `child` if it belongs to this look-up. Returns whether it
+    /// does.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.process.note_exit(child)
     }
 
-    /// When to poll again.
+    /// Returns when to poll again.
     pub(super) fn deadline(&self) -> Tick {
         self.retry
     }
 
-    /// Polls whether the child has ended, if it is time to, and reaps it then.
+    /// Returns true if the child has ended, and reaps it. Before the time for the next poll it
+    /// returns false without a system call.
     pub(super) fn is_gone(&mut self, now: Tick) -> bool {
         if now < self.retry {
             return false;
@@ -209,21 +221,23 @@ impl Dying {
     }
 }
 
-/// A child that is killed when its owner is dropped. The server reaps it after that.
+/// A child that is killed when it is dropped. If it has not ended by then, the server reaps it
+/// later, as it does with any child that is not known to a sink.
 #[derive(Debug)]
 struct Process(Child);
 
 impl Process {
     fn kill(&mut self) {
-        // It fails only for a child that is gone already.
+        // An error means that the child has ended already.
         let _ = self.0.kill();
     }
 
-    /// Reaps `child` if it is this one. Returns whether it is.
+    /// Reaps the ended child process `child` if it is this one. Returns whether it is.
     fn note_exit(&mut self, child: u32) -> bool {
         self.0.id() == child && self.is_reaped()
     }
 
+    /// Reaps the child if it has ended. Returns false if it still runs.
     fn is_reaped(&mut self) -> bool {
         // An error means that there is no such child of ours: nothing is left to reap.
         !matches!(self.0.try_wait(), Ok(None))

@@ -1,7 +1,8 @@
-//! Outages of a way out: when one begins, what it counts, and how often the log shows it.
+//! [`OutageReport`]: the outages of one outlet, what they count, and how often they are logged.
 //!
 //! An outage lasts from the first failure until data gets through again. The log shows its start,
-//! each new cause, and its end. All other failures are logged at level `debug`.
+//! each new cause, and its end. All other failures are logged at level `debug`, because a
+//! destination that is down for a day fails thousands of times.
 
 use std::mem;
 use std::time::Duration;
@@ -15,45 +16,50 @@ use crate::time::{Now, Tick, UnixTime};
 /// are counted.
 pub(super) const ONE_A_MINUTE: Duration = Duration::from_secs(60);
 
-/// Reports the start, the repetition and the end of each outage of one way out.
+/// Counts and logs the outages of one outlet.
 #[derive(Debug)]
 pub(super) struct OutageReport {
     sink: String,
     /// After an outage was logged, the log shows no other for this long.
     quiet: Duration,
     current: Option<Outage>,
+    /// When a failure was last logged.
     logged_at: Option<Tick>,
-    /// Outages that were not logged since one was.
+    /// Outages that have ended unlogged since the last one that was logged.
     unlogged: u64,
-    /// How often the way out was opened.
+    /// How often the outlet was opened.
     connects: u64,
     last_exception: Option<UnixTime>,
     last_error: Option<String>,
 }
 
+/// The current outage.
 #[derive(Debug)]
 struct Outage {
     since: Tick,
     attempts: u32,
     /// Rounds in which all addresses failed.
     rounds: u32,
-    /// Lines dropped before it.
+    /// The dropped lines of the outbox when the outage began.
     dropped_lines: u64,
-    /// Its start was logged, so its end is, too.
+    /// Its start was logged, so its end is logged, too.
     is_logged: bool,
-    /// The last cause that was logged, of failures that have one.
+    /// The last cause that was logged. `None` if no failure so far had a cause.
     cause: Option<String>,
 }
 
-/// A failure, as the log shows it. Its error is the last one [noted](OutageReport::note_error).
+/// A failure, as it is logged. Its error is the last one that was passed to
+/// [`OutageReport::note_error`].
 #[derive(Debug)]
 pub(super) struct FailedAttempt<'a> {
-    /// The state after it.
+    /// The state of the outlet after the failure.
     pub(super) state: &'static str,
     pub(super) place: LogPlace<'a>,
-    /// It was the last address of a round.
+    /// The address that failed was the last one of a round.
     pub(super) is_round: bool,
-    /// If it differs from the last one, the failure is logged again.
+    /// What distinguishes this failure from others, such as an HTTP status. If it differs from the
+    /// last logged cause, the failure is logged even within an outage. Connect errors have none,
+    /// because they alternate between the addresses of a name.
     pub(super) cause: Option<String>,
     /// The time until the next attempt, if there is one.
     pub(super) retry: Option<Duration>,
@@ -63,7 +69,7 @@ pub(super) struct FailedAttempt<'a> {
     pub(super) sentence: &'static str,
 }
 
-/// The fields of a log line that tell the way out. Those that are `None` are left out.
+/// The fields of a log line that identify the outlet. Fields that are `None` are left out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogPlace<'a> {
     pub(super) address: Option<String>,
@@ -95,7 +101,7 @@ impl OutageReport {
         self.last_error = Some(error);
     }
 
-    /// Replaces the text of the last error by one that explains more.
+    /// Replaces the text of the last error, if the caller knows more than the error says.
     pub(super) fn explain(&mut self, error: String) {
         self.last_error = Some(error);
     }
@@ -106,7 +112,7 @@ impl OutageReport {
         let is_new = self.count(is_round, cause, outbox.tally().dropped_lines, now);
         let attempts = self.attempts();
         let before = if is_new { mem::take(&mut self.unlogged) } else { 0 };
-        // Of a command the log shows the reason why it failed, such as its exit status.
+        // A command fails with a reason, such as its exit status, and not with a system error.
         let (error, reason) = match place.command {
             None => (self.last_error.as_deref(), None),
             Some(_) => (None, self.last_error.as_deref()),
@@ -129,8 +135,9 @@ impl OutageReport {
         );
     }
 
-    /// Counts a failure. Returns whether the log should show it: once an outage, and for each other
-    /// cause in it.
+    /// Counts a failure. Returns whether it should be logged as a warning: once per outage, and for
+    /// each new cause. An outage that begins within the quiet time after the last warning is logged
+    /// only if it still lasts when that time is over.
     fn count(
         &mut self,
         is_round: bool,
@@ -163,8 +170,8 @@ impl OutageReport {
         is_new
     }
 
-    /// Data gets through again: ends the outage if there is one, and logs that. The end is shown
-    /// only if the start was.
+    /// Ends the outage, if there is one, because data gets through again. Logs the recovery at
+    /// level `info` only if the outage was logged.
     pub(super) fn note_recovery(&mut self, place: LogPlace<'_>, outbox: &Outbox, now: Tick) {
         let Some(outage) = self.end() else { return };
         log::log!(
@@ -181,13 +188,15 @@ impl OutageReport {
         );
     }
 
+    /// Ends the outage, if there is one, and returns it.
     fn end(&mut self) -> Option<Outage> {
         let ended = self.current.take()?;
         self.unlogged += u64::from(!ended.is_logged);
         Some(ended)
     }
 
-    /// Forgets all outages: the destination has another address, which had none yet.
+    /// Forgets the current outage. Called when the destination gets another address, because the
+    /// failures were those of the old one.
     pub(super) fn forget(&mut self) {
         self.current = None;
         self.logged_at = None;
@@ -198,12 +207,13 @@ impl OutageReport {
         self.current.is_some()
     }
 
-    /// Failures in the current outage.
+    /// Returns the number of failures in the current outage. Zero if there is none.
     pub(super) fn attempts(&self) -> u32 {
         self.current.as_ref().map_or(0, |outage| outage.attempts)
     }
 
-    /// Rounds of the current outage in which all addresses failed.
+    /// Returns the number of rounds of the current outage in which all addresses failed. The wait
+    /// between attempts grows with it.
     pub(super) fn rounds(&self) -> u32 {
         self.current.as_ref().map_or(0, |outage| outage.rounds)
     }
@@ -231,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outages_are_told_once_a_minute_and_counted_between() {
+    fn outages_are_logged_once_a_minute_and_counted_between() {
         let mut outages = OutageReport::new("carbon", ONE_A_MINUTE);
         let at = |seconds: u64| Tick::from_millis(seconds * 1000);
         let status = |status: u16| Some(status.to_string());

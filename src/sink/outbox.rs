@@ -1,12 +1,12 @@
-//! The outbox: encoded chunks on their way to one destination, and which of them have arrived.
-//! Pure: no socket, no clock.
+//! [`Outbox`]: the queue of encoded chunks for one destination, which also tracks which of them
+//! have arrived. Pure: no socket, no clock.
 //!
-//! It decides which chunk is written next, which is written again after a broken connection, and
-//! which is removed when room is short. It never reads inside a chunk: chunks are queued, dropped,
-//! resent and counted whole. Oldest first:
+//! The outbox decides which chunk is written next, which is written again after a broken
+//! connection, and which is removed when room is short. It never looks inside a chunk: chunks are
+//! queued, dropped, resent and counted whole. The oldest chunk is on the left:
 //!
 //! ```text
-//!    ◀─────────────── held: at most `limit` bytes, if anything may go ───────────────▶
+//!    ◀──────────── held: at most `limit` bytes, if any may be removed ───────────────▶
 //!   ┌───────────────┬───────────────────────┬────────────┬───────────────────────────┐
 //!   │   delivered   │       in flight       │    head    │          unsent           │
 //!   │  (retained)   │ written, not all of it│   partly   │                           │
@@ -19,15 +19,21 @@
 //! A break moves `cursor` and `delivered` back; [`Resend`] sets how far. The outbox still knows
 //! whether a chunk has *arrived*, or was *begun*, on an earlier connection.
 //!
-//! When room is short, chunks that have arrived on this connection go first: nothing is lost unless
-//! it breaks soon. Then the oldest unsent one is spilled to the spool. Without a spool it counts as
-//! dropped, or as in doubt if it had arrived on an earlier connection. Chunks in flight stay, since
-//! their bytes are already on their way.
+//! When room is short, chunks are removed in this order:
 //!
-//! Oldest first is the rule while connections deliver something new. After one that did not, chunks
-//! that were never acknowledged go first, and those that are only sent again go last. Otherwise a
-//! peer that breaks each connection before the retained chunks have passed would never get a new
-//! one.
+//! 1. Chunks that have arrived on this connection. Nothing is lost unless the connection breaks
+//!    soon.
+//! 2. Chunks from the spool that are unsent. They are still on disk.
+//! 3. The oldest unsent chunk is spilled to the spool. Without a spool it counts as dropped, or as
+//!    in doubt if it had arrived on an earlier connection.
+//!
+//! Chunks in flight stay, since the kernel already has their bytes. If they alone exceed the limit,
+//! the limit is exceeded.
+//!
+//! The oldest chunk is sent first as long as each connection delivers a new chunk. After a
+//! connection that delivered none, chunks that were never acknowledged are sent first, and chunks
+//! that are only sent again are sent last. Otherwise a peer that breaks each connection before it
+//! has received all retained chunks would never get a new one.
 //!
 //! A peer may close a connection so *early* that it has probably read nothing, though its TCP has
 //! acknowledged everything. Chunks that arrived on such a connection do not count as arrived: see
@@ -53,33 +59,37 @@ use spooling::Spooling;
 use suspect::{Suspect, Verdict};
 use window::Window;
 
-/// The most bytes and chunks moved or dropped in one turn when a whole queue must go.
+/// The most bytes and chunks moved or dropped in one turn when a whole queue must be emptied. A
+/// turn must stay short, and a queue may hold gigabytes.
 const SLICE_BYTES: usize = 256 << 10;
 const SLICE_CHUNKS: usize = 64;
 
-/// A chunk is read back from the spool only while fewer bytes than this are on their way. So new
-/// chunks never wait long.
+/// A chunk is read back from the spool only while fewer bytes than this are in flight. So a new
+/// chunk never waits for more than this many bytes of old ones.
 const REFILL_BYTES: usize = 256 << 10;
 
-/// A bounded queue of chunks for one destination.
+/// A bounded queue of chunks for one destination. See the diagram of this module.
 #[derive(Debug)]
 pub struct Outbox {
     resend: Resend,
     window: Window,
     retention: Retention,
+    /// The chunk at which the last connections broke, if any.
     suspect: Option<Suspect<ChunkOrigin>>,
     spooling: Spooling,
+    /// The number of chunks pushed. It numbers the chunks.
     pushed: u64,
-    /// Numbers the connections, and the times they were trusted. It tells which chunks arrived on
-    /// this connection since then.
+    /// The number of the connection. It is incremented when a connection ends, and when it becomes
+    /// trusted. A chunk with this number in `arrived_on` arrived since then, so its arrival can be
+    /// revoked.
     connection: u64,
     /// A chunk was acknowledged on this connection for the first time.
     has_progressed: bool,
-    /// A connection made no progress, and the outbox has not been drained since.
+    /// A connection delivered nothing new, and the outbox has not been drained since.
     sends_new_first: bool,
-    /// The chunks may be in another order than their flushes.
+    /// The chunks may be in another order than their flushes. Searches then look at all chunks.
     is_shuffled: bool,
-    /// Some aged chunks are still held.
+    /// Some aged chunks may still be held, and `tidy` removes them.
     has_aged: bool,
     /// The peer may still close this connection early, so retained chunks do not age.
     is_distrusted: bool,
@@ -90,8 +100,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that holds `limit` bytes. It retains `keep` whole delivered flushes for a resend
-    /// if `resend` is [`Resend::Flush`].
+    /// Returns an empty outbox for at most `limit` bytes. If `resend` is [`Resend::Flush`], it
+    /// retains `keep` whole delivered flushes for a resend.
     pub fn new(limit: usize, resend: Resend, keep: u32) -> Self {
         Self {
             resend,
@@ -111,15 +121,15 @@ impl Outbox {
         }
     }
 
-    /// Changes the settings. Chunks that no longer fit are removed.
+    /// Changes the settings. [`tidy`](Self::tidy) removes the chunks that no longer fit.
     pub fn reconfigure(&mut self, limit: usize, resend: Resend, keep: u32) {
         self.window.limit = limit;
         self.resend = resend;
         self.retention.keep(keep);
-        self.age(); // `tidy` does the rest, and makes room, over several turns
+        self.age(); // removes a turn's share
     }
 
-    /// From now on chunks that do not fit are spilled to this spool, and read back from there.
+    /// Adds a spool: from now on chunks that do not fit are spilled to it, and read back later.
     pub fn attach(&mut self, spool: Spool) {
         self.spooling.attach(spool);
     }
@@ -132,8 +142,9 @@ impl Outbox {
         self.spooling.get_mut()
     }
 
-    /// Queues a chunk and makes room for it. Its flush is that of the last chunk or a later one.
-    /// Returns the number of lines dropped for that, which may be its own.
+    /// Queues a chunk and makes room for it. An empty chunk is ignored. The flush of the chunk must
+    /// not be older than that of the last chunk. Returns the number of lines dropped to make room,
+    /// which may be those of the chunk itself.
     pub fn push(&mut self, chunk: Rc<Chunk>) -> u64 {
         let newest = self.window.items.back();
         debug_assert!(newest.is_none_or(|last| last.chunk.flush() <= chunk.flush()));
@@ -148,15 +159,16 @@ impl Outbox {
         self.tally().dropped_lines - before
     }
 
-    /// Notes that no further chunk of this flush will be pushed.
+    /// Notes that no further chunk of this flush will be pushed. Until then the flush cannot count
+    /// as whole, even if all its chunks so far have arrived.
     pub fn close(&mut self, flush: u64) {
         self.retention.close(flush);
         self.age();
         self.spooling.wake();
     }
 
-    /// Whether [`refill`](Self::refill) would read a chunk: all queued chunks are written, and
-    /// little is on its way.
+    /// Whether [`refill`](Self::refill) would read a chunk from the spool: all queued chunks are
+    /// written, and few bytes are in flight. New chunks thus overtake the chunks in the spool.
     pub fn wants_refill(&self) -> bool {
         self.window.cursor == self.window.items.len()
             && self.window.in_flight() < REFILL_BYTES.min(self.window.limit / 4)
@@ -168,13 +180,15 @@ impl Outbox {
         self.spooling.has_more()
     }
 
-    /// Queues the oldest chunk of the spool if it [wants](Self::wants_refill) one.
+    /// Queues the oldest chunk of the spool if [`wants_refill`](Self::wants_refill) returns true.
     pub fn refill(&mut self) {
         if !self.wants_refill() {
             return;
         }
         let Some(record) = self.spooling.take_next() else { return };
-        // It is sent along with the next flush, and retained as long.
+        // The chunk gets the number of the next flush, not that of its own, which ended long ago.
+        // So it is retained as long as the chunks that are sent along with it, and the flush
+        // numbers in the queue stay in order.
         let next = self.retention.closed() + 1;
         let newest = self.window.items.back();
         let flush = newest.map_or(next, |last| next.max(last.chunk.flush()));
@@ -186,17 +200,18 @@ impl Outbox {
         self.make_room(added);
     }
 
-    /// The bytes to write next: the rest of the oldest chunk that is not wholly written.
+    /// Returns the bytes to write next: the rest of the first chunk that is not wholly written.
+    /// Returns `None` if all chunks are written.
     pub fn head(&self) -> Option<&[u8]> {
         self.window.head().map(|item| &item.chunk.bytes()[self.window.offset..])
     }
 
-    /// The flush of the chunk that is written next.
+    /// Returns the flush of the chunk that is written next.
     pub fn head_flush(&self) -> Option<u64> {
         self.window.head().map(|item| item.chunk.flush())
     }
 
-    /// Notes that `bytes` of the head were written.
+    /// Notes that `bytes` of the head were written. Panics if the head is shorter.
     pub fn wrote(&mut self, bytes: usize) {
         let is_start = self.window.offset == 0 && bytes > 0;
         let Some(head) = self.window.items.get_mut(self.window.cursor) else { return };
@@ -212,9 +227,8 @@ impl Outbox {
         self.window.wrote(bytes);
     }
 
-    /// Notes that the kernel still holds `outstanding` of the bytes written on this connection, and
-    /// that the peer has acknowledged the rest. Returns whether a chunk has arrived for the first
-    /// time.
+    /// Notes that the peer has acknowledged all bytes written on this connection, except for the
+    /// last `outstanding`. Returns whether a chunk has arrived for the first time.
     pub fn acknowledged(&mut self, outstanding: usize) -> bool {
         let before = self.tally.delivered_lines;
         self.window.acknowledged(outstanding);
@@ -222,6 +236,7 @@ impl Outbox {
             let is_first = !mem::replace(&mut item.acked, true);
             self.has_progressed |= is_first;
             Suspect::note_answer(&mut self.suspect, item.origin, is_first);
+            // A chunk that is sent again counts as delivered once, and is not retained longer.
             if !item.arrived {
                 item.arrived = true;
                 item.arrived_on = self.connection;
@@ -239,14 +254,15 @@ impl Outbox {
         self.tally.delivered_lines > before
     }
 
-    /// Counts the rest of the head as delivered without writing it: the receiver has enough of it.
+    /// Counts the rest of the head as delivered without writing it, because the receiver has ended
+    /// well without reading it.
     pub fn pass_head(&mut self) {
         self.window.pass_head();
         self.acknowledged(0);
     }
 
-    /// Drops the head and counts it, if nothing of it is written on this connection. Returns
-    /// whether there was such a head.
+    /// Drops the head and counts its lines. Returns false and does nothing if there is no head, or
+    /// if a part of it is written on this connection.
     pub fn drop_head(&mut self) -> bool {
         if self.window.offset > 0 || self.window.head().is_none() {
             return false;
@@ -256,15 +272,16 @@ impl Outbox {
         true
     }
 
-    /// Skips `bytes` of the head that cannot be sent, and counts their `lines` as dropped.
+    /// Skips the next `bytes` of the head, which cannot be sent, and counts their `lines` as
+    /// dropped.
     pub fn drop_part(&mut self, bytes: usize, lines: u64) {
         self.wrote(bytes);
         self.tally.dropped_lines += lines;
-        self.tally.twice_lines += lines; // its chunk will count as delivered, too
+        self.tally.twice_lines += lines; // the chunk as a whole will count as delivered, too
     }
 
-    /// Drops the oldest chunk in flight because the peer refused it. It must be written whole and
-    /// acknowledged in no part. Returns the chunk, or `None` if there is no such one.
+    /// Drops the oldest chunk in flight because the peer refused it, and returns it. Returns `None`
+    /// unless that chunk is written whole and no byte of it is acknowledged.
     pub fn refuse_in_flight(&mut self) -> Option<Rc<Chunk>> {
         if !self.window.has_refusable() {
             return None;
@@ -275,28 +292,31 @@ impl Outbox {
         Some(item.chunk)
     }
 
-    /// Counts lines that were delivered as in doubt, too.
+    /// Counts lines as in doubt that also count as delivered.
     pub fn doubt_lines(&mut self, lines: u64) {
         self.tally.doubt_lines(lines);
     }
 
-    /// Notes that acknowledgements on this connection do not prove yet that the peer reads. Called
-    /// when such a connection begins.
+    /// Notes at the start of a connection that its acknowledgements do not prove yet that the peer
+    /// reads. Retained chunks do not age until [`trust`](Self::trust), so that they can be sent
+    /// again after an early close.
     pub fn distrust(&mut self) {
         self.is_distrusted = true;
     }
 
-    /// Notes that the connection has lasted long enough, so that what arrived on it counts for
-    /// good.
+    /// Notes that the connection has lasted long enough. The chunks that arrived on it until now
+    /// count as arrived, even if the connection breaks.
     pub fn trust(&mut self) {
         self.has_aged |= mem::take(&mut self.is_distrusted);
-        self.connection += 1; // separates later arrivals from those that now count for good
+        // A new number, so that `revoke_arrivals` no longer finds the earlier arrivals.
+        self.connection += 1;
         self.gone_lines = 0;
     }
 
     /// Handles the end of a connection: chunks that are to be sent again become unsent. Returns a
-    /// chunk that was dropped as the cause of this break and earlier ones.
+    /// chunk that was dropped because it has probably caused this break and earlier ones.
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
+        // The window is rewound below, so the chunk at the break must be found first.
         let accused = self.accused();
         let has_written = self.window.unsent() > 0;
         let is_stuck = self.resend == Resend::Flush && has_written && !self.has_progressed;
@@ -310,17 +330,18 @@ impl Outbox {
     }
 
     /// Handles a connection that the peer closed so early that it has probably read nothing. The
-    /// chunks that arrived on it are sent again, and the lines of those removed since are in doubt.
-    /// Returns as [`broke`](Self::broke).
+    /// chunks that arrived on it are sent again. If such a chunk was removed meanwhile, its lines
+    /// count as in doubt. Returns the same as [`broke`](Self::broke).
     pub fn broke_early(&mut self) -> Option<Rc<Chunk>> {
         self.revoke_arrivals();
         self.broke()
     }
 
-    /// Handles one more early close in a row. Chunks that were written and have not arrived count
-    /// as in doubt, though they are sent again.
+    /// Handles an early close by a peer that has closed many connections early in a row. Chunks
+    /// that were written and have not arrived count as in doubt, though they are sent again.
     ///
-    /// No chunk is blamed. Those sent on this connection go last on the next one.
+    /// No chunk is blamed, because the peer refuses every chunk. The chunks sent on this connection
+    /// are sent last on the next one, so that each connection tries another chunk.
     pub fn was_refused(&mut self) {
         self.revoke_arrivals();
         let written = self.window.items.range(..self.window.cursor);
@@ -337,7 +358,7 @@ impl Outbox {
         }
     }
 
-    /// Takes back that chunks arrived on this connection.
+    /// Revokes the arrival of the chunks that arrived on this connection since it was last trusted.
     fn revoke_arrivals(&mut self) {
         for item in self.window.items.range_mut(..self.window.delivered) {
             // The spool cannot take an arrival back. Its chunks stay there as arrived until they
@@ -352,8 +373,9 @@ impl Outbox {
         self.tally.doubt_lines(mem::take(&mut self.gone_lines));
     }
 
-    /// Returns the chunk at which the connection broke. Returns `None` if nothing was written, or
-    /// if the chunk would not be sent again.
+    /// Returns the first chunk that was written at least in part and not acknowledged whole: the
+    /// one at which the connection broke. Returns `None` if there is none, or if it would not be
+    /// sent again.
     fn accused(&self) -> Option<(ChunkOrigin, Rc<Chunk>, bool)> {
         let window = &self.window;
         if self.resend == Resend::Never || window.delivered >= window.unsent() {
@@ -363,6 +385,8 @@ impl Outbox {
         Some((item.origin, Rc::clone(&item.chunk), item.arrived))
     }
 
+    /// Prepares the chunks for the next connection: nothing counts as written. Chunks that must not
+    /// be sent again are removed, and chunks from the spool return to it.
     fn go_back(&mut self) {
         if self.resend == Resend::Never {
             for _ in self.window.delivered..self.window.unsent() {
@@ -370,7 +394,8 @@ impl Outbox {
                 self.tally.doubt_item(&item);
             }
         }
-        self.window.rewind(); // chunks that are not to be sent again went when they were delivered
+        // Delivered chunks that are not retained are gone already: `age` removes them on delivery.
+        self.window.rewind();
         self.connection += 1;
         self.has_progressed = false;
         self.is_distrusted = false;
@@ -378,8 +403,8 @@ impl Outbox {
         self.recall_from(0);
     }
 
-    /// Gives the chunks from `at` on that came from the spool back to it. Returns whether there
-    /// were any.
+    /// Returns the chunks at index `at` and after it that came from the spool to the spool. Returns
+    /// whether there were any.
     fn recall_from(&mut self, at: usize) -> bool {
         let Some(first) = self.window.items.range(at..).find_map(Item::spool_place) else {
             return false;
@@ -389,15 +414,18 @@ impl Outbox {
         true
     }
 
+    /// Moves chunks that were never acknowledged to the front. Nothing may be written on the
+    /// current connection, because the marks of the window do not move with the chunks.
     fn put_new_first(&mut self) {
         self.window.put_new_first();
         self.is_shuffled = true;
     }
 
-    /// Does what the verdict on the chunk at the head of a break demands. Returns whether the chunk
-    /// is dropped.
+    /// Applies the verdict on the chunk at which the connection broke. Returns whether the chunk is
+    /// dropped.
     fn apply_verdict(&mut self, origin: ChunkOrigin, chunk: &Chunk, arrived: bool) -> bool {
         let verdict = Suspect::accuse(&mut self.suspect, origin);
+        // `None` if the chunk came from the spool: `go_back` has returned it there.
         let at = self.window.items.iter().position(|item| item.origin == origin);
         match (verdict, origin, at) {
             (Verdict::Guilty, ChunkOrigin::Spooled(place), _) => {
@@ -414,32 +442,33 @@ impl Outbox {
                 self.window.items.swap(at, at + 1);
                 self.is_shuffled = true;
             }
-            _ => {} // a spooled one is after all others as it is
+            // A chunk in the spool is sent after all queued chunks anyway, so others pass it.
+            _ => {}
         }
         verdict == Verdict::Guilty
     }
 
-    /// Bytes that are still to be written.
+    /// Returns the bytes that are still to be written.
     pub fn unsent_bytes(&self) -> usize {
         self.window.queued_bytes() - self.window.in_flight()
     }
 
-    /// Bytes written on this connection and not acknowledged.
+    /// Returns the bytes written on this connection and not acknowledged.
     pub fn unacked_bytes(&self) -> usize {
         self.window.in_flight()
     }
 
-    /// Bytes that are unsent or unacknowledged. Retained chunks do not count.
+    /// Returns the bytes that are unsent or unacknowledged. Retained chunks do not count.
     pub fn queued_bytes(&self) -> usize {
         self.window.queued_bytes()
     }
 
-    /// All bytes in memory: queued and retained.
+    /// Returns all bytes in memory: queued and retained.
     pub fn held_bytes(&self) -> usize {
         self.window.held_bytes()
     }
 
-    /// Whether bytes that are still to be written take over half of the room.
+    /// Whether unsent bytes take more than half of the limit.
     pub fn is_half_full(&self) -> bool {
         self.unsent_bytes() > self.window.limit / 2
     }
@@ -459,25 +488,28 @@ impl Outbox {
         self.window.cursor > self.window.delivered
     }
 
-    /// The newest flush that no chunk will be added to.
+    /// Returns the newest flush to which no chunk will be added.
     pub fn closed(&self) -> u64 {
         self.retention.closed()
     }
 
-    /// The newest flush of which no chunk waits for a first acknowledgement and none will follow.
+    /// Returns the newest flush that has ended and all chunks of which, and of all earlier flushes,
+    /// have arrived or were removed.
     pub fn newest_whole_flush(&self) -> u64 {
         let waiting = self.next_arrivals().map(|next| next.chunk.flush().saturating_sub(1));
         waiting.fold(self.retention.closed(), u64::min)
     }
 
-    /// The chunks that are to arrive next. The oldest flush with a waiting chunk is among them.
+    /// Returns chunks that have not arrived. The oldest flush with such a chunk is among them.
+    /// While the chunks are in order, this is only the first one, so a call need not visit a long
+    /// queue.
     fn next_arrivals(&self) -> impl Iterator<Item = &Item> {
         let items = &self.window.items;
         let next = if self.is_shuffled { items.len() } else { 1 };
         items.iter().filter(|item| !item.arrived).take(next)
     }
 
-    /// Counts since the start. Lines that the spool has dropped count as dropped.
+    /// Returns the counts since the start. Lines that the spool has dropped count as dropped.
     pub fn tally(&self) -> OutboxTally {
         let dropped_lines = self.tally.dropped_lines + self.spooling.dropped_lines();
         OutboxTally { dropped_lines, ..self.tally }
@@ -489,10 +521,12 @@ impl Outbox {
         let waits = self.next_arrivals().any(|next| Some(next.chunk.flush()) <= newest);
         self.retention.age(waits);
         let keeps = self.resend == Resend::Flush;
-        // Chunks that are not kept must go at once, or they would be sent again; they are few. Aged
-        // chunks may go over several turns.
+        // Without `Resend::Flush`, delivered chunks must be removed at once. Otherwise the next
+        // break would make them unsent and they would be sent again. Only a few are delivered at a
+        // time. Aged chunks may be removed over several turns.
         let most = if keeps { SLICE_CHUNKS } else { usize::MAX };
         self.has_aged = false;
+        // After an early close, all chunks that arrived on this connection are sent again.
         if keeps && self.is_distrusted {
             return;
         }
@@ -520,8 +554,9 @@ impl Outbox {
         is_over || spool_has_more || self.has_aged
     }
 
-    /// Makes room until `limit` is kept, at the cost of at most `most` bytes and one chunk. More
-    /// than a chunk must go only after the limit was lowered. Returns whether there is more to do.
+    /// Removes chunks until the limit is kept, at most `most` bytes and one more chunk. A push
+    /// passes the length of its chunk: it never pays for a limit that was lowered. Returns whether
+    /// the limit is still exceeded and more chunks may be removed.
     fn make_room(&mut self, most: usize) -> bool {
         let before = self.held_bytes();
         while self.window.is_over_limit() && before - self.held_bytes() <= most {
@@ -529,7 +564,7 @@ impl Outbox {
                 let item = self.finish(0);
                 self.tally.displaced_lines += u64::from(item.chunk.lines());
             } else if self.recall_from(self.window.unsent()) {
-                // They are on disk as they were.
+                // Nothing is lost: the chunks are still on disk.
             } else if let Some(at) = self.next_to_spill() {
                 let item = self.finish(at);
                 self.spill_item(&item);
@@ -540,10 +575,11 @@ impl Outbox {
         self.window.is_over_limit()
     }
 
-    /// Returns the index of the chunk to remove next, among those not written on this connection.
-    /// An acknowledged one that waits to be sent again goes first, else the oldest.
+    /// Returns the index of the chunk to remove next: the first unsent chunk that was acknowledged
+    /// on an earlier connection, else the oldest unsent chunk. Returns `None` if no chunk is
+    /// unsent.
     ///
-    /// The acknowledged ones are in front unless the order has changed.
+    /// As long as the order has not changed, the acknowledged chunks are in front.
     fn next_to_spill(&self) -> Option<usize> {
         let from = self.window.unsent();
         if from == self.window.items.len() {
@@ -553,16 +589,16 @@ impl Outbox {
         Some(from + self.is_shuffled.then(acked).flatten().unwrap_or(0))
     }
 
-    /// Prepares for [`spill_some`](Self::spill_some) when there will be no further connection.
-    /// Chunks that a next connection would send again become unsent.
+    /// Prepares for [`spill_some`](Self::spill_some) after the last connection has ended. Chunks
+    /// that another connection would send again become unsent.
     pub fn begin_spill(&mut self) {
         if !self.is_drained() {
             self.go_back();
         }
     }
 
-    /// Moves a turn's share of the chunks to the spool, or drops them. Returns the number of lines
-    /// lost.
+    /// Moves a turn's share of the chunks to the spool, or drops them if there is none. Returns the
+    /// number of lines lost.
     pub fn spill_some(&mut self) -> u64 {
         let mut bytes = 0;
         let mut lost = 0;
@@ -582,7 +618,7 @@ impl Outbox {
     }
 
     /// Saves a chunk to the spool if there is one, else drops it. Returns the number of lines lost:
-    /// those that have not arrived and cannot be kept.
+    /// lines that have not arrived and cannot be stored.
     fn spill_item(&mut self, item: &Item) -> u64 {
         let lines = u64::from(item.chunk.lines());
         let Some(lost) = self.spooling.save(&item.chunk) else {
@@ -595,7 +631,7 @@ impl Outbox {
         lost
     }
 
-    /// Removes a chunk that will not be sent again from here.
+    /// Removes a chunk that this queue will not send again, and releases it in the spool.
     fn finish(&mut self, at: usize) -> Item {
         let item = self.window.remove(at);
         if item.arrived && item.arrived_on == self.connection {

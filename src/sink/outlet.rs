@@ -1,4 +1,4 @@
-//! The ways out: how the chunks of an outbox reach each kind of destination.
+//! [`Outlet`]: how the chunks of an outbox reach a destination, for each kind of destination.
 
 use std::rc::Rc;
 
@@ -17,11 +17,11 @@ use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
 use crate::token::Generation;
 
-/// A way out writes the head of the outbox, and tells the outbox what was written, what was
-/// delivered and what broke. It never blocks.
+/// The part of a sink that sends. It writes the head of the outbox. It reports to the outbox what
+/// was written and delivered, and when a connection broke. No call blocks.
 #[derive(Debug)]
 pub(super) enum Outlet {
-    /// A TCP connection. It speaks plainly or HTTP.
+    /// A TCP connection, plain or with HTTP.
     Link(Box<Link>),
     /// UDP datagrams.
     Datagrams(Box<Datagrams>),
@@ -32,8 +32,9 @@ pub(super) enum Outlet {
 }
 
 impl Outlet {
-    /// The way to a destination. Tokens of its descriptors have this `index`. `seed` is for the
-    /// jitter between attempts to connect. The console needs `stdout`, which it writes to.
+    /// Returns the outlet for a destination. The tokens of its descriptors carry `index`. `seed` is
+    /// for the jitter between attempts to connect. Only the console needs `stdout`, and panics
+    /// without it.
     pub(super) fn new(
         index: u16,
         to: &Destination,
@@ -62,7 +63,8 @@ impl Outlet {
         }
     }
 
-    /// Changes the settings, for a destination of the same kind.
+    /// Changes the settings. `to` must be of the same kind and protocol: another protocol needs
+    /// another outlet, and the queue holds chunks of the old one.
     pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
         match self {
             Self::Link(link) => link.reconfigure(to, outbox, now),
@@ -72,14 +74,14 @@ impl Outlet {
         }
     }
 
-    /// Sets the account that this process has become, which commands run as.
+    /// Sets the account that this process has become. Commands get its name and home.
     pub(super) fn run_as(&mut self, account: &Rc<Login>) {
         if let Self::Exec(exec) = self {
             exec.run_as(account);
         }
     }
 
-    /// Handles an event for a descriptor of this. Spurious and stale events are harmless.
+    /// Handles an event for a descriptor of this outlet. Spurious and stale events do no harm.
     pub(super) fn ready(
         &mut self,
         on: Generation,
@@ -95,7 +97,7 @@ impl Outlet {
         }
     }
 
-    /// Does what is due. Early, late or twice is harmless.
+    /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         match self {
             Self::Link(link) => link.timeout(outbox, now, registry),
@@ -105,7 +107,7 @@ impl Outlet {
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do.
+    /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         match self {
             Self::Link(link) => link.deadline(),
@@ -115,7 +117,8 @@ impl Outlet {
         }
     }
 
-    /// Writes a turn's share of the outbox. Returns whether more could be done at once.
+    /// Writes a turn's share of the outbox. Returns whether there is more to do at once, without an
+    /// event.
     pub(super) fn pump(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) -> bool {
         match self {
             Self::Link(link) => link.pump(outbox, now, registry),
@@ -128,7 +131,8 @@ impl Outlet {
         }
     }
 
-    /// At a tick: passes acknowledgements on to the outbox.
+    /// Polls for acknowledgements and passes them on to the outbox. Called at each tick. The
+    /// console and commands need no poll: written is delivered.
     pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Now) {
         match self {
             Self::Link(link) => link.poll_acks(outbox, now),
@@ -137,7 +141,8 @@ impl Outlet {
         }
     }
 
-    /// A stop or a reload waits for the outbox to drain.
+    /// Prepares for a stop or a removal, which waits until the outbox is drained. A wait between
+    /// two attempts to connect is cut short.
     pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         match self {
             Self::Link(link) => link.drain(outbox, now, registry),
@@ -146,7 +151,7 @@ impl Outlet {
         }
     }
 
-    /// The time for a stop is over: ends what is under way.
+    /// Ends the connection or the command, because the time for a stop is over.
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         match self {
             Self::Link(link) => link.close(outbox),
@@ -155,7 +160,8 @@ impl Outlet {
         }
     }
 
-    /// Whether something is under way that the outbox does not know of.
+    /// Whether a stop must wait although the outbox is drained: a command still runs, or a peer may
+    /// still close its connection early.
     pub(super) fn is_busy(&self) -> bool {
         match self {
             Self::Link(link) => link.is_busy(),
@@ -164,7 +170,7 @@ impl Outlet {
         }
     }
 
-    /// Reaps an ended child of this process if this has started it. Returns whether it has.
+    /// Reaps the ended child process `child` if this outlet started it. Returns whether it did.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         match self {
             Self::Link(link) => link.note_exit(child),
@@ -174,6 +180,7 @@ impl Outlet {
         }
     }
 
+    /// Whether the destination can be written to now.
     pub(super) fn is_up(&self) -> bool {
         match self {
             Self::Link(link) => link.is_up(),
@@ -193,7 +200,7 @@ impl Outlet {
         }
     }
 
-    /// When the last acknowledgement came, or `now` if that is unknown.
+    /// Returns when the last acknowledgement came, or `now` if that is unknown.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         match self {
             Self::Link(link) => link.last_ack(now),
@@ -203,7 +210,7 @@ impl Outlet {
         }
     }
 
-    /// One word for the admin port.
+    /// Returns the state in one word, for the admin port.
     pub(super) fn state(&self) -> &'static str {
         match self {
             Self::Link(link) => link.state(),
@@ -213,7 +220,7 @@ impl Outlet {
         }
     }
 
-    /// Its failures since the start.
+    /// Returns the failures since the start.
     pub(super) fn outages(&self) -> &OutageReport {
         match self {
             Self::Link(link) => link.outages(),

@@ -1,4 +1,5 @@
-//! What the log shows of a queue that is full, and of its spool.
+//! [`OverflowReport`]: logs when a queue is full and when it is empty again, and the events of its
+//! spool.
 
 use std::mem;
 
@@ -7,7 +8,8 @@ use super::outbox::Outbox;
 use super::spool::News;
 use crate::config::Destination;
 
-/// Counts of lines that did not fit the queue. Two of them tell what has happened in between.
+/// Counts of lines that did not fit the queue, at one moment. The difference of two of them shows
+/// what has happened in between.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OverflowCounts {
     pub(super) dropped_lines: u64,
@@ -31,9 +33,9 @@ impl OverflowCounts {
 pub(super) struct OverflowReport {
     sink: String,
     pub(super) advice: Advice,
-    /// The counts before the overflow, until all is delivered.
+    /// The counts before the overflow. `None` once all chunks are delivered.
     pub(super) current: Option<OverflowCounts>,
-    /// It was logged that the queue does not hold what is to be retained.
+    /// The warning was logged that the queue is too small for the flushes it should retain.
     is_short: bool,
 }
 
@@ -42,12 +44,13 @@ impl OverflowReport {
         Self { sink: to.name.clone(), advice: Advice::new(to), current: None, is_short: false }
     }
 
-    /// The queue may have another size. If it is too short again, that is logged again.
+    /// Notes that the queue may have another size. If it is too small again, that is logged again.
     pub(super) fn note_reconfigured(&mut self) {
         self.is_short = false;
     }
 
-    /// Logs that chunks have begun to go, to the spool or for good, since the counts `before`.
+    /// Logs the start of an overflow: chunks were spilled or dropped since the counts `before`.
+    /// Logs nothing while an overflow that was logged lasts.
     pub(super) fn note_growth(&mut self, before: OverflowCounts, outbox: &mut Outbox) {
         self.log_spool_news(outbox);
         let now = OverflowCounts::of(outbox);
@@ -91,7 +94,7 @@ impl OverflowReport {
         }
     }
 
-    /// Logs that an overflow is over, if all is delivered.
+    /// Logs the end of an overflow if the queue and the spool are empty.
     pub(super) fn note_drained(&mut self, outbox: &Outbox) {
         if self.current.is_none() || !outbox.is_drained() || outbox.has_spooled() {
             return;

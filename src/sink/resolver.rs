@@ -1,11 +1,12 @@
-//! The addresses of a destination's name, and the look-ups that find them.
+//! [`Resolver`]: the addresses of a destination, and the look-ups of its name that find them.
 //!
-//! A TCP destination looks its name up before each round of attempts to connect, and tries every
-//! address once a round. A UDP destination has no connect at which to do that, so its name is
-//! looked up again [every minute](AGAIN), while the old addresses stay in use.
+//! A TCP destination looks its name up before each round of attempts to connect. It tries every
+//! address once in a round. A UDP destination never connects, so nothing would show that its
+//! address has changed. Its name is looked up again [every minute](AGAIN). The old addresses stay
+//! in use meanwhile.
 //!
-//! One look-up runs at a time, as a child process (see `look_up.rs`). Another begins only when the
-//! last child is reaped.
+//! One look-up runs at a time, as a child process (see `look_up.rs`). The next one begins only
+//! after the last child is reaped, so children never pile up.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -18,23 +19,24 @@ use crate::config::Remote;
 use crate::time::Tick;
 use crate::token::Generation;
 
-/// Time between two look-ups of a name whose addresses are known.
+/// The time between two look-ups of a UDP destination whose addresses are known.
 const AGAIN: Duration = Duration::from_secs(60);
-/// A look-up that takes longer has failed.
+/// A look-up that takes longer has failed, and its child is killed.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
+/// The addresses of one destination.
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) remote: Remote,
-    /// The command that looks a name up. Only tests have another one.
+    /// Returns the command that looks a name up. Tests replace it.
     pub(super) look_up: fn(&str, u16) -> Command,
     addresses: Vec<SocketAddr>,
-    /// The index of the address to try. There is none at the end of a round.
+    /// The index of the address to try next. It is past the end when the round is over.
     at: usize,
     running: Option<RunningQuery>,
     /// The child of the last look-up, until it is reaped.
     pub(super) dying: Option<Dying>,
-    /// When to look the name up again. `None`: as soon as it is needed.
+    /// When to look the name up again. `None` if that is as soon as an address is needed.
     due: Option<Tick>,
 }
 
@@ -68,7 +70,8 @@ impl Resolver {
         }
     }
 
-    /// Changes the destination. Its address is looked up as soon as it is needed.
+    /// Changes the destination. A look-up that runs is cancelled. The new name is looked up as soon
+    /// as an address is needed.
     pub(super) fn reset(&mut self, remote: &Remote, now: Tick) {
         self.remote = remote.clone();
         self.clear();
@@ -76,37 +79,37 @@ impl Resolver {
         self.due = None;
     }
 
-    /// The address to try now.
+    /// Returns the address to try next. Returns `None` if the round is over or no address is known.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.addresses.get(self.at).copied()
     }
 
-    /// Whether there is no other address after this one in a round.
+    /// Whether the current address is the last one of the round.
     pub(super) fn is_last(&self) -> bool {
         self.at + 1 >= self.addresses.len()
     }
 
-    /// Takes the next address of this round. After the last one there is none until new addresses
-    /// are [set](Self::set).
+    /// Returns the next address of the round and moves on. After the last one it returns `None`
+    /// until new addresses are [set](Self::set).
     pub(super) fn take_address(&mut self) -> Option<SocketAddr> {
         let address = self.address()?;
         self.at += 1;
         Some(address)
     }
 
-    /// Goes on to the next address, after the last one to the first.
+    /// Moves on to the next address, or from the last one to the first.
     pub(super) fn rotate(&mut self) {
         self.at = (self.at + 1) % self.addresses.len().max(1);
     }
 
-    /// Sets the addresses, of which the first is tried next.
+    /// Sets the addresses. The first one is tried next.
     pub(super) fn set(&mut self, addresses: Vec<SocketAddr>) {
         self.addresses = addresses;
         self.at = 0;
     }
 
-    /// Sets the addresses and goes on with the current one. Returns false if it is not among them;
-    /// then the first is tried next.
+    /// Sets the addresses and keeps the current one. Returns false if the current one is not among
+    /// them; the first one is then tried next.
     pub(super) fn replace(&mut self, addresses: Vec<SocketAddr>) -> bool {
         let current = self.address();
         let at = addresses.iter().position(|&address| Some(address) == current);
@@ -115,18 +118,19 @@ impl Resolver {
         at.is_some()
     }
 
-    /// Forgets the addresses.
+    /// Removes all addresses, so that the next round begins with a look-up.
     pub(super) fn clear(&mut self) {
         self.set(Vec::new());
     }
 
-    /// The address of a destination that is given as a number and needs no look-up.
+    /// Returns the address of a destination that the configuration gives as a number, which needs
+    /// no look-up. Returns `None` if it gives a name.
     pub(super) fn number(&self) -> Option<SocketAddr> {
         let address: IpAddr = self.remote.host.parse().ok()?;
         Some(SocketAddr::new(address, self.remote.port))
     }
 
-    /// Whether it is time for a look-up, and none is running.
+    /// Whether it is time for a look-up, and no child of an earlier one is left.
     pub(super) fn is_due(&self, now: Tick) -> bool {
         self.running.is_none() && self.dying.is_none() && self.due.is_none_or(|due| due <= now)
     }
@@ -135,7 +139,8 @@ impl Resolver {
         self.running.is_some()
     }
 
-    /// Starts a look-up. `token`, of this `generation`, will announce the answer.
+    /// Starts a look-up. The poller sends an event for `token`, which has this `generation`, when
+    /// there is an answer.
     pub(super) fn start(
         &mut self,
         registry: &Registry,
@@ -152,7 +157,8 @@ impl Resolver {
         Ok(())
     }
 
-    /// Handles an event for the token of this generation.
+    /// Handles an event for a token with this generation. The event may be for another descriptor
+    /// of the same destination; the result is then [`LookUp::Pending`].
     pub(super) fn ready(&mut self, on: Generation, now: Tick) -> LookUp {
         let Some(running) = self.running.as_mut().filter(|running| running.generation == on) else {
             return LookUp::Pending;
@@ -186,34 +192,35 @@ impl Resolver {
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do.
+    /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let query = self.running.as_ref().map(|running| running.until);
         [query, self.dying.as_ref().map(Dying::deadline)].into_iter().flatten().min()
     }
 
-    /// When the name is to be looked up again, if that is known and no look-up is running.
+    /// Returns when the name is to be looked up again. Returns `None` while a look-up runs, and if
+    /// the name is looked up on demand.
     pub(super) fn due(&self) -> Option<Tick> {
         self.due.filter(|_| self.running.is_none() && self.dying.is_none())
     }
 
-    /// The name is looked up again in a minute.
+    /// Plans the next look-up of the name in a minute.
     pub(super) fn wait(&mut self, now: Tick) {
         self.due = Some(now + AGAIN);
     }
 
-    /// The name is looked up again as soon as it is needed.
+    /// Plans the next look-up of the name as soon as an address is needed.
     pub(super) fn retry(&mut self) {
         self.due = None;
     }
 
-    /// Reaps an ended child of this process if it is one of this resolver. Returns whether it is.
+    /// Reaps the ended child process `child` if this resolver started it. Returns whether it did.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.running.as_mut().is_some_and(|running| running.query.note_exit(child))
             || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))
     }
 
-    /// Ends a look-up that is running, and kills its child.
+    /// Ends the look-up, if one runs, and kills its child. The child is reaped later.
     pub(super) fn cancel(&mut self, now: Tick) {
         if let Some(running) = self.running.take() {
             self.dying = Some(running.query.end(now));

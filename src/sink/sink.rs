@@ -1,4 +1,7 @@
-//! A sink: one destination, with the queue of its chunks and the way to it. And all sinks.
+//! [`Sink`]: one destination, with its queue of chunks and its outlet. [`Sinks`]: all of them.
+//!
+//! The parts know nothing of each other: the outlet gets the outbox as an argument. `Sink` connects
+//! them. It also keeps the figures of each flush and logs overflows.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +23,7 @@ use crate::standard::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
 
-/// One destination: the chunks that wait for it, and the way to it.
+/// One destination: its queued chunks, and the outlet that sends them.
 #[derive(Debug)]
 pub struct Sink {
     name: String,
@@ -29,16 +32,16 @@ pub struct Sink {
     pub(super) outlet: Outlet,
     flushes: Flushes,
     pub(super) overflow: OverflowReport,
-    /// Between the start of a flush and its end, and during a stop. No chunk is read back from the
-    /// spool meanwhile.
+    /// A flush is being pushed, or the sink drains. No chunk is read back from the spool meanwhile.
+    /// Otherwise new chunks would queue up after old ones, and a stop would send the whole spool.
     is_flushing: bool,
-    /// The destination is removed. It may deliver its data until then.
+    /// The destination is being removed. It may deliver its queued chunks until this tick.
     removal: Option<Tick>,
     /// The sink is closed, and its data is being spilled.
     spill: Option<Spill>,
 }
 
-/// The chunks that a sink takes.
+/// Which chunks a sink gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
     /// The flushes of one encoder.
@@ -58,18 +61,18 @@ pub struct Figures {
     /// Connections after the first.
     pub reconnects: u64,
     pub sent_bytes: u64,
-    /// When a flush was last acknowledged to its last byte. `None` if none was so far.
+    /// When a flush was last acknowledged to its last byte. `None` if none has been yet.
     pub last_flush: Option<UnixTime>,
-    /// When the way out last failed. `None` if it never did so far.
+    /// When the outlet last failed. `None` if it has never failed.
     pub last_exception: Option<UnixTime>,
-    /// The time from the tick of that flush to its last acknowledgement.
+    /// The time from the tick of the `last_flush` to its last acknowledgement.
     pub flush_time: Duration,
-    /// Bytes of that flush.
+    /// Bytes of the `last_flush`.
     pub flush_length: u64,
-    /// `idle`, `resolving`, `connecting`, `up` or `backing_off`.
+    /// The state of the outlet in one word, such as `up` or `backing_off`.
     pub state: &'static str,
     pub last_error: Option<String>,
-    /// Bytes that wait on disk, if there is a spool.
+    /// Bytes in the spool that are not released. `None` if there is no spool.
     pub spool_bytes: Option<u64>,
 }
 
@@ -85,8 +88,9 @@ struct Spill {
 }
 
 impl Sink {
-    /// A sink whose tokens have this `index`, and which gets the chunks of one feed. `seed` is for
-    /// the jitter between attempts to connect. The console needs `stdout`, which it writes to.
+    /// Returns a sink that gets the chunks of one feed. Its tokens carry `index`, by which the loop
+    /// finds it again. `seed` is for the jitter between attempts to connect. Only the console needs
+    /// `stdout`, and panics without it.
     pub fn new(
         index: u16,
         to: &Destination,
@@ -112,7 +116,7 @@ impl Sink {
         &self.name
     }
 
-    /// Whether it gets the chunks of this feed.
+    /// Whether it gets the chunks of this feed. A sink that is being removed gets no more chunks.
     pub fn takes(&self, feed: Feed) -> bool {
         self.takes == feed && self.removal.is_none()
     }
@@ -122,7 +126,8 @@ impl Sink {
         let Queue { bytes, resend, resend_keep } = to.queue;
         self.takes = takes;
         self.removal = None;
-        self.spill = None; // data that was moved to the spool is read back from there
+        // Chunks that were already spilled are read back from the spool.
+        self.spill = None;
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.overflow.note_reconfigured();
         self.outlet.reconfigure(to, &mut self.outbox, now);
@@ -134,8 +139,8 @@ impl Sink {
         self.outlet.run_as(account);
     }
 
-    /// From now on chunks that do not fit the queue are spilled to this spool. Chunks of an earlier
-    /// run in it are sent as well.
+    /// Adds a spool: from now on chunks that do not fit the queue are spilled to it. Chunks that an
+    /// earlier run left in it are sent as well.
     pub fn attach(&mut self, spool: Spool) {
         let bytes = spool.waiting_bytes();
         if bytes > 0 {
@@ -162,20 +167,21 @@ impl Sink {
         }
     }
 
-    /// Returns the longest call to the spool's disk since the last call of this.
+    /// Returns the longest time that one call to the spool's disk has taken since the last call of
+    /// this function. Zero without a spool.
     pub fn take_disk_stall(&mut self) -> Duration {
         self.outbox.spool_mut().map_or(Duration::ZERO, Spool::take_stall)
     }
 
-    /// A flush begins. Its chunks follow, until [`flush_ended`](Self::flush_ended). Each flush has
-    /// the next number.
+    /// Begins a flush. Its chunks follow, until [`flush_ended`](Self::flush_ended). Flush numbers
+    /// must ascend. An earlier flush that has not ended is ended here.
     pub fn flush_started(&mut self, now: Now, number: u64) {
         self.flush_ended(now, number.saturating_sub(1));
         self.flushes.start(number, now.tick);
         self.is_flushing = true;
     }
 
-    /// The last chunk of a flush was pushed.
+    /// Ends a flush: its last chunk was pushed. Only now can the flush count as arrived.
     pub fn flush_ended(&mut self, now: Now, number: u64) {
         self.outbox.close(number);
         self.is_flushing = false;
@@ -199,7 +205,7 @@ impl Sink {
         }
     }
 
-    /// Does what is due at `now`. Early, late or twice is harmless.
+    /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub fn timeout(&mut self, now: Now, registry: &Registry) {
         if self.spill.is_none() {
             self.outlet.timeout(&mut self.outbox, now, registry);
@@ -207,21 +213,24 @@ impl Sink {
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do. Every other call may change it.
+    /// Returns when [`timeout`](Self::timeout) has something to do. Every call of another method
+    /// may change this time, so the loop must read it again after each turn.
     pub fn deadline(&self) -> Option<Tick> {
         if self.spill.is_some() {
-            return None; // each turn does its share
+            return None; // `spill_some` is called in every turn, so no timer is needed
         }
         [self.outlet.deadline(), self.removal].into_iter().flatten().min()
     }
 
-    /// Dials at the first call, and writes a turn's share at most. Returns whether it must be
-    /// called again next turn without an event.
+    /// Writes at most a turn's share of the queue. The first call dials. Returns whether it must be
+    /// called in the next turn even without an event.
     pub fn pump(&mut self, now: Now, registry: &Registry) -> bool {
         if self.spill.is_some() {
             return true;
         }
         let tidies = self.tidy();
+        // Reading the spool while the destination is down would only move chunks from a large disk
+        // to a small queue.
         let refills = self.outlet.is_up() && !self.is_flushing;
         if refills {
             self.outbox.refill();
@@ -232,8 +241,8 @@ impl Sink {
         more || tidies || (refills && self.outbox.wants_refill())
     }
 
-    /// Does a turn's share of the work that changed settings or the age of retained chunks have
-    /// left. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue and the
+    /// spool to limits that a reload has lowered. Returns whether there is more.
     pub(super) fn tidy(&mut self) -> bool {
         let before = OverflowCounts::of(&self.outbox);
         let more = self.outbox.tidy();
@@ -241,8 +250,9 @@ impl Sink {
         more
     }
 
-    /// At a tick: polls what was acknowledged, for the figures of this flush and so that retained
-    /// chunks age.
+    /// Polls for acknowledgements. The loop calls this at each tick, because the kernel sends no
+    /// event for an acknowledgement. Without it, the figures of the last flush would be late and
+    /// retained chunks would not age.
     pub fn poll_acks(&mut self, now: Now) {
         if self.spill.is_none() {
             self.outlet.poll_acks(&mut self.outbox, now);
@@ -250,18 +260,19 @@ impl Sink {
         self.note_arrivals(now);
     }
 
-    /// Sends what is queued as soon as possible, since a stop or a removal waits until this
-    /// [`is_drained`](Self::is_drained). No chunk is read back from the spool any more.
+    /// Sends the queued chunks as soon as possible: a wait between attempts to connect is cut
+    /// short. A stop or a removal then waits until [`is_drained`](Self::is_drained). From now on no
+    /// chunk is read back from the spool.
     pub fn drain(&mut self, now: Now, registry: &Registry) {
-        self.is_flushing = true;
+        self.is_flushing = true; // keeps `pump` from reading the spool
         if self.spill.is_none() {
             self.outlet.drain(&mut self.outbox, now, registry);
             self.note_arrivals(now);
         }
     }
 
-    /// Begins to remove the destination: no chunk is pushed any more, and those in the queue may be
-    /// delivered until then.
+    /// Begins to remove the destination. It gets no more chunks, and may deliver the queued ones
+    /// until `until`.
     pub fn remove(&mut self, until: Tick, now: Now, registry: &Registry) {
         if self.removal.is_none() {
             self.removal = Some(until);
@@ -269,8 +280,8 @@ impl Sink {
         }
     }
 
-    /// Whether a removed destination has delivered all, or the time for that is over. Then
-    /// [`spill_some`](Self::spill_some) must be called.
+    /// Whether a destination that is being removed has delivered all its chunks, or has run out of
+    /// time for that. The caller must then call [`spill_some`](Self::spill_some) in each turn.
     pub fn is_removal_due(&self, now: Tick) -> bool {
         self.removal.is_some_and(|until| until <= now || self.is_drained())
     }
@@ -280,8 +291,9 @@ impl Sink {
         self.spill.is_some()
     }
 
-    /// Does a turn's share of spilling the data of a removed destination. Returns whether that was
-    /// the last share.
+    /// Spills a turn's share of the chunks of a removed destination. Returns true after the last
+    /// share; the caller then drops the sink. It does not sync the disk, because that would block
+    /// the loop.
     pub fn spill_some(&mut self) -> bool {
         self.begin_spill();
         if !self.spill_slice() {
@@ -302,8 +314,8 @@ impl Sink {
         !self.is_drained() || self.outbox.has_spooled()
     }
 
-    /// Moves undelivered data to the spool when the time for a stop is over, and waits for the
-    /// disk. Without a spool the data is lost.
+    /// Moves all undelivered chunks to the spool and syncs the disk. Without a spool the chunks are
+    /// dropped. This blocks, so only the end of a stop may call it.
     pub fn spill(&mut self) {
         self.begin_spill();
         while !self.spill_slice() {}
@@ -336,7 +348,7 @@ impl Sink {
         }
     }
 
-    /// Moves a turn's share to the spool. Returns whether that was the last share.
+    /// Moves a turn's share of chunks to the spool. Returns true after the last share.
     fn spill_slice(&mut self) -> bool {
         let lost = self.outbox.spill_some();
         self.log_spool_news();
@@ -349,7 +361,8 @@ impl Sink {
     fn log_spilled(&self, spill: &Spill) {
         let now = OverflowCounts::of(&self.outbox);
         let spooled = now.spooled_lines - spill.before.spooled_lines;
-        // These include lines spooled earlier, if their files were removed.
+        // `lost_lines` counts the chunks of this spill only. The dropped lines also include lines
+        // that were spooled earlier, if their files were found missing just now.
         let missing = now.dropped_lines - spill.before.dropped_lines;
         let bytes = spill.bytes;
         let lost = spill.lost_lines.max(missing);
@@ -396,24 +409,27 @@ impl Sink {
         self.outlet.note_exit(child)
     }
 
-    /// Whether all pushed chunks are acknowledged or removed.
+    /// Whether all pushed chunks are acknowledged or removed, and the outlet has no work left, such
+    /// as a command that still runs.
     pub fn is_drained(&self) -> bool {
         self.outbox.is_drained() && !self.outlet.is_busy() && self.spill.is_none()
     }
 
-    /// Whether a stop need not wait for it: it gets packets, and its destination is not there.
+    /// Whether a stop need not wait for this sink: it repeats packets, and its destination is down.
+    /// Packets are worth nothing once their interval is over.
     pub fn is_given_up(&self) -> bool {
         matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up()
     }
 
-    /// Whether this sink writes to standard output and only waits for a slow reader. A full disk is
-    /// not a slow reader.
+    /// Whether this sink writes to standard output, and writing works. Its queue is then full only
+    /// because the reader is slow. After an error, such as a full disk, the answer is false.
     pub fn may_have_slow_reader(&self) -> bool {
         self.name == CONSOLE && self.outlet.is_up()
     }
 
-    /// Whether the sweep should wait: over half of the queue is still to be written, and bytes are
-    /// going out.
+    /// Whether the sweep should pause, because over half of the queue is unsent and bytes are being
+    /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
+    /// peer that has stopped reading does not hold the sweep up.
     pub fn holds_sweep(&self, now: Tick) -> bool {
         let takes_flushes = matches!(self.takes, Feed::Flushes(_));
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
@@ -444,6 +460,8 @@ impl Sink {
     fn note_arrivals(&mut self, now: Now) {
         let whole = self.outbox.newest_whole_flush();
         if self.flushes.is_news(whole) {
+            // The poll that found the acknowledgement may come much later than the acknowledgement
+            // itself, so the figures use the time that the outlet reports.
             let acked = self.outlet.last_ack(now.tick);
             let ago = u64::try_from((now.tick - acked).as_millis()).unwrap_or(u64::MAX);
             let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
@@ -457,13 +475,14 @@ impl Sink {
 /// turn.
 const SINKS_MAX: usize = 80;
 
-/// All sinks, each with an index that its tokens carry and that does not change.
+/// All sinks. Each has an index that never changes and that its tokens carry.
 #[derive(Debug, Default)]
 pub struct Sinks(Slab<Sink>);
 
 impl Sinks {
-    /// Whether `more` sinks may be added. Each reload may add 16 destinations with new names,
-    /// while the old ones stay until they have delivered their data.
+    /// Whether `more` sinks may be added. Each reload may add 16 destinations with new names, while
+    /// the sinks of removed destinations stay until they have delivered or spilled their chunks.
+    /// Without a bound, frequent reloads could pile up sinks.
     pub fn have_room_for(&self, more: usize) -> bool {
         self.0.len() + more <= SINKS_MAX
     }
@@ -516,7 +535,7 @@ impl Sinks {
         self.0.is_empty()
     }
 
-    /// All indices in use are below.
+    /// Returns a bound: all indices in use are below it. Some indices below it may be free.
     pub fn end(&self) -> u16 {
         u16::try_from(self.0.capacity()).unwrap_or(u16::MAX)
     }

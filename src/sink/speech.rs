@@ -1,5 +1,5 @@
-//! The protocol that a TCP destination speaks, from its configuration, and the hint for one that
-//! probably expects another protocol.
+//! [`Speech`]: the protocol of a TCP destination, from its configuration. Also the hint that is
+//! logged if the destination probably expects another protocol.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use super::http::{RequestHead, Requests};
 use super::upstream::Upstream;
 use crate::config::{Carbon, Destination, DestinationKind, Influxdb, Over, Protocol};
 
+/// What is sent over a TCP connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Speech {
     /// The bytes of the chunks as they are. TCP acknowledges them.
@@ -29,7 +30,7 @@ impl Speech {
         }
     }
 
-    /// Starts to speak it on an established connection.
+    /// Returns the framing that uses this protocol on an established connection.
     pub(super) fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
         match self {
             Self::Bytes => Box::new(Upstream::new(socket, address)),

@@ -1,7 +1,8 @@
-//! The plain framing: the bytes of the chunks as they are, acknowledged by the peer's TCP.
+//! [`Upstream`]: the plain framing. It sends the bytes of the chunks as they are, and the peer's
+//! TCP acknowledges them.
 //!
-//! It stores which readiness it has seen, and when the peer last gave a sign. The outbox decides
-//! what is sent, and the link what follows a failure.
+//! It stores which readiness events it has seen, and when the peer last showed a sign of life. The
+//! outbox decides which chunks are sent, and the link decides what follows a failure.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,48 +14,55 @@ use super::framing::Framing;
 use super::outbox::Outbox;
 use crate::time::Tick;
 
-/// The most chunks written in one turn, so that one fast peer does not hold up the others.
+/// The most chunks written in one turn, so that one fast peer does not hold up the rest of the
+/// loop.
 const CHUNKS_A_TURN: usize = 8;
 
-/// The most reads of 4 KiB in one turn. Carbon sends nothing. Bytes of any other peer are dropped.
+/// The most reads of 4 KiB in one turn. Carbon sends nothing. The bytes that any other peer sends
+/// are discarded; they are read because only a read shows that the peer has closed the connection.
 const READS_A_TURN: usize = 8;
 
-/// A connection counts as moving when something moved in this long.
+/// A connection counts as moving if bytes were written or acknowledged in this time.
 const MOVING: Duration = Duration::from_secs(1);
 
-/// How long a connection must last from its first bytes on before TCP's acknowledgements on it
+/// How long a connection must last, from its first bytes on, before TCP's acknowledgements on it
 /// count.
 ///
-/// A peer that cannot read what it is sent, such as a pickle port that is sent lines, closes as
-/// soon as it has read the first bytes. By then its kernel has acknowledged them.
+/// A peer may expect another protocol, such as a pickle port that receives lines. It closes the
+/// connection as soon as it has read the first bytes. By then its kernel has acknowledged them.
 const PROBATION: Duration = Duration::from_secs(2);
 
-/// How long a stop waits for such a close; it does not wait for all of [`PROBATION`]. This is
-/// enough for a nearby peer that closes at once.
+/// How long a stop waits for an early close, counted from the first bytes. It is shorter than
+/// [`PROBATION`], but long enough for a nearby peer that closes at once.
 ///
-/// It costs time only if the connection is younger, as with `--stdin`. Without it, `--stdin` would
-/// report such a peer as having received everything.
+/// A stop waits only if the connection is younger than this, as with `--stdin`. Without the wait,
+/// `--stdin` would report success for a peer that has read nothing.
 const LINGER: Duration = Duration::from_millis(100);
 
+/// One established connection with plain framing.
 #[derive(Debug)]
 pub(super) struct Upstream {
     socket: Box<dyn Socket>,
     address: SocketAddr,
-    /// Not yet drained to `WouldBlock` since the last event.
+    /// No write has returned `WouldBlock` since the last event.
     writable: bool,
+    /// No read has returned `WouldBlock` since the last event.
     readable: bool,
-    /// Bytes were last written, or acknowledged.
+    /// When bytes were last written or acknowledged.
     moved: Option<Tick>,
-    /// With bytes unacknowledged: since when the peer has given no sign, at the last poll.
+    /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
+    /// unacknowledged, since such a peer owes nothing.
     silent_since: Option<Tick>,
-    /// Bytes that the peer's TCP had not acknowledged at the last poll.
+    /// Bytes that the peer's TCP had not acknowledged at the last poll. The outbox cannot be used
+    /// for this, because a probe withholds acknowledgements from it.
     unacked: usize,
+    /// When the first bytes were written. The probation starts here.
     first_write: Option<Tick>,
-    /// The peer closed the connections before this one early. So only one chunk is written, and its
-    /// acknowledgement is withheld from the outbox until this connection has lasted for
+    /// The peer has closed the last connections early. So only one chunk is written. Its
+    /// acknowledgement is withheld from the outbox until the connection has lasted for
     /// [`PROBATION`].
     is_probe: bool,
-    /// A probe that has written its chunk.
+    /// The connection is a probe and has written its one chunk.
     is_held: bool,
 }
 
@@ -138,7 +146,7 @@ impl Framing for Upstream {
         Ok(())
     }
 
-    /// Asks the kernel how many bytes are still unacknowledged.
+    /// Reads from the kernel how many bytes are still unacknowledged.
     fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         if outbox.unacked_bytes() == 0 {
             self.unacked = 0;
@@ -158,8 +166,11 @@ impl Framing for Upstream {
         Ok(outbox.acknowledged(outstanding))
     }
 
-    /// A closed window is no silence as long as the peer answers the kernel's probes. The time
-    /// between probes grows up to two minutes. Between two of them the last answer counts.
+    /// Fails if the peer has been silent for `patience`.
+    ///
+    /// A closed window is not silence as long as the peer answers the kernel's window probes. The
+    /// time between two probes grows up to two minutes. The peer counts as alive until the next
+    /// one.
     fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
@@ -193,12 +204,14 @@ impl Framing for Upstream {
         self.is_probe = true;
     }
 
-    /// The kernel stores this time, so it is right also if the poll comes much later.
+    /// Returns when the peer last acknowledged bytes. The kernel stores this time, so it is correct
+    /// even if the poll comes much later.
     fn last_ack(&self, now: Tick) -> Tick {
         self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
     }
 }
 
+/// Returns the tick that was `span` before `now`, or the first tick of all.
 fn ago(now: Tick, span: Duration) -> Tick {
     let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     Tick::from_micros(now.as_micros().saturating_sub(micros))

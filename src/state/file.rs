@@ -1,7 +1,7 @@
 //! The state file on disk: written aside and renamed, read whole, set aside when it is damaged.
 //!
 //! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever
-//! taken: what else it holds was taken over already, and must not be sent twice. `FILE.lock`
+//! restored: a run before has restored the rest already, and it must not be sent twice. `FILE.lock`
 //! excludes a second server, since two would overwrite each other's intervals.
 
 use std::fs::{self, File};
@@ -68,6 +68,7 @@ pub struct Writing {
 }
 
 impl Writing {
+    /// Creates `FILE.new` and writes the head to it.
     pub fn start(path: &Path, head: &StateHead) -> io::Result<Self> {
         let mut stall = Stall::default();
         let file = stall.time(|| files::create(&beside(path, "new")))?;
@@ -154,6 +155,7 @@ pub fn load(path: &Path, most: u64) -> Option<Found> {
     read(path, most, false).or_else(|| read(&old, most, true))
 }
 
+/// Reads one state file. Returns `None` if it is missing, unreadable or damaged.
 fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
     let bytes = match files::open_ours(path).and_then(|file| bytes_of(&file, most)) {
         Ok(bytes) => bytes,

@@ -207,7 +207,8 @@ impl RecvBatch {
                 Sender::Internet(SocketAddr::V6(address))
             }
             (libc::AF_INET, _) => {
-                // Of the same shape up to here: the address stands where the flow label does.
+                // Both kinds of address agree up to here. The IPv4 address is in the place of the
+                // flow label.
                 let address = Ipv4Addr::from(u32::from_be(name.sin6_flowinfo));
                 Sender::Internet((address, u16::from_be(name.sin6_port)).into())
             }

@@ -129,8 +129,8 @@ fn bytes_are_outstanding_until_the_peer_acknowledges() {
     let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     stream.set_nonblocking(true).unwrap();
     assert_eq!(outstanding(stream.as_fd()).unwrap(), 0);
-    // Nobody reads: what does not fit the peer's receive buffer stays with us, and its window is
-    // closed.
+    // The peer does not read. Bytes that do not fit its receive buffer stay on this side, and its
+    // window is closed.
     let mut written = 0;
     while let Ok(n) = stream.write(&[b'x'; 65_536]) {
         written += n;

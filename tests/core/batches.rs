@@ -1,4 +1,5 @@
-//! Lines that come packed in datagrams are looked up in batches; one by one they come to the same. Seeds are printed.
+//! Samples that are looked up in batches have the same effect as samples that are looked up one by
+//! one. Random lines are sent both ways and compared. A failure prints its seed.
 
 use crate::rig::{Core, settings};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use statsd::encode::namespace::Namespace;
 use statsd::series::Bounds;
 use statsd_bench::Random;
 
-/// Room for fewer series than there are names, so that some make way for others in the middle of a batch.
+/// A table for fewer series than there are names, so that some are evicted in the middle of a
+/// batch.
 fn core() -> Core {
     let mut settings = settings();
     settings.bounds = Bounds {

@@ -1,4 +1,5 @@
-//! statsite's binary protocol as tables, and its messages among lines.
+//! The binary protocol of statsite: tables of messages and what they are read as, alone and between
+//! lines.
 
 use crate::reading::{member, message, read_binary};
 use crate::rig::{Core, settings};
@@ -93,10 +94,10 @@ fn in_a_datagram_messages_and_lines_stand_in_any_order() {
         &message(2, b"a\0", 1.0)[..],
         &message(2, b"a\n\0", 2.0), // a newline in a key ends nothing
         b"a:4|c\n",
-        &message(2, b"a\0", f64::NAN), // as long as it says: the next begins behind it
+        &message(2, b"a\0", f64::NAN), // it has the stated length, so the next message begins after it
         &message(2, b"a\0", 8.0),
         b"\n\n",
-        &message(9, b"a\0", 100.0), // nobody knows how long
+        &message(9, b"a\0", 100.0), // its length is unknown
         &message(2, b"a\0", 100.0),
         b"\na:16|c\n",
         &member(b"s\0", b"m\0"),

@@ -1,5 +1,6 @@
-//! Bounded memory: timings and sets against a naive recomputation, exact while they may be, and within the promised error
-//! past that; whatever comes, their memory stays under its limit.
+//! Bounded memory. Timings and sets are compared with a naive computation: they must be exact up to
+//! their limits, and within the promised error after that. Their memory must stay under its limit
+//! whatever arrives.
 
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
@@ -138,7 +139,8 @@ fn a_sketch_of_samples_all_over_the_doubles_is_coarser_and_knows_the_rest() {
     let samples: Vec<_> = (0..20_000).map(|_| spread(&mut random)).collect();
     send(&mut core, "t", &samples);
     assert!(core.engine.table().sample_bytes() < 24_000, "{}", core.engine.table().sample_bytes());
-    // Merged four times, once for each doubling of the 18 orders of magnitude that 1 % has room for.
+    // Merged four times, once for each doubling of the 18 orders of magnitude that 1 % has room
+    // for.
     check(&core.flush(10), "t", &samples, 20_000.0, 0.16, "all over the doubles");
 }
 
@@ -282,7 +284,8 @@ fn a_flood_on_one_timer_leaves_the_others_exact() {
     }
 }
 
-/// Timers and sets of all sizes, far more than there is memory for, over sweeps that are interrupted.
+/// Timers and sets of all sizes, far more than there is memory for, over sweeps that are
+/// interrupted.
 #[test]
 fn memory_stays_under_its_limit_and_nothing_is_lost_while_sketches_fit() {
     for seed in 0..4 {

@@ -1,4 +1,5 @@
-//! What real clients send, each form by its client's name.
+//! Datagrams that real clients send, with the name of each client, and what the flush must send for
+//! them.
 
 use crate::reading::{member, message};
 use crate::rig::{Core, settings};
@@ -6,7 +7,8 @@ use statsd::encode::namespace::Namespace;
 use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects};
 
-/// Client and form, a datagram as it sends it, and what the flush sends of it, without rates and timings' derived figures.
+/// The client and the form, a datagram as the client sends it, and the lines of the flush, without
+/// rates and the derived figures of timings.
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
 const CASES: &[Case] = &[

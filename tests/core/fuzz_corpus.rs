@@ -1,4 +1,5 @@
-//! The fuzz targets over their corpora, and over bytes made from them: in every test run, not only under a fuzzer.
+//! Runs the fuzz targets over their corpora, and over bytes made from them. So every test run does
+//! a little of what the fuzzers do.
 
 #![allow(clippy::disallowed_methods)] // `make fuzz` runs for a given time
 

@@ -1,7 +1,8 @@
-//! Golden files: packets in, exact lines out, equal to the character. `UPDATE=1 cargo test --test core golden` writes them anew.
+//! Golden files: scripts of packets, and the exact lines that each flush must send. `UPDATE=1 cargo
+//! test --test core golden` writes the expected lines of all files again.
 //!
-//! A file is a script: `packet TEXT` (with `\n` for a newline), `flush SECONDS` and behind it the lines expected, sorted;
-//! before the first packet, settings.
+//! A file begins with settings. Then come lines `packet TEXT` (with `\n` for a newline) and `flush
+//! SECONDS`. The sorted lines after a `flush` are those that it must send.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What broke other servers, and what should never have been sent: nothing panics, nothing costs a good neighbour.
+//! Input that broke other servers, and input that should never have been sent. It must not cause a
+//! panic, and must not cost the lines beside it.
 
 use crate::reading::message;
 use crate::rig::{Core, settings};
@@ -11,7 +12,8 @@ fn core() -> Core {
     Core::new(&settings(), &Namespace::default())
 }
 
-/// A line, and how many bad values it counts for. Each by the server it hurt, or the client that sends it.
+/// A line, and the number of bad values that it is counted as. Each has the server that it broke,
+/// or the client that sends it.
 const JUNK: &[(&str, &[u8], u64)] = &[
     ("kills Node", b"a:1|c|@+0.5", 1),
     ("kills Node", b"a:1|c|@ 0.5", 1),

@@ -1,4 +1,5 @@
-//! The life of a series: how long an idle one is sent and kept, and who makes way when the table is full.
+//! The life of a series: how long an idle one is sent and kept, and which series is evicted if the
+//! table is full.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +96,8 @@ fn a_series_with_samples_in_every_interval_is_sent_in_every_flush() {
     }
 }
 
-/// As Node counts `gaugesMaxTTL`: set at a sample, one less at each flush, gone at 0 behind the flush.
+/// As Node counts `gaugesMaxTTL`: set at a sample, one less at each flush, removed at 0 after the
+/// flush.
 #[test]
 fn gauge_ttl_is_the_number_of_flushes_that_send_a_value() {
     for ttl in [1, 2, 5] {
@@ -132,8 +134,9 @@ fn the_servers_own_counters_are_never_deleted() {
     });
 }
 
-/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an interval, who had no sample
-/// in the last `life` intervals is forgotten unsent, and all others are sent.
+/// Random traffic, before the tick and amid the sweep, beside the plain rule: at the end of an
+/// interval, who had no sample in the last `life` intervals is forgotten unsent, and all others are
+/// sent.
 #[test]
 fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     for seed in 0..200u64 {
@@ -196,7 +199,7 @@ fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     }
 }
 
-/// Room for ten, and who is idle for 20 seconds makes way.
+/// A table for ten series, in which a series is evicted after 20 idle seconds.
 fn full() -> Core {
     let mut core = Core::configured("[limits]\nmax_series = 10\nevict_after = 20s");
     (0..10).for_each(|n| core.packet(&format!("old.{n}:1|c")));

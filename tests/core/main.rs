@@ -1,5 +1,5 @@
-//! Tests of the pure core: bytes and a clock value in, bytes out. No test here opens a socket, starts a
-//! process or waits.
+//! Tests of the pure core: bytes and a clock value in, bytes out. No test here opens a socket,
+//! starts a process or waits.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 mod reading;

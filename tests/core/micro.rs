@@ -1,4 +1,5 @@
-//! The routines of the micro-benchmarks, on a small scale: each does what it is to, so that none measures something else one day.
+//! The routines of the micro-benchmarks on a small scale. Each must do the work that it is meant to
+//! measure, or its figures would say nothing.
 
 #[path = "../../bench/micro/recipe.rs"]
 mod recipe;
@@ -11,7 +12,7 @@ use routines::{ALL, Row, Scale, apply, close, encode, parse};
 
 const SCALE: Scale = Scale::SMALL;
 
-/// What comes of a routine, once it is in its steady state.
+/// The result of a routine in its steady state.
 fn outcome(rows: &[Row], name: &str) -> f64 {
     let row = rows.iter().find(|row| row.name == name).expect(name);
     let mut routine = (row.make)(SCALE);

@@ -1,4 +1,5 @@
-//! The wire protocol as tables: every accept and every reject of the grammar, one line a case.
+//! The wire protocol as tables: every line that the grammar accepts and every one that it refuses,
+//! one case a line.
 
 use crate::reading::{check, read};
 use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject};

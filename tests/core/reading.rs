@@ -1,4 +1,4 @@
-//! What the reader makes of bytes, as text that a table can hold.
+//! Shows the result of the line reader as text, so that tables of tests can hold it.
 
 use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject, Sample};
 

@@ -1,4 +1,4 @@
-//! The pure core in a test's hands: an engine and an encoder, no socket and no clock.
+//! The pure core for tests: an engine and an encoder, without sockets and clocks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a rule can give a name, and which rule it is that does.
+//! Rules: which settings a rule can give to a name, and which rule applies if several match.
 
 use crate::rig::{Core, values};
 use statsd::ledger::Own;
@@ -104,7 +104,7 @@ fn a_rule_can_keep_or_forget_what_statsd_does_not() {
     assert_eq!(forever, ["stats.gauges.keep", "stats.keep", "stats_counts.keep"]);
 }
 
-/// The figures asked for are the same whether or not they are all that is asked for.
+/// Shows that a figure has the same value whether or not others are wanted.
 #[test]
 fn a_filter_changes_no_figure() {
     let names = [

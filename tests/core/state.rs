@@ -1,4 +1,5 @@
-//! An engine saved at any moment and taken up by another goes on as if nothing had happened. Seeds are printed.
+//! An engine that is saved at any moment and restored into another one goes on as if it had not
+//! been interrupted. A failure prints its seed.
 
 use crate::rig::{Core, settings};
 use std::time::Duration;
@@ -91,7 +92,8 @@ fn limits_hold_when_a_state_is_taken_up() {
     assert_eq!(restored, Restored { series: 5, refused: 15, damaged: false });
 }
 
-/// Any byte changed, and any end: a wrong value perhaps, for the checksum is not looked at here, but no panic.
+/// Shows that a changed byte, or an end at any place, causes no panic. It may cause a wrong value,
+/// since the checksum is not checked here.
 #[test]
 fn damage_is_survived() {
     let mut before = core();

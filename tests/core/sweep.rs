@@ -1,5 +1,5 @@
-//! The incremental close: whatever happens between a tick and the end of its sweep, each series is closed exactly once,
-//! with the values it had at the tick.
+//! The incremental close. Whatever happens between a tick and the end of its sweep, each series is
+//! closed exactly once, with the values it had at the tick.
 
 use std::time::Duration;
 
@@ -277,7 +277,8 @@ fn counts_are_conserved_however_sweeps_and_packets_mix() {
     }
 }
 
-/// statsite style leaves out what nothing came for, also where the next interval's sample rolls the series first.
+/// Shows that statsite style leaves out idle series, also if a sample of the next interval closes
+/// the series before the sweep does.
 #[test]
 fn idle_is_what_the_closed_interval_was_and_not_the_open_one() {
     let mut core = Core::new(&settings(), &Namespace::statsite());

@@ -1,4 +1,5 @@
-//! Names and tags as tables: five ways of writing them, one canonical name.
+//! Names and tags as tables: the ways to write them, and the one canonical name that they are read
+//! as.
 
 use crate::reading::{check, read};
 use crate::rig::{Core, settings};

@@ -1,4 +1,5 @@
-//! The admin port: every command as somebody types it or a script sends it, and what it refuses.
+//! The admin port: the answer to every command, typed by an operator or sent by a script, and the
+//! input that it refuses.
 
 use std::fs;
 use std::io::Write;
@@ -160,8 +161,8 @@ fn commands_arrive_in_any_pieces() {
     assert_eq!(admin.read_answer("version"), version);
 }
 
-/// Shows that a page in somebody's browser cannot run commands: what begins as HTTP is closed before
-/// a command in its body is seen.
+/// Shows that a page in an operator's browser cannot run commands: what begins as HTTP is closed
+/// before a command in its body is seen.
 #[test]
 fn http_never_runs_a_command() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -210,9 +211,10 @@ fn config_is_a_configuration() {
     }
 }
 
-/// Shows that a client that asks and never reads costs a bounded amount of memory, and stops nobody.
+/// Shows that a client that asks and never reads costs a bounded amount of memory, and delays no
+/// other client.
 #[test]
-fn a_client_that_does_not_read_stops_nobody() {
+fn a_client_that_does_not_read_delays_no_other() {
     let daemon = Daemon::start(&Conf::never_flushing());
     daemon.send(
         (0..100).map(|p| (0..20).map(|n| format!("some.name.{p}.{n}:1|c\n")).collect::<String>()),
@@ -235,7 +237,8 @@ fn a_client_that_does_not_read_stops_nobody() {
     );
 }
 
-/// Shows that a dump waits for no other client's reading, and that one that gave way to it is whole in the end.
+/// Shows that a dump waits for no other client's reading, and that a dump which was paused for it
+/// is complete at the end.
 #[test]
 fn dumps_give_way_to_each_other() {
     let daemon = Daemon::start(&Conf::never_flushing());

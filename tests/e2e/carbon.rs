@@ -1,4 +1,4 @@
-//! From a real client to a real Whisper file: what users of Graphite have at both ends.
+//! From a real client to a real Whisper file: the two ends that users of Graphite have.
 
 use std::io::Write;
 use std::process::Command;
@@ -10,7 +10,8 @@ use crate::support::{
 /// Seconds between flushes where a client needs time to say all it has to say.
 const INTERVAL: u64 = 4;
 
-/// Shows that a counter sent by hand, as the README does, is in a Whisper file after the next flush.
+/// Shows that a counter sent by hand, as the README does, is in a Whisper file after the next
+/// flush.
 #[test]
 fn a_counter_sent_with_nc_is_in_whisper_after_the_next_flush() {
     let carbon = Carbon::start();
@@ -36,8 +37,8 @@ fn the_python_client_over_tcp() {
     python_client_is_understood("tcp");
 }
 
-/// Shows that hot-shots' tagged and buffered metrics land where Graphite keeps tagged series, those of
-/// its telegraf mode too, and that its events and checks are known for what they are.
+/// Shows that hot-shots' tagged and buffered metrics land where Graphite keeps tagged series, those
+/// of its telegraf mode too, and that its events and checks are known for what they are.
 #[test]
 fn hot_shots_with_tags_and_buffering() {
     let carbon = Carbon::start();
@@ -73,7 +74,8 @@ fn hot_shots_with_tags_and_buffering() {
     daemon.stop();
 }
 
-/// Shows that a large flush arrives whole by pickle, in messages of any size, tagged series where carbon keeps those.
+/// Shows that a large flush arrives whole by pickle, in messages of any size, tagged series where
+/// carbon keeps those.
 #[test]
 fn pickle_arrives_whole_tags_and_all() {
     let carbon = Carbon::start();

@@ -1,4 +1,5 @@
-//! What SIGKILL of carbon costs: nothing of the flush under way, of the one before it, and of all later ones.
+//! A SIGKILL of carbon costs no point of the flush in progress, of the flush before it, and of
+//! later flushes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,11 +12,12 @@ const KEEP: u64 = 6;
 /// The full number takes a minute: a debug build, which is what most runs are, gets three.
 const KILLS: u64 = if cfg!(debug_assertions) { 3 } else { 10 };
 
-/// Shows that carbon can be killed in the middle of a flush and started three flushes later, again and
-/// again, and every point is in Whisper in the end.
+/// Shows that carbon can be killed in the middle of a flush and started three flushes later, again
+/// and again, and every point is in Whisper in the end.
 ///
-/// A busy machine gives carbon little time to write its points, and what it has not written dies with it.
-/// The server sends the last `resend_keep` flushes again, so a kill waits until all older ones are written.
+/// A busy machine gives carbon little time to write its points, and what it has not written dies
+/// with it. The server sends the last `resend_keep` flushes again, so a kill waits until all older
+/// ones are written.
 #[test]
 fn carbon_may_be_killed_in_mid_flush() {
     let mut carbon = Carbon::start();

@@ -1,4 +1,4 @@
-//! Flushes on standard output, and what a slow or absent reader of it does: nothing to anybody else.
+//! Flushes on standard output. A reader that is slow or absent must not affect other destinations.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -29,7 +29,8 @@ fn text_is_what_carbon_is_sent() {
     daemon.stop();
 }
 
-/// Shows that JSON is an object a line, with the names of its own name space, and that a reload changes the format.
+/// Shows that `format = json` writes one object a line, with the names of its own name space, and
+/// that a reload changes the format.
 #[test]
 fn json_is_an_object_a_line() {
     let conf = Conf::flushing_every("1s")
@@ -50,7 +51,8 @@ fn json_is_an_object_a_line() {
     daemon.stop();
 }
 
-/// Shows that a reader that sleeps holds neither the loop nor another destination, and that what waited for it comes whole.
+/// Shows that a reader that pauses delays neither the loop nor another destination, and gets all
+/// lines whole when it reads again.
 #[test]
 fn a_reader_that_sleeps_holds_nobody() {
     let carbon = FakeCarbon::start();
@@ -72,7 +74,8 @@ fn a_reader_that_sleeps_holds_nobody() {
     assert!(whole.iter().all(|line| line.split(' ').count() == 3));
 }
 
-/// Shows that a reader that has gone is told of once and costs nothing but what it was to read, which is counted.
+/// Shows that a reader that closes the pipe is logged once, and that only its own lines are lost
+/// and counted.
 #[test]
 fn a_reader_that_has_gone_is_counted() {
     let carbon = FakeCarbon::start();
@@ -96,7 +99,7 @@ fn queued(admin: &mut Admin, sink: &str) -> usize {
     field.expect("its queue").parse().expect("a number")
 }
 
-/// A server whose standard output nobody reads unless the test does.
+/// A server whose standard output only the test reads.
 struct Quiet {
     child: Child,
     udp: SocketAddr,

@@ -1,7 +1,8 @@
-//! What reaches carbon, and when: with a carbon that is late, away, rude, or known by name only.
+//! Which points reach carbon, and when: with a carbon that starts late, is down, breaks
+//! connections, or is configured by its name.
 //!
-//! Sending twice is allowed (a point with the same name and stamp overwrites itself), so these tests
-//! look at each series' points without repeats; losing, tearing and mixing up is not.
+//! A point may be sent twice, since the second one overwrites the first. So these tests compare the
+//! points of each series without repeats. No point may be lost, cut, or mixed with another.
 
 use std::collections::BTreeMap;
 
@@ -104,8 +105,8 @@ fn refused_connects_are_retried_with_backoff() {
     daemon.stop();
 }
 
-/// Shows that SIGTERM closes the open interval early, with the stamp it would have had, and that the
-/// server has delivered it when it ends with code 0.
+/// Shows that SIGTERM closes the open interval early, with the stamp it would have had, and that
+/// the server has delivered it when it ends with code 0.
 #[test]
 fn a_stop_delivers_the_open_interval_with_its_scheduled_stamp() {
     let carbon = FakeCarbon::start();
@@ -122,7 +123,7 @@ fn a_stop_delivers_the_open_interval_with_its_scheduled_stamp() {
     assert_eq!(carbon.broken_lines(), Vec::<String>::new());
 }
 
-/// Shows that a stop while carbon is away ends within `shutdown_timeout`, and still with code 0.
+/// Shows that a stop while carbon is down ends within `shutdown_timeout`, and still with code 0.
 #[test]
 fn a_stop_without_carbon_ends_in_time() {
     let carbon = FakeCarbon::absent();
@@ -160,7 +161,7 @@ fn flushes_are_aligned_and_hold_each_series_once() {
     daemon.stop();
 }
 
-/// Shows that carbon may be given as a host name, and that looking it up leaves no process behind.
+/// Shows that carbon may be given as a host name, and that looking it up leaves no process.
 #[test]
 fn carbon_may_be_a_host_name() {
     let carbon = FakeCarbon::start();
@@ -177,7 +178,7 @@ fn carbon_may_be_a_host_name() {
     daemon.stop();
 }
 
-/// Shows that a name nobody knows is a failure like any other: retried, logged, no end.
+/// Shows that a name that does not resolve is logged and tried again, and does not end the server.
 #[test]
 fn a_host_name_that_does_not_resolve_is_retried() {
     let conf = Conf::flushing_every("1s")
@@ -193,7 +194,7 @@ fn a_host_name_that_does_not_resolve_is_retried() {
 }
 
 /// Shows that `[carbon.NAME]` is a second destination that gets every point too, also while the
-/// first one is away.
+/// first one is down.
 #[test]
 fn a_second_carbon_gets_every_point_too() {
     let (away, here) = (FakeCarbon::absent(), FakeCarbon::start());

@@ -41,8 +41,8 @@ fn is_for_carbon(block: &str) -> bool {
     block.contains("\npattern = ")
 }
 
-/// Shows that with the rules of the front page carbon adds counts up when it rolls up, and with those
-/// of `docs/graphite.md` does to each figure of each style what the page's table says.
+/// Shows that with the rules of the front page carbon adds counts up when it rolls up, and with
+/// those of `docs/graphite.md` does to each figure of each style what the page's table says.
 #[test]
 fn carbon_rolls_up_as_the_pages_say() {
     let front = [
@@ -107,8 +107,8 @@ fn rolls_up(schemas: &str, aggregation: &str, methods: &[(&str, &str)]) {
     until_equal("what is rolled up", &expected, || carbon.points_of_last(2 * 86_400, &names));
 }
 
-/// Shows that the commands of the operator's card do what their tasks say, but those that need root,
-/// systemd or a container.
+/// Shows that the commands of the operator's card do what their tasks say, but those that need
+/// root, systemd or a container.
 #[test]
 fn the_commands_of_the_card_do_their_tasks() {
     peers(); // they bring nc

@@ -1,4 +1,5 @@
-//! Flushes piped to commands: the contract of statsite's stream_cmd, and commands that do not keep to it.
+//! Flushes that are piped to commands: the contract of statsite's `stream_cmd`, and commands that
+//! break it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +22,8 @@ fn is_there(pid: &str) -> bool {
     Path::new("/proc").join(pid).exists()
 }
 
-/// Shows that each flush has a child of its own, which reads all of it and nothing else, as name|value|timestamp.
+/// Shows that each flush gets a child of its own, which reads this flush and nothing else, as
+/// name|value|timestamp.
 #[test]
 fn each_flush_is_read_by_a_child_of_its_own() {
     let carbon = FakeCarbon::start();
@@ -59,7 +61,8 @@ fn is_warning(line: &str) -> bool {
     line.contains(" level=warn ") && line.contains(" sink=")
 }
 
-/// Shows that a child that fails is a warning, its lines in doubt, and that one that does well after it is said too.
+/// Shows that a child that fails is logged and its lines are counted as `in_doubt`, and that the
+/// next child that ends well is logged, too.
 #[test]
 fn a_child_that_fails_is_a_warning() {
     let daemon = Daemon::start(&exec("cat >> out; exit 3"));
@@ -88,8 +91,8 @@ fn a_child_that_exits_well_had_enough() {
     daemon.stop();
 }
 
-/// Shows that a child that never reads holds neither the loop nor another destination, is killed with all it started
-/// when its time is over, and leaves nothing behind.
+/// Shows that a child that never reads holds neither the loop nor another destination, is killed
+/// with all it started when its time is over, and leaves no process.
 #[test]
 fn a_child_that_never_reads_is_killed() {
     let carbon = FakeCarbon::start();
@@ -129,7 +132,8 @@ fn a_child_has_no_descriptor_of_ours() {
     let fds = until(DEADLINE, "its descriptors", || {
         Some(text(daemon.folder(), "fds")).filter(|fds| !fds.is_empty())
     });
-    // Others than those three it has only from whoever started the server; what the server opens is sockets and the like.
+    // The command may inherit other descriptors only from the parent of the server. Those that the
+    // server opens are sockets and the like, and must not be among them.
     assert!(fds.contains(" 0 -> pipe:["), "{fds}");
     for ours in ["socket:", "anon_inode:", "/statsd.conf"] {
         assert!(!fds.contains(ours), "{fds}");
@@ -137,7 +141,8 @@ fn a_child_has_no_descriptor_of_ours() {
     daemon.stop();
 }
 
-/// Shows that a stop waits for the child of the last flush, but no longer than it may, and leaves none behind.
+/// Shows that a stop waits for the child of the last flush, but no longer than it may, and that no
+/// child remains.
 #[test]
 fn a_stop_waits_for_the_last_child_as_long_as_it_may() {
     let mut daemon = Daemon::start(&exec("cat > part; sleep 0.3; mv part whole"));

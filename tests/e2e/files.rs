@@ -483,8 +483,8 @@ fn two_servers_share_no_address() {
     first.stop();
 }
 
-/// Shows that a server whose lock on its state file was removed, as by a tool that tidies /tmp, takes it again with the next
-/// save, so that a second server is kept away.
+/// Shows that a server whose lock on its state file was removed, as by a tool that tidies /tmp,
+/// takes it again with the next save, so that a second server is kept away.
 #[test]
 fn a_lock_that_was_removed_is_taken_again() {
     let conf = Conf::never_flushing().set("statsd", "state_file", "state").set(

@@ -1,4 +1,5 @@
-//! Floods: whatever comes, memory stays under what the configuration bounds, known series stay right, the admin port answers.
+//! Floods of input. Memory must stay under the configured bounds, known series must stay right, and
+//! the admin port must answer.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -31,7 +32,8 @@ struct Watched {
     late: u64,
 }
 
-/// How long an answer of the admin port may take, without what we and the server wait for a processor.
+/// How long an answer of the admin port may take, without what we and the server wait for a
+/// processor.
 const PROMISED: Duration = Duration::from_millis(100);
 
 impl Watch {
@@ -58,8 +60,8 @@ impl Watch {
         Self { on, watching }
     }
 
-    /// The known series is right to the last count, and answers came in time. One in a hundred may be late, for the machine's
-    /// other business, but not by much.
+    /// Checks that the known series has every count and that answers came in time. One in a hundred
+    /// may be late, for the machine's other business, but not by much.
     fn end(self, daemon: &Daemon, what: &str) {
         self.on.store(false, Ordering::SeqCst);
         let Watched { counted, longest, late } = self.watching.join().unwrap();
@@ -77,7 +79,8 @@ fn resident_mib(daemon: &Daemon) -> u64 {
     daemon.status("VmHWM") / 1024
 }
 
-/// Shows that two million random names cost what `max_series` allows, and no known series its count.
+/// Shows that two million random names cost what `max_series` allows, and no known series its
+/// count.
 #[test]
 fn two_million_random_names() {
     let max_series = 200_000 / PART;
@@ -114,7 +117,8 @@ fn two_million_random_names() {
     daemon.stop();
 }
 
-/// Shows that connects by the hundred thousand, past `max_connections`, cost neither memory nor those who are connected.
+/// Shows that connects by the hundred thousand, past `max_connections`, cost no memory and do not
+/// disturb connected clients.
 #[test]
 fn a_hundred_thousand_connects() {
     let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "max_connections", "256"));
@@ -141,7 +145,8 @@ fn a_hundred_thousand_connects() {
     daemon.stop();
 }
 
-/// Shows that a gigabyte of junk is refused line by line, in bounded memory, with a line a minute in the log.
+/// Shows that a gigabyte of junk is refused line by line, in bounded memory, with a line a minute
+/// in the log.
 #[test]
 fn a_gigabyte_of_junk() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -165,7 +170,8 @@ fn a_gigabyte_of_junk() {
     daemon.stop();
 }
 
-/// Shows that admin clients that ask and never read cost a bounded buffer each, and nobody else an answer.
+/// Shows that admin clients that send commands and never read cost a bounded buffer each, and that
+/// other clients get their answers.
 #[test]
 fn admin_clients_that_never_read() {
     let daemon = Daemon::start(&Conf::never_flushing());

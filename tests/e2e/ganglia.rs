@@ -1,4 +1,4 @@
-//! Ganglia's gmond: what it holds of what was sent, also after a start of its own.
+//! Ganglia's gmond: the metrics that it has after a flush, also after gmond was restarted.
 
 use crate::support::{Conf, DEADLINE, Daemon, Gmond, until, until_interval_has_left};
 
@@ -63,7 +63,8 @@ fn too_long_a_name_is_said_and_costs_nothing_else() {
     daemon.stop();
 }
 
-/// Shows that a gmond that was away, and knows of no metric any more, knows them all again soon.
+/// Shows that a gmond that was started again, and has lost its descriptions, soon has all metrics
+/// again.
 #[test]
 fn a_gmond_may_be_started_again() {
     let Some(mut gmond) = Gmond::start("a_gmond_may_be_started_again") else { return };

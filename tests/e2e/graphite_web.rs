@@ -1,4 +1,5 @@
-//! What a dashboard gets to see: graphite-web answers and draws what was sent to the server.
+//! The reading end of Graphite: graphite-web must answer with the values that were sent to the
+//! server, and draw them.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -24,8 +25,9 @@ const OURS: [&str; 5] = [
 /// Of one series by its name: stamp and value.
 type Rendered = BTreeMap<String, Vec<(u64, f64)>>;
 
-/// Shows that graphite-web answers with every point of every series, to the last digit as it was sent
-/// to carbon, that the figures of a timing are those of the values the clients sent, and that it draws them.
+/// Shows that graphite-web answers with every point of every series, to the last digit as it was
+/// sent to carbon, that the figures of a timing are those of the values the clients sent, and that
+/// it draws them.
 #[test]
 fn every_point_sent_is_rendered_as_json_and_drawn_as_png() {
     let (carbon, recorded) = (Carbon::start(), FakeCarbon::start());
@@ -95,7 +97,8 @@ fn pixels_drawn(web: &GraphiteWeb, target: &str, first: u64, last: u64) -> usize
     web.count_pixels("ff0000", &picture)
 }
 
-/// Draws what the README shows, over three minutes: `make picture`. Shows nothing that the test above does not.
+/// Draws what the README shows, over three minutes: `make picture`. Shows nothing that the test
+/// above does not.
 #[test]
 #[ignore = "takes three minutes and writes docs/graphite.png"]
 fn picture() {
@@ -148,7 +151,8 @@ fn picture() {
     daemon.stop();
 }
 
-/// Milliseconds: most are quick, some are not, fewer and more in turns; and for half a minute there is trouble.
+/// Milliseconds: most are quick, some are not, fewer and more in turns; and for half a minute there
+/// is trouble.
 fn checkout(flush: u64, random: &mut Random) -> u64 {
     let swell = (f64::from(u32::try_from(flush).unwrap_or(0)) / 40.0 * TAU).sin();
     let trouble = (50..65).contains(&flush);

@@ -1,4 +1,5 @@
-//! InfluxDB's own server: what it holds of what was sent, over HTTP and UDP; outages; what it refuses.
+//! InfluxDB's own server: the points that it stores, over HTTP and UDP; outages; and points that it
+//! refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -38,7 +39,8 @@ const STORED: [(&str, &str, &str, f64); 10] = [
     ("stats.sets.who", "", "count", 1.0),
 ];
 
-/// Shows that what was sent is there under its names, tags and fields, all of an interval at one time.
+/// Shows that InfluxDB has all points under their names, tags and fields, and all points of one
+/// interval at one time.
 fn assert_stored(influxd: &Influxd, daemon: &Daemon) {
     let stamp = until_interval_has_left(1, 2);
     daemon.send(PACKETS);
@@ -73,7 +75,8 @@ fn what_is_sent_by_udp_is_there() {
     daemon.stop();
 }
 
-/// Shows that name spaces are the destination's own, and that in the modern style a counter is one point of two fields.
+/// Shows that name spaces are the destination's own, and that in the modern style a counter is one
+/// point of two fields.
 #[test]
 fn a_name_space_of_its_own() {
     let Some(influxd) = Influxd::start("a_name_space_of_its_own") else { return };
@@ -88,7 +91,8 @@ fn a_name_space_of_its_own() {
     daemon.stop();
 }
 
-/// Shows that a database that does not exist is waited for, that the log says so, and that nothing is lost meanwhile.
+/// Shows that data is kept until the database exists, that the log reports the failure, and that no
+/// point is lost.
 #[test]
 fn a_missing_database_is_said_and_waited_for() {
     let test = "a_missing_database_is_said_and_waited_for";
@@ -105,10 +109,11 @@ fn a_missing_database_is_said_and_waited_for() {
     daemon.stop();
 }
 
-/// Shows that a wrong account is waited for, too, and that a reload mends it without a loss.
+/// Shows that data is kept while the account is wrong, and that a reload with the right one
+/// delivers all of it.
 #[test]
-fn a_wrong_account_is_said_and_can_be_mended() {
-    let test = "a_wrong_account_is_said_and_can_be_mended";
+fn a_wrong_account_is_logged_and_can_be_fixed() {
+    let test = "a_wrong_account_is_logged_and_can_be_fixed";
     let Some(influxd) = Influxd::bare(test, "auth-enabled = true") else { return };
     influxd.create_account();
     influxd.create_database();
@@ -127,7 +132,8 @@ fn a_wrong_account_is_said_and_can_be_mended() {
     daemon.stop();
 }
 
-/// Shows that a line that InfluxDB refuses costs what it came with, which is counted and said, and nothing after it.
+/// Shows that a line that InfluxDB refuses costs the request it was in, which is counted and
+/// logged, and no later one.
 #[test]
 fn what_influxdb_refuses_is_counted_and_said() {
     let test = "what_influxdb_refuses_is_counted_and_said";
@@ -168,7 +174,8 @@ fn until_whole(influxd: &Influxd, stamps: std::ops::RangeInclusive<u64>) {
     });
 }
 
-/// Shows that influxd can be killed in the midst of a flush and started again later, and no point is missing in the end.
+/// Shows that no point is missing at the end if influxd is killed in the middle of a flush and
+/// started again later.
 #[test]
 fn influxd_may_be_killed_in_mid_flush() {
     let Some(mut influxd) = Influxd::start("influxd_may_be_killed_in_mid_flush") else { return };
@@ -178,7 +185,8 @@ fn influxd_may_be_killed_in_mid_flush() {
     for kill in 1..=2 {
         let at = unix_now() + 2;
         until_clock_shows(at);
-        std::thread::sleep(Duration::from_millis(kill * 7)); // somewhere in the flush of this second
+        // Kill it at another moment of the flush each time.
+        std::thread::sleep(Duration::from_millis(kill * 7));
         influxd.sigkill();
         until_clock_shows(at + 3);
         influxd.start_again();

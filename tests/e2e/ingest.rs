@@ -1,4 +1,4 @@
-//! What comes in, over which socket and in which pieces, is counted once and none of it is lost.
+//! Input over each kind of socket, in pieces of any size, is counted once, and no line is lost.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -96,7 +96,7 @@ fn tcp_lines_may_be_split_at_every_byte() {
 }
 
 /// Shows that a last line without its newline counts when the client closes in order, and does not
-/// when the connection is reset: then nobody knows whether it was whole.
+/// when the connection is reset: then it may be incomplete.
 #[test]
 fn a_last_line_without_newline() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -118,7 +118,8 @@ fn a_last_line_without_newline() {
     assert!(!counters.contains_key("torn"), "{counters:?}");
 }
 
-/// Shows that a line over `max_line` is one bad line, however long, and that the connection goes on.
+/// Shows that a line over `max_line` is one bad line, however long, and that the connection goes
+/// on.
 #[test]
 fn an_overlong_line_is_one_bad_line() {
     let daemon = Daemon::start(&Conf::never_flushing().set("tcp", "max_line", "1k"));

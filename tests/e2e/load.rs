@@ -1,19 +1,20 @@
-//! Under load a flush costs no datagram: what a sender sent is what carbon can add up.
+//! A flush under load loses no datagram: the counts at carbon are those that the sender has sent.
 
 use std::collections::BTreeMap;
 
 use crate::support::{Conf, Daemon, FakeCarbon};
 use statsd_bench::{Mix, Plan, Sender, Traffic, Workload};
 
-/// The full size needs an optimised server: a debug build gets a tenth of the names, a fifth of the rate.
+/// The full size needs an optimised server: a debug build gets a tenth of the names, a fifth of the
+/// rate.
 const FULL_SIZE: bool = !cfg!(debug_assertions);
 const NAMES: usize = if FULL_SIZE { 100_000 } else { 10_000 };
 const LINES_A_SECOND: u64 = if FULL_SIZE { 100_000 } else { 20_000 };
 /// Long enough for three flushes of all names.
 const SECONDS: u64 = 7;
 
-/// Shows that a flush of 100,000 counters to carbon, while 100,000 lines a second arrive on UDP, loses
-/// none of them: the counts at carbon add up to what was sent, name by name.
+/// Shows that a flush of 100,000 counters to carbon, while 100,000 lines a second arrive on UDP,
+/// loses none of them: the counts at carbon add up to what was sent, name by name.
 #[test]
 fn a_flush_under_load_loses_nothing() {
     let carbon = FakeCarbon::start();

@@ -1,4 +1,5 @@
-//! `log_format`: every line of the log is JSON, from the start to the stop, and a reload can change it.
+//! `log_format`: every line of the log is JSON, from the start to the stop, and a reload can change
+//! it.
 
 use std::fs;
 
@@ -26,8 +27,8 @@ fn has(object: &Value, key: &str, value: &str) -> bool {
     object[key] == value
 }
 
-/// Shows that a start, lines from clients, a warning, a refused reload and a stop are logged as JSON,
-/// with the fields of text and their types.
+/// Shows that a start, lines from clients, a warning, a refused reload and a stop are logged as
+/// JSON, with the fields of text and their types.
 #[test]
 fn a_log_in_json_is_json_from_the_start_to_the_stop() {
     let conf = Conf::never_flushing().set("statsd", "log_format", "json");

@@ -1,11 +1,13 @@
-//! What things are called on their way out: two name spaces at once, and what the server tells of what it hears.
+//! The names of series at their destinations, in two name spaces at once; and the logs of received
+//! lines and of frequent names.
 
 use std::fs;
 use std::io::Write;
 
 use crate::support::{Conf, Daemon, FakeCarbon, Point, send_packets, until_true};
 
-/// Shows that each destination is sent the names of its name space and no others, from one set of series.
+/// Shows that each destination gets the names of its name space and no others, from one set of
+/// series.
 #[test]
 fn two_styles_at_once() {
     let (legacy, statsite) = (FakeCarbon::start(), FakeCarbon::start());
@@ -94,7 +96,8 @@ fn the_running_configuration_shows_both_name_spaces() {
     assert!(config.contains("namespace = new\n"), "{config}");
 }
 
-/// Shows that every line received is in the log, escaped and cut, whichever way it came, and none without the setting.
+/// Shows that every line received is in the log, escaped and cut, whichever way it came, and none
+/// without the setting.
 #[test]
 fn dump_messages_logs_every_line() {
     let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "dump_messages", "yes"));
@@ -116,7 +119,8 @@ fn dump_messages_logs_every_line() {
     assert!(!quiet.log().iter().any(|line| line.contains("a:1|c")));
 }
 
-/// Shows that the most frequent names are logged as Node logs them, and counted anew each time.
+/// Shows that the most frequent names are logged as Node logs them, and that counting begins again
+/// each time.
 #[test]
 fn key_flush_logs_the_most_frequent_names() {
     let conf = Conf::never_flushing().set("key_flush", "interval", "1s");
@@ -136,7 +140,8 @@ fn key_flush_logs_the_most_frequent_names() {
     daemon.stop();
 }
 
-/// Shows that a file is appended to, made anew when it was moved away, and that one that cannot be written is one warning.
+/// Shows that the server appends to a file and creates it again if it was moved, and that a file
+/// that cannot be written causes one warning.
 #[test]
 fn key_flush_appends_to_a_file() {
     let conf = Conf::never_flushing().set("key_flush", "interval", "200ms");

@@ -1,4 +1,4 @@
-//! The same random traffic to Node's statsd and to ours: line for line the same comes out.
+//! Node's statsd and this server get the same random traffic, and must send the same lines.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
-//! Outages at full size: whatever becomes of the connection, nothing is missing in the end of what carbon's process has
-//! read, but what TCP acknowledged more than `resend_keep` flushes before.
+//! Outages at full size. However connections break, carbon's process must have read every point at
+//! the end. The one exception: bytes that TCP acknowledged more than `resend_keep` flushes before
+//! the break.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -85,8 +86,8 @@ fn accepting_and_resetting_for_long_costs_nothing() {
     daemon.stop();
 }
 
-/// Shows that a reader that stalls is waited for past `write_timeout`, since it answers when it is asked; and that its end
-/// costs nothing.
+/// Shows that the server waits for a stalled reader longer than `write_timeout`, since its kernel
+/// answers probes. No point is lost when the reader dies.
 #[test]
 fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
     let carbon = recorder();
@@ -103,8 +104,8 @@ fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
     daemon.stop();
 }
 
-/// Shows that a reader of one byte at a time slows nothing else: what comes in is counted, the admin port answers, another
-/// destination has each flush in time.
+/// Shows that a reader of one byte at a time delays no other work: input is counted, the admin port
+/// answers, another destination has each flush in time.
 #[test]
 fn a_reader_of_single_bytes_slows_nothing_else() {
     let (slow, quick) = (recorder(), recorder());
@@ -172,7 +173,8 @@ fn ip(arguments: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Shows that packets that vanish without a word break the connection after `write_timeout`, and cost nothing.
+/// Shows that packets which disappear without an answer break the connection after `write_timeout`,
+/// and that no point is lost.
 #[test]
 fn lost_packets_cost_nothing() {
     let Some(cable) = Cable::lay() else {

@@ -1,4 +1,4 @@
-//! The peers without the server: when these fail, look at the set-up (`make peers`) first.
+//! Checks the peers without the server. If these tests fail, the set-up (`make peers`) is broken.
 
 use std::io::Write;
 

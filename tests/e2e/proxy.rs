@@ -1,4 +1,5 @@
-//! Three servers behind Node StatsD's proxy.js, with the configurations of docs/beyond-one-machine.md.
+//! Three servers after Node StatsD's proxy.js, with the configurations of
+//! docs/beyond-one-machine.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,9 +20,10 @@ type Places = BTreeMap<usize, usize>;
 /// How many values of a name's number came out.
 type Sums = BTreeMap<usize, usize>;
 
-/// Shows that each name reaches exactly one node, that a node which is stopped, says `down` or hangs is
-/// left out while the names of the others stay, that it gets its own names when it is back, and that
-/// after all of it each value was counted once and no point of a name came from two nodes.
+/// Shows that each name reaches exactly one node, that a node which is stopped, says `down` or
+/// hangs is left out while the names of the others stay, that it gets its own names when it is
+/// back, and that after all of it each value was counted once and no point of a name came from two
+/// nodes.
 #[test]
 fn each_name_reaches_one_node_whichever_are_there() {
     let mut cluster = Cluster::start();
@@ -154,7 +156,7 @@ impl Cluster {
 fn node_conf(at: usize, carbon: &FakeCarbon) -> Conf {
     let text = example(PAGE, "# /etc/statsd.conf of the first");
     let text = replaced(&text, "statsd.node1", &format!("statsd.node{}", at + 1));
-    // Not 127.0.0.1: nobody else takes the port of a node that is stopped.
+    // Not 127.0.0.1: no other process takes the port of a node that is stopped.
     let any_port = format!("127.81.25.{}:0", at + 1);
     Conf::read(&text)
         .set("statsd", "flush_interval", "1s")

@@ -1,4 +1,5 @@
-//! Three servers, Debian's carbon-c-relay, and two carbons behind it, as docs/beyond-one-machine.md has them.
+//! Three servers send to Debian's carbon-c-relay, which sends to two carbons, as in
+//! docs/beyond-one-machine.md.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +12,15 @@ use crate::support::{
 const PAGE: &str = "beyond-one-machine.md";
 const NODES: usize = 3;
 const NAMES: usize = 20;
-/// The relay keeps a connection it has nothing to write to for up to four seconds: there is time without one.
+/// The relay keeps a connection it has nothing to write to for up to four seconds: there is time
+/// without one.
 const INTERVAL: u64 = 7;
 
 /// The value of a name at a stamp.
 type Points = BTreeMap<(String, u64), f64>;
 
-/// Shows that every point of three servers, tagged ones and own figures among them, is in the Whisper files of
-/// one of the two carbons, also those of a flush while one of the two was stopped.
+/// Shows that every point of three servers, tagged ones and own figures among them, is in the
+/// Whisper files of one of the two carbons, also those of a flush while one of the two was stopped.
 #[test]
 fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
     let mut carbons = [Carbon::start(), Carbon::start()];

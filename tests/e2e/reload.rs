@@ -1,4 +1,4 @@
-//! SIGHUP: all of a new configuration applies or none of it, and nothing that was sent is lost over it.
+//! SIGHUP. A new configuration applies as a whole or not at all, and a reload loses no sample.
 
 use std::io::Write;
 use std::net::UdpSocket;
@@ -21,8 +21,8 @@ fn free_udp() -> std::net::SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Shows that what a flush is made of changes with a reload: percentiles, rules for names that are known already, the
-/// naming, the interval; and that `config` shows it and the log names it.
+/// Shows that a reload changes the contents of a flush: percentiles, rules for names that are known
+/// already, the naming, the interval; and that `config` shows it and the log names it.
 #[test]
 fn what_a_flush_is_made_of_changes() {
     let carbon = FakeCarbon::start();
@@ -86,9 +86,10 @@ fn an_invalid_configuration_changes_nothing() {
     daemon.stop();
 }
 
-/// Shows that listeners are bound anew only where they changed: a socket that stays is the same one, with its clients.
+/// Shows that a reload binds only listeners that changed. A socket that stays is the same one, with
+/// its clients.
 #[test]
-fn only_listeners_that_changed_are_bound_anew() {
+fn only_listeners_that_changed_are_bound_again() {
     let (first, second) = (free_udp(), free_udp());
     let conf = Conf::never_flushing().set("udp", "bind", first);
     let daemon = Daemon::start(&conf);
@@ -100,7 +101,8 @@ fn only_listeners_that_changed_are_bound_anew() {
     send_packets(first, ["udp:1|c"]);
     send_packets(second, ["udp:1|c"]);
     daemon.until_counter("udp", 2.0);
-    // From one address of a port to all of them and back, in which the old socket is in the way of the new one.
+    // From one address of a port to all of them and back, in which the old socket is in the way of
+    // the new one.
     for (times, bind) in [(2, format!("*:{}", first.port())), (3, first.to_string())] {
         daemon.reload(&conf.clone().set("udp", "bind", bind));
         daemon.until_logged(&["reload=done", "udp.bind"], times);
@@ -182,8 +184,9 @@ fn destinations_come_and_go() {
     daemon.stop();
 }
 
-/// Counts 1 by UDP and 1 by TCP every now and then until told to stop; how often.
-/// Shows that a destination goes on in its protocol, and at its address, when a reload names another: chunks may wait in it.
+/// Sends a count of 1 by UDP and by TCP now and then until the test ends it. Returns how often it
+/// did. Shows that a destination goes on in its protocol, and at its address, when a reload names
+/// another: chunks may wait in it.
 #[test]
 fn another_protocol_needs_a_restart() {
     let carbon = FakeCarbon::start();
@@ -217,7 +220,7 @@ fn steady_load(udp: std::net::SocketAddr, tcp: std::net::SocketAddr, on: Arc<Ato
     sent
 }
 
-/// Shows that reloads under steady load lose and double nothing, and leave no descriptor behind.
+/// Shows that reloads under steady load lose and double nothing, and leave no open descriptor.
 #[test]
 fn reloads_under_load_lose_nothing_and_leak_nothing() {
     let carbon = FakeCarbon::start();

@@ -1,4 +1,4 @@
-//! Packets that go on to other StatsD servers: Node's and our own, over UDP and TCP.
+//! Packets that are forwarded to other StatsD servers, Node's and our own, over UDP and TCP.
 
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
@@ -14,7 +14,7 @@ fn conf(to: SocketAddr, protocol: &str) -> Conf {
 }
 
 fn receiver() -> (UdpSocket, SocketAddr) {
-    // An address of its own: nobody takes the port while it is away.
+    // An address that no other test uses, so that the port stays free while the receiver is down.
     let socket = UdpSocket::bind("127.0.77.1:0").unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let address = socket.local_addr().unwrap();
@@ -27,7 +27,7 @@ fn next(socket: &UdpSocket) -> Vec<u8> {
     packet[..length].to_vec()
 }
 
-/// Shows that Node's server, behind ours, has what was sent to ours.
+/// Shows that Node's server gets everything that was sent to this server, which forwards to it.
 #[test]
 fn node_has_what_was_sent_to_us() {
     let carbon = FakeCarbon::start();
@@ -61,7 +61,8 @@ fn a_packet_goes_on_as_it_came() {
     daemon.stop();
 }
 
-/// Shows that two of ours in a row have the same counts, also of what comes while the first one flushes.
+/// Shows that two servers in a row have the same counts, also of lines that arrive while the first
+/// one flushes.
 fn assert_nothing_is_missing(protocol: &str) {
     let (carbon, last) = (FakeCarbon::start(), Daemon::start(&Conf::never_flushing()));
     let to = if protocol == "tcp" { last.tcp() } else { last.udp() };
@@ -72,7 +73,7 @@ fn assert_nothing_is_missing(protocol: &str) {
     );
     let first = Daemon::start(&first);
     let mut client = first.tcp_client();
-    // So many that a flush takes a while.
+    // Enough series to make a flush last a while.
     for nth in 0..20 {
         let names: String = (0..1000).map(|at| format!("name.{nth}.{at}:1|c\n")).collect();
         client.write_all(names.as_bytes()).unwrap();
@@ -103,7 +104,8 @@ fn nothing_is_missing_over_udp() {
     assert_nothing_is_missing("udp");
 }
 
-/// Shows that a receiver that is away is nothing to others, and that one that comes is sent what comes from then on.
+/// Shows that a receiver that is down does not affect others, and that it gets all packets from the
+/// moment it is up.
 #[test]
 fn a_dead_receiver_costs_next_to_nothing() {
     let (socket, address) = receiver();
@@ -133,7 +135,8 @@ fn a_dead_receiver_costs_next_to_nothing() {
     daemon.stop();
 }
 
-/// Shows that a stop does not wait for a receiver that is away, which over TCP has packets waiting, and that the log says so.
+/// Shows that a stop does not wait for a receiver that is down, although packets for it are queued
+/// over TCP, and that the log shows this.
 #[test]
 fn a_stop_does_not_wait_for_a_dead_receiver() {
     let (_reserved, address) = reserve_tcp();

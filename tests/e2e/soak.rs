@@ -152,8 +152,8 @@ impl Sockets {
 
 /// Sends one packet over a connection of its own. Returns how many counts of it the server took.
 ///
-/// The server reads such a packet in one piece. A connection that it closes with the packet unread is
-/// reset by the kernel, one that it has read to its end is closed in good order.
+/// The server reads such a packet in one piece. A connection that it closes with the packet unread
+/// is reset by the kernel, one that it has read to its end is closed in good order.
 fn by_tcp(to: SocketAddr, number: u64) -> u64 {
     let mut stream = connect(to);
     if stream.write_all(packet("tcp", number).as_bytes()).is_err() {

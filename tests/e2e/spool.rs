@@ -1,4 +1,5 @@
-//! What does not fit a queue goes to disk and comes back from there: over an outage, a stop, a SIGKILL.
+//! The spool. Chunks that do not fit in a queue are written to disk and sent later: after an
+//! outage, a stop or a SIGKILL.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +11,7 @@ use crate::support::{Conf, Daemon, FakeCarbon, Point, segments, until_true};
 /// Series enough that a flush of them is over 1 MB, more than the queue of these tests holds.
 const SERIES: usize = 20_000;
 
-/// A carbon that is away at first, and a server with the smallest queue there is and a spool.
+/// A carbon that is down at first, and a server with the smallest possible queue and a spool.
 fn rig() -> (FakeCarbon, Conf) {
     let carbon = FakeCarbon::absent();
     let conf = Conf::sending_to(carbon.address(), "1s")
@@ -56,8 +57,8 @@ fn until_all_counted(carbon: &FakeCarbon, rounds: f64) {
     });
 }
 
-/// Shows that an outage of more than the queue holds costs nothing with a spool, that `sinks` tells what waits on disk,
-/// and that the folder is empty again afterwards.
+/// Shows that with a spool an outage of more data than the queue holds loses nothing, that `sinks`
+/// shows the bytes on disk, and that the folder is empty again afterwards.
 #[test]
 fn an_outage_goes_to_disk_and_comes_back() {
     let (mut carbon, conf) = rig();

@@ -1,4 +1,5 @@
-//! Starting, refusing to start, stopping, and what the process costs meanwhile.
+//! The start of the server, mistakes that prevent it, the stop, and the descriptors and memory that
+//! the process uses meanwhile.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -101,7 +102,8 @@ fn the_example_is_valid_and_has_the_defaults() {
     assert_eq!(statsd(&["--print-config", "-c", "bad.conf"], &example).stdout, defaults);
 }
 
-/// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any level.
+/// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any
+/// level.
 #[test]
 fn the_configuration_here_is_the_first_choice() {
     let conf = Conf::never_flushing().set("statsd", "log_level", "error");
@@ -144,9 +146,9 @@ fn it_never_has_a_second_thread() {
     daemon.stop();
 }
 
-/// Shows that nobody is looked up where no user is to be: what looks users up is not even loaded.
+/// Shows that without `user` no account is looked up. The name service is not even loaded.
 #[test]
-fn without_a_user_nobody_is_looked_up() {
+fn without_a_user_no_account_is_looked_up() {
     let daemon = Daemon::start(&Conf::never_flushing());
     let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
     assert!(maps.contains("libc.so") && !maps.contains("libnss_"), "{maps}");
@@ -173,7 +175,7 @@ fn start_to_ready() {
     assert!(!OPTIMISED || best < Duration::from_millis(10), "{best:?}");
 }
 
-/// Shows that clients that come and go, and a carbon that does, leave no descriptor behind.
+/// Shows that clients that come and go, and a carbon that does, leave no open descriptor.
 #[test]
 fn descriptors_are_given_back() {
     let carbon = FakeCarbon::start();
@@ -194,15 +196,16 @@ fn descriptors_are_given_back() {
     daemon.stop();
 }
 
-/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a failure.
+/// Runs the binary to its end beside a file bad.conf of this text. One that starts to serve is a
+/// failure.
 fn statsd(arguments: &[&str], text: &str) -> Finished {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("bad.conf"), text).expect("room for a file");
     Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
 }
 
-/// The time from the start of the server to its `ready` line, without what we and the server wait for
-/// a processor.
+/// The time from the start of the server to its `ready` line, without what we and the server wait
+/// for a processor.
 fn time_to_ready(folder: &Path) -> Duration {
     let began = Instant::now();
     let before = waited_for_processor("thread-self");

@@ -1,4 +1,5 @@
-//! The state file: a stop and a start in one interval make one flush, a crash keeps the gauges.
+//! The state file. A stop and a start within one interval still make one flush, and a crash keeps
+//! the gauges.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +12,8 @@ fn rig(interval: &str) -> (FakeCarbon, Conf) {
     (carbon, conf)
 }
 
-/// Everything there is, some before the restart and some after it; and what one whole interval makes of it.
+/// Everything there is, some before the restart and some after it; and what one whole interval
+/// makes of it.
 const BEFORE: [&str; 4] = ["c:3|c\nidle:1|c", "t:10|ms\nt:30|ms", "g:5|g\ns:a|s\ns:b|s", "C:100|C"];
 const AFTER: [&str; 4] = ["c:4|c", "t:20|ms", "g:-2|g\ns:b|s\ns:c|s", "C:130|C"];
 const WHOLE: [(&str, f64); 8] = [
@@ -61,8 +63,8 @@ fn an_interval_goes_on_over_a_restart() {
     daemon.stop();
 }
 
-/// Shows that an interval that is over when the next run starts is sent under its own stamp, and that a new flush
-/// interval begins behind it.
+/// Shows that an interval that is over when the next run starts is sent under its own stamp, and
+/// that a new flush interval begins after it.
 #[test]
 fn an_interval_that_is_over_keeps_its_stamp() {
     let (carbon, conf) = rig("4s");
@@ -82,7 +84,8 @@ fn an_interval_that_is_over_keeps_its_stamp() {
     daemon.stop();
 }
 
-/// Shows that after SIGKILL the gauges are back, and that counts that were taken up are not sent again.
+/// Shows that after SIGKILL the gauges are back, and that counts that were taken up are not sent
+/// again.
 #[test]
 fn a_crash_keeps_gauges_and_repeats_no_count() {
     let (carbon, conf) = rig("1s");
@@ -113,7 +116,7 @@ fn a_crash_keeps_gauges_and_repeats_no_count() {
     daemon.stop();
 }
 
-/// Shows that a damaged file stops nobody from starting, and is kept for a look.
+/// Shows that the server starts with a damaged file, and keeps the file for an operator to examine.
 #[test]
 fn a_damaged_file_is_set_aside() {
     let (_carbon, conf) = rig("1s");

@@ -1,4 +1,4 @@
-//! `statsd --stdin`: what a script or a test makes of it.
+//! `statsd --stdin`, as scripts and tests use it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -31,7 +31,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Shows that without a configuration the lines of the input, and nothing else, come out on standard output, stamped now.
+/// Shows that without a configuration standard output gets the lines of the input, and nothing
+/// else, with the current time.
 #[test]
 fn without_a_configuration_it_prints() {
     let before = unix_now();
@@ -57,7 +58,8 @@ fn bad_lines_and_no_lines() {
     assert_eq!((status.code(), text(&stdout), text(&stderr)), (Some(0), "".into(), "".into()));
 }
 
-/// Shows that the destinations of a configuration are sent to, beside a server that has the same one.
+/// Shows that the destinations of a configuration get the flush, even if a server with the same
+/// configuration runs.
 #[test]
 fn it_sends_to_the_destinations_of_a_configuration_beside_their_server() {
     let carbon = FakeCarbon::start();
@@ -106,7 +108,8 @@ fn a_reload_is_logged_as_dropped() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-/// Shows that a UDP destination where no process listens is reported, although all packets were sent.
+/// Shows that a UDP destination where no process listens is reported, although all packets were
+/// sent.
 #[test]
 fn a_udp_destination_that_is_not_there_is_logged() {
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -133,7 +136,8 @@ fn a_full_disk_ends_it_with_the_time_for_a_stop() {
     assert_eq!(ended.and_then(|status| status.code()), Some(1));
 }
 
-/// Shows that a reader of the output is waited for beyond `shutdown_timeout`, and that one that goes ends it at once.
+/// Shows that the process waits for a slow reader of its output longer than `shutdown_timeout`, and
+/// ends at once if the reader closes the pipe.
 #[test]
 fn whoever_reads_the_output_has_time() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +148,8 @@ fn whoever_reads_the_output_has_time() {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let mut first = [0; 1];
-        stdout.read_exact(&mut first).unwrap(); // so it has begun, and waits with more than a pipe holds
+        // The flush has begun, and the rest of its output is more than a pipe holds.
+        stdout.read_exact(&mut first).unwrap();
         if reads {
             let mut rest = String::new();
             stdout.read_to_string(&mut rest).unwrap();

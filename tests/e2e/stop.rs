@@ -116,8 +116,8 @@ fn a_stop_that_cannot_save_names_another_remedy() {
     assert!(!daemon.log().iter().any(|line| line.contains("set [statsd] state_file")));
 }
 
-/// Shows that the configuration which `make install` installs keeps the open interval and the spool,
-/// in the folder that the unit lets the server write to.
+/// Shows that the configuration which `make install` installs keeps the open interval and the
+/// spool, in the folder that the unit lets the server write to.
 #[test]
 fn the_installed_configuration_has_a_state_file_and_a_spool() {
     let dist = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");

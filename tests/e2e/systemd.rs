@@ -1,4 +1,5 @@
-//! What a service manager does: passes sockets in, waits for the word, watches. No systemd is needed: the tests are one.
+//! The server under a service manager, which passes sockets in, waits for READY, and watches. These
+//! tests play the manager, so no systemd is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -56,7 +57,8 @@ fn sockets_passed_in_are_used() {
     assert!(path.exists() && stream_path.exists(), "they are not ours to remove");
 }
 
-/// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload, STOPPING at a stop.
+/// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload,
+/// STOPPING at a stop.
 #[test]
 fn the_service_manager_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +101,7 @@ fn a_descriptor_of_no_use_is_named() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// Shows that a socket that whoever passed it in has shut down is left alone, without turning round and round.
+/// Shows that the loop does not spin if the parent has shut down a socket that it passed in.
 #[test]
 fn a_socket_of_no_use_any_more_spins_nothing() {
     let (tcp, _) = bound(Type::STREAM);
@@ -117,8 +119,8 @@ fn a_socket_of_no_use_any_more_spins_nothing() {
     daemon.stop();
 }
 
-/// Shows that what the kernel drops on a socket that is passed in is counted once over restarts, also what it drops while no
-/// server is there.
+/// Shows that drops of the kernel on a socket that is passed in are counted once over restarts,
+/// also those that happen while no server is there.
 #[test]
 fn drops_are_counted_once_over_restarts() {
     let (udp, address) = bound(Type::DGRAM);
@@ -157,11 +159,12 @@ fn drops_are_counted_once_over_restarts() {
     daemon.stop();
 }
 
-/// Shows that a stop in the middle of a burst loses nothing of what was received by then and not yet parsed, and leaves the
-/// rest to the next run.
+/// Shows that a stop in the middle of a burst loses no line that was received and not yet parsed,
+/// and leaves the rest to the next run.
 #[test]
 fn a_stop_in_the_middle_of_a_burst_loses_nothing() {
-    const LINES: usize = 6_000; // in a datagram, so that a turn ends with datagrams received and not parsed
+    // In one datagram, so that a turn ends with datagrams that are received and not yet parsed.
+    const LINES: usize = 6_000;
     let packet = "burst:1|c\n".repeat(LINES);
     let (udp, address) = bound(Type::DGRAM);
     let conf = Conf::never_flushing().set("statsd", "state_file", "state");
@@ -187,7 +190,8 @@ fn a_stop_in_the_middle_of_a_burst_loses_nothing() {
     daemon.stop();
 }
 
-/// Counts 1 by UDP and 1 by a unix datagram every now and then, and how often, until told to stop.
+/// Sends a count of 1 by UDP and by a unix datagram now and then until the test ends it. Returns
+/// how often it did.
 fn steady_load(udp: SocketAddr, unix: &Path, load: &Load) {
     let (packets, datagrams) =
         (UdpSocket::bind("127.0.0.1:0").unwrap(), UnixDatagram::unbound().unwrap());
@@ -205,8 +209,9 @@ struct Load {
     ends: AtomicBool,
 }
 
-/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a part of it: the sum in
-/// Graphite is what was sent, and what another destination was sent says the same.
+/// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a
+/// part of it: the sum in Graphite is what was sent, and what another destination was sent says the
+/// same.
 #[test]
 fn twenty_restarts_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,7 +233,7 @@ fn twenty_restarts_under_load_lose_nothing() {
         std::thread::spawn(move || steady_load(address, &path, &load))
     };
     for round in 1..=20 {
-        // So many that the restarts are spread over several time slots, and over all parts of one.
+        // Enough traffic to spread the restarts over several time slots, and over all parts of one.
         until_true("traffic", || load.sent.load(Ordering::SeqCst) > 300 * round);
         daemon.sigterm();
         assert_eq!(daemon.exit().code(), Some(0), "round {round}: {:#?}", daemon.log());

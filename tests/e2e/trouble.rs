@@ -1,5 +1,5 @@
-//! Hard times: a machine that was suspended, a carbon that stops reading, an outage longer than the
-//! queue. What can be kept is kept, what is lost is counted, and the server goes on.
+//! A machine that was suspended, a carbon that stops reading, an outage longer than the queue. The
+//! server must keep what it has room for, count the rest as lost, and go on.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -10,8 +10,8 @@ use crate::support::{
     Conf, Daemon, FakeCarbon, unix_now, until_clock_shows, until_interval_has_left, until_true,
 };
 
-/// Shows that a stop takes in what the kernel holds on the sockets by then, connections that nobody
-/// has accepted yet included, and delivers it.
+/// Shows that a stop takes in what the kernel holds on the sockets by then, including connections
+/// that are not accepted yet, and delivers it.
 #[test]
 fn a_stop_reads_what_has_arrived() {
     let carbon = FakeCarbon::start();
@@ -57,8 +57,8 @@ fn a_stop_that_cannot_read_all_says_so() {
     assert!(daemon.log().iter().any(|line| line.contains("unread_sockets=")), "{:?}", daemon.log());
 }
 
-/// Shows that a server held for several intervals flushes once for them, under the stamp of the last,
-/// and is then in step again; what arrived meanwhile is counted once.
+/// Shows that a server held for several intervals flushes once for them, under the stamp of the
+/// last, and is then in step again; what arrived meanwhile is counted once.
 #[test]
 fn a_suspended_server_is_in_step_again_at_once() {
     let carbon = FakeCarbon::start();
@@ -79,8 +79,8 @@ fn a_suspended_server_is_in_step_again_at_once() {
     daemon.stop();
 }
 
-/// Shows that a carbon that keeps the connection and reads nothing stops neither input nor the admin
-/// port, costs a bounded amount of memory, and gets whole lines when it reads on.
+/// Shows that a carbon that keeps the connection and reads nothing stops neither input nor the
+/// admin port, costs a bounded amount of memory, and gets whole lines when it reads on.
 #[test]
 fn a_carbon_that_does_not_read_is_waited_for() {
     const NAMES: usize = 20_000;
@@ -105,12 +105,13 @@ fn a_carbon_that_does_not_read_is_waited_for() {
     daemon.stop();
 }
 
-/// Shows that a connection that breaks in the middle of a flush costs nothing, whether whole flushes
-/// are sent again or only what was not acknowledged: each name arrives, and only the old connection
-/// ends within a line.
+/// Shows that a connection that breaks in the middle of a flush costs nothing, whether whole
+/// flushes are sent again or only what was not acknowledged: each name arrives, and only the old
+/// connection ends within a line.
 #[test]
 fn a_break_in_the_middle_of_a_flush_loses_nothing() {
-    // More than the kernel takes from a writer nobody reads, so that a chunk is left half written.
+    // More than the kernel accepts for a peer that does not read, so that a chunk is partly
+    // written.
     const NAMES: usize = 70_000;
     for resend in ["flush", "unacked"] {
         let carbon = FakeCarbon::start();
@@ -137,8 +138,8 @@ fn a_break_in_the_middle_of_a_flush_loses_nothing() {
     }
 }
 
-/// Shows that of an outage longer than the queue the newest flushes are kept, oldest first and whole,
-/// and that the lines lost are counted where a graph can show them.
+/// Shows that in an outage longer than the queue the newest flushes are kept whole and sent oldest
+/// first, and that the lines lost are counted where a graph can show them.
 #[test]
 fn an_outage_longer_than_the_queue_keeps_the_newest() {
     const NAMES: usize = 5_000;
@@ -165,15 +166,15 @@ fn an_outage_longer_than_the_queue_keeps_the_newest() {
     daemon.stop();
 }
 
-/// Sends a counter for each of so many names, and `last` behind them. Over TCP, which waits for a
-/// server that is slower than we are.
+/// Sends a counter for each of `names` names, and then `last`. It uses TCP, which waits for a slow
+/// server.
 fn send_counters(daemon: &Daemon, names: usize, last: &str) {
     let lines: String = (0..names).map(|nth| format!("some.name.{nth}:1|c\n")).collect();
     daemon.tcp_client().write_all((lines + last).as_bytes()).expect("a server that reads");
 }
 
-/// Shows that a server without a descriptor left lets new clients wait, without turning round and round, and serves all
-/// others; and that those who waited have their turn, on each kind of stream socket.
+/// Shows that a server without a descriptor left lets new clients wait, without spinning, and
+/// serves all others; and that the waiting clients are served later, on each kind of stream socket.
 #[test]
 fn without_descriptors_clients_wait_and_nothing_spins() {
     let daemon = Daemon::start(&Conf::never_flushing().set("unix", "stream", "s.sock"));

@@ -1,4 +1,4 @@
-//! Unix sockets, and who may send at all.
+//! Unix sockets, `allow_from`, and the user that the server becomes.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,8 +13,8 @@ fn conf() -> Conf {
     Conf::never_flushing().set("unix", "stream", "s.sock").set("unix", "datagram", "d.sock")
 }
 
-/// Shows that lines come in by both kinds of unix sockets as they do by UDP and TCP, that the files have their mode, and
-/// that they go with the server.
+/// Shows that lines come in by both kinds of unix sockets as they do by UDP and TCP, that the files
+/// have their mode, and that they go with the server.
 #[test]
 fn samples_come_in_by_unix_sockets() {
     let daemon = Daemon::start(&conf().set("unix", "mode", "0622"));
@@ -56,8 +56,8 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     daemon.stop();
 }
 
-/// Shows that packets and connections of others are turned away before they are read, and counted, each with one line in
-/// the log that names who it was.
+/// Shows that packets and connections of other senders are refused before they are read, and
+/// counted. The log has one line for each kind, with the address.
 #[test]
 fn who_is_not_allowed_is_turned_away_and_counted() {
     let daemon = Daemon::start(
@@ -96,7 +96,8 @@ fn a_datagram_that_is_cut_off_is_not_read() {
     daemon.stop();
 }
 
-/// Shows that the admin port answers those who may ask, and closes at once for all others, who are counted.
+/// Shows that the admin port answers allowed clients, and closes the connections of all others at
+/// once and counts them.
 #[test]
 fn who_may_not_ask_gets_no_answer() {
     let daemon = Daemon::start(&Conf::never_flushing().set("admin", "allow_from", "127.0.0.2"));
@@ -125,7 +126,7 @@ fn a_complaint_names_the_sender() {
     daemon.stop();
 }
 
-/// Shows that after binding the server is who it was told to be, and so are its files.
+/// Shows that after binding the server runs as the configured user, which owns its files.
 #[test]
 fn privileges_are_dropped_after_binding() {
     let carbon = FakeCarbon::start();
@@ -155,7 +156,7 @@ fn privileges_are_dropped_after_binding() {
     assert_eq!(readable, 0);
 }
 
-/// Shows that a user who is not there stops the start, by name.
+/// Shows that the server does not start if the user does not exist, and names the user.
 #[test]
 fn a_user_who_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

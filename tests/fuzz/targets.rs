@@ -1,5 +1,6 @@
-//! What is fuzzed: one function a target. Each panics on what must never be, and is silent on the rest.
-#![allow(dead_code, clippy::unwrap_used)] // each fuzz binary has one target, and fails where it cannot go on
+//! The fuzz targets, one function each. A target panics if a property that must hold does not.
+// Each fuzz binary uses one of the targets. A target that cannot go on must fail.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -75,7 +76,8 @@ pub(crate) fn ini(data: &[u8]) {
     }
 }
 
-/// Datagrams, parted by the byte `1e`, between the slices of two flushes: every line sent is one that carbon takes.
+/// Passes datagrams, separated by the byte `1e`, to an engine between the slices of two flushes.
+/// Every line that is sent must be one that carbon accepts.
 pub(crate) fn flush(data: &[u8]) {
     let (mut engine, settings) = (engine(), settings());
     let namespace = Namespace::default();
@@ -278,7 +280,7 @@ impl MemoryDisk {
     /// steps.
     fn read<'a>(input: &mut In<'a>) -> Option<(Self, &'a [u8])> {
         let first = input.u8()?;
-        let is_mended = first & 0x80 != 0;
+        let is_resealed = first & 0x80 != 0;
         let mut contents = Contents::default();
         for _ in 0..first & 7 {
             let number = match u64::from(input.u8()?) {
@@ -287,7 +289,7 @@ impl MemoryDisk {
             };
             let length = usize::from(input.u16()?);
             let mut bytes = input.take(length.min(input.len()))?.to_vec();
-            if is_mended {
+            if is_resealed {
                 fix_checksums(&mut bytes);
             }
             contents.segments.insert(number, bytes);

@@ -57,7 +57,8 @@ fn no_two_files_import_each_other() {
     compare("files that import each other", &found.collect(), CIRCLES);
 }
 
-/// A type whose methods are too long for one file is to be split into types, not its `impl` into files.
+/// A type whose methods are too long for one file is to be split into types, not its `impl` into
+/// files.
 #[test]
 fn the_methods_of_a_type_stand_in_one_file() {
     let files = Modules::read().files_of_impls();

@@ -1,7 +1,9 @@
 //! The rules for the layout and the style of the source, checked by reading it as text.
 //!
 //! `layout` checks which module may import which, and where types and their methods stand. `style`
-//! checks single lines. `logs` checks the texts of log lines and hints. The limits of files and functions are in this file.
+//! checks names and single lines. `words` checks the words of comments and documents, and the
+//! length of lines. `logs` checks the texts of log lines and hints. The limits of files and
+//! functions are in this file.
 #![allow(clippy::unwrap_used)] // a tree that cannot be read is a failed test
 
 mod layout;
@@ -10,6 +12,7 @@ mod modules;
 mod source;
 mod style;
 mod tokens;
+mod words;
 
 use std::fs;
 
@@ -22,7 +25,8 @@ const FUNCTION_LINES: usize = 70;
 /// to meet the limit.
 const FILE_LINES: usize = 500;
 
-/// The folders that take bytes and a clock's value in and give bytes out, and what they must not name above their tests.
+/// The folders that take bytes and a clock's value in and give bytes out, and what they must not
+/// name above their tests.
 const PURE: [&str; 6] =
     ["src/protocol/", "src/policy/", "src/series/", "src/flush/", "src/encode/", "src/wire.rs"];
 const IMPURE: [&str; 18] = [
@@ -125,7 +129,8 @@ fn code_lines(text: &str) -> usize {
     code.lines().map(str::trim).filter(is_code).count()
 }
 
-/// The lines of the function that starts here, 0 if none does. rustfmt closes it where it opened it.
+/// The lines of the function that starts here, 0 if none does. rustfmt closes it where it opened
+/// it.
 fn function_length(lines: &[&str]) -> usize {
     let code = lines[0].trim_start();
     let indent = &lines[0][..lines[0].len() - code.len()];

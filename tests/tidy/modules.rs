@@ -1,8 +1,9 @@
 //! The modules of the server, and which file imports what from which: read from `mod` and `use`
 //! and from the paths in the code, as the compiler would resolve them.
 //!
-//! Only production code counts. A `pub use` is not an import, unless its file names the item itself:
-//! it passes an item on. An import of such an item is one of the file that defines the item.
+//! Only production code counts. A `pub use` is not an import, unless its file names the item
+//! itself: it passes an item on. An import of such an item is one of the file that defines the
+//! item.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +108,8 @@ impl Modules {
         files
     }
 
-    /// Finds the module that defines what `path` means in the module at `place`, and the item's name.
+    /// Finds the module that defines what `path` means in the module at `place`, and the item's
+    /// name.
     ///
     /// Returns `None` for a module itself, and for what is of another crate or unknown.
     fn resolve(&self, place: &Place, path: &[String], depth: usize) -> Option<(Place, String)> {

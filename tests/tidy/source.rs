@@ -47,7 +47,8 @@ pub(crate) fn sources() -> Vec<Source> {
 
 /// Fails unless a rule is broken exactly where its list of exceptions says.
 ///
-/// An exception that is no longer needed must leave the list, so that the list can only get shorter.
+/// An exception that is no longer needed must leave the list, so that the list can only get
+/// shorter.
 pub(crate) fn compare(rule: &str, found: &BTreeSet<String>, exceptions: &[&str]) {
     let known: BTreeSet<String> = exceptions.iter().map(|&known| known.to_owned()).collect();
     let new: Vec<_> = found.difference(&known).collect();

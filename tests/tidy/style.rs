@@ -32,7 +32,8 @@ const BANNED_WORDS: [&str; 13] = [
 /// Words that are good in a longer name, such as `leave_out` or `look_up`, but alone tell nothing.
 const BANNED_ALONE: [&str; 4] = ["leave", "part", "look", "let_go"];
 
-/// `let (a, b) = (x, y);` saves a line and hides that the values have nothing to do with each other.
+/// `let (a, b) = (x, y);` saves a line and hides that the values have nothing to do with each
+/// other.
 #[test]
 fn unrelated_values_are_bound_by_lets_of_their_own() {
     let mut found = BTreeSet::new();

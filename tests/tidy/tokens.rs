@@ -22,35 +22,46 @@ impl Token<'_> {
     }
 }
 
-/// Returns the tokens of the production code of a file: everything but what `#[cfg(test)]` precedes.
+/// Returns the tokens of the production code of a file: everything but what `#[cfg(test)]`
+/// precedes.
 pub(crate) fn production(text: &str) -> Vec<Token<'_>> {
     without_tests(&tokens(text))
 }
 
 /// Returns all tokens.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
+    let pieces = pieces(text).into_iter();
+    let token = |(kind, text, line)| match kind {
+        Piece::Token => Some(Token { text, source: text, line }),
+        Piece::Literal => Some(Token { text: "\"\"", source: text, line }),
+        Piece::Comment | Piece::Space => None,
+    };
+    pieces.filter_map(token).collect()
+}
+
+/// Splits a source into pieces, each with the number of the line that it begins in, from 1.
+pub(crate) fn pieces(text: &str) -> Vec<(Piece, &str, usize)> {
+    let mut pieces = Vec::new();
     let mut rest = text;
     let mut line = 1;
     while !rest.is_empty() {
         let (kind, length) = first(rest);
         let (piece, after) = rest.split_at(length);
-        match kind {
-            Piece::Token => tokens.push(Token { text: piece, source: piece, line }),
-            Piece::Literal => tokens.push(Token { text: "\"\"", source: piece, line }),
-            Piece::Nothing => {}
-        }
+        pieces.push((kind, piece, line));
         line += piece.matches('\n').count();
         rest = after;
     }
-    tokens
+    pieces
 }
 
-enum Piece {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Piece {
     Token,
+    /// A string or a character, with its quotes.
     Literal,
-    /// A space or a comment.
-    Nothing,
+    /// A comment, without its last newline.
+    Comment,
+    Space,
 }
 
 /// Returns what `text` begins with, and its length.
@@ -58,15 +69,15 @@ fn first(text: &str) -> (Piece, usize) {
     let mut letters = text.chars();
     let (letter, next) = (letters.next().unwrap_or(' '), letters.next().unwrap_or(' '));
     match (letter, next) {
-        ('/', '/') => (Piece::Nothing, text.find('\n').unwrap_or(text.len())),
-        ('/', '*') => (Piece::Nothing, text.find("*/").map_or(text.len(), |end| end + 2)),
+        ('/', '/') => (Piece::Comment, text.find('\n').unwrap_or(text.len())),
+        ('/', '*') => (Piece::Comment, text.find("*/").map_or(text.len(), |end| end + 2)),
         (':', ':') => (Piece::Token, 2),
         ('"', _) => (Piece::Literal, quoted(text, '"')),
         // `'a'` and `'\n'` are characters, `'a` alone is a lifetime.
         ('\'', '\\') => (Piece::Literal, quoted(text, '\'')),
         ('\'', _) if letters.next() == Some('\'') => (Piece::Literal, next.len_utf8() + 2),
         ('\'', _) => (Piece::Token, 1 + word(&text[1..])),
-        _ if letter.is_whitespace() => (Piece::Nothing, letter.len_utf8()),
+        _ if letter.is_whitespace() => (Piece::Space, letter.len_utf8()),
         _ if is_letter(letter) => prefixed(text),
         _ => (Piece::Token, letter.len_utf8()),
     }
@@ -136,7 +147,8 @@ pub(crate) fn starts_with(tokens: &[Token<'_>], texts: &[&str]) -> bool {
     tokens.len() >= texts.len() && tokens.iter().zip(texts).all(|(token, text)| token.text == *text)
 }
 
-/// The number of tokens of an item: up to a semicolon, a body in braces, or the comma after a field.
+/// The number of tokens of an item: up to a semicolon, a body in braces, or the comma after a
+/// field.
 fn item(tokens: &[Token<'_>]) -> usize {
     const KEYWORDS: [&str; 9] =
         ["fn", "impl", "struct", "enum", "trait", "mod", "const", "static", "type"];

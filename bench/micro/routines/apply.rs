@@ -1,4 +1,5 @@
-//! Packets into the table, as the engine takes them: every name is known, and its buffers have grown.
+//! Applies packets to the table as the engine does. Every name is known, and its buffers have their
+//! final size.
 
 use statsd::engine::{Closing, Engine};
 use statsd::flush::{Subject, Summary};

@@ -1,4 +1,5 @@
-//! From the tick to the last summary, as the loop's slices do it, and nothing encoded.
+//! Closes an interval, from the tick to the last summary, in slices as the loop does. Nothing is
+//! encoded.
 
 use std::hint::black_box;
 
@@ -39,7 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
 
 struct Close {
     engine: Engine,
-    /// What comes in each interval.
+    /// The packets of one interval.
     corpus: Corpus,
     units: u64,
     sum: f64,

@@ -1,4 +1,4 @@
-//! Packets to go through, stored (`bench/corpus`) or made.
+//! The packets that a routine reads, stored in `bench/corpus` or made.
 
 use std::ops::Range;
 

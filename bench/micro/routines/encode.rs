@@ -1,6 +1,6 @@
-//! Summaries to chunks, in each format, and numbers to digits.
+//! Encodes summaries as chunks in each format, and numbers as digits.
 //!
-//! A new format is two rows.
+//! A new format needs two rows.
 
 use std::hint::black_box;
 
@@ -153,7 +153,8 @@ struct Numbers {
     text: Vec<u8>,
 }
 
-/// Up to so many bytes: counts, rates, whole samples. What is longer are means and deviations.
+/// The most bytes of a short number: a count, a rate or a whole sample. Means and deviations are
+/// longer.
 const SHORT: usize = 15;
 
 impl Numbers {

@@ -1,8 +1,8 @@
-//! What is measured: each routine over its corpus, for the clock (`micro.rs`), for callgrind (`counts.rs`) and for a test that
-//! all of them do what they are to (`tests/core/micro.rs`).
+//! The measured routines, each with its corpus. Three programs run them: `micro.rs` for times,
+//! `counts.rs` for instructions, and `tests/core/micro.rs`, which tests that each does its work.
 //!
-//! A routine is a row in one of the four tables. It goes through its corpus once a run; what must happen between two runs, so
-//! that each finds the same, is in [`Routine::prepare`] and not measured.
+//! A routine is a row in one of the four tables. A run reads its corpus once. [`Routine::prepare`]
+//! restores the state before each run, so that all runs do the same work. It is not measured.
 #![allow(dead_code)] // each of the three uses its own part
 
 pub(crate) mod apply;
@@ -33,7 +33,8 @@ pub(crate) trait Routine {
 
     fn run(&mut self);
 
-    /// A figure into which all went that the last run did, for the test. What it costs is not measured.
+    /// A figure into which all went that the last run did, for the test. What it costs is not
+    /// measured.
     fn outcome(&mut self) -> f64;
 }
 

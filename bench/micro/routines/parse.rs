@@ -1,4 +1,4 @@
-//! Lines to samples: the reader of plain lines, and the general one.
+//! Parses lines into samples: by the reader of plain lines, and by the general one.
 
 use std::hint::black_box;
 
@@ -21,7 +21,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// Lines one after the other from a packet, as the engine takes them; it looks at no name that it knows.
+/// Lines one after the other from a packet, as the engine takes them; it looks at no name that it
+/// knows.
 struct Plain {
     corpus: Corpus,
     grammar: Grammar,

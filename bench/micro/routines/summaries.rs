@@ -1,4 +1,4 @@
-//! Summaries of a flush, kept, for encoders to go over again and again.
+//! Keeps the summaries of a flush, which encoders read again and again.
 
 use statsd::engine::Closing;
 use statsd::flush::{Subject, Summary};

@@ -1,4 +1,4 @@
-//! Costs and highest rates of a record as SVG: a panel of bars for each workload. Pure.
+//! Draws the costs and highest rates of a record as SVG: a panel of bars for each workload. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::record::{Record, Results};
 /// Panels stand in two columns.
 const WIDTH: f64 = 960.0;
 const PANEL: f64 = WIDTH / 2.0;
-/// Where bars begin in a panel, and the room for the figure behind the longest.
+/// Where bars begin in a panel, and the room for the figure after the longest bar.
 const NAMES: f64 = 92.0;
 const FIGURES: f64 = 136.0;
 const TOP: f64 = 64.0;
@@ -17,7 +17,8 @@ const BAR: f64 = 13.0;
 const HEAD: f64 = 28.0;
 const FOOT: f64 = 22.0;
 
-/// A bar that is this many times the next one is cut, so that the others can be told apart.
+/// A bar that is this many times as long as the next one is cut, so that the others can be
+/// compared.
 const OUTLIER: f64 = 3.0;
 
 struct Bar<'a> {
@@ -130,7 +131,8 @@ fn panel(body: &mut String, x: f64, y: f64, about: &str, bars: &[Bar<'_>]) {
     }
 }
 
-/// What the whole length of a panel stands for: the longest bar, or a little over the next one if that is far shorter.
+/// What the whole length of a panel stands for: the longest bar, or a little over the next one if
+/// that is far shorter.
 fn scale(bars: &[Bar<'_>]) -> f64 {
     let mut values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
     values.sort_by(|a, b| b.total_cmp(a));

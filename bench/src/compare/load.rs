@@ -1,4 +1,4 @@
-//! The workloads that servers are compared by.
+//! The workloads that servers are compared with.
 
 use statsd_bench::{Mix, Packing, Plan, Workload};
 
@@ -21,7 +21,8 @@ impl Load {
     }
 
     pub(crate) fn warm_lines(&self) -> u64 {
-        // A type with a small share of the lines has its share of the names too: a pass names each name twice.
+        // A type with a small share of the lines has its share of the names too: a pass names each
+        // name twice.
         self.rate.max(self.workload.names as u64)
     }
 }

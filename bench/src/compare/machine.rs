@@ -1,4 +1,5 @@
-//! The machine a run is made on: what it is, and what of it the run sets, for all servers alike.
+//! The machine of a run: its description, and the settings that a run changes for all servers
+//! alike.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -20,10 +21,11 @@ pub(crate) struct Buffers {
     _lock: Option<File>,
 }
 
-/// What a socket has that asks for none. The kernel doubles what is asked for, but not this.
+/// The receive buffer of a socket that requests none. The kernel doubles a requested size, but not
+/// this one.
 const DEFAULT: (&str, usize) = ("/proc/sys/net/core/rmem_default", 2 * BUFFER);
 
-/// The most that can be asked for; who asks for more has this.
+/// The largest size that a socket can request. A larger request gets this size.
 const MOST: (&str, usize) = ("/proc/sys/net/core/rmem_max", BUFFER);
 
 impl Buffers {

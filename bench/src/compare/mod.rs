@@ -1,4 +1,5 @@
-//! `statsd-bench compare`: runs the servers it finds side by side, alternating, and keeps what it measured.
+//! `statsd-bench compare`: runs the servers it finds side by side, alternating, and keeps what it
+//! measured.
 //!
 //! ```text
 //! profiles (TOML) ─┐

@@ -9,7 +9,7 @@ use lexopt::{Arg, ValueExt as _};
 use super::measure::Effort;
 use super::plan::{Scope, What};
 
-/// What `compare` is asked for.
+/// The options of `compare`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     /// The repository: `bench/peers` has profiles, `bench/runs` is for records.
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     pub(crate) measure: Vec<What>,
 }
 
-/// What `floor` is asked for.
+/// The options of `floor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Floor {
     pub(crate) udp: u16,

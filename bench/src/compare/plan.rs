@@ -1,4 +1,4 @@
-//! What a run measures, in which order, and how long that takes. Pure.
+//! The plan of a run: the measurements, their order, and how long they take. Pure.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl What {
     ];
 }
 
-/// What is asked for.
+/// The requested measurements.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
     pub(crate) rounds: u32,
@@ -171,7 +171,8 @@ impl Job {
     }
 }
 
-/// What is left, given what was done: as estimated, corrected by how long the estimates took so far.
+/// Returns the estimated time of the remaining jobs, corrected by the ratio of real to estimated
+/// time so far.
 pub(crate) fn left(estimated: &[f64], done: usize, took: Duration) -> Duration {
     let (before, after) = estimated.split_at(done.min(estimated.len()));
     let before: f64 = before.iter().sum();

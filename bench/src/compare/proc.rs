@@ -1,4 +1,4 @@
-//! What Linux says of a process and of its sockets. Readers of /proc, and the pure parsers they use.
+//! Reads /proc for figures of a process and of its sockets. The parsers are pure.
 
 use std::fs;
 
@@ -25,9 +25,9 @@ pub(crate) struct Queue {
 /// How much of a process has run, which changes as soon as one of its threads gets a processor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Ran {
-    /// On a processor; told late, at the next tick of the kernel's, while a thread runs.
+    /// The CPU time. While a thread runs, the kernel updates it only at its next tick.
     pub(crate) nanos: u64,
-    /// Times that a thread was given one; told at once.
+    /// The number of times that a thread got a processor. The kernel updates it at once.
     pub(crate) turns: u64,
 }
 
@@ -111,13 +111,14 @@ pub(crate) fn queue(port: u16) -> Option<Queue> {
         .find_map(|table| bound(&fs::read_to_string(table).unwrap_or_default(), port))
 }
 
-/// Bytes that wait on TCP connections to this local port: not yet read by the server, or not yet taken by its kernel.
+/// Returns the bytes queued on TCP connections to this local port: not read by the server yet, or
+/// not accepted by its kernel yet.
 pub(crate) fn waiting_streams(port: u16) -> u64 {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     waiting(&table, port)
 }
 
-/// Somebody listens on this TCP port.
+/// Whether a process listens on this TCP port.
 pub(crate) fn listens(port: u16) -> bool {
     let is_it = |table: &str| listener(&fs::read_to_string(table).unwrap_or_default(), port);
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(is_it)

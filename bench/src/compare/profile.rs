@@ -1,4 +1,5 @@
-//! Servers as profile files: the command, its configuration, what it listens on. Pure but for reading the folder.
+//! The profile files of servers: the command, its configuration, and the ports it listens on. Pure
+//! except for reading the folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +9,8 @@ use serde::Deserialize;
 
 use super::setting::Setting;
 
-/// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at each start.
+/// One file of the folder of profiles. `{dir}` and its like in commands and files are filled in at
+/// each start.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
@@ -143,7 +145,8 @@ impl Profile {
         Some(fs::metadata(file).ok()?.len())
     }
 
-    /// What of it is not installed: its program, or a file that its command names outside the run's folder.
+    /// What of it is not installed: its program, or a file that its command names outside the run's
+    /// folder.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         let command = self.command(places);
         let is_there = |word: &str| {

@@ -1,4 +1,4 @@
-//! What a run found: kept as JSON, and summed up as medians.
+//! The record of a run: stored as JSON, and summed up as medians.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ pub(crate) struct Record {
     pub(crate) command: String,
     pub(crate) measurements: Measurements,
     pub(crate) flush_interval_seconds: u64,
-    /// As asked for: the kernel grants twice as many.
+    /// The requested size. The kernel grants twice as much.
     pub(crate) receive_buffer_bytes: usize,
-    /// All servers had so much, whatever they asked for.
+    /// Whether all servers had receive buffers of this size, whatever they requested.
     pub(crate) receive_buffers_equal: bool,
     pub(crate) loads: Vec<LoadNote>,
     pub(crate) servers: Vec<Results>,

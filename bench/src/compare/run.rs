@@ -1,4 +1,5 @@
-//! One run: measurement after measurement, each told and kept as soon as it is made.
+//! Runs the measurements one after the other. Each result is printed and stored as soon as it is
+//! there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ impl Run {
         Ok(())
     }
 
-    /// Into the record; what is found is also told in a few words.
+    /// Adds the result to the record, and prints it in a few words.
     fn measure(&mut self, job: Job) -> Result<String, String> {
         self.build(job)?;
         let at = job.server();

@@ -1,4 +1,4 @@
-//! Which rates to try, given what became of the last one. Pure.
+//! Chooses the next rate to try from the result of the last one. Pure.
 
 /// What became of a rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +16,9 @@ const STRIDE: u64 = 4;
 /// The steps down from the first rate, if that one is lost already.
 const DOWN: u32 = 3;
 
-/// Strides from `start` to a rate that loses, then halves the distance, as a ratio, so many times. The highest
-/// rate that held; at most what the sender can reach.
+/// Returns the highest rate that loses nothing, at most the highest rate of the sender. Strides
+/// from `start` to a rate that loses, then halves the distance (as a ratio) a fixed number of
+/// times.
 pub(crate) fn highest_that_holds<T>(
     start: u64,
     halvings: u32,
@@ -57,8 +58,8 @@ pub(crate) fn highest_that_holds<T>(
     Some(low)
 }
 
-/// The rates to try for longer, as shares of the one that held in short tries. A server that stops receiving while it flushes
-/// is far below that.
+/// The rates to try for longer, as shares of the one that held in short tries. A server that stops
+/// receiving while it flushes is far below that.
 const BACK: [f64; 9] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25, 0.1];
 
 /// The rate in a longer try, or the first a little below it that holds in one.
@@ -69,7 +70,7 @@ pub(crate) fn confirmed<T>(rate: u64, mut attempt: impl FnMut(u64) -> Try<T>) ->
     })
 }
 
-/// A sender that was asked for more than it can is no bound for what the server can.
+/// If the sender cannot reach a rate, that rate is no bound of the server.
 fn reached_or(asked: u64, reached: f64) -> u64 {
     portion(asked, (reached / asked as f64).min(1.0))
 }

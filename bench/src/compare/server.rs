@@ -1,4 +1,5 @@
-//! A server under test: started from its profile in a folder of its own, ended by its process number.
+//! A server under test. It is started from its profile in a folder of its own, and ended by its
+//! process number.
 
 use std::fs;
 use std::io;
@@ -35,7 +36,7 @@ pub(crate) struct Server {
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
-/// How long it may take to end when it is asked to.
+/// How long a server may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(10);
 
 impl Server {
@@ -166,7 +167,8 @@ impl Drop for Server {
     }
 }
 
-/// Ends a server that takes more memory than the machine can spare, before the kernel ends something else.
+/// Ends a server that takes more memory than the machine can spare, before the kernel ends
+/// something else.
 #[derive(Debug)]
 struct Guard {
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! How all servers of a comparison are started.
+//! The settings that all servers of a comparison are started with.
 
 use std::path::PathBuf;
 

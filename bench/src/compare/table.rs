@@ -1,4 +1,4 @@
-//! A record as Markdown, which reads on a terminal too. Pure.
+//! Prints a record as Markdown, which is readable on a terminal, too. Pure.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! When a process began to work: its run time and its turns on a processor, sampled every millisecond.
+//! Finds when a process began to work. It samples the process's CPU time and its number of time
+//! slices every millisecond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,11 +45,12 @@ impl Watch {
     }
 }
 
-/// A shorter rest is part of the work: a thread may run for some milliseconds before its time is accounted.
+/// A shorter rest is part of the work: a thread may run for some milliseconds before its time is
+/// accounted.
 const REST: Duration = Duration::from_millis(10);
 
-/// When the work began that had the first byte at carbon as its result: after the last rest before it. None if
-/// there was no rest.
+/// When the work began that had the first byte at carbon as its result: after the last rest before
+/// it. None if there was no rest.
 pub(crate) fn tick(samples: &[Sample], first_byte: Duration) -> Option<Duration> {
     let mut began = None;
     let worked = samples.windows(2).filter(|pair| pair[0].ran != pair[1].ran);

@@ -1,4 +1,5 @@
-//! Datagrams of one length in one send, which the kernel cuts apart (UDP_SEGMENT): a third of the cost of one send each.
+//! Sends datagrams of equal length in one call, which the kernel cuts apart (UDP_SEGMENT). This
+//! takes a third of the time of one call for each.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -26,9 +27,9 @@ const CONTROL: usize = unsafe { libc::CMSG_SPACE(2) } as usize;
 // SAFETY: as well.
 const LENGTH: usize = unsafe { libc::CMSG_LEN(2) } as usize;
 
-/// Sends packets on a connected UDP socket, those of one length that stand together in one piece. At most [`MANY`] may be
-/// given. Says how many the kernel took, and whether it refused the next one and has forgotten why; fails when that is the
-/// first one.
+/// Sends packets on a connected UDP socket, those of one length that stand together in one piece.
+/// At most [`MANY`] may be given. Says how many the kernel took, and whether it refused the next
+/// one and has forgotten why; fails when that is the first one.
 pub(crate) fn send_segments(
     socket: BorrowedFd<'_>,
     packets: &[Payload<'_>],
@@ -59,8 +60,8 @@ pub(crate) fn send_segments(
             let length = slices[0].iov_len;
             header.msg_hdr.msg_control = ptr::from_mut(control).cast();
             header.msg_hdr.msg_controllen = CONTROL as _;
-            // SAFETY: the control message lies at the start of `control`, which is aligned for its header and has room for
-            // it and for the u16 behind it.
+            // SAFETY: the control message lies at the start of `control`, which is aligned for its
+            // header and has room for it and for the u16 after it.
             unsafe {
                 let message = libc::CMSG_FIRSTHDR(&raw const header.msg_hdr);
                 (*message).cmsg_level = libc::SOL_UDP;
@@ -75,8 +76,8 @@ pub(crate) fn send_segments(
     }
     #[expect(clippy::cast_possible_truncation, reason = "at most SENDS")]
     let count = ends.len() as libc::c_uint;
-    // SAFETY: the first `count` headers each point at slices of their own, those at packets, and at a control message of
-    // their own; all of them outlive the call, which keeps no pointer.
+    // SAFETY: the first `count` headers each point at slices of their own, those at packets, and at
+    // a control message of their own; all of them outlive the call, which keeps no pointer.
     let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
     let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
     Ok((if sent == 0 { 0 } else { ends[sent - 1] }, sent < ends.len()))

@@ -1,4 +1,5 @@
-//! `statsd-bench compare` against the one server that is always there: the floor, which this program is itself.
+//! `statsd-bench compare` against the one server that is always there: the floor, which this
+//! program is itself.
 
 use std::fs;
 use std::path::Path;

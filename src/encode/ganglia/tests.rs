@@ -90,7 +90,7 @@ fn each_kind_has_its_names_groups_and_units() {
     let series = [
         HITS,
         (Subject::Gauge, "level;env=prod", &[(FigureId::VALUE, -7.25)]),
-        (Subject::Set, "who", &[(FigureId::COUNT, 3.0)]),
+        (Subject::Set, "users", &[(FigureId::COUNT, 3.0)]),
         (Subject::Kv, "key", &[(FigureId::VALUE, 1.0)]),
         (Subject::OwnCounter, "bad", &[(FigureId::RATE, 0.1), (FigureId::COUNT, 1.0)]),
         (Subject::Own, "turn_ms", &[(FigureId::VALUE, 0.2)]),
@@ -102,8 +102,8 @@ fn each_kind_has_its_names_groups_and_units() {
         "app.hits=0.5",
         "app.level.env_prod (, gauges)",
         "app.level.env_prod=-7.25",
-        "app.who (members, sets)",
-        "app.who=3",
+        "app.users (members, sets)",
+        "app.users=3",
         "app.key (, kv)",
         "app.key=1",
         "app.statsd.bad (per second, statsd)",
@@ -146,8 +146,8 @@ fn a_timing_is_a_group_of_figures_in_seconds() {
     assert_eq!(flush(&mut ganglia, 1, &[(Subject::Timing, "load", &figures)]), expected);
 }
 
-/// Shows in which flushes each metric is described: when it is new, also anew after it was away,
-/// and every sixth one.
+/// Shows in which flushes each metric is described: when it is new, when it comes back after
+/// flushes without a value, and every sixth one.
 #[test]
 fn a_metric_is_described_when_it_is_new_and_every_sixth_flush() {
     let mut ganglia = ganglia("", 100);

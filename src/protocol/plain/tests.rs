@@ -26,7 +26,7 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
         return None; // the caller looks
     }
     let written = if is_checked { plain.name.len() } else { 0 };
-    assert_eq!(grammar.max_key_length - room.len(), written, "room is left behind the name");
+    assert_eq!(grammar.max_key_length - room.len(), written, "room begins after the name");
     let Plain { value, weight, .. } = plain;
     let sample = match plain.kind {
         MetricKind::Counter => Sample::Count(value * weight),

@@ -22,7 +22,7 @@ use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
 use crate::server::reactor::Reactor;
-use crate::server::signals::{Asked, Signals};
+use crate::server::signals::{Received, Signals};
 use crate::server::timer::Timer;
 use crate::server::{Resources, Server};
 use crate::sink::spool::testing::MemoryDisk;
@@ -157,7 +157,7 @@ impl World {
         let resources = Resources {
             listeners: listeners.unwrap(),
             reactor,
-            signals: Signals::Simulated(Asked::default()),
+            signals: Signals::Simulated(Received::default()),
             stdout: None,
             account: None,
             descriptors,
@@ -368,7 +368,7 @@ impl World {
         } else {
             self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
         }
-        self.raise(Asked { reload: true, ..Asked::default() });
+        self.raise(Received { reload: true, ..Received::default() });
     }
 
     /// Whether the settings of the last good file are in force.
@@ -376,9 +376,9 @@ impl World {
         config::difference(self.server().life.config(), &self.wanted).is_empty()
     }
 
-    fn raise(&mut self, asked: Asked) {
+    fn raise(&mut self, received: Received) {
         let server = self.server_mut();
-        server.signals = Signals::Simulated(asked);
+        server.signals = Signals::Simulated(received);
         server.reactor.deliver(Source::Signals);
     }
 
@@ -420,7 +420,7 @@ impl World {
 
     /// Stops as SIGTERM does, and starts again from what the stop has left.
     pub(super) fn stop(&mut self) {
-        self.raise(Asked { terminate: true, ..Asked::default() });
+        self.raise(Received { terminate: true, ..Received::default() });
         let state = self.server().life.config().state.file.clone();
         self.drag = Duration::ZERO; // or the time for the stop would be over at once
         let before = self.books.carbon;

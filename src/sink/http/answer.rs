@@ -1,47 +1,52 @@
-//! An HTTP answer, from its bytes as they come. Pure.
+//! [`HttpAnswer`]: parses an HTTP answer that arrives in pieces. Pure.
 
 use httparse::{EMPTY_HEADER, Response, Status};
 
 use crate::sink::error::SinkError;
 
-/// No server's head is longer, and no head has more fields.
+/// The most bytes and fields of a head. A longer one is an error, so that a server that sends
+/// fields without end cannot fill the memory.
 const HEAD_BYTES: usize = 16 << 10;
 const FIELDS: usize = 64;
-/// A longer body is not waited for. The connection is closed instead.
+/// The most bytes of a body. The rest of a longer one is not read; the connection is closed
+/// instead.
 const BODY_BYTES: usize = 64 << 10;
-/// How much of a reason is kept.
+/// The most characters of a reason that are logged.
 const REASON_BYTES: usize = 256;
 
-/// An answer, of which all or a part has been received.
+/// An answer that has been received wholly or in part.
 #[derive(Debug, Default)]
 pub(super) struct HttpAnswer {
     /// Bytes of the head until that is whole, then of the body.
     bytes: Vec<u8>,
     head: Option<AnswerHead>,
-    /// What follows belongs to no answer.
+    /// Bytes were received that belong to no answer. The connection cannot be used again.
     excess: bool,
 }
 
 #[derive(Debug)]
 struct AnswerHead {
     status: u16,
-    /// `404 Not Found`.
+    /// The status and its reason phrase, such as `404 Not Found`.
     line: String,
-    /// What InfluxDB says of it.
+    /// The field `X-Influxdb-Error`, in which InfluxDB gives its reason.
     error: Option<String>,
-    /// The length of the body. `None` if it is unknown; then the body is not waited for.
+    /// The length of the body. `None` if it is unknown or too large. The answer then counts as
+    /// whole without its body, and the connection is not used again.
     body_bytes: Option<usize>,
+    /// The server closes the connection after this answer.
     closes: bool,
 }
 
 impl HttpAnswer {
-    /// Adds received bytes. Returns an error if they are no HTTP.
+    /// Adds received bytes. Returns an error if they are not HTTP.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.bytes.extend_from_slice(bytes);
         while self.head.is_none() {
             let Some((head, length)) = read_head(&self.bytes)? else { return Ok(()) };
             self.bytes.drain(..length);
-            let is_interim = (100..200).contains(&head.status); // the true one follows
+            // After an interim answer, such as 100 Continue, the final one follows.
+            let is_interim = (100..200).contains(&head.status);
             self.head = Some(head).filter(|_| !is_interim);
         }
         let wanted = self.head.as_ref().and_then(|head| head.body_bytes).unwrap_or(usize::MAX);
@@ -50,29 +55,31 @@ impl HttpAnswer {
         Ok(())
     }
 
-    /// Whether no byte of it was received.
+    /// Whether no byte of the answer was received.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.head.is_none()
     }
 
+    /// Whether the answer was received to its end, as far as that is known.
     pub(super) fn is_whole(&self) -> bool {
         let is_enough =
             |head: &AnswerHead| head.body_bytes.is_none_or(|all| self.bytes.len() >= all);
         self.head.as_ref().is_some_and(is_enough)
     }
 
-    /// Returns 0 before the head is whole.
+    /// Returns the status, or 0 before the head is whole.
     pub(super) fn status(&self) -> u16 {
         self.head.as_ref().map_or(0, |head| head.status)
     }
 
-    /// Whether the connection carries another request.
+    /// Whether the connection can carry another request.
     pub(super) fn keeps_open(&self) -> bool {
         let keeps = |head: &AnswerHead| !head.closes && head.body_bytes.is_some();
         self.head.as_ref().is_some_and(keeps) && !self.excess
     }
 
-    /// Status and reason, for the log: `404 Not Found: database not found: "statsd"`.
+    /// Returns the status and the reason for the log, without control characters. An example is
+    /// `404 Not Found: database not found: "statsd"`.
     pub(super) fn text(&self) -> String {
         let Some(head) = &self.head else { return String::new() };
         let body = String::from_utf8_lossy(&self.bytes);
@@ -83,7 +90,8 @@ impl HttpAnswer {
     }
 }
 
-/// Returns the head that these bytes begin with, and its length. Returns `None` if it is not whole.
+/// Returns the head at the front of these bytes, and its length. Returns `None` if it is not whole,
+/// and an error if the bytes are not HTTP.
 fn read_head(bytes: &[u8]) -> Result<Option<(AnswerHead, usize)>, SinkError> {
     let mut fields = [EMPTY_HEADER; FIELDS];
     let mut response = Response::new(&mut fields);
@@ -132,7 +140,7 @@ mod tests {
     }
 
     /// Status, reason, and whether the connection stays.
-    fn told(text: &str) -> (u16, String, bool) {
+    fn parsed(text: &str) -> (u16, String, bool) {
         let answer = answer(text);
         assert!(answer.is_whole(), "{text}");
         (answer.status(), answer.text(), answer.keeps_open())
@@ -142,7 +150,7 @@ mod tests {
         X-Influxdb-Error: database not found: \"statsd\"\r\nContent-Length: 4\r\n\r\n{-}\n";
 
     #[test]
-    fn answers_say_what_they_say() {
+    fn answers_are_read() {
         for (text, status, reason, keeps) in [
             ("HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", 204, "204 No Content", true),
             (REAL, 404, "404 Not Found: database not found: \"statsd\"", true),
@@ -160,7 +168,7 @@ mod tests {
             ("HTTP/1.1 204 N\r\n\r\nHTTP/1.1 204", 204, "204 N", false),
             ("HTTP/1.1 500 X\r\nContent-Length: 99999999\r\n\r\nabc", 500, "500 X: abc", false),
         ] {
-            assert_eq!(told(text), (status, reason.into(), keeps), "{text}");
+            assert_eq!(parsed(text), (status, reason.into(), keeps), "{text}");
         }
     }
 
@@ -176,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_an_error_and_memory_is_bounded() {
+    fn bytes_that_are_not_http_are_an_error_and_memory_is_bounded() {
         let mut answer = HttpAnswer::default();
         assert!(answer.feed(b"220 mail.example.org ESMTP\r\n").is_err());
         let mut answer = HttpAnswer::default();

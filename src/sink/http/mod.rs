@@ -1,21 +1,22 @@
-//! HTTP as a framing: each chunk is a request, one at a time, and its 204 acknowledges it.
+//! [`Requests`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges it.
+//! Only one request is under way at a time.
 //!
 //! ```text
 //!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
-//!                          │                      204: it has arrived
-//!                          │                      400, 413: it is refused, and dropped
-//!                          ▼                      all else: an error, the chunk waits
+//!                          │                      204: the chunk has arrived
+//!                          │                      400, 413: the chunk is refused, and dropped
+//!                          ▼                      any other: an error, the chunk stays queued
 //!                  silence, a close: an error
 //! ```
-//! A request is a copy of its chunk. The chunk counts as written from then on, so that it is not
-//! removed from the outbox while its length is promised.
+//! A request holds a copy of its chunk. The whole chunk counts as written as soon as the request is
+//! made. The outbox then cannot remove the chunk, whose length the head of the request announces.
 //!
-//! It is no failure if a server closes a connection after an answer, or before the first byte of
-//! the next answer: servers and proxies close idle connections. Such a connection is *spent*.
+//! Servers and proxies close idle connections. So it is no failure if a server closes a connection
+//! after an answer, or before the first byte of the next answer. Such a connection is *spent*.
 //!
-//! A request has `write_timeout` to be written whole, and its answer `write_timeout` after that.
-//! Bytes that move meanwhile do not extend these times. Otherwise a server that reads or sends a
-//! byte now and then, or sends status 100 repeatedly, would never time out.
+//! A request must be written whole within `write_timeout`. Its whole answer must arrive within
+//! another `write_timeout`. Bytes that move meanwhile do not extend these times. Otherwise a server
+//! that reads or sends a byte now and then, or sends status 100 repeatedly, would never time out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,13 +34,14 @@ use crate::time::Tick;
 use answer::HttpAnswer;
 pub(super) use request_head::RequestHead;
 
-/// Reads of 4 KiB, and writes of what the kernel takes, in one turn.
+/// The most reads of 4 KiB and the most writes in one turn.
 const READS_A_TURN: usize = 8;
 const WRITES_A_TURN: usize = 8;
 
-/// A connection counts as moving when something moved in this long.
+/// A connection counts as moving if bytes were written or received in this time.
 const MOVING: Duration = Duration::from_secs(1);
 
+/// One established connection with HTTP framing.
 #[derive(Debug)]
 pub(super) struct Requests {
     socket: Box<dyn Socket>,
@@ -47,22 +49,23 @@ pub(super) struct Requests {
     head: Rc<RequestHead>,
     /// All bytes of the request under way. Empty if there is none.
     request: Vec<u8>,
-    /// How much of it is written.
+    /// How many bytes of the request are written.
     sent: usize,
     answer: HttpAnswer,
-    /// Answers that came.
+    /// The number of whole answers on this connection.
     answered: u64,
+    /// The connection can carry no further request.
     is_spent: bool,
     refused: Option<RefusedChunk>,
     /// No call has returned `WouldBlock` since the last event.
     writable: bool,
     readable: bool,
-    /// Bytes were received since the last poll, which knows the time.
+    /// Bytes were received since the last poll. `receive` does not get the time, so the next poll
+    /// updates `moved`.
     has_received: bool,
     moved: Option<Tick>,
-    /// With a request under way: when its first byte was due, then when its last byte was written.
-    /// Bytes of the answer do not change it, or a server that sends one now and then would never be
-    /// late.
+    /// When the request was begun; after its last byte was written, the time of that. `None`
+    /// without a request. Bytes of the answer do not change it.
     waits_since: Option<Tick>,
     last_ack: Option<Tick>,
 }
@@ -92,18 +95,21 @@ impl Requests {
         !self.request.is_empty()
     }
 
+    /// Handles received bytes.
     fn read_response(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.has_received = true;
         if self.is_under_way() {
             return self.answer.feed(bytes);
         }
-        // There is no request. Such an answer tells why the server is about to close.
+        // An answer without a request, such as status 408, which a server sends before it closes an
+        // idle connection.
         self.readable = false;
         self.close(SinkError::UnaskedAnswer)
     }
 
-    /// Handles that the peer has closed or broken the connection. That is an error only if a
-    /// request is under way, or if no request was ever answered.
+    /// Handles the end of the connection. It is no error if the answer is whole, or if none of the
+    /// current answer has arrived and an earlier request was answered: the server has closed an
+    /// idle connection. Otherwise returns `error`.
     fn close(&mut self, error: SinkError) -> Result<(), SinkError> {
         let is_answered = self.is_under_way() && self.answer.is_whole();
         let is_idle = self.answered > 0 && self.answer.is_empty();
@@ -111,6 +117,7 @@ impl Requests {
         if self.is_spent { Ok(()) } else { Err(error) }
     }
 
+    /// Makes the next request, if none is under way.
     fn begin(&mut self, outbox: &mut Outbox, now: Tick) {
         if self.is_under_way() || self.is_spent {
             return;
@@ -123,24 +130,30 @@ impl Requests {
         outbox.wrote(bytes);
     }
 
+    /// Whether a part of the request must still be written. After a whole answer the server does
+    /// not read the rest.
     fn has_unsent(&self) -> bool {
         self.sent < self.request.len() && !self.answer.is_whole()
     }
 
-    /// Does what a whole answer means for the chunk. Returns whether the chunk has arrived for the
-    /// first time.
+    /// Applies a whole answer to the chunk of the request. Returns whether the chunk has arrived
+    /// for the first time. Returns an error if the chunk must be sent again.
     fn handle_answer(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         let answer = std::mem::take(&mut self.answer);
         let is_early = self.sent < self.request.len();
         self.request.clear();
         self.waits_since = None;
         self.answered += 1;
+        // After an early answer, the rest of the request would be read as the next one.
         self.is_spent |= is_early || !answer.keeps_open();
         match answer.status() {
+            // A server that answers 204 before it has read all lines has not stored them all.
             204 if !is_early => {
                 self.last_ack = Some(now);
                 return Ok(outbox.acknowledged(0));
             }
+            // Malformed lines, or too many of them. The same request would be refused each time and
+            // hold up all later chunks.
             400 | 413 => {
                 let refused = outbox.refuse_in_flight();
                 self.refused = refused.map(|chunk| RefusedChunk { chunk, reason: answer.text() });
@@ -212,7 +225,7 @@ impl Framing for Requests {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
-                    // The server may have sent the reason before it closed.
+                    // The server may have sent its reason, such as status 413, before it closed.
                     self.writable = false;
                     self.readable = true;
                     self.receive()?;

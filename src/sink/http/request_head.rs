@@ -1,5 +1,5 @@
-//! The head of the requests to InfluxDB: the same for each, except for the length of the lines.
-//! Pure.
+//! [`RequestHead`]: the head of the requests to InfluxDB. It is the same for each request, except
+//! for the length of the lines. Pure.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,7 +24,7 @@ impl RequestHead {
         Self(text + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ")
     }
 
-    /// Appends a whole request with these lines to `out`.
+    /// Appends to `out` a whole request with these lines as its body.
     pub(super) fn request(&self, lines: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(self.0.as_bytes());
         out.extend_from_slice(format!("{}\r\n\r\n", lines.len()).as_bytes());
@@ -32,7 +32,7 @@ impl RequestHead {
     }
 }
 
-/// The password is in the head, so the head is never printed.
+/// Hides the head, because it contains the password.
 impl std::fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestHead").finish_non_exhaustive()
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_name_gives_it_and_nobody_prints_the_password() {
+    fn a_request_has_the_account_and_the_password_is_not_printed() {
         let to = influxdb_with("127.0.0.1:1".parse().unwrap(), |influxdb| {
             influxdb.username = "Aladdin".into();
             influxdb.password = "open sesame".into();

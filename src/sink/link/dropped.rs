@@ -1,4 +1,4 @@
-//! What a link logs of chunks that were dropped because the peer does not take them.
+//! Log lines about chunks that a link drops because the peer does not accept them.
 
 use std::time::Duration;
 
@@ -7,16 +7,20 @@ use crate::logging::Bytes;
 use crate::sink::framing::RefusedChunk;
 use crate::time::Tick;
 
-/// The log shows one refused chunk in this time. The lines of the others are counted.
+/// At most one refused chunk is logged in this time. The lines of the others are added to the next
+/// one that is logged.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// How much of a chunk's first line is logged.
+/// The most bytes of a chunk's first line that are logged.
 const LOGGED_BYTES: usize = 256;
 
+/// Logs dropped chunks of one link.
 #[derive(Debug)]
 pub(super) struct DroppedChunks {
     sink: String,
+    /// Until then no refused chunk is logged.
     quiet_until: Tick,
+    /// Lines of refused chunks that were not logged yet.
     unlogged_lines: u64,
 }
 
@@ -47,7 +51,8 @@ impl DroppedChunks {
         }
     }
 
-    /// Logs a chunk that connections kept breaking at.
+    /// Logs a chunk that was dropped because connections kept breaking at it. This is rare, since
+    /// it takes several connections, so every such chunk is logged.
     pub(super) fn log_poison(&self, chunk: &Chunk) {
         log::warn!(
             sink = self.sink,

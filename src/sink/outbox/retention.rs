@@ -1,15 +1,16 @@
-//! Which delivered flushes are retained for a resend. Pure.
+//! [`Retention`]: which delivered flushes are retained for a resend. Pure.
 //!
-//! A chunk that arrives late, after an outage, is retained as long as the chunks that arrive with
-//! it. Its own flush may be long past.
+//! After an outage, chunks of many old flushes arrive at once. Each is retained with the flush that
+//! was the newest when it arrived, not with its own. Otherwise a break soon after the outage would
+//! lose the old chunks.
 
 use std::collections::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Retention {
-    /// Whole delivered flushes to keep.
+    /// The number of whole delivered flushes to keep.
     keep: usize,
-    /// The newest flush that no chunk will be added to.
+    /// The newest flush to which no chunk will be added.
     closed: u64,
     /// The newest flushes with which chunks are retained, ascending, at most one more than `keep`.
     newest: VecDeque<u64>,
@@ -29,6 +30,7 @@ impl Retention {
         self.keep = usize::try_from(keep).unwrap_or(usize::MAX);
     }
 
+    /// Notes that no chunk will be added to this flush and older ones.
     pub(super) fn close(&mut self, flush: u64) {
         self.closed = self.closed.max(flush);
     }
@@ -37,7 +39,8 @@ impl Retention {
         self.closed
     }
 
-    /// Notes that a chunk has arrived for the first time, and is retained with this flush.
+    /// Notes that a chunk has arrived for the first time, and is retained with this flush. A chunk
+    /// of a flush that has aged already changes nothing, and ages at once.
     pub(super) fn delivered(&mut self, flush: u64) {
         let at = self.newest.partition_point(|&earlier| earlier < flush);
         if flush > self.aged && self.newest.get(at) != Some(&flush) {
@@ -45,14 +48,14 @@ impl Retention {
         }
     }
 
-    /// The newest flush with which a chunk is retained.
+    /// Returns the newest flush with which a chunk is retained.
     pub(super) fn newest(&self) -> Option<u64> {
         self.newest.back().copied()
     }
 
-    /// Keeps the newest `keep` whole flushes, and also the newest one while it is not whole. It is
-    /// not whole if more chunks of it may be pushed, or if a chunk of it or of an earlier one
-    /// `waits`.
+    /// Ages all flushes but the newest `keep` whole ones. The newest flush of all is kept in
+    /// addition while it is not whole: more chunks of it may be pushed, or a chunk of it or of an
+    /// earlier flush has not arrived (`waits`).
     pub(super) fn age(&mut self, waits: bool) {
         let grows = self.newest().is_some_and(|newest| newest > self.closed);
         let kept = self.keep.saturating_add(usize::from(waits || grows));
@@ -61,6 +64,7 @@ impl Retention {
         }
     }
 
+    /// Whether a delivered chunk that is retained with this flush can be removed.
     pub(super) fn is_aged(&self, flush: u64) -> bool {
         flush <= self.aged
     }

@@ -1,11 +1,11 @@
-//! The spool of an outbox, if it has one: what the outbox tells it of each chunk.
+//! [`Spooling`]: the spool of an outbox, if it has one.
 
 use super::item::{ChunkOrigin, Item};
 use crate::encode::chunk::Chunk;
 use crate::sink::spool::{Position, Record, Spool};
 
-/// Passes what happens to a chunk on to the spool if the chunk came from there. Without a spool all
-/// of this does nothing.
+/// Reports to the spool what happens to the chunks that came from there. Without a spool, and for
+/// chunks that were pushed, all these calls do nothing, so the outbox need not test for that.
 #[derive(Debug, Default)]
 pub(super) struct Spooling(Option<Spool>);
 
@@ -34,29 +34,30 @@ impl Spooling {
         }
     }
 
-    /// Notes that this chunk, if it came from the spool, will not be sent again.
+    /// Notes that this chunk will not be sent again. The spool may then delete it.
     pub(super) fn release(&mut self, item: &Item) {
         if let (Some(place), Some(spool)) = (item.spool_place(), &mut self.0) {
             spool.release(place);
         }
     }
 
-    /// Gives this chunk and all that were read after it back to the spool.
+    /// Returns the chunk at `first`, and all chunks that were read after it, to the spool.
     pub(super) fn recall(&mut self, first: Position) {
         if let Some(spool) = &mut self.0 {
             spool.recall(first);
         }
     }
 
-    /// Drops a recalled chunk, `lines` of which count as dropped.
+    /// Drops a chunk that was recalled. `lines` of it count as dropped: all, or 0 if it had
+    /// arrived.
     pub(super) fn condemn(&mut self, place: Position, lines: u32) {
         if let Some(spool) = &mut self.0 {
             spool.condemn(place, lines);
         }
     }
 
-    /// Saves a chunk. Returns the number of lines dropped for that, which may be its own. Returns
-    /// `None` if there is no spool.
+    /// Saves a chunk. Returns the number of lines dropped to make room, which may be those of the
+    /// chunk itself. Returns `None` if there is no spool.
     pub(super) fn save(&mut self, chunk: &Chunk) -> Option<u64> {
         let spool = self.0.as_mut()?;
         let before = spool.tally().dropped_lines;
@@ -68,17 +69,17 @@ impl Spooling {
         self.0.as_mut()?.take_next()
     }
 
-    /// Whether chunks wait in the spool.
+    /// Whether the spool has chunks that are not handed out.
     pub(super) fn has_more(&self) -> bool {
         self.0.as_ref().is_some_and(Spool::has_more)
     }
 
-    /// Whether a chunk can be read now.
+    /// Whether the spool has such chunks and its disk can be read now.
     pub(super) fn is_readable(&self) -> bool {
         self.0.as_ref().is_some_and(|spool| spool.has_more() && !spool.is_resting())
     }
 
-    /// Tries again after a failure. Called at the end of a flush.
+    /// Lets the spool try its disk again after a failure. Called at the end of each flush.
     pub(super) fn wake(&mut self) {
         if let Some(spool) = &mut self.0 {
             spool.wake();

@@ -1,22 +1,24 @@
-//! The chunks of an outbox in memory, and how far they are written and acknowledged on the current
-//! connection. Pure. The diagram is in `outbox.rs`.
+//! [`Window`]: the chunks of an outbox that are in memory, and how far they are written and
+//! acknowledged on the current connection. Pure. The diagram is in `outbox.rs`.
 
 use std::collections::VecDeque;
 
 use super::item::Item;
 
-/// There are at most this many chunks, or one for each so many bytes of the limit. Each chunk takes
-/// some memory beside its bytes, which counts if many are small.
+/// A window has at most this many chunks, or one for each [`BYTES_PER_CHUNK`] of its limit if that
+/// is more. Each chunk needs some memory beside its bytes. Without this bound, many small chunks
+/// would need far more memory than the limit.
 const CHUNKS: usize = 1024;
 const BYTES_PER_CHUNK: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// The most bytes that are to be held.
+    /// The most bytes that should be held. See [`is_over_limit`](Self::is_over_limit).
     pub(super) limit: usize,
     pub(super) items: VecDeque<Item>,
-    /// The marks of the diagram, as counts of chunks from the front.
+    /// How many chunks at the front are wholly acknowledged on this connection.
     pub(super) delivered: usize,
+    /// How many chunks at the front are wholly written on this connection.
     pub(super) cursor: usize,
     /// Bytes of the chunk at `cursor` that were written.
     pub(super) offset: usize,
@@ -24,7 +26,9 @@ pub(super) struct Window {
     acked_bytes: usize,
     /// Bytes written on this connection and not acknowledged.
     in_flight: usize,
+    /// Bytes of all chunks.
     held_bytes: usize,
+    /// Bytes of the chunks before `delivered`.
     delivered_bytes: usize,
 }
 
@@ -48,7 +52,8 @@ impl Window {
         }
     }
 
-    /// Notes that the rest of the head need not be written: the peer has enough of it.
+    /// Notes that the rest of the head need not be written. It counts as in flight until it is
+    /// acknowledged.
     pub(super) fn pass_head(&mut self) {
         let Some(head) = self.items.get(self.cursor) else { return };
         self.in_flight += head.chunk.len() - self.offset;
@@ -56,7 +61,8 @@ impl Window {
         self.offset = 0;
     }
 
-    /// Notes that all written bytes but the last `outstanding` are acknowledged.
+    /// Notes that all bytes in flight are acknowledged, except for the last `outstanding`. A value
+    /// larger than an earlier one takes no acknowledgement back.
     pub(super) fn acknowledged(&mut self, outstanding: usize) {
         self.acked_bytes += self.in_flight.saturating_sub(outstanding);
         self.in_flight = self.in_flight.min(outstanding);
@@ -77,7 +83,7 @@ impl Window {
         self.items.get_mut(self.delivered - 1)
     }
 
-    /// The connection has ended: nothing is written or acknowledged on the next one.
+    /// Starts a new connection, on which nothing is written or acknowledged yet.
     pub(super) fn rewind(&mut self) {
         self.delivered = 0;
         self.delivered_bytes = 0;
@@ -87,6 +93,8 @@ impl Window {
         self.in_flight = 0;
     }
 
+    /// Removes the chunk at an index and moves the marks. Panics if there is no such chunk. A chunk
+    /// in flight must not be removed, except by a caller that also corrects the bytes in flight.
     pub(super) fn remove(&mut self, at: usize) -> Item {
         let item = self.items.remove(at).expect("callers name a chunk that is there");
         self.held_bytes -= item.chunk.len();
@@ -108,7 +116,8 @@ impl Window {
         self.in_flight -= bytes;
     }
 
-    /// Removes the chunks from `at` on that came from the spool. One pass, since there may be many.
+    /// Removes the chunks at index `at` and after it that came from the spool. It needs one pass
+    /// over the queue; removing them one by one would take quadratic time.
     pub(super) fn remove_spooled_from(&mut self, at: usize) {
         let mut index = 0;
         let mut removed = 0;
@@ -138,16 +147,17 @@ impl Window {
         self.delivered == self.items.len()
     }
 
-    /// The chunk that is written next, or whose rest is.
+    /// Returns the chunk that is written next, or the rest of which is.
     pub(super) fn head(&self) -> Option<&Item> {
         self.items.get(self.cursor)
     }
 
-    /// The index of the first chunk of which nothing is written on this connection.
+    /// Returns the index of the first chunk of which nothing is written on this connection.
     pub(super) fn unsent(&self) -> usize {
         self.cursor + usize::from(self.offset > 0)
     }
 
+    /// Whether there are more bytes or more chunks than the limit allows.
     pub(super) fn is_over_limit(&self) -> bool {
         let most = (self.limit / BYTES_PER_CHUNK).max(CHUNKS);
         self.held_bytes > self.limit || self.items.len() > most
@@ -157,12 +167,12 @@ impl Window {
         self.held_bytes
     }
 
-    /// Bytes written on this connection and not acknowledged.
+    /// Returns the bytes written on this connection and not acknowledged.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Bytes that are unsent or unacknowledged.
+    /// Returns the bytes that are unsent or unacknowledged.
     pub(super) fn queued_bytes(&self) -> usize {
         self.held_bytes - self.delivered_bytes - self.acked_bytes
     }

@@ -1,11 +1,17 @@
-//! A spool's folder: one file for each segment, a note of how far it is read, and a lock.
+//! [`Folder`]: the folder of a spool, with one file for each segment, a note of how far it is
+//! released, and a lock.
 //!
-//! Nothing here is readable for others. Writes are of at most 64 KiB and left to the page cache;
-//! only [`sync`](Disk::sync) waits for the disk.
+//! ```text
+//!   SPOOL_DIR/carbon/0000000000000001.chunks   a segment; its number in hex
+//!                    released                  the note
+//! ```
+//! Other users cannot read these files. Writes are of at most 64 KiB and go to the page cache. Only
+//! [`sync`](Disk::sync) waits for the disk.
+//!
 //! Other processes may remove or replace any of these files while the server runs. A descriptor
-//! does not show that: data written to it is lost. So each call first compares the descriptors with
-//! the files at their paths. If the lock was replaced, nothing is touched, because the folder may
-//! belong to another server by now.
+//! does not show that, and data written to it would be lost. So each call first compares the
+//! descriptors with the files at their paths. If the lock was replaced, no file is changed, because
+//! the folder may belong to another server by now.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -17,27 +23,30 @@ use std::time::Duration;
 use super::disk::{Disk, DiskFailure};
 use crate::files::{self, Lock, Stall};
 
-/// The most bytes of one write.
+/// The most bytes of one write. A write of a whole chunk could wait for the disk much longer.
 const PIECE: usize = 64 << 10;
 
 const SUFFIX: &str = ".chunks";
 const NOTE: &str = "released";
 
+/// The folder of one spool.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held as long as this lives.
+    /// Held as long as the `Folder` lives, so that no second server uses the folder.
     lock: Lock,
     note: File,
-    /// The file last used.
+    /// The segment that was used last, and its file. It stays open, because most calls use the same
+    /// segment again.
     current: Option<(u64, File)>,
     /// Segments written since the last sync.
     unsynced: BTreeSet<u64>,
+    /// Measures how long the disk makes the loop wait.
     stall: Stall,
 }
 
 impl Folder {
-    /// Creates the folder if it is missing. Fails unless it is safe from other users and no other
+    /// Opens the folder, or creates it. Fails if other users could write to it, or if another
     /// server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
         make(files::folder_of(path))?;
@@ -61,8 +70,8 @@ impl Folder {
         self.path.join(format!("{segment:016x}{SUFFIX}"))
     }
 
-    /// Returns the file of a segment, and the clock for calls on it. A missing file is created if
-    /// `makes`, else it is an error.
+    /// Returns the file of a segment, and the stopwatch for calls on it. A missing file is created
+    /// if `makes` is true, else it is an error.
     fn file_of(&mut self, segment: u64, makes: bool) -> io::Result<(&File, &mut Stall)> {
         let path = self.path_of(segment);
         let is_at_hand = self.current.as_ref().is_some_and(|(number, file)| {
@@ -85,6 +94,7 @@ impl Folder {
         Err(io::Error::new(io::ErrorKind::NotFound, "its lock was removed"))
     }
 
+    /// Closes the file of a segment that is about to be removed or renamed.
     fn forget(&mut self, segment: u64) {
         self.current.take_if(|(number, _)| *number == segment);
         self.unsynced.remove(&segment);
@@ -207,6 +217,7 @@ impl Disk for Folder {
     }
 }
 
+/// Creates a folder that only this user can read, and its parents.
 fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

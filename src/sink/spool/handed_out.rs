@@ -1,11 +1,11 @@
-//! The chunks that a spool has handed out and not released, and those it must not hand out again.
-//! Pure.
+//! [`HandedOut`]: the chunks that a spool has handed out and not released, and the condemned
+//! chunks, which it must not hand out again. Pure.
 
 use std::collections::VecDeque;
 
 use super::segments::Position;
 
-/// A chunk that the outbox has, or had and may send again.
+/// A chunk that the spool has handed out to the outbox.
 #[derive(Debug)]
 pub(super) struct HandedChunk {
     pub(super) start: Position,
@@ -18,7 +18,7 @@ pub(super) struct HandedChunk {
 #[derive(Debug, Default)]
 pub(super) struct HandedOut {
     chunks: VecDeque<HandedChunk>,
-    /// Starts of chunks that are never to be handed out again.
+    /// Starts of the chunks that must never be handed out again. There are few of them.
     condemned: Vec<Position>,
 }
 
@@ -44,30 +44,33 @@ impl HandedOut {
         self.chunks.front().is_some_and(|chunk| chunk.start == start && chunk.arrived)
     }
 
-    /// Takes the oldest chunk out if it starts at `place` or before it, or is condemned.
+    /// Removes and returns the oldest chunk if it starts at `place` or before it, or is condemned.
+    /// A condemned chunk is released by nobody else, because the outbox does not have it.
     pub(super) fn pop_up_to(&mut self, place: Position) -> Option<HandedChunk> {
         let oldest = self.chunks.front()?;
         let may_go = oldest.start <= place || self.condemned.contains(&oldest.start);
         if may_go { self.chunks.pop_front() } else { None }
     }
 
-    /// Takes the chunk at `place` and all after it out, newest first.
+    /// Removes and returns the chunk at `place` and all after it, newest first.
     pub(super) fn recall(&mut self, place: Position) -> impl Iterator<Item = HandedChunk> + use<> {
         let from = self.chunks.partition_point(|chunk| chunk.start < place);
         self.chunks.split_off(from).into_iter().rev()
     }
 
+    /// Whether a chunk of this segment is handed out.
     pub(super) fn has_any_of(&self, segment: u64) -> bool {
         self.chunks.iter().any(|chunk| chunk.start.segment == segment)
     }
 
-    /// Lines of a segment that are handed out and may still arrive.
+    /// Returns the lines of a segment that are handed out and may still arrive.
     pub(super) fn lines_on_their_way(&self, segment: u64) -> u64 {
         let out = self.chunks.iter().filter(|chunk| chunk.start.segment == segment);
         out.filter(|chunk| !chunk.arrived).map(|chunk| chunk.lines).sum()
     }
 
-    /// Lines that may still arrive, of chunks whose segment is not among those `has_segment` knows.
+    /// Returns the lines that may still arrive although their segment was removed: `has_segment`
+    /// returns false for it.
     pub(super) fn lines_without_segment(&self, has_segment: impl Fn(u64) -> bool) -> u64 {
         let out = self.chunks.iter().filter(|chunk| !chunk.arrived);
         out.filter(|chunk| !has_segment(chunk.start.segment)).map(|chunk| chunk.lines).sum()
@@ -81,7 +84,7 @@ impl HandedOut {
         self.condemned.contains(&start)
     }
 
-    /// Forgets the condemned chunks of a segment that was removed.
+    /// Forgets the condemned chunks of a segment that was removed, so that the list does not grow.
     pub(super) fn forget_condemned_of(&mut self, segment: u64) {
         self.condemned.retain(|place| place.segment != segment);
     }

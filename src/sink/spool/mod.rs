@@ -1,5 +1,6 @@
-//! The spool of one sink: chunks on disk, in segments, oldest first. Chunks that do not fit the
-//! queue wait here, over an outage and over restarts. Pure except for the [`Disk`] it gets.
+//! [`Spool`]: the chunks of one sink that are on disk, in segments, oldest first. Chunks that do
+//! not fit the queue are stored here, over an outage and over restarts. Pure, except for its
+//! [`Disk`].
 //!
 //! ```text
 //!    oldest segment                                        newest, written to
@@ -9,12 +10,14 @@
 //!           released        arrived          read                        end
 //!           │◀──────── handed out ──────────▶│
 //! ```
-//! A chunk that is handed out stays on disk until the outbox *releases* it: when it need not be
-//! sent again. A break *recalls* what is not released, so that reading goes on from there. A
-//! segment goes when all of it is released, or, being the oldest, when room is short.
+//! A chunk that is handed out stays on disk until the outbox *releases* it, because it need not be
+//! sent again. A break *recalls* the chunks that are not released: reading continues at the first
+//! of them. A segment is removed when all of it is released. The oldest segment is also removed
+//! when room is short.
 //!
 //! A segment that another process removes is damage: its lines count as dropped. A restart reads
-//! from the last release that was noted, so some chunks may be sent twice, but none is left out.
+//! from the last release that was written to the note. So some chunks may be sent twice, but none
+//! is left out.
 
 use std::io;
 use std::time::Duration;
@@ -38,17 +41,17 @@ use record::{HEAD, PREAMBLE, RecordHead, preamble};
 pub use segments::Position;
 use segments::{LAST_SEGMENT, Segment, Segments};
 
-/// A segment has this part of the spool's bytes, within the bounds below. So neither making room
-/// nor damage costs much of the spool at once.
+/// A segment has the spool's bytes divided by this number, within the bounds below. Room is made by
+/// whole segments, and damage costs the rest of a segment. Small segments keep both losses small.
 const SEGMENTS: u64 = 1024;
 const SEGMENT_MIN: u64 = 256 << 10;
 const SEGMENT_MAX: u64 = 16 << 20;
 
-/// The most segments dropped on a full disk for one chunk. If other processes take the room as soon
-/// as it is free, the chunk is dropped.
+/// The most segments dropped for one chunk when the disk is full. Other processes may use up the
+/// room as soon as it is free; without this bound one chunk could then cost the whole spool.
 const DROPS_FOR_A_CHUNK: usize = 4;
 
-/// Chunks of one destination, on a disk.
+/// Chunks of one destination on a disk.
 #[derive(Debug)]
 pub struct Spool {
     disk: Box<dyn Disk>,
@@ -56,16 +59,18 @@ pub struct Spool {
     format: &'static str,
     /// The most bytes that all segments together may have.
     max_bytes: u64,
-    /// The segments have more bytes than `max_bytes` since that was lowered.
+    /// `max_bytes` was lowered, and the segments may still have more bytes.
     is_shrinking: bool,
-    /// A segment of this many bytes takes no more chunks.
+    /// No chunk is appended to a segment of this many bytes.
     segment_bytes: u64,
     segments: Segments,
-    /// Where the chunk starts that is handed out next.
+    /// The start of the chunk that is handed out next.
     read: Position,
+    /// The end of the last released chunk. The note stores it.
     released: Position,
-    /// The ends of what has arrived, and of what was begun, on any connection.
+    /// The end of the newest chunk that has arrived, on any connection.
     arrived: Position,
+    /// A place after the start of the newest chunk that was begun, on any connection.
     begun: Position,
     handed_out: HandedOut,
     /// `released` has changed since it was last written to disk.
@@ -75,49 +80,52 @@ pub struct Spool {
     news: NewsQueue,
 }
 
-/// Counts of lines that went through a spool, since the start.
+/// Counts of the lines that went through a spool, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolTally {
     /// Lines that were saved.
     pub saved_lines: u64,
     /// Lines of an earlier run, in chunks that were handed out or dropped since.
     pub found_lines: u64,
-    /// Lines that were dropped before they arrived: for want of room, or because they could not be
-    /// written or read.
+    /// Lines that were dropped before they arrived: because there was no room, or because they
+    /// could not be written or read.
     pub dropped_lines: u64,
 }
 
-/// A chunk that is handed out.
+/// A chunk as it is handed out.
 #[derive(Debug)]
 pub struct Record {
     pub place: Position,
     pub bytes: Vec<u8>,
     pub lines: u32,
-    /// It was acknowledged, and is sent again.
+    /// It was acknowledged before, and is sent again.
     pub arrived: bool,
     /// A part of it was sent before.
     pub begun: bool,
 }
 
-/// Whether the spool can be read.
+/// Whether the disk can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
     Well,
-    /// The last read failed, and there is no other before the next flush.
+    /// The last read failed. The next one is tried after the next flush.
     Resting,
     /// The last read failed, and the next one may be tried.
     Retrying,
 }
 
 impl Spool {
-    /// Continues with the segments of an earlier run. `format` is the name of the format of the
-    /// chunks; segments of another format are set aside. All segments together have at most
-    /// `max_bytes`. Fails if the disk cannot be read at all.
+    /// Opens the spool on a disk, with the segments that an earlier run has left. `format` is the
+    /// name of the format of the chunks. Segments of another format are set aside: the destination
+    /// could not read them. If all segments together have more than `max_bytes`, the oldest are
+    /// dropped. Fails if the disk cannot be read.
     pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
         let there = disk.segments()?;
         let (there, foreign) =
             there.into_iter().partition::<Vec<_>, _>(|(number, _)| *number <= LAST_SEGMENT);
         let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
+        // A number after all segments and after the note. Otherwise a new segment could have a
+        // number that the note marks as released.
         let next_number =
             there.last().map_or(1, |(number, _)| number + 1).max(released.segment + 1);
         let mut spool = Self {
@@ -159,8 +167,8 @@ impl Spool {
         self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
     }
 
-    /// Takes over a segment of an earlier run. Removes it if all of it was read, or if it was torn
-    /// before it held anything. Sets it aside if it is of another format.
+    /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
+    /// torn its first line. Sets it aside if it has another format.
     fn adopt(&mut self, number: u64, bytes: u64) -> io::Result<()> {
         let mut start = [0; PREAMBLE];
         let got = self.disk.read(number, 0, &mut start)?;
@@ -178,11 +186,12 @@ impl Spool {
         Ok(())
     }
 
-    /// Saves a chunk. Older ones may be dropped to make room for it. A chunk that cannot be written
-    /// is dropped.
+    /// Saves a chunk. The oldest segments may be dropped to make room for it. A chunk that cannot
+    /// be written is dropped and counted.
     pub fn save(&mut self, chunk: &Chunk) {
         let head = RecordHead::new(chunk.bytes(), chunk.lines());
-        // A chunk frees no more room than it needs, even if the limit was lowered and more must go.
+        // A chunk makes only the room that it needs. If the limit was lowered, `tidy` removes the
+        // rest over several turns, because to remove many files at once would block the loop.
         let cost = self.cost(head);
         let before = self.segments.bytes();
         while self.segments.bytes() + cost > self.max_bytes
@@ -191,7 +200,8 @@ impl Spool {
         {}
         let mut written = self.append(head, chunk.bytes());
         if DiskFailure::FileTooLarge.is_of(&written) {
-            written = self.append(head, chunk.bytes()); // in a segment of its own
+            // `append` has closed the segment, so this writes to a new one.
+            written = self.append(head, chunk.bytes());
         }
         if DiskFailure::Missing.is_of(&written) {
             self.find_missing();
@@ -215,8 +225,8 @@ impl Spool {
         }
     }
 
-    /// Makes saved chunks survive a power cut, and checks that their files are still there. This
-    /// blocks, so only a stop may call it.
+    /// Makes saved chunks survive a power cut, and checks that their files still exist. This blocks
+    /// until the disk has written everything, so only a stop may call it.
     pub fn sync(&mut self) -> io::Result<()> {
         self.find_missing();
         self.disk.restore()?;
@@ -224,6 +234,7 @@ impl Spool {
         self.disk.sync()
     }
 
+    /// Writes a record at the end of the open segment. Opens a new segment if there is none.
     fn append(&mut self, head: RecordHead, chunk: &[u8]) -> io::Result<()> {
         if self.disk.restore()? {
             self.is_note_due = true;
@@ -240,8 +251,9 @@ impl Spool {
             .write(number, at, &head.to_bytes())
             .and_then(|()| self.disk.write(number, at + HEAD as u64, chunk));
         if written.is_err() {
-            // A partly written record must not stay before the next one. A segment at the limit of
-            // file size (`ulimit -f`) takes no more chunks.
+            // A partly written record must be cut off, or all records after it would count as
+            // damage. If it cannot be cut off, the segment is closed. It is also closed if it has
+            // reached the limit of file size (`ulimit -f`).
             let is_cut = self.disk.cut(number, at).is_ok();
             self.segments.is_open = is_cut && !DiskFailure::FileTooLarge.is_of(&written);
             return written;
@@ -252,10 +264,11 @@ impl Spool {
         Ok(())
     }
 
+    /// Creates the next segment and opens it.
     fn open_segment(&mut self) -> io::Result<()> {
         let number = self.segments.take_number();
         if let Err(error) = self.disk.write(number, 0, &preamble(self.format)) {
-            // So that a full disk is not filled with torn first lines.
+            // Otherwise a full disk would collect files with a torn first line.
             let _ = self.disk.remove(number);
             return Err(error);
         }
@@ -265,17 +278,17 @@ impl Spool {
         Ok(())
     }
 
-    /// Bytes that a record adds to the disk.
+    /// Returns the bytes that a record adds to the disk.
     fn cost(&self, head: RecordHead) -> u64 {
         head.record_bytes() + if self.segments.is_open { 0 } else { PREAMBLE as u64 }
     }
 
-    /// Drops the oldest segment because the disk is full, also the open one if it is the only one.
-    /// Returns whether there was one to drop.
+    /// Drops the oldest segment because the disk is full. If only the open segment exists, that one
+    /// is dropped. Returns whether a segment was dropped.
     fn drop_for_full_disk(&mut self) -> bool {
         let is_last = self.segments.len() == 1;
         if is_last && self.segments.is_open && self.segments.bytes() <= PREAMBLE as u64 {
-            return false; // there is nothing in it
+            return false; // it is empty, so dropping it makes no room
         }
         self.segments.is_open &= !is_last;
         self.drop_oldest()
@@ -288,7 +301,7 @@ impl Spool {
         }
         self.count_rest_of_found();
         let Some(oldest) = self.segments.pop_oldest() else { return false };
-        // Lines that are handed out may still arrive.
+        // Lines that are handed out may still arrive. If they do not, `recall` counts them.
         let on_their_way = self.handed_out.lines_on_their_way(oldest.number);
         self.tally.dropped_lines += oldest.waiting_lines - on_their_way;
         self.unlink(oldest.number);
@@ -303,8 +316,8 @@ impl Spool {
         else {
             return;
         };
-        // It ends at a head that is damaged or cannot be read. From there on only the number of
-        // bytes is known, not that of lines.
+        // Only the heads are read. This ends at a head that is damaged or cannot be read. From
+        // there on only the number of bytes is known, not the number of lines.
         while let Ok(Some(head)) = self.read_head(Position { segment: number, at }, bytes) {
             at += head.record_bytes();
             self.count_found(Position { segment: number, at }, head);
@@ -314,7 +327,8 @@ impl Spool {
         }
     }
 
-    /// Counts the lines of a chunk of an earlier run when it is first read. `end` is its end.
+    /// Counts the lines of a chunk of an earlier run, which ends at `end`, when it is first read. A
+    /// chunk that is read again is not counted again.
     fn count_found(&mut self, end: Position, head: RecordHead) {
         let Some(segment) = self.segments.get_mut(end.segment) else { return };
         if segment.found_until.is_some_and(|until| until < end.at) {
@@ -324,7 +338,8 @@ impl Spool {
         }
     }
 
-    /// Hands out the oldest chunk that is not handed out yet.
+    /// Hands out the oldest chunk that is not handed out yet. Returns `None` if there is none, or
+    /// if the disk cannot be read now. Damaged records are cut off and skipped.
     pub fn take_next(&mut self) -> Option<Record> {
         loop {
             if self.is_resting() {
@@ -351,6 +366,8 @@ impl Spool {
             let arrived = is_condemned || start < self.arrived;
             let lines = u64::from(head.lines);
             self.handed_out.push(HandedChunk { start, end, lines, arrived });
+            // A condemned chunk is skipped. It is released with the next chunk before or after it,
+            // or at once if no other chunk is handed out.
             if is_condemned {
                 if self.handed_out.len() == 1 {
                     self.release(start);
@@ -362,8 +379,8 @@ impl Spool {
         }
     }
 
-    /// Does what an error of a read at `start` demands. After it, reading either goes on elsewhere
-    /// or rests.
+    /// Handles an error of a read at `start`. After it, reading either continues at another place
+    /// or rests. It must do one of both, because `take_next` reads again at once.
     fn note_read_error(&mut self, start: Position, error: &io::Error) {
         match DiskFailure::of(error) {
             DiskFailure::Missing if self.find_missing() => {}
@@ -375,18 +392,18 @@ impl Spool {
         }
     }
 
-    /// Whether there is a chunk to hand out.
+    /// Whether there is a chunk that is not handed out.
     pub fn has_more(&self) -> bool {
         self.segments.first_record_from(self.read).is_some()
     }
 
-    /// Whether nothing is handed out for now, because it could not be read.
+    /// Whether no chunk is handed out until [`wake`](Self::wake), because the last read failed.
     pub fn is_resting(&self) -> bool {
         self.reads == Reads::Resting
     }
 
-    /// Tries again after a failure, and checks whether files were removed. Called at the end of a
-    /// flush.
+    /// Lets reads be tried again after a failure, and checks whether the folder was removed. Called
+    /// at the end of each flush.
     pub fn wake(&mut self) {
         match self.disk.restore() {
             Ok(false) => {}
@@ -414,12 +431,12 @@ impl Spool {
         self.reads = Reads::Resting;
     }
 
-    /// Notes that a part of this chunk, which is handed out, was sent.
+    /// Notes that a part of this chunk was sent. It must be handed out.
     pub fn note_begun(&mut self, place: Position) {
         self.begun = self.begun.max(place.past_start());
     }
 
-    /// Notes that this chunk, which is handed out, has arrived for the first time.
+    /// Notes that this chunk has arrived for the first time. It must be handed out.
     pub fn note_arrived(&mut self, place: Position) {
         let Some(chunk) = self.handed_out.note_arrived(place) else { return };
         self.arrived = self.arrived.max(chunk.end);
@@ -429,11 +446,12 @@ impl Spool {
         }
     }
 
-    /// Releases this chunk, the oldest handed out: it will not be sent again, whether it has
-    /// arrived or its delivery is unknown.
+    /// Releases this chunk and all before it: they will not be sent again, whether they have
+    /// arrived or their delivery is unknown.
     pub fn release(&mut self, place: Position) {
         if !self.handed_out.is_oldest_and_arrived(place) {
-            self.note_arrived(place); // a chunk whose delivery is unknown waits no longer either
+            // A chunk whose delivery is unknown no longer waits either.
+            self.note_arrived(place);
         }
         while let Some(chunk) = self.handed_out.pop_up_to(place) {
             self.released = self.released.max(chunk.end);
@@ -441,20 +459,21 @@ impl Spool {
         self.remove_released();
     }
 
-    /// Takes back this chunk and all handed out after it. They will be handed out again.
+    /// Takes back this chunk and all that were handed out after it. They will be handed out again.
     pub fn recall(&mut self, place: Position) {
         for chunk in self.handed_out.recall(place) {
             self.read = chunk.start;
             if !chunk.arrived && !self.segments.has(chunk.start.segment) {
-                self.tally.dropped_lines += chunk.lines; // its segment was dropped meanwhile
+                // Its segment was dropped meanwhile, so it cannot be handed out again.
+                self.tally.dropped_lines += chunk.lines;
             }
         }
     }
 
-    /// Drops a recalled chunk: it is not handed out again, and its lines count as dropped.
+    /// Condemns a recalled chunk: it is not handed out again, and `lines` of it count as dropped.
     pub fn condemn(&mut self, place: Position, lines: u32) {
         let Some(segment) = self.segments.get_mut(place.segment) else {
-            return; // its segment was removed, and the recall has counted its lines as dropped
+            return; // its segment was removed, and `recall` has counted its lines as dropped
         };
         segment.waiting_lines -= u64::from(lines);
         self.handed_out.condemn(place);
@@ -462,13 +481,13 @@ impl Spool {
         self.arrived = self.arrived.max(place.past_start());
     }
 
-    /// Bytes of chunks that are not released, with their heads.
+    /// Returns the bytes of the chunks that are not released, with their heads.
     pub fn waiting_bytes(&self) -> u64 {
         self.segments.bytes_after(self.released)
     }
 
-    /// Lines known to wait here: neither arrived nor dropped. Of an earlier run only those read so
-    /// far are known.
+    /// Returns the lines that are known to wait here: neither arrived nor dropped. Of an earlier
+    /// run, only the lines that were read so far are known.
     pub fn waiting_lines(&self) -> u64 {
         let without_segment =
             self.handed_out.lines_without_segment(|number| self.segments.has(number));
@@ -479,22 +498,24 @@ impl Spool {
         self.tally
     }
 
-    /// Returns the longest call to the disk since the last call of this.
+    /// Returns the longest time that one call to the disk has taken since the last call of this
+    /// function.
     pub fn take_stall(&mut self) -> Duration {
         self.disk.take_stall()
     }
 
-    /// Returns the events since the last call, which the log should show.
+    /// Takes the events since the last call, which the log should show.
     pub fn take_news(&mut self) -> Vec<News> {
         self.news.take()
     }
 
-    /// Where it is, for messages.
+    /// Returns the path, for messages.
     pub fn location(&self) -> String {
         self.disk.location()
     }
 
-    /// Returns `None` if there is no whole record at this place.
+    /// Reads the record at this place. Returns `None` if there is no whole record, or if its
+    /// checksum is wrong.
     fn read_record(&mut self, start: Position) -> io::Result<Option<(RecordHead, Vec<u8>)>> {
         let end = self.segments.get_mut(start.segment).map_or(0, |segment| segment.bytes);
         let Some(head) = self.read_head(start, end)? else { return Ok(None) };
@@ -503,7 +524,8 @@ impl Spool {
         Ok((got == bytes.len() && head.is_of(&bytes)).then_some((head, bytes)))
     }
 
-    /// Returns the head of a record that ends at `end` or before it.
+    /// Reads the head of the record at this place. Returns `None` if it is damaged, or if the
+    /// record would end after `end`.
     fn read_head(&mut self, start: Position, end: u64) -> io::Result<Option<RecordHead>> {
         let mut head = [0; HEAD];
         let got = self.disk.read(start.segment, start.at, &mut head)?;
@@ -511,7 +533,8 @@ impl Spool {
         Ok(head.filter(|head| start.at + head.record_bytes() <= end))
     }
 
-    /// Drops the rest of a segment that cannot be read from `start` on.
+    /// Drops the rest of a segment that cannot be read from `start` on. Where the next record would
+    /// begin is unknown, so all of the rest is lost.
     fn cut_damage(&mut self, start: Position) {
         let cut = self.disk.cut(start.segment, start.at);
         let on_their_way = self.handed_out.lines_on_their_way(start.segment);
@@ -528,8 +551,8 @@ impl Spool {
         self.remove_released();
     }
 
-    /// Counts and forgets segments that another process removed, or that belong to another server
-    /// by now. Returns whether anything has changed.
+    /// Counts and forgets segments that another process has removed, or that belong to another
+    /// server by now. Returns whether anything has changed.
     fn find_missing(&mut self) -> bool {
         let restored = self.disk.restore();
         let is_theirs =
@@ -575,8 +598,8 @@ impl Spool {
         self.is_note_due = true;
     }
 
-    /// Does a turn's share of deferred work: writing the note, and shrinking. Returns whether there
-    /// is more.
+    /// Does a turn's share of deferred work: writes the note, and removes a segment if the limit
+    /// was lowered. Returns whether there is more.
     pub fn tidy(&mut self) -> bool {
         self.write_due_note();
         self.is_shrinking = self.is_to_shrink() && self.drop_oldest() && self.is_to_shrink();
@@ -587,7 +610,8 @@ impl Spool {
         self.is_shrinking && self.segments.bytes() > self.max_bytes
     }
 
-    /// Writes the note of how far chunks are released, once for all releases of a turn.
+    /// Writes the note of how far chunks are released, once for all releases of a turn. A failure
+    /// costs no chunk: after a restart, some chunks are sent twice.
     fn write_due_note(&mut self) {
         if std::mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
@@ -596,7 +620,7 @@ impl Spool {
         }
     }
 
-    /// Removes a file. A file that is missing already is no failure.
+    /// Removes the file of a segment. It is no failure if the file is missing already.
     fn unlink(&mut self, segment: u64) {
         if let Err(error) = self.disk.remove(segment)
             && DiskFailure::of(&error) != DiskFailure::Missing

@@ -1,16 +1,17 @@
-//! Events of a spool that the log should show, each once while it lasts.
+//! [`News`]: events of a spool that the log should show, each once while it lasts. The spool does
+//! not log by itself, because it does not know the name of its sink.
 
 use std::io;
 use std::mem;
 
-/// An event that the operator should know of.
+/// An event for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The oldest segment was removed to make room.
     Full,
-    /// A segment was damaged at `at`. The rest of it, `bytes` long, was cut off.
+    /// A segment was damaged at offset `at`. The `bytes` from there on were cut off.
     Damaged { segment: u64, at: u64, bytes: u64 },
-    /// Another process removed this many segments. `bytes` and `lines` had not arrived.
+    /// Another process has removed `segments` files. They had `bytes`, with `lines` that are lost.
     Missing { segments: usize, bytes: u64, lines: u64 },
     /// A segment that is not of this format was set aside.
     Foreign { segment: u64 },
@@ -18,8 +19,8 @@ pub enum News {
     Failing { what: &'static str, reason: String },
 }
 
-/// Collects events until the sink logs them. A full or failing disk is reported once, until it has
-/// worked again.
+/// Collects events until the sink logs them. A disk that is full or fails is reported once, and
+/// again only after it has worked in between.
 #[derive(Debug, Default)]
 pub(super) struct NewsQueue {
     events: Vec<News>,
@@ -38,7 +39,7 @@ impl NewsQueue {
         }
     }
 
-    /// A segment was read to its end, so there is room again.
+    /// Notes that a segment was read to its end, so there is room again.
     pub(super) fn note_room(&mut self) {
         self.is_full = false;
     }
@@ -49,7 +50,7 @@ impl NewsQueue {
         }
     }
 
-    /// A chunk was saved.
+    /// Notes that a chunk was saved, so the disk works again.
     pub(super) fn note_success(&mut self) {
         self.is_failing = false;
     }

@@ -1,11 +1,12 @@
-//! The format of a segment file: a first line that names it, then records. Each record is a chunk
-//! with its length and checksum. Pure.
+//! The format of a segment file: a first line that names the format, then records. Each record is a
+//! chunk after a head with its length and checksum. Pure.
 //!
 //! ```text
 //!  statsd-spool 1 plaintext····\n   length  lines  crc32  bytes…   length  lines  crc32  bytes…
 //!  └───────── 32 bytes ─────────┘   └── 4 ──┴─ 4 ─┴── 4 ─┴─ length ┘            (little endian)
 //! ```
-//! The checksum covers length, lines and bytes, so a record cannot be made of halves of two others.
+//! The checksum covers length, lines and bytes. So a torn write cannot join the halves of two
+//! records to a valid one.
 
 use crc32fast::Hasher;
 
@@ -13,10 +14,11 @@ use crc32fast::Hasher;
 pub(super) const PREAMBLE: usize = 32;
 /// Bytes of a record before its chunk.
 pub(super) const HEAD: usize = 12;
-/// No chunk is longer. A larger length is damage.
+/// The most bytes of a chunk. No encoder makes longer ones, so a larger length is damage.
 pub(super) const CHUNK_MAX: usize = 2 << 20;
 
-/// The first bytes of each segment whose chunks are of this format.
+/// Returns the first bytes of a segment for chunks of this format. The name of the format must have
+/// at most 16 bytes.
 pub(super) fn preamble(format: &str) -> [u8; PREAMBLE] {
     let mut bytes = [b' '; PREAMBLE];
     let text = format!("statsd-spool 1 {format}");
@@ -49,7 +51,8 @@ impl RecordHead {
         bytes
     }
 
-    /// Returns `None` if the length is 0, or larger than that of any chunk.
+    /// Parses a head. Returns `None` if the length is 0, or larger than that of any chunk. A region
+    /// of zeros, which a power cut may leave, is thus no record.
     pub(super) fn from_bytes(bytes: [u8; HEAD]) -> Option<Self> {
         let field = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -58,12 +61,12 @@ impl RecordHead {
         (1..=CHUNK_MAX).contains(&(head.length as usize)).then_some(head)
     }
 
-    /// Whether this is the head of these bytes.
+    /// Whether this head has the checksum of these bytes.
     pub(super) fn is_of(self, chunk: &[u8]) -> bool {
         checksum(self.length, self.lines, chunk) == self.checksum
     }
 
-    /// Bytes of the whole record.
+    /// Returns the bytes of the whole record: head and chunk.
     pub(super) fn record_bytes(self) -> u64 {
         HEAD as u64 + u64::from(self.length)
     }
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flipped_bit_goes_unseen() {
+    fn every_flipped_bit_is_detected() {
         let chunk = *b"a 1 2\n";
         let head = RecordHead::new(&chunk, 1).to_bytes();
         for bit in 0..head.len() * 8 {

@@ -1,12 +1,13 @@
-//! The segments that a spool has: their sizes, the lines that wait in them, and places in them.
-//! Pure.
+//! [`Segments`]: the segments of a spool, with their sizes and waiting lines. [`Position`]: a place
+//! in one of them. Pure.
 
 use std::collections::VecDeque;
 
 use super::record::PREAMBLE;
 
-/// The highest number that a segment of ours can have. It cannot be reached even if a segment is
-/// made every nanosecond, so there is always a next number.
+/// The highest number that a segment of this server can have. Even with a segment every nanosecond
+/// it takes 292 years to reach it, so there is always a next number. A file with a higher number
+/// was made by somebody else.
 pub(super) const LAST_SEGMENT: u64 = u64::MAX >> 1;
 
 /// Bytes of a note: the number of the segment, the offset in it, and a checksum of both.
@@ -20,12 +21,14 @@ pub struct Position {
 }
 
 impl Position {
-    /// The first place after the start of the chunk at this one. A chunk whose start is before that
-    /// place counts as passed.
+    /// Returns the place one byte after this one. If this is the start of a chunk, the result is a
+    /// mark that the chunk counts as passed: its start is before the mark, and the next start is
+    /// not.
     pub(super) fn past_start(self) -> Self {
         Self { at: self.at + 1, ..self }
     }
 
+    /// Returns the bytes of the note for this place.
     pub(super) fn to_note(self) -> [u8; NOTE_BYTES] {
         let mut note = [0; NOTE_BYTES];
         note[..8].copy_from_slice(&self.segment.to_le_bytes());
@@ -35,8 +38,8 @@ impl Position {
         note
     }
 
-    /// Returns `None` if the bytes are no note, or a torn one. The spool is then read from its
-    /// start.
+    /// Parses a note. Returns `None` if the bytes are not a note, or a torn one. The spool is then
+    /// read from its start, so chunks may be sent twice but none is lost.
     pub(super) fn from_note(note: &[u8]) -> Option<Self> {
         let (numbers, checksum) = note.split_at_checked(16)?;
         (crc32fast::hash(numbers).to_le_bytes() == checksum).then_some(())?;
@@ -47,13 +50,16 @@ impl Position {
     }
 }
 
+/// One segment file.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) bytes: u64,
-    /// Lines known to be in it that have neither arrived nor been dropped.
+    /// Lines known to be in the segment that have neither arrived nor been dropped.
     pub(super) waiting_lines: u64,
-    /// In a segment of an earlier run: up to where its lines are counted.
+    /// The offset up to which lines are counted, in a segment of an earlier run. Such a segment is
+    /// counted while it is read, so that a start need not read the whole spool. `None` in a segment
+    /// of this run.
     pub(super) found_until: Option<u64>,
 }
 
@@ -61,13 +67,13 @@ pub(super) struct Segment {
 #[derive(Debug)]
 pub(super) struct Segments {
     list: VecDeque<Segment>,
-    /// The newest segment is of this run, and takes more chunks.
+    /// The newest segment was made by this run, and chunks can be appended to it.
     pub(super) is_open: bool,
     next_number: u64,
 }
 
 impl Segments {
-    /// No segments yet. The first that is made gets `next_number`.
+    /// Returns a list without segments. The next segment that is made gets `next_number`.
     pub(super) fn new(next_number: u64) -> Self {
         Self { list: VecDeque::new(), is_open: false, next_number }
     }
@@ -97,7 +103,8 @@ impl Segments {
         self.list.get_mut(at)
     }
 
-    /// Returns the number for a segment that is about to be written. A number is never used twice.
+    /// Returns the number for a new segment. No number is used twice, so a place in a removed
+    /// segment never means a place in a new one.
     pub(super) fn take_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number - 1
@@ -108,21 +115,21 @@ impl Segments {
         self.list.push_back(segment);
     }
 
-    /// Takes the oldest segment out. If it was the open one, none is open after that.
+    /// Removes and returns the oldest segment. If it was the open one, none is open after that.
     pub(super) fn pop_oldest(&mut self) -> Option<Segment> {
         let oldest = self.list.pop_front();
         self.is_open &= !self.list.is_empty();
         oldest
     }
 
-    /// Takes a segment out. If it was the open one, none is open after that.
+    /// Removes and returns a segment. If it was the open one, none is open after that.
     pub(super) fn remove(&mut self, number: u64) -> Option<Segment> {
         let at = self.list.binary_search_by_key(&number, |segment| segment.number).ok()?;
         self.is_open &= at + 1 < self.list.len();
         self.list.remove(at)
     }
 
-    /// Ends the open segment if it is this one.
+    /// Closes this segment if it is the open one.
     pub(super) fn close(&mut self, number: u64) {
         let is_newest = self.list.back().is_some_and(|newest| newest.number == number);
         self.is_open &= !is_newest;
@@ -136,7 +143,7 @@ impl Segments {
         self.list.iter().map(|segment| segment.waiting_lines).sum()
     }
 
-    /// Bytes of records that begin at `released` or after it.
+    /// Returns the bytes of the records that begin at `released` or after it.
     pub(super) fn bytes_after(&self, released: Position) -> u64 {
         let after = |segment: &Segment| {
             if segment.number == released.segment {

@@ -100,7 +100,7 @@ impl Carbon {
         self.points_of_last(290, names)
     }
 
-    /// As [`Carbon::points`], from the finest archive that goes back so many seconds.
+    /// As [`Carbon::points`], from the finest archive that goes back `seconds`.
     pub(crate) fn points_of_last(&self, seconds: u64, names: &[&str]) -> BTreeMap<String, Points> {
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("read_whisper.py"))

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 pub(crate) struct Conf(Vec<(String, Vec<(String, String)>)>);
 
 impl Conf {
-    /// Flushes every `flush_interval`, to nobody.
+    /// Flushes every `flush_interval`, without a destination.
     pub(crate) fn flushing_every(flush_interval: &str) -> Self {
         Self(Vec::new())
             .set("statsd", "flush_interval", flush_interval)
@@ -45,7 +45,7 @@ impl Conf {
         conf
     }
 
-    /// Sets a key, or sets it anew.
+    /// Sets a key. Replaces the value that it has.
     pub(crate) fn set(mut self, section: &str, key: &str, value: impl Display) -> Self {
         let keys = self.section(section);
         keys.retain(|(known, _)| known != key);

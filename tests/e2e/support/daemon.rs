@@ -36,7 +36,8 @@ impl Daemon {
         Self::start_with(conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is ./statsd.conf.
+    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is
+    /// ./statsd.conf.
     pub(crate) fn start_with(
         conf: &Conf,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
@@ -50,8 +51,8 @@ impl Daemon {
         Self::start_in(self.folder, conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// Starts it as a service manager does that has bound these sockets for it, each with its name. In a folder of its own,
-    /// or in that of a run before.
+    /// Starts it as a service manager does that has bound these sockets for it, each with its name.
+    /// In a folder of its own, or in that of a run before.
     pub(crate) fn start_passing(
         conf: &Conf,
         sockets: &[(&Socket, &str)],
@@ -142,7 +143,7 @@ impl Daemon {
         self.process.signal("HUP");
     }
 
-    /// Waits for so many lines of its log with all of these words.
+    /// Waits until its log has `times` lines with all of these words.
     pub(crate) fn until_logged(&self, words: &[&str], times: usize) {
         until_true(&format!("{words:?} in the log"), || {
             let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
@@ -239,7 +240,7 @@ impl Daemon {
         self.process.signal("CONT");
     }
 
-    /// Waits for the end of one that was told to stop.
+    /// Waits for the end of a server that was stopped.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         self.process.exit(DEADLINE)
     }

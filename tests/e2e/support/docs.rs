@@ -1,4 +1,4 @@
-//! The examples of the documentation: what a reader copies is what the tests run.
+//! The examples of the documentation. Tests run them as they are printed, since readers copy them.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Something that takes points as carbon does and remembers each: what came, in which order, over
-//! which connection. It can be absent at first, go away and come back, all on one port.
+//! A stand-in for carbon, which stores every byte that it receives, in order, for each connection.
+//! It can be down at first, go down, and come back, all on one port.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ impl Point {
 #[derive(Debug)]
 pub(crate) struct FakeCarbon {
     address: SocketAddr,
-    /// Keeps the port ours while nobody listens on it.
+    /// Reserves the port while this carbon does not listen.
     _reserved: Socket,
     received: Arc<Received>,
     listening: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
@@ -63,7 +63,7 @@ impl FakeCarbon {
         carbon
     }
 
-    /// Has a port, and refuses connections until it is told to listen.
+    /// Has a port, and refuses connections until the test makes it listen.
     pub(crate) fn absent() -> Self {
         let (reserved, address) = reserve_tcp();
         Self { address, _reserved: reserved, received: Arc::default(), listening: None }
@@ -103,7 +103,7 @@ impl FakeCarbon {
         self.received.to_hang_up_on.store(count, Ordering::SeqCst);
     }
 
-    /// Keeps its connections and reads nothing, until told to read on.
+    /// Keeps its connections and reads nothing, until the test lets it read on.
     pub(crate) fn stop_reading(&self) {
         self.received.paused.store(true, Ordering::SeqCst);
     }

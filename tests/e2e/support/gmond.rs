@@ -1,4 +1,4 @@
-//! Ganglia's gmond, on loopback and in a folder of its own, asked over TCP what it holds.
+//! Ganglia's gmond on loopback, in a folder of its own. Tests read its metrics over TCP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 78, 1);
 #[derive(Debug)]
 pub(crate) struct Gmond {
     process: Option<Process>,
-    /// Holds the port while it is away.
+    /// Reserves the port while the process is down.
     _reserved: Socket,
     udp: SocketAddr,
     tcp: SocketAddr,
@@ -40,7 +40,7 @@ impl Gmond {
             return None;
         }
         let (reserved, tcp) = reserve_tcp();
-        // An address of its own: nobody takes the port while it is away.
+        // An address that no other test uses, so that the port stays free while gmond is down.
         let udp = UdpSocket::bind((ADDRESS, 0)).unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("gmond.conf"), configuration(udp, tcp)).unwrap();

@@ -1,4 +1,4 @@
-//! graphite-web, the reading end, over the Whisper files of a [`Carbon`].
+//! graphite-web, which serves the Whisper files of a [`Carbon`].
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -40,7 +40,8 @@ impl GraphiteWeb {
         Some(Self { _process: process, address, _folder: folder })
     }
 
-    /// The points of all series that match one of `targets`, of those after `from` and up to `until`.
+    /// The points of all series that match one of `targets`, of those after `from` and up to
+    /// `until`.
     pub(crate) fn points(
         &self,
         targets: &[&str],

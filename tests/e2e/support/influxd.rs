@@ -1,4 +1,4 @@
-//! InfluxDB itself, on loopback and in a folder of its own, asked over HTTP what it holds.
+//! InfluxDB on loopback, in a folder of its own. Tests read its points over HTTP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, skipped, unti
 #[derive(Debug)]
 pub(crate) struct Influxd {
     process: Option<Process>,
-    /// Holds the port while it is away.
+    /// Reserves the port while the process is down.
     _reserved: Socket,
     http: SocketAddr,
     udp: SocketAddr,
@@ -93,7 +93,8 @@ impl Influxd {
         assert!(answer.starts_with("HTTP/1.0 204"), "{answer}");
     }
 
-    /// The answer to a query, as comma separated values without a head. Fails unless the answer is good.
+    /// The answer to a query, as comma separated values without a head. Fails unless the answer is
+    /// good.
     pub(crate) fn query(&self, query: &str) -> Vec<String> {
         let (name, password) = ACCOUNT;
         let (query, password) = (encoded(query), encoded(password));

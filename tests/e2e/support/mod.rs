@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: the server as a child process, and the peers it talks to.
+//! The code that end-to-end tests share: the server as a child process, and the peers that it talks
+//! to.
 //!
 //! Everything runs on loopback on ports of its own, so that tests run side by side. A test never
 //! sleeps for a time: it waits [`until`] a condition holds, and fails when its deadline has passed.
@@ -43,7 +44,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use socket2::{Domain, Socket, Type};
 
-/// How long a condition may take to come true. Far more than any needs: a slow machine is no failure.
+/// How long a condition may take to come true. Far more than any needs: a slow machine is no
+/// failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Looks every few milliseconds until `look` finds something. `what` completes "waited for …".
@@ -109,8 +111,9 @@ pub(crate) fn until_clock_shows(stamp: u64) {
     until_true("the clock", || unix_now() >= stamp);
 }
 
-/// Waits until an aligned interval has begun, a tenth of a second ago so that the flush before it is
-/// past, and has at least `left` seconds to go: what follows falls into it. The stamp of its flush.
+/// Waits until an aligned interval has begun, a tenth of a second ago so that the flush before it
+/// is past, and has at least `left` seconds to go: what follows falls into it. The stamp of its
+/// flush.
 pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
     until(DEADLINE, "room in an interval", || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -151,7 +154,8 @@ pub(crate) fn peers() -> PathBuf {
     folder
 }
 
-/// None where this peer could not be installed. That is said, with the name of the test that does without.
+/// None where this peer could not be installed. That is said, with the name of the test that does
+/// without.
 pub(crate) fn installed(peer: &str) -> Option<()> {
     let Ok(reason) = fs::read_to_string(peers().join("without").join(peer)) else {
         return Some(());
@@ -194,7 +198,8 @@ pub(crate) fn reserve_tcp() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-/// Listens on a port that [`reserve_tcp`] holds. The kernel takes little on behalf of who does not read.
+/// Listens on a port that [`reserve_tcp`] holds. The kernel takes little on behalf of who does not
+/// read.
 pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     let socket = bind_reusable(address);
     socket.set_recv_buffer_size(64 << 10).unwrap();

@@ -1,4 +1,4 @@
-//! Node's statsd, the reference: what it sends for a packet, we send.
+//! Node's statsd, the reference: for a packet, this server must send what Node sends.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -29,7 +29,7 @@ impl NodeStatsd {
         self.udp
     }
 
-    /// None when somebody took the UDP port between our look and its bind.
+    /// Returns `None` if another process took the UDP port before Node could bind it.
     fn attempt(carbon: &FakeCarbon, flush_seconds: u64, settings: &str) -> Option<Self> {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let (_reserved, management) = reserve_tcp();

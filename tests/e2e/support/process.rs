@@ -40,8 +40,8 @@ impl Process {
         Self::start_sharing(command, &[])
     }
 
-    /// As [`start`](Self::start), for a process that inherits these sockets. No other process that is
-    /// started at the same time gets them, or they would stay open as long as that one runs.
+    /// As [`start`](Self::start), for a process that inherits these sockets. No other process that
+    /// is started at the same time gets them, or they would stay open as long as that one runs.
     pub(crate) fn start_sharing(command: &mut Command, sockets: &[&Socket]) -> Self {
         let one_at_a_time = STARTING.lock();
         sockets.iter().for_each(|socket| socket.set_cloexec(false).unwrap());

@@ -1,4 +1,5 @@
-//! Node StatsD's proxy.js: hands each name to one of several servers, and leaves out those that are not well.
+//! Node StatsD's proxy.js, which sends each name to one of several servers, and leaves out servers
+//! that are down.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -29,7 +30,7 @@ impl Proxy {
         self.udp
     }
 
-    /// Waits until its ring is of so many nodes.
+    /// Waits until its ring has `count` nodes.
     pub(crate) fn until_nodes(&self, count: usize) {
         let nodes = || {
             let mut management = Admin::connect(self.management);
@@ -45,7 +46,7 @@ impl Proxy {
         [self.process.stdout(), self.process.stderr()].concat()
     }
 
-    /// None when somebody took the UDP port between our look and its bind.
+    /// Returns `None` if another process took the UDP port before Node could bind it.
     fn attempt(conf: &impl Fn(u16, u16) -> String) -> Option<Self> {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let (_reserved, management) = reserve_tcp();

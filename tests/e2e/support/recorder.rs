@@ -1,5 +1,5 @@
-//! A carbon that records what its process has read of one series family, compactly enough for a million points, and that
-//! misbehaves when told to.
+//! A carbon that records the points of one series family, compactly enough for a million of them.
+//! It resets connections or stops reading when a test requests it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -22,7 +22,8 @@ pub(crate) enum Manner {
     /// Accepts, and reads nothing.
     Stalls,
     ReadsByteByByte,
-    /// Resets each connection: those there are, and those to come as soon as they have brought something.
+    /// Resets each connection: those there are, and those to come as soon as they have brought
+    /// something.
     Resets,
 }
 

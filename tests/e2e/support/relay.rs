@@ -19,8 +19,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Starts it and waits until it takes lines. `conf` makes its configuration from its port. None where it
-    /// is not installed, which is said.
+    /// Starts it and waits until it takes lines. `conf` makes its configuration from its port. None
+    /// where it is not installed, which is said.
     pub(crate) fn start(conf: impl FnOnce(u16) -> String) -> Option<Self> {
         let binary = binary()?;
         let (reserved, address) = reserve_tcp();

@@ -1,6 +1,6 @@
-//! Random traffic from a seed, in the grammar that Node's statsd and ours understand alike: nothing
-//! the contract marks as different. So no packed values, no colon in a set's member, no type but
-//! `c m g ms s`, one tag a line, and rates as plain decimals.
+//! Random traffic from a seed, in the grammar that Node's statsd and this server read in the same
+//! way. So it has no packed values, no colon in a set's member, no type except `c m g ms s`, one
+//! tag a line, and rates as plain decimals.
 
 use statsd_bench::Random;
 

@@ -1,4 +1,4 @@
-//! Ten thousand connections on which nothing comes.
+//! Measures ten thousand connections on which no data arrives.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub(crate) fn connections(profile: &Profile, setting: &Setting) -> Result<Connec
     let files = server.open_files();
     let mut held: Vec<TcpStream> = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
-        // A full backlog would cost a second: no more are on their way than any server has room for.
+        // A full backlog would cost a second: no more are on their way than any server has room
+        // for.
         if held.len().is_multiple_of(BACKLOG) {
             until_accepted(&server, files + held.len(), &profile.name)?;
         }
@@ -53,7 +54,7 @@ pub(crate) fn connections(profile: &Profile, setting: &Setting) -> Result<Connec
 /// Files that a server had open for its start, and has closed since.
 const CLOSED: usize = 48;
 
-/// Waits until the server has so many files open.
+/// Waits until the server has accepted `files` connections, by the number of its open files.
 fn until_accepted(server: &Server, files: usize, name: &str) -> Result<(), String> {
     let start = Clock::start();
     while server.open_files() + CLOSED < files {

@@ -1,4 +1,4 @@
-//! What a moderate rate costs.
+//! Measures the CPU time that a moderate rate costs.
 
 use serde::Serialize;
 use statsd_bench::{Plan, Stop, Traffic};
@@ -16,7 +16,8 @@ pub(crate) struct Cost {
     pub(crate) lines_per_second: f64,
     /// Datagrams the kernel dropped.
     pub(crate) dropped_packets: u64,
-    /// The counts that reached carbon, as a share of those sent, where the profile tells what counts are.
+    /// The counts that reached carbon, as a share of those sent, where the profile tells what
+    /// counts are.
     pub(crate) counted: Option<f64>,
 }
 

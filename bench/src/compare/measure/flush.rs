@@ -1,4 +1,4 @@
-//! A flush of 100,000 counters: by itself, and while packets come.
+//! Measures a flush of 100,000 counters: by itself, and while packets arrive.
 
 use std::time::Duration;
 
@@ -14,18 +14,22 @@ use super::{arrived, millis, until_flushed};
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Flush {
     pub(crate) lines: u64,
-    /// From when all counters had been read until a moment after the last byte was sent; nothing came then.
+    /// From when all counters had been read until a moment after the last byte was sent; nothing
+    /// came then.
     pub(crate) cpu_ms: f64,
-    /// From the tick, which is when the rest before it ended, to the last byte at carbon; none of a server that never rests.
+    /// From the tick, which is when the rest before it ended, to the last byte at carbon; none of a
+    /// server that never rests.
     pub(crate) tick_to_last_byte_ms: Option<f64>,
     /// From the first byte at carbon to the last.
     pub(crate) sending_ms: f64,
-    /// The longest time in which nothing was read from a socket that held something, while packets came.
+    /// The longest time in which nothing was read from a socket that held something, while packets
+    /// came.
     pub(crate) longest_gap_ms: f64,
     /// In that time.
     pub(crate) packets_sent: u64,
     pub(crate) dropped_packets: u64,
-    /// All counts that reached carbon, those that came during flushes too, as a share of those sent.
+    /// All counts that reached carbon, those that came during flushes too, as a share of those
+    /// sent.
     pub(crate) counted: Option<f64>,
 }
 
@@ -37,7 +41,7 @@ const RESTS: Duration = Duration::from_millis(50);
 /// One a packet, while it flushes.
 const RATE: u64 = 50_000;
 
-/// Packets come for an interval and so much more, so that at least one flush is among them.
+/// Packets are sent for one interval and for this time, so that at least one flush is among them.
 pub(crate) const MORE: Duration = Duration::from_secs(2);
 
 pub(crate) fn flush(profile: &Profile, setting: &Setting) -> Result<Flush, String> {
@@ -51,7 +55,8 @@ pub(crate) fn flush(profile: &Profile, setting: &Setting) -> Result<Flush, Strin
     if let Some(counts) = &profile.counts {
         server.carbon.watch(counts);
     }
-    // Right after a flush, so that all come in one interval: some servers send only what came in it.
+    // Right after a flush, so that all come in one interval: some servers send only what came in
+    // it.
     let mut sender = server.sender(Transport::Udp)?;
     let first = sender.send(&many, Plan::lines(1));
     until_flushed(&server, profile, setting, 1);

@@ -1,4 +1,4 @@
-//! The highest rate that loses nothing.
+//! Measures the highest rate that loses nothing.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub(crate) struct Highest {
 /// What of a try's lines may still wait in the socket when it ends, as a share of its time.
 const LATE: f64 = 0.1;
 
-/// By bisection in short tries, and then once for a whole flush interval, at a little less where that loses.
+/// By bisection in short tries, and then once for a whole flush interval, at a little less where
+/// that loses.
 pub(crate) fn highest(
     profile: &Profile,
     setting: &Setting,

@@ -1,4 +1,4 @@
-//! What names take in memory.
+//! Measures the memory that names take.
 
 use serde::Serialize;
 use statsd_bench::{Clock, Mix, Plan, Traffic, Workload};
@@ -25,7 +25,7 @@ pub(crate) struct Kind {
     pub(crate) names: usize,
     mix: &'static str,
     pub(crate) lines: u64,
-    /// Seconds between flushes, at the least: none falls into the time it takes to send the lines.
+    /// The least seconds between flushes. No flush may happen while the lines are sent.
     pub(crate) interval: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The measurements, each on a server of its own: one file for each question asked.
+//! The measurements, one file each. Each runs on a server of its own.
 
 mod connections;
 mod cost;
@@ -37,7 +37,7 @@ pub(crate) struct Effort {
     pub(crate) halvings: u32,
 }
 
-/// Waits until so many flushes have ended at carbon, but no longer than they take.
+/// Waits until carbon has received `flushes` flushes, but no longer than they take.
 fn until_flushed(server: &Server, profile: &Profile, setting: &Setting, flushes: usize) {
     if !profile.flushes {
         return;
@@ -49,7 +49,8 @@ fn until_flushed(server: &Server, profile: &Profile, setting: &Setting, flushes:
     }
 }
 
-/// The share of `sent` that reached carbon as counts, once two flushes had the time to come; none if the profile does not tell.
+/// The share of `sent` that reached carbon as counts, once two flushes had the time to come; none
+/// if the profile does not tell.
 fn arrived(server: &Server, profile: &Profile, setting: &Setting, sent: u64) -> Option<f64> {
     let counts = profile.counts.as_ref()?;
     let start = Clock::start();

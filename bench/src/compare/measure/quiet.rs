@@ -1,4 +1,4 @@
-//! A server that nobody asks anything of: how soon it is there, and what it does then.
+//! Measures a server without traffic: how soon it is ready, and how much it does then.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! W1 at rates from nearly idle to busy: what gathering costs and brings at each.
+//! Measures W1 at rates from nearly idle to busy: the cost and the gain of gathering at each rate.
 
 use std::time::Duration;
 

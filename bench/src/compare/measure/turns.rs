@@ -1,4 +1,5 @@
-//! The longest turn of a server's loop, as the server itself tells it: while a million counters come, and are flushed.
+//! Measures the longest turn of a server's loop, as the server itself reports it, while a million
+//! counters arrive and are flushed.
 
 use serde::Serialize;
 use statsd_bench::{Mix, Plan, Traffic, Workload};
@@ -13,10 +14,10 @@ use super::until_flushed;
 pub(crate) struct Turns {
     pub(crate) counters: usize,
     pub(crate) longest_turn_ms: f64,
-    /// It had the highest priority: what others have its core for is not its turn, and the machine's few cores carry the
-    /// sender and carbon, too.
+    /// It had the highest priority: what others have its core for is not its turn, and the
+    /// machine's few cores carry the sender and carbon, too.
     pub(crate) favoured: bool,
-    /// Flushes in which it told one.
+    /// Flushes in which the server reported a longest turn.
     pub(crate) flushes: u64,
 }
 
