@@ -48,7 +48,9 @@ impl SinkError {
             Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                 "the destination has closed the connection"
             }
-            _ => "the destination cannot be reached",
+            Self::NotHttp(_) | Self::UnaskedAnswer => "the destination does not speak HTTP",
+            Self::TimedOut(_) => "the destination does not answer",
+            Self::Io(_) | Self::ConnectedToItself => "the destination cannot be reached",
         }
     }
 

@@ -536,7 +536,7 @@ impl Link {
             address,
             attempts = self.outages.attempts(),
             queued_bytes = outbox.queued_bytes();
-            "the link has changed its state"
+            "the connection to the destination has changed its state"
         );
     }
 
