@@ -1,5 +1,5 @@
-//! Requests over real sockets, answered by the tests. They check the effect of each answer, and of
-//! none.
+//! Requests over real sockets, answered by the tests. They check the effect of each answer, and
+//! of a missing answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

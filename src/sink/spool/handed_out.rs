@@ -45,8 +45,7 @@ impl HandedOut {
     }
 
     /// Removes and returns the oldest chunk if it starts at `place` or before it, or is condemned.
-    /// The
-    /// outbox does not have condemned chunks, so it never releases them by itself.
+    /// The outbox does not have condemned chunks, so it never releases them by itself.
     pub(super) fn pop_up_to(&mut self, place: Position) -> Option<HandedChunk> {
         let oldest = self.chunks.front()?;
         let may_go = oldest.start <= place || self.condemned.contains(&oldest.start);
