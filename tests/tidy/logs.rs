@@ -1,6 +1,7 @@
 //! The texts of the log: a constant sentence, fields that can be searched for, hints that say what
 //! to do, and plain words. `src/logging/format.rs` tests how fields are quoted and escaped.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use crate::modules::at_commas;
@@ -156,6 +157,16 @@ fn every_event_is_in_the_manual() {
     let counts = warnings().into_iter().map(|(place, texts)| (place, format!("{}=", texts[0])));
     missing.extend(counts.filter(|(_, event)| !names(page, event)).map(|(place, _)| place));
     assert!(missing.is_empty(), "events that docs/operations.md does not list: {missing:#?}");
+}
+
+/// Shows that the page of the operator explains every field of every line.
+#[test]
+fn every_field_is_in_the_manual() {
+    let page = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, page) = page.split_once("\n### Fields\n").expect("a section for the fields");
+    let all = calls().into_iter().flat_map(|call| call.fields).filter_map(|field| field.name);
+    let missing: BTreeSet<_> = all.filter(|name| !page.contains(&format!("`{name}=`"))).collect();
+    assert!(missing.is_empty(), "fields that docs/operations.md does not explain: {missing:#?}");
 }
 
 #[test]
