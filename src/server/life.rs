@@ -304,3 +304,61 @@ fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
     }
     notify::ready();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::flush::Schedule;
+    use crate::series::Seeds;
+    use crate::time::{Tick, UnixTime};
+
+    const SIGTERM: Received =
+        Received { interrupt: false, terminate: true, reload: false, child: false };
+    const SIGINT: Received = Received { interrupt: true, terminate: false, ..SIGTERM };
+    const SIGHUP: Received = Received { reload: true, terminate: false, ..SIGTERM };
+
+    fn at(millis: u64) -> Now {
+        Now { tick: Tick::from_millis(millis), unix: UnixTime::from_secs(1_000_000) }
+    }
+
+    fn life() -> Life {
+        let config = Config { destinations: Vec::new(), ..Config::default() };
+        Life::new(config, Origin::Defaults, None, [1, 2], Descriptors::count())
+    }
+
+    #[test]
+    fn a_stop_goes_before_a_reload_and_nothing_follows_it_but_its_end() {
+        let mut life = life();
+        assert_eq!(life.request(SIGHUP, at(0)), Some(Request::Reload));
+        let both = Received { reload: true, ..SIGTERM };
+        assert_eq!(life.request(both, at(0)), Some(Request::Stop));
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        life.begin_stop(&mut reactor);
+        assert!(!life.is_running() && !life.is_over());
+        assert_eq!(life.request(SIGHUP, at(0)), None);
+        assert_eq!(life.request(SIGTERM, at(0)), None);
+    }
+
+    #[test]
+    fn a_stop_ends_when_no_destination_holds_data() {
+        let mut life = life();
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let interval = life.config().flush_interval;
+        let schedule = Schedule::new(interval, true, reactor.now().unix);
+        let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+        let mut pipeline = Pipeline::open(life.config(), schedule, seeds, None, None).unwrap();
+        life.check_stop(&mut pipeline, reactor.now());
+        assert!(life.is_running(), "no stop has begun");
+        life.begin_stop(&mut reactor);
+        assert_eq!(life.request(SIGINT, reactor.now()), None, "the keystroke that began it");
+        life.check_stop(&mut pipeline, reactor.now());
+        assert!(life.is_over());
+    }
+
+    #[test]
+    fn a_reload_of_the_running_configuration_needs_no_other_state_file() {
+        let life = life();
+        assert!(life.open_other_state(life.config()).unwrap().is_none());
+    }
+}

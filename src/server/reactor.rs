@@ -171,3 +171,37 @@ enum Idle {
     Until(Tick),
     Forever,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_due_in_order_and_a_replaced_one_only_once() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let now = reactor.now().tick;
+        reactor.set(Timer::Flush, Some(now + Duration::from_millis(2)));
+        reactor.set(Timer::Save, Some(now + Duration::from_millis(1)));
+        reactor.set(Timer::Stop, Some(now + Duration::from_secs(3600)));
+        reactor.set(Timer::Stop, None);
+        assert_eq!(reactor.due(), None, "no time has passed");
+        let mut due = Vec::new();
+        while due.len() < 2 {
+            reactor.wait(false).unwrap();
+            due.extend(std::iter::from_fn(|| reactor.due()));
+        }
+        assert_eq!(due, [Timer::Save, Timer::Flush]);
+    }
+
+    /// Shows that the reactor does not sleep until the deadline, which would hang the test.
+    #[test]
+    fn work_that_can_go_on_makes_the_next_wait_short() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let hour = reactor.now().tick + Duration::from_secs(3600);
+        reactor.set(Timer::Flush, Some(hour));
+        reactor.turn_again_if(true);
+        reactor.wait(false).unwrap();
+        reactor.wait(true).unwrap(); // input that is not read yet
+        assert_eq!((reactor.due(), reactor.next_event()), (None, None));
+    }
+}
