@@ -55,9 +55,24 @@ pub fn is_plain_name(name: &[u8]) -> bool {
     name.iter().all(|byte| KEEPS[usize::from(*byte)])
 }
 
+/// The bytes that a canonical name may be stored with.
+static STORES: [bool; 256] = stores();
+
+const fn stores() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(CLASSES[byte], Class::Keep | Class::Structure);
+        byte += 1;
+    }
+    table
+}
+
 /// Whether a canonical name can be stored as it is.
 pub(crate) fn is_clean(name: &[u8]) -> bool {
-    name.iter().all(|byte| matches!(CLASSES[usize::from(*byte)], Class::Keep | Class::Structure))
+    // Nearly every name is clean, so a loop that reads all bytes is shorter than one that checks
+    // after each byte whether it may end.
+    name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
 }
 
 /// A canonical name as every sink can store it, for names taken in with `sanitize_keys = no`.

@@ -46,10 +46,17 @@ impl LongIdle {
     }
 
     /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
+    ///
+    /// It is inlined because a sweep calls it for every series, and few of them are idle for long.
+    #[inline]
     pub(super) fn note(&mut self, intervals: u32, seen: u32, shard: usize, slot: SeriesSlot) {
-        if intervals < self.after {
-            return;
+        if intervals >= self.after {
+            self.note_idle(intervals, seen, shard, slot);
         }
+    }
+
+    #[inline(never)]
+    fn note_idle(&mut self, intervals: u32, seen: u32, shard: usize, slot: SeriesSlot) {
         let shard = u16::try_from(shard).expect("there are 256 shards");
         let idle = IdleSeries { intervals: Reverse(intervals), seen, shard, slot };
         if self.found.len() < LONG_IDLE_MAX {
