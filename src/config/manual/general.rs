@@ -38,8 +38,8 @@ pub(super) const STATSD: Chapter = chapter! {
     /// collect logs.
     log_format;
 
-    /// The ways of writing tags that the server reads. Add the one that your clients use. If influx
-    /// is not listed, the commas of its tags are removed from the names. The own counter
+    /// The ways of writing tags that the server reads. Add the one that your clients use. If a way
+    /// is not listed, such tags become part of the name, without their commas. The own counter
     /// influx_tags_seen and a warning show that this happens.
     ///   dogstatsd   name:1|c|#k:v
     ///   graphite    name;k=v:1|c
@@ -94,6 +94,14 @@ pub(super) const STATSD: Chapter = chapter! {
     /// admin port show names as they came, and names are rewritten only when they are sent. Two
     /// series may then be sent under one name, and the second point replaces the first.
     sanitize_keys;
+
+    /// For which types a line may have several values, as name:1:2:3|ms has:
+    ///   all       all but sets, as Datadog's clients send them. A name with a colon then adds up
+    ///             wrongly: host:8080:1|c adds 8081 to host. A warning shows an example.
+    ///   timings   ms, h and d. Of another type only the last value counts, and each other one is
+    ///             a bad line: host:8080:1|c adds 1 to host.
+    ///   no        none, as in Node. Only the last value counts.
+    packed_values;
 
     /// Log every line received, at level info, up to 200 bytes of it. Use it to see what a client
     /// sends, and turn it off again: it slows a busy server. Lines of a large burst are counted and
