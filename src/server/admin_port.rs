@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::descriptors::Share;
 use super::pipeline::Pipeline;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, Timer};
 use super::reception::Reception;
-use super::timer::Timer;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::door::Door as _;
+use crate::ingest::listener::Door as _;
 use crate::time::Now;
 use crate::token::{Slot, Source};
 use crate::warnings::LimitedBy;

@@ -33,13 +33,12 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::advice::Advice;
-use super::backoff::{self, Jitter};
 use super::dialer::{Dialer, Socket, TcpDialer};
 use super::error::SinkError;
 use super::framing::Framing;
-use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
+use super::look_up::{LookUp, Resolver};
+use super::outage::{FailedAttempt, Jitter, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::resolver::{LookUp, Resolver};
 use super::speech::Speech;
 use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
@@ -53,7 +52,7 @@ use dropped::DroppedChunks;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
-/// `outbox/suspect.rs`), so at the fourth another chunk was tried, too.
+/// `outbox/resend.rs`), so at the fourth another chunk was tried, too.
 const REFUSALS_BELIEVED: u32 = 4;
 
 /// One TCP destination: its connection, or the attempts to get one.
@@ -441,8 +440,7 @@ impl Link {
         self.status = error.http_status();
         self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
-        let wait =
-            backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
         let sentence = error.sentence();

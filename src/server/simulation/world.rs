@@ -16,19 +16,18 @@ use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
 use crate::config::{self, Config, Origin};
-use crate::ingest::door::Door as _;
+use crate::ingest::listener::Door as _;
 use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
-use crate::server::reactor::Reactor;
+use crate::server::reactor::{Reactor, Timer};
 use crate::server::signals::{Received, Signals};
-use crate::server::timer::Timer;
 use crate::server::{Resources, Server};
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::Account;
 use crate::sink::{Sink, testing};
-use crate::state::file::checked;
+use crate::state::checked;
 use crate::token::Source;
 
 /// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
