@@ -356,12 +356,27 @@ impl Link {
 
     /// Closes the connection before the chunks are spilled. A later reload may configure the
     /// destination again; the link then opens a new connection.
+    ///
+    /// Lines in flight that must not be sent again are in doubt from now on. The sink and its
+    /// figures end soon, so the log must show their number.
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
             self.proof = Proof::default();
+            let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {
                 outbox.broke();
+            }
+            let in_doubt = outbox.tally().in_doubt - before;
+            if in_doubt > 0 {
+                log::warn!(
+                    sink = self.name,
+                    state = "unconfirmed",
+                    in_doubt,
+                    reason = "not acknowledged when the time was over",
+                    hint = self.advice.on_unconfirmed();
+                    "lines may not have arrived, and are not sent again"
+                );
             }
         }
     }
