@@ -20,8 +20,8 @@ pub struct Listener {
     /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
     /// left.
     resting_until: Option<Tick>,
-    /// Why it last rested.
-    reason: String,
+    /// The number of the system's error for which it last rested.
+    error: i32,
 }
 
 /// The most connections that a listener accepts in one turn.
@@ -48,7 +48,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, resting_until: None, reason: String::new() }
+        Self { socket, resting_until: None, error: 0 }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -64,9 +64,9 @@ impl Listener {
         self.resting_until
     }
 
-    /// Returns why it rests, or `None` if it does not.
-    pub fn rests_for(&self) -> Option<&str> {
-        self.resting_until.map(|_| self.reason.as_str())
+    /// Returns the number of the error for which it rests, or `None` if it does not.
+    pub fn rests_for(&self) -> Option<i32> {
+        self.resting_until.map(|_| self.error)
     }
 
     /// Accepts waiting connections, up to a turn's budget, and passes them to `each`.
@@ -94,7 +94,7 @@ impl Listener {
                 }
                 Err(error) => {
                     self.resting_until = Some(now + REST);
-                    self.reason = error.to_string();
+                    self.error = error.raw_os_error().unwrap_or_default();
                     return Drained::Dry;
                 }
             }
