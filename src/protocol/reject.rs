@@ -27,8 +27,8 @@ pub enum Reject {
 impl fmt::Display for Reject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::NoValue => "no ':' and value after the name",
-            Self::NoType => "no '|' and type after the value",
+            Self::NoValue => "no colon and value after the name",
+            Self::NoType => "no type after the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",

@@ -226,7 +226,10 @@ fn a_noisy_client_hides_no_other() {
     send(3, "other:x|c");
     send(2, "noisy:1");
     daemon.until_logged(&["bad_lines=1 ", "finite decimal", "127.0.0.3:", "example=other:x|c"], 1);
-    daemon.until_logged(&["bad_lines=1 ", "no '|' and type", "127.0.0.2:", "example=noisy:1"], 1);
+    daemon.until_logged(
+        &["bad_lines=1 ", "no type after the value", "127.0.0.2:", "example=noisy:1"],
+        1,
+    );
     for host in 4..=30 {
         send(host, "crowd:x|c\ncrowd:x|c");
     }
