@@ -14,6 +14,9 @@ pub enum Sender {
     Internet(SocketAddr),
     /// A process of this machine that sends to a unix socket.
     Unix,
+    /// The same, with the number of the process. The kernel has it for streams alone, and only if
+    /// this process can see that one.
+    UnixProcess(i32),
     /// Standard input, for `--stdin`.
     Stdin,
 }
@@ -30,7 +33,7 @@ impl Sender {
                 let address = address.ip().to_canonical();
                 networks.iter().any(|network| network.contains(&address))
             }
-            Self::Unix | Self::Stdin => true,
+            Self::Unix | Self::UnixProcess(_) | Self::Stdin => true,
             Self::Unknown => false,
         }
     }
@@ -57,6 +60,7 @@ impl fmt::Display for Sender {
                 SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(out)
             }
             Self::Unix => out.write_str("unix"),
+            Self::UnixProcess(number) => write!(out, "unix:{number}"),
             Self::Stdin => out.write_str("stdin"),
         }
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
 use super::Drained;
@@ -90,7 +92,8 @@ impl Listener {
                     if let Err(error) = keep_alive(&stream) {
                         log::debug!(keepalive = "off", reason:% = error; "a connection has no TCP keepalive");
                     }
-                    each(stream, sender(&from));
+                    let sender = sender(&stream, &from);
+                    each(stream, sender);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
                 Err(error) if is_of_one(&error) => {
@@ -120,8 +123,16 @@ fn keep_alive(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_keepalive(&probes.with_retries(PROBES))
 }
 
-fn sender(from: &SockAddr) -> Sender {
-    from.as_socket().map_or(Sender::Unix, Sender::Internet)
+fn sender(stream: &Socket, from: &SockAddr) -> Sender {
+    let process = || {
+        let credentials = getsockopt(stream, PeerCredentials).ok()?;
+        // It is 0 for a process of another container.
+        Some(credentials.pid()).filter(|pid| *pid > 0)
+    };
+    match from.as_socket() {
+        Some(address) => Sender::Internet(address),
+        None => process().map_or(Sender::Unix, Sender::UnixProcess),
+    }
 }
 
 /// Whether an error concerns only one connection: its peer gave up before it was accepted, or the
