@@ -8,7 +8,7 @@
 use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::warnings::{CloseReason, Warning, WarningKind, Warnings};
+use crate::warnings::{AllowFrom, CloseReason, PacketLoss, Warning, WarningKind, Warnings};
 
 /// The own counters and the pending warnings.
 #[derive(Debug, Default)]
@@ -60,7 +60,13 @@ impl Ledger {
     /// Counts a datagram of a sender that `allow_from` does not list.
     pub fn refuse_packet(&mut self) {
         self.own.add(Own::PacketsRefused, 1);
-        self.warnings.add(WarningKind::SenderRefused, b"");
+        self.warnings.add(WarningKind::NotAllowed(AllowFrom::Udp), b"");
+    }
+
+    /// Counts a packet that was not read, because it is too long or incomplete.
+    pub fn lose_packet(&mut self, why: PacketLoss) {
+        self.own.add(Own::PacketsTruncated, 1);
+        self.warnings.add(WarningKind::PacketLost(why), b"");
     }
 
     /// The own counters, for reading.
@@ -73,9 +79,14 @@ impl Ledger {
         self.own.tick();
     }
 
-    /// Returns the next warning that is due at `now`.
-    pub fn due(&mut self, now: Tick) -> Option<Warning> {
-        self.warnings.due(now)
+    /// Takes the warnings to be logged at `now`.
+    pub fn take_warnings(&mut self, now: Tick) -> Vec<Warning> {
+        self.warnings.take_due(now)
+    }
+
+    /// Takes all warnings, for the end of the process.
+    pub fn take_last_warnings(&mut self, now: Tick) -> Vec<Warning> {
+        self.warnings.take_all(now)
     }
 }
 
@@ -113,7 +124,11 @@ impl Own {
             "sound values dropped by a rule or for want of memory",
         ),
         (Self::SeriesRejected, "series_rejected", "sound values of new series past max_series"),
-        (Self::PacketsTruncated, "packets_truncated", "datagrams cut by the kernel, not parsed"),
+        (
+            Self::PacketsTruncated,
+            "packets_truncated",
+            "datagrams and frames over 64 KiB or cut short, not parsed",
+        ),
         (
             Self::PacketsRefused,
             "packets_refused",

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 /// The sender of a datagram, or the peer of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sender {
     /// There is no sender, or the kernel did not name it.
     #[default]
@@ -14,6 +14,11 @@ pub enum Sender {
     Internet(SocketAddr),
     /// A process of this machine that sends to a unix socket.
     Unix,
+    /// The same, with the number of the process. The kernel has it for streams alone, and only if
+    /// this process can see that one.
+    UnixProcess(i32),
+    /// Standard input, for `--stdin`.
+    Stdin,
 }
 
 impl Sender {
@@ -28,8 +33,20 @@ impl Sender {
                 let address = address.ip().to_canonical();
                 networks.iter().any(|network| network.contains(&address))
             }
-            Self::Unix => true,
+            Self::Unix | Self::UnixProcess(_) | Self::Stdin => true,
             Self::Unknown => false,
+        }
+    }
+
+    /// Returns the sender with port 0. The sockets of one host are equal then, also if some of
+    /// them reach a socket for both address families by IPv4.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        match self {
+            Self::Internet(address) => {
+                Self::Internet(SocketAddr::new(address.ip().to_canonical(), 0))
+            }
+            other => other,
         }
     }
 }
@@ -43,6 +60,8 @@ impl fmt::Display for Sender {
                 SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(out)
             }
             Self::Unix => out.write_str("unix"),
+            Self::UnixProcess(number) => write!(out, "unix:{number}"),
+            Self::Stdin => out.write_str("stdin"),
         }
     }
 }

@@ -12,6 +12,9 @@ use std::time::Duration;
 pub struct Tick(u64);
 
 impl Tick {
+    /// Later than any other tick.
+    pub const NEVER: Self = Self(u64::MAX);
+
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }

@@ -1,32 +1,41 @@
-//! Warnings about the input. Each kind is logged at most once a minute, with the number of times it
-//! happened.
+//! Warnings about the input. The log shows one line a minute for each cause and sender, with the
+//! number of events. `throttle.rs` has the rules.
 //!
 //! Adding a warning does not read the clock. The loop takes the warnings that are due and logs
 //! them.
 
-use std::time::Duration;
+mod throttle;
 
+use std::io;
+
+pub use throttle::Throttled;
+
+use self::throttle::Throttle;
 use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
 
-/// What a warning is about. All reasons of bad lines share one log line a minute, so that a flood
-/// of bad lines is one line too.
+/// What a warning is about. Two values that differ are two causes, each with log lines of its own,
+/// so that the count of a line belongs to the reason that the line shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningKind {
     BadLine(Reject),
     TooManySeries,
-    NoMemory,
+    /// All `timer_memory` is used.
+    NoTimerMemory,
+    /// All `passthrough_memory` is used.
+    NoPassthroughMemory,
     /// The kernel dropped datagrams on our sockets.
     UdpDrops,
-    /// A datagram socket cannot be read.
-    ReadFailed,
+    /// A datagram socket cannot be read. The number is that of the system's error.
+    ReadFailed(i32),
     /// The server closed a client's connection.
     Closed(CloseReason),
-    /// A sender that `allow_from` of `[udp]` or `[tcp]` does not list.
-    SenderRefused,
-    /// A connection waits and cannot be accepted, as when no descriptor is left.
-    AcceptsPaused,
+    /// `allow_from` of this section does not list the sender.
+    NotAllowed(AllowFrom),
+    /// A connection waits and cannot be accepted, as when no descriptor is left. The number is that
+    /// of the system's error.
+    AcceptsPaused(i32),
     /// An interval ended before the flush of the one before had.
     FlushOverrun,
     /// Tags of a dialect that is off, such as Influx's. The commas between them were dropped, which
@@ -35,10 +44,29 @@ pub enum WarningKind {
     /// Several values of a counter, gauge or key/value in one group. They may be a name with a
     /// colon.
     PackedValues,
-    /// A destination cannot store a point.
-    PointRefused,
+    /// A destination cannot store a point, for this reason.
+    PointRefused(&'static str),
+    /// A packet was not read, because it is too long or incomplete.
+    PacketLost(PacketLoss),
+}
+
+/// A section with the key `allow_from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowFrom {
+    Udp,
+    Tcp,
+    Admin,
+}
+
+/// Why a packet was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketLoss {
     /// A datagram was longer than the buffer.
-    PacketTruncated,
+    Datagram,
+    /// A packet of a framed stream is over the limit.
+    FrameTooLong,
+    /// A framed stream ended inside of a packet.
+    FrameCutShort,
 }
 
 /// Why the server closed a client's connection.
@@ -48,8 +76,6 @@ pub enum CloseReason {
     ConnectionRefused(LimitedBy),
     /// All `[admin] max_connections` were in use when a client came, and none was idle.
     AdminRefused(LimitedBy),
-    /// `[admin] allow_from` does not list the client.
-    AdminNotAllowed,
     /// A connection was silent for `[tcp] idle_timeout`.
     ConnectionIdle,
     /// An admin client sent no command for `[admin] idle_timeout`.
@@ -102,28 +128,29 @@ impl WarningKind {
                 "samples of new series were dropped, since max_series is reached",
                 "raise [limits] max_series, or fix the program that makes up names",
             ),
-            Self::NoMemory => WarningText::new(
+            Self::NoTimerMemory => WarningText::new(
                 "samples_dropped",
-                "samples were dropped, since timer_memory or passthrough_memory is used up",
-                "raise [statsd] timer_memory or passthrough_memory",
+                "samples of timers and sets were dropped, since timer_memory is used up",
+                "raise [statsd] timer_memory",
+            ),
+            Self::NoPassthroughMemory => WarningText::new(
+                "samples_dropped",
+                "kv values and values with a timestamp were dropped, since passthrough_memory is used up",
+                "raise [statsd] passthrough_memory",
             ),
             Self::UdpDrops => WarningText::new(
                 "udp_drops",
                 "the kernel dropped datagrams, since a receive buffer was full",
                 "raise [udp] recv_buffer and the sysctl net.core.rmem_max",
             ),
-            Self::ReadFailed => WarningText::new(
+            Self::ReadFailed(_) => WarningText::new(
                 "reads_failed",
                 "a datagram socket cannot be read",
                 "the server tries again with the next datagram; check the memory and the network of this host",
             ),
             Self::Closed(reason) => reason.text(),
-            Self::SenderRefused => WarningText::new(
-                "senders_refused",
-                "a sender was refused, since allow_from of [udp] or [tcp] does not list it",
-                "add the sender's network to allow_from, or fix the address that the sender uses",
-            ),
-            Self::AcceptsPaused => WarningText::new(
+            Self::NotAllowed(section) => section.text(),
+            Self::AcceptsPaused(_) => WarningText::new(
                 "accepts_paused",
                 "connections cannot be accepted; the server tries again after half a second",
                 "if no descriptor is left, raise the limit of open files (ulimit -n, LimitNOFILE=)",
@@ -138,16 +165,12 @@ impl WarningKind {
                 "several values of one counter or gauge were each read as a sample",
                 "if the colon belongs to the name, replace it in the client, or set [statsd] packed_values = timings",
             ),
-            Self::PointRefused => WarningText::new(
+            Self::PointRefused(_) => WarningText::new(
                 "points_refused",
-                "a destination cannot store points: the name is too long, or it has no such time",
+                "points were left out, since a destination cannot store them",
                 "fix the program that sends the names, or raise max_name_length of [ganglia]",
             ),
-            Self::PacketTruncated => WarningText::new(
-                "packets_truncated",
-                "datagrams over 64 KiB were dropped",
-                "fix the sender: send fewer lines in each datagram",
-            ),
+            Self::PacketLost(loss) => loss.text(),
             Self::FlushOverrun => WarningText::new(
                 "flush_overruns",
                 "a flush took longer than flush_interval",
@@ -156,10 +179,14 @@ impl WarningKind {
         }
     }
 
-    /// Returns why a line was refused, for a warning about one.
+    /// Returns what the cause was, if the sentence does not say it.
     pub fn reason(self) -> Option<String> {
         match self {
             Self::BadLine(reject) => Some(reject.to_string()),
+            Self::PointRefused(reason) => Some(reason.to_owned()),
+            Self::ReadFailed(error) | Self::AcceptsPaused(error) => {
+                Some(io::Error::from_raw_os_error(error).to_string())
+            }
             _ => None,
         }
     }
@@ -169,40 +196,57 @@ impl WarningKind {
         !matches!(
             self,
             Self::UdpDrops
-                | Self::ReadFailed
-                | Self::AcceptsPaused
+                | Self::ReadFailed(_)
+                | Self::AcceptsPaused(_)
                 | Self::FlushOverrun
-                | Self::PointRefused
+                | Self::PointRefused(_)
         )
     }
+}
 
-    /// The index of the kind. Warnings of one kind share one log line a minute.
-    fn kind(self) -> usize {
+impl AllowFrom {
+    fn text(self) -> WarningText {
         match self {
-            Self::BadLine(_) => 0,
-            Self::TooManySeries => 1,
-            Self::NoMemory => 2,
-            Self::UdpDrops => 3,
-            Self::AcceptsPaused => 5,
-            Self::FlushOverrun => 6,
-            Self::UnreadTags => 7,
-            Self::SenderRefused => 8,
-            Self::ReadFailed => 9,
-            Self::PointRefused => 10,
-            Self::PacketTruncated => 11,
-            Self::Closed(CloseReason::ConnectionRefused(_)) => 4,
-            Self::Closed(CloseReason::AdminRefused(_)) => 12,
-            Self::Closed(CloseReason::ConnectionIdle) => 13,
-            Self::Closed(CloseReason::AdminIdle) => 14,
-            Self::Closed(CloseReason::AdminMadeWay) => 15,
-            Self::Closed(CloseReason::AdminStalled) => 16,
-            Self::Closed(CloseReason::AdminNotAllowed) => 17,
-            Self::PackedValues => 18,
+            Self::Udp => WarningText::new(
+                "senders_refused",
+                "datagrams of a sender were refused, since [udp] allow_from does not list it",
+                "add the sender's network to [udp] allow_from, or fix the address that the sender uses",
+            ),
+            Self::Tcp => WarningText::new(
+                "senders_refused",
+                "connections of a sender were refused, since [tcp] allow_from does not list it",
+                "add the sender's network to [tcp] allow_from, or fix the address that the sender uses",
+            ),
+            Self::Admin => WarningText::new(
+                "senders_refused",
+                "a client was refused, since [admin] allow_from does not list it",
+                "add the client's network to [admin] allow_from, or find out which program connects",
+            ),
         }
     }
 }
 
-const KINDS: usize = 19;
+impl PacketLoss {
+    fn text(self) -> WarningText {
+        match self {
+            Self::Datagram => WarningText::new(
+                "packets_truncated",
+                "datagrams over 64 KiB were dropped",
+                "fix the sender: send fewer lines in each datagram",
+            ),
+            Self::FrameTooLong => WarningText::new(
+                "packets_truncated",
+                "packets of a framed unix stream were dropped, since they are over 64 KiB",
+                "fix the sender: send fewer lines in each packet",
+            ),
+            Self::FrameCutShort => WarningText::new(
+                "packets_truncated",
+                "packets of a framed unix stream were dropped, since the stream ended inside of them",
+                "find out why the client ended; it may send lines in place of the lengths that it began with",
+            ),
+        }
+    }
+}
 
 const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
 
@@ -229,11 +273,6 @@ impl CloseReason {
                 "clients were refused, since the limit of open files is below [admin] max_connections",
                 RAISE_OPEN_FILES,
             ),
-            Self::AdminNotAllowed => WarningText::new(
-                "senders_refused",
-                "a client was refused, since [admin] allow_from does not list it",
-                "add the client's network to [admin] allow_from, or find out which program connects",
-            ),
             Self::ConnectionIdle => WarningText::new(
                 "idle_connections_closed",
                 "connections were closed, since the client sent nothing for [tcp] idle_timeout",
@@ -259,34 +298,15 @@ impl CloseReason {
 }
 
 /// A line for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    pub what: WarningKind,
-    /// How often it happened since the last warning of its kind.
-    pub count: u64,
-    /// The first line that it happened to, at most 200 bytes of it. Empty if no line is to blame.
-    pub example: Vec<u8>,
-    /// The sender of the example.
-    pub sender: Sender,
-}
+pub type Warning = Throttled<WarningKind>;
 
-/// The pending warnings, one for each kind.
+/// The pending warnings.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    kinds: [Pending; KINDS],
+    throttle: Throttle<WarningKind>,
     /// The sender of the bytes being read.
     sender: Sender,
 }
-
-/// The warning of one kind that is not logged yet, and when it may be.
-#[derive(Debug, Default)]
-struct Pending {
-    waiting: Option<Warning>,
-    quiet_until: Tick,
-}
-
-const QUIET: Duration = Duration::from_secs(60);
-const EXAMPLE_BYTES_MAX: usize = 200;
 
 impl Warnings {
     /// Sets the sender of the bytes that are read next. Warnings name it.
@@ -302,23 +322,18 @@ impl Warnings {
     /// Adds a warning about something that happened `times` times. The first example since the last
     /// log line is kept.
     pub fn add_many(&mut self, what: WarningKind, times: u64, line: &[u8]) {
-        let kind = &mut self.kinds[what.kind()];
-        match &mut kind.waiting {
-            Some(warning) => warning.count += times,
-            None => {
-                let example = line[..line.len().min(EXAMPLE_BYTES_MAX)].to_vec();
-                let sender = if what.is_a_senders() { self.sender } else { Sender::Unknown };
-                kind.waiting = Some(Warning { what, count: times, example, sender });
-            }
-        }
+        let sender = if what.is_a_senders() { self.sender } else { Sender::Unknown };
+        self.throttle.add(what, sender, times, line);
     }
 
-    /// The next warning to be logged now.
-    pub fn due(&mut self, now: Tick) -> Option<Warning> {
-        let is_due = |kind: &&mut Pending| kind.waiting.is_some() && kind.quiet_until <= now;
-        let kind = self.kinds.iter_mut().find(is_due)?;
-        kind.quiet_until = now + QUIET;
-        kind.waiting.take()
+    /// Takes the warnings to be logged now.
+    pub fn take_due(&mut self, now: Tick) -> Vec<Warning> {
+        self.throttle.take_due(now)
+    }
+
+    /// Takes all warnings, for the end of the process. Their minutes may not be over.
+    pub fn take_all(&mut self, now: Tick) -> Vec<Warning> {
+        self.throttle.take_all(now)
     }
 }
 
@@ -326,19 +341,73 @@ impl Warnings {
 mod tests {
     use super::*;
 
+    fn at(secs: u64) -> Tick {
+        Tick::from_millis(secs * 1000)
+    }
+
     #[test]
     fn a_flood_is_one_line_a_minute_with_its_size() {
         let mut warnings = Warnings::default();
-        let at = |secs: u64| Tick::from_millis(secs * 1000);
         let bad = WarningKind::BadLine(Reject::BadValue);
         warnings.add(bad, b"a:x|c\x00");
-        let first = warnings.due(at(1)).unwrap();
+        let first = warnings.take_due(at(1)).remove(0);
         assert_eq!((first.count, first.example.as_slice()), (1, &b"a:x|c\x00"[..]));
         (0..1000).for_each(|_| warnings.add(bad, b"b:y|c"));
-        warnings.add(WarningKind::NoMemory, b"t:1|ms");
-        assert_eq!(warnings.due(at(60)).unwrap().what, WarningKind::NoMemory, "another kind");
-        assert_eq!(warnings.due(at(60)), None);
-        assert_eq!(warnings.due(at(61)).unwrap().count, 1000);
-        assert_eq!(warnings.due(at(200)), None);
+        warnings.add(WarningKind::NoTimerMemory, b"t:1|ms");
+        assert_eq!(warnings.take_due(at(60))[0].what, WarningKind::NoTimerMemory);
+        assert_eq!(warnings.take_due(at(60)), []);
+        assert_eq!(warnings.take_due(at(61))[0].count, 1000);
+        assert_eq!(warnings.take_due(at(200)), []);
+    }
+
+    /// Shows that a warning is never counted for a reason or a sender that another one has.
+    #[test]
+    fn a_count_belongs_to_its_reason_and_sender() {
+        let mut warnings = Warnings::default();
+        let noisy = Sender::Internet("10.0.0.1:1".parse().unwrap());
+        let quiet = Sender::Internet("10.0.0.2:1".parse().unwrap());
+        let kinds = [
+            WarningKind::BadLine(Reject::BadValue),
+            WarningKind::BadLine(Reject::NoType),
+            WarningKind::NotAllowed(AllowFrom::Udp),
+            WarningKind::NotAllowed(AllowFrom::Tcp),
+            WarningKind::UnreadTags,
+            WarningKind::TooManySeries,
+            WarningKind::NoTimerMemory,
+            WarningKind::NoPassthroughMemory,
+            WarningKind::PacketLost(PacketLoss::Datagram),
+            WarningKind::PacketLost(PacketLoss::FrameTooLong),
+            WarningKind::PacketLost(PacketLoss::FrameCutShort),
+            WarningKind::Closed(CloseReason::ConnectionIdle),
+            WarningKind::Closed(CloseReason::ConnectionRefused(LimitedBy::MaxConnections)),
+            WarningKind::Closed(CloseReason::ConnectionRefused(LimitedBy::OpenFiles)),
+        ];
+        for kind in kinds {
+            warnings.set_sender(noisy);
+            warnings.add_many(kind, 1000, b"");
+            warnings.set_sender(quiet);
+            warnings.add(kind, b"");
+        }
+        // These are of no sender, but of different reasons.
+        let [full, locked] = [libc::EMFILE, libc::ENOMEM];
+        for kind in [
+            WarningKind::AcceptsPaused(full),
+            WarningKind::AcceptsPaused(locked),
+            WarningKind::ReadFailed(locked),
+            WarningKind::PointRefused("one"),
+            WarningKind::PointRefused("another"),
+        ] {
+            warnings.add(kind, b"");
+        }
+        let lines = warnings.take_due(at(1));
+        assert_eq!(lines.len(), 2 * kinds.len() + 5);
+        for (pair, kind) in lines.chunks(2).zip(kinds) {
+            let shown = |line: &Warning| (line.what, line.sender, line.count);
+            assert_eq!(shown(&pair[0]), (kind, noisy, 1000));
+            assert_eq!(shown(&pair[1]), (kind, quiet, 1));
+        }
+        assert!(lines[2 * kinds.len()..].iter().all(|line| line.sender == Sender::Unknown));
+        let reason = WarningKind::AcceptsPaused(full).reason().unwrap();
+        assert!(reason.contains("Too many open files"), "{reason}");
     }
 }

@@ -19,26 +19,28 @@ pub(super) trait Encoder: Debug {
     /// The chunks, from which the caller takes the sealed ones.
     fn chunks(&mut self) -> &mut Chunks;
 
-    /// Returns the points left out since the last call.
-    fn take_refused(&mut self) -> RefusedPoints {
-        RefusedPoints::default()
+    /// Returns the points left out since the last call, an entry for each reason.
+    fn take_refused(&mut self) -> Vec<RefusedPoints> {
+        Vec::new()
     }
 }
 
-/// The points that an encoder left out because the destination cannot store them.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The points that an encoder left out for one reason, because the destination cannot store them.
+#[derive(Debug, PartialEq, Eq)]
 pub struct RefusedPoints {
     pub points: u64,
-    /// The name of the first point left out. Empty if there is none.
+    pub reason: &'static str,
+    /// The name of the first point left out.
     pub example: Vec<u8>,
 }
 
 impl RefusedPoints {
     /// Adds `points` points that a series called `name` would have been sent as.
-    pub(super) fn add(&mut self, name: &[u8], points: usize) {
-        if self.points == 0 {
-            self.example = name.to_vec();
+    pub(super) fn add(all: &mut Vec<Self>, reason: &'static str, name: &[u8], points: usize) {
+        let points = points as u64;
+        match all.iter_mut().find(|refused| refused.reason == reason) {
+            Some(refused) => refused.points += points,
+            None => all.push(Self { points, reason, example: name.to_vec() }),
         }
-        self.points += points as u64;
     }
 }

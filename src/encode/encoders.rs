@@ -83,10 +83,9 @@ impl Encoders {
         self.0.iter_mut().for_each(|row| row.encoder.end());
     }
 
-    /// Returns the points left out since the last call, for each encoder that left out any.
+    /// Returns the points left out since the last call, for each encoder and reason.
     pub fn take_refused(&mut self) -> impl Iterator<Item = RefusedPoints> {
-        let refused = self.0.iter_mut().map(|row| row.encoder.take_refused());
-        refused.filter(|refused| refused.points > 0)
+        self.0.iter_mut().flat_map(|row| row.encoder.take_refused())
     }
 
     /// Takes the sealed chunks, each encoder's oldest first.

@@ -40,6 +40,9 @@ pub struct Labels {
 const DESCRIBED_EVERY: u64 = 6;
 /// Names that gmond does not treat as metrics, in upper or lower case.
 const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
+/// Why points are left out.
+const TOO_LONG: &str = "the name is longer than max_name_length of [ganglia]";
+const NO_METRIC: &str = "gmond does not store heartbeat and location as metrics";
 /// Seconds between two values. If more have passed, the page shows how old a value is.
 const TMAX: u32 = 60;
 /// Seconds after which gmond removes a metric without values, as in pystatsd.
@@ -64,7 +67,7 @@ pub(super) struct Ganglia {
     value: Vec<u8>,
     packet: Vec<u8>,
     chunks: Chunks,
-    refused: RefusedPoints,
+    refused: Vec<RefusedPoints>,
 }
 
 /// How a figure is shown.
@@ -91,7 +94,7 @@ impl Ganglia {
             value: Vec::new(),
             packet: Vec::new(),
             chunks: Chunks::default(),
-            refused: RefusedPoints::default(),
+            refused: Vec::new(),
         }
     }
 
@@ -171,8 +174,10 @@ impl Encoder for Ganglia {
                 self.metric.extend_from_slice(shape.suffix.as_bytes());
             }
             let is_metric = NOT_METRICS.iter().all(|name| !name.eq_ignore_ascii_case(&self.metric));
-            if self.metric.len() > self.labels.max_name_length || !is_metric {
-                self.refused.add(summary.name, 1);
+            let is_too_long = self.metric.len() > self.labels.max_name_length;
+            if is_too_long || !is_metric {
+                let reason = if is_too_long { TOO_LONG } else { NO_METRIC };
+                RefusedPoints::add(&mut self.refused, reason, summary.name, 1);
                 continue;
             }
             self.value.clear();
@@ -189,7 +194,7 @@ impl Encoder for Ganglia {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> RefusedPoints {
+    fn take_refused(&mut self) -> Vec<RefusedPoints> {
         std::mem::take(&mut self.refused)
     }
 }

@@ -20,6 +20,8 @@ use crate::policy::FigureNames;
 /// When a line is longer than this, the next field begins another line of the same point. InfluxDB
 /// joins the two again. So packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
+/// Why points are left out.
+const TOO_LATE: &str = "InfluxDB cannot store times after the year 2262";
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
 /// The key that replaces `time=`. No clean key begins like this.
@@ -32,7 +34,7 @@ pub(super) struct Influx {
     stamp: u64,
     line: PointLine,
     chunks: Chunks,
-    refused: RefusedPoints,
+    refused: Vec<RefusedPoints>,
 }
 
 /// The line that is being written. It is empty between two lines.
@@ -51,7 +53,7 @@ impl Influx {
             stamp: 0,
             line: PointLine { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
             chunks: Chunks::default(),
-            refused: RefusedPoints::default(),
+            refused: Vec::new(),
         }
     }
 }
@@ -65,7 +67,8 @@ impl Encoder for Influx {
     fn encode(&mut self, summary: &Summary<'_>) {
         let stamp = summary.timestamp.unwrap_or(self.stamp);
         if stamp > LAST_SECOND {
-            return self.refused.add(summary.name, summary.figures.len());
+            let points = summary.figures.len();
+            return RefusedPoints::add(&mut self.refused, TOO_LATE, summary.name, points);
         }
         let Self { points, line, chunks, .. } = self;
         points.of(summary, |point| {
@@ -87,7 +90,7 @@ impl Encoder for Influx {
         &mut self.chunks
     }
 
-    fn take_refused(&mut self) -> RefusedPoints {
+    fn take_refused(&mut self) -> Vec<RefusedPoints> {
         std::mem::take(&mut self.refused)
     }
 }
@@ -230,8 +233,9 @@ stats.sets.users count=1 10000000000
         }
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
-        let refused = influx.take_refused();
-        assert_eq!((refused.points, &refused.example[..]), (2, &b"a"[..]));
-        assert_eq!(influx.take_refused().points, 0);
+        let example = b"a".to_vec();
+        let refused = RefusedPoints { points: 2, reason: TOO_LATE, example };
+        assert_eq!(influx.take_refused(), [refused]);
+        assert_eq!(influx.take_refused(), []);
     }
 }

@@ -85,7 +85,11 @@ impl Intake {
             Problem::NotAdded(AddError::ByRule) => self.ledger.count(Own::SamplesDropped, 1),
             Problem::NotAdded(AddError::NoMemory) => {
                 self.ledger.count(Own::SamplesDropped, 1);
-                self.ledger.warn(WarningKind::NoMemory, line);
+                self.ledger.warn(WarningKind::NoTimerMemory, line);
+            }
+            Problem::NotAdded(AddError::NoPassthroughMemory) => {
+                self.ledger.count(Own::SamplesDropped, 1);
+                self.ledger.warn(WarningKind::NoPassthroughMemory, line);
             }
         }
     }

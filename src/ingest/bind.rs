@@ -59,7 +59,7 @@ impl std::fmt::Display for BindError {
         match error.kind() {
             io::ErrorKind::AddrInUse => write!(
                 out,
-                "; another process has the port (ss -lpn 'sport = :{}' names it), or another bind of ours: stop it or change bind",
+                "; another process has the port (ss -lpn sport = :{} names it), or another bind of ours: stop it or change bind",
                 address.port()
             ),
             io::ErrorKind::PermissionDenied => out.write_str(

@@ -1,5 +1,5 @@
 //! The accepted connections, TCP or unix. Each is a stream, and the beginning of an unfinished
-//! line.
+//! line or packet.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd;
@@ -10,7 +10,8 @@ use mio::{Interest, Registry};
 use socket2::Socket;
 
 use super::Drained;
-use super::lines::{Piece, StreamSplitter};
+use super::frames::{ConnectionSplitter, StreamLimits};
+use super::lines::Piece;
 use super::listener::Door;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -31,7 +32,7 @@ pub struct Connections {
 struct Connection {
     stream: Socket,
     sender: Sender,
-    lines: StreamSplitter,
+    input: ConnectionSplitter,
     /// When the connection was accepted, or last sent something.
     active: Tick,
 }
@@ -89,29 +90,32 @@ impl Connections {
         self.clients.get(slot).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
-    /// Reads once, at most `share` bytes and never more than [`READ_BYTES`], and passes on the
-    /// lines. Lines longer than `max_line` are cut off. A connection that has ended or failed is
-    /// removed.
+    /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
+    /// the lines and packets. A long packet is passed on in parts, in further calls that do not
+    /// read. A connection that has ended or failed is removed.
     pub fn read(
         &mut self,
         slot: Slot,
         now: Tick,
-        share: usize,
-        max_line: usize,
+        limits: StreamLimits,
         mut each: impl FnMut(Piece<'_>),
     ) -> Drained {
         let Some(connection) = self.clients.get_mut(slot) else { return Drained::Dry };
-        let room = share.min(READ_BYTES);
+        let share = limits.share.min(READ_BYTES);
+        if connection.input.pass_on(share, &mut each) {
+            return Drained::More;
+        }
+        let room = connection.input.room(share);
         match connection.stream.read(&mut self.buffer[..room]) {
             Ok(read) if read > 0 => {
                 connection.active = now;
-                connection.lines.feed(&self.buffer[..read], max_line, &mut each);
+                connection.input.feed(&self.buffer[..read], limits, &mut each);
                 return Drained::More;
             }
-            Ok(_) => connection.lines.end(&mut each),
+            Ok(_) => connection.input.end(limits, &mut each),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Drained::More,
-            Err(_) => {} // a reset: an unfinished line is not parsed
+            Err(_) => connection.input.end_reset(&mut each),
         }
         self.clients.remove(slot);
         Drained::Dry
@@ -135,11 +139,15 @@ impl Door for Connections {
         if self.clients.len() >= self.most {
             return None;
         }
+        let input = match sender {
+            Sender::Unix | Sender::UnixProcess(_) => ConnectionSplitter::undecided(),
+            _ => ConnectionSplitter::text(),
+        };
         let slot = self.clients.insert(|slot| {
             let descriptor = stream.as_raw_fd();
             let token = Self::source(slot).into();
             registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-            Ok(Connection { stream, sender, lines: StreamSplitter::default(), active: now })
+            Ok(Connection { stream, sender, input, active: now })
         });
         slot.ok()
     }
@@ -163,7 +171,7 @@ mod tests {
 
     #[test]
     fn only_a_silent_connection_times_out() {
-        const LINE: usize = 100;
+        const LIMITS: StreamLimits = StreamLimits { max_line: 100, share: READ_BYTES };
         let poll = mio::Poll::new().unwrap();
         let idle = Some(Duration::from_secs(10));
         let mut connections = Connections::new(1);
@@ -172,9 +180,9 @@ mod tests {
         let at = |secs: u64| Tick::from_millis(secs * 1000);
         let slot = connections.admit(server.into(), Sender::Unix, at(0), poll.registry()).unwrap();
         client.write_all(b"a:1|c\n").unwrap();
-        connections.read(slot, at(5), READ_BYTES, LINE, |_| {});
+        connections.read(slot, at(5), LIMITS, |_| {});
         assert_eq!(connections.timeout(slot, idle, at(14)), None);
-        assert_eq!(connections.read(slot, at(14), READ_BYTES, LINE, |_| {}), Drained::Dry);
+        assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), Drained::Dry);
         assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
         connections.note_news(slot, at(15));
         assert_eq!(connections.timeout(slot, idle, at(24)), None);

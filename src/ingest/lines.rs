@@ -36,6 +36,12 @@ pub enum Piece<'a> {
     Binary(&'a [u8]),
     /// The beginning of a line or message that is longer than `max_line`.
     Overlong(&'a [u8]),
+    /// A packet of a framed stream. It is read as a datagram is.
+    Packet(&'a [u8]),
+    /// A packet of a framed stream that is over the limit. It is skipped.
+    PacketTooLong,
+    /// A packet of a framed stream that ended inside of it.
+    PacketCutShort,
 }
 
 impl StreamSplitter {
@@ -294,6 +300,7 @@ mod tests {
             }
             Piece::Binary(message) => lines.push(message.escape_ascii().to_string()),
             Piece::Overlong(_) => lines.push("!".to_owned()),
+            _ => unreachable!("lines have no packets"),
         };
         for size in sizes {
             let (piece, after) = rest.split_at(size.min(rest.len()));

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
 use super::Drained;
@@ -24,8 +26,8 @@ pub struct Listener {
     /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
     /// left.
     resting_until: Option<Tick>,
-    /// Why it last rested.
-    reason: String,
+    /// The number of the system's error for which it last rested.
+    error: i32,
 }
 
 /// The most connections that a listener accepts in one turn.
@@ -52,7 +54,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, resting_until: None, reason: String::new() }
+        Self { socket, resting_until: None, error: 0 }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -68,9 +70,9 @@ impl Listener {
         self.resting_until
     }
 
-    /// Returns why it rests, or `None` if it does not.
-    pub fn rests_for(&self) -> Option<&str> {
-        self.resting_until.map(|_| self.reason.as_str())
+    /// Returns the number of the error for which it rests, or `None` if it does not.
+    pub fn rests_for(&self) -> Option<i32> {
+        self.resting_until.map(|_| self.error)
     }
 
     /// Accepts waiting connections, up to a turn's budget, and passes them to `each`.
@@ -90,7 +92,8 @@ impl Listener {
                     if let Err(error) = keep_alive(&stream) {
                         log::debug!(keepalive = "off", reason:% = error; "a connection has no TCP keepalive");
                     }
-                    each(stream, sender(&from));
+                    let sender = sender(&stream, &from);
+                    each(stream, sender);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
                 Err(error) if is_of_one(&error) => {
@@ -98,7 +101,7 @@ impl Listener {
                 }
                 Err(error) => {
                     self.resting_until = Some(now + REST);
-                    self.reason = error.to_string();
+                    self.error = error.raw_os_error().unwrap_or_default();
                     return Drained::Dry;
                 }
             }
@@ -120,8 +123,16 @@ fn keep_alive(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_keepalive(&probes.with_retries(PROBES))
 }
 
-fn sender(from: &SockAddr) -> Sender {
-    from.as_socket().map_or(Sender::Unix, Sender::Internet)
+fn sender(stream: &Socket, from: &SockAddr) -> Sender {
+    let process = || {
+        let credentials = getsockopt(stream, PeerCredentials).ok()?;
+        // It is 0 for a process of another container.
+        Some(credentials.pid()).filter(|pid| *pid > 0)
+    };
+    match from.as_socket() {
+        Some(address) => Sender::Internet(address),
+        None => process().map_or(Sender::Unix, Sender::UnixProcess),
+    }
 }
 
 /// Whether an error concerns only one connection: its peer gave up before it was accepted, or the

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  bind, unix ──▶ DatagramSocket ──recvmmsg──▶ datagrams
-//!            └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ pieces of streams
+//!            └──▶ Listener ──accept──▶ Connections ──ConnectionSplitter──▶ pieces of streams
 //! ```
 //! This module does not parse lines: `server/reception.rs` passes datagrams and pieces of streams
 //! on to the engine. A source that was not drained in its turn returns [`Drained::More`], and is
@@ -12,6 +12,7 @@
 pub mod bind;
 pub mod connections;
 pub mod datagrams;
+pub mod frames;
 pub mod lines;
 pub mod listener;
 pub mod unix;

@@ -33,7 +33,7 @@ impl fmt::Display for Reject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::NulInside => "the line has a NUL byte inside",
-            Self::NoValue => "no ':' and value after the name",
+            Self::NoValue => "no colon and value after the name",
             Self::NoType => "no type after the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",

@@ -52,8 +52,10 @@ pub enum AddError {
     TooManySeries,
     /// A rule drops the name.
     ByRule,
-    /// `sample_memory` or `passthrough_memory` is used up for this interval.
+    /// `sample_memory` is used up for this interval.
     NoMemory,
+    /// `passthrough_memory` is used up for this interval.
+    NoPassthroughMemory,
     /// The sample would take its series out of the range of a double.
     NotFinite,
 }

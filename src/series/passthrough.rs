@@ -66,7 +66,7 @@ impl Passthrough {
     pub fn add(&mut self, passing: PassthroughValue) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {
-            return Err(AddError::NoMemory);
+            return Err(AddError::NoPassthroughMemory);
         }
         self.used += bytes;
         self.open.push(passing);
@@ -113,9 +113,13 @@ mod tests {
         let mut passthrough = Passthrough::new(size(&passing(1.0)) * 2);
         assert_eq!(passthrough.add(passing(1.0)), Ok(()));
         assert_eq!(passthrough.add(passing(2.0)), Ok(()));
-        assert_eq!(passthrough.add(passing(3.0)), Err(AddError::NoMemory));
+        assert_eq!(passthrough.add(passing(3.0)), Err(AddError::NoPassthroughMemory));
         passthrough.tick();
-        assert_eq!(passthrough.add(passing(4.0)), Err(AddError::NoMemory), "both are still here");
+        assert_eq!(
+            passthrough.add(passing(4.0)),
+            Err(AddError::NoPassthroughMemory),
+            "both are still here"
+        );
         assert_eq!(passthrough.take(), Some(passing(1.0)));
         assert_eq!(passthrough.add(passing(5.0)), Ok(()));
         assert_eq!(passthrough.take(), Some(passing(2.0)));

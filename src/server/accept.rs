@@ -51,8 +51,8 @@ impl<D: Door> Admission<'_, D> {
             }
         });
         reactor.set(Timer::Listener(index), listener.deadline());
-        if let Some(reason) = listener.rests_for() {
-            ledger.warn(WarningKind::AcceptsPaused, reason.as_bytes());
+        if let Some(error) = listener.rests_for() {
+            ledger.warn(WarningKind::AcceptsPaused(error), b"");
         }
         drained
     }

@@ -247,7 +247,7 @@ impl Flushing {
         encoders.end();
         for refused in encoders.take_refused() {
             engine.ledger().count(Own::PointsRefused, refused.points);
-            let what = WarningKind::PointRefused;
+            let what = WarningKind::PointRefused(refused.reason);
             engine.ledger().warn_many(what, refused.points, &refused.example);
         }
         queue_chunks(encoders, sinks);

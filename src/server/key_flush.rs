@@ -33,8 +33,10 @@ pub(super) struct KeyFlush {
     rests_until: Option<Tick>,
     /// The last write to the file ended within a line.
     torn: bool,
-    /// The last write failed. The first failure in a row is logged, and the next success.
+    /// A failure was logged, and no write has succeeded since. So the next success is logged.
     failing: bool,
+    /// No failure is logged before this time.
+    quiet_until: Tick,
     /// Names that were not written since the log last reported a success.
     lost: usize,
 }
@@ -67,6 +69,8 @@ const LINES_PER_TURN: usize = 256;
 const PIECE_BYTES: usize = 32 * 1024;
 /// How long nothing is written after a slow reader had no room.
 const REST: Duration = Duration::from_millis(100);
+/// The time between two lines about failures.
+const QUIET: Duration = Duration::from_secs(60);
 /// Bytes that a pipe accepts whole or not at all.
 const ATOMIC_BYTES: usize = libc::PIPE_BUF;
 
@@ -80,6 +84,7 @@ impl KeyFlush {
             rests_until: None,
             torn: false,
             failing: false,
+            quiet_until: Tick::default(),
             lost: 0,
         }
     }
@@ -95,7 +100,7 @@ impl KeyFlush {
         if let Some(path) = config.log.as_ref().filter(|_| self.left.len() > 0) {
             match open(path) {
                 Ok(out) => self.out = out,
-                Err(error) => self.give_up(&error, config),
+                Err(error) => self.give_up(now.tick, &error, config),
             }
         }
     }
@@ -125,7 +130,7 @@ impl KeyFlush {
                     self.rests_until = Some(now + REST);
                     return false;
                 }
-                Err(error) => self.give_up(&error, config),
+                Err(error) => self.give_up(now, &error, config),
                 Ok(()) => {}
             },
         }
@@ -162,12 +167,15 @@ impl KeyFlush {
         Ok(())
     }
 
-    /// Drops the names of this interval after a failed write, and counts them as lost.
-    fn give_up(&mut self, reason: &io::Error, config: &config::KeyFlush) {
+    /// Drops the names of this interval after a failed write, and counts them as lost. Logs the
+    /// failure at most once a minute, also while every interval fails.
+    fn give_up(&mut self, now: Tick, reason: &io::Error, config: &config::KeyFlush) {
         self.lost += self.unwritten();
         self.left = MostFrequent::default().peekable();
         self.batch = NameBatch::default();
-        if !std::mem::replace(&mut self.failing, true) {
+        if now >= self.quiet_until {
+            self.failing = true;
+            self.quiet_until = now + QUIET;
             let log = shown_path(config);
             let lost = self.lost;
             log::warn!(
@@ -232,4 +240,65 @@ fn open(path: &Path) -> io::Result<Out> {
     };
     let most = if stream.is_regular() { PIECE_BYTES } else { ATOMIC_BYTES };
     Ok(Out::File { stream, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::server::pipeline::{random_seeds, settings};
+    use crate::sink::testing::logged;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Shows that a failure that lasts is logged once a minute with the names lost by then, that
+    /// its end is logged, and that failures that come and go are not logged more often.
+    #[test]
+    fn a_failure_is_logged_once_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("folder/names");
+        let mut config = Config::default();
+        config.key_flush.interval = Some(10 * SECOND);
+        config.key_flush.percent = 100;
+        config.key_flush.log = Some(path.clone());
+        let mut engine = Engine::new(&settings(&config), random_seeds());
+        let mut key_flush = KeyFlush::new();
+        let mut now = Now::default();
+        logged();
+        // One name in each interval of ten seconds.
+        let mut flush = || {
+            engine.packet(b"a:1|c");
+            key_flush.begin(now, &mut engine, &config.key_flush);
+            while key_flush.step(now.tick, &config.key_flush) {}
+            let second = now.tick.as_micros() / 1_000_000;
+            now.tick = now.tick + 10 * SECOND;
+            let lines = logged().into_iter().filter(|(level, _)| *level < Level::Debug);
+            let lines = lines.filter(|(_, line)| line.contains("key_flush="));
+            let fields = |line: String| line[line.find("key_flush=").unwrap()..].to_owned();
+            let shown: Vec<_> = lines.map(|(_, line)| fields(line)).collect();
+            (second, shown)
+        };
+        for interval in 0..13 {
+            let (second, lines) = flush();
+            assert_eq!(lines.len(), usize::from(second % 60 == 0), "{second} s: {lines:?}");
+            for line in lines {
+                assert!(line.starts_with("key_flush=failed log="), "{line}");
+                assert!(line.contains(&format!(" lost_names={} ", interval + 1)), "{line}");
+            }
+        }
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        let (_, lines) = flush();
+        assert!(lines[0].starts_with("key_flush=recovered log="), "{lines:?}");
+        assert!(lines[0].ends_with(" lost_names=13"), "{lines:?}");
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(flush(), (140, vec![]), "it has failed again within the minute");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        assert_eq!(flush(), (150, vec![]), "nor is its recovery logged");
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        let lines: Vec<_> = (0..3).flat_map(|_| flush().1).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(" lost_names=4 "), "{lines:?}");
+    }
 }

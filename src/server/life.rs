@@ -273,7 +273,7 @@ impl Life {
         if let Phase::Draining(drain) = &self.phase
             && drain.is_over(pipeline.sinks(), now.tick)
         {
-            pipeline.end();
+            pipeline.end(now.tick);
             self.phase = Phase::Done;
             log::info!(stop = "done"; "the server has stopped");
         }

@@ -39,7 +39,7 @@ use crate::standard::StandardStream;
 use crate::state::StateHead;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
-use crate::warnings::{Warning, WarningKind};
+use crate::warnings::{PacketLoss, Warning, WarningKind};
 use crate::wire::In;
 
 /// The engine, the encoders, the sinks, and the state of the flush between them.
@@ -151,6 +151,9 @@ impl Pipeline {
             Piece::Lines(text) => self.engine.lines(text),
             Piece::Binary(message) => self.engine.binary(message),
             Piece::Overlong(start) => self.engine.overlong_line(start),
+            Piece::Packet(packet) => self.engine.lines(packet),
+            Piece::PacketTooLong => self.ledger().lose_packet(PacketLoss::FrameTooLong),
+            Piece::PacketCutShort => self.ledger().lose_packet(PacketLoss::FrameCutShort),
         }
     }
 
@@ -164,7 +167,8 @@ impl Pipeline {
         match piece {
             Piece::Lines(text) => self.repeated.lines(text),
             Piece::Binary(message) => self.repeated.binary(message),
-            Piece::Overlong(_) => {}
+            Piece::Packet(packet) => self.repeated.packet(packet),
+            Piece::Overlong(_) | Piece::PacketTooLong | Piece::PacketCutShort => {}
         }
     }
 
@@ -361,12 +365,22 @@ impl Pipeline {
         reactor.turn_again_if(self.key_flush.step(now, &config.key_flush));
     }
 
-    /// Logs the warnings that are due: at most one line a minute for each kind.
+    /// Logs the warnings that are due: at most one line a minute for each cause and sender.
     pub(super) fn log_warnings(&mut self, now: Tick) {
         self.ledger().count(Own::LogLinesDropped, logging::take_dropped());
-        while let Some(warning) = self.ledger().due(now) {
+        let warnings = self.ledger().take_warnings(now);
+        self.log_all(&warnings);
+    }
+
+    fn log_all(&mut self, warnings: &[Warning]) {
+        // Taking the busiest prefix halves its count, so it is taken once for all these lines.
+        let mut busiest = None;
+        for warning in warnings {
             let newcomers = self.engine.table_mut().newcomers();
-            log_warning(&warning, || newcomers.take_busiest().unwrap_or_default());
+            let take = || newcomers.take_busiest().unwrap_or_default();
+            let most_new = (warning.what == WarningKind::TooManySeries)
+                .then(|| &**busiest.get_or_insert_with(take));
+            log_warning(warning, most_new);
         }
     }
 
@@ -442,9 +456,12 @@ impl Pipeline {
         reactor.set(Timer::Flush, None);
     }
 
-    /// Moves the undelivered chunks of the sinks to their spools. Without a spool they are lost,
-    /// and the log says so.
-    pub(super) fn end(&mut self) {
+    /// Logs the warnings whose minute is not over, which would be lost otherwise. Moves the
+    /// undelivered chunks of the sinks to their spools. Without a spool they are lost, and the log
+    /// shows it.
+    pub(super) fn end(&mut self, now: Tick) {
+        let warnings = self.ledger().take_last_warnings(now);
+        self.log_all(&warnings);
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
 
@@ -464,18 +481,19 @@ impl Pipeline {
     }
 }
 
-/// Logs a warning. `busiest` returns the prefix of names with the most new series.
-fn log_warning(warning: &Warning, busiest: impl FnOnce() -> Vec<u8>) {
-    let Warning { what, count, example, sender } = warning;
+/// Logs a warning. `most_new` is the prefix of names with the most new series.
+fn log_warning(warning: &Warning, most_new: Option<&[u8]>) {
+    let Warning { what, count, example, sender, other_senders } = warning;
     let text = what.text();
-    let most_new = (*what == WarningKind::TooManySeries).then(|| Bytes(&busiest()).to_string());
+    let most_new = most_new.map(|prefix| Bytes(prefix).to_string());
+    let other_senders = (*other_senders > 0).then_some(*other_senders);
     let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
     let example = (!example.is_empty()).then(|| Bytes(example).to_string());
     log::warn!(
         (text.count_of) = count,
         reason = what.reason(),
         hint = text.hint,
-        most_new, sender, example;
+        most_new, other_senders, sender, example;
         "{}", text.sentence
     );
 }
@@ -489,8 +507,9 @@ fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
 /// Logs a piece of a stream, for `dump_messages`.
 fn log_piece(piece: Piece<'_>) {
     match piece {
-        Piece::Lines(text) => log_packet(text),
+        Piece::Lines(text) | Piece::Packet(text) => log_packet(text),
         Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
+        Piece::PacketTooLong | Piece::PacketCutShort => {}
     }
 }
 
@@ -514,7 +533,7 @@ fn log_line(line: &[u8]) {
 }
 
 /// Returns the settings of the engine. They depend on the configuration alone.
-fn settings(config: &Config) -> Settings {
+pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         grammar: config.grammar.clone(),
         bounds: config.bounds,

@@ -25,12 +25,13 @@ use crate::ingest::Drained;
 use crate::ingest::bind::Purpose;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
+use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::Door as _;
 use crate::ledger::Own;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
-use crate::warnings::{CloseReason, LimitedBy, WarningKind};
+use crate::warnings::{AllowFrom, CloseReason, LimitedBy, PacketLoss, WarningKind};
 
 /// The listeners, the connections, and the sources with unread input.
 #[derive(Debug)]
@@ -180,8 +181,8 @@ impl Reception {
             entrance.take(&datagram, share)
         });
         drained.unwrap_or_else(|error| {
-            let reason = error.to_string();
-            pipeline.ledger().warn(WarningKind::ReadFailed, reason.as_bytes());
+            let number = error.raw_os_error().unwrap_or_default();
+            pipeline.ledger().warn(WarningKind::ReadFailed(number), b"");
             Drained::Dry
         })
     }
@@ -207,9 +208,10 @@ impl Reception {
     ) -> Drained {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
+        let limits = StreamLimits { max_line: config.tcp.max_line, share };
         let Self { connections, last_input, .. } = self;
         pipeline.ledger().set_sender(connections.sender(slot));
-        let drained = connections.read(slot, now.tick, share, config.tcp.max_line, |piece| {
+        let drained = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             pipeline.repeat_piece(piece);
             pipeline.take_piece(piece, config.dump_messages);
@@ -239,7 +241,7 @@ impl Reception {
             door: &mut self.connections,
             allow_from: &config.tcp.allow_from,
             idle_timeout: config.tcp.idle_timeout,
-            not_allowed: WarningKind::SenderRefused,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(self.limited_by),
         };
@@ -265,7 +267,7 @@ impl Reception {
             door: clients,
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
-            not_allowed: WarningKind::Closed(CloseReason::AdminNotAllowed),
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
             makes_room: CloseReason::AdminMadeWay,
             full: CloseReason::AdminRefused(limited_by),
         };
@@ -505,8 +507,7 @@ impl Entrance<'_> {
         *self.last_input = Some(self.now);
         ledger.count(Own::PacketsReceived, 1);
         if datagram.truncated {
-            ledger.count(Own::PacketsTruncated, 1);
-            ledger.warn(WarningKind::PacketTruncated, b"");
+            ledger.lose_packet(PacketLoss::Datagram);
             return false;
         }
         self.pipeline.repeat_packet(datagram.bytes);

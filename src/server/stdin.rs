@@ -17,6 +17,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::lines::StreamSplitter;
+use crate::sender::Sender;
 use crate::token::Source;
 
 /// Bytes read at a time.
@@ -76,7 +77,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             break;
         }
     }
-    pipeline.end();
+    pipeline.end(reactor.now().tick);
     Ok(pipeline.is_lossless())
 }
 
@@ -111,6 +112,7 @@ fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> i
     let max_line = config.tcp.max_line;
     let logs_messages = config.dump_messages;
     let mut splitter = StreamSplitter::default();
+    pipeline.ledger().set_sender(Sender::Stdin);
     let mut buffer = vec![0; PIECE];
     loop {
         match stdin.read(&mut buffer) {

@@ -295,7 +295,7 @@ pub(super) fn fields(line: &str) -> &str {
 
 /// Returns the lines that this test has logged since the last call. The first call starts the
 /// capture.
-pub(super) fn logged() -> Vec<(log::Level, String)> {
+pub(crate) fn logged() -> Vec<(log::Level, String)> {
     let _ = log::set_logger(&Capture); // fails for all but the first
     log::set_max_level(log::LevelFilter::Trace);
     LOG.take()

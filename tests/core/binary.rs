@@ -142,6 +142,7 @@ fn on_a_stream_an_overlong_message_costs_its_neighbours_nothing() {
             Piece::Lines(text) => core.engine.lines(text),
             Piece::Binary(message) => core.engine.binary(message),
             Piece::Overlong(start) => core.engine.overlong_line(start),
+            _ => unreachable!("a text stream has no packets"),
         };
         for piece in stream.chunks(size) {
             splitter.feed(piece, 100, &mut take);

@@ -80,6 +80,7 @@ fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u6
         Piece::Lines(text) => core.engine.lines(text),
         Piece::Binary(message) => core.engine.binary(message),
         Piece::Overlong(start) => core.engine.overlong_line(start),
+        _ => unreachable!("a text stream has no packets"),
     };
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(sizes().clamp(1, rest.len()));

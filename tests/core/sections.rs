@@ -336,7 +336,7 @@ fn warnings(conf: &str, packet: &str) -> (Vec<Warning>, u64) {
     core.packet(packet);
     let bad = core.engine.own().total(Own::BadLinesSeen);
     let now = Tick::from_millis(1000);
-    (std::iter::from_fn(|| core.engine.ledger().due(now)).collect(), bad)
+    (core.engine.ledger().take_warnings(now), bad)
 }
 
 #[test]

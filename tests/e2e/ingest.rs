@@ -1,7 +1,7 @@
 //! Input over each kind of socket, in pieces of any size, is counted once, and no line is lost.
 
 use std::io::{ErrorKind, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::support::{Conf, Daemon, FakeCarbon, connect, read, send_packets, until_true};
@@ -204,6 +204,54 @@ fn a_value_with_its_own_time() {
     assert_eq!(carbon.until_point("stats_counts.past", 5.0).stamp, 1_700_000_000);
     assert_eq!(carbon.until_point("stats.gauges.past", 6.0).stamp, 1_700_000_001);
     daemon.stop();
+}
+
+/// Shows that the log has a line for each reason and sender of bad lines, with the count of that
+/// pair, however many lines of another reason or sender there are. A client that opens a socket for
+/// each packet is one sender. What is not logged within the minute is logged at the stop.
+#[test]
+fn a_noisy_client_hides_no_other() {
+    let mut daemon = Daemon::start(&Conf::never_flushing().set("udp", "bind", "*:0"));
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, daemon.udp().port()));
+    let send = |host: u8, packet: &str| {
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
+        socket.send_to(packet.as_bytes(), to).unwrap();
+    };
+    send(2, &"noisy:x|c\n".repeat(500));
+    daemon.until_counter("statsd.bad_lines_seen", 500.0);
+    daemon.until_logged(&["bad_lines=500 ", "finite decimal", "sender=127.0.0.2:"], 1);
+    for _ in 0..10 {
+        send(2, &"noisy:x|c\n".repeat(50));
+    }
+    send(3, "other:x|c");
+    send(2, "noisy:1");
+    daemon.until_logged(&["bad_lines=1 ", "finite decimal", "127.0.0.3:", "example=other:x|c"], 1);
+    daemon.until_logged(
+        &["bad_lines=1 ", "no type after the value", "127.0.0.2:", "example=noisy:1"],
+        1,
+    );
+    for host in 4..=30 {
+        send(host, "crowd:x|c\ncrowd:x|c");
+    }
+    daemon.until_counter("statsd.bad_lines_seen", 1002.0 + 54.0);
+    daemon.until_logged(&["bad_lines=2 ", "127.0.0.21:", "example=crowd:x|c"], 1);
+    daemon.sigterm();
+    assert_eq!(daemon.exit().code(), Some(0));
+    let log = daemon.log();
+    let bad: Vec<_> = log.iter().filter(|line| line.contains(" bad_lines=")).collect();
+    let number = |line: &str, field: &str| -> u64 {
+        let (_, value) = line.split_once(&format!(" {field}=")).unwrap_or(("", "0"));
+        value.split(' ').next().unwrap().parse().unwrap()
+    };
+    let all: u64 = bad.iter().map(|line| number(line, "bad_lines")).sum();
+    assert_eq!(all, 1056, "{bad:#?}");
+    let others: Vec<_> = bad.iter().filter(|line| line.contains(" other_senders=")).collect();
+    assert!(!others.is_empty(), "{bad:#?}");
+    let others: u64 = others.iter().map(|line| number(line, "bad_lines")).sum();
+    assert_eq!(others, 2 * 9, "{bad:#?}");
+    let noisy = bad.iter().filter(|line| line.contains(" bad_lines=500 "));
+    assert!(noisy.clone().all(|line| line.contains("sender=127.0.0.2:")), "{bad:#?}");
+    assert_eq!(noisy.count(), 2, "{bad:#?}");
 }
 
 /// Waits for the server to close this connection. False if it sends something instead.

@@ -5,8 +5,11 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Command;
 
-use crate::support::{Admin, Conf, Daemon, FakeCarbon, connect, send_packets, statsd_command};
+use crate::support::{
+    Admin, Conf, Daemon, FakeCarbon, connect, peer_script, peers, run, send_packets, statsd_command,
+};
 use socket2::{Domain, Socket, Type};
 
 fn conf() -> Conf {
@@ -166,4 +169,114 @@ fn a_user_who_is_not_there_is_an_error() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("[statsd] user = no-such-user: no such user"), "{message}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A packet of a framed stream: its length, then its bytes.
+fn frame(packet: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
+    [&length, packet].concat()
+}
+
+/// Shows that Datadog's Python client is understood over `unixstream://`, and that its figures are
+/// the same over `unix://`.
+#[test]
+fn datadogs_client_is_understood_over_both_kinds_of_unix_sockets() {
+    for (scheme, socket) in [("unixstream", "s.sock"), ("unix", "d.sock")] {
+        let daemon = Daemon::start(&conf());
+        let url = format!("{scheme}://{}", daemon.folder().join(socket).display());
+        let python = peers().join("venv/bin/python");
+        run(Command::new(python).arg(peer_script("send_datadog.py")).args([&url, "py"]));
+        daemon.until_counter("py.buffered;nth=9", 500.0);
+        let counters = daemon.admin().numbers("counters");
+        assert_eq!(counters["py.hits;env=prod"], 3.0, "{scheme}: {counters:?}");
+        assert_eq!(counters["py.piped"], 100.0, "{scheme}");
+        for nth in 0..10 {
+            assert_eq!(counters[&format!("py.buffered;nth={nth}")], 500.0, "{scheme}");
+        }
+        assert_eq!(daemon.admin().numbers("gauges")["py.level"], 12.0, "{scheme}");
+        assert_eq!(daemon.admin().numbers("gauges")["py.piped_level"], 42.0, "{scheme}");
+        let timers = daemon.admin().dump("timers");
+        assert_eq!(timers["py.load"], serde_json::json!([320, 80]), "{scheme}");
+        assert_eq!(timers["py.sizes"], serde_json::json!([7]), "{scheme}");
+        assert_eq!(daemon.admin().numbers("sets")["py.users"], 2.0, "{scheme}");
+        assert_eq!(counters["statsd.bad_lines_seen"], 0.0, "{scheme}");
+        assert_eq!(counters["statsd.events_ignored"], 1.0, "{scheme}");
+        // Only datagrams count as packets.
+        assert_eq!(counters["statsd.packets_received"] == 0.0, scheme == "unixstream");
+        daemon.stop();
+    }
+}
+
+/// Shows that a framed stream may be cut at every byte, and that packets have whole lines in any
+/// number, without a newline at their end. A client that sends text uses the same socket.
+#[test]
+fn framed_packets_may_be_split_at_every_byte() {
+    let daemon = Daemon::start(&conf());
+    let path = daemon.folder().join("s.sock");
+    let message = b"\xaa\x02\x02\x00\x00\x00\x00\x00\x00\x00\x08\x40n\x00"; // n plus 3
+    let packets = [&b"n:1|c\nn:2|c"[..], b"", b"n:4|c\r\n\nbad\n", message, b"n:8|c"];
+    let stream: Vec<u8> = packets.iter().flat_map(|packet| frame(packet)).collect();
+    let mut text = UnixStream::connect(&path).unwrap();
+    text.write_all(b"text:1|c\nte").unwrap();
+    for cut in 1..stream.len() {
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(&stream[..cut]).unwrap();
+        let before = daemon.admin().numbers("counters").get("statsd.metrics_received").copied();
+        client.write_all(&stream[cut..]).unwrap();
+        assert!(before.is_some());
+    }
+    let mut client = UnixStream::connect(&path).unwrap();
+    for byte in stream.chunks(1) {
+        client.write_all(byte).unwrap();
+    }
+    let times = stream.len() as f64;
+    daemon.until_counter("n", 18.0 * times);
+    text.write_all(b"xt:2|c\n").unwrap();
+    daemon.until_counter("text", 3.0);
+    let counters = daemon.admin().numbers("counters");
+    assert_eq!(counters["statsd.bad_lines_seen"], times);
+    assert_eq!(counters["statsd.metrics_received"], 6.0 * times + 2.0);
+    assert_eq!(counters["statsd.packets_received"], 0.0);
+    assert_eq!(counters["statsd.packets_truncated"], 0.0);
+    daemon.stop();
+}
+
+/// Shows that packets that are too long or cut short are not read. They are counted, and logged
+/// with their reasons.
+#[test]
+fn a_framed_packet_is_read_whole_or_not_at_all() {
+    let daemon = Daemon::start(&conf());
+    let path = daemon.folder().join("s.sock");
+    let mut client = UnixStream::connect(&path).unwrap();
+    let longest = "long:1|c\n".repeat(7281); // 65,529 bytes
+    let too_long = "long:1|c\n".repeat(7282);
+    client.write_all(&frame(b"a:1|c")).unwrap();
+    client.write_all(&frame(too_long.as_bytes())).unwrap();
+    client.write_all(&frame(longest.as_bytes())).unwrap();
+    client.write_all(&frame(b"a:2|c")).unwrap();
+    daemon.until_counter("a", 3.0);
+    assert_eq!(daemon.admin().numbers("counters")["long"], 7281.0);
+    let sender = format!("sender=unix:{}", std::process::id());
+    daemon.until_logged(&["packets_truncated=1", "over 64 KiB", &sender], 1);
+    let whole = frame(b"a:4|c\ntorn:1|c\ntorn:1|c");
+    client.write_all(&frame(b"a:4|c")).unwrap();
+    client.write_all(&whole[..whole.len() - 3]).unwrap();
+    drop(client);
+    daemon.until_counter("statsd.packets_truncated", 2.0);
+    let counters = daemon.admin().numbers("counters");
+    assert_eq!((counters["a"], counters.get("torn")), (7.0, None));
+    assert_eq!(counters["statsd.bad_lines_seen"], 0.0);
+    daemon.until_logged(&["packets_truncated=1", "the stream ended inside", &sender], 1);
+    daemon.stop();
+}
+
+/// Shows that TCP connections are never framed: the bytes of a length are part of the first name.
+#[test]
+fn tcp_is_never_framed() {
+    let daemon = Daemon::start(&conf());
+    let mut client = daemon.tcp_client();
+    client.write_all(&frame(b"a:1|c\nb:1|c\n")).unwrap();
+    daemon.until_counter("b", 1.0);
+    assert_eq!(daemon.admin().numbers("counters")["statsd.packets_truncated"], 0.0);
+    daemon.stop();
 }

@@ -15,7 +15,8 @@ use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::Schedule;
-use statsd::ingest::lines::{Piece, StreamSplitter};
+use statsd::ingest::frames::{ConnectionSplitter, StreamLimits};
+use statsd::ingest::lines::Piece;
 use statsd::policy::FigureNames;
 use statsd::protocol::{
     Dialect, Dialects, Grammar, LineReader, MetricKind, PackedValues, ParsedLine, Plain, Reject,
@@ -25,6 +26,7 @@ use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
 use statsd::state::{self, StateHead};
 use statsd::time::UnixTime;
+use statsd::warnings::PacketLoss;
 use statsd::wire::In;
 
 pub(crate) type Target = fn(&[u8]);
@@ -77,7 +79,7 @@ fn plain_sample(grammar: &Grammar, line: &[u8]) -> Option<(Vec<u8>, String)> {
     Some((read.plain.name.to_vec(), format!("{:?}", [Ok::<_, Reject>(sample)])))
 }
 
-/// A stream, the first byte saying how it is cut: whatever the pieces, the same series.
+/// A unix stream, the first byte saying how it is cut: whatever the pieces, the same series.
 pub(crate) fn stream(data: &[u8]) {
     let Some((size, data)) = data.split_first() else { return };
     assert_eq!(streamed(data, usize::from(*size).max(1)), streamed(data, usize::MAX));
@@ -469,14 +471,25 @@ fn check_line(line: &str) {
 
 /// The summaries of a stream that came in pieces of `size` bytes, sorted, own counters among them.
 fn streamed(data: &[u8], size: usize) -> Vec<String> {
-    let (mut engine, mut splitter) = (engine(), StreamSplitter::default());
+    let mut engine = engine();
+    let mut splitter = ConnectionSplitter::undecided();
     let mut take = |piece: Piece<'_>| match piece {
         Piece::Lines(text) => engine.lines(text),
         Piece::Binary(message) => engine.binary(message),
         Piece::Overlong(start) => engine.overlong_line(start),
+        Piece::Packet(packet) => engine.lines(packet),
+        Piece::PacketTooLong => engine.ledger().lose_packet(PacketLoss::FrameTooLong),
+        Piece::PacketCutShort => engine.ledger().lose_packet(PacketLoss::FrameCutShort),
     };
-    data.chunks(size).for_each(|piece| splitter.feed(piece, 64, &mut take));
-    splitter.end(&mut take);
+    let limits = StreamLimits { max_line: 64, share: size };
+    let mut rest = data;
+    while !rest.is_empty() {
+        let (read, after) = rest.split_at(splitter.room(size).min(rest.len()));
+        splitter.feed(read, limits, &mut take);
+        while splitter.pass_on(size, &mut take) {}
+        rest = after;
+    }
+    splitter.end(limits, &mut take);
     closed(engine)
 }
 

@@ -46,7 +46,7 @@ install_servers() {
 }
 
 install_python() {
-    say "installing carbon, whisper and the Python client statsd into .peers/venv"
+    say "installing carbon, whisper and the Python clients statsd and datadog into .peers/venv"
     rm -rf "$peers/venv"
     python3 -m venv "$peers/venv"
     local pip=("$peers/venv/bin/python" -m pip --quiet --disable-pip-version-check install)

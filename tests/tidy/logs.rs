@@ -207,6 +207,35 @@ fn texts_use_plain_words() {
     assert!(texts.is_empty(), "texts with words that are banned: {texts:#?}");
 }
 
+/// Shows that no text has quotes, which would be quotes inside the quotes of a value. Values that
+/// are formatted into a text are escaped by the formatter (`src/logging/format.rs`).
+#[test]
+fn texts_have_no_quotes() {
+    let mut texts = Vec::new();
+    for call in calls() {
+        let strings = call.fields.into_iter().flat_map(|field| field.strings);
+        texts.extend(strings.chain(call.sentence).map(|text| (call.place.clone(), text)));
+    }
+    for source in server() {
+        if TEXTS.contains(&source.path.as_str()) || source.path == "src/ingest/bind.rs" {
+            let tokens = production(&source.text);
+            let strings = tokens.iter().filter_map(Token::string);
+            texts.extend(strings.map(|text| (source.path.clone(), text.to_owned())));
+        }
+    }
+    texts.retain(|(_, text)| has_quotes(text));
+    assert!(texts.is_empty(), "texts with quotes: {texts:#?}");
+}
+
+/// Whether a text has a quote that is not an apostrophe after a letter.
+fn has_quotes(text: &str) -> bool {
+    let letters = || text.chars();
+    let before = std::iter::once(' ').chain(letters());
+    before.zip(letters()).any(|(before, letter)| {
+        letter == '"' || letter == '`' || letter == '\'' && !before.is_ascii_alphabetic()
+    })
+}
+
 /// The sources of the server, without files that are for tests alone.
 fn server() -> Vec<Source> {
     let mut sources = sources();
@@ -362,5 +391,6 @@ fn the_rules_see_what_they_are_about() {
     assert!(is_sentence("the server starts") && !is_sentence("a=b") && !is_sentence("It starts."));
     assert!(is_field_name("tcp.max_connections") && is_field_name("file2"));
     assert!(!is_field_name("Level") && !is_field_name("level") && !is_field_name("a-b"));
+    assert!(!has_quotes("the peer's name") && has_quotes("no '|'") && has_quotes("say \"a\""));
     assert!(has_verb("raise it") && !has_verb("too low"));
 }

@@ -280,7 +280,8 @@ pub(super) const UNIX: Chapter = chapter! {
     [unix];
 
     /// The path of each socket. The server makes the file. A file that a killed server left is
-    /// replaced. Empty means off.
+    /// replaced. Empty means off. Datadog's clients can use both: unix:// for datagram,
+    /// unixstream:// for stream.
     /// Example: /run/statsd/statsd.sock
     datagram, stream;
 

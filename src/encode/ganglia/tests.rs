@@ -187,8 +187,8 @@ fn too_long_a_name_is_refused_and_counted() {
         "app.ab_sum=0.001",
     ];
     assert_eq!(flush(&mut ganglia, 1, &series), expected);
-    let refused = ganglia.take_refused();
-    assert_eq!((refused.points, &refused.example[..]), (2, &b"ab"[..]));
+    let refused = RefusedPoints { points: 2, reason: TOO_LONG, example: b"ab".to_vec() };
+    assert_eq!(ganglia.take_refused(), [refused]);
 }
 
 #[test]
@@ -199,5 +199,6 @@ fn what_gmond_takes_for_no_metric_is_refused() {
         ["Heartbeat", "location", "locations"].map(|name| (Subject::Gauge, name, &level[..]));
     let expected = ["locations (, gauges)", "locations=1"];
     assert_eq!(flush(&mut ganglia, 1, &series), expected);
-    assert_eq!(ganglia.take_refused().points, 2);
+    let refused = ganglia.take_refused();
+    assert_eq!((refused.len(), refused[0].points, refused[0].reason), (1, 2, NO_METRIC));
 }
