@@ -13,6 +13,8 @@ mod render;
 mod change;
 mod model;
 mod destination;
+mod given;
+mod lint;
 
 mod access;
 mod address;
@@ -33,9 +35,11 @@ pub use destination::{
     CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout, Net, Over,
     Protocol, Queue, Remote, Repeater, Resend, Takes,
 };
+pub use given::Given;
 pub use ini::Mistake;
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
+pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};
 pub use parse::parse;
