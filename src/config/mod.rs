@@ -16,10 +16,8 @@ mod destination;
 mod given;
 mod lint;
 
-mod access;
 mod address;
 mod hints;
-mod histogram;
 mod ini;
 mod key;
 mod keys;

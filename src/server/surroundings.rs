@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::gethostname;
 
 use crate::config::{self, Config, MemoryLimit, Origin, PassedAddress, Surroundings};
-use crate::ingest::passed::Purpose;
+use crate::ingest::bind::Purpose;
 
 /// A socket that was passed in, and its address. `None` for a unix socket.
 pub(super) type PassedSocket = (Purpose, Option<SocketAddr>);

@@ -1,7 +1,7 @@
 //! Warnings about a configuration: values that are legal and almost surely wrong. Pure.
 //!
 //! ```text
-//!  Config, Given, Surroundings ──▶ times, figures, rules, names, idle_keys,   ──▶ ConfigWarning
+//!  Config, Given, Surroundings ──▶ times, figures, rules, names, idle_keys, ──▶ ConfigWarning
 //!                                  listeners, destinations, memory
 //! ```
 //! A warning has the line, the reason, and what to write instead. `statsd --check` prints the
@@ -20,10 +20,8 @@ mod memory;
 mod names;
 mod rules;
 mod times;
-mod warning;
 
-pub use context::{MemoryLimit, PassedAddress, Surroundings};
-pub use warning::ConfigWarning;
+pub use context::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings};
 
 use context::Lint;
 

@@ -28,7 +28,7 @@ use super::listeners::Endpoint;
 use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
-use crate::ingest::passed::{self, Passed};
+use crate::ingest::bind::{self, Passed};
 use crate::privileges;
 
 /// Returns the warnings about a configuration, and what a start with it would meet, in the order of
@@ -36,7 +36,7 @@ use crate::privileges;
 pub fn rehearse(config: &Config, origin: &Origin) -> Vec<Finding> {
     let mut findings = Findings::new(origin);
     let descriptors = Descriptors::count();
-    let passed = passed::take().unwrap_or_else(|error| {
+    let passed = bind::take_passed().unwrap_or_else(|error| {
         let what = format!("a socket that was passed in cannot be used: {error}");
         findings.error("udp", "bind", what);
         Vec::new()
