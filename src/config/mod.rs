@@ -40,5 +40,5 @@ pub use keys::KEYS;
 pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};
-pub use parse::parse;
+pub use parse::{parse, parse_with_lines};
 pub use render::{example, render, render_masked};

@@ -29,7 +29,7 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
 }
 
 /// As [`parse`]. Also returns the keys that the file sets, with their lines.
-pub(super) fn parse_with_lines(file: &Path, text: &[u8]) -> Result<(Config, Given), Vec<Mistake>> {
+pub fn parse_with_lines(file: &Path, text: &[u8]) -> Result<(Config, Given), Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
     let defaults = with_all_sections();
     let config = defaults.clone();

@@ -320,6 +320,21 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     daemon.stop();
 }
 
+/// Shows that a limit of open files that is too low for all clients is reported.
+#[test]
+fn too_few_descriptors_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("statsd.conf"), clean().text()).unwrap();
+    let mut command = Command::new("bash");
+    let script = "ulimit -n 100; exec \"$0\" --check -c statsd.conf";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_statsd")]).current_dir(folder.path());
+    let checked = Process::start(&mut command).finish(DEADLINE);
+    let warnings = lines_of("warning", &checked);
+    assert_eq!((checked.code, warnings.len()), (Some(0), 1), "{checked:?}");
+    let reason = "[tcp] max_connections: the limit of open files (100) leaves room for ";
+    assert!(warnings[0].contains(reason) && warnings[0].contains("ulimit -n"), "{warnings:?}");
+}
+
 /// Shows that a socket that was passed in and is open to more than `bind` is reported.
 #[test]
 fn a_socket_passed_in_that_is_wider_than_bind_is_reported() {

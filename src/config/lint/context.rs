@@ -71,6 +71,9 @@ impl fmt::Display for ConfigWarning {
     }
 }
 
+/// The most warnings about one configuration. A start and a reload log them all at once.
+const WARNINGS_MAX: usize = 50;
+
 /// The configuration under check, and the warnings so far.
 pub(super) struct Lint<'a> {
     pub(super) config: &'a Config,
@@ -89,9 +92,16 @@ impl<'a> Lint<'a> {
         Self { config, origin, given: origin.given(), surroundings, found: Vec::new() }
     }
 
-    /// Returns the warnings in the order of their lines.
+    /// Returns the warnings in the order of their lines, at most [`WARNINGS_MAX`].
     pub(super) fn into_warnings(mut self) -> Vec<ConfigWarning> {
         self.found.sort_by_key(|warning| warning.line);
+        let more = self.found.len().saturating_sub(WARNINGS_MAX);
+        self.found.truncate(WARNINGS_MAX);
+        if let Some(last) = self.found.last_mut().filter(|_| more > 0) {
+            let other = if more == 1 { "there is another one" } else { "there are others" };
+            last.remedy +=
+                &format!("; {other} after these {WARNINGS_MAX} warnings, fix these first");
+        }
         self.found
     }
 

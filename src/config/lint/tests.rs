@@ -50,6 +50,15 @@ fn a_warning_has_the_line_and_the_remedy() {
 }
 
 #[test]
+fn the_number_of_warnings_is_bounded() {
+    let rules = (0..100).map(|nth| format!("[rule.r{nth}]\nmatch = ^a{nth}$\ndrop = yes\n"));
+    let found = found(&rules.collect::<String>());
+    assert_eq!(found.len(), 50);
+    assert!(found[49].ends_with("; there are others after these 50 warnings, fix these first"));
+    assert!(found[48].ends_with("write match = a48"), "{}", found[48]);
+}
+
+#[test]
 fn warnings_come_in_the_order_of_their_lines() {
     let found =
         found("[carbon]\naddress =\n[statsd]\npercentiles = 0.5\n[udp]\nbind =\n[tcp]\nbind =");
