@@ -15,10 +15,12 @@ const WRITES: u32 = 0o222;
 pub(super) fn check(lint: &mut Lint<'_>) {
     no_listener(lint);
     for section in ["udp", "tcp", "admin"] {
-        wider_than_bind(lint, section);
+        let is_wider = wider_than_bind(lint, section);
         unreachable_networks(lint, section);
+        if section == "admin" && !is_wider {
+            open_admin_port(lint);
+        }
     }
-    open_admin_port(lint);
     let unix = &lint.config.unix;
     let has_socket = unix.stream.is_some() || unix.datagram.is_some();
     if has_socket && unix.mode & WRITES == 0 {
@@ -41,8 +43,12 @@ fn no_listener(lint: &mut Lint<'_>) {
     }
 }
 
-/// Warns about a socket that was passed in and takes clients that `bind` would not.
-fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) {
+/// Warns about a socket that was passed in and takes clients that neither `bind` nor `allow_from`
+/// would. Returns whether there is one.
+fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
+    if !networks(lint, section).is_empty() {
+        return false;
+    }
     let binds = binds(lint, section);
     let is_wider = |socket: &&PassedAddress| {
         let ip = socket.address.ip();
@@ -52,15 +58,15 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) {
         // A loopback address is wider than no other address.
         !socket.address.ip().is_loopback()
     });
-    if let Some(PassedAddress { address, .. }) = wider {
-        let shown = binds.iter().map(|bind| Listen.show(bind)).collect::<Vec<_>>().join(", ");
-        let reason = format!(
-            "the socket {address} that was passed in replaces bind = {shown}, and is open to more"
-        );
-        let remedy = "set the address in the socket unit (ListenDatagram=, ListenStream=), or \
-                      set allow_from";
-        lint.warn(section, "bind", reason, remedy);
-    }
+    let Some(PassedAddress { address, .. }) = wider else { return false };
+    let shown = binds.iter().map(|bind| Listen.show(bind)).collect::<Vec<_>>().join(", ");
+    let reason = format!(
+        "the socket {address} that was passed in replaces bind = {shown}, and is open to more"
+    );
+    let remedy = "set the address in the socket unit (ListenDatagram=, ListenStream=), or set \
+                  allow_from";
+    lint.warn(section, "bind", reason, remedy);
+    true
 }
 
 /// Warns if `allow_from` refuses everything that can arrive at loopback addresses.
@@ -94,8 +100,7 @@ fn open_admin_port(lint: &mut Lint<'_>) {
         Bind::Localhost(_) => false,
         Bind::At(address) => !address.ip().is_loopback(),
     };
-    // A socket that is wider than `bind` is reported as such.
-    let binds = binds(lint, "admin");
+    let binds = listening(lint, "admin");
     if binds.iter().any(is_open) && lint.config.admin.allow_from.is_empty() {
         lint.warn(
             "admin",

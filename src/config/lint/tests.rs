@@ -450,6 +450,8 @@ fn a_socket_passed_in_that_is_wider_than_bind() {
         ("[udp]\nbind = 10.0.0.1:8125", "udp", "127.0.0.1:8125", false),
         ("[udp]\nbind =", "udp", "0.0.0.0:8125", false),
         ("[udp]\nbind = localhost:8125", "tcp", "0.0.0.0:8125", false),
+        ("[udp]\nbind = localhost:8125\nallow_from = 10.0.0.0/8", "udp", "[::]:8125", false),
+        ("[admin]\nbind = *:8126", "admin", "127.0.0.1:8126", false),
     ] {
         let passed = vec![PassedAddress { section, address: address.parse().unwrap() }];
         let surroundings = Surroundings { passed, ..Surroundings::default() };
