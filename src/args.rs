@@ -15,6 +15,8 @@ pub enum Action {
     },
     Check {
         config: Option<PathBuf>,
+        /// Whether a warning counts as a mistake.
+        strict: bool,
     },
     PrintConfig {
         config: Option<PathBuf>,
@@ -44,11 +46,12 @@ pub const USAGE: &str = "\
 statsd is a StatsD server. It receives metrics over UDP, TCP and unix sockets, adds them up, and
 sends the results to Graphite, InfluxDB, Ganglia or a command.
 
-Usage: statsd [-c FILE] [--check | --print-config | --stdin]
+Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin]
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
-      --check                 report the mistakes in the configuration, and exit
+      --check                 report mistakes in the configuration and what a start would meet,
+                              and exit; --strict: a warning is a mistake, too
       --print-config          print the configuration that would be in force, and exit
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit
@@ -60,7 +63,7 @@ Usage: statsd [-c FILE] [--check | --print-config | --stdin]
 pub const HELP: &str = "\
 Examples:
   statsd                                      start the server
-  statsd --check -c new.conf                  test a configuration
+  statsd --check -c new.conf                  test a configuration, also while a server runs
   statsd --print-config=example > statsd.conf begin a configuration of your own
   echo 'foo:1|c' | nc -u -w1 127.0.0.1 8125   send a counter
   echo counters | nc -N 127.0.0.1 8126        show the open interval
@@ -96,7 +99,7 @@ Files:
 Exit status:
   0  the server was stopped, or what was asked for was done
   1  the system refused something, such as a port or a file. With --stdin: not all was delivered.
-  2  the command line or the configuration has a mistake
+  2  the command line or the configuration has a mistake. With --check --strict: or a warning.
 
 Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` explains one in full:";
 
@@ -125,6 +128,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     }
     let mut parser = lexopt::Parser::from_args(args);
     let mut config = None;
+    let mut strict = false;
     let mut mode = Mode::Run;
     while let Some(argument) = parser.next()? {
         match argument {
@@ -133,6 +137,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             }
             Short('c') | Long("config") => return Err("expected only one --config".into()),
             Long("check") => mode = mode.only(Mode::Check)?,
+            Long("strict") => strict = true,
             Long("stdin") => mode = mode.only(Mode::Stdin)?,
             Long("print-config") => mode = mode.only(printed(parser.optional_value())?)?,
             Short('V') | Long("version") => return Ok(Action::Version),
@@ -141,9 +146,12 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
+    if strict && mode != Mode::Check {
+        return Err("expected --strict only with --check".into());
+    }
     Ok(match mode {
         Mode::Run => Action::Run { config },
-        Mode::Check => Action::Check { config },
+        Mode::Check => Action::Check { config, strict },
         Mode::PrintConfig => Action::PrintConfig { config },
         Mode::PrintExample => Action::PrintExample,
         Mode::Stdin => Action::Stdin { config },
@@ -194,7 +202,8 @@ mod tests {
             ("", Action::Run { config: None }),
             ("-c a.conf", Action::Run { config: named() }),
             ("--config=a.conf", Action::Run { config: named() }),
-            ("--check -ca.conf", Action::Check { config: named() }),
+            ("--check -ca.conf", Action::Check { config: named(), strict: false }),
+            ("--strict --check", Action::Check { config: None, strict: true }),
             ("--print-config", Action::PrintConfig { config: None }),
             ("--stdin -c a.conf", Action::Stdin { config: named() }),
             ("--print-config=example", Action::PrintExample),
@@ -221,6 +230,8 @@ mod tests {
             ("--print-config=exmaple", "expected --print-config or --print-config=example"),
             ("--print-config --print-config=example", "only one of --check, --print-config"),
             ("--check=yes", "unexpected argument"),
+            ("--strict", "--strict only with --check"),
+            ("--strict --stdin", "--strict only with --check"),
             ("--resolve host", "invalid option '--resolve'"),
             ("--check --resolve host 1", "invalid option '--resolve'"),
             ("--resolve host 65536", "65536"),
@@ -233,9 +244,17 @@ mod tests {
 
     #[test]
     fn the_usage_is_short_and_names_every_option_but_ours() {
-        for option in
-            ["-c", "--config", "--check", "--print-config", "=example", "--stdin", "-V", "-h"]
-        {
+        for option in [
+            "-c",
+            "--config",
+            "--check",
+            "--strict",
+            "--print-config",
+            "=example",
+            "--stdin",
+            "-V",
+            "-h",
+        ] {
             assert!(USAGE.contains(option), "{option}");
         }
         assert!(USAGE.contains("--version") && USAGE.contains("--help"));

@@ -322,13 +322,15 @@ fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
     Ok(opened)
 }
 
-fn lock_of(path: &Path) -> PathBuf {
+/// `FILE.lock`, the lock of one file.
+pub(crate) fn lock_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }
 
-fn lock_in(folder: &Path) -> PathBuf {
+/// The lock of everything in a folder.
+pub(crate) fn lock_in(folder: &Path) -> PathBuf {
     folder.join("lock")
 }
 

@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
 use statsd::admin;
 use statsd::args::{self, Action};
 use statsd::config::{self, Config};
-use statsd::server::{self, Server};
+use statsd::server::{self, FindingKind, Server};
 use statsd::{logging, privileges, sink};
 
 fn main() -> ExitCode {
@@ -22,8 +23,8 @@ fn main() -> ExitCode {
         }
         Action::Version => print(args::VERSION),
         Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
-        Action::Check { config } => {
-            with_config(config.as_deref(), |_, origin| print(&format!("{origin}: ok")))
+        Action::Check { config, strict } => {
+            with_config(config.as_deref(), |config, origin| check(config, origin, strict))
         }
         Action::PrintConfig { config } => {
             with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
@@ -45,6 +46,25 @@ fn with_config(
     }
 }
 
+/// Reports the warnings about a configuration, and what a start with it would meet.
+fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
+    privileges::shut_out_others();
+    let findings = server::rehearse(config, origin);
+    let lines: Vec<_> = findings.iter().map(|finding| format!("statsd: {finding}")).collect();
+    logging::last_words(&lines.join("\n"));
+    let count = |kind| findings.iter().filter(|finding| finding.kind == kind).count();
+    let warnings = count(FindingKind::Warning);
+    if count(FindingKind::Error) > 0 {
+        return ExitCode::from(1);
+    }
+    match warnings {
+        0 => print(&format!("{origin}: ok")),
+        _ if strict => fail(2, &format!("{origin}: --strict takes a warning for a mistake")),
+        1 => print(&format!("{origin}: ok, with a warning")),
+        _ => print(&format!("{origin}: ok, with {warnings} warnings")),
+    }
+}
+
 /// Runs the server until a signal stops it.
 fn run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level, config.log_format);
@@ -54,7 +74,15 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     let version = args::VERSION.replace(' ', "-");
-    log::info!(start = version, config:% = origin; "the server starts");
+    let first_flush = UNIX_EPOCH + Duration::from_millis(server.first_flush().as_millis());
+    log::info!(
+        start = version,
+        flush_interval:? = config.flush_interval,
+        first_flush:% = humantime::format_rfc3339_millis(first_flush),
+        config:% = origin;
+        "the server starts"
+    );
+    server.log_config_warnings();
     logging::say(&server.ready_line());
     match server.run() {
         Ok(()) => {

@@ -26,7 +26,7 @@ pub(super) struct Document {
 }
 
 /// A section of a file with its entries.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IniSection {
     pub(super) name: String,
     /// The line of its first header. The first line of a file is 1.
@@ -35,7 +35,7 @@ pub(super) struct IniSection {
 }
 
 /// A `key = value` line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) value: String,

@@ -13,18 +13,20 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::given::Given;
 use super::ini::Mistake;
 use super::limits::FILE_MAX;
 use super::model::Config;
-use super::parse::{parse, sets_a_key};
+use super::parse::{parse_with_lines, sets_a_key};
 use crate::files;
 
 /// Reads the file that [`find`] finds, for a start. Returns the defaults if there is none.
 pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
     match find(explicit)? {
         (Origin::Defaults, _) => Ok((Config::default(), Origin::Defaults)),
-        (Origin::File { path, ended }, text) => {
-            Ok((parse(&path, &text)?, Origin::File { path, ended }))
+        (Origin::File { path, ended, .. }, text) => {
+            let (config, given) = parse_with_lines(&path, &text)?;
+            Ok((config, Origin::File { path, ended, given }))
         }
     }
 }
@@ -52,7 +54,8 @@ pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
     if !ended && matches!(in_force, Origin::File { ended: true, .. }) {
         return refuse("it ends without a newline, and the file in force ended with one");
     }
-    Ok((parse(&path, &text)?, Origin::File { path, ended }))
+    let (config, given) = parse_with_lines(&path, &text)?;
+    Ok((config, Origin::File { path, ended, given }))
 }
 
 /// Where a configuration came from, for the log.
@@ -62,6 +65,8 @@ pub enum Origin {
         path: PathBuf,
         /// The text ended with a newline.
         ended: bool,
+        /// The keys that the file sets.
+        given: Given,
     },
     /// No file was named, and none of [`PLACES`] exists.
     Defaults,
@@ -100,7 +105,8 @@ fn find_in(
 }
 
 fn from_file(path: &Path, text: Vec<u8>) -> (Origin, Vec<u8>) {
-    (Origin::File { path: path.into(), ended: text.ends_with(b"\n") }, text)
+    let given = Given::NONE; // the text is not parsed yet
+    (Origin::File { path: path.into(), ended: text.ends_with(b"\n"), given }, text)
 }
 
 /// Reads a file of any kind to its end, within [`PATIENCE`].
@@ -190,6 +196,26 @@ impl Failure {
     }
 }
 
+impl Origin {
+    /// Returns the keys that the file sets. Without a file there are none.
+    pub fn given(&self) -> &Given {
+        static NONE: Given = Given::NONE;
+        match self {
+            Self::File { given, .. } => given,
+            Self::Defaults => &NONE,
+        }
+    }
+
+    /// Returns where a key is: `statsd.conf:3`, or the file alone if the file does not set it.
+    pub fn place(&self, section: &str, key: &str) -> String {
+        match (self, self.given().line(section, key)) {
+            (Self::File { path, .. }, Some(line)) => format!("{}:{line}", path.display()),
+            (Self::File { path, .. }, None) => path.display().to_string(),
+            (Self::Defaults, _) => "the defaults".into(),
+        }
+    }
+}
+
 impl From<Unreadable> for Failure {
     fn from(unreadable: Unreadable) -> Self {
         Self::Unreadable(unreadable)
@@ -256,7 +282,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["a.conf", "b.conf"].map(|name| folder.path().join(name));
         let found = || find_in(&[&first, &second], read).unwrap();
-        let of = |path: &Path, ended| Origin::File { path: path.into(), ended };
+        let of = |path: &Path, ended| Origin::File { path: path.into(), ended, given: Given::NONE };
         assert_eq!(found(), (Origin::Defaults, vec![]));
         fs::write(&second, "two").unwrap();
         assert_eq!(found(), (of(&second, false), b"two".to_vec()));
@@ -288,8 +314,9 @@ mod tests {
         assert_eq!(failure.to_string().lines().count(), 2);
         fs::write(&path, "[statsd]\npercentiles = 50\n").unwrap();
         let (config, origin) = load(Some(&path)).unwrap();
-        let expected = Origin::File { path, ended: true };
-        assert_eq!((config.rules.base.percentiles.len(), origin), (1, expected));
+        assert_eq!(config.rules.base.percentiles.len(), 1);
+        assert_eq!(origin.given().line("statsd", "percentiles"), Some(2));
+        assert!(matches!(origin, Origin::File { path: of, ended: true, .. } if of == path));
     }
 
     fn fifo() -> (tempfile::TempDir, PathBuf) {
@@ -337,13 +364,16 @@ mod tests {
         assert_eq!(reload(&origin).unwrap().1, origin);
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        reload(&Origin::File { path: link, ended: true }).unwrap(); // a configuration may be one
+        // A configuration may be one.
+        reload(&Origin::File { path: link, ended: true, given: Given::NONE }).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),
             ("/dev/null".into(), "is a device"),
             (folder.path().into(), "is a folder"),
         ] {
-            let failure = reload(&Origin::File { path, ended: false }).unwrap_err().to_string();
+            let failure = reload(&Origin::File { path, ended: false, given: Given::NONE })
+                .unwrap_err()
+                .to_string();
             assert!(failure.contains(why), "{failure}");
         }
     }
@@ -357,6 +387,6 @@ mod tests {
         fs::write(&path, "[statsd]\npercentiles = 50").unwrap();
         let (config, origin) = reload(&origin).unwrap();
         assert_eq!(config.rules.base.percentiles.len(), 1);
-        assert_eq!(origin, Origin::File { path, ended: false });
+        assert!(matches!(origin, Origin::File { path: of, ended: false, .. } if of == path));
     }
 }

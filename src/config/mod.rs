@@ -4,8 +4,10 @@
 //! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
 //! `load` finds the file and reads it. All other files are pure. `keys` is the one table of all
-//! keys, and `manual` explains each of them. `change` finds what a reload changes, and what it can
-//! apply. A new key needs a row in `keys`, a field in `model` and a text in `manual`.
+//! keys, and `manual` explains each of them. `lint` warns about values that are legal and probably
+//! wrong. `change` finds what a reload changes, and what it can apply. A new key needs a row in
+//! `keys`, a field in `model` and a text in `manual`. A new duration also needs a row in
+//! `lint/times`.
 
 mod load;
 mod parse;
@@ -13,6 +15,8 @@ mod render;
 mod change;
 mod model;
 mod destination;
+mod given;
+mod lint;
 
 mod address;
 mod hints;
@@ -31,10 +35,12 @@ pub use destination::{
     CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout, Net, Over,
     Protocol, Queue, Remote, Repeater, Resend, Takes,
 };
+pub use given::Given;
 pub use ini::Mistake;
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
+pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};
-pub use parse::parse;
+pub use parse::{parse, parse_with_lines};
 pub use render::{example, render, render_masked};

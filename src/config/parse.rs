@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
+use super::given::Given;
 use super::hints::{nearest, unknown_key, unknown_section};
 use super::ini::{self, Flaw, IniSection, KeyValue, Mistake};
 use super::keys::keys_of;
@@ -24,6 +25,11 @@ use crate::policy::RULES_MAX;
 /// Returns the configuration of a file: the defaults, with its values written over them. Returns
 /// all mistakes, in the order of their lines, if there are any. `file` is only used in messages.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
+    parse_with_lines(file, text).map(|(config, _)| config)
+}
+
+/// As [`parse`]. Also returns the keys that the file sets, with their lines.
+pub fn parse_with_lines(file: &Path, text: &[u8]) -> Result<(Config, Given), Vec<Mistake>> {
     let ini::Document { sections, flaws } = ini::read(text);
     let defaults = with_all_sections();
     let config = defaults.clone();
@@ -34,7 +40,8 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     reader.default_by_style(&sections);
     reader.check_namespaces(&sections);
     reader.check_figures();
-    reader.finish(file, &sections)
+    let config = reader.finish(file, &sections)?;
+    Ok((config, Given::new(sections)))
 }
 
 /// The configuration of an empty file: the defaults in the table of keys.

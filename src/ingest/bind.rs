@@ -84,6 +84,20 @@ impl Transport {
 
 /// Binds every socket that `bind` stands for. The sockets are nonblocking. TCP sockets listen.
 pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
+    let sockets = bind_only(transport, bind)?;
+    for socket in sockets.iter().filter(|_| transport == Transport::Tcp) {
+        socket.listen(1024).map_err(|error| {
+            let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+            let address = local_address(socket).unwrap_or(any);
+            BindError::Internet { transport, address, error }
+        })?;
+    }
+    Ok(sockets)
+}
+
+/// As [`bind`], but no socket listens. So no client can connect, and a server that starts at the
+/// same moment can still listen on the TCP ports.
+pub fn bind_only(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
     match bind {
         Bind::At(address) => Ok(vec![open(transport, address, false)?]),
         Bind::Any(port) => any(transport, port).map(|socket| vec![socket]),
@@ -147,9 +161,6 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
         Transport::Udp => _ = sys::take_pieces(socket.as_fd()),
     }
     socket.bind(&address.into())?;
-    if transport == Transport::Tcp {
-        socket.listen(1024)?;
-    }
     Ok(socket)
 }
 
@@ -227,6 +238,16 @@ mod tests {
                 sockets.iter().map(|socket| local_address(socket).unwrap().port()).collect();
             assert!(ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_only_bound_can_be_listened_on_by_another() {
+        let address = Bind::At("127.0.0.1:0".parse().unwrap());
+        let tried = bind_only(Transport::Tcp, address).unwrap();
+        let address = local_address(&tried[0]).unwrap();
+        let listening = bind(Transport::Tcp, Bind::At(address)).unwrap();
+        assert!(bind_only(Transport::Tcp, Bind::At(address)).unwrap_err().is_taken());
+        drop(listening);
     }
 
     #[test]

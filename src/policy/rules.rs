@@ -140,7 +140,23 @@ impl Glob {
 
     /// Whether the pattern matches the whole name. The number of steps is at most the product of
     /// both lengths: only the last `*` is tried again, since an earlier one could not match more.
+    #[inline]
     pub fn matches(&self, name: &[u8]) -> bool {
+        self.fits(name, |_| true)
+    }
+
+    /// Whether every name that matches `other` matches this pattern, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        // A `*` of the other stands for several bytes, so only a `*` of ours can match it.
+        self.fits(other.0.as_bytes(), |byte| byte != b'*')
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `is_single` tells which bytes a `?` matches.
+    fn fits(&self, name: &[u8], is_single: impl Fn(u8) -> bool) -> bool {
         let pattern = self.0.as_bytes();
         let mut at = 0;
         let mut read = 0;
@@ -152,7 +168,7 @@ impl Glob {
                     at += 1;
                     star = Some((at, read));
                 }
-                Some(&byte) if byte == b'?' || byte == name[read] => {
+                Some(&byte) if byte == name[read] || byte == b'?' && is_single(name[read]) => {
                     at += 1;
                     read += 1;
                 }
@@ -208,6 +224,25 @@ mod tests {
                 let label = name.escape_ascii();
                 assert_eq!(glob.matches(name), naive(&pattern, name), "{glob} and {label}");
             }
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_no_other_names() {
+        for (ours, theirs, expected) in [
+            ("api.*", "api.web.*", true),
+            ("api.*", "api.web", true),
+            ("*", "a?b*", true),
+            ("a?c", "abc", true),
+            ("a?*", "ab*", true),
+            ("a?", "a*", false),
+            ("api.*", "ap*", false),
+            ("api.web", "api.*", false),
+            ("*.web", "*.web.*", false),
+            ("*a*", "*b", false),
+        ] {
+            let [ours, theirs] = [ours, theirs].map(|text| Glob::new(text).unwrap());
+            assert_eq!(ours.covers(&theirs), expected, "{ours} and {theirs}");
         }
     }
 

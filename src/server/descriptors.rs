@@ -42,6 +42,9 @@ const SPOOL: usize = 4;
 /// find the cause.
 const ADMIN: usize = 4;
 
+const RAISE_OPEN_FILES: &str =
+    "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections of [tcp] and [admin]";
+
 impl Descriptors {
     /// Counts the open descriptors. Must be called before the server opens any.
     pub(super) fn count() -> Self {
@@ -49,6 +52,20 @@ impl Descriptors {
         let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
         // One of them is the descriptor of /proc/self/fd.
         Self { inherited: open.map_or(STANDARD, |open| open.saturating_sub(1)) }
+    }
+
+    /// Returns why fewer clients may connect than configured. Returns `None` if all may.
+    pub(super) fn shortage(self, config: &Config) -> Option<String> {
+        let limit = usize::try_from(sys::raise_open_files().ok()?).unwrap_or(usize::MAX);
+        let own = self.inherited + needed(config, 0);
+        let Shares { connections, admin } = shares(limit, own, config);
+        are_limited(&[connections, admin]).then(|| {
+            format!(
+                "the limit of open files ({limit}) leaves room for {} clients and {} of the admin \
+                 port; {RAISE_OPEN_FILES}",
+                connections.clients, admin.clients
+            )
+        })
     }
 
     /// Returns how many clients may connect beside `sinks` destinations. Logs a warning if these
@@ -115,10 +132,15 @@ impl Share {
     }
 }
 
+/// Whether the limit of open files leaves fewer clients than configured.
+fn are_limited(shares: &[Share]) -> bool {
+    shares.iter().any(|share| share.limited_by == LimitedBy::OpenFiles)
+}
+
 /// Logs a warning if the limit of open files leaves fewer clients than configured.
 fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
     let Shares { connections, admin } = shares;
-    if [connections, admin].iter().all(|share| share.limited_by == LimitedBy::MaxConnections) {
+    if !are_limited(&[connections, admin]) {
         return;
     }
     let needed = own + config.tcp.max_connections + config.admin.max_connections;
@@ -129,7 +151,7 @@ fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
         "tcp.max_connections" = connections.clients,
         "admin.max_connections" = admin.clients,
         reason = "the limit of open files is too low for all clients",
-        hint = "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections of [tcp] and [admin]";
+        hint = RAISE_OPEN_FILES;
         "the server accepts fewer clients than configured"
     );
 }

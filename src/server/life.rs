@@ -79,6 +79,10 @@ impl Life {
         &self.config
     }
 
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Whether no stop has begun.
     pub(super) fn is_running(&self) -> bool {
         self.phase == Phase::Running

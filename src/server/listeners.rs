@@ -12,6 +12,7 @@ use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
 use super::start_error::StartError;
+use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, Passed, Purpose, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
@@ -77,8 +78,13 @@ pub(super) struct Change {
 }
 
 impl Endpoint {
+    /// Returns the endpoint of a socket that was passed in.
+    pub(super) fn of_passed(passed: &Passed) -> Self {
+        Self::Passed { purpose: passed.purpose, is_unix: passed.is_unix }
+    }
+
     /// Returns every address that a configuration listens on.
-    fn all(config: &Config) -> Vec<Self> {
+    pub(super) fn all(config: &Config) -> Vec<Self> {
         let mode = config.unix.mode;
         let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
         let tcp = config.tcp.bind.iter().map(|bind| Self::Tcp(*bind));
@@ -129,7 +135,7 @@ impl Endpoint {
 
     /// Whether `other` is a socket that was passed in and replaces this address. A socket passed in
     /// for the admin port replaces `[admin] bind` also if it is a unix socket.
-    fn is_replaced_by(&self, other: &Self) -> bool {
+    pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
         let is_admin = self.kind().0 == Purpose::Admin && other.kind().0 == Purpose::Admin;
         matches!(other, Self::Passed { .. }) && (is_admin || self.kind() == other.kind())
     }
@@ -173,9 +179,9 @@ impl Listeners {
         registry: &Registry,
     ) -> Result<Self, StartError> {
         let mut listeners = Self::default();
-        let passed = passed.into_iter().map(|Passed { socket, purpose, is_unix }| Bound {
-            wanted: Endpoint::Passed { purpose, is_unix },
-            socket,
+        let passed = passed.into_iter().map(|passed| Bound {
+            wanted: Endpoint::of_passed(&passed),
+            socket: passed.socket,
             file: None,
         });
         listeners.add(passed.collect(), config, registry)?;
@@ -207,12 +213,16 @@ impl Listeners {
     }
 
     fn port(&self, source: Source) -> Option<u16> {
+        self.address(source)?.as_socket().map(|address| address.port())
+    }
+
+    fn address(&self, source: Source) -> Option<SockAddr> {
         let address = match source {
             Source::Datagrams(index) => self.datagrams.get(index.into())?.address(),
             Source::Listener(index) => self.streams.get(index.into())?.1.address(),
             _ => return None,
         };
-        address.ok()?.as_socket().map(|address| address.port())
+        address.ok()
     }
 
     /// Returns the addresses that these sockets were opened for, each once.
@@ -300,6 +310,16 @@ impl Listeners {
     /// What clients of this listener want. Returns `None` if the listener is closed.
     pub(super) fn purpose(&self, index: u16) -> Option<Purpose> {
         self.streams.get(index.into()).map(|(purpose, _)| *purpose)
+    }
+
+    /// Returns the purpose of each socket that was passed in, and its address.
+    pub(super) fn passed(&self) -> Vec<PassedSocket> {
+        let passed = self.open.iter().filter_map(|open| {
+            let Endpoint::Passed { purpose, .. } = open.wanted else { return None };
+            let address = self.address(open.source).and_then(|address| address.as_socket());
+            Some((purpose, address))
+        });
+        passed.collect()
     }
 
     pub(super) fn all(&self) -> Vec<Source> {

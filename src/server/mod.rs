@@ -24,12 +24,14 @@ mod outputs;
 mod pipeline;
 mod reactor;
 mod reception;
+mod rehearsal;
 mod signals;
 #[cfg(test)]
 mod simulation;
 mod start_error;
 mod state_saver;
 mod stdin;
+mod surroundings;
 pub mod wheel;
 
 use std::io;
@@ -42,6 +44,7 @@ use self::listeners::Listeners;
 use self::pipeline::{Pipeline, random_seeds};
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
+pub use self::rehearsal::{Finding, FindingKind, rehearse};
 use self::signals::Signals;
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
@@ -55,7 +58,7 @@ use crate::privileges::{self, Login};
 use crate::series::Seeds;
 use crate::standard::StandardStream;
 use crate::state::{Found, StateHead};
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 use crate::token::Source;
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
@@ -166,6 +169,17 @@ impl<C: Clock> Server<C> {
         let length = self.reactor.wait(self.reception.has_backlog())?;
         self.pipeline.note_turn(length);
         Ok(())
+    }
+
+    /// Returns the end of the first interval.
+    pub fn first_flush(&self) -> UnixTime {
+        self.pipeline.open_interval().1
+    }
+
+    /// Logs a warning for each setting that is legal and probably wrong.
+    pub fn log_config_warnings(&self) {
+        let passed = self.reception.passed();
+        surroundings::log_warnings(self.life.config(), self.life.origin(), &passed);
     }
 
     /// Returns the line that reports where the server listens.
@@ -339,7 +353,10 @@ impl<C: Clock> Server<C> {
         let (wanted, origin) = *pending;
         let running = config::applicable(self.life.config(), &wanted);
         match self.apply(&running) {
-            Ok(()) => self.life.finish_reload(running, &wanted, origin),
+            Ok(()) => {
+                self.life.finish_reload(running, &wanted, origin);
+                self.log_config_warnings();
+            }
             Err(error) => self.life.refuse_reload(&origin, &error),
         }
     }

@@ -18,6 +18,7 @@ use super::listeners::{Bound, Listeners, bind_all, check_buffer};
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
+use super::surroundings::PassedSocket;
 use crate::admin::AdminClients;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -88,6 +89,11 @@ impl Reception {
 
     pub(super) fn datagrams(&self) -> &Slab<DatagramSocket> {
         &self.listeners.datagrams
+    }
+
+    /// Returns the purpose of each socket that was passed in, and its address.
+    pub(super) fn passed(&self) -> Vec<PassedSocket> {
+        self.listeners.passed()
     }
 
     pub(super) fn ready_line(&self) -> String {

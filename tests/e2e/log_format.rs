@@ -96,8 +96,10 @@ fn a_reload_changes_the_form_of_the_log() {
     until_true("the second reload", || {
         daemon.log().iter().filter(|line| is_done(line)).count() == 2
     });
-    let forms: String = daemon.log().iter().filter_map(|line| line.chars().next()).collect();
-    assert_eq!(forms, "tr{t", "{:#?}", daemon.log());
+    let mut log = daemon.log();
+    log.retain(|line| !line.contains("setting")); // warnings about this configuration
+    let forms: String = log.iter().filter_map(|line| line.chars().next()).collect();
+    assert_eq!(forms, "tr{t", "{log:#?}");
     daemon.stop();
 }
 

@@ -13,6 +13,7 @@ mod support;
 mod admin;
 mod carbon;
 mod carbon_kill;
+mod check;
 mod children;
 mod console;
 mod delivery;

@@ -64,7 +64,8 @@ fn a_port_in_use_is_named() {
 /// Shows the output of the flags that do not start the server.
 #[test]
 fn flags_that_only_tell() {
-    let good = Conf::never_flushing().set("statsd", "percentiles", "50,99.9").text();
+    let good = Conf::flushing_every("10s").set("carbon", "address", "192.0.2.1:2003");
+    let good = good.set("statsd", "percentiles", "50,99.9").text();
     let check = statsd(&["--check", "--config", "bad.conf"], &good);
     assert_eq!(
         (check.code, check.stdout.as_str()),
@@ -78,7 +79,7 @@ fn flags_that_only_tell() {
     let version = statsd(&["-V"], "").stdout;
     assert_eq!(version, format!("statsd {}\n", env!("CARGO_PKG_VERSION")));
     let usage = statsd(&["-h"], "").stdout;
-    for flag in ["-c", "--config", "--check", "--print-config", "-V", "-h"] {
+    for flag in ["-c", "--config", "--check", "--strict", "--print-config", "-V", "-h"] {
         assert!(usage.contains(flag), "no {flag} in\n{usage}");
     }
     assert!(usage.lines().count() <= 25, "{usage}");

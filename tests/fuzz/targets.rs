@@ -9,6 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use statsd::config::{self, MemoryLimit, Origin, Surroundings};
 use statsd::encode::chunk::Chunk;
 
 use statsd::encode::graphite::Graphite;
@@ -96,12 +97,20 @@ pub(crate) fn binary(data: &[u8]) {
     }
 }
 
-/// A configuration file: what is printed of a good one is read as the same one.
+/// A configuration file: what is printed of a good one is read as the same one. Warnings name only
+/// lines that are there.
 pub(crate) fn ini(data: &[u8]) {
     let file = Path::new("fuzz.conf");
-    if let Ok(config) = statsd::config::parse(file, data) {
-        let printed = statsd::config::render(&config);
-        assert_eq!(statsd::config::parse(file, printed.as_bytes()).unwrap(), config, "{printed}");
+    if let Ok((config, given)) = config::parse_with_lines(file, data) {
+        let printed = config::render(&config);
+        assert_eq!(config::parse(file, printed.as_bytes()).unwrap(), config, "{printed}");
+        let origin = Origin::File { path: file.into(), ended: true, given };
+        let memory = Some(MemoryLimit { bytes: 64 << 20, of: "the cgroup" });
+        let surroundings = Surroundings { memory, ..Surroundings::default() };
+        let lines = data.split(|byte| *byte == b'\n').count();
+        for warning in config::warnings(&config, &origin, &surroundings) {
+            assert!(warning.line.is_none_or(|line| (1..=lines).contains(&line)), "{warning}");
+        }
     }
 }
 
@@ -534,7 +543,7 @@ fn settings() -> Settings {
     const CONF: &str = "[statsd]\npercentiles = 50, 99.9, -10\n[limits]\nevict_after = 0\n\
         [rule.drop]\nmatch = d*\ndrop = yes\n[rule.abs]\nmatch = g*\nsigned_gauges = absolute\n\
         [rule.bins]\nmatch = t*\nhistogram = 1, 10, inf\n[rule.idle]\nmatch = n*\ndelete_idle = yes\n";
-    let config = statsd::config::parse(Path::new("fuzz.conf"), CONF.as_bytes()).unwrap();
+    let config = config::parse(Path::new("fuzz.conf"), CONF.as_bytes()).unwrap();
     let bounds =
         Bounds { max_series: 8, sample_memory: 1024, passthrough_memory: 512, ..config.bounds };
     Settings {

@@ -75,7 +75,15 @@ const VERBS: [&str; 28] = [
 ];
 
 /// Files whose strings are sentences, hints and reasons that a macro gets by name.
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 16] = [
+    "src/config/lint/destinations.rs",
+    "src/config/lint/figures.rs",
+    "src/config/lint/idle_keys.rs",
+    "src/config/lint/listeners.rs",
+    "src/config/lint/memory.rs",
+    "src/config/lint/names.rs",
+    "src/config/lint/rules.rs",
+    "src/config/lint/times.rs",
     "src/protocol/reject.rs",
     "src/sink/advice.rs",
     "src/sink/console.rs",

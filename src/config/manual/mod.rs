@@ -43,8 +43,8 @@ pub(super) const PREFACE: &str = "\
 # come first. `statsd --print-config=example` prints this file.
 #
 # The server reads the file named by -c, else ./statsd.conf, else /etc/statsd.conf, else it takes
-# the defaults. `statsd --check` reports the mistakes in it without starting.
-# `statsd --print-config` prints what would be in force.
+# the defaults. `statsd --check` reports mistakes, warns about values that are legal and probably
+# wrong, and tries what a start would do. `statsd --print-config` prints what would be in force.
 #
 # How to write values
 #   Comment    # or ; at the start of a line, or after white space that follows a value.

@@ -1,0 +1,65 @@
+//! Warnings about prefixes, suffixes and name spaces. Pure.
+
+use super::context::Lint;
+use crate::config::key::Key;
+use crate::config::keys::keys_of;
+use crate::config::sections::{NAMESPACE, indices};
+
+/// The keys that are parts of names.
+const AFFIXES: [&str; 9] = [
+    "global_prefix",
+    "global_suffix",
+    "prefix_counter",
+    "prefix_timer",
+    "prefix_gauge",
+    "prefix_set",
+    "prefix_kv",
+    "prefix_stats",
+    "prefix",
+];
+
+pub(super) fn check(lint: &mut Lint<'_>) {
+    for section in [NAMESPACE, "ganglia"] {
+        let affixes: Vec<&Key> = keys_of(section).filter(|key| is_affix(key)).collect();
+        for (header, at) in indices(section, lint.config) {
+            for key in &affixes {
+                dots(lint, &header, key.name, &key.get(lint.config, at));
+            }
+        }
+    }
+    unused(lint);
+}
+
+fn is_affix(key: &Key) -> bool {
+    AFFIXES.contains(&key.name)
+}
+
+/// Warns about a dot that makes an empty part in every name.
+fn dots(lint: &mut Lint<'_>, header: &str, key: &'static str, value: &str) {
+    let parts = || value.split('.').filter(|part| !part.is_empty());
+    if value.is_empty() || parts().count() == value.split('.').count() {
+        return;
+    }
+    let meant = parts().collect::<Vec<_>>().join(".");
+    let reason = if value.starts_with('.') || value.ends_with('.') {
+        format!("the server adds the dots between the parts of a name, so {value} gives two dots")
+    } else {
+        format!("{value} has an empty part between two dots")
+    };
+    lint.warn(header, key, reason, format!("write {key} = {meant}"));
+}
+
+/// Warns about name spaces that no destination has.
+fn unused(lint: &mut Lint<'_>) {
+    let is_used = |name: &str| lint.config.active_destinations().any(|to| to.namespace == name);
+    let named = lint.config.namespaces.iter().map(|namespace| namespace.name.clone());
+    let unused: Vec<_> = named.filter(|name| !name.is_empty() && !is_used(name)).collect();
+    for name in unused {
+        lint.warn(
+            &format!("{NAMESPACE}.{name}"),
+            "",
+            "no destination that is on has this name space",
+            format!("add namespace = {name} to a destination, or remove the section"),
+        );
+    }
+}

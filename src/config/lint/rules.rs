@@ -1,0 +1,120 @@
+//! Warnings about `[rule.NAME]`: patterns that match no name, and rules without an effect. Pure.
+
+use super::context::Lint;
+use crate::policy::{Glob, Rule};
+
+/// The most comparisons of patterns. A reload makes them inside the loop.
+const COMPARISONS_MAX: usize = 5_000;
+/// Longer patterns are not compared.
+const COMPARED_MAX: usize = 64;
+
+pub(super) fn check(lint: &mut Lint<'_>) {
+    let rules = &lint.config.rules.rules;
+    let mut comparisons = 0;
+    for (at, rule) in rules.iter().enumerate() {
+        let header = format!("rule.{}", rule.name);
+        patterns(lint, &header, rule);
+        if settings(rule).is_empty() {
+            let remedy = "add a setting such as drop = yes, or remove the rule";
+            lint.warn(&header, "", "the rule has no key but match, so it changes nothing", remedy);
+            continue;
+        }
+        if let Some(earlier) = shadow(rule, &rules[..at], &mut comparisons) {
+            let reason = format!(
+                "[rule.{earlier}] comes before it, matches all its names and has the same keys"
+            );
+            let remedy = format!("move the rule before [rule.{earlier}], or remove it");
+            lint.warn(&header, "match", reason, remedy);
+        }
+    }
+}
+
+/// Warns about patterns that look like regular expressions, and about those with a byte that no
+/// name has.
+fn patterns(lint: &mut Lint<'_>, header: &str, rule: &Rule) {
+    let mut texts = rule.matches.iter().map(Glob::as_str);
+    if let Some(text) = texts.clone().find(|text| is_regular_expression(text)) {
+        let reason = format!("{text} looks like a regular expression, and is read as a pattern");
+        let remedy = match as_glob(text) {
+            Some(glob) => format!("in a pattern * is any run of bytes; write match = {glob}"),
+            None => "in a pattern * is any run of bytes and ? is one; write such as api.*".into(),
+        };
+        return lint.warn(header, "match", reason, remedy);
+    }
+    let is_clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
+    let odd = |text: &&str| !text.bytes().all(is_clean);
+    if let Some(text) = texts.find(odd).filter(|_| lint.config.grammar.sanitize) {
+        let reason = format!("no name matches {text}, as names are rewritten before");
+        let remedy = "write the name as it is sent: / becomes -, white space becomes _, other \
+                      bytes are removed";
+        lint.warn(header, "match", reason, remedy);
+    }
+}
+
+/// Whether a pattern has a sign of regular expressions that names and patterns hardly ever have.
+fn is_regular_expression(text: &str) -> bool {
+    let brackets = [('(', ')'), ('[', ']'), ('{', '}')];
+    let is_bracketed =
+        |(open, close): (char, char)| text.find(open).is_some_and(|at| text[at..].contains(close));
+    text.starts_with(['^', '.']) && (text.starts_with('^') || text.starts_with(".*"))
+        || text.ends_with('$')
+        || text.contains(['\\', '|'])
+        || text.contains(".+")
+        || brackets.into_iter().any(is_bracketed)
+}
+
+/// Returns the pattern that a simple regular expression stands for.
+fn as_glob(text: &str) -> Option<String> {
+    let starts = text.starts_with('^');
+    let ends = text.ends_with('$') && !text.ends_with("\\$");
+    let inner = text.strip_prefix('^').unwrap_or(text);
+    let inner = if ends { &inner[..inner.len() - 1] } else { inner };
+    // The dots of names are often not escaped. One that is stays out of the way of `.*` here.
+    let inner = inner.replace("\\.", "\0").replace(".*", "*").replace(".+", "?*");
+    let inner = inner.replace('\0', ".");
+    let before = if starts || inner.starts_with('*') { "" } else { "*" };
+    let after = if ends || inner.ends_with('*') { "" } else { "*" };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
+    let glob = format!("{before}{inner}{after}");
+    glob.bytes().all(is_plain).then_some(glob)
+}
+
+/// Returns the names of the settings that a rule has.
+fn settings(rule: &Rule) -> Vec<&'static str> {
+    let all = [
+        ("drop", rule.drop.is_some()),
+        ("signed_gauges", rule.signed_gauges.is_some()),
+        ("expire", rule.expire.is_some()),
+        ("delete_idle", rule.delete_idle.is_some()),
+        ("percentiles", rule.percentiles.is_some()),
+        ("timer_metrics", rule.timer_metrics.is_some()),
+        ("histogram", rule.histogram.is_some()),
+    ];
+    all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
+}
+
+/// Returns the name of the earlier rule because of which a rule has no effect. Each setting comes
+/// from the first rule that matches, and a rule that drops names leaves nothing to set.
+fn shadow<'a>(rule: &Rule, earlier: &'a [Rule], comparisons: &mut usize) -> Option<&'a str> {
+    let ours = settings(rule);
+    let hides = |other: &&Rule| {
+        let theirs = settings(other);
+        other.drop == Some(true) || ours.iter().all(|key| theirs.contains(key))
+    };
+    earlier
+        .iter()
+        .filter(hides)
+        .find(|other| covers(other, rule, comparisons))
+        .map(|other| other.name.as_str())
+}
+
+/// Whether each pattern of a rule is covered by one of another rule.
+fn covers(other: &Rule, rule: &Rule, comparisons: &mut usize) -> bool {
+    *comparisons += other.matches.len() * rule.matches.len();
+    let is_short =
+        |rule: &Rule| rule.matches.iter().all(|glob| glob.as_str().len() <= COMPARED_MAX);
+    if *comparisons > COMPARISONS_MAX || !is_short(other) || !is_short(rule) {
+        return false;
+    }
+    rule.matches.iter().all(|ours| other.matches.iter().any(|theirs| theirs.covers(ours)))
+}

@@ -1,0 +1,199 @@
+//! Tests the files and folders that the server would use, by their permissions alone. Nothing is
+//! created.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access, geteuid};
+
+use super::finding::{FindingKind, Findings};
+use super::held;
+use crate::config::Config;
+use crate::files;
+
+/// Why a file or a folder cannot be used.
+enum Obstacle {
+    /// A process with this id holds the lock.
+    Held(u32),
+    /// Another user may be able to use it, such as the one that the service manager chooses.
+    Foreign(io::Error),
+    Refused(io::Error),
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::PermissionDenied => Self::Foreign(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// `is_certain` tells whether this process is the user that the server would be.
+pub(super) fn check(config: &Config, is_certain: bool, findings: &mut Findings<'_>) {
+    let mut tell = |section, key, path: &Path, result, worst| match result {
+        Ok(()) => {}
+        Err(Obstacle::Held(holder)) => {
+            let path = path.display();
+            let what = format!("{path} is in use by the server with process id {holder}");
+            findings.remark(section, key, what);
+        }
+        Err(Obstacle::Foreign(error)) if !is_certain => {
+            let what = format!(
+                "{} cannot be tested as this user: {error}; run statsd --check as the user of \
+                 the server, or set user",
+                path.display()
+            );
+            findings.remark(section, key, what);
+        }
+        Err(Obstacle::Foreign(error) | Obstacle::Refused(error)) => {
+            let (consequence, remedy) = match (section, worst) {
+                (_, FindingKind::Error) => {
+                    ("the server does not start", "it must be a folder of this user's own")
+                }
+                ("statsd", _) => (
+                    "nothing is kept over a restart",
+                    "its folder must exist, belong to this user or root, and not be writable for \
+                     others",
+                ),
+                _ => ("the names are lost", "check the path and its permissions"),
+            };
+            let what = format!("cannot use {}: {error}; {consequence}: {remedy}", path.display());
+            findings.add(worst, section, key, &what);
+        }
+    };
+    if let Some(path) = &config.state.file {
+        tell("statsd", "state_file", path, state_file(path), FindingKind::Warning);
+    }
+    if let Some(dir) = &config.spool.dir {
+        for to in config.active_destinations().filter(|to| to.spooled_format().is_some()) {
+            let folder = dir.join(&to.name);
+            tell("spool", "dir", &folder, spool(&folder), FindingKind::Error);
+        }
+    }
+    let log = config.key_flush.interval.and(config.key_flush.log.as_ref());
+    if let Some(path) = log.filter(|path| !is_stream(path)) {
+        tell("key_flush", "log", path, key_log(path), FindingKind::Warning);
+    }
+}
+
+/// As `StateFile::open`, which also takes the lock.
+fn state_file(path: &Path) -> Result<(), Obstacle> {
+    let folder = files::folder_of(path);
+    require_ours(folder)?;
+    let path = files::real(path)?;
+    files::require_safe_folder(files::folder_of(&path))?;
+    files::require_regular_or_nothing(&path)?;
+    require_free(&files::lock_in(files::folder_of(&path)))?;
+    require_free(&files::lock_of(&path))?;
+    require_usable_lock(&files::lock_of(&path))?;
+    require_writable(folder)
+}
+
+/// As the spool's `Folder::open`, which also makes the folder and takes the lock.
+fn spool(folder: &Path) -> Result<(), Obstacle> {
+    let parent = files::folder_of(folder);
+    if !exists(folder)? {
+        let there = parent.ancestors().find(|folder| exists(folder).unwrap_or(true));
+        let there = there.filter(|folder| !folder.as_os_str().is_empty());
+        let there = there.unwrap_or_else(|| Path::new("."));
+        require_folder(there)?;
+        if there == parent {
+            require_ours(parent)?;
+            files::require_safe_folder(parent)?;
+        }
+        return require_writable(there);
+    }
+    require_folder(folder)?;
+    require_ours(parent)?;
+    files::require_safe_folder(parent)?;
+    require_free(&files::lock_in(folder))?;
+    if fs::metadata(folder)?.uid() != geteuid().as_raw() {
+        return files::require_our_folder(folder).map_err(Obstacle::Foreign);
+    }
+    files::require_our_folder(folder)?;
+    require_usable_lock(&files::lock_in(folder))?;
+    require_writable(folder)
+}
+
+/// As `files::append`, which also makes the file.
+fn key_log(path: &Path) -> Result<(), Obstacle> {
+    let folder = files::folder_of(path);
+    require_ours(folder)?;
+    files::require_safe_folder(folder)?;
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {
+            require_ours(path)?;
+            Ok(access(path, AccessFlags::W_OK).map_err(io::Error::from)?)
+        }
+        Ok(found) if found.is_symlink() => {
+            Err(Obstacle::Refused(io::Error::new(ErrorKind::InvalidInput, "it is a symbolic link")))
+        }
+        Ok(found) if found.is_dir() => {
+            Err(Obstacle::Refused(io::Error::new(ErrorKind::IsADirectory, "it is a folder")))
+        }
+        Ok(_) => Ok(()), // a FIFO or a device: to open it may already do something
+        Err(error) if error.kind() == ErrorKind::NotFound => require_writable(folder),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a path names a standard stream or an inherited descriptor.
+fn is_stream(path: &Path) -> bool {
+    let streams = ["/dev/stdout", "/dev/stderr"].map(Path::new);
+    streams.contains(&path) || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+/// Fails with [`Obstacle::Foreign`] if something belongs to another user, or this user may not see
+/// it.
+fn require_ours(path: &Path) -> Result<(), Obstacle> {
+    let found = fs::metadata(path)?;
+    let us = geteuid().as_raw();
+    if found.uid() == us || found.uid() == 0 {
+        return Ok(());
+    }
+    let why = format!("{} belongs to user {}, not to user {us}", path.display(), found.uid());
+    Err(Obstacle::Foreign(io::Error::new(ErrorKind::PermissionDenied, why)))
+}
+
+/// Fails unless files can be made in a folder.
+fn require_writable(folder: &Path) -> Result<(), Obstacle> {
+    let Err(error) = access(folder, AccessFlags::W_OK | AccessFlags::X_OK) else { return Ok(()) };
+    let owner = fs::metadata(folder).map(|found| found.uid());
+    let is_of_another = owner.is_ok_and(|owner| owner != geteuid().as_raw());
+    let error = io::Error::new(
+        io::Error::from(error).kind(),
+        format!("{} is not writable: {}", folder.display(), error.desc()),
+    );
+    if is_of_another { Err(Obstacle::Foreign(error)) } else { Err(Obstacle::Refused(error)) }
+}
+
+fn require_folder(path: &Path) -> Result<(), Obstacle> {
+    if fs::metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    let why = format!("{} is no folder", path.display());
+    Err(Obstacle::Refused(io::Error::new(ErrorKind::NotADirectory, why)))
+}
+
+fn require_free(lock: &Path) -> Result<(), Obstacle> {
+    held::lock_holder(lock).map_or(Ok(()), |holder| Err(Obstacle::Held(holder)))
+}
+
+/// Fails if a lock file that a crash has left is of another user. Root may use it all the same.
+fn require_usable_lock(lock: &Path) -> Result<(), Obstacle> {
+    files::require_regular_or_nothing(lock)?;
+    let is_there = fs::symlink_metadata(lock).is_ok();
+    if is_there && !geteuid().is_root() { require_ours(lock) } else { Ok(()) }
+}
+
+/// Whether there is something at a path.
+fn exists(path: &Path) -> Result<bool, Obstacle> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Tries to bind what the server listens on. Each socket is closed at once, and none listens.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access, geteuid};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::finding::{FindingKind, Findings};
+use super::held;
+use crate::config::{Bind, Config};
+use crate::files;
+use crate::ingest::bind::{BindError, Transport, bind_only};
+use crate::server::listeners::Endpoint;
+use crate::sys;
+
+/// `passed` are the sockets that were passed in.
+pub(super) fn check(config: &Config, passed: &[Endpoint], findings: &mut Findings<'_>) {
+    let mut wanted = Endpoint::all(config);
+    wanted.retain(|wanted| !passed.iter().any(|passed| wanted.is_replaced_by(passed)));
+    for (at, endpoint) in wanted.iter().enumerate() {
+        let earlier = wanted[..at].iter().find(|earlier| overlap(earlier, endpoint));
+        match endpoint {
+            _ if earlier.is_some() => {
+                let (section, key) = key_of(endpoint);
+                let (other, other_key) = earlier.map_or(("", ""), key_of);
+                let what = format!(
+                    "another address of [{other}] {other_key} has this port; remove one of them"
+                );
+                findings.error(section, key, what);
+            }
+            Endpoint::Udp(bind) => port("udp", Transport::Udp, *bind, findings),
+            Endpoint::Tcp(bind) => port("tcp", Transport::Tcp, *bind, findings),
+            Endpoint::Admin(bind) => port("admin", Transport::Tcp, *bind, findings),
+            Endpoint::UnixStream { path, .. } => unix("stream", path, findings),
+            Endpoint::UnixDatagram { path, .. } => unix("datagram", path, findings),
+            Endpoint::Passed { .. } => {}
+        }
+    }
+    if wanted.iter().any(|endpoint| matches!(endpoint, Endpoint::Udp(_))) {
+        receive_buffer(config.udp.recv_buffer, findings);
+    }
+}
+
+fn key_of(endpoint: &Endpoint) -> (&'static str, &'static str) {
+    match endpoint {
+        Endpoint::Udp(_) => ("udp", "bind"),
+        Endpoint::Tcp(_) => ("tcp", "bind"),
+        Endpoint::Admin(_) => ("admin", "bind"),
+        Endpoint::UnixStream { .. } => ("unix", "stream"),
+        _ => ("unix", "datagram"),
+    }
+}
+
+/// Whether two addresses of a configuration cannot be bound at the same time.
+fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
+    let (one, other) = match (one, other) {
+        (Endpoint::Udp(one), Endpoint::Udp(other)) => (*one, *other),
+        (
+            Endpoint::Tcp(one) | Endpoint::Admin(one),
+            Endpoint::Tcp(other) | Endpoint::Admin(other),
+        ) => (*one, *other),
+        _ => return false,
+    };
+    let port = |bind: Bind| match bind {
+        Bind::Any(port) | Bind::Localhost(port) => port,
+        Bind::At(address) => address.port(),
+    };
+    let near = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    let takes = |bind: Bind, address: IpAddr| match bind {
+        Bind::Any(_) => true,
+        Bind::Localhost(_) => near.contains(&address),
+        Bind::At(at) if at.ip().is_unspecified() => at.is_ipv4() == address.is_ipv4(),
+        Bind::At(at) => at.ip() == address,
+    };
+    let addresses = |bind: Bind| match bind {
+        Bind::Any(_) => vec![[0, 0, 0, 0].into(), [0; 16].into()],
+        Bind::Localhost(_) => near.to_vec(),
+        Bind::At(at) => vec![at.ip()],
+    };
+    let covers =
+        |one: Bind, other: Bind| addresses(other).into_iter().any(|address| takes(one, address));
+    port(one) == port(other) && port(one) != 0 && (covers(one, other) || covers(other, one))
+}
+
+fn port(section: &'static str, transport: Transport, bind: Bind, findings: &mut Findings<'_>) {
+    let Err(error) = bind_only(transport, bind) else { return };
+    match &error {
+        BindError::Internet { address, .. } if error.is_taken() => {
+            let what = format!(
+                "port {} is in use, by the server that runs or by another process (ss -lpn \
+                 'sport = :{0}' names it)",
+                address.port()
+            );
+            findings.remark(section, "bind", what);
+        }
+        BindError::Internet { error: cause, .. } => {
+            findings.add(kind_of(cause), section, "bind", &error.to_string());
+        }
+        BindError::Unix { .. } => {}
+    }
+}
+
+/// What only root can try is a remark.
+fn kind_of(error: &std::io::Error) -> FindingKind {
+    if error.kind() == ErrorKind::PermissionDenied && !geteuid().is_root() {
+        FindingKind::Remark
+    } else {
+        FindingKind::Error
+    }
+}
+
+/// Checks the place of a unix socket. It is not bound, since that would make its file.
+fn unix(key: &'static str, path: &Path, findings: &mut Findings<'_>) {
+    if let Some(holder) = held::lock_holder(&files::lock_of(path)) {
+        let what = format!("{} is in use by the server with process id {holder}", path.display());
+        return findings.remark("unix", key, what);
+    }
+    if held::is_bound(path) {
+        let what = format!("a process listens on {}", path.display());
+        return findings.remark("unix", key, what);
+    }
+    if let Err(error) = place(path) {
+        let kind = kind_of(&error);
+        let error = BindError::Unix { path: path.to_owned(), error };
+        findings.add(kind, "unix", key, &error.to_string());
+    }
+}
+
+/// Fails if no socket can be made at a path.
+fn place(path: &Path) -> std::io::Result<()> {
+    SockAddr::unix(path)?; // its length is limited
+    access(files::folder_of(path), AccessFlags::W_OK | AccessFlags::X_OK)?;
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        let why = "there is a file that is no socket";
+        return Err(std::io::Error::new(ErrorKind::AlreadyExists, why));
+    }
+    Ok(())
+}
+
+/// Remarks that the kernel grants less than the receive buffer that is configured. It depends on
+/// the user: one with CAP_NET_ADMIN gets all.
+fn receive_buffer(asked: usize, findings: &mut Findings<'_>) {
+    let granted = Socket::new(Domain::IPV4, Type::DGRAM, None)
+        .and_then(|socket| sys::force_receive_buffer(socket.as_fd(), asked));
+    if let Ok(granted) = granted
+        && granted < asked
+    {
+        let what = format!(
+            "the kernel grants this user {granted} of {asked} bytes; raise the limit (sysctl -w \
+             net.core.rmem_max={asked}), or lower it"
+        );
+        findings.remark("udp", "recv_buffer", what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_overlap_as_the_kernel_sees_it() {
+        let at = |text: &str| Bind::At(text.parse().unwrap());
+        for (one, other, expected) in [
+            (Bind::Any(1), Bind::Any(1), true),
+            (Bind::Any(1), Bind::Any(2), false),
+            (Bind::Any(1), at("10.0.0.1:1"), true),
+            (Bind::Any(1), Bind::Localhost(1), true),
+            (Bind::Localhost(1), at("127.0.0.1:1"), true),
+            (Bind::Localhost(1), at("127.0.0.2:1"), false),
+            (Bind::Localhost(1), at("[::1]:1"), true),
+            (at("0.0.0.0:1"), at("10.0.0.1:1"), true),
+            (at("0.0.0.0:1"), at("[::1]:1"), false),
+            (at("0.0.0.0:1"), at("[::]:1"), false),
+            (at("10.0.0.1:1"), at("10.0.0.2:1"), false),
+            (Bind::Any(0), Bind::Any(0), false),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                let found = overlap(&Endpoint::Udp(one), &Endpoint::Udp(other));
+                assert_eq!(found, expected, "{one:?} {other:?}");
+            }
+        }
+        assert!(overlap(&Endpoint::Tcp(Bind::Any(1)), &Endpoint::Admin(Bind::Localhost(1))));
+        assert!(!overlap(&Endpoint::Udp(Bind::Any(1)), &Endpoint::Tcp(Bind::Any(1))));
+    }
+}
