@@ -15,6 +15,7 @@ mod model;
 mod destination;
 
 mod address;
+mod foreign;
 mod hints;
 mod ini;
 mod key;
