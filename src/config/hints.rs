@@ -219,7 +219,7 @@ const SECTION_WORDS: &[(&[&str], Hints)] = &[
             ("spool", "use [spool] dir"),
             ("max_connections", "use [tcp] max_connections or [admin] max_connections"),
             ("prefix suffix namespace", "use [namespace] global_prefix, global_suffix and style"),
-            ("protocol", "use [carbon] protocol"),
+            ("protocol", "use [udp] bind and [tcp] bind, or [carbon] protocol for what is sent"),
             ("uid", "did you mean user?"),
             ("gid", "did you mean group?"),
         ],
@@ -266,8 +266,11 @@ const FOREIGN_KEYS: Hints = &[
     // Node
     ("graphiteHost graphitePort graphitePicklePort", "use [carbon] address = host:port"),
     ("graphiteProtocol", "use [carbon] protocol"),
-    ("backends", "each destination has a section, such as [carbon]; use [console] enabled = yes"),
-    ("servers", "use [udp] bind, [tcp] bind and [unix] stream"),
+    (
+        "backends backend",
+        "each destination has a section, such as [carbon]; use [console] enabled = yes",
+    ),
+    ("servers server", "use [udp] bind, [tcp] bind and [unix] stream"),
     ("debug", "use [statsd] log_level = debug"),
     ("healthStatus", "use [admin] health"),
     ("dumpMessages", "use [statsd] dump_messages"),
@@ -290,6 +293,7 @@ const FOREIGN_KEYS: Hints = &[
     ("repeater", "use [repeater] address = host:port"),
     ("repeaterProtocol", "use [repeater] protocol"),
     ("histogram", "use it in a [rule.NAME]"),
+    ("min max width", "use histogram = min:max:width in a [rule.NAME]"),
     ("keyFlush", "use [key_flush] interval, percent and log"),
     ("prettyprint", "use [console] format = text or json"),
     ("legacyNamespace", "use [namespace] style = legacy or modern"),
@@ -318,7 +322,7 @@ const FOREIGN_KEYS: Hints = &[
     ("kv_prefix", "use [namespace] prefix_kv"),
     ("input_counter", "the own figure metrics_received is always sent"),
     ("daemonize pid_file", "run the server under systemd, or with & in the shell"),
-    ("log_facility", "the log goes to standard error, which systemd keeps"),
+    ("log_facility application", "the log goes to standard error, which systemd keeps"),
     // telegraf
     ("max_tcp_connections", "use [tcp] max_connections"),
     ("delete_timings", "use [statsd] delete_timers"),
@@ -326,7 +330,7 @@ const FOREIGN_KEYS: Hints = &[
     ("datadog_extensions parse_data_dog_tags", "use [statsd] tag_formats"),
     ("max_ttl", "use [statsd] expire"),
     (
-        "legacy_extended_counters prefix_binary_stream tcp_keep_alive tcp_keep_alive_period \
+        "legacy_extended_counters binary_stream prefix_binary_stream tcp_keep_alive tcp_keep_alive_period \
          enable_aggregation_temporality metric_separator convert_names datadog_distributions \
          datadog_keep_container_tag templates number_workers_threads float_counters float_timings \
          float_sets",
