@@ -20,8 +20,11 @@ help: ## list the targets
 build: ## build the server (release)
 	$(CARGO) build --release
 
-run: build ## build and run the server with statsd.conf.example
-	$(binary) -c statsd.conf.example
+# A newcomer edits statsd.conf, so it is read as soon as it exists. It is not tracked by git.
+run: build ## build and run the server with ./statsd.conf, or statsd.conf.example if there is none
+	@conf=statsd.conf; test -e $$conf || conf=statsd.conf.example; \
+	echo "make run: the configuration is $$conf"; \
+	exec $(binary) -c $$conf
 
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 	@tests/peers/install.sh
@@ -71,8 +74,9 @@ fuzz: ## the fuzz targets over changed corpora, under the address sanitizer (SEC
 		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" \
 		$(CARGO) test --target $(host) --test core -- --ignored --nocapture every_target_in_turn_for_a_time
 
-picture: peers ## three minutes of traffic as graphite-web draws them: docs/graphite.png
+picture: peers ## three minutes of traffic as graphite-web draws them: target/tmp/graphite.png
 	$(CARGO) test --test e2e graphite_web -- --ignored picture
+	@echo "To show it in the README: cp $(CARGO_TARGET_DIR)/tmp/graphite.png docs/graphite.png"
 
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
@@ -103,10 +107,21 @@ clean: ## remove what was built and the installed peers
 	$(CARGO) clean
 	rm -rf .peers
 
-install: build ## install the binary, the units and, if there is none, /etc/statsd.conf (PREFIX, DESTDIR)
+# Root installs what another user has built, so this target never builds. Cargo lists in statsd.d
+# what the binary was made of.
+install: ## install the built binary, the units and, if there is none, /etc/statsd.conf (PREFIX, DESTDIR)
+	@test -x $(binary) || { \
+		echo "make install: there is no $(binary). Run \`make build\` first, as an ordinary user." >&2; \
+		echo "If it was built elsewhere: make install CARGO_TARGET_DIR=FOLDER" >&2; exit 1; }
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/statsd
 	install -D -m 644 statsd.conf.example $(DESTDIR)$(PREFIX)/share/doc/statsd/statsd.conf.example
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system dist/statsd.socket dist/statsd.service
 	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)$(PREFIX)/lib/systemd/system/statsd.service
 	test -e $(DESTDIR)/etc/statsd.conf || install -D -m 644 dist/statsd.conf $(DESTDIR)/etc/statsd.conf
 	install -d -m 700 $(DESTDIR)/var/lib/statsd
+	@for file in $$(sed -n 's/^[^:]*: //p' $(binary).d 2>/dev/null); do \
+		if [ "$$file" -nt $(binary) ]; then \
+			echo "make install: warning: $$file is newer than $(binary)." \
+				"To install the newer source, run \`make build\` and \`make install\` again." >&2; break; \
+		fi; \
+	done

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::nearest::nearest;
+
 /// What an invocation asks for. `config` is the file named with `-c`. Without it the server looks
 /// for a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,17 +107,82 @@ Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` expla
 
 /// A command line that is wrong. The exit status is 2.
 #[derive(Debug)]
-pub struct Mistaken(lexopt::Error);
+pub struct Mistaken {
+    error: lexopt::Error,
+    /// What was probably meant. Empty if that is unknown.
+    hint: String,
+}
 
 impl fmt::Display for Mistaken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}; `statsd --help` lists the options", self.0)
+        let Self { error, hint } = self;
+        let hint = if hint.is_empty() { ";".into() } else { format!("; {hint}") };
+        write!(out, "{error}{hint} `statsd --help` lists the options")
     }
 }
 
 /// Reads `args`, which come without the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Mistaken> {
-    read(args.into_iter().collect()).map_err(Mistaken)
+    let args: Vec<_> = args.into_iter().collect();
+    if let Some(error) = args.iter().find_map(with_one_dash) {
+        let hint = hint(&error);
+        return Err(Mistaken { error, hint });
+    }
+    read(args).map_err(|error| {
+        let hint = hint(&error);
+        Mistaken { error, hint }
+    })
+}
+
+/// Returns the error for a long option with one dash, such as `-check`. Read by the letter,
+/// `-check` is `-c` with the file `heck`.
+fn with_one_dash(argument: &OsString) -> Option<lexopt::Error> {
+    let name = argument.to_str()?.strip_prefix('-')?;
+    let is_long = long_options().any(|option| option.strip_prefix("--") == Some(name));
+    is_long.then(|| lexopt::Error::UnexpectedOption(format!("-{name}")))
+}
+
+/// Returns the long options. They are those of the usage, so that no second list can differ.
+fn long_options() -> impl Iterator<Item = &'static str> {
+    let is_part = |letter: char| letter == '-' || letter.is_ascii_lowercase();
+    USAGE.split(move |letter| !is_part(letter)).filter(|word| word.starts_with("--"))
+}
+
+/// What other programs call an option, and what to use here.
+const FOREIGN_OPTIONS: [(&[&str], &str); 6] = [
+    (&["-f", "--file", "--config-file", "--conf", "--conf-file"], "use -c FILE."),
+    (&["-t", "--test", "--configtest", "--validate", "--check-config"], "use --check."),
+    (&["-v"], "use -V for the version."),
+    (&["-d", "--daemon", "--daemonize", "-D"], "run it under systemd, or with & in the shell."),
+    (&["--example", "--print-example", "--sample-config"], "use --print-config=example."),
+    (&["--debug", "--verbose", "--log-level"], "set RUST_LOG=debug, or [statsd] log_level."),
+];
+
+/// Returns what was probably meant by a command line, as sentences. Returns nothing if that is
+/// unknown.
+fn hint(error: &lexopt::Error) -> String {
+    match error {
+        lexopt::Error::UnexpectedOption(option) => {
+            let known = FOREIGN_OPTIONS.iter().find(|(names, _)| names.contains(&option.as_str()));
+            let near = || nearest(option, long_options());
+            let near = || near().map(|near| format!("did you mean {near}?"));
+            known.map(|(_, hint)| (*hint).into()).or_else(near).unwrap_or_default()
+        }
+        lexopt::Error::UnexpectedArgument(word) if word == "example" => {
+            "did you mean --print-config=example?".into()
+        }
+        lexopt::Error::UnexpectedArgument(word) => match word.to_str() {
+            Some("check" | "stdin" | "version" | "help") => {
+                format!("did you mean --{}?", word.display())
+            }
+            // Node StatsD is started with the name of its configuration.
+            _ => format!("to read a configuration, use -c {}.", word.display()),
+        },
+        lexopt::Error::UnexpectedValue { option, value } if option == "--check" => {
+            format!("use --check -c {}.", value.display())
+        }
+        _ => String::new(),
+    }
 }
 
 /// Reads the arguments. `--resolve HOST PORT` is not for users: the server starts itself with it to
@@ -238,7 +305,46 @@ mod tests {
         ] {
             let message = parsed(line).expect_err(line);
             assert!(message.contains(why), "{line}: {message}");
-            assert!(message.ends_with("; `statsd --help` lists the options"), "{message}");
+            assert!(message.ends_with(" `statsd --help` lists the options"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_option_is_answered_with_the_right_one() {
+        for (line, hint) in [
+            ("--chek", "; did you mean --check?"),
+            ("--Check", "; did you mean --check?"),
+            ("-check", "; did you mean --check?"),
+            ("-config a.conf", "; did you mean --config?"),
+            ("-version", "; did you mean --version?"),
+            ("--print_config", "; did you mean --print-config?"),
+            ("--print-conifg=example", "; did you mean --print-config?"),
+            ("--print-config=exmaple", "expected --print-config or --print-config=example;"),
+            ("--print-config example", "; did you mean --print-config=example?"),
+            ("--sdtin", "; did you mean --stdin?"),
+            ("--versoin", "; did you mean --version?"),
+            ("--hlep", "; did you mean --help?"),
+            ("--conf a.conf", "; use -c FILE."),
+            ("-f a.conf", "; use -c FILE."),
+            ("-t", "; use --check."),
+            ("-v", "; use -V for the version."),
+            ("exampleConfig.js", "; to read a configuration, use -c exampleConfig.js."),
+            ("--check new.conf", "; to read a configuration, use -c new.conf."),
+            ("--check=new.conf", "; use --check -c new.conf."),
+            ("check", "; did you mean --check?"),
+            ("--frobnicate", "invalid option '--frobnicate';"),
+        ] {
+            let message = parsed(line).expect_err(line);
+            let expected = format!("{hint} `statsd --help` lists the options");
+            assert!(message.ends_with(&expected), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_long_options_are_those_of_the_usage() {
+        let options: Vec<_> = long_options().collect();
+        for option in ["--config", "--check", "--print-config", "--stdin", "--version", "--help"] {
+            assert!(options.contains(&option), "{options:?}");
         }
     }
 

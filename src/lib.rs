@@ -19,7 +19,7 @@
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
 //!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
-//!   `wire` (bytes on disk).
+//!   `wire` (bytes on disk), `nearest` ("did you mean").
 //!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
@@ -63,6 +63,7 @@ pub mod args;
 pub mod logging;
 pub mod privileges;
 mod files;
+mod nearest;
 pub mod standard;
 mod sys;
 pub mod sender;

@@ -1,12 +1,16 @@
 //! `[statsd] user` and `group`: the process gives up its privileges once it has bound its sockets.
 
+use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{
+    Gid, Group, Uid, User, getresgid, getresuid, initgroups, setgid, setgroups, setuid,
+};
 
 /// Why privileges could not be dropped.
 #[derive(Debug)]
@@ -19,15 +23,34 @@ pub struct NotDropped {
 impl fmt::Display for NotDropped {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value, reason } = self;
-        write!(out, "[statsd] {key} = {value}: {reason}; name one that is there, and start as root")
+        write!(
+            out,
+            "[statsd] {key} = {value}: {reason}; name a {key} of this machine or a number, and start as root"
+        )
     }
 }
 
-/// The user and the group that the process is to become.
+/// The user and the group that the process is to become. Neither is set if the process already is
+/// what the configuration asks for: then nothing changes, and no privilege is needed.
 #[derive(Debug)]
 pub struct Identity {
-    user: Option<(User, String)>,
+    user: Option<NewUser>,
     group: Option<(Gid, String)>,
+    /// The user is given, so the process must not gain privileges later, even if it is already that
+    /// user.
+    is_user_given: bool,
+}
+
+/// The user that the process is to become.
+#[derive(Debug)]
+struct NewUser {
+    uid: Uid,
+    /// The user's own group.
+    gid: Gid,
+    /// The account of the user. `None` if only a number was given, and no account has it.
+    account: Option<User>,
+    /// The value of the key.
+    value: String,
 }
 
 /// The account of the process, from which commands get HOME, USER, LOGNAME and SHELL. Without these
@@ -56,55 +79,125 @@ pub fn shut_out_others() {
 }
 
 /// Looks up a user and a group by name or by number. If only a user is given, its own group is
-/// used.
+/// used. A number needs no account: in a container there is often none.
 pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
-    let user = named("user", user, |name| match name.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
-    })?;
-    let group = named("group", group, |name| match name.parse() {
-        Ok(number) => Group::from_gid(Gid::from_raw(number)),
-        Err(_) => Group::from_name(name),
-    })?;
-    Ok(Identity { user, group: group.map(|(group, name)| (group.gid, name)) })
+    let is_user_given = !user.is_empty();
+    let user = look_up_user(user)?.filter(|user| !is_uid(user.uid));
+    let group = look_up_group(group)?.filter(|(gid, _)| user.is_some() || !is_gid(*gid));
+    Ok(Identity { user, group, is_user_given })
 }
 
-/// Looks up the value of the key `user` or `group`. Returns `None` if the key is empty.
-fn named<T>(
-    key: &'static str,
-    name: &str,
-    find: impl FnOnce(&str) -> nix::Result<Option<T>>,
-) -> Result<Option<(T, String)>, NotDropped> {
-    let fail = |reason: String| NotDropped { key, value: name.into(), reason };
-    if name.is_empty() {
-        // An empty name needs no look-up. A look-up loads the modules of the name service, which
-        // may wait for a network.
+/// Looks up the value of `user`. Returns `None` if it is empty. An empty name needs no look-up,
+/// which would load the modules of the name service and may wait for a network.
+fn look_up_user(value: &str) -> Result<Option<NewUser>, NotDropped> {
+    let fail = |reason: &dyn fmt::Display| not("user", value, reason);
+    if value.is_empty() {
         return Ok(None);
     }
-    match find(name) {
-        Ok(Some(found)) => Ok(Some((found, name.into()))),
-        Ok(None) => Err(fail(format!("no such {key}"))),
-        Err(error) => Err(fail(error.to_string())),
+    let Some(number) = number("user", value)? else {
+        return match User::from_name(value) {
+            Ok(Some(account)) => Ok(Some(NewUser::new(account, value))),
+            Ok(None) => Err(fail(&"no such user")),
+            Err(error) => Err(fail(&error)),
+        };
+    };
+    match User::from_uid(Uid::from_raw(number)) {
+        Ok(Some(account)) => Ok(Some(NewUser::new(account, value))),
+        Err(error) if !is_not_found(error) => Err(fail(&error)),
+        _ => Ok(Some(NewUser {
+            uid: Uid::from_raw(number),
+            gid: Gid::from_raw(number),
+            account: None,
+            value: value.into(),
+        })),
+    }
+}
+
+/// Looks up the value of `group`. Returns `None` if it is empty.
+fn look_up_group(value: &str) -> Result<Option<(Gid, String)>, NotDropped> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    if let Some(number) = number("group", value)? {
+        return Ok(Some((Gid::from_raw(number), value.into())));
+    }
+    match Group::from_name(value) {
+        Ok(Some(group)) => Ok(Some((group.gid, value.into()))),
+        Ok(None) => Err(not("group", value, "no such group")),
+        Err(error) => Err(not("group", value, error)),
+    }
+}
+
+/// Returns the number of a user or a group that is given as one. Returns `None` if it is given by
+/// name.
+fn number(key: &'static str, value: &str) -> Result<Option<u32>, NotDropped> {
+    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    // For the kernel the largest number means "no change".
+    match value.parse() {
+        Ok(number) if number < u32::MAX => Ok(Some(number)),
+        _ => Err(not(key, value, format!("expected a number below {}", u32::MAX))),
+    }
+}
+
+/// Whether an error of a look-up only says that there is no such entry, or no file with entries.
+fn is_not_found(error: Errno) -> bool {
+    matches!(error, Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM)
+}
+
+/// Whether this process is this user, and cannot become the one that it was before.
+fn is_uid(uid: Uid) -> bool {
+    getresuid().is_ok_and(|of| [of.real, of.effective, of.saved] == [uid; 3])
+}
+
+/// Whether this process is of this group, and cannot go back to the one that it had before.
+fn is_gid(gid: Gid) -> bool {
+    getresgid().is_ok_and(|of| [of.real, of.effective, of.saved] == [gid; 3])
+}
+
+impl NewUser {
+    fn new(account: User, value: &str) -> Self {
+        Self { uid: account.uid, gid: account.gid, account: Some(account), value: value.into() }
+    }
+
+    /// Sets the groups of this user. A user without an account has no others than `gid`.
+    fn set_groups(&self, gid: Gid) -> Result<(), NotDropped> {
+        let fail = |error: Errno| not("user", &self.value, error);
+        let Some(account) = &self.account else {
+            return setgroups(&[gid]).map_err(fail);
+        };
+        let name = CString::new(account.name.as_str());
+        let name = name.map_err(|error| not("user", &self.value, error))?;
+        initgroups(&name, gid).map_err(fail)
     }
 }
 
 impl Identity {
     /// Returns the user and group that the files created so far must be given to.
     pub fn owner(&self) -> (Option<u32>, Option<u32>) {
-        (self.user.as_ref().map(|(user, _)| user.uid.as_raw()), self.gid().map(Gid::as_raw))
+        (self.user.as_ref().map(|user| user.uid.as_raw()), self.gid().map(Gid::as_raw))
     }
 
     /// Returns the account that this process becomes. Returns `None` if the user does not change.
     pub fn account(&self) -> Option<Login> {
-        self.user.as_ref().map(|(user, _)| Login {
-            name: user.name.clone(),
-            home: user.dir.clone(),
-            shell: user.shell.clone(),
+        let user = self.user.as_ref()?;
+        Some(match &user.account {
+            Some(account) => Login {
+                name: account.name.clone(),
+                home: account.dir.clone(),
+                shell: account.shell.clone(),
+            },
+            None => Login {
+                name: user.value.clone(),
+                home: PathBuf::from("/"),
+                shell: PathBuf::from("/bin/sh"),
+            },
         })
     }
 
     fn gid(&self) -> Option<Gid> {
-        let own = self.user.as_ref().map(|(user, _)| user.gid);
+        let own = self.user.as_ref().map(|user| user.gid);
         self.group.as_ref().map(|(gid, _)| *gid).or(own)
     }
 
@@ -116,17 +209,16 @@ impl Identity {
             let groups = if self.user.is_none() { setgroups(&[*gid]) } else { Ok(()) };
             groups.and_then(|()| setgid(*gid)).map_err(|error| not("group", name, error))?;
         }
-        if let (Some((user, name)), Some(gid)) = (self.user, gid) {
-            let name_of = std::ffi::CString::new(user.name.as_str()).map_err(io::Error::from);
-            let name_of = name_of.map_err(|error| not("user", &name, error))?;
-            initgroups(&name_of, gid)
-                .and_then(|()| setgid(gid))
-                .and_then(|()| setuid(user.uid))
-                .map_err(|error| not("user", &name, error))?;
+        if let (Some(user), Some(gid)) = (&self.user, gid) {
+            let fail = |error: Errno| not("user", &user.value, error);
+            user.set_groups(gid)?;
+            setgid(gid).and_then(|()| setuid(user.uid)).map_err(fail)?;
             if !user.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
-                return Err(not("user", &name, "root could be had again"));
+                return Err(not("user", &user.value, "root could be had again"));
             }
-            no_new_privileges().map_err(|error| not("user", &name, error))?;
+        }
+        if self.is_user_given {
+            no_new_privileges().map_err(|error| not("user", "", error))?;
         }
         Ok(())
     }

@@ -50,7 +50,13 @@ impl ValueKind<Remote> for Address {
         }
         self.remote(text).ok_or_else(|| {
             let port = self.0;
-            format!("expected host, host:{port} or [IPv6 address]:{port}, or nothing for off")
+            let v6 = text.parse::<Ipv6Addr>().ok();
+            let v6 = v6.map_or_else(|| "IPv6 address".into(), |v6| v6.to_string());
+            let bare = match text.split_once("://") {
+                Some((scheme, _)) if is_host(scheme) => format!(" without {scheme}://"),
+                _ => String::new(),
+            };
+            format!("expected host, host:{port} or [{v6}]:{port}{bare}, or nothing for off")
         })
     }
 
@@ -125,6 +131,7 @@ pub(super) struct FileMode;
 
 impl ValueKind<u32> for FileMode {
     fn read(&self, text: &str) -> Result<u32, String> {
+        let text = text.strip_prefix("0o").unwrap_or(text);
         let digits = text.len() <= 4 && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
         let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
         mode.ok_or_else(|| "expected permissions in octal, 0000 to 0777".into())
@@ -141,6 +148,9 @@ pub(super) struct Account;
 impl ValueKind<String> for Account {
     fn read(&self, text: &str) -> Result<String, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$@".contains(&byte);
+        if text.contains(':') {
+            return Err("expected a name or a number; [statsd] user and group are two keys".into());
+        }
         if text.len() > 64 || !text.bytes().all(plain) {
             return Err("expected a name or a number".into());
         }
@@ -266,6 +276,10 @@ mod tests {
             let message = Address(2003).read(text).expect_err(text);
             assert!(message.contains("host:2003"), "{text}: {message}");
         }
+        let expected = "expected host, host:2003 or [fd00::1]:2003, or nothing for off";
+        assert_eq!(Address(2003).read("fd00::1"), Err(expected.into()));
+        let message = Address(8086).read("http://influx:8086/").unwrap_err();
+        assert!(message.contains("or [IPv6 address]:8086 without http://,"), "{message}");
     }
 
     #[test]
@@ -289,9 +303,12 @@ mod tests {
 
     #[test]
     fn modes_are_octal() {
-        for (text, mode, shown) in
-            [("0660", 0o660, "0660"), ("600", 0o600, "0600"), ("0", 0, "0000")]
-        {
+        for (text, mode, shown) in [
+            ("0660", 0o660, "0660"),
+            ("600", 0o600, "0600"),
+            ("0", 0, "0000"),
+            ("0o640", 0o640, "0640"),
+        ] {
             assert_eq!(FileMode.read(text), Ok(mode));
             assert_eq!(FileMode.show(&mode), shown);
         }

@@ -91,13 +91,6 @@ impl IniSection {
     }
 }
 
-impl KeyValue {
-    /// Returns a message with what was expected, and the value that the file has instead.
-    pub(super) fn instead(&self, expected: &str) -> String {
-        format!("{expected}, not {}", excerpt(&self.value))
-    }
-}
-
 /// Reads a file line by line.
 #[derive(Default)]
 struct Reader<'a> {
@@ -200,7 +193,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Returns a value as messages quote it: printable, at most 60 characters.
-fn excerpt(value: &str) -> String {
+pub(super) fn excerpt(value: &str) -> String {
     match value.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}...", &value[..end]),
         None => format!("{value:?}"),

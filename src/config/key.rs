@@ -47,8 +47,8 @@ pub(super) enum FieldOf {
 
 /// Reads, shows and compares one field of an `Owner`.
 pub(super) trait Access<Owner> {
-    /// Sets the field to the value that `text` stands for. Returns what was expected if it stands
-    /// for none.
+    /// Sets the field to the value that `text` stands for. Returns what was expected and what was
+    /// found if it stands for none.
     fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String>;
     /// Returns the value as the file writes it.
     fn get(&self, owner: &Owner) -> String;
@@ -66,7 +66,7 @@ pub(super) struct Member<Owner, T, K> {
 
 impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
     fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String> {
-        *(self.of_mut)(owner) = self.kind.read(text)?;
+        *(self.of_mut)(owner) = self.kind.read_or_explain(text)?;
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owne
 
 impl Key {
     /// Sets the key in the section with this index, which is ignored for keys that exist once.
-    /// Returns what was expected if `text` is not a value of the key.
+    /// Returns what was expected and what was found if `text` is not a value of the key.
     pub(super) fn set(&self, config: &mut Config, at: usize, text: &str) -> Result<(), String> {
         match self.field {
             FieldOf::Config(field) => field.set(config, text),
@@ -152,7 +152,7 @@ pub(super) struct AddressOf;
 impl Access<Destination> for AddressOf {
     fn set(&self, to: &mut Destination, text: &str) -> Result<(), String> {
         if let (Some(port), Some(net)) = (to.kind.port(), &mut to.net) {
-            net.remote = Address(port).read(text)?;
+            net.remote = Address(port).read_or_explain(text)?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
 use super::model::Config;
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
-    SpanOrNever, ValueKind, Word, YES_NO,
+    SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
 };
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
@@ -145,6 +145,11 @@ const LEVELS: Word<LevelFilter> = Word(&[
     ("info", LevelFilter::Info),
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
+    // The names of other programs and of syslog.
+    ("warning", LevelFilter::Warn),
+    ("err", LevelFilter::Error),
+    ("critical", LevelFilter::Error),
+    ("crit", LevelFilter::Error),
 ]);
 const LOG_FORMATS: Word<LogFormat> = Word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Word<Style> =
@@ -156,10 +161,20 @@ const PACKED_VALUES: Word<PackedValues> = Word(&[
 ]);
 const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
 const LAYOUTS: Word<Layout> = Word(&[("text", Layout::Text), ("json", Layout::Json)]);
-const PROTOCOLS: Word<Protocol> =
-    Word(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
+// `text` is Node's word.
+const PROTOCOLS: Word<Protocol> = Word(&[
+    ("plaintext", Protocol::Plaintext),
+    ("pickle", Protocol::Pickle),
+    ("text", Protocol::Plaintext),
+]);
 const OVER: Word<Over> = Word(&[("http", Over::Http), ("udp", Over::Udp)]);
-const CARRIAGES: Word<Carriage> = Word(&[("udp", Carriage::Datagrams), ("tcp", Carriage::Stream)]);
+// `udp4` and `udp6` are Node's words.
+const CARRIAGES: Word<Carriage> = Word(&[
+    ("udp", Carriage::Datagrams),
+    ("tcp", Carriage::Stream),
+    ("udp4", Carriage::Datagrams),
+    ("udp6", Carriage::Datagrams),
+]);
 const RESENDS: Word<Resend> =
     Word(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -276,7 +291,7 @@ keys! {
     [carbon] pickle_batch = "500", only!(Carbon.pickle_batch: Count(1..=10_000));
 
     [key_flush] interval = "0", config!(key_flush.interval: SpanOrNever);
-    [key_flush] percent = "100", config!(key_flush.percent: Count(1..=100));
+    [key_flush] percent = "100", config!(key_flush.percent: WholePercent(1..=100));
     [key_flush] log = "", config!(key_flush.log: FilePath);
 }
 
@@ -292,6 +307,8 @@ const DIALECTS: List<Word<Dialect>> = List(Word(&[
     ("influx", Dialect::Influx),
     ("librato", Dialect::Librato),
     ("signalfx", Dialect::Signalfx),
+    ("datadog", Dialect::Dogstatsd),
+    ("influxdb", Dialect::Influx),
 ]));
 
 impl ValueKind<Dialects> for TagFormats {
@@ -301,6 +318,10 @@ impl ValueKind<Dialects> for TagFormats {
 
     fn show(&self, dialects: &Dialects) -> String {
         DIALECTS.show(&Dialect::ALL.into_iter().filter(|dialect| dialects.has(*dialect)).collect())
+    }
+
+    fn found(&self, text: &str) -> String {
+        DIALECTS.found(text)
     }
 }
 

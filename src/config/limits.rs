@@ -35,10 +35,6 @@ pub(super) const NETWORKS_MAX: usize = 500;
 /// Patterns of one rule. Each new name is compared with all of them in turn.
 pub(super) const PATTERNS_MAX: usize = 100;
 
-/// Bytes of an unknown name for which a suggestion is searched, and of the suggestion. The time to
-/// compare two names grows with the product of their lengths.
-pub(super) const GUESSED_MAX: usize = 32;
-
 #[cfg(test)]
 mod tests {
     use super::super::ini;

@@ -19,6 +19,7 @@ mod given;
 mod lint;
 
 mod address;
+mod foreign;
 mod hints;
 mod ini;
 mod key;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
+use super::foreign::recognised;
 use super::given::Given;
-use super::hints::{nearest, unknown_key, unknown_section};
+use super::hints::{unknown_key, unknown_section};
 use super::ini::{self, Flaw, IniSection, KeyValue, Mistake};
 use super::keys::keys_of;
 use super::limits::{
@@ -20,10 +21,12 @@ use super::model::Config;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
+use crate::nearest::nearest;
 use crate::policy::RULES_MAX;
 
 /// Returns the configuration of a file: the defaults, with its values written over them. Returns
-/// all mistakes, in the order of their lines, if there are any. `file` is only used in messages.
+/// all mistakes, in the order of their lines, if there are any. A configuration of another program
+/// is one mistake. `file` is only used in messages.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
     parse_with_lines(file, text).map(|(config, _)| config)
 }
@@ -40,7 +43,10 @@ pub fn parse_with_lines(file: &Path, text: &[u8]) -> Result<(Config, Given), Vec
     reader.default_by_style(&sections);
     reader.check_namespaces(&sections);
     reader.check_figures();
-    let config = reader.finish(file, &sections)?;
+    let config = reader.finish(file, &sections).map_err(|mistakes| match recognised(text) {
+        Some(Flaw { line, what }) => vec![Mistake { file: file.into(), line, what }],
+        None => mistakes,
+    })?;
     Ok((config, Given::new(sections)))
 }
 
@@ -158,9 +164,9 @@ impl FileReader {
     fn entry(&mut self, kind: &str, at: usize, entry: &KeyValue) -> Result<(), String> {
         let Some(key) = keys_of(kind).find(|key| key.name == entry.key) else {
             let names: Vec<_> = keys_of(kind).map(|key| key.name).collect();
-            return Err(unknown_key(&names, &entry.key));
+            return Err(unknown_key(kind, &names, &entry.key));
         };
-        key.set(&mut self.config, at, &entry.value).map_err(|what| entry.instead(&what))
+        key.set(&mut self.config, at, &entry.value)
     }
 
     /// Checks that a further destination gives the key that turns it on. An empty value turns it
@@ -428,6 +434,18 @@ pub(super) mod tests {
                 "no such key; expected one of bind, allow_from, max_connections, idle_timeout",
             ),
             ("[carbon]\nprotokoll = pickle", "no such key; did you mean protocol?"),
+            (
+                "[udp]\nallow_from = 10.0.0.0/8, 192.0.2.0/24, 198.51.100.0/24, fd00::/8, example.org",
+                "2: [udp] allow_from: expected networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7, \
+                 not \"example.org\"",
+            ),
+            (
+                "[udp]\nallow_from = 10.0.0.0/8, 10.1.2.3/8",
+                "expected 10.1.2.3/8 only once, not after 10.0.0.0/8, which is the same",
+            ),
+            ("[tcp]\nbind = *:8125, *:x, *:8126", "no other names, not \"*:x\""),
+            ("[statsd]\ntag_formats = graphite, ddog", "not \"ddog\""),
+            ("[statsd]\npercentiles = 90, 101, 99", "not \"101\""),
         ] {
             let found = mistakes(text);
             assert_eq!(found.len(), 1, "{found:?}");

@@ -9,7 +9,7 @@
 use ahash::AHashMap;
 
 use super::hints::unknown_key;
-use super::ini::{Flaw, IniSection, KeyValue};
+use super::ini::{Flaw, IniSection, KeyValue, excerpt};
 use super::keys::TIMER_METRICS_WANTED;
 use super::limits::PATTERNS_MAX;
 use super::sections::RULE;
@@ -21,7 +21,8 @@ struct RuleKey {
     name: &'static str,
     /// The value that the manual shows.
     example: &'static str,
-    /// Sets the key of a rule. Returns what was expected if the text is not a value of it.
+    /// Sets the key of a rule. Returns what was expected and what was found if the text is not a
+    /// value of it.
     set: fn(&mut Rule, &str) -> Result<(), String>,
     /// Returns the value as the file writes it. Returns `None` if the rule does not set the key.
     get: fn(&Rule) -> Option<String>,
@@ -36,7 +37,7 @@ const SIGNED: Word<SignedGauges> =
 macro_rules! setting {
     ($place:ident: $kind:expr) => {
         (
-            |rule, text| Ok(rule.$place = Some($kind.read(text)?)),
+            |rule, text| Ok(rule.$place = Some($kind.read_or_explain(text)?)),
             |rule| rule.$place.as_ref().map(|value| $kind.show(value)),
             |one, other| one.$place == other.$place,
         )
@@ -81,9 +82,9 @@ impl ValueKind<Glob> for GlobPattern {
 }
 
 fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
-    rule.matches = AtMost(PATTERNS_MAX, List(GlobPattern)).read(text)?;
+    rule.matches = AtMost(PATTERNS_MAX, List(GlobPattern)).read_or_explain(text)?;
     if rule.matches.is_empty() {
-        return Err("expected at least one pattern".into());
+        return Err("expected at least one pattern, not \"\"".into());
     }
     Ok(())
 }
@@ -114,8 +115,8 @@ pub(super) fn read(section: &IniSection) -> (Rule, Vec<Flaw>) {
 fn set(rule: &mut Rule, entry: &KeyValue) -> Result<(), String> {
     let names = || RULE_KEYS.iter().map(|key| key.name).collect::<Vec<_>>();
     let key = RULE_KEYS.iter().find(|key| key.name == entry.key);
-    let key = key.ok_or_else(|| unknown_key(&names(), &entry.key))?;
-    (key.set)(rule, &entry.value).map_err(|what| entry.instead(&what))
+    let key = key.ok_or_else(|| unknown_key(RULE, &names(), &entry.key))?;
+    (key.set)(rule, &entry.value)
 }
 
 /// Returns `rule.NAME.key` for each key in which two rules of the same name differ, and `rule.NAME`
@@ -173,6 +174,23 @@ impl ValueKind<Vec<Bin>> for Bins {
 
     fn show(&self, bins: &Vec<Bin>) -> String {
         bins.iter().map(Bin::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Names the first bound that is no number, or that is not above the bound before it.
+    fn found(&self, text: &str) -> String {
+        if text.contains(':') {
+            return excerpt(text);
+        }
+        let mut before = None;
+        for (index, word) in text.split(',').map(str::trim).enumerate() {
+            let bin = listed_bins(word).and_then(|bins| bins.first().copied());
+            match bin {
+                _ if index == BINS_MAX => return format!("{} bounds", text.split(',').count()),
+                Some(bin) if before.is_none_or(|before| before < bin) => before = Some(bin),
+                _ => return excerpt(word),
+            }
+        }
+        excerpt(text)
     }
 }
 
@@ -255,6 +273,26 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(expected), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_message_names_the_wrong_bound_or_pattern() {
+        let many = (0..300).map(|bound| bound.to_string()).collect::<Vec<_>>().join(", ");
+        for (line, found) in [
+            ("histogram = 1, 2, x, 4", "\"x\""),
+            ("histogram = 1, 2, 2, 4", "\"2\""),
+            ("histogram = inf, 10", "\"10\""),
+            ("histogram = 1, 2,", "\"\""),
+            ("histogram = 0:10:3", "\"0:10:3\""),
+            (&format!("histogram = {many}"), "300 bounds"),
+            ("percentiles = 50, 200", "\"200\""),
+            ("timer_metrics = mean, p90", "\"p90\""),
+        ] {
+            let found_in = mistakes(&format!("[rule.a]\nmatch = a\n{line}"));
+            assert!(found_in[0].ends_with(&format!(", not {found}")), "{line}: {found_in:?}");
+        }
+        let found = mistakes("[rule.a]\nmatch = a.*, b c, d");
+        assert!(found[0].ends_with("quotes, not \"b c\""), "{found:?}");
     }
 
     #[test]

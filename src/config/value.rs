@@ -1,15 +1,19 @@
 //! [`ValueKind`]: values as the file writes them, from text to types and back. A value that is
 //! shown and read again is the same value; `--print-config` relies on this. Pure.
 //!
-//! An error is a text that names what was expected. The reader of the file adds the line and the
-//! key.
+//! Spellings of other programs are accepted, too: `64MB`, `10 sec`, `INFO`, `p99`. They are shown
+//! in the form of the example.
+//!
+//! An error is a text that names what was expected. The reader of the file adds the line, the key
+//! and the text that was found.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ahash::AHashSet;
+use ahash::AHashMap;
 
+use super::ini::excerpt;
 use crate::policy::Percentile;
 
 /// A way to write values of type `T`.
@@ -18,10 +22,19 @@ pub(super) trait ValueKind<T> {
     fn read(&self, text: &str) -> Result<T, String>;
     /// Returns the text of a value. [`read`](Self::read) must accept it.
     fn show(&self, value: &T) -> String;
+    /// Returns what a message says was found in place of the expected. It is the wrong text, or
+    /// the wrong element of a list. [`read`](Self::read) must have refused the text.
+    fn found(&self, text: &str) -> String {
+        excerpt(text)
+    }
+    /// As [`read`](Self::read), but the error also says what was found.
+    fn read_or_explain(&self, text: &str) -> Result<T, String> {
+        self.read(text).map_err(|expected| format!("{expected}, not {}", self.found(text)))
+    }
 }
 
-/// A duration of at least the given one, in whole milliseconds: `10s`, `500ms`, `2m`, `1h`, `0.5s`.
-/// A bare number is seconds.
+/// A duration of at least the given one, in whole milliseconds: `10s`, `500ms`, `2 min`, `0.5
+/// hours`. A bare number is seconds.
 pub(super) struct Span(pub(super) Duration);
 
 /// A year. A longer duration is a mistake, and the bound keeps deadlines from overflowing.
@@ -46,11 +59,14 @@ impl ValueKind<Duration> for Span {
     }
 }
 
-/// A [`Span`], or `None`, which is written as 0.
+/// A [`Span`], or `None`, which is written as 0. Words such as `never` are read as `None`, too.
 pub(super) struct SpanOrNever;
 
 impl ValueKind<Option<Duration>> for SpanOrNever {
     fn read(&self, text: &str) -> Result<Option<Duration>, String> {
+        if ["never", "no", "off", "none"].iter().any(|word| word.eq_ignore_ascii_case(text)) {
+            return Ok(None);
+        }
         Span(Duration::ZERO).read(text).map(|span| Some(span).filter(|span| !span.is_zero()))
     }
 
@@ -59,11 +75,12 @@ impl ValueKind<Option<Duration>> for SpanOrNever {
     }
 }
 
-/// A number of bytes within this range, in powers of 1024: `64k`, `16m`, `1g`. A bare number is
-/// bytes.
+/// A number of bytes within this range, in powers of 1024: `64k`, `16 MB`, `1.5GiB`. A bare number
+/// is bytes.
 pub(super) struct Size(pub(super) RangeInclusive<usize>);
 
-const SIZE_UNITS: [(&str, u64); 3] = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
+const SIZE_UNITS: [(&str, u64); 4] =
+    [("t", 1 << 40), ("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
 
 impl ValueKind<usize> for Size {
     fn read(&self, text: &str) -> Result<usize, String> {
@@ -79,14 +96,14 @@ impl ValueKind<usize> for Size {
     }
 }
 
-/// A whole number in this range.
+/// A whole number in this range, such as 1000000 or 1_000_000.
 pub(super) struct Count(pub(super) RangeInclusive<u32>);
 
 impl ValueKind<u32> for Count {
     fn read(&self, text: &str) -> Result<u32, String> {
         let least = self.0.start();
         let most = self.0.end();
-        digits(text)
+        grouped(text)
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| self.0.contains(count))
             .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
@@ -107,13 +124,30 @@ impl ValueKind<usize> for Count {
     }
 }
 
-/// A decimal number in this range, such as 0.01.
+/// A whole number of percent in this range, with or without a percent sign.
+pub(super) struct WholePercent(pub(super) RangeInclusive<u32>);
+
+impl ValueKind<u32> for WholePercent {
+    fn read(&self, text: &str) -> Result<u32, String> {
+        Count(self.0.clone()).read(without_percent_sign(text))
+    }
+
+    fn show(&self, percent: &u32) -> String {
+        percent.to_string()
+    }
+}
+
+/// A decimal number in this range, such as 0.01, or 1% for the same.
 pub(super) struct Fraction(pub(super) RangeInclusive<f64>);
 
 impl ValueKind<f64> for Fraction {
     fn read(&self, text: &str) -> Result<f64, String> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let fraction = text.parse().ok().filter(|fraction| plain && self.0.contains(fraction));
+        let number = without_percent_sign(text);
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        // The exponent divides exactly. `0.1 / 100.0` is not the double of `0.001`.
+        let exponent = if number == text { "" } else { "e-2" };
+        let fraction = format!("{number}{exponent}").parse().ok();
+        let fraction = fraction.filter(|fraction| plain && self.0.contains(fraction));
         let least = self.0.start();
         let most = self.0.end();
         fraction.ok_or_else(|| format!("expected a number from {least} to {most}"))
@@ -142,7 +176,8 @@ impl ValueKind<String> for CommandLine {
     }
 }
 
-/// One of a few words. If several words have the same meaning, the first of them is shown.
+/// One of a few words, in capital or small letters. If several words have the same meaning, the
+/// first of them is shown.
 pub(super) struct Word<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
 pub(super) const YES_NO: Word<bool> = Word(&[
@@ -158,10 +193,12 @@ pub(super) const YES_NO: Word<bool> = Word(&[
 
 impl<T: Copy + PartialEq> ValueKind<T> for Word<T> {
     fn read(&self, text: &str) -> Result<T, String> {
-        let chosen = self.0.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
+        let is_meant = |(word, _): &&(&str, T)| word.eq_ignore_ascii_case(text);
+        let chosen = self.0.iter().find(is_meant).map(|&(_, value)| value);
         chosen.ok_or_else(|| {
-            let words: Vec<_> = self.0.iter().map(|&(word, _)| word).collect();
-            format!("expected one of {}", words.join(", "))
+            let is_first = |&(word, value): &(&str, T)| self.show(&value) == word;
+            let words = self.0.iter().copied().filter(is_first).map(|(word, _)| word);
+            format!("expected one of {}", words.collect::<Vec<_>>().join(", "))
         })
     }
 
@@ -180,6 +217,10 @@ impl<T, K: ValueKind<T>> ValueKind<Option<T>> for OrEmpty<K> {
 
     fn show(&self, value: &Option<T>) -> String {
         value.as_ref().map_or_else(String::new, |value| self.0.show(value))
+    }
+
+    fn found(&self, text: &str) -> String {
+        self.0.found(text)
     }
 }
 
@@ -223,23 +264,53 @@ impl ValueKind<Option<PathBuf>> for FilePath {
 /// A list of values of one kind, separated by commas. No value may occur twice.
 pub(super) struct List<K>(pub(super) K);
 
-impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
-    fn read(&self, text: &str) -> Result<Vec<T>, String> {
+/// Why a text is no list.
+struct BadList {
+    expected: String,
+    found: String,
+}
+
+impl<K> List<K> {
+    fn items<T>(&self, text: &str) -> Result<Vec<T>, BadList>
+    where
+        K: ValueKind<T>,
+    {
         let mut items = Vec::new();
-        let mut shown = AHashSet::new();
+        let mut words = AHashMap::new();
         for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
-            let item = self.0.read(word)?;
+            let item = self.0.read(word).map_err(|expected| BadList {
+                expected,
+                found: match word {
+                    "" => "nothing before or after a comma".into(),
+                    word => self.0.found(word),
+                },
+            })?;
             // 0.5 and 0.50 are the same value, so the texts to compare are those that are shown.
-            if !shown.insert(self.0.show(&item)) {
-                return Err(format!("expected {word} only once"));
+            if let Some(before) = words.insert(self.0.show(&item), word) {
+                let expected = format!("expected {word} only once");
+                let found = match before {
+                    before if before == word => "again".into(),
+                    before => format!("after {before}, which is the same"),
+                };
+                return Err(BadList { expected, found });
             }
             items.push(item);
         }
         Ok(items)
     }
+}
+
+impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {
+    fn read(&self, text: &str) -> Result<Vec<T>, String> {
+        self.items(text).map_err(|bad| bad.expected)
+    }
 
     fn show(&self, items: &Vec<T>) -> String {
         items.iter().map(|item| self.0.show(item)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn found(&self, text: &str) -> String {
+        self.items(text).err().map_or_else(|| excerpt(text), |bad| bad.found)
     }
 }
 
@@ -249,7 +320,7 @@ pub(super) struct AtMost<K>(pub(super) usize, pub(super) K);
 impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
     fn read(&self, text: &str) -> Result<Vec<T>, String> {
         // The count is checked before any value is read, because there may be very many.
-        if text.bytes().filter(|byte| *byte == b',').count() >= self.0 {
+        if count_of_words(text) > self.0 {
             return Err(format!("expected at most {}", self.0));
         }
         self.1.read(text)
@@ -258,16 +329,30 @@ impl<T, K: ValueKind<Vec<T>>> ValueKind<Vec<T>> for AtMost<K> {
     fn show(&self, items: &Vec<T>) -> String {
         self.1.show(items)
     }
+
+    fn found(&self, text: &str) -> String {
+        match count_of_words(text) {
+            count if count > self.0 => count.to_string(),
+            _ => self.1.found(text),
+        }
+    }
 }
 
-/// A percentile, in percent. A negative one refers to the highest samples: -10 to the highest
-/// tenth.
+/// The number of words in a list that is not empty.
+fn count_of_words(list: &str) -> usize {
+    list.bytes().filter(|byte| *byte == b',').count() + 1
+}
+
+/// A percentile, in percent: `99.9`, `99.9%` or `p99.9`. A negative one refers to the highest
+/// samples: -10 to the highest tenth.
 pub(super) struct Percent;
 
 impl ValueKind<Percentile> for Percent {
     fn read(&self, text: &str) -> Result<Percentile, String> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
-        let percent = text.parse().ok().filter(|percent: &f64| plain && percent.abs() >= 0.001);
+        let number = text.strip_prefix(['p', 'P']).filter(|number| !number.starts_with('-'));
+        let number = number.unwrap_or_else(|| without_percent_sign(text));
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
+        let percent = number.parse().ok().filter(|percent: &f64| plain && percent.abs() >= 0.001);
         percent
             .and_then(Percentile::new)
             .ok_or_else(|| "expected percentiles from 0.001 to 100, or from -0.001 to -100".into())
@@ -279,36 +364,63 @@ impl ValueKind<Percentile> for Percent {
 }
 
 /// Returns the milliseconds of a duration. Returns `None` if the text is not a duration, not in
-/// whole milliseconds, or does not fit a `u64`. It computes with integers, so that 0.1s is exactly
-/// 100 ms.
+/// whole milliseconds, or does not fit a `u64`.
 fn millis(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
-    let unit = if unit.is_empty() { "s" } else { unit };
-    let (_, scale) = SPAN_UNITS.into_iter().find(|&(name, _)| name == unit)?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let places = u32::try_from(fraction.len()).ok().filter(|&places| places <= 9)?;
-    let scaled = digits(fraction)? * scale;
-    let tens = 10_u64.pow(places);
-    let exact = scaled % tens == 0;
-    digits(whole)?.checked_mul(scale)?.checked_add(scaled / tens).filter(|_| exact)
+    // In other programs M is a month.
+    if unit == "M" {
+        return None;
+    }
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => 1,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 24 * 3_600_000,
+        _ => return None,
+    };
+    scaled(number, scale)
 }
 
-/// Returns the bytes of a size. Returns `None` if the text is not a size, or does not fit a
-/// `usize`.
+/// Returns the bytes of a size. Returns `None` if the text is not a size, not in whole bytes, or
+/// does not fit a `usize`.
 fn bytes(text: &str) -> Option<usize> {
     let (number, unit) = split_unit(text);
-    let unit = unit.to_ascii_lowercase();
-    let scale = match unit.as_str() {
-        "" => 1,
-        unit => SIZE_UNITS.into_iter().find(|&(name, _)| name == unit)?.1,
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" | "byte" | "bytes" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return None,
     };
-    usize::try_from(digits(number)?.checked_mul(scale)?).ok()
+    usize::try_from(scaled(number, scale)?).ok()
+}
+
+/// Returns a decimal number times `scale`. Returns `None` if that is not a whole number. It
+/// computes with integers, so that 0.1s is exactly 100 ms.
+fn scaled(number: &str, scale: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let places = u32::try_from(fraction.len()).ok().filter(|&places| places <= 9)?;
+    let product = digits(fraction)?.checked_mul(scale)?;
+    let tens = 10_u64.pow(places);
+    let exact = product % tens == 0;
+    grouped(whole)?.checked_mul(scale)?.checked_add(product / tens).filter(|_| exact)
 }
 
 /// Splits a text into its number and the unit after it, which may be empty.
 fn split_unit(text: &str) -> (&str, &str) {
     let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     (number.trim_end(), &text[number.len()..])
+}
+
+fn without_percent_sign(text: &str) -> &str {
+    text.strip_suffix('%').map_or(text, str::trim_end)
+}
+
+/// Parses a number whose digits may be grouped: `1000000` or `1_000_000`.
+fn grouped(text: &str) -> Option<u64> {
+    if text.split('_').any(str::is_empty) { None } else { digits(&text.replace('_', "")) }
 }
 
 /// Parses a number of digits only. `parse` alone would also accept a leading `+`.
@@ -325,135 +437,4 @@ fn in_largest_unit(value: u64, units: &[(&str, u64)]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// Checks that each text reads as its value, and that the value is shown as the third element.
-    pub(in super::super) fn both_ways<T: PartialEq + std::fmt::Debug>(
-        kind: &impl ValueKind<T>,
-        cases: &[(&str, T, &str)],
-    ) {
-        for (text, value, shown) in cases {
-            assert_eq!(kind.read(text).as_ref(), Ok(value), "{text}");
-            assert_eq!(kind.show(value), *shown, "{text}");
-            assert_eq!(kind.read(shown).as_ref(), Ok(value), "{text}");
-        }
-    }
-
-    pub(in super::super) fn refused<T: std::fmt::Debug>(
-        kind: &impl ValueKind<T>,
-        texts: &[&str],
-        expected: &str,
-    ) {
-        for text in texts {
-            let message = kind.read(text).expect_err(text);
-            assert!(message.contains(expected), "{text}: {message}");
-        }
-    }
-
-    #[test]
-    fn durations() {
-        let ms = Duration::from_millis;
-        let any = Span(Duration::ZERO);
-        both_ways(
-            &any,
-            &[
-                ("10s", ms(10_000), "10s"),
-                ("500ms", ms(500), "500ms"),
-                ("2m", ms(120_000), "2m"),
-                ("60s", ms(60_000), "1m"),
-                ("1h", ms(3_600_000), "1h"),
-                ("90", ms(90_000), "90s"),
-                ("0.5s", ms(500), "500ms"),
-                ("1.5h", ms(5_400_000), "90m"),
-                ("10 s", ms(10_000), "10s"),
-                ("0", ms(0), "0"),
-                ("8760h", LONGEST, "8760h"),
-            ],
-        );
-        let wrong =
-            ["", "s", "-1s", "+1s", "1d", "1.s", ".5s", "1.2.3s", "0.5ms", "1e3", "8761h", "1 0s"];
-        refused(&any, &wrong, "expected a duration such as 10s");
-        refused(&any, &["99999999999999999999h", "1.0000000000s"], "to 8760h");
-        refused(&Span(ms(1000)), &["0", "999ms"], "from 1s");
-        both_ways(&SpanOrNever, &[("0", None, "0"), ("10m", Some(ms(600_000)), "10m")]);
-    }
-
-    #[test]
-    fn sizes() {
-        let any = Size(0..=usize::MAX);
-        both_ways(
-            &any,
-            &[
-                ("64k", 64 << 10, "64k"),
-                ("16M", 16 << 20, "16m"),
-                ("1g", 1 << 30, "1g"),
-                ("1024k", 1 << 20, "1m"),
-                ("1000", 1000, "1000"),
-                ("0", 0, "0"),
-            ],
-        );
-        refused(&any, &["", "k", "1.5k", "1kb", "-1", "99999999999g"], "expected a size");
-        refused(&Size(64..=1 << 20), &["63", "1025k"], "from 64 to 1m");
-    }
-
-    #[test]
-    fn counts() {
-        both_ways::<u32>(&Count(1..=100), &[("1", 1, "1"), ("100", 100, "100")]);
-        both_ways::<usize>(&Count(1..=100), &[("007", 7, "7")]);
-        refused::<u32>(&Count(1..=100), &["0", "101", "1k", "", "+1", "-1"], "from 1 to 100");
-    }
-
-    #[test]
-    fn a_fraction_is_plain_and_within_its_range() {
-        let fraction = Fraction(0.001..=0.2);
-        for (text, value) in [("0.01", Some(0.01)), (".2", Some(0.2)), ("0.001", Some(0.001))] {
-            assert_eq!(fraction.read(text).ok(), value, "{text}");
-        }
-        for text in ["", "0", "0.21", "1e-2", "+0.1", "-0.1", "nan", "1%", "."] {
-            assert_eq!(fraction.read(text), Err("expected a number from 0.001 to 0.2".into()));
-        }
-        assert_eq!(fraction.show(&0.05), "0.05");
-    }
-
-    #[test]
-    fn words() {
-        both_ways(&YES_NO, &[("yes", true, "yes"), ("on", true, "yes"), ("0", false, "no")]);
-        refused(&YES_NO, &["", "maybe", "YES"], "expected one of yes, no, true");
-    }
-
-    #[test]
-    fn name_parts() {
-        let part = NamePart(1..=4);
-        both_ways(&part, &[("a.b", "a.b".to_string(), "a.b"), ("_-9Z", "_-9Z".into(), "_-9Z")]);
-        refused(&part, &["", "abcde", "a b", "é", "a\0"], "expected 1 to 4 of A-Z");
-    }
-
-    #[test]
-    fn paths() {
-        let path = |text: &str| Some(PathBuf::from(text));
-        both_ways(
-            &FilePath,
-            &[("", None, ""), ("/var/log/a b.log", path("/var/log/a b.log"), "/var/log/a b.log")],
-        );
-        refused(&FilePath, &["a#b", "a\"", "a;b", "a\tb"], "expected a path");
-    }
-
-    #[test]
-    fn lists_of_percentiles() {
-        let of = |percents: &[f64]| {
-            percents.iter().map(|&percent| Percentile::new(percent).unwrap()).collect::<Vec<_>>()
-        };
-        both_ways(
-            &List(Percent),
-            &[
-                ("", of(&[]), ""),
-                ("90", of(&[90.0]), "90"),
-                ("50,95 , 99.9, -10", of(&[50.0, 95.0, 99.9, -10.0]), "50, 95, 99.9, -10"),
-            ],
-        );
-        refused(&List(Percent), &["0", "101", "1e1", "inf", "90,", ",", "1-2"], "expected percent");
-        refused(&List(Percent), &["90, 90.0"], "90.0 only once");
-        refused(&AtMost(1, List(Percent)), &["90, 91"], "expected at most 1");
-    }
-}
+pub(super) mod tests;

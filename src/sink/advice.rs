@@ -159,10 +159,17 @@ impl Advice {
             404 => format!(
                 "InfluxDB does not know the database; create it, or check [{section}] database and address"
             ),
+            // InfluxDB 1 answers 503 while it starts or is overloaded. A gateway answers 502 and
+            // 504 for an InfluxDB that is down or slow.
             429 | 503 => format!(
-                "the server at [{section}] address is overloaded or starting; check its load and its log"
+                "InfluxDB, or a proxy before it, is overloaded or starting; check its load and its log; if it is another process, check [{section}] address"
             ),
-            500.. => format!("the server at [{section}] address has failed; check its log"),
+            502 | 504 => format!(
+                "a proxy cannot reach InfluxDB, or waits too long for it; check InfluxDB, or set [{section}] address to InfluxDB itself"
+            ),
+            500.. => format!(
+                "InfluxDB has failed to store the points; check its log and its disk, and [{section}] database"
+            ),
             _ => format!("the request is not accepted; check [{section}] address and database"),
         }
     }
@@ -251,6 +258,7 @@ mod tests {
             SinkError::Http { status: 401, text: String::new() },
             SinkError::Http { status: 404, text: String::new() },
             SinkError::Http { status: 503, text: String::new() },
+            SinkError::Http { status: 502, text: String::new() },
             SinkError::Http { status: 500, text: String::new() },
             SinkError::Http { status: 302, text: String::new() },
         ];

@@ -61,6 +61,49 @@ fn every_key_is_documented() {
     assert!(missing.is_empty(), "keys that no page names: {missing:#?}");
 }
 
+/// Shows that a key of another server, written into a `statsd.conf`, is answered with a key that
+/// `docs/migrating.md` has for it, or with the reason if there is none.
+#[test]
+fn a_key_of_another_server_is_answered_as_the_page_says() {
+    let page = fs::read_to_string(root().join("docs/migrating.md")).unwrap();
+    let mut rows = 0;
+    let mut wrong = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let [theirs, ours, ..] = cells[..] else { panic!("{line}") };
+        // A cell has names in backticks: `servers[].port`, `max_ttl`.
+        let names = theirs.split('`').skip(1).step_by(2);
+        // The keys of Node's `keyFlush` have the same names in `[key_flush]`.
+        let names = names.filter(|name| !name.starts_with("keyFlush."));
+        for name in names.map(|name| name.rsplit('.').next().unwrap()) {
+            let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            if !name.chars().all(is_part) {
+                continue; // a name with a value, or a sample
+            }
+            let text = format!("[statsd]\n{name} = x\n");
+            let found = statsd::config::parse(Path::new("t"), text.as_bytes()).unwrap_err();
+            let [found] = &found[..] else { panic!("{name}: {found:?}") };
+            if !found.what.contains("no such key") {
+                continue; // the same key here
+            }
+            rows += 1;
+            let is_explained = !found.what.contains("expected one of");
+            let sections = ours.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
+            let places: Vec<_> = sections.map(|(section, _)| format!("[{section}]")).collect();
+            let is_named = |place: &String| {
+                found.what.contains(place)
+                    || place == "[statsd]" && found.what.contains("did you mean")
+            };
+            let is_answered = places.is_empty() || places.iter().any(is_named);
+            if !is_explained || !is_answered {
+                wrong.push(format!("{name}: the page has {ours}, the message is {found}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(rows > 60, "{rows} keys");
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,16 +1,19 @@
-//! The documentation, run: its configurations, its rules for carbon, the commands of the operator's
-//! card, and whether the pages name all that the running server shows.
+//! The documentation, run: its configurations, its rules for carbon, its examples for the shell,
+//! the commands of the operator's card, and whether the pages name all that the running server
+//! shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::docs::{blocks, example, pages};
+use crate::support::docs::{all_blocks, blocks, example, pages};
 use crate::support::{
-    Carbon, Conf, Daemon, FakeCarbon, peers, statsd_command, unix_now, until_equal,
+    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, Process, is_installed, peers, reserve_tcp, run,
+    skipped, statsd_command, unix_now, until, until_equal,
 };
 
 const README: &str = "../README.md";
@@ -148,6 +151,43 @@ fn the_commands_of_the_card_do_their_tasks() {
     carbon.go_away();
 }
 
+/// Shows that the card's command for the sender of a name prints the header of its packets, with
+/// the address of the sender, and no other packets.
+#[test]
+fn the_sender_of_a_name_is_found() {
+    const NAME: &str = "the_sender_of_a_name_is_found";
+    if !is_installed("tcpdump") {
+        return skipped(NAME, "tcpdump", "it is not installed");
+    }
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let port = daemon.udp().port();
+    let command = card().into_iter().find(|command| command.contains("tcpdump")).unwrap();
+    let command = command.replace("port 8125", &format!("port {port}"));
+    let mut bash = Command::new("bash");
+    // bash and all that it starts are a process group, which ends with the test.
+    let mut watching = Process::start(bash.args(["-c", &command]).process_group(0));
+    let [other, wanted] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let is_found = until(DEADLINE, "a packet with the name", || {
+        if watching.ended().is_some() {
+            return Some(false);
+        }
+        other.send_to(b"other:1|c", daemon.udp()).unwrap();
+        wanted.send_to(b"a:1|c\nshop.orders:2|c", daemon.udp()).unwrap();
+        let is_found = watching.stdout().iter().any(|line| line.contains("shop.orders:2|c"));
+        is_found.then_some(true)
+    });
+    if !is_found {
+        return skipped(NAME, "tcpdump", &watching.stderr().join("; "));
+    }
+    run(Command::new("kill").args(["--", &format!("-{}", watching.pid())]));
+    let headers: Vec<_> = watching.stdout();
+    let headers: Vec<_> = headers.iter().filter(|line| line.contains(" > ")).collect();
+    let sender = format!("127.0.0.1.{} > ", wanted.local_addr().unwrap().port());
+    assert!(!headers.is_empty(), "{headers:?}");
+    assert!(headers.iter().all(|header| header.contains(&sender)), "{headers:?}");
+    daemon.stop();
+}
+
 /// The commands of the card, in its order.
 fn card() -> Vec<String> {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
@@ -171,6 +211,155 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
     let output = bash.wait_with_output().unwrap();
     assert!(output.status.success(), "{command}: {}", output.status);
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Examples of the pages that no test runs as they are, by their first words, and why.
+const NOT_RUN_OF_PAGES: [(&str, &str); 13] = [
+    ("make build", "it takes minutes"),
+    ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
+    ("make bench", "it takes an hour"),
+    ("make counts", "it needs valgrind and takes minutes"),
+    ("cargo run", "it builds a release"),
+    ("$EDITOR", "it waits for a person"),
+    ("target/release/statsd\n", "it runs until it is stopped"),
+    ("systemctl enable", "it needs systemd; `systemd.rs` takes its place"),
+    ("echo status", "it asks the proxy; `proxy.rs` does the same"),
+    ("until [ -z", "it stops carbon's unit; `relay.rs` waits in the same way"),
+    ("cd /opt/graphite", "it needs a Graphite at that place"),
+    ("find stats_counts", "as the line before it"),
+    ("whisper-info.py", "as the line before it"),
+];
+
+/// An example of a page: a command, and the lines that the page shows as its output.
+#[derive(Debug)]
+struct ShellExample {
+    page: String,
+    command: String,
+    shown: Vec<String>,
+}
+
+/// Returns the examples for the shell. In a block that is marked `sh`, each line is a command. In
+/// another block, a command stands after `$ `, and the lines after it are its output.
+fn shell_examples() -> Vec<ShellExample> {
+    let mut found: Vec<ShellExample> = Vec::new();
+    for (page, text) in pages() {
+        for (language, block) in all_blocks(&text) {
+            let of_block = found.len();
+            for line in block.lines() {
+                let is_command = language == "sh" && !line.is_empty();
+                let command = line.strip_prefix("$ ").or(is_command.then_some(line));
+                match (command, found[of_block..].last_mut()) {
+                    // A command that ends with a pipe goes on in the next line.
+                    (None, Some(last)) if last.shown.is_empty() && last.command.ends_with('|') => {
+                        last.command += line;
+                    }
+                    (None, Some(last)) => last.shown.push(line.to_owned()),
+                    (None, None) => {}
+                    (Some(command), _) => found.push(ShellExample {
+                        page: page.clone(),
+                        command: command.to_owned(),
+                        shown: Vec::new(),
+                    }),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Shows that the examples of all pages work as they are printed, and that their output begins with
+/// the words that the pages show.
+#[test]
+fn the_shell_examples_of_the_pages_work() {
+    peers(); // they bring nc
+    let (reserved, carbon) = reserve_tcp();
+    drop(reserved); // no process listens there
+    let conf = Conf::never_flushing().set("carbon", "address", carbon);
+    let daemon = Daemon::start(&conf);
+    let samples = |name: &str| vec![format!("{name}:5|ms"); 1200].join("\n");
+    let mut client = daemon.tcp_client();
+    let lines = [
+        "shop.orders:1|c\nshop.orders:2|c|#region:eu\nshop.a.x:1|c\nshop.a.y:1|c",
+        "shop.checkout:7|ms\nshop.cart:12|ms\nshop.stock:40|g\nshop.users:a|s\nshop.users:b|s",
+        &samples("big"),
+        "last:1|c\n",
+    ];
+    client.write_all(lines.join("\n").as_bytes()).unwrap();
+    daemon.until_counter("last", 1.0);
+
+    let empty = tempfile::tempdir().unwrap();
+    let with_files = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
+    fs::copy(example, with_files.path().join("statsd.conf.example")).unwrap();
+    // A configuration whose port the server above has, and whose carbon is down.
+    let conf = Conf::never_flushing()
+        .set("udp", "bind", daemon.udp())
+        .set("carbon", "address", carbon)
+        .set("statsd", "shutdown_timeout", "100ms");
+    fs::write(with_files.path().join("mine.conf"), conf.text()).unwrap();
+    fs::write(with_files.path().join("t.conf"), "[carbon]\naddress =\n").unwrap();
+
+    let mut tried = 0;
+    let mut left = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for example in shell_examples() {
+        let ShellExample { page, command, shown } = &example;
+        let line = format!("{command}\n");
+        let left_out = NOT_RUN_OF_PAGES.iter().find(|(words, _)| line.starts_with(words));
+        if let Some((words, _)) = left_out {
+            left.insert(*words);
+            continue;
+        }
+        tried += 1;
+        let reads_file = command.contains(".conf") || command.contains("--check");
+        let folder = if reads_file { &with_files } else { &empty };
+        let admin = format!(" {} ", daemon.admin_bound()[0].port());
+        let command = format!("{{ {command}\n}} 2>&1")
+            .replace("-c statsd.conf", "-c mine.conf")
+            .replace("target/release/statsd", "statsd")
+            .replace("10.0.0.12 8126", "127.0.0.1 8126")
+            .replace(" 8126", admin.trim_end())
+            .replace(" 8125", &format!(" {}", daemon.udp().port()));
+        let output = run_in_bash(&command, folder.path(), "");
+        for line in shown.iter().filter(|line| has_stable_beginning(line)) {
+            let word = line.split(' ').next().unwrap();
+            let is_there = output.lines().any(|line| line.split(' ').next() == Some(word));
+            if !is_there {
+                wrong.push(format!("{page}: {command}\nhas no line with {word}:\n{output}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(left.len(), NOT_RUN_OF_PAGES.len(), "{left:#?}");
+    assert!(tried > 20, "{tried} examples");
+    daemon.stop();
+}
+
+/// Whether the first word of a line does not depend on the time, on an address or on where the page
+/// wraps the line.
+fn has_stable_beginning(line: &str) -> bool {
+    let is_cut = line.contains('…') || line.starts_with(' ') || line.is_empty();
+    !is_cut && !line.starts_with("time=") && !line.contains(":8125")
+}
+
+/// Shows that `docs/migrating.md` names every key of Node's example.
+#[test]
+fn every_key_of_node_has_a_row() {
+    let example = fs::read_to_string(peers().join("npm/node_modules/statsd/exampleConfig.js"));
+    let example = example.unwrap();
+    let table = pages().find(|(page, _)| page == "migrating.md").unwrap().1;
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let words: BTreeSet<_> = table.split(|letter| !is_part(letter)).collect();
+    // In the comment that explains them, keys are indented by two or four spaces.
+    let of_line = |line: &'_ str| {
+        let key = line.strip_prefix("  ")?.trim_start().split_once(':')?.0.to_owned();
+        let indent = line.len() - line.trim_start().len();
+        (indent <= 4 && !key.is_empty() && key.chars().all(is_part)).then_some(key)
+    };
+    let keys: Vec<_> = example.lines().filter_map(of_line).collect();
+    assert!(keys.len() > 50, "{keys:?}");
+    let missing: Vec<_> = keys.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Shows that the pages name every admin command and every figure that the server sends of itself.

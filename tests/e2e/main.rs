@@ -29,6 +29,7 @@ mod limits;
 mod load;
 mod log_format;
 mod loss;
+mod make;
 mod names;
 mod neighbours;
 mod node;

@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, run, statsd_command, until_clock_shows,
-    until_true, waited_for_processor,
+    Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, peers, run, statsd_command,
+    until_clock_shows, until_true, waited_for_processor,
 };
 
 /// Whether this is a release build. The figures of the README hold only for one.
@@ -33,6 +33,24 @@ fn every_mistake_in_a_configuration_is_named() {
             assert!(warning.contains(word), "nothing of {word}:\n{warning}");
         }
         assert!(!warning.contains("ready "), "it started:\n{warning}");
+    }
+}
+
+/// Shows that Node's own example and statsite's are recognised, in one line.
+#[test]
+fn configurations_of_other_servers_are_recognised_in_one_line() {
+    let node = peers().join("npm/node_modules/statsd/exampleConfig.js");
+    let node = fs::read_to_string(node).unwrap();
+    let statsite = "[statsite]\nport = 8125\nudp_port = 8125\nlog_level = INFO\n\
+                    flush_interval = 10\ntimer_eps = 0.01\nstream_cmd = python sinks/graphite.py\n\n\
+                    [histogram_api]\nprefix=api\nmin=0\nmax=100\nwidth=5\n";
+    for (text, program) in [(node.as_str(), "Node StatsD"), (statsite, "statsite")] {
+        for arguments in [&["-c", "bad.conf"][..], &["--check", "-c", "bad.conf"]] {
+            let Finished { code, stderr, .. } = statsd(arguments, text);
+            assert_eq!(code, Some(2), "{stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
+            assert!(stderr.contains(program) && stderr.contains("docs/migrating.md"), "{stderr}");
+        }
     }
 }
 

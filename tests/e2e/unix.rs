@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::support::{
-    Admin, Conf, Daemon, FakeCarbon, connect, peer_script, peers, run, send_packets, statsd_command,
+    Admin, Conf, DEADLINE, Daemon, FakeCarbon, Process, connect, peer_script, peers, run,
+    send_packets, statsd_command, until_true,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -157,6 +159,66 @@ fn privileges_are_dropped_after_binding() {
     daemon.stop();
     let readable = fs::metadata(folder.path().join("state")).unwrap().mode() & 0o077;
     assert_eq!(readable, 0);
+}
+
+/// Shows that a user may be a number without an account. Its group is then the same number, unless
+/// a group is given. It has no other groups.
+#[test]
+fn a_user_may_be_a_number_without_an_account() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    for (group, gid) in [("", 123_456), ("123457", 123_457)] {
+        let conf = conf().set("statsd", "user", 123_456).set("statsd", "group", group);
+        let daemon = Daemon::start(&conf);
+        assert_eq!(daemon.status("Uid"), 123_456);
+        assert_eq!(daemon.status("Gid"), gid);
+        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+        let groups = status.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap();
+        assert_eq!(groups.trim(), gid.to_string());
+        let socket = fs::metadata(daemon.folder().join("s.sock")).unwrap();
+        assert_eq!((socket.uid(), u64::from(socket.gid())), (123_456, gid));
+        daemon.stop();
+    }
+}
+
+/// Shows that a server that already is the configured user and group need not be root, and that it
+/// is an error if anything would have to change.
+#[test]
+fn a_user_that_the_server_already_is_is_no_error() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("SKIPPED: only root can start the server as another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("statsd");
+    fs::copy(env!("CARGO_BIN_EXE_statsd"), &binary).unwrap();
+    for (user, group, error) in [
+        ("123456", "", None),
+        ("123456", "123457", None),
+        ("", "123457", None),
+        ("123456", "123458", Some("[statsd] group = 123458: EPERM")),
+        ("123459", "", Some("[statsd] user = 123459: EPERM")),
+        ("4294967295", "", Some("expected a number below 4294967295")),
+    ] {
+        let conf = Conf::never_flushing().set("statsd", "user", user).set("statsd", "group", group);
+        fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
+        let mut command = std::process::Command::new(&binary);
+        command.args(["-c", "statsd.conf"]).current_dir(folder.path()).env_remove("RUST_LOG");
+        let mut server = Process::start(command.uid(123_456).gid(123_457));
+        let log = || server.stderr().join("\n");
+        match error {
+            Some(error) => until_true(error, || log().contains(error)),
+            None => {
+                until_true("the server to be ready", || log().contains("ready "));
+                server.signal("TERM");
+            }
+        }
+        let code = server.exit(DEADLINE).code();
+        assert_eq!(code, Some(i32::from(error.is_some())), "{user}:{group}");
+    }
 }
 
 /// Shows that the server does not start if the user does not exist, and names the user.

@@ -59,7 +59,7 @@ fn ranges_are_kept_at_both_ends() {
         ("tcp", "max_line", "64", "63"),
         ("tcp", "max_line", "1m", "1025k"),
         ("admin", "max_connections", "1024", "0"),
-        ("admin", "idle_timeout", "0", "never"),
+        ("admin", "idle_timeout", "never", "often"),
         ("limits", "max_key_length", "2048", "2049"),
         ("carbon", "queue", "1m", "1023k"),
         ("carbon", "resend", "unacked", "all"),

@@ -31,8 +31,8 @@ pub(super) const STATSD: Chapter = chapter! {
     /// Example: /var/lib/statsd/state
     state_file;
 
-    /// How much the server logs: error, warn, info, debug or trace. The environment variable
-    /// RUST_LOG overrides it.
+    /// How much the server logs: error, warn, info, debug or trace. The words warning, err, crit
+    /// and critical are read, too. The environment variable RUST_LOG overrides it.
     log_level;
 
     /// The form of a log line: text, or json with one object a line. Use json for programs that
@@ -68,10 +68,11 @@ pub(super) const STATSD: Chapter = chapter! {
     /// queued after that goes to the spool, or is lost without one.
     shutdown_timeout;
 
-    /// After binding, become this user and group. Both are names or numbers of accounts that exist
-    /// on this machine. The server has to be started as root. Programs such as sudo then fail in
-    /// the commands of [exec]. If user is empty, the server keeps the user that started it. If group
-    /// is empty, it takes the user's own group.
+    /// After binding, become this user and group. Both are names of this machine, or numbers. A
+    /// number needs no account: for a user without one, the group is the same number. The server
+    /// has to be started as root, unless it already is that user and group. Programs such as sudo
+    /// then fail in the commands of [exec]. If user is empty, the server keeps the user that started
+    /// it. If group is empty, it takes the user's own group.
     user, group;
 
     /// Flush at multiples of flush_interval on the wall clock, such as :00, :10 and :20. Set this

@@ -26,7 +26,7 @@ pub(crate) fn blocks<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item
 }
 
 /// Returns every code block of a page, with the name of its language.
-fn all_blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn all_blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
     // Fences come in pairs: every second piece is a block.
     text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
 }
