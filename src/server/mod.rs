@@ -15,6 +15,7 @@ mod admin_port;
 mod backlog;
 mod descriptors;
 mod drain;
+mod dry_run;
 mod flushing;
 mod gather;
 mod key_flush;
@@ -41,6 +42,7 @@ use std::time::Duration;
 
 use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
+pub use self::dry_run::dry_run;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
 use self::pipeline::{Pipeline, random_seeds};
