@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
-use super::address::Listen;
+use super::address::{Account, FileMode, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
@@ -22,8 +21,7 @@ use super::value::{
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
 use crate::logging::LogFormat;
-use crate::policy::PERCENTILES_MAX;
-use crate::policy::{TIMER_METRICS, TimerMetric};
+use crate::policy::{PERCENTILES_MAX, TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
 
 /// Returns the keys of a section, in the order of the table.

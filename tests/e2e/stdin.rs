@@ -290,9 +290,11 @@ fn is_asleep(pid: u32) -> bool {
 #[test]
 fn a_flush_larger_than_a_queue_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let conf = Conf::flushing_every("10s")
-        .set("carbon", "address", "")
-        .set("statsd", "shutdown_timeout", "0");
+    let conf = Conf::flushing_every("10s").set("carbon", "address", "").set(
+        "statsd",
+        "shutdown_timeout",
+        "0",
+    );
     let name = "n".repeat(200);
     let lines: String = (0..40_000).map(|n| format!("{name}.{n}:1|ms\n")).collect();
     std::fs::write(folder.path().join("lines"), lines).unwrap();
