@@ -75,8 +75,8 @@ fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
 /// Runs `--dry-run`.
 fn dry_run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
-    let (mut stdin, mut stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
-    end(server::dry_run(config, origin, &mut stdin, &mut stdout))
+    let mut stdout = std::io::stdout().lock();
+    end(server::dry_run(config, origin, &mut std::io::stdin().lock(), &mut stdout))
 }
 
 /// Ends a run over standard input. If not all went well (`Ok(false)`), the log shows what did not.

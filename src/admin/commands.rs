@@ -106,22 +106,22 @@ commands! {
     /// not set it when carbon refuses or breaks a connection. This server does.
     stats "", "shows uptime, bad lines, dropped datagrams and the last flushes", stats;
 
-    /// The answer is one JSON object with a line for each counter, sorted by name. Then come END and
-    /// an empty line. Each value is the sum since the last flush. The server's own counters are
+    /// The answer is one JSON object with a line for each counter, sorted by name. END and an empty
+    /// line follow. Each value is the sum since the last flush. The server's own counters are
     /// included; their names begin with [namespace] prefix_stats.
     counters "", "shows the counters of the open interval", |_, _, _| dump(MetricKind::Counter);
 
-    /// The answer is one JSON object with a line for each timer, sorted by name. Then come END and
-    /// an empty line. A timer has a list of its samples since the last flush. If there are more than
-    /// 1000, it has an object with their count, sum, lower and upper.
+    /// The answer is one JSON object with a line for each timer, sorted by name. END and an empty
+    /// line follow. A timer has a list of its samples since the last flush. If there are more
+    /// than 1000, it has an object with their count, sum, lower and upper.
     timers "", "shows the timers of the open interval", |_, _, _| dump(MetricKind::Timing);
 
-    /// The answer is one JSON object with a line for each gauge, sorted by name. Then come END and
-    /// an empty line. A gauge keeps its value over flushes.
+    /// The answer is one JSON object with a line for each gauge, sorted by name. END and an empty
+    /// line follow. A gauge keeps its value over flushes.
     gauges "", "shows the gauges", |_, _, _| dump(MetricKind::Gauge);
 
-    /// The answer is one JSON object with a line for each set, sorted by name. Then come END and an
-    /// empty line. Each value is the number of different members since the last flush.
+    /// The answer is one JSON object with a line for each set, sorted by name. END and an empty
+    /// line follow. Each value is the number of different members since the last flush.
     sets "", "shows the sets of the open interval", |_, _, _| dump(MetricKind::Set);
 
     /// Deletes the counters with these names, and their values since the last flush. The pattern

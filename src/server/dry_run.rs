@@ -37,25 +37,25 @@ pub fn dry_run(
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let is_sound = is_sound(&mut pipeline);
     let (_, encoders, _) = pipeline.split();
-    let mut page = Page { out, sections: sections(&config, encoders), last: None };
-    print(&mut pipeline, &mut page, &clock).map_err(StartError::Print)?;
+    let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
+    print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
     pipeline.log_warnings(clock.tick());
     Ok(is_sound)
 }
 
 fn print(
     pipeline: &mut Pipeline,
-    page: &mut Page<'_, impl Write>,
+    printout: &mut Printout<'_, impl Write>,
     clock: &SystemClock,
 ) -> io::Result<()> {
-    pipeline.print_interval(clock.now(), |encoder, chunk| page.put(encoder, chunk))?;
+    pipeline.print_interval(clock.now(), |encoder, chunk| printout.put(encoder, chunk))?;
     for own in EXPLAINED {
         let count = pipeline.ledger().own().total(own);
         if count > 0 {
-            writeln!(page.out, "# {}: {count}", own.name())?;
+            writeln!(printout.out, "# {}: {count}", own.name())?;
         }
     }
-    page.out.flush()
+    printout.out.flush()
 }
 
 /// Returns the same configuration with the formats that people can read. Names and values are those
@@ -107,14 +107,14 @@ fn title(destination: &Destination) -> String {
 }
 
 /// The output: points below the headings of their destinations.
-struct Page<'a, W> {
+struct Printout<'a, W> {
     out: &'a mut W,
     sections: Vec<Section>,
     /// The encoder of the points printed last.
     last: Option<EncoderId>,
 }
 
-impl<W: Write> Page<'_, W> {
+impl<W: Write> Printout<'_, W> {
     /// Prints the points of a chunk. If the points before them were of other destinations, the
     /// heading comes first. A large flush is not collected, so its destinations take turns.
     fn put(&mut self, encoder: EncoderId, chunk: &Chunk) -> io::Result<()> {

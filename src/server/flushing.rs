@@ -225,8 +225,8 @@ impl Flushing {
         }
     }
 
-    /// Ends the open interval, and passes its chunks to `put` instead of the sinks. Its timestamp is
-    /// `now`. The server's own figures are left out. Returns the first error of `put`.
+    /// Ends the open interval, and passes its chunks to `put` instead of the sinks. Its timestamp
+    /// is `now`. The server's own figures are left out. Returns the first error of `put`.
     pub(super) fn print<E>(
         &mut self,
         now: Now,

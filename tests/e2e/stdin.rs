@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -101,41 +102,114 @@ fn garbage_alone_is_a_failure() {
     }
 }
 
+/// A destination of each kind, and what must not be touched by a dry run.
+struct Everything {
+    carbon: FakeCarbon,
+    tcp: TcpListener,
+    udp: UdpSocket,
+    folder: tempfile::TempDir,
+}
+
+const STATE: &str = "of the running server";
+
+impl Everything {
+    fn new() -> Self {
+        let everything = Self {
+            carbon: FakeCarbon::start(),
+            tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
+            udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(everything.path("state"), STATE).unwrap();
+        std::fs::write(everything.path("statsd.conf"), everything.conf().text()).unwrap();
+        everything
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn conf(&self) -> Conf {
+        let packets = self.udp.local_addr().unwrap();
+        let there = self.tcp.local_addr().unwrap();
+        Conf::sending_to(self.carbon.address(), "10s")
+            .set("statsd", "state_file", self.path("state").display())
+            .set("spool", "dir", self.path("spool").display())
+            .set("udp", "bind", packets)
+            .set("carbon.pickled", "address", there)
+            .set("carbon.pickled", "protocol", "pickle")
+            .set("carbon.pickled", "namespace", "new")
+            .set("namespace.new", "style", "modern")
+            .set("influxdb", "address", there)
+            .set("influxdb", "database", "x")
+            .set("influxdb", "username", "u")
+            .set("influxdb", "password", "secret")
+            .set("ganglia", "address", packets)
+            .set("repeater", "address", packets)
+            .set("exec", "command", format!("touch {}", self.path("ran").display()))
+            .set("console", "enabled", "yes")
+            .set("console", "format", "json")
+            .set("rule.d", "match", "d.*")
+            .set("rule.d", "drop", "yes")
+    }
+
+    /// The heading of each destination, and some of its points.
+    fn expected(&self, stamp: &str) -> [(String, String); 6] {
+        let there = self.tcp.local_addr().unwrap();
+        let tagged = "shop.orders;region=eu";
+        [
+            (
+                format!("[carbon] {}", self.carbon.address()),
+                format!("stats.{tagged} 0.3 {stamp}\nstats_counts.{tagged} 3 {stamp}"),
+            ),
+            (
+                format!("[carbon.pickled] {there}"),
+                format!("stats.counters.shop.orders.count;region=eu 3 {stamp}"),
+            ),
+            (
+                format!("[influxdb] {there}"),
+                format!("stats_counts.shop.orders,region=eu value=3 {stamp}000000000"),
+            ),
+            (
+                format!("[ganglia] {}", self.udp.local_addr().unwrap()),
+                "shop.orders.region_eu 0.3\nlat_max 0.005".into(),
+            ),
+            (
+                "[console] standard output".into(),
+                format!(
+                    "{{\"name\":\"stats.timers.lat.upper\",\"value\":5,\"timestamp\":{stamp}}}"
+                ),
+            ),
+            (
+                format!("[exec] touch {}", self.path("ran").display()),
+                format!("stats_counts.{tagged}|3|{stamp}"),
+            ),
+        ]
+    }
+
+    /// Fails if a destination got anything, or if a file was made or changed. The process that
+    /// could have done so has ended.
+    fn check_untouched(&self) {
+        self.tcp.set_nonblocking(true).unwrap();
+        assert!(self.tcp.accept().is_err(), "a connection");
+        self.udp.set_nonblocking(true).unwrap();
+        assert!(self.udp.recv(&mut [0; 9]).is_err(), "a packet");
+        assert_eq!((self.carbon.connections(), self.carbon.points().len()), (0, 0));
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["state", "statsd.conf"]);
+        assert_eq!(std::fs::read_to_string(self.path("state")).unwrap(), STATE);
+    }
+}
+
 /// Shows that `--dry-run` prints the points of each destination below its section and address, and
 /// neither connects to one nor starts a command nor uses a file.
 #[test]
 fn a_dry_run_prints_what_each_destination_would_get() {
-    let carbon = FakeCarbon::start();
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let state = "of the running server";
-    std::fs::write(path("state"), state).unwrap();
-    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (packets, there) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
-    let touch = format!("touch {}", path("ran").display());
-    let conf = Conf::sending_to(carbon.address(), "10s")
-        .set("statsd", "state_file", path("state").display())
-        .set("spool", "dir", path("spool").display())
-        .set("udp", "bind", packets)
-        .set("carbon.pickled", "address", there)
-        .set("carbon.pickled", "protocol", "pickle")
-        .set("carbon.pickled", "namespace", "new")
-        .set("namespace.new", "style", "modern")
-        .set("influxdb", "address", there)
-        .set("influxdb", "database", "x")
-        .set("influxdb", "username", "u")
-        .set("influxdb", "password", "secret")
-        .set("ganglia", "address", packets)
-        .set("repeater", "address", packets)
-        .set("exec", "command", &touch)
-        .set("console", "enabled", "yes")
-        .set("console", "format", "json")
-        .set("rule.d", "match", "d.*")
-        .set("rule.d", "drop", "yes");
-    std::fs::write(path("statsd.conf"), conf.text()).unwrap();
+    let everything = Everything::new();
+    let mut child = command("--dry-run", everything.folder.path(), None).spawn().unwrap();
     let input = b"shop.orders:3|c|#region:eu\nd.x:1|c\nnonsense\nlat:5|ms";
-    let mut child = command("--dry-run", folder.path(), None).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let (stdout, stderr) = (text(&stdout), text(&stderr));
@@ -143,56 +217,19 @@ fn a_dry_run_prints_what_each_destination_would_get() {
     assert!(stderr.contains("bad_lines=1") && stderr.lines().count() == 1, "{stderr}");
     let lines: Vec<_> = stdout.lines().collect();
     let stamp = lines[1].split(' ').next_back().unwrap();
-    for (heading, some) in [
-        (
-            format!("[carbon] {}", carbon.address()),
-            vec![
-                format!("stats_counts.shop.orders;region=eu 3 {stamp}"),
-                format!("stats.timers.lat.upper 5 {stamp}"),
-            ],
-        ),
-        (
-            format!("[carbon.pickled] {there}"),
-            vec![format!("stats.counters.shop.orders.count;region=eu 3 {stamp}")],
-        ),
-        (
-            format!("[influxdb] {there}"),
-            vec![format!("stats_counts.shop.orders,region=eu value=3 {stamp}000000000")],
-        ),
-        (
-            format!("[ganglia] {packets}"),
-            vec!["shop.orders.region_eu 0.3".into(), "lat_max 0.005".into()],
-        ),
-        (
-            "[console] standard output".into(),
-            vec![format!(
-                "{{\"name\":\"stats.timers.lat.upper\",\"value\":5,\"timestamp\":{stamp}}}"
-            )],
-        ),
-        (format!("[exec] {touch}"), vec![format!("stats_counts.shop.orders;region=eu|3|{stamp}")]),
-    ] {
+    for (heading, points) in everything.expected(stamp) {
         let start = lines.iter().position(|line| *line == format!("# {heading}"));
         let start = start.unwrap_or_else(|| panic!("{heading}: {stdout}")) + 1;
-        let points: Vec<_> =
+        let section: Vec<_> =
             lines[start..].iter().take_while(|line| !line.starts_with('#')).collect();
-        for point in some {
-            assert!(points.iter().any(|line| **line == point), "{heading}: {point}\n{stdout}");
+        for point in points.lines() {
+            assert!(section.contains(&&point), "{heading}: {point}\n{stdout}");
         }
     }
     assert_eq!(lines.iter().filter(|line| line.starts_with('#')).count(), 7, "{stdout}");
     assert_eq!(lines.last(), Some(&"# samples_dropped: 1"));
     assert!(!stdout.contains("secret") && !stdout.contains("d.x"), "{stdout}");
-    // The process has ended, so whatever it had sent would have arrived.
-    tcp.set_nonblocking(true).unwrap();
-    assert!(tcp.accept().is_err(), "a connection");
-    udp.set_nonblocking(true).unwrap();
-    assert!(udp.recv(&mut [0; 9]).is_err(), "a packet");
-    assert_eq!((carbon.connections(), carbon.points().len()), (0, 0));
-    let entries = std::fs::read_dir(folder.path()).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
-    files.sort();
-    assert_eq!(files, ["state", "statsd.conf"]);
-    assert_eq!(std::fs::read_to_string(path("state")).unwrap(), state);
+    everything.check_untouched();
 }
 
 /// Shows what a dry run makes of an empty file, of no file, and of both options.
@@ -377,7 +414,7 @@ fn a_reload_is_logged_as_dropped() {
 /// sent.
 #[test]
 fn a_udp_destination_that_is_not_there_is_logged() {
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let conf = Conf::flushing_every("10s").set("carbon", "address", "");
     let conf = conf.set("influxdb", "address", free).set("influxdb", "protocol", "udp");
     let Output { stderr, .. } = over(b"a:1|c\n", Some(&conf));
