@@ -4,7 +4,8 @@
 //!  lines ──▶ Engine ──tick, sweep──▶ summaries ──▶ Encoders ──chunks──▶ Sinks ──pump──▶ sockets
 //!  bytes for repeaters ──▶ Repeated ────────────────chunks──▶ ┘
 //! ```
-//! The server, `--stdin` and the simulation each drive one. Only its sinks own descriptors.
+//! The server, `--stdin`, `--dry-run` and the simulation each drive one. Only its sinks own
+//! descriptors.
 //!
 //! [`Round`]: the round over the destinations in each turn of the loop. Each destination bounds its
 //! own work in a turn, but there may be many destinations. Without a bound for all of them

@@ -64,7 +64,8 @@ fn a_long_timer_is_shown_by_its_figures() {
     }
 }
 
-/// Shows that whatever bytes a name holds, a dump stays JSON.
+/// Shows that whatever bytes a name holds, a dump stays JSON, and the answer about a deletion sends
+/// no command to a terminal.
 #[test]
 fn odd_names_are_escaped() {
     let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
@@ -74,6 +75,11 @@ fn odd_names_are_escaped() {
     assert_eq!(counters["quo\"te\\"], 1.0);
     assert_eq!(counters["tab\there"], 1.0);
     assert!(counters.keys().any(|name| name.starts_with("not") && name.contains("utf8")));
+    daemon.send([&b"f.\x1b[2Jcaf\xc3\xa9\xff\xc2\x9b:1|c\nend:1|c"[..]]);
+    daemon.until_counter("end", 1.0);
+    let answer = daemon.admin().ask("delcounters f.* no\x1bpe");
+    let deleted = "deleted: f.\\x1b[2Jcaf\u{e9}\\xff\\xc2\\x9b\n";
+    assert_eq!(answer, format!("{deleted}metric no\\x1bpe not found\nEND\n\n"));
 }
 
 /// Shows what `stats` holds before anything came and after a good and a bad line.

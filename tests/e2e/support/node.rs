@@ -6,12 +6,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
+use super::{Admin, DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
 
 #[derive(Debug)]
 pub(crate) struct NodeStatsd {
     _process: Process,
     udp: SocketAddr,
+    management: SocketAddr,
     _folder: TempDir,
 }
 
@@ -27,6 +28,11 @@ impl NodeStatsd {
 
     pub(crate) fn udp(&self) -> SocketAddr {
         self.udp
+    }
+
+    /// A client of its admin port, which Node calls the management port.
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::connect(self.management)
     }
 
     /// Returns `None` if another process took the UDP port before Node could bind it.
@@ -59,7 +65,7 @@ impl NodeStatsd {
         if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
             panic!("Node's statsd ended:\n{}", process.stderr().join("\n"));
         }
-        up.then(|| Self { _process: process, udp, _folder: folder })
+        up.then(|| Self { _process: process, udp, management, _folder: folder })
     }
 }
 
