@@ -322,6 +322,28 @@ fn is_asleep(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains("(statsd) S ")
 }
 
+/// Shows that the exit status is that of the command of `[exec]`: a command need not read all of its
+/// input, but has to end well.
+#[test]
+fn a_command_decides_whether_all_was_delivered() {
+    for (shell, code) in [
+        ("cat", 0),
+        ("true", 0),
+        ("head -c1 >/dev/null", 0),
+        ("exec <&-", 0),
+        ("cat >/dev/null; exit 3", 1),
+        ("false", 1),
+        ("/no/such/command", 1),
+    ] {
+        let conf = Conf::flushing_every("10s").set("carbon", "address", "");
+        let conf = conf.set("exec", "command", shell);
+        let Output { status, stdout, stderr } = over(b"a:1|c\n", Some(&conf));
+        assert_eq!(status.code(), Some(code), "{shell}: {}", text(&stderr));
+        assert_eq!(text(&stdout).contains("stats_counts.a|1|"), shell == "cat", "{shell}");
+        assert_eq!(text(&stderr).contains("state=failing"), code == 1, "{}", text(&stderr));
+    }
+}
+
 /// Shows that a flush that is larger than the queue of a destination loses nothing, whether the
 /// output is a file or a pipe.
 #[test]
