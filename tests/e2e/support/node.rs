@@ -1,7 +1,7 @@
 //! Node's statsd, the reference: for a packet, this server must send what Node sends.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -30,9 +30,10 @@ impl NodeStatsd {
         self.udp
     }
 
-    /// A client of its admin port, which Node calls the management port.
+    /// A client of its management port, which Node opens a little after the UDP port.
     pub(crate) fn admin(&self) -> Admin {
-        Admin::connect(self.management)
+        let connected = || TcpStream::connect(self.management).ok();
+        Admin::over(until(DEADLINE, "Node's management port", connected))
     }
 
     /// Returns `None` if another process took the UDP port before Node could bind it.
