@@ -322,8 +322,8 @@ fn is_asleep(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains("(statsd) S ")
 }
 
-/// Shows that the exit status is that of the command of `[exec]`: a command need not read all of its
-/// input, but has to end well.
+/// Shows that the exit status depends on that of the command of `[exec]`: a command need not read
+/// all of its input, but has to end well.
 #[test]
 fn a_command_decides_whether_all_was_delivered() {
     for (shell, code) in [
