@@ -29,6 +29,10 @@ pub enum Action {
     Stdin {
         config: Option<PathBuf>,
     },
+    /// Reads standard input, prints what `Stdin` would send, and ends.
+    DryRun {
+        config: Option<PathBuf>,
+    },
     Version,
     /// Prints the options.
     Usage,
@@ -48,7 +52,7 @@ pub const USAGE: &str = "\
 statsd is a StatsD server. It receives metrics over UDP, TCP and unix sockets, adds them up, and
 sends the results to Graphite, InfluxDB, Ganglia or a command.
 
-Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin]
+Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-run]
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
@@ -57,6 +61,7 @@ Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin]
       --print-config          print the configuration that would be in force, and exit
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit
+      --dry-run               the same, but print what each destination would get, and send nothing
   -V, --version               print the version, and exit
   -h                          print this, and exit
       --help                  also explain signals, commands, environment and files, and exit";
@@ -71,10 +76,13 @@ Examples:
   echo counters | nc -N 127.0.0.1 8126        show the open interval
   printf 'backup.runs:1|c\\nbackup.took:5320|ms\\n' | statsd --stdin -c /etc/statsd.conf
                                               send metrics from a script, without a server
+  echo 'shop.orders:1|c' | statsd --dry-run -c new.conf
+                                              show the names that a line would be sent under
 
 With --stdin the flush goes to the destinations of the configuration, or to standard output if
 there is none or no configuration file. No port, state file or spool is used, so that it can run
-beside a server with the same configuration.
+beside a server with the same configuration. --dry-run opens no connection either, and starts no
+command: it prints each destination's points below a line with its section and its address.
 
 Signals:
   SIGTERM, SIGINT  stop: send the open interval, or save it to [statsd] state_file, wait up to
@@ -101,6 +109,8 @@ Files:
 Exit status:
   0  the server was stopped, or what was asked for was done
   1  the system refused something, such as a port or a file. With --stdin: not all was delivered.
+     With --stdin and --dry-run: no line was valid. If only some lines are bad, the status is 0,
+     and the log shows how many.
   2  the command line or the configuration has a mistake. With --check --strict: or a warning.
 
 Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` explains one in full:";
@@ -205,7 +215,11 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             Short('c') | Long("config") => return Err("expected only one --config".into()),
             Long("check") => mode = mode.only(Mode::Check)?,
             Long("strict") => strict = true,
+            // `--dry-run` implies `--stdin`. Both together, in any order, are a dry run.
+            Long("stdin") if mode == Mode::DryRun => {}
+            Long("dry-run") if mode == Mode::Stdin => mode = Mode::DryRun,
             Long("stdin") => mode = mode.only(Mode::Stdin)?,
+            Long("dry-run") => mode = mode.only(Mode::DryRun)?,
             Long("print-config") => mode = mode.only(printed(parser.optional_value())?)?,
             Short('V') | Long("version") => return Ok(Action::Version),
             Short('h') => return Ok(Action::Usage),
@@ -222,6 +236,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         Mode::PrintConfig => Action::PrintConfig { config },
         Mode::PrintExample => Action::PrintExample,
         Mode::Stdin => Action::Stdin { config },
+        Mode::DryRun => Action::DryRun { config },
     })
 }
 
@@ -233,6 +248,7 @@ enum Mode {
     PrintConfig,
     PrintExample,
     Stdin,
+    DryRun,
 }
 
 /// Returns what `--print-config` with this value prints.
@@ -248,7 +264,7 @@ impl Mode {
     /// Returns the wanted mode. Fails if another one was chosen before.
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
         if self != Self::Run && self != wanted {
-            return Err("expected only one of --check, --print-config and --stdin");
+            return Err("expected only one of --check, --print-config, --stdin and --dry-run");
         }
         Ok(wanted)
     }
@@ -273,6 +289,9 @@ mod tests {
             ("--strict --check", Action::Check { config: None, strict: true }),
             ("--print-config", Action::PrintConfig { config: None }),
             ("--stdin -c a.conf", Action::Stdin { config: named() }),
+            ("--dry-run", Action::DryRun { config: None }),
+            ("--stdin --dry-run -c a.conf", Action::DryRun { config: named() }),
+            ("-c a.conf --dry-run --stdin", Action::DryRun { config: named() }),
             ("--print-config=example", Action::PrintExample),
             ("--print-config=example -c a.conf", Action::PrintExample),
             ("-V", Action::Version),
@@ -292,7 +311,14 @@ mod tests {
             ("a.conf", "unexpected argument \"a.conf\""),
             ("-c", "missing argument"),
             ("-c a -c b", "only one --config"),
-            ("--check --print-config", "only one of --check, --print-config and --stdin"),
+            (
+                "--check --print-config",
+                "only one of --check, --print-config, --stdin and --dry-run",
+            ),
+            ("--check --dry-run", "only one of --check"),
+            ("--dry-run --print-config", "only one of --check"),
+            ("--stdin --check --dry-run", "only one of --check"),
+            ("--dry-run=yes", "unexpected argument"),
             ("--print-config example", "unexpected argument \"example\""),
             ("--print-config=exmaple", "expected --print-config or --print-config=example"),
             ("--print-config --print-config=example", "only one of --check, --print-config"),
@@ -358,6 +384,7 @@ mod tests {
             "--print-config",
             "=example",
             "--stdin",
+            "--dry-run",
             "-V",
             "-h",
         ] {

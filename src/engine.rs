@@ -466,6 +466,11 @@ impl Engine {
         frequent.map_or_else(MostFrequent::default, |frequent| frequent.take(percent))
     }
 
+    /// Whether it holds no series, and no value that is passed through.
+    pub fn is_empty(&self) -> bool {
+        self.intake.table.is_empty() && self.intake.passthrough.open().is_empty()
+    }
+
     pub fn table(&self) -> &Table {
         &self.intake.table
     }

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
         }
         Action::Stdin { config } => with_config(config.as_deref(), flush_stdin),
+        Action::DryRun { config } => with_config(config.as_deref(), dry_run),
         Action::PrintExample => print(config::example().trim_end()),
         Action::Run { config } => with_config(config.as_deref(), run),
     }
@@ -96,12 +97,24 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
 /// Runs `--stdin`. Its log shows only warnings and errors, since its output is for scripts.
 fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
-    match server::flush_stdin(config, origin, &mut std::io::stdin().lock()) {
-        Ok(is_delivered) => {
+    end(server::flush_stdin(config, origin, &mut std::io::stdin().lock()))
+}
+
+/// Runs `--dry-run`.
+fn dry_run(config: &Config, origin: &config::Origin) -> ExitCode {
+    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
+    let mut stdout = std::io::stdout().lock();
+    end(server::dry_run(config, origin, &mut std::io::stdin().lock(), &mut stdout))
+}
+
+/// Ends a run over standard input. If not all went well (`Ok(false)`), the log shows what did not.
+fn end(result: Result<bool, server::StartError>) -> ExitCode {
+    match result {
+        Ok(is_well) => {
             logging::end();
-            // Where it is not, the log says what was lost.
-            if is_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+        Err(server::StartError::Print(error)) => cannot_print(&error),
         Err(error) => fail(1, &error),
     }
 }
@@ -109,8 +122,17 @@ fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE, // the pipe is closed, so no reader would get a message
+        Err(error) => cannot_print(&error),
     }
+}
+
+/// Reports that standard output does not accept a text. A reader that has closed it, as `head`
+/// does, needs no message.
+fn cannot_print(error: &std::io::Error) -> ExitCode {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return ExitCode::FAILURE;
+    }
+    fail(1, &format!("cannot write to standard output: {error}"))
 }
 
 /// Reports why the process ends with this exit code.

@@ -22,7 +22,12 @@ pub(super) struct Client {
     output: Vec<u8>,
     sent: usize,
     job: Option<Job>,
-    stage: Stage,
+    /// A line has run as a command. Before that, the first line may show that the client is a
+    /// browser.
+    talks: bool,
+    /// No more input is read, because the client has closed its half of the connection, or has sent
+    /// `quit`. The commands that were read before are answered.
+    ended: bool,
     /// The poller reported an event, or there is work left from the turn before.
     awake: bool,
     /// When bytes last moved, in either direction.
@@ -38,16 +43,6 @@ pub(super) enum Next {
     GoOn,
     /// The conversation is over.
     Close,
-}
-
-/// How far the conversation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// No command has run yet. The first line may show that the client is a browser.
-    First,
-    Talking,
-    /// No more input is read. The rest of the output is still sent.
-    Closing,
 }
 
 /// If more bytes of output than this are unsent, the client's commands and jobs pause.
@@ -73,7 +68,8 @@ impl Client {
             output: Vec::new(),
             sent: 0,
             job: None,
-            stage: Stage::First,
+            talks: false,
+            ended: false,
             awake: true,
             moved: now,
         })
@@ -147,12 +143,17 @@ impl Client {
             return Ok(next);
         }
         self.write(view.now.tick)?;
-        if self.stage == Stage::Closing && self.job.is_none() && self.unsent() == 0 {
+        if self.is_over() {
             return Ok(Next::Close);
         }
         // With more unread output than this, the poller reports when there is room.
         self.awake = next == Next::GoOn && self.unsent() < OUTPUT_HIGH;
         Ok(if self.awake { Next::GoOn } else { Next::Wait })
+    }
+
+    /// Whether no more input is read, and all commands are answered.
+    fn is_over(&self) -> bool {
+        self.ended && self.input.is_empty() && self.job.is_none() && self.unsent() == 0
     }
 
     /// Does one step of the job, or the next command if there is no job.
@@ -170,10 +171,15 @@ impl Client {
             let line: Vec<u8> = self.input.drain(..=end).collect();
             return Ok(self.command(line.trim_ascii(), view));
         }
-        match self.stage {
-            Stage::Closing => Ok(Next::Wait),
-            Stage::First | Stage::Talking => self.read(view.now.tick),
+        if !self.ended {
+            return self.read(view.now.tick);
         }
+        if self.input.is_empty() {
+            return Ok(Next::Wait);
+        }
+        // The end of the input ends the last command, as in `printf health | nc -N`.
+        let line = std::mem::take(&mut self.input);
+        Ok(self.command(line.trim_ascii(), view))
     }
 
     /// Runs one line of the client.
@@ -181,20 +187,20 @@ impl Client {
         if line.is_empty() {
             return Next::GoOn; // an empty line gets no answer
         }
-        if self.stage == Stage::First {
+        if !self.talks {
             if is_http(line) {
                 // A web page may make a browser post commands here. No command has run yet, and
                 // none will.
                 return Next::Close;
             }
-            self.stage = Stage::Talking;
+            self.talks = true;
         }
         match commands::run(line, view, &mut self.output) {
             Answer::Done => {}
             Answer::Job(job) => self.job = Some(job),
             Answer::Quit => {
                 self.input.clear();
-                self.stage = Stage::Closing;
+                self.ended = true;
             }
         }
         Next::GoOn
@@ -208,9 +214,9 @@ impl Client {
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece) {
             Ok(0) => {
-                // Half-closed, as by `echo stats | nc`: the client still reads the answers.
-                self.stage = Stage::Closing;
-                Ok(Next::Wait)
+                // Half-closed, as by `echo stats | nc -N`: the client still reads the answers.
+                self.ended = true;
+                Ok(Next::GoOn)
             }
             Ok(read) => {
                 self.moved = now;

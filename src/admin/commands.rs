@@ -102,24 +102,26 @@ commands! {
     ///   NAME.flush_time              milliseconds from that flush's tick to its acknowledgement
     ///   NAME.flush_length            bytes of that flush
     /// NAME is the destination, such as influxdb. As in Node StatsD, [carbon] is called graphite.
+    /// So a large last_exception, as 1795862607, means that nothing has failed. Node StatsD does
+    /// not set it when carbon refuses or breaks a connection. This server does.
     stats "", "shows uptime, bad lines, dropped datagrams and the last flushes", stats;
 
-    /// The answer is one JSON object, sorted by name, then END and an empty line. Each value is the
-    /// sum since the last flush. The server's own counters are included; their names begin with
-    /// [namespace] prefix_stats.
+    /// The answer is one JSON object with a line for each counter, sorted by name. END and an empty
+    /// line follow. Each value is the sum since the last flush. The server's own counters are
+    /// included; their names begin with [namespace] prefix_stats.
     counters "", "shows the counters of the open interval", |_, _, _| dump(MetricKind::Counter);
 
-    /// The answer is one JSON object, sorted by name, then END and an empty line. A timer has a
-    /// list of its samples since the last flush. If there are more than 1000, it has an object with
-    /// their count, sum, lower and upper.
+    /// The answer is one JSON object with a line for each timer, sorted by name. END and an empty
+    /// line follow. A timer has a list of its samples since the last flush. If there are more
+    /// than 1000, it has an object with their count, sum, lower and upper.
     timers "", "shows the timers of the open interval", |_, _, _| dump(MetricKind::Timing);
 
-    /// The answer is one JSON object, sorted by name, then END and an empty line. A gauge keeps its
-    /// value over flushes.
+    /// The answer is one JSON object with a line for each gauge, sorted by name. END and an empty
+    /// line follow. A gauge keeps its value over flushes.
     gauges "", "shows the gauges", |_, _, _| dump(MetricKind::Gauge);
 
-    /// The answer is one JSON object, sorted by name, then END and an empty line. Each value is the
-    /// number of different members since the last flush.
+    /// The answer is one JSON object with a line for each set, sorted by name. END and an empty
+    /// line follow. Each value is the number of different members since the last flush.
     sets "", "shows the sets of the open interval", |_, _, _| dump(MetricKind::Set);
 
     /// Deletes the counters with these names, and their values since the last flush. The pattern

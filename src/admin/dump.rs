@@ -1,5 +1,7 @@
 //! `counters`, `timers`, `gauges`, `sets`: the open interval as one JSON object, with sorted keys.
 //!
+//! Each entry has a line of its own, because scripts and Datadog's agent count the lines.
+//!
 //! First the slots of each shard are sorted by name, one shard in each step. Then the shards are
 //! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
 //! copies of 257 names.
@@ -31,6 +33,8 @@ pub(super) struct Dump {
     heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
     /// The last name written.
     last: Option<Box<[u8]>>,
+    /// The start of the object is written.
+    is_open: bool,
     stage: DumpStage,
 }
 
@@ -62,6 +66,7 @@ impl Dump {
             own: Vec::new(),
             heads: BinaryHeap::new(),
             last: None,
+            is_open: false,
             stage: DumpStage::Sorting,
         }
     }
@@ -74,7 +79,7 @@ impl Dump {
     /// Frees the memory it holds. It goes on later, after the last name it has written.
     pub(super) fn pause(&mut self) {
         let last = self.last.take();
-        *self = Self { last, ..Self::new(self.kind) };
+        *self = Self { last, is_open: self.is_open, ..Self::new(self.kind) };
     }
 
     /// Does a part of the work. Returns `true` once the object and its `END` are written.
@@ -120,8 +125,9 @@ impl Dump {
         }
         self.next_own();
         self.stage = DumpStage::Merging;
-        if self.last.is_none() {
+        if !self.is_open {
             out.push(b'{');
+            self.is_open = true;
         }
     }
 
@@ -133,13 +139,11 @@ impl Dump {
                 break;
             }
             let Some(Reverse((name, head))) = self.heads.pop() else {
-                out.extend_from_slice(b"}\nEND\n\n");
+                out.extend_from_slice(b"\n}\nEND\n\n");
                 return true;
             };
             let start = out.len();
-            if self.last.is_some() {
-                out.extend_from_slice(b", ");
-            }
+            out.extend_from_slice(if self.last.is_some() { b",\n" } else { b"\n" });
             put_string(&name, out);
             out.extend_from_slice(b": ");
             match head {

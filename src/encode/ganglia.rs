@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::chunk::{Chunks, HEAD_BYTES, append};
+use super::chunk::{Chunks, HEAD_BYTES, append, framed};
 use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
@@ -36,6 +36,10 @@ pub struct Labels {
     pub max_name_length: usize,
 }
 
+/// The first number of a packet that describes a metric.
+const DESCRIPTION: u32 = 128;
+/// The first number of a packet with a value, which is a text.
+const VALUE: u32 = 133;
 /// Flushes from one description of a metric to the next.
 const DESCRIBED_EVERY: u64 = 6;
 /// Names that gmond does not treat as metrics, in upper or lower case.
@@ -125,7 +129,7 @@ impl Ganglia {
         let is_new = self.described.insert(hash, self.flush).is_none();
         if is_new || hash % DESCRIBED_EVERY == self.flush % DESCRIBED_EVERY {
             packet.clear();
-            put(128, packet);
+            put(DESCRIPTION, packet);
             put_id(labels, metric, packet);
             for text in [&b"double"[..], metric, units.as_bytes()] {
                 put_text(text, packet);
@@ -136,7 +140,7 @@ impl Ganglia {
             append(packet, 0, chunks.room(packet.len() + HEAD_BYTES, 0));
         }
         packet.clear();
-        put(133, packet);
+        put(VALUE, packet);
         put_id(labels, metric, packet);
         put_text(b"%s", packet);
         put_text(value, packet);
@@ -256,6 +260,39 @@ fn put_text(text: &[u8], out: &mut Vec<u8>) {
     put(u32::try_from(text.len()).expect("names and values are short"), out);
     out.extend_from_slice(text);
     out.resize(out.len().next_multiple_of(4), 0);
+}
+
+/// Returns the values of a chunk as lines of `metric value`, for people.
+pub fn values_as_text(mut chunk: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    while !chunk.is_empty() {
+        let packet = framed(chunk);
+        if let Some((metric, value)) = value(packet.payload) {
+            for part in [metric, b" ", value, b"\n"] {
+                text.extend_from_slice(part);
+            }
+        }
+        chunk = &chunk[packet.length..];
+    }
+    text
+}
+
+/// Returns the metric and the value of a packet. Returns `None` for a description.
+fn value(packet: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = packet.strip_prefix(&VALUE.to_be_bytes())?;
+    take_text(&mut rest)?; // the host
+    let metric = take_text(&mut rest)?;
+    rest = rest.get(4..)?; // spoofed
+    take_text(&mut rest)?; // the format
+    Some((metric, take_text(&mut rest)?))
+}
+
+/// Takes a text that [`put_text`] has written.
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    *rest = after.get(length.next_multiple_of(4)..)?;
+    after.get(..length)
 }
 
 /// Appends the host and the name of a metric.

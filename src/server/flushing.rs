@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::encode::encoders::Encoders;
+use crate::encode::chunk::Chunk;
+use crate::encode::encoders::{EncoderId, Encoders};
 use crate::engine::{Closing, Engine};
 use crate::flush::Schedule;
 use crate::ledger::Own;
@@ -20,6 +21,8 @@ pub(super) struct Flushing {
     /// begins. If a reload computed it again after the wall clock was set back by an hour, there
     /// would be no flush for an hour.
     ends: Tick,
+    /// When this process began its first interval.
+    started: UnixTime,
     /// When the first interval began, in this run or in an earlier one.
     began: Option<UnixTime>,
     /// When the last tick came.
@@ -55,6 +58,7 @@ impl Flushing {
             schedule,
             interval,
             ends: Tick::default(),
+            started: UnixTime::default(),
             began: None,
             ticked: None,
             lag: None,
@@ -106,6 +110,7 @@ impl Flushing {
 
     /// Begins the first interval. Returns its deadline.
     pub(super) fn begin(&mut self, now: Now) -> Option<Tick> {
+        self.started = now.unix;
         self.began.get_or_insert(now.unix);
         self.set_end(now);
         self.deadline()
@@ -209,8 +214,7 @@ impl Flushing {
     }
 
     /// Closes the rest of the series without returning to the loop. Does nothing if no sweep is
-    /// under way. For a stop, and for `--stdin`: both end the process, so input need not be read
-    /// meanwhile.
+    /// under way. For a stop: it ends the process, so input need not be read meanwhile.
     pub(super) fn finish_sweep(
         &mut self,
         clock: &impl Clock,
@@ -221,6 +225,32 @@ impl Flushing {
         if engine.is_sweeping() {
             while !self.sweep_slice(clock, engine, encoders, sinks) {}
         }
+    }
+
+    /// Ends the open interval, and passes its chunks to `put` instead of the sinks. Its timestamp
+    /// is `now`. The server's own figures are left out. Returns the first error of `put`.
+    pub(super) fn print<E>(
+        &mut self,
+        now: Now,
+        engine: &mut Engine,
+        encoders: &mut Encoders,
+        mut put: impl FnMut(EncoderId, &Chunk) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.number = engine.tick();
+        encoders.begin(self.number, now.unix.as_secs());
+        let mut done = false;
+        while !done {
+            done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
+            if done {
+                engine.finish(&Closing::default(), &mut |_| {});
+                encoders.end();
+                note_refused(encoders, engine);
+            }
+            for (encoder, chunk) in encoders.take() {
+                put(encoder, &chunk)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the flush whose series are all closed: sends the server's own figures, seals the last
@@ -236,7 +266,7 @@ impl Flushing {
         let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
         let closing = Closing {
             timestamp_lag: self.lag,
-            figures: figures(took, stall, std::mem::take(&mut self.turn), sinks),
+            figures: figures(took, stall, std::mem::take(&mut self.turn), self.started, sinks),
         };
         let sends_own = self.sends_own;
         engine.finish(&closing, &mut |summary| {
@@ -245,15 +275,20 @@ impl Flushing {
             }
         });
         encoders.end();
-        for refused in encoders.take_refused() {
-            engine.ledger().count(Own::PointsRefused, refused.points);
-            let what = WarningKind::PointRefused(refused.reason);
-            engine.ledger().warn_many(what, refused.points, &refused.example);
-        }
+        note_refused(encoders, engine);
         queue_chunks(encoders, sinks);
         for sink in sinks.iter_mut() {
             sink.flush_ended(now, self.number);
         }
+    }
+}
+
+/// Counts the points that a destination cannot store, and adds a warning about them.
+fn note_refused(encoders: &mut Encoders, engine: &mut Engine) {
+    for refused in encoders.take_refused() {
+        engine.ledger().count(Own::PointsRefused, refused.points);
+        let what = WarningKind::PointRefused(refused.reason);
+        engine.ledger().warn_many(what, refused.points, &refused.example);
     }
 }
 
@@ -271,7 +306,13 @@ fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
 }
 
 /// Returns the server's own figures about the flush and the sinks.
-fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Vec<(String, f64)> {
+fn figures(
+    took: Duration,
+    stall: Duration,
+    turn: Duration,
+    started: UnixTime,
+    sinks: &Sinks,
+) -> Vec<(String, f64)> {
     let took = took.as_millis() as f64;
     let stall = stall.as_secs_f64() * 1000.0;
     let turn = (turn.as_secs_f64() * 10_000.0).ceil() / 10.0;
@@ -287,7 +328,8 @@ fn figures(took: Duration, stall: Duration, turn: Duration, sinks: &Sinks) -> Ve
             add("graphiteStats.calculationtime".into(), took);
             add("graphiteStats.flush_time".into(), figures.flush_time.as_millis() as f64);
             add("graphiteStats.flush_length".into(), figures.flush_length as f64);
-            add("graphiteStats.last_flush".into(), seconds(figures.last_flush));
+            // As in Node, the start counts until a flush has arrived.
+            add("graphiteStats.last_flush".into(), seconds(figures.last_flush.or(Some(started))));
             add("graphiteStats.last_exception".into(), seconds(figures.last_exception));
         }
         let name = sink.name().replace('.', "_");

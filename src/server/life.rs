@@ -336,6 +336,16 @@ impl Drain {
         Self { is_patient: true, ..self }
     }
 
+    /// The sinks may deliver until `patience` after `now`.
+    pub(super) fn prolong(&mut self, now: Tick, patience: Duration) {
+        self.until = now + patience;
+    }
+
+    /// Whether an operator has interrupted the drain.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.is_interrupted
+    }
+
     pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
         if received.interrupt && self.since + AGAIN <= now {
             log::warn!(
@@ -352,7 +362,7 @@ impl Drain {
     pub(super) fn is_over(&self, sinks: &Sinks, now: Tick) -> bool {
         let waits = |sink: &Sink| {
             let is_patient = self.is_patient && sink.may_have_slow_reader();
-            is_patient || (now < self.until && !sink.is_given_up())
+            is_patient || (now < self.until && !sink.is_given_up(now))
         };
         self.is_interrupted || !sinks.iter().any(|sink| !sink.is_drained() && waits(sink))
     }

@@ -14,6 +14,7 @@ mod accept;
 mod admin_port;
 mod backlog;
 mod descriptors;
+mod dry_run;
 mod flushing;
 mod gather;
 mod key_flush;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
+pub use self::dry_run::dry_run;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
 use self::pipeline::{Pipeline, random_seeds};

@@ -4,7 +4,8 @@
 //!  lines ──▶ Engine ──tick, sweep──▶ summaries ──▶ Encoders ──chunks──▶ Sinks ──pump──▶ sockets
 //!  bytes for repeaters ──▶ Repeated ────────────────chunks──▶ ┘
 //! ```
-//! The server, `--stdin` and the simulation each drive one. Only its sinks own descriptors.
+//! The server, `--stdin`, `--dry-run` and the simulation each drive one. Only its sinks own
+//! descriptors.
 //!
 //! [`Round`]: the round over the destinations in each turn of the loop. Each destination bounds its
 //! own work in a turn, but there may be many destinations. Without a bound for all of them
@@ -23,7 +24,8 @@ use super::signals::Reaper;
 use super::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Takes};
-use crate::encode::encoders::Encoders;
+use crate::encode::chunk::Chunk;
+use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored, Settings};
 use crate::flush::Schedule;
@@ -67,6 +69,9 @@ pub(super) struct Opened<'a> {
     new: NewSinks<'a>,
 }
 
+/// The time after which a sweep that waits for the sinks checks them again.
+const HELD: Duration = Duration::from_millis(50);
+
 /// The most bytes of a line that `dump_messages` logs.
 const SHOWN_BYTES_MAX: usize = 200;
 
@@ -80,6 +85,19 @@ impl Pipeline {
         stdout: Option<StandardStream>,
         account: Option<Login>,
     ) -> Result<Self, StartError> {
+        let mut pipeline = Self::without_sinks(config, schedule, seeds, account);
+        let new = outputs::new_sinks(config, &config.spool, &pipeline.sinks, stdout)?;
+        pipeline.add_sinks(new);
+        Ok(pipeline)
+    }
+
+    /// Makes the engine and the encoders. Opens nothing.
+    pub(super) fn without_sinks(
+        config: &Config,
+        schedule: Schedule,
+        seeds: Seeds,
+        account: Option<Login>,
+    ) -> Self {
         let mut pipeline = Self {
             engine: Engine::new(&settings(config), seeds),
             repeated: Repeated::default(),
@@ -93,9 +111,7 @@ impl Pipeline {
             account: account.map(Rc::new),
         };
         pipeline.want_repeated(config);
-        let new = outputs::new_sinks(config, &config.spool, &pipeline.sinks, stdout)?;
-        pipeline.add_sinks(new);
-        Ok(pipeline)
+        pipeline
     }
 
     fn add_sinks(&mut self, new: NewSinks<'_>) {
@@ -456,13 +472,26 @@ impl Pipeline {
         reactor.set(Timer::Flush, None);
     }
 
+    /// Logs all warnings, including those whose minute is not over. Called once, at the end.
+    pub(super) fn log_last_warnings(&mut self, now: Tick) {
+        let warnings = self.ledger().take_last_warnings(now);
+        self.log_all(&warnings);
+    }
+
     /// Logs the warnings whose minute is not over, which would be lost otherwise. Moves the
     /// undelivered chunks of the sinks to their spools. Without a spool they are lost, and the log
     /// shows it.
     pub(super) fn end(&mut self, now: Tick) {
-        let warnings = self.ledger().take_last_warnings(now);
-        self.log_all(&warnings);
+        self.log_last_warnings(now);
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
+    }
+
+    /// Whether a value of the input was valid, even if it was then dropped by a rule or a limit. To
+    /// be asked before the flush.
+    pub(super) fn has_valid_input(&self) -> bool {
+        let taken = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
+        let is_taken = |own: &Own| self.engine.own().total(*own) > 0;
+        !self.engine.is_empty() || taken.iter().any(is_taken)
     }
 
     /// Whether no line was dropped, or may have been lost on its way.
@@ -473,11 +502,41 @@ impl Pipeline {
         })
     }
 
-    /// Prepares for a single flush with the timestamp `now`, without the server's own figures and
-    /// without a spool.
-    pub(super) fn flush_once(&mut self, now: Now) {
+    /// Begins the only flush of a process. Its timestamp is `now`. It has no own figures of the
+    /// server, and there is no spool.
+    pub(super) fn begin_only_flush(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
         self.sinks.iter_mut().for_each(Sink::exclude_spool);
+        let Self { engine, encoders, sinks, flushing, .. } = self;
+        flushing.tick(now, engine, encoders, sinks);
+    }
+
+    /// Does one slice of the sweep of the only flush. Input does not wait for its end. So it can
+    /// wait for the sinks, and a flush that is larger than their queues loses nothing: it waits for
+    /// a reader of standard output however long that takes, for others until `until`.
+    pub(super) fn sweep_only_flush<C: Clock>(&mut self, until: Tick, reactor: &mut Reactor<C>) {
+        if !self.engine.is_sweeping() {
+            return;
+        }
+        let now = reactor.now().tick;
+        let holds = |sink: &Sink| sink.waits_for_reader() || (now < until && sink.holds_sweep(now));
+        let is_held = self.sinks.iter().any(holds);
+        reactor.set(Timer::Sweep, is_held.then(|| now + HELD));
+        reactor.turn_again_if(!is_held);
+        if !is_held {
+            let Self { engine, encoders, sinks, .. } = self;
+            self.flushing.sweep_slice(reactor.clock(), engine, encoders, sinks);
+        }
+    }
+
+    /// Ends the open interval, and passes its chunks to `put`, for a process that sends nothing.
+    pub(super) fn print_interval(
+        &mut self,
+        now: Now,
+        put: impl FnMut(EncoderId, &Chunk) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Self { engine, encoders, flushing, .. } = self;
+        flushing.print(now, engine, encoders, put)
     }
 }
 

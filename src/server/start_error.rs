@@ -25,6 +25,8 @@ pub enum StartError {
     Stdout(io::Error),
     /// `--stdin` cannot read standard input.
     Stdin(io::Error),
+    /// `--dry-run` cannot write to standard output.
+    Print(io::Error),
     /// The event loop cannot be set up.
     Poll(io::Error),
 }
@@ -59,6 +61,7 @@ impl fmt::Display for StartError {
             Self::Stdin(error) => {
                 write!(out, "cannot read standard input: {error}; nothing was sent")
             }
+            Self::Print(error) => write!(out, "cannot write to standard output: {error}"),
             Self::Poll(error) => write!(
                 out,
                 "cannot set up the event loop: {error}; is the limit of open files too low?"

@@ -6,6 +6,9 @@
 //! figures are not sent, because they would overwrite those of that server.
 
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::life::Drain;
 use super::outputs;
@@ -17,18 +20,19 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::lines::StreamSplitter;
+use crate::ledger::Own;
 use crate::sender::Sender;
 use crate::token::Source;
 
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Returns whether all was delivered within `shutdown_timeout`. A slow reader of standard output
-/// may take longer.
+/// Returns whether all was delivered within `shutdown_timeout`, and the input was not garbage
+/// alone. A slow reader of standard output may take longer.
 pub fn flush_stdin(
     config: &Config,
     origin: &Origin,
-    stdin: &mut impl Read,
+    stdin: &mut (impl Read + AsFd),
 ) -> Result<bool, StartError> {
     let config = alone(config, origin);
     let reactor = Reactor::new(SystemClock::start())?;
@@ -36,7 +40,25 @@ pub fn flush_stdin(
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
     let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), stdout, None)?;
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
-    deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)
+    let is_sound = is_sound(&mut pipeline);
+    let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
+    Ok(is_sound && is_delivered)
+}
+
+/// Whether the input held a valid value, or no line at all. Otherwise it is logged as garbage: the
+/// script that made it is wrong, and has to fail.
+pub(super) fn is_sound(pipeline: &mut Pipeline) -> bool {
+    let bad = pipeline.ledger().own().total(Own::BadLinesSeen);
+    if bad == 0 || pipeline.has_valid_input() {
+        return true;
+    }
+    log::error!(
+        stdin = "garbage",
+        refused = bad,
+        hint = "fix the program that writes the lines; a line looks like name:1|c";
+        "standard input has no valid line, so there is nothing to send"
+    );
+    false
 }
 
 /// Flushes once, and turns until the sinks have delivered.
@@ -44,15 +66,21 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     let mut signals = Signals::register(reactor.registry())?;
     reactor.poll_now()?; // the time: reading may have taken long
     let now = reactor.now();
-    pipeline.flush_once(now);
-    pipeline.close_interval(&reactor);
-    pipeline.begin_stop(&mut reactor);
-    let mut drain = Drain::new(now.tick, config.shutdown_timeout).patient();
-    reactor.set(Timer::Stop, Some(now.tick + config.shutdown_timeout));
-    pipeline.pump(false, &mut reactor);
-    // Even if all is sent: the kernel may have reported already that no process listens.
-    reactor.turn_again_if(true);
+    let patience = config.shutdown_timeout;
+    let mut drain = Drain::new(now.tick, patience).patient();
+    pipeline.begin_only_flush(now);
+    let mut is_swept = false;
     loop {
+        pipeline.sweep_only_flush(now.tick + patience, &mut reactor);
+        if !is_swept && !pipeline.is_sweeping() {
+            is_swept = true;
+            pipeline.begin_stop(&mut reactor);
+            drain.prolong(reactor.now().tick, patience);
+            reactor.set(Timer::Stop, Some(reactor.now().tick + patience));
+            pipeline.pump(false, &mut reactor);
+            // Even if all is sent: the kernel may have reported already that no process listens.
+            reactor.turn_again_if(true);
+        }
         reactor.wait(false)?;
         while let Some(source) = reactor.next_event() {
             match source {
@@ -73,12 +101,13 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
         pipeline.pump(false, &mut reactor);
         pipeline.reap(&mut reactor);
         pipeline.log_warnings(reactor.now().tick);
-        if drain.is_over(pipeline.sinks(), reactor.now().tick) {
+        let is_over = drain.is_over(pipeline.sinks(), reactor.now().tick);
+        if is_over && (is_swept || drain.is_interrupted()) {
             break;
         }
     }
     pipeline.end(reactor.now().tick);
-    Ok(pipeline.is_lossless())
+    Ok(is_swept && pipeline.is_lossless())
 }
 
 fn log_dropped_reload() {
@@ -92,7 +121,7 @@ fn log_dropped_reload() {
 
 /// Returns the same configuration for a process without listeners, state and spool. It prints to
 /// standard output where no destination is configured.
-fn alone(config: &Config, origin: &Origin) -> Config {
+pub(super) fn alone(config: &Config, origin: &Origin) -> Config {
     let mut alone = config.clone();
     alone.spool.dir = None;
     alone.key_flush.interval = None;
@@ -108,7 +137,11 @@ fn alone(config: &Config, origin: &Origin) -> Config {
 }
 
 /// Reads all lines of the input into the engine.
-fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> io::Result<()> {
+pub(super) fn take_in(
+    stdin: &mut (impl Read + AsFd),
+    config: &Config,
+    pipeline: &mut Pipeline,
+) -> io::Result<()> {
     let max_line = config.tcp.max_line;
     let logs_messages = config.dump_messages;
     let mut splitter = StreamSplitter::default();
@@ -121,9 +154,17 @@ fn take_in(stdin: &mut impl Read, config: &Config, pipeline: &mut Pipeline) -> i
                 pipeline.take_piece(piece, logs_messages);
             }),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The process that started this one may have made its end nonblocking.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_input(stdin)?,
             Err(error) => return Err(error),
         }
     }
     splitter.end(|piece| pipeline.take_piece(piece, logs_messages));
+    Ok(())
+}
+
+fn wait_for_input(stdin: &impl AsFd) -> io::Result<()> {
+    let mut inputs = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut inputs, PollTimeout::NONE)?;
     Ok(())
 }

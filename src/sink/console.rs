@@ -137,6 +137,19 @@ impl Console {
         }
     }
 
+    /// Ends a rest at once, since a stop does not wait for the end of the rest.
+    pub(super) fn drain(&mut self, now: Now) {
+        if let ConsoleState::Resting { until } = &mut self.state {
+            *until = now.tick;
+            self.writable = true;
+        }
+    }
+
+    /// Whether the last write has failed, and the next one is not due yet.
+    pub(super) fn rests(&self, now: Tick) -> bool {
+        matches!(self.state, ConsoleState::Resting { until } if now < until)
+    }
+
     /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         match self.state {
@@ -201,6 +214,26 @@ mod tests {
     use crate::config::Resend;
     use crate::encode::chunk::Chunk;
     use crate::time::UnixTime;
+
+    #[test]
+    fn a_stop_cuts_a_rest_short_once() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut console = Console::new(0, StandardStream::of(full.into()).unwrap());
+        let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+        outbox.push(Chunk::new(b"a 1 1\n".to_vec(), 1, 1));
+        let poll = Poll::new().unwrap();
+        let at = |millis| Now { tick: Tick::from_millis(millis), unix: UnixTime::from_secs(1) };
+        console.pump(&mut outbox, at(1), poll.registry());
+        assert!(console.rests(at(2).tick));
+        console.drain(at(2));
+        assert_eq!((console.rests(at(2).tick), console.deadline()), (false, Some(at(2).tick)));
+        console.pump(&mut outbox, at(2), poll.registry());
+        assert!(console.rests(at(2).tick), "the disk is still full");
+        console.stdout = StandardStream::of(tempfile::tempfile().unwrap().into()).unwrap();
+        console.drain(at(3));
+        console.pump(&mut outbox, at(3), poll.registry());
+        assert!(console.is_up() && outbox.is_drained());
+    }
 
     #[test]
     fn chunks_without_a_reader_are_dropped_in_slices() {

@@ -276,6 +276,18 @@ impl Exec {
         self.outages.note_failure(failed, outbox, now.tick);
     }
 
+    /// Ends a rest at once, since a stop does not wait for the end of the rest.
+    pub(super) fn drain(&mut self, now: Now) {
+        if let ExecState::Resting { until } = &mut self.state {
+            *until = now.tick;
+        }
+    }
+
+    /// Whether a command could not be started, and the next attempt is not due yet.
+    pub(super) fn rests(&self, now: Tick) -> bool {
+        matches!(self.state, ExecState::Resting { until } if now < until)
+    }
+
     /// Handles an event for the child's standard input.
     pub(super) fn ready(&mut self, on: Generation) {
         if let ExecState::Feeding { writable, .. } = &mut self.state {
@@ -407,6 +419,17 @@ mod tests {
     use crate::config::Resend;
     use crate::encode::chunk::Chunk;
     use crate::time::UnixTime;
+
+    #[test]
+    fn a_stop_cuts_a_rest_short() {
+        let config = config::Exec { command: "cat".into(), timeout: Duration::from_secs(30) };
+        let at = |millis| Now { tick: Tick::from_millis(millis), unix: UnixTime::from_secs(1) };
+        let state = ExecState::Resting { until: at(9999).tick };
+        let mut exec = Exec { state, ..Exec::new(0, "exec", &config) };
+        assert!(exec.rests(at(2).tick));
+        exec.drain(at(2));
+        assert_eq!((exec.rests(at(2).tick), exec.deadline()), (false, Some(at(2).tick)));
+    }
 
     #[test]
     fn chunks_that_a_child_did_not_read_are_removed_in_slices() {

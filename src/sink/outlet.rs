@@ -142,12 +142,23 @@ impl Outlet {
     }
 
     /// Prepares for a stop or a removal, which waits until the outbox is drained. A wait between
-    /// two attempts to connect is cut short.
+    /// two attempts is cut short.
     pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
         match self {
             Self::Link(link) => link.drain(outbox, now, registry),
             Self::Datagrams(datagrams) => datagrams.drain(),
-            Self::Console(_) | Self::Exec(_) => {}
+            Self::Console(console) => console.drain(now),
+            Self::Exec(exec) => exec.drain(now),
+        }
+    }
+
+    /// Whether an attempt has failed, and the next one is due only after a long rest. A stop does
+    /// not wait for that. Destinations on the network are tried again within `reconnect_max`.
+    pub(super) fn rests(&self, now: Tick) -> bool {
+        match self {
+            Self::Link(_) | Self::Datagrams(_) => false,
+            Self::Console(console) => console.rests(now),
+            Self::Exec(exec) => exec.rests(now),
         }
     }
 

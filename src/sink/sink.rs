@@ -418,10 +418,12 @@ impl Sink {
         self.outbox.is_drained() && !self.outlet.is_busy() && self.spill.is_none()
     }
 
-    /// Whether a stop need not wait for this sink: it repeats packets, and its destination is down.
-    /// Packets are worth nothing once their interval is over.
-    pub fn is_given_up(&self) -> bool {
-        matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up()
+    /// Whether a stop need not wait for this sink. That is so if its last attempt has failed, and
+    /// the next one is far away. It is also so if it repeats packets, and its destination is down:
+    /// packets are worth nothing once their interval is over.
+    pub fn is_given_up(&self, now: Tick) -> bool {
+        let is_late = matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up();
+        is_late || self.outlet.rests(now)
     }
 
     /// Whether this sink writes to standard output, and writing works. Its queue is then full only
@@ -436,6 +438,12 @@ impl Sink {
     pub fn holds_sweep(&self, now: Tick) -> bool {
         let takes_flushes = matches!(self.takes, Feed::Flushes(_));
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
+    }
+
+    /// Whether the sweep of `--stdin` should pause, because over half of the queue waits for the
+    /// reader of standard output.
+    pub fn waits_for_reader(&self) -> bool {
+        self.may_have_slow_reader() && self.outbox.is_half_full()
     }
 
     pub fn figures(&self) -> Figures {

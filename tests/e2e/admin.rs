@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::support::{Admin, Conf, Daemon, connect, statsd_command, until_true};
+use crate::support::{Admin, Conf, Daemon, connect, statsd_command, unix_now, until_true};
 use serde_json::{Value, json};
 
-/// Shows that each dump is one JSON object of the open interval, sorted by name.
+/// Shows that each dump is one JSON object of the open interval, with a line for each entry, sorted
+/// by name.
 #[test]
 fn dumps_show_the_open_interval() {
     let daemon = Daemon::start(&Conf::never_flushing());
@@ -20,10 +22,30 @@ fn dumps_show_the_open_interval() {
     assert_eq!(admin.numbers("gauges")["g"], -2.0);
     assert_eq!(admin.numbers("sets")["s"], 2.0);
     assert_eq!(Value::Object(admin.dump("timers")), json!({"t": [3, 1.5]}));
+    assert_eq!(admin.ask("gauges"), "{\n\"g\": -2\n}\nEND\n\n");
+    assert_eq!(admin.ask("timers"), "{\n\"t\": [3, 1.5]\n}\nEND\n\n");
     let text = admin.ask("counters");
-    let places: Vec<_> =
-        [r#""a""#, r#""b""#, r#""last""#, r#""statsd."#].map(|n| text.find(n)).into();
-    assert!(places.is_sorted() && places[0].is_some(), "not sorted: {text}");
+    let entries: Vec<_> = text.lines().skip(1).take_while(|line| *line != "}").collect();
+    assert_eq!(entries[..3], ["\"a\": 0.5,", "\"b\": 3,", "\"last\": 1,"]);
+    assert!(entries.is_sorted() && entries[3..].iter().all(|line| line.starts_with("\"statsd.")));
+    admin.ask("delgauges g");
+    assert_eq!(admin.ask("gauges"), "{\n}\nEND\n\n", "no entry");
+}
+
+/// Shows that the number of lines of a dump grows by one with each series. Datadog's agent sends
+/// the number of lines less one as `statsd.counters.count`.
+#[test]
+fn the_lines_of_a_dump_count_the_series() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let counted = || ["counters", "gauges", "timers"].map(|kind| daemon.admin().ask(kind));
+    let lines = |answers: [String; 3]| answers.map(|answer| answer.lines().count());
+    let before = lines(counted());
+    let series = |kind: &'static str| (0..700).map(move |n| format!("name.{n}:1|{kind}\n"));
+    let all: String = series("c").chain(series("g")).chain(series("ms")).collect();
+    daemon.tcp_client().write_all(format!("{all}last:1|c\n").as_bytes()).unwrap();
+    daemon.until_counter("last", 1.0);
+    let after = lines(counted());
+    assert_eq!(after, [before[0] + 701, before[1] + 700, before[2] + 700]);
 }
 
 /// Shows that a timer with over 1,000 samples is shown by its figures.
@@ -42,7 +64,8 @@ fn a_long_timer_is_shown_by_its_figures() {
     }
 }
 
-/// Shows that whatever bytes a name holds, a dump stays JSON.
+/// Shows that whatever bytes a name holds, a dump stays JSON, and the answer about a deletion sends
+/// no command to a terminal.
 #[test]
 fn odd_names_are_escaped() {
     let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
@@ -52,6 +75,11 @@ fn odd_names_are_escaped() {
     assert_eq!(counters["quo\"te\\"], 1.0);
     assert_eq!(counters["tab\there"], 1.0);
     assert!(counters.keys().any(|name| name.starts_with("not") && name.contains("utf8")));
+    daemon.send([&b"f.\x1b[2Jcaf\xc3\xa9\xff\xc2\x9b:1|c\nend:1|c"[..]]);
+    daemon.until_counter("end", 1.0);
+    let answer = daemon.admin().ask("delcounters f.* no\x1bpe");
+    let deleted = "deleted: f.\\x1b[2Jcaf\u{e9}\\xff\\xc2\\x9b\n";
+    assert_eq!(answer, format!("{deleted}metric no\\x1bpe not found\nEND\n\n"));
 }
 
 /// Shows what `stats` holds before anything came and after a good and a bad line.
@@ -69,6 +97,7 @@ fn stats_tells_of_input_and_of_carbon() {
 /// Shows the four figures of a carbon that is there.
 #[test]
 fn stats_tells_how_a_flush_went() {
+    let started = unix_now();
     let carbon = crate::support::FakeCarbon::start();
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
     carbon.flush_after(0);
@@ -77,9 +106,24 @@ fn stats_tells_how_a_flush_went() {
     });
     let stats = daemon.admin().stats();
     assert!(stats["graphite.last_flush"].parse::<u64>().unwrap() < 60);
-    for figure in ["graphite.last_exception", "graphite.flush_time"] {
-        stats[figure].parse::<f64>().unwrap();
-    }
+    stats["graphite.flush_time"].parse::<f64>().unwrap();
+    // As in Node, it counts from 1970 if nothing has failed.
+    let never = stats["graphite.last_exception"].parse::<u64>().unwrap();
+    assert!((unix_now() - 60..=unix_now()).contains(&never), "{never}");
+    let first =
+        |figure: &str| carbon.series(&format!("stats.statsd.graphiteStats.{figure}"))[0].number();
+    assert!(first("last_flush") >= started as f64, "no flush has arrived: the start");
+    assert_eq!(first("last_exception"), 0.0);
+}
+
+/// Shows that a carbon that refuses connections is a failure. In Node it is none.
+#[test]
+fn stats_tells_of_a_carbon_that_is_not_there() {
+    let carbon = crate::support::FakeCarbon::absent();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    until_true("a failure in stats", || {
+        daemon.admin().stats()["graphite.last_exception"].parse::<u64>().unwrap() < 60
+    });
 }
 
 /// Shows that each `del` command forgets its kind of series only, by name or by folder.
@@ -159,6 +203,75 @@ fn commands_arrive_in_any_pieces() {
     }
     assert_eq!(admin.read_answer("health"), "health: down\n");
     assert_eq!(admin.read_answer("version"), version);
+}
+
+/// Sends this, closes that half of the connection, and reads until the server closes the other.
+fn half_closed(daemon: &Daemon, input: &[u8]) -> String {
+    let mut stream = connect(daemon.admin_bound()[0]);
+    stream.write_all(input).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    Admin::over(stream).read_to_close()
+}
+
+/// Shows that the end of the input ends the last command, as in `printf health | nc -N`.
+#[test]
+fn a_half_close_ends_the_last_command() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let version = format!("statsd {}\n", env!("CARGO_PKG_VERSION"));
+    for (input, answer) in [
+        ("health", "health: up\n".to_owned()),
+        ("health\r", "health: up\n".to_owned()),
+        ("health \t", "health: up\n".to_owned()),
+        ("version\r\nhealth down\r\nhealth\nversion", {
+            format!("{version}health: down\nhealth: down\n{version}")
+        }),
+        ("health up\n", "health: up\n".to_owned()),
+        ("gauges", "{\n}\nEND\n\n".to_owned()),
+        ("sets\ndelcounters nope a.*\nhealth", {
+            "{\n}\nEND\n\nmetric nope not found\nmetric a.* not found\nEND\n\nhealth: up\n".into()
+        }),
+        ("nonsense", "ERROR\n".to_owned()),
+        ("\0", "ERROR\n".to_owned()),
+        ("health\nquit\nhealth", "health: up\n".to_owned()),
+        ("health\nquit", "health: up\n".to_owned()),
+        ("quit", String::new()),
+        ("", String::new()),
+        ("\n", String::new()),
+        (" \r", String::new()),
+        ("GET /health HTTP/1.1", String::new()),
+        ("health down HTTP/1.1", String::new()),
+    ] {
+        assert_eq!(half_closed(&daemon, input.as_bytes()), answer, "{input:?}");
+    }
+    for command in ["help", "help stats", "config", "stats", "sinks", "counters", "timers"] {
+        let answer = half_closed(&daemon, command.as_bytes());
+        assert_eq!(daemon.admin().ask(command).lines().count(), answer.lines().count(), "{answer}");
+        assert!(answer.ends_with("\n\n"), "{answer}");
+    }
+}
+
+/// Shows that a client that closes its half during a long answer gets all of it, and the answers of
+/// the commands after it.
+#[test]
+fn a_half_close_does_not_cut_a_long_answer_off() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let lines: String =
+        (0..60_000).map(|n| format!("a.series.with.a.name.as.long.as.this.{n:06}:1|c\n")).collect();
+    daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
+    daemon.until_counter("a.series.with.a.name.as.long.as.this.059999", 1.0);
+    // The dumps are more than both ends of a connection hold, so the server writes them in slices
+    // while the client reads.
+    let answer = half_closed(&daemon, b"counters\ncounters\ncounters\nhealth");
+    let answers: Vec<_> = answer.split("END\n\n").collect();
+    assert_eq!((answers.len(), answers[3]), (4, "health: up\n"));
+    for dump in &answers[..3] {
+        assert!(dump.starts_with("{\n\"a.series") && dump.ends_with("\n}\n"));
+        assert_eq!(dump.matches("\"a.series").count(), 60_000);
+    }
+    for _ in 0..20 {
+        connect(daemon.admin_bound()[0]).write_all(b"counters\ncounters").unwrap(); // and closes
+    }
+    assert_eq!(half_closed(&daemon, b"health"), "health: up\n");
 }
 
 /// Shows that a page in an operator's browser cannot run commands: what begins as HTTP is closed
@@ -258,7 +371,7 @@ fn dumps_give_way_to_each_other() {
     for admin in &mut deaf {
         for _ in 0..4 {
             let answer = admin.read_answer("counters");
-            assert!(answer.starts_with("{\"a.series") && answer.ends_with("}\nEND\n\n"));
+            assert!(answer.starts_with("{\n\"a.series") && answer.ends_with("\n}\nEND\n\n"));
             let names = answer.matches("a.series").count();
             assert_eq!(names, 60_000);
             for n in [0, 1, 29_999, 59_999] {

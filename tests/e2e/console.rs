@@ -1,8 +1,11 @@
 //! Flushes on standard output. A reader that is slow or absent must not affect other destinations.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{
     Admin, Conf, Daemon, FakeCarbon, json, reserve_tcp, send_packets, statsd_command, until_true,
@@ -90,6 +93,45 @@ fn a_reader_that_has_gone_is_counted() {
     });
     assert!(more.stamp > point.stamp);
     assert_eq!(queued(&mut Admin::connect(quiet.admin), "console"), 0);
+}
+
+/// Shows that the flushes may go to a file or to `/dev/null`, and that a stop does not wait for a
+/// full disk. The time for a stop is longer than the test has.
+#[test]
+fn standard_output_is_a_file_or_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out");
+    for (path, shown) in [
+        (file.to_str().unwrap(), "console state=up queued_bytes=0 "),
+        ("/dev/null", "console state=up queued_bytes=0 "),
+        ("/dev/full", "console state=backing_off "),
+    ] {
+        let (reserved, admin) = reserve_tcp();
+        drop(reserved);
+        let conf = Conf::flushing_every("1s")
+            .set("statsd", "shutdown_timeout", "1h")
+            .set("carbon", "address", "")
+            .set("console", "enabled", "yes")
+            .set("admin", "bind", admin);
+        std::fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
+        let out = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let mut command = statsd_command(folder.path());
+        let mut child = command.stdout(out).stderr(Stdio::null()).spawn().unwrap();
+        until_true("a flush", || {
+            let Ok(stream) = TcpStream::connect(admin) else { return false };
+            let mut admin = Admin::over(stream);
+            let is_flushed = path == "/dev/full" || admin.stats()["console.flush_length"] != "0";
+            is_flushed && admin.ask("sinks").starts_with(shown)
+        });
+        kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        let mut ended = None;
+        until_true("its end", || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert_eq!(ended.and_then(|status| status.code()), Some(0), "{path}");
+    }
+    assert!(std::fs::read_to_string(file).unwrap().contains("statsd.numStats "));
 }
 
 fn queued(admin: &mut Admin, sink: &str) -> usize {

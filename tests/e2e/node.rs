@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::support::{Conf, Daemon, FakeCarbon, NodeStatsd, Point, send_packets, traffic};
+use crate::support::{
+    Admin, Conf, Daemon, FakeCarbon, NodeStatsd, Point, send_packets, traffic, until_true,
+};
 
 const INTERVAL: u64 = 2;
 const PACKETS: usize = 120;
@@ -43,6 +45,21 @@ fn every_line_equals_nodes_but_its_own_figures() {
             threads.spawn(move || compare(variant));
         }
     });
+}
+
+/// Shows what `docs/operations.md` says of Node's `last_exception`: a carbon that refuses every
+/// connection does not set it. This server's is set.
+#[test]
+fn nodes_last_exception_ignores_a_carbon_that_is_not_there() {
+    let carbon = FakeCarbon::absent();
+    let node = NodeStatsd::start(&carbon, 1, "");
+    let ours = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    let shown = |mut admin: Admin, figure: &str| admin.stats()[figure].parse::<u64>().unwrap();
+    until_true("our failure", || shown(ours.admin(), "graphite.last_exception") < 60);
+    // Node has flushed at least twice by then.
+    until_true("Node's flushes", || shown(node.admin(), "uptime") >= 3);
+    assert!(shown(node.admin(), "graphite.last_exception") > 1_000_000_000);
+    assert!(shown(node.admin(), "graphite.last_flush") >= 3, "none has arrived: since the start");
 }
 
 fn compare(variant: Variant) {

@@ -1,8 +1,10 @@
 //! `statsd --stdin`, as scripts and tests use it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,8 +12,12 @@ use nix::unistd::Pid;
 use crate::support::{Conf, Daemon, FakeCarbon, statsd_command, unix_now, until_true};
 
 fn stdin_command(folder: &Path, conf: Option<&Conf>) -> Command {
+    command("--stdin", folder, conf)
+}
+
+fn command(option: &str, folder: &Path, conf: Option<&Conf>) -> Command {
     let mut command = statsd_command(folder);
-    command.arg("--stdin").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(option).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(conf) = conf {
         std::fs::write(folder.join("statsd.conf"), conf.text()).unwrap();
         command.args(["-c", "statsd.conf"]);
@@ -21,8 +27,12 @@ fn stdin_command(folder: &Path, conf: Option<&Conf>) -> Command {
 
 /// Runs it to its end over this input.
 fn over(input: &[u8], conf: Option<&Conf>) -> Output {
+    over_with("--stdin", input, conf)
+}
+
+fn over_with(option: &str, input: &[u8], conf: Option<&Conf>) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = stdin_command(folder.path(), conf).spawn().unwrap();
+    let mut child = command(option, folder.path(), conf).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap()
 }
@@ -56,6 +66,320 @@ fn bad_lines_and_no_lines() {
     assert!(text(&stderr).contains("bad_lines=1") && text(&stderr).contains("nonsense"));
     let Output { status, stdout, stderr } = over(b"", None);
     assert_eq!((status.code(), text(&stdout), text(&stderr)), (Some(0), "".into(), "".into()));
+}
+
+/// Shows that garbage alone is a failure: the script that made it must not end as if it had sent
+/// something. A valid line that a rule drops, and an event, are no garbage.
+#[test]
+fn garbage_alone_is_a_failure() {
+    let conf = Conf::flushing_every("10s")
+        .set("carbon", "address", "")
+        .set("rule.d", "match", "d.*")
+        .set("rule.d", "drop", "yes");
+    let too_long = "x".repeat(100_000);
+    for (input, code) in [
+        ("nonsense", 1),
+        ("a:1|zz\nb:x|c\n\nc:1:2:x\n", 1),
+        (&too_long, 1),
+        ("\u{aa}\n", 1),
+        ("nonsense\na:1|c\n", 0),
+        ("a:x|c:1|c\n", 0),
+        ("nonsense\na:1|c|T1656581400\n", 0),
+        ("nonsense\nd.x:1|c\n", 0),
+        ("nonsense\n_e{1,1}:a|b\n", 0),
+        ("\n \n", 0),
+        ("", 0),
+    ] {
+        for option in ["--stdin", "--dry-run"] {
+            let Output { status, stdout, stderr } =
+                over_with(option, input.as_bytes(), Some(&conf));
+            let (stdout, stderr) = (text(&stdout), text(&stderr));
+            assert_eq!(status.code(), Some(code), "{option} {input:?}: {stderr}");
+            assert_eq!(stderr.contains("stdin=garbage"), code == 1, "{stderr}");
+            assert_eq!(stderr.contains("bad_lines="), !input.trim().is_empty(), "{stderr}");
+            assert!(code == 0 || stdout.is_empty(), "{stdout}");
+        }
+    }
+}
+
+/// A destination of each kind, and what must not be touched by a dry run.
+struct Everything {
+    carbon: FakeCarbon,
+    tcp: TcpListener,
+    udp: UdpSocket,
+    folder: tempfile::TempDir,
+}
+
+const STATE: &str = "of the running server";
+
+impl Everything {
+    fn new() -> Self {
+        let everything = Self {
+            carbon: FakeCarbon::start(),
+            tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
+            udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(everything.path("state"), STATE).unwrap();
+        std::fs::write(everything.path("statsd.conf"), everything.conf().text()).unwrap();
+        everything
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn conf(&self) -> Conf {
+        let packets = self.udp.local_addr().unwrap();
+        let there = self.tcp.local_addr().unwrap();
+        Conf::sending_to(self.carbon.address(), "10s")
+            .set("statsd", "state_file", self.path("state").display())
+            .set("spool", "dir", self.path("spool").display())
+            .set("udp", "bind", packets)
+            .set("carbon.pickled", "address", there)
+            .set("carbon.pickled", "protocol", "pickle")
+            .set("carbon.pickled", "namespace", "new")
+            .set("namespace.new", "style", "modern")
+            .set("influxdb", "address", there)
+            .set("influxdb", "database", "x")
+            .set("influxdb", "username", "u")
+            .set("influxdb", "password", "secret")
+            .set("ganglia", "address", packets)
+            .set("repeater", "address", packets)
+            .set("exec", "command", format!("touch {}", self.path("ran").display()))
+            .set("console", "enabled", "yes")
+            .set("console", "format", "json")
+            .set("rule.d", "match", "d.*")
+            .set("rule.d", "drop", "yes")
+    }
+
+    /// The heading of each destination, and some of its points.
+    fn expected(&self, stamp: &str) -> [(String, String); 6] {
+        let there = self.tcp.local_addr().unwrap();
+        let tagged = "shop.orders;region=eu";
+        [
+            (
+                format!("[carbon] {}", self.carbon.address()),
+                format!("stats.{tagged} 0.3 {stamp}\nstats_counts.{tagged} 3 {stamp}"),
+            ),
+            (
+                format!("[carbon.pickled] {there}"),
+                format!("stats.counters.shop.orders.count;region=eu 3 {stamp}"),
+            ),
+            (
+                format!("[influxdb] {there}"),
+                format!("stats_counts.shop.orders,region=eu value=3 {stamp}000000000"),
+            ),
+            (
+                format!("[ganglia] {}", self.udp.local_addr().unwrap()),
+                "shop.orders.region_eu 0.3\nlat_max 0.005".into(),
+            ),
+            (
+                "[console] standard output".into(),
+                format!(
+                    "{{\"name\":\"stats.timers.lat.upper\",\"value\":5,\"timestamp\":{stamp}}}"
+                ),
+            ),
+            (
+                format!("[exec] touch {}", self.path("ran").display()),
+                format!("stats_counts.{tagged}|3|{stamp}"),
+            ),
+        ]
+    }
+
+    /// Fails if a destination got anything, or if a file was made or changed. The process that
+    /// could have done so has ended.
+    fn check_untouched(&self) {
+        self.tcp.set_nonblocking(true).unwrap();
+        assert!(self.tcp.accept().is_err(), "a connection");
+        self.udp.set_nonblocking(true).unwrap();
+        assert!(self.udp.recv(&mut [0; 9]).is_err(), "a packet");
+        assert_eq!((self.carbon.connections(), self.carbon.points().len()), (0, 0));
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["state", "statsd.conf"]);
+        assert_eq!(std::fs::read_to_string(self.path("state")).unwrap(), STATE);
+    }
+}
+
+/// Shows that `--dry-run` prints the points of each destination below its section and address, and
+/// neither connects to one nor starts a command nor uses a file.
+#[test]
+fn a_dry_run_prints_what_each_destination_would_get() {
+    let everything = Everything::new();
+    let mut child = command("--dry-run", everything.folder.path(), None).spawn().unwrap();
+    let input = b"shop.orders:3|c|#region:eu\nd.x:1|c\nnonsense\nlat:5|ms";
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (text(&stdout), text(&stderr));
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("bad_lines=1") && stderr.lines().count() == 1, "{stderr}");
+    let lines: Vec<_> = stdout.lines().collect();
+    let stamp = lines[1].split(' ').next_back().unwrap();
+    for (heading, points) in everything.expected(stamp) {
+        let start = lines.iter().position(|line| *line == format!("# {heading}"));
+        let start = start.unwrap_or_else(|| panic!("{heading}: {stdout}")) + 1;
+        let section: Vec<_> =
+            lines[start..].iter().take_while(|line| !line.starts_with('#')).collect();
+        for point in points.lines() {
+            assert!(section.contains(&&point), "{heading}: {point}\n{stdout}");
+        }
+    }
+    assert_eq!(lines.iter().filter(|line| line.starts_with('#')).count(), 7, "{stdout}");
+    assert_eq!(lines.last(), Some(&"# samples_dropped: 1"));
+    assert!(!stdout.contains("secret") && !stdout.contains("d.x"), "{stdout}");
+    everything.check_untouched();
+}
+
+/// Shows what a dry run makes of an empty file, of no file, and of both options.
+#[test]
+fn a_dry_run_needs_no_destination() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.conf"), "# nothing is set\n").unwrap();
+    for (arguments, heading) in [
+        (&["--dry-run"][..], "# [console] standard output"),
+        (&["--stdin", "--dry-run"], "# [console] standard output"),
+        (&["--dry-run", "-c", "empty.conf"], "# [carbon] 127.0.0.1:2003"),
+        (&["-c", "empty.conf", "--dry-run", "--stdin"], "# [carbon] 127.0.0.1:2003"),
+    ] {
+        let mut command = statsd_command(folder.path());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
+        let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+        let stdout = text(&stdout);
+        assert!(status.success() && stdout.starts_with(&format!("{heading}\nstats.a 0.1 ")));
+        assert_eq!(stdout.lines().count(), 3, "{stdout}");
+    }
+}
+
+/// Shows that standard output that cannot be written is a failure, and that a reader who closes it
+/// early, as `head` does, gets no message.
+#[test]
+fn a_dry_run_needs_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (out, message) in [
+        (Stdio::from(full), "statsd: cannot write to standard output: No space left on device"),
+        (Stdio::from(closed), ""),
+    ] {
+        let mut child = command("--dry-run", folder.path(), None).stdout(out).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        let stderr = text(&stderr);
+        assert_eq!(status.code(), Some(1));
+        assert!(stderr.starts_with(message) && stderr.is_empty() == message.is_empty(), "{stderr}");
+    }
+}
+
+/// Shows that no kind of standard output that always takes or always refuses is waited for. The
+/// time for a stop is longer than the test has.
+#[test]
+fn an_output_that_the_poller_refuses_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = Conf::flushing_every("10s").set("statsd", "shutdown_timeout", "1h");
+    let conf = conf.set("carbon", "address", "");
+    let file = folder.path().join("out");
+    for path in [file.to_str().unwrap(), "/dev/null", "/dev/full"] {
+        let out = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let mut child = stdin_command(folder.path(), Some(&conf)).stdout(out).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
+        assert_eq!(exit_code(&mut child), Some(i32::from(path == "/dev/full")), "{path}");
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 2);
+}
+
+/// Shows that standard input may be a file, a pipe that is nonblocking, or closed.
+#[test]
+fn standard_input_is_of_any_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lines");
+    std::fs::write(&path, "a:1|c\na:2|c").unwrap();
+    let run = |input: Stdio| stdin_command(folder.path(), None).stdin(input).spawn().unwrap();
+    let output = run(File::open(&path).unwrap().into()).wait_with_output().unwrap();
+    assert!(text(&output.stdout).contains("stats_counts.a 3 "));
+    let output = run(Stdio::null()).wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    let output = run(File::open(folder.path()).unwrap().into()).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "a folder");
+    assert!(text(&output.stderr).contains("cannot read standard input: Is a directory"));
+    let (mut writer, input) = mio::unix::pipe::new().unwrap(); // nonblocking
+    let child = run(std::os::fd::OwnedFd::from(input).into());
+    for line in [&b"a:1|c\n"[..], b"a:3|c"] {
+        until_true("it to wait for input", || is_asleep(child.id()));
+        writer.write_all(line).unwrap();
+    }
+    drop(writer);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("stats_counts.a 4 "));
+}
+
+fn is_asleep(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains("(statsd) S ")
+}
+
+/// Shows that the exit status depends on that of the command of `[exec]`: a command need not read
+/// all of its input, but has to end well.
+#[test]
+fn a_command_decides_whether_all_was_delivered() {
+    for (shell, code) in [
+        ("cat", 0),
+        ("true", 0),
+        ("head -c1 >/dev/null", 0),
+        ("exec <&-", 0),
+        ("cat >/dev/null; exit 3", 1),
+        ("false", 1),
+        ("/no/such/command", 1),
+    ] {
+        let conf = Conf::flushing_every("10s").set("carbon", "address", "");
+        let conf = conf.set("exec", "command", shell);
+        let Output { status, stdout, stderr } = over(b"a:1|c\n", Some(&conf));
+        assert_eq!(status.code(), Some(code), "{shell}: {}", text(&stderr));
+        assert_eq!(text(&stdout).contains("stats_counts.a|1|"), shell == "cat", "{shell}");
+        assert_eq!(text(&stderr).contains("state=failing"), code == 1, "{}", text(&stderr));
+    }
+}
+
+/// Shows that a flush that is larger than the queue of a destination loses nothing, whether the
+/// output is a file or a pipe.
+#[test]
+fn a_flush_larger_than_a_queue_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = Conf::flushing_every("10s").set("carbon", "address", "").set(
+        "statsd",
+        "shutdown_timeout",
+        "0",
+    );
+    let name = "n".repeat(200);
+    let lines: String = (0..40_000).map(|n| format!("{name}.{n}:1|ms\n")).collect();
+    std::fs::write(folder.path().join("lines"), lines).unwrap();
+    let input = || File::open(folder.path().join("lines")).unwrap();
+    let path = folder.path().join("out");
+    let out = File::create(&path).unwrap();
+    let mut run = stdin_command(folder.path(), Some(&conf));
+    let mut child = run.stdin(input()).stdout(out).spawn().unwrap();
+    assert_eq!(exit_code(&mut child), Some(0));
+    let written = std::fs::read(&path).unwrap();
+    assert!(written.len() > 100 << 20, "{} bytes, and the queue has 64 MiB", written.len());
+    let mut run = stdin_command(folder.path(), Some(&conf));
+    let mut child = run.stdin(input()).spawn().unwrap();
+    let mut read = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut read).unwrap();
+    assert_eq!((exit_code(&mut child), read.len()), (Some(0), written.len()));
+}
+
+/// Waits for the end of a child. Returns its exit status.
+fn exit_code(child: &mut Child) -> Option<i32> {
+    let mut ended = None;
+    until_true("its end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.and_then(|status| status.code())
 }
 
 /// Shows that the destinations of a configuration get the flush, even if a server with the same
@@ -112,7 +436,7 @@ fn a_reload_is_logged_as_dropped() {
 /// sent.
 #[test]
 fn a_udp_destination_that_is_not_there_is_logged() {
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let conf = Conf::flushing_every("10s").set("carbon", "address", "");
     let conf = conf.set("influxdb", "address", free).set("influxdb", "protocol", "udp");
     let Output { stderr, .. } = over(b"a:1|c\n", Some(&conf));
@@ -128,12 +452,7 @@ fn a_full_disk_ends_it_with_the_time_for_a_stop() {
     let mut command = stdin_command(folder.path(), Some(&conf));
     let mut child = command.stdout(full).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
-    let mut ended = None;
-    until_true("its end", || {
-        ended = child.try_wait().unwrap();
-        ended.is_some()
-    });
-    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+    assert_eq!(exit_code(&mut child), Some(1));
 }
 
 /// Shows that the process waits for a slow reader of its output longer than `shutdown_timeout`, and
@@ -157,11 +476,6 @@ fn whoever_reads_the_output_has_time() {
         } else {
             drop(stdout);
         }
-        let mut ended = None;
-        until_true("its end", || {
-            ended = child.try_wait().unwrap();
-            ended.is_some()
-        });
-        assert_eq!(ended.and_then(|status| status.code()), Some(i32::from(!reads)));
+        assert_eq!(exit_code(&mut child), Some(i32::from(!reads)));
     }
 }

@@ -205,7 +205,7 @@ fn a_user_that_the_server_already_is_is_no_error() {
     ] {
         let conf = Conf::never_flushing().set("statsd", "user", user).set("statsd", "group", group);
         fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
-        let mut command = std::process::Command::new(&binary);
+        let mut command = Command::new(&binary);
         command.args(["-c", "statsd.conf"]).current_dir(folder.path()).env_remove("RUST_LOG");
         let mut server = Process::start(command.uid(123_456).gid(123_457));
         let log = || server.stderr().join("\n");

@@ -202,3 +202,18 @@ fn what_gmond_takes_for_no_metric_is_refused() {
     let refused = ganglia.take_refused();
     assert_eq!((refused.len(), refused[0].points, refused[0].reason), (1, 2, NO_METRIC));
 }
+
+#[test]
+fn values_are_shown_as_text() {
+    let mut ganglia = ganglia("p", 100);
+    ganglia.begin(1, 10);
+    let figures = [Figure { id: FigureId::VALUE, value: -0.5 }];
+    for name in [&b"g"[..], b"longer.name"] {
+        let subject = Subject::Gauge;
+        ganglia.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp: None });
+    }
+    ganglia.end();
+    let chunk = ganglia.chunks().take().next().unwrap();
+    let text = String::from_utf8(values_as_text(chunk.bytes())).unwrap();
+    assert_eq!(text, "p.g -0.5\np.longer.name -0.5\n");
+}

@@ -1,0 +1,132 @@
+//! `--dry-run`: reads lines from standard input until its end, and prints what `--stdin` would send
+//! to each destination. For questions such as "under which name does this arrive in Graphite?".
+//!
+//! It makes no sinks. So it opens no connection, starts no command and touches no file, whatever
+//! the configuration is. Writing to standard output may block, since there is no other work.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use super::outputs;
+use super::pipeline::{Pipeline, random_seeds};
+use super::start_error::StartError;
+use super::stdin::{alone, is_sound, take_in};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, Destination, DestinationKind, Origin, Protocol};
+use crate::encode::chunk::Chunk;
+use crate::encode::encoders::{EncoderId, Encoders};
+use crate::encode::ganglia;
+use crate::flush::Schedule;
+use crate::ledger::Own;
+use crate::sink::Feed;
+
+/// Own counters that explain why a valid line has no points.
+const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
+
+/// Prints to `out`. Returns whether the input was not garbage alone.
+pub fn dry_run(
+    config: &Config,
+    origin: &Origin,
+    stdin: &mut (impl Read + AsFd),
+    out: &mut impl Write,
+) -> Result<bool, StartError> {
+    let config = readable(alone(config, origin));
+    let clock = SystemClock::start();
+    let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
+    let mut pipeline = Pipeline::without_sinks(&config, schedule, random_seeds(), None);
+    take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    let is_sound = is_sound(&mut pipeline);
+    let (_, encoders, _) = pipeline.split();
+    let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
+    print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
+    pipeline.log_last_warnings(clock.tick());
+    Ok(is_sound)
+}
+
+fn print(
+    pipeline: &mut Pipeline,
+    printout: &mut Printout<'_, impl Write>,
+    clock: &SystemClock,
+) -> io::Result<()> {
+    pipeline.print_interval(clock.now(), |encoder, chunk| printout.put(encoder, chunk))?;
+    for own in EXPLAINED {
+        let count = pipeline.ledger().own().total(own);
+        if count > 0 {
+            writeln!(printout.out, "# {}: {count}", own.name())?;
+        }
+    }
+    printout.out.flush()
+}
+
+/// Returns the same configuration with the formats that people can read. Names and values are those
+/// of the configured ones.
+fn readable(mut config: Config) -> Config {
+    for destination in &mut config.destinations {
+        if let DestinationKind::Carbon(carbon) = &mut destination.kind {
+            carbon.protocol = Protocol::Plaintext;
+        }
+    }
+    config
+}
+
+/// The points of one encoder, as they are printed.
+#[derive(Debug)]
+struct Section {
+    encoder: EncoderId,
+    /// The destinations that get them.
+    heading: String,
+    is_ganglia: bool,
+}
+
+/// Returns a section for each encoder.
+fn sections(config: &Config, encoders: &Encoders) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for destination in config.active_destinations() {
+        let Feed::Flushes(encoder) = outputs::feed(destination, encoders) else { continue };
+        let title = title(destination);
+        match sections.iter_mut().find(|section| section.encoder == encoder) {
+            Some(section) => section.heading += &format!(", {title}"),
+            None => sections.push(Section {
+                encoder,
+                heading: title,
+                is_ganglia: matches!(destination.kind, DestinationKind::Ganglia(_)),
+            }),
+        }
+    }
+    sections
+}
+
+/// Returns the header of a destination's section, and where its points would go.
+fn title(destination: &Destination) -> String {
+    let place = match (&destination.net, &destination.kind) {
+        (Some(net), _) => net.remote.to_string(),
+        (None, DestinationKind::Exec(exec)) => exec.command.clone(),
+        (None, _) => "standard output".into(),
+    };
+    format!("[{}] {place}", destination.name)
+}
+
+/// The output: points below the headings of their destinations.
+struct Printout<'a, W> {
+    out: &'a mut W,
+    sections: Vec<Section>,
+    /// The encoder of the points printed last.
+    last: Option<EncoderId>,
+}
+
+impl<W: Write> Printout<'_, W> {
+    /// Prints the points of a chunk. If the points before them were of other destinations, the
+    /// heading comes first. A large flush is not collected, so its destinations take turns.
+    fn put(&mut self, encoder: EncoderId, chunk: &Chunk) -> io::Result<()> {
+        let is_its = |section: &&Section| section.encoder == encoder;
+        let Some(section) = self.sections.iter().find(is_its) else { return Ok(()) };
+        if self.last != Some(encoder) {
+            writeln!(self.out, "# {}", section.heading)?;
+            self.last = Some(encoder);
+        }
+        if section.is_ganglia {
+            return self.out.write_all(&ganglia::values_as_text(chunk.bytes()));
+        }
+        self.out.write_all(chunk.bytes())
+    }
+}
