@@ -11,7 +11,9 @@ use log::LevelFilter;
 
 use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
 use super::address::Listen;
-use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
+use super::destination::{
+    BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
+};
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
 use super::model::Config;
@@ -157,6 +159,18 @@ const PROTOCOLS: Word<Protocol> =
     Word(&[("plaintext", Protocol::Plaintext), ("pickle", Protocol::Pickle)]);
 const OVER: Word<Over> = Word(&[("http", Over::Http), ("udp", Over::Udp)]);
 const CARRIAGES: Word<Carriage> = Word(&[("udp", Carriage::Datagrams), ("tcp", Carriage::Stream)]);
+/// The words of [`YES_NO`], and one more.
+const BINARY_STREAM: Word<BinaryStream> = Word(&[
+    ("no", BinaryStream::No),
+    ("yes", BinaryStream::Yes),
+    ("prefixed", BinaryStream::Prefixed),
+    ("false", BinaryStream::No),
+    ("true", BinaryStream::Yes),
+    ("off", BinaryStream::No),
+    ("on", BinaryStream::Yes),
+    ("0", BinaryStream::No),
+    ("1", BinaryStream::Yes),
+]);
 const RESENDS: Word<Resend> =
     Word(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -252,6 +266,7 @@ keys! {
 
     [exec] command = "", only!(Exec.command: CommandLine);
     [exec] timeout = "30s", only!(Exec.timeout: SOME_MS);
+    [exec] binary_stream = "no", only!(Exec.binary_stream: BINARY_STREAM);
 
     [carbon] namespace = "", shared!(namespace: NamePart(0..=64)),
         [influxdb] = "", [console] = "", [exec] = "";
@@ -261,6 +276,8 @@ keys! {
         [influxdb] = "unacked";
     [carbon] resend_keep = "2", shared!(queue.resend_keep: Count(1..=100)),
         [influxdb] = "2";
+    [carbon] own_figures = "yes", shared!(own_figures: YES_NO),
+        [influxdb] = "yes", [console] = "yes", [exec] = "yes", [ganglia] = "yes";
     [carbon] reconnect_min = "100ms", net!(reconnect_min: Span(Duration::from_millis(1))),
         [influxdb] = "100ms";
     [carbon] reconnect_max = "30s", net!(reconnect_max: Span(Duration::from_millis(1))),

@@ -261,7 +261,7 @@ impl FileReader {
         }
         if all.len() > ENCODINGS_MAX {
             let found = all.len();
-            let what = "different pairs of format and name space among the destinations";
+            let what = "different combinations of format, namespace and own_figures";
             self.flaw(self.last, format!("expected at most {ENCODINGS_MAX} {what}, not {found}"));
         }
     }
@@ -274,6 +274,7 @@ impl FileReader {
     /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
+        self.config.rules.base.statsite = self.config.may_send_statsite();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
             self.check_encodings();

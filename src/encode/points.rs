@@ -3,7 +3,7 @@
 use super::names::{Affixes, PointNames};
 use super::namespace::{Namespace, Style};
 use crate::flush::{Subject, Summary};
-use crate::policy::FigureNames;
+use crate::policy::{FigureId, FigureNames};
 use crate::protocol::{cleaned, is_clean};
 
 /// The points that a name space sends, and their names.
@@ -18,6 +18,7 @@ pub(super) struct Points {
 /// separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
+    pub(super) id: FigureId,
     affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
@@ -55,7 +56,7 @@ impl Points {
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
-                out(Point { affixes, bare, tags, value: figure.value, timestamp });
+                out(Point { id: figure.id, affixes, bare, tags, value: figure.value, timestamp });
             }
         }
     }

@@ -57,15 +57,19 @@ pub(crate) struct PlannedPercentile {
     pub(crate) percentile: Percentile,
     /// Count, mean, boundary, sum, sum of squares.
     pub(crate) figures: [Option<FigureId>; 5],
+    /// statsite's quantile.
+    pub(crate) quantile: Option<FigureId>,
 }
 
 impl Plan {
-    /// An empty `metrics` means all figures. `names` must have every percentile and bin.
+    /// An empty `metrics` means all figures. `names` must have every percentile and bin. `statsite`
+    /// adds the figures that only statsite sends.
     pub fn new(
         percentiles: &[Percentile],
         metrics: &[TimerMetric],
         bins: &[Bin],
         names: &FigureNames,
+        statsite: bool,
     ) -> Self {
         let wants = |metric| metrics.is_empty() || metrics.contains(&metric);
         let figures = TIMER_METRICS.iter().filter_map(|(_, metric)| match metric {
@@ -76,13 +80,17 @@ impl Plan {
             wanted: figures.fold(0, |all, bit: u32| all | bit),
             percentiles: percentiles
                 .iter()
-                .map(|percentile| PlannedPercentile::new(*percentile, &wants, names))
-                .filter(|planned| planned.figures.iter().any(Option::is_some))
+                .map(|percentile| PlannedPercentile::new(*percentile, &wants, names, statsite))
+                .filter(|planned| planned.has_figures())
                 .collect(),
             bins: bins.iter().map(|bin| (*bin, names.of_bin(*bin))).collect(),
             sorts: false,
         };
-        if plan.wants(FigureId::MEDIAN) && percentiles.iter().any(|known| known.percent() == 50.0) {
+        if !statsite {
+            plan.wanted &= !(1 << FigureId::STDEV.index() | 1 << FigureId::SUM_PS.index());
+        } else if plan.wants(FigureId::MEDIAN)
+            && percentiles.iter().any(|known| known.percent() == 50.0)
+        {
             plan.wanted |= 1 << FigureId::QUANTILE_MEDIAN.index();
         }
         plan.bins.retain(|_| wants(TimerMetric::Histogram));
@@ -98,7 +106,9 @@ impl Plan {
         use FigureId as Id;
         let ordered =
             [Id::STD, Id::STDEV, Id::SUM, Id::SUM_PS, Id::SUM_SQUARES, Id::MEAN, Id::MEDIAN];
-        let of_percentile = |planned: &PlannedPercentile| planned.figures[1..] != [None; 4];
+        let of_percentile = |planned: &PlannedPercentile| {
+            planned.figures[1..] != [None; 4] || planned.quantile.is_some()
+        };
         ordered.into_iter().any(|id| self.wants(id))
             || !self.bins.is_empty()
             || self.percentiles.iter().any(of_percentile)
@@ -110,6 +120,7 @@ impl PlannedPercentile {
         percentile: Percentile,
         wants: &impl Fn(TimerMetric) -> bool,
         names: &FigureNames,
+        statsite: bool,
     ) -> Self {
         let mut figures = [None; 5];
         for (part, name) in parts(percentile).into_iter().enumerate() {
@@ -117,6 +128,12 @@ impl PlannedPercentile {
                 figures[part] = Some(names.of_percentile(percentile, part));
             }
         }
-        Self { percentile, figures }
+        let is_quantile = percentile.percent() > 0.0 && wants(TimerMetric::Percent("upper"));
+        let quantile = (statsite && is_quantile).then(|| names.of_quantile(percentile));
+        Self { percentile, figures, quantile }
+    }
+
+    fn has_figures(&self) -> bool {
+        self.figures.iter().any(Option::is_some) || self.quantile.is_some()
     }
 }

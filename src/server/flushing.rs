@@ -175,7 +175,7 @@ impl Flushing {
         self.set_end(now);
         self.held_since = None;
         self.number = engine.tick();
-        encoders.begin(self.number, stamp.as_secs());
+        encoders.begin(self.number, stamp);
         for sink in sinks.iter_mut() {
             sink.poll_acks(now);
             sink.flush_started(now, self.number);
@@ -239,7 +239,7 @@ impl Flushing {
         let sends_own = self.sends_own;
         engine.finish(&closing, &mut |summary| {
             if sends_own {
-                encoders.encode(summary);
+                encoders.encode_own(summary);
             }
         });
         encoders.end();

@@ -411,8 +411,11 @@ mod tests {
     #[test]
     fn chunks_that_a_child_did_not_read_are_removed_in_slices() {
         for ended_well in [true, false] {
-            let config =
-                config::Exec { command: "cat >/dev/null".into(), timeout: Duration::from_secs(30) };
+            let config = config::Exec {
+                command: "cat >/dev/null".into(),
+                timeout: Duration::from_secs(30),
+                binary_stream: config::BinaryStream::No,
+            };
             let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, "exec", &config) };
             let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
             for _ in 0..200 {
