@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
-use super::address::Listen;
+use super::address::{Account, FileMode, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{
     BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
 };
@@ -24,8 +23,7 @@ use super::value::{
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
 use crate::logging::LogFormat;
-use crate::policy::PERCENTILES_MAX;
-use crate::policy::{TIMER_METRICS, TimerMetric};
+use crate::policy::{PERCENTILES_MAX, TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects};
 
 /// Returns the keys of a section, in the order of the table.

@@ -9,9 +9,9 @@
 
 use super::chunk::Chunks;
 use super::encoder::{Encoder, RefusedPoints};
+use super::names::{Point, Points};
 use super::namespace::Namespace;
 use super::number::Number;
-use super::points::{Point, Points};
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 

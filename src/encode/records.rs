@@ -12,8 +12,8 @@
 
 use super::chunk::Chunks;
 use super::encoder::{Encoder, RefusedPoints};
+use super::names::{Point, Points};
 use super::namespace::{Namespace, Style};
-use super::points::{Point, Points};
 use crate::flush::{Subject, Summary};
 use crate::policy::{Bin, FigureId, FigureNames};
 

@@ -4,9 +4,9 @@
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
+use super::names::Points;
 use super::namespace::Namespace;
 use super::number::append_six_decimals;
-use super::points::Points;
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
 

@@ -20,7 +20,7 @@ use statsd::policy::FigureNames;
 use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, ParsedLine, Sample};
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
-use statsd::state::{StateHead, file};
+use statsd::state::{self, StateHead};
 use statsd::time::UnixTime;
 use statsd::wire::In;
 
@@ -103,9 +103,9 @@ pub(crate) fn flush(data: &[u8]) {
 /// Checks a state file without its checksum: the state read from it can be saved, and is the same
 /// when read again.
 pub(crate) fn state(data: &[u8]) {
-    let _ = file::checked(data);
+    let _ = state::checked(data);
     let checksum = crc32fast::hash(data).to_le_bytes();
-    let Ok(head) = file::checked(&[data, &checksum].concat()) else { return };
+    let Ok(head) = state::checked(&[data, &checksum].concat()) else { return };
     let mut records = In::new(data);
     StateHead::read(&mut records).unwrap();
     Schedule::resume(settings().flush_interval, true, head.end).tick(UnixTime::from_secs(15));
