@@ -464,6 +464,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_figures_of_statsite_are_computed_if_some_destination_may_need_them() {
+        for (text, statsite) in [
+            ("", false),
+            ("[namespace]\nstyle = modern\n[exec]\ncommand = cat", false),
+            ("[namespace]\nstyle = statsite", true),
+            ("[namespace.old]\nstyle = statsite\n[console]\nnamespace = old", true),
+            ("[exec.b]\nbinary_stream = prefixed\ncommand = cat", true),
+            ("[exec]\nbinary_stream = yes", false),
+        ] {
+            assert_eq!(config(text).rules.base.statsite, statsite, "{text}");
+        }
+    }
+
+    #[test]
     fn idle_series_are_deleted_by_default_in_statsite_style_but_gauges_are_kept() {
         for (text, idle, gauges) in [
             ("[namespace]\nstyle = statsite", true, Some(false)),

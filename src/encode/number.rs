@@ -47,6 +47,13 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
+/// Appends a count without its fraction, which it may have if samples had rates. So statsite does,
+/// too. A count is not negative, and one beyond a `u64` becomes its largest number.
+pub(super) fn append_whole(count: f64, out: &mut Vec<u8>) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as said above
+    append_decimal(count as u64, 0, out);
+}
+
 /// Appends `value`, which is finite, with six decimals, as `%f` of C's `printf` does. So a command
 /// reads the same text as from statsite.
 pub(super) fn append_six_decimals(value: f64, out: &mut Vec<u8>) {
@@ -55,17 +62,19 @@ pub(super) fn append_six_decimals(value: f64, out: &mut Vec<u8>) {
     }
     match millionths(value.abs()) {
         Some(count) => append_decimal(count, 6, out),
-        // Such a number is whole.
+        // The standard library does the same for any number, but takes longer.
         None => out.extend_from_slice(format!("{:.6}", value.abs()).as_bytes()),
     }
 }
 
 /// Returns a number that is not negative in millionths. A half is rounded to the even one. Returns
-/// `None` if they do not fit a `u64`.
+/// `None` if they have more than 19 digits.
 fn millionths(value: f64) -> Option<u64> {
     const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
     /// The exponent of a number whose mantissa is a whole number.
     const WHOLE: i32 = 1075;
+    /// Nineteen digits and a point are as many as [`append_decimal`] writes.
+    const MOST: u64 = 10_000_000_000_000_000_000;
     let bits = value.to_bits();
     let fraction = bits & ((1 << FRACTION_BITS) - 1);
     let exponent = i32::try_from(bits >> FRACTION_BITS).ok()?;
@@ -73,22 +82,23 @@ fn millionths(value: f64) -> Option<u64> {
     // million is exact in 128 bits.
     let hidden = u64::from(exponent > 0) << FRACTION_BITS;
     let product = u128::from(fraction | hidden) * 1_000_000;
-    let places = u32::try_from(WHOLE - exponent.max(1)).ok()?;
-    if places == 0 || places >= 128 {
-        return if places == 0 { u64::try_from(product).ok() } else { Some(0) };
+    let places = u32::try_from(WHOLE - exponent.max(1)).ok().filter(|places| *places > 0)?;
+    if places >= 128 {
+        return Some(0);
     }
     let whole = product >> places;
     let rest = product << (128 - places);
     let half = 1 << 127;
     let up = rest > half || rest == half && whole % 2 == 1;
-    u64::try_from(whole + u128::from(up)).ok()
+    u64::try_from(whole + u128::from(up)).ok().filter(|count| *count < MOST)
 }
 
 /// Appends `whole` with a point before its last `places` digits. At least one digit is before the
-/// point.
+/// point. Inlined, because `append_short` writes most numbers.
+#[inline(always)]
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
-    let mut text = [b'0'; 21]; // the digits of a `u64`, and a point
-    let mut start = text.len();
+    let mut text = [b'0'; 20];
+    let mut start = 20;
     let mut left = whole;
     let mut put = |byte| {
         start -= 1;

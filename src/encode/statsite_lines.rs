@@ -4,9 +4,10 @@
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
+use super::graphite::line_end;
 use super::names::Points;
 use super::namespace::Namespace;
-use super::number::append_six_decimals;
+use super::number::{append_six_decimals, append_whole};
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
 
@@ -16,7 +17,8 @@ pub(super) struct StatsiteLines {
     points: Points,
     /// The first figure that is a bin of a histogram. All later ones are bins.
     first_bin: usize,
-    stamp: u64,
+    /// The end of every line of the flush: separator, timestamp in seconds, newline.
+    stamp: Vec<u8>,
     chunks: Chunks,
 }
 
@@ -26,7 +28,7 @@ impl StatsiteLines {
         Self {
             points: Points::new(namespace, figures),
             first_bin,
-            stamp: 0,
+            stamp: Vec::new(),
             chunks: Chunks::default(),
         }
     }
@@ -34,7 +36,7 @@ impl StatsiteLines {
 
 impl Encoder for StatsiteLines {
     fn begin(&mut self, flush: u64, stamp: u64) {
-        self.stamp = stamp;
+        self.stamp = line_end(b'|', stamp);
         self.chunks.begin(flush);
     }
 
@@ -50,13 +52,14 @@ impl Encoder for StatsiteLines {
             point.append_name(line);
             line.push(b'|');
             if is_count {
-                // A count with rates may have a fraction, which statsite leaves out.
-                line.extend_from_slice(format!("{:.0}", point.value.trunc()).as_bytes());
+                append_whole(point.value, line);
             } else {
                 append_six_decimals(point.value, line);
             }
-            let stamp = point.timestamp.unwrap_or(*stamp);
-            line.extend_from_slice(format!("|{stamp}\n").as_bytes());
+            match point.timestamp {
+                None => line.extend_from_slice(stamp),
+                Some(own_time) => line.extend_from_slice(&line_end(b'|', own_time)),
+            }
         });
     }
 
