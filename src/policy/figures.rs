@@ -430,10 +430,10 @@ mod tests {
                 "{percent} of {n}"
             );
         }
-        for percent in 1..1000 {
-            let percentile = Percentile::new(f64::from(percent) / 10.0).unwrap();
+        for tenths in 1..1000_usize {
+            let percentile = Percentile::new(tenths as f64 / 10.0).unwrap();
             for n in (1000..100_000).step_by(1000) {
-                assert_eq!(percentile.quantile_rank(n), percent as usize * n / 1000 + 1);
+                assert_eq!(percentile.quantile_rank(n), tenths * n / 1000 + 1);
             }
         }
     }
