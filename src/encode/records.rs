@@ -4,8 +4,8 @@
 //! ```text
 //!   timestamp: u64 │ type: u8 │ figure: u8 │ key length: u16 │ value: f64 │ key … 0
 //! ```
-//! The key length includes the NUL. The record of a bin of a histogram has a bound as its value. The
-//! count of the bin follows the key, as a u32.
+//! The key length includes the NUL. The record of a bin of a histogram has a bound as its value.
+//! The count of the bin follows the key, as a u32.
 //!
 //! A record has no name of a figure, but the code of one. So the series that are sent, and the
 //! figures, are those of statsite, whatever the style of the name space.

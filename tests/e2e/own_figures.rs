@@ -36,8 +36,8 @@ fn has_own(text: &str) -> bool {
     text.contains("packets_received")
 }
 
-/// Sends a value until all destinations have got it. Returns what each got: carbon, a second carbon,
-/// InfluxDB, Ganglia, the console and a command.
+/// Sends a value until all destinations have got it. Returns what each got: carbon, a second
+/// carbon, InfluxDB, Ganglia, the console and a command.
 fn sent(
     daemon: &Daemon,
     [carbon, second]: [&FakeCarbon; 2],
