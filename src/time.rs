@@ -71,6 +71,11 @@ impl UnixTime {
     pub const fn as_secs(self) -> u64 {
         (self.0 + 500) / 1000
     }
+
+    /// Returns whole seconds, without the fraction, as statsite takes its timestamps.
+    pub const fn as_full_secs(self) -> u64 {
+        self.0 / 1000
+    }
 }
 
 /// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same

@@ -22,6 +22,8 @@ pub struct Destination {
     /// The name of the name space whose names it gets. Empty for `[namespace]`, which Ganglia and
     /// repeaters always have.
     pub namespace: String,
+    /// Whether it gets the server's own figures. Repeaters never do.
+    pub own_figures: bool,
 }
 
 /// The kind of a destination, with the settings that no other kind has.
@@ -126,6 +128,17 @@ pub struct Exec {
     pub command: String,
     /// The command is killed if it runs longer.
     pub timeout: Duration,
+    pub binary_stream: BinaryStream,
+}
+
+/// Whether a command reads statsite's binary records in place of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryStream {
+    No,
+    /// The keys of the records are the names of series.
+    Yes,
+    /// The keys have the prefixes of the name space.
+    Prefixed,
 }
 
 /// The address of a destination as the file gives it: a name or a number, and a port.
@@ -139,10 +152,18 @@ pub struct Remote {
 /// What a destination gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Takes<'a> {
-    /// Flushes in this format, with the names of this name space.
-    Flushes(Format, &'a str),
+    Flushes(TakenFlushes<'a>),
     /// Every packet received.
     Packets(Carriage),
+}
+
+/// The flushes that a destination gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenFlushes<'a> {
+    pub format: Format,
+    /// The name of the name space whose names they have.
+    pub namespace: &'a str,
+    pub own_figures: bool,
 }
 
 /// The section of the console, and the name of its sink.
@@ -154,7 +175,7 @@ impl Destination {
     pub fn new(name: &str, kind: DestinationKind) -> Self {
         let net = kind.port().map(|_| Net::default());
         let queue = kind.queue();
-        Self { name: name.into(), kind, net, queue, namespace: String::new() }
+        Self { name: name.into(), kind, net, queue, namespace: String::new(), own_figures: true }
     }
 
     /// Returns a destination of each kind, in the order in which destinations are listed. The
@@ -175,7 +196,11 @@ impl Destination {
             }),
             DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams }),
             DestinationKind::Console(Console { enabled: false, format: Layout::Text }),
-            DestinationKind::Exec(Exec { command: String::new(), timeout: Duration::ZERO }),
+            DestinationKind::Exec(Exec {
+                command: String::new(),
+                timeout: Duration::ZERO,
+                binary_stream: BinaryStream::No,
+            }),
         ];
         kinds.into_iter().map(|kind| Self::new(kind.section(), kind)).collect()
     }
@@ -210,9 +235,14 @@ impl Destination {
                 Layout::Text => Format::Plaintext,
                 Layout::Json => Format::JsonLines,
             },
-            DestinationKind::Exec(_) => Format::Piped,
+            DestinationKind::Exec(exec) => match exec.binary_stream {
+                BinaryStream::No => Format::Piped,
+                BinaryStream::Yes => Format::Records { is_prefixed: false },
+                BinaryStream::Prefixed => Format::Records { is_prefixed: true },
+            },
         };
-        Takes::Flushes(format, &self.namespace)
+        let Self { namespace, own_figures, .. } = self;
+        Takes::Flushes(TakenFlushes { format, namespace, own_figures: *own_figures })
     }
 
     /// Whether it is reached over UDP.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::address::{Account, FileMode, IpNetwork, Listen, Printable, Spoof};
-use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
+use super::destination::{
+    BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
+};
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
 use super::model::Config;
@@ -175,6 +177,18 @@ const CARRIAGES: Word<Carriage> = Word(&[
     ("udp4", Carriage::Datagrams),
     ("udp6", Carriage::Datagrams),
 ]);
+/// The words of [`YES_NO`], and one more.
+const BINARY_STREAM: Word<BinaryStream> = Word(&[
+    ("no", BinaryStream::No),
+    ("yes", BinaryStream::Yes),
+    ("prefixed", BinaryStream::Prefixed),
+    ("false", BinaryStream::No),
+    ("true", BinaryStream::Yes),
+    ("off", BinaryStream::No),
+    ("on", BinaryStream::Yes),
+    ("0", BinaryStream::No),
+    ("1", BinaryStream::Yes),
+]);
 const RESENDS: Word<Resend> =
     Word(&[("flush", Resend::Flush), ("unacked", Resend::Unacked), ("none", Resend::Never)]);
 
@@ -271,6 +285,7 @@ keys! {
 
     [exec] command = "", only!(Exec.command: CommandLine);
     [exec] timeout = "30s", only!(Exec.timeout: SOME_MS);
+    [exec] binary_stream = "no", only!(Exec.binary_stream: BINARY_STREAM);
 
     [carbon] namespace = "", shared!(namespace: NamePart(0..=64)),
         [influxdb] = "", [console] = "", [exec] = "";
@@ -280,6 +295,8 @@ keys! {
         [influxdb] = "unacked";
     [carbon] resend_keep = "2", shared!(queue.resend_keep: Count(1..=100)),
         [influxdb] = "2";
+    [carbon] own_figures = "yes", shared!(own_figures: YES_NO),
+        [influxdb] = "yes", [console] = "yes", [exec] = "yes", [ganglia] = "yes";
     [carbon] reconnect_min = "100ms", net!(reconnect_min: Span(Duration::from_millis(1))),
         [influxdb] = "100ms";
     [carbon] reconnect_max = "30s", net!(reconnect_max: Span(Duration::from_millis(1))),

@@ -20,8 +20,8 @@ pub(super) const SECTIONS_MAX: usize = 300;
 pub(super) const DESTINATIONS_MAX: usize = 16;
 /// `[namespace.NAME]` sections.
 pub(super) const NAMESPACES_MAX: usize = 32;
-/// Different pairs of format and name space among the destinations. A flush writes every summary
-/// once for each pair.
+/// Different combinations of format, name space and own figures among the destinations. A flush
+/// writes every summary once for each.
 pub(super) const ENCODINGS_MAX: usize = 10;
 /// Different percentiles of `[statsd]` and all rules together.
 pub(super) const ALL_PERCENTILES_MAX: usize = 64;
@@ -75,7 +75,10 @@ mod tests {
             format!("[carbon]\naddress =\n{}", many(count, used))
         };
         config(&text(ENCODINGS_MAX));
-        one_mistake(&text(ENCODINGS_MAX + 1), "expected at most 10 different pairs of format");
+        one_mistake(
+            &text(ENCODINGS_MAX + 1),
+            "expected at most 10 different combinations of format",
+        );
     }
 
     #[test]

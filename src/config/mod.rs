@@ -33,8 +33,8 @@ mod value;
 
 pub use change::{applicable, difference};
 pub use destination::{
-    CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout, Net, Over,
-    Protocol, Queue, Remote, Repeater, Resend, Takes,
+    BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout,
+    Net, Over, Protocol, Queue, Remote, Repeater, Resend, TakenFlushes, Takes,
 };
 pub use given::Given;
 pub use ini::Mistake;

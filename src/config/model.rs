@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::destination::{Destination, DestinationKind};
-use crate::encode::namespace::Namespace;
+use super::destination::{BinaryStream, Destination, DestinationKind};
+use crate::encode::namespace::{Namespace, Style};
 use crate::logging::LogFormat;
 use crate::policy::Rules;
 use crate::protocol::Grammar;
@@ -166,6 +166,17 @@ impl Config {
         self.destinations.retain(|destination| {
             destination.is_on() || matches!(destination.kind, DestinationKind::Console(_))
         });
+    }
+
+    /// Whether a destination may get figures that only statsite sends. `--stdin` may turn a
+    /// destination on later, so those that are off count too.
+    pub(super) fn may_send_statsite(&self) -> bool {
+        let is_binary = |destination: &Destination| match &destination.kind {
+            DestinationKind::Exec(exec) => exec.binary_stream != BinaryStream::No,
+            _ => false,
+        };
+        self.namespaces.iter().any(|namespace| namespace.style == Style::Statsite)
+            || self.destinations.iter().any(is_binary)
     }
 
     /// Whether flushes are written to standard output.

@@ -274,7 +274,7 @@ impl FileReader {
         }
         if all.len() > ENCODINGS_MAX {
             let found = all.len();
-            let what = "different pairs of format and name space among the destinations";
+            let what = "different combinations of format, namespace and own_figures";
             self.flaw(self.last, format!("expected at most {ENCODINGS_MAX} {what}, not {found}"));
         }
     }
@@ -287,6 +287,7 @@ impl FileReader {
     /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
+        self.config.rules.base.statsite = self.config.may_send_statsite();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
             self.check_encodings();
@@ -485,6 +486,20 @@ pub(super) mod tests {
             ]
         );
         assert_eq!(destinations[0].namespace, "c");
+    }
+
+    #[test]
+    fn the_figures_of_statsite_are_computed_if_some_destination_may_need_them() {
+        for (text, statsite) in [
+            ("", false),
+            ("[namespace]\nstyle = modern\n[exec]\ncommand = cat", false),
+            ("[namespace]\nstyle = statsite", true),
+            ("[namespace.old]\nstyle = statsite\n[console]\nnamespace = old", true),
+            ("[exec.b]\nbinary_stream = prefixed\ncommand = cat", true),
+            ("[exec]\nbinary_stream = yes", false),
+        ] {
+            assert_eq!(config(text).rules.base.statsite, statsite, "{text}");
+        }
     }
 
     #[test]

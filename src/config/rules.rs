@@ -167,9 +167,11 @@ impl ValueKind<Vec<Bin>> for Bins {
                  or min:max:width with whole widths between"
             )
         };
-        let bins = if text.contains(':') { even_bins(text) } else { listed_bins(text) };
-        let sound = |bins: &Vec<Bin>| bins.len() <= BINS_MAX && bins.is_sorted_by(|a, b| a < b);
-        bins.filter(sound).ok_or_else(expected)
+        let bounds = if text.contains(':') { even_bounds(text) } else { listed_bounds(text) };
+        let sound = |bounds: &Vec<f64>| {
+            bounds.len() <= BINS_MAX && bounds.is_sorted_by(|one, next| one < next)
+        };
+        bounds.filter(sound).map(|bounds| Bin::histogram(&bounds)).ok_or_else(expected)
     }
 
     fn show(&self, bins: &Vec<Bin>) -> String {
@@ -183,10 +185,10 @@ impl ValueKind<Vec<Bin>> for Bins {
         }
         let mut before = None;
         for (index, word) in text.split(',').map(str::trim).enumerate() {
-            let bin = listed_bins(word).and_then(|bins| bins.first().copied());
-            match bin {
+            let bound = listed_bounds(word).and_then(|bounds| bounds.first().copied());
+            match bound {
                 _ if index == BINS_MAX => return format!("{} bounds", text.split(',').count()),
-                Some(bin) if before.is_none_or(|before| before < bin) => before = Some(bin),
+                Some(bound) if before.is_none_or(|before| before < bound) => before = Some(bound),
                 _ => return excerpt(word),
             }
         }
@@ -194,18 +196,18 @@ impl ValueKind<Vec<Bin>> for Bins {
     }
 }
 
-/// Returns the bins of a list of bounds. Returns `None` if one of them is not a number.
-fn listed_bins(text: &str) -> Option<Vec<Bin>> {
+/// Returns the bounds of a list. Returns `None` if one of them is not a number.
+fn listed_bounds(text: &str) -> Option<Vec<f64>> {
     let words = text.split(',').map(str::trim).filter(|_| !text.is_empty());
-    let bin = |word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) };
+    let bound = |word| if word == "inf" { Some(f64::INFINITY) } else { plain(word) };
     // One more than allowed, so that the caller finds a list that is too long, but no more work.
-    words.take(BINS_MAX + 1).map(bin).collect()
+    words.take(BINS_MAX + 1).map(bound).collect()
 }
 
-/// Returns the bins of `min:max:width`. It computes with integers, in units of the last decimal
+/// Returns the bounds of `min:max:width`. It computes with integers, in units of the last decimal
 /// place that is written. With floats 0:1:0.1 would have the bound 0.30000000000000004. Returns
 /// `None` if the widths are not whole or there are too many bins.
-fn even_bins(text: &str) -> Option<Vec<Bin>> {
+fn even_bounds(text: &str) -> Option<Vec<f64>> {
     let words: Vec<_> = text.split(':').map(str::trim).collect();
     let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let places = words.iter().map(places).max().filter(|&places| places <= 9)?;
@@ -224,7 +226,7 @@ fn even_bins(text: &str) -> Option<Vec<Bin>> {
         return None;
     }
     let bounds = (0..=(max - min) / width).map(|nth| (min + nth * width) as f64 / unit);
-    bounds.map(Bin::below).chain([Some(Bin::INF)]).collect()
+    Some(bounds.chain([f64::INFINITY]).collect())
 }
 
 /// Parses a number with sign, digits and a point, or with an exponent, as large numbers are shown.
@@ -297,9 +299,7 @@ mod tests {
 
     #[test]
     fn histograms() {
-        let of = |bounds: &[f64]| -> Vec<Bin> {
-            bounds.iter().map(|&bound| Bin::below(bound).unwrap()).collect()
-        };
+        let of = Bin::histogram;
         let inf = f64::INFINITY;
         both_ways(
             &Bins,

@@ -8,18 +8,24 @@ use super::ganglia::{self, Ganglia};
 use super::graphite::Graphite;
 use super::influx::Influx;
 use super::json_lines::JsonLines;
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Style};
 use super::pickle::Pickle;
+use super::records::Records;
+use super::statsite_lines::StatsiteLines;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
+use crate::time::UnixTime;
 
 /// The format of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `name value timestamp` lines.
     Plaintext,
-    /// `name|value|timestamp` lines.
+    /// `name|value|timestamp` lines. In the style of statsite their numbers are written as statsite
+    /// writes them.
     Piped,
+    /// statsite's binary records.
+    Records { is_prefixed: bool },
     /// Messages of at most `batch` points for the pickle receiver of carbon.
     Pickle { batch: u32 },
     /// One JSON object a line.
@@ -33,12 +39,17 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Encoders(Vec<Row>);
 
-/// An encoder, and the pair that it is for.
+/// An encoder, and what it is for.
 #[derive(Debug)]
 struct Row {
     format: Format,
     /// The name of its name space.
     namespace: String,
+    /// Whether the server's own figures are encoded.
+    own_figures: bool,
+    /// Whether timestamps are rounded to the nearest second, as in Node. Otherwise the fraction is
+    /// left out, as in statsite. It matters only if flushes are not aligned.
+    rounds: bool,
     encoder: Box<dyn Encoder>,
 }
 
@@ -47,35 +58,52 @@ struct Row {
 pub struct EncoderId(usize);
 
 impl Encoders {
-    /// Makes one encoder for each pair of format and name space in `wanted`, however often it
-    /// occurs.
+    /// Makes one encoder for each combination of format, name space and own figures in `wanted`,
+    /// however often it occurs. The third value tells whether the server's own figures are encoded.
     pub fn new<'a>(
-        wanted: impl IntoIterator<Item = (Format, &'a Namespace)>,
+        wanted: impl IntoIterator<Item = (Format, &'a Namespace, bool)>,
         figures: &FigureNames,
     ) -> Self {
         let mut encoders = Self(Vec::new());
-        for (format, namespace) in wanted {
-            if encoders.id(&format, &namespace.name).is_none() {
-                let encoder = encoder(&format, namespace, figures);
-                encoders.0.push(Row { format, namespace: namespace.name.clone(), encoder });
+        for (format, namespace, own_figures) in wanted {
+            if encoders.id(&format, &namespace.name, own_figures).is_none() {
+                encoders.0.push(Row {
+                    encoder: encoder(&format, namespace, figures),
+                    rounds: namespace.style != Style::Statsite
+                        && !matches!(format, Format::Records { .. }),
+                    format,
+                    namespace: namespace.name.clone(),
+                    own_figures,
+                });
             }
         }
         encoders
     }
 
-    /// Returns the encoder for this format and the name space with this name.
-    pub fn id(&self, format: &Format, namespace: &str) -> Option<EncoderId> {
-        let is_it = |row: &Row| row.format == *format && row.namespace == namespace;
+    /// Returns the encoder for this format, the name space with this name, and `own_figures`.
+    pub fn id(&self, format: &Format, namespace: &str, own_figures: bool) -> Option<EncoderId> {
+        let is_it = |row: &Row| {
+            row.format == *format && row.namespace == namespace && row.own_figures == own_figures
+        };
         self.0.iter().position(is_it).map(EncoderId)
     }
 
-    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
-    pub fn begin(&mut self, flush: u64, stamp: u64) {
-        self.0.iter_mut().for_each(|row| row.encoder.begin(flush, stamp));
+    /// Begins a flush. Its lines have the timestamp `stamp`, in whole seconds.
+    pub fn begin(&mut self, flush: u64, stamp: UnixTime) {
+        for row in &mut self.0 {
+            let secs = if row.rounds { stamp.as_secs() } else { stamp.as_full_secs() };
+            row.encoder.begin(flush, secs);
+        }
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
         self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+    }
+
+    /// Encodes an own figure of the server, for the destinations that get them.
+    pub fn encode_own(&mut self, summary: &Summary<'_>) {
+        let rows = self.0.iter_mut().filter(|row| row.own_figures);
+        rows.for_each(|row| row.encoder.encode(summary));
     }
 
     /// Ends the flush. The remaining lines become chunks.
@@ -100,7 +128,11 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
         Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, *batch)),
-        Format::Piped => Box::new(Graphite::piped(namespace, figures)),
+        Format::Piped => match namespace.style {
+            Style::Legacy | Style::Modern => Box::new(Graphite::piped(namespace, figures)),
+            Style::Statsite => Box::new(StatsiteLines::new(namespace, figures)),
+        },
+        Format::Records { is_prefixed } => Box::new(Records::new(namespace, figures, *is_prefixed)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
         Format::Influx => Box::new(Influx::new(namespace, figures)),
         Format::Ganglia(labels) => Box::new(Ganglia::new(labels, namespace, figures)),
@@ -109,22 +141,26 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
 
 #[cfg(test)]
 mod tests {
-    use super::super::namespace::Style;
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
+
+    fn texts(encoders: &mut Encoders) -> Vec<(EncoderId, String)> {
+        let text = |chunk: Rc<Chunk>| String::from_utf8(chunk.bytes().to_vec()).unwrap();
+        encoders.take().map(|(id, chunk)| (id, text(chunk))).collect()
+    }
 
     #[test]
     fn a_summary_is_encoded_once_for_each_format_and_name_space() {
         let old = Namespace::default();
         let modern = Namespace { name: "new".into(), style: Style::Modern, ..Default::default() };
-        let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace));
+        let wanted = [&old, &modern, &old].map(|namespace| (Format::Plaintext, namespace, true));
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
-        let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name);
+        let id = |encoders: &Encoders, name| encoders.id(&Format::Plaintext, name, true);
         let old = id(&encoders, "").unwrap();
         let new = id(&encoders, "new").unwrap();
         assert_eq!(id(&encoders, "statsite"), None);
-        encoders.begin(1, 10);
+        encoders.begin(1, UnixTime::from_secs(10));
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
         let subject = Subject::Counter;
         let name = &b"a"[..];
@@ -132,14 +168,56 @@ mod tests {
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");
         encoders.end();
-        let texts: Vec<_> =
-            encoders.take().map(|(id, chunk)| (id, chunk.bytes().to_vec())).collect();
         assert_eq!(
-            texts,
-            [
-                (old, b"stats_counts.a 2 10\n".into()),
-                (new, b"stats.counters.a.count 2 10\n".into())
-            ]
+            texts(&mut encoders),
+            [(old, "stats_counts.a 2 10\n".into()), (new, "stats.counters.a.count 2 10\n".into())]
         );
+    }
+
+    #[test]
+    fn only_the_style_of_statsite_cuts_fractions_of_timestamps() {
+        let statsite = Namespace { name: "old".into(), ..Namespace::statsite() };
+        let node = Namespace::default();
+        let records = Format::Records { is_prefixed: false };
+        let wanted = [
+            (Format::Piped, &node, true),
+            (Format::Piped, &statsite, true),
+            (Format::Plaintext, &statsite, true),
+            (records, &node, true),
+        ];
+        let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
+        encoders.begin(1, UnixTime::from_millis(10_500));
+        let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
+        let subject = Subject::Gauge;
+        let summary = Summary { subject, name: b"a", figures, idle: false, timestamp: None };
+        encoders.encode(&summary);
+        encoders.end();
+        let texts: Vec<_> = texts(&mut encoders).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(
+            texts[..3],
+            ["stats.gauges.a|2|11\n", "gauges.a|2.000000|10\n", "gauges.a 2 10\n"]
+        );
+        assert_eq!(texts[3].as_bytes()[..8], 10_u64.to_le_bytes());
+    }
+
+    #[test]
+    fn own_figures_are_encoded_only_for_those_who_get_them() {
+        let namespace = Namespace::default();
+        let wanted = [true, false, true].map(|own| (Format::Plaintext, &namespace, own));
+        let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
+        let [with, without] = [true, false].map(|own| encoders.id(&Format::Plaintext, "", own));
+        encoders.begin(1, UnixTime::from_secs(10));
+        let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
+        let name = &b"a"[..];
+        let summary = |subject| Summary { subject, name, figures, idle: false, timestamp: None };
+        encoders.encode(&summary(Subject::Gauge));
+        encoders.encode_own(&summary(Subject::Own));
+        encoders.end();
+        let line = "stats.gauges.a 2 10\n";
+        let expected = [
+            (with.unwrap(), format!("{line}stats.statsd.a 2 10\n")),
+            (without.unwrap(), line.to_owned()),
+        ];
+        assert_eq!(texts(&mut encoders), expected);
     }
 }

@@ -83,6 +83,7 @@ impl Encoder for Graphite {
     }
 }
 
-fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
+/// Returns the end of a line: separator, timestamp, newline.
+pub(super) fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
     format!("{}{stamp}\n", char::from(separator)).into_bytes()
 }

@@ -12,6 +12,8 @@ pub mod encoder;
 pub mod encoders;
 pub mod graphite;
 mod json_lines;
+mod records;
+mod statsite_lines;
 mod pickle;
 mod influx;
 pub mod ganglia;

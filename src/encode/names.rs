@@ -218,6 +218,7 @@ pub(super) struct Points {
 /// separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
+    pub(super) id: FigureId,
     affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
@@ -255,7 +256,7 @@ impl Points {
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
-                out(Point { affixes, bare, tags, value: figure.value, timestamp });
+                out(Point { id: figure.id, affixes, bare, tags, value: figure.value, timestamp });
             }
         }
     }

@@ -47,8 +47,55 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
+/// Appends a count without its fraction, which it may have if samples had rates. So statsite does,
+/// too. A count is not negative, and one beyond a `u64` becomes its largest number.
+pub(super) fn append_whole(count: f64, out: &mut Vec<u8>) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as said above
+    append_decimal(count as u64, 0, out);
+}
+
+/// Appends `value`, which is finite, with six decimals, as `%f` of C's `printf` does. So a command
+/// reads the same text as from statsite.
+pub(super) fn append_six_decimals(value: f64, out: &mut Vec<u8>) {
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    match millionths(value.abs()) {
+        Some(count) => append_decimal(count, 6, out),
+        // The standard library does the same for any number, but takes longer.
+        None => out.extend_from_slice(format!("{:.6}", value.abs()).as_bytes()),
+    }
+}
+
+/// Returns a number that is not negative in millionths. A half is rounded to the even one. Returns
+/// `None` if they have more than 19 digits.
+fn millionths(value: f64) -> Option<u64> {
+    const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    /// The exponent of a number whose mantissa is a whole number.
+    const WHOLE: i32 = 1075;
+    /// Nineteen digits and a point are as many as [`append_decimal`] writes.
+    const MOST: u64 = 10_000_000_000_000_000_000;
+    let bits = value.to_bits();
+    let fraction = bits & ((1 << FRACTION_BITS) - 1);
+    let exponent = i32::try_from(bits >> FRACTION_BITS).ok()?;
+    // A number is the mantissa times a power of two. The product of a mantissa of 53 bits and a
+    // million is exact in 128 bits.
+    let hidden = u64::from(exponent > 0) << FRACTION_BITS;
+    let product = u128::from(fraction | hidden) * 1_000_000;
+    let places = u32::try_from(WHOLE - exponent.max(1)).ok().filter(|places| *places > 0)?;
+    if places >= 128 {
+        return Some(0);
+    }
+    let whole = product >> places;
+    let rest = product << (128 - places);
+    let half = 1 << 127;
+    let up = rest > half || rest == half && whole % 2 == 1;
+    u64::try_from(whole + u128::from(up)).ok().filter(|count| *count < MOST)
+}
+
 /// Appends `whole` with a point before its last `places` digits. At least one digit is before the
-/// point.
+/// point. Inlined, because `append_short` writes most numbers.
+#[inline(always)]
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut start = 20;
@@ -113,6 +160,35 @@ mod tests {
             near.into_iter().for_each(&mut check);
         }
         assert!(short > 100_000, "{short} went the short way");
+    }
+
+    /// The formatting of the standard library is the twin. It rounds as C's `printf` does.
+    #[test]
+    fn six_decimals_are_those_of_printf() {
+        let check = |value: f64| {
+            let mut out = Vec::new();
+            append_six_decimals(value, &mut out);
+            assert_eq!(str::from_utf8(&out).unwrap(), format!("{value:.6}"), "{value:e}");
+        };
+        let mut random = Random::new(20_261_128);
+        for round in 0..50_000_u32 {
+            let bits = random.bits();
+            let any = f64::from_bits(bits);
+            check(if any.is_finite() { any } else { 0.0 });
+            let whole = (bits >> (round % 64)) as f64;
+            // Sevenths of a binary place end in a half of the sixth decimal, or near it.
+            for scale in [1.0, 3.0, 10.0, 128.0, 1e6, 2e6, 1e12, 1e-3] {
+                check(whole / scale);
+                check(-whole / scale);
+            }
+        }
+        for edge in [0.0, -0.0, 5e-324, 1e-7, 5e-7, 0.0078125, 0.0234375, 0.9999995, 1e13, 1.9e13] {
+            check(edge);
+        }
+        for edge in [9_007_199_254_740_992.0, 18_446_744_073_709.55, 1e300, f64::MAX, -f64::MAX] {
+            check(edge);
+            check(f64::from_bits(edge.to_bits() - 1));
+        }
     }
 
     #[test]

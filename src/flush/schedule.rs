@@ -67,9 +67,11 @@ impl Schedule {
             let ahead = stamp.as_millis().saturating_sub(now.as_millis());
             self.due =
                 self.first_after(if ahead < self.interval_ms { now.max(stamp) } else { now });
-            // Stamps are whole seconds. An end shortly after this one would have the same stamp,
-            // and its values would replace those of this interval.
-            if self.due.as_secs() == stamp.as_secs() {
+            // Stamps are whole seconds, rounded or not. An end shortly after this one would have
+            // the same stamp, and its values would replace those of this interval.
+            if self.due.as_secs() == stamp.as_secs()
+                || self.due.as_full_secs() == stamp.as_full_secs()
+            {
                 self.due = UnixTime::from_millis(self.due.as_millis() + self.interval_ms);
             }
             return stamp;

@@ -61,6 +61,10 @@ fn percentile(
     out: &mut Vec<Figure>,
 ) {
     let samples = all.samples();
+    if let Some(id) = planned.quantile {
+        let rank = planned.percentile.quantile_rank(whole(samples)) as u64;
+        out.push(Figure { id, value: range(all, buckets, 0, rank).last });
+    }
     let rank = rank(planned.percentile, samples);
     if rank == 0 {
         return;
@@ -129,6 +133,10 @@ fn median(all: &Moments, buckets: &Buckets) -> f64 {
 }
 
 fn rank(percentile: Percentile, samples: u64) -> u64 {
-    let samples = usize::try_from(samples).expect("counted one at a time");
+    let samples = whole(samples);
     percentile.rank(samples).min(samples) as u64
+}
+
+fn whole(samples: u64) -> usize {
+    usize::try_from(samples).expect("counted one at a time")
 }

@@ -104,6 +104,9 @@ impl TimingFigures {
     ) {
         let n = samples.len();
         let percentile = planned.percentile;
+        if let Some(id) = planned.quantile {
+            out.push(Figure { id, value: samples[percentile.quantile_rank(n) - 1] });
+        }
         let rank = if n == 1 { 1 } else { percentile.rank(n) };
         if rank == 0 {
             return;
@@ -205,7 +208,7 @@ mod tests {
         let percentiles: Vec<_> =
             percents.iter().map(|percent| Percentile::new(*percent).unwrap()).collect();
         let figure_names = FigureNames::new(&percentiles, &[]);
-        let plan = Plan::new(&percentiles, &[], &[], &figure_names);
+        let plan = Plan::new(&percentiles, &[], &[], &figure_names, true);
         let mut samples = samples.to_vec();
         let mut out = Vec::new();
         TimingFigures::default().append(&plan, &mut samples, weight, 10.0, &mut out);
@@ -289,7 +292,7 @@ mod tests {
                 "lower_top25 5",
                 "mean 3",
                 "median 3",
-                "p50 2",
+                "p50 4",
                 "p99_9 5",
                 "rate 1.2",
                 "sample_rate 0.4",

@@ -31,40 +31,81 @@ impl Percentile {
     pub fn rank(self, n: usize) -> usize {
         (self.0.abs() / 100.0 * n as f64 + 0.5).floor() as usize
     }
+
+    /// Returns the rank of statsite's quantile among `n` samples, of which there is at least one:
+    /// 96 for the 95th percentile of 100. The percentile must be positive.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most n, never negative
+    pub fn quantile_rank(self, n: usize) -> usize {
+        // 33.3 % of 1000 samples must be 333 of them. The product may be one digit less.
+        let below = (self.0 * n as f64 / 100.0 * (1.0 + 4.0 * f64::EPSILON)).floor() as usize;
+        (below + 1).min(n)
+    }
 }
 
-/// A bin of a histogram, given by its upper bound, which is not part of it. Infinity stands for no
-/// bound. The bound is never NaN.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Bin(f64);
+/// A bin of a histogram. It has the values from one bound on that are below the next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bin {
+    /// Minus infinity for the first bin.
+    from: f64,
+    /// Infinity if the bin has no upper bound.
+    bound: f64,
+    /// Whether the name in statsite has two decimals, as in statsite. `false` if two bins of the
+    /// histogram would have the same name then.
+    is_rounded: bool,
+}
 
 impl Bin {
-    /// The bin without a bound.
-    pub const INF: Self = Self(f64::INFINITY);
-
-    /// Returns `None` for NaN. -0 becomes 0.
-    pub fn below(bound: f64) -> Option<Self> {
-        (!bound.is_nan()).then_some(Self(bound + 0.0))
+    /// Returns the bins with these upper bounds, which ascend and are not NaN. The first bin has
+    /// everything below its bound. -0 becomes 0.
+    pub fn histogram(bounds: &[f64]) -> Vec<Self> {
+        let rounded = |bound: &f64| format!("{bound:.2}");
+        let is_rounded = bounds.windows(2).all(|pair| rounded(&pair[0]) != rounded(&pair[1]));
+        let lower = std::iter::once(&f64::NEG_INFINITY).chain(bounds);
+        let bin = |(from, bound)| Self { from: from + 0.0, bound: bound + 0.0, is_rounded };
+        lower.zip(bounds).map(bin).collect()
     }
 
     pub fn bound(self) -> f64 {
-        self.0
+        self.bound
     }
 
-    /// Returns the name of its figure, such as `bin_2_21` or `bin_inf`.
+    /// The lower bound. Minus infinity for the first bin.
+    pub fn from(self) -> f64 {
+        self.from
+    }
+
+    /// Returns the name of its figure in Node, such as `bin_2_21` or `bin_inf`.
     pub fn label(self) -> String {
         format!("bin_{self}").replacen('.', "_", 1)
     }
-}
 
-impl std::fmt::Display for Bin {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_finite() {
-            out.write_str(ryu_js::Buffer::new().format(self.0))
+    /// Returns the name of its figure in statsite: `bin_<10.00`, `bin_10.00` or `bin_>90.00`.
+    pub fn statsite_label(self) -> String {
+        let text = |bound| if self.is_rounded { format!("{bound:.2}") } else { shortest(bound) };
+        if self.from == f64::NEG_INFINITY {
+            format!("bin_<{}", text(self.bound))
+        } else if self.bound == f64::INFINITY {
+            format!("bin_>{}", text(self.from))
         } else {
-            out.write_str("inf")
+            format!("bin_{}", text(self.from))
         }
     }
+
+    /// Returns a key that is the same only for equal bins.
+    pub(super) fn key(self) -> (u64, u64, bool) {
+        (self.from.to_bits(), self.bound.to_bits(), self.is_rounded)
+    }
+}
+
+/// Shows the upper bound, as the configuration writes it.
+impl std::fmt::Display for Bin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&shortest(self.bound))
+    }
+}
+
+fn shortest(bound: f64) -> String {
+    if bound.is_finite() { ryu_js::Buffer::new().format(bound).into() } else { "inf".into() }
 }
 
 /// A figure's place in [`FigureNames`].
@@ -124,10 +165,12 @@ const FIXED: [[Option<&str>; 2]; 14] = [
     [None, Some("rate")],
     [None, Some("median")],
 ];
-const PER_PERCENTILE: usize = 5;
+/// The figures of a percentile: five in Node, and after them the quantile in statsite.
+const PER_PERCENTILE: usize = NODE_PARTS + 1;
+const NODE_PARTS: usize = 5;
 
-/// Returns the names of the five figures of a percentile, in their order.
-pub(super) fn parts(percentile: Percentile) -> [&'static str; PER_PERCENTILE] {
+/// Returns the names of the five figures of a percentile in Node, in their order.
+pub(super) fn parts(percentile: Percentile) -> [&'static str; NODE_PARTS] {
     let boundary = if percentile.percent() > 0.0 { "upper" } else { "lower" };
     ["count", "mean", boundary, "sum", "sum_squares"]
 }
@@ -149,17 +192,16 @@ impl FigureNames {
             let label = percentile.label();
             names.extend(parts(*percentile).map(|part| {
                 let node = format!("{part}_{label}");
-                let statsite = match part {
-                    "upper" => Some(format!("p{label}")),
-                    // statsite has no quantile from the top, so this figure has its name in Node.
-                    "lower" => Some(node.clone()),
-                    _ => None,
-                };
+                // statsite has no quantile from the top, so this figure has its name in Node.
+                let statsite = (part == "lower").then(|| node.clone());
                 [Some(node), statsite]
             }));
+            let is_quantile = percentile.percent() > 0.0;
+            names.push([None, is_quantile.then(|| format!("p{label}"))]);
         }
-        let bin = |bin: &Bin| Some(format!("histogram.{}", bin.label()));
-        names.extend(bins.iter().map(|of| [bin(of), bin(of)]));
+        let histogram = |label| Some(format!("histogram.{label}"));
+        let of_bin = |bin: &Bin| [bin.label(), bin.statsite_label()].map(histogram);
+        names.extend(bins.iter().map(of_bin));
         Self { percentiles: percentiles.to_vec(), bins: bins.to_vec(), names }
     }
 
@@ -170,10 +212,28 @@ impl FigureNames {
         FigureId::at(FIXED.len() + nth.expect("all are known") * PER_PERCENTILE + part)
     }
 
+    /// Returns the figure that is statsite's quantile of a percentile.
+    pub(super) fn of_quantile(&self, percentile: Percentile) -> FigureId {
+        self.of_percentile(percentile, NODE_PARTS)
+    }
+
     pub(super) fn of_bin(&self, bin: Bin) -> FigureId {
         let nth = self.bins.iter().position(|known| *known == bin);
-        let before = FIXED.len() + self.percentiles.len() * PER_PERCENTILE;
-        FigureId::at(before + nth.expect("all are known"))
+        self.at_bin(nth.expect("all are known"))
+    }
+
+    fn at_bin(&self, nth: usize) -> FigureId {
+        FigureId::at(FIXED.len() + self.percentiles.len() * PER_PERCENTILE + nth)
+    }
+
+    /// Returns each percentile and the figure that is its quantile in statsite.
+    pub fn quantiles(&self) -> impl Iterator<Item = (Percentile, FigureId)> {
+        self.percentiles.iter().map(|percentile| (*percentile, self.of_quantile(*percentile)))
+    }
+
+    /// Returns each bin and its figure.
+    pub fn bins(&self) -> impl Iterator<Item = (Bin, FigureId)> {
+        self.bins.iter().enumerate().map(|(nth, bin)| (*bin, self.at_bin(nth)))
     }
 
     /// Returns the names in Node StatsD, in the order of [`FigureId`].
@@ -241,15 +301,19 @@ pub(crate) struct PlannedPercentile {
     pub(crate) percentile: Percentile,
     /// Count, mean, boundary, sum, sum of squares.
     pub(crate) figures: [Option<FigureId>; 5],
+    /// statsite's quantile.
+    pub(crate) quantile: Option<FigureId>,
 }
 
 impl Plan {
-    /// An empty `metrics` means all figures. `names` must have every percentile and bin.
+    /// An empty `metrics` means all figures. `names` must have every percentile and bin. `statsite`
+    /// adds the figures that only statsite sends.
     pub fn new(
         percentiles: &[Percentile],
         metrics: &[TimerMetric],
         bins: &[Bin],
         names: &FigureNames,
+        statsite: bool,
     ) -> Self {
         let wants = |metric| metrics.is_empty() || metrics.contains(&metric);
         let figures = TIMER_METRICS.iter().filter_map(|(_, metric)| match metric {
@@ -260,13 +324,17 @@ impl Plan {
             wanted: figures.fold(0, |all, bit: u32| all | bit),
             percentiles: percentiles
                 .iter()
-                .map(|percentile| PlannedPercentile::new(*percentile, &wants, names))
-                .filter(|planned| planned.figures.iter().any(Option::is_some))
+                .map(|percentile| PlannedPercentile::new(*percentile, &wants, names, statsite))
+                .filter(|planned| planned.has_figures())
                 .collect(),
             bins: bins.iter().map(|bin| (*bin, names.of_bin(*bin))).collect(),
             sorts: false,
         };
-        if plan.wants(FigureId::MEDIAN) && percentiles.iter().any(|known| known.percent() == 50.0) {
+        if !statsite {
+            plan.wanted &= !(1 << FigureId::STDEV.index() | 1 << FigureId::SUM_PS.index());
+        } else if plan.wants(FigureId::MEDIAN)
+            && percentiles.iter().any(|known| known.percent() == 50.0)
+        {
             plan.wanted |= 1 << FigureId::QUANTILE_MEDIAN.index();
         }
         plan.bins.retain(|_| wants(TimerMetric::Histogram));
@@ -282,7 +350,9 @@ impl Plan {
         use FigureId as Id;
         let ordered =
             [Id::STD, Id::STDEV, Id::SUM, Id::SUM_PS, Id::SUM_SQUARES, Id::MEAN, Id::MEDIAN];
-        let of_percentile = |planned: &PlannedPercentile| planned.figures[1..] != [None; 4];
+        let of_percentile = |planned: &PlannedPercentile| {
+            planned.figures[1..] != [None; 4] || planned.quantile.is_some()
+        };
         ordered.into_iter().any(|id| self.wants(id))
             || !self.bins.is_empty()
             || self.percentiles.iter().any(of_percentile)
@@ -294,6 +364,7 @@ impl PlannedPercentile {
         percentile: Percentile,
         wants: &impl Fn(TimerMetric) -> bool,
         names: &FigureNames,
+        statsite: bool,
     ) -> Self {
         let mut figures = [None; 5];
         for (part, name) in parts(percentile).into_iter().enumerate() {
@@ -301,7 +372,13 @@ impl PlannedPercentile {
                 figures[part] = Some(names.of_percentile(percentile, part));
             }
         }
-        Self { percentile, figures }
+        let is_quantile = percentile.percent() > 0.0 && wants(TimerMetric::Percent("upper"));
+        let quantile = (statsite && is_quantile).then(|| names.of_quantile(percentile));
+        Self { percentile, figures, quantile }
+    }
+
+    fn has_figures(&self) -> bool {
+        self.figures.iter().any(Option::is_some) || self.quantile.is_some()
     }
 }
 
@@ -335,6 +412,33 @@ mod tests {
     }
 
     #[test]
+    fn statsites_quantile_is_the_first_sample_with_that_part_of_all_below_it() {
+        for (percent, n, rank) in [
+            (95.0, 100, 96),
+            (50.0, 3, 2),
+            (50.0, 4, 3),
+            (90.0, 1, 1),
+            (100.0, 10, 10),
+            (0.001, 10, 1),
+            (29.0, 100, 30),
+            (33.3, 1000, 334),
+            (99.9, 1000, 1000),
+        ] {
+            assert_eq!(
+                Percentile::new(percent).unwrap().quantile_rank(n),
+                rank,
+                "{percent} of {n}"
+            );
+        }
+        for tenths in 1..1000_usize {
+            let percentile = Percentile::new(tenths as f64 / 10.0).unwrap();
+            for n in (1000..100_000).step_by(1000) {
+                assert_eq!(percentile.quantile_rank(n), tenths * n / 1000 + 1);
+            }
+        }
+    }
+
+    #[test]
     fn a_bin_has_the_label_that_node_writes() {
         for (bound, label) in [
             (1.0, "bin_1"),
@@ -344,8 +448,26 @@ mod tests {
             (1e21, "bin_1e+21"),
             (f64::INFINITY, "bin_inf"),
         ] {
-            assert_eq!(Bin::below(bound).unwrap().label(), label);
+            assert_eq!(Bin::histogram(&[bound])[0].label(), label);
         }
-        assert_eq!(Bin::below(f64::NAN), None);
+    }
+
+    #[test]
+    fn a_bin_has_the_label_that_statsite_writes() {
+        let inf = f64::INFINITY;
+        for (bounds, labels) in [
+            (
+                &[10.0, 20.0, 30.0, inf][..],
+                &["bin_<10.00", "bin_10.00", "bin_20.00", "bin_>30.00"][..],
+            ),
+            (&[-0.0, 0.125, 2.5], &["bin_<0.00", "bin_0.00", "bin_0.12"]),
+            // Two decimals would make one name of two.
+            (&[0.001, 0.002, 1.0, inf], &["bin_<0.001", "bin_0.001", "bin_0.002", "bin_>1"]),
+            (&[inf], &["bin_<inf"]),
+            (&[], &[]),
+        ] {
+            let found = Bin::histogram(bounds);
+            assert_eq!(found.into_iter().map(Bin::statsite_label).collect::<Vec<_>>(), labels);
+        }
     }
 }

@@ -158,6 +158,7 @@ impl Policies {
                     .unwrap_or(&base.timer_metrics),
                 histogram.and_then(|rule| rule.histogram.as_deref()).unwrap_or_default(),
                 &self.figures,
+                base.statsite,
             ),
         }
     }

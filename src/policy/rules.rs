@@ -5,6 +5,7 @@
 //! byte is itself.
 
 use std::fmt;
+use std::hash::Hash;
 use std::time::Duration;
 
 use ahash::AHashSet;
@@ -43,6 +44,9 @@ pub struct Base {
     pub gauge_ttl: u32,
     /// A series of any kind without samples for this long is removed. `None` means never.
     pub expire: Option<Duration>,
+    /// Whether timings also have the figures that only statsite sends. It is not a key of the file:
+    /// it is set if some destination may need them, since they take time to compute.
+    pub statsite: bool,
 }
 
 impl Default for Base {
@@ -57,6 +61,7 @@ impl Default for Base {
             delete_sets: None,
             gauge_ttl: 1,
             expire: None,
+            statsite: false,
         }
     }
 }
@@ -92,24 +97,24 @@ impl Rules {
     pub fn percentiles(&self) -> Vec<Percentile> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.percentiles.as_ref());
         let all = std::iter::once(&self.base.percentiles).chain(of_rules).flatten();
-        distinct(all, |percentile| percentile.percent())
+        distinct(all, |percentile| percentile.percent().to_bits())
     }
 
     /// Returns the bins of all histograms, each once.
     pub fn bins(&self) -> Vec<Bin> {
         let all = self.rules.iter().filter_map(|rule| rule.histogram.as_ref()).flatten();
-        distinct(all, |bin| bin.bound())
+        distinct(all, |bin| bin.key())
     }
 }
 
-/// Returns each value once, in the order of first appearance. `number` is the key by which values
-/// are compared.
-fn distinct<'a, T: Copy + 'a>(
+/// Returns each value once, in the order of first appearance. `key` is the key by which values are
+/// compared.
+fn distinct<'a, T: Copy + 'a, K: Hash + Eq>(
     all: impl Iterator<Item = &'a T>,
-    number: impl Fn(&T) -> f64,
+    key: impl Fn(&T) -> K,
 ) -> Vec<T> {
     let mut seen = AHashSet::new();
-    let is_new = |item: &&T| seen.insert(number(item).to_bits());
+    let is_new = |item: &&T| seen.insert(key(item));
     all.filter(is_new).copied().collect()
 }
 

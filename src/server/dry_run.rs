@@ -12,7 +12,7 @@ use super::pipeline::{Pipeline, random_seeds};
 use super::start_error::StartError;
 use super::stdin::{alone, is_sound, take_in};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Config, Destination, DestinationKind, Origin, Protocol};
+use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::ganglia;
@@ -64,6 +64,9 @@ fn readable(mut config: Config) -> Config {
     for destination in &mut config.destinations {
         if let DestinationKind::Carbon(carbon) = &mut destination.kind {
             carbon.protocol = Protocol::Plaintext;
+        }
+        if let DestinationKind::Exec(exec) = &mut destination.kind {
+            exec.binary_stream = BinaryStream::No;
         }
     }
     config

@@ -182,7 +182,7 @@ impl Flushing {
         self.set_end(now);
         self.held_since = None;
         self.number = engine.tick();
-        encoders.begin(self.number, stamp.as_secs());
+        encoders.begin(self.number, stamp);
         for sink in sinks.iter_mut() {
             sink.poll_acks(now);
             sink.flush_started(now, self.number);
@@ -237,7 +237,7 @@ impl Flushing {
         mut put: impl FnMut(EncoderId, &Chunk) -> Result<(), E>,
     ) -> Result<(), E> {
         self.number = engine.tick();
-        encoders.begin(self.number, now.unix.as_secs());
+        encoders.begin(self.number, now.unix);
         let mut done = false;
         while !done {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
@@ -271,7 +271,7 @@ impl Flushing {
         let sends_own = self.sends_own;
         engine.finish(&closing, &mut |summary| {
             if sends_own {
-                encoders.encode(summary);
+                encoders.encode_own(summary);
             }
         });
         encoders.end();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use nix::unistd::gethostname;
 
 use super::start_error::StartError;
-use crate::config::{self, Config, Destination, DestinationKind, Takes};
+use crate::config::{self, Config, Destination, DestinationKind, TakenFlushes, Takes};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::Namespace;
 use crate::policy::FigureNames;
@@ -17,14 +17,15 @@ use crate::sink::spool::{Folder, Spool};
 use crate::sink::{Feed, Sink, Sinks};
 use crate::standard::StandardStream;
 
-/// Makes one encoder for each pair of format and name space that a destination takes.
+/// Makes one encoder for each combination of format, name space and own figures that a destination
+/// takes.
 pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
     let wanted = config.active_destinations().filter_map(|destination| {
-        let Takes::Flushes(format, name) = destination.takes() else { return None };
-        let is_its = |namespace: &&Namespace| namespace.name == name;
+        let Takes::Flushes(taken) = destination.takes() else { return None };
+        let is_its = |namespace: &&Namespace| namespace.name == taken.namespace;
         let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
-        Some((format, namespace))
+        Some((taken.format, namespace, taken.own_figures))
     });
     Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
 }
@@ -103,8 +104,8 @@ pub(super) fn add(
 pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
         Takes::Packets(carriage) => Feed::Packets(carriage),
-        Takes::Flushes(format, namespace) => {
-            let found = encoders.id(&format, namespace);
+        Takes::Flushes(TakenFlushes { format, namespace, own_figures }) => {
+            let found = encoders.id(&format, namespace, own_figures);
             Feed::Flushes(found.expect("there is one for each destination of flushes"))
         }
     }

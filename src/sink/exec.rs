@@ -422,7 +422,11 @@ mod tests {
 
     #[test]
     fn a_stop_cuts_a_rest_short() {
-        let config = config::Exec { command: "cat".into(), timeout: Duration::from_secs(30) };
+        let config = config::Exec {
+            command: "cat".into(),
+            timeout: Duration::from_secs(30),
+            binary_stream: config::BinaryStream::No,
+        };
         let at = |millis| Now { tick: Tick::from_millis(millis), unix: UnixTime::from_secs(1) };
         let state = ExecState::Resting { until: at(9999).tick };
         let mut exec = Exec { state, ..Exec::new(0, "exec", &config) };
@@ -434,8 +438,11 @@ mod tests {
     #[test]
     fn chunks_that_a_child_did_not_read_are_removed_in_slices() {
         for ended_well in [true, false] {
-            let config =
-                config::Exec { command: "cat >/dev/null".into(), timeout: Duration::from_secs(30) };
+            let config = config::Exec {
+                command: "cat >/dev/null".into(),
+                timeout: Duration::from_secs(30),
+                binary_stream: config::BinaryStream::No,
+            };
             let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, "exec", &config) };
             let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
             for _ in 0..200 {

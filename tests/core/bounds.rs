@@ -169,7 +169,10 @@ fn a_sketch_fills_the_histogram_and_heeds_the_filter() {
 fn statsite_style_has_its_own_figures_of_a_sketch_too() {
     let samples: Vec<_> = (1..=40).map(f64::from).collect();
     let found = [10, 1000].map(|timer_exact| {
-        let text = format!("[statsd]\ntimer_exact = {timer_exact}\npercentiles = 50, 90\n");
+        let text = format!(
+            "[statsd]\ntimer_exact = {timer_exact}\npercentiles = 50, 90\n\
+             [namespace]\nstyle = statsite\n"
+        );
         let mut core = Core::new(&configured(&text), &Namespace::statsite());
         send(&mut core, "t", &samples);
         core.flush(10)

@@ -54,6 +54,7 @@ fn run(script: &str) -> String {
             }
             "packet" | "flush" => {
                 let core = core.get_or_insert_with(|| {
+                    settings.rules.base.statsite = namespace.style == Style::Statsite;
                     let mut core = Core::new(&settings, &namespace);
                     (core.own, core.closing) = (own, closing.clone());
                     core

@@ -115,7 +115,7 @@ fn closing_sends_every_series() {
         // One for the series, the count, and a tenth of it as the rate.
         ("counters", names + 1.1 * counted(&Corpus::counters(SCALE))),
         ("idle counters", names),
-        ("timings", 120_144_949.250_620_59),
+        ("timings", 120_129_101.754_305_15),
         ("timings' count, sum, mean", three.sum()),
     ];
     expect(close::ROWS, &expected);
@@ -163,6 +163,14 @@ fn encoding_writes_every_line() {
         ("ganglia, counters", 42_240.0),
         ("json, W2", 486_143.0),
         ("json, counters", 62_000.0),
+        ("exec statsite, W2", 210_586.0),
+        (
+            "exec statsite, counters",
+            bytes(|name, value| format!("counts.{name}|{value:.6}|1700000000\n")),
+        ),
+        ("records, W2", 0.0),
+        // Two records: the count and the rate, with a head of 20 bytes and a NUL.
+        ("records, counters", bytes(|name, _| "-".repeat(2 * (20 + name.len() + 1)))),
         ("short numbers", 16_347.0),
         ("long numbers", 16_802.0),
     ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{DEADLINE, Daemon, FakeCarbon, exec, until, until_true};
+use crate::support::{Conf, DEADLINE, Daemon, FakeCarbon, exec, until, until_true};
 
 fn text(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_default()
@@ -161,4 +161,143 @@ fn a_stop_waits_for_the_last_child_as_long_as_it_may() {
     assert!(log.iter().any(|line| line.contains("sink=exec state=killed in_doubt=")), "{log:?}");
     let pids = text(daemon.folder(), "pids");
     until_true("it to be gone", || !pids.lines().any(is_there));
+}
+
+/// Returns the only flush that a command has written to the file `whole` so far.
+fn whole(daemon: &Daemon) -> Vec<u8> {
+    until(DEADLINE, "a whole flush", || fs::read(daemon.folder().join("whole")).ok())
+}
+
+/// A command that keeps a flush, in the style of statsite, without own figures.
+fn statsite() -> Conf {
+    exec("cat > part; mv part whole")
+        .set("exec", "own_figures", "no")
+        .set("namespace", "style", "statsite")
+        .set("statsd", "percentiles", "50, 95")
+        .set("rule.h", "match", "t")
+        .set("rule.h", "histogram", "10:90:10")
+}
+
+/// Starts a server, and sends it values of each kind in one packet.
+fn with_each_kind(conf: &Conf) -> Daemon {
+    let daemon = Daemon::start(conf);
+    let samples: Vec<String> = (0..100).map(|sample| sample.to_string()).collect();
+    let timer = format!("t:{}|ms", samples.join(":"));
+    daemon.send([format!("hits:100|c|@0.1\nlevel:-2.5|g\nwho:a|s\nwho:b|s\nk:7|kv\n{timer}")]);
+    daemon
+}
+
+/// Shows that a command reads the lines that statsite writes: its names, six decimals, and whole
+/// counts. An interval without values starts no command.
+#[test]
+fn in_the_style_of_statsite_the_lines_are_those_of_statsite() {
+    let carbon = FakeCarbon::start();
+    let conf = statsite().set("statsd", "delete_gauges", "yes");
+    let daemon = with_each_kind(&conf.set("carbon", "address", carbon.address()));
+    let text = String::from_utf8(whole(&daemon)).unwrap();
+    let mut lines: Vec<_> = text.lines().map(|line| line.rsplit_once('|').unwrap().0).collect();
+    lines.sort_unstable();
+    let mut expected = vec![
+        "counts.hits|1000.000000",
+        "gauges.level|-2.500000",
+        "kv.k|7.000000",
+        "sets.who|2",
+        "timers.t.count|100",
+        "timers.t.histogram.bin_<10.00|10",
+        "timers.t.histogram.bin_>90.00|10",
+        "timers.t.lower|0.000000",
+        "timers.t.mean|49.500000",
+        "timers.t.median|49.500000",
+        "timers.t.p50|50.000000",
+        "timers.t.p95|95.000000",
+        "timers.t.rate|4950.000000",
+        "timers.t.sample_rate|100.000000",
+        "timers.t.stdev|29.011492",
+        "timers.t.sum_sq|328350.000000",
+        "timers.t.sum|4950.000000",
+        "timers.t.upper|99.000000",
+    ];
+    let bins: Vec<_> = (1..9).map(|tens| format!("timers.t.histogram.bin_{tens}0.00|10")).collect();
+    expected.extend(bins.iter().map(String::as_str));
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+    fs::remove_file(daemon.folder().join("whole")).unwrap();
+    let (first, _) = carbon.flush_after(0);
+    carbon.flush_after(first + 3); // own figures alone
+    assert!(!daemon.folder().join("whole").exists(), "no values, no command");
+    daemon.stop();
+}
+
+/// One of statsite's binary records.
+#[derive(Debug, PartialEq)]
+struct Record {
+    key: String,
+    kind: u8,
+    code: u8,
+    value: f64,
+    count: Option<u32>,
+}
+
+/// Reads the records of a flush, and checks that they have one timestamp.
+fn records(mut bytes: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let stamp = &bytes[..8].to_vec();
+    while !bytes.is_empty() {
+        assert_eq!(&bytes[..8], stamp);
+        let (kind, code) = (bytes[8], bytes[9]);
+        let length = usize::from(u16::from_le_bytes(bytes[10..12].try_into().unwrap()));
+        let value = f64::from_le_bytes(bytes[12..20].try_into().unwrap());
+        let key = bytes[20..20 + length].strip_suffix(b"\0").unwrap();
+        let key = String::from_utf8(key.to_vec()).unwrap();
+        bytes = &bytes[20 + length..];
+        let is_bin = kind == 3 && (8..=10).contains(&code);
+        let count = is_bin.then(|| u32::from_le_bytes(bytes[..4].try_into().unwrap()));
+        bytes = &bytes[if is_bin { 4 } else { 0 }..];
+        records.push(Record { key, kind, code, value, count });
+    }
+    records
+}
+
+/// Shows that a command gets statsite's binary records with `binary_stream`, whatever the style,
+/// and that a reload adds the prefixes of the name space.
+#[test]
+fn with_binary_stream_a_command_reads_records() {
+    let conf = statsite().set("namespace", "style", "legacy").set("exec", "binary_stream", "yes");
+    let daemon = with_each_kind(&conf);
+    let found = records(&whole(&daemon));
+    let of =
+        |key: &str, kind, code, value| Record { key: key.into(), kind, code, value, count: None };
+    for expected in [
+        of("k", 1, 0, 7.0),
+        of("hits", 2, 4, 1000.0),
+        of("hits", 2, 0xb, 1000.0),
+        of("t", 3, 1, 4950.0),
+        of("t", 3, 2, 328_350.0),
+        of("t", 3, 3, 49.5),
+        of("t", 3, 4, 100.0),
+        of("t", 3, 5, 29.011_491_975_882_016),
+        of("t", 3, 6, 0.0),
+        of("t", 3, 7, 99.0),
+        of("t", 3, 0xb, 4950.0),
+        of("t", 3, 0xc, 100.0),
+        of("t", 3, 0x80 | 50, 50.0),
+        of("t", 3, 0x80 | 95, 95.0),
+        of("who", 4, 1, 2.0),
+        of("level", 5, 0, -2.5),
+        Record { count: Some(10), ..of("t", 3, 8, 10.0) },
+        Record { count: Some(10), ..of("t", 3, 9, 10.0) },
+        Record { count: Some(10), ..of("t", 3, 9, 80.0) },
+        Record { count: Some(10), ..of("t", 3, 0xa, 90.0) },
+    ] {
+        assert!(found.contains(&expected), "{expected:?} is not in {found:?}");
+    }
+    assert_eq!(found.len(), 26);
+    let conf = conf.set("exec", "binary_stream", "prefixed").set("namespace", "style", "statsite");
+    daemon.reload(&conf);
+    until_true("a record with a prefix", || {
+        daemon.send(["hits:1|c"]);
+        let bytes = fs::read(daemon.folder().join("whole")).unwrap_or_default();
+        !bytes.is_empty() && records(&bytes).iter().any(|record| record.key == "counts.hits")
+    });
+    daemon.stop();
 }

@@ -34,6 +34,7 @@ mod names;
 mod neighbours;
 mod node;
 mod outage;
+mod own_figures;
 mod peers;
 mod proxy;
 mod relay;

@@ -10,6 +10,7 @@ use statsd::encode::namespace::{Namespace, Style};
 use statsd::encode::number::Number;
 use statsd::policy::FigureNames;
 use statsd::policy::Rules;
+use statsd::time::UnixTime;
 
 use super::corpus::Corpus;
 use super::summaries::Summaries;
@@ -67,6 +68,22 @@ pub(crate) const ROWS: &[Row] = &[
         make: |scale| counters(Format::JsonLines, &Namespace::default(), scale),
     },
     Row {
+        name: "exec statsite, W2",
+        unit: "line",
+        make: |_| w2(Format::Piped, &Namespace::statsite()),
+    },
+    Row {
+        name: "exec statsite, counters",
+        unit: "line",
+        make: |scale| counters(Format::Piped, &Namespace::statsite(), scale),
+    },
+    Row { name: "records, W2", unit: "record", make: |_| w2(RECORDS, &Namespace::statsite()) },
+    Row {
+        name: "records, counters",
+        unit: "record",
+        make: |scale| counters(RECORDS, &Namespace::statsite(), scale),
+    },
+    Row {
         name: "short numbers",
         unit: "number",
         make: |_| Box::new(Numbers::new(|digits| digits <= SHORT)),
@@ -79,6 +96,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const PICKLE: Format = Format::Pickle { batch: 500 };
+const RECORDS: Format = Format::Records { is_prefixed: false };
 
 fn ganglia() -> Format {
     let (spoof, prefix) = ("statsd:statsd".into(), String::new());
@@ -114,8 +132,8 @@ struct Encode {
 
 impl Encode {
     fn new(format: Format, namespace: &Namespace, corpus: &Corpus) -> Self {
-        let encoders = Encoders::new([(format, namespace)], &figure_names());
-        let summaries = Summaries::of(corpus);
+        let encoders = Encoders::new([(format, namespace, true)], &figure_names());
+        let summaries = Summaries::of(corpus, namespace.style);
         let mut it = Self { encoders, summaries, flush: 0, lines: 0, bytes: 0 };
         it.run();
         it
@@ -129,7 +147,7 @@ impl Routine for Encode {
 
     fn run(&mut self) {
         self.flush += 6; // Ganglia describes the same sixth of its metrics each time
-        self.encoders.begin(self.flush, 1_700_000_000);
+        self.encoders.begin(self.flush, UnixTime::from_secs(1_700_000_000));
         for summary in self.summaries.iter() {
             self.encoders.encode(&summary);
         }
@@ -165,7 +183,7 @@ impl Numbers {
             number.append(value, &mut text);
             text.len()
         };
-        let summaries = Summaries::of(&Corpus::w2());
+        let summaries = Summaries::of(&Corpus::w2(), Style::Legacy);
         let all = summaries.iter().flat_map(|summary| summary.figures.to_vec());
         let values: Vec<f64> =
             all.map(|figure| figure.value).filter(|value| wanted(digits(*value))).collect();

@@ -1,5 +1,6 @@
 //! Keeps the summaries of a flush, which encoders read again and again.
 
+use statsd::encode::namespace::Style;
 use statsd::engine::Closing;
 use statsd::flush::{Subject, Summary};
 use statsd::policy::Figure;
@@ -18,9 +19,10 @@ struct Kept {
 }
 
 impl Summaries {
-    /// Of all series of a corpus, in the table's order.
-    pub(crate) fn of(corpus: &Corpus) -> Self {
-        let (mut engine, mut all) = (engine(""), Vec::new());
+    /// Of all series of a corpus, in the table's order, with the figures of a style.
+    pub(crate) fn of(corpus: &Corpus, style: Style) -> Self {
+        let style = if style == Style::Statsite { "[namespace]\nstyle = statsite" } else { "" };
+        let (mut engine, mut all) = (engine(style), Vec::new());
         corpus.packets().for_each(|packet| engine.packet(packet));
         engine.tick();
         let mut keep = |summary: &Summary<'_>| {

@@ -42,6 +42,10 @@ pub(super) const CARBON: Chapter = chapter! {
     /// How many delivered flushes are kept for resend = flush. 1 to 100.
     resend_keep;
 
+    /// Set this to no to leave out the server's own figures. A service that bills by the number of
+    /// metrics needs that.
+    own_figures;
+
     /// How long to wait after the first failed attempt to connect, and at most. The wait doubles
     /// each time, with jitter. reconnect_max must be at least reconnect_min. At least 1ms.
     reconnect_min, reconnect_max;
@@ -68,7 +72,7 @@ pub(super) const CONSOLE: Chapter = chapter! {
     format;
 
     /// As for [carbon].
-    namespace;
+    namespace, own_figures;
 };
 
 pub(super) const INFLUXDB: Chapter = chapter! {
@@ -107,6 +111,9 @@ pub(super) const INFLUXDB: Chapter = chapter! {
     /// As for [carbon].
     resend_keep;
 
+    /// As for [carbon].
+    own_figures;
+
     /// As for [carbon]. The server also waits after an answer that is an error.
     reconnect_min, reconnect_max;
 
@@ -124,16 +131,27 @@ pub(super) const EXEC: Chapter = chapter! {
     [exec];
 
     /// /bin/sh runs this line for each flush, one at a time. The command reads lines of
-    /// name|value|timestamp. An exit status other than 0 is logged, and the lines count in in_doubt.
-    /// The whole rest of the line is the command, also # and quotes. Empty means off.
+    /// name|value|timestamp. With style = statsite their numbers have six decimals, and counts have
+    /// none, as in statsite. A flush without points starts no command. An exit status other than 0
+    /// is logged, and the lines count in in_doubt. The whole rest of the line is the command, also #
+    /// and quotes. Empty means off.
     /// Example: python3 /usr/local/lib/statsite/sinks/librato.py librato.ini
     command;
 
     /// A command that takes longer is killed, with everything that it has started. At least 100ms.
     timeout;
 
+    /// Give the command statsite's binary records in place of lines.
+    ///   no         lines
+    ///   yes        records with the bare names of series, as statsite's binary_stream
+    ///   prefixed   records with the prefixes of the namespace, as its prefix_binary_stream
+    binary_stream;
+
     /// As for [carbon]. statsite's own sinks expect the names of style = statsite.
     namespace;
+
+    /// As for [carbon].
+    own_figures;
 };
 
 pub(super) const GANGLIA: Chapter = chapter! {
@@ -155,6 +173,9 @@ pub(super) const GANGLIA: Chapter = chapter! {
     /// The most bytes of a name, 1 to 300. A metric with a longer name is left out and counted in
     /// points_refused.
     max_name_length;
+
+    /// As for [carbon].
+    own_figures;
 };
 
 pub(super) const REPEATER: Chapter = chapter! {
