@@ -12,6 +12,7 @@ use super::namespace::Namespace;
 use super::pickle::Pickle;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
+use crate::series::Audience;
 
 /// The format of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,17 @@ pub enum Format {
     Influx,
     /// Ganglia's packets.
     Ganglia(ganglia::Labels),
+}
+
+impl Format {
+    /// Whether a name is sent as it came with `sanitize_keys = no`. The other formats, or their
+    /// receivers, cannot store every character.
+    fn stores_raw_names(&self) -> bool {
+        match self {
+            Self::Influx | Self::JsonLines => true,
+            Self::Plaintext | Self::Piped | Self::Pickle { .. } | Self::Ganglia(_) => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +87,12 @@ impl Encoders {
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+        if summary.audience == Audience::Every {
+            return self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+        }
+        let is_raw = summary.audience == Audience::Raw;
+        let rows = self.0.iter_mut().filter(|row| row.format.stores_raw_names() == is_raw);
+        rows.for_each(|row| row.encoder.encode(summary));
     }
 
     /// Ends the flush. The remaining lines become chunks.
@@ -129,7 +146,14 @@ mod tests {
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
         let subject = Subject::Counter;
         let name = &b"a"[..];
-        let summary = Summary { subject, name, figures: &figures, idle: false, timestamp: None };
+        let summary = Summary {
+            subject,
+            audience: Audience::Every,
+            name,
+            figures: &figures,
+            idle: false,
+            timestamp: None,
+        };
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");
         encoders.end();

@@ -64,7 +64,14 @@ fn flush(ganglia: &mut Ganglia, number: u64, series: &[Series<'_>]) -> Vec<Strin
         let subject = *subject;
         let name = name.as_bytes();
         let figures = &figures[..];
-        ganglia.encode(&Summary { subject, name, figures, idle: false, timestamp: None });
+        ganglia.encode(&Summary {
+            subject,
+            audience: crate::series::Audience::Every,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        });
     }
     ganglia.end();
     let mut packets = Vec::new();
