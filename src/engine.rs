@@ -22,12 +22,12 @@ use crate::flush::{Subject, Summarizer, Summary};
 use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::Rules;
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, ParsedLine, Reject, first_piece, is_binary, is_clean,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, is_binary, is_clean,
     is_plain_name, read_plain, trimmed,
 };
 use crate::series::{
-    AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table,
+    AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
+    PassthroughValue, Seeds, Table,
 };
 use crate::warnings::WarningKind;
 use crate::wire::{In, Put};
@@ -65,7 +65,8 @@ struct Flush {
     number: u64,
     /// `None` if no sweep is in progress.
     cursor: Option<Cursor>,
-    summaries: u64,
+    /// The series that this flush has closed, for each [`Audience`].
+    summaries: [u64; 3],
     summarizer: Summarizer,
     prefix_stats: String,
 }
@@ -102,7 +103,7 @@ const SAVE_STEP: usize = 256;
 impl Engine {
     pub fn new(settings: &Settings, seeds: Seeds) -> Self {
         let seconds = settings.flush_interval.as_secs_f64();
-        Self {
+        let mut engine = Self {
             flush_interval: settings.flush_interval,
             reader: LineReader::new(settings.grammar.clone()),
             trusts: settings.grammar.is_idempotent(),
@@ -121,21 +122,28 @@ impl Engine {
             flush: Flush {
                 number: 0,
                 cursor: None,
-                summaries: 0,
+                summaries: [0; 3],
                 summarizer: Summarizer::new(seconds),
                 prefix_stats: settings.prefix_stats.clone(),
             },
+        };
+        if !settings.grammar.sanitize {
+            engine.intake.table.accept_raw_names();
         }
+        engine
     }
 
-    /// Sets other settings. The open interval is closed with them, but its rates are computed with
-    /// the length that it had. No sweep may be in progress.
+    /// Sets other settings. Only a new engine takes another `sanitize`. The open interval is closed
+    /// with them, but its rates are computed with the length that it had. No sweep may be in
+    /// progress.
     pub fn reconfigure(&mut self, settings: &Settings) {
         assert!(!self.is_sweeping(), "a flush has one configuration");
         // Existing series keep the names that the old grammar made of them. A reader with another
         // grammar might make other names of the same lines.
         self.trusts &= self.reader.grammar().names_as(&settings.grammar);
-        self.reader = LineReader::new(settings.grammar.clone());
+        // The table cannot change from clean names to raw ones.
+        let sanitize = self.reader.grammar().sanitize;
+        self.reader = LineReader::new(Grammar { sanitize, ..settings.grammar.clone() });
         self.room = room(&settings.grammar);
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
@@ -174,9 +182,11 @@ impl Engine {
         let mut trusts = self.trusts;
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
-            rest = self.plain_lines(rest, enough, &mut trusts);
-            if rest.len() <= enough {
-                return rest;
+            if !self.intake.table.has_merged() {
+                rest = self.plain_lines(rest, enough, &mut trusts);
+                if rest.len() <= enough {
+                    return rest;
+                }
             }
             let (piece, after) = first_piece(rest);
             if is_binary(piece) {
@@ -294,7 +304,7 @@ impl Engine {
         assert!(self.flush.cursor.is_none(), "a tick waits for the end of the sweep before it");
         self.flush.number += 1;
         self.flush.cursor = Some(Cursor::default());
-        self.flush.summaries = 0;
+        self.flush.summaries = [0; 3];
         self.intake.table.tick();
         self.intake.passthrough.tick();
         self.intake.ledger.tick();
@@ -313,9 +323,9 @@ impl Engine {
         let summarizer = &mut self.flush.summarizer;
         for _ in 0..work {
             let Some(passing) = self.intake.passthrough.take() else {
-                return self.intake.table.sweep(cursor, work, |closed| {
-                    *summaries += 1;
-                    out(&summarizer.closed(closed));
+                return self.intake.table.sweep(cursor, work, |audience, closed| {
+                    summaries[audience as usize] += 1;
+                    out(&summarizer.closed(audience, closed));
                 });
             };
             out(&summarizer.passing(&passing));
@@ -330,14 +340,26 @@ impl Engine {
         self.intake.table.end_sweep();
         self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.ledger.own().closing() {
-            flush.summaries += 1;
             out(&flush.summarizer.own_counter(name, count as f64));
         }
+        // As in Node, `numStats` does not count the server's other own counters and figures.
+        let mut own = Own::OF_NODE.len() as u64;
         if let Some(lag) = closing.timestamp_lag {
-            flush.summaries += 1;
+            own += 1;
             out(&flush.summarizer.own(Subject::OwnGauge, "timestamp_lag", lag));
         }
-        out(&flush.summarizer.own(Subject::NumStats, "numStats", flush.summaries as f64));
+        let [every, raw, clean] = flush.summaries;
+        let mut num_stats = |audience, series| {
+            let count = (series + own) as f64;
+            let summary = flush.summarizer.own(Subject::NumStats, "numStats", count);
+            out(&Summary { audience, ..summary });
+        };
+        if raw == clean {
+            num_stats(Audience::Every, every + raw);
+        } else {
+            num_stats(Audience::Raw, every + raw);
+            num_stats(Audience::Clean, every + clean);
+        }
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
         }
@@ -354,9 +376,9 @@ impl Engine {
     ) -> bool {
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;
-        self.intake.table.remove(kind, name, |closed| {
-            *summaries += 1;
-            out(&summarizer.closed(closed));
+        self.intake.table.remove(kind, name, |audience, closed| {
+            summaries[audience as usize] += 1;
+            out(&summarizer.closed(audience, closed));
         })
     }
 
@@ -452,7 +474,13 @@ impl Engine {
                 Some(Ok(false))
             }
             PASSING if kind.is_none() => {
-                let passing = PassthroughValue::restore(&mut record)?;
+                let mut passing = PassthroughValue::restore(&mut record)?;
+                if self.reader.grammar().sanitize && !is_clean(&passing.name) {
+                    passing.name = cleaned(&passing.name).into();
+                }
+                if passing.name.is_empty() {
+                    return None;
+                }
                 Some(intake.passthrough.add(passing).map(|()| false))
             }
             _ => Some(Ok(false)),

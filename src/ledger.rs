@@ -164,6 +164,10 @@ impl Own {
         ),
     ];
 
+    /// The counters that Node StatsD has, too. `numStats` counts these alone.
+    pub const OF_NODE: [Self; 3] =
+        [Self::BadLinesSeen, Self::PacketsReceived, Self::MetricsReceived];
+
     /// The name, without `prefix_stats`.
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1

@@ -31,19 +31,27 @@ pub(super) enum Job {
 impl Job {
     /// Whether it holds memory for every series.
     pub(super) fn is_dumping(&self) -> bool {
-        matches!(self, Self::Dump(dump) if dump.is_begun())
+        match self {
+            Self::Dump(dump) => dump.is_begun(),
+            Self::Delete(delete) => delete.is_begun(),
+        }
     }
 
     /// Frees the memory that a dump holds. It begins again later, where it stopped.
     pub(super) fn pause(&mut self) {
-        if let Self::Dump(dump) = self {
-            dump.pause();
+        match self {
+            Self::Dump(dump) => dump.pause(),
+            Self::Delete(delete) => delete.pause(),
         }
     }
 
     /// Whether it may continue. If `may_dump` is `false`, a dump that has not begun must wait.
     pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
-        may_dump || !matches!(self, Self::Dump(dump) if !dump.is_begun())
+        may_dump
+            || match self {
+                Self::Dump(dump) => dump.is_begun(),
+                Self::Delete(delete) => !delete.is_about_to_begin(),
+            }
     }
 
     /// Does a part of the work, and appends to `out`. Returns `true` once the answer is complete.

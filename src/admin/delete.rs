@@ -1,9 +1,9 @@
 //! `delcounters`, `deltimers`, `delgauges` and `delsets`: deletes names one after the other, and
-//! the names of a folder (`name.*`) shard by shard.
+//! the names of a folder (`name.*`) in their order.
 
+use super::sorted::SortedNames;
 use super::view::View;
 use crate::protocol::MetricKind;
-use crate::series::Table;
 
 /// A command that deletes series, in progress.
 #[derive(Debug)]
@@ -14,19 +14,12 @@ pub(super) struct Delete {
     folder: Option<NameFolder>,
 }
 
-/// A `name.*` whose names are being searched in the table.
+/// A `name.*` whose names are being deleted.
 #[derive(Debug)]
 struct NameFolder {
     pattern: Box<[u8]>,
-    shard: usize,
+    names: SortedNames,
     found: bool,
-}
-
-impl NameFolder {
-    /// Returns the prefix of the names in the folder, with its dot.
-    fn prefix(&self) -> &[u8] {
-        &self.pattern[..self.pattern.len() - 1]
-    }
 }
 
 /// Names deleted in one step.
@@ -38,10 +31,27 @@ impl Delete {
         Self { kind, names, folder: None }
     }
 
+    /// Whether it holds memory for every series of a folder.
+    pub(super) fn is_begun(&self) -> bool {
+        self.folder.as_ref().is_some_and(|folder| folder.names.is_begun())
+    }
+
+    /// Whether its next step would begin to hold memory for every series of a folder.
+    pub(super) fn is_about_to_begin(&self) -> bool {
+        self.folder.as_ref().is_some_and(|folder| !folder.names.is_begun())
+    }
+
+    /// Frees the memory it holds. It searches the folder again later. Deleted names do not return.
+    pub(super) fn pause(&mut self) {
+        if let Some(folder) = &mut self.folder {
+            folder.names.restart();
+        }
+    }
+
     /// Deletes one name, or a part of a folder. Returns `true` once the answer is complete.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         if let Some(folder) = &mut self.folder {
-            if sweep(folder, self.kind, view, out) {
+            if folder.step(self.kind, view, out) {
                 self.folder = None;
             }
             return false;
@@ -54,8 +64,9 @@ impl Delete {
         if found {
             say(out, b"deleted: ", &name, b"\n");
         }
-        if name.ends_with(b".*") {
-            self.folder = Some(NameFolder { pattern: name, shard: 0, found });
+        if let Some(prefix) = name.strip_suffix(b"*").filter(|prefix| prefix.ends_with(b".")) {
+            let names = SortedNames::new(self.kind, prefix.into());
+            self.folder = Some(NameFolder { pattern: name, names, found });
         } else if !found {
             say(out, b"metric ", &name, b" not found\n");
         }
@@ -63,36 +74,26 @@ impl Delete {
     }
 }
 
-/// Deletes the names of a folder in a part of the table. Returns `true` at the end of the table.
-fn sweep(
-    folder: &mut NameFolder,
-    kind: MetricKind,
-    view: &mut View<'_>,
-    out: &mut Vec<u8>,
-) -> bool {
-    if folder.shard == Table::shards() {
-        if !folder.found {
-            say(out, b"metric ", &folder.pattern, b" not found\n");
+impl NameFolder {
+    /// Sorts a part of the names, or deletes some of them. Returns `true` once all are deleted.
+    fn step(&mut self, kind: MetricKind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        if !self.names.sort(view.engine.table_mut(), None) {
+            return false;
         }
-        return true;
+        for _ in 0..BATCH {
+            let Some(next) = self.names.next(view.engine.table_mut()) else {
+                if !self.found {
+                    say(out, b"metric ", &self.pattern, b" not found\n");
+                }
+                return true;
+            };
+            if view.delete(kind, &next.name) {
+                say(out, b"deleted: ", &next.name, b"\n");
+                self.found = true;
+            }
+        }
+        false
     }
-    let inside: Vec<Box<[u8]>> = view
-        .engine
-        .table()
-        .in_shard(folder.shard, kind)
-        .filter(|(_, name)| name.starts_with(folder.prefix()))
-        .map(|(_, name)| name.into())
-        .take(BATCH)
-        .collect();
-    for name in &inside {
-        view.delete(kind, name);
-        say(out, b"deleted: ", name, b"\n");
-    }
-    folder.found |= !inside.is_empty();
-    if inside.len() < BATCH {
-        folder.shard += 1;
-    }
-    false
 }
 
 fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], after: &[u8]) {

@@ -2,54 +2,30 @@
 //!
 //! Each entry has a line of its own, because scripts and Datadog's agent count the lines.
 //!
-//! First the slots of each shard are sorted by name, one shard in each step. Then the shards are
-//! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
-//! copies of 257 names.
-//!
-//! Series are created and removed meanwhile. Those that are removed are skipped. Those that are new
-//! are left out.
-//!
 //! If a client does not read and another dump waits, the client's dump is paused. It frees its
 //! memory, except for the last name that it has written, and later begins again after that name.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::Write as _;
 
+use super::sorted::SortedNames;
 use super::view::View;
 use crate::encode::number::Number;
 use crate::ledger::OwnCounters;
 use crate::protocol::MetricKind;
-use crate::series::{SeriesSlot, Table, Values};
+use crate::series::Values;
 
 /// A dump of one kind of series, in progress.
 #[derive(Debug)]
 pub(super) struct Dump {
     kind: MetricKind,
-    /// The slots of each shard, with the lowest name last.
-    shards: Vec<Vec<SeriesSlot>>,
-    /// The server's own counters, which are no series, the lowest name last.
-    own: Vec<(Box<[u8]>, u64)>,
-    heads: BinaryHeap<Reverse<(Box<[u8]>, Head)>>,
+    names: SortedNames,
+    /// The server's own counters, which are no series, the lowest name last. `None` until all names
+    /// are sorted.
+    own: Option<Vec<(Box<[u8]>, u64)>>,
     /// The last name written.
     last: Option<Box<[u8]>>,
     /// The start of the object is written.
     is_open: bool,
-    stage: DumpStage,
-}
-
-/// The part of the work that is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DumpStage {
-    Sorting,
-    Merging,
-}
-
-/// Where a name in the heap comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Head {
-    Series(usize, SeriesSlot),
-    Own,
 }
 
 /// The most series that one step writes, and the bytes after which it ends in any case.
@@ -62,18 +38,16 @@ impl Dump {
     pub(super) fn new(kind: MetricKind) -> Self {
         Self {
             kind,
-            shards: Vec::new(),
-            own: Vec::new(),
-            heads: BinaryHeap::new(),
+            names: SortedNames::new(kind, Box::default()),
+            own: None,
             last: None,
             is_open: false,
-            stage: DumpStage::Sorting,
         }
     }
 
     /// Whether it has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
-        !self.shards.is_empty()
+        self.names.is_begun()
     }
 
     /// Frees the memory it holds. It goes on later, after the last name it has written.
@@ -84,106 +58,69 @@ impl Dump {
 
     /// Does a part of the work. Returns `true` once the object and its `END` are written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-        match self.stage {
-            DumpStage::Sorting if self.shards.len() < Table::shards() => {
-                self.sort_shard(view.engine.table());
-                false
-            }
-            DumpStage::Sorting => {
-                self.begin(view, out);
-                false
-            }
-            DumpStage::Merging => self.merge(view, out),
+        if self.own.is_some() {
+            return self.merge(view, out);
         }
+        if self.names.sort(view.engine.table_mut(), self.last.as_deref()) {
+            self.begin(view, out);
+        }
+        false
     }
 
-    /// Sorts the names of the next shard that are still to be written.
-    fn sort_shard(&mut self, table: &Table) {
-        let mut names: Vec<(&[u8], SeriesSlot)> = table
-            .in_shard(self.shards.len(), self.kind)
-            .map(|(slot, name)| (name, slot))
-            .filter(|(name, _)| self.is_to_come(name))
-            .collect();
-        names.sort_unstable_by(|a, b| b.0.cmp(a.0));
-        self.shards.push(names.into_iter().map(|(_, slot)| slot).collect());
-    }
-
-    /// Whether a name is after the last one written.
-    fn is_to_come(&self, name: &[u8]) -> bool {
-        self.last.as_deref().is_none_or(|last| last < name)
-    }
-
-    /// Fills the heap with the lowest name of each shard and of the own counters.
-    fn begin(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) {
+    /// Collects the own counters that are still to be written.
+    fn begin(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
+        let mut own = Vec::new();
         if self.kind == MetricKind::Counter {
-            self.own = own_counters(view.engine.own(), view.engine.prefix_stats());
-            let last = self.last.as_deref();
-            self.own.retain(|(name, _)| last.is_none_or(|last| last < name));
+            own = own_counters(view.engine.own(), view.engine.prefix_stats());
+            own.retain(|(name, _)| self.last.as_ref().is_none_or(|last| last < name));
         }
-        for shard in 0..self.shards.len() {
-            self.next_of_shard(shard, view.engine.table_mut());
-        }
-        self.next_own();
-        self.stage = DumpStage::Merging;
+        self.own = Some(own);
         if !self.is_open {
             out.push(b'{');
             self.is_open = true;
         }
     }
 
-    /// Writes the lowest names of the heap, up to the bounds of a step. Returns `true` at the end.
+    /// Writes the lowest names that are left, up to the bounds of a step. Returns `true` at the
+    /// end.
     fn merge(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         let full = out.len() + STEP_BYTES;
+        let own = self.own.as_mut().expect("collected before the merge");
         for _ in 0..BATCH {
             if out.len() >= full {
                 break;
             }
-            let Some(Reverse((name, head))) = self.heads.pop() else {
-                out.extend_from_slice(b"\n}\nEND\n\n");
-                return true;
-            };
             let start = out.len();
+            let is_own = match (self.names.peek(), own.last()) {
+                (None, None) => {
+                    out.extend_from_slice(b"\n}\nEND\n\n");
+                    return true;
+                }
+                (Some(name), Some((own, _))) => &**own < name,
+                (name, _) => name.is_none(),
+            };
             out.extend_from_slice(if self.last.is_some() { b",\n" } else { b"\n" });
-            put_string(&name, out);
-            out.extend_from_slice(b": ");
-            match head {
-                Head::Own => {
-                    let value = self.own.pop().map_or(0, |(_, value)| value);
-                    put_number(value as f64, out);
-                    self.next_own();
-                }
-                Head::Series(shard, slot) => {
-                    match view.engine.table_mut().get_mut(shard, slot) {
-                        Some((series, now)) => put_value(&series.open(now), out),
-                        None => {
-                            out.truncate(start); // deleted since its name was read
-                            self.next_of_shard(shard, view.engine.table_mut());
-                            continue;
-                        }
-                    }
-                    self.next_of_shard(shard, view.engine.table_mut());
-                }
+            if is_own && let Some((name, value)) = own.pop() {
+                put_key(&name, out);
+                put_number(value as f64, out);
+                self.last = Some(name);
+                continue;
             }
-            self.last = Some(name);
+            let table = view.engine.table_mut();
+            let Some(next) = self.names.next(table) else {
+                out.truncate(start);
+                continue;
+            };
+            match table.get_mut(next.shard, next.slot) {
+                Some((series, now)) => {
+                    put_key(&next.name, out);
+                    put_value(&series.open(now), out);
+                    self.last = Some(next.name);
+                }
+                None => out.truncate(start), // deleted since its name was read
+            }
         }
         false
-    }
-
-    /// Puts the next name of a shard into the heap. Series that were deleted meanwhile are skipped.
-    fn next_of_shard(&mut self, shard: usize, table: &mut Table) {
-        while let Some(slot) = self.shards[shard].pop() {
-            if let Some((series, _)) = table.get_mut(shard, slot) {
-                self.heads.push(Reverse((series.name().into(), Head::Series(shard, slot))));
-                return;
-            }
-        }
-    }
-
-    /// Puts the next own counter into the heap.
-    fn next_own(&mut self) {
-        if let Some((name, _)) = self.own.last() {
-            self.heads.push(Reverse((name.clone(), Head::Own)));
-        }
     }
 }
 
@@ -193,6 +130,11 @@ fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> 
     let mut counters: Vec<_> = own.open().map(|(own, count)| (name(own), count)).collect();
     counters.sort_unstable_by(|a, b| b.0.cmp(&a.0));
     counters
+}
+
+fn put_key(name: &[u8], out: &mut Vec<u8>) {
+    put_string(name, out);
+    out.extend_from_slice(b": ");
 }
 
 fn put_value(values: &Values<'_>, out: &mut Vec<u8>) {

@@ -13,6 +13,7 @@ mod clients;
 mod commands;
 mod delete;
 mod dump;
+mod sorted;
 mod view;
 
 pub use clients::AdminClients;

@@ -214,7 +214,7 @@ keys! {
     [statsd] delete_sets = "", config!(rules.base.delete_sets: OrEmpty(YES_NO));
     [statsd] gauge_ttl = "1", config!(rules.base.gauge_ttl: Count(1..=1_000_000));
     [statsd] state_interval = "1m", config!(state.interval: SpanOrNever);
-    [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO);
+    [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO), restart;
     [statsd] packed_values = "all", config!(grammar.packed_values: PACKED_VALUES);
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO);
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000));

@@ -14,6 +14,7 @@ use super::records::Records;
 use super::statsite_lines::StatsiteLines;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
+use crate::series::Audience;
 use crate::time::UnixTime;
 
 /// The format of a chunk.
@@ -34,6 +35,21 @@ pub enum Format {
     Influx,
     /// Ganglia's packets.
     Ganglia(ganglia::Labels),
+}
+
+impl Format {
+    /// Whether a name is sent as it came with `sanitize_keys = no`. The other formats, or their
+    /// receivers, cannot store every character.
+    fn stores_raw_names(&self) -> bool {
+        match self {
+            Self::Influx | Self::JsonLines => true,
+            Self::Plaintext
+            | Self::Piped
+            | Self::Records { .. }
+            | Self::Pickle { .. }
+            | Self::Ganglia(_) => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -97,7 +113,12 @@ impl Encoders {
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+        if summary.audience == Audience::Every {
+            return self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+        }
+        let is_raw = summary.audience == Audience::Raw;
+        let rows = self.0.iter_mut().filter(|row| row.format.stores_raw_names() == is_raw);
+        rows.for_each(|row| row.encoder.encode(summary));
     }
 
     /// Encodes an own figure of the server, for the destinations that get them.
@@ -164,7 +185,14 @@ mod tests {
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
         let subject = Subject::Counter;
         let name = &b"a"[..];
-        let summary = Summary { subject, name, figures: &figures, idle: false, timestamp: None };
+        let summary = Summary {
+            subject,
+            audience: Audience::Every,
+            name,
+            figures: &figures,
+            idle: false,
+            timestamp: None,
+        };
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");
         encoders.end();
@@ -189,7 +217,14 @@ mod tests {
         encoders.begin(1, UnixTime::from_millis(10_500));
         let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
         let subject = Subject::Gauge;
-        let summary = Summary { subject, name: b"a", figures, idle: false, timestamp: None };
+        let summary = Summary {
+            subject,
+            audience: Audience::Every,
+            name: b"a",
+            figures,
+            idle: false,
+            timestamp: None,
+        };
         encoders.encode(&summary);
         encoders.end();
         let texts: Vec<_> = texts(&mut encoders).into_iter().map(|(_, text)| text).collect();
@@ -209,7 +244,14 @@ mod tests {
         encoders.begin(1, UnixTime::from_secs(10));
         let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
         let name = &b"a"[..];
-        let summary = |subject| Summary { subject, name, figures, idle: false, timestamp: None };
+        let summary = |subject| Summary {
+            subject,
+            audience: Audience::Every,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        };
         encoders.encode(&summary(Subject::Gauge));
         encoders.encode_own(&summary(Subject::Own));
         encoders.end();

@@ -23,7 +23,7 @@ use super::namespace::Namespace;
 use super::number::Number;
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
-use crate::protocol::cleaned;
+use crate::protocol::{cleaned, is_clean};
 
 /// The settings that are the same for all metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +112,15 @@ impl Ganglia {
                 self.metric.push(b'.');
             }
         }
+        let cleaned_name;
+        let name = if is_clean(summary.name) {
+            summary.name
+        } else {
+            cleaned_name = cleaned(summary.name);
+            &cleaned_name
+        };
         // Ganglia has no tags, and no place for what they are written with.
-        self.metric.extend(cleaned(summary.name).iter().map(|byte| match byte {
+        self.metric.extend(name.iter().map(|byte| match byte {
             b';' => b'.',
             b'=' => b'_',
             other => *other,

@@ -4,8 +4,11 @@
 //! the field, so the figures of a timing are fields of one point. If a name has no figure, its
 //! field is `value`.
 //!
-//! A clean name needs no escapes, except for `=` in the value of a tag. InfluxDB does not accept
-//! `time` as the key of a tag, so such a tag is renamed.
+//! A clean name needs no escapes, except for `=` in the value of a tag. In a raw name, commas and
+//! spaces get a backslash, too.
+//!
+//! InfluxDB does not accept `time` as the key of a tag, so such a tag is renamed. A line that
+//! begins with `#` is a comment, so such a measurement is refused.
 
 use memchr::memchr;
 
@@ -21,6 +24,7 @@ use crate::policy::FigureNames;
 /// joins the two again. So packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
 /// Why points are left out.
+const COMMENT: &str = "InfluxDB takes a name that begins with # for a comment";
 const TOO_LATE: &str = "InfluxDB cannot store times after the year 2262";
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
@@ -49,7 +53,7 @@ struct PointLine {
 impl Influx {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
-            points: Points::new(namespace, figures),
+            points: Points::raw(namespace, figures),
             stamp: 0,
             line: PointLine { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
             chunks: Chunks::default(),
@@ -70,8 +74,11 @@ impl Encoder for Influx {
             let points = summary.figures.len();
             return RefusedPoints::add(&mut self.refused, TOO_LATE, summary.name, points);
         }
-        let Self { points, line, chunks, .. } = self;
+        let Self { points, line, chunks, refused, .. } = self;
         points.of(summary, |point| {
+            if point.is_raw && point.prefix().is_empty() && summary.name.starts_with(b"#") {
+                return RefusedPoints::add(refused, COMMENT, summary.name, 1);
+            }
             // Figures with another prefix are another measurement, such as `stats_counts.hits`
             // beside `stats.hits`.
             if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {
@@ -103,7 +110,12 @@ impl PointLine {
             prefix.clear();
             prefix.extend_from_slice(point.prefix());
             point.append_series_name(text);
-            append_tags(point.tags, text);
+            if point.is_raw {
+                escape(text, 0, b", ");
+                append_raw_tags(point.tags, text);
+            } else {
+                append_tags(point.tags, text);
+            }
             text.push(b' ');
         } else {
             text.push(b',');
@@ -142,12 +154,44 @@ fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends raw tags as [`append_tags`] does, with all escapes.
+///
+/// A key such as `@time` also gets an `@`. Otherwise two tags could have the key `@time`.
+fn append_raw_tags(tags: &[u8], out: &mut Vec<u8>) {
+    for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
+        let (key, value) = tag.split_at(memchr(b'=', tag).unwrap_or(tag.len()));
+        out.push(b',');
+        let ats = key.iter().take_while(|byte| **byte == b'@').count();
+        if &key[ats..] == b"time" {
+            out.push(b'@');
+        }
+        let mut start = out.len();
+        out.extend_from_slice(key);
+        escape(out, start, b",= ");
+        out.push(b'=');
+        start = out.len();
+        out.extend_from_slice(value.get(1..).unwrap_or_default());
+        escape(out, start, b",= ");
+    }
+}
+
+/// Puts a backslash before each of the `special` bytes from `start` on.
+fn escape(text: &mut Vec<u8>, start: usize, special: &[u8]) {
+    for byte in text.split_off(start) {
+        if special.contains(&byte) {
+            text.push(b'\\');
+        }
+        text.push(byte);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::namespace::Style;
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId, Percentile};
+    use crate::series::Audience;
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];
@@ -160,6 +204,7 @@ mod tests {
             let figures = &figures[..];
             influx.encode(&Summary {
                 subject: *subject,
+                audience: Audience::Every,
                 name,
                 figures,
                 idle: false,
@@ -178,7 +223,7 @@ mod tests {
             "load;time=noon=12=h",
             &[FigureId::MEAN, FigureId::UPPER, FigureId::SUM_SQUARES],
         ),
-        (Subject::Gauge, "dir/ty=,x", &[FigureId::VALUE]),
+        (Subject::Gauge, "dir/ty=,x y;a b=c,d=\"e;time=1;@time=2", &[FigureId::VALUE]),
         (Subject::Set, "users", &[FigureId::COUNT]),
     ];
 
@@ -189,7 +234,7 @@ mod tests {
         let expected = "\
 stats.counters.hits.h,env=prod,route=a rate=1,count=2 10000000000
 stats.timers.load.h,@time=noon\\=12\\=h mean=1,upper=2,sum_squares=3 10000000000
-stats.gauges.dir-ty=x.h value=1 10000000000
+stats.gauges.dir/ty=\\,x\\ y.h,a\\ b=c\\,d\\=\"e,@time=1,@@time=2 value=1 10000000000
 stats.sets.users.h count=1 10000000000
 ";
         assert_eq!(lines(&modern, &SUMMARIES), expected);
@@ -201,7 +246,7 @@ stats.sets.users.h count=1 10000000000
 stats.hits,env=prod,route=a value=1 10000000000
 stats_counts.hits,env=prod,route=a value=2 10000000000
 stats.timers.load,@time=noon\\=12\\=h mean=1,upper=2,sum_squares=3 10000000000
-stats.gauges.dir-ty=x value=1 10000000000
+stats.gauges.dir/ty=\\,x\\ y,a\\ b=c\\,d\\=\"e,@time=1,@@time=2 value=1 10000000000
 stats.sets.users count=1 10000000000
 ";
         assert_eq!(lines(&Namespace::default(), &SUMMARIES), expected);
@@ -221,6 +266,36 @@ stats.sets.users count=1 10000000000
     }
 
     #[test]
+    fn a_raw_name_that_would_be_a_comment_is_refused_and_one_that_would_break_a_line_is_cleaned() {
+        let namespace = Namespace {
+            style: Style::Modern,
+            global_prefix: String::new(),
+            prefix_gauge: String::new(),
+            ..Namespace::default()
+        };
+        let mut influx = Influx::new(&namespace, &FigureNames::new(&[], &[]));
+        influx.begin(1, 10);
+        for name in ["#a b", "a#b", "a\nb c", "a b\\"] {
+            influx.encode(&Summary {
+                subject: Subject::Gauge,
+                audience: Audience::Every,
+                name: name.as_bytes(),
+                figures: &[Figure { id: FigureId::VALUE, value: 1.0 }],
+                idle: false,
+                timestamp: None,
+            });
+        }
+        influx.end();
+        let text: Vec<u8> =
+            influx.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+        let expected =
+            "a#b value=1 10000000000\na_b_c value=1 10000000000\na_b value=1 10000000000\n";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        let example = b"#a b".to_vec();
+        assert_eq!(influx.take_refused(), [RefusedPoints { points: 1, reason: COMMENT, example }]);
+    }
+
+    #[test]
     fn a_time_that_influxdb_has_not_is_refused_and_counted() {
         let mut influx = Influx::new(&Namespace::default(), &FigureNames::new(&[], &[]));
         influx.begin(1, 10);
@@ -229,7 +304,14 @@ stats.sets.users count=1 10000000000
             let subject = Subject::Gauge;
             let name = &b"a"[..];
             let timestamp = Some(timestamp);
-            influx.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+            influx.encode(&Summary {
+                subject,
+                audience: Audience::Every,
+                name,
+                figures: &figures,
+                idle: false,
+                timestamp,
+            });
         }
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);

@@ -2,7 +2,7 @@
 //! `{"name":"stats_counts.hits","tags":{"env":"prod"},"value":2,"timestamp":10}`.
 //!
 //! The names and values are those of Graphite plaintext, but the tags are separate. A clean name
-//! needs no escapes.
+//! needs no escapes. In a raw name, quotes and backslashes get a backslash.
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
@@ -23,7 +23,7 @@ pub(super) struct JsonLines {
 
 impl JsonLines {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
-        let points = Points::new(namespace, figures);
+        let points = Points::raw(namespace, figures);
         Self { points, stamp: 0, number: Number::new(), chunks: Chunks::default() }
     }
 }
@@ -39,9 +39,13 @@ impl Encoder for JsonLines {
         points.of(summary, |point| {
             let line = chunks.line();
             line.extend_from_slice(b"{\"name\":\"");
+            let start = line.len();
             point.append_bare_name(line);
+            if point.is_raw {
+                escape(line, start);
+            }
             line.push(b'"');
-            append_tags(point.tags, line);
+            append_tags(point.tags, point.is_raw, line);
             line.extend_from_slice(b",\"value\":");
             number.append(point.value, line);
             let stamp = point.timestamp.unwrap_or(*stamp);
@@ -59,19 +63,34 @@ impl Encoder for JsonLines {
 }
 
 /// Appends `;k=v;k2=v2` as an object, or nothing if there are no tags.
-fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
+fn append_tags(tags: &[u8], is_raw: bool, out: &mut Vec<u8>) {
     let mut opening: &[u8] = b",\"tags\":{\"";
     for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
         let equals = memchr::memchr(b'=', tag).unwrap_or(tag.len());
         out.extend_from_slice(opening);
-        out.extend_from_slice(&tag[..equals]);
-        out.extend_from_slice(b"\":\"");
-        out.extend_from_slice(tag.get(equals + 1..).unwrap_or_default());
-        out.push(b'"');
+        let value = tag.get(equals + 1..).unwrap_or_default();
+        for (text, after) in [(&tag[..equals], "\":\""), (value, "\"")] {
+            let start = out.len();
+            out.extend_from_slice(text);
+            if is_raw {
+                escape(out, start);
+            }
+            out.extend_from_slice(after.as_bytes());
+        }
         opening = b",\"";
     }
     if !tags.is_empty() {
         out.push(b'}');
+    }
+}
+
+/// Escapes the text from `start` on. A raw name has no control characters.
+fn escape(text: &mut Vec<u8>, start: usize) {
+    for byte in text.split_off(start) {
+        if matches!(byte, b'"' | b'\\') {
+            text.push(b'\\');
+        }
+        text.push(byte);
     }
 }
 
@@ -80,6 +99,7 @@ mod tests {
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
+    use crate::series::Audience;
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {
@@ -88,17 +108,28 @@ mod tests {
         for (subject, name, id, value, timestamp) in [
             (Subject::Counter, &b"hits;env=prod;route=a"[..], FigureId::COUNT, 2.0, None),
             (Subject::Gauge, b"load", FigureId::VALUE, -1e-7, Some(77)),
-            (Subject::Gauge, b"dir/ty\"\\", FigureId::VALUE, 0.5, None),
+            (Subject::Gauge, b"dir/ty\"\\x;k\"=v\\w", FigureId::VALUE, 0.5, None),
+            (Subject::Gauge, "caf\u{e9} 1;k=\u{e9}".as_bytes(), FigureId::VALUE, 0.5, None),
+            (Subject::Gauge, b"no text\xff;k=v", FigureId::VALUE, 1.0, None),
         ] {
             let figures = [Figure { id, value }];
-            json.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+            json.encode(&Summary {
+                subject,
+                audience: Audience::Every,
+                name,
+                figures: &figures,
+                idle: false,
+                timestamp,
+            });
         }
         json.end();
         let text: Vec<u8> = json.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
         let expected = "\
 {\"name\":\"stats_counts.hits\",\"tags\":{\"env\":\"prod\",\"route\":\"a\"},\"value\":2,\"timestamp\":10}
 {\"name\":\"stats.gauges.load\",\"value\":-1e-7,\"timestamp\":77}
-{\"name\":\"stats.gauges.dir-ty\",\"value\":0.5,\"timestamp\":10}
+{\"name\":\"stats.gauges.dir/ty\\\"\\\\x\",\"tags\":{\"k\\\"\":\"v\\\\w\"},\"value\":0.5,\"timestamp\":10}
+{\"name\":\"stats.gauges.caf\u{e9} 1\",\"tags\":{\"k\":\"\u{e9}\"},\"value\":0.5,\"timestamp\":10}
+{\"name\":\"stats.gauges.no_text\",\"tags\":{\"k\":\"v\"},\"value\":1,\"timestamp\":10}
 ";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }

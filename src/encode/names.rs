@@ -5,7 +5,7 @@
 use super::namespace::{Namespace, Style};
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
-use crate::protocol::{cleaned, is_clean};
+use crate::protocol::{cleaned, is_clean, is_storable};
 
 /// The text before the name of a series, and the text between its bare name and its tags. Both
 /// include their dots.
@@ -212,10 +212,12 @@ pub(super) struct Points {
     names: PointNames,
     /// Whether an idle series is sent. An idle gauge always is.
     sends_idle: bool,
+    /// Whether names are passed on raw.
+    stores_raw: bool,
 }
 
-/// One value with its name. The name is clean: ASCII, without white space and without the
-/// separators of the formats.
+/// One value with its name. Unless it is raw, the name is clean: ASCII, without white space and
+/// without the separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
     pub(super) id: FigureId,
@@ -223,6 +225,9 @@ pub(super) struct Point<'a> {
     bare: &'a [u8],
     /// From the first `;` on, or empty.
     pub(super) tags: &'a [u8],
+    /// Whether the bare name and the tags must be escaped. They are UTF-8 without control
+    /// characters, and no part of them ends with a backslash.
+    pub(super) is_raw: bool,
     pub(super) value: f64,
     /// Its own time in seconds since 1970. `None` stands for the timestamp of the flush.
     pub(super) timestamp: Option<u64>,
@@ -233,7 +238,13 @@ impl Points {
         Self {
             names: PointNames::new(namespace, figures),
             sends_idle: namespace.style != Style::Statsite,
+            stores_raw: false,
         }
+    }
+
+    /// For a format that can escape any character.
+    pub(super) fn raw(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self { stores_raw: true, ..Self::new(namespace, figures) }
     }
 
     /// Passes the points of a summary to `out`, in the order of its figures.
@@ -244,7 +255,9 @@ impl Points {
         }
         // One loop for both cases, so that `out` is inlined into it.
         let cleaned_name;
-        let name = if is_clean(summary.name) {
+        let is_clean = is_clean(summary.name);
+        let is_raw = !is_clean && self.stores_raw && is_storable(summary.name);
+        let name = if is_clean || is_raw {
             summary.name
         } else {
             cleaned_name = cleaned(summary.name);
@@ -256,7 +269,8 @@ impl Points {
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
-                out(Point { id: figure.id, affixes, bare, tags, value: figure.value, timestamp });
+                let id = figure.id;
+                out(Point { id, affixes, bare, tags, is_raw, value: figure.value, timestamp });
             }
         }
     }

@@ -152,7 +152,14 @@ mod tests {
         let figures = [Figure { id: FigureId::VALUE, value }];
         let subject = Subject::Gauge;
         let name = name.as_bytes();
-        pickle.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+        pickle.encode(&Summary {
+            subject,
+            audience: crate::series::Audience::Every,
+            name,
+            figures: &figures,
+            idle: false,
+            timestamp,
+        });
     }
 
     fn pickle(batch: u32) -> Pickle {

@@ -203,6 +203,7 @@ const LENGTH_AT: usize = 10;
 mod tests {
     use super::*;
     use crate::policy::{Figure, Percentile};
+    use crate::series::Audience;
 
     fn names() -> FigureNames {
         let percentiles = [50.0, 99.9, -10.0].map(|percent| Percentile::new(percent).unwrap());
@@ -215,7 +216,14 @@ mod tests {
         let figures: Vec<_> = ids.iter().map(|&id| Figure { id, value: 2.0 }).collect();
         let name = &b"a;k=v"[..];
         let figures = &figures[..];
-        records.encode(&Summary { subject, name, figures, idle: false, timestamp: None });
+        records.encode(&Summary {
+            subject,
+            audience: Audience::Every,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        });
         records.end();
         let bytes: Vec<u8> = records.chunks().take().flat_map(|one| one.bytes().to_vec()).collect();
         bytes.escape_ascii().to_string()
@@ -297,6 +305,7 @@ mod tests {
             let figures = &figures[..];
             records.encode(&Summary {
                 subject,
+                audience: Audience::Every,
                 name: &name,
                 figures,
                 idle: false,

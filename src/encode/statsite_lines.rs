@@ -76,6 +76,7 @@ impl Encoder for StatsiteLines {
 mod tests {
     use super::*;
     use crate::policy::{Bin, Figure, Percentile};
+    use crate::series::Audience;
 
     #[test]
     fn counts_are_whole_and_the_rest_has_six_decimals() {
@@ -98,7 +99,14 @@ mod tests {
         for (subject, ids, value, timestamp) in summaries {
             let figures: Vec<_> = ids.iter().map(|&id| Figure { id, value }).collect();
             let name = &b"a;k=v"[..];
-            lines.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp });
+            lines.encode(&Summary {
+                subject,
+                audience: Audience::Every,
+                name,
+                figures: &figures,
+                idle: false,
+                timestamp,
+            });
         }
         lines.end();
         let text = lines.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();

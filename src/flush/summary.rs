@@ -3,12 +3,14 @@
 use super::sketched;
 use super::timing::TimingFigures;
 use crate::policy::{Figure, FigureId};
-use crate::series::{Closed, PassthroughKind, PassthroughValue, Values};
+use crate::series::{Audience, Closed, PassthroughKind, PassthroughValue, Values};
 
 /// A closed series. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub subject: Subject,
+    /// The destinations that it is for.
+    pub audience: Audience,
     /// The canonical name, tags included.
     pub name: &'a [u8],
     pub figures: &'a [Figure],
@@ -60,7 +62,7 @@ impl Summarizer {
     }
 
     /// Makes the summary of a closed series.
-    pub fn closed<'a>(&'a mut self, closed: Closed<'a>) -> Summary<'a> {
+    pub fn closed<'a>(&'a mut self, audience: Audience, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let subject = match closed.values {
             Values::Counter(count) => {
@@ -93,7 +95,7 @@ impl Summarizer {
             }
         };
         let Closed { name, idle, .. } = closed;
-        Summary { subject, name, figures: &self.figures, idle, timestamp: None }
+        Summary { subject, audience, name, figures: &self.figures, idle, timestamp: None }
     }
 
     /// Makes the summary of a value that was not aggregated. It is sent as the count, gauge or
@@ -106,8 +108,14 @@ impl Summarizer {
         };
         self.figures.clear();
         self.push(id, passing.value);
-        let timestamp = passing.timestamp;
-        Summary { subject, name: &passing.name, figures: &self.figures, idle: false, timestamp }
+        Summary {
+            subject,
+            audience: Audience::Every,
+            name: &passing.name,
+            figures: &self.figures,
+            idle: false,
+            timestamp: passing.timestamp,
+        }
     }
 
     /// A counter of the server itself.
@@ -132,7 +140,8 @@ impl Summarizer {
     fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
         let name = name.as_bytes();
         let figures = &self.figures;
-        Summary { subject, name, figures, idle: false, timestamp: None }
+        let audience = Audience::Every;
+        Summary { subject, audience, name, figures, idle: false, timestamp: None }
     }
 
     fn push_counter(&mut self, count: f64) {

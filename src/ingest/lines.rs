@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::protocol::{MAGIC, Reach, reach};
+use crate::protocol::{MAGIC, Reach, reach, trimmed};
 
 /// Cuts the stream of one connection: lines at their newlines, and binary messages at the length
 /// that they state.
@@ -65,11 +65,12 @@ impl StreamSplitter {
     }
 
     /// Handles the end of the stream. The rest is passed on as the last line, or as a message that
-    /// is cut short.
+    /// is cut short. An empty line is not passed on, or a repeater would send it.
     pub fn end(&mut self, mut out: impl FnMut(Piece<'_>)) {
         match self.partial.first() {
             None => {}
             Some(&MAGIC) => out(Piece::Binary(&self.partial)),
+            Some(_) if trimmed(&self.partial).is_empty() => {}
             Some(_) => out(Piece::Lines(&self.partial)),
         }
         *self = Self::default();
@@ -404,6 +405,26 @@ mod tests {
         }
         assert_eq!((pieces, splitter.partial.capacity()), (1, 0));
         splitter.feed(b"x\na:1|c\n", MAX, |piece| assert_eq!(piece, Piece::Lines(b"a:1|c\n")));
+    }
+
+    #[test]
+    fn the_rest_of_a_stream_is_a_line_unless_it_is_empty() {
+        for (stream, expected) in [
+            (&b"a:1|c\nb:2|c"[..], &[&b"a:1|c\n"[..], b"b:2|c"][..]),
+            (b"a:1|c\n \r\0", &[b"a:1|c\n"]),
+            (b"  ", &[]),
+            (b"", &[]),
+        ] {
+            let mut splitter = StreamSplitter::default();
+            let mut pieces = Vec::new();
+            let mut note = |piece: Piece<'_>| match piece {
+                Piece::Lines(lines) => pieces.push(lines.to_vec()),
+                other => panic!("{other:?}"),
+            };
+            splitter.feed(stream, 100, &mut note);
+            splitter.end(&mut note);
+            assert_eq!(pieces, expected);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::figures::{FigureNames, Plan};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
-use crate::protocol::MetricKind;
+use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The settings of a series, with all rules applied.
 #[derive(Clone, Debug)]
@@ -19,6 +19,9 @@ pub struct Policy {
     pub absolute: bool,
     /// For each kind, the number of consecutive idle flushes after which a series is removed.
     lives: [u32; 4],
+    /// The number of flushes that send a gauge after its last sample, and after which its level is
+    /// unknown. `u32::MAX` if idle gauges are not deleted.
+    gauge_flushes: u32,
     /// The figures of a timing.
     pub plan: Plan,
 }
@@ -27,6 +30,15 @@ impl Policy {
     /// Whether a series that had no sample in the last `idle` intervals must be removed.
     pub fn is_expired(&self, kind: MetricKind, idle: u32) -> bool {
         idle >= self.lives[kind as usize]
+    }
+
+    /// Whether a gauge has no level any more once `flushes` flushes have sent it since its last
+    /// sample. A change of it then starts at 0.
+    ///
+    /// This is one interval before [`is_expired`](Self::is_expired). Node StatsD deletes an idle
+    /// gauge right after the last flush that sends it.
+    pub fn forgets_gauge(&self, flushes: u32) -> bool {
+        flushes >= self.gauge_flushes
     }
 }
 
@@ -93,7 +105,8 @@ impl Policies {
     }
 
     /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
-    /// the hash of the whole name.
+    /// the hash of the whole name. Rules are compared with the clean name, so that all raw names
+    /// that are one clean name have one policy.
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         if self.rules.rules.is_empty() {
             return Some(0);
@@ -101,6 +114,13 @@ impl Policies {
         if self.is_remembered(hash) {
             return None;
         }
+        let cleaned_name;
+        let name = if is_clean(name) {
+            name
+        } else {
+            cleaned_name = cleaned(name);
+            &cleaned_name
+        };
         let Some(sources) = self.sources(bare(name)) else {
             self.remember(hash);
             return None;
@@ -151,6 +171,7 @@ impl Policies {
             absolute: signed_gauges.and_then(|rule| rule.signed_gauges)
                 == Some(SignedGauges::Absolute),
             lives: self.lives(deletes, expire),
+            gauge_flushes: if self.deletes_gauges(deletes) { base.gauge_ttl } else { u32::MAX },
             plan: Plan::new(
                 percentiles.and_then(|rule| rule.percentiles.as_ref()).unwrap_or(&base.percentiles),
                 timer_metrics
@@ -178,6 +199,12 @@ impl Policies {
             let deletes = deletes.or(of_kind).unwrap_or(base.delete_idle);
             if deletes { ttl.min(expire) } else { expire }
         })
+    }
+
+    /// Whether idle gauges are deleted. `deletes` is the `delete_idle` of the rules.
+    fn deletes_gauges(&self, deletes: Option<bool>) -> bool {
+        let base = &self.rules.base;
+        deletes.or(base.delete_gauges).unwrap_or(base.delete_idle)
     }
 
     fn is_remembered(&self, hash: u64) -> bool {

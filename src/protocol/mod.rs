@@ -34,4 +34,4 @@ pub use sample::{MetricKind, Sample};
 
 pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
-pub(crate) use names::{cleaned, is_clean};
+pub(crate) use names::{cleaned, is_clean, is_storable};

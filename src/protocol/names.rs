@@ -1,7 +1,7 @@
 //! Writes a name and its tags as one canonical series name: `name;k=v;k2=v2`. The keys are sorted,
 //! and every byte is one that sinks can store.
 
-use super::grammar::{Dialect, Grammar};
+use super::grammar::{Dialect, Dialects, Grammar};
 use super::reject::Reject;
 
 /// What happens to a byte of a name.
@@ -76,11 +76,41 @@ pub(crate) fn is_clean(name: &[u8]) -> bool {
     name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
 }
 
-/// A canonical name as every sink can store it, for names taken in with `sanitize_keys = no`.
+/// The name that `sanitize_keys = yes` makes of a canonical name which was read with `no`.
+///
+/// The tags are sorted again, because cleaning may change the order of their keys.
 pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    clean_into(name, CANONICAL, &mut out, &mut false);
-    out
+    let grammar = Grammar {
+        sanitize: true,
+        dialects: Dialects::from_iter([Dialect::Graphite]),
+        max_key_length: usize::MAX,
+        ..Grammar::default()
+    };
+    let mut writer = NameWriter::default();
+    let bare = writer.take_inline(&grammar, name);
+    // The reader refuses a name of which nothing is left.
+    writer.canonical(&grammar, bare).map(<[u8]>::to_vec).unwrap_or_default()
+}
+
+/// Whether a canonical name can be stored by a destination that stores raw names.
+///
+/// The reader makes only such names. A state file may hold others.
+pub(crate) fn is_storable(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| *byte == b';');
+    let bare = parts.next().unwrap_or_default();
+    is_storable_text(bare)
+        && parts.all(|tag| {
+            let (key, value) = tag.split_at(memchr::memchr(b'=', tag).unwrap_or(tag.len()));
+            is_storable_text(key) && is_storable_text(value)
+        })
+}
+
+/// Whether raw text is UTF-8, has no control characters, and does not end with a backslash. JSON
+/// cannot hold other text, InfluxDB has no escape for a newline, and there a backslash at the end
+/// would escape the separator that follows.
+fn is_storable_text(text: &[u8]) -> bool {
+    let is_text = str::from_utf8(text).is_ok() && !text.iter().any(u8::is_ascii_control);
+    is_text && text.last() != Some(&b'\\')
 }
 
 /// What becomes of `=` and `;` in a part of a name. `None` if they are removed.
@@ -96,8 +126,6 @@ const NAME: Place = Place { equals: Some(b'='), semicolon: None };
 const KEY: Place = Place { equals: None, semicolon: Some(b'_') };
 /// The first `=` of a tag ends its key, so a value may contain others.
 const VALUE: Place = Place { equals: Some(b'='), semicolon: Some(b'_') };
-/// A name with its tags.
-const CANONICAL: Place = Place { equals: Some(b'='), semicolon: Some(b';') };
 
 /// Appends `text` cleaned. `in_blank` tells whether the text before ended with white space, and is
 /// set for the text after.
@@ -341,7 +369,11 @@ fn is_plain(name: &[u8]) -> bool {
 
 /// Whether a bare name needs no cleaning.
 fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
-    if grammar.sanitize { is_plain(bare) } else { memchr::memchr(b';', bare).is_none() }
+    if grammar.sanitize {
+        is_plain(bare)
+    } else {
+        memchr::memchr(b';', bare).is_none() && is_storable_text(bare)
+    }
 }
 
 /// Appends a bare name, cleaned.
@@ -351,8 +383,11 @@ fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
         if grammar.sanitize {
             clean_into(text, NAME, out, &mut in_blank);
         } else {
-            replace_structure(text, NAME, out);
+            append_raw(text, NAME, out);
         }
+    }
+    if !grammar.sanitize {
+        trim_backslashes(out, 0);
     }
 }
 
@@ -362,17 +397,33 @@ fn clean_part(grammar: &Grammar, part: &[u8], place: Place, out: &mut Vec<u8>) {
     if grammar.sanitize {
         clean_into(part, place, out, &mut false);
     } else if survives(part, place) {
-        replace_structure(part, place, out);
+        let start = out.len();
+        append_raw(part, place, out);
+        trim_backslashes(out, start);
     }
 }
 
-/// Appends raw text, with only those bytes changed that would make other tags.
-fn replace_structure(text: &[u8], place: Place, out: &mut Vec<u8>) {
-    out.extend(text.iter().filter_map(|byte| match byte {
-        b'=' => place.equals,
-        b';' => place.semicolon,
-        other => Some(*other),
-    }));
+/// Appends raw text. Only what no destination can store is changed: bytes that would make other
+/// tags, control characters, and bytes that are not UTF-8.
+fn append_raw(text: &[u8], place: Place, out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        out.extend(chunk.valid().bytes().filter_map(|byte| match byte {
+            b'=' => place.equals,
+            b';' => place.semicolon,
+            b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Some(b'_'),
+            other => Some(other).filter(|byte| !byte.is_ascii_control()),
+        }));
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+/// Removes the backslashes at the end of the text from `start` on.
+fn trim_backslashes(out: &mut Vec<u8>, start: usize) {
+    while out.len() > start && out.last() == Some(&b'\\') {
+        out.pop();
+    }
 }
 
 /// Whether the Influx dialect is off and, were it on, would find tags in `name`.

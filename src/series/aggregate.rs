@@ -46,6 +46,7 @@ enum Intervals {
         previous: f64,
         last: f64,
     },
+    /// A gauge without a level has NaN as its `current`.
     Gauge {
         current: f64,
         previous: f64,
@@ -135,6 +136,9 @@ impl<'a> SavedSeries<'a> {
     }
 }
 
+/// The level of a gauge that has no value yet, or whose value was forgotten.
+const NO_LEVEL: f64 = f64::NAN;
+
 const KINDS: [MetricKind; 4] =
     [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
 
@@ -150,7 +154,7 @@ impl Series {
             MetricKind::Counter => {
                 Intervals::Counter { current: 0.0, previous: 0.0, last: f64::NAN }
             }
-            MetricKind::Gauge => Intervals::Gauge { current: 0.0, previous: 0.0 },
+            MetricKind::Gauge => Intervals::Gauge { current: NO_LEVEL, previous: NO_LEVEL },
             MetricKind::Timing => Intervals::Timing(Box::default()),
             MetricKind::Set => Intervals::Set(Box::default()),
         };
@@ -202,10 +206,12 @@ impl Series {
             {
                 *current = level;
             }
-            (
-                Intervals::Counter { current, .. } | Intervals::Gauge { current, .. },
-                HashedSample::Count(more) | HashedSample::Change(more),
-            ) => add_finite(current, more)?,
+            (Intervals::Counter { current, .. }, HashedSample::Count(more)) => {
+                add_finite(current, more)?;
+            }
+            (Intervals::Gauge { current, .. }, HashedSample::Change(more)) => {
+                change_level(current, more)?;
+            }
             (
                 Intervals::Counter { current, last, .. },
                 HashedSample::Cumulative { value, weight },
@@ -255,7 +261,12 @@ impl Series {
         }
         match &mut self.intervals {
             Intervals::Counter { current, previous, .. } => *previous = std::mem::take(current),
-            Intervals::Gauge { current, previous } => *previous = *current,
+            Intervals::Gauge { current, previous } => {
+                *previous = *current;
+                if policies.at(self.policy).forgets_gauge(now.wrapping_sub(self.seen)) {
+                    *current = NO_LEVEL;
+                }
+            }
             Intervals::Timing(pair) => {
                 pair.previous = std::mem::replace(&mut pair.current, TimingSamples::new(pool));
             }
@@ -274,9 +285,15 @@ impl Series {
         // cumulative counter.
         match &mut self.intervals {
             Intervals::Counter { last, .. } => *last = f64::NAN,
-            Intervals::Gauge { current, .. } => *current = 0.0,
+            Intervals::Gauge { current, .. } => *current = NO_LEVEL,
             Intervals::Timing(_) | Intervals::Set(_) => {}
         }
+    }
+
+    /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
+    /// the table for one interval, because its next sample is likely to come in that interval.
+    pub fn has_value(&self) -> bool {
+        !matches!(self.intervals, Intervals::Gauge { current, .. } if current.is_nan())
     }
 
     /// Returns the number of intervals before `now` that passed without a sample.
@@ -340,7 +357,11 @@ impl Series {
         close(Closed { name: &self.name, policy, idle, values: self.intervals.current() });
         match &mut self.intervals {
             Intervals::Counter { current, .. } => *current = 0.0,
-            Intervals::Gauge { .. } => {}
+            Intervals::Gauge { current, .. } => {
+                if policy.forgets_gauge(self.interval.wrapping_sub(self.seen)) {
+                    *current = NO_LEVEL;
+                }
+            }
             Intervals::Timing(pair) => pair.current.empty(pool),
             Intervals::Set(pair) => pair.current.empty(pool),
         }
@@ -410,21 +431,24 @@ impl Series {
         }
     }
 
-    /// Appends the open interval to `out`. The previous interval must be closed.
+    /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
+    /// closed yet, the open interval has no samples.
     pub(super) fn save(&self, now: u32, out: &mut Vec<u8>) {
-        debug_assert!(self.is_closed(now), "a save waits for the sweep");
+        let is_open = self.interval == now;
         let kind = KINDS.iter().position(|kind| *kind == self.kind()).unwrap_or_default();
         out.put_u8(u8::try_from(kind).expect("one of four"));
         out.put_u32(self.idle_until(now));
         out.put_name(&self.name);
         match &self.intervals {
             Intervals::Counter { current, last, .. } => {
-                out.put_f64(*current);
+                out.put_f64(if is_open { *current } else { 0.0 });
                 out.put_f64(*last);
             }
             Intervals::Gauge { current, .. } => out.put_f64(*current),
-            Intervals::Timing(pair) => pair.current.save(out),
-            Intervals::Set(pair) => pair.current.save(out),
+            Intervals::Timing(pair) if is_open => pair.current.save(out),
+            Intervals::Timing(_) => TimingSamples::default().save(out),
+            Intervals::Set(pair) if is_open => pair.current.save(out),
+            Intervals::Set(_) => Members::default().save(out),
         }
     }
 
@@ -497,6 +521,14 @@ fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
         return Err(AddError::NotFinite);
     }
     *current = sum;
+    Ok(())
+}
+
+/// Adds `more` to the level of a gauge. A gauge without a level starts at 0.
+fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
+    let mut changed = if level.is_nan() { 0.0 } else { *level };
+    add_finite(&mut changed, more)?;
+    *level = changed;
     Ok(())
 }
 

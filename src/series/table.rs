@@ -12,10 +12,12 @@ use super::bounds::{AddError, Bounds, Exactness};
 use super::eviction::{Holder, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::memory::Pool;
-use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
+use super::shards::{Cursor, Shards};
 use crate::policy::{Generations, Rules, flushes};
-use crate::protocol::{MetricKind, Sample};
-use crate::wire::{In, Put};
+use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
+use crate::wire::In;
 
 /// Random numbers that make the hashes unguessable. The caller supplies them, since the table has
 /// no source of randomness.
@@ -27,18 +29,10 @@ pub struct Seeds {
     pub members: [u64; 2],
 }
 
-/// The position of a walk over all series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
-    shard: usize,
-    at: usize,
-}
-
 /// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
-    shards: Box<[Shard]>,
-    names: ahash::RandomState,
+    shards: Shards,
     members: SipHasher13,
     pool: Pool,
     /// The series that hold most memory in the open interval.
@@ -51,9 +45,6 @@ pub struct Table {
     evicted: Vec<Series>,
     newcomers: Newcomers,
     max_series: usize,
-    len: usize,
-    /// See [`Table::revision`].
-    revision: u64,
     /// The number of the last tick, which began the open interval.
     now: u32,
 }
@@ -62,10 +53,8 @@ impl Table {
     /// `interval` is the time between two ticks. Settings that are spans of time are converted to
     /// numbers of intervals.
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
-        let [a, b, c, d] = seeds.names;
         Self {
-            shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
-            names: ahash::RandomState::with_seeds(a, b, c, d),
+            shards: Shards::new(seeds.names),
             members: SipHasher13::new_with_keys(seeds.members[0], seeds.members[1]),
             pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
             largest: Largest::new(bounds.sample_memory),
@@ -75,18 +64,27 @@ impl Table {
             evicted: Vec::new(),
             newcomers: Newcomers::default(),
             max_series: bounds.max_series,
-            len: 0,
-            revision: 0,
             now: 0,
         }
     }
 
+    /// Accepts raw names from now on. Must be called before the first sample.
+    pub fn accept_raw_names(&mut self) {
+        self.shards.raw = Some(RawNames::new(self.shards.names.clone()));
+    }
+
+    /// Whether a sample of a clean name may have to be added to a merged series, too. Then
+    /// [`add`](Self::add) must be called for each sample.
+    pub fn has_merged(&self) -> bool {
+        self.shards.has_merged()
+    }
+
     pub fn len(&self) -> usize {
-        self.len
+        self.shards.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.shards.len() == 0
     }
 
     /// The bytes that samples and members hold.
@@ -95,17 +93,63 @@ impl Table {
     }
 
     pub fn hash(&self, name: &[u8]) -> NameHash {
-        NameHash(self.names.hash_one(name))
+        self.shards.hash(name)
     }
 
     /// Adds a sample to its series. A series that does not exist is created.
     ///
     /// A key/value has no series; the caller must not pass one.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
+        if self.shards.raw.is_none() {
+            return self.add_one(name, hash, sample);
+        }
+        self.add_raw(name, hash, sample)
+    }
+
+    /// Adds a sample to the series of a name that may be raw, and to its merged series.
+    fn add_raw(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        if is_clean(name) && !self.shards.is_merged_into(kind, name) {
+            return self.add_one(name, hash, sample);
+        }
+        let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
+        let merged = merged_name(&clean);
+        let begun = if self.shards.is_merged_into(kind, &clean) {
+            Ok(())
+        } else {
+            self.begin_merged(kind, &clean, &merged)
+        };
+        let added = self.add_one(name, hash, sample);
+        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample)).and(added)
+    }
+
+    /// Begins a merged series with the open interval of the series that has the clean name. Does
+    /// nothing if there is none: the first sample then creates the merged series.
+    fn begin_merged(
+        &mut self,
+        kind: MetricKind,
+        clean: &[u8],
+        merged: &[u8],
+    ) -> Result<(), AddError> {
+        let Some((shard, slot)) = self.shards.find(kind, clean) else { return Ok(()) };
+        let now = self.now;
+        let series = self.shards.get_mut(shard, slot).expect("found just now");
+        if !series.has_value() || series.is_expired(now, &self.policies) {
+            return Ok(()); // as if the sweep had removed it already
+        }
+        let mut record = Vec::new();
+        series.save(now, &mut record);
+        let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
+        saved.name = merged;
+        self.create_saved(saved).expect("written just now")
+    }
+
+    /// Adds a sample to the series that the table holds under this name.
+    fn add_one(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
         let sample = HashedSample::new(sample, |member| hash_member(&self.members, member));
-        match self.shards[key.shard].find(key.hash, kind, name) {
+        match self.shards.find_by(&key, kind, name) {
             Some(slot) => self.add_to(&key, slot, sample),
             None => {
                 let slot = self.create(name, hash, kind, &key)?;
@@ -121,7 +165,7 @@ impl Table {
         slot: SeriesSlot,
         sample: HashedSample,
     ) -> Result<(), AddError> {
-        let series = self.shards[key.shard].get_mut(slot).expect("found or created just now");
+        let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
         series.touch(self.now, &self.policies, &mut self.pool);
         let added = series.add(sample, &self.policies, &mut self.pool);
         let grown = self.pool.take_grown();
@@ -134,21 +178,12 @@ impl Table {
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
     /// under an older number must be looked up again.
     pub fn revision(&self) -> u64 {
-        self.revision
+        self.shards.revision()
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub fn find_all(&self, batch: &mut [PendingSample<'_>]) {
-        // Each loop waits for one kind of memory: the index, the series, the name.
-        for sample in &mut *batch {
-            sample.slot = self.shards[sample.key.shard].candidate(sample.key.hash);
-        }
-        for PendingSample { slot, key, kind, name, .. } in &mut *batch {
-            *slot = slot.filter(|slot| self.shards[key.shard].resembles(*slot, *kind, name.len()));
-        }
-        for PendingSample { slot, key, name, .. } in batch {
-            *slot = slot.filter(|slot| self.shards[key.shard].is_called(*slot, name));
-        }
+        self.shards.find_all(batch);
     }
 
     /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
@@ -164,7 +199,7 @@ impl Table {
     ) -> Option<Result<(), AddError>> {
         match sample.slot {
             // After a change of the table the slot may hold another series.
-            Some(slot) if self.revision == revision => Some(self.add_found(sample, slot)),
+            Some(slot) if self.shards.revision() == revision => Some(self.add_found(sample, slot)),
             _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
             _ => None,
         }
@@ -174,7 +209,7 @@ impl Table {
     fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
         let key = &sample.key;
         let members = &self.members;
-        let series = self.shards[key.shard].get_mut(slot).expect("found just now");
+        let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || hash_member(members, sample.member);
         series.touch(self.now, &self.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
@@ -214,7 +249,7 @@ impl Table {
         slot: SeriesSlot,
         sample: HashedSample,
     ) -> Result<(), AddError> {
-        let series = self.shards[shard].get_mut(slot).expect("it was there just now");
+        let series = self.shards.get_mut(shard, slot).expect("it was there just now");
         let added = series.add(sample, &self.policies, &mut self.pool);
         self.pool.take_refused();
         self.largest.note(self.pool.take_grown(), Holder::new(shard, slot));
@@ -233,7 +268,7 @@ impl Table {
             let Some(holder) = self.largest.pop() else { return };
             // The note may be stale. Condensing a small or another series does no harm: it frees
             // little, and the next note follows.
-            if let Some(series) = self.shards[holder.shard as usize].get_mut(holder.slot) {
+            if let Some(series) = self.shards.get_mut(holder.shard as usize, holder.slot) {
                 series.condense(self.now, &mut self.pool);
                 self.largest.note(self.pool.take_grown(), holder);
             }
@@ -244,10 +279,8 @@ impl Table {
     /// flush.
     #[cold]
     fn discard(&mut self, shard: usize, slot: SeriesSlot) {
-        if let Some(series) = self.shards[shard].take(slot) {
+        if let Some(series) = self.shards.take(shard, slot) {
             series.release(&mut self.pool);
-            self.len -= 1;
-            self.revision += 1;
         }
     }
 
@@ -264,8 +297,10 @@ impl Table {
         kind: MetricKind,
         key: &SeriesKey,
     ) -> Result<SeriesSlot, AddError> {
-        let policy = self.policies.of_name(name, hash).ok_or(AddError::ByRule)?;
-        self.newcomers.add(name);
+        let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
+        if !is_merged(name) {
+            self.newcomers.add(name);
+        }
         self.create_with(name, kind, key, policy)
     }
 
@@ -278,33 +313,35 @@ impl Table {
         key: &SeriesKey,
         policy: u16,
     ) -> Result<SeriesSlot, AddError> {
-        if self.len >= self.max_series && !self.evict() {
+        if self.len() >= self.max_series && !self.evict() {
             return Err(AddError::TooManySeries);
         }
-        self.len += 1;
-        self.revision += 1;
         let series = Series::new(name, key.hash, kind, policy, self.now);
-        Ok(self.shards[key.shard].insert(series))
+        Ok(self.shards.insert(key.shard, series, self.now))
     }
 
     /// Removes the series that has been idle for longest. Returns false if the last sweep noted
     /// none that can still be evicted.
     fn evict(&mut self) -> bool {
         while let Some(idle) = self.long_idle.next() {
-            let shard = &mut self.shards[usize::from(idle.shard)];
+            let shard = usize::from(idle.shard);
             // The place may hold another series by now, or this one may have had a sample.
             let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
-            if shard.get_mut(idle.slot).filter(is_still_idle).is_none() {
+            if self.shards.get_mut(shard, idle.slot).filter(is_still_idle).is_none() {
                 continue;
             }
-            let Some(series) = shard.take(idle.slot) else { continue };
+            if self.shards.has_clean_twin(shard, idle.slot) {
+                // The destinations of a merged series would get the twin's own values instead. The
+                // twin has been idle for as long, and is evicted itself.
+                continue;
+            }
+            let Some(series) = self.shards.take(shard, idle.slot) else { continue };
             if series.is_closed(self.now) {
                 series.release(&mut self.pool);
             } else {
                 // The sweep must still send the interval before the tick.
                 self.evicted.push(series);
             }
-            self.len -= 1;
             return true;
         }
         false
@@ -325,18 +362,18 @@ impl Table {
         &mut self,
         cursor: &mut Cursor,
         work: usize,
-        mut close: impl FnMut(Closed<'_>),
+        mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
         while let Some(series) = self.evicted.pop() {
             left = left.saturating_sub(series.work());
-            self.close_and_release(series, &mut close);
+            self.close_and_release(self.shards.audience(&series, self.now), series, &mut close);
             if left == 0 {
                 return false;
             }
         }
         while cursor.shard < SHARDS {
-            let shard = &mut self.shards[cursor.shard];
+            let mut shard = &mut self.shards.all[cursor.shard];
             while cursor.at < shard.end() {
                 if left == 0 {
                     return false;
@@ -346,13 +383,16 @@ impl Table {
                 }
                 if let Some((slot, series)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    let is_kept = update_policy(&mut self.policies, &self.names, series);
+                    let is_kept = update_policy(&mut self.policies, &self.shards.names, series);
                     if !is_kept || series.is_expired(self.now, &self.policies) {
-                        if let Some(series) = shard.take(slot) {
+                        if let Some(series) = self.shards.take(cursor.shard, slot) {
                             series.release(&mut self.pool);
-                            self.len -= 1;
                         }
+                        shard = &mut self.shards.all[cursor.shard];
                     } else {
+                        let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
+                        let mut close =
+                            |closed: Closed<'_>| close(audience, audience.named(closed));
                         series.close(self.now, &self.policies, &mut self.pool, &mut close);
                         self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
                         let idle = series.idle(self.now);
@@ -396,30 +436,58 @@ impl Table {
 
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
     /// open interval is lost. Returns false if the series is unknown.
+    ///
+    /// A merged series of the name is removed, too. The next sample of a raw name begins it again.
     pub fn remove(
         &mut self,
         kind: MetricKind,
         name: &[u8],
-        mut close: impl FnMut(Closed<'_>),
+        mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        let key = SeriesKey::new(self.hash(name), kind);
-        let shard = &mut self.shards[key.shard];
-        let Some(slot) = shard.find(key.hash, kind, name) else {
-            return false;
-        };
-        let Some(series) = shard.take(slot) else {
-            return false;
-        };
-        self.close_and_release(series, &mut close);
-        self.len -= 1;
+        let removed = self.remove_one(kind, name, &mut close);
+        if !self.has_merged() {
+            return removed;
+        }
+        let clean = cleaned(name);
+        // The series of the clean name must be closed while its audience is known.
+        if let Some((shard, slot)) = self.shards.find(kind, &clean)
+            && let Some(series) = self.shards.all[shard].get_mut(slot)
+        {
+            let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            series.close(self.now, &self.policies, &mut self.pool, &mut close);
+            self.pool.take_grown();
+        }
+        self.remove_one(kind, &merged_name(&clean), &mut close) || removed
+    }
+
+    /// Removes the series that the table holds under this name.
+    fn remove_one(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let Some((shard, slot)) = self.shards.find(kind, name) else { return false };
+        if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
+            return false; // as if it were removed already
+        }
+        let Some(series) = self.shards.take(shard, slot) else { return false };
+        self.close_and_release(self.shards.audience(&series, self.now), series, close);
         true
     }
 
     /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
     /// and returns its memory to the pool.
-    fn close_and_release(&mut self, mut series: Series, close: &mut impl FnMut(Closed<'_>)) {
-        if update_policy(&mut self.policies, &self.names, &mut series) {
-            series.close(self.now, &self.policies, &mut self.pool, close);
+    fn close_and_release(
+        &mut self,
+        audience: Audience,
+        mut series: Series,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        if update_policy(&mut self.policies, &self.shards.names, &mut series) {
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            series.close(self.now, &self.policies, &mut self.pool, &mut close);
         }
         self.pool.take_grown();
         series.release(&mut self.pool);
@@ -437,30 +505,14 @@ impl Table {
         out: &mut Vec<u8>,
         tag: u8,
     ) -> bool {
-        let mut left = work;
-        while cursor.shard < SHARDS {
-            let shard = &self.shards[cursor.shard];
-            while cursor.at < shard.end() {
-                if left == 0 {
-                    return false;
-                }
-                left -= 1;
-                let is_wanted = |series: &&Series| kind.is_none_or(|kind| series.kind() == kind);
-                if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
-                    out.put_record(|out| {
-                        out.put_u8(tag);
-                        series.save(self.now, out);
-                    });
-                }
-                cursor.at += 1;
-            }
-            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
-        }
-        true
+        self.shards.save(cursor, kind, work, out, (tag, self.now))
     }
 
     /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
     /// series that the table already holds stays as it is.
+    ///
+    /// If the state was saved with raw names and this table has none, the names are cleaned. A
+    /// merged series then has the samples of all of them.
     ///
     /// `age` converts a number of idle intervals from the saved flush interval to the current one.
     /// Returns `None` if the record is damaged.
@@ -475,21 +527,44 @@ impl Table {
             return Some(Ok(()));
         }
         saved.idle = age(saved.idle);
+        let clean_name;
+        let has_all_samples = is_merged(saved.name);
+        if self.shards.raw.is_none() && !is_clean(saved.name) {
+            clean_name = cleaned(sent_name(saved.name));
+            saved.name = &clean_name;
+        }
+        if sent_name(saved.name).is_empty() {
+            return None;
+        }
+        if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
+            if self.shards.raw.is_some() || !has_all_samples {
+                return Some(Ok(()));
+            }
+            // It was restored from one of the raw names.
+            self.discard(shard, slot);
+        }
+        self.create_saved(saved)
+    }
+
+    /// Creates a series from its saved values.
+    fn create_saved(&mut self, saved: SavedSeries<'_>) -> Option<Result<(), AddError>> {
         let hash = self.hash(saved.name);
         let key = SeriesKey::new(hash, saved.kind);
-        if self.shards[key.shard].find(key.hash, saved.kind, saved.name).is_some() {
-            return Some(Ok(()));
+        let policy = self.policies.of_name(sent_name(saved.name), hash.0);
+        let policy = policy.ok_or(AddError::ByRule);
+        if let Ok(policy) = policy
+            && saved.kind == MetricKind::Gauge
+            && self.policies.at(policy).forgets_gauge(saved.idle)
+        {
+            return Some(Ok(())); // another configuration kept its level for longer
         }
-        let created = self
-            .policies
-            .of_name(saved.name, hash.0)
-            .ok_or(AddError::ByRule)
-            .and_then(|policy| self.create_with(saved.name, saved.kind, &key, policy));
+        let created =
+            policy.and_then(|policy| self.create_with(saved.name, saved.kind, &key, policy));
         let slot = match created {
             Ok(slot) => slot,
             Err(error) => return Some(Err(error)),
         };
-        let series = self.shards[key.shard].get_mut(slot).expect("created just now");
+        let series = self.shards.get_mut(key.shard, slot).expect("created just now");
         let restored = series.restore(saved, self.now, &mut self.pool);
         self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
         self.pool.take_refused();
@@ -511,26 +586,25 @@ impl Table {
 
     /// The names of all series, in no order.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.shards.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
+        self.shards.names()
     }
 
-    /// The series of one kind in a shard, in no order.
+    /// The series of one kind in a shard that have a value, in no order. Merged series are left
+    /// out.
     pub fn in_shard(
         &self,
         shard: usize,
         kind: MetricKind,
     ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
-        self.shards[shard]
-            .slots()
-            .filter(move |(_, series)| series.kind() == kind)
-            .map(|(slot, series)| (slot, series.name()))
+        self.shards.in_shard(shard, kind)
     }
 
     /// The series in a slot, with the number of the open interval. Returns `None` if the series was
-    /// removed since the slot was looked up.
+    /// removed, or its value was forgotten, since the slot was looked up.
     pub fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<(&mut Series, u32)> {
         let now = self.now;
-        self.shards[shard].get_mut(slot).map(|series| (series, now))
+        let series = self.shards.get_mut(shard, slot).filter(|series| series.has_value());
+        series.map(|series| (series, now))
     }
 }
 
@@ -541,7 +615,8 @@ fn hash_member(members: &SipHasher13, member: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Gives a series the policy that the newest rules have for it. Returns false if they drop it.
+/// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
+/// if it is a gauge whose level the rules before them have forgotten.
 fn update_policy(
     policies: &mut Generations,
     names: &ahash::RandomState,
@@ -550,6 +625,9 @@ fn update_policy(
     if policies.is_newest(series.policy()) {
         return true;
     }
-    let policy = policies.of_name(series.name(), names.hash_one(series.name()));
+    if !series.has_value() {
+        return false;
+    }
+    let policy = policies.of_name(sent_name(series.name()), names.hash_one(series.name()));
     policy.inspect(|policy| series.set_policy(*policy)).is_some()
 }

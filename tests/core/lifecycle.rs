@@ -2,9 +2,12 @@
 //! table is full.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::rig::{Core, values};
+use crate::rig::{Core, configured, values};
 use statsd::ledger::Own;
+use statsd::protocol::MetricKind;
+use statsd::wire::In;
 use statsd_bench::Random;
 
 const OF_EACH_KIND: &str = "a:1|c\na:2|g\na:3|ms\na:4|s";
@@ -114,6 +117,101 @@ fn gauge_ttl_is_the_number_of_flushes_that_send_a_value() {
     }
 }
 
+/// Each case is `[statsd]` keys, the number of flushes between `g:5|g` and `g:+1|g`, and the level
+/// that the next flush sends. Node StatsD with `deleteGauges` and `gaugesMaxTTL` sends the same.
+const CHANGES: [(&str, usize, &str); 16] = [
+    ("", 3, "6"),
+    ("delete_idle = yes", 0, "6"),
+    ("delete_idle = yes", 1, "1"),
+    ("delete_idle = yes", 2, "1"),
+    ("delete_gauges = yes", 1, "1"),
+    ("delete_idle = yes\ndelete_gauges = no", 3, "6"),
+    ("delete_counters = yes\ndelete_timers = yes\ndelete_sets = yes", 3, "6"),
+    ("delete_gauges = yes\ngauge_ttl = 2", 1, "6"),
+    ("delete_gauges = yes\ngauge_ttl = 2", 2, "1"),
+    ("delete_gauges = yes\ngauge_ttl = 3", 2, "6"),
+    ("delete_gauges = yes\ngauge_ttl = 3", 3, "1"),
+    ("gauge_ttl = 1", 3, "6"),
+    // `expire` counts whole idle intervals, and forgets a gauge with its series.
+    ("expire = 10s", 1, "6"),
+    ("expire = 10s", 2, "1"),
+    ("[rule.a]\nmatch = g\ndelete_idle = yes", 1, "1"),
+    ("delete_gauges = yes\n[rule.a]\nmatch = g\ndelete_idle = no", 3, "6"),
+];
+
+#[test]
+fn a_deleted_gauge_has_no_value_that_a_change_could_add_to() {
+    for (text, flushes, expected) in CHANGES {
+        let text = &format!("[statsd]\n{text}");
+        let mut core = Core::configured(text);
+        core.packet("g:5|g");
+        (0..flushes).for_each(|flush| drop(core.flush(10 * flush as u64)));
+        core.packet("g:+1|g");
+        assert_eq!(values(&core.flush(100))["stats.gauges.g"], expected, "{text}");
+
+        // The same if the change arrives before the sweep has reached the gauge.
+        let mut core = Core::configured(text);
+        core.packet("g:5|g");
+        (1..flushes).for_each(|flush| drop(core.flush(10 * flush as u64)));
+        if flushes > 0 {
+            core.tick(90);
+            core.packet("g:+1|g");
+            while !core.sweep(1) {}
+            core.finish();
+            assert_eq!(values(&core.flush(100))["stats.gauges.g"], expected, "{text}");
+        }
+
+        // The same over a restart after each flush.
+        let mut core = Core::configured(text);
+        core.packet("g:5|g");
+        for flush in 0..flushes {
+            core.flush(10 * flush as u64);
+            let saved = core.engine.save(|_| Ok::<_, ()>(())).unwrap();
+            core = Core::configured(text);
+            let (bytes, interval) = (In::new(&saved), Duration::from_secs(10));
+            assert!(!core.engine.restore(bytes, interval, flush % 2 == 0).damaged);
+        }
+        core.packet("g:+1|g");
+        assert_eq!(values(&core.flush(100))["stats.gauges.g"], expected, "{text}");
+    }
+}
+
+#[test]
+fn a_forgotten_gauge_is_neither_shown_nor_saved_nor_deleted_nor_sent() {
+    let mut core = Core::configured("[statsd]\ndelete_gauges = yes");
+    core.packet("g:5|g\nkeep:1|c");
+    let shown = |core: &Core| {
+        let table = core.engine.table();
+        let names = |shard| table.in_shard(shard, MetricKind::Gauge).count();
+        (0..statsd::series::Table::shards()).map(names).sum::<usize>()
+    };
+    assert_eq!(shown(&core), 1);
+    assert_eq!(values(&core.flush(10))["stats.gauges.g"], "5");
+    assert_eq!(shown(&core), 0);
+    let saved = core.engine.save(|_| Ok::<_, ()>(())).unwrap();
+    assert!(memchr::memmem::find(&saved, b"keep").is_some());
+    assert!(memchr::memmem::find(&saved, b"\x01\0g").is_none(), "its name");
+    assert!(!core.remove(MetricKind::Gauge, "g"));
+    assert!(!values(&core.flush(20)).contains_key("stats.gauges.g"));
+    assert_eq!(core.engine.table().len(), 1);
+}
+
+#[test]
+fn a_reload_that_stops_the_deletion_brings_no_forgotten_gauge_back() {
+    let mut core = Core::configured("[statsd]\ndelete_gauges = yes");
+    core.packet("g:5|g\nh:5|g");
+    core.flush(10);
+    core.engine.reconfigure(&configured("[statsd]\ndelete_gauges = no"));
+    core.packet("h:+1|g");
+    let lines = core.flush(20);
+    assert_eq!(values(&lines).into_iter().collect::<Vec<_>>(), [("stats.gauges.h", "1")]);
+    core.engine.reconfigure(&configured("[statsd]\ndelete_gauges = yes"));
+    core.flush(30);
+    core.packet("h:+1|g");
+    assert_eq!(values(&core.flush(40))["stats.gauges.h"], "1", "idle in the interval before");
+    assert_eq!(core.engine.own().total(Own::FiguresNotFinite), 0);
+}
+
 #[test]
 fn expire_forgets_what_was_not_seen_for_that_long_and_sends_nothing_then() {
     for (expire, flushes) in [("1ms", 1), ("10s", 1), ("11s", 2), ("30s", 3)] {
@@ -156,17 +254,22 @@ fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
             (true, _) => 1,
         };
         let mut model: BTreeMap<(char, u64), (u64, u64)> = BTreeMap::new(); // value, last interval
+        let add = |model: &mut BTreeMap<_, (u64, u64)>, sample: (char, u64), interval: u64| {
+            let (value, last) = model.entry(sample).or_default();
+            if deletes && sample.0 == 'g' && interval - *last >= ttl {
+                *value = 0; // the flush that sent it last has forgotten it
+            }
+            (*value, *last) = (*value + 1, interval);
+        };
         let mut amid: Vec<(char, u64)> = Vec::new();
         for interval in 0..12 {
-            for (kind, name) in amid.drain(..) {
-                let (value, last) = model.entry((kind, name)).or_default();
-                (*value, *last) = (*value + 1, interval);
+            for sample in amid.drain(..) {
+                add(&mut model, sample, interval);
             }
             for _ in 0..random.below(4) {
                 let sample = (*random.pick(&['c', 'g']), random.below(4));
                 core.packet(&format!("n{}:+1|{}", sample.1, sample.0));
-                let (value, last) = model.entry(sample).or_default();
-                (*value, *last) = (*value + 1, interval);
+                add(&mut model, sample, interval);
             }
             core.tick(interval);
             loop {
@@ -241,9 +344,8 @@ fn the_longest_idle_goes_first_and_who_came_back_stays() {
     core.flush(80);
     core.packet("old.0:1|c"); // back after the sweep noted it
     core.packet("new.0:1|c\nnew.1:1|c");
-    let names: Vec<_> = (0..10)
-        .filter(|n| core.remove(statsd::protocol::MetricKind::Counter, &format!("old.{n}")))
-        .collect();
+    let names: Vec<_> =
+        (0..10).filter(|n| core.remove(MetricKind::Counter, &format!("old.{n}"))).collect();
     assert_eq!(names, [0, 3, 4, 5, 6, 7, 8, 9]);
 }
 

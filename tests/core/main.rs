@@ -16,6 +16,7 @@ mod junk;
 mod lifecycle;
 mod micro;
 mod protocol;
+mod raw;
 mod rules;
 mod sections;
 mod state;

@@ -69,17 +69,18 @@ fn a_long_timer_is_shown_by_its_figures() {
 #[test]
 fn odd_names_are_escaped() {
     let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
-    daemon.send([&b"quo\"te\\:1|c\ntab\there:1|c\nnot\xffutf8\x01:1|c\nlast:1|c"[..]]);
+    daemon.send([&b"quo\"te\\d:1|c\ntab\there:1|c\nnot\xffutf8\x01:1|c\nlast:1|c"[..]]);
     daemon.until_counter("last", 1.0);
     let counters = daemon.admin().numbers("counters");
-    assert_eq!(counters["quo\"te\\"], 1.0);
-    assert_eq!(counters["tab\there"], 1.0);
-    assert!(counters.keys().any(|name| name.starts_with("not") && name.contains("utf8")));
-    daemon.send([&b"f.\x1b[2Jcaf\xc3\xa9\xff\xc2\x9b:1|c\nend:1|c"[..]]);
+    assert_eq!(counters["quo\"te\\d"], 1.0);
+    // No destination can store a control character, or bytes that are not UTF-8.
+    assert_eq!(counters["tab_here"], 1.0);
+    assert_eq!(counters["not\u{fffd}utf8"], 1.0);
+    assert!(!counters.keys().any(|name| name.starts_with('\0')), "merged series are not shown");
+    daemon.send([&b"f.[2Jcaf\xc3\xa9:1|c\nend:1|c"[..]]);
     daemon.until_counter("end", 1.0);
     let answer = daemon.admin().ask("delcounters f.* no\x1bpe");
-    let deleted = "deleted: f.\\x1b[2Jcaf\u{e9}\\xff\\xc2\\x9b\n";
-    assert_eq!(answer, format!("{deleted}metric no\\x1bpe not found\nEND\n\n"));
+    assert_eq!(answer, "deleted: f.[2Jcaf\u{e9}\nmetric no\\x1bpe not found\nEND\n\n");
 }
 
 /// Shows what `stats` holds before anything came and after a good and a bad line.
@@ -136,15 +137,24 @@ fn del_commands_forget_series() {
     let mut admin = daemon.admin();
     for kind in ["counters", "timers", "gauges", "sets"] {
         let answer = admin.ask(&format!("del{kind} f.* nope f"));
-        let mut lines: Vec<_> = answer.strip_suffix("END\n\n").unwrap().lines().collect();
-        lines.sort_unstable();
-        let expected = ["deleted: f", "deleted: f.a", "deleted: f.b", "metric nope not found"];
+        let lines: Vec<_> = answer.strip_suffix("END\n\n").unwrap().lines().collect();
+        // In the order of the arguments, and sorted within a folder.
+        let expected = ["deleted: f.a", "deleted: f.b", "metric nope not found", "deleted: f"];
         assert_eq!(lines, expected, "del{kind}");
         let left = admin.dump(kind);
         assert!(left.contains_key("keep") && !left.keys().any(|name| name.starts_with('f')));
     }
-    let answer = admin.ask("delcounters none.*");
-    assert_eq!(answer, "metric none.* not found\nEND\n\n");
+    let answer = admin.ask("delcounters none.* keep.*");
+    assert_eq!(answer, "metric none.* not found\nmetric keep.* not found\nEND\n\n");
+    // Deleting by folder takes several steps, and the answer is sorted all the same.
+    let names: Vec<String> = (0..3000).map(|n| format!("many.{:04}", n * 7 % 3000)).collect();
+    names.chunks(100).for_each(|names| daemon.send([names.join(":1|c\n") + ":1|c"]));
+    daemon.send(["many.last:1|c"]);
+    daemon.until_counter("many.last", 1.0);
+    let mut expected: Vec<_> = names.iter().map(|name| format!("deleted: {name}\n")).collect();
+    expected.sort_unstable();
+    let answer = admin.ask("delcounters many.*");
+    assert_eq!(answer, expected.concat() + "deleted: many.last\nEND\n\n");
     daemon.send(["f.a:5|c"]);
     daemon.until_counter("f.a", 5.0);
 }

@@ -1,6 +1,7 @@
 //! The names of series at their destinations, in two name spaces at once; and the logs of received
 //! lines and of frequent names.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 
@@ -57,6 +58,42 @@ fn two_styles_at_once() {
     };
     assert_eq!(strays(legacy.points(), &["counts.", "timers.", "gauges.", "sets."]), 0);
     assert_eq!(strays(statsite.points(), &["stats", "statsd."]), 0);
+    daemon.stop();
+}
+
+/// Shows that with `sanitize_keys = no` a destination that can store raw names gets them, and that
+/// carbon gets one point for the names that are one name there, also after a restart.
+#[test]
+fn raw_names_and_their_clean_sums() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("statsd", "sanitize_keys", "no")
+        .set("statsd", "state_file", "state")
+        .set("console", "enabled", "yes")
+        .set("console", "format", "json");
+    let mut daemon = Daemon::start(&conf);
+    let counts = |daemon: &Daemon, name: &str| -> Vec<u64> {
+        let start = format!("{{\"name\":\"stats_counts.{name}\",\"value\":");
+        let lines = daemon.stdout();
+        let values = lines.iter().filter_map(|line| line.strip_prefix(&start)?.split(',').next());
+        values.map(|value| value.parse().unwrap()).filter(|value| *value > 0).collect()
+    };
+    daemon.send(["a b:1|c\na_b:2|c\nl v:5|g\nl_v:+1|g\na  b:4|c"]);
+    carbon.until_point("stats_counts.a_b", 7.0);
+    carbon.until_point("stats.gauges.l_v", 6.0);
+    for (name, count) in [("a b", 1), ("a_b", 2), ("a  b", 4)] {
+        until_true(name, || counts(&daemon, name) == [count]);
+    }
+    let (stamp, _) = carbon.flush_after(0);
+    carbon.flush_after(stamp);
+    let points = carbon.points();
+    let different: BTreeSet<_> = points.iter().map(|point| (&point.name, point.stamp)).collect();
+    assert_eq!(different.len(), points.len(), "no point is sent twice");
+    daemon.sigterm();
+    assert_eq!(daemon.exit().code(), Some(0));
+    let daemon = daemon.again(&conf);
+    daemon.send(["l v:+10|g"]);
+    carbon.until_point("stats.gauges.l_v", 16.0);
     daemon.stop();
 }
 

@@ -4,6 +4,7 @@ use statsd::encode::namespace::Style;
 use statsd::engine::Closing;
 use statsd::flush::{Subject, Summary};
 use statsd::policy::Figure;
+use statsd::series::Audience;
 
 use super::corpus::Corpus;
 use super::engine;
@@ -37,6 +38,7 @@ impl Summaries {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Summary<'_>> {
         self.0.iter().map(|Kept { subject, name, figures }| Summary {
             subject: *subject,
+            audience: Audience::Every,
             name,
             figures,
             idle: false,

@@ -83,8 +83,9 @@ pub(super) const STATSD: Chapter = chapter! {
     /// Replace delete_idle for one kind of series. Empty means as delete_idle.
     delete_counters, delete_timers, delete_gauges, delete_sets;
 
-    /// How many flushes send a gauge after its last value, if idle gauges are deleted. 1 to
-    /// 1000000. Node calls it gaugesMaxTTL.
+    /// How many flushes send a gauge after its last value, if idle gauges are deleted. Then its
+    /// value is forgotten, and a change such as +1 starts at 0. 1 to 1000000. Node calls it
+    /// gaugesMaxTTL.
     gauge_ttl;
 
     /// With state_file: how often the gauges are also saved while the server runs, for a crash. 0
@@ -92,9 +93,9 @@ pub(super) const STATSD: Chapter = chapter! {
     state_interval;
 
     /// Rewrite names so that every destination can store them. White space becomes _, / becomes -,
-    /// and anything but letters, digits, _, - and dots is removed. If this is no, rules and the
-    /// admin port show names as they came, and names are rewritten only when they are sent. Two
-    /// series may then be sent under one name, and the second point replaces the first.
+    /// and anything but letters, digits, _, - and dots is removed. If this is no, the admin port,
+    /// [influxdb] and [console] with format = json show names as they came. The other destinations
+    /// get rewritten names, and the values of names that are rewritten to one are added up.
     sanitize_keys;
 
     /// For which types a line may have several values, as name:1:2:3|ms has:

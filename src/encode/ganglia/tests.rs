@@ -64,7 +64,14 @@ fn flush(ganglia: &mut Ganglia, number: u64, series: &[Series<'_>]) -> Vec<Strin
         let subject = *subject;
         let name = name.as_bytes();
         let figures = &figures[..];
-        ganglia.encode(&Summary { subject, name, figures, idle: false, timestamp: None });
+        ganglia.encode(&Summary {
+            subject,
+            audience: crate::series::Audience::Every,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        });
     }
     ganglia.end();
     let mut packets = Vec::new();
@@ -210,7 +217,14 @@ fn values_are_shown_as_text() {
     let figures = [Figure { id: FigureId::VALUE, value: -0.5 }];
     for name in [&b"g"[..], b"longer.name"] {
         let subject = Subject::Gauge;
-        ganglia.encode(&Summary { subject, name, figures: &figures, idle: false, timestamp: None });
+        ganglia.encode(&Summary {
+            subject,
+            audience: crate::series::Audience::Every,
+            name,
+            figures: &figures,
+            idle: false,
+            timestamp: None,
+        });
     }
     ganglia.end();
     let chunk = ganglia.chunks().take().next().unwrap();

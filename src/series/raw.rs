@@ -1,0 +1,128 @@
+//! Raw names (`sanitize_keys = no`), of which several may be one clean name.
+//!
+//! ```text
+//!  a b:1|c ──┬──▶ "a b"   1 ──▶ destinations that store raw names
+//!            ▼
+//!      merged "a_b"       3 ──▶ the other destinations
+//!            ▲
+//!  a_b:2|c ──┴──▶ "a_b"   2 ──▶ destinations that store raw names
+//! ```
+//! A merged series gets the samples of all raw names that are one clean name, as if they had been
+//! cleaned when they were read. It exists only for a clean name that some raw name differs from. So
+//! a server whose names are all clean has no merged series, and each series is for all
+//! destinations.
+//!
+//! The table holds a merged series under its clean name with a NUL in front. A name from a client
+//! never begins with a NUL.
+
+use ahash::AHashMap;
+
+use super::aggregate::{Closed, Series};
+use crate::protocol::{MetricKind, is_clean};
+
+/// The destinations that a summary is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    Every,
+    /// Those that store raw names.
+    Raw,
+    /// Those that store only clean names.
+    Clean,
+}
+
+impl Audience {
+    /// The destinations that the interval before `now` of a series is for.
+    #[inline]
+    pub(super) fn of(raw: Option<&RawNames>, series: &Series, now: u32) -> Self {
+        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name(), now))
+    }
+
+    /// Gives a closed series the name that it is sent under.
+    #[inline]
+    pub(super) fn named(self, closed: Closed<'_>) -> Closed<'_> {
+        match self {
+            Self::Every | Self::Raw => closed,
+            Self::Clean => Closed { name: sent_name(closed.name), ..closed },
+        }
+    }
+}
+
+const MERGED: u8 = 0;
+
+/// Returns the name under which the table holds the merged series of a clean name.
+pub(super) fn merged_name(clean: &[u8]) -> Vec<u8> {
+    [&[MERGED], clean].concat()
+}
+
+/// Whether the table holds a merged series under this name.
+pub(super) fn is_merged(name: &[u8]) -> bool {
+    name.first() == Some(&MERGED)
+}
+
+/// The name that a series is sent under, from the one that the table holds it under.
+pub(super) fn sent_name(name: &[u8]) -> &[u8] {
+    name.strip_prefix(&[MERGED]).unwrap_or(name)
+}
+
+/// The merged series of a table.
+#[derive(Debug)]
+pub(super) struct RawNames {
+    hasher: ahash::RandomState,
+    /// For each merged series a hash of its kind and clean name, and the number of the flush that
+    /// began its first interval. Two names of the same hash are as unlikely as two equal members
+    /// of a set.
+    merged: AHashMap<u64, u32>,
+}
+
+impl RawNames {
+    pub(super) fn new(hasher: ahash::RandomState) -> Self {
+        Self { hasher, merged: AHashMap::new() }
+    }
+
+    /// Whether there is no merged series.
+    pub(super) fn is_empty(&self) -> bool {
+        self.merged.is_empty()
+    }
+
+    /// Notes a series that the table has created at `now`.
+    pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], now: u32) {
+        if is_merged(name) {
+            self.merged.insert(self.hash(kind, sent_name(name)), now);
+        }
+    }
+
+    /// Notes a series that the table no longer has.
+    pub(super) fn note_removed(&mut self, series: &Series) {
+        if is_merged(series.name()) {
+            self.merged.remove(&self.hash(series.kind(), sent_name(series.name())));
+        }
+    }
+
+    /// Whether the clean name has a merged series.
+    pub(super) fn has_merged(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        !self.is_empty() && self.merged.contains_key(&self.hash(kind, clean))
+    }
+
+    /// The destinations that the interval before `now` is for.
+    ///
+    /// A merged series that was created after the tick has no part in that interval.
+    fn audience(&self, kind: MetricKind, name: &[u8], now: u32) -> Audience {
+        if is_merged(name) {
+            return Audience::Clean;
+        }
+        if !is_clean(name) {
+            return Audience::Raw;
+        }
+        if self.is_empty() {
+            return Audience::Every;
+        }
+        match self.merged.get(&self.hash(kind, name)) {
+            Some(created) if *created != now => Audience::Raw,
+            _ => Audience::Every,
+        }
+    }
+
+    fn hash(&self, kind: MetricKind, clean: &[u8]) -> u64 {
+        self.hasher.hash_one((kind, clean))
+    }
+}

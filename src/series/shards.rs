@@ -1,0 +1,180 @@
+//! All shards of the table as one: finds, adds and takes out series, and counts them.
+
+use super::aggregate::Series;
+use super::batch::PendingSample;
+use super::raw::{Audience, RawNames, is_merged, sent_name};
+use super::shard::{NameHash, SHARDS, SeriesKey, SeriesSlot, Shard};
+use crate::protocol::MetricKind;
+use crate::wire::Put;
+
+/// The position of a walk over all series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) shard: usize,
+    pub(super) at: usize,
+}
+
+/// The series in their shards.
+#[derive(Debug)]
+pub(super) struct Shards {
+    pub(super) all: Box<[Shard]>,
+    pub(super) names: ahash::RandomState,
+    /// `None` if all names are clean, because the reader cleans them.
+    pub(super) raw: Option<RawNames>,
+    len: usize,
+    revision: u64,
+}
+
+impl Shards {
+    /// `seeds` make the hashes of names unguessable.
+    pub(super) fn new([a, b, c, d]: [u64; 4]) -> Self {
+        Self {
+            all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
+            names: ahash::RandomState::with_seeds(a, b, c, d),
+            raw: None,
+            len: 0,
+            revision: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// See [`Table::revision`](super::Table::revision).
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn hash(&self, name: &[u8]) -> NameHash {
+        NameHash(self.names.hash_one(name))
+    }
+
+    /// Whether there is a merged series.
+    pub(super) fn has_merged(&self) -> bool {
+        self.raw.as_ref().is_some_and(|raw| !raw.is_empty())
+    }
+
+    /// Whether a clean name has a merged series.
+    pub(super) fn is_merged_into(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        self.raw.as_ref().is_some_and(|raw| raw.has_merged(kind, clean))
+    }
+
+    /// Whether there is a series with the clean name of a merged series.
+    pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
+        let Some(merged) = self.all[shard].at(slot.at as usize) else { return false };
+        is_merged(merged.name()) && self.find(merged.kind(), sent_name(merged.name())).is_some()
+    }
+
+    /// The destinations that the interval before `now` of a series is for.
+    #[inline]
+    pub(super) fn audience(&self, series: &Series, now: u32) -> Audience {
+        Audience::of(self.raw.as_ref(), series, now)
+    }
+
+    /// Returns the shard and the slot of a series.
+    pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<(usize, SeriesSlot)> {
+        let key = SeriesKey::new(self.hash(name), kind);
+        self.find_by(&key, kind, name).map(|slot| (key.shard, slot))
+    }
+
+    pub(super) fn find_by(
+        &self,
+        key: &SeriesKey,
+        kind: MetricKind,
+        name: &[u8],
+    ) -> Option<SeriesSlot> {
+        self.all[key.shard].find(key.hash, kind, name)
+    }
+
+    /// Looks up the series of all samples of a batch, and stores the slots in the batch.
+    pub(super) fn find_all(&self, batch: &mut [PendingSample<'_>]) {
+        // Each loop waits for one kind of memory: the index, the series, the name.
+        for sample in &mut *batch {
+            sample.slot = self.all[sample.key.shard].candidate(sample.key.hash);
+        }
+        for PendingSample { slot, key, kind, name, .. } in &mut *batch {
+            *slot = slot.filter(|slot| self.all[key.shard].resembles(*slot, *kind, name.len()));
+        }
+        for PendingSample { slot, key, name, .. } in batch {
+            *slot = slot.filter(|slot| self.all[key.shard].is_called(*slot, name));
+        }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<&mut Series> {
+        self.all[shard].get_mut(slot)
+    }
+
+    /// Adds a series that was not found. `now` is the number of the open interval.
+    pub(super) fn insert(&mut self, shard: usize, series: Series, now: u32) -> SeriesSlot {
+        self.len += 1;
+        self.revision += 1;
+        if let Some(raw) = &mut self.raw {
+            raw.note_created(series.kind(), series.name(), now);
+        }
+        self.all[shard].insert(series)
+    }
+
+    /// Takes a series out, if it is still there.
+    pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
+        let series = self.all[shard].take(slot)?;
+        self.len -= 1;
+        self.revision += 1;
+        if let Some(raw) = &mut self.raw {
+            raw.note_removed(&series);
+        }
+        Some(series)
+    }
+
+    /// The names of all series, in no order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
+    }
+
+    /// See [`Table::in_shard`](super::Table::in_shard).
+    pub(super) fn in_shard(
+        &self,
+        shard: usize,
+        kind: MetricKind,
+    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
+        self.all[shard]
+            .slots()
+            .filter(move |(_, series)| series.kind() == kind && series.has_value())
+            .filter(|(_, series)| !is_merged(series.name()))
+            .map(|(slot, series)| (slot, series.name()))
+    }
+
+    /// Appends the open interval of up to `work` series, from `cursor` on. See
+    /// [`Table::save`](super::Table::save).
+    pub(super) fn save(
+        &self,
+        cursor: &mut Cursor,
+        kind: Option<MetricKind>,
+        work: usize,
+        out: &mut Vec<u8>,
+        (tag, now): (u8, u32),
+    ) -> bool {
+        let is_wanted =
+            |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
+        let mut left = work;
+        while cursor.shard < SHARDS {
+            let shard = &self.all[cursor.shard];
+            while cursor.at < shard.end() {
+                if left == 0 {
+                    return false;
+                }
+                left -= 1;
+                if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
+                    out.put_record(|out| {
+                        out.put_u8(tag);
+                        series.save(now, out);
+                    });
+                }
+                cursor.at += 1;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+}
