@@ -168,7 +168,7 @@ fn encoding_writes_every_line() {
             "exec statsite, counters",
             bytes(|name, value| format!("counts.{name}|{value:.6}|1700000000\n")),
         ),
-        ("records, W2", 0.0),
+        ("records, W2", 183_600.0),
         // Two records: the count and the rate, with a head of 20 bytes and a NUL.
         ("records, counters", bytes(|name, _| "-".repeat(2 * (20 + name.len() + 1)))),
         ("short numbers", 16_347.0),
