@@ -4,7 +4,7 @@ use super::context::Lint;
 use crate::policy::{Glob, Rule};
 
 /// The most comparisons of patterns. A reload makes them inside the loop.
-const COMPARISONS_MAX: usize = 5_000;
+const COMPARISONS_MAX: usize = 2_000;
 /// Longer patterns are not compared.
 const COMPARED_MAX: usize = 64;
 
