@@ -30,6 +30,8 @@ pub(super) struct Life {
     origin: Origin,
     /// The configuration that a reload has read, and its origin. It applies once the sweep is over.
     pending: Option<Box<(Config, Origin)>>,
+    /// Whether a reload has applied a configuration whose warnings are not logged yet.
+    is_unreported: bool,
     phase: Phase,
     saver: Option<StateSaver>,
     /// The key of the hashes of set members, which the next run needs.
@@ -67,6 +69,7 @@ impl Life {
             config,
             origin,
             pending: None,
+            is_unreported: false,
             phase: Phase::Running,
             saver,
             members,
@@ -146,7 +149,13 @@ impl Life {
         log::info!(reload = "done", changed; "the new configuration is in force");
         self.config = running;
         self.origin = origin;
+        self.is_unreported = true;
         notify::ready();
+    }
+
+    /// Whether the warnings about a new configuration must be logged now. They are logged once.
+    pub(super) fn take_unreported(&mut self) -> bool {
+        std::mem::take(&mut self.is_unreported)
     }
 
     /// Ends a reload that could not be applied. Nothing has changed.

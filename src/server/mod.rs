@@ -207,6 +207,10 @@ impl<C: Clock> Server<C> {
             self.pipeline.sweep(&mut self.reactor);
             self.pipeline.flush_keys(self.life.config(), &mut self.reactor);
             self.life.save_gauges(&self.pipeline, &mut self.reactor);
+            // In the turn after the reload, so that neither turn takes long.
+            if self.life.take_unreported() {
+                self.log_config_warnings();
+            }
             self.finish_reload();
             self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
             self.tick_if_deferred();
@@ -357,7 +361,7 @@ impl<C: Clock> Server<C> {
         match self.apply(&running) {
             Ok(()) => {
                 self.life.finish_reload(running, &wanted, origin);
-                self.log_config_warnings();
+                self.reactor.turn_again_if(true); // for the warnings about it
             }
             Err(error) => self.life.refuse_reload(&origin, &error),
         }

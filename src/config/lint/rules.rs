@@ -4,7 +4,7 @@ use super::context::Lint;
 use crate::policy::{Glob, Rule};
 
 /// The most comparisons of patterns. A reload makes them inside the loop.
-const COMPARISONS_MAX: usize = 5_000;
+const COMPARISONS_MAX: usize = 2_000;
 /// Longer patterns are not compared.
 const COMPARED_MAX: usize = 64;
 
@@ -21,7 +21,8 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         }
         if let Some(earlier) = shadow(rule, &rules[..at], &mut comparisons) {
             let reason = format!(
-                "[rule.{earlier}] comes before it, matches all its names and has the same keys"
+                "[rule.{earlier}] comes before it, matches all its names, and drops them or has the \
+                 same keys"
             );
             let remedy = format!("move the rule before [rule.{earlier}], or remove it");
             lint.warn(&header, "match", reason, remedy);
@@ -97,15 +98,17 @@ fn settings(rule: &Rule) -> Vec<&'static str> {
 /// from the first rule that matches, and a rule that drops names leaves nothing to set.
 fn shadow<'a>(rule: &Rule, earlier: &'a [Rule], comparisons: &mut usize) -> Option<&'a str> {
     let ours = settings(rule);
-    let hides = |other: &&Rule| {
+    for (at, other) in earlier.iter().enumerate() {
         let theirs = settings(other);
-        other.drop == Some(true) || ours.iter().all(|key| theirs.contains(key))
-    };
-    earlier
-        .iter()
-        .filter(hides)
-        .find(|other| covers(other, rule, comparisons))
-        .map(|other| other.name.as_str())
+        // A rule before it may exempt some of its names.
+        let is_exempt = || earlier[..at].iter().any(|before| before.drop == Some(false));
+        let drops = other.drop == Some(true) && !is_exempt();
+        let hides = drops || ours.iter().all(|key| theirs.contains(key));
+        if hides && covers(other, rule, comparisons) {
+            return Some(&other.name);
+        }
+    }
+    None
 }
 
 /// Whether each pattern of a rule is covered by one of another rule.

@@ -203,6 +203,8 @@ fn rules_without_an_effect() {
         &format!("{earlier}[rule.web]\nmatch = api.web.*, web.*\nexpire = 2h"),
         &format!("{earlier}[rule.web]\nmatch = api.web.*\nexpire = 2h\nhistogram = 1, 2"),
         "[rule.web]\nmatch = api.web.*\nexpire = 2h\n[rule.all]\nmatch = api.*\nexpire = 1h",
+        "[rule.keep]\nmatch = a.b.*\ndrop = no\n[rule.d]\nmatch = a.*\ndrop = yes\n\
+         [rule.c]\nmatch = a.b.c\nexpire = 1h",
     ]);
 }
 
