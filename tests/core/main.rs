@@ -20,3 +20,4 @@ mod rules;
 mod state;
 mod sweep;
 mod tags;
+mod vectors;
