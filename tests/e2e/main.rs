@@ -31,6 +31,7 @@ mod loss;
 mod names;
 mod neighbours;
 mod node;
+mod node_lines;
 mod outage;
 mod peers;
 mod proxy;

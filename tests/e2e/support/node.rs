@@ -1,17 +1,18 @@
 //! Node's statsd, the reference: for a packet, this server must send what Node sends.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
+use super::{Admin, DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
 
 #[derive(Debug)]
 pub(crate) struct NodeStatsd {
     _process: Process,
     udp: SocketAddr,
+    management: SocketAddr,
     _folder: TempDir,
 }
 
@@ -27,6 +28,12 @@ impl NodeStatsd {
 
     pub(crate) fn udp(&self) -> SocketAddr {
         self.udp
+    }
+
+    /// A client of its management port, which Node opens a little after the UDP port.
+    pub(crate) fn admin(&self) -> Admin {
+        let connected = || TcpStream::connect(self.management).ok();
+        Admin::over(until(DEADLINE, "Node's management port", connected))
     }
 
     /// Returns `None` if another process took the UDP port before Node could bind it.
@@ -59,7 +66,7 @@ impl NodeStatsd {
         if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
             panic!("Node's statsd ended:\n{}", process.stderr().join("\n"));
         }
-        up.then(|| Self { _process: process, udp, _folder: folder })
+        up.then(|| Self { _process: process, udp, management, _folder: folder })
     }
 }
 
