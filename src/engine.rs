@@ -29,6 +29,7 @@ use crate::series::{
     AddError, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
     Table,
 };
+use crate::warnings::WarningKind;
 use crate::wire::{In, Put};
 
 /// The settings of an engine.
@@ -133,7 +134,7 @@ impl Engine {
         assert!(!self.is_sweeping(), "a flush has one configuration");
         // Existing series keep the names that the old grammar made of them. A reader with another
         // grammar might make other names of the same lines.
-        self.trusts &= *self.reader.grammar() == settings.grammar;
+        self.trusts &= self.reader.grammar().names_as(&settings.grammar);
         self.reader = LineReader::new(settings.grammar.clone());
         self.room = room(&settings.grammar);
         let intake = &mut self.intake;
@@ -268,13 +269,17 @@ impl Engine {
         if let Some(frequent) = &mut intake.frequent {
             frequent.add(parsed.name, hash);
         }
-        for sample in parsed.samples() {
+        let mut samples = parsed.samples();
+        for sample in samples.by_ref() {
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
                 intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
             });
             if let Err(problem) = taken {
                 intake.note(problem, line);
             }
+        }
+        if samples.has_packed() {
+            intake.ledger.warn(WarningKind::PackedValues, line);
         }
     }
 

@@ -129,7 +129,11 @@ impl Own {
             "idle_connections_closed",
             "clients closed: by idle_timeout, for a new admin client, or because an admin client did not read",
         ),
-        (Self::InfluxTagsSeen, "influx_tags_seen", "lines whose Influx tags were not read as tags"),
+        (
+            Self::InfluxTagsSeen,
+            "influx_tags_seen",
+            "lines whose tags were not read: their dialect is off",
+        ),
         (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),
         (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),
         (Self::FiguresNotFinite, "figures_not_finite", "figures left out: no finite number"),

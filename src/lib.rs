@@ -18,7 +18,7 @@
 //! - `admin` answers the commands of the admin port. `state` keeps series over a restart.
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
-//!   (system calls), `clock` and `time`, `token` and `slots` (the owner of an event), `sender`,
+//!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
 //!   `wire` (bytes on disk).
 //!
 //! What holds everywhere:
@@ -63,7 +63,6 @@ pub mod args;
 pub mod logging;
 pub mod privileges;
 mod files;
-mod slots;
 pub mod standard;
 mod sys;
 pub mod sender;

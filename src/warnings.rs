@@ -29,8 +29,12 @@ pub enum WarningKind {
     AcceptsPaused,
     /// An interval ended before the flush of the one before had.
     FlushOverrun,
-    /// Tags as Influx writes them, while that dialect is off: it looks like success.
+    /// Tags of a dialect that is off, such as Influx's. The commas between them were dropped, which
+    /// looks like success.
     UnreadTags,
+    /// Several values of a counter, gauge or key/value in one group. They may be a name with a
+    /// colon.
+    PackedValues,
     /// A destination cannot store a point.
     PointRefused,
     /// A datagram was longer than the buffer.
@@ -126,8 +130,13 @@ impl WarningKind {
             ),
             Self::UnreadTags => WarningText::new(
                 "influx_tags_seen",
-                "commas were dropped from names that look like Influx tags",
-                "add influx to [statsd] tag_formats, or fix the program that sends the names",
+                "commas were dropped from names that look as if they had tags",
+                "add their dialect to [statsd] tag_formats: influx for name,k=v, signalfx for name[k=v], librato for name#k=v",
+            ),
+            Self::PackedValues => WarningText::new(
+                "packed_lines",
+                "several values of one counter or gauge were all counted, as Datadog's clients mean it",
+                "if the colon belongs to the name, replace it in the client, or set [statsd] packed_values = timings",
             ),
             Self::PointRefused => WarningText::new(
                 "points_refused",
@@ -188,11 +197,12 @@ impl WarningKind {
             Self::Closed(CloseReason::AdminMadeWay) => 15,
             Self::Closed(CloseReason::AdminStalled) => 16,
             Self::Closed(CloseReason::AdminNotAllowed) => 17,
+            Self::PackedValues => 18,
         }
     }
 }
 
-const KINDS: usize = 18;
+const KINDS: usize = 19;
 
 const RAISE_OPEN_FILES: &str = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
 

@@ -8,11 +8,10 @@ use socket2::Socket;
 
 use super::client::{Client, Next};
 use super::view::View;
-use crate::ingest::door::Door;
+use crate::ingest::listener::Door;
 use crate::sender::Sender;
-use crate::slots::Slots;
 use crate::time::Tick;
-use crate::token::{Slot, Source};
+use crate::token::{Slot, Slots, Source};
 use crate::warnings::CloseReason;
 
 /// The clients of the admin port.

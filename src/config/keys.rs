@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::access::{Account, FileMode, IpNetwork, Printable, Spoof};
-use super::address::Listen;
+use super::address::{Account, FileMode, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{Destination, DestinationKind, Layout, Over, Protocol, Resend};
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
@@ -22,9 +21,8 @@ use super::value::{
 use crate::encode::namespace::{Namespace, Style};
 use crate::encode::repeated::Carriage;
 use crate::logging::LogFormat;
-use crate::policy::PERCENTILES_MAX;
-use crate::policy::{TIMER_METRICS, TimerMetric};
-use crate::protocol::{Dialect, Dialects};
+use crate::policy::{PERCENTILES_MAX, TIMER_METRICS, TimerMetric};
+use crate::protocol::{Dialect, Dialects, PackedValues};
 
 /// Returns the keys of a section, in the order of the table.
 pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
@@ -151,6 +149,11 @@ const LEVELS: Word<LevelFilter> = Word(&[
 const LOG_FORMATS: Word<LogFormat> = Word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Word<Style> =
     Word(&[("legacy", Style::Legacy), ("modern", Style::Modern), ("statsite", Style::Statsite)]);
+const PACKED_VALUES: Word<PackedValues> = Word(&[
+    ("all", PackedValues::All),
+    ("timings", PackedValues::Timings),
+    ("no", PackedValues::No),
+]);
 const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
 const LAYOUTS: Word<Layout> = Word(&[("text", Layout::Text), ("json", Layout::Json)]);
 const PROTOCOLS: Word<Protocol> =
@@ -183,6 +186,7 @@ keys! {
     [statsd] gauge_ttl = "1", config!(rules.base.gauge_ttl: Count(1..=1_000_000));
     [statsd] state_interval = "1m", config!(state.interval: SpanOrNever);
     [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO);
+    [statsd] packed_values = "all", config!(grammar.packed_values: PACKED_VALUES);
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO);
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000));
     [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY);

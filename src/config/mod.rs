@@ -14,10 +14,8 @@ mod change;
 mod model;
 mod destination;
 
-mod access;
 mod address;
 mod hints;
-mod histogram;
 mod ini;
 mod key;
 mod keys;

@@ -3,17 +3,18 @@
 //! A key that a rule does not give is taken from a later rule or from `[statsd]`. So no key has a
 //! default, and rules cannot use the table in `keys.rs`. A key with an empty value is a setting: no
 //! percentiles, no histogram, all figures.
+//!
+//! [`Bins`]: the bins of a histogram as the file writes them.
 
 use ahash::AHashMap;
 
 use super::hints::unknown_key;
-use super::histogram::Bins;
 use super::ini::{Flaw, IniSection, KeyValue};
 use super::keys::TIMER_METRICS_WANTED;
 use super::limits::PATTERNS_MAX;
 use super::sections::RULE;
 use super::value::{AtMost, List, Percent, SpanOrNever, ValueKind, Word, YES_NO};
-use crate::policy::{Glob, PERCENTILES_MAX, Rule, SignedGauges};
+use crate::policy::{BINS_MAX, Bin, Glob, PERCENTILES_MAX, Rule, SignedGauges};
 
 /// A key of a rule.
 struct RuleKey {
@@ -153,9 +154,73 @@ pub(super) fn example(name: &str) -> String {
     format!("#{name} = {value}")
 }
 
+/// The bins of a histogram: their upper bounds in ascending order. The last bound may be `inf`.
+/// `min:max:width` stands for the bounds `min`, `min + width` and so on to `max`, and `inf`.
+pub(super) struct Bins;
+
+impl ValueKind<Vec<Bin>> for Bins {
+    fn read(&self, text: &str) -> Result<Vec<Bin>, String> {
+        let expected = || {
+            format!(
+                "expected at most {BINS_MAX} bounds in ascending order such as 10, 100, inf, \
+                 or min:max:width with whole widths between"
+            )
+        };
+        let bins = if text.contains(':') { even_bins(text) } else { listed_bins(text) };
+        let sound = |bins: &Vec<Bin>| bins.len() <= BINS_MAX && bins.is_sorted_by(|a, b| a < b);
+        bins.filter(sound).ok_or_else(expected)
+    }
+
+    fn show(&self, bins: &Vec<Bin>) -> String {
+        bins.iter().map(Bin::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Returns the bins of a list of bounds. Returns `None` if one of them is not a number.
+fn listed_bins(text: &str) -> Option<Vec<Bin>> {
+    let words = text.split(',').map(str::trim).filter(|_| !text.is_empty());
+    let bin = |word| if word == "inf" { Some(Bin::INF) } else { Bin::below(plain(word)?) };
+    // One more than allowed, so that the caller finds a list that is too long, but no more work.
+    words.take(BINS_MAX + 1).map(bin).collect()
+}
+
+/// Returns the bins of `min:max:width`. It computes with integers, in units of the last decimal
+/// place that is written. With floats 0:1:0.1 would have the bound 0.30000000000000004. Returns
+/// `None` if the widths are not whole or there are too many bins.
+fn even_bins(text: &str) -> Option<Vec<Bin>> {
+    let words: Vec<_> = text.split(':').map(str::trim).collect();
+    let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let places = words.iter().map(places).max().filter(|&places| places <= 9)?;
+    let unit = 10_f64.powi(i32::try_from(places).ok()?);
+    let units = |word: &str| {
+        let units = (plain(word)? * unit).round();
+        #[allow(clippy::cast_possible_truncation)] // within what a double counts exactly
+        (units.abs() < 9e15).then_some(units as i64)
+    };
+    let [min, max, width] = words[..] else { return None };
+    let min = units(min)?;
+    let max = units(max)?;
+    let width = units(width)?;
+    if width <= 0 || max < min || (max - min) % width != 0 || (max - min) / width >= BINS_MAX as i64
+    {
+        return None;
+    }
+    let bounds = (0..=(max - min) / width).map(|nth| (min + nth * width) as f64 / unit);
+    bounds.map(Bin::below).chain([Some(Bin::INF)]).collect()
+}
+
+/// Parses a number with sign, digits and a point, or with an exponent, as large numbers are shown.
+/// `parse` alone would also accept `inf` and `nan`.
+fn plain(text: &str) -> Option<f64> {
+    let usual = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+e".contains(&byte));
+    text.parse().ok().filter(|number: &f64| usual && number.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse::tests::{config, mistakes};
+    use super::super::value::tests::{both_ways, refused};
+    use super::*;
     use crate::policy::RULES_MAX;
 
     #[test]
@@ -190,5 +255,45 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(expected), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn histograms() {
+        let of = |bounds: &[f64]| -> Vec<Bin> {
+            bounds.iter().map(|&bound| Bin::below(bound).unwrap()).collect()
+        };
+        let inf = f64::INFINITY;
+        both_ways(
+            &Bins,
+            &[
+                ("", of(&[]), ""),
+                ("10,100, inf", of(&[10.0, 100.0, inf]), "10, 100, inf"),
+                ("-0.5, 2.21", of(&[-0.5, 2.21]), "-0.5, 2.21"),
+                ("0:30:10", of(&[0.0, 10.0, 20.0, 30.0, inf]), "0, 10, 20, 30, inf"),
+                ("0.1:0.4:0.1", of(&[0.1, 0.2, 0.3, 0.4, inf]), "0.1, 0.2, 0.3, 0.4, inf"),
+                ("-5 : 5 : 10", of(&[-5.0, 5.0, inf]), "-5, 5, inf"),
+                ("1, 1e21", of(&[1.0, 1e21]), "1, 1e+21"),
+            ],
+        );
+        let wrong = [
+            "inf, 1",
+            "2, 1",
+            "1, 1",
+            "1,",
+            "x",
+            "nan",
+            "infinity",
+            "-inf",
+            "0:10",
+            "0:10:0",
+            "10:0:1",
+            "0:10:3",
+            "0:1000:1",
+            "0:1:0.0000000001",
+            "0:1e300:1",
+            "0:inf:1",
+            "1:2:3:4",
+        ];
+        refused(&Bins, &wrong, "expected at most 256 bounds");
     }
 }

@@ -17,11 +17,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::chunk::Chunks;
+use super::chunk::{Chunks, HEAD_BYTES, append};
 use super::encoder::{Encoder, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
-use super::packets::{HEAD_BYTES, append};
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
 use crate::protocol::cleaned;

@@ -4,14 +4,16 @@
 //! the field, so the figures of a timing are fields of one point. If a name has no figure, its
 //! field is `value`.
 //!
-//! A clean name needs no escapes. But InfluxDB does not accept `time` as the key of a tag, so such
-//! a tag is renamed.
+//! A clean name needs no escapes, except for `=` in the value of a tag. InfluxDB does not accept
+//! `time` as the key of a tag, so such a tag is renamed.
+
+use memchr::memchr;
 
 use super::chunk::Chunks;
 use super::encoder::{Encoder, RefusedPoints};
+use super::names::{Point, Points};
 use super::namespace::Namespace;
 use super::number::Number;
-use super::points::{Point, Points};
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 
@@ -20,8 +22,8 @@ use crate::policy::FigureNames;
 const LINE_BYTES: usize = 1200;
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
-/// The key that replaces `time`. No clean key begins like this.
-const TIME_TAG: &[u8] = b"@time";
+/// The key that replaces `time=`. No clean key begins like this.
+const TIME_KEY: &[u8] = b"@time=";
 
 /// The encoder of InfluxDB's line protocol.
 #[derive(Debug)]
@@ -124,14 +126,16 @@ impl PointLine {
 fn append_tags(tags: &[u8], out: &mut Vec<u8>) {
     for tag in tags.split(|&byte| byte == b';').filter(|tag| !tag.is_empty()) {
         out.push(b',');
-        match tag.strip_prefix(b"time=") {
-            Some(value) => {
-                out.extend_from_slice(TIME_TAG);
-                out.push(b'=');
-                out.extend_from_slice(value);
-            }
-            None => out.extend_from_slice(tag),
+        let key_end = memchr(b'=', tag).map_or(tag.len(), |equals| equals + 1);
+        let (key, mut value) = tag.split_at(key_end);
+        out.extend_from_slice(if key == b"time=" { TIME_KEY } else { key });
+        // InfluxDB refuses a line with a bare `=` in the value of a tag.
+        while let Some(equals) = memchr(b'=', value) {
+            out.extend_from_slice(&value[..equals]);
+            out.extend_from_slice(b"\\=");
+            value = &value[equals + 1..];
         }
+        out.extend_from_slice(value);
     }
 }
 
@@ -168,7 +172,7 @@ mod tests {
         (Subject::Counter, "hits;env=prod;route=a", &[FigureId::RATE, FigureId::COUNT]),
         (
             Subject::Timing,
-            "load;time=noon",
+            "load;time=noon=12=h",
             &[FigureId::MEAN, FigureId::UPPER, FigureId::SUM_SQUARES],
         ),
         (Subject::Gauge, "dir/ty=,x", &[FigureId::VALUE]),
@@ -181,7 +185,7 @@ mod tests {
             Namespace { style: Style::Modern, global_suffix: "h".into(), ..Namespace::default() };
         let expected = "\
 stats.counters.hits.h,env=prod,route=a rate=1,count=2 10000000000
-stats.timers.load.h,@time=noon mean=1,upper=2,sum_squares=3 10000000000
+stats.timers.load.h,@time=noon\\=12\\=h mean=1,upper=2,sum_squares=3 10000000000
 stats.gauges.dir-ty=x.h value=1 10000000000
 stats.sets.users.h count=1 10000000000
 ";
@@ -193,7 +197,7 @@ stats.sets.users.h count=1 10000000000
         let expected = "\
 stats.hits,env=prod,route=a value=1 10000000000
 stats_counts.hits,env=prod,route=a value=2 10000000000
-stats.timers.load,@time=noon mean=1,upper=2,sum_squares=3 10000000000
+stats.timers.load,@time=noon\\=12\\=h mean=1,upper=2,sum_squares=3 10000000000
 stats.gauges.dir-ty=x value=1 10000000000
 stats.sets.users count=1 10000000000
 ";

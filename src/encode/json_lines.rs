@@ -6,9 +6,9 @@
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
+use super::names::Points;
 use super::namespace::Namespace;
 use super::number::Number;
-use super::points::Points;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 

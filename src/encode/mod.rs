@@ -18,8 +18,6 @@ pub mod ganglia;
 pub mod repeated;
 
 pub mod chunk;
-pub mod packets;
-mod points;
 mod names;
 pub mod namespace;
 pub mod number;

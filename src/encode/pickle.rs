@@ -6,8 +6,8 @@
 
 use super::chunk::Chunks;
 use super::encoder::Encoder;
+use super::names::Points;
 use super::namespace::Namespace;
-use super::points::Points;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
 

@@ -6,8 +6,7 @@
 
 use std::rc::Rc;
 
-use super::chunk::{Chunk, Chunks};
-use super::packets::{HEAD_BYTES, append, newlines, whole_lines};
+use super::chunk::{Chunk, Chunks, HEAD_BYTES, append, newlines, whole_lines};
 use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
 
 /// The transport to the other server.
@@ -141,7 +140,7 @@ fn lines_of(text: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packets::framed;
+    use super::super::chunk::framed;
     use super::*;
 
     fn repeated(wanted: &[Carriage]) -> Repeated {

@@ -90,7 +90,7 @@ impl Intake {
         }
     }
 
-    /// Counts a line whose Influx tags are not read, because that dialect is off.
+    /// Counts a line whose tags are not read, because their dialect is off.
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
         self.ledger.count(Own::InfluxTagsSeen, 1);
         self.ledger.warn(WarningKind::UnreadTags, line);

@@ -10,12 +10,11 @@ use mio::{Interest, Registry};
 use socket2::Socket;
 
 use super::Drained;
-use super::door::Door;
 use super::lines::{Piece, StreamSplitter};
+use super::listener::Door;
 use crate::sender::Sender;
-use crate::slots::Slots;
 use crate::time::Tick;
-use crate::token::{Slot, Source};
+use crate::token::{Slot, Slots, Source};
 
 /// All connections that send lines.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 //! every descriptor that samples come in by.
 //!
 //! ```text
-//!  bind, unix, passed ──▶ DatagramSocket ──recvmmsg──▶ datagrams
-//!                    └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ pieces of streams
+//!  bind, unix ──▶ DatagramSocket ──recvmmsg──▶ datagrams
+//!            └──▶ Listener ──accept──▶ Connections ──StreamSplitter──▶ pieces of streams
 //! ```
 //! This module does not parse lines: `server/reception.rs` passes datagrams and pieces of streams
 //! on to the engine. A source that was not drained in its turn returns [`Drained::More`], and is
@@ -12,10 +12,8 @@
 pub mod bind;
 pub mod connections;
 pub mod datagrams;
-pub mod door;
 pub mod lines;
 pub mod listener;
-pub mod passed;
 pub mod unix;
 
 /// Whether a source has more to read after its turn.

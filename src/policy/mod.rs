@@ -10,15 +10,15 @@
 //! Otherwise it comes from `[statsd]`.
 
 mod figures;
-mod glob;
-mod plan;
 mod policies;
 mod rules;
 
-pub use figures::{Bin, Figure, FigureId, FigureNames, Percentile};
-pub use glob::Glob;
-pub use plan::{Plan, TIMER_METRICS, TimerMetric};
+pub use figures::{
+    Bin, Figure, FigureId, FigureNames, Percentile, Plan, TIMER_METRICS, TimerMetric,
+};
 pub use policies::{Generations, Policies, Policy};
-pub use rules::{BINS_MAX, Base, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes};
+pub use rules::{
+    BINS_MAX, Base, Glob, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes,
+};
 
-pub(crate) use plan::PlannedPercentile;
+pub(crate) use figures::PlannedPercentile;

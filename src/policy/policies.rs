@@ -8,8 +8,7 @@
 
 use std::time::Duration;
 
-use super::figures::FigureNames;
-use super::plan::Plan;
+use super::figures::{FigureNames, Plan};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
 use crate::protocol::MetricKind;
 

@@ -10,11 +10,32 @@ pub struct Grammar {
     pub dialects: Dialects,
     /// The longest canonical name, tags included, in bytes.
     pub max_key_length: usize,
+    /// Which groups may have several values.
+    pub packed_values: PackedValues,
+}
+
+/// The types of which a group may have several values: `name:1:2|ms`.
+///
+/// Where it may not, only the last value counts, as in Node. A name with a colon then has one value
+/// of its own: `host:8080:1|c` counts 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackedValues {
+    /// All types except sets.
+    All,
+    /// `ms`, `h` and `d`.
+    Timings,
+    /// None.
+    No,
 }
 
 impl Default for Grammar {
     fn default() -> Self {
-        Self { sanitize: true, dialects: Dialects::default(), max_key_length: 512 }
+        Self {
+            sanitize: true,
+            dialects: Dialects::default(),
+            max_key_length: 512,
+            packed_values: PackedValues::All,
+        }
     }
 }
 
@@ -23,6 +44,11 @@ impl Grammar {
     /// tags.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.sanitize && self.dialects.has(Dialect::Graphite)
+    }
+
+    /// Whether the reader makes the same names with `other`.
+    pub(crate) fn names_as(&self, other: &Self) -> bool {
+        *self == Self { packed_values: self.packed_values, ..other.clone() }
     }
 }
 

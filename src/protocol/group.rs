@@ -5,11 +5,12 @@
 //!  value ":" value "|" type "|@" rate  ":"  value "|" type  "|#" tags "|T" time "|c:" id
 //!  └───────────── group ────────────┘      └─── group ───┘  └───────── sections ───────┘
 //! ```
-//! A type and a rate also end at a `:`, which begins the next group. Any other section ends only at
-//! the next `|`.
+//! A type, a rate and a time also end at a `:`, which begins the next group. Tags and the fields of
+//! Datadog's clients end only at the next `|`. [`Section::read`] has the rest of that rule.
 
 use memchr::{memchr, memchr2};
 
+use super::grammar::PackedValues;
 use super::number::{decimal, rate};
 use super::reject::Reject;
 use super::sample::Sample;
@@ -21,6 +22,8 @@ pub struct Samples<'a> {
     rest: Option<&'a [u8]>,
     group: Option<ValueGroup<'a>>,
     timed: bool,
+    packed_values: PackedValues,
+    has_packed: bool,
     /// The number of values that may still be read from the line.
     left: usize,
 }
@@ -30,8 +33,23 @@ pub struct Samples<'a> {
 const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
-    pub(super) fn new(body: &'a [u8], timed: bool) -> Self {
-        Self { rest: Some(body), group: None, timed, left: PARTS_MAX }
+    pub(super) fn new(body: &'a [u8], timed: bool, packed_values: PackedValues) -> Self {
+        Self {
+            rest: Some(body),
+            group: None,
+            timed,
+            packed_values,
+            has_packed: false,
+            left: PARTS_MAX,
+        }
+    }
+
+    /// Whether several values of one counter, gauge or key/value were read as one group so far.
+    ///
+    /// Clients pack timings. Several values of another type may be a name with a colon, such as
+    /// `host:8080:1|c`, so this is worth a warning.
+    pub fn has_packed(&self) -> bool {
+        self.has_packed
     }
 }
 
@@ -41,7 +59,7 @@ impl<'a> Iterator for Samples<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(group) = &mut self.group
-                && let Some(value) = group.next_value()
+                && let Some(value) = group.values.next()
             {
                 let Some(left) = self.left.checked_sub(1) else {
                     self.rest = None;
@@ -49,46 +67,135 @@ impl<'a> Iterator for Samples<'a> {
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
-                return Some(group.sample(value, self.timed));
+                let sample = group.sample(value, self.timed);
+                self.has_packed |=
+                    group.values.taken > 1 && group.packs_numbers() && sample.is_ok();
+                return Some(sample);
             }
-            let (group, rest) = ValueGroup::read(self.rest?);
+            let (group, rest) = ValueGroup::read(self.rest?, self.packed_values);
             self.group = Some(group);
             self.rest = rest;
         }
     }
 }
 
-/// The content of a section, for a caller that reads tags and times before the samples.
-pub(super) enum LineSection<'a> {
+/// A section after a type.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Section<'a> {
+    Rate(&'a [u8]),
     Tags(&'a [u8]),
     Time(&'a [u8]),
+    /// A section that changes nothing.
     Other,
+    /// A section that makes its group bad.
+    Bad(Reject),
 }
 
-/// Calls `found` with each section of `body`, except rates. Fails if there are more parts than
-/// [`PARTS_MAX`].
+impl<'a> Section<'a> {
+    /// Reads the section at the start of `text`, which follows a `|`. Returns it and its length.
+    ///
+    /// A rate and a time end at a `:` too, because Node ends every section there. Tags may contain
+    /// colons.
+    fn read(text: &'a [u8]) -> (Self, usize) {
+        let until_colon = || memchr2(b':', b'|', text).unwrap_or(text.len());
+        match text.first() {
+            Some(b'@') => {
+                let end = until_colon();
+                (Self::Rate(&text[1..end]), end)
+            }
+            Some(b'#') => {
+                let end = memchr(b'|', text).unwrap_or(text.len());
+                (Self::Tags(&text[1..end]), end)
+            }
+            Some(b'T') => {
+                let end = until_colon();
+                (Self::Time(&text[1..end]), end)
+            }
+            _ => Self::read_other(text),
+        }
+    }
+
+    /// Reads a section that is no rate, tags or time.
+    ///
+    /// A field that is not known may contain colons, since later fields of Datadog's clients may.
+    /// But Node ends a section at its first `:`. So if a whole group follows there, it is a group.
+    fn read_other(text: &'a [u8]) -> (Self, usize) {
+        let bar = memchr(b'|', text).unwrap_or(text.len());
+        let section = &text[..bar];
+        if FIELDS.iter().any(|field| section.starts_with(field)) {
+            return (Self::Other, bar);
+        }
+        let colon = memchr(b':', section);
+        let until_colon = colon.unwrap_or(bar);
+        match section.trim_ascii_start().first() {
+            None if bar == text.len() => (Self::Bad(Reject::EmptySection), bar),
+            None | Some(b':') => (Self::Other, until_colon),
+            Some(b'0'..=b'9' | b'.' | b'+' | b'-') => (Self::Bad(Reject::BareNumber), until_colon),
+            Some(b'@') => (Self::Bad(Reject::BadRate), until_colon), // after a blank
+            Some(_) => match colon {
+                Some(colon) if begins_with_group(&text[colon + 1..]) => {
+                    (Self::Bad(Reject::UnknownSection), colon)
+                }
+                _ => (Self::Other, bar),
+            },
+        }
+    }
+}
+
+/// How the fields of Datadog's clients begin that are known and skipped.
+const FIELDS: [&[u8]; 3] = [b"c:", b"e:", b"card:"];
+
+/// Whether `text` begins with a whole group: values that can be read, and a type.
+#[cold]
+fn begins_with_group(text: &[u8]) -> bool {
+    let Some(parts) = GroupParts::split(text) else { return false };
+    match parts.value_type() {
+        Err(_) => false,
+        Ok(ValueType::Set) => true,
+        Ok(_) => {
+            let mut values = Values::new(parts.values, Form::Packed).take(PARTS_MAX);
+            values.all(|value| decimal(value).is_some())
+        }
+    }
+}
+
+/// Calls `found` with each section at the start of `tail`, which is empty or begins with `|` or
+/// `:`. Returns the text after the `:` that begins the next group.
+fn walk_sections<'a>(mut tail: &'a [u8], mut found: impl FnMut(Section<'a>)) -> Option<&'a [u8]> {
+    loop {
+        match tail.split_first()? {
+            (b':', next) => return Some(next),
+            (_, text) => {
+                let (section, length) = Section::read(text);
+                found(section);
+                tail = &text[length..];
+            }
+        }
+    }
+}
+
+/// Calls `found` with each section of `body`. Fails if there are more parts than [`PARTS_MAX`].
 pub(super) fn sections<'a>(
     body: &'a [u8],
-    mut found: impl FnMut(LineSection<'a>),
+    mut found: impl FnMut(Section<'a>),
 ) -> Result<(), Reject> {
     if body.len() > PARTS_MAX {
         require_few_parts(body)?; // each part takes at least a byte
     }
     let mut rest = Some(body);
     while let Some(body) = rest {
-        rest = ValueGroup::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut found).1);
+        rest = GroupParts::split(body).and_then(|parts| walk_sections(parts.tail, &mut found));
     }
     Ok(())
 }
 
-/// Fails if `body` has more values, types and sections than [`PARTS_MAX`].
+/// Fails if `body` has more groups and sections than [`PARTS_MAX`].
 #[cold]
 fn require_few_parts(body: &[u8]) -> Result<(), Reject> {
     let mut parts = 0;
     let mut rest = Some(body);
     while let Some(body) = rest {
-        let mut count = |_| parts += 1;
-        rest = ValueGroup::split(body).and_then(|(_, _, tail)| skip_sections(tail, &mut count).1);
+        rest = GroupParts::split(body).and_then(|group| walk_sections(group.tail, |_| parts += 1));
         parts += 1;
         if parts > PARTS_MAX {
             return Err(Reject::TooManyParts);
@@ -97,15 +204,61 @@ fn require_few_parts(body: &[u8]) -> Result<(), Reject> {
     Ok(())
 }
 
+/// The text of a group, split at its type.
+struct GroupParts<'a> {
+    values: &'a [u8],
+    /// `None` if a section stands in its place.
+    value_type: Option<&'a [u8]>,
+    /// What follows the type. Empty, or begins with `|` or `:`.
+    tail: &'a [u8],
+}
+
+impl<'a> GroupParts<'a> {
+    /// Splits the group at the start of `text`. Returns `None` if there is no `|`, and so no type.
+    fn split(text: &'a [u8]) -> Option<Self> {
+        let bar = memchr(b'|', text)?;
+        let values = &text[..bar];
+        let after = &text[bar + 1..];
+        // No type begins like these. The section is read, so that its tags are not lost.
+        if let Some(b'#' | b'@' | b'T') = after.first() {
+            return Some(Self { values, value_type: None, tail: &text[bar..] });
+        }
+        let end = memchr2(b':', b'|', after).unwrap_or(after.len());
+        Some(Self { values, value_type: Some(&after[..end]), tail: &after[end..] })
+    }
+
+    fn value_type(&self) -> Result<ValueType, Reject> {
+        self.value_type.ok_or(Reject::NoType).and_then(ValueType::read)
+    }
+}
+
 /// Values that share a type and a rate.
 #[derive(Clone, Debug)]
 struct ValueGroup<'a> {
-    /// The values not yet read, separated by `:`.
-    values: Option<&'a [u8]>,
-    /// Whether all of it is one member of a set, including the colons.
-    whole: bool,
-    /// The type and the weight of each value, or why no value of the group can be taken.
+    values: Values<'a>,
+    /// The type and 1 / rate, or why no value of the group can be taken.
     reading: Result<(ValueType, f64), Reject>,
+}
+
+/// The values before a type.
+#[derive(Clone, Debug)]
+struct Values<'a> {
+    /// The values not yet read, separated by `:`. `None` if there are none.
+    rest: Option<&'a [u8]>,
+    form: Form,
+    /// The number of values read.
+    taken: usize,
+}
+
+/// What several values before one type are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// One member of a set, including the colons.
+    Whole,
+    /// Values of their own. Empty ones are skipped.
+    Packed,
+    /// Groups without a type before the last value, as Node reads them.
+    LastOnly,
 }
 
 /// The type of a value, as the letters after its `|` name it.
@@ -125,54 +278,47 @@ enum ValueType {
 
 impl<'a> ValueGroup<'a> {
     /// Returns the group at the start of `text`, and the rest (`None` at the end of the line).
-    fn read(text: &'a [u8]) -> (Self, Option<&'a [u8]>) {
-        let Some((values, kind, tail)) = Self::split(text) else {
-            let reading = Err(Reject::NoType);
-            return (Self { values: Some(text), whole: false, reading }, None);
+    fn read(text: &'a [u8], packed_values: PackedValues) -> (Self, Option<&'a [u8]>) {
+        let Some(parts) = GroupParts::split(text) else {
+            let values = Values::new(text, Form::Packed);
+            return (Self { values, reading: Err(Reject::NoType) }, None);
         };
-        let (sample_rate, rest) = skip_sections(tail, &mut |_| {});
-        let kind = ValueType::read(kind);
-        let whole = matches!(kind, Ok(ValueType::Set));
-        let reading = kind.and_then(|kind| match sample_rate {
-            None => Ok((kind, 1.0)),
-            Some(text) => rate(text).map(|rate| (kind, 1.0 / rate)).ok_or(Reject::BadRate),
+        let mut sample_rate = None;
+        let mut bad = None;
+        // A second rate in one group is ignored, since Node reads only the first.
+        let rest = walk_sections(parts.tail, |section| match section {
+            Section::Rate(text) => sample_rate = sample_rate.or(Some(text)),
+            Section::Bad(reject) => bad = bad.or(Some(reject)),
+            Section::Tags(_) | Section::Time(_) | Section::Other => {}
         });
-        (Self { values: Some(values), whole, reading }, rest)
+        let value_type = parts.value_type();
+        let form = value_type.map_or(Form::Packed, |of| of.form(packed_values));
+        let reading = value_type.and_then(|of| match (bad, sample_rate) {
+            (Some(reject), _) => Err(reject),
+            (None, None) => Ok((of, 1.0)),
+            (None, Some(text)) => rate(text).map(|rate| (of, 1.0 / rate)).ok_or(Reject::BadRate),
+        });
+        (Self { values: Values::new(parts.values, form), reading }, rest)
     }
 
-    /// Returns the values, the type and the rest, which is empty or begins with `|` or `:`. Returns
-    /// `None` if there is no type.
-    fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
-        let bar = memchr(b'|', text)?;
-        let values = &text[..bar];
-        let after = &text[bar + 1..];
-        let end = memchr2(b':', b'|', after).unwrap_or(after.len());
-        Some((values, &after[..end], &after[end..]))
-    }
-
-    /// Takes the next value of the group.
-    fn next_value(&mut self) -> Option<&'a [u8]> {
-        let values = self.values.take()?;
-        if self.whole {
-            return Some(values);
-        }
-        match memchr(b':', values) {
-            None => Some(values),
-            Some(colon) => {
-                self.values = Some(&values[colon + 1..]);
-                Some(&values[..colon])
-            }
-        }
+    /// Whether several values of the group are numbers that are not timings.
+    fn packs_numbers(&self) -> bool {
+        self.values.form == Form::Packed && self.reading.is_ok_and(|(of, _)| !of.is_timing())
     }
 
     /// Parses a value of the group. `timed` tells whether the line has a timestamp.
     fn sample(&self, text: &'a [u8], timed: bool) -> Result<Sample<'a>, Reject> {
-        let (kind, weight) = self.reading?;
-        if matches!(kind, ValueType::Set) {
+        let (value_type, weight) = self.reading?;
+        if matches!(value_type, ValueType::Set) {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
         }
+        if self.values.form == Form::LastOnly && self.values.rest.is_some() {
+            return Err(Reject::NotLast);
+        }
         let value = decimal(text).ok_or(Reject::BadValue)?;
-        let sample = match kind {
+        let sample = match value_type {
+            // A value with its own time has been counted by the client, as Datadog's clients do.
+            ValueType::Counter if timed => Sample::Count(value),
             ValueType::Counter => Sample::Count(value * weight),
             ValueType::Cumulative => Sample::Cumulative { value, weight },
             ValueType::Gauge if !is_signed(text) => Sample::Level(value),
@@ -193,6 +339,35 @@ impl<'a> ValueGroup<'a> {
     }
 }
 
+impl<'a> Values<'a> {
+    fn new(text: &'a [u8], form: Form) -> Self {
+        Self { rest: Some(text), form, taken: 0 }
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let mut rest = self.rest.take()?;
+        if self.form == Form::Packed {
+            rest = match rest.iter().position(|byte| *byte != b':') {
+                Some(start) => &rest[start..],
+                None if self.taken > 0 => return None,
+                None => &[], // all values are empty, which is one bad value
+            };
+        }
+        self.taken += 1;
+        match memchr(b':', rest) {
+            Some(colon) if self.form != Form::Whole => {
+                self.rest = Some(&rest[colon + 1..]);
+                Some(&rest[..colon])
+            }
+            _ => Some(rest),
+        }
+    }
+}
+
 impl ValueType {
     fn read(text: &[u8]) -> Result<Self, Reject> {
         Ok(match text.trim_ascii() {
@@ -206,38 +381,22 @@ impl ValueType {
             _ => return Err(Reject::UnknownType),
         })
     }
+
+    /// What several values before this type are.
+    fn form(self, packed_values: PackedValues) -> Form {
+        match (self, packed_values) {
+            (Self::Set, _) => Form::Whole,
+            (_, PackedValues::All) => Form::Packed,
+            (of, PackedValues::Timings) if of.is_timing() => Form::Packed,
+            (_, PackedValues::Timings | PackedValues::No) => Form::LastOnly,
+        }
+    }
+
+    fn is_timing(self) -> bool {
+        matches!(self, Self::Time | Self::SignedTime)
+    }
 }
 
 fn is_signed(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'+' | b'-'))
-}
-
-/// Walks over the sections after a type. Returns the first rate, and the text after the `:` that
-/// begins the next group.
-///
-/// A second rate in one group is ignored, since Node reads only the first.
-fn skip_sections<'a>(
-    mut tail: &'a [u8],
-    found: &mut impl FnMut(LineSection<'a>),
-) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
-    let mut sample_rate = None;
-    loop {
-        match tail.split_first() {
-            None => return (sample_rate, None),
-            Some((b':', next)) => return (sample_rate, Some(next)),
-            Some((_, section)) => {
-                let is_rate = section.first() == Some(&b'@');
-                let end =
-                    if is_rate { memchr2(b':', b'|', section) } else { memchr(b'|', section) };
-                let (text, rest) = section.split_at(end.unwrap_or(section.len()));
-                match text.first() {
-                    Some(b'@') => sample_rate = sample_rate.or_else(|| text.get(1..)),
-                    Some(b'#') => found(LineSection::Tags(&text[1..])),
-                    Some(b'T') => found(LineSection::Time(&text[1..])),
-                    _ => found(LineSection::Other),
-                }
-                tail = rest;
-            }
-        }
-    }
 }

@@ -3,8 +3,8 @@
 use memchr::memchr;
 
 use super::binary;
-use super::grammar::{Dialect, Grammar};
-use super::group::{LineSection, Samples, sections};
+use super::grammar::{Dialect, Grammar, PackedValues};
+use super::group::{Samples, Section, sections};
 use super::names::NameWriter;
 use super::number::seconds;
 use super::reject::Reject;
@@ -33,10 +33,11 @@ pub struct MetricLine<'a> {
     pub name: &'a [u8],
     /// Seconds since 1970, if the values have their own time.
     pub timestamp: Option<u64>,
-    /// Whether the name has tags as Influx writes them although that dialect is off. Their commas
-    /// were dropped.
+    /// Whether the name looks as if it had tags of a dialect that is off. Their commas were
+    /// dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
+    packed_values: PackedValues,
 }
 
 /// A valid binary message.
@@ -50,7 +51,7 @@ pub struct BinaryMessage<'a> {
 
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, self.timestamp.is_some())
+        Samples::new(self.body, self.timestamp.is_some(), self.packed_values)
     }
 }
 
@@ -65,6 +66,10 @@ impl LineReader {
 
     /// Reads a line that [`trimmed`] returned and that is not empty.
     pub fn read<'a>(&'a mut self, line: &'a [u8]) -> ParsedLine<'a> {
+        // Such a line is most likely binary, or the end of a buffer that was not filled.
+        if memchr(0, line).is_some() {
+            return ParsedLine::Bad(Reject::NulInside);
+        }
         if line.starts_with(b"_e{") || line.starts_with(b"_sc|") {
             return ParsedLine::Event;
         }
@@ -82,7 +87,9 @@ impl LineReader {
         let bare = self.names.take_inline(&self.grammar, name);
         let timestamp = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
-        Ok(MetricLine { name, timestamp, has_unread_tags: bare.has_unread_tags, body })
+        let packed_values = self.grammar.packed_values;
+        let has_unread_tags = bare.has_unread_tags;
+        Ok(MetricLine { name, timestamp, has_unread_tags, body, packed_values })
     }
 
     /// Reads a message of statsite's binary protocol, which must end where `message` ends. Its key
@@ -103,11 +110,11 @@ impl LineReader {
         let grammar = &self.grammar;
         let reads_tags = grammar.dialects.has(Dialect::Dogstatsd);
         sections(body, |section| match section {
-            LineSection::Tags(tags) if reads_tags => names.add_section(grammar, tags),
-            LineSection::Time(text) => {
+            Section::Tags(tags) if reads_tags => names.add_section(grammar, tags),
+            Section::Time(text) => {
                 timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
             }
-            LineSection::Tags(_) | LineSection::Other => {}
+            Section::Rate(_) | Section::Tags(_) | Section::Other | Section::Bad(_) => {}
         })?;
         timestamp.transpose()
     }

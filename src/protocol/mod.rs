@@ -23,7 +23,7 @@ mod plain;
 mod reject;
 mod sample;
 
-pub use grammar::{Dialect, Dialects, Grammar};
+pub use grammar::{Dialect, Dialects, Grammar, PackedValues};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
 pub use names::is_plain_name;

@@ -12,8 +12,11 @@ enum Class {
     Blank,
     /// `/` becomes `-`.
     Slash,
-    /// `;` and `=`, which are kept or dropped depending on their position.
-    Structure,
+    /// `=` and `;`. Their [`Place`] decides what becomes of them.
+    Equals,
+    Semicolon,
+    /// The first byte of a character outside of ASCII that may be white space or a byte order mark.
+    Wide,
     Drop,
 }
 
@@ -28,7 +31,9 @@ const fn classes() -> [Class; 256] {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' => Class::Keep,
             b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Blank,
             b'/' => Class::Slash,
-            b';' | b'=' => Class::Structure,
+            b'=' => Class::Equals,
+            b';' => Class::Semicolon,
+            0xc2 | 0xe1..=0xe3 | 0xef => Class::Wide,
             _ => Class::Drop,
         };
         table[byte] = class;
@@ -38,13 +43,22 @@ const fn classes() -> [Class; 256] {
 }
 
 /// The bytes that every setting keeps and no dialect reads.
-pub(super) static KEEPS: [bool; 256] = keeps();
+pub(super) static KEEPS: [bool; 256] = kept(false, false);
+/// The bytes that a bare name may have.
+static PLAIN: [bool; 256] = kept(true, false);
+/// The bytes that a canonical name may be stored with.
+static STORES: [bool; 256] = kept(true, true);
 
-const fn keeps() -> [bool; 256] {
+const fn kept(equals: bool, semicolon: bool) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = matches!(CLASSES[byte], Class::Keep);
+        table[byte] = match CLASSES[byte] {
+            Class::Keep => true,
+            Class::Equals => equals,
+            Class::Semicolon => semicolon,
+            Class::Blank | Class::Slash | Class::Wide | Class::Drop => false,
+        };
         byte += 1;
     }
     table
@@ -53,19 +67,6 @@ const fn keeps() -> [bool; 256] {
 /// Whether `name` has only bytes that every setting keeps. Such a name has no tags in any dialect.
 pub fn is_plain_name(name: &[u8]) -> bool {
     name.iter().all(|byte| KEEPS[usize::from(*byte)])
-}
-
-/// The bytes that a canonical name may be stored with.
-static STORES: [bool; 256] = stores();
-
-const fn stores() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(CLASSES[byte], Class::Keep | Class::Structure);
-        byte += 1;
-    }
-    table
 }
 
 /// Whether a canonical name can be stored as it is.
@@ -78,28 +79,68 @@ pub(crate) fn is_clean(name: &[u8]) -> bool {
 /// A canonical name as every sink can store it, for names taken in with `sanitize_keys = no`.
 pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len());
-    clean_into(name, &mut out, |byte| matches!(byte, b';' | b'='));
+    clean_into(name, CANONICAL, &mut out, &mut false);
     out
 }
 
-/// Appends `text` cleaned. `keeps` returns whether `;` or `=` may stay in this position.
-fn clean_into<'a>(
-    text: impl IntoIterator<Item = &'a u8>,
-    out: &mut Vec<u8>,
-    keeps: impl Fn(u8) -> bool,
-) {
-    let mut in_blank = false;
-    for &byte in text {
-        let class = CLASSES[usize::from(byte)];
-        match class {
-            Class::Keep => out.push(byte),
-            Class::Slash => out.push(b'-'),
-            Class::Blank if in_blank => {}
-            Class::Blank => out.push(b'_'),
-            Class::Structure if keeps(byte) => out.push(byte),
-            Class::Structure | Class::Drop => {}
+/// What becomes of `=` and `;` in a part of a name. `None` if they are removed.
+#[derive(Clone, Copy)]
+struct Place {
+    equals: Option<u8>,
+    semicolon: Option<u8>,
+}
+
+/// A `;` never stays in a bare name. With the Graphite dialect off, the text after it would become
+/// a tag at the destination.
+const NAME: Place = Place { equals: Some(b'='), semicolon: None };
+const KEY: Place = Place { equals: None, semicolon: Some(b'_') };
+/// The first `=` of a tag ends its key, so a value may contain others.
+const VALUE: Place = Place { equals: Some(b'='), semicolon: Some(b'_') };
+/// A name with its tags.
+const CANONICAL: Place = Place { equals: Some(b'='), semicolon: Some(b';') };
+
+/// Appends `text` cleaned. `in_blank` tells whether the text before ended with white space, and is
+/// set for the text after.
+fn clean_into(text: &[u8], place: Place, out: &mut Vec<u8>, in_blank: &mut bool) {
+    let mut rest = text;
+    loop {
+        let kept = rest.iter().position(|byte| !KEEPS[usize::from(*byte)]).unwrap_or(rest.len());
+        if kept > 0 {
+            out.extend_from_slice(&rest[..kept]);
+            *in_blank = false;
         }
-        in_blank = class == Class::Blank;
+        let Some(&byte) = rest.get(kept) else { return };
+        let (class, length) = class_of(&rest[kept..]);
+        rest = &rest[kept + length..];
+        let becomes = match class {
+            Class::Blank if *in_blank => continue,
+            Class::Blank => Some(b'_'),
+            Class::Keep => Some(byte),
+            Class::Slash => Some(b'-'),
+            Class::Equals => place.equals,
+            Class::Semicolon => place.semicolon,
+            Class::Wide => continue, // a byte order mark, also amid white space
+            Class::Drop => None,
+        };
+        out.extend(becomes);
+        *in_blank = class == Class::Blank;
+    }
+}
+
+/// Returns the class of the character at the start of `text`, and its length: [`Class::Wide`] for a
+/// byte order mark, and never for another character. All of `text` must not be empty.
+fn class_of(text: &[u8]) -> (Class, usize) {
+    match CLASSES[usize::from(text[0])] {
+        Class::Wide => match text {
+            [0xc2, 0x85 | 0xa0, ..] => (Class::Blank, 2),
+            [0xe1, 0x9a, 0x80, ..]
+            | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..]
+            | [0xe2, 0x81, 0x9f, ..]
+            | [0xe3, 0x80, 0x80, ..] => (Class::Blank, 3),
+            [0xef, 0xbb, 0xbf, ..] => (Class::Wide, 3),
+            _ => (Class::Drop, 1),
+        },
+        class => (class, 1),
     }
 }
 
@@ -124,10 +165,6 @@ pub(super) struct Bare<'a> {
 impl<'a> Bare<'a> {
     fn without_tags(name: &'a [u8]) -> Self {
         Self { name, tail: &[], is_plain: false, has_unread_tags: false }
-    }
-
-    fn bytes(self) -> impl Iterator<Item = &'a u8> {
-        self.name.iter().chain(self.tail)
     }
 }
 
@@ -159,33 +196,34 @@ impl NameWriter {
         };
         let (tags, tail) = inline.split(&name[at + 1..]);
         for piece in tags.split(|byte| *byte == inline.separates) {
-            self.push(grammar, piece, b'=');
+            self.push(grammar, piece, memchr::memchr(b'=', piece));
         }
         Bare { name: &name[..at], tail, has_unread_tags, ..bare }
     }
 
-    /// Adds the tags of a `#` section.
+    /// Adds the tags of a `#` section. Some clients write `k=v` there.
     pub(super) fn add_section(&mut self, grammar: &Grammar, section: &[u8]) {
         for piece in section.split(|byte| *byte == b',') {
-            self.push(grammar, piece, b':');
+            let separator = memchr::memchr(b':', piece).or_else(|| memchr::memchr(b'=', piece));
+            self.push(grammar, piece, separator);
         }
     }
 
-    /// Adds the tag in `piece`. A tag without a value gets the value `true`. A tag without a key is
-    /// dropped.
-    fn push(&mut self, grammar: &Grammar, piece: &[u8], separator: u8) {
+    /// Adds the tag in `piece`. `separator` is the index of the byte between its key and its value.
+    /// A tag without a value gets the value `true`. A tag without a key is dropped.
+    fn push(&mut self, grammar: &Grammar, piece: &[u8], separator: Option<usize>) {
         if self.has_too_many(grammar) {
             return; // the line is refused
         }
-        let (key, value) = match memchr::memchr(separator, piece) {
+        let (key, value) = match separator {
             Some(at) => (&piece[..at], &piece[at + 1..]),
             None => (piece, &[][..]),
         };
-        let key = self.append(grammar, key);
+        let key = self.append(grammar, key, KEY);
         if key.0 == key.1 {
             return;
         }
-        let mut value = self.append(grammar, value);
+        let mut value = self.append(grammar, value, VALUE);
         if value.0 == value.1 {
             self.text.extend_from_slice(b"true");
             value.1 = self.text.len();
@@ -201,12 +239,12 @@ impl NameWriter {
         self.tags.len() > grammar.max_key_length / 4
     }
 
-    /// Appends a key or a value to `text`, cleaned, and returns its range. `;`, `=` and a leading
-    /// `~` are removed even with `sanitize_keys = no`, because they would make other tags.
-    fn append(&mut self, grammar: &Grammar, piece: &[u8]) -> (usize, usize) {
+    /// Appends a key or a value to `text`, cleaned, and returns its range. A leading `~` is removed
+    /// even with `sanitize_keys = no`, because no destination takes such a tag.
+    fn append(&mut self, grammar: &Grammar, piece: &[u8], place: Place) -> (usize, usize) {
         let start = self.text.len();
         let piece = piece.strip_prefix(b"~").unwrap_or(piece);
-        clean_part(grammar, piece, &mut self.text);
+        clean_part(grammar, piece, place, &mut self.text);
         (start, self.text.len())
     }
 
@@ -228,9 +266,11 @@ impl NameWriter {
         if matches!(name.first(), None | Some(b';')) {
             return Err(Reject::EmptyName); // only the tags of a name begin with ';'
         }
-        let bare = name.split(|byte| *byte == b';').next().unwrap_or_default();
-        if !grammar.sanitize && !survives(bare) {
-            return Err(Reject::EmptyName);
+        if !grammar.sanitize {
+            let bare = name.split(|byte| *byte == b';').next().unwrap_or_default();
+            if !survives(bare, NAME) {
+                return Err(Reject::EmptyName);
+            }
         }
         if name.len() > grammar.max_key_length {
             return Err(Reject::NameTooLong);
@@ -275,41 +315,64 @@ impl NameWriter {
 }
 
 /// Whether anything is left of a raw name, key or value after a sink has cleaned it.
-fn survives(raw: &[u8]) -> bool {
-    let kept = |byte: &u8| !matches!(CLASSES[usize::from(*byte)], Class::Structure | Class::Drop);
-    raw.iter().any(kept)
+fn survives(raw: &[u8], place: Place) -> bool {
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let (class, length) = class_of(rest);
+        let is_kept = match class {
+            Class::Keep | Class::Blank | Class::Slash => true,
+            Class::Equals => place.equals.is_some(),
+            Class::Semicolon => place.semicolon.is_some(),
+            Class::Wide | Class::Drop => false,
+        };
+        if is_kept {
+            return true;
+        }
+        rest = &rest[length..];
+    }
+    false
 }
 
 /// Whether `name` has only bytes that every setting keeps, and no separator of a dialect.
 fn is_plain(name: &[u8]) -> bool {
     // Nearly every name is plain: see `is_clean`.
-    name.iter()
-        .fold(true, |is_plain, byte| is_plain & (KEEPS[usize::from(*byte)] | (*byte == b'=')))
+    name.iter().fold(true, |is_plain, byte| is_plain & PLAIN[usize::from(*byte)])
 }
 
-/// Whether a bare name needs no cleaning. `;` never stays in it: with the Graphite dialect off the
-/// text after it would become a tag at the destination.
+/// Whether a bare name needs no cleaning.
 fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
     if grammar.sanitize { is_plain(bare) } else { memchr::memchr(b';', bare).is_none() }
 }
 
 /// Appends a bare name, cleaned.
 fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
-    if grammar.sanitize {
-        clean_into(bare.bytes(), out, |byte| byte == b'=');
-    } else {
-        out.extend(bare.bytes().filter(|byte| **byte != b';'));
+    let mut in_blank = false;
+    for text in [bare.name, bare.tail] {
+        if grammar.sanitize {
+            clean_into(text, NAME, out, &mut in_blank);
+        } else {
+            replace_structure(text, NAME, out);
+        }
     }
 }
 
 /// Appends a key or a value, cleaned. With `sanitize_keys = no` a part of which sinks would keep
 /// nothing is left out.
-fn clean_part(grammar: &Grammar, part: &[u8], out: &mut Vec<u8>) {
+fn clean_part(grammar: &Grammar, part: &[u8], place: Place, out: &mut Vec<u8>) {
     if grammar.sanitize {
-        clean_into(part, out, |_| false);
-    } else if survives(part) {
-        out.extend(part.iter().filter(|byte| !matches!(byte, b';' | b'=')));
+        clean_into(part, place, out, &mut false);
+    } else if survives(part, place) {
+        replace_structure(part, place, out);
     }
+}
+
+/// Appends raw text, with only those bytes changed that would make other tags.
+fn replace_structure(text: &[u8], place: Place, out: &mut Vec<u8>) {
+    out.extend(text.iter().filter_map(|byte| match byte {
+        b'=' => place.equals,
+        b';' => place.semicolon,
+        other => Some(*other),
+    }));
 }
 
 /// Whether the Influx dialect is off and, were it on, would find tags in `name`.

@@ -5,14 +5,19 @@ use std::fmt;
 /// The reason why a line or a value was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reject {
+    NulInside,
     NoValue,
     NoType,
     EmptyName,
     NameTooLong,
     UnknownType,
     BadValue,
+    NotLast,
     NegativeTime,
     BadRate,
+    BareNumber,
+    EmptySection,
+    UnknownSection,
     BadTimestamp,
     TimedChange,
     TooLarge,
@@ -27,14 +32,19 @@ pub enum Reject {
 impl fmt::Display for Reject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
+            Self::NulInside => "the line has a NUL byte inside",
             Self::NoValue => "no ':' and value after the name",
-            Self::NoType => "no '|' and type after the value",
+            Self::NoType => "no type after the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
             Self::BadValue => "the value is not a finite decimal number",
+            Self::NotLast => "packed_values lets only the last of several values count",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",
             Self::BadRate => "the rate is not a decimal number over 0 and at most 1",
+            Self::BareNumber => "a section is a number: a rate needs an @",
+            Self::EmptySection => "the line ends with an empty section",
+            Self::UnknownSection => "a section that is not known stands before a group",
             Self::BadTimestamp => "the timestamp is not a positive whole number of seconds",
             Self::TimedChange => "a signed gauge cannot have a timestamp",
             Self::TooLarge => "the value takes its series out of the range of a double",

@@ -1,5 +1,8 @@
 //! The limits of the table (numbers of series, memory, and what is kept exactly), and why a sample
 //! that exceeds one is not added.
+//!
+//! [`Exactness`]: how much of an interval is kept exactly, and how large the error of the rest may
+//! be. It follows from the limits.
 
 use std::time::Duration;
 
@@ -53,4 +56,74 @@ pub enum AddError {
     NoMemory,
     /// The sample would take its series out of the range of a double.
     NotFinite,
+}
+
+/// What is kept exactly, and the precision of what is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Exactness {
+    /// The number of samples of a timing that are kept.
+    pub(super) timer_exact: usize,
+    pub(super) resolution: Resolution,
+    /// The number of members of a set that are kept.
+    pub(super) set_exact: usize,
+    pub(super) precision: Precision,
+}
+
+/// How finely a sketch distinguishes values, and how many pages it may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Resolution {
+    /// The natural logarithm of the ratio between the bounds of a bucket.
+    pub(super) ln_gamma: f64,
+    pub(super) per_ln_gamma: f64,
+    pub(super) pages_max: usize,
+}
+
+/// The number of registers of an estimate, as a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Precision(pub(super) u8);
+
+/// The buckets of a page of a sketch.
+pub(super) const PLACES: u8 = 32;
+/// The decimal orders of magnitude that values may fill without a gap before buckets are merged.
+const ORDERS: f64 = 18.0;
+/// The pages for zero and for outliers, in addition to those for [`ORDERS`].
+const PAGES_MORE: usize = 16;
+
+impl Exactness {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self {
+            timer_exact: bounds.timer_exact,
+            resolution: Resolution::new(bounds.timer_error),
+            set_exact: bounds.set_exact,
+            precision: Precision::new(bounds.set_error),
+        }
+    }
+}
+
+impl Resolution {
+    /// `error` is relative: 0.01 for 1 %.
+    pub(super) fn new(error: f64) -> Self {
+        Self::with_ln_gamma(((1.0 + error) / (1.0 - error)).ln())
+    }
+
+    /// Returns `None` for a number that no valid error gives.
+    pub(super) fn of_ln_gamma(ln_gamma: f64) -> Option<Self> {
+        (0.001..=1.0).contains(&ln_gamma).then(|| Self::with_ln_gamma(ln_gamma))
+    }
+
+    fn with_ln_gamma(ln_gamma: f64) -> Self {
+        let buckets = ORDERS * std::f64::consts::LN_10 / ln_gamma;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
+        let pages_max = (buckets / f64::from(PLACES)).ceil() as usize + PAGES_MORE;
+        Self { ln_gamma, per_ln_gamma: 1.0 / ln_gamma, pages_max }
+    }
+}
+
+impl Precision {
+    /// Returns the lowest precision whose standard error, 1.04 / sqrt(registers), is at most
+    /// `error`.
+    pub(super) fn new(error: f64) -> Self {
+        let enough = |bits: &u8| 1.04 / f64::from(1u32 << bits).sqrt() <= error;
+        Self((4..18).find(enough).unwrap_or(18))
+    }
 }

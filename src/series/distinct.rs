@@ -27,8 +27,7 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::bounds::AddError;
-use super::exactness::Precision;
+use super::bounds::{AddError, Precision};
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
@@ -215,7 +214,7 @@ mod tests {
     use statsd_bench::Random;
 
     use super::super::Bounds;
-    use super::super::exactness::Exactness;
+    use super::super::bounds::Exactness;
     use super::*;
 
     fn pool(set_exact: usize, set_error: f64) -> Pool {

@@ -8,12 +8,10 @@ use siphasher::sip::SipHasher13;
 
 use super::aggregate::{Closed, HashedSample, SavedSeries, Series};
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds};
-use super::eviction::LongIdle;
-use super::exactness::Exactness;
-use super::largest::{Holder, Largest};
+use super::bounds::{AddError, Bounds, Exactness};
+use super::eviction::{Holder, Largest, LongIdle};
+use super::frequent::Newcomers;
 use super::memory::Pool;
-use super::newcomers::Newcomers;
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample};

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::reactor::Reactor;
-use super::timer::Timer;
+use super::reactor::{Reactor, Timer};
 use crate::clock::Clock;
 use crate::ingest::Drained;
-use crate::ingest::door::Door;
-use crate::ingest::listener::Listener;
+use crate::ingest::listener::{Door, Listener};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
 use crate::token::Source;

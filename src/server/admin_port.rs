@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::descriptors::Share;
 use super::pipeline::Pipeline;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, Timer};
 use super::reception::Reception;
-use super::timer::Timer;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::door::Door as _;
+use crate::ingest::listener::Door as _;
 use crate::time::Now;
 use crate::token::{Slot, Source};
 use crate::warnings::LimitedBy;
@@ -126,5 +125,177 @@ impl AdminPort {
         }
         let deadline = self.clients.deadline(client, idle);
         reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+
+    use super::*;
+    use crate::args::VERSION;
+    use crate::clock::SystemClock;
+    use crate::config::Bind;
+    use crate::flush::Schedule;
+    use crate::ledger::Own;
+    use crate::series::Seeds;
+    use crate::server::listeners::Listeners;
+
+    /// An admin port with a listener on a free TCP port, and the parts that it borrows.
+    struct Rig {
+        port: AdminPort,
+        config: Config,
+        reception: Reception,
+        pipeline: Pipeline,
+        reactor: Reactor<SystemClock>,
+        address: SocketAddr,
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    impl Rig {
+        /// An admin port for one client, which may be idle for as long as `idle_timeout`.
+        fn new(idle_timeout: Option<Duration>) -> Self {
+            let mut config = Config { destinations: Vec::new(), ..Config::default() };
+            config.udp.bind.clear();
+            config.tcp.bind.clear();
+            config.admin.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap())];
+            config.admin.idle_timeout = idle_timeout;
+            let reactor = Reactor::new(SystemClock::start()).unwrap();
+            let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
+            let (_, (_, listener)) = listeners.streams.iter().next().unwrap();
+            let address = listener.address().unwrap().as_socket().unwrap();
+            let schedule = Schedule::new(config.flush_interval, true, reactor.now().unix);
+            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+            let share = Share { clients: 1, limited_by: LimitedBy::MaxConnections };
+            Self {
+                port: AdminPort::new(share, &config, reactor.now()),
+                reception: Reception::new(listeners, share),
+                pipeline: Pipeline::open(&config, schedule, seeds, None, None).unwrap(),
+                config,
+                reactor,
+                address,
+            }
+        }
+
+        #[allow(clippy::disallowed_methods)] // a test may block
+        fn connect(&self) -> TcpStream {
+            let client = TcpStream::connect(self.address).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client
+        }
+
+        /// Waits a moment for events and timers, and serves the clients, as a turn of the loop
+        /// does.
+        fn turn(&mut self) {
+            let soon = self.reactor.now().tick + Duration::from_millis(10);
+            self.reactor.set(Timer::Flush, Some(soon));
+            self.reactor.wait(false).unwrap();
+            while let Some(source) = self.reactor.next_event() {
+                match source {
+                    Source::Listener(listener) => self.port.note_listener(listener),
+                    Source::AdminClient(client) => self.port.ready(client),
+                    other => panic!("an event of {other:?}"),
+                }
+            }
+            while let Some(timer) = self.reactor.due() {
+                let Self { port, config, pipeline, reactor, .. } = self;
+                match timer {
+                    Timer::Idle(Source::AdminClient(client)) => {
+                        port.check_idle(client, config, pipeline, reactor);
+                    }
+                    Timer::Listener(listener) => port.note_listener(listener),
+                    _ => {}
+                }
+            }
+            let Self { port, config, reception, pipeline, reactor, .. } = self;
+            port.serve(config, reception, pipeline, reactor);
+        }
+
+        /// Takes turns until a client has received a text that ends like this.
+        fn until_received(&mut self, client: &mut TcpStream, end: &str) -> String {
+            self.receive(client, |text| text.ends_with(end))
+        }
+
+        /// Takes turns until the port has closed the connection. Returns the text before that.
+        fn until_closed(&mut self, client: &mut TcpStream) -> String {
+            self.receive(client, |_| false)
+        }
+
+        /// Takes turns until a client has received enough, or the end of the connection.
+        fn receive(&mut self, client: &mut TcpStream, is_enough: impl Fn(&str) -> bool) -> String {
+            let last = self.reactor.now().tick + PATIENCE;
+            let mut text = String::new();
+            while !is_enough(&text) {
+                let mut piece = [0; 4096];
+                match client.read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(read) => text.push_str(std::str::from_utf8(&piece[..read]).unwrap()),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.turn(),
+                    Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                    Err(error) => panic!("{error}"),
+                }
+                assert!(self.reactor.now().tick < last, "only {text:?} was received");
+            }
+            text
+        }
+
+        /// The number of clients refused, and of clients closed because they were idle.
+        fn counts(&mut self) -> (u64, u64) {
+            let own = self.pipeline.ledger().own();
+            (own.total(Own::ConnectionsRefused), own.total(Own::IdleConnectionsClosed))
+        }
+
+        /// Asserts that the port serves this client.
+        fn assert_served(&mut self, client: &mut TcpStream) {
+            client.write_all(b"version\n").unwrap();
+            assert_eq!(self.until_received(client, "\n"), format!("{VERSION}\n"));
+        }
+    }
+
+    #[test]
+    fn a_client_gets_its_answers_and_its_place_is_free_after_it_has_left() {
+        let mut rig = Rig::new(None);
+        let mut client = rig.connect();
+        rig.assert_served(&mut client);
+        client.write_all(b"help version\n").unwrap();
+        let help = rig.until_received(&mut client, "\n\n");
+        assert!(help.contains("shows the version"), "{help}");
+        client.write_all(b"quit\n").unwrap();
+        assert_eq!(rig.until_closed(&mut client), "");
+        let mut next = rig.connect();
+        rig.assert_served(&mut next);
+        assert_eq!(rig.counts(), (0, 0));
+    }
+
+    #[test]
+    fn a_client_beyond_the_limit_is_refused_while_the_other_is_busy() {
+        let mut rig = Rig::new(None);
+        // Both wait at the listener. The first is busy until it has had its turn.
+        let mut first = rig.connect();
+        let mut second = rig.connect();
+        assert_eq!(rig.until_closed(&mut second), "");
+        assert_eq!(rig.counts(), (1, 0));
+        rig.assert_served(&mut first);
+    }
+
+    #[test]
+    fn an_idle_client_makes_room_for_the_next_one() {
+        let mut rig = Rig::new(None);
+        let mut first = rig.connect();
+        rig.assert_served(&mut first);
+        let mut second = rig.connect();
+        rig.assert_served(&mut second);
+        assert_eq!(rig.until_closed(&mut first), "");
+        assert_eq!(rig.counts(), (0, 1));
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_is_closed_after_idle_timeout() {
+        let mut rig = Rig::new(Some(Duration::from_millis(30)));
+        let mut client = rig.connect();
+        assert_eq!(rig.until_closed(&mut client), "");
+        assert_eq!(rig.counts(), (0, 1));
     }
 }

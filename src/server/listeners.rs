@@ -13,10 +13,9 @@ use socket2::{SockAddr, Socket, Type};
 
 use super::start_error::StartError;
 use crate::config::{Bind, Config};
-use crate::ingest::bind::{BindError, Transport, bind};
+use crate::ingest::bind::{BindError, Passed, Purpose, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
-use crate::ingest::passed::{Passed, Purpose};
 use crate::ingest::unix::{self, SocketFile};
 use crate::token::Source;
 

@@ -12,8 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
-use crate::state::StateHead;
-use crate::state::file::{self, Found, StateFile, Writing};
+use crate::state::{self, Found, StateFile, StateHead, Writing};
 use crate::time::Now;
 use crate::wire::{In, Put};
 
@@ -286,7 +285,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
 
 /// Reads the saved state, if there is one.
 pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
-    file.and_then(|file| file::load(file.path(), largest(config)))
+    file.and_then(|file| state::load(file.path(), largest(config)))
 }
 
 /// Twice what the engine can hold under this configuration. The run before may have had another

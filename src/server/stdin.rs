@@ -7,13 +7,12 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::drain::Drain;
+use super::life::Drain;
 use super::outputs;
 use super::pipeline::{Pipeline, random_seeds};
-use super::reactor::Reactor;
+use super::reactor::{Reactor, Timer};
 use super::signals::Signals;
 use super::start_error::StartError;
-use super::timer::Timer;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;

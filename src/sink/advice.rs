@@ -189,6 +189,14 @@ impl Advice {
         format!("raise [{section}] queue, or lower [{section}] resend_keep")
     }
 
+    /// Returns the hint for lines in flight at the end, which are not kept to be sent again.
+    pub(super) fn on_unconfirmed(&self) -> String {
+        let section = &self.section;
+        format!(
+            "to keep such lines, set [{section}] resend = unacked; or raise [statsd] shutdown_timeout"
+        )
+    }
+
     /// Returns the hint for lines that were lost when the time to deliver them was over.
     pub(super) fn on_abandoned(&self) -> String {
         let section = &self.section;

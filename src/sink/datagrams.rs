@@ -10,7 +10,7 @@
 //! The queue keeps new chunks meanwhile. So a receiver that is started again misses little more
 //! than the packet that caused the error.
 //!
-//! A name is looked up again every minute (see `resolver.rs`). A flush is sent in bursts with
+//! A name is looked up again every minute (see `look_up.rs`). A flush is sent in bursts with
 //! pauses between them, because the receive buffer of a destination is smaller than a flush.
 
 use std::io;
@@ -22,13 +22,12 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
 use super::advice::Advice;
-use super::backoff::{self, Jitter};
 use super::error::SinkError;
-use super::outage::{FailedAttempt, LogPlace, OutageReport};
+use super::look_up::{LookUp, Resolver};
+use super::outage::{FailedAttempt, Jitter, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::resolver::{LookUp, Resolver};
 use crate::config::{Destination, DestinationKind, Net};
-use crate::encode::packets::{Packet, framed, whole_lines};
+use crate::encode::chunk::{Packet, framed, whole_lines};
 use crate::time::{Now, Tick};
 use crate::token::{Generation, Source};
 
@@ -235,8 +234,7 @@ impl Datagrams {
     fn fail(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
         self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
-        let wait =
-            backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         self.state = UdpState::Resting { until: now.tick + wait };
         let failed = FailedAttempt {
             state: self.state(),

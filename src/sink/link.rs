@@ -33,13 +33,12 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::advice::Advice;
-use super::backoff::{self, Jitter};
 use super::dialer::{Dialer, Socket, TcpDialer};
 use super::error::SinkError;
 use super::framing::Framing;
-use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
+use super::look_up::{LookUp, Resolver};
+use super::outage::{FailedAttempt, Jitter, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::resolver::{LookUp, Resolver};
 use super::speech::Speech;
 use crate::config::{Destination, Net};
 use crate::time::{Now, Tick};
@@ -53,7 +52,7 @@ use dropped::DroppedChunks;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
-/// `outbox/suspect.rs`), so at the fourth another chunk was tried, too.
+/// `outbox/resend.rs`), so at the fourth another chunk was tried, too.
 const REFUSALS_BELIEVED: u32 = 4;
 
 /// One TCP destination: its connection, or the attempts to get one.
@@ -357,12 +356,27 @@ impl Link {
 
     /// Closes the connection before the chunks are spilled. A later reload may configure the
     /// destination again; the link then opens a new connection.
+    ///
+    /// Lines in flight that must not be sent again are in doubt from now on. The sink and its
+    /// figures end soon, so the log must show their number.
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
             self.proof = Proof::default();
+            let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {
                 outbox.broke();
+            }
+            let in_doubt = outbox.tally().in_doubt - before;
+            if in_doubt > 0 {
+                log::warn!(
+                    sink = self.name,
+                    state = "unconfirmed",
+                    in_doubt,
+                    reason = "not acknowledged when the time was over",
+                    hint = self.advice.on_unconfirmed();
+                    "lines may not have arrived, and are not sent again"
+                );
             }
         }
     }
@@ -441,8 +455,7 @@ impl Link {
         self.status = error.http_status();
         self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
-        let wait =
-            backoff::delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
         let sentence = error.sentence();

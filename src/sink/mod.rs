@@ -43,13 +43,11 @@
 //! of its queue.
 
 mod advice;
-mod backoff;
 mod console;
 mod datagrams;
 mod dialer;
 mod error;
 mod exec;
-mod flushes;
 mod framing;
 mod http;
 mod link;
@@ -59,12 +57,10 @@ pub mod outbox;
 mod outlet;
 mod overflow;
 mod process_group;
-mod resolver;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
 mod speech;
 pub mod spool;
-mod upstream;
 
 pub use sink::{Feed, Figures, Sink, Sinks};
 

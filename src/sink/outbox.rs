@@ -45,19 +45,15 @@ use std::rc::Rc;
 use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 
-mod item;
-mod retention;
+mod resend;
 mod spooling;
-mod suspect;
 mod window;
 
 use super::spool::Spool;
-pub use item::OutboxTally;
-use item::{ChunkOrigin, Item};
-use retention::Retention;
+use resend::{Retention, Suspect, Verdict};
 use spooling::Spooling;
-use suspect::{Suspect, Verdict};
-use window::Window;
+pub use window::OutboxTally;
+use window::{ChunkOrigin, Item, Window};
 
 /// The most bytes and chunks moved or dropped in one turn when a whole queue must be emptied. A
 /// turn must stay short, and a queue may hold gigabytes.

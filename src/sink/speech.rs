@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::dialer::Socket;
-use super::framing::Framing;
+use super::framing::{Framing, Upstream};
 use super::http::{RequestHead, Requests};
-use super::upstream::Upstream;
 use crate::config::{Carbon, Destination, DestinationKind, Influxdb, Over, Protocol};
 
 /// What is sent over a TCP connection.

@@ -17,6 +17,7 @@ mod lifecycle;
 mod micro;
 mod protocol;
 mod rules;
+mod sections;
 mod state;
 mod sweep;
 mod tags;

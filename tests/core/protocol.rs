@@ -2,6 +2,9 @@
 //! one case a line.
 
 use crate::reading::{check, read};
+use crate::rig::{Core, settings};
+use statsd::encode::namespace::Namespace;
+use statsd::ledger::Own;
 use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject};
 use statsd_bench::Random;
 
@@ -101,8 +104,6 @@ fn groups_and_sections() {
             ("a:1|c|#t:v|@0.5:7|c", "a;t=v count 2 count 7"),
             ("a:1|c:2|c|#t:v", "a;t=v count 1 count 2"),
             ("a:1|c|c:83c0a9|#t:v|e:x:y|card:low|other", "a;t=v count 1"),
-            ("a:1|c|", "a count 1"),
-            ("a:1|c||", "a count 1"),
             ("a:1|c|#t:v|#u:w", "a;t=v;u=w count 1"),
             ("a:1|c|T1656581400", "a count 1 at 1656581400"),
             ("a:1|g|T1656581400|#t:v", "a;t=v level 1 at 1656581400"),
@@ -193,6 +194,108 @@ fn names_are_cleaned_as_node_cleans_them() {
 }
 
 #[test]
+fn every_character_that_is_white_space_is_a_part_of_its_run() {
+    let raw = Grammar { sanitize: false, ..Grammar::default() };
+    for letter in (0..=0x0011_0000).filter_map(char::from_u32).filter(|letter| *letter != '\n') {
+        let is_blank = letter.is_whitespace();
+        if !is_blank && letter as u32 > 0x3100 && letter as u32 % 0x101 != 0 && letter != '\u{feff}'
+        {
+            continue; // a sample of all others
+        }
+        let line = format!("a{letter} {letter}b:1|c|#k{letter}:{letter}v");
+        let cleaned = |expected: &str| match expected.len() {
+            0 => String::new(),
+            _ => format!("{expected} count 1"),
+        };
+        let expected = match letter {
+            _ if is_blank => cleaned("a_b;k_=_v"),
+            'A'..='Z'
+            | 'a'..='z'
+            | '0'..='9'
+            | '_'
+            | '-'
+            | '.'
+            | '/'
+            | '='
+            | ';'
+            | ':'
+            | '|'
+            | ','
+            | '\0' => continue,
+            '#' => continue,
+            _ => cleaned("a_b;k=v"),
+        };
+        assert_eq!(read(&Grammar::default(), line.as_bytes()), expected, "{letter:?}");
+        // Such a name is one that a destination can be sent something of.
+        let only = format!("{letter}:1|c");
+        let is_taken = read(&raw, only.as_bytes()) != "!EmptyName";
+        assert_eq!(is_taken, is_blank, "{letter:?}");
+    }
+}
+
+#[test]
+fn white_space_and_byte_order_marks() {
+    check(
+        &Grammar::default(),
+        &[
+            ("a\u{a0}b:1|c", "a_b count 1"),
+            ("a\u{3000}\t \u{2028}b:1|c", "a_b count 1"),
+            ("\u{a0}:1|c", "_ count 1"),
+            ("a\u{85}:1|c", "a_ count 1"),
+            ("\u{feff}a:1|c", "a count 1"),
+            ("a\u{feff}b:1|c", "ab count 1"),
+            ("a \u{feff} b:1|c", "a_b count 1"),
+            ("a $ b:1|c", "a__b count 1"),
+            ("\u{feff}:1|c", "!EmptyName"),
+            ("a\u{200b}b:1|c", "ab count 1"),
+            ("a:1|c|#k\u{a0}\u{a0}l:v\u{feff}w\u{3000}x", "a;k_l=vw_x count 1"),
+            ("a;k=v\u{2003}w:1|c", "a;k=v_w count 1"),
+        ],
+    );
+    // Halves of characters are bytes like any other.
+    for (name, expected) in [
+        (&b"a\xc2b:1|c"[..], "ab count 1"),
+        (b"a\xe3\x80b:1|c", "ab count 1"),
+        (b"a\xef\xbb:1|c", "a count 1"),
+        (b"a\xe2\xc2\xa0b:1|c", "a_b count 1"),
+        (b"a\xa0b:1|c", "ab count 1"),
+    ] {
+        assert_eq!(read(&Grammar::default(), name), expected, "{}", name.escape_ascii());
+    }
+}
+
+#[test]
+fn a_nul_inside_a_line_makes_it_bad() {
+    for line in [
+        "a\0:1|c",
+        "\0a:1|c",
+        "a:1\0|c",
+        "a:1|c\0|#k:v",
+        "a:1|c|@0.5\0|#k:v",
+        "a:1|c|#k\0:v",
+        "a:1|c|#k:v\0w",
+        "a:1|c|c:i\0d",
+        "a:1|c|T5\0|#k:v",
+        "a:x\0y|s",
+        "a:1|c|\0|#k:v",
+        "\x55\0\0\0a:1|c",
+        "_e{1,1}:a\0|b",
+        "\0",
+        "a\0",
+    ] {
+        assert_eq!(read(&Grammar::default(), line.as_bytes()), "!NulInside", "{line:?}");
+        let raw = Grammar { sanitize: false, ..Grammar::default() };
+        assert_eq!(read(&raw, line.as_bytes()), "!NulInside", "{line:?}");
+    }
+    let mut core = Core::new(&settings(), &Namespace::default());
+    core.packet("a:1|c\0\0\nb:1|c\0c:1|c\nd:1|c \0\r\0");
+    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 1);
+    let lines = core.flush(10);
+    let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("stats_counts")).collect();
+    assert_eq!(counts, ["stats_counts.a 1 10", "stats_counts.d 1 10"]);
+}
+
+#[test]
 fn a_name_may_be_as_long_as_the_limit_with_its_tags() {
     let short = Grammar { max_key_length: 7, ..Grammar::default() };
     check(
@@ -262,14 +365,19 @@ fn what_one_line_may_hold_is_bounded() {
 #[test]
 fn every_reason_says_something_of_its_own() {
     let all = [
+        Reject::NulInside,
         Reject::NoValue,
         Reject::NoType,
         Reject::EmptyName,
         Reject::NameTooLong,
         Reject::UnknownType,
         Reject::BadValue,
+        Reject::NotLast,
         Reject::NegativeTime,
         Reject::BadRate,
+        Reject::BareNumber,
+        Reject::EmptySection,
+        Reject::UnknownSection,
         Reject::BadTimestamp,
         Reject::TimedChange,
         Reject::TooLarge,

@@ -26,7 +26,7 @@ fn tags_of_either_dialect_end_as_one_name() {
             ("a:1|c|#flag:", "a;flag=true count 1"),
             ("a;flag:1|c", "a;flag=true count 1"),
             ("a:1|c|#url:http://x:80/y", "a;url=http--x80-y count 1"),
-            ("a:1|c|#k:a=b;c", "a;k=abc count 1"),
+            ("a:1|c|#k:a=b;c", "a;k=a=b_c count 1"),
             ("a:1|c|#~k:~v", "a;k=v count 1"),
             ("a:1|c|#:v,,$:x", "a count 1"),
             ("a:1|c|#", "a count 1"),
@@ -50,13 +50,80 @@ fn raw_names_keep_their_bytes_and_their_tags_stay_apart() {
         &[
             ("k e/y$%:1|c", "k e/y$% count 1"),
             ("a:1|c|#k:x/y", "a;k=x/y count 1"),
-            ("a:1|c|#k:x;y=z", "a;k=xyz count 1"),
+            ("a:1|c|#k:x;y=z", "a;k=x_y=z count 1"),
             ("$$$:1|c", "!EmptyName"),
             ("a:1|c|#$:x,k:$", "a;k=true count 1"),
         ],
     );
     let plain = Grammar { dialects: Dialects::NONE, ..raw };
     check(&plain, &[("a;b:1|c", "ab count 1")]);
+}
+
+/// `=`, `;`, `:` and `,` in keys and values of every dialect.
+#[test]
+fn separators_in_keys_and_values() {
+    for (dialect, cases) in [
+        (
+            Dialect::Dogstatsd,
+            &[
+                ("a:1|c|#units=bytes", "a;units=bytes"),
+                ("a:1|c|#units=", "a;units=true"),
+                ("a:1|c|#=bytes", "a"),
+                ("a:1|c|#x:y=z", "a;x=y=z"),
+                ("a:1|c|#x=y=z", "a;x=y=z"),
+                ("a:1|c|#x=y:z", "a;xy=z"),
+                ("a:1|c|#x:=", "a;x=="),
+                ("a:1|c|#x:y:z", "a;x=yz"),
+                ("a:1|c|#tag:val;1", "a;tag=val_1"),
+                ("a:1|c|#tag:;;", "a;tag=__"),
+                ("a:1|c|#t;g:v", "a;t_g=v"),
+                ("a:1|c|#t;g=v;w", "a;t_g=v_w"),
+                ("a:1|c|#;:v", "a;_=v"),
+                ("a:1|c|#k:a ;b", "a;k=a__b"),
+                ("a:1|c|#user-type:a,source=b", "a;source=b;user-type=a"),
+                ("a:1|c|#units=bytes|#units:kb", "a;units=kb"),
+                ("a:1|c|#~units=~bytes", "a;units=bytes"),
+            ][..],
+        ),
+        (
+            Dialect::Graphite,
+            &[
+                ("a;x=y=z:1|c", "a;x=y=z"),
+                ("a;x==:1|c", "a;x=="),
+                ("a;x=y;;z=w:1|c", "a;x=y;z=w"),
+                ("a;x=y,z:1|c", "a;x=yz"),
+                ("a;=v:1|c", "a"),
+            ],
+        ),
+        (
+            Dialect::Influx,
+            &[("a,x=y=z:1|c", "a;x=y=z"), ("a,x=y;z:1|c", "a;x=y_z"), ("a,x;y=z:1|c", "a;x_y=z")],
+        ),
+        (
+            Dialect::Librato,
+            &[("a#x=y=z:1|c", "a;x=y=z"), ("a#x=y;z:1|c", "a;x=y_z"), ("a#x;y=z:1|c", "a;x_y=z")],
+        ),
+        (
+            Dialect::Signalfx,
+            &[
+                ("a[x=y=z]:1|c", "a;x=y=z"),
+                ("a[x=y;z]b:1|c", "ab;x=y_z"),
+                ("a[x;y=z]b=c:1|c", "ab=c;x_y=z"),
+            ],
+        ),
+    ] {
+        for (line, name) in cases {
+            let expected = format!("{name} count 1");
+            for grammar in [reads(&[dialect]), reads(&Dialect::ALL)] {
+                assert_eq!(read(&grammar, line.as_bytes()), expected, "{line}");
+                // Raw names differ in what cleaning changes, and have the same tags.
+                let raw = Grammar { sanitize: false, ..grammar };
+                let raw = read(&raw, line.as_bytes());
+                let tags = |shown: &str| shown.matches(';').count();
+                assert_eq!(tags(&raw), tags(&expected), "{line}: {raw}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -80,12 +147,12 @@ fn the_first_separator_of_a_dialect_that_is_on_reads_the_rest() {
         &reads(&Dialect::ALL),
         &[
             ("a;k=v,w;l=x:1|c", "a;k=vw;l=x count 1"),
-            ("a,k=v;w,l=x:1|c", "a;k=vw;l=x count 1"),
+            ("a,k=v;w,l=x:1|c", "a;k=v_w;l=x count 1"),
             ("a#k=v#w,l=x:1|c", "a;k=vw;l=x count 1"),
-            ("a[k=v;w,l=x]:1|c", "a;k=vw;l=x count 1"),
+            ("a[k=v;w,l=x]:1|c", "a;k=v_w;l=x count 1"),
             ("a,k=v]:1|c", "a;k=v count 1"),
             ("a,k=v:1|c|#l:x,k:w", "a;k=w;l=x count 1"),
-            ("a,k=x=y:1|c", "a;k=xy count 1"),
+            ("a,k=x=y:1|c", "a;k=x=y count 1"),
             ("a,=v,:1|c", "a count 1"),
             (",k=v:1|c", "!EmptyName"),
         ],
@@ -115,12 +182,15 @@ fn signalfx_goes_on_with_the_name_behind_its_bracket() {
 }
 
 #[test]
-fn influx_tags_with_the_dialect_off_are_counted_and_named() {
+fn tags_with_commas_of_a_dialect_that_is_off_are_counted_and_named() {
     for (line, unread) in [
         ("a,env=prod:1|c", 1),
         ("a,env=prod:1|c:2|c", 1),
         ("a,flag:1|c", 1),
         ("a,k=v;l=w:1|c", 1),
+        ("a[k=v,k2=v2]:1|c", 1),
+        ("a#k=v,k2=v2:1|c", 1),
+        ("a[k=v]:1|c", 0),
         ("a;k=v,w:1|c", 0),
         ("a,:1|c", 0),
         ("a,=v:1|c", 0),

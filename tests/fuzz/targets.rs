@@ -17,10 +17,13 @@ use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::Schedule;
 use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::policy::FigureNames;
-use statsd::protocol::{Dialect, Dialects, Grammar, LineReader, ParsedLine, Sample};
+use statsd::protocol::{
+    Dialect, Dialects, Grammar, LineReader, MetricKind, PackedValues, ParsedLine, Plain, Reject,
+    Sample, is_plain_name, read_plain,
+};
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
-use statsd::state::{StateHead, file};
+use statsd::state::{self, StateHead};
 use statsd::time::UnixTime;
 use statsd::wire::In;
 
@@ -37,17 +40,41 @@ pub(crate) const ALL: [(&str, Target); 7] = [
     ("spool", spool),
 ];
 
-/// Lines, under grammars that differ: names are never empty nor too long, numbers always finite.
+/// Lines, under grammars that differ: names are never empty nor too long, numbers always finite. The
+/// reader of plain lines makes the same of a line as the general one.
 pub(crate) fn packet(data: &[u8]) {
     for grammar in grammars() {
         let mut reader = LineReader::new(grammar.clone());
+        let mut room = vec![0; grammar.max_key_length];
         for line in data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let plain = plain_sample(&grammar, line, &mut room);
+            let mut general = None;
             if let ParsedLine::Metrics(line) = reader.read(line) {
                 check_name(&grammar, line.name);
+                assert!(line.samples().count() > 0);
                 line.samples().flatten().for_each(check_sample);
+                general =
+                    Some((line.name.to_vec(), format!("{:?}", line.samples().collect::<Vec<_>>())));
             }
+            assert!(plain.is_none() || plain == general, "{plain:?}, {general:?}");
         }
     }
+}
+
+/// Returns the name and the sample of a plain line, or `None` if it is another line.
+fn plain_sample(grammar: &Grammar, line: &[u8], mut room: &mut [u8]) -> Option<(Vec<u8>, String)> {
+    let read = read_plain(grammar, line, &mut room)?;
+    if !read.is_checked && !is_plain_name(read.plain.name) {
+        return None; // the general reader reads it
+    }
+    let Plain { value, weight, .. } = read.plain;
+    let sample = match read.plain.kind {
+        MetricKind::Counter => Sample::Count(value * weight),
+        MetricKind::Gauge => Sample::Level(value),
+        MetricKind::Timing => Sample::Time { value, weight },
+        MetricKind::Set => Sample::Member(read.plain.text),
+    };
+    Some((read.plain.name.to_vec(), format!("{:?}", [Ok::<_, Reject>(sample)])))
 }
 
 /// A stream, the first byte saying how it is cut: whatever the pieces, the same series.
@@ -103,9 +130,9 @@ pub(crate) fn flush(data: &[u8]) {
 /// Checks a state file without its checksum: the state read from it can be saved, and is the same
 /// when read again.
 pub(crate) fn state(data: &[u8]) {
-    let _ = file::checked(data);
+    let _ = state::checked(data);
     let checksum = crc32fast::hash(data).to_le_bytes();
-    let Ok(head) = file::checked(&[data, &checksum].concat()) else { return };
+    let Ok(head) = state::checked(&[data, &checksum].concat()) else { return };
     let mut records = In::new(data);
     StateHead::read(&mut records).unwrap();
     Schedule::resume(settings().flush_interval, true, head.end).tick(UnixTime::from_secs(15));
@@ -415,6 +442,10 @@ fn check_name(grammar: &Grammar, name: &[u8]) {
     assert!(name.len() <= grammar.max_key_length);
     let clean = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.;=".contains(byte);
     assert!(!grammar.sanitize || name.iter().all(clean), "{}", name.escape_ascii());
+    for tag in name.split(|byte| *byte == b';').skip(1) {
+        let equals = tag.iter().position(|byte| *byte == b'=').expect("a value");
+        assert!(equals > 0 && equals + 1 < tag.len(), "{}", name.escape_ascii());
+    }
 }
 
 fn check_sample(sample: Sample<'_>) {
@@ -462,7 +493,9 @@ fn closed(mut engine: Engine) -> Vec<String> {
 
 fn grammars() -> [Grammar; 3] {
     let all = Grammar { dialects: Dialects::from_iter(Dialect::ALL), ..Grammar::default() };
-    [Grammar::default(), Grammar { sanitize: false, max_key_length: 16, ..all.clone() }, all]
+    let packed_values = PackedValues::No;
+    let raw = Grammar { sanitize: false, max_key_length: 16, packed_values, ..all.clone() };
+    [Grammar::default(), raw, Grammar { packed_values: PackedValues::Timings, ..all }]
 }
 
 fn engine() -> Engine {

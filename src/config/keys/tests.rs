@@ -39,6 +39,7 @@ fn ranges_are_kept_at_both_ends() {
     for (section, name, good, bad) in [
         ("statsd", "flush_interval", "1s", "999ms"),
         ("statsd", "tag_formats", "signalfx, librato", "graphite, statsd"),
+        ("statsd", "packed_values", "timings", "yes"),
         ("statsd", "log_format", "json", "xml"),
         ("statsd", "log_level", "trace", "off"),
         ("statsd", "timer_exact", "1000000", "0"),

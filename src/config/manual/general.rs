@@ -1,5 +1,6 @@
-//! Texts of the manual about the server as a whole: `[statsd]`, `[spool]`, `[limits]` and
-//! `[key_flush]`. Pure.
+//! Texts of the manual about all but the destinations. First come `[statsd]`, `[spool]`, `[limits]`
+//! and `[key_flush]`, then `[namespace]`, the inputs `[udp]`, `[tcp]`, `[unix]` and `[admin]`, and
+//! `[rule.NAME]`. The settings of a rule are commented out, because rules have no defaults. Pure.
 
 use super::chapter::{Chapter, chapter};
 
@@ -38,8 +39,8 @@ pub(super) const STATSD: Chapter = chapter! {
     /// collect logs.
     log_format;
 
-    /// The ways of writing tags that the server reads. Add the one that your clients use. If influx
-    /// is not listed, the commas of its tags are removed from the names. The own counter
+    /// The ways of writing tags that the server reads. Add the one that your clients use. If a way
+    /// is not listed, such tags become part of the name, without their commas. The own counter
     /// influx_tags_seen and a warning show that this happens.
     ///   dogstatsd   name:1|c|#k:v
     ///   graphite    name;k=v:1|c
@@ -94,6 +95,14 @@ pub(super) const STATSD: Chapter = chapter! {
     /// admin port show names as they came, and names are rewritten only when they are sent. Two
     /// series may then be sent under one name, and the second point replaces the first.
     sanitize_keys;
+
+    /// For which types a line may have several values, as name:1:2:3|ms has:
+    ///   all       all but sets, as Datadog's clients send them. A name with a colon then adds up
+    ///             wrongly: host:8080:1|c adds 8081 to host. A warning shows an example.
+    ///   timings   ms, h and d. Of another type only the last value counts, and each other one is
+    ///             a bad line: host:8080:1|c adds 1 to host.
+    ///   no        none, as in Node. Only the last value counts.
+    packed_values;
 
     /// Log every line received, at level info, up to 200 bytes of it. Use it to see what a client
     /// sends, and turn it off again: it slows a busy server. Lines of a large burst are counted and
@@ -174,4 +183,170 @@ pub(super) const KEY_FLUSH: Chapter = chapter! {
 
     /// The file to append to, a FIFO, /dev/stdout or /dev/stderr. Empty means the server's log.
     log;
+};
+
+pub(super) const NAMESPACE: Chapter = chapter! {
+    /// [namespace]: what names look like when they are sent.
+    ///
+    /// At most 32 sections [namespace.NAME] may follow, with the defaults shown here. A destination
+    /// with namespace = NAME gets the names of that section. So old and new dashboards can be fed at
+    /// the same time.
+    ///
+    /// A prefix or suffix has at most 128 of A-Z, a-z, 0-9, _, - and dots. The server adds the dots
+    /// between the parts of a name. An empty part is left out.
+    [namespace], "#[namespace.new]\n#style = modern\n";
+
+    /// Whose names to send. K is the name of a series:
+    ///   legacy     stats.K, stats_counts.K, stats.timers.K.mean: Node's older names
+    ///   modern     stats.counters.K.rate, stats.timers.K.mean: Node's newer names
+    ///   statsite   counts.K, timers.K.mean: statsite's names, without idle series
+    style;
+
+    /// Stands before every name in modern and statsite style. With style = statsite the default is
+    /// empty.
+    global_prefix;
+
+    /// Stands after every name, before the tags.
+    global_suffix;
+
+    /// Use the host's short name as global_suffix. Two servers that send the same names overwrite
+    /// each other's points. This keeps them apart.
+    host_suffix;
+
+    /// Send the count of a counter beside its rate. statsite style does not use this key.
+    flush_counts;
+
+    /// statsite style only: send counts.K.count and counts.K.rate in place of counts.K.
+    extended_counters;
+
+    /// What stands before the names of each kind in modern and statsite style. legacy style ignores
+    /// these keys. With style = statsite the default of prefix_counter is counts.
+    prefix_counter, prefix_timer, prefix_gauge, prefix_set, prefix_kv;
+
+    /// What stands before the server's own figures, in every style. Not empty.
+    prefix_stats;
+};
+
+pub(super) const UDP: Chapter = chapter! {
+    /// [udp]: datagrams. Most clients send here.
+    [udp];
+
+    /// A list of at most 64 numeric addresses with ports. *:8125 is every address, IPv6 and IPv4.
+    /// localhost:8125 is both loopback addresses. Other names are not allowed. Sockets passed in by
+    /// systemd replace the list. Empty means off.
+    /// Example: 10.0.0.1:8125, [fd00::1]:8125
+    bind;
+
+    /// The networks that may send, at most 500. Empty means anyone. Datagrams from other networks
+    /// are dropped and counted in packets_refused.
+    /// Example: 10.0.0.0/8, fd00::/8, 192.0.2.7
+    allow_from;
+
+    /// The kernel's receive buffer of each socket, 4k to 1g. It must hold what arrives while the
+    /// server is busy. Raise it if the own counter udp_drops grows. If the kernel grants less, a
+    /// warning names the sysctl to raise.
+    recv_buffer;
+};
+
+pub(super) const TCP: Chapter = chapter! {
+    /// [tcp]: streams of lines.
+    [tcp];
+
+    /// As for [udp].
+    bind;
+
+    /// As for [udp]. Connections from others are closed before anything is read, and counted in
+    /// connections_refused.
+    allow_from;
+
+    /// Connections at the same time, of TCP and the unix stream socket together. 1 to 60000.
+    /// More connections are closed and counted in connections_refused. If the limit of open files
+    /// (ulimit -n) is too low for this number, the server accepts fewer and logs how many.
+    max_connections;
+
+    /// Close a connection that sent nothing for this long, log it, and count it in
+    /// idle_connections_closed. 0 means never. Many clients do not reconnect, so set it only if
+    /// yours do. TCP keepalive finds dead clients within about four minutes in any case.
+    idle_timeout;
+
+    /// The longest line without its newline, 64 bytes to 1m. A longer one is skipped and counts as
+    /// a bad line. Raise it for clients that send many values in one line.
+    max_line;
+};
+
+pub(super) const UNIX: Chapter = chapter! {
+    /// [unix]: sockets for clients on this machine. The stream socket shares the limits of [tcp].
+    /// The datagram socket has the recv_buffer of [udp].
+    [unix];
+
+    /// The path of each socket. The server makes the file. A file that a killed server left is
+    /// replaced. Empty means off.
+    /// Example: /run/statsd/statsd.sock
+    datagram, stream;
+
+    /// The permissions of both files, in octal: 0000 to 0777. A client needs the permission to
+    /// write.
+    mode;
+};
+
+pub(super) const ADMIN: Chapter = chapter! {
+    /// [admin]: a TCP port for commands. Try: echo help | nc -N 127.0.0.1 8126
+    [admin];
+
+    /// As for [udp]. Commands can delete series, so keep the port on loopback or set allow_from.
+    bind;
+
+    /// As for [udp], for clients that send commands.
+    allow_from;
+
+    /// What the command health answers from the start: up or down. A proxy in front of several
+    /// servers sends no traffic to a server that is down. `health up` and `health down` change it
+    /// while the server runs.
+    health;
+
+    /// Close a client that sends no command for this long. 0 means never.
+    idle_timeout;
+
+    /// Clients at the same time. 1 to 1024. When all are in use, a new client replaces the one that
+    /// was idle longest.
+    max_connections;
+};
+
+pub(super) const RULE: Chapter = chapter! {
+    /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
+    ///
+    /// Each setting comes from the first rule in file order that matches the name and has the
+    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.
+    /// After a reload, known series follow the new rules from their next flush on.
+    [rule];
+
+    /// Required: at most 100 patterns. A pattern covers a whole name as sanitize_keys leaves it,
+    /// without tags. In it, * is any run of bytes, also of dots, and ? is one byte.
+    match;
+
+    /// Set this to yes to drop all values of these names. They are counted in samples_dropped. The
+    /// log does not show them.
+    drop;
+
+    /// The percentiles of a timer, as in [statsd]. Empty means none.
+    percentiles;
+
+    /// The figures of a timer to send, as in [statsd]. Empty means all.
+    timer_metrics;
+
+    /// As in [statsd]. 0 means never.
+    expire;
+
+    /// As in [statsd], for all kinds of series.
+    delete_idle;
+
+    /// The bins of a timer's histogram: at most 256 upper bounds in ascending order. The last one
+    /// may be inf. A bin counts the samples below its bound and not below the bound before. Or
+    /// min:max:width, such as 0:100:10. A bin is sent as NAME.histogram.bin_100. Empty means no
+    /// histogram.
+    histogram;
+
+    /// What a gauge does with a value that has a sign. With delta, -10 subtracts 10. With absolute,
+    /// -10 sets the gauge to -10. Without a rule it is delta.
+    signed_gauges;
 };

@@ -11,9 +11,6 @@
 mod chapter;
 mod destinations;
 mod general;
-mod inputs;
-mod names;
-mod rule;
 
 use chapter::Chapter;
 
@@ -22,12 +19,12 @@ use chapter::Chapter;
 pub(super) const CHAPTERS: [&Chapter; 16] = [
     &general::STATSD,
     &destinations::CARBON,
-    &names::NAMESPACE,
-    &inputs::UDP,
-    &inputs::TCP,
-    &inputs::UNIX,
-    &inputs::ADMIN,
-    &rule::RULE,
+    &general::NAMESPACE,
+    &general::UDP,
+    &general::TCP,
+    &general::UNIX,
+    &general::ADMIN,
+    &general::RULE,
     &general::SPOOL,
     &general::LIMITS,
     &destinations::CONSOLE,

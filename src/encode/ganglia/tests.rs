@@ -1,6 +1,6 @@
 //! Ganglia's packets, read as gmond reads them.
 
-use super::super::packets::framed;
+use super::super::chunk::framed;
 use super::*;
 use crate::policy::{Figure, Percentile};
 

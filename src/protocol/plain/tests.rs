@@ -2,7 +2,9 @@
 
 use statsd_bench::Random;
 
-use super::super::{Dialect, Dialects, LineReader, ParsedLine, Sample, is_plain_name};
+use super::super::{
+    Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_name,
+};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -130,6 +132,33 @@ fn whatever_else_is_left_to_the_general_reader() {
         "a:1|c|@.5",
         "a:1|c|@",
         "a:1|c|",
+        "a:1|c||",
+        "a:1|c|0.1",
+        "a:1|c|+5",
+        "a:1|ms|@0.5|",
+        "a:1|ms|@0.5|0.1",
+        "a:1|c|@0.5|:2|ms",
+        "a:1|c|foo:2|c",
+        "a:1|c:2|#k:v",
+        "a:1|#k:v",
+        "a:1|@0.5",
+        "a:1|T5",
+        "a:1|c|T5",
+        "a:1|c|@0.5|T5",
+        "a:1:2:|ms",
+        "a:1:|c",
+        "a::1|c",
+        "a:1|c|#k=v",
+        "a:1|c|#k:v=w",
+        "a:1|c|#k:v;w",
+        "a:1|c|#k:v\u{a0}w",
+        "a\u{a0}b:1|c",
+        "\u{feff}a:1|c",
+        "a\0:1|c",
+        "a:1\0|c",
+        "a:1|c\0",
+        "a:1|c|#k:v\0",
+        "a:1|c|#k\0:v",
         "a:1.2.3|c",
         "a:1|ms|@1e-1",
         "a:1|m",
@@ -166,7 +195,7 @@ fn a_name_is_looked_for_in_its_own_line() {
 /// Reads random lines made of the pieces that matter.
 #[test]
 fn it_agrees_with_the_general_reader() {
-    const PIECES: [&[u8]; 29] = [
+    const PIECES: [&[u8]; 39] = [
         b"a",
         b"b.c",
         b"=",
@@ -196,13 +225,25 @@ fn it_agrees_with_the_general_reader() {
         b"#",
         b"/",
         b"x:y",
+        b"\0",
+        b"\xc2\xa0",
+        b"\xef\xbb\xbf",
+        b"|0.1",
+        b"|+",
+        b"|:",
+        b"|x:2|c",
+        b"|T5",
+        b";",
+        b",k=v",
     ];
-    for sanitize in [true, false] {
-        let grammar = Grammar { sanitize, ..Grammar::default() };
+    let settings = [PackedValues::All, PackedValues::Timings, PackedValues::No];
+    for (sanitize, packed_values) in [true, false].iter().flat_map(|of| settings.map(|p| (*of, p)))
+    {
+        let grammar = Grammar { sanitize, packed_values, ..Grammar::default() };
         let mut random = Random::new(1);
         let mut plain_ones = 0;
         let mut tagged = 0;
-        for _ in 0..400_000 {
+        for _ in 0..130_000 {
             let mut line = Vec::new();
             match random.below(4) {
                 0 => line.extend_from_slice(b"a:1"),
@@ -226,9 +267,31 @@ fn it_agrees_with_the_general_reader() {
 /// What the engine trusts in: a name that is canonical already is read as itself.
 #[test]
 fn a_canonical_name_reads_as_itself() {
-    const PIECES: [&[u8]; 20] = [
-        b"a", b"b.c", b"=", b";", b";k=v", b",x=y", b"[", b"]", b"#t=1", b" ", b"/", b"~", b"\xff",
-        b"Z", b"-", b"_", b"0", b"\t", b"t=", b";;",
+    const PIECES: [&[u8]; 24] = [
+        b"\xc2\xa0",
+        b"\xe3\x80\x80",
+        b"\xef\xbb\xbf",
+        b"==",
+        b"a",
+        b"b.c",
+        b"=",
+        b";",
+        b";k=v",
+        b",x=y",
+        b"[",
+        b"]",
+        b"#t=1",
+        b" ",
+        b"/",
+        b"~",
+        b"\xff",
+        b"Z",
+        b"-",
+        b"_",
+        b"0",
+        b"\t",
+        b"t=",
+        b";;",
     ];
     let mut random = Random::new(3);
     for dialects in [vec![Dialect::Graphite], Dialect::ALL.to_vec()] {

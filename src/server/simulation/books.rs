@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::network::Lost;
-use crate::config::Config;
+use crate::config::{Config, Resend};
 use crate::sink::testing::Account;
 
 /// What the checks remember from turn to turn.
@@ -17,6 +17,8 @@ pub(super) struct Books {
     pub(super) pushed: u64,
     /// The account of `carbon` after the last turn.
     pub(super) carbon: Option<Account>,
+    /// What `carbon` sends again after a break, as last configured.
+    pub(super) resend: Option<Resend>,
     /// The queue that `carbon` may fill.
     pub(super) queue: usize,
     /// The largest number of clients allowed in this run.

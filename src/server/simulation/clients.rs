@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::Socket;
 
-use crate::ingest::passed::{Passed, Purpose};
+use crate::ingest::bind::{Passed, Purpose};
 
 #[derive(Debug)]
 pub(super) struct Clients {

@@ -15,20 +15,19 @@ use super::file::Choices;
 use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
-use crate::config::{self, Config, Origin};
-use crate::ingest::door::Door as _;
+use crate::config::{self, Config, Origin, Queue, Resend};
+use crate::ingest::listener::Door as _;
 use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
-use crate::server::reactor::Reactor;
+use crate::server::reactor::{Reactor, Timer};
 use crate::server::signals::{Received, Signals};
-use crate::server::timer::Timer;
 use crate::server::{Resources, Server};
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::Account;
 use crate::sink::{Sink, testing};
-use crate::state::file::checked;
+use crate::state::checked;
 use crate::token::Source;
 
 /// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
@@ -253,6 +252,9 @@ impl World {
             "{account:?}"
         );
         self.books.carbon = Some(account);
+        if let Some(carbon) = settings_of_carbon(self.server().life.config()) {
+            self.books.resend = Some(carbon.resend);
+        }
         // What is being written is not evicted, and the chunk that was just pushed may be it.
         let bound = |queue: usize| queue + (128 << 10);
         let queue = queue_of_carbon(self.server().life.config()).unwrap_or(self.books.queue);
@@ -270,6 +272,10 @@ impl World {
         self.books.pushed = 0;
         self.totals.removals += 1;
         self.totals.given_up += last.dropped + last.in_doubt;
+        if self.books.resend == Some(Resend::Never) {
+            // Those of its lines that were in flight are in doubt, and are not spooled.
+            self.totals.given_up += last.queued;
+        }
         // The last share of what it held may have been given up in this turn.
         let in_spool = self.totals.in_spool.saturating_sub(last.found) + last.spooled + last.queued;
         if self.spool_bytes < 64 << 20 || self.is_disk_faulty {
@@ -562,5 +568,9 @@ impl World {
 const SERIES_MAX: usize = 2000;
 
 fn queue_of_carbon(config: &Config) -> Option<usize> {
-    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue.bytes)
+    settings_of_carbon(config).map(|queue| queue.bytes)
+}
+
+fn settings_of_carbon(config: &Config) -> Option<Queue> {
+    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue)
 }

@@ -23,16 +23,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-mod answer;
-mod request_head;
+mod messages;
 
 use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
 use crate::time::Tick;
-use answer::HttpAnswer;
-pub(super) use request_head::RequestHead;
+use messages::HttpAnswer;
+pub(super) use messages::RequestHead;
 
 /// The most reads of 4 KiB and the most writes in one turn.
 const READS_A_TURN: usize = 8;

@@ -1,6 +1,6 @@
 //! [`Spooling`]: the spool of an outbox, if it has one.
 
-use super::item::{ChunkOrigin, Item};
+use super::window::{ChunkOrigin, Item};
 use crate::encode::chunk::Chunk;
 use crate::sink::spool::{Position, Record, Spool};
 

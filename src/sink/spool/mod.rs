@@ -25,21 +25,17 @@ use std::time::Duration;
 use crate::encode::chunk::Chunk;
 
 mod disk;
-mod folder;
-mod handed_out;
 mod news;
 mod record;
 mod segments;
 
-pub use disk::Disk;
 use disk::DiskFailure;
-pub use folder::Folder;
-use handed_out::{HandedChunk, HandedOut};
+pub use disk::{Disk, Folder};
 pub use news::News;
 use news::NewsQueue;
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
 pub use segments::Position;
-use segments::{LAST_SEGMENT, Segment, Segments};
+use segments::{HandedChunk, HandedOut, LAST_SEGMENT, Segment, Segments};
 
 /// A segment has the spool's bytes divided by this number, within the bounds below. Room is made by
 /// whole segments, and damage costs the rest of a segment. Small segments keep both losses small.

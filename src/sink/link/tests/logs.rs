@@ -73,6 +73,32 @@ fn a_connection_that_comes_and_goes_is_one_warning_a_minute() {
     assert!(warnings[1].1.contains(" attempts=1 outages_before=2 retry_ms="), "{warnings:?}");
 }
 
+/// Uses a peer that reads nothing, so that a large chunk is in flight when the sink ends.
+#[test]
+fn lines_in_flight_at_the_end_are_logged_if_they_are_not_kept() {
+    for (resend, expected) in [(Resend::Never, Some(100_000)), (Resend::Unacked, None)] {
+        let listener = listener();
+        let mut rig = Rig::new(&with_resend(resend, carbon(listener.local_addr().unwrap())));
+        rig.flush(&"some.name 1 1000000000\n".repeat(100_000));
+        let _client = rig.accept(&listener);
+        rig.until("the first bytes", |sink| sink.figures().sent_bytes > 0);
+        logged();
+        rig.sink.spill();
+        let unconfirmed = logged().into_iter().find(|(_, line)| line.contains("state=unconfirmed"));
+        let expected = expected.map(|lines| {
+            let text = format!("sink=carbon state=unconfirmed in_doubt={lines} reason=");
+            (Level::Warn, text)
+        });
+        match (&unconfirmed, &expected) {
+            (Some((level, line)), Some((expected_level, start))) => {
+                assert!(level == expected_level && fields(line).starts_with(start), "{line}");
+            }
+            (None, None) => {}
+            other => panic!("{resend:?}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();

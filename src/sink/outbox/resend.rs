@@ -1,0 +1,142 @@
+//! Which chunks are sent again, and which no longer. Pure. [`Retention`] decides about delivered
+//! chunks, [`Suspect`] about a chunk at which connections break.
+//!
+//! After an outage, chunks of many old flushes arrive at once. Each is retained with the flush that
+//! was the newest when it arrived, not with its own. Otherwise a break soon after the outage would
+//! lose the old chunks.
+//!
+//! A chunk that makes the peer close the connection ("poison") would hold up all later chunks for
+//! ever, so it must be dropped. A peer that closes every connection, such as a proxy whose backend
+//! is down, must cost no chunk at all. So a break at a chunk counts as a *strike* against the chunk
+//! only if another chunk has arrived since the last strike. Then the peer accepts others, but not
+//! this one.
+//!
+//! After three breaks in a row at one chunk the next chunk is sent first, so that it can arrive.
+
+use std::collections::VecDeque;
+
+/// Decides which delivered flushes are retained for a resend.
+#[derive(Debug)]
+pub(super) struct Retention {
+    /// The number of whole delivered flushes to keep.
+    keep: usize,
+    /// The newest flush to which no chunk will be added.
+    closed: u64,
+    /// The newest flushes with which chunks are retained, ascending, at most one more than `keep`.
+    newest: VecDeque<u64>,
+    /// Delivered chunks of this flush and older ones are removed.
+    aged: u64,
+}
+
+impl Retention {
+    pub(super) fn new(keep: u32) -> Self {
+        let mut retention = Self { keep: 0, closed: 0, newest: VecDeque::new(), aged: 0 };
+        retention.keep(keep);
+        retention
+    }
+
+    /// Sets the number of whole delivered flushes to keep.
+    pub(super) fn keep(&mut self, keep: u32) {
+        self.keep = usize::try_from(keep).unwrap_or(usize::MAX);
+    }
+
+    /// Notes that no chunk will be added to this flush and older ones.
+    pub(super) fn close(&mut self, flush: u64) {
+        self.closed = self.closed.max(flush);
+    }
+
+    pub(super) fn closed(&self) -> u64 {
+        self.closed
+    }
+
+    /// Notes that a chunk has arrived for the first time, and is retained with this flush. A chunk
+    /// of a flush that has aged already changes nothing, and ages at once.
+    pub(super) fn delivered(&mut self, flush: u64) {
+        let at = self.newest.partition_point(|&earlier| earlier < flush);
+        if flush > self.aged && self.newest.get(at) != Some(&flush) {
+            self.newest.insert(at, flush);
+        }
+    }
+
+    /// Returns the newest flush with which a chunk is retained.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.newest.back().copied()
+    }
+
+    /// Ages all flushes but the newest `keep` whole ones. The newest flush of all is kept in
+    /// addition while it is not whole: more chunks of it may be pushed, or a chunk of it or of an
+    /// earlier flush has not arrived (`waits`).
+    pub(super) fn age(&mut self, waits: bool) {
+        let grows = self.newest().is_some_and(|newest| newest > self.closed);
+        let kept = self.keep.saturating_add(usize::from(waits || grows));
+        while self.newest.len() > kept {
+            self.aged = self.newest.pop_front().unwrap_or(self.aged);
+        }
+    }
+
+    /// Whether a delivered chunk that is retained with this flush can be removed.
+    pub(super) fn is_aged(&self, flush: u64) -> bool {
+        flush <= self.aged
+    }
+}
+
+/// A chunk with this many strikes is dropped.
+const STRIKES: u8 = 3;
+/// After this many breaks in a row at one chunk the next chunk is sent first. `REFUSALS_BELIEVED`
+/// in `link.rs` must be larger.
+const PATIENCE: u8 = 3;
+
+/// The chunk at which the last connection broke.
+#[derive(Debug)]
+pub(super) struct Suspect<Id> {
+    id: Id,
+    strikes: u8,
+    /// Breaks in a row at this chunk, since another chunk was last sent first.
+    breaks: u8,
+    /// Another chunk has arrived since the last strike.
+    others_pass: bool,
+}
+
+/// What happens to a chunk that a connection broke at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is sent again first.
+    Again,
+    /// It is sent again, after the next one.
+    LetPass,
+    /// It is dropped.
+    Guilty,
+}
+
+impl<Id: Copy + PartialEq> Suspect<Id> {
+    /// Handles a break at this chunk and returns the verdict. A break at another chunk than the
+    /// last one starts a new case.
+    pub(super) fn accuse(case: &mut Option<Self>, id: Id) -> Verdict {
+        // The first break counts as a strike: nothing is known yet against the peer.
+        let fresh = Self { id, strikes: 0, breaks: 0, others_pass: true };
+        let mut suspect = case.take().filter(|suspect| suspect.id == id).unwrap_or(fresh);
+        suspect.breaks += 1;
+        suspect.strikes += u8::from(suspect.others_pass);
+        suspect.others_pass = false;
+        if suspect.strikes == STRIKES {
+            return Verdict::Guilty;
+        }
+        let let_pass = suspect.breaks == PATIENCE;
+        if let_pass {
+            suspect.breaks = 0;
+        }
+        *case = Some(suspect);
+        if let_pass { Verdict::LetPass } else { Verdict::Again }
+    }
+
+    /// Notes that a chunk was acknowledged, for the `first` time or again. If it is the suspect,
+    /// the case is closed. Otherwise only a first acknowledgement counts against the suspect:
+    /// chunks that are sent again pass even if the peer accepts nothing new.
+    pub(super) fn note_answer(case: &mut Option<Self>, id: Id, first: bool) {
+        match case {
+            Some(suspect) if suspect.id == id => *case = None,
+            Some(suspect) => suspect.others_pass |= first,
+            None => {}
+        }
+    }
+}
