@@ -1,16 +1,17 @@
 //! Unusual lines, each sent to Node's statsd and to this server. Both must make the same of it, or
-//! the difference must be in the table and in `docs/protocol.md`.
+//! the difference must be in the table `tests/vectors/node.tsv` and in `docs/protocol.md`.
 //!
-//! `tests/vectors/node.tsv` has the table. `UPDATE=1 cargo test --test e2e node_lines` writes what
-//! both servers really make of each line.
+//! `UPDATE=1 cargo test --test e2e node_lines` writes to the table what both servers really make of
+//! each line. The headings are left as they are, and must be set by hand.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::support::{
-    Admin, Conf, DEADLINE, Daemon, FakeCarbon, NodeStatsd, Point, send_packets, until,
+    Admin, Conf, DEADLINE, Daemon, FakeCarbon, NodeStatsd, Point, docs, send_packets, until,
 };
 
 /// The packets of one interval. Node's socket buffer has room for them all.
@@ -19,82 +20,111 @@ const BATCH: usize = 60;
 /// What a server makes of each line, as text.
 type Results = Vec<String>;
 
-/// A row of the table. In the line and the results, `{}` stands for the name.
+/// A row of the table. In all texts `{}` stands for the name.
+#[derive(PartialEq)]
 struct Row {
     line: String,
     node: String,
-    /// What this server makes of the line, if that is not what Node makes of it.
+    /// What this server makes of the line, if Node makes something else of it.
     ours: Option<String>,
-    /// The same with `packed_values = no`, if that is different again.
+    /// The same with `packed_values = no`, if that is something else again.
     unpacked: Option<String>,
 }
 
 #[test]
 fn unusual_lines_do_what_they_do_in_node_or_differ_as_documented() {
     let text = fs::read_to_string(table()).unwrap();
-    let rows: Vec<Row> = text.lines().filter_map(row).collect();
+    let rows: Vec<Row> = text.lines().filter_map(Row::read).collect();
     let packets: Vec<String> = rows.iter().enumerate().map(|(at, row)| row.packet(at)).collect();
-    let [node, ours] = std::thread::scope(|servers| {
-        let packets = &packets;
+    let packets = &packets;
+    let [node, ours, unpacked] = std::thread::scope(|servers| {
         let node = servers.spawn(|| of_node(packets));
-        let ours = servers.spawn(|| of_ours(packets));
-        [node, ours].map(|server| server.join().expect("the results of a server"))
+        let ours = servers.spawn(|| of_ours(packets, "all"));
+        let unpacked = servers.spawn(|| of_ours(packets, "no"));
+        [node, ours, unpacked].map(|server| server.join().expect("the results of a server"))
     });
-    let actual: Vec<Row> = rows
-        .iter()
-        .enumerate()
-        .map(|(at, row)| Row {
-            line: row.line.clone(),
-            ours: (ours[at] != node[at]).then(|| ours[at].clone()),
-            node: node[at].clone(),
-            unpacked: None,
-        })
-        .collect();
-    let mut actual = actual.iter().map(Row::to_string);
-    let shown = |line: &str| match row(line) {
-        Some(_) => actual.next().unwrap(),
-        None => line.to_owned(),
-    };
-    let actual: Vec<String> = text.lines().map(shown).collect();
-    if std::env::var_os("UPDATE").is_some() {
-        return fs::write(table(), actual.join("\n") + "\n").unwrap();
+    let mut actual = rows.iter().enumerate().map(|(at, row)| Row {
+        line: row.line.clone(),
+        node: node[at].clone(),
+        ours: (ours[at] != node[at] || unpacked[at] != node[at]).then(|| ours[at].clone()),
+        unpacked: (unpacked[at] != ours[at]).then(|| unpacked[at].clone()),
+    });
+    let mut report = String::new();
+    let mut written = String::new();
+    for line in text.lines() {
+        let Some(row) = Row::read(line) else {
+            writeln!(written, "{line}").unwrap();
+            continue;
+        };
+        let actual = actual.next().unwrap();
+        if row != actual {
+            write!(report, "table {row}\nnow   {actual}\n\n").unwrap();
+        }
+        writeln!(written, "{actual}").unwrap();
     }
-    let differ = text.lines().zip(&actual).filter(|(row, actual)| row != actual);
-    let differ: Vec<String> =
-        differ.map(|(row, actual)| format!("table {row}\nnow   {actual}\n")).collect();
-    assert!(differ.is_empty(), "\n{}", differ.join("\n"));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(table(), written).unwrap();
+    }
+    report += &misplaced(&text);
+    assert!(report.is_empty(), "\n{report}");
 }
 
 fn table() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/node.tsv")
 }
 
-/// Reads a row. Returns `None` for an empty line, and for a heading, which begins with `# `.
-fn row(text: &str) -> Option<Row> {
-    if text.is_empty() || text.starts_with("# ") {
-        return None;
+/// Checks that each row that differs from Node follows a reason, and that the reason is the first
+/// cell of a row of `docs/protocol.md`. Returns what is wrong.
+fn misplaced(table: &str) -> String {
+    let docs = docs::section("protocol.md", "## Differences from Node StatsD");
+    let mut wrong = String::new();
+    let mut has_reason = false;
+    for line in table.lines() {
+        if let Some(reason) = line.strip_prefix("# differs: ") {
+            has_reason = true;
+            if !docs.contains(&format!("\n| {} |", reason.replace('|', "\\|"))) {
+                writeln!(wrong, "docs/protocol.md has no row {reason}").unwrap();
+            }
+        } else if line.starts_with("# ") {
+            has_reason = false;
+        } else if let Some(row) = Row::read(line)
+            && row.ours.is_some() != has_reason
+        {
+            writeln!(wrong, "under the wrong heading: {row}").unwrap();
+        }
     }
-    let mut cells = text.split('\t').map(str::to_owned);
-    Some(Row {
-        line: cells.next().unwrap(),
-        node: cells.next().unwrap_or_default(),
-        ours: cells.next(),
-        unpacked: cells.next(),
-    })
+    wrong
 }
 
 impl Row {
+    /// Returns `None` for an empty line, and for a heading, which begins with `# `.
+    fn read(text: &str) -> Option<Self> {
+        if text.is_empty() || text.starts_with("# ") {
+            return None;
+        }
+        let mut cells = text.split('\t').map(str::to_owned);
+        Some(Self {
+            line: cells.next().unwrap(),
+            node: cells.next().unwrap_or_default(),
+            ours: cells.next(),
+            unpacked: cells.next(),
+        })
+    }
+
     /// The packet, with the name of this row in it.
     fn packet(&self, at: usize) -> String {
         let line: String = serde_json::from_str(&format!("\"{}\"", self.line)).unwrap();
         line.replace("{}", &name(at))
     }
+}
 
-    fn to_string(&self) -> String {
-        let cells =
-            [Some(&self.line), Some(&self.node), self.ours.as_ref(), self.unpacked.as_ref()];
-        let cells: Vec<&str> = cells.into_iter().flatten().map(String::as_str).collect();
-        cells.join("\t")
+impl fmt::Display for Row {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}\t{}", self.line, self.node)?;
+        for cell in [&self.ours, &self.unpacked].into_iter().flatten() {
+            write!(out, "\t{cell}")?;
+        }
+        Ok(())
     }
 }
 
@@ -107,16 +137,20 @@ fn of_node(packets: &[String]) -> Results {
     let carbon = FakeCarbon::start();
     let counting = NodeStatsd::start(&carbon, 3600, "");
     let bad = bad_lines(counting.udp(), counting.admin(), packets);
-    let carbon = FakeCarbon::start();
     let flushing = NodeStatsd::start(&carbon, 2, "percentThreshold: [],");
     results(&carbon, flushing.udp(), packets, &bad)
 }
 
-fn of_ours(packets: &[String]) -> Results {
-    let counting = Daemon::start(&Conf::never_flushing());
+fn of_ours(packets: &[String], packed_values: &str) -> Results {
+    let conf = Conf::never_flushing().set("statsd", "packed_values", packed_values);
+    let counting = Daemon::start(&conf);
     let bad = bad_lines(counting.udp(), counting.admin(), packets);
     let carbon = FakeCarbon::start();
-    let conf = Conf::sending_to(carbon.address(), "2s").set("statsd", "percentiles", "");
+    let conf = Conf::sending_to(carbon.address(), "2s").set("statsd", "percentiles", "").set(
+        "statsd",
+        "packed_values",
+        packed_values,
+    );
     let flushing = Daemon::start(&conf);
     results(&carbon, flushing.udp(), packets, &bad)
 }
@@ -151,30 +185,36 @@ fn results(carbon: &FakeCarbon, udp: SocketAddr, packets: &[String], bad: &[u64]
     let mut results = Results::new();
     for batch in packets.chunks(BATCH) {
         send_packets(udp, batch);
-        let (stamp, points) = carbon.flush_after(last);
+        let (stamp, mut points) = carbon.flush_after(last);
         last = stamp;
-        let received =
-            points.iter().find(|point| point.name == "stats_counts.statsd.packets_received");
-        let received = received.map_or(f64::NAN, Point::number);
-        assert_eq!(received, batch.len() as f64, "packets in one interval");
+        let received = "stats_counts.statsd.packets_received";
+        let received = points.iter().find(|point| point.name == received).map(Point::number);
+        assert_eq!(received, Some(batch.len() as f64), "packets in one interval");
+        points.extend(carbon.points().into_iter().filter(|point| has_own_time(point, stamp)));
         for _ in batch {
             let at = results.len();
-            results.push(result(&name(at), &points, bad[at]));
+            results.push(result(&name(at), stamp, &points, bad[at]));
         }
     }
     results
 }
 
+/// Whether the point has the time that its line gave. Those of the table are all long past.
+fn has_own_time(point: &Point, now: u64) -> bool {
+    point.stamp + 24 * 3600 < now
+}
+
 /// What was flushed for a name: `c {} 1; t {} count=2 lower=1 sum=3 upper=2; bad 1`.
-fn result(name: &str, points: &[Point], bad: u64) -> String {
+fn result(name: &str, stamp: u64, points: &[Point], bad: u64) -> String {
     let mut parts: BTreeMap<String, String> = BTreeMap::new();
     for point in points.iter().filter(|point| point.name.contains(name)) {
         let Some((series, figure)) = series(&point.name) else { continue };
-        let value = parts.entry(series).or_default();
-        *value += &match figure.is_empty() {
-            true => format!(" {}", point.value),
-            false => format!(" {figure}={}", point.value),
-        };
+        let values = parts.entry(series).or_default();
+        let equals = if figure.is_empty() { "" } else { "=" };
+        write!(values, " {figure}{equals}{}", point.value).unwrap();
+        if has_own_time(point, stamp) {
+            write!(values, " T{}", point.stamp).unwrap();
+        }
     }
     let parts = parts.iter().map(|(series, values)| series.replace(name, "{}") + values);
     let mut parts: Vec<String> = parts.collect();
@@ -197,10 +237,8 @@ fn series(point: &str) -> Option<(String, &'static str)> {
         return Some((format!("s {}", name.replacen(".count", "", 1)), ""));
     }
     let name = point.strip_prefix("stats.timers.")?;
+    let path = name.split(';').next().unwrap();
     let figures = ["count", "lower", "sum", "upper"];
-    let figure = figures.into_iter().find(|figure| {
-        let path = name.split(';').next().unwrap();
-        path.ends_with(&format!(".{figure}"))
-    })?;
+    let figure = figures.into_iter().find(|figure| path.ends_with(&format!(".{figure}")))?;
     Some((format!("t {}", name.replacen(&format!(".{figure}"), "", 1)), figure))
 }
