@@ -20,6 +20,9 @@ use std::fmt::Write as _;
 use expected::Expected;
 use meant::Meant;
 use source::Vector;
+use statsd::engine::Settings;
+
+use crate::rig::configured;
 
 /// The number of suites and of their lines. A file that is not read would otherwise pass unseen.
 const SUITES: usize = 28;
@@ -37,10 +40,14 @@ struct Score {
 fn every_line_does_what_its_suite_expects_or_differs_as_meant() {
     let mut meant = Meant::read();
     let mut scores: BTreeMap<String, Score> = BTreeMap::new();
+    let mut settings: BTreeMap<String, Settings> = BTreeMap::new();
     let mut report = String::new();
     for vector in source::vectors() {
         let score = scores.entry(vector.suite.clone()).or_default();
-        match judge(&vector, &mut meant) {
+        let settings = settings
+            .entry(vector.config.clone())
+            .or_insert_with_key(|config| configured(&format!("[statsd]\n{config}\n")));
+        match judge(&vector, settings, &mut meant) {
             Verdict::Agrees => score.agree += 1,
             Verdict::IsMeant => score.meant += 1,
             Verdict::Differs(text) => {
@@ -69,9 +76,9 @@ enum Verdict {
     Differs(String),
 }
 
-fn judge(vector: &Vector, meant: &mut Meant) -> Verdict {
+fn judge(vector: &Vector, settings: &Settings, meant: &mut Meant) -> Verdict {
     let expected = Expected::of(vector);
-    let got = outcome::run(&vector.config, &vector.bytes, &expected.members());
+    let got = outcome::run(settings, &vector.bytes, &expected.members());
     let agrees = expected.matches(&got);
     let line = vector.shown();
     let row = meant::row(&vector.suite, &vector.config, &line, &got.to_string());

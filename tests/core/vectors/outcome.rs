@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use statsd::engine::{Closing, Engine};
+use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::{Subject, Summary};
 use statsd::policy::{FigureId, FigureNames};
 use statsd::protocol::{MetricKind, Sample};
 use statsd::series::{Table, Values};
 
-use crate::rig::{SEEDS, configured};
+use crate::rig::SEEDS;
 
 /// What a packet makes: its series and points, and what was not read.
 #[derive(Default)]
@@ -46,12 +46,11 @@ pub(super) struct Series {
     pub(super) missing: usize,
 }
 
-/// Sends the packet to a new core with these keys of `[statsd]`, and closes the interval.
-pub(super) fn run(config: &str, packet: &[u8], members: &Members) -> Outcome {
-    let settings = configured(&format!("[statsd]\n{config}\n"));
+/// Sends the packet to a new core, and closes the interval.
+pub(super) fn run(settings: &Settings, packet: &[u8], members: &Members) -> Outcome {
     let names = FigureNames::new(&settings.rules.percentiles(), &settings.rules.bins());
     let names: Vec<Option<&str>> = names.node().collect();
-    let mut engine = Engine::new(&settings, SEEDS);
+    let mut engine = Engine::new(settings, SEEDS);
     let first = interval(&mut engine, &names, packet, members);
     // The second time all names are known, and plain lines take another way through the reader.
     let again = interval(&mut engine, &names, packet, members);
