@@ -153,7 +153,7 @@ fn begins_with_group(text: &[u8]) -> bool {
         Err(_) => false,
         Ok(ValueType::Set) => true,
         Ok(_) => {
-            let mut values = Values::new(parts.values, Form::Packed).take(PARTS_MAX);
+            let mut values = GroupValues::new(parts.values, Form::Packed).take(PARTS_MAX);
             values.all(|value| decimal(value).is_some())
         }
     }
@@ -235,14 +235,14 @@ impl<'a> GroupParts<'a> {
 /// Values that share a type and a rate.
 #[derive(Clone, Debug)]
 struct ValueGroup<'a> {
-    values: Values<'a>,
+    values: GroupValues<'a>,
     /// The type and 1 / rate, or why no value of the group can be taken.
     reading: Result<(ValueType, f64), Reject>,
 }
 
 /// The values before a type.
 #[derive(Clone, Debug)]
-struct Values<'a> {
+struct GroupValues<'a> {
     /// The values not yet read, separated by `:`. `None` if there are none.
     rest: Option<&'a [u8]>,
     form: Form,
@@ -280,7 +280,7 @@ impl<'a> ValueGroup<'a> {
     /// Returns the group at the start of `text`, and the rest (`None` at the end of the line).
     fn read(text: &'a [u8], packed_values: PackedValues) -> (Self, Option<&'a [u8]>) {
         let Some(parts) = GroupParts::split(text) else {
-            let values = Values::new(text, Form::Packed);
+            let values = GroupValues::new(text, Form::Packed);
             return (Self { values, reading: Err(Reject::NoType) }, None);
         };
         let mut sample_rate = None;
@@ -298,7 +298,7 @@ impl<'a> ValueGroup<'a> {
             (None, None) => Ok((of, 1.0)),
             (None, Some(text)) => rate(text).map(|rate| (of, 1.0 / rate)).ok_or(Reject::BadRate),
         });
-        (Self { values: Values::new(parts.values, form), reading }, rest)
+        (Self { values: GroupValues::new(parts.values, form), reading }, rest)
     }
 
     /// Whether several values of the group are numbers that are not timings.
@@ -317,7 +317,8 @@ impl<'a> ValueGroup<'a> {
         }
         let value = decimal(text).ok_or(Reject::BadValue)?;
         let sample = match value_type {
-            // A value with its own time has been counted by the client, as Datadog's clients do.
+            // The client has aggregated a value with its own time, so Datadog's Agent ignores the
+            // rate, too.
             ValueType::Counter if timed => Sample::Count(value),
             ValueType::Counter => Sample::Count(value * weight),
             ValueType::Cumulative => Sample::Cumulative { value, weight },
@@ -339,13 +340,13 @@ impl<'a> ValueGroup<'a> {
     }
 }
 
-impl<'a> Values<'a> {
+impl<'a> GroupValues<'a> {
     fn new(text: &'a [u8], form: Form) -> Self {
         Self { rest: Some(text), form, taken: 0 }
     }
 }
 
-impl<'a> Iterator for Values<'a> {
+impl<'a> Iterator for GroupValues<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {

@@ -66,7 +66,7 @@ impl LineReader {
 
     /// Reads a line that [`trimmed`] returned and that is not empty.
     pub fn read<'a>(&'a mut self, line: &'a [u8]) -> ParsedLine<'a> {
-        // Such a line is most likely binary, or the end of a buffer that was not filled.
+        // The line is binary data, or several lines of a client that sends whole buffers.
         if memchr(0, line).is_some() {
             return ParsedLine::Bad(Reject::NulInside);
         }

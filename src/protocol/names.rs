@@ -128,7 +128,7 @@ fn clean_into(text: &[u8], place: Place, out: &mut Vec<u8>, in_blank: &mut bool)
 }
 
 /// Returns the class of the character at the start of `text`, and its length: [`Class::Wide`] for a
-/// byte order mark, and never for another character. All of `text` must not be empty.
+/// byte order mark, and never for another character. `text` must not be empty.
 fn class_of(text: &[u8]) -> (Class, usize) {
     match CLASSES[usize::from(text[0])] {
         Class::Wide => match text {

@@ -22,10 +22,15 @@ fn dropped(daemon: &Daemon) -> bool {
     !daemon.admin().ask("sinks").contains(" dropped_lines=0 ")
 }
 
-const PACKETS: [&str; 4] =
-    ["hits;env=prod;time=noon:3|c", "load;host=a:1:2:3.5:100|ms", "level:-7|g|#a:b,c", "who:x|s"];
+const PACKETS: [&str; 4] = [
+    "hits;env=prod;time=noon:3|c",
+    "load;host=a:1:2:3.5:100|ms",
+    "level:-7|g|#a:b=d=,c",
+    "who:x|s",
+];
 
-/// What [`PACKETS`] are in the legacy style: measurement, tags, field, value.
+/// What [`PACKETS`] are in the legacy style: measurement, tags, field, value. InfluxDB shows `=` in
+/// the value of a tag with a backslash.
 const STORED: [(&str, &str, &str, f64); 10] = [
     ("stats.hits", "@time=noon,env=prod", "value", 1.5),
     ("stats_counts.hits", "@time=noon,env=prod", "value", 3.0),
@@ -35,7 +40,7 @@ const STORED: [(&str, &str, &str, f64); 10] = [
     ("stats.timers.load", "host=a", "sum_squares", 10017.25),
     ("stats.timers.load", "host=a", "std", 42.3724188004414),
     ("stats.timers.load", "host=a", "lower", 1.0),
-    ("stats.gauges.level", "a=b,c=true", "value", -7.0),
+    ("stats.gauges.level", "a=b\\=d\\=,c=true", "value", -7.0),
     ("stats.sets.who", "", "count", 1.0),
 ];
 

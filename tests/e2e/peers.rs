@@ -10,8 +10,9 @@ fn carbon_stores_a_point_in_whisper() {
     let carbon = Carbon::start();
     let now = unix_now();
     let mut stream = connect(carbon.address());
-    write!(stream, "a.plain 1.5 {now}\na.tagged;env=prod 7 {now}\n").unwrap();
-    carbon.until_stored(now, &[("a.plain", 1.5), ("a.tagged;env=prod", 7.0)]);
+    write!(stream, "a.plain 1.5 {now}\na.tagged;env=prod 7 {now}\na;k=x=y= 9 {now}\n").unwrap();
+    let stored = [("a.plain", 1.5), ("a.tagged;env=prod", 7.0), ("a;k=x=y=", 9.0)];
+    carbon.until_stored(now, &stored);
 }
 
 /// Shows that Node's statsd runs here and that the fake carbon takes its lines.

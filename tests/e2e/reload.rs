@@ -62,6 +62,26 @@ fn what_a_flush_is_made_of_changes() {
     daemon.stop();
 }
 
+/// Shows that a name with a colon gets a warning with an example and its sender, and that a reload
+/// of the key that the warning names changes what is counted.
+#[test]
+fn packed_values_are_read_as_the_key_says() {
+    let conf = Conf::never_flushing();
+    let daemon = Daemon::start(&conf);
+    daemon.send(["host:8080:1|c"]);
+    daemon.until_shown("counters", "host", 8081.0);
+    let warning =
+        ["packed_lines=1", "[statsd] packed_values", "sender=127.0.0.1:", "host:8080:1|c"];
+    daemon.until_logged(&warning, 1);
+    daemon.until_counter("statsd.bad_lines_seen", 0.0);
+    daemon.reload(&conf.set("statsd", "packed_values", "timings"));
+    daemon.until_logged(&["reload=done", "statsd.packed_values"], 1);
+    daemon.send(["host:8080:1|c\nlat:1:2|ms"]);
+    daemon.until_shown("counters", "host", 8082.0);
+    daemon.until_logged(&["bad_lines=1", "packed_values", "sender=127.0.0.1:"], 1);
+    daemon.stop();
+}
+
 /// Shows that a file with mistakes, and an address that is taken, change nothing and are named.
 #[test]
 fn an_invalid_configuration_changes_nothing() {

@@ -40,21 +40,20 @@ pub(crate) const ALL: [(&str, Target); 7] = [
     ("spool", spool),
 ];
 
-/// Lines, under grammars that differ: names are never empty nor too long, numbers always finite. The
-/// reader of plain lines makes the same of a line as the general one.
+/// Lines, under grammars that differ: names are never empty nor too long, numbers always finite.
+/// The reader of plain lines makes the same of a line as the general one.
 pub(crate) fn packet(data: &[u8]) {
     for grammar in grammars() {
         let mut reader = LineReader::new(grammar.clone());
-        let mut room = vec![0; grammar.max_key_length];
         for line in data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let plain = plain_sample(&grammar, line, &mut room);
+            let plain = plain_sample(&grammar, line);
             let mut general = None;
             if let ParsedLine::Metrics(line) = reader.read(line) {
                 check_name(&grammar, line.name);
                 assert!(line.samples().count() > 0);
                 line.samples().flatten().for_each(check_sample);
-                general =
-                    Some((line.name.to_vec(), format!("{:?}", line.samples().collect::<Vec<_>>())));
+                let samples: Vec<_> = line.samples().collect();
+                general = Some((line.name.to_vec(), format!("{samples:?}")));
             }
             assert!(plain.is_none() || plain == general, "{plain:?}, {general:?}");
         }
@@ -62,8 +61,9 @@ pub(crate) fn packet(data: &[u8]) {
 }
 
 /// Returns the name and the sample of a plain line, or `None` if it is another line.
-fn plain_sample(grammar: &Grammar, line: &[u8], mut room: &mut [u8]) -> Option<(Vec<u8>, String)> {
-    let read = read_plain(grammar, line, &mut room)?;
+fn plain_sample(grammar: &Grammar, line: &[u8]) -> Option<(Vec<u8>, String)> {
+    let mut room = vec![0; grammar.max_key_length];
+    let read = read_plain(grammar, line, &mut &mut room[..])?;
     if !read.is_checked && !is_plain_name(read.plain.name) {
         return None; // the general reader reads it
     }
@@ -494,7 +494,7 @@ fn closed(mut engine: Engine) -> Vec<String> {
 fn grammars() -> [Grammar; 3] {
     let all = Grammar { dialects: Dialects::from_iter(Dialect::ALL), ..Grammar::default() };
     let packed_values = PackedValues::No;
-    let raw = Grammar { sanitize: false, max_key_length: 16, packed_values, ..all.clone() };
+    let raw = Grammar { sanitize: false, max_key_length: 16, packed_values, ..all };
     [Grammar::default(), raw, Grammar { packed_values: PackedValues::Timings, ..all }]
 }
 

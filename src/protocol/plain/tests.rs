@@ -132,6 +132,33 @@ fn whatever_else_is_left_to_the_general_reader() {
         "a:1|c|@.5",
         "a:1|c|@",
         "a:1|c|",
+        "a:1.2.3|c",
+        "a:1|ms|@1e-1",
+        "a:1|m",
+        "a:1|h",
+        "a:1|d",
+        "a:1|C",
+        "a:1|kv",
+        "a:1|ss",
+        "a:1|cc",
+        "a:1|c:2|g",
+        "a:1000000000000000|c",
+        "_e{1,1}:a|b",
+        "_sc|a|0",
+    ] {
+        assert_eq!(plain(&Grammar::default(), line.as_bytes()), None, "{line}");
+    }
+    let grammar = Grammar { max_key_length: 3, ..Grammar::default() };
+    assert!(plain(&grammar, b"abc:1|c").is_some());
+    assert_eq!(plain(&grammar, b"abcd:1|c"), None);
+    let grammar = Grammar { max_key_length: 6, ..Grammar::default() };
+    assert!(plain(&grammar, b"a:1|c|#k:vw").is_some());
+    assert_eq!(plain(&grammar, b"a:1|c|#k:vwx"), None);
+}
+
+#[test]
+fn sections_and_values_that_are_checked_are_left_to_the_general_reader() {
+    for line in [
         "a:1|c||",
         "a:1|c|0.1",
         "a:1|c|+5",
@@ -159,28 +186,9 @@ fn whatever_else_is_left_to_the_general_reader() {
         "a:1|c\0",
         "a:1|c|#k:v\0",
         "a:1|c|#k\0:v",
-        "a:1.2.3|c",
-        "a:1|ms|@1e-1",
-        "a:1|m",
-        "a:1|h",
-        "a:1|d",
-        "a:1|C",
-        "a:1|kv",
-        "a:1|ss",
-        "a:1|cc",
-        "a:1|c:2|g",
-        "a:1000000000000000|c",
-        "_e{1,1}:a|b",
-        "_sc|a|0",
     ] {
         assert_eq!(plain(&Grammar::default(), line.as_bytes()), None, "{line}");
     }
-    let grammar = Grammar { max_key_length: 3, ..Grammar::default() };
-    assert!(plain(&grammar, b"abc:1|c").is_some());
-    assert_eq!(plain(&grammar, b"abcd:1|c"), None);
-    let grammar = Grammar { max_key_length: 6, ..Grammar::default() };
-    assert!(plain(&grammar, b"a:1|c|#k:vw").is_some());
-    assert_eq!(plain(&grammar, b"a:1|c|#k:vwx"), None);
 }
 
 #[test]
