@@ -20,8 +20,8 @@ pub(super) struct Flushing {
     /// begins. If a reload computed it again after the wall clock was set back by an hour, there
     /// would be no flush for an hour.
     ends: Tick,
-    /// When the first interval began, if an earlier run began it.
-    resumed: Option<UnixTime>,
+    /// When the first interval began, in this run or in an earlier one.
+    began: Option<UnixTime>,
     /// When the last tick came.
     ticked: Option<Now>,
     /// The seconds by which the time between the last two ticks differs from the interval.
@@ -55,7 +55,7 @@ impl Flushing {
             schedule,
             interval,
             ends: Tick::default(),
-            resumed: None,
+            began: None,
             ticked: None,
             lag: None,
             number: 0,
@@ -89,22 +89,24 @@ impl Flushing {
         self.interval
     }
 
-    /// When the open interval began, as far as is known, and its scheduled end.
+    /// When the open interval began, and its scheduled end. Before [`begin`](Self::begin) both are
+    /// the end.
+    ///
+    /// The start is not the end less the interval: a reload may have changed the interval since.
     pub(super) fn open_interval(&self) -> (UnixTime, UnixTime) {
         let end = self.schedule.due();
-        let length = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
-        let before = UnixTime::from_millis(end.as_millis().saturating_sub(length));
-        let start = self.ticked.map(|tick| tick.unix).or(self.resumed);
-        (start.unwrap_or(before), end)
+        let start = self.ticked.map(|tick| tick.unix).or(self.began);
+        (start.unwrap_or(end), end)
     }
 
     /// Notes that an earlier run began the first interval, at `start`.
     pub(super) fn resume(&mut self, start: UnixTime) {
-        self.resumed = Some(start);
+        self.began = Some(start);
     }
 
     /// Begins the first interval. Returns its deadline.
     pub(super) fn begin(&mut self, now: Now) -> Option<Tick> {
+        self.began.get_or_insert(now.unix);
         self.set_end(now);
         self.deadline()
     }
@@ -329,6 +331,18 @@ mod tests {
             Some(Tick::from_millis(15_000)),
             "whatever the clock shows"
         );
+    }
+
+    #[test]
+    fn a_reload_of_the_interval_keeps_the_start_of_the_open_one() {
+        let at = |seconds| UnixTime::from_secs(seconds);
+        let now = |seconds| Now { tick: Tick::from_millis(seconds * 1000), unix: at(seconds) };
+        let interval = Duration::from_secs(10);
+        let schedule = Schedule::new(interval, true, at(101));
+        let mut flushing = Flushing::new(schedule, interval);
+        flushing.begin(now(101));
+        flushing.reconfigure(Duration::from_secs(1), true);
+        assert_eq!(flushing.open_interval(), (at(101), at(110)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ const OURS: [&str; 5] = [
     "stats.sets.shop.*.*",
 ];
 
-/// Of one series by its name: stamp and value.
+/// Stamps and values, by the name of the series.
 type Rendered = BTreeMap<String, Vec<(u64, f64)>>;
 
 /// Shows that graphite-web answers with every point of every series, to the last digit as it was
@@ -50,7 +50,7 @@ fn every_point_sent_is_rendered_as_json_and_drawn_as_png() {
     daemon.stop();
 }
 
-/// Every point of `shop` that was sent to carbon in these flushes.
+/// Returns every point of `shop` that was sent to carbon in these flushes.
 fn of_shop(recorded: &FakeCarbon, first: u64, last: u64) -> Rendered {
     let mut sent = Rendered::new();
     for point in recorded.points() {
@@ -81,7 +81,8 @@ fn show_the_first_burst(rendered: &Rendered, stamp: u64) {
     }
 }
 
-/// How much of a picture without text has the colour of its only curve.
+/// Returns the share of the pixels that have the colour of the only curve, in a picture without
+/// text.
 fn pixels_drawn(web: &GraphiteWeb, target: &str, first: u64, last: u64) -> usize {
     let (from, until) = ((first - 1).to_string(), last.to_string());
     let picture = web.render(&[
@@ -97,8 +98,8 @@ fn pixels_drawn(web: &GraphiteWeb, target: &str, first: u64, last: u64) -> usize
     web.count_pixels("ff0000", &picture)
 }
 
-/// Draws what the README shows, over three minutes: `make picture`. Shows nothing that the test
-/// above does not.
+/// Draws the picture of the README from three minutes of traffic: `make picture`. It checks nothing
+/// that the test above does not check.
 #[test]
 #[ignore = "takes three minutes and writes docs/graphite.png"]
 fn picture() {
@@ -119,7 +120,7 @@ fn picture() {
     until(DEADLINE, "the last flush in Whisper", || {
         (web.points(&[count], first, last).get(count)?.last()?.0 == last).then_some(())
     });
-    // Whisper has a slot for each second here, every other of them empty.
+    // Whisper has a slot for each second here, and every second slot is empty.
     let curve = |figure| {
         let name = format!("stats.timers.shop.checkout.{figure}");
         format!("alias(summarize({name},'{INTERVAL}s','last'),'{figure}')")
@@ -151,8 +152,8 @@ fn picture() {
     daemon.stop();
 }
 
-/// Milliseconds: most are quick, some are not, fewer and more in turns; and for half a minute there
-/// is trouble.
+/// Returns a duration in milliseconds. Most are short. The share of long ones goes up and down, and
+/// is high for half a minute.
 fn checkout(flush: u64, random: &mut Random) -> u64 {
     let swell = (f64::from(u32::try_from(flush).unwrap_or(0)) / 40.0 * TAU).sin();
     let trouble = (50..65).contains(&flush);

@@ -12,8 +12,8 @@ use crate::support::{
 const PAGE: &str = "beyond-one-machine.md";
 const NODES: usize = 3;
 const NAMES: usize = 20;
-/// The relay keeps an idle connection for up to four seconds. With this interval there is a time
-/// without a connection.
+/// Longer than the four seconds for which the relay keeps an idle connection, so that between two
+/// flushes there is no connection.
 const INTERVAL: u64 = 7;
 
 /// The value of a name at a stamp.
@@ -43,7 +43,7 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
         let its_own = stored([carbon], &all).len();
         assert!(its_own > all.len() / 5, "one carbon holds {its_own} of {}", all.len());
     }
-    // As the page describes it: stopped while the relay has no connection to it.
+    // As the page describes: carbon is stopped while the relay has no connection to it.
     until_true("the relay to let go of its connections", || {
         until_interval_has_left(2, INTERVAL);
         addresses.iter().all(|&address| connections_to(address) == 0)
@@ -66,13 +66,13 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
 
 struct Node {
     statsd: Daemon,
-    /// It gets the same points as the relay.
+    /// A carbon that gets the same points as the relay.
     recorded: FakeCarbon,
     at: usize,
 }
 
 impl Node {
-    /// Uses the configuration of the page, with addresses of this machine.
+    /// Starts a server with the configuration of the page and the addresses of this test.
     fn start(at: usize, relay: &Relay) -> Self {
         let recorded = FakeCarbon::start();
         let text = example(PAGE, "# /etc/statsd.conf of the first");
@@ -88,7 +88,7 @@ impl Node {
         Self { statsd: Daemon::start(&conf), recorded, at }
     }
 
-    /// One value for each of its names.
+    /// Sends one value for each name of this node.
     fn send(&self, value: u64) {
         let at = self.at;
         let plain = (0..NAMES).map(|name| format!("relay.{at}.{name}:{value}|c"));

@@ -16,16 +16,16 @@ use crate::support::{Conf, DEADLINE, Daemon, connect, until, until_true};
 use socket2::{Domain, SockAddr, Socket, Type};
 use statsd_bench::Random;
 
-/// Lines in a datagram or a connection, of one count each.
+/// The lines of a datagram or a connection. Each line counts 1.
 const LINES: u64 = 20;
-/// UDP datagrams in a millisecond.
+/// The UDP datagrams sent in a millisecond.
 const UDP: u64 = 2;
-/// New names in a hundredth of a second; each is idle from then on.
+/// The new names in 10 ms. Each name is used once and then idle.
 const NAMES: u64 = 2;
-/// How long carbon behaves in one way.
+/// The time after which carbon's behaviour changes.
 const TURN: Duration = Duration::from_secs(10);
 
-/// Sends at a pace until it is told to end, and counts.
+/// A thread that sends at a fixed pace until the test ends it, and counts what it sent.
 struct Sender {
     sent: Arc<AtomicU64>,
     thread: JoinHandle<()>,
@@ -55,7 +55,7 @@ impl Sender {
         Self { sent, thread }
     }
 
-    /// Waits for the last packet. Returns how many counts were sent in all.
+    /// Ends the sender and waits for its last packet. Returns the sum of all counts sent.
     fn end(self) -> u64 {
         self.thread.join().unwrap();
         self.sent.load(Ordering::SeqCst)
@@ -114,8 +114,8 @@ impl Sockets {
         line.unwrap().split_whitespace().last().unwrap().parse().unwrap()
     }
 
-    /// All senders: UDP, TCP (a connection for each packet), unix datagrams, and names that come
-    /// once.
+    /// Starts all senders: UDP, TCP (a connection for each packet), unix datagrams, and names that
+    /// are used once.
     fn senders(&self, ends: &Arc<AtomicBool>) -> Vec<Sender> {
         let (udp, unix) = (self.udp(), self.unix_path.clone());
         let tcp = self.tcp.local_addr().unwrap().as_socket().unwrap();
@@ -129,7 +129,7 @@ impl Sockets {
         };
         let local = UnixDatagram::unbound().unwrap();
         let by_unix = move |number| {
-            // The kernel makes us wait while the receiver has no room.
+            // This blocks while the receiver's buffer is full.
             local.send_to(packet("unix", number).as_bytes(), &unix).unwrap();
             LINES
         };
@@ -221,7 +221,7 @@ impl Trial {
         self.losses.dropped_lines += self.of_carbon("dropped_lines");
         let mut before = self.daemon.take().unwrap();
         if self.random.below(3) == 0 {
-            // The stop overtakes this reload.
+            // The stop comes before this reload is done.
             before.reload(&self.conf);
         }
         before.sigterm();
@@ -316,7 +316,7 @@ fn what_was_sent_is_what_arrived() {
             [Manner::Reads, Manner::Stalls, Manner::Reads, Manner::Resets][turn as usize % 4];
         carbon.behave(manner);
         if manner == Manner::Resets {
-            // The run that wrote to a reset connection must send again, so it goes on until then.
+            // The run that wrote to a reset connection must resend, so it continues until then.
             std::thread::sleep((start + TURN * turn).saturating_duration_since(Instant::now()));
             carbon.behave(Manner::Reads);
             carbon.cut();
@@ -349,7 +349,7 @@ fn settle(trial: &Trial, carbon: &Recorder, sent: &[u64]) {
     let expected = |drops: u64| total - drops * LINES;
     let began = Instant::now();
     until(6 * DEADLINE, "all that was sent", || {
-        std::thread::sleep(Duration::from_millis(200)); // a sum takes a while itself
+        std::thread::sleep(Duration::from_millis(200)); // summing takes long itself
         let is_late = began.elapsed() > 2 * DEADLINE;
         (carbon.sum() >= expected(drops()) as f64 || is_late).then_some(())
     });

@@ -419,6 +419,7 @@ fn every_sample_is_flushed_once_and_every_line_accounted_for() {
         ));
     }
     if let Some(seed) = number("SIMULATE_SEED") {
+        crate::logging::to_stderr(log::LevelFilter::Debug, crate::logging::LogFormat::Text);
         let met = ServerTrial::new(seed).run();
         eprintln!("{met:?}");
         return;

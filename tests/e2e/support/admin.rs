@@ -11,7 +11,7 @@ use super::{connect, json, read};
 #[derive(Debug)]
 pub(crate) struct Admin {
     stream: TcpStream,
-    /// Read, and not yet given out.
+    /// Bytes that were received and not yet returned.
     unread: Vec<u8>,
 }
 
@@ -28,18 +28,18 @@ impl Admin {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends what the other side may no longer want.
+    /// Sends `text`. Ignores an error, because the server may have closed the connection.
     pub(crate) fn send_unless_closed(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// One command and its answer, the end included.
+    /// Sends one command and returns its answer, including the end marker.
     pub(crate) fn ask(&mut self, command: &str) -> String {
         self.send(format!("{command}\n"));
         self.read_answer(command)
     }
 
-    /// The answer to a command already sent.
+    /// Returns the answer to a command that was already sent.
     pub(crate) fn read_answer(&mut self, command: &str) -> String {
         self.read_through(match command.split(' ').next().unwrap() {
             "help" | "config" => "\n\n",
@@ -50,7 +50,7 @@ impl Admin {
         })
     }
 
-    /// Reads up to and including `end`.
+    /// Reads until `end`, and returns the text including `end`.
     pub(crate) fn read_through(&mut self, end: &str) -> String {
         let mut searched = 0;
         loop {
@@ -67,7 +67,7 @@ impl Admin {
         }
     }
 
-    /// Reads until the server closes, and gives what came.
+    /// Reads until the server closes the connection. Returns the received text.
     pub(crate) fn read_to_close(&mut self) -> String {
         loop {
             match self.read_some() {
@@ -90,7 +90,7 @@ impl Admin {
         }
     }
 
-    /// The dump of a command whose values are numbers.
+    /// Returns the dump of a command whose values are numbers.
     pub(crate) fn numbers(&mut self, command: &str) -> BTreeMap<String, f64> {
         let number = |value: Value| {
             value.as_f64().unwrap_or_else(|| panic!("{command} shows {value}, which is no number"))
@@ -98,7 +98,7 @@ impl Admin {
         self.dump(command).into_iter().map(|(name, value)| (name, number(value))).collect()
     }
 
-    /// The `name: value` lines of `stats`.
+    /// Returns the `name: value` lines of `stats`.
     pub(crate) fn stats(&mut self) -> BTreeMap<String, String> {
         let answer = self.ask("stats");
         let lines = answer.strip_suffix("END\n\n").unwrap().lines();

@@ -1,4 +1,4 @@
-//! Graphite's own carbon-cache on ports of its own, writing Whisper files the tests read back.
+//! Graphite's carbon-cache on ports of its own. It writes Whisper files, which the tests read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,11 +15,11 @@ use super::{DEADLINE, Process, peer_script, peers, reserve_tcp, until};
 #[derive(Debug)]
 pub(crate) struct Carbon {
     process: Process,
-    /// Hold the ports, also should carbon end.
+    /// Reserve the ports while carbon does not run.
     _reserved: [Socket; 3],
     address: SocketAddr,
     pickle_address: SocketAddr,
-    /// Where it tells what it has not written yet.
+    /// The port at which carbon answers queries for points that it has not written yet.
     queries: SocketAddr,
     folder: TempDir,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Carbon {
 pub(crate) type Points = Vec<(u64, f64)>;
 
 impl Carbon {
-    /// Starts it and waits until it takes lines. It keeps a point each second for five minutes.
+    /// Starts carbon and waits until it accepts lines. It keeps a point a second for five minutes.
     pub(crate) fn start() -> Self {
         Self::start_with("[all]\npattern = .*\nretentions = 1s:5m\n", "")
     }
@@ -54,19 +54,19 @@ impl Carbon {
         }
     }
 
-    /// Ends it as a service manager does: it writes what it holds.
+    /// Ends carbon as a service manager does. Carbon writes all points first.
     pub(crate) fn stop(&mut self) {
         self.process.signal("TERM");
         self.process.exit(DEADLINE);
     }
 
-    /// Ends it as a crash does: what it held in memory is gone.
+    /// Ends carbon as a crash does. The points in its memory are lost.
     pub(crate) fn sigkill(&mut self) {
         self.process.signal("KILL");
         self.process.exit(DEADLINE);
     }
 
-    /// Starts it once more, on the same ports, with the same files.
+    /// Starts carbon again, on the same ports, with the same files.
     pub(crate) fn start_again(&mut self) {
         let _ = fs::remove_file(self.folder.path().join("carbon-cache-a.pid"));
         self.process = run_cache(&self.folder, self.address);
@@ -76,12 +76,12 @@ impl Carbon {
         self.address
     }
 
-    /// Where it takes pickle.
+    /// The address at which carbon accepts pickle.
     pub(crate) fn pickle_address(&self) -> SocketAddr {
         self.pickle_address
     }
 
-    /// Its own log so far.
+    /// Returns carbon's log so far.
     pub(crate) fn log(&self) -> String {
         self.process.stdout().join("\n")
     }
@@ -90,12 +90,12 @@ impl Carbon {
         self.queries
     }
 
-    /// Where its Whisper files are.
+    /// The folder of the Whisper files.
     pub(crate) fn whisper(&self) -> PathBuf {
         self.folder.path().join("whisper")
     }
 
-    /// What Whisper holds of these series. One not there yet has no points.
+    /// Returns the points that Whisper has of these series. An unknown series has none.
     pub(crate) fn points(&self, names: &[&str]) -> BTreeMap<String, Points> {
         self.points_of_last(290, names)
     }
@@ -123,7 +123,7 @@ impl Carbon {
         points
     }
 
-    /// Waits until Whisper holds, at `stamp`, exactly what is expected of each series.
+    /// Waits until Whisper has, at `stamp`, exactly the expected value of each series.
     pub(crate) fn until_stored(&self, stamp: u64, expected: &[(&str, f64)]) {
         let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
         until(DEADLINE, &format!("Whisper to hold {} series at {stamp}", names.len()), || {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 pub(crate) struct Conf(Vec<(String, Vec<(String, String)>)>);
 
 impl Conf {
-    /// Flushes every `flush_interval`, without a destination.
+    /// Returns a configuration that flushes every `flush_interval`, without a destination.
     pub(crate) fn flushing_every(flush_interval: &str) -> Self {
         Self(Vec::new())
             .set("statsd", "flush_interval", flush_interval)
@@ -17,7 +17,7 @@ impl Conf {
             .set("carbon", "address", "")
     }
 
-    /// Flushes to `carbon` every `flush_interval`, and is quick to connect again.
+    /// Returns a configuration that flushes to `carbon`, and retries a connection quickly.
     pub(crate) fn sending_to(carbon: SocketAddr, flush_interval: &str) -> Self {
         Self::flushing_every(flush_interval).set("carbon", "address", carbon).set(
             "carbon",
@@ -26,12 +26,12 @@ impl Conf {
         )
     }
 
-    /// One interval that lasts as long as the test.
+    /// Returns a configuration whose only interval lasts longer than the test.
     pub(crate) fn never_flushing() -> Self {
         Self::flushing_every("1h").set("statsd", "align_flush", "no")
     }
 
-    /// That of a text in which no value has quotes.
+    /// Parses a configuration in which no value has quotes.
     pub(crate) fn read(text: &str) -> Self {
         let (mut conf, mut section) = (Self(Vec::new()), "");
         for line in text.lines() {
@@ -45,7 +45,7 @@ impl Conf {
         conf
     }
 
-    /// Sets a key. Replaces the value that it has.
+    /// Sets a key, or replaces its value.
     pub(crate) fn set(mut self, section: &str, key: &str, value: impl Display) -> Self {
         let keys = self.section(section);
         keys.retain(|(known, _)| known != key);

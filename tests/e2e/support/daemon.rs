@@ -13,7 +13,7 @@ use super::{
     Admin, Conf, DEADLINE, Process, connect, send_packets, until, until_equal, until_true,
 };
 
-/// Ended with its last handle: by a test through [`Daemon::stop`], else killed.
+/// A running server. Dropping it kills the process, if the test did not [stop](Daemon::stop) it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     process: Process,
@@ -23,7 +23,7 @@ pub(crate) struct Daemon {
     folder: TempDir,
 }
 
-/// The binary, in a folder of its own and without this shell's log settings.
+/// Returns a command that runs the binary in `folder`, without the log settings of this shell.
 pub(crate) fn statsd_command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_statsd"));
     command.current_dir(folder).env_remove("RUST_LOG");
@@ -31,13 +31,12 @@ pub(crate) fn statsd_command(folder: &Path) -> Command {
 }
 
 impl Daemon {
-    /// Starts it and waits until it listens.
+    /// Starts the server and waits until it listens.
     pub(crate) fn start(conf: &Conf) -> Self {
         Self::start_with(conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// As [`Daemon::start`], with arguments of the test's choice. The configuration is
-    /// ./statsd.conf.
+    /// Starts the server with these arguments. Its configuration is ./statsd.conf.
     pub(crate) fn start_with(
         conf: &Conf,
         arguments: impl FnOnce(&mut Command) -> &mut Command,
@@ -45,14 +44,14 @@ impl Daemon {
         Self::start_in(tempfile::tempdir().unwrap(), conf, arguments)
     }
 
-    /// Another run in the folder of this one, which must have ended or ends now.
+    /// Waits until this run has ended, and starts another one in the same folder.
     pub(crate) fn again(mut self, conf: &Conf) -> Self {
         until_true("the run before to end", || !self.is_running());
         Self::start_in(self.folder, conf, |command| command.args(["-c", "statsd.conf"]))
     }
 
-    /// Starts it as a service manager does that has bound these sockets for it, each with its name.
-    /// In a folder of its own, or in that of a run before.
+    /// Starts the server as a service manager does that has bound these named sockets. `folder` is
+    /// the folder of an earlier run, or `None` for a new one.
     pub(crate) fn start_passing(
         conf: &Conf,
         sockets: &[(&Socket, &str)],
@@ -127,12 +126,12 @@ impl Daemon {
         Self { process, udp, tcp, admin, folder }
     }
 
-    /// Its ready line.
+    /// Returns the ready line of the server.
     pub(crate) fn ready(&self) -> String {
         self.log().into_iter().find(|line| line.starts_with("ready ")).unwrap()
     }
 
-    /// Writes another configuration, and asks it to read that.
+    /// Writes another configuration and makes the server read it.
     pub(crate) fn reload(&self, conf: &Conf) {
         fs::write(self.folder.path().join("statsd.conf"), conf.text()).unwrap();
         self.hangup();
@@ -143,7 +142,7 @@ impl Daemon {
         self.process.signal("HUP");
     }
 
-    /// Waits until its log has `times` lines with all of these words.
+    /// Waits until the log has `times` lines that contain all of these words.
     pub(crate) fn until_logged(&self, words: &[&str], times: usize) {
         until_true(&format!("{words:?} in the log"), || {
             let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
@@ -151,7 +150,7 @@ impl Daemon {
         });
     }
 
-    /// Where a client on this machine sends datagrams.
+    /// Returns the address to which a client on this machine sends datagrams.
     pub(crate) fn udp(&self) -> SocketAddr {
         reachable(self.udp[0])
     }
@@ -160,22 +159,22 @@ impl Daemon {
         reachable(self.tcp[0])
     }
 
-    /// Every UDP address of its ready line.
+    /// Returns every UDP address of the ready line.
     pub(crate) fn udp_bound(&self) -> &[SocketAddr] {
         &self.udp
     }
 
-    /// Every admin address of its ready line.
+    /// Returns every admin address of the ready line.
     pub(crate) fn admin_bound(&self) -> &[SocketAddr] {
         &self.admin
     }
 
-    /// A new connection to its TCP listener.
+    /// Opens a connection to the TCP listener.
     pub(crate) fn tcp_client(&self) -> TcpStream {
         connect(self.tcp())
     }
 
-    /// A new connection to its admin port.
+    /// Opens a connection to the admin port.
     pub(crate) fn admin(&self) -> Admin {
         Admin::connect(reachable(self.admin[0]))
     }
@@ -205,12 +204,12 @@ impl Daemon {
         self.folder.path()
     }
 
-    /// Its standard error so far.
+    /// Returns the standard error of the server so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.process.stderr()
     }
 
-    /// The lines of its standard output so far.
+    /// Returns the lines of standard output so far.
     pub(crate) fn stdout(&self) -> Vec<String> {
         self.process.stdout()
     }
@@ -231,7 +230,7 @@ impl Daemon {
         self.process.signal("INT");
     }
 
-    /// Holds it where it is, as a machine that is suspended does.
+    /// Stops the process with SIGSTOP, as a suspended machine would.
     pub(crate) fn freeze(&self) {
         self.process.signal("STOP");
     }
@@ -240,39 +239,39 @@ impl Daemon {
         self.process.signal("CONT");
     }
 
-    /// Waits for the end of a server that was stopped.
+    /// Waits until a server that was asked to stop has ended.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         self.process.exit(DEADLINE)
     }
 
-    /// SIGTERM, and exit code 0.
+    /// Sends SIGTERM and waits for exit code 0.
     pub(crate) fn stop(mut self) {
         self.sigterm();
         let status = self.exit();
         assert_eq!(status.code(), Some(0), "{status}:\n{}", self.log().join("\n"));
     }
 
-    /// A number from /proc/PID/status, such as `Threads` or `VmRSS` (KiB).
+    /// Returns a number from /proc/PID/status, such as `Threads` or `VmRSS` (KiB).
     pub(crate) fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find(|line| line.starts_with(&format!("{field}:"))).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// The CPU time it has used.
+    /// Returns the CPU time that the server has used.
     pub(crate) fn cpu_millis(&self) -> u64 {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
         let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-        ticks * 10 // a tick is a hundredth of a second on every Linux there is
+        ticks * 10 // a tick is 10 ms on every Linux
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of open descriptors of the server.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// The processes it started and that are still there, zombies too.
+    /// Returns the child processes of the server, including zombies.
     pub(crate) fn children(&self) -> Vec<String> {
         let task = self.proc(&format!("task/{}/children", self.pid()));
         fs::read_to_string(task).unwrap().split_whitespace().map(str::to_owned).collect()
@@ -297,7 +296,7 @@ fn bound_addresses(ready: &str, listener: &str) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Loopback for a listener on every address.
+/// Returns a loopback address for a listener that is bound to every address.
 fn reachable(mut bound: SocketAddr) -> SocketAddr {
     match bound.ip() {
         IpAddr::V4(any) if any.is_unspecified() => bound.set_ip(Ipv4Addr::LOCALHOST.into()),

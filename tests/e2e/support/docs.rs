@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-/// The page `docs/PAGE`. The front page is `../README.md`.
+/// Returns the text of `docs/PAGE`. The front page is `../README.md`.
 fn read(page: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The front page and every page under `docs`, each with its name and its text.
+/// Returns the name and the text of the front page and of every page under `docs`.
 pub(crate) fn pages() -> impl Iterator<Item = (String, String)> {
     let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
     let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -20,18 +20,18 @@ pub(crate) fn pages() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The code blocks of a page that are marked as written in `language`.
+/// Returns the code blocks of a page that are marked with `language`.
 pub(crate) fn blocks<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = &'a str> {
     all_blocks(text).filter(move |(of, _)| *of == language).map(|(_, code)| code)
 }
 
-/// Every code block of a page, after the name of its language.
+/// Returns every code block of a page, with the name of its language.
 fn all_blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
     // Fences come in pairs: every second piece is a block.
     text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
 }
 
-/// The code block of docs/PAGE whose first line begins with `first_words`.
+/// Returns the code block of docs/PAGE whose first line begins with `first_words`.
 pub(crate) fn example(page: &str, first_words: &str) -> String {
     let text = read(page);
     let mut examples = all_blocks(&text).map(|(_, code)| code);
@@ -41,7 +41,7 @@ pub(crate) fn example(page: &str, first_words: &str) -> String {
     example.to_owned()
 }
 
-/// Puts `new` for `old`, which has to be there.
+/// Replaces `old` by `new`. Fails if `old` is missing.
 pub(crate) fn replaced(text: &str, old: &str, new: &str) -> String {
     assert!(text.contains(old), "{old:?} is not in the example:\n{text}");
     text.replace(old, new)

@@ -11,14 +11,14 @@ use socket2::Socket;
 
 use super::{DEADLINE, listen_on, read, reserve_tcp, until};
 
-/// One line received.
+/// One received line.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) name: String,
-    /// As written.
+    /// The line as it was sent.
     pub(crate) value: String,
     pub(crate) stamp: u64,
-    /// 1 for the first connection.
+    /// The number of the connection, from 1.
     pub(crate) connection: usize,
 }
 
@@ -27,7 +27,7 @@ impl Point {
         self.value.parse().unwrap()
     }
 
-    /// Whether it is one of the StatsD server's own figures.
+    /// Whether the line is one of the server's own figures.
     pub(crate) fn is_own(&self) -> bool {
         self.name.split('.').any(|element| element == "statsd")
     }
@@ -45,25 +45,25 @@ pub(crate) struct FakeCarbon {
 #[derive(Debug, Default)]
 struct Received {
     points: Mutex<Vec<Point>>,
-    /// Lines that are no points, and what was left without a newline when the other side closed.
+    /// Lines that are no points, and the last bytes of a connection that had no newline.
     broken: Mutex<Vec<String>>,
     connections: AtomicUsize,
     to_hang_up_on: AtomicUsize,
     paused: AtomicBool,
-    /// The last connection that was there when we broke them all.
+    /// The number of the last connection that existed when the test broke all connections.
     cut: AtomicUsize,
     live: Mutex<Vec<TcpStream>>,
 }
 
 impl FakeCarbon {
-    /// Listens from the start.
+    /// Returns a carbon that listens from the start.
     pub(crate) fn start() -> Self {
         let mut carbon = Self::absent();
         carbon.listen();
         carbon
     }
 
-    /// Has a port, and refuses connections until the test makes it listen.
+    /// Returns a carbon that refuses connections until the test makes it listen.
     pub(crate) fn absent() -> Self {
         let (reserved, address) = reserve_tcp();
         Self { address, _reserved: reserved, received: Arc::default(), listening: None }
@@ -90,7 +90,7 @@ impl FakeCarbon {
         self.break_connections();
     }
 
-    /// Closes every connection and goes on listening.
+    /// Closes every connection and continues to listen.
     pub(crate) fn break_connections(&self) {
         self.received.cut.store(self.connections(), Ordering::SeqCst);
         for stream in self.received.live.lock().unwrap().drain(..) {
@@ -98,12 +98,12 @@ impl FakeCarbon {
         }
     }
 
-    /// Accepts the next `count` connections only to close them.
+    /// Accepts the next `count` connections and closes them at once.
     pub(crate) fn hang_up_on(&self, count: usize) {
         self.received.to_hang_up_on.store(count, Ordering::SeqCst);
     }
 
-    /// Keeps its connections and reads nothing, until the test lets it read on.
+    /// Keeps the connections and reads nothing until the test calls `read_on`.
     pub(crate) fn stop_reading(&self) {
         self.received.paused.store(true, Ordering::SeqCst);
     }
@@ -112,7 +112,7 @@ impl FakeCarbon {
         self.received.paused.store(false, Ordering::SeqCst);
     }
 
-    /// How many connections were accepted so far, those it hung up on included.
+    /// Returns the number of accepted connections, including those that it closed at once.
     pub(crate) fn connections(&self) -> usize {
         self.received.connections.load(Ordering::SeqCst)
     }
@@ -121,31 +121,32 @@ impl FakeCarbon {
         self.received.broken.lock().unwrap().clone()
     }
 
-    /// Every point received, in order.
+    /// Returns every received point, in order.
     pub(crate) fn points(&self) -> Vec<Point> {
         self.received.points.lock().unwrap().clone()
     }
 
-    /// The points of one series, in order.
+    /// Returns the points of one series, in order.
     pub(crate) fn series(&self, name: &str) -> Vec<Point> {
         let points = self.received.points.lock().unwrap();
         points.iter().filter(|point| point.name == name).cloned().collect()
     }
 
-    /// Waits until `look` finds something among the points.
+    /// Waits until `look` returns a value for the received points.
     pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut(&[Point]) -> Option<T>) -> T {
         until(DEADLINE, what, || look(&self.received.points.lock().unwrap()))
     }
 
-    /// Waits for a point of this name with this value, and gives the first.
+    /// Waits for a point with this name and value, and returns the first.
     pub(crate) fn until_point(&self, name: &str, value: f64) -> Point {
         self.until(&format!("{name} {value} at carbon"), |points| {
             points.iter().find(|point| point.name == name && point.number() == value).cloned()
         })
     }
 
-    /// Waits for the whole of the first flush stamped after `stamp`; its stamp and points. Own
-    /// figures are a flush's last lines, so their `numStats` marks the end of all others.
+    /// Waits for all of the first flush with a stamp after `stamp`. Returns its stamp and points.
+    /// The own figures are the last lines of a flush, so `numStats` marks the end of all other
+    /// lines.
     pub(crate) fn flush_after(&self, stamp: u64) -> (u64, Vec<Point>) {
         self.until("a whole flush at carbon", |points| {
             let ends = |point: &&Point| point.stamp > stamp && point.name.ends_with(".numStats");
@@ -193,7 +194,7 @@ fn receive(mut stream: TcpStream, connection: usize, received: &Received) {
         let whole = std::mem::replace(&mut pending, rest);
         note(&String::from_utf8_lossy(&whole), connection, received);
     }
-    // What we cut off ourselves ends anywhere.
+    // A connection that this carbon has broken may end in the middle of a line.
     let ours = received.cut.load(Ordering::SeqCst) >= connection;
     if !pending.is_empty() && !ours {
         received.broken.lock().unwrap().push(String::from_utf8_lossy(&pending).into_owned());

@@ -24,7 +24,7 @@ pub(crate) struct Gmond {
     folder: TempDir,
 }
 
-/// What it says of a metric.
+/// A metric as gmond reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Metric {
     pub(crate) value: String,
@@ -33,7 +33,7 @@ pub(crate) struct Metric {
 }
 
 impl Gmond {
-    /// None where it is not installed, which is said.
+    /// Starts gmond. Prints a note and returns `None` if it is not installed.
     pub(crate) fn start(test: &str) -> Option<Self> {
         if !is_installed("gmond") {
             skipped(test, "gmond", "apt-get install ganglia-monitor");
@@ -49,14 +49,14 @@ impl Gmond {
         Some(gmond)
     }
 
-    /// Ends it; what it knew is gone.
+    /// Ends gmond. It loses its metrics.
     pub(crate) fn sigkill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.signal("KILL");
         process.exit(DEADLINE);
     }
 
-    /// Starts it once more, on the same ports.
+    /// Starts gmond again, on the same ports.
     pub(crate) fn start_again(&mut self) {
         let conf = self.folder.path().join("gmond.conf");
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
@@ -74,7 +74,7 @@ impl Gmond {
         self.udp
     }
 
-    /// The metrics of a host, by name.
+    /// Returns the metrics of a host, by name.
     pub(crate) fn metrics(&self, host: &str) -> BTreeMap<String, Metric> {
         let xml = self.xml();
         let hosts = xml.split("<HOST ").skip(1);
@@ -93,7 +93,7 @@ impl Gmond {
         host.split("<METRIC ").skip(1).map(metric).collect()
     }
 
-    /// Waits until it holds a metric with this value.
+    /// Waits until gmond has a metric with this value.
     pub(crate) fn until_metric(&self, host: &str, name: &str, value: &str) -> Metric {
         until(DEADLINE, &format!("{name}={value} of {host} in gmond"), || {
             self.metrics(host).get(name).filter(|metric| metric.value == value).cloned()
@@ -109,7 +109,7 @@ impl Gmond {
     }
 }
 
-/// The value of the first attribute of that name.
+/// Returns the value of the first attribute with this name.
 fn attribute(text: &str, name: &str) -> String {
     let found = text.split_once(&format!("{name}=\""));
     let value = found.and_then(|(_, behind)| behind.split_once('"'));

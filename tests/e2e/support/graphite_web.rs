@@ -20,7 +20,8 @@ pub(crate) struct GraphiteWeb {
 }
 
 impl GraphiteWeb {
-    /// Starts it and waits until it can be asked. None where it is not installed, which is said.
+    /// Starts graphite-web and waits until it answers. Prints a note and returns `None` if it is
+    /// not installed.
     pub(crate) fn start(carbon: &Carbon) -> Option<Self> {
         installed("graphite-web")?;
         let folder = tempfile::tempdir().unwrap();
@@ -30,7 +31,7 @@ impl GraphiteWeb {
                 .args([carbon.whisper().as_path(), folder.path()])
                 .arg(carbon.queries().port().to_string()),
         );
-        // It imports some hundred modules first.
+        // Its start imports hundreds of modules, which takes seconds.
         let port = until(Duration::from_secs(60), "graphite-web to listen", || {
             let ended = process.ended();
             assert!(ended.is_none(), "graphite-web ended:\n{}", process.stderr().join("\n"));
@@ -40,8 +41,8 @@ impl GraphiteWeb {
         Some(Self { _process: process, address, _folder: folder })
     }
 
-    /// The points of all series that match one of `targets`, of those after `from` and up to
-    /// `until`.
+    /// Returns the points, after `from` and up to `until`, of all series that match one of
+    /// `targets`.
     pub(crate) fn points(
         &self,
         targets: &[&str],
@@ -56,7 +57,7 @@ impl GraphiteWeb {
         all.as_array().expect(&answer).iter().map(series).collect()
     }
 
-    /// The body of the answer to `/render` with these parameters.
+    /// Returns the body of the answer to `/render` with these parameters.
     pub(crate) fn render(&self, parameters: &[(&str, &str)]) -> Vec<u8> {
         let pair = |&(name, value): &(&str, &str)| format!("{name}={}", encoded(value));
         let query: Vec<String> = parameters.iter().map(pair).collect();
@@ -72,7 +73,7 @@ impl GraphiteWeb {
         body
     }
 
-    /// How many pixels of a picture have this colour, such as `ff0000`.
+    /// Returns the number of pixels that have this colour, such as `ff0000`.
     pub(crate) fn count_pixels(&self, colour: &str, png: &[u8]) -> usize {
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("count_pixels.py"))
@@ -100,7 +101,7 @@ fn series(json: &Value) -> (String, Points) {
     (name.to_owned(), points.iter().filter_map(point).collect())
 }
 
-/// Percent-encoded, but for what names are made of.
+/// Percent-encodes a text, except for the characters that names consist of.
 fn encoded(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_*".contains(&byte);
     let byte = |byte| match byte {

@@ -21,18 +21,19 @@ pub(crate) struct Influxd {
     folder: TempDir,
 }
 
-/// The account of one that asks for accounts.
+/// The user and password of a server that requires them.
 pub(crate) const ACCOUNT: (&str, &str) = ("keeper", "p ss#word;\"\\");
 
 impl Influxd {
-    /// Starts it with a database `statsd`. None where it is not installed, which is said.
+    /// Starts InfluxDB with a database `statsd`. Prints a note and returns `None` if it is not
+    /// installed.
     pub(crate) fn start(test: &str) -> Option<Self> {
         let influxd = Self::bare(test, "")?;
         influxd.create_database();
         Some(influxd)
     }
 
-    /// Starts it without a database. `http` is further settings of that section.
+    /// Starts InfluxDB without a database. `http` has further settings of the section `[http]`.
     pub(crate) fn bare(test: &str, http: &str) -> Option<Self> {
         if !is_installed("influxd") {
             skipped(test, "influxd", "apt-get install influxdb");
@@ -47,14 +48,14 @@ impl Influxd {
         Some(influxd)
     }
 
-    /// Ends it as a crash does.
+    /// Ends InfluxDB as a crash does.
     pub(crate) fn sigkill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.signal("KILL");
         process.exit(DEADLINE);
     }
 
-    /// Starts it once more, on the same ports, with the same files.
+    /// Starts InfluxDB again, on the same ports, with the same files.
     pub(crate) fn start_again(&mut self) {
         let conf = self.folder.path().join("influxdb.conf");
         let home = self.folder.path();
@@ -72,7 +73,7 @@ impl Influxd {
         self.http
     }
 
-    /// Where it takes lines for `statsd` by UDP.
+    /// The address at which InfluxDB accepts lines for the database `statsd` over UDP.
     pub(crate) fn udp(&self) -> SocketAddr {
         self.udp
     }
@@ -87,18 +88,18 @@ impl Influxd {
         self.query(&format!("CREATE USER {name} WITH PASSWORD '{password}' WITH ALL PRIVILEGES"));
     }
 
-    /// Writes lines as another client does.
+    /// Writes lines as another client would.
     pub(crate) fn write(&self, lines: &str) {
         let answer = self.post("/write?db=statsd", "", lines);
         assert!(answer.starts_with("HTTP/1.0 204"), "{answer}");
     }
 
-    /// The answer to a query, as comma separated values without a head. Fails unless the answer is
-    /// good.
+    /// Returns the answer to a query as comma-separated values, without the header. Fails if the
+    /// query fails.
     pub(crate) fn query(&self, query: &str) -> Vec<String> {
         let (name, password) = ACCOUNT;
         let (query, password) = (encoded(query), encoded(password));
-        // It looks for an account in the address only.
+        // InfluxDB reads user and password only from the URL.
         let path = format!("/query?u={name}&p={password}");
         let body = format!("db=statsd&epoch=s&q={query}");
         let fields =
@@ -109,7 +110,7 @@ impl Influxd {
         body.lines().skip(1).map(str::to_owned).collect()
     }
 
-    /// Stamps and values of a field, by the tags of their series as `k=v,k2=v2`.
+    /// Returns stamps and values of a field, keyed by the tags of the series as `k=v,k2=v2`.
     pub(crate) fn points(
         &self,
         measurement: &str,
@@ -128,7 +129,7 @@ impl Influxd {
         points
     }
 
-    /// Waits until a field has this value at some time, and gives that.
+    /// Waits until a field has this value, and returns its time.
     pub(crate) fn until_point(
         &self,
         measurement: &str,
@@ -145,7 +146,7 @@ impl Influxd {
     fn post(&self, path: &str, fields: &str, body: &str) -> String {
         let mut stream = connect(self.http);
         let length = body.len();
-        // HTTP/1.0, so that the answer is as long as the connection and in no chunks.
+        // With HTTP/1.0 the end of the connection ends the answer, and it comes without chunks.
         let head = format!("POST {path} HTTP/1.0\r\n{fields}Content-Length: {length}\r\n\r\n");
         stream.write_all((head + body).as_bytes()).unwrap();
         let mut answer = String::new();

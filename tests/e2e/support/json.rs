@@ -1,5 +1,5 @@
 //! Reads JSON more strictly than [`serde_json::Value`] does: a name that occurs twice in an object
-//! is an error. `Value` keeps the second one without a word.
+//! is an error. `Value` silently keeps the second one.
 
 use std::fmt;
 

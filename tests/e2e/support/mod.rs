@@ -44,11 +44,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use socket2::{Domain, Socket, Type};
 
-/// How long a condition may take to come true. Far more than any needs: a slow machine is no
-/// failure.
+/// The time after which a test gives up waiting for a condition. It is far longer than any
+/// condition needs, so that a slow machine does not fail a test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Looks every few milliseconds until `look` finds something. `what` completes "waited for …".
+/// Calls `look` every few milliseconds until it returns a value. `what` completes "waited for …".
 pub(crate) fn until<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -60,12 +60,12 @@ pub(crate) fn until<T>(deadline: Duration, what: &str, mut look: impl FnMut() ->
     }
 }
 
-/// As [`until`], for a condition with nothing to give back.
+/// Waits as [`until`] does, for a condition without a result.
 pub(crate) fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
     until(DEADLINE, what, || holds().then_some(()));
 }
 
-/// Looks until it sees what is expected; says what it saw last when that does not come.
+/// Waits until `look` returns the expected value. If that does not happen, prints the last value.
 pub(crate) fn until_equal<T: PartialEq + Debug>(
     what: &str,
     expected: &T,
@@ -83,7 +83,7 @@ pub(crate) fn until_equal<T: PartialEq + Debug>(
     }
 }
 
-/// A connection that sends what is written at once and does not wait for ever to read.
+/// Opens a connection that sends every write at once, and whose reads have a time limit.
 pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("{to}: {error}"));
     stream.set_nodelay(true).unwrap();
@@ -91,7 +91,7 @@ pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads what there is; a signal on the way (another test stops a child) is no end.
+/// Reads the available bytes. Continues after a signal, which another test's child may cause.
 pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(buffer) {
@@ -101,7 +101,7 @@ pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usiz
     }
 }
 
-/// Whole seconds since 1970.
+/// Returns whole seconds since 1970.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
@@ -111,9 +111,9 @@ pub(crate) fn until_clock_shows(stamp: u64) {
     until_true("the clock", || unix_now() >= stamp);
 }
 
-/// Waits until an aligned interval has begun, a tenth of a second ago so that the flush before it
-/// is past, and has at least `left` seconds to go: what follows falls into it. The stamp of its
-/// flush.
+/// Waits for a moment in an aligned interval: at least 100 ms after its start, so that the flush
+/// before it is over, and at least `left` seconds before its end. Input that is sent now falls into
+/// that interval. Returns the stamp of its flush.
 pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
     until(DEADLINE, "room in an interval", || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -134,7 +134,7 @@ pub(crate) fn waited_for_processor(process: impl Display) -> Duration {
     Duration::from_nanos(nanos.unwrap_or_default())
 }
 
-/// Runs a command to its end, which must be a good one.
+/// Runs a command to its end. Fails if the command fails.
 pub(crate) fn run(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
@@ -154,8 +154,8 @@ pub(crate) fn peers() -> PathBuf {
     folder
 }
 
-/// None where this peer could not be installed. That is said, with the name of the test that does
-/// without.
+/// Returns `None` if this peer could not be installed, and prints the name of the test that is
+/// skipped.
 pub(crate) fn installed(peer: &str) -> Option<()> {
     let Ok(reason) = fs::read_to_string(peers().join("without").join(peer)) else {
         return Some(());
@@ -166,13 +166,14 @@ pub(crate) fn installed(peer: &str) -> Option<()> {
     None
 }
 
-/// Says so past libtest's capture, which keeps what a test prints that passes.
+/// Prints a note to the terminal, past the capture of libtest, which hides the output of tests that
+/// pass.
 #[allow(clippy::explicit_write)]
 pub(crate) fn skipped(test: &str, peer: &str, reason: &str) {
     writeln!(io::stderr(), "SKIPPED: {test}, for want of {peer}: {reason}").unwrap();
 }
 
-/// Flushes to `command` every second.
+/// Returns a configuration that flushes to `command` every second.
 pub(crate) fn exec(command: &str) -> Conf {
     Conf::flushing_every("1s").set("exec", "command", command)
 }
@@ -185,21 +186,21 @@ pub(crate) fn segments(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "chunks")).collect()
 }
 
-/// A file beside the peers' install script.
+/// Returns the path of a file beside the install script of the peers.
 pub(crate) fn peer_script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
 
-/// A loopback TCP port that is ours: bound, not listening, so that connecting to it is refused
-/// until a peer that sets SO_REUSEADDR (all do) listens on it.
+/// Reserves a loopback TCP port: it is bound and does not listen, so a connection to it is refused.
+/// A peer that sets SO_REUSEADDR (all do) can listen on it later.
 pub(crate) fn reserve_tcp() -> (Socket, SocketAddr) {
     let socket = bind_reusable(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     (socket, address)
 }
 
-/// Listens on a port that [`reserve_tcp`] holds. The kernel takes little on behalf of who does not
-/// read.
+/// Listens on a port that [`reserve_tcp`] holds. The receive buffer is small, so that a peer that
+/// does not read soon stops the sender.
 pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     let socket = bind_reusable(address);
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -207,7 +208,7 @@ pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     socket.into()
 }
 
-/// How many connections to this loopback address are open at the end that made them.
+/// Returns the number of connections to this loopback address that are open at the client's end.
 pub(crate) fn connections_to(address: SocketAddr) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     table.matches(&format!(" 0100007F:{:04X} 01 ", address.port())).count()
@@ -220,7 +221,7 @@ fn bind_reusable(address: SocketAddr) -> Socket {
     socket
 }
 
-/// Sends each packet as a datagram of its own, from one socket.
+/// Sends each packet as one datagram, all from one socket.
 pub(crate) fn send_packets<P: AsRef<[u8]>>(to: SocketAddr, packets: impl IntoIterator<Item = P>) {
     let any: SocketAddr = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().unwrap();
     let socket = UdpSocket::bind(any).unwrap();

@@ -1,4 +1,4 @@
-//! Node's statsd, the reference: for a packet, this server must send what Node sends.
+//! Node's statsd, the reference. For the same packet, our server must send the same points.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -17,8 +17,8 @@ pub(crate) struct NodeStatsd {
 }
 
 impl NodeStatsd {
-    /// Starts it, flushing to `carbon`, and waits until it listens. `settings` are further lines of
-    /// its configuration, such as `percentThreshold: [50],`.
+    /// Starts Node's statsd with `carbon` as its destination, and waits until it listens.
+    /// `settings` are further lines of its configuration, such as `percentThreshold: [50],`.
     pub(crate) fn start(carbon: &FakeCarbon, flush_seconds: u64, settings: &str) -> Self {
         let attempts = 5;
         (0..attempts)
@@ -60,7 +60,7 @@ impl NodeStatsd {
         let stats = peers().join("npm/node_modules/statsd/stats.js");
         let mut process = Process::start(Command::new("node").arg(stats).arg(conf_path));
         let up = until(DEADLINE, "Node's statsd to start", || {
-            // It says that it is up before it is bound.
+            // Node prints that it is up before its socket is bound.
             if is_bound(udp) { Some(true) } else { process.ended().map(|_| false) }
         });
         if !up && !process.stderr().iter().any(|line| line.contains("EADDRINUSE")) {
@@ -70,7 +70,7 @@ impl NodeStatsd {
     }
 }
 
-/// Whether some process receives datagrams at this loopback address.
+/// Whether a process receives datagrams at this loopback address.
 pub(super) fn is_bound(udp: SocketAddr) -> bool {
     let IpAddr::V4(ip) = udp.ip() else { panic!("{udp} is not IPv4") };
     let table = fs::read_to_string("/proc/net/udp").unwrap();

@@ -1,4 +1,4 @@
-//! A child process whose output is collected line by line, and which does not outlive its test.
+//! A child process whose output is collected line by line. It is killed at the end of its test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,14 +10,14 @@ use socket2::Socket;
 
 use super::{run, until};
 
-/// What a child writes to one of its outputs, and the thread that collects it.
+/// The lines that a child has written to one of its outputs, and the thread that collects them.
 #[derive(Debug)]
 struct Lines {
     so_far: Arc<Mutex<Vec<String>>>,
     collecting: Option<JoinHandle<()>>,
 }
 
-/// How a process ended that was waited for, and all it wrote.
+/// The exit status and the whole output of an ended process.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -32,7 +32,7 @@ pub(crate) struct Process {
     stderr: Lines,
 }
 
-/// Held while a process is started.
+/// Held while a process is started, so that no other child inherits its sockets.
 static STARTING: Mutex<()> = Mutex::new(());
 
 impl Process {
@@ -40,8 +40,8 @@ impl Process {
         Self::start_sharing(command, &[])
     }
 
-    /// As [`start`](Self::start), for a process that inherits these sockets. No other process that
-    /// is started at the same time gets them, or they would stay open as long as that one runs.
+    /// Starts a process that inherits these sockets. A lock keeps them from other processes that
+    /// are started at the same time: a socket stays open as long as any process has it.
     pub(crate) fn start_sharing(command: &mut Command, sockets: &[&Socket]) -> Self {
         let one_at_a_time = STARTING.lock();
         sockets.iter().for_each(|socket| socket.set_cloexec(false).unwrap());
@@ -62,33 +62,33 @@ impl Process {
         self.child.id()
     }
 
-    /// What it wrote to standard output so far.
+    /// Returns the standard output so far.
     pub(crate) fn stdout(&self) -> Vec<String> {
         self.stdout.so_far()
     }
 
-    /// What it wrote to standard error so far.
+    /// Returns the standard error so far.
     pub(crate) fn stderr(&self) -> Vec<String> {
         self.stderr.so_far()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, or `None` if the process still runs.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Sends it a signal, such as `TERM`.
+    /// Sends a signal to the process, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
         run(Command::new("sh").args(["-c", "kill -$0 $1", name, &pid]));
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub(crate) fn exit(&mut self, deadline: Duration) -> ExitStatus {
         until(deadline, "the process to end", || self.ended())
     }
 
-    /// Waits for its end, and for the last of its output.
+    /// Waits for the end of the process and of its output.
     pub(crate) fn finish(mut self, deadline: Duration) -> Finished {
         let code = self.exit(deadline).code();
         Finished { code, stdout: self.stdout.all(), stderr: self.stderr.all() }
@@ -107,7 +107,7 @@ impl Lines {
         self.so_far.lock().unwrap().clone()
     }
 
-    /// Everything, once the other side has closed.
+    /// Returns the whole output after the process has closed it.
     fn all(&mut self) -> String {
         self.collecting.take().unwrap().join().unwrap();
         self.so_far().into_iter().map(|line| line + "\n").collect()

@@ -19,8 +19,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it and waits until it listens. `conf` makes its configuration from its UDP and its
-    /// management port.
+    /// Starts the proxy and waits until it listens. `conf` returns its configuration for its UDP
+    /// port and its management port.
     pub(crate) fn start(conf: impl Fn(u16, u16) -> String) -> Self {
         let attempts = 5;
         (0..attempts).find_map(|_| Self::attempt(&conf)).expect("proxy.js finds no free port")
@@ -30,7 +30,7 @@ impl Proxy {
         self.udp
     }
 
-    /// Waits until its ring has `count` nodes.
+    /// Waits until the ring of the proxy has `count` nodes.
     pub(crate) fn until_nodes(&self, count: usize) {
         let nodes = || {
             let mut management = Admin::connect(self.management);
@@ -41,7 +41,7 @@ impl Proxy {
         until_equal("the number of nodes in the proxy's ring", &count, nodes);
     }
 
-    /// What it wrote so far.
+    /// Returns the output of the proxy so far.
     pub(crate) fn log(&self) -> Vec<String> {
         [self.process.stdout(), self.process.stderr()].concat()
     }

@@ -1,4 +1,4 @@
-//! A carbon that records the points of one series family, compactly enough for a million of them.
+//! A carbon that records the points of one series family, compactly enough for a million points.
 //! It resets connections or stops reading when a test requests it.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use socket2::SockRef;
 
 use super::{listen_on, until};
 
-/// What it does with its connections.
+/// What the recorder does with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Manner {
@@ -22,8 +22,7 @@ pub(crate) enum Manner {
     /// Accepts, and reads nothing.
     Stalls,
     ReadsByteByByte,
-    /// Resets each connection: those there are, and those to come as soon as they have brought
-    /// something.
+    /// Resets each connection: the open ones at once, and new ones after their first bytes.
     Resets,
 }
 
@@ -36,13 +35,13 @@ pub(crate) struct Recorder {
 
 #[derive(Debug)]
 struct Shared {
-    /// Lines of series whose name begins so are recorded.
+    /// Only series whose names begin with this prefix are recorded.
     prefix: Vec<u8>,
-    /// The last value for a name's hash and a stamp.
+    /// The last value, by the hash of the name and the stamp.
     points: Mutex<HashMap<(u64, u64), f64>>,
     manner: AtomicU8,
     connections: AtomicUsize,
-    /// Connections up to this one are gone.
+    /// The number of the last connection that was closed. All before it are closed, too.
     cut: AtomicUsize,
     ends: AtomicBool,
 }
@@ -73,7 +72,7 @@ impl Recorder {
         self.shared.manner.store(manner as u8, Ordering::SeqCst);
     }
 
-    /// Closes every connection, what was not read with it, as the end of its process does.
+    /// Closes every connection with its unread bytes, as the end of a process does.
     pub(crate) fn cut(&self) {
         self.shared.cut.store(self.connections(), Ordering::SeqCst);
     }
@@ -82,12 +81,12 @@ impl Recorder {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// How many of the series have a point with this stamp.
+    /// Returns the number of series that have a point with this stamp.
     pub(crate) fn count_at(&self, stamp: u64) -> usize {
         self.shared.points.lock().unwrap().keys().filter(|(_, at)| *at == stamp).count()
     }
 
-    /// All values together.
+    /// Returns the sum of all values.
     pub(crate) fn sum(&self) -> f64 {
         self.shared.points.lock().unwrap().values().fold(0.0, |sum, value| sum + value)
     }
@@ -97,7 +96,7 @@ impl Recorder {
         for stamp in stamps {
             until(Duration::from_secs(60), &format!("all points of {stamp}"), || {
                 let count = self.count_at(stamp);
-                std::thread::sleep(Duration::from_millis(20)); // a count takes a while itself
+                std::thread::sleep(Duration::from_millis(20)); // counting takes long itself
                 (count == series).then_some(())
             });
         }

@@ -19,8 +19,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Starts it and waits until it takes lines. `conf` makes its configuration from its port. None
-    /// where it is not installed, which is said.
+    /// Starts the relay and waits until it accepts lines. `conf` returns its configuration for its
+    /// port. Prints a note and returns `None` if the relay is not installed.
     pub(crate) fn start(conf: impl FnOnce(u16) -> String) -> Option<Self> {
         let binary = binary()?;
         let (reserved, address) = reserve_tcp();
@@ -40,13 +40,13 @@ impl Relay {
         self.address
     }
 
-    /// What it wrote so far.
+    /// Returns the output of the relay so far.
     pub(crate) fn log(&self) -> Vec<String> {
         log(&self.process)
     }
 }
 
-/// None where it is not installed, which is said.
+/// Returns the path of the program. Prints a note and returns `None` if it is not installed.
 fn binary() -> Option<PathBuf> {
     installed("carbon-c-relay")?;
     Some(peers().join("relay/carbon-c-relay"))

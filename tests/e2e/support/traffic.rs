@@ -1,5 +1,5 @@
 //! Random traffic from a seed, in the grammar that Node's statsd and this server read in the same
-//! way. So it has no packed values, no colon in a set's member, no type except `c m g ms s`, one
+//! way. So there are no packed values, no colon in a set's member, no type except `c m g ms s`, one
 //! tag a line, and rates as plain decimals.
 
 use statsd_bench::Random;
@@ -25,7 +25,7 @@ const LEVELS: &[&str] = &["0", "5", "10.25", "-10", "+3", "-0.5", "+1e2", "10000
 const MEMBERS: &[&str] = &["ann", "bob", "42", "-1", "a b", "x@y", "", "ann", "caf\u{e9}"];
 const RATES: &[&str] = &["", "", "", "|@0.1", "|@0.5", "|@0.25", "|@1", "|@.5"];
 const TAGS: &[&str] = &["", "", "", "", "|#env:prod", "|#zone:a.b-c"];
-/// What both refuse.
+/// Returns a line that both servers refuse.
 const BAD: &[&str] = &[
     "bad",
     "bad:1",
@@ -41,7 +41,7 @@ const BAD: &[&str] = &[
     "good.part:1|c:x|c",
 ];
 
-/// Datagrams of one to six lines, few enough to fit any receive buffer.
+/// Returns datagrams of one to six lines. They are few enough for any receive buffer.
 pub(crate) fn packets(seed: u64, count: usize) -> Vec<String> {
     let random = &mut Random::new(seed);
     (0..count).map(|_| packet(random)).collect()
@@ -62,7 +62,7 @@ fn line(random: &mut Random) -> String {
     }
 }
 
-/// Node's repeated groups: `name:1|c:2|ms|@0.1`.
+/// Returns a line with Node's repeated groups: `name:1|c:2|ms|@0.1`.
 fn repeated(random: &mut Random) -> String {
     (0..2 + random.below(3)).map(|_| format!(":{}", value(random))).collect()
 }
