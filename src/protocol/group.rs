@@ -261,6 +261,17 @@ enum Form {
     LastOnly,
 }
 
+impl Form {
+    /// What several values of a group are whose type is missing or unknown. Each is a bad value.
+    /// With `no` the empty ones are too, so that the number of bad values is Node's.
+    fn without_type(packed_values: PackedValues) -> Self {
+        match packed_values {
+            PackedValues::All | PackedValues::Timings => Self::Packed,
+            PackedValues::No => Self::LastOnly,
+        }
+    }
+}
+
 /// The type of a value, as the letters after its `|` name it.
 #[derive(Clone, Copy, Debug)]
 enum ValueType {
@@ -280,7 +291,7 @@ impl<'a> ValueGroup<'a> {
     /// Returns the group at the start of `text`, and the rest (`None` at the end of the line).
     fn read(text: &'a [u8], packed_values: PackedValues) -> (Self, Option<&'a [u8]>) {
         let Some(parts) = GroupParts::split(text) else {
-            let values = GroupValues::new(text, Form::Packed);
+            let values = GroupValues::new(text, Form::without_type(packed_values));
             return (Self { values, reading: Err(Reject::NoType) }, None);
         };
         let mut sample_rate = None;
@@ -292,7 +303,8 @@ impl<'a> ValueGroup<'a> {
             Section::Tags(_) | Section::Time(_) | Section::Other => {}
         });
         let value_type = parts.value_type();
-        let form = value_type.map_or(Form::Packed, |of| of.form(packed_values));
+        let form = value_type
+            .map_or_else(|_| Form::without_type(packed_values), |of| of.form(packed_values));
         let reading = value_type.and_then(|of| match (bad, sample_rate) {
             (Some(reject), _) => Err(reject),
             (None, None) => Ok((of, 1.0)),

@@ -22,3 +22,4 @@ mod sections;
 mod state;
 mod sweep;
 mod tags;
+mod vectors;

@@ -326,6 +326,10 @@ fn packed_values_are_read_for_the_types_that_the_key_lists() {
             ("a:1:2|c|@2", "a !BadRate !BadRate"),
             ("a:1:2|g|T5", "a !NotLast level 2 at 5"),
             ("a:1:2", "a !NoType !NoType"),
+            ("a:1::2", "a !NoType !NoType !NoType"),
+            ("a:1|c:2:", "a count 1 !NoType !NoType"),
+            ("a:1::2|zz", "a !UnknownType !UnknownType !UnknownType"),
+            ("a:1:|#k:v", "a;k=v !NoType !NoType"),
         ],
     );
 }

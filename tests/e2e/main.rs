@@ -33,6 +33,7 @@ mod make;
 mod names;
 mod neighbours;
 mod node;
+mod node_lines;
 mod outage;
 mod own_figures;
 mod peers;

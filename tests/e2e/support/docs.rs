@@ -46,3 +46,12 @@ pub(crate) fn replaced(text: &str, old: &str, new: &str) -> String {
     assert!(text.contains(old), "{old:?} is not in the example:\n{text}");
     text.replace(old, new)
 }
+
+/// The section of docs/PAGE with this heading.
+pub(crate) fn section(page: &str, heading: &str) -> String {
+    let text = read(page);
+    let start = text.find(&format!("\n{heading}\n"));
+    let section = &text[start.unwrap_or_else(|| panic!("{page} has no {heading}")) + 1..];
+    let end = section.find("\n## ").unwrap_or(section.len());
+    section[..end].to_owned()
+}
