@@ -195,7 +195,7 @@ fn a_check_tries_what_a_start_would() {
     fs::write(at("statsd.conf"), "").unwrap();
     let before: Vec<_> = listing(folder.path()).into_keys().collect();
     for (section, key, value, code, found) in [
-        ("statsd", "user", "nosuch-user", 1, "no such user"),
+        ("statsd", "user", "nosuch-user", 1, "[statsd] user: nosuch-user: no such user"),
         ("statsd", "group", "nosuch-group", 1, "no such group"),
         ("udp", "bind", "192.0.2.1:20001", 1, "no interface of this machine has that address"),
         ("tcp", "bind", "*:20002, 127.0.0.1:20002", 1, "another address of [tcp] bind"),

@@ -29,7 +29,7 @@ use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
 use crate::ingest::bind::{self, Passed};
-use crate::privileges;
+use crate::privileges::{self, NotDropped};
 
 /// Returns the warnings about a configuration, and what a start with it would meet, in the order of
 /// the file. This process then is the user that the configuration names, if it may become that.
@@ -63,7 +63,7 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
     let identity = match privileges::look_up(&config.user, &config.group) {
         Ok(identity) => identity,
         Err(error) => {
-            findings.error("statsd", key, error.to_string());
+            report_account(&error, findings);
             return false;
         }
     };
@@ -83,10 +83,19 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
     match identity.assume() {
         Ok(()) => owner.0.is_some(),
         Err(error) => {
-            findings.error("statsd", key, error.to_string());
+            report_account(&error, findings);
             false
         }
     }
+}
+
+/// Reports why a start could not become the user or the group. The message begins with the key.
+fn report_account(error: &NotDropped, findings: &mut Findings<'_>) {
+    let text = error.to_string();
+    let group = text.strip_prefix("[statsd] group = ");
+    let key = if group.is_some() { "group" } else { "user" };
+    let rest = group.or_else(|| text.strip_prefix("[statsd] user = ")).unwrap_or(&text);
+    findings.error("statsd", key, rest.to_owned());
 }
 
 /// Warns if the user of the server cannot read the configuration at a reload.
