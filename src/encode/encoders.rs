@@ -69,6 +69,17 @@ struct Row {
     encoder: Box<dyn Encoder>,
 }
 
+impl Row {
+    /// Whether its destinations get the series of `audience`.
+    fn is_in(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::Every => true,
+            Audience::Raw => self.format.stores_raw_names(),
+            Audience::Clean => !self.format.stores_raw_names(),
+        }
+    }
+}
+
 /// Identifies the encoder whose chunks a sink takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EncoderId(usize);
@@ -116,14 +127,14 @@ impl Encoders {
         if summary.audience == Audience::Every {
             return self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
         }
-        let is_raw = summary.audience == Audience::Raw;
-        let rows = self.0.iter_mut().filter(|row| row.format.stores_raw_names() == is_raw);
-        rows.for_each(|row| row.encoder.encode(summary));
+        self.0.iter_mut().filter(|row| row.is_in(summary.audience)).for_each(|row| {
+            row.encoder.encode(summary);
+        });
     }
 
     /// Encodes an own figure of the server, for the destinations that get them.
     pub fn encode_own(&mut self, summary: &Summary<'_>) {
-        let rows = self.0.iter_mut().filter(|row| row.own_figures);
+        let rows = self.0.iter_mut().filter(|row| row.own_figures && row.is_in(summary.audience));
         rows.for_each(|row| row.encoder.encode(summary));
     }
 

@@ -74,7 +74,7 @@ fn readable(mut config: Config) -> Config {
 
 /// The points of one encoder, as they are printed.
 #[derive(Debug)]
-struct Section {
+struct PrintedSection {
     encoder: EncoderId,
     /// The destinations that get them.
     heading: String,
@@ -82,14 +82,14 @@ struct Section {
 }
 
 /// Returns a section for each encoder.
-fn sections(config: &Config, encoders: &Encoders) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
+fn sections(config: &Config, encoders: &Encoders) -> Vec<PrintedSection> {
+    let mut sections: Vec<PrintedSection> = Vec::new();
     for destination in config.active_destinations() {
         let Feed::Flushes(encoder) = outputs::feed(destination, encoders) else { continue };
         let title = title(destination);
         match sections.iter_mut().find(|section| section.encoder == encoder) {
             Some(section) => section.heading += &format!(", {title}"),
-            None => sections.push(Section {
+            None => sections.push(PrintedSection {
                 encoder,
                 heading: title,
                 is_ganglia: matches!(destination.kind, DestinationKind::Ganglia(_)),
@@ -112,7 +112,7 @@ fn title(destination: &Destination) -> String {
 /// The output: points below the headings of their destinations.
 struct Printout<'a, W> {
     out: &'a mut W,
-    sections: Vec<Section>,
+    sections: Vec<PrintedSection>,
     /// The encoder of the points printed last.
     last: Option<EncoderId>,
 }
@@ -121,7 +121,7 @@ impl<W: Write> Printout<'_, W> {
     /// Prints the points of a chunk. If the points before them were of other destinations, the
     /// heading comes first. A large flush is not collected, so its destinations take turns.
     fn put(&mut self, encoder: EncoderId, chunk: &Chunk) -> io::Result<()> {
-        let is_its = |section: &&Section| section.encoder == encoder;
+        let is_its = |section: &&PrintedSection| section.encoder == encoder;
         let Some(section) = self.sections.iter().find(is_its) else { return Ok(()) };
         if self.last != Some(encoder) {
             writeln!(self.out, "# {}", section.heading)?;
