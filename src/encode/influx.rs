@@ -66,7 +66,7 @@ impl Encoder for Influx {
             return self.refused.add(summary.name, summary.figures.len());
         }
         let Self { points, line, chunks, .. } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, _| {
             // Figures with another prefix are another measurement, such as `stats_counts.hits`
             // beside `stats.hits`.
             if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {

@@ -218,7 +218,6 @@ pub(super) struct Points {
 /// separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    pub(super) id: FigureId,
     affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
@@ -236,9 +235,9 @@ impl Points {
         }
     }
 
-    /// Passes the points of a summary to `out`, in the order of its figures.
+    /// Passes the points of a summary to `out`, each with its figure, in their order.
     #[inline(always)]
-    pub(super) fn of(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>)) {
+    pub(super) fn of(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>, FigureId)) {
         if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
             return;
         }
@@ -256,7 +255,7 @@ impl Points {
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
-                out(Point { id: figure.id, affixes, bare, tags, value: figure.value, timestamp });
+                out(Point { affixes, bare, tags, value: figure.value, timestamp }, figure.id);
             }
         }
     }
