@@ -316,6 +316,8 @@ const FOREIGN_KEYS: Hints = &[
     ("timer_eps", "use [statsd] timer_error"),
     ("set_eps", "use [statsd] set_error"),
     ("stream_cmd", "use [exec] command"),
+    ("binary_stream", "use [exec] binary_stream"),
+    ("prefix_binary_stream", "use [exec] binary_stream = prefixed"),
     ("aligned_flush", "use [statsd] align_flush"),
     ("quantiles", "use [statsd] percentiles, in percent: 0.95 is 95"),
     ("use_type_prefix", "use [namespace] prefix_counter and the other prefixes, without a value"),
@@ -330,7 +332,7 @@ const FOREIGN_KEYS: Hints = &[
     ("datadog_extensions parse_data_dog_tags", "use [statsd] tag_formats"),
     ("max_ttl", "use [statsd] expire"),
     (
-        "legacy_extended_counters binary_stream prefix_binary_stream tcp_keep_alive tcp_keep_alive_period \
+        "legacy_extended_counters tcp_keep_alive tcp_keep_alive_period \
          enable_aggregation_temporality metric_separator convert_names datadog_distributions \
          datadog_keep_container_tag templates number_workers_threads float_counters float_timings \
          float_sets",

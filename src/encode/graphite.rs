@@ -47,7 +47,7 @@ impl Graphite {
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, separator, stamp, number, chunks } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, _| {
             let line = chunks.line();
             point.append_name(line);
             line.push(*separator);

@@ -75,7 +75,7 @@ impl Encoder for Influx {
             return RefusedPoints::add(&mut self.refused, TOO_LATE, summary.name, points);
         }
         let Self { points, line, chunks, refused, .. } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, _| {
             if point.is_raw && point.prefix().is_empty() && summary.name.starts_with(b"#") {
                 return RefusedPoints::add(refused, COMMENT, summary.name, 1);
             }

@@ -36,7 +36,7 @@ impl Encoder for JsonLines {
 
     fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, stamp, number, chunks } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, _| {
             let line = chunks.line();
             line.extend_from_slice(b"{\"name\":\"");
             let start = line.len();

@@ -220,7 +220,6 @@ pub(super) struct Points {
 /// without the separators of the formats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    pub(super) id: FigureId,
     affixes: &'a Affixes,
     bare: &'a [u8],
     /// From the first `;` on, or empty.
@@ -247,9 +246,9 @@ impl Points {
         Self { stores_raw: true, ..Self::new(namespace, figures) }
     }
 
-    /// Passes the points of a summary to `out`, in the order of its figures.
+    /// Passes the points of a summary to `out`, each with its figure, in their order.
     #[inline(always)]
-    pub(super) fn of(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>)) {
+    pub(super) fn of(&self, summary: &Summary<'_>, mut out: impl FnMut(Point<'_>, FigureId)) {
         if summary.idle && !self.sends_idle && summary.subject != Subject::Gauge {
             return;
         }
@@ -269,8 +268,8 @@ impl Points {
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
-                let id = figure.id;
-                out(Point { id, affixes, bare, tags, is_raw, value: figure.value, timestamp });
+                let value = figure.value;
+                out(Point { affixes, bare, tags, is_raw, value, timestamp }, figure.id);
             }
         }
     }

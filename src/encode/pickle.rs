@@ -62,7 +62,7 @@ impl Encoder for Pickle {
 
     fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, batch, stamp, message, chunks } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, _| {
             message.name.clear();
             point.append_name(&mut message.name);
             message.append(point.timestamp.unwrap_or(*stamp), point.value);

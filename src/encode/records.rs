@@ -135,8 +135,8 @@ impl Encoder for Records {
 
     fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, timing, stamp, record, chunks, refused } = self;
-        points.of(summary, |point| {
-            let counter = if point.id == FigureId::RATE { RATE } else { COUNT };
+        points.of(summary, |point, id| {
+            let counter = if id == FigureId::RATE { RATE } else { COUNT };
             let (kind, what) = match summary.subject {
                 Subject::Counter | Subject::OwnCounter | Subject::NumStats => {
                     (COUNTER, TimingRecord::Value(counter))
@@ -146,7 +146,7 @@ impl Encoder for Records {
                 }
                 Subject::Kv => (KV, TimingRecord::Value(VALUE)),
                 Subject::Set => (SET, TimingRecord::Value(SUM)),
-                Subject::Timing => match timing[point.id.index()] {
+                Subject::Timing => match timing[id.index()] {
                     Some(what) => (TIMER, what),
                     None => return,
                 },

@@ -42,10 +42,10 @@ impl Encoder for StatsiteLines {
 
     fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, first_bin, stamp, chunks } = self;
-        points.of(summary, |point| {
+        points.of(summary, |point, id| {
             let is_count = match summary.subject {
                 Subject::Set => true,
-                Subject::Timing => point.id == FigureId::COUNT || point.id.index() >= *first_bin,
+                Subject::Timing => id == FigureId::COUNT || id.index() >= *first_bin,
                 _ => false,
             };
             let line = chunks.line();
