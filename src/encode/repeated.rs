@@ -61,13 +61,18 @@ impl Repeated {
         }
     }
 
-    /// Forwards whole lines of a connection.
+    /// Forwards whole lines of a connection. Each packet ends with a newline, however the lines
+    /// arrived.
     pub fn lines(&mut self, lines: &[u8]) {
         if self.datagrams.is_wanted {
             let mut rest = lines;
             while !rest.is_empty() {
                 let packet = whole_lines(rest);
-                self.datagrams.packet(packet.payload);
+                if packet.payload.ends_with(b"\n") {
+                    self.datagrams.packet(packet.payload);
+                } else {
+                    self.datagrams.packet(&[packet.payload, b"\n"].concat());
+                }
                 rest = &rest[packet.length..];
             }
         }
@@ -173,6 +178,17 @@ mod tests {
         assert_eq!(datagrams(chunk.bytes()), [PACKETS[0], PACKETS[1], BINARY, CUT]);
         assert_eq!(chunk.lines(), 5);
         assert_eq!(repeated.take().count(), 0, "they are taken once");
+    }
+
+    #[test]
+    fn a_line_of_a_connection_ends_with_a_newline_as_a_packet() {
+        let mut repeated = repeated(&[Carriage::Datagrams]);
+        repeated.lines(b"a:1|c\nb:2|c\n");
+        repeated.lines(b"c:3|c");
+        let taken: Vec<_> = repeated.take().collect();
+        let [(Carriage::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
+        assert_eq!(datagrams(chunk.bytes()), [&b"a:1|c\nb:2|c\n"[..], b"c:3|c\n"]);
+        assert_eq!(chunk.lines(), 3);
     }
 
     #[test]

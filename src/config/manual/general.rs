@@ -324,8 +324,8 @@ pub(super) const RULE: Chapter = chapter! {
     /// After a reload, known series follow the new rules from their next flush on.
     [rule];
 
-    /// Required: at most 100 patterns. A pattern covers a whole name as sanitize_keys leaves it,
-    /// without tags. In it, * is any run of bytes, also of dots, and ? is one byte.
+    /// Required: at most 100 patterns. A pattern covers a whole cleaned name, without its tags. In
+    /// it, * is any run of bytes, also of dots, and ? is one byte.
     match;
 
     /// Set this to yes to drop all values of these names. They are counted in samples_dropped. The
