@@ -247,7 +247,7 @@ fn shell_examples() -> Vec<ShellExample> {
             let of_block = found.len();
             for line in block.lines() {
                 let is_command = language == "sh" && !line.is_empty();
-                let command = line.strip_prefix("$ ").or(is_command.then_some(line));
+                let command = line.strip_prefix("$ ").or_else(|| is_command.then_some(line));
                 match (command, found[of_block..].last_mut()) {
                     // A command that ends with a pipe goes on in the next line.
                     (None, Some(last)) if last.shown.is_empty() && last.command.ends_with('|') => {
