@@ -316,7 +316,7 @@ const FOREIGN_KEYS: Hints = &[
     ("timer_eps", "use [statsd] timer_error"),
     ("set_eps", "use [statsd] set_error"),
     ("stream_cmd", "use [exec] command"),
-    ("binary_stream", "use [exec] binary_stream"),
+    ("binary_stream", "use [exec] binary_stream = yes"),
     ("prefix_binary_stream", "use [exec] binary_stream = prefixed"),
     ("aligned_flush", "use [statsd] align_flush"),
     ("quantiles", "use [statsd] percentiles, in percent: 0.95 is 95"),
