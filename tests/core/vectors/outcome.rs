@@ -7,7 +7,7 @@ use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::{Subject, Summary};
 use statsd::policy::{FigureId, FigureNames};
 use statsd::protocol::{MetricKind, Sample};
-use statsd::series::{Table, Values};
+use statsd::series::{Audience, Table, Values};
 
 use crate::rig::SEEDS;
 
@@ -124,6 +124,9 @@ impl Outcome {
     }
 
     fn read_closed(&mut self, summary: &Summary<'_>, names: &[Option<&str>]) {
+        if summary.audience == Audience::Clean {
+            return; // with raw names, the suites are compared with what a store of raw names gets
+        }
         let kind = match summary.subject {
             Subject::Counter => "c",
             Subject::Gauge => "g",
