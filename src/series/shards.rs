@@ -78,6 +78,7 @@ impl Shards {
         self.find_by(&key, kind, name).map(|slot| (key.shard, slot))
     }
 
+    #[inline]
     pub(super) fn find_by(
         &self,
         key: &SeriesKey,
