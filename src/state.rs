@@ -53,6 +53,7 @@ pub struct StateHead {
 }
 
 impl StateHead {
+    /// Appends the head to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(MAGIC);
         out.put_u8(u8::from(self.whole));
@@ -62,8 +63,8 @@ impl StateHead {
         self.members.iter().for_each(|half| out.put_u64(*half));
     }
 
-    /// Returns `None` if the input does not begin as our files do, or has a time that no clock
-    /// shows.
+    /// Reads a head. Returns `None` if the input does not begin with [`MAGIC`], is too short, or has
+    /// a time that no clock shows.
     pub fn read(input: &mut In<'_>) -> Option<Self> {
         (input.take(MAGIC.len())? == MAGIC).then_some(())?;
         Some(Self {
@@ -101,6 +102,7 @@ impl StateFile {
         files::require_regular_or_nothing(&path)?;
         let lock = Lock::of_file(&path)?;
         require_no_other(&path)?;
+        // Rights alone do not show a read-only or full file system, and a start must report it.
         let probe = beside(&path, "new");
         files::create(&probe)?;
         fs::remove_file(probe)?;
@@ -156,9 +158,10 @@ impl Writing {
         Ok(())
     }
 
-    /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`. If `durable`,
-    /// waits until the disk has stored the file and its name. Returns the longest call to the disk,
-    /// not counting these two waits.
+    /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`.
+    ///
+    /// If `durable`, waits until the disk has stored the file and its name. Returns the longest call
+    /// to the disk, not counting these two waits.
     pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;
