@@ -56,8 +56,8 @@ Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-r
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
-      --check                 report mistakes in the configuration and what a start would meet,
-                              and exit; --strict: a warning is a mistake, too
+      --check                 report mistakes in the configuration and problems of a start, and
+                              exit; --strict: a warning is a mistake, too
       --print-config          print the configuration that would be in force, and exit
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit

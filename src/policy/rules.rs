@@ -199,7 +199,7 @@ impl fmt::Display for Glob {
 mod tests {
     use super::*;
 
-    /// The slow twin: what the words above say.
+    /// The slow twin of the matcher: it follows the definition of a pattern, one byte at a time.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),

@@ -331,8 +331,9 @@ impl Table {
                 continue;
             }
             if self.shards.has_clean_twin(shard, idle.slot) {
-                // The destinations of a merged series would get the twin's own values instead. The
-                // twin has been idle for as long, and is evicted itself.
+                // A merged series stays while a series with its clean name (the twin) exists. Without
+                // the merged series, destinations with cleaned names would get the values of the
+                // twin alone. The twin has been idle for as long, so it is evicted itself.
                 continue;
             }
             let Some(series) = self.shards.take(shard, idle.slot) else { continue };

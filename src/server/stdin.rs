@@ -27,8 +27,8 @@ use crate::token::Source;
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Returns whether all was delivered within `shutdown_timeout`, and the input was not garbage
-/// alone. A slow reader of standard output may take longer.
+/// Returns `true` if all was delivered within `shutdown_timeout`, and the input was empty or had a
+/// valid line. A slow reader of standard output may take longer.
 pub fn flush_stdin(
     config: &Config,
     origin: &Origin,

@@ -58,7 +58,7 @@ struct Events {
     count: u64,
     example: Vec<u8>,
     sender: Sender,
-    /// The line is logged at this time at the earliest, a minute after the one before.
+    /// The earliest time at which the line is logged: a minute after the previous line.
     quiet_until: Tick,
 }
 
@@ -67,7 +67,7 @@ const QUIET: Duration = Duration::from_secs(60);
 const EXAMPLE_BYTES_MAX: usize = 200;
 /// Senders of one cause that have lines of their own. More lines a minute would not be read.
 const SENDERS_MAX: usize = 20;
-/// Further senders of one cause that are told apart, in order to count them.
+/// The most further senders of one cause that are distinguished, in order to count them.
 const OTHERS_MAX: usize = 1000;
 
 impl<K> Default for Throttle<K> {
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(throttle.take_all(at(2)), []);
     }
 
-    /// Shows against a slow twin that each event is in one line, and no line comes too early.
+    /// Compares with a slow twin: each event is in exactly one line, and no line comes too early.
     #[test]
     fn no_event_is_lost_and_no_line_is_early() {
         let mut random = statsd_bench::Random::new(11);

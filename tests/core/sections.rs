@@ -9,7 +9,7 @@ use statsd::protocol::{Grammar, PackedValues};
 use statsd::time::Tick;
 use statsd::warnings::{Warning, WarningKind};
 
-/// Every type, and what it makes of the value 3.
+/// Every type, and the result of the value 3.
 const TYPES: [(&str, &str); 9] = [
     ("c", "count 3"),
     ("m", "count 3"),

@@ -70,7 +70,8 @@ fn as_glob(text: &str) -> Option<String> {
     let ends = text.ends_with('$') && !text.ends_with("\\$");
     let inner = text.strip_prefix('^').unwrap_or(text);
     let inner = if ends { &inner[..inner.len() - 1] } else { inner };
-    // The dots of names are often not escaped. One that is stays out of the way of `.*` here.
+    // An escaped dot becomes a NUL first, so that `\.*` is not read as `.*`. A dot without a
+    // backslash is taken as a dot, since many authors do not escape it.
     let inner = inner.replace("\\.", "\0").replace(".*", "*").replace(".+", "?*");
     let inner = inner.replace('\0', ".");
     let before = if starts || inner.starts_with('*') { "" } else { "*" };
