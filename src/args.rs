@@ -152,7 +152,7 @@ fn with_one_dash(argument: &OsString) -> Option<lexopt::Error> {
     is_long.then(|| lexopt::Error::UnexpectedOption(format!("-{name}")))
 }
 
-/// Returns the long options. They are those of the usage, so that no second list can differ.
+/// Returns the long options. They are read from the usage, so no second list can differ from it.
 fn long_options() -> impl Iterator<Item = &'static str> {
     let is_part = |letter: char| letter == '-' || letter.is_ascii_lowercase();
     USAGE.split(move |letter| !is_part(letter)).filter(|word| word.starts_with("--"))

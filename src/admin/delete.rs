@@ -41,8 +41,8 @@ impl Delete {
         self.folder.as_ref().is_some_and(|folder| !folder.names.is_begun())
     }
 
-    /// Frees the memory for a folder. A later step searches the folder again, and does not find names
-    /// that were deleted.
+    /// Frees the memory for a folder. A later step searches the folder again, and does not find
+    /// names that were deleted.
     pub(super) fn pause(&mut self) {
         if let Some(folder) = &mut self.folder {
             folder.names.restart();

@@ -115,7 +115,7 @@ fn lines(text: &str) -> Option<(usize, Program)> {
         if is_own_header(line) {
             return None;
         }
-        // Indented lines of YAML say little.
+        // Indented lines of YAML do not show which program they are for.
         if found.is_none() && raw.starts_with(|first: char| !first.is_whitespace()) {
             found = program_of(line).map(|program| (number, program));
         }

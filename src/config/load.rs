@@ -265,7 +265,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, .. } => path.display().fmt(out),
-            Self::Defaults => write!(out, "the defaults, for want of {}", PLACES.join(" and ")),
+            Self::Defaults => {
+                write!(out, "the defaults, because {} do not exist", PLACES.join(" and "))
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) trait ValueKind<T> {
     fn found(&self, text: &str) -> String {
         excerpt(text)
     }
-    /// As [`read`](Self::read), but the error also says what was found.
+    /// As [`read`](Self::read), but the error also quotes the text that was found.
     fn read_or_explain(&self, text: &str) -> Result<T, String> {
         self.read(text).map_err(|expected| format!("{expected}, not {}", self.found(text)))
     }

@@ -73,7 +73,7 @@ fn millionths(value: f64) -> Option<u64> {
     const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
     /// The exponent of a number whose mantissa is a whole number.
     const WHOLE: i32 = 1075;
-    /// Nineteen digits and a point are as many as [`append_decimal`] writes.
+    /// [`append_decimal`] writes at most nineteen digits and a point.
     const MOST: u64 = 10_000_000_000_000_000_000;
     let bits = value.to_bits();
     let fraction = bits & ((1 << FRACTION_BITS) - 1);

@@ -160,7 +160,7 @@ impl Glob {
         &self.0
     }
 
-    /// `is_single` tells which bytes a `?` matches.
+    /// `is_single` returns whether a `?` matches a byte.
     fn fits(&self, name: &[u8], is_single: impl Fn(u8) -> bool) -> bool {
         let pattern = self.0.as_bytes();
         let mut at = 0;

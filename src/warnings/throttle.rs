@@ -142,7 +142,7 @@ impl<K> Cause<K> {
         }
     }
 
-    /// Returns the events that those of `sender` are added to.
+    /// Returns the entry to which events of `sender` are added.
     ///
     /// The port of a sender does not matter: a client that opens a socket for each packet is one
     /// sender.

@@ -263,7 +263,7 @@ fn what_only_root_can_test_is_a_remark() {
         let kinds = ["error", "warning", "remark"];
         (finished.code, kinds.map(|kind| lines_of(kind, finished).len()))
     };
-    // Root does not know as which user the service manager starts the server.
+    // Root cannot find out as which user the service manager starts the server.
     let unknown = as_root(&with("theirs"));
     assert_eq!(count(&unknown), (Some(0), [0, 0, 2]), "{unknown:?}");
     assert!(unknown.stderr.contains("run statsd --check as the user of the server"));

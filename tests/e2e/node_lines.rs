@@ -199,7 +199,7 @@ fn results(carbon: &FakeCarbon, udp: SocketAddr, packets: &[String], bad: &[u64]
     results
 }
 
-/// Whether the point has the time that its line gave. Those of the table are all long past.
+/// Whether the point has the time that its line gave. All such times in the table are long past.
 fn has_own_time(point: &Point, now: u64) -> bool {
     point.stamp + 24 * 3600 < now
 }
@@ -225,7 +225,7 @@ fn result(name: &str, stamp: u64, points: &[Point], bad: u64) -> String {
 }
 
 /// Splits the name of a point in the kind and name of the series, and the figure. Returns `None`
-/// for a figure that says nothing more.
+/// for a figure that has no information of its own.
 fn series(point: &str) -> Option<(String, &'static str)> {
     if let Some(name) = point.strip_prefix("stats_counts.") {
         return Some((format!("c {name}"), ""));

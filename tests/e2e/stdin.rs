@@ -254,7 +254,7 @@ fn a_dry_run_needs_no_destination() {
     }
 }
 
-/// Shows that standard output that cannot be written is a failure, and that a reader who closes it
+/// Shows that standard output that cannot be written is a failure, and that a reader that closes it
 /// early, as `head` does, gets no message.
 #[test]
 fn a_dry_run_needs_its_output() {

@@ -1,4 +1,5 @@
-//! Warnings about what the server listens on, and who may send. Pure.
+//! Warnings about the addresses that the server listens on, and about the networks that may send.
+//! Pure.
 
 use std::net::IpAddr;
 

@@ -11,7 +11,7 @@ use statsd::series::{Audience, Table, Values};
 
 use crate::rig::SEEDS;
 
-/// The result of a packet: its series and points, and the number of refused values.
+/// The result of a packet: its series and points, and the numbers of bad values and of events.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) series: AllSeries,
