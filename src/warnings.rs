@@ -388,7 +388,7 @@ mod tests {
             warnings.set_sender(quiet);
             warnings.add(kind, b"");
         }
-        // These are of no sender, but of different reasons.
+        // These warnings have no sender, and differ in their reasons.
         let [full, locked] = [libc::EMFILE, libc::ENOMEM];
         for kind in [
             WarningKind::AcceptsPaused(full),

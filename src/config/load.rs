@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(reload(&origin).unwrap().1, origin);
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        // A configuration may be one.
+        // A configuration may be a symbolic link.
         reload(&Origin::File { path: link, ended: true, given: Given::NONE }).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),

@@ -367,7 +367,7 @@ impl ValueKind<Percentile> for Percent {
 /// whole milliseconds, or does not fit a `u64`.
 fn millis(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
-    // In other programs M is a month.
+    // `M` is not read as minutes, because it is a month in other programs.
     if unit == "M" {
         return None;
     }

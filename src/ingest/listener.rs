@@ -126,7 +126,7 @@ fn keep_alive(socket: &Socket) -> io::Result<()> {
 fn sender(stream: &Socket, from: &SockAddr) -> Sender {
     let process = || {
         let credentials = getsockopt(stream, PeerCredentials).ok()?;
-        // It is 0 for a process of another container.
+        // The kernel gives 0 for a process of another container.
         Some(credentials.pid()).filter(|pid| *pid > 0)
     };
     match from.as_socket() {

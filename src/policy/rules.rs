@@ -152,7 +152,7 @@ impl Glob {
 
     /// Whether every name that matches `other` matches this pattern, too.
     pub fn covers(&self, other: &Self) -> bool {
-        // A `*` of the other stands for several bytes, so only a `*` of ours can match it.
+        // A `*` in `other` stands for several bytes, so only a `*` of this pattern can match it.
         self.fits(other.0.as_bytes(), |byte| byte != b'*')
     }
 
@@ -165,7 +165,8 @@ impl Glob {
         let pattern = self.0.as_bytes();
         let mut at = 0;
         let mut read = 0;
-        // The place after the last star, and how much of the name is read if its run ends there.
+        // The index after the last `*` of the pattern, and the index in the name at which the rest of
+        // the pattern is tried.
         let mut star = None;
         while read < name.len() {
             match pattern.get(at) {

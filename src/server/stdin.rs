@@ -78,7 +78,8 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             drain.prolong(reactor.now().tick, patience);
             reactor.set(Timer::Stop, Some(reactor.now().tick + patience));
             pipeline.pump(false, &mut reactor);
-            // Even if all is sent: the kernel may have reported already that no process listens.
+            // One more turn even if all is sent: the kernel may have reported that no process
+            // listens.
             reactor.turn_again_if(true);
         }
         reactor.wait(false)?;
@@ -154,7 +155,7 @@ pub(super) fn take_in(
                 pipeline.take_piece(piece, logs_messages);
             }),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The process that started this one may have made its end nonblocking.
+            // The parent process may have made standard input nonblocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_input(stdin)?,
             Err(error) => return Err(error),
         }

@@ -217,7 +217,7 @@ mod tests {
         }
         let lines = throttle.take_due(at(1));
         assert_eq!(shown(&lines), [('a', 3, 1, 0), ('a', 1, 2, 0), ('b', 1, 1, 0)]);
-        // The noisy sender waits for its minute. Another one and another cause do not.
+        // The noisy sender waits for its minute. Another sender and another cause do not.
         throttle.add('a', sender(1, 1000), 1000, b"x");
         throttle.add('a', sender(3, 1000), 1, b"x");
         throttle.add('c', sender(1, 1000), 1, b"x");
@@ -276,7 +276,7 @@ mod tests {
         }
         let lines = throttle.take_due(at(121));
         assert_eq!(shown(&lines), [('a', 3, 100, 2)]);
-        // All places are free again.
+        // After the minute, all places for senders are free again.
         throttle.add('a', sender(102, 1), 1, b"x");
         assert_eq!(shown(&throttle.take_due(at(122))), [('a', 1, 102, 0)]);
         assert_eq!(throttle.take_due(at(200)), []);

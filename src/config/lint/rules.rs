@@ -101,7 +101,7 @@ fn shadow<'a>(rule: &Rule, earlier: &'a [Rule], comparisons: &mut usize) -> Opti
     let ours = settings(rule);
     for (at, other) in earlier.iter().enumerate() {
         let theirs = settings(other);
-        // A rule before it may exempt some of its names.
+        // An even earlier rule with drop = no may exempt some of the names of `other`.
         let is_exempt = || earlier[..at].iter().any(|before| before.drop == Some(false));
         let drops = other.drop == Some(true) && !is_exempt();
         let hides = drops || ours.iter().all(|key| theirs.contains(key));
