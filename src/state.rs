@@ -63,8 +63,8 @@ impl StateHead {
         self.members.iter().for_each(|half| out.put_u64(*half));
     }
 
-    /// Reads a head. Returns `None` if the input does not begin with [`MAGIC`], is too short, or has
-    /// a time that no clock shows.
+    /// Reads a head. Returns `None` if the input does not begin with [`MAGIC`], is too short, or
+    /// has a time that no clock shows.
     pub fn read(input: &mut In<'_>) -> Option<Self> {
         (input.take(MAGIC.len())? == MAGIC).then_some(())?;
         Some(Self {
@@ -160,8 +160,8 @@ impl Writing {
 
     /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`.
     ///
-    /// If `durable`, waits until the disk has stored the file and its name. Returns the longest call
-    /// to the disk, not counting these two waits.
+    /// If `durable`, waits until the disk has stored the file and its name. Returns the longest
+    /// call to the disk, not counting these two waits.
     pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;

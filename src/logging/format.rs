@@ -213,9 +213,8 @@ impl<'kvs> VisitSource<'kvs> for LogLine {
     }
 }
 
-/// Writes one field, whose name is already known and whose value `log` passes to one of the methods
-/// below. Numbers and truth values are never quoted. A field without a value is left
-/// out.
+/// Writes one field. Its name is known, and `log` passes its value to one of the methods below.
+/// Numbers and truth values are never quoted. A field without a value is left out.
 struct LogField<'a> {
     line: &'a mut LogLine,
     key: &'a str,

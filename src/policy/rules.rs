@@ -165,8 +165,8 @@ impl Glob {
         let pattern = self.0.as_bytes();
         let mut at = 0;
         let mut read = 0;
-        // The index after the last `*` of the pattern, and the index in the name at which the rest of
-        // the pattern is tried.
+        // The index after the last `*` of the pattern, and the index in the name at which the rest
+        // of the pattern is tried.
         let mut star = None;
         while read < name.len() {
             match pattern.get(at) {

@@ -332,7 +332,8 @@ impl Table {
             }
             if self.shards.has_clean_twin(shard, idle.slot) {
                 // A merged series stays while a series with its clean name (the twin) exists.
-                // Otherwise destinations with cleaned names would get the values of the twin alone. The twin has been idle for as long, so it is evicted itself.
+                // Otherwise destinations with cleaned names would get the values of the twin alone.
+                // The twin has been idle for as long, so it is evicted itself.
                 continue;
             }
             let Some(series) = self.shards.take(shard, idle.slot) else { continue };
