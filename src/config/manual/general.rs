@@ -317,7 +317,7 @@ pub(super) const ADMIN: Chapter = chapter! {
 };
 
 pub(super) const RULE: Chapter = chapter! {
-    /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
+    /// [rule.NAME]: settings for names that match. By default there is no rule. At most 100 are allowed.
     ///
     /// Each setting comes from the first rule in file order that matches the name and has the
     /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.

@@ -57,7 +57,7 @@ pub(super) const PREFACE: &str = "\
 #   Number     1000000 or 1_000_000. A share of 0.01 may be 1%, a percentile of 99 also 99% or p99.
 #   Word       One of those listed at the key, in capital or small letters: INFO is info.
 #   Boolean    yes or no, true or false, on or off, 1 or 0, in capital or small letters.
-#   List       Elements are separated by commas. None may come twice.
+#   List       Elements are separated by commas. No element may be listed twice.
 #   Address    host, host:port, [IPv6] or [IPv6]:port. A host name is looked up again before each
 #              attempt to connect, and every minute for UDP. A look-up never blocks the server.
 #   NAME       In [carbon.NAME] and the like: 1 to 64 of A-Z, a-z, 0-9, _ and -.
