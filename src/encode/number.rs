@@ -51,7 +51,23 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
 /// too. A count is not negative, and one beyond a `u64` becomes its largest number.
 pub(super) fn append_whole(count: f64, out: &mut Vec<u8>) {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as said above
-    append_decimal(count as u64, 0, out);
+    append_digits(count as u64, 1, out);
+}
+
+/// Appends `count` with zeros before it, so that it has at least `width` digits.
+#[inline(never)]
+fn append_digits(count: u64, width: usize, out: &mut Vec<u8>) {
+    let mut text = [b'0'; 20];
+    let mut start = text.len();
+    let mut left = count;
+    while left > 0 || text.len() - start < width {
+        start -= 1;
+        #[allow(clippy::cast_possible_truncation)] // a digit
+        let digit = (left % 10) as u8;
+        text[start] = b'0' + digit;
+        left /= 10;
+    }
+    out.extend_from_slice(&text[start..]);
 }
 
 /// Appends `value`, which is finite, with six decimals, as `%f` of C's `printf` does. So a command
@@ -61,20 +77,22 @@ pub(super) fn append_six_decimals(value: f64, out: &mut Vec<u8>) {
         out.push(b'-');
     }
     match millionths(value.abs()) {
-        Some(count) => append_decimal(count, 6, out),
+        Some(count) => {
+            append_digits(count / 1_000_000, 1, out);
+            out.push(b'.');
+            append_digits(count % 1_000_000, 6, out);
+        }
         // The standard library does the same for any number, but takes longer.
         None => out.extend_from_slice(format!("{:.6}", value.abs()).as_bytes()),
     }
 }
 
 /// Returns a number that is not negative in millionths. A half is rounded to the even one. Returns
-/// `None` if they have more than 19 digits.
+/// `None` if they do not fit a `u64`.
 fn millionths(value: f64) -> Option<u64> {
     const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
     /// The exponent of a number whose mantissa is a whole number.
     const WHOLE: i32 = 1075;
-    /// [`append_decimal`] writes at most nineteen digits and a point.
-    const MOST: u64 = 10_000_000_000_000_000_000;
     let bits = value.to_bits();
     let fraction = bits & ((1 << FRACTION_BITS) - 1);
     let exponent = i32::try_from(bits >> FRACTION_BITS).ok()?;
@@ -90,12 +108,11 @@ fn millionths(value: f64) -> Option<u64> {
     let rest = product << (128 - places);
     let half = 1 << 127;
     let up = rest > half || rest == half && whole % 2 == 1;
-    u64::try_from(whole + u128::from(up)).ok().filter(|count| *count < MOST)
+    u64::try_from(whole + u128::from(up)).ok()
 }
 
 /// Appends `whole` with a point before its last `places` digits. At least one digit is before the
-/// point. Inlined, because `append_short` writes most numbers.
-#[inline(always)]
+/// point. It has one caller, so that it is inlined there: most numbers are short.
 fn append_decimal(whole: u64, places: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut start = 20;

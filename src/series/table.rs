@@ -363,6 +363,21 @@ impl Table {
         &mut self,
         cursor: &mut Cursor,
         work: usize,
+        close: impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        if self.shards.raw.is_some() {
+            self.sweep_names::<true>(cursor, work, close)
+        } else {
+            self.sweep_names::<false>(cursor, work, close)
+        }
+    }
+
+    /// As [`sweep`](Self::sweep). Without raw names the audience of a series is a constant, so that
+    /// their meaning costs nothing where they are off.
+    fn sweep_names<const RAW: bool>(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
@@ -391,7 +406,8 @@ impl Table {
                         }
                         shard = &mut self.shards.all[cursor.shard];
                     } else {
-                        let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
+                        let raw = self.shards.raw.as_ref().filter(|_| RAW);
+                        let audience = Audience::of(raw, series, self.now);
                         let mut close =
                             |closed: Closed<'_>| close(audience, audience.named(closed));
                         series.close(self.now, &self.policies, &mut self.pool, &mut close);

@@ -297,6 +297,9 @@ fn the_shell_examples_of_the_pages_work() {
         .set("carbon", "address", carbon)
         .set("statsd", "shutdown_timeout", "100ms");
     fs::write(with_files.path().join("mine.conf"), conf.text()).unwrap();
+    let both =
+        "[carbon]\naddress = graphite.example.org:2003\n[influxdb]\naddress = 10.0.0.7:8086\n";
+    fs::write(with_files.path().join("both.conf"), both).unwrap();
     fs::write(with_files.path().join("t.conf"), "[carbon]\naddress =\n").unwrap();
 
     let mut tried = 0;
@@ -316,6 +319,7 @@ fn the_shell_examples_of_the_pages_work() {
         let admin = format!(" {} ", daemon.admin_bound()[0].port());
         let command = format!("{{ {command}\n}} 2>&1")
             .replace("-c statsd.conf", "-c mine.conf")
+            .replace("--dry-run -c /etc/statsd.conf", "--dry-run -c both.conf")
             .replace("target/release/statsd", "statsd")
             .replace("10.0.0.12 8126", "127.0.0.1 8126")
             .replace(" 8126", admin.trim_end())
