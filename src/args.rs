@@ -56,8 +56,8 @@ Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-r
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
-      --check                 report mistakes in the configuration and what a start would meet,
-                              and exit; --strict: a warning is a mistake, too
+      --check                 report mistakes in the configuration and problems of a start, and
+                              exit; --strict: a warning is a mistake, too
       --print-config          print the configuration that would be in force, and exit
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit
@@ -152,7 +152,7 @@ fn with_one_dash(argument: &OsString) -> Option<lexopt::Error> {
     is_long.then(|| lexopt::Error::UnexpectedOption(format!("-{name}")))
 }
 
-/// Returns the long options. They are those of the usage, so that no second list can differ.
+/// Returns the long options. They are read from the usage, so no second list can differ from it.
 fn long_options() -> impl Iterator<Item = &'static str> {
     let is_part = |letter: char| letter == '-' || letter.is_ascii_lowercase();
     USAGE.split(move |letter| !is_part(letter)).filter(|word| word.starts_with("--"))

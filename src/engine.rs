@@ -494,7 +494,7 @@ impl Engine {
         frequent.map_or_else(MostFrequent::default, |frequent| frequent.take(percent))
     }
 
-    /// Whether it holds no series, and no value that is passed through.
+    /// Whether the engine holds no series, and no value that is passed through.
     pub fn is_empty(&self) -> bool {
         self.intake.table.is_empty() && self.intake.passthrough.open().is_empty()
     }

@@ -121,9 +121,13 @@ impl Own {
         (
             Self::SamplesDropped,
             "samples_dropped",
-            "sound values dropped by a rule or for want of memory",
+            "valid values dropped by a rule, or because memory is used up",
         ),
-        (Self::SeriesRejected, "series_rejected", "sound values of new series past max_series"),
+        (
+            Self::SeriesRejected,
+            "series_rejected",
+            "valid values of new series, dropped because of max_series",
+        ),
         (
             Self::PacketsTruncated,
             "packets_truncated",
@@ -149,7 +153,11 @@ impl Own {
             "influx_tags_seen",
             "lines whose tags were not read: their dialect is off",
         ),
-        (Self::FlushOverruns, "flush_overruns", "flushes due before the one before had ended"),
+        (
+            Self::FlushOverruns,
+            "flush_overruns",
+            "flushes due while the previous flush was still running",
+        ),
         (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),
         (Self::FiguresNotFinite, "figures_not_finite", "figures left out: no finite number"),
         (

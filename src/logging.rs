@@ -28,6 +28,11 @@
 //! - The name of a field must not be `time`, `level` or `msg`. `:?` would quote text twice.
 //! - A name chosen at run time is written in parentheses: `(kind) = count`.
 //!
+//! ```text
+//!  log::warn!(…) ──▶ env_logger ──▶ format::line ──▶ LogTarget ─┐
+//!  say, the panic hook ─────────────────────────────────────────┴─put─▶ LOG ──▶ standard error
+//!                                                                        └──▶ DROPPED, if full
+//! ```
 //! Writing a line never waits. Otherwise a process that stops reading standard error would stop the
 //! whole server, which has one thread.
 //!
@@ -54,7 +59,7 @@ use crate::standard::StandardStream;
 /// The one log of the process. It is global because the `log` crate is: any code may log without
 /// having a reference to it. A panic may log while a line is being written, so the lock is only
 /// ever tried.
-static LOG: Mutex<Log> = Mutex::new(Log { stream: None, rest: Vec::new(), missing: 0 });
+static LOG: Mutex<Log> = Mutex::new(Log { stream: None, unwritten: Vec::new(), unreported: 0 });
 
 /// Dropped lines that [`take_dropped`] has not returned yet. The engine counts them, and the log
 /// must not depend on the engine.
@@ -106,12 +111,12 @@ pub fn set_level(level: LevelFilter) {
     }
 }
 
+/// Whether RUST_LOG is set. env_logger then filters lines by it, and no level of ours applies.
 fn is_level_overridden() -> bool {
     std::env::var_os("RUST_LOG").is_some()
 }
 
-/// Writes a line that is not a log line, such as the one with the addresses of the listeners. Never
-/// waits.
+/// Writes a line that is not a log line, such as `ready udp=…`. Never waits.
 pub fn say(line: &str) {
     put(format!("{line}\n").as_bytes());
 }
@@ -134,7 +139,7 @@ pub fn last_words(text: &str) {
             waits -= 1;
         }
     }
-    while !log.finish_rest() && waits > 0 {
+    while !log.write_rest() && waits > 0 {
         log.wait_for_room();
         waits -= 1;
     }
@@ -157,10 +162,12 @@ pub fn take_dropped() -> u64 {
     if DROPPED.load(Relaxed) == 0 { 0 } else { DROPPED.swap(0, Relaxed) }
 }
 
+/// Returns the form that [`set_format`] has set.
 fn wanted_format() -> LogFormat {
     if IS_JSON.load(Relaxed) { LogFormat::Json } else { LogFormat::Text }
 }
 
+/// Returns the line for a record, in the form that is set now.
 #[inline(never)] // one copy of it is enough
 pub(crate) fn formatted(record: &Record<'_>) -> String {
     format::line(wanted_format(), clock::wall(), record)
@@ -178,7 +185,7 @@ fn put(line: &[u8]) {
     match LOG.try_lock() {
         Ok(mut log) => {
             if !log.offer(line) {
-                log.missing += 1;
+                log.unreported += 1;
                 DROPPED.fetch_add(1, Relaxed);
             }
         }
@@ -196,6 +203,8 @@ impl Write for LogTarget {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        // Every line was written or dropped already. To wait here for the rest of one would stop
+        // the loop.
         Ok(())
     }
 }
@@ -205,10 +214,10 @@ impl Write for LogTarget {
 struct Log {
     /// `None` until it is opened, or while opening fails.
     stream: Option<StandardStream>,
-    /// The rest of lines that were accepted in part.
-    rest: Vec<u8>,
+    /// The rest of a line that was accepted in part. It is written before anything else.
+    unwritten: Vec<u8>,
     /// Dropped lines that the log has not reported yet.
-    missing: u64,
+    unreported: u64,
 }
 
 impl Log {
@@ -216,7 +225,7 @@ impl Log {
     /// it was accepted.
     fn offer(&mut self, line: &[u8]) -> bool {
         self.open();
-        if !self.finish_rest() {
+        if !self.write_rest() {
             return false;
         }
         let reported;
@@ -228,19 +237,21 @@ impl Log {
             &reported
         };
         let Ok(written) = self.write(bytes) else { return false };
-        self.missing = 0;
-        self.rest.extend_from_slice(&bytes[written..]);
+        self.unreported = 0;
+        // Standard error now has the beginning of a line, so the rest must follow. A line that is
+        // cut short would be glued to the next one.
+        self.unwritten.extend_from_slice(&bytes[written..]);
         true
     }
 
     /// Returns the log line that reports dropped lines. It is empty if there are none.
     fn report(&self) -> String {
-        if self.missing == 0 {
+        if self.unreported == 0 {
             return String::new();
         }
         let hint = "read standard error faster, free its disk, or log less with [statsd] log_level";
         let fields = [
-            ("log_lines_dropped", Value::from(self.missing)),
+            ("log_lines_dropped", Value::from(self.unreported)),
             ("reason", Value::from("standard error did not accept them")),
             ("hint", Value::from(hint)),
         ];
@@ -250,9 +261,11 @@ impl Log {
     /// Writes the rest of a line and the report. Returns `false` if there was no room for all of
     /// it.
     fn finish(&mut self) -> bool {
-        self.finish_rest() && (self.report().is_empty() || self.offer(b"")) && self.finish_rest()
+        self.write_rest() && (self.report().is_empty() || self.offer(b"")) && self.write_rest()
     }
 
+    /// Opens standard error, if it is not open. That fails while no descriptor is
+    /// free, so each line tries again.
     fn open(&mut self) {
         if self.stream.is_none() {
             self.stream = StandardStream::error().ok();
@@ -260,10 +273,10 @@ impl Log {
     }
 
     /// Writes the rest of an earlier line. Returns `false` if a part of it is still unwritten.
-    fn finish_rest(&mut self) -> bool {
-        while !self.rest.is_empty() {
-            match self.write(&self.rest) {
-                Ok(written) => _ = self.rest.drain(..written),
+    fn write_rest(&mut self) -> bool {
+        while !self.unwritten.is_empty() {
+            match self.write(&self.unwritten) {
+                Ok(written) => _ = self.unwritten.drain(..written),
                 Err(_) => return false,
             }
         }
@@ -283,6 +296,7 @@ impl Log {
         }
     }
 
+    /// Waits until standard error accepts bytes, at most [`LAST_WAIT_MS`].
     fn wait_for_room(&self) {
         if let Some(stream) = &self.stream {
             let mut streams = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
@@ -308,12 +322,12 @@ mod tests {
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let stream = Some(StandardStream::of(writer.into()).unwrap());
-        (Log { stream, rest: Vec::new(), missing: 0 }, reader)
+        (Log { stream, unwritten: Vec::new(), unreported: 0 }, reader)
     }
 
     fn put(log: &mut Log, line: &str) {
         if !log.offer(format!("{line}\n").as_bytes()) {
-            log.missing += 1;
+            log.unreported += 1;
         }
     }
 
@@ -334,7 +348,7 @@ mod tests {
         let mut text = String::new();
         while text.len() < long.len() {
             text += &read(&mut reader);
-            log.finish_rest();
+            log.write_rest();
         }
         put(&mut log, "after");
         text += &read(&mut reader);
@@ -367,8 +381,8 @@ mod tests {
         let (mut log, mut reader) = rig();
         (0..100).for_each(|n| put(&mut log, &format!("{n:0>98}")));
         let text = read(&mut reader);
-        assert!(log.rest.is_empty() && text.ends_with('\n'), "{text}");
-        assert_eq!(text.lines().count() as u64 + log.missing, 100);
+        assert!(log.unwritten.is_empty() && text.ends_with('\n'), "{text}");
+        assert_eq!(text.lines().count() as u64 + log.unreported, 100);
     }
 
     #[test]
@@ -383,7 +397,7 @@ mod tests {
         let reader = open();
         let writer = OpenOptions::new().write(true).open(&path).unwrap();
         let stream = Some(StandardStream::of(writer.into()).unwrap());
-        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        let mut log = Log { stream, unwritten: Vec::new(), unreported: 0 };
         let long = "a".repeat(100_000);
         put(&mut log, &long);
         drop(reader);
@@ -402,8 +416,8 @@ mod tests {
     fn a_full_disk_is_no_reason_to_wait() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let stream = Some(StandardStream::of(full.into()).unwrap());
-        let mut log = Log { stream, rest: Vec::new(), missing: 0 };
+        let mut log = Log { stream, unwritten: Vec::new(), unreported: 0 };
         put(&mut log, "dropped");
-        assert_eq!(log.missing, 1);
+        assert_eq!(log.unreported, 1);
     }
 }

@@ -47,7 +47,7 @@ fn with_config(
     }
 }
 
-/// Reports the warnings about a configuration, and what a start with it would meet.
+/// Reports the warnings about a configuration, and the problems that a start with it would have.
 fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
     privileges::shut_out_others();
     let findings = server::rehearse(config, origin);

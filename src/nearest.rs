@@ -1,7 +1,7 @@
 //! "Did you mean": finds the known word that is most similar to an unknown one. Pure.
 
-/// Bytes of an unknown word for which a suggestion is searched, and of the suggestion. The time to
-/// compare two words grows with the product of their lengths.
+/// The most bytes of an unknown word for which a suggestion is searched, and of the suggestion. The
+/// time to compare two words grows with the product of their lengths.
 pub(crate) const GUESSED_MAX: usize = 32;
 
 /// Returns the candidate that is most similar to the wanted word. At most a third of the letters

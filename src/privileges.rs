@@ -141,7 +141,7 @@ fn number(key: &'static str, value: &str) -> Result<Option<u32>, NotDropped> {
     }
 }
 
-/// Whether an error of a look-up only says that there is no such entry, or no file with entries.
+/// Whether an error of a look-up only means that there is no such entry, or no file with entries.
 fn is_not_found(error: Errno) -> bool {
     matches!(error, Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM)
 }

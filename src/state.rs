@@ -6,15 +6,18 @@
 //!  every minute ──▶ gauges, in slices ───────────────────────────┴─▶ FILE.new ──rename──▶ FILE
 //!  start ◀───────── FILE, or the gauges of FILE.old           (the file before becomes FILE.old)
 //! ```
-//! A file is a head, records with their lengths, and a checksum of all of it. A reader skips
-//! records of unknown kinds. `engine.rs` and `server/state_saver.rs` write the records. Only
-//! this file uses the disk.
 //!
-//! A new file is written aside and renamed. A file is read whole, and set aside when it is damaged.
+//! A file is a [`StateHead`], records with their lengths, and a checksum of both. `engine.rs` and
+//! `server/state_saver.rs` write and read the records; only this file uses the disk. A reader skips
+//! records of unknown kinds.
 //!
-//! `FILE.new` is one being written, `FILE.old` the one before. From `FILE.old` only gauges are ever
-//! restored: a run before has restored the rest already, and it must not be sent twice. `FILE.lock`
-//! excludes a second server, since two would overwrite each other's intervals.
+//! | file | what it is |
+//! | --- | --- |
+//! | `FILE` | the last whole state. It appears by a rename, so a crash never leaves half of one |
+//! | `FILE.new` | the state that is being written. Never read |
+//! | `FILE.old` | the state before. Only its gauges are read: its counts were restored before |
+//! | `FILE.damaged` | a `FILE` or `FILE.old` that failed its checks, kept for the operator |
+//! | `FILE.lock` | the lock. Two servers with one file would overwrite each other's intervals |
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,11 +29,62 @@ use crate::files::{self, BESIDE, Lock, Stall};
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
 
-/// The most bytes of one write.
+/// The most bytes of one write. Each write is timed on its own, so the longest one that is reported
+/// does not grow with the state.
 const PIECE: usize = 64 << 10;
+/// The bytes of the CRC-32 at the end of a file, little-endian.
 const CHECKSUM: usize = 4;
 
-/// The place of a state file. No other server uses it, and its folder is safe from other users.
+/// The first bytes of a file. The number is the version of the format.
+pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";
+
+/// What stands before the records: the interval to which they belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateHead {
+    /// Whether the file holds all of an open interval. Otherwise it holds only gauges.
+    pub whole: bool,
+    /// When the interval began, and when it is to end.
+    pub start: UnixTime,
+    pub end: UnixTime,
+    /// The time between two flushes. The idle times of series are saved as numbers of intervals.
+    pub interval: Duration,
+    /// The key of the hashes of set members.
+    pub members: [u64; 2],
+}
+
+impl StateHead {
+    /// Appends the head to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAGIC);
+        out.put_u8(u8::from(self.whole));
+        out.put_u64(self.start.as_millis());
+        out.put_u64(self.end.as_millis());
+        out.put_u64(u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX));
+        self.members.iter().for_each(|half| out.put_u64(*half));
+    }
+
+    /// Reads a head. Returns `None` if the input does not begin with [`MAGIC`], is too short, or
+    /// has a time that no clock shows.
+    pub fn read(input: &mut In<'_>) -> Option<Self> {
+        (input.take(MAGIC.len())? == MAGIC).then_some(())?;
+        Some(Self {
+            whole: input.u8()? == 1,
+            start: UnixTime::from_millis(millis(input)?),
+            end: UnixTime::from_millis(millis(input)?),
+            interval: Duration::from_millis(millis(input)?.max(1)),
+            members: [input.u64()?, input.u64()?],
+        })
+    }
+}
+
+/// Reads a time, at most the end of the year 9999, so that adding to it never overflows.
+fn millis(input: &mut In<'_>) -> Option<u64> {
+    const LATEST: u64 = 253_402_300_799_999;
+    input.u64().filter(|millis| *millis <= LATEST)
+}
+
+/// The path of a state file, locked: no other server uses it, and its folder is safe from other
+/// users.
 #[derive(Debug)]
 pub struct StateFile {
     /// The path without symbolic links. So the file that is used is always the one checked and
@@ -48,6 +102,7 @@ impl StateFile {
         files::require_regular_or_nothing(&path)?;
         let lock = Lock::of_file(&path)?;
         require_no_other(&path)?;
+        // Rights alone do not show a read-only or full file system, and a start must report it.
         let probe = beside(&path, "new");
         files::create(&probe)?;
         fs::remove_file(probe)?;
@@ -58,7 +113,7 @@ impl StateFile {
         &self.path
     }
 
-    /// Whether the lock still excludes other servers. It does not if the lock's file or its folder
+    /// Whether the lock still excludes other servers. It excludes none once its file or the folder
     /// was removed.
     pub fn is_locked(&self) -> bool {
         self.lock.is_in_place().unwrap_or(false)
@@ -70,7 +125,8 @@ impl StateFile {
     }
 }
 
-/// A file that is being written. It is not used before it is [`finish`](Self::finish)ed.
+/// A `FILE.new` that is being written. [`finish`](Self::finish) makes it `FILE`. If it is dropped
+/// before, `FILE` stays as it was, and the next save overwrites `FILE.new`.
 #[derive(Debug)]
 pub struct Writing {
     path: PathBuf,
@@ -102,34 +158,40 @@ impl Writing {
         Ok(())
     }
 
-    /// Moves the file to its place. The file that was there becomes `FILE.old`. If `durable`, waits
-    /// until the disk has stored the new file first.
+    /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`.
+    ///
+    /// If `durable`, waits until the disk has stored the file and its name. Returns the longest
+    /// call to the disk, not counting these two waits.
     pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;
         if durable {
+            // Before the rename. A file system may store a rename before the data, and a power
+            // failure between the two would leave an empty FILE.
             self.file.sync_all()?;
         }
         let path = &self.path;
         let old = beside(&self.path, "old");
         self.stall.time(|| {
-            // If another process has put a device or a FIFO there, it must not be replaced.
+            // A device or a FIFO that another process has created there must not be replaced.
             files::require_regular_or_nothing(path)?;
             if path.exists() {
                 let _ = fs::remove_file(&old);
-                // On a file system without hard links, a crash between the two renames costs
-                // counts, but no gauges. A copy would be another large write.
+                // A hard link, so that FILE exists at every moment. A file system without hard
+                // links gets a rename, and a crash before the next rename costs counts, but no
+                // gauges. A copy would be another large write.
                 fs::hard_link(path, &old).or_else(|_| fs::rename(path, &old))?;
             }
             fs::rename(beside(path, "new"), path)
         })?;
         if durable {
+            // The rename is a change of the folder, which is stored separately.
             File::open(files::folder_of(path))?.sync_all()?;
         }
         Ok(self.stall.take())
     }
 
-    /// Returns the longest call to the disk since the last call of this.
+    /// Returns the longest call to the disk since this was last called.
     pub fn take_stall(&mut self) -> Duration {
         self.stall.take()
     }
@@ -149,27 +211,27 @@ impl Found {
     /// Returns the records after the head.
     pub fn records(&self) -> In<'_> {
         let mut input = In::new(&self.bytes);
-        let _ = StateHead::read(&mut input); // it was read before
+        let _ = StateHead::read(&mut input); // to skip it: `load` has read it into `head`
         input
     }
 
     /// Renames the file after its open interval was restored. This server will send the interval,
     /// so a later start must not restore it again.
-    pub fn taken_over(&self) -> io::Result<()> {
+    pub fn take_over(&self) -> io::Result<()> {
         if self.gauges_only { Ok(()) } else { fs::rename(&self.path, beside(&self.path, "old")) }
     }
 }
 
 /// Reads the state. If the file is missing or damaged, reads `FILE.old`. A damaged file is set
-/// aside and logged. So is one of more than `most` bytes, since reading it could use up all memory.
-pub fn load(path: &Path, most: u64) -> Option<Found> {
+/// aside and logged. So is one of more than `max_bytes`, since reading it could use up all memory.
+pub fn load(path: &Path, max_bytes: u64) -> Option<Found> {
     let old = beside(path, "old");
-    read(path, most, false).or_else(|| read(&old, most, true))
+    read(path, max_bytes, false).or_else(|| read(&old, max_bytes, true))
 }
 
 /// Reads one state file. Returns `None` if it is missing, unreadable or damaged.
-fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
-    let bytes = match files::open_ours(path).and_then(|file| bytes_of(&file, most)) {
+fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<Found> {
+    let bytes = match files::open_ours(path).and_then(|file| read_whole(&file, max_bytes)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
@@ -206,18 +268,18 @@ fn read(path: &Path, most: u64, is_old: bool) -> Option<Found> {
     }
 }
 
-/// Reads a whole file. Returns the reason if it is no state file; then only its first bytes are
-/// read, since it may be endless.
-fn bytes_of(file: &File, most: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
+/// Reads a whole file. The outer error means that it could not be read, the inner one that it is no
+/// state file. Of such a file only the first bytes are read, since it may be endless.
+fn read_whole(file: &File, max_bytes: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
     let mut start = [0; MAGIC.len()];
     let got = file.read_at(&mut start, 0)?;
     if got < start.len() || start != *MAGIC {
         return Ok(Err("not a state file of this version"));
     }
-    if file.metadata()?.len() > most {
+    if file.metadata()?.len() > max_bytes {
         return Ok(Err("larger than any state that the limits of the configuration allow"));
     }
-    files::contents(file, most).map(Ok)
+    files::contents(file, max_bytes).map(Ok)
 }
 
 /// Returns the head of a state file's bytes if the checksum is right.
@@ -232,7 +294,8 @@ pub fn checked(bytes: &[u8]) -> Result<StateHead, &'static str> {
     }
 }
 
-/// Fails if another server has locked what we keep beside the file.
+/// Fails if `FILE.new`, `FILE.old` or `FILE.damaged` is the locked file of another server, which
+/// this one would replace.
 fn require_no_other(path: &Path) -> io::Result<()> {
     for suffix in BESIDE {
         files::require_free(&beside(path, suffix))?;
@@ -246,53 +309,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     name.into()
-}
-
-/// The first bytes of a file. The number is the version of the format.
-pub const MAGIC: &[u8; 16] = b"statsd-state 1\0\n";
-
-/// The head of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StateHead {
-    /// Whether the file holds all of an open interval. Otherwise it holds only gauges.
-    pub whole: bool,
-    /// When the interval began, and when it is to end.
-    pub start: UnixTime,
-    pub end: UnixTime,
-    /// The time between two flushes. The idle times of series are saved as numbers of intervals.
-    pub interval: Duration,
-    /// The key of the hashes of set members.
-    pub members: [u64; 2],
-}
-
-impl StateHead {
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(MAGIC);
-        out.put_u8(u8::from(self.whole));
-        out.put_u64(self.start.as_millis());
-        out.put_u64(self.end.as_millis());
-        out.put_u64(u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX));
-        self.members.iter().for_each(|half| out.put_u64(*half));
-    }
-
-    /// Returns `None` if the input does not begin as our files do, or has a time that no clock
-    /// shows.
-    pub fn read(input: &mut In<'_>) -> Option<Self> {
-        (input.take(MAGIC.len())? == MAGIC).then_some(())?;
-        Some(Self {
-            whole: input.u8()? == 1,
-            start: UnixTime::from_millis(millis(input)?),
-            end: UnixTime::from_millis(millis(input)?),
-            interval: Duration::from_millis(millis(input)?.max(1)),
-            members: [input.u64()?, input.u64()?],
-        })
-    }
-}
-
-/// Reads a time, at most the end of the year 9999, so that adding to it never overflows.
-fn millis(input: &mut In<'_>) -> Option<u64> {
-    const LATEST: u64 = 253_402_300_799_999;
-    input.u64().filter(|millis| *millis <= LATEST)
 }
 
 #[cfg(test)]
@@ -350,12 +366,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, true, "counts");
-        load(&path, 1 << 20).unwrap().taken_over().unwrap();
+        load(&path, 1 << 20).unwrap().take_over().unwrap();
         assert!(load(&path, 1 << 20).unwrap().gauges_only, "after a crash");
         write(&path, false, "gauges");
         let found = load(&path, 1 << 20).unwrap();
         assert_eq!((text(&found).as_str(), found.gauges_only), ("gauges", true));
-        found.taken_over().unwrap();
+        found.take_over().unwrap();
         assert!(path.exists(), "gauges may be taken again");
     }
 

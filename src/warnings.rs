@@ -36,10 +36,10 @@ pub enum WarningKind {
     /// A connection waits and cannot be accepted, as when no descriptor is left. The number is that
     /// of the system's error.
     AcceptsPaused(i32),
-    /// An interval ended before the flush of the one before had.
+    /// An interval ended while the flush of the previous interval was still running.
     FlushOverrun,
-    /// Tags of a dialect that is off, such as Influx's. The commas between them were dropped, which
-    /// looks like success.
+    /// Tags of a dialect that is off, such as Influx's. The commas between them were dropped.
+    /// The points look right without a warning.
     UnreadTags,
     /// Several values of a counter, gauge or key/value in one group. They may be a name with a
     /// colon.
@@ -179,7 +179,7 @@ impl WarningKind {
         }
     }
 
-    /// Returns what the cause was, if the sentence does not say it.
+    /// Returns the reason of the warning, if its sentence does not state it.
     pub fn reason(self) -> Option<String> {
         match self {
             Self::BadLine(reject) => Some(reject.to_string()),
@@ -388,7 +388,7 @@ mod tests {
             warnings.set_sender(quiet);
             warnings.add(kind, b"");
         }
-        // These are of no sender, but of different reasons.
+        // These warnings have no sender, and differ in their reasons.
         let [full, locked] = [libc::EMFILE, libc::ENOMEM];
         for kind in [
             WarningKind::AcceptsPaused(full),

@@ -29,7 +29,7 @@ pub(super) enum Job {
 }
 
 impl Job {
-    /// Whether it holds memory for every series.
+    /// Whether the command holds memory for every series.
     pub(super) fn is_dumping(&self) -> bool {
         match self {
             Self::Dump(dump) => dump.is_begun(),
@@ -45,7 +45,8 @@ impl Job {
         }
     }
 
-    /// Whether it may continue. If `may_dump` is `false`, a dump that has not begun must wait.
+    /// Whether the command may continue. If `may_dump` is `false`, a dump that has not begun must
+    /// wait.
     pub(super) fn may_go_on(&self, may_dump: bool) -> bool {
         may_dump
             || match self {

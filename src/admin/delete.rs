@@ -31,17 +31,18 @@ impl Delete {
         Self { kind, names, folder: None }
     }
 
-    /// Whether it holds memory for every series of a folder.
+    /// Whether the deletion holds memory for every series of a folder.
     pub(super) fn is_begun(&self) -> bool {
         self.folder.as_ref().is_some_and(|folder| folder.names.is_begun())
     }
 
-    /// Whether its next step would begin to hold memory for every series of a folder.
+    /// Whether the next step would allocate memory for every series of a folder.
     pub(super) fn is_about_to_begin(&self) -> bool {
         self.folder.as_ref().is_some_and(|folder| !folder.names.is_begun())
     }
 
-    /// Frees the memory it holds. It searches the folder again later. Deleted names do not return.
+    /// Frees the memory for a folder. A later step searches the folder again, and does not find
+    /// names that were deleted.
     pub(super) fn pause(&mut self) {
         if let Some(folder) = &mut self.folder {
             folder.names.restart();

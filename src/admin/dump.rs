@@ -45,7 +45,7 @@ impl Dump {
         }
     }
 
-    /// Whether it has begun to sort, and so holds memory.
+    /// Whether the dump has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
         self.names.is_begun()
     }

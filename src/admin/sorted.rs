@@ -4,8 +4,8 @@
 //! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
 //! copies of 256 names.
 //!
-//! Series are created and removed meanwhile. Those that are removed are skipped. Those that are new
-//! are left out.
+//! Series may be created and removed during the walk. The walk skips removed series and leaves out
+//! new ones.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -38,7 +38,7 @@ impl SortedNames {
         Self { kind, prefix, shards: Vec::new(), heads: BinaryHeap::new() }
     }
 
-    /// Whether it has begun to sort, and so holds memory.
+    /// Whether the walk has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
         !self.shards.is_empty()
     }

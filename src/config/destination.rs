@@ -22,7 +22,7 @@ pub struct Destination {
     /// The name of the name space whose names it gets. Empty for `[namespace]`, which Ganglia and
     /// repeaters always have.
     pub namespace: String,
-    /// Whether it gets the server's own figures. Repeaters never do.
+    /// Whether the destination gets the server's own figures. Repeaters never get them.
     pub own_figures: bool,
 }
 
@@ -245,7 +245,7 @@ impl Destination {
         Takes::Flushes(TakenFlushes { format, namespace, own_figures: *own_figures })
     }
 
-    /// Whether it is reached over UDP.
+    /// Whether the destination is reached over UDP.
     pub fn is_udp(&self) -> bool {
         match &self.kind {
             DestinationKind::Ganglia(_) => true,

@@ -1,7 +1,8 @@
 //! [`recognised`]: finds out that a file is the configuration of another program. One message then
 //! replaces a hundred mistakes. Pure.
 //!
-//! It is only asked about files that have mistakes, so a file of this server is never refused here.
+//! The caller passes only files that have mistakes, so a valid file of this server is never refused
+//! here.
 
 use super::ini::Flaw;
 use super::sections::{COPIED, RULE, SECTIONS};
@@ -72,7 +73,7 @@ fn object(text: &str) -> Option<(usize, Program)> {
     Some((line, program))
 }
 
-/// Keys of which nearly each configuration of Node has one.
+/// Keys of Node's configuration. Nearly every such file has at least one of them.
 const NODE_KEYS: [&str; 12] = [
     "graphiteHost",
     "graphitePort",
@@ -114,7 +115,7 @@ fn lines(text: &str) -> Option<(usize, Program)> {
         if is_own_header(line) {
             return None;
         }
-        // Indented lines of YAML say little.
+        // Indented lines of YAML do not show which program they are for.
         if found.is_none() && raw.starts_with(|first: char| !first.is_whitespace()) {
             found = program_of(line).map(|program| (number, program));
         }

@@ -25,7 +25,8 @@ pub(super) fn unknown_section(section: &str, suffix: &str, kinds: &[&'static str
 /// has the key, the message names that section.
 pub(super) fn unknown_key(section: &str, names: &[&'static str], name: &str) -> String {
     let elsewhere = KEYS.iter().find(|key| key.name == name).map(|key| key.uses[0].section);
-    // A key of this server is meant as such, even if another program has one like it.
+    // If the name is a key of another section of this server, that key is probably meant, even if
+    // another program has a key of the same name.
     let foreign = || hint(FOREIGN_KEYS, name).filter(|_| elsewhere.is_none());
     let known = word_hint(section, name).or_else(foreign);
     let near = nearest(name, names.iter().copied());

@@ -265,7 +265,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, .. } => path.display().fmt(out),
-            Self::Defaults => write!(out, "the defaults, for want of {}", PLACES.join(" and ")),
+            Self::Defaults => {
+                write!(out, "the defaults, because {} do not exist", PLACES.join(" and "))
+            }
         }
     }
 }
@@ -364,7 +366,7 @@ mod tests {
         assert_eq!(reload(&origin).unwrap().1, origin);
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        // A configuration may be one.
+        // A configuration may be a symbolic link.
         reload(&Origin::File { path: link, ended: true, given: Given::NONE }).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),

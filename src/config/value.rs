@@ -27,7 +27,7 @@ pub(super) trait ValueKind<T> {
     fn found(&self, text: &str) -> String {
         excerpt(text)
     }
-    /// As [`read`](Self::read), but the error also says what was found.
+    /// As [`read`](Self::read), but the error also quotes the text that was found.
     fn read_or_explain(&self, text: &str) -> Result<T, String> {
         self.read(text).map_err(|expected| format!("{expected}, not {}", self.found(text)))
     }
@@ -367,7 +367,7 @@ impl ValueKind<Percentile> for Percent {
 /// whole milliseconds, or does not fit a `u64`.
 fn millis(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
-    // In other programs M is a month.
+    // `M` is not read as minutes, because it is a month in other programs.
     if unit == "M" {
         return None;
     }

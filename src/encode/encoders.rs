@@ -55,7 +55,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Encoders(Vec<Row>);
 
-/// An encoder, and what it is for.
+/// An encoder, and the destinations whose chunks it makes.
 #[derive(Debug)]
 struct Row {
     format: Format,

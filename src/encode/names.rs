@@ -19,7 +19,7 @@ pub(super) struct Affixes {
 }
 
 impl Affixes {
-    /// The name of the figure. Empty if the name of the series says it all.
+    /// The name of the figure. Empty if the point has only the name of the series.
     pub(super) fn figure(&self) -> &[u8] {
         let figure = &self.suffix[..self.figure_bytes];
         figure.strip_prefix(b".").unwrap_or(figure)
@@ -276,7 +276,7 @@ impl Points {
 }
 
 impl Point<'_> {
-    /// The name of the figure. Empty if the name of the series says it all.
+    /// The name of the figure. Empty if the point has only the name of the series.
     pub(super) fn figure(&self) -> &[u8] {
         self.affixes.figure()
     }

@@ -9,7 +9,7 @@ use crate::series::{Audience, Closed, PassthroughKind, PassthroughValue, Values}
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub subject: Subject,
-    /// The destinations that it is for.
+    /// The destinations that get the summary.
     pub audience: Audience,
     /// The canonical name, tags included.
     pub name: &'a [u8],

@@ -270,7 +270,7 @@ mod tests {
 
     fn note(pieces: &mut Vec<String>, piece: Piece<'_>) {
         pieces.push(match piece {
-            // However a stream is cut, its lines are the same, but not how many come together.
+            // The cuts of a stream decide how many lines a piece has. Only lines are compared.
             Piece::Lines(text) => {
                 let text = text.strip_suffix(b"\n").unwrap_or(text);
                 let lines = text.split(|byte| *byte == b'\n');

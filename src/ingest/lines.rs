@@ -238,7 +238,7 @@ mod tests {
         LOOKED_AT.set(LOOKED_AT.get() + bytes);
     }
 
-    /// The slow twin of [`whole_lines`].
+    /// The slow twin of [`whole_lines`], which it is compared with.
     fn whole_lines_one_by_one(bytes: &[u8], max_line: usize) -> usize {
         let mut length = 0;
         for newline in memchr_iter(b'\n', bytes) {

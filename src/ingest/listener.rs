@@ -126,7 +126,7 @@ fn keep_alive(socket: &Socket) -> io::Result<()> {
 fn sender(stream: &Socket, from: &SockAddr) -> Sender {
     let process = || {
         let credentials = getsockopt(stream, PeerCredentials).ok()?;
-        // It is 0 for a process of another container.
+        // The kernel gives 0 for a process of another container.
         Some(credentials.pid()).filter(|pid| *pid > 0)
     };
     match from.as_socket() {
@@ -156,7 +156,7 @@ fn is_of_one(error: &io::Error) -> bool {
     )
 }
 
-/// The clients of one kind, as the accept loop sees them.
+/// The clients of one kind, as the accept loop uses them.
 pub trait Door {
     /// Closes one client to make room for a new one, if all places are taken and a client may be
     /// closed. Returns the key and the address of the closed client.

@@ -92,6 +92,7 @@ struct LogLine {
 }
 
 impl LogLine {
+    /// Writes text that needs no escapes.
     fn write(&mut self, text: fmt::Arguments<'_>) {
         let _ = self.text.write_fmt(text); // a `String` accepts all
     }
@@ -199,6 +200,7 @@ fn is_printable(character: char) -> bool {
     character.escape_debug().len() == 1
 }
 
+/// Returns what a value displays.
 fn text_of(value: &dyn Display) -> String {
     let mut text = String::new();
     let _ = write!(text, "{value}"); // what a failing `Display` wrote is better than a panic
@@ -211,14 +213,15 @@ impl<'kvs> VisitSource<'kvs> for LogLine {
     }
 }
 
-/// Writes one field. Numbers and truth values are never quoted. A field without a value is left
-/// out.
+/// Writes one field. Its name is known, and `log` passes its value to one of the methods below.
+/// Numbers and truth values are never quoted. A field without a value is left out.
 struct LogField<'a> {
     line: &'a mut LogLine,
     key: &'a str,
 }
 
 impl LogField<'_> {
+    /// Writes a value that never needs quotes.
     fn bare(&mut self, value: &dyn Display) -> Result<(), Error> {
         self.line.key(self.key);
         self.line.write(format_args!("{value}"));
@@ -232,7 +235,7 @@ impl<'v> VisitValue<'v> for LogField<'_> {
     }
 
     fn visit_null(&mut self) -> Result<(), Error> {
-        Ok(())
+        Ok(()) // an `Option` without a value: the field is left out
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), Error> {

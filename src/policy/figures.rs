@@ -36,7 +36,8 @@ impl Percentile {
     /// 96 for the 95th percentile of 100. The percentile must be positive.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most n, never negative
     pub fn quantile_rank(self, n: usize) -> usize {
-        // 33.3 % of 1000 samples must be 333 of them. The product may be one digit less.
+        // 33.3 % of 1000 samples must be 333. Rounding may make the product slightly smaller, and
+        // `floor` would then give 332.
         let below = (self.0 * n as f64 / 100.0 * (1.0 + 4.0 * f64::EPSILON)).floor() as usize;
         (below + 1).min(n)
     }
@@ -268,7 +269,7 @@ pub const TIMER_METRICS: [(&str, TimerMetric); 20] = [
     ("sum_squares", TimerMetric::Figure(FigureId::SUM_SQUARES)),
     ("mean", TimerMetric::Figure(FigureId::MEAN)),
     ("median", TimerMetric::Figure(FigureId::MEDIAN)),
-    // statsite's own names of some, and what only its style has.
+    // Some figures under their names in statsite, and the figures that only its style has.
     ("sample_rate", TimerMetric::Figure(FigureId::COUNT_PS)),
     ("sum_sq", TimerMetric::Figure(FigureId::SUM_SQUARES)),
     ("stdev", TimerMetric::Figure(FigureId::STDEV)),
@@ -461,7 +462,7 @@ mod tests {
                 &["bin_<10.00", "bin_10.00", "bin_20.00", "bin_>30.00"][..],
             ),
             (&[-0.0, 0.125, 2.5], &["bin_<0.00", "bin_0.00", "bin_0.12"]),
-            // Two decimals would make one name of two.
+            // With two decimals, two bins would have one name.
             (&[0.001, 0.002, 1.0, inf], &["bin_<0.001", "bin_0.001", "bin_0.002", "bin_>1"]),
             (&[inf], &["bin_<inf"]),
             (&[], &[]),

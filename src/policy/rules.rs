@@ -152,7 +152,7 @@ impl Glob {
 
     /// Whether every name that matches `other` matches this pattern, too.
     pub fn covers(&self, other: &Self) -> bool {
-        // A `*` of the other stands for several bytes, so only a `*` of ours can match it.
+        // A `*` in `other` stands for several bytes, so only a `*` of this pattern can match it.
         self.fits(other.0.as_bytes(), |byte| byte != b'*')
     }
 
@@ -160,12 +160,13 @@ impl Glob {
         &self.0
     }
 
-    /// `is_single` tells which bytes a `?` matches.
+    /// `is_single` returns whether a `?` matches a byte.
     fn fits(&self, name: &[u8], is_single: impl Fn(u8) -> bool) -> bool {
         let pattern = self.0.as_bytes();
         let mut at = 0;
         let mut read = 0;
-        // The place after the last star, and how much of the name is read if its run ends there.
+        // The index after the last `*` of the pattern, and the index in the name at which the rest
+        // of the pattern is tried.
         let mut star = None;
         while read < name.len() {
             match pattern.get(at) {
@@ -199,7 +200,7 @@ impl fmt::Display for Glob {
 mod tests {
     use super::*;
 
-    /// The slow twin: what the words above say.
+    /// The slow twin of the matcher: it follows the definition of a pattern, one byte at a time.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),

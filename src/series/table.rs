@@ -344,8 +344,9 @@ impl Table {
                 continue;
             }
             if self.shards.has_clean_twin(shard, idle.slot) {
-                // The destinations of a merged series would get the twin's own values instead. The
-                // twin has been idle for as long, and is evicted itself.
+                // A merged series stays while a series with its clean name (the twin) exists.
+                // Otherwise destinations with cleaned names would get the values of the twin alone.
+                // The twin has been idle for as long, so it is evicted itself.
                 continue;
             }
             let Some(series) = self.shards.take(shard, idle.slot) else { continue };
@@ -569,7 +570,7 @@ impl Table {
             if self.shards.raw.is_some() || !has_all_samples {
                 return Some(Ok(()));
             }
-            // It was restored from one of the raw names.
+            // The merged series was restored from one of the raw names already.
             self.discard(shard, slot);
         }
         self.create_saved(saved)

@@ -23,7 +23,8 @@ use crate::sink::Feed;
 /// Own counters that explain why a valid line has no points.
 const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
 
-/// Prints to `out`. Returns whether the input was not garbage alone.
+/// Prints to `out` what each destination would get. Returns `false` if the input had lines and none
+/// of them was valid.
 pub fn dry_run(
     config: &Config,
     origin: &Origin,

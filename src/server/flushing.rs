@@ -328,7 +328,7 @@ fn figures(
             add("graphiteStats.calculationtime".into(), took);
             add("graphiteStats.flush_time".into(), figures.flush_time.as_millis() as f64);
             add("graphiteStats.flush_length".into(), figures.flush_length as f64);
-            // As in Node, the start counts until a flush has arrived.
+            // As in Node, this is the time of the start until the first flush has arrived.
             add("graphiteStats.last_flush".into(), seconds(figures.last_flush.or(Some(started))));
             add("graphiteStats.last_exception".into(), seconds(figures.last_exception));
         }

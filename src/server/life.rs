@@ -345,7 +345,7 @@ impl Drain {
         Self { is_patient: true, ..self }
     }
 
-    /// The sinks may deliver until `patience` after `now`.
+    /// Returns a drain in which the sinks may deliver until `patience` after `now`.
     pub(super) fn prolong(&mut self, now: Tick, patience: Duration) {
         self.until = now + patience;
     }

@@ -207,7 +207,7 @@ impl<C: Clock> Server<C> {
             self.pipeline.sweep(&mut self.reactor);
             self.pipeline.flush_keys(self.life.config(), &mut self.reactor);
             self.life.save_gauges(&self.pipeline, &mut self.reactor);
-            // In the turn after the reload, so that neither turn takes long.
+            // Warnings are logged in the turn after the reload, so that neither turn takes long.
             if self.life.take_unreported() {
                 self.log_config_warnings();
             }

@@ -486,8 +486,8 @@ impl Pipeline {
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
 
-    /// Whether a value of the input was valid, even if it was then dropped by a rule or a limit. To
-    /// be asked before the flush.
+    /// Whether a value of the input was valid, even if a rule or a limit then dropped it. Must be
+    /// called before the flush, which takes the values that are passed through.
     pub(super) fn has_valid_input(&self) -> bool {
         let taken = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
         let is_taken = |own: &Own| self.engine.own().total(*own) > 0;

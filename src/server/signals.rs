@@ -13,7 +13,7 @@
 //! container, it also gets every orphan: processes that commands left in the background.
 //!
 //! So after each SIGCHLD the reaper lists the children that have ended, and reaps those that no
-//! sink has started. A sink learns itself how its own child ended.
+//! sink has started. A sink reaps its own child, and reads its exit status.
 
 use std::io;
 use std::sync::Arc;

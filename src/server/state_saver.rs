@@ -218,7 +218,7 @@ pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool 
             "the state of the run before is incomplete"
         );
     }
-    if let Err(error) = found.taken_over() {
+    if let Err(error) = found.take_over() {
         log::error!(
             state = "not_renamed",
             error:%,

@@ -27,8 +27,8 @@ use crate::token::Source;
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Returns whether all was delivered within `shutdown_timeout`, and the input was not garbage
-/// alone. A slow reader of standard output may take longer.
+/// Returns `true` if all was delivered within `shutdown_timeout`, and the input was empty or had a
+/// valid line. A slow reader of standard output may take longer.
 pub fn flush_stdin(
     config: &Config,
     origin: &Origin,
@@ -78,7 +78,8 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             drain.prolong(reactor.now().tick, patience);
             reactor.set(Timer::Stop, Some(reactor.now().tick + patience));
             pipeline.pump(false, &mut reactor);
-            // Even if all is sent: the kernel may have reported already that no process listens.
+            // One more turn even if all is sent: the kernel may have reported that no process
+            // listens.
             reactor.turn_again_if(true);
         }
         reactor.wait(false)?;
@@ -154,7 +155,7 @@ pub(super) fn take_in(
                 pipeline.take_piece(piece, logs_messages);
             }),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The process that started this one may have made its end nonblocking.
+            // The parent process may have made standard input nonblocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_input(stdin)?,
             Err(error) => return Err(error),
         }

@@ -85,7 +85,7 @@ fn memory_limit(root: &Path) -> Option<MemoryLimit> {
     }
     for file in cgroup_files(root, &read("proc/self/cgroup")) {
         let text = fs::read_to_string(file).unwrap_or_default();
-        // `max` is no limit, and neither is the huge number of version 1.
+        // `max` (version 2) and a huge number (version 1) mean that there is no limit.
         let bytes = text.trim().parse().ok();
         limits.extend(bytes.map(|bytes| MemoryLimit { bytes, of: "the cgroup" }));
     }
@@ -100,7 +100,7 @@ fn cgroup_files(root: &Path, cgroups: &str) -> Vec<PathBuf> {
         let mut fields = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
         let (mounts, names): (&[&str], &[&str]) = match controllers {
-            // Version 2. `unified` is where it is beside version 1.
+            // Version 2. Beside version 1 it is mounted at `unified`.
             "" => (&["sys/fs/cgroup", "sys/fs/cgroup/unified"], &["memory.max", "memory.high"]),
             _ if controllers.split(',').any(|name| name == "memory") => {
                 (&["sys/fs/cgroup/memory"], &["memory.limit_in_bytes"])

@@ -142,7 +142,7 @@ pub(super) struct Upstream {
     /// When bytes were last written or acknowledged.
     moved: Option<Tick>,
     /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
-    /// unacknowledged, since such a peer owes nothing.
+    /// unacknowledged, since the peer then has nothing to acknowledge.
     silent_since: Option<Tick>,
     /// Bytes that the peer's TCP had not acknowledged at the last poll. The outbox cannot be used
     /// for this, because a probe withholds acknowledgements from it.

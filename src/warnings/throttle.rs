@@ -58,7 +58,7 @@ struct Events {
     count: u64,
     example: Vec<u8>,
     sender: Sender,
-    /// The line is logged at this time at the earliest, a minute after the one before.
+    /// The earliest time at which the line is logged: a minute after the previous line.
     quiet_until: Tick,
 }
 
@@ -67,7 +67,7 @@ const QUIET: Duration = Duration::from_secs(60);
 const EXAMPLE_BYTES_MAX: usize = 200;
 /// Senders of one cause that have lines of their own. More lines a minute would not be read.
 const SENDERS_MAX: usize = 20;
-/// Further senders of one cause that are told apart, in order to count them.
+/// The most further senders of one cause that are distinguished, in order to count them.
 const OTHERS_MAX: usize = 1000;
 
 impl<K> Default for Throttle<K> {
@@ -142,7 +142,7 @@ impl<K> Cause<K> {
         }
     }
 
-    /// Returns the events that those of `sender` are added to.
+    /// Returns the entry to which events of `sender` are added.
     ///
     /// The port of a sender does not matter: a client that opens a socket for each packet is one
     /// sender.
@@ -217,7 +217,7 @@ mod tests {
         }
         let lines = throttle.take_due(at(1));
         assert_eq!(shown(&lines), [('a', 3, 1, 0), ('a', 1, 2, 0), ('b', 1, 1, 0)]);
-        // The noisy sender waits for its minute. Another one and another cause do not.
+        // The noisy sender waits for its minute. Another sender and another cause do not.
         throttle.add('a', sender(1, 1000), 1000, b"x");
         throttle.add('a', sender(3, 1000), 1, b"x");
         throttle.add('c', sender(1, 1000), 1, b"x");
@@ -276,7 +276,7 @@ mod tests {
         }
         let lines = throttle.take_due(at(121));
         assert_eq!(shown(&lines), [('a', 3, 100, 2)]);
-        // All places are free again.
+        // After the minute, all places for senders are free again.
         throttle.add('a', sender(102, 1), 1, b"x");
         assert_eq!(shown(&throttle.take_due(at(122))), [('a', 1, 102, 0)]);
         assert_eq!(throttle.take_due(at(200)), []);
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(throttle.take_all(at(2)), []);
     }
 
-    /// Shows against a slow twin that each event is in one line, and no line comes too early.
+    /// Compares with a slow twin: each event is in exactly one line, and no line comes too early.
     #[test]
     fn no_event_is_lost_and_no_line_is_early() {
         let mut random = statsd_bench::Random::new(11);

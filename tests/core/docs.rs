@@ -61,8 +61,8 @@ fn every_key_is_documented() {
     assert!(missing.is_empty(), "keys that no page names: {missing:#?}");
 }
 
-/// Shows that a key of another server, written into a `statsd.conf`, is answered with a key that
-/// `docs/migrating.md` has for it, or with the reason if there is none.
+/// Shows that the message for a key of another server in a `statsd.conf` names a key that
+/// `docs/migrating.md` has for it, or states the reason if there is none.
 #[test]
 fn a_key_of_another_server_is_answered_as_the_page_says() {
     let page = fs::read_to_string(root().join("docs/migrating.md")).unwrap();

@@ -9,7 +9,7 @@ use statsd::protocol::{Grammar, PackedValues};
 use statsd::time::Tick;
 use statsd::warnings::{Warning, WarningKind};
 
-/// Every type, and what it makes of the value 3.
+/// Every type, and the result of the value 3.
 const TYPES: [(&str, &str); 9] = [
     ("c", "count 3"),
     ("m", "count 3"),
@@ -357,7 +357,7 @@ fn a_packed_counter_or_gauge_is_a_warning_with_an_example() {
         assert_eq!(warning.example, line.as_bytes());
         assert!(warning.what.text().hint.unwrap().contains("[statsd] packed_values"));
     }
-    // One value is not packed, nor is one beside empty ones.
+    // One value is not packed. A value beside empty values is not packed either.
     for line in ["a:1|c:2|c", "a:1:|c", "a::1|g", "a:1|c|foo:2|c", "a:x:y|c"] {
         let (found, _) = warnings("", line);
         let is_packed = |warning: &Warning| warning.what == WarningKind::PackedValues;

@@ -1,5 +1,6 @@
-//! `--check` and the warnings about a configuration: what is legal and almost surely wrong, and
-//! what a start would meet. It can run beside a server with the same configuration.
+//! `--check` and the warnings about a configuration: settings that are legal and almost surely
+//! wrong, and problems that a start would have. A check can run beside a server with the same
+//! configuration.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -183,7 +184,7 @@ fn a_check_beside_the_running_server_changes_nothing() {
     daemon.stop();
 }
 
-/// Shows that a check finds what a start would meet, and creates nothing.
+/// Shows that a check finds the problems that a start would have, and creates nothing.
 #[test]
 fn a_check_tries_what_a_start_would() {
     let folder = tempfile::tempdir().unwrap();
@@ -262,7 +263,7 @@ fn what_only_root_can_test_is_a_remark() {
         let kinds = ["error", "warning", "remark"];
         (finished.code, kinds.map(|kind| lines_of(kind, finished).len()))
     };
-    // Root does not know as which user the service manager starts the server.
+    // Root cannot find out as which user the service manager starts the server.
     let unknown = as_root(&with("theirs"));
     assert_eq!(count(&unknown), (Some(0), [0, 0, 2]), "{unknown:?}");
     assert!(unknown.stderr.contains("run statsd --check as the user of the server"));

@@ -46,7 +46,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Shows that `make run` reads ./statsd.conf if there is one, else the example, and says which.
+/// Shows that `make run` reads ./statsd.conf if there is one, else the example, and prints which.
 #[test]
 fn make_run_reads_the_configuration_that_is_there() {
     let checkout = checkout();
@@ -61,8 +61,8 @@ fn make_run_reads_the_configuration_that_is_there() {
     }
 }
 
-/// Shows that `make install` never builds, says what to do without a binary, and warns of one that
-/// is older than its source.
+/// Shows that `make install` never builds, prints what to do without a binary, and warns about a
+/// binary that is older than its source.
 #[test]
 fn make_install_never_builds() {
     let checkout = checkout();

@@ -47,8 +47,8 @@ fn every_line_equals_nodes_but_its_own_figures() {
     });
 }
 
-/// Shows what `docs/operations.md` says of Node's `last_exception`: a carbon that refuses every
-/// connection does not set it. This server's is set.
+/// Shows that Node's `last_exception` is not set by a carbon that refuses every connection, as
+/// `docs/operations.md` describes. This server sets its own.
 #[test]
 fn nodes_last_exception_ignores_a_carbon_that_is_not_there() {
     let carbon = FakeCarbon::absent();

@@ -1,8 +1,8 @@
-//! Unusual lines, each sent to Node's statsd and to this server. Both must make the same of it, or
-//! the difference must be in the table `tests/vectors/node.tsv` and in `docs/protocol.md`.
+//! Unusual lines, each sent to Node's statsd and to this server. Both must flush the same, or the
+//! difference must be in the table `tests/vectors/node.tsv` and in `docs/protocol.md`.
 //!
-//! `UPDATE=1 cargo test --test e2e node_lines` writes to the table what both servers really make of
-//! each line. The headings are left as they are, and must be set by hand.
+//! `UPDATE=1 cargo test --test e2e node_lines` writes the real results of both servers to the
+//! table. The headings are left as they are, and must be set by hand.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -17,7 +17,7 @@ use crate::support::{
 /// The packets of one interval. Node's socket buffer has room for them all.
 const BATCH: usize = 60;
 
-/// What a server makes of each line, as text.
+/// The result of each line in a server, as text.
 type Results = Vec<String>;
 
 /// A row of the table. In all texts `{}` stands for the name.
@@ -25,9 +25,9 @@ type Results = Vec<String>;
 struct Row {
     line: String,
     node: String,
-    /// What this server makes of the line, if Node makes something else of it.
+    /// This server's result, if it differs from Node's.
     ours: Option<String>,
-    /// The same with `packed_values = no`, if that is something else again.
+    /// This server's result with `packed_values = no`, if that differs from both.
     unpacked: Option<String>,
 }
 
@@ -199,7 +199,7 @@ fn results(carbon: &FakeCarbon, udp: SocketAddr, packets: &[String], bad: &[u64]
     results
 }
 
-/// Whether the point has the time that its line gave. Those of the table are all long past.
+/// Whether the point has the time that its line gave. All such times in the table are long past.
 fn has_own_time(point: &Point, now: u64) -> bool {
     point.stamp + 24 * 3600 < now
 }
@@ -225,7 +225,7 @@ fn result(name: &str, stamp: u64, points: &[Point], bad: u64) -> String {
 }
 
 /// Splits the name of a point in the kind and name of the series, and the figure. Returns `None`
-/// for a figure that says nothing more.
+/// for a figure that has no information of its own.
 fn series(point: &str) -> Option<(String, &'static str)> {
     if let Some(name) = point.strip_prefix("stats_counts.") {
         return Some((format!("c {name}"), ""));

@@ -232,7 +232,7 @@ fn a_dry_run_prints_what_each_destination_would_get() {
     everything.check_untouched();
 }
 
-/// Shows what a dry run makes of an empty file, of no file, and of both options.
+/// Shows what a dry run prints for an empty file, without a file, and with both options.
 #[test]
 fn a_dry_run_needs_no_destination() {
     let folder = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ fn a_dry_run_needs_no_destination() {
     }
 }
 
-/// Shows that standard output that cannot be written is a failure, and that a reader who closes it
+/// Shows that standard output that cannot be written is a failure, and that a reader that closes it
 /// early, as `head` does, gets no message.
 #[test]
 fn a_dry_run_needs_its_output() {

@@ -122,7 +122,7 @@ fn reaches(lint: &Lint<'_>, remote: &Remote, bind: Bind) -> bool {
     let name = remote.host.trim_end_matches('.').to_ascii_lowercase();
     let host = lint.surroundings.host_name.to_ascii_lowercase();
     let is_host = !host.is_empty() && (name == host || host.split('.').next() == Some(&*name));
-    // To connect to the unspecified address is to connect to loopback.
+    // The kernel connects to loopback if the address is unspecified.
     let address: Option<IpAddr> = remote.host.parse().ok();
     let is_loopback = name == "localhost"
         || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());

@@ -1,4 +1,5 @@
-//! Warnings about what the server listens on, and who may send. Pure.
+//! Warnings about the addresses that the server listens on, and about the networks that may send.
+//! Pure.
 
 use std::net::IpAddr;
 
@@ -55,7 +56,7 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
         socket.section == section && !binds.is_empty() && !binds.iter().any(|bind| has(*bind, ip))
     };
     let wider = lint.surroundings.passed.iter().filter(is_wider).find(|socket| {
-        // A loopback address is wider than no other address.
+        // A socket at a loopback address is reachable from this host only.
         !socket.address.ip().is_loopback()
     });
     let Some(PassedAddress { address, .. }) = wider else { return false };

@@ -151,7 +151,8 @@ fn suggestion(parts: &[MemoryPart], fixed: u64, limit: u64) -> Option<Vec<String
             (total(&lowered, fixed) <= most).then_some(lowered)
         })
     };
-    // Limits of a twentieth are too small. Then the input must take less, too.
+    // A series limit below a twentieth of the configured one is of little use. Then the limits of
+    // the input are lowered, too.
     let is_enough = |lowered: &Vec<MemoryPart>| lowered[0].value >= parts[0].value / 20;
     let lowered = try_to_lower(large).filter(is_enough).or_else(|| try_to_lower(parts.len()))?;
     let changed = parts.iter().zip(&lowered).filter(|(before, after)| before.value != after.value);

@@ -70,7 +70,8 @@ fn as_glob(text: &str) -> Option<String> {
     let ends = text.ends_with('$') && !text.ends_with("\\$");
     let inner = text.strip_prefix('^').unwrap_or(text);
     let inner = if ends { &inner[..inner.len() - 1] } else { inner };
-    // The dots of names are often not escaped. One that is stays out of the way of `.*` here.
+    // An escaped dot becomes a NUL first, so that `\.*` is not read as `.*`. A dot without a
+    // backslash is taken as a dot, since many authors do not escape it.
     let inner = inner.replace("\\.", "\0").replace(".*", "*").replace(".+", "?*");
     let inner = inner.replace('\0', ".");
     let before = if starts || inner.starts_with('*') { "" } else { "*" };
@@ -100,7 +101,7 @@ fn shadow<'a>(rule: &Rule, earlier: &'a [Rule], comparisons: &mut usize) -> Opti
     let ours = settings(rule);
     for (at, other) in earlier.iter().enumerate() {
         let theirs = settings(other);
-        // A rule before it may exempt some of its names.
+        // An even earlier rule with drop = no may exempt some of the names of `other`.
         let is_exempt = || earlier[..at].iter().any(|before| before.drop == Some(false));
         let drops = other.drop == Some(true) && !is_exempt();
         let hides = drops || ours.iter().all(|key| theirs.contains(key));

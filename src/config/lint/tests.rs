@@ -92,7 +92,7 @@ fn milliseconds_where_seconds_are_meant() {
     ]);
 }
 
-/// Shows that the rule about bare numbers knows every duration.
+/// Shows that the rule about bare numbers covers every duration.
 #[test]
 fn every_duration_is_known() {
     let defaults = crate::config::parse::with_all_sections();

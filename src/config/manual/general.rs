@@ -95,14 +95,14 @@ pub(super) const STATSD: Chapter = chapter! {
     /// Rewrite names so that every destination can store them. White space becomes _, / becomes -,
     /// and anything but letters, digits, _, - and dots is removed. If this is no, the admin port,
     /// [influxdb] and [console] with format = json show names as they came. The other destinations
-    /// get rewritten names, and the values of names that are rewritten to one are added up.
+    /// get rewritten names. Names that become equal are one series there.
     sanitize_keys;
 
     /// For which types a line may have several values, as name:1:2:3|ms has:
     ///   all       all but sets, as Datadog's clients send them. A name with a colon then adds up
     ///             wrongly: host:8080:1|c adds 8081 to host. A warning shows an example.
-    ///   timings   ms, h and d. Of another type only the last value counts, and each other one is
-    ///             a bad line: host:8080:1|c adds 1 to host.
+    ///   timings   ms, h and d. For other types only the last value counts, and each value before it
+    ///             is a bad line: host:8080:1|c adds 1 to host.
     ///   no        none, as in Node. Only the last value counts.
     packed_values;
 
@@ -317,7 +317,7 @@ pub(super) const ADMIN: Chapter = chapter! {
 };
 
 pub(super) const RULE: Chapter = chapter! {
-    /// [rule.NAME]: settings for names that match. There is no rule by default, and at most 100.
+    /// [rule.NAME]: settings for names that match. By default there is no rule. At most 100 are allowed.
     ///
     /// Each setting comes from the first rule in file order that matches the name and has the
     /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.

@@ -44,19 +44,20 @@ pub(super) const PREFACE: &str = "\
 #
 # The server reads the file named by -c, else ./statsd.conf, else /etc/statsd.conf, else it takes
 # the defaults. `statsd --check` reports mistakes, warns about values that are legal and probably
-# wrong, and tries what a start would do. `statsd --print-config` prints what would be in force.
+# wrong, and tries what a start would do. `statsd --print-config` prints all settings in use.
 #
 # How to write values
 #   Comment    # or ; at the start of a line, or after white space that follows a value.
 #   Text       Double quotes keep # and ; in a value. Inside quotes, \\\" and \\\\ are escapes.
 #   Duration   10s, 500ms, 2m, 1h, 7d, or 10 sec, 2 minutes, 0.5 hours. In whole milliseconds. A
-#              bare number is seconds. At most a year. Where 0 means never, so do never and off.
+#              bare number is seconds. At most a year. Where 0 means never, never and off may
+#              be written, too.
 #   Size       64k, 16m, 1.5g, or 64KB, 16 MiB, 1 GB, always in powers of 1024. A bare number is
 #              bytes.
 #   Number     1000000 or 1_000_000. A share of 0.01 may be 1%, a percentile of 99 also 99% or p99.
 #   Word       One of those listed at the key, in capital or small letters: INFO is info.
-#   Boolean    yes or no, true or false, on or off, 1 or 0. Also a word.
-#   List       Elements are separated by commas. None may come twice.
+#   Boolean    yes or no, true or false, on or off, 1 or 0, in capital or small letters.
+#   List       Elements are separated by commas. No element may be listed twice.
 #   Address    host, host:port, [IPv6] or [IPv6]:port. A host name is looked up again before each
 #              attempt to connect, and every minute for UDP. A look-up never blocks the server.
 #   NAME       In [carbon.NAME] and the like: 1 to 64 of A-Z, a-z, 0-9, _ and -.

@@ -22,7 +22,7 @@ pub struct Finding {
     /// Where it is: `statsd.conf:3`.
     place: String,
     line: Option<usize>,
-    /// The section and the key, and what is to say about them.
+    /// The section and the key, and the message about them.
     text: String,
 }
 

@@ -8,8 +8,9 @@
 //! locked, removed, or connected to: a port is bound and released, a lock is looked up in
 //! /proc/locks, and a folder is tested for its permissions.
 //!
-//! What another process holds, and what only another user can try, is a *remark*. It never counts:
-//! the port is held by the very server that is to be reloaded.
+//! If another process uses a port or a file, or only another user can test it, the finding is a
+//! *remark*. A remark never fails the check: the other process may be the server that is to be
+//! reloaded.
 
 mod finding;
 mod folders;
@@ -31,8 +32,9 @@ use crate::files;
 use crate::ingest::bind::{self, Passed};
 use crate::privileges::{self, NotDropped};
 
-/// Returns the warnings about a configuration, and what a start with it would meet, in the order of
-/// the file. This process then is the user that the configuration names, if it may become that.
+/// Returns the warnings about a configuration and the problems that a start with it would have, in
+/// the order of the file. If this process may, it becomes the user of the configuration and stays
+/// that user.
 pub fn rehearse(config: &Config, origin: &Origin) -> Vec<Finding> {
     let mut findings = Findings::new(origin);
     let descriptors = Descriptors::count();

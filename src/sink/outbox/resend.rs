@@ -112,7 +112,7 @@ impl<Id: Copy + PartialEq> Suspect<Id> {
     /// Handles a break at this chunk and returns the verdict. A break at another chunk than the
     /// last one starts a new case.
     pub(super) fn accuse(case: &mut Option<Self>, id: Id) -> Verdict {
-        // The first break counts as a strike: nothing is known yet against the peer.
+        // The first break counts as a strike, since no earlier break shows a fault of the peer.
         let fresh = Self { id, strikes: 0, breaks: 0, others_pass: true };
         let mut suspect = case.take().filter(|suspect| suspect.id == id).unwrap_or(fresh);
         suspect.breaks += 1;

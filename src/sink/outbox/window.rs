@@ -260,7 +260,7 @@ pub struct OutboxTally {
     pub twice_lines: u64,
     /// Lines of retained chunks that were removed to make room for new ones.
     pub displaced_lines: u64,
-    /// Bytes written, those of resent chunks again.
+    /// Bytes written. The bytes of a chunk that is sent again count again.
     pub sent_bytes: u64,
 }
 

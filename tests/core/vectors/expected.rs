@@ -41,7 +41,7 @@ impl Need {
 pub(super) struct Wanted {
     series: Series,
     members: BTreeSet<Vec<u8>>,
-    /// Whether the numbers are all that there must be, or the suite does not say.
+    /// Whether the suite states all numbers, or only some.
     has_numbers: bool,
     /// Whether the suite counts a sample with a rate as several samples.
     is_expanded: bool,
@@ -118,7 +118,7 @@ impl Wanted {
             _ if key.time.is_some() => series.numbers.extend(numbers.map(|(number, _)| number)),
             "c" => {
                 let count = series.numbers.first().copied().unwrap_or_default();
-                // The first value of a cumulative counter tells only where the client stands.
+                // The first value of a cumulative counter is only the client's total so far.
                 let weight = if want["kind"] == "C" { 0.0 } else { 1.0 / rate };
                 series.numbers =
                     vec![numbers.fold(count, |sum, (number, _)| sum + number * weight)];
@@ -207,7 +207,7 @@ enum Place {
     TagValue,
 }
 
-/// Cleans a part of a name as `docs/protocol.md` says.
+/// Cleans a part of a name by the rules of `docs/protocol.md`.
 fn cleaned(text: &str, place: Place) -> String {
     let mut out = String::new();
     let mut was_space = false;

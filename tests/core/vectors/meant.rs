@@ -5,7 +5,7 @@ use std::fs;
 
 use super::source::folder;
 
-/// The rows of the table, and whether a line has differed like that.
+/// The rows of the table. Each has a mark that is set once a line differs as the row describes.
 pub(super) struct Meant(BTreeMap<String, bool>);
 
 impl Meant {

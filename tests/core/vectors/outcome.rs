@@ -1,4 +1,4 @@
-//! Feeds a packet to the core, and collects what it makes of it.
+//! Feeds a packet to the core, and collects the result.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use statsd::series::{Audience, Table, Values};
 
 use crate::rig::SEEDS;
 
-/// What a packet makes: its series and points, and what was not read.
+/// The result of a packet: its series and points, and the numbers of bad values and of events.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) series: AllSeries,
