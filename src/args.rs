@@ -1,6 +1,6 @@
 //! Reads the command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -8,8 +8,8 @@ use lexopt::prelude::*;
 
 use crate::nearest::nearest;
 
-/// What an invocation asks for. `config` is the file named with `-c`. Without it the server looks
-/// for a file.
+/// The action that a command line selects. `config` is the file after `-c`. If it is `None`, the
+/// server searches the usual places for a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Run {
@@ -127,8 +127,39 @@ impl fmt::Display for Mistaken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { error, hint } = self;
         let hint = if hint.is_empty() { ";".into() } else { format!("; {hint}") };
-        write!(out, "{error}{hint} `statsd --help` lists the options")
+        write!(out, "{}{hint} `statsd --help` lists the options", message(error))
     }
+}
+
+/// Returns the text of an error. The texts of `lexopt` are not used, because they put some
+/// arguments in quotes without escaping them.
+fn message(error: &lexopt::Error) -> String {
+    use lexopt::Error::{
+        Custom, MissingValue, NonUnicodeValue, ParsingFailed, UnexpectedArgument, UnexpectedOption,
+        UnexpectedValue,
+    };
+    match error {
+        MissingValue { option: None } => "missing argument".into(),
+        MissingValue { option: Some(option) } => {
+            format!("missing argument for option {}", quoted(option))
+        }
+        UnexpectedOption(option) => format!("invalid option {}", quoted(option)),
+        UnexpectedArgument(word) => format!("unexpected argument {}", quoted(word)),
+        UnexpectedValue { option, value } => {
+            format!("unexpected argument for option {}: {}", quoted(option), quoted(value))
+        }
+        NonUnicodeValue(value) => format!("expected an argument in UTF-8, not {}", quoted(value)),
+        ParsingFailed { value, error } => {
+            format!("cannot parse argument {}: {error}", quoted(value))
+        }
+        Custom(error) => error.to_string(),
+    }
+}
+
+/// Returns an argument in double quotes. Quotes, control characters and bytes that are not UTF-8
+/// are escaped, so the text stays one line.
+fn quoted(argument: impl AsRef<OsStr>) -> String {
+    format!("{:?}", argument.as_ref())
 }
 
 /// Reads `args`, which come without the program's name.
@@ -185,11 +216,12 @@ fn hint(error: &lexopt::Error) -> String {
             Some("check" | "stdin" | "version" | "help") => {
                 format!("did you mean --{}?", word.display())
             }
+            Some("") => String::new(),
             // Node StatsD is started with the name of its configuration.
-            _ => format!("to read a configuration, use -c {}.", word.display()),
+            _ => format!("to read a configuration, use -c {}.", quoted(word)),
         },
         lexopt::Error::UnexpectedValue { option, value } if option == "--check" => {
-            format!("use --check -c {}.", value.display())
+            format!("use --check -c {}.", quoted(value))
         }
         _ => String::new(),
     }
@@ -240,7 +272,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     })
 }
 
-/// The actions of which a command line may ask for one.
+/// The actions that exclude each other. A command line may select one of them.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Run,
@@ -306,8 +338,8 @@ mod tests {
     #[test]
     fn other_lines_say_why_and_where_help_is() {
         for (line, why) in [
-            ("--frobnicate", "invalid option '--frobnicate'"),
-            ("-x", "invalid option '-x'"),
+            ("--frobnicate", "invalid option \"--frobnicate\""),
+            ("-x", "invalid option \"-x\""),
             ("a.conf", "unexpected argument \"a.conf\""),
             ("-c", "missing argument"),
             ("-c a -c b", "only one --config"),
@@ -325,8 +357,8 @@ mod tests {
             ("--check=yes", "unexpected argument"),
             ("--strict", "--strict only with --check"),
             ("--strict --stdin", "--strict only with --check"),
-            ("--resolve host", "invalid option '--resolve'"),
-            ("--check --resolve host 1", "invalid option '--resolve'"),
+            ("--resolve host", "invalid option \"--resolve\""),
+            ("--check --resolve host 1", "invalid option \"--resolve\""),
             ("--resolve host 65536", "65536"),
         ] {
             let message = parsed(line).expect_err(line);
@@ -354,16 +386,44 @@ mod tests {
             ("-f a.conf", "; use -c FILE."),
             ("-t", "; use --check."),
             ("-v", "; use -V for the version."),
-            ("exampleConfig.js", "; to read a configuration, use -c exampleConfig.js."),
-            ("--check new.conf", "; to read a configuration, use -c new.conf."),
-            ("--check=new.conf", "; use --check -c new.conf."),
+            ("exampleConfig.js", "; to read a configuration, use -c \"exampleConfig.js\"."),
+            ("--check new.conf", "; to read a configuration, use -c \"new.conf\"."),
+            ("--check=new.conf", "; use --check -c \"new.conf\"."),
             ("check", "; did you mean --check?"),
-            ("--frobnicate", "invalid option '--frobnicate';"),
+            ("--frobnicate", "invalid option \"--frobnicate\";"),
         ] {
             let message = parsed(line).expect_err(line);
             let expected = format!("{hint} `statsd --help` lists the options");
             assert!(message.ends_with(&expected), "{line}: {message}");
         }
+    }
+
+    #[test]
+    fn odd_arguments_are_quoted_and_escaped() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let cases: [(&[u8], &str); 10] = [
+            (b"--a'b", r#"invalid option "--a'b";"#),
+            (b"--a\"b", r#"invalid option "--a\"b";"#),
+            (b"--a\nb=1", r#"invalid option "--a\nb";"#),
+            (b"-'", r#"invalid option "-'";"#),
+            (b"a b'c", r#"unexpected argument "a b'c"; to read a configuration, use -c "a b'c"."#),
+            (
+                b"a\x1b[m",
+                r#"unexpected argument "a\u{1b}[m"; to read a configuration, use -c "a\u{1b}[m"."#,
+            ),
+            (b"a\xff", r#"unexpected argument "a\xFF"; to read a configuration, use -c "a\xFF"."#),
+            (b"", r#"unexpected argument ""; `statsd"#),
+            (b"--check=a\nb", r#"for option "--check": "a\nb"; use --check -c "a\nb"."#),
+            (b"-c", r#"missing argument for option "-c";"#),
+        ];
+        for (argument, expected) in cases {
+            let argument = OsStr::from_bytes(argument).to_owned();
+            let message = parse([argument]).expect_err(expected).to_string();
+            assert!(message.contains(expected), "{expected}: {message}");
+        }
+        let host = ["--resolve".into(), OsStr::from_bytes(b"\xff").to_owned(), "1".into()];
+        let message = parse(host).unwrap_err().to_string();
+        assert!(message.starts_with(r#"expected an argument in UTF-8, not "\xFF";"#), "{message}");
     }
 
     #[test]

@@ -30,8 +30,8 @@ impl fmt::Display for NotDropped {
     }
 }
 
-/// The user and the group that the process is to become. Neither is set if the process already is
-/// what the configuration asks for: then nothing changes, and no privilege is needed.
+/// The user and the group that the process changes to. Each is `None` if the process already runs
+/// as the configured one. If both are `None`, nothing changes, and no privilege is needed.
 #[derive(Debug)]
 pub struct Identity {
     user: Option<NewUser>,
@@ -41,7 +41,7 @@ pub struct Identity {
     is_user_given: bool,
 }
 
-/// The user that the process is to become.
+/// The user that the process changes to.
 #[derive(Debug)]
 struct NewUser {
     uid: Uid,

@@ -1,8 +1,8 @@
 //! [`recognised`]: finds out that a file is the configuration of another program. One message then
 //! replaces a hundred mistakes. Pure.
 //!
-//! The caller passes only files that have mistakes, so a valid file of this server is never refused
-//! here.
+//! `parse` calls it only if the file has mistakes. So a valid `statsd.conf`
+//! is never taken for the file of another program.
 
 use super::ini::Flaw;
 use super::sections::{COPIED, RULE, SECTIONS};
@@ -115,7 +115,8 @@ fn lines(text: &str) -> Option<(usize, Program)> {
         if is_own_header(line) {
             return None;
         }
-        // Indented lines of YAML do not show which program they are for.
+        // Only keys without an indent name the program. The keys below them may be the same in the
+        // files of several programs.
         if found.is_none() && raw.starts_with(|first: char| !first.is_whitespace()) {
             found = program_of(line).map(|program| (number, program));
         }

@@ -1,8 +1,8 @@
 //! Suggests which section, key or name was meant by an unknown one. Pure.
 //!
-//! People write what they know: the key of Node StatsD, statsite or telegraf, or the word that most
-//! programs have for a thing. Such names have hints of their own, because the most similar key of
-//! this server is often a wrong suggestion.
+//! Many operators write keys of Node StatsD, statsite or telegraf, or a word that is common in
+//! other programs, such as `port`. Each of these names has its own hint, because the most similar
+//! key of this server is often a wrong suggestion.
 
 use super::keys::KEYS;
 use super::sections::{RULE, SECTIONS};

@@ -243,7 +243,7 @@ fn unquote(text: &str) -> Result<String, &'static str> {
         }
     }
     if !is_comment(chars.as_str()) {
-        return Err("expected nothing but a comment behind the closing double quote");
+        return Err("expected nothing but a comment after the closing double quote");
     }
     Ok(value)
 }

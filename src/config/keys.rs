@@ -147,11 +147,22 @@ const LEVELS: Word<LevelFilter> = Word(&[
     ("info", LevelFilter::Info),
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
-    // The names of other programs and of syslog.
+    // The names of other programs and of syslog. Node's are those with LOG_.
     ("warning", LevelFilter::Warn),
     ("err", LevelFilter::Error),
     ("critical", LevelFilter::Error),
     ("crit", LevelFilter::Error),
+    ("alert", LevelFilter::Error),
+    ("emerg", LevelFilter::Error),
+    ("notice", LevelFilter::Info),
+    ("LOG_EMERG", LevelFilter::Error),
+    ("LOG_ALERT", LevelFilter::Error),
+    ("LOG_CRIT", LevelFilter::Error),
+    ("LOG_ERR", LevelFilter::Error),
+    ("LOG_WARNING", LevelFilter::Warn),
+    ("LOG_NOTICE", LevelFilter::Info),
+    ("LOG_INFO", LevelFilter::Info),
+    ("LOG_DEBUG", LevelFilter::Debug),
 ]);
 const LOG_FORMATS: Word<LogFormat> = Word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const STYLES: Word<Style> =

@@ -202,8 +202,13 @@ impl FileReader {
         else {
             return;
         };
-        let given = section.entry("reconnect_max").or_else(|| section.entry("reconnect_min"));
-        if let Some(entry) = given.filter(|_| reconnect_max < reconnect_min) {
+        let both = [section.entry("reconnect_max"), section.entry("reconnect_min")];
+        let mut given = both.into_iter().flatten();
+        // In place of a value that was refused the default would be compared.
+        if given.clone().any(|entry| self.flaws.iter().any(|flaw| flaw.line == entry.line)) {
+            return;
+        }
+        if let Some(entry) = given.next().filter(|_| reconnect_max < reconnect_min) {
             let least = Span(Duration::ZERO).show(reconnect_min);
             let expected = format!("expected at least reconnect_min, which is {least}");
             self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
@@ -236,7 +241,9 @@ impl FileReader {
                 continue;
             }
             let names = || self.config.namespaces.iter().map(|namespace| namespace.name.as_str());
-            if names().any(|known| known == entry.value) {
+            // A value that no name space can have was reported when the entry was set.
+            let is_reported = self.flaws.iter().any(|flaw| flaw.line == entry.line);
+            if is_reported || names().any(|known| known == entry.value) {
                 continue;
             }
             let hint = match nearest(&entry.value, names().filter(|known| !known.is_empty())) {
@@ -320,7 +327,7 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
             Err(format!("[{}]: expected [rule.NAME]", section.escape_debug()))
         }
         Some(_) => Err(format!(
-            "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
+            "[{}]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - after the dot",
             section.escape_debug()
         )),
         None if name.is_empty() => Err(unknown_section(section, "", &SECTIONS)),
@@ -533,9 +540,23 @@ pub(super) mod tests {
                 "t.conf:2: [carbon] namespace: no [namespace.odl]; did you mean old?",
                 "t.conf:6: [carbon.b] namespace: no [namespace.new]; \
                  expected the NAME of a [namespace.NAME], or nothing",
-                "t.conf:10: [namespace.]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - behind the dot",
+                "t.conf:10: [namespace.]: expected 1 to 64 of A-Z, a-z, 0-9, _ and - after the dot",
                 "t.conf:11: [namespce.a]: no such section; did you mean [namespace.a]?",
             ]
         );
+    }
+
+    #[test]
+    fn a_wrong_wait_is_one_mistake() {
+        let found = mistakes("[carbon]\nreconnect_min = soon\nreconnect_max = 50ms");
+        assert!(found.len() == 1 && found[0].starts_with("t.conf:2: "), "{found:?}");
+    }
+
+    #[test]
+    fn a_wrong_name_of_a_name_space_is_one_mistake() {
+        for value in ["a\"b", "a b"] {
+            let found = mistakes(&format!("[carbon]\nnamespace={value}"));
+            assert!(found.len() == 1 && found[0].contains("expected 0 to 64 of A-Z"), "{found:?}");
+        }
     }
 }

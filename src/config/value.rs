@@ -281,7 +281,7 @@ impl<K> List<K> {
             let item = self.0.read(word).map_err(|expected| BadList {
                 expected,
                 found: match word {
-                    "" => "nothing before or after a comma".into(),
+                    "" => "an empty element next to a comma".into(),
                     word => self.0.found(word),
                 },
             })?;

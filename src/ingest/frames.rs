@@ -12,7 +12,7 @@
 use arrayvec::ArrayVec;
 
 use super::lines::{Piece, StreamSplitter};
-use crate::protocol::{MAGIC, first_piece};
+use crate::protocol::{MAGIC, PACKET_BYTES_MAX, first_piece};
 
 /// Cuts the stream of one connection, in the form that its first bytes show.
 #[derive(Debug)]
@@ -53,8 +53,6 @@ pub struct StreamLimits {
 
 /// The bytes of a length.
 const LENGTH_BYTES: usize = 4;
-/// The longest packet that is read. It is the limit for datagrams, too.
-pub const PACKET_BYTES_MAX: usize = 64 << 10;
 
 impl ConnectionSplitter {
     /// For a stream that may be framed. Its first four bytes decide.

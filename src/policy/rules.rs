@@ -200,7 +200,8 @@ impl fmt::Display for Glob {
 mod tests {
     use super::*;
 
-    /// The slow twin of the matcher: it follows the definition of a pattern, one byte at a time.
+    /// Matches as the definition of a pattern says, byte by byte. It is slow, and the matcher must
+    /// agree with it.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_short_pattern_agrees_with_the_naive_twin_on_every_short_name() {
+    fn every_short_pattern_matches_as_the_definition_says_on_every_short_name() {
         let words = |letters: &[u8], longest: u32| {
             let mut all = vec![Vec::new()];
             for length in 1..=longest {

@@ -47,6 +47,7 @@ pub(super) fn read(config: &Config, passed: &[PassedSocket]) -> Surroundings {
         has_passed_unix: passed
             .iter()
             .any(|(purpose, address)| *purpose != Purpose::Admin && address.is_none()),
+        has_passed_unix_stream: passed.contains(&(Purpose::Streams, None)),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::source::{complain, root};
-use crate::tokens::{Piece, pieces};
+use crate::tokens::{Piece, pieces, production};
 
 /// The most characters of a line.
 const COLUMNS: usize = 100;
@@ -50,6 +50,10 @@ const BANNED: [(&str, &str); 31] = [
     ("what comes in", "input"),
 ];
 
+/// Phrases that must not be used in the strings of the server, and what to write in their place.
+/// They are messages, hints and help.
+const BANNED_IN_STRINGS: [(&str, &str); 1] = [("behind", "after")];
+
 /// Lines of code are wrapped by rustfmt, except those with a long string. Comments are wrapped by
 /// hand.
 ///
@@ -68,6 +72,20 @@ fn no_comment_has_a_banned_phrase() {
         for (line, phrase, better) in &found {
             println!("{}:{line}: \"{phrase}\"; better: {better}", source.path);
         }
+        found.into_iter().map(|(line, ..)| line).collect()
+    });
+}
+
+#[test]
+fn no_string_has_a_banned_phrase() {
+    complain("banned phrases in strings", |source| {
+        if !source.path.starts_with("src/") {
+            return vec![];
+        }
+        let strings = production(&source.text);
+        let strings = strings.iter().filter_map(|token| Some((token.line, token.string()?)));
+        let lines = strings.flat_map(|(start, text)| (start..).zip(text.lines()));
+        let found = phrases_of(&BANNED_IN_STRINGS, &lines.collect::<Vec<_>>());
         found.into_iter().map(|(line, ..)| line).collect()
     });
 }
@@ -128,6 +146,13 @@ fn numbered(text: &str) -> Vec<(usize, &str)> {
 /// Returns each banned phrase with the line it begins in and with the better words. A phrase may go
 /// on in the next line.
 fn phrases(lines: &[(usize, &str)]) -> Vec<(usize, &'static str, &'static str)> {
+    phrases_of(&BANNED, lines)
+}
+
+fn phrases_of(
+    banned: &[(&'static str, &'static str)],
+    lines: &[(usize, &str)],
+) -> Vec<(usize, &'static str, &'static str)> {
     let mut found = Vec::new();
     for (at, (number, line)) in lines.iter().enumerate() {
         let words = words(line);
@@ -135,7 +160,7 @@ fn phrases(lines: &[(usize, &str)]) -> Vec<(usize, &'static str, &'static str)> 
         if let Some((_, next)) = lines.get(at + 1).filter(|(next, _)| *next == number + 1) {
             all.extend(self::words(next));
         }
-        for (phrase, better) in BANNED {
+        for &(phrase, better) in banned {
             let parts: Vec<_> = phrase.split(' ').collect();
             let mut starts = all.windows(parts.len()).take(words.len());
             if starts.any(|window| window == parts) {

@@ -29,6 +29,32 @@ fn defaults_are_written_as_they_are_shown() {
 }
 
 #[test]
+fn levels_have_the_names_of_syslog_and_of_node() {
+    let mut config = with_all_sections();
+    let key = keys_of("statsd").find(|key| key.name == "log_level").unwrap();
+    for (text, shown) in [
+        ("LOG_EMERG", "error"),
+        ("LOG_ALERT", "error"),
+        ("LOG_CRIT", "error"),
+        ("LOG_ERR", "error"),
+        ("LOG_WARNING", "warn"),
+        ("LOG_NOTICE", "info"),
+        ("LOG_INFO", "info"),
+        ("log_debug", "debug"),
+        ("notice", "info"),
+        ("alert", "error"),
+        ("emerg", "error"),
+        ("Warning", "warn"),
+        ("crit", "error"),
+    ] {
+        assert_eq!(key.set(&mut config, 0, text), Ok(()), "{text}");
+        assert_eq!(key.get(&config, 0), shown, "{text}");
+    }
+    let refused = key.set(&mut config, 0, "LOG_ALL").unwrap_err();
+    assert_eq!(refused, "expected one of error, warn, info, debug, trace, not \"LOG_ALL\"");
+}
+
+#[test]
 fn ranges_are_kept_at_both_ends() {
     let mut config = with_all_sections();
     let mut set = |section: &str, name: &str, text: &str| {

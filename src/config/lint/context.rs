@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub passed: Vec<PassedAddress>,
     /// Whether unix sockets were passed in.
     pub has_passed_unix: bool,
+    /// Whether one of them is a stream for metrics.
+    pub has_passed_unix_stream: bool,
 }
 
 /// A limit of the memory that the process can use.

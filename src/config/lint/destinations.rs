@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use super::context::Lint;
 use super::listeners::listening;
 use crate::config::destination::{
-    Carbon, Destination, DestinationKind, Influxdb, Over, Protocol, Remote, Resend,
+    Carbon, Destination, DestinationKind, Influxdb, Over, Protocol, Remote, Resend, TakenFlushes,
+    Takes,
 };
 use crate::config::model::Bind;
 use crate::config::value::{Size, ValueKind as _};
+use crate::encode::encoders::Format;
 
 /// The ports of well-known services, what they take, and the setting that sends it. `None` if no
 /// destination sends it.
@@ -152,7 +154,22 @@ fn is_twin(one: &Destination, other: &Destination) -> bool {
         (DestinationKind::Exec(one), DestinationKind::Exec(other)) => one.command == other.command,
         _ => true,
     };
-    is_same_kind && one.takes() == other.takes() && place(one) == place(other)
+    is_same_kind && points(one) == points(other) && place(one) == place(other)
+}
+
+/// Returns what a destination takes, without the settings that change none of the points of
+/// clients: `own_figures` and `pickle_batch`.
+fn points(to: &Destination) -> Takes<'_> {
+    match to.takes() {
+        Takes::Flushes(TakenFlushes { format, namespace, .. }) => {
+            let format = match format {
+                Format::Pickle { .. } => Format::Pickle { batch: 0 },
+                format => format,
+            };
+            Takes::Flushes(TakenFlushes { format, namespace, own_figures: false })
+        }
+        packets => packets,
+    }
 }
 
 /// Warns about a queue that cannot hold the flushes that it should retain for a resend.

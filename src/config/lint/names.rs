@@ -46,7 +46,13 @@ fn dots(lint: &mut Lint<'_>, header: &str, key: &'static str, value: &str) {
     } else {
         format!("{value} has an empty part between two dots")
     };
-    lint.warn(header, key, reason, format!("write {key} = {meant}"));
+    let remedy = match (&*meant, key) {
+        // The one key that cannot be empty.
+        ("", "prefix_stats") => "write prefix_stats = statsd".into(),
+        ("", _) => format!("leave {key} without a value"),
+        (meant, _) => format!("write {key} = {meant}"),
+    };
+    lint.warn(header, key, reason, remedy);
 }
 
 /// Warns about name spaces that no destination has.

@@ -57,15 +57,26 @@ fn is_regular_expression(text: &str) -> bool {
     let brackets = [('(', ')'), ('[', ']'), ('{', '}')];
     let is_bracketed =
         |(open, close): (char, char)| text.find(open).is_some_and(|at| text[at..].contains(close));
-    text.starts_with(['^', '.']) && (text.starts_with('^') || text.starts_with(".*"))
+    without_slashes(text).is_some()
+        || text.starts_with('^')
+        || text.starts_with(".*")
         || text.ends_with('$')
         || text.contains(['\\', '|'])
         || text.contains(".+")
         || brackets.into_iter().any(is_bracketed)
 }
 
+/// Returns the regular expression between two slashes, as JavaScript and other languages write it:
+/// `/^api/` or `/^api/i`. Returns `None` if the text has no such slashes.
+fn without_slashes(text: &str) -> Option<&str> {
+    let (inner, flags) = text.strip_prefix('/')?.rsplit_once('/')?;
+    let is_flag = |byte: u8| b"dgimsuvxy".contains(&byte);
+    (!inner.is_empty() && flags.bytes().all(is_flag)).then_some(inner)
+}
+
 /// Returns the pattern that a simple regular expression stands for.
 fn as_glob(text: &str) -> Option<String> {
+    let text = without_slashes(text).unwrap_or(text);
     let starts = text.starts_with('^');
     let ends = text.ends_with('$') && !text.ends_with("\\$");
     let inner = text.strip_prefix('^').unwrap_or(text);

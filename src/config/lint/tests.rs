@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+mod memory;
+
 use super::*;
 use crate::config::load::Origin;
 use crate::config::parse::parse_with_lines;
@@ -74,8 +76,12 @@ fn milliseconds_where_seconds_are_meant() {
         ("[statsd]\nflush_interval = 1000s", "every 16m 40s", "write 10s or 1m"),
         ("[statsd]\nflush_interval = 1h", "every 1h", "write 10s or 1m"),
         ("[statsd]\nflush_interval = 1500ms", "not evenly spaced", "flush_interval = 1s"),
-        ("[statsd]\nshutdown_timeout = 5000", "5000 are 1h 23m 20s", "shutdown_timeout = 5s"),
-        ("[carbon]\nconnect_timeout = 1500", "1500 are 25m", "connect_timeout = 1500ms"),
+        (
+            "[statsd]\nshutdown_timeout = 5000",
+            "5000 seconds are 1h 23m 20s",
+            "shutdown_timeout = 5s",
+        ),
+        ("[carbon]\nconnect_timeout = 1500", "1500 seconds are 25m", "connect_timeout = 1500ms"),
         ("[exec]\ncommand = a\ntimeout = 30000", "8h 20m", "timeout = 30s"),
         ("[key_flush]\ninterval = 10000", "2h 46m 40s", "interval = 10s"),
         ("[tcp]\nidle_timeout = 60000", "16h 40m", "idle_timeout = 1m"),
@@ -165,6 +171,10 @@ fn regular_expressions_where_patterns_are_meant() {
         ("(a|b)", "write such as api.*"),
         ("[a-z]*", "write such as api.*"),
         (r"n\d{3}", "write such as api.*"),
+        ("/^api/", "match = api*"),
+        (r"/^api\..*$/i", "match = api.*"),
+        ("/api/", "match = *api*"),
+        ("/a|b/g", "write such as api.*"),
     ] {
         let text = format!("[rule.a]\nmatch = {regex}\ndrop = yes");
         let found = found(&text);
@@ -178,6 +188,7 @@ fn regular_expressions_where_patterns_are_meant() {
         "/ becomes -",
     )]);
     assert_silent(&[
+        "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = /var/log*, /, //\ndrop = yes",
         "[rule.a]\nmatch = api.*, *.web.*, n?m*, a-b_c\ndrop = yes",
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = a/b\ndrop = yes",
     ]);
@@ -225,7 +236,9 @@ fn dots_at_the_ends_of_prefixes() {
         ("[namespace]\nstyle = modern\nglobal_prefix = .a", "two dots", "global_prefix = a"),
         ("[namespace]\nglobal_suffix = .host1", "two dots", "write global_suffix = host1"),
         ("[namespace]\nprefix_stats = own..x", "an empty part", "write prefix_stats = own.x"),
-        ("[namespace]\nstyle = modern\nprefix_set = .", "two dots", "write prefix_set ="),
+        ("[namespace]\nstyle = modern\nprefix_set = .", "two dots", "leave prefix_set without"),
+        ("[namespace]\nglobal_suffix = .", "two dots", "leave global_suffix without a value"),
+        ("[namespace]\nprefix_stats = ..", "two dots", "write prefix_stats = statsd"),
         ("[ganglia]\naddress = a\nprefix = web.", "t.conf:3: [ganglia] prefix", "prefix = web"),
     ]);
     assert_silent(&["[namespace]\nstyle = modern\nprefix_kv = a.b\nglobal_suffix = c.d"]);
@@ -389,6 +402,17 @@ fn two_destinations_that_are_the_same() {
             "remove one",
         ),
         ("[exec]\ncommand = a\n[exec.b]\ncommand = a", "t.conf:4: [exec.b] command", "remove one"),
+        (
+            "[carbon]\naddress = a\n[carbon.b]\naddress = a\nown_figures = no",
+            "t.conf:4: [carbon.b] address: [carbon] sends the same",
+            "remove one",
+        ),
+        (
+            "[carbon]\naddress = a\nprotocol = pickle\n[carbon.b]\naddress = a\n\
+             protocol = pickle\npickle_batch = 9",
+            "t.conf:5: [carbon.b] address: [carbon] sends the same",
+            "remove one",
+        ),
     ]);
     assert_silent(&[
         "[carbon]\naddress = a\n[carbon.b]\naddress = a\nnamespace = n\n[namespace.n]",
@@ -464,34 +488,4 @@ fn a_socket_passed_in_that_is_wider_than_bind() {
         };
         assert!(if is_wider { is_found(&found) } else { found.is_empty() }, "{text}: {found:#?}");
     }
-}
-
-fn with_memory(mib: u64) -> Surroundings {
-    let memory = Some(MemoryLimit { bytes: mib << 20, of: "the cgroup" });
-    Surroundings { memory, ..Surroundings::default() }
-}
-
-#[test]
-fn limits_beyond_the_memory() {
-    let found = found_near("", &with_memory(64));
-    let expected = "t.conf: [limits] max_series: all limits together are 308 MiB, 144 MiB with \
-                    [limits] max_series alone, and the cgroup has 64 MiB; write ";
-    assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].starts_with(expected), "{found:#?}");
-    for mib in [16, 32, 64, 100, 128, 200, 256, 300] {
-        let found = found_near("", &with_memory(mib));
-        let (_, values) = found[0].split_once("; write ").unwrap_or_else(|| panic!("{found:?}"));
-        let lines = values.split(", ").map(|value| value.replacen("] ", "]\n", 1) + "\n");
-        let followed = lines.collect::<Vec<_>>();
-        let statsd: Vec<_> = followed.iter().filter(|text| text.starts_with("[statsd]")).collect();
-        assert!(statsd.len() <= 2, "{found:?}");
-        assert_eq!(found_near(&followed.concat(), &with_memory(mib)), [""; 0], "{followed:?}");
-    }
-    assert_eq!(found_near("", &with_memory(512)), [""; 0]);
-    let larger = found_near("[limits]\nmax_series = 100000000", &with_memory(8192));
-    assert!(larger[0].starts_with("t.conf:2: [limits] max_series"), "{larger:?}");
-    let queue = found_near("[carbon]\nqueue = 100g", &with_memory(8192));
-    assert!(queue[0].contains("[carbon] queue = "), "{queue:?}");
-    let tiny = found_near("[repeater]\naddress = a\nprotocol = tcp", &with_memory(8));
-    assert!(tiny[0].contains("; give it more memory, such as "), "{tiny:?}");
 }

@@ -35,7 +35,8 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             };
             let is_odd = seconds.is_multiple_of(1000) && !seconds.is_multiple_of(1800);
             if seconds >= LONG.as_secs() && (!may_be_long || is_odd && seconds >= 5000) {
-                let reason = format!("{seconds} are {}", words(Duration::from_secs(seconds)));
+                let reason =
+                    format!("{seconds} seconds are {}", words(Duration::from_secs(seconds)));
                 lint.warn(&section.name, key, reason, in_millis(key, seconds));
             }
         }

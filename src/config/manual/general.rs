@@ -31,8 +31,9 @@ pub(super) const STATSD: Chapter = chapter! {
     /// Example: /var/lib/statsd/state
     state_file;
 
-    /// How much the server logs: error, warn, info, debug or trace. The words warning, err, crit
-    /// and critical are read, too. The environment variable RUST_LOG overrides it.
+    /// How much the server logs: error, warn, info, debug or trace. Words of syslog and of Node are
+    /// read, too: notice and LOG_INFO are info, crit and LOG_ERR are error. The environment
+    /// variable RUST_LOG overrides it.
     log_level;
 
     /// The form of a log line: text, or json with one object a line. Use json for programs that

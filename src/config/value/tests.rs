@@ -187,7 +187,7 @@ fn a_message_names_the_wrong_element_of_a_list() {
     let expected = "expected percentiles from 0.001 to 100, or from -0.001 to -100, not";
     for (text, found) in [
         ("50, x90, 99", format!("{expected} \"x90\"")),
-        ("50, 90,", format!("{expected} nothing before or after a comma")),
+        ("50, 90,", format!("{expected} an empty element next to a comma")),
         ("50, 90, 50", "expected 50 only once, not again".into()),
         ("50, 90, 50.0", "expected 50.0 only once, not after 50, which is the same".into()),
         ("1, 2, 3, 4, 5", "expected at most 4, not 5".into()),
