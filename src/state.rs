@@ -268,12 +268,22 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<Found> {
     }
 }
 
+/// Whether there is a readable file that does not begin as a state file of this version. A start
+/// would set it aside.
+pub fn is_foreign(path: &Path) -> bool {
+    files::open_ours(path).and_then(|file| begins_as_state(&file)).is_ok_and(|begins| !begins)
+}
+
+fn begins_as_state(file: &File) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    let got = file.read_at(&mut start, 0)?;
+    Ok(got == start.len() && start == *MAGIC)
+}
+
 /// Reads a whole file. The outer error means that it could not be read, the inner one that it is no
 /// state file. Of such a file only the first bytes are read, since it may be endless.
 fn read_whole(file: &File, max_bytes: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
-    let mut start = [0; MAGIC.len()];
-    let got = file.read_at(&mut start, 0)?;
-    if got < start.len() || start != *MAGIC {
+    if !begins_as_state(file)? {
         return Ok(Err("not a state file of this version"));
     }
     if file.metadata()?.len() > max_bytes {
@@ -332,6 +342,19 @@ mod tests {
         let mut records = found.records();
         let rest = records.len();
         String::from_utf8(records.take(rest).unwrap().into()).unwrap()
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_recognised_by_its_first_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        assert!(!is_foreign(&path));
+        for (bytes, foreign) in
+            [(&b""[..], true), (b"garbage", true), (&MAGIC[..15], true), (MAGIC, false)]
+        {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(is_foreign(&path), foreign, "{bytes:?}");
+        }
     }
 
     #[test]

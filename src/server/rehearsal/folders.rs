@@ -6,12 +6,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::sys::statfs::statfs;
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::finding::{FindingKind, Findings};
 use super::held;
 use crate::config::Config;
-use crate::files;
+use crate::{files, state};
 
 /// Why a file or a folder cannot be used.
 enum Obstacle {
@@ -76,6 +77,15 @@ pub(super) fn check(config: &Config, is_certain: bool, findings: &mut Findings<'
     let log = config.key_flush.interval.and(config.key_flush.log.as_ref());
     if let Some(path) = log.filter(|path| !is_stream(path)) {
         tell("key_flush", "log", path, key_log(path), FindingKind::Warning);
+    }
+    let path = config.state.file.as_deref();
+    if let Some(path) = path.filter(|path| state_file(path).is_ok() && state::is_foreign(path)) {
+        let what = format!(
+            "{0} is no state file of this version; the server renames it to {0}.damaged and \
+             starts without it: name a file of the server's own",
+            path.display()
+        );
+        findings.warning("statsd", "state_file", what);
     }
 }
 
@@ -158,8 +168,19 @@ fn require_ours(path: &Path) -> Result<(), Obstacle> {
     Err(Obstacle::Foreign(io::Error::new(ErrorKind::PermissionDenied, why)))
 }
 
+/// The types of the file systems in which the kernel shows its own data: proc, sysfs, and cgroups
+/// of both versions. Their permissions allow root to write, and yet no process can make files there.
+const KERNEL_FILE_SYSTEMS: [u64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
+
 /// Fails unless files can be made in a folder.
 fn require_writable(folder: &Path) -> Result<(), Obstacle> {
+    let kind = statfs(folder).map(|found| u64::try_from(found.filesystem_type().0));
+    if let Ok(Ok(kind)) = kind
+        && KERNEL_FILE_SYSTEMS.contains(&kind)
+    {
+        let why = format!("{} is the kernel's, and no file can be made there", folder.display());
+        return Err(Obstacle::Refused(io::Error::new(ErrorKind::Unsupported, why)));
+    }
     let Err(error) = access(folder, AccessFlags::W_OK | AccessFlags::X_OK) else { return Ok(()) };
     let owner = fs::metadata(folder).map(|found| found.uid());
     let is_of_another = owner.is_ok_and(|owner| owner != geteuid().as_raw());
