@@ -169,7 +169,7 @@ fn require_ours(path: &Path) -> Result<(), Obstacle> {
 }
 
 /// The types of the file systems in which the kernel shows its own data: proc, sysfs, and cgroups
-/// of both versions. Their permissions allow root to write, and yet no process can make files there.
+/// of both versions. Their permissions allow root to write, but no process can make files there.
 const KERNEL_FILE_SYSTEMS: [u64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
 /// Fails unless files can be made in a folder.
