@@ -1,10 +1,7 @@
 //! The table of all series, in shards. It holds the number of the open interval, and walks over the
 //! series to close an interval.
 
-use std::hash::Hasher as _;
 use std::time::Duration;
-
-use siphasher::sip::SipHasher13;
 
 use super::aggregate::{Closed, HashedSample, SavedSeries, Series};
 use super::batch::PendingSample;
@@ -13,27 +10,18 @@ use super::eviction::{Holder, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, Shards};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
-/// Random numbers that make the hashes unguessable. The caller supplies them, since the table has
-/// no source of randomness.
-#[derive(Clone, Copy, Debug)]
-pub struct Seeds {
-    /// For the index of names, which is in memory only.
-    pub names: [u64; 4],
-    /// For the hashes of the members of sets. They are saved with the sets.
-    pub members: [u64; 2],
-}
-
 /// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
     shards: Shards,
-    members: SipHasher13,
+    members: MemberHasher,
     pool: Pool,
     /// The series that hold most memory in the open interval.
     largest: Largest,
@@ -55,7 +43,7 @@ impl Table {
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         Self {
             shards: Shards::new(seeds.names),
-            members: SipHasher13::new_with_keys(seeds.members[0], seeds.members[1]),
+            members: MemberHasher::new(&seeds),
             pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
             largest: Largest::new(bounds.sample_memory),
             policies: Generations::new(rules, interval),
@@ -111,7 +99,7 @@ impl Table {
     fn add_raw(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if is_clean(name) && !self.shards.is_merged_into(kind, name) {
-            return self.add_one_apart(name, hash, sample);
+            return self.add_one(name, hash, sample);
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
@@ -120,8 +108,8 @@ impl Table {
         } else {
             self.begin_merged(kind, &clean, &merged)
         };
-        let added = self.add_one_apart(name, hash, sample);
-        begun.and_then(|()| self.add_one_apart(&merged, self.hash(&merged), sample)).and(added)
+        let added = self.add_one(name, hash, sample);
+        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample)).and(added)
     }
 
     /// Begins a merged series with the open interval of the series that has the clean name. Does
@@ -145,23 +133,12 @@ impl Table {
         self.create_saved(saved).expect("written just now")
     }
 
-    /// As [`add_one`](Self::add_one), with one copy of its code for all rare callers.
-    #[inline(never)]
-    fn add_one_apart(
-        &mut self,
-        name: &[u8],
-        hash: NameHash,
-        sample: Sample<'_>,
-    ) -> Result<(), AddError> {
-        self.add_one(name, hash, sample)
-    }
-
     /// Adds a sample to the series that the table holds under this name.
-    #[inline(always)]
+    #[inline]
     fn add_one(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
-        let sample = HashedSample::new(sample, |member| hash_member(&self.members, member));
+        let sample = HashedSample::new(sample, |member| self.members.hash(member));
         match self.shards.find_by(&key, kind, name) {
             Some(slot) => self.add_to(&key, slot, sample),
             None => {
@@ -223,15 +200,14 @@ impl Table {
         let key = &sample.key;
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
-        let member = || hash_member(members, sample.member);
+        let member = || members.hash(sample.member);
         series.touch(self.now, &self.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && added.is_ok() {
             return added;
         }
-        let hashed =
-            HashedSample::new(sample.sample(), |member| hash_member(&self.members, member));
+        let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
         self.free_memory_and_retry(key, slot, added, grown, hashed)
     }
 
@@ -636,13 +612,6 @@ impl Table {
         let series = self.shards.get_mut(shard, slot).filter(|series| series.has_value());
         series.map(|series| (series, now))
     }
-}
-
-/// Returns the hash that a set stores in place of a member.
-fn hash_member(members: &SipHasher13, member: &[u8]) -> u64 {
-    let mut hasher = *members;
-    hasher.write(member);
-    hasher.finish()
 }
 
 /// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
