@@ -34,6 +34,8 @@ pub struct Sink {
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
     flushes: Flushes,
+    /// The delivered lines when a flush was last found to have left the queue.
+    delivered_lines: u64,
     pub(super) overflow: OverflowReport,
     /// A flush is being pushed, or the sink drains. No chunk is read back from the spool meanwhile.
     /// Otherwise new chunks would queue up after old ones, and a stop would send the whole spool.
@@ -109,6 +111,7 @@ impl Sink {
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, seed, stdout),
             flushes: Flushes::default(),
+            delivered_lines: 0,
             overflow: OverflowReport::new(to),
             is_flushing: false,
             removal: None,
@@ -475,7 +478,11 @@ impl Sink {
             // The poll that found the acknowledgement may come much later than the acknowledgement
             // itself, so the figures use the time that the outlet reports.
             let acked = self.outlet.last_ack(now.tick);
-            self.flushes.arrive(whole, acked, self.outlet.is_up(), now);
+            let delivered_lines = self.outbox.tally().delivered_lines;
+            let has_delivered = delivered_lines > self.delivered_lines;
+            self.delivered_lines = delivered_lines;
+            let is_up = self.outlet.is_up() && !self.outlet.rests(now.tick);
+            self.flushes.arrive(whole, acked, ArrivalSigns { is_up, has_delivered }, now);
         }
         self.overflow.note_drained(&self.outbox);
     }
@@ -564,6 +571,15 @@ pub(super) struct Arrived {
     pub(super) bytes: u64,
 }
 
+/// What shows that flushes which have left the queue have arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArrivalSigns {
+    /// The outlet can be written to.
+    pub(super) is_up: bool,
+    /// Lines were delivered since flushes last left the queue.
+    pub(super) has_delivered: bool,
+}
+
 /// The flushes of one sink.
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
@@ -601,16 +617,19 @@ impl Flushes {
         self.underway.front().is_some_and(|flush| flush.number <= whole)
     }
 
-    /// Notes that all flushes up to number `whole` have arrived, the last byte at `acked`.
+    /// Notes that all flushes up to number `whole` have left the queue, the last byte at `acked`.
+    /// They count as arrived only if `signs` show it.
     ///
-    /// A flush without bytes counts as arrived at its tick if the outlet `is_up`. Otherwise a
+    /// A flush without bytes counts as arrived at its tick if the outlet is up. Otherwise a
     /// destination without the server's own figures would look broken whenever no client sends
     /// anything. If the outlet is down, such a flush does not count, or a broken destination would
     /// look healthy.
-    pub(super) fn arrive(&mut self, whole: u64, acked: Tick, is_up: bool, now: Now) {
+    pub(super) fn arrive(&mut self, whole: u64, acked: Tick, signs: ArrivalSigns, now: Now) {
         while self.is_news(whole) {
             let Some(flush) = self.underway.pop_front() else { return };
-            if flush.bytes == 0 && !is_up {
+            // Chunks also leave the queue if they are dropped or spilled.
+            let has_arrived = if flush.bytes == 0 { signs.is_up } else { signs.has_delivered };
+            if !has_arrived {
                 continue;
             }
             let arrived = acked.max(flush.started);
@@ -641,7 +660,8 @@ mod tests {
         assert_eq!((flushes.last(), flushes.is_news(0)), (None, false));
         assert!(flushes.is_news(2));
         let now = Now { tick: Tick::from_millis(3500), unix: UnixTime::from_secs(78) };
-        flushes.arrive(2, Tick::from_millis(2500), true, now);
+        let signs = ArrivalSigns { is_up: true, has_delivered: true };
+        flushes.arrive(2, Tick::from_millis(2500), signs, now);
         let last =
             Arrived { at: UnixTime::from_secs(77), took: Duration::from_millis(500), bytes: 111 };
         assert_eq!(flushes.last(), Some(last));
@@ -660,7 +680,8 @@ mod tests {
                 unix: UnixTime::from_secs(70 + number),
             };
             flushes.start(number, now.tick);
-            flushes.arrive(number, acked, is_up, now);
+            let signs = ArrivalSigns { is_up, has_delivered: false };
+            flushes.arrive(number, acked, signs, now);
             flushes.last().map(|last| (last.at.as_secs(), last.took, last.bytes))
         };
         assert_eq!(empty(1, false), None);
