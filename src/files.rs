@@ -309,7 +309,8 @@ fn open_lock(path: &Path) -> io::Result<Option<(File, bool)>> {
         Err(error) => Err(error),
     };
     let opened = opened.map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => {
+        // Otherwise the folder does not admit this process.
+        io::ErrorKind::PermissionDenied if fs::symlink_metadata(path).is_ok() => {
             let what = "is another user's (remove it if no server of that user runs)";
             let why = format!("the lock {} {what}", path.display());
             io::Error::new(error.kind(), why)

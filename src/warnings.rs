@@ -11,6 +11,7 @@ use std::io;
 pub use throttle::Throttled;
 
 use self::throttle::Throttle;
+use crate::encode::encoder::RefusalReason;
 use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -45,7 +46,7 @@ pub enum WarningKind {
     /// colon.
     PackedValues,
     /// A destination cannot store a point, for this reason.
-    PointRefused(&'static str),
+    PointRefused(RefusalReason),
     /// A packet was not read, because it is too long or incomplete.
     PacketLost(PacketLoss),
 }
@@ -165,10 +166,10 @@ impl WarningKind {
                 "several values of one counter or gauge were each read as a sample",
                 "if the colon belongs to the name, replace it in the client, or set [statsd] packed_values = timings",
             ),
-            Self::PointRefused(_) => WarningText::new(
+            Self::PointRefused(reason) => WarningText::new(
                 "points_refused",
                 "points were left out, since a destination cannot store them",
-                "fix the program that sends the names, or raise max_name_length of [ganglia]",
+                reason.hint(),
             ),
             Self::PacketLost(loss) => loss.text(),
             Self::FlushOverrun => WarningText::new(
@@ -183,7 +184,7 @@ impl WarningKind {
     pub fn reason(self) -> Option<String> {
         match self {
             Self::BadLine(reject) => Some(reject.to_string()),
-            Self::PointRefused(reason) => Some(reason.to_owned()),
+            Self::PointRefused(reason) => Some(reason.text().to_owned()),
             Self::ReadFailed(error) | Self::AcceptsPaused(error) => {
                 Some(io::Error::from_raw_os_error(error).to_string())
             }
@@ -394,8 +395,8 @@ mod tests {
             WarningKind::AcceptsPaused(full),
             WarningKind::AcceptsPaused(locked),
             WarningKind::ReadFailed(locked),
-            WarningKind::PointRefused("one"),
-            WarningKind::PointRefused("another"),
+            WarningKind::PointRefused(RefusalReason::InfluxComment),
+            WarningKind::PointRefused(RefusalReason::RecordKeyTooLong),
         ] {
             warnings.add(kind, b"");
         }
@@ -409,5 +410,23 @@ mod tests {
         assert!(lines[2 * kinds.len()..].iter().all(|line| line.sender == Sender::Unknown));
         let reason = WarningKind::AcceptsPaused(full).reason().unwrap();
         assert!(reason.contains("Too many open files"), "{reason}");
+    }
+    /// Shows that the hint for a refused point names the destination that refuses it.
+    #[test]
+    fn a_refused_point_has_the_hint_of_its_destination() {
+        for (reason, named) in [
+            (RefusalReason::InfluxComment, "[influxdb]"),
+            (RefusalReason::InfluxTooLate, "|T"),
+            (RefusalReason::GangliaNameTooLong, "max_name_length of [ganglia]"),
+            (RefusalReason::GangliaNoMetric, "prefix of [ganglia]"),
+            (RefusalReason::RecordKeyTooLong, "[limits] max_key_length"),
+        ] {
+            let kind = WarningKind::PointRefused(reason);
+            let hint = kind.text().hint.unwrap();
+            assert!(hint.contains(named), "{hint}");
+            let is_ganglias = reason.text().contains("ganglia") || reason.text().contains("gmond");
+            assert_eq!(hint.contains("ganglia"), is_ganglias, "{hint}");
+            assert_eq!(kind.reason().as_deref(), Some(reason.text()));
+        }
     }
 }

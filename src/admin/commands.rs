@@ -110,6 +110,7 @@ commands! {
     ///   NAME.last_exception          seconds since the last failure, or since 1970 if none
     ///   NAME.flush_time              milliseconds from that flush's tick to its acknowledgement
     ///   NAME.flush_length            bytes of that flush
+    /// A flush without bytes counts as acknowledged if the destination's connection is up.
     /// NAME is the destination, such as influxdb. As in Node StatsD, [carbon] is called graphite.
     /// So a large last_exception, as 1795862607, means that nothing has failed. Node StatsD does
     /// not set it when carbon refuses or breaks a connection. This server does.

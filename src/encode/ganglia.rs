@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::chunk::{Chunks, HEAD_BYTES, append, framed};
-use super::encoder::{Encoder, RefusedPoints};
+use super::encoder::{Encoder, RefusalReason, RefusedPoints};
 use super::namespace::Namespace;
 use super::number::Number;
 use crate::flush::{Subject, Summary};
@@ -44,9 +44,6 @@ const VALUE: u32 = 133;
 const DESCRIBED_EVERY: u64 = 6;
 /// Names that gmond does not treat as metrics, in upper or lower case.
 const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
-/// Why points are left out.
-const TOO_LONG: &str = "the name is longer than max_name_length of [ganglia]";
-const NO_METRIC: &str = "gmond does not store heartbeat and location as metrics";
 /// Seconds between two values. If more have passed, the page shows how old a value is.
 const TMAX: u32 = 60;
 /// Seconds after which gmond removes a metric without values, as in pystatsd.
@@ -187,7 +184,11 @@ impl Encoder for Ganglia {
             let is_metric = NOT_METRICS.iter().all(|name| !name.eq_ignore_ascii_case(&self.metric));
             let is_too_long = self.metric.len() > self.labels.max_name_length;
             if is_too_long || !is_metric {
-                let reason = if is_too_long { TOO_LONG } else { NO_METRIC };
+                let reason = if is_too_long {
+                    RefusalReason::GangliaNameTooLong
+                } else {
+                    RefusalReason::GangliaNoMetric
+                };
                 RefusedPoints::add(&mut self.refused, reason, summary.name, 1);
                 continue;
             }

@@ -13,7 +13,7 @@
 use memchr::memchr;
 
 use super::chunk::Chunks;
-use super::encoder::{Encoder, RefusedPoints};
+use super::encoder::{Encoder, RefusalReason, RefusedPoints};
 use super::names::{Point, Points};
 use super::namespace::Namespace;
 use super::number::Number;
@@ -23,9 +23,6 @@ use crate::policy::FigureNames;
 /// When a line is longer than this, the next field begins another line of the same point. InfluxDB
 /// joins the two again. So packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
-/// Why points are left out.
-const COMMENT: &str = "InfluxDB takes a name that begins with # for a comment";
-const TOO_LATE: &str = "InfluxDB cannot store times after the year 2262";
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
 /// The key that replaces `time=`. No clean key begins like this.
@@ -72,12 +69,17 @@ impl Encoder for Influx {
         let stamp = summary.timestamp.unwrap_or(self.stamp);
         if stamp > LAST_SECOND {
             let points = summary.figures.len();
-            return RefusedPoints::add(&mut self.refused, TOO_LATE, summary.name, points);
+            return RefusedPoints::add(
+                &mut self.refused,
+                RefusalReason::InfluxTooLate,
+                summary.name,
+                points,
+            );
         }
         let Self { points, line, chunks, refused, .. } = self;
         points.of(summary, |point, _| {
             if point.is_raw && point.prefix().is_empty() && summary.name.starts_with(b"#") {
-                return RefusedPoints::add(refused, COMMENT, summary.name, 1);
+                return RefusedPoints::add(refused, RefusalReason::InfluxComment, summary.name, 1);
             }
             // Figures with another prefix are another measurement, such as `stats_counts.hits`
             // beside `stats.hits`.
@@ -295,7 +297,10 @@ stats.sets.users count=1 10000000000
             "a#b value=1 10000000000\na_b_c value=1 10000000000\na_b value=1 10000000000\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
         let example = b"#a b".to_vec();
-        assert_eq!(influx.take_refused(), [RefusedPoints { points: 1, reason: COMMENT, example }]);
+        assert_eq!(
+            influx.take_refused(),
+            [RefusedPoints { points: 1, reason: RefusalReason::InfluxComment, example }]
+        );
     }
 
     #[test]
@@ -319,7 +324,7 @@ stats.sets.users count=1 10000000000
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
         let example = b"a".to_vec();
-        let refused = RefusedPoints { points: 2, reason: TOO_LATE, example };
+        let refused = RefusedPoints { points: 2, reason: RefusalReason::InfluxTooLate, example };
         assert_eq!(influx.take_refused(), [refused]);
         assert_eq!(influx.take_refused(), []);
     }

@@ -228,7 +228,8 @@ pub(super) struct Point<'a> {
     /// characters, and no part of them ends with a backslash.
     pub(super) is_raw: bool,
     pub(super) value: f64,
-    /// Its own time in seconds since 1970. `None` stands for the timestamp of the flush.
+    /// The time of the value, in seconds since 1970, if the client sent one. `None` means the
+    /// timestamp of the flush.
     pub(super) timestamp: Option<u64>,
 }
 

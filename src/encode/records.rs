@@ -11,7 +11,7 @@
 //! figures, are those of statsite, whatever the style of the name space.
 
 use super::chunk::Chunks;
-use super::encoder::{Encoder, RefusedPoints};
+use super::encoder::{Encoder, RefusalReason, RefusedPoints};
 use super::names::{Point, Points};
 use super::namespace::{Namespace, Style};
 use crate::flush::{Subject, Summary};
@@ -32,8 +32,6 @@ const RATE: u8 = 0xb;
 const HISTOGRAM_FLOOR: u8 = 8;
 const HISTOGRAM_BIN: u8 = 9;
 const HISTOGRAM_CEILING: u8 = 0xa;
-/// Why points are left out.
-const KEY_TOO_LONG: &str = "statsite's record has no room for a key of over 65534 bytes";
 /// Added to the whole percents of a percentile.
 const PERCENTILE: u8 = 0x80;
 
@@ -155,7 +153,7 @@ impl Encoder for Records {
             if write(record, &point, kind, what, *stamp) {
                 chunks.line().extend_from_slice(record);
             } else {
-                RefusedPoints::add(refused, KEY_TOO_LONG, summary.name, 1);
+                RefusedPoints::add(refused, RefusalReason::RecordKeyTooLong, summary.name, 1);
             }
         });
     }
@@ -315,6 +313,9 @@ mod tests {
         records.end();
         assert_eq!(records.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
         let refused = records.take_refused();
-        assert_eq!((refused.len(), refused[0].points, refused[0].reason), (1, 1, KEY_TOO_LONG));
+        assert_eq!(
+            (refused.len(), refused[0].points, refused[0].reason),
+            (1, 1, RefusalReason::RecordKeyTooLong)
+        );
     }
 }

@@ -48,11 +48,8 @@ impl std::fmt::Display for BindError {
         let (transport, address, error) = match self {
             Self::Internet { transport, address, error } => (transport.name(), address, error),
             Self::Unix { path, error } => {
-                return write!(
-                    out,
-                    "cannot listen on unix {}: {error}; its folder must be there and this user's to write to, and no other process on it (ss -xlp names it)",
-                    path.display()
-                );
+                write!(out, "cannot listen on unix {}: {error}", path.display())?;
+                return unix_hint(error).map_or(Ok(()), |hint| write!(out, "; {hint}"));
             }
         };
         write!(out, "cannot listen on {transport} {address}: {error}")?;
@@ -71,6 +68,28 @@ impl std::fmt::Display for BindError {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns what the operator can do if a unix socket cannot be bound.
+fn unix_hint(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::InvalidFilename => "choose a path of at most 107 bytes",
+        io::ErrorKind::IsADirectory => "choose a path in it, such as FOLDER/statsd.sock",
+        io::ErrorKind::AlreadyExists => "move the file away, or choose another path",
+        io::ErrorKind::AddrInUse => {
+            "stop that process (ss -xlp shows its id), or choose another path"
+        }
+        io::ErrorKind::NotFound => "create its folder, or choose a path in a folder that exists",
+        io::ErrorKind::NotADirectory => {
+            "a part of the path that must be a folder is a file: choose another path"
+        }
+        // Without the system's number the error has an explanation of its own.
+        io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(libc::EACCES) => {
+            "give this user the right to write to its folder, or choose another path"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "choose a path on a disk that can be written to",
+        _ => return None,
+    })
 }
 
 impl Transport {
@@ -229,6 +248,7 @@ mod tests {
     use super::*;
     use crate::config::Bind;
     use crate::ingest::bind::{Transport, bind};
+    use crate::ingest::unix;
 
     #[test]
     fn both_loopbacks_share_a_port() {
@@ -275,5 +295,33 @@ mod tests {
         let (stream, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         assert!(understand(stream, "s").unwrap_err().to_string().contains("does not listen"));
         assert!(understand(bound(Transport::Udp), "admin").is_err());
+    }
+    /// Shows that each reason why a unix socket cannot be bound has its own hint.
+    #[test]
+    fn a_unix_socket_that_cannot_be_bound_has_the_hint_of_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "").unwrap();
+        let held = unix::bind(&at("held"), Type::STREAM, 0o600).unwrap();
+        for (path, reason, hint) in [
+            (at("."), "a folder has that path", "choose a path in it"),
+            (at("file"), "a file that is no socket has that path", "move the file away"),
+            (at(&"x".repeat(108)), " bytes", "at most 107 bytes"),
+            (at("none/s"), "(os error 2)", "create its folder"),
+            (at("file/s"), "(os error 20)", "is a file: choose another path"),
+            (at("held"), "another server uses it", "stop that process"),
+        ] {
+            let error = unix::bind(&path, Type::DGRAM, 0o600).unwrap_err();
+            let text = BindError::Unix { path, error }.to_string();
+            let (before, after) = text.split_once("; ").unwrap();
+            assert!(before.contains(reason), "{text}");
+            assert!(after.contains(hint), "{text}");
+        }
+        drop(held);
+        let denied = |error| BindError::Unix { path: at("s"), error }.to_string();
+        let kernels = denied(io::Error::from_raw_os_error(libc::EACCES));
+        assert!(kernels.contains("the right to write to its folder"), "{kernels}");
+        let ours = denied(io::Error::new(io::ErrorKind::PermissionDenied, "the lock is another's"));
+        assert!(ours.ends_with("the lock is another's"), "{ours}");
     }
 }

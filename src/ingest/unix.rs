@@ -84,6 +84,7 @@ impl Drop for SocketFile {
 /// Binds a socket to a path. The socket is nonblocking, and listens if it is a stream. Its file has
 /// `mode` from its first moment.
 pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
+    require_place(path)?;
     let address = SockAddr::unix(path)?;
     let lock = lock(path)?;
     replace_stale(path, &address, kind)?;
@@ -100,6 +101,26 @@ pub fn bind(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFil
     Ok((socket, file))
 }
 
+/// Fails if no socket can have this path: it is too long, or a file or folder is there. The folder
+/// of the path is not checked.
+pub(crate) fn require_place(path: &Path) -> io::Result<()> {
+    if SockAddr::unix(path).is_err() {
+        let why = format!("the path has {} bytes", path.as_os_str().len());
+        return Err(io::Error::new(io::ErrorKind::InvalidFilename, why));
+    }
+    // An error here is reported by the steps that follow.
+    fs::symlink_metadata(path).map_or(Ok(()), |found| require_socket(&found))
+}
+
+fn require_socket(found: &Metadata) -> io::Result<()> {
+    let (kind, why) = match found.file_type() {
+        found if found.is_socket() => return Ok(()),
+        found if found.is_dir() => (io::ErrorKind::IsADirectory, "a folder has that path"),
+        _ => (io::ErrorKind::AlreadyExists, "a file that is no socket has that path"),
+    };
+    Err(io::Error::new(kind, why))
+}
+
 fn lock(path: &Path) -> io::Result<Lock> {
     Lock::of_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => io::Error::new(io::ErrorKind::AddrInUse, error.to_string()),
@@ -114,12 +135,7 @@ fn replace_stale(path: &Path, address: &SockAddr, kind: Type) -> io::Result<()> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    if !found.metadata()?.file_type().is_socket() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "there is a file that is no socket",
-        ));
-    }
+    require_socket(&found.metadata()?)?;
     let probe = Socket::new(Domain::UNIX, kind.nonblocking(), None)?;
     match probe.connect(address) {
         // Another file may have replaced the checked one. It must not be removed.

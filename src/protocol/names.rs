@@ -113,7 +113,7 @@ fn is_storable_text(text: &[u8]) -> bool {
     is_text && text.last() != Some(&b'\\')
 }
 
-/// What becomes of `=` and `;` in a part of a name. `None` if they are removed.
+/// The bytes that replace `=` and `;` in a part of a name. `None` means that the byte is removed.
 #[derive(Clone, Copy)]
 struct Place {
     equals: Option<u8>,

@@ -24,9 +24,9 @@ use crate::protocol::{MetricKind, is_clean};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     Every,
-    /// Those that store raw names.
+    /// The destinations that store raw names.
     Raw,
-    /// Those that store only clean names.
+    /// The destinations that store only clean names.
     Clean,
 }
 

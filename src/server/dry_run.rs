@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use super::outputs;
 use super::pipeline::{Pipeline, random_seeds};
 use super::start_error::StartError;
-use super::stdin::{alone, is_sound, take_in};
+use super::stdin::{alone, count_garbage, log_garbage, take_in};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
 use crate::encode::chunk::Chunk;
@@ -36,12 +36,12 @@ pub fn dry_run(
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
     let mut pipeline = Pipeline::without_sinks(&config, schedule, random_seeds(), None);
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
-    let is_sound = is_sound(&mut pipeline);
+    let bad = count_garbage(&mut pipeline);
     let (_, encoders, _) = pipeline.split();
     let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
     print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
     pipeline.log_last_warnings(clock.tick());
-    Ok(is_sound)
+    Ok(log_garbage(bad))
 }
 
 fn print(

@@ -40,16 +40,24 @@ pub fn flush_stdin(
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
     let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), stdout, None)?;
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
-    let is_sound = is_sound(&mut pipeline);
+    let bad = count_garbage(&mut pipeline);
     let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
+    let is_sound = log_garbage(bad);
     Ok(is_sound && is_delivered)
 }
 
-/// Whether the input held a valid value, or no line at all. Otherwise it is logged as garbage: the
-/// script that made it is wrong, and has to fail.
-pub(super) fn is_sound(pipeline: &mut Pipeline) -> bool {
-    let bad = pipeline.ledger().own().total(Own::BadLinesSeen);
-    if bad == 0 || pipeline.has_valid_input() {
+/// Returns the number of bad lines if the input held no valid value, and 0 otherwise. Then the
+/// Returns the number of bad lines if no value of the input was valid, and 0 otherwise. Must be
+/// called before the flush, which takes some of the values.
+pub(super) fn count_garbage(pipeline: &mut Pipeline) -> u64 {
+    if pipeline.has_valid_input() { 0 } else { pipeline.ledger().own().total(Own::BadLinesSeen) }
+}
+
+/// Logs that all `bad` lines of the input were garbage, and returns `false`: the script that made
+/// them is wrong, and has to fail. Returns `true` if `bad` is 0. Must be called after the last
+/// warnings are logged, because they have the reasons.
+pub(super) fn log_garbage(bad: u64) -> bool {
+    if bad == 0 {
         return true;
     }
     log::error!(

@@ -34,6 +34,8 @@ pub struct Sink {
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
     flushes: Flushes,
+    /// The delivered lines when a flush was last found to have left the queue.
+    delivered_lines: u64,
     pub(super) overflow: OverflowReport,
     /// A flush is being pushed, or the sink drains. No chunk is read back from the spool meanwhile.
     /// Otherwise new chunks would queue up after old ones, and a stop would send the whole spool.
@@ -64,7 +66,8 @@ pub struct Figures {
     /// Connections after the first.
     pub reconnects: u64,
     pub sent_bytes: u64,
-    /// When a flush was last acknowledged to its last byte. `None` if none has been yet.
+    /// When a flush was last acknowledged to its last byte. `None` if none has been yet. A flush
+    /// without bytes counts if the outlet is up.
     pub last_flush: Option<UnixTime>,
     /// When the outlet last failed. `None` if it has never failed.
     pub last_exception: Option<UnixTime>,
@@ -108,6 +111,7 @@ impl Sink {
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, seed, stdout),
             flushes: Flushes::default(),
+            delivered_lines: 0,
             overflow: OverflowReport::new(to),
             is_flushing: false,
             removal: None,
@@ -474,9 +478,11 @@ impl Sink {
             // The poll that found the acknowledgement may come much later than the acknowledgement
             // itself, so the figures use the time that the outlet reports.
             let acked = self.outlet.last_ack(now.tick);
-            let ago = u64::try_from((now.tick - acked).as_millis()).unwrap_or(u64::MAX);
-            let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
-            self.flushes.arrive(whole, acked, at);
+            let delivered_lines = self.outbox.tally().delivered_lines;
+            let has_delivered = delivered_lines > self.delivered_lines;
+            self.delivered_lines = delivered_lines;
+            let is_up = self.outlet.is_up() && !self.outlet.rests(now.tick);
+            self.flushes.arrive(whole, acked, ArrivalSigns { is_up, has_delivered }, now);
         }
         self.overflow.note_drained(&self.outbox);
     }
@@ -565,6 +571,15 @@ pub(super) struct Arrived {
     pub(super) bytes: u64,
 }
 
+/// What shows that flushes which have left the queue have arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArrivalSigns {
+    /// The outlet can be written to.
+    pub(super) is_up: bool,
+    /// Lines were delivered since flushes last left the queue.
+    pub(super) has_delivered: bool,
+}
+
 /// The flushes of one sink.
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
@@ -602,13 +617,26 @@ impl Flushes {
         self.underway.front().is_some_and(|flush| flush.number <= whole)
     }
 
-    /// Notes that all flushes up to number `whole` have arrived, the last byte at `tick`, which is
-    /// `at` on the wall clock.
-    pub(super) fn arrive(&mut self, whole: u64, tick: Tick, at: UnixTime) {
+    /// Notes that all flushes up to number `whole` have left the queue, the last byte at `acked`.
+    /// They count as arrived only if `signs` show it.
+    ///
+    /// A flush without bytes counts as arrived at its tick if the outlet is up. Otherwise a
+    /// destination without the server's own figures would look broken whenever no client sends
+    /// anything. If the outlet is down, such a flush does not count, or a broken destination would
+    /// look healthy.
+    pub(super) fn arrive(&mut self, whole: u64, acked: Tick, signs: ArrivalSigns, now: Now) {
         while self.is_news(whole) {
-            let arrived =
-                |flush: Underway| Arrived { at, took: tick - flush.started, bytes: flush.bytes };
-            self.last = self.underway.pop_front().map(arrived);
+            let Some(flush) = self.underway.pop_front() else { return };
+            // Chunks also leave the queue if they are dropped or spilled.
+            let has_arrived = if flush.bytes == 0 { signs.is_up } else { signs.has_delivered };
+            if !has_arrived {
+                continue;
+            }
+            let arrived = acked.max(flush.started);
+            let ago = u64::try_from((now.tick - arrived).as_millis()).unwrap_or(u64::MAX);
+            let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
+            let took = arrived - flush.started;
+            self.last = Some(Arrived { at, took, bytes: flush.bytes });
         }
     }
 
@@ -631,11 +659,35 @@ mod tests {
         }
         assert_eq!((flushes.last(), flushes.is_news(0)), (None, false));
         assert!(flushes.is_news(2));
-        flushes.arrive(2, Tick::from_millis(2500), UnixTime::from_secs(77));
+        let now = Now { tick: Tick::from_millis(3500), unix: UnixTime::from_secs(78) };
+        let signs = ArrivalSigns { is_up: true, has_delivered: true };
+        flushes.arrive(2, Tick::from_millis(2500), signs, now);
         let last =
             Arrived { at: UnixTime::from_secs(77), took: Duration::from_millis(500), bytes: 111 };
         assert_eq!(flushes.last(), Some(last));
         assert!(!flushes.is_news(2));
+    }
+
+    /// Shows that a destination to which nothing is sent does not look broken while it is up, and
+    /// does not look healthy while it is down.
+    #[test]
+    fn an_empty_flush_counts_only_if_the_outlet_is_up() {
+        let mut flushes = Flushes::default();
+        let acked = Tick::from_millis(500);
+        let mut empty = |number: u64, is_up| {
+            let now = Now {
+                tick: Tick::from_millis(number * 1000),
+                unix: UnixTime::from_secs(70 + number),
+            };
+            flushes.start(number, now.tick);
+            let signs = ArrivalSigns { is_up, has_delivered: false };
+            flushes.arrive(number, acked, signs, now);
+            flushes.last().map(|last| (last.at.as_secs(), last.took, last.bytes))
+        };
+        assert_eq!(empty(1, false), None);
+        assert_eq!(empty(2, true), Some((72, Duration::ZERO, 0)));
+        assert_eq!(empty(3, false), Some((72, Duration::ZERO, 0)));
+        assert_eq!(empty(4, true), Some((74, Duration::ZERO, 0)));
     }
 
     #[test]

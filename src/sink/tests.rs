@@ -54,6 +54,7 @@ fn an_overflow_is_counted_and_the_rest_arrives() {
         rig.flush(&format!("a 1 {second}\n"));
     }
     assert_eq!(rig.sink.figures().dropped_lines, 4);
+    assert_eq!(rig.sink.figures().last_flush, None);
     assert_eq!(rig.sink.figures().queue_bytes, 30);
     assert!(rig.sink.overflow.current.is_some());
     let mut client = rig.accept(&listener);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::support::{
-    ACCOUNT, Conf, Daemon, Influxd, unix_now, until, until_clock_shows, until_interval_has_left,
-    until_true,
+    ACCOUNT, Conf, Daemon, Influxd, unix_now, until, until_clock_shows, until_equal,
+    until_interval_has_left, until_true,
 };
 
 /// Flushes to InfluxDB by HTTP every second, and is quick to connect again.
@@ -77,6 +77,40 @@ fn what_is_sent_by_udp_is_there() {
         .set("statsd", "delete_idle", "yes");
     let daemon = Daemon::start(&conf);
     assert_stored(&influxd, &daemon);
+    daemon.stop();
+}
+
+/// Shows that with `sanitize_keys = no` InfluxDB stores names and tags with blanks, commas, equals
+/// signs and quotes, and that the clean name beside a raw one is another measurement.
+#[test]
+fn raw_names_are_stored_as_they_were_sent() {
+    let test = "raw_names_are_stored_as_they_were_sent";
+    let Some(influxd) = Influxd::start(test) else { return };
+    let daemon = Daemon::start(&conf(&influxd).set("statsd", "sanitize_keys", "no").set(
+        "influxdb",
+        "own_figures",
+        "no",
+    ));
+    daemon.send(["a b,c=d\"e:5|g\na_bc=de:6|g\na\\b:8|g", "tags;k y,=v w,x=y\"z;q\"=\"p\":7|g"]);
+    // The answer is CSV, so a text with a comma or a quote is quoted, and its quotes are doubled.
+    // In tags, InfluxDB shows its escapes of blanks, commas and equals signs.
+    let expected = [
+        r#""stats.gauges.a b,c=d""e", 5"#,
+        r"stats.gauges.a_bc=de, 6",
+        r"stats.gauges.a\b, 8",
+        r#"stats.gauges.tags,"k\ y\,=v\ w\,x\=y""z,q""=""p""" 7"#,
+    ];
+    let expected: BTreeSet<String> = expected.into_iter().map(str::to_owned).collect();
+    until_equal("the names in InfluxDB", &expected, || {
+        let lines = influxd.query("SELECT value FROM /^stats.gauges/ GROUP BY *");
+        let without_time = lines.iter().map(|line| {
+            let (rest, value) = line.rsplit_once(',').expect(line);
+            let (series, _) = rest.rsplit_once(',').expect(line);
+            format!("{series} {value}")
+        });
+        without_time.collect()
+    });
+    assert!(!dropped(&daemon));
     daemon.stop();
 }
 

@@ -65,6 +65,24 @@ fn sent(
     texts
 }
 
+/// Shows that a destination that is sent nothing looks healthy while its connection is up, and not
+/// after it is down.
+#[test]
+fn without_them_a_quiet_destination_does_not_look_broken() {
+    let mut carbon = FakeCarbon::start();
+    let daemon =
+        Daemon::start(&Conf::sending_to(carbon.address(), "1s").set("carbon", "own_figures", "no"));
+    let figure = |name: &str| daemon.admin().stats()[name].parse::<u64>().unwrap();
+    until_true("five flushes", || figure("uptime") >= 5);
+    assert!(figure("graphite.last_flush") <= 2);
+    assert_eq!(figure("graphite.flush_length"), 0);
+    assert!(carbon.points().is_empty());
+    carbon.go_away();
+    until_true("the failure", || figure("graphite.last_exception") < 60);
+    until_true("the rise", || figure("graphite.last_flush") >= 4);
+    daemon.stop();
+}
+
 /// Shows that each kind of destination gets own figures or not as it is configured, beside another
 /// of its kind for which it is configured otherwise, and that a reload changes it.
 #[test]

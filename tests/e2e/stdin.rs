@@ -97,6 +97,8 @@ fn garbage_alone_is_a_failure() {
             assert_eq!(status.code(), Some(code), "{option} {input:?}: {stderr}");
             assert_eq!(stderr.contains("stdin=garbage"), code == 1, "{stderr}");
             assert_eq!(stderr.contains("bad_lines="), !input.trim().is_empty(), "{stderr}");
+            let is_last = stderr.lines().last().is_some_and(|line| line.contains("stdin=garbage"));
+            assert_eq!(is_last, code == 1, "the reasons come first: {stderr}");
             assert!(code == 0 || stdout.is_empty(), "{stdout}");
         }
     }

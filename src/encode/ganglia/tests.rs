@@ -194,7 +194,11 @@ fn too_long_a_name_is_refused_and_counted() {
         "app.ab_sum=0.001",
     ];
     assert_eq!(flush(&mut ganglia, 1, &series), expected);
-    let refused = RefusedPoints { points: 2, reason: TOO_LONG, example: b"ab".to_vec() };
+    let refused = RefusedPoints {
+        points: 2,
+        reason: RefusalReason::GangliaNameTooLong,
+        example: b"ab".to_vec(),
+    };
     assert_eq!(ganglia.take_refused(), [refused]);
 }
 
@@ -207,7 +211,10 @@ fn what_gmond_takes_for_no_metric_is_refused() {
     let expected = ["locations (, gauges)", "locations=1"];
     assert_eq!(flush(&mut ganglia, 1, &series), expected);
     let refused = ganglia.take_refused();
-    assert_eq!((refused.len(), refused[0].points, refused[0].reason), (1, 2, NO_METRIC));
+    assert_eq!(
+        (refused.len(), refused[0].points, refused[0].reason),
+        (1, 2, RefusalReason::GangliaNoMetric)
+    );
 }
 
 #[test]

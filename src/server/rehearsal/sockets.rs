@@ -4,17 +4,18 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, geteuid};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use super::finding::{FindingKind, Findings};
 use super::held;
 use crate::config::{Bind, Config};
 use crate::files;
 use crate::ingest::bind::{BindError, Transport, bind_only};
+use crate::ingest::unix::require_place;
 use crate::server::listeners::Endpoint;
 use crate::sys;
 
@@ -133,13 +134,12 @@ fn unix(key: &'static str, path: &Path, findings: &mut Findings<'_>) {
 
 /// Fails if no socket can be made at a path.
 fn place(path: &Path) -> std::io::Result<()> {
-    SockAddr::unix(path)?; // its length is limited
-    access(files::folder_of(path), AccessFlags::W_OK | AccessFlags::X_OK)?;
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
-        let why = "there is a file that is no socket";
-        return Err(std::io::Error::new(ErrorKind::AlreadyExists, why));
+    require_place(path)?;
+    let folder = files::folder_of(path);
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(Errno::ENOTDIR.into()); // as a bind fails; `access` would say EACCES
     }
-    Ok(())
+    Ok(access(folder, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
 /// Remarks that the kernel grants less than the receive buffer that is configured. It depends on
