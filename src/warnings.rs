@@ -163,7 +163,7 @@ impl WarningKind {
             ),
             Self::PackedValues => WarningText::new(
                 "packed_lines",
-                "several values of one counter or gauge were each read as a sample",
+                "several values of a counter, gauge or key/value were each read as a sample",
                 "if the colon belongs to the name, replace it in the client, or set [statsd] packed_values = timings",
             ),
             Self::PointRefused(reason) => WarningText::new(

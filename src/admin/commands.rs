@@ -1,10 +1,12 @@
 //! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::delete::Delete;
 use super::dump::Dump;
 use super::view::{Health, View};
+use super::words::{next_word, words};
 use crate::config::render_masked;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ledger::Own;
@@ -76,7 +78,7 @@ struct Command {
     run: fn(&mut View<'_>, Arguments<'_>, &mut Vec<u8>) -> Answer,
 }
 
-type Arguments<'a> = Vec<&'a [u8]>;
+type Arguments<'a> = Vec<Cow<'a, [u8]>>;
 
 /// A command: its text as a doc comment, its name, its arguments, a phrase, and what runs it.
 macro_rules! commands {
@@ -136,8 +138,9 @@ commands! {
 
     /// Deletes the counters with these names, and their values since the last flush. The pattern
     /// web.* stands for every name that begins with "web.". A name includes its tags:
-    /// hits;env=prod. The answer has a line for each: deleted: NAME, or metric NAME not found. It
-    /// ends with END and an empty line. A new value makes a new counter.
+    /// hits;env=prod. A name with blanks is written in quotes, as counters shows it: "a b". The
+    /// answer has a line for each: deleted: NAME, or metric NAME not found. It ends with END and an
+    /// empty line. A new value makes a new counter.
     delcounters "NAME...", "deletes counters", |_, names, _| delete(MetricKind::Counter, names);
 
     /// As delcounters, for timers.
@@ -181,10 +184,9 @@ commands! {
 
 /// Runs one line. The part of the answer that is known at once is appended to `out`.
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let Some(name) = words.next() else { return Answer::Done };
+    let Some((name, arguments)) = next_word(line) else { return Answer::Done };
     match COMMANDS.iter().find(|command| command.name.as_bytes() == name) {
-        Some(command) => (command.run)(view, words.collect(), out),
+        Some(command) => (command.run)(view, words(arguments), out),
         None => {
             out.extend_from_slice(b"ERROR\n");
             Answer::Done
@@ -209,7 +211,7 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
         write(out, format_args!("Commands: {}\n{}\n", names.join(", "), summaries()));
         return Answer::Done;
     };
-    match COMMANDS.iter().find(|command| command.name.as_bytes() == *wanted) {
+    match COMMANDS.iter().find(|command| command.name.as_bytes() == &**wanted) {
         Some(Command { name, arguments, summary, text, .. }) => {
             let usage = format!("{name} {arguments}");
             write(out, format_args!("{}: {summary}\n{text}\n", usage.trim_end()));
@@ -281,7 +283,7 @@ fn dump(kind: MetricKind) -> Answer {
 }
 
 fn delete(kind: MetricKind, names: Arguments<'_>) -> Answer {
-    let names = names.into_iter().map(Into::into).collect();
+    let names = names.into_iter().map(|name| name.into_owned().into()).collect();
     Answer::Job(Job::Delete(Box::new(Delete::new(kind, names))))
 }
 

@@ -15,6 +15,7 @@ mod delete;
 mod dump;
 mod sorted;
 mod view;
+mod words;
 
 pub use clients::AdminClients;
 pub use commands::summaries;

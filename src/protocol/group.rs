@@ -44,7 +44,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Whether several values of one counter, gauge or key/value were read as one group so far.
+    /// Whether several valid values of one counter, gauge or key/value were read so far.
     ///
     /// Clients pack timings. Several values of another type may be a name with a colon, such as
     /// `host:8080:1|c`, so this is worth a warning.
@@ -68,8 +68,8 @@ impl<'a> Iterator for Samples<'a> {
                 };
                 self.left = left;
                 let sample = group.sample(value, self.timed);
-                self.has_packed |=
-                    group.values.taken > 1 && group.packs_numbers() && sample.is_ok();
+                group.accepted += usize::from(sample.is_ok());
+                self.has_packed |= group.accepted > 1 && group.packs_numbers();
                 return Some(sample);
             }
             let (group, rest) = ValueGroup::read(self.rest?, self.packed_values);
@@ -238,6 +238,8 @@ struct ValueGroup<'a> {
     values: GroupValues<'a>,
     /// The type and 1 / rate, or why no value of the group can be taken.
     reading: Result<(ValueType, f64), Reject>,
+    /// The number of valid values so far.
+    accepted: usize,
 }
 
 /// The values before a type.
@@ -255,7 +257,7 @@ struct GroupValues<'a> {
 enum Form {
     /// One member of a set, including the colons.
     Whole,
-    /// Values of their own. Empty ones are skipped.
+    /// Values of their own. Empty ones, and ones of white space, are skipped.
     Packed,
     /// Groups without a type before the last value, as Node reads them.
     LastOnly,
@@ -292,7 +294,7 @@ impl<'a> ValueGroup<'a> {
     fn read(text: &'a [u8], packed_values: PackedValues) -> (Self, Option<&'a [u8]>) {
         let Some(parts) = GroupParts::split(text) else {
             let values = GroupValues::new(text, Form::without_type(packed_values));
-            return (Self { values, reading: Err(Reject::NoType) }, None);
+            return (Self { values, reading: Err(Reject::NoType), accepted: 0 }, None);
         };
         let mut sample_rate = None;
         let mut bad = None;
@@ -310,7 +312,7 @@ impl<'a> ValueGroup<'a> {
             (None, None) => Ok((of, 1.0)),
             (None, Some(text)) => rate(text).map(|rate| (of, 1.0 / rate)).ok_or(Reject::BadRate),
         });
-        (Self { values: GroupValues::new(parts.values, form), reading }, rest)
+        (Self { values: GroupValues::new(parts.values, form), reading, accepted: 0 }, rest)
     }
 
     /// Whether several values of the group are numbers that are not timings.
@@ -364,7 +366,8 @@ impl<'a> Iterator for GroupValues<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         let mut rest = self.rest.take()?;
         if self.form == Form::Packed {
-            rest = match rest.iter().position(|byte| *byte != b':') {
+            let is_skipped = |byte: &u8| *byte == b':' || byte.is_ascii_whitespace();
+            rest = match rest.iter().position(|byte| !is_skipped(byte)) {
                 Some(start) => &rest[start..],
                 None if self.taken > 0 => return None,
                 None => &[], // all values are empty, which is one bad value

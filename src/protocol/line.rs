@@ -97,7 +97,8 @@ impl LineReader {
     pub fn read_binary<'a>(&'a mut self, message: &'a [u8]) -> Result<BinaryMessage<'a>, Reject> {
         let (key, sample) = binary::read(message)?;
         self.names.clear();
-        let bare = self.names.take_inline(&self.grammar, key);
+        // As in a line. A raw name with a mark in front could not be reached by lines.
+        let bare = self.names.take_inline(&self.grammar, without_marks(key));
         let name = self.names.canonical(&self.grammar, bare)?;
         Ok(BinaryMessage { name, has_unread_tags: bare.has_unread_tags, sample })
     }
@@ -120,8 +121,18 @@ impl LineReader {
     }
 }
 
-/// Returns a line without the `\r`, spaces and NULs at its end.
+/// Returns a line without the byte order marks at its start, and without the `\r`, spaces and NULs
+/// at its end.
 pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b' ' | 0));
-    &line[..end.map_or(0, |last| last + 1)]
+    without_marks(&line[..end.map_or(0, |last| last + 1)])
+}
+
+/// Returns `text` without the byte order marks (U+FEFF) at its start. Some programs write one at
+/// the start of a file or message.
+fn without_marks(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_prefix(b"\xef\xbb\xbf") {
+        text = rest;
+    }
+    text
 }

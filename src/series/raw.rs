@@ -18,7 +18,7 @@
 use ahash::AHashMap;
 
 use super::aggregate::{Closed, Series};
-use crate::protocol::{MetricKind, is_clean};
+use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The destinations that a summary is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +72,14 @@ pub(super) struct RawNames {
     /// began its first interval. Two names of the same hash are as unlikely as two equal members
     /// of a set.
     merged: AHashMap<u64, u32>,
+    /// For each clean name, as the same hash, the number of series with other names that it is
+    /// the clean name of.
+    sources: AHashMap<u64, usize>,
 }
 
 impl RawNames {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self { hasher, merged: AHashMap::new() }
+        Self { hasher, merged: AHashMap::new(), sources: AHashMap::new() }
     }
 
     /// Whether there is no merged series.
@@ -88,6 +91,9 @@ impl RawNames {
     pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], now: u32) {
         if is_merged(name) {
             self.merged.insert(self.hash(kind, sent_name(name)), now);
+        } else if !is_clean(name) {
+            let hash = self.hash(kind, &cleaned(name));
+            *self.sources.entry(hash).or_default() += 1;
         }
     }
 
@@ -95,12 +101,25 @@ impl RawNames {
     pub(super) fn note_removed(&mut self, series: &Series) {
         if is_merged(series.name()) {
             self.merged.remove(&self.hash(series.kind(), sent_name(series.name())));
+        } else if !is_clean(series.name()) {
+            let hash = self.hash(series.kind(), &cleaned(series.name()));
+            if let Some(count) = self.sources.get_mut(&hash) {
+                *count -= 1;
+                if *count == 0 {
+                    self.sources.remove(&hash);
+                }
+            }
         }
     }
 
     /// Whether the clean name has a merged series.
     pub(super) fn has_merged(&self, kind: MetricKind, clean: &[u8]) -> bool {
         !self.is_empty() && self.merged.contains_key(&self.hash(kind, clean))
+    }
+
+    /// Whether there is a series of another name that this is the clean name of.
+    pub(super) fn has_source(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        self.sources.contains_key(&self.hash(kind, clean))
     }
 
     /// The destinations that the interval before `now` is for.

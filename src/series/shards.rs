@@ -60,6 +60,11 @@ impl Shards {
         self.raw.as_ref().is_some_and(|raw| raw.has_merged(kind, clean))
     }
 
+    /// Whether there is a series of another name that this is the clean name of.
+    pub(super) fn has_source(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        self.raw.as_ref().is_some_and(|raw| raw.has_source(kind, clean))
+    }
+
     /// Whether there is a series with the clean name of a merged series.
     pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
         let Some(merged) = self.all[shard].at(slot.at as usize) else { return false };

@@ -443,7 +443,7 @@ impl Table {
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
     /// open interval is lost. Returns false if the series is unknown.
     ///
-    /// A merged series of the name is removed, too. The next sample of a raw name begins it again.
+    /// A merged series is removed with the last raw series that it is the clean name of.
     pub fn remove(
         &mut self,
         kind: MetricKind,
@@ -451,7 +451,7 @@ impl Table {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let removed = self.remove_one(kind, name, &mut close);
-        if !self.has_merged() {
+        if !removed || !self.has_merged() || self.shards.has_source(kind, &cleaned(name)) {
             return removed;
         }
         let clean = cleaned(name);

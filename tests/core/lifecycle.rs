@@ -224,6 +224,22 @@ fn expire_forgets_what_was_not_seen_for_that_long_and_sends_nothing_then() {
 }
 
 #[test]
+fn a_client_and_the_server_may_send_points_of_one_name_and_time() {
+    let mut core = Core::configured("");
+    core.packet("statsd.bad_lines_seen:5|c\nbad\nk:1|kv\nk:2|kv\ng:1|g\ng:2|g|T10\ng:3|g|T10");
+    core.own = true;
+    let lines = core.flush(10);
+    let of = |name: &str| {
+        let begins = format!("{name} ");
+        lines.iter().filter(|line| line.starts_with(&begins)).collect::<Vec<_>>()
+    };
+    let own = "stats_counts.statsd.bad_lines_seen";
+    assert_eq!(of(own), [&format!("{own} 1 10"), &format!("{own} 5 10")]);
+    assert_eq!(of("stats.kv.k").len(), 2);
+    assert_eq!(of("stats.gauges.g").len(), 3);
+}
+
+#[test]
 fn the_servers_own_counters_are_never_deleted() {
     let mut core = Core::configured("[statsd]\ndelete_idle = yes\nexpire = 10s");
     core.own = true;

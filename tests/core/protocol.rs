@@ -1,7 +1,7 @@
 //! The wire protocol as tables: every line that the grammar accepts and every one that it refuses,
 //! one case a line.
 
-use crate::reading::{check, read};
+use crate::reading::{check, message, read, read_binary};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ledger::Own;
@@ -213,6 +213,45 @@ fn every_character_that_is_white_space_is_a_part_of_its_run() {
 }
 
 #[test]
+fn byte_order_marks_in_front_of_a_line_are_no_part_of_it() {
+    const MARK: &str = "\u{feff}";
+    let received = |packet: &str, conf: &str| {
+        let mut core = Core::configured(conf);
+        core.packet(packet);
+        let own = core.engine.own();
+        let totals = [Own::MetricsReceived, Own::BadLinesSeen, Own::EventsIgnored];
+        let counts = totals.map(|which| own.total(which));
+        (counts, core.flush(10))
+    };
+    for marks in [MARK.to_owned(), MARK.repeat(3)] {
+        for conf in ["", "[statsd]\nsanitize_keys = no\n"] {
+            for (line, counts) in [
+                ("", [0, 0, 0]),
+                (" \r", [0, 0, 0]),
+                ("a:1|c", [1, 0, 0]),
+                ("a:1:2|ms|#k:v", [1, 0, 0]),
+                ("_e{1,1}:a|b", [1, 0, 1]),
+                ("_sc|a|0", [1, 0, 1]),
+                ("bad", [1, 1, 0]),
+            ] {
+                for (before, after) in [("", ""), ("b:1|c\n", "\nb:1|c")] {
+                    let marked = format!("{before}{marks}{line}{after}");
+                    let found = received(&marked, conf);
+                    assert_eq!(found, received(&format!("{before}{line}{after}"), conf));
+                    let others = 2 * u64::from(!before.is_empty());
+                    let expected = [counts[0] + others, counts[1], counts[2]];
+                    assert_eq!(found.0, expected, "{}", marked.escape_debug());
+                }
+            }
+        }
+    }
+    // A known raw name must not take a line away from the name without the mark.
+    let raw = Grammar { sanitize: false, ..Grammar::default() };
+    let key = message(2, "\u{feff}a\0".as_bytes(), 3.0);
+    assert_eq!(read_binary(&raw, &key), "a count 3");
+}
+
+#[test]
 fn white_space_and_byte_order_marks() {
     check(
         &Grammar::default(),
@@ -226,6 +265,7 @@ fn white_space_and_byte_order_marks() {
             ("a \u{feff} b:1|c", "a_b count 1"),
             ("a $ b:1|c", "a__b count 1"),
             ("\u{feff}:1|c", "!EmptyName"),
+            ("\u{feff} a:1|c", "_a count 1"),
             ("a\u{200b}b:1|c", "ab count 1"),
             ("a:1|c|#k\u{a0}\u{a0}l:v\u{feff}w\u{3000}x", "a;k_l=vw_x count 1"),
             ("a;k=v\u{2003}w:1|c", "a;k=v_w count 1"),

@@ -245,22 +245,47 @@ fn rules_see_clean_names() {
 }
 
 #[test]
-fn a_deletion_removes_the_merged_series_too() {
+fn a_merged_series_is_deleted_with_its_last_raw_series() {
     let mut server = Server::new(RAW);
     server.packet(b"a b:1|c\na_b:2|c\nc d:1|c");
     assert!(server.remove(MetricKind::Counter, "a_b"));
     assert!(!server.remove(MetricKind::Counter, "a_b"));
-    assert!(server.remove(MetricKind::Counter, "c_d"), "a name as a clean destination shows it");
+    assert!(!server.remove(MetricKind::Counter, "c_d"), "only raw names are deleted");
     server.packet(b"a_b:4|c");
     let (text, json) = server.flush(10).counts("stats_counts.");
-    assert_eq!(text, ["a_b 4"]);
+    assert_eq!(text, ["a_b 7", "c_d 1"]);
     assert_eq!(json, ["a b\" \"value\":1", "a_b\" \"value\":4", "c d\" \"value\":1"]);
     server.packet(b"a b:8|c");
     server.tick(20);
     server.sweep(1);
-    server.remove(MetricKind::Counter, "a_b");
+    server.remove(MetricKind::Counter, "a b");
     while !server.sweep(1) {}
-    assert_eq!(server.finish().counts("stats_counts.").0, ["a_b 8"], "the interval before");
+    assert_eq!(
+        server.finish().counts("stats_counts.").0,
+        ["a_b 8", "c_d 0"],
+        "the interval before"
+    );
+}
+
+#[test]
+fn deleted_raw_gauges_leave_the_others_and_at_last_nothing() {
+    let mut server = Server::new(RAW);
+    server.packet(b"x/y:1|g\nx/ y:2|g\nx-y:3|g\nx-_y:4|g");
+    assert!(server.remove(MetricKind::Gauge, "x/y"));
+    let (text, json) = server.flush(10).counts("stats.gauges.");
+    assert_eq!(text, ["x-_y 4", "x-y 3"]);
+    assert_eq!(json.len(), 3);
+    assert!(server.remove(MetricKind::Gauge, "x-y"));
+    assert!(!server.remove(MetricKind::Gauge, "x-y"));
+    assert!(server.remove(MetricKind::Gauge, "x-_y"));
+    let (text, json) = server.flush(20).counts("stats.gauges.");
+    assert_eq!(text, ["x-_y 4"], "a raw series is left");
+    assert_eq!(json.len(), 1);
+    assert!(!server.remove(MetricKind::Gauge, "x-_y"));
+    assert!(server.remove(MetricKind::Gauge, "x/ y"));
+    let (text, json) = server.flush(30).counts("stats.gauges.");
+    assert!(text.is_empty() && json.is_empty(), "{text:?} {json:?}");
+    assert!(server.engine.table().is_empty());
 }
 
 #[test]

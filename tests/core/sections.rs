@@ -245,7 +245,12 @@ fn empty_values_of_a_packed_group_are_skipped() {
             ("3::3", format!("{taken} {taken}")),
             (":::3:::3:::", format!("{taken} {taken}")),
             ("3:x:3", format!("{taken} !BadValue {taken}")),
-            ("3: :3", format!("{taken} !BadValue {taken}")),
+            ("3: :3", format!("{taken} {taken}")),
+            (" :3", taken.into()),
+            ("3: ", taken.into()),
+            ("3:\t\r: 3 : ", format!("{taken} {taken}")),
+            (" ", "!BadValue".into()),
+            (": :\t:", "!BadValue".into()),
             ("", "!BadValue".into()),
             (":", "!BadValue".into()),
             (":::", "!BadValue".into()),
@@ -358,13 +363,13 @@ fn a_packed_counter_or_gauge_is_a_warning_with_an_example() {
         assert!(warning.what.text().hint.unwrap().contains("[statsd] packed_values"));
     }
     // One value is not packed. A value beside empty values is not packed either.
-    for line in ["a:1|c:2|c", "a:1:|c", "a::1|g", "a:1|c|foo:2|c", "a:x:y|c"] {
+    for line in ["a:1|c:2|c", "a:1:|c", "a::1|g", "a:1|c|foo:2|c", "a:x:y|c", "a:x:1|c", "a:1:x|kv"]
+    {
         let (found, _) = warnings("", line);
         let is_packed = |warning: &Warning| warning.what == WarningKind::PackedValues;
         assert!(!found.iter().any(is_packed), "{line}: {found:?}");
     }
-    // A word before the value may be a part of the name just as well.
-    let (found, bad) = warnings("", "host:web:1|c");
+    let (found, bad) = warnings("", "host:x:1:2|c");
     assert_eq!((found.len(), bad), (2, 1), "{found:?}");
     for value in ["timings", "no"] {
         let conf = format!("[statsd]\npacked_values = {value}\n");

@@ -81,6 +81,18 @@ fn odd_names_are_escaped() {
     daemon.until_counter("end", 1.0);
     let answer = daemon.admin().ask("delcounters f.* no\x1bpe");
     assert_eq!(answer, "deleted: f.[2Jcaf\u{e9}\nmetric no\\x1bpe not found\nEND\n\n");
+    daemon.send(["c d:1|c\nx/y:1|c\nend:1|c"]);
+    daemon.until_counter("end", 2.0);
+    let answer = daemon.admin().ask(r#"delcounters "c d" c_d x-y "quo\"te\\d" x/y"#);
+    let expected = [
+        "deleted: c d",
+        "metric c_d not found",
+        "metric x-y not found",
+        "deleted: quo\"te\\d",
+        "deleted: x/y",
+        "END\n\n",
+    ];
+    assert_eq!(answer, expected.join("\n"));
 }
 
 /// Shows what `stats` holds before anything came and after a good and a bad line.
