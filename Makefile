@@ -31,9 +31,9 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 
 # Most end-to-end tests wait for a flush, so more of them run at a time than there are processors.
 # These use a processor each, so they run with one thread for each processor.
-busy_tests = carbon_kill:: delivery:: flood:: load:: outage:: spool::
-# An optimised server gets more kills, series and connections in these.
-full_size = carbon_kill:: flood:: load:: outage:: start::
+busy_tests = delivery:: spool::
+# An optimised server gets more kills, series and connections in these. They run in that size only.
+full_size = carbon_kill:: flood:: load:: outage::
 
 # `run` executes a command and goes on if it fails. `report` prints the duration and what failed.
 keep_going = start=$$(date +%s); failed=; \
@@ -44,13 +44,13 @@ keep_going = start=$$(date +%s); failed=; \
 # A recipe that names $(MAKE) itself would run under `make -n` too.
 remake = $(MAKE) --no-print-directory
 
-test: peers ## install the peers and run every test; those with figures once more at full size
+test: peers ## install the peers and run every test; those with figures at full size
 	@$(keep_going); \
 	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test tidy --test bench; \
-	run $(CARGO) test --test e2e -- --test-threads=6 $(busy_tests:%=--skip %); \
+	run $(CARGO) test --test e2e -- --test-threads=6 $(patsubst %,--skip %,$(busy_tests) $(full_size)); \
 	run $(CARGO) test --test e2e -- $(busy_tests); \
-	run $(CARGO) test --release --lib simulation; \
-	run $(CARGO) test --release --test e2e -- $(full_size); \
+	run $(CARGO) test --profile quick --lib simulation; \
+	run $(CARGO) test --profile quick --test e2e -- $(full_size) start::; \
 	report
 
 test-all: peers ## `make test`, then `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)
@@ -61,7 +61,7 @@ test-all: peers ## `make test`, then `make sanitize` and `make fuzz` (SECONDS=n,
 	report
 
 simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
-	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --release --lib simulation -- --nocapture
+	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --profile quick --lib simulation -- --nocapture
 
 # Miri knows none of the system calls that the unsafe code is about; the address sanitizer runs them for real.
 host = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -79,6 +79,7 @@ picture: peers ## three minutes of traffic as graphite-web draws them: target/tm
 	@echo "To show it in the README: cp $(CARGO_TARGET_DIR)/tmp/graphite.png docs/graphite.png"
 
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
+	$(CARGO) test --release --test e2e start::idle_memory
 	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
 
 bench: ## compare with the other servers found here: an hour, kept in bench/runs (ARGS=flags)

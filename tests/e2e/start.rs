@@ -175,14 +175,16 @@ fn without_a_user_no_account_is_looked_up() {
     daemon.stop();
 }
 
-/// Shows that an idle server with the default receive buffers takes less than 4 MiB of memory.
+/// Shows that an idle server with the default receive buffers takes less than 4 MiB of memory. A
+/// build without link-time optimisation has more code, and so may take more.
 #[test]
 fn idle_memory() {
+    let limit = if env!("CARGO_BIN_EXE_statsd").contains("/release/") { 4096 } else { 4608 };
     let daemon = Daemon::start(&Conf::flushing_every("1s"));
     until_clock_shows(crate::support::unix_now() + 3);
     let kib = daemon.status("VmRSS");
     println!("idle resident memory: {kib} KiB");
-    assert!(!OPTIMISED || kib < 4096, "{kib} KiB");
+    assert!(!OPTIMISED || kib < limit, "{kib} KiB");
 }
 
 /// Shows that the best of ten starts is ready within 10 ms.
