@@ -86,7 +86,7 @@ mod tests {
             (r#""a\"b\\" "c""#, &["a\"b\\", "c"]),
             (r#""\u00e9\u0041 \ud83d\ude00""#, &["\u{e9}A \u{1f600}"]),
             (r#""""#, &[""]),
-            // No strings.
+            // Words that are no JSON strings stay as they are.
             (r#""a b"#, &["\"a", "b"]),
             (r#"a"b c""#, &["a\"b", "c\""]),
             (r#""a"b c"#, &["\"a\"b", "c"]),

@@ -1,8 +1,8 @@
 //! [`recognised`]: finds out that a file is the configuration of another program. One message then
 //! replaces a hundred mistakes. Pure.
 //!
-//! `parse` calls it only if the file has mistakes. So a valid `statsd.conf`
-//! is never taken for the file of another program.
+//! `parse` calls it only if the file has mistakes. So a valid `statsd.conf` is never taken for the
+//! file of another program.
 
 use super::ini::Flaw;
 use super::sections::{COPIED, RULE, SECTIONS};

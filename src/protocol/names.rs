@@ -12,7 +12,7 @@ enum Class {
     Blank,
     /// `/` becomes `-`.
     Slash,
-    /// `=` and `;`. Their [`Place`] decides what becomes of them.
+    /// `=` and `;`. Whether they are kept, replaced or removed depends on the [`Place`].
     Equals,
     Semicolon,
     /// The first byte of a character outside of ASCII that may be white space or a byte order mark.
