@@ -9,7 +9,8 @@ use super::reactor::{Reactor, Timer};
 use super::reception::Reception;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Origin};
+use crate::figures::{self, InUse, Rates};
 use crate::ingest::listener::Door as _;
 use crate::time::Now;
 use crate::token::{Slot, Source};
@@ -25,6 +26,7 @@ pub(super) struct AdminPort {
     waiting: Vec<u16>,
     health: Health,
     started: Now,
+    rates: Rates,
 }
 
 /// What all admin clients together may take of a turn.
@@ -38,6 +40,7 @@ impl AdminPort {
             waiting: Vec::new(),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             started,
+            rates: Rates::default(),
         }
     }
 
@@ -61,25 +64,38 @@ impl AdminPort {
     /// Serves the clients, then accepts new ones.
     pub(super) fn serve<C: Clock>(
         &mut self,
-        config: &Config,
+        (config, origin): (&Config, &Origin),
         reception: &mut Reception,
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
         let end = reactor.clock().tick() + SLICE;
-        let (engine, encoders, sinks) = pipeline.split();
+        let is_due = self.rates.is_due(reactor.now().tick);
+        let admin_clients = in_use(self.clients.connected());
+        let (engine, encoders, sinks, flush) = pipeline.split();
         let mut view = View {
             engine,
             encoders,
             sinks,
+            flush,
             datagrams: reception.datagrams(),
+            streams: reception.streams(),
+            connections: in_use(reception.connected()),
+            admin_clients,
+            rates: &self.rates,
             health: &mut self.health,
             config,
+            origin,
             started: self.started,
             last_input: reception.last_input(),
             now: reactor.now(),
         };
+        // In turns that happen anyway: an idle server is not woken for it.
+        let totals = is_due.then(|| figures::sample(&view.sources()));
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
+        if let Some(totals) = totals {
+            self.rates.add(totals);
+        }
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
             let deadline = self.clients.deadline(client, config.admin.idle_timeout);
@@ -126,6 +142,10 @@ impl AdminPort {
         let deadline = self.clients.deadline(client, idle);
         reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
     }
+}
+
+fn in_use((used, limit): (usize, usize)) -> InUse {
+    InUse { used, limit }
 }
 
 #[cfg(test)]
@@ -210,7 +230,7 @@ mod tests {
                 }
             }
             let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve(config, reception, pipeline, reactor);
+            port.serve((config, &Origin::Defaults), reception, pipeline, reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.

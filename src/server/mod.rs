@@ -271,7 +271,8 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        admin.serve(life.config(), reception, pipeline, reactor);
+        let configured = (life.config(), life.origin());
+        admin.serve(configured, reception, pipeline, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
