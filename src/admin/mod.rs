@@ -13,7 +13,9 @@ mod clients;
 mod commands;
 mod delete;
 mod dump;
+mod explain;
 mod sorted;
+mod text;
 mod view;
 mod words;
 

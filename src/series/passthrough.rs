@@ -63,6 +63,11 @@ impl Passthrough {
         self.limit = limit;
     }
 
+    /// The bytes that are left of the limit.
+    pub fn free(&self) -> usize {
+        self.limit.saturating_sub(self.used)
+    }
+
     pub fn add(&mut self, passing: PassthroughValue) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {
