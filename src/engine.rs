@@ -12,6 +12,7 @@
 //! series in slices while samples of the next interval come in; [`Engine::finish`] sends the
 //! server's own figures, which mark the flush's end.
 
+pub mod explain;
 mod intake;
 
 use std::time::Duration;

@@ -169,7 +169,7 @@ impl Client {
         }
         if let Some(end) = memchr(b'\n', &self.input) {
             let line: Vec<u8> = self.input.drain(..=end).collect();
-            return Ok(self.command(line.trim_ascii(), view));
+            return Ok(self.command(without_end(&line), view));
         }
         if !self.ended {
             return self.read(view.now.tick);
@@ -179,16 +179,16 @@ impl Client {
         }
         // The end of the input ends the last command, as in `printf health | nc -N`.
         let line = std::mem::take(&mut self.input);
-        Ok(self.command(line.trim_ascii(), view))
+        Ok(self.command(without_end(&line), view))
     }
 
     /// Runs one line of the client.
     fn command(&mut self, line: &[u8], view: &mut View<'_>) -> Next {
-        if line.is_empty() {
+        if line.trim_ascii().is_empty() {
             return Next::GoOn; // an empty line gets no answer
         }
         if !self.talks {
-            if is_http(line) {
+            if is_http(line.trim_ascii()) {
                 // A web page may make a browser post commands here. No command has run yet, and
                 // none will.
                 return Next::Close;
@@ -254,6 +254,13 @@ impl Client {
         self.sent = 0;
         Ok(())
     }
+}
+
+/// Returns a line without `\n` or `\r\n` at its end. Blanks stay, since they may belong to the
+/// line that `explain` gets.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Whether a line is the first one of an HTTP request, such as `POST / HTTP/1.1`. Commands are

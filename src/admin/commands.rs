@@ -1,10 +1,11 @@
 //! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use super::delete::Delete;
 use super::dump::Dump;
+use super::explain::put_explanation;
+use super::text::write;
 use super::view::{Health, View};
 use super::words::{next_word, words};
 use crate::config::render_masked;
@@ -165,6 +166,19 @@ commands! {
     /// As delcounters, for sets.
     delsets "NAME...", "deletes sets", |_, names, _| delete(MetricKind::Set, names);
 
+    /// Shows what a line would do, and does not do it. LINE is the rest of the command, with its
+    /// blanks and quotes. The answer ends with END and an empty line.
+    ///   line, series, tags, timestamp
+    ///                what the server reads: the series with its canonical name
+    ///   value        a value: what it does, and whether it is accepted, refused or dropped
+    ///   rule         a rule that matches the name, and the settings that it gives
+    ///   note         what may be a mistake of the client
+    ///   sent         a destination, and a name that the series is sent as
+    ///   not_sent     a destination, and why it does not get a point
+    ///   repeated     a destination that gets the line as it is
+    /// Events and service checks are counted, and nothing else. Binary messages are not lines.
+    explain "LINE", "shows what a line would do, without doing it", explain;
+
     /// The answer has a line for each destination, then END and an empty line.
     ///   state           one of these:
     ///     idle                   nothing was sent yet, or the connection has ended well
@@ -199,6 +213,11 @@ commands! {
 pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer {
     let Some((name, arguments)) = next_word(line) else { return Answer::Done };
     match COMMANDS.iter().find(|command| command.name.as_bytes() == name) {
+        Some(command) if command.arguments == "LINE" => {
+            // The line begins after one blank, and is not split into words.
+            let line = arguments.get(1..).unwrap_or_default();
+            (command.run)(view, vec![line.into()], out)
+        }
         Some(command) => (command.run)(view, words(arguments), out),
         None => {
             out.extend_from_slice(b"ERROR\n");
@@ -280,6 +299,11 @@ fn info(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Ans
     Answer::Done
 }
 
+fn explain(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    put_explanation(view, arguments.first().map_or(&b""[..], |line| line), out);
+    Answer::Done
+}
+
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     for sink in view.sinks.iter() {
         let figures = sink.figures();
@@ -331,10 +355,6 @@ fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     write(out, format_args!("{}\n", crate::args::VERSION));
     Answer::Done
-}
-
-fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text); // a Vec takes every write
 }
 
 #[cfg(test)]

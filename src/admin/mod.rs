@@ -14,7 +14,9 @@ mod commands;
 mod delete;
 mod dump;
 mod info;
+mod explain;
 mod sorted;
+mod text;
 mod view;
 mod words;
 

@@ -52,15 +52,18 @@ impl Format {
     }
 }
 
+/// All encoders, and the names of the figures that they write.
 #[derive(Debug)]
-pub struct Encoders(Vec<Row>);
+pub struct Encoders {
+    rows: Vec<Row>,
+    figures: FigureNames,
+}
 
 /// An encoder, and the destinations whose chunks it makes.
 #[derive(Debug)]
 struct Row {
     format: Format,
-    /// The name of its name space.
-    namespace: String,
+    namespace: Namespace,
     /// Whether the server's own figures are encoded.
     own_figures: bool,
     /// Whether timestamps are rounded to the nearest second, as in Node. Otherwise the fraction is
@@ -91,15 +94,15 @@ impl Encoders {
         wanted: impl IntoIterator<Item = (Format, &'a Namespace, bool)>,
         figures: &FigureNames,
     ) -> Self {
-        let mut encoders = Self(Vec::new());
+        let mut encoders = Self { rows: Vec::new(), figures: figures.clone() };
         for (format, namespace, own_figures) in wanted {
             if encoders.id(&format, &namespace.name, own_figures).is_none() {
-                encoders.0.push(Row {
+                encoders.rows.push(Row {
                     encoder: encoder(&format, namespace, figures),
                     rounds: namespace.style != Style::Statsite
                         && !matches!(format, Format::Records { .. }),
                     format,
-                    namespace: namespace.name.clone(),
+                    namespace: namespace.clone(),
                     own_figures,
                 });
             }
@@ -107,17 +110,40 @@ impl Encoders {
         encoders
     }
 
+    /// Returns the same encoders without anything encoded. Their ids are the same, too.
+    pub(super) fn twin(&self) -> Self {
+        let of = |row: &Row| (row.format.clone(), row.namespace.clone(), row.own_figures);
+        let rows: Vec<_> = self.rows.iter().map(of).collect();
+        let wanted = rows.iter().map(|(format, space, own)| (format.clone(), space, *own));
+        Self::new(wanted, &self.figures)
+    }
+
+    /// The format that an encoder writes.
+    pub(super) fn format(&self, EncoderId(row): EncoderId) -> &Format {
+        &self.rows[row].format
+    }
+
+    /// Returns the points that each encoder has left out since the last call.
+    pub(super) fn take_refused_by_encoder(
+        &mut self,
+    ) -> impl Iterator<Item = (EncoderId, Vec<RefusedPoints>)> {
+        let rows = self.rows.iter_mut().enumerate();
+        rows.map(|(place, row)| (EncoderId(place), row.encoder.take_refused()))
+    }
+
     /// Returns the encoder for this format, the name space with this name, and `own_figures`.
     pub fn id(&self, format: &Format, namespace: &str, own_figures: bool) -> Option<EncoderId> {
         let is_it = |row: &Row| {
-            row.format == *format && row.namespace == namespace && row.own_figures == own_figures
+            row.format == *format
+                && row.namespace.name == namespace
+                && row.own_figures == own_figures
         };
-        self.0.iter().position(is_it).map(EncoderId)
+        self.rows.iter().position(is_it).map(EncoderId)
     }
 
     /// Begins a flush. Its lines have the timestamp `stamp`, in whole seconds.
     pub fn begin(&mut self, flush: u64, stamp: UnixTime) {
-        for row in &mut self.0 {
+        for row in &mut self.rows {
             let secs = if row.rounds { stamp.as_secs() } else { stamp.as_full_secs() };
             row.encoder.begin(flush, secs);
         }
@@ -125,27 +151,28 @@ impl Encoders {
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
         if summary.audience == Audience::Every {
-            return self.0.iter_mut().for_each(|row| row.encoder.encode(summary));
+            return self.rows.iter_mut().for_each(|row| row.encoder.encode(summary));
         }
-        self.0.iter_mut().filter(|row| row.is_in(summary.audience)).for_each(|row| {
+        self.rows.iter_mut().filter(|row| row.is_in(summary.audience)).for_each(|row| {
             row.encoder.encode(summary);
         });
     }
 
     /// Encodes an own figure of the server, for the destinations that get them.
     pub fn encode_own(&mut self, summary: &Summary<'_>) {
-        let rows = self.0.iter_mut().filter(|row| row.own_figures && row.is_in(summary.audience));
+        let rows =
+            self.rows.iter_mut().filter(|row| row.own_figures && row.is_in(summary.audience));
         rows.for_each(|row| row.encoder.encode(summary));
     }
 
     /// Ends the flush. The remaining lines become chunks.
     pub fn end(&mut self) {
-        self.0.iter_mut().for_each(|row| row.encoder.end());
+        self.rows.iter_mut().for_each(|row| row.encoder.end());
     }
 
     /// Returns the points left out since the last call, for each encoder and reason.
     pub fn take_refused(&mut self) -> impl Iterator<Item = (EncoderId, RefusedPoints)> {
-        self.0.iter_mut().enumerate().flat_map(|(place, row)| {
+        self.rows.iter_mut().enumerate().flat_map(|(place, row)| {
             let refused = row.encoder.take_refused().into_iter();
             refused.map(move |refused| (EncoderId(place), refused))
         })
@@ -153,7 +180,7 @@ impl Encoders {
 
     /// Takes the sealed chunks, each encoder's oldest first.
     pub fn take(&mut self) -> impl Iterator<Item = (EncoderId, Rc<Chunk>)> {
-        self.0.iter_mut().enumerate().flat_map(|(place, row)| {
+        self.rows.iter_mut().enumerate().flat_map(|(place, row)| {
             row.encoder.chunks().take().map(move |chunk| (EncoderId(place), chunk))
         })
     }

@@ -190,6 +190,23 @@ fn escape(text: &mut Vec<u8>, start: usize, special: &[u8]) {
     }
 }
 
+/// Returns the series and the field of each value in a chunk, with a blank between them.
+pub(super) fn names(chunk: &[u8]) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    for line in chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let is_end = |at: &usize| line[*at] == b' ' && line.get(at - 1) != Some(&b'\\');
+        let Some(end) = (1..line.len()).find(is_end) else { continue };
+        let series = &line[..end];
+        let rest = &line[end + 1..];
+        let fields = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+        for field in fields.split(|byte| *byte == b',') {
+            let key = &field[..memchr(b'=', field).unwrap_or(field.len())];
+            names.push([series, b" ", key].concat());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::namespace::Style;

@@ -94,6 +94,17 @@ fn escape(text: &mut Vec<u8>, start: usize) {
     }
 }
 
+/// Returns the name and the tags of each object in a chunk, as they are written.
+pub(super) fn names(chunk: &[u8]) -> Vec<Vec<u8>> {
+    let lines = chunk.split(|byte| *byte == b'\n');
+    // In a string each quote has a backslash, so this text is no part of a name or tag.
+    let id = |line: &[u8]| {
+        let end = memchr::memmem::rfind(line, b",\"value\":")?;
+        Some([&line[..end], b"}"].concat())
+    };
+    lines.filter_map(id).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +142,10 @@ mod tests {
 {\"name\":\"stats.gauges.caf\u{e9} 1\",\"tags\":{\"k\":\"\u{e9}\"},\"value\":0.5,\"timestamp\":10}
 {\"name\":\"stats.gauges.no_text\",\"tags\":{\"k\":\"v\"},\"value\":1,\"timestamp\":10}
 ";
-        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        assert_eq!(String::from_utf8(text.clone()).unwrap(), expected);
+        let names = names(&text);
+        assert_eq!(names.len(), 5);
+        assert_eq!(names[1], b"{\"name\":\"stats.gauges.load\"}");
+        assert!(names[0].ends_with(b"\"tags\":{\"env\":\"prod\",\"route\":\"a\"}}"));
     }
 }

@@ -18,6 +18,7 @@ mod pickle;
 mod influx;
 pub mod ganglia;
 pub mod repeated;
+pub mod sent_names;
 
 pub mod chunk;
 mod names;

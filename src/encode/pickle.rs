@@ -141,6 +141,37 @@ fn append_integer(value: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// Returns the names in the messages of a chunk.
+pub(super) fn names(chunk: &[u8]) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    let mut rest = chunk;
+    while let Some(points) = rest.get(LENGTH_BYTES + HEAD.len()..) {
+        rest = points;
+        while let Some((name, after)) = take_point(rest) {
+            names.push(name.into());
+            rest = after;
+        }
+        rest = rest.get(TAIL.len()..).unwrap_or_default();
+    }
+    names
+}
+
+/// Returns the name of the point at the start of `text`, and the bytes after the point.
+fn take_point(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, text) = match text.split_first()? {
+        (b'U', rest) => rest.split_first().map(|(length, rest)| (usize::from(*length), rest))?,
+        (b'T', rest) => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u32::from_le_bytes(*length)).ok()?, rest)
+        }
+        _ => return None,
+    };
+    let (name, after) = text.split_at_checked(length)?;
+    let time = if after.first() == Some(&b'J') { 5 } else { 11 };
+    const VALUE_AND_TUPLES: usize = 9 + 2;
+    Some((name, after.get(time + VALUE_AND_TUPLES..)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +205,7 @@ mod tests {
         let chunks: Vec<_> = pickle.chunks().take().collect();
         let mut lengths = Vec::new();
         for chunk in &chunks {
+            assert_eq!(names(chunk.bytes()).len(), chunk.lines() as usize);
             let mut rest = chunk.bytes();
             while let Some((length, after)) = rest.split_first_chunk() {
                 let length = u32::from_be_bytes(*length) as usize;
@@ -197,6 +229,7 @@ mod tests {
             U\x0estats.gauges.b\x8a\x09\0\0\0\0\0\x01\0\0\0G\xc0\0\0\0\0\0\0\0\x86\x86e.";
         assert_eq!(chunk.bytes().escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert_eq!(chunk.lines(), 2);
+        assert_eq!(names(chunk.bytes()), [&b"stats.gauges.a;k=v"[..], b"stats.gauges.b"]);
     }
 
     #[test]

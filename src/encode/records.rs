@@ -194,6 +194,25 @@ fn write(out: &mut Vec<u8>, point: &Point<'_>, kind: u8, what: TimingRecord, sta
     true
 }
 
+/// Returns the key of each record in a chunk, with its type and figure after it: their names where
+/// statsite has some, and their codes.
+pub(super) fn names(chunk: &[u8]) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    let mut rest = chunk;
+    while let Some((head, after)) = rest.split_first_chunk::<12>() {
+        let [.., kind, figure, low, high] = *head;
+        let key_length = usize::from(u16::from_le_bytes([low, high]));
+        let Some(key) = after.get(size_of::<f64>()..size_of::<f64>() + key_length) else { break };
+        let mut name = key.strip_suffix(b"\0").unwrap_or(key).to_vec();
+        name.extend_from_slice(format!(" (type {kind}, figure {figure})").as_bytes());
+        names.push(name);
+        let is_bin = matches!(figure, HISTOGRAM_FLOOR | HISTOGRAM_BIN | HISTOGRAM_CEILING);
+        let count = if is_bin && kind == TIMER { size_of::<u32>() } else { 0 };
+        rest = after.get(size_of::<f64>() + key_length + count..).unwrap_or_default();
+    }
+    names
+}
+
 /// Where the key length is in a record.
 const LENGTH_AT: usize = 10;
 

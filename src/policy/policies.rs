@@ -69,6 +69,20 @@ const SETTINGS: [fn(&Rule) -> bool; 6] = [
     |rule| rule.histogram.is_some(),
 ];
 
+/// The names of the settings, in the order of [`SETTINGS`].
+const SETTING_NAMES: [&str; SETTINGS.len()] =
+    ["signed_gauges", "expire", "delete_idle", "percentiles", "timer_metrics", "histogram"];
+
+/// The rules that match a name, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppliedRules<'a> {
+    /// The name of each rule in file order, and the settings that it gives. A rule gives none if
+    /// the rules before it have given all that it has.
+    pub rules: Vec<(&'a str, Vec<&'static str>)>,
+    /// The rule that drops the name.
+    pub dropped_by: Option<&'a str>,
+}
+
 /// Past this many combinations a new name gets the base policy. Clients choose the names, so the
 /// number must be bounded.
 const POLICIES_MAX: usize = 1024;
@@ -145,6 +159,37 @@ impl Policies {
             }
         }
         (drop != Some(true)).then_some(sources)
+    }
+
+    /// Returns the rules that match a name, and what each one gives it. Nothing is remembered.
+    pub fn applied(&self, name: &[u8]) -> AppliedRules<'_> {
+        let cleaned_name;
+        let name = if is_clean(name) {
+            name
+        } else {
+            cleaned_name = cleaned(name);
+            &cleaned_name
+        };
+        let name = bare(name);
+        let mut applied = AppliedRules::default();
+        let mut is_given = [false; SETTINGS.len()];
+        let mut drop = None;
+        for rule in self.rules.rules.iter().filter(|rule| rule.is_about(name)) {
+            let mut gives = Vec::new();
+            if drop.is_none() && rule.drop.is_some() {
+                drop = rule.drop;
+                gives.push("drop");
+                applied.dropped_by = drop.filter(|drops| *drops).map(|_| rule.name.as_str());
+            }
+            for ((given, is_set), setting) in is_given.iter_mut().zip(SETTINGS).zip(SETTING_NAMES) {
+                if !*given && is_set(rule) {
+                    *given = true;
+                    gives.push(setting);
+                }
+            }
+            applied.rules.push((&rule.name, gives));
+        }
+        applied
     }
 
     fn number(&mut self, sources: SettingSources) -> u16 {
@@ -256,6 +301,17 @@ impl Generations {
     pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
         let number = self.sets[usize::from(self.newest)].of_name(name, hash)?;
         Some(number | self.newest << SET_SHIFT)
+    }
+
+    /// See [`Policies::applied`].
+    pub fn applied(&self, name: &[u8]) -> AppliedRules<'_> {
+        self.sets[usize::from(self.newest)].applied(name)
+    }
+
+    /// Returns policies of the newest rules. None of them is in use.
+    pub fn twin(&self) -> Self {
+        let Policies { rules, interval, .. } = &self.sets[usize::from(self.newest)];
+        Self::new(rules, *interval)
     }
 
     pub fn is_newest(&self, number: u16) -> bool {

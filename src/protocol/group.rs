@@ -51,6 +51,22 @@ impl<'a> Samples<'a> {
     pub fn has_packed(&self) -> bool {
         self.has_packed
     }
+
+    /// Returns the text of the value that [`next`](Self::next) would read, and its rate. The rate
+    /// is `None` if the type or the rate is bad.
+    pub fn peek(&self) -> Option<(&'a [u8], Option<f64>)> {
+        let mut copy = self.clone();
+        loop {
+            if let Some(group) = &mut copy.group
+                && let Some(value) = group.values.next()
+            {
+                return Some((value, group.reading.ok().map(|(_, weight)| 1.0 / weight)));
+            }
+            let (group, rest) = ValueGroup::read(copy.rest?, copy.packed_values);
+            copy.group = Some(group);
+            copy.rest = rest;
+        }
+    }
 }
 
 impl<'a> Iterator for Samples<'a> {

@@ -4,6 +4,7 @@
 //! [`Exactness`]: how much of an interval is kept exactly, and how large the error of the rest may
 //! be. It follows from the limits.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The limits of the table.
@@ -58,6 +59,18 @@ pub enum AddError {
     NoPassthroughMemory,
     /// The sample would take its series out of the range of a double.
     NotFinite,
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::TooManySeries => "max_series is reached, and no series has been idle for long",
+            Self::ByRule => "a rule drops the name",
+            Self::NoMemory => "timer_memory is used up",
+            Self::NoPassthroughMemory => "passthrough_memory is used up",
+            Self::NotFinite => "the value takes its series out of the range of a double",
+        })
+    }
 }
 
 /// What is kept exactly, and the precision of what is not.

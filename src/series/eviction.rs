@@ -85,6 +85,11 @@ impl LongIdle {
         self.ready = std::mem::take(&mut self.found).into_sorted_vec().into_iter();
     }
 
+    /// The series that [`next`](Self::next) would return.
+    pub(super) fn ready(&self) -> &[IdleSeries] {
+        self.ready.as_slice()
+    }
+
     /// Returns the next series idle for longest. It may have had samples since the sweep, or be
     /// removed.
     pub(super) fn next(&mut self) -> Option<IdleSeries> {
@@ -159,6 +164,11 @@ impl Largest {
             self.classes.pop();
         }
         None
+    }
+
+    /// Whether no series is noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(Vec::is_empty)
     }
 
     /// Removes all notes, at the beginning of an interval.

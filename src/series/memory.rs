@@ -91,6 +91,11 @@ impl Pool {
         self.used
     }
 
+    /// The bytes that can still be granted, if spare buffers are freed first.
+    pub(super) fn free(&self) -> usize {
+        self.limit.saturating_sub(self.used - self.spare_bytes)
+    }
+
     /// Takes `bytes` more from the budget. Returns false if it has no more.
     #[must_use]
     pub(super) fn take(&mut self, bytes: usize) -> bool {

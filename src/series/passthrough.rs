@@ -68,6 +68,11 @@ impl Passthrough {
         self.used
     }
 
+    /// The bytes that are left of the limit.
+    pub fn free(&self) -> usize {
+        self.limit.saturating_sub(self.used)
+    }
+
     pub fn add(&mut self, passing: PassthroughValue) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {

@@ -63,6 +63,15 @@ impl Shards {
         }
     }
 
+    /// Returns shards without series, in which each name has the same hash.
+    pub(super) fn empty_twin(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),
+            ..Self::new([0; 4])
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -131,6 +140,10 @@ impl Shards {
         for PendingSample { slot, key, name, .. } in batch {
             *slot = slot.filter(|slot| self.all[key.shard].is_called(*slot, name));
         }
+    }
+
+    pub(super) fn get(&self, shard: usize, slot: SeriesSlot) -> Option<&Series> {
+        self.all[shard].at(slot.at as usize).filter(|series| series.hash == slot.hash)
     }
 
     #[inline]

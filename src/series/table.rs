@@ -1,6 +1,8 @@
 //! The table of all series, in shards. It holds the number of the open interval, and walks over the
 //! series to close an interval.
 
+pub(super) mod rehearsal;
+
 use std::time::Duration;
 
 use super::aggregate::{Closed, HashedSample, SavedSeries, Series};

@@ -70,6 +70,11 @@ fn every_line_does_what_its_suite_expects_or_differs_as_meant() {
     assert_eq!(lines.sum::<usize>(), LINES, "lines");
 }
 
+/// All packets, each with the keys of `[statsd]` that it is for.
+pub(crate) fn all_lines() -> impl Iterator<Item = (String, Vec<u8>)> {
+    source::vectors().into_iter().map(|vector| (vector.config, vector.bytes))
+}
+
 enum Verdict {
     Agrees,
     IsMeant,

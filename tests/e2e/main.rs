@@ -19,6 +19,7 @@ mod console;
 mod delivery;
 mod docs;
 mod exec;
+mod explain;
 mod files;
 mod flood;
 mod ganglia;

@@ -44,7 +44,9 @@ impl Admin {
         self.read_through(match command.split(' ').next().unwrap() {
             "help" | "config" => "\n\n",
             "health" | "version" => "\n",
-            "stats" | "info" | "sinks" | "counters" | "gauges" | "timers" | "sets" => "END\n\n",
+            "stats" | "info" | "sinks" | "explain" | "counters" | "gauges" | "timers" | "sets" => {
+                "END\n\n"
+            }
             "delcounters" | "deltimers" | "delgauges" | "delsets" => "END\n\n",
             _ => "\n",
         })

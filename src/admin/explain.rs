@@ -1,0 +1,111 @@
+//! `explain LINE`: what a line would do.
+
+use super::text::{put_escaped, write};
+use super::view::View;
+use crate::encode::repeated::Carriage;
+use crate::encode::sent_names::{NameEncoders, SentNames};
+use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, explain};
+use crate::sink::Feed;
+
+/// The values that are shown one by one. A line of 64 KiB may have 32,000.
+const SHOWN_VALUES: usize = 1000;
+
+/// The bytes of a value that are shown. The member of a set may be as long as the line.
+const SHOWN_BYTES: usize = 200;
+
+/// Appends what a line would do.
+pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
+    let mut encoders = NameEncoders::of(view.encoders);
+    let explanation = explain(view.engine, &mut encoders, line);
+    put(out, "line", line);
+    match &explanation {
+        Explanation::Empty => write(out, format_args!("verdict: ignored: the line is empty\n")),
+        Explanation::Event => {
+            let why = "an event or a service check; it is counted in events_ignored";
+            write(out, format_args!("verdict: ignored: {why}\n"));
+        }
+        Explanation::Binary => {
+            let why = "it begins as a binary message, which is no line";
+            write(out, format_args!("verdict: not explained: {why}\n"));
+        }
+        Explanation::Bad(reject) => write(out, format_args!("verdict: refused: {reject}\n")),
+        Explanation::Metrics(line) => metrics(view, line, out),
+    }
+    let gets_lines = [Carriage::Datagrams, Carriage::Stream].map(Feed::Packets);
+    for sink in view.sinks.iter() {
+        if gets_lines.iter().any(|feed| sink.takes(*feed)) && explanation != Explanation::Empty {
+            put(out, &format!("repeated: {}", sink.name()), line);
+        }
+    }
+    write(out, format_args!("END\n\n"));
+}
+
+fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
+    let ExplainedLine { name, timestamp, samples, rules, sent, .. } = line;
+    put(out, "series", name);
+    for tag in name.split(|byte| *byte == b';').skip(1) {
+        put(out, "tag", tag);
+    }
+    if let Some(timestamp) = timestamp {
+        write(out, format_args!("timestamp: {timestamp}\n"));
+    }
+    for ExplainedSample { text, rate, effect, verdict } in samples.iter().take(SHOWN_VALUES) {
+        let rate = rate.filter(|rate| *rate != 1.0);
+        let rate = rate.map_or_else(String::new, |rate| format!(", rate {rate}"));
+        let effect = effect.map_or_else(String::new, |effect| format!(" ({effect}{rate})"));
+        put_text(out, "value", text);
+        write(out, format_args!("{effect}: {verdict}\n"));
+    }
+    if samples.len() > SHOWN_VALUES {
+        let more = &samples[SHOWN_VALUES..];
+        let accepted = more.iter().filter(|sample| sample.verdict.is_accepted()).count();
+        let refused = more.len() - accepted;
+        write(
+            out,
+            format_args!("values: {accepted} more accepted, {refused} refused or dropped\n"),
+        );
+    }
+    for (rule, gives) in rules {
+        let gives = if gives.is_empty() { "nothing".into() } else { gives.join(", ") };
+        write(out, format_args!("rule: [rule.{rule}] gives {gives}\n"));
+    }
+    if line.has_unread_tags {
+        let what = "the name looks as if it had tags of a dialect that tag_formats does not list";
+        write(out, format_args!("note: {what}\n"));
+    }
+    if line.has_packed {
+        let what = "each of the values was read as a sample; a name must not have a colon";
+        write(out, format_args!("note: {what}\n"));
+    }
+    let points = || sent.iter().flat_map(|series| &series.points);
+    for sink in view.sinks.iter() {
+        for SentNames { encoder, names, refused } in points() {
+            if !sink.takes(Feed::Flushes(*encoder)) {
+                continue;
+            }
+            for name in names {
+                put(out, &format!("sent: {}", sink.name()), name);
+            }
+            for reason in refused {
+                let reason = reason.text();
+                write(out, format_args!("not_sent: {}: {reason}\n", sink.name()));
+            }
+        }
+    }
+}
+
+/// Appends `key: text` as a line.
+fn put(out: &mut Vec<u8>, key: &str, text: &[u8]) {
+    write(out, format_args!("{key}: "));
+    put_escaped(text, out);
+    out.push(b'\n');
+}
+
+/// Appends `key: text` without an end, and at most [`SHOWN_BYTES`] of the text.
+fn put_text(out: &mut Vec<u8>, key: &str, text: &[u8]) {
+    write(out, format_args!("{key}: "));
+    put_escaped(&text[..text.len().min(SHOWN_BYTES)], out);
+    if text.len() > SHOWN_BYTES {
+        out.extend_from_slice(b"...");
+    }
+}

@@ -1,0 +1,134 @@
+//! Adds samples to a copy of the series that they belong to, so that the table does not change.
+//!
+//! ```text
+//!  Table ──series of one name──▶ copy, a table of its own ──▶ the code that adds real samples
+//!        └─room for new series, free memory ───┘
+//! ```
+
+use super::super::aggregate::Closed;
+use super::super::eviction::{IdleSeries, Largest, LongIdle};
+use super::super::frequent::Newcomers;
+use super::super::memory::Pool;
+use super::super::raw::{Audience, merged_name, sent_name};
+use super::super::shard::SeriesKey;
+use super::super::shards::Cursor;
+use super::Table;
+use crate::policy::AppliedRules;
+use crate::protocol::{MetricKind, cleaned, is_clean};
+use crate::wire::In;
+
+/// What a table would do with the samples of one name.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The number of new series that the table could create.
+    room: usize,
+    /// The number of series that were copied.
+    copied: usize,
+    /// Whether the series of a kind were copied, for each kind.
+    has: [bool; 4],
+}
+
+/// A line makes at most this many series: of each kind one, and with raw names a merged one.
+const NEW_SERIES_MAX: usize = 8;
+
+impl Rehearsal {
+    /// Returns a rehearsal, and the copy that the samples must be added to. The copy has no series
+    /// yet.
+    pub fn new(table: &Table) -> (Self, Table) {
+        let evictable = || evictable(table, NEW_SERIES_MAX);
+        let room = match table.max_series.saturating_sub(table.len()) {
+            room if room < NEW_SERIES_MAX => room + evictable(),
+            room => room,
+        };
+        // If memory is short, the table first condenses its largest series, which nearly always
+        // makes room. So only a table without such a series is short of memory here.
+        let free = if table.largest.is_empty() { table.pool.free() } else { usize::MAX };
+        let copy = Table {
+            shards: table.shards.empty_twin(),
+            members: table.members,
+            pool: Pool::new(free, table.pool.exactness),
+            largest: Largest::new(free),
+            policies: table.policies.twin(),
+            has_old_policies: false,
+            long_idle: LongIdle::new(u32::MAX),
+            evicted: Vec::new(),
+            newcomers: Newcomers::default(),
+            max_series: usize::MAX,
+            now: table.now,
+        };
+        (Self { room, copied: 0, has: [false; 4] }, copy)
+    }
+
+    /// Copies the series of a name that a sample of this kind may change. The caller must call this
+    /// before it adds the sample to `copy`.
+    pub fn prepare(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
+        if std::mem::replace(&mut self.has[kind as usize], true) {
+            return;
+        }
+        copy.max_series = usize::MAX;
+        self.copy(copy, table, kind, name);
+        if table.shards.raw.is_some() {
+            let clean = cleaned(name);
+            if !is_clean(name) {
+                self.copy(copy, table, kind, &clean);
+            }
+            self.copy(copy, table, kind, &merged_name(&clean));
+        }
+        copy.max_series = self.copied.saturating_add(self.room);
+    }
+
+    /// Copies the series that the table holds under this name, if there is one.
+    fn copy(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
+        let Some((shard, slot)) = table.shards.find(kind, name) else { return };
+        let Some(series) = table.shards.get(shard, slot) else { return };
+        self.copied += 1;
+        if !series.is_expired(table.now, &table.policies) {
+            let mut record = Vec::new();
+            series.save(table.now, &mut record);
+            // The memory of its samples is in use already.
+            let free = copy.pool.free();
+            copy.pool.limit(usize::MAX, table.pool.exactness);
+            let restored = copy.restore(In::new(&record), None, |idle| idle);
+            copy.pool.limit(free.saturating_add(copy.pool.used()), table.pool.exactness);
+            if restored == Some(Ok(())) && copy.shards.find(kind, name).is_some() {
+                return;
+            }
+        }
+        // It has no value, but its next sample needs no room for a new series. A rule may drop the
+        // name by now. The series then takes samples until it is closed.
+        let hash = copy.hash(name);
+        let policy = copy.policies.of_name(sent_name(name), hash.0).unwrap_or_default();
+        let created = copy.create_with(name, kind, &SeriesKey::new(hash, kind), policy);
+        debug_assert!(created.is_ok(), "the copy has room for all series that exist");
+    }
+
+    /// Returns the rules that match a name.
+    pub fn rules_of<'a>(table: &'a Table, name: &[u8]) -> AppliedRules<'a> {
+        table.policies.applied(sent_name(name))
+    }
+
+    /// Whether a table holds a series with a value under this name.
+    pub fn has(table: &Table, kind: MetricKind, name: &[u8]) -> bool {
+        let found = table.shards.find(kind, name);
+        found.and_then(|(shard, slot)| table.shards.get(shard, slot)).is_some_and(|series| {
+            series.has_value() && !series.is_expired(table.now, &table.policies)
+        })
+    }
+
+    /// Closes all series of the copy, and passes their values to `close`.
+    pub fn close(copy: &mut Table, close: impl FnMut(Audience, Closed<'_>)) {
+        copy.tick();
+        copy.sweep(&mut Cursor::default(), usize::MAX, close);
+    }
+}
+
+/// Returns how many series could be evicted for new ones, at most `most`.
+fn evictable(table: &Table, most: usize) -> usize {
+    let can_go = |idle: &&IdleSeries| {
+        let shard = usize::from(idle.shard);
+        let series = table.shards.get(shard, idle.slot);
+        series.is_some_and(|series| series.seen() == idle.seen)
+            && !table.shards.has_clean_twin(shard, idle.slot)
+    };
+    table.long_idle.ready().iter().filter(can_go).take(most).count()
+}
