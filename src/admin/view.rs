@@ -19,6 +19,10 @@ pub struct View<'a> {
     pub sinks: &'a Sinks,
     pub datagrams: &'a Slab<DatagramSocket>,
     pub health: &'a mut Health,
+    /// A stop has begun: no input is received any more.
+    pub is_stopping: bool,
+    /// The name of this machine. Empty if the kernel does not report it.
+    pub machine: &'a str,
     /// The running configuration.
     pub config: &'a Config,
     pub started: Now,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use super::descriptors::Share;
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
@@ -24,6 +26,8 @@ pub(super) struct AdminPort {
     /// Listeners at which clients may wait.
     waiting: Vec<u16>,
     health: Health,
+    /// The name of this machine, which HTTP requests may be for.
+    machine: String,
     started: Now,
 }
 
@@ -37,6 +41,7 @@ impl AdminPort {
             limited_by: share.limited_by,
             waiting: Vec::new(),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
+            machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
         }
     }
@@ -62,6 +67,7 @@ impl AdminPort {
     pub(super) fn serve<C: Clock>(
         &mut self,
         config: &Config,
+        is_stopping: bool,
         reception: &mut Reception,
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
@@ -74,6 +80,8 @@ impl AdminPort {
             sinks,
             datagrams: reception.datagrams(),
             health: &mut self.health,
+            is_stopping,
+            machine: &self.machine,
             config,
             started: self.started,
             last_input: reception.last_input(),
@@ -210,7 +218,7 @@ mod tests {
                 }
             }
             let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve(config, reception, pipeline, reactor);
+            port.serve(config, false, reception, pipeline, reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.

@@ -271,7 +271,8 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        admin.serve(life.config(), reception, pipeline, reactor);
+        let is_stopping = !life.is_running();
+        admin.serve(life.config(), is_stopping, reception, pipeline, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
