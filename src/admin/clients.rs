@@ -37,6 +37,11 @@ impl AdminClients {
         Self { clients: Slots::default(), most, first: 0, served: Vec::new() }
     }
 
+    /// Returns the number of clients, and the most that there may be.
+    pub fn connected(&self) -> (usize, usize) {
+        (self.clients.len(), self.most)
+    }
+
     /// Sets another limit. Connected clients stay, but get new deadlines.
     pub fn limit(&mut self, most: usize) {
         self.most = most;

@@ -16,6 +16,7 @@ mod commands;
 mod delete;
 mod dump;
 pub mod http;
+mod info;
 mod json;
 mod sorted;
 mod view;

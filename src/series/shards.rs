@@ -30,6 +30,31 @@ pub(super) struct Shards {
     pub(super) raw: Option<RawNames>,
     len: usize,
     revision: u64,
+    pub(super) counts: SeriesCounts,
+}
+
+/// The number of series, and what has happened to series since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeriesCounts {
+    /// The series of each [`MetricKind`], in the order of the enum.
+    pub kinds: [usize; 4],
+    /// The bytes of all their names.
+    pub name_bytes: usize,
+    pub created: u64,
+    /// Idle series that made room for new ones, because `max_series` was reached.
+    pub evicted: u64,
+    /// Series that were removed because they were idle for too long, or because a rule of a reload
+    /// drops them.
+    pub expired: u64,
+}
+
+impl SeriesCounts {
+    /// Returns the number of series that clients of the admin port have deleted. It follows from
+    /// the other counts.
+    pub fn deleted(&self) -> u64 {
+        let present: usize = self.kinds.iter().sum();
+        self.created.saturating_sub(self.evicted + self.expired + present as u64)
+    }
 }
 
 impl Shards {
@@ -41,6 +66,7 @@ impl Shards {
             raw: None,
             len: 0,
             revision: 0,
+            counts: SeriesCounts::default(),
         }
     }
 
@@ -123,6 +149,9 @@ impl Shards {
     pub(super) fn insert(&mut self, shard: usize, series: Series, now: u32) -> SeriesSlot {
         self.len += 1;
         self.revision += 1;
+        self.counts.created += 1;
+        self.counts.kinds[series.kind() as usize] += 1;
+        self.counts.name_bytes += series.name().len();
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name(), now);
         }
@@ -134,6 +163,8 @@ impl Shards {
         let series = self.all[shard].take(slot)?;
         self.len -= 1;
         self.revision += 1;
+        self.counts.kinds[series.kind() as usize] -= 1;
+        self.counts.name_bytes -= series.name().len();
         if let Some(raw) = &mut self.raw {
             raw.note_removed(&series);
         }

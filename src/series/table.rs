@@ -12,7 +12,7 @@ use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
-use super::shards::{Cursor, Shards};
+use super::shards::{Cursor, SeriesCounts, Shards};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
@@ -73,6 +73,11 @@ impl Table {
 
     pub fn is_empty(&self) -> bool {
         self.shards.len() == 0
+    }
+
+    /// The number of series of each kind, and what has happened to series since the start.
+    pub fn counts(&self) -> SeriesCounts {
+        self.shards.counts
     }
 
     /// The bytes that samples and members hold.
@@ -270,6 +275,7 @@ impl Table {
     fn discard(&mut self, shard: usize, slot: SeriesSlot) {
         if let Some(series) = self.shards.take(shard, slot) {
             series.release(&mut self.pool);
+            self.shards.counts.created -= 1; // it was never seen
         }
     }
 
@@ -332,6 +338,7 @@ impl Table {
                 // The sweep must still send the interval before the tick.
                 self.evicted.push(series);
             }
+            self.shards.counts.evicted += 1;
             return true;
         }
         false
@@ -392,6 +399,7 @@ impl Table {
                     if !is_kept || series.is_expired(self.now, &self.policies) {
                         if let Some(series) = self.shards.take(cursor.shard, slot) {
                             series.release(&mut self.pool);
+                            self.shards.counts.expired += 1;
                         }
                         shard = &mut self.shards.all[cursor.shard];
                     } else {

@@ -272,7 +272,8 @@ impl<C: Clock> Server<C> {
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let is_stopping = !life.is_running();
-        admin.serve(life.config(), is_stopping, reception, pipeline, reactor);
+        let configured = (life.config(), life.origin());
+        admin.serve(is_stopping, configured, reception, pipeline, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
