@@ -29,6 +29,10 @@ pub struct View<'a> {
     pub admin_clients: InUse,
     pub rates: &'a Rates,
     pub health: &'a mut Health,
+    /// A stop has begun: no input is received any more.
+    pub is_stopping: bool,
+    /// The name of this machine. Empty if the kernel does not report it.
+    pub machine: &'a str,
     /// The running configuration.
     pub config: &'a Config,
     /// Where the configuration came from.

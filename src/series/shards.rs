@@ -3,7 +3,7 @@
 use super::aggregate::Series;
 use super::batch::PendingSample;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
-use super::shard::{NameHash, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -12,6 +12,13 @@ use crate::wire::Put;
 pub struct Cursor {
     pub(super) shard: usize,
     pub(super) at: usize,
+}
+
+impl Cursor {
+    /// The shard that the walk has reached.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
 }
 
 /// The series in their shards.
@@ -182,17 +189,31 @@ impl Shards {
         self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
     }
 
-    /// See [`Table::in_shard`](super::Table::in_shard).
-    pub(super) fn in_shard(
-        &self,
-        shard: usize,
-        kind: MetricKind,
-    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
-        self.all[shard]
-            .slots()
-            .filter(move |(_, series)| series.kind() == kind && series.has_value())
-            .filter(|(_, series)| !is_merged(series.name()))
-            .map(|(slot, series)| (slot, series.name()))
+    /// See [`Table::visit`](super::Table::visit).
+    pub(super) fn visit(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut see: impl FnMut(usize, SeriesSlot, &mut Series),
+    ) -> bool {
+        let Some(shard) = self.all.get_mut(cursor.shard) else { return true };
+        let end = shard.end().min(cursor.at + work);
+        for at in cursor.at..end {
+            if at.is_multiple_of(PREFETCH) {
+                shard.prefetch_names(at);
+            }
+            if let Some((slot, series)) = shard.at_mut(at)
+                && series.has_value()
+                && !is_merged(series.name())
+            {
+                see(cursor.shard, slot, series);
+            }
+        }
+        cursor.at = end;
+        if end == shard.end() {
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        cursor.shard == SHARDS
     }
 
     /// Appends the open interval of up to `work` series, from `cursor` on. See

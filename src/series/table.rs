@@ -595,24 +595,22 @@ impl Table {
         &mut self.newcomers
     }
 
-    /// The number of shards, for a caller that walks the table in steps.
-    pub const fn shards() -> usize {
-        SHARDS
-    }
-
     /// The names of all series, in no order.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.shards.names()
     }
 
-    /// The series of one kind in a shard that have a value, in no order. Merged series are left
-    /// out.
-    pub fn in_shard(
-        &self,
-        shard: usize,
-        kind: MetricKind,
-    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
-        self.shards.in_shard(shard, kind)
+    /// Passes the series that have a value to `see`, in no order, each with its shard and slot and
+    /// the number of the open interval. Visits up to `work` places of one shard, from `cursor` on.
+    /// Returns true once the walk is done. Merged series are left out.
+    pub fn visit(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut see: impl FnMut(usize, SeriesSlot, &mut Series, u32),
+    ) -> bool {
+        let now = self.now;
+        self.shards.visit(cursor, work, |shard, slot, series| see(shard, slot, series, now))
     }
 
     /// The series in a slot, with the number of the open interval. Returns `None` if the series was

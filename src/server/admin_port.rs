@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use super::descriptors::Share;
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
@@ -25,6 +27,8 @@ pub(super) struct AdminPort {
     /// Listeners at which clients may wait.
     waiting: Vec<u16>,
     health: Health,
+    /// The name of this machine, which HTTP requests may be for.
+    machine: String,
     started: Now,
     rates: Rates,
 }
@@ -39,6 +43,7 @@ impl AdminPort {
             limited_by: share.limited_by,
             waiting: Vec::new(),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
+            machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
             rates: Rates::default(),
         }
@@ -64,6 +69,7 @@ impl AdminPort {
     /// Serves the clients, then accepts new ones.
     pub(super) fn serve<C: Clock>(
         &mut self,
+        is_stopping: bool,
         (config, origin): (&Config, &Origin),
         reception: &mut Reception,
         pipeline: &mut Pipeline,
@@ -84,6 +90,8 @@ impl AdminPort {
             admin_clients,
             rates: &self.rates,
             health: &mut self.health,
+            is_stopping,
+            machine: &self.machine,
             config,
             origin,
             started: self.started,
@@ -230,7 +238,7 @@ mod tests {
                 }
             }
             let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve((config, &Origin::Defaults), reception, pipeline, reactor);
+            port.serve(false, (config, &Origin::Defaults), reception, pipeline, reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.

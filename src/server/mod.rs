@@ -271,8 +271,9 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
+        let is_stopping = !life.is_running();
         let configured = (life.config(), life.origin());
-        admin.serve(configured, reception, pipeline, reactor);
+        admin.serve(is_stopping, configured, reception, pipeline, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
