@@ -13,6 +13,7 @@ mod clients;
 mod commands;
 mod delete;
 mod dump;
+pub mod page;
 mod sorted;
 mod view;
 mod words;
