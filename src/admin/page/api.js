@@ -40,21 +40,18 @@ export async function ask(path, parameters = {}) {
   return parsed;
 }
 
-// The rows of info by name, over all sections. A name with labels has several rows.
-export function rows(info, ...names) {
-  const found = [];
-  for (const name of names) {
-    for (const section of Object.values(info.sections ?? {})) {
-      for (const row of section) if (row.name === name) found.push(row);
-    }
-    if (found.length) break;
+// The rows of a figure, one for each of its labels. Some figures are in two sections.
+export function rows(info, name) {
+  for (const section of Object.values(info.sections ?? {})) {
+    const found = section.filter((row) => row.name === name);
+    if (found.length) return found;
   }
-  return found;
+  return [];
 }
 
 // The sum of a figure over its labels: { value, rate, row }, or null if the server has none.
-export function figure(info, ...names) {
-  const found = rows(info, ...names);
+export function figure(info, name) {
+  const found = rows(info, name);
   if (!found.length) return null;
   const sum = (field) => found.reduce((all, row) => all + (row[field] ?? 0), 0);
   const hasRate = found.some((row) => typeof row.rate === "number");

@@ -73,7 +73,7 @@ function make(box, route) {
     nowText: el("span", { class: "muted" }),
     facts: el("p", { class: "facts" }),
     plot: el("div", { class: "plots" }),
-    note: el("p", { class: "muted small" }, "…"),
+    note: el("p", { class: "muted small note-points" }, "…"),
     list: el("dl"),
     table: el("details", { hidden: true }, el("summary", {}, "The points as a table"), el("div")),
   };

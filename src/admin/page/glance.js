@@ -5,13 +5,13 @@ import { ago, bytes, duration, known, number, plural, rate, withUnit } from "./f
 import { toFigure } from "./route.js";
 
 // The names of the figures in /api/info.
-const LINES = "lines";
-const PACKETS = "packets";
+const LINES = "metrics_received";
+const PACKETS = "packets_received";
 const BYTES = "bytes";
 const SERIES = "series";
 const CREATED = "series_created";
 const MEMORY = "resident_bytes";
-const FLUSH = "processing_time";
+const FLUSH = "processing_time_ms";
 
 const KINDS = { counter: "counter", gauge: "gauge", timer: "timer", set: "set" };
 const SPAN = 180; // points of a sparkline
@@ -23,7 +23,7 @@ const sparks = {};
 const tiles = [
   tile("lines", "Lines a second", LINES, showLines),
   tile("loss", "Loss", "lost_lines", showLoss),
-  tile("bad", "Bad lines", "bad_lines", showBad),
+  tile("bad", "Bad lines", "bad_lines_seen", showBad),
   tile("series", "Series", SERIES, showSeries),
   tile("memory", "Memory", MEMORY, showMemory),
   tile("flush", "Flush time", FLUSH, showFlush),
@@ -104,17 +104,26 @@ function showLoss(one, info) {
     ]);
   }
   const places = (info.sections?.loss ?? [])
-    .filter((row) => row.value > 0 && row.name !== "lost_lines")
+    .filter((row) => row.value > 0 && row.lost)
     .sort((a, b) => b.value - a.value);
   const list = places.slice(0, 4).map((row) => {
-    const labels = Object.values(row.labels ?? {}).join(" ");
-    return [row.name + labels, `${number(row.value)} ${row.name} ${labels}`, "bad", row.doc];
+    const title = [number(row.value), row.name, ...placesOf(row.name, info)].join(" ");
+    return [row.name, title, "bad", row.doc];
   });
   const now = places.reduce((sum, row) => sum + (row.rate ?? 0), 0);
   list.unshift(["now", now ? `${rate(now)} a second now` : "none in the last minute"]);
   if (places.length > 4)
     list.push(["more", `and ${plural(places.length - 4, "more place")}: see all figures`]);
   facts(one, list);
+}
+
+// The listeners or destinations at which it happened.
+function placesOf(name, info) {
+  if (name === "udp_drops")
+    return (info.listeners ?? []).filter((one) => one.drops).map((one) => one.address);
+  if (name === "dropped_lines")
+    return (info.destinations ?? []).filter((one) => one.dropped_lines).map((one) => one.name);
+  return [];
 }
 
 function showBad(one, info) {
@@ -144,14 +153,14 @@ function showSeries(one, info) {
     made && known(made.rate)
       ? ["growth", `${number(Math.round(made.rate * 60))} new in the last minute`]
       : null,
-    limit(info, "max_series", sum),
+    limit(info, "max_series"),
   ]);
 }
 
-function limit(info, name, value) {
+function limit(info, name) {
   const row = (info.sections?.limits ?? []).find((found) => found.name === name);
   if (!row?.limit) return null;
-  const share = value / row.limit;
+  const share = row.value / row.limit;
   const shown = share > 0 && share < 0.01 ? "under 1" : String(Math.round(share * 100));
   return [name, `${shown} % of ${name}`, share >= 0.9 ? "bad" : null];
 }
@@ -161,7 +170,7 @@ function showMemory(one, info) {
   const kept = info.history;
   facts(one, [
     kept ? ["history", `history ${bytes(kept.bytes)} of ${bytes(kept.limit)}`] : null,
-    limit(info, "timer_memory", rows(info, "timer_bytes")[0]?.value ?? 0),
+    limit(info, "timer_memory"),
   ]);
 }
 

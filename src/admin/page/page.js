@@ -92,31 +92,25 @@ function lose(error) {
   document.body.dataset.lost = "";
   const gone = (Date.now() - lost.since) / 1000;
   const [title, hint] = explain(error);
+  const old = info ? ` The figures are those of ${clock(info.now)}.` : "";
   banner(
     "bad",
     title,
-    `${hint} Since ${clock(lost.since / 1000)}, for ${duration(gone)}. ` +
-      "This page asks again each second.",
+    `since ${clock(lost.since / 1000)} (${duration(gone)}). ${hint}.${old} Asking again each second.`,
   );
   if (!lost.isSaid) say(title);
   lost.isSaid = true;
 }
 
 function explain(error) {
-  const old = info ? ` The figures are those of ${clock(info.now)}.` : "";
   if (error.kind === "lost")
-    return [
-      "The server does not answer",
-      `It is stopped, or the network is down (${error.message}).${old}`,
-    ];
-  if (error.status === 403) {
+    return ["The server does not answer", `It is stopped, or the network is down: ${error.message}`];
+  if (error.status === 403)
     return [
       "The server refuses this page (403)",
-      `${error.message}. Use its IP address or localhost, or add ${location.hostname} to ` +
-        `[admin] hosts.${old}`,
+      `${error.message} Or use its IP address or localhost`,
     ];
-  }
-  return [`The server answers with an error (${error.status})`, `${error.message}.${old}`];
+  return [`The server answers with an error (${error.status})`, error.message];
 }
 
 function found() {
