@@ -24,6 +24,7 @@ build: ## build the server (release)
 run: build ## build and run the server with ./statsd.conf, or statsd.conf.example if there is none
 	@conf=statsd.conf; test -e $$conf || conf=statsd.conf.example; \
 	echo "make run: the configuration is $$conf"; \
+	echo "make run: without Graphite, a warning about carbon is normal; Ctrl-C stops the server"; \
 	exec $(binary) -c $$conf
 
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd

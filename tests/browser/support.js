@@ -5,7 +5,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -40,8 +40,12 @@ export class Server {
       carbon: { address: "" },
     };
     for (const [section, keys] of Object.entries(conf)) all[section] = { ...all[section], ...keys };
-    const text = Object.entries(all).map(([section, keys]) =>
-      `[${section}]\n${Object.entries(keys).map(([key, value]) => `${key} = ${value}\n`).join("")}`);
+    const text = Object.entries(all).map(
+      ([section, keys]) =>
+        `[${section}]\n${Object.entries(keys)
+          .map(([key, value]) => `${key} = ${value}\n`)
+          .join("")}`,
+    );
     writeFileSync(join(server.folder, "statsd.conf"), text.join(""));
     await server.run();
     return server;
@@ -51,14 +55,21 @@ export class Server {
     const environment = { ...process.env };
     delete environment.RUST_LOG;
     this.log = "";
-    this.child = spawn(process.env.STATSD, ["-c", "statsd.conf"],
-      { cwd: this.folder, env: environment, stdio: ["ignore", "ignore", "pipe"] });
-    this.child.stderr.setEncoding("utf8").on("data", (text) => { this.log += text; });
+    this.child = spawn(process.env.STATSD, ["-c", "statsd.conf"], {
+      cwd: this.folder,
+      env: environment,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.log += text;
+    });
     const ready = await until("the ready line", () => {
       assert.equal(this.child.exitCode, null, this.log);
       return this.log.match(/^ready udp=(\S+) tcp=\S+ admin=(\S+)$/m);
     });
-    [this.udp, this.admin] = [ready[1], ready[2]].map((address) => Number(address.split(":").at(-1)));
+    [this.udp, this.admin] = [ready[1], ready[2]].map((address) =>
+      Number(address.split(":").at(-1)),
+    );
   }
 
   get url() {
@@ -73,7 +84,10 @@ export class Server {
     while (sent < lines.length) {
       let size = 0;
       const packet = [];
-      while (sent < lines.length && (!packet.length || size + Buffer.byteLength(lines[sent]) < 1400)) {
+      while (
+        sent < lines.length &&
+        (!packet.length || size + Buffer.byteLength(lines[sent]) < 1400)
+      ) {
         size += Buffer.byteLength(lines[sent]) + 1;
         packet.push(lines[sent]);
         sent += 1;
@@ -81,7 +95,10 @@ export class Server {
       await new Promise((done) => socket.send(packet.join("\n"), this.udp, "127.0.0.1", done));
     }
     socket.close();
-    await until("the lines to arrive", async () => (await this.received()) >= before + lines.length);
+    await until(
+      "the lines to arrive",
+      async () => (await this.received()) >= before + lines.length,
+    );
   }
 
   async received() {
@@ -114,26 +131,47 @@ export class Server {
   }
 }
 
-// Sends a load until `stop` is called: what a small shop sends.
+// Sends a load until `stop` is called: what a small shop sends, each service from its own address.
 export function traffic(server) {
-  const socket = createSocket("udp4");
+  const services = ["shop", "search", "login", "mail"].map((name, at) => {
+    const socket = createSocket("udp4");
+    socket.bind(0, `127.0.0.${10 + at}`);
+    return { name, at, socket };
+  });
   let turn = 0;
   const timer = setInterval(() => {
     turn += 1;
     const swell = 1 + 0.5 * Math.sin(turn / 60) + 0.2 * Math.sin(turn / 7);
-    const lines = [];
-    for (const [at, service] of ["shop", "search", "login", "mail"].entries()) {
+    for (const { name, at, socket } of services) {
       const calls = Math.round(swell * (9 - 2 * at));
-      lines.push(`${service}.requests:${calls}|c|#env:prod,zone:eu-1`, `${service}.queue:${Math.round(swell * 40 + at)}|g`);
+      const lines = [
+        `${name}.requests:${calls}|c|#env:prod,zone:eu-1`,
+        `${name}.queue:${Math.round(swell * 40 + at)}|g`,
+      ];
       for (let call = 0; call < calls; call += 1) {
-        lines.push(`${service}.time:${(20 + 15 * at + 60 * Math.random() ** 3 * swell).toFixed(1)}|ms`);
-        if (call % 3 === 0) lines.push(`${service}.users:u${Math.floor(Math.random() * 300)}|s`);
-        if (Math.random() < 0.02) lines.push(`${service}.errors:1|c`);
+        lines.push(
+          `${name}.time:${(20 + 15 * at + 60 * Math.random() ** 3 * swell).toFixed(1)}|ms`,
+        );
+        if (call % 3 === 0) lines.push(`${name}.users:u${Math.floor(Math.random() * 300)}|s`);
+        if (Math.random() < 0.02) lines.push(`${name}.errors:1|c`);
       }
+      socket.send(lines.join("\n"), server.udp, "127.0.0.1");
     }
-    while (lines.length) socket.send(lines.splice(0, 40).join("\n"), server.udp, "127.0.0.1");
   }, 50);
-  return { stop: () => { clearInterval(timer); socket.close(); } };
+  return {
+    stop() {
+      clearInterval(timer);
+      for (const { socket } of services) socket.close();
+    },
+  };
+}
+
+// A carbon that reads everything. It ends with the test process.
+export async function carbon() {
+  const listener = createServer((socket) => socket.resume().on("error", () => {}));
+  listener.listen(0, "127.0.0.1").unref();
+  await once(listener, "listening");
+  return `127.0.0.1:${listener.address().port}`;
 }
 
 // One browser for all tests.
@@ -141,8 +179,15 @@ let browser = null;
 export async function visit(url, options = {}) {
   browser ??= await chromium.launch({
     executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
@@ -152,7 +197,8 @@ export async function visit(url, options = {}) {
     if (message.type() === "error") page.troubles.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(url.replace(/#.*/, ""))) page.troubles.push(`asks ${request.url()}`);
+    if (!request.url().startsWith(url.replace(/#.*/, "")))
+      page.troubles.push(`asks ${request.url()}`);
   });
   await page.goto(url);
   return page;
@@ -172,8 +218,10 @@ export const calm = (page) => assert.deepEqual(page.troubles, []);
 // What axe-core finds, as text. The evaluation is not bound by the page's security policy.
 export async function violations(page) {
   const found = await page.evaluate(`${axe}; axe.run()`);
-  return found.violations.map((one) =>
-    `${one.id}: ${one.help}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
+  return found.violations.map(
+    (one) =>
+      `${one.id}: ${one.help}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`,
+  );
 }
 
 export const shoot = (page, name, options = {}) =>

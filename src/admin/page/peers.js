@@ -91,13 +91,14 @@ function fillDestination({ parts: part }, one, info) {
     () => {},
   );
   const isDown = level(one.state) === "bad";
+  const wasNeverUp = isDown && !one.reconnects && one.since - info.started < 30;
   const trouble = [];
   if (one.dropped_lines) trouble.push(`${plural(one.dropped_lines, "line")} dropped`);
   if (one.last_error)
-    trouble.push(
-      isDown ? `${one.last_error}. The server tries again.` : `last error: ${one.last_error}`,
-    );
-  text(part.error, trouble.join(" · "));
+    trouble.push(isDown ? `${one.last_error}; tried again.` : `last error: ${one.last_error}`);
+  if (wasNeverUp && one.kind === "carbon")
+    trouble.push("Normal without Graphite. An empty [carbon] address switches it off.");
+  text(part.error, trouble.join(" "));
   part.error.classList.toggle("muted", !isDown && !one.dropped_lines);
 }
 
