@@ -92,8 +92,10 @@ export function sends(info) {
     if (["::", "0.0.0.0", "*"].includes(host)) host = here();
     return `${line}${option} ${host} ${found[1].slice(at + 1)}`;
   }
-  const unix = listeners.find(([name]) => name.startsWith("unix"));
-  return unix ? `${line}-uU -w1 ${unix.slice(1).join(" ")}` : null;
+  const unix = listeners.find(([name]) => name === "unix");
+  if (!unix) return null;
+  const path = unix.slice(2).join(" ");
+  return `${line}${unix[1] === "datagram" ? "-uU -w1" : "-NU"} ${path}`;
 }
 
 function here() {

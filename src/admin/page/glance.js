@@ -151,7 +151,10 @@ function showSeries(one, info) {
   facts(one, [
     kinds.length ? ["kinds", kinds.join(", ")] : null,
     made && known(made.rate)
-      ? ["growth", `${number(Math.round(made.rate * 60))} new in the last minute`]
+      ? [
+          "growth",
+          `${number(Math.round(made.rate * Math.min(60, info.now - info.started)))} new in the last minute`,
+        ]
       : null,
     limit(info, "max_series"),
   ]);
@@ -180,7 +183,7 @@ function showFlush(one, info) {
   facts(one, [
     [
       "last",
-      known(info.last_flush)
+      figure(info, "flushes")?.value
         ? `the last ${ago(info.now - info.last_flush)}`
         : "the first is to come",
     ],

@@ -3,7 +3,7 @@
 //   glance.js  tiles, loss, bad lines        peers.js   destinations and senders
 //   series.js  the table of series           detail.js  one series or figure, with chart.js
 //   first.js   what a first visitor sees     route.js   links into the page
-import { ask } from "./api.js";
+import { ask, figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
 import { clock, duration } from "./format.js";
 import * as glance from "./glance.js";
@@ -31,7 +31,7 @@ async function turn() {
     if (info && answer.started !== info.started) restart(answer);
     info = answer;
     found();
-    const flush = info.last_flush ?? Math.floor(info.now / info.interval);
+    const flush = figure(info, "flushes")?.value;
     const isFlush = flush !== flushed;
     flushed = flush;
     await Promise.all(parts(isFlush));
@@ -104,7 +104,10 @@ function lose(error) {
 
 function explain(error) {
   if (error.kind === "lost")
-    return ["The server does not answer", `It is stopped, or the network is down: ${error.message}`];
+    return [
+      "The server does not answer",
+      `It is stopped, or the network is down: ${error.message}`,
+    ];
   if (error.status === 403)
     return [
       "The server refuses this page (403)",

@@ -42,7 +42,8 @@ function makeDestination() {
     address: el("span", { class: "muted right" }),
     queue: bar(),
     facts: el("p", { class: "facts" }),
-    error: el("p", { class: "error" }),
+    error: el("p", { class: "error small" }),
+    hint: el("p", { class: "muted small" }),
   };
   const item = el(
     "li",
@@ -51,6 +52,7 @@ function makeDestination() {
     part.queue,
     part.facts,
     part.error,
+    part.hint,
   );
   item.parts = part;
   return item;
@@ -96,9 +98,12 @@ function fillDestination({ parts: part }, one, info) {
   if (one.dropped_lines) trouble.push(`${plural(one.dropped_lines, "line")} dropped`);
   if (one.last_error)
     trouble.push(isDown ? `${one.last_error}; tried again.` : `last error: ${one.last_error}`);
-  if (wasNeverUp && one.kind === "carbon")
-    trouble.push("Normal without Graphite. An empty [carbon] address switches it off.");
-  text(part.error, trouble.join(" "));
+  text(part.error, trouble.join(" · "));
+  const isNoGraphite = wasNeverUp && one.kind === "carbon";
+  text(
+    part.hint,
+    isNoGraphite ? "Normal without Graphite: an empty [carbon] address switches it off." : "",
+  );
   part.error.classList.toggle("muted", !isDown && !one.dropped_lines);
 }
 
