@@ -12,7 +12,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test test-all browser simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,7 @@ build: ## build the server (release)
 run: build ## build and run the server with ./statsd.conf, or statsd.conf.example if there is none
 	@conf=statsd.conf; test -e $$conf || conf=statsd.conf.example; \
 	echo "make run: the configuration is $$conf"; \
+	echo "make run: without Graphite, a warning about carbon is normal; Ctrl-C stops the server"; \
 	exec $(binary) -c $$conf
 
 peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
@@ -53,12 +54,17 @@ test: peers ## install the peers and run every test; those with figures at full 
 	run $(CARGO) test --profile quick --test e2e -- $(full_size) start::; \
 	report
 
-test-all: peers ## `make test`, then `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)
+test-all: peers ## `make test`, then `make browser`, `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
+	run $(remake) browser; \
 	run $(remake) sanitize; \
 	run $(remake) fuzz; \
 	report
+
+browser: ## the page in Debian's chromium, with screenshots in target/tmp (installs chromium; ARGS=WORD)
+	$(CARGO) build
+	@tests/browser/run.sh $(abspath $(CARGO_TARGET_DIR))/debug/statsd $(abspath $(CARGO_TARGET_DIR))/tmp $(ARGS)
 
 simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
 	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --profile quick --lib simulation -- --nocapture

@@ -19,6 +19,7 @@ pub mod http;
 mod info;
 mod explain;
 mod json;
+pub mod page;
 mod sorted;
 mod text;
 mod view;

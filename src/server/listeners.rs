@@ -5,6 +5,7 @@
 //! are not bound yet are bound.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use mio::Registry;
@@ -337,6 +338,13 @@ impl Listeners {
         files.try_for_each(|file| file.give_to(owner).map_err(|error| failed(file, error)))
     }
 
+    /// Returns the address of the page: that of the first listener of the admin port.
+    pub(super) fn page_address(&self) -> Option<String> {
+        let admin = self.streams.iter().filter(|(_, (purpose, _))| *purpose == Purpose::Admin);
+        let mut addresses = admin.filter_map(|(_, (_, listener))| listener.address().ok());
+        addresses.find_map(|address| address.as_socket()).map(page_address)
+    }
+
     /// Returns the line that reports where the server listens: `ready udp=… tcp=… admin=…`, and
     /// `unix=…` if there are unix sockets. Addresses are separated by commas.
     pub(super) fn ready_line(&self) -> String {
@@ -363,6 +371,13 @@ impl Listeners {
             list(listening(Purpose::Admin)),
         )
     }
+}
+
+/// Returns the address under which a browser on this machine finds a listener.
+fn page_address(listener: SocketAddr) -> String {
+    let is_any = listener.ip().is_unspecified();
+    let host = if is_any { Ipv4Addr::LOCALHOST.into() } else { listener.ip() };
+    format!("http://{}/", SocketAddr::new(host, listener.port()))
 }
 
 /// A configuration has at most a few hundred addresses, but the parent process may pass in any

@@ -80,6 +80,10 @@ const INPUT_SLICE: Duration = Duration::from_millis(1);
 /// Timers that fire in one turn. The rest fire in the next.
 const TIMERS_PER_TURN: usize = 256;
 
+/// By then the first attempts to connect have failed or not. So the address of the page is the last
+/// line of a start, where a person looks for it.
+const SHOW_PAGE_AFTER: Duration = Duration::from_millis(300);
+
 /// What a server gets from its process and from the system when it starts.
 #[derive(Debug)]
 struct Resources<C> {
@@ -163,6 +167,7 @@ impl<C: Clock> Server<C> {
         notify::ready();
         self.life.feed_watchdog(&mut self.reactor);
         self.pipeline.pump(true, &mut self.reactor);
+        self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
         self.reactor.begin();
     }
 
@@ -306,6 +311,11 @@ impl<C: Clock> Server<C> {
                 admin.check_idle(slot, life.config(), pipeline, reactor);
             }
             Timer::Idle(_) => {}
+            Timer::ShowPage => {
+                if let Some(page) = reception.page_address() {
+                    log::info!(page; "a web page shows what the server receives and sends");
+                }
+            }
             Timer::Watchdog => life.feed_watchdog(reactor),
             Timer::Listener(index) if reception.purpose(index) == Some(Purpose::Admin) => {
                 admin.note_listener(index);

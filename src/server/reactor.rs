@@ -195,6 +195,8 @@ pub(super) enum Timer {
     Idle(Source),
     /// A listener that could not accept tries again.
     Listener(u16),
+    /// The log shows the address of the page, below the warnings that a start may cause.
+    ShowPage,
     /// The service manager must be notified that the server is alive.
     Watchdog,
 }
@@ -212,6 +214,7 @@ impl Timer {
             | Self::Retired
             | Self::KeyFlush
             | Self::Save
+            | Self::ShowPage
             | Self::Idle(_)
             | Self::Listener(_) => false,
         }

@@ -107,6 +107,12 @@ impl Reception {
         self.listeners.passed()
     }
 
+    /// Returns the address of the page that the admin port serves. `None` if there is no admin port
+    /// that a browser can use.
+    pub(super) fn page_address(&self) -> Option<String> {
+        self.listeners.page_address()
+    }
+
     pub(super) fn ready_line(&self) -> String {
         self.listeners.ready_line()
     }
