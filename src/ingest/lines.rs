@@ -45,12 +45,12 @@ pub enum Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Returns the number of bytes that are read. Bytes that are skipped do not count.
+    /// Returns the number of bytes that are read, with the newline of the last line. Bytes that are
+    /// skipped do not count.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Lines(text) | Self::Binary(text) | Self::Overlong(text) | Self::Packet(text) => {
-                text.len()
-            }
+            Self::Lines(text) => text.len() + usize::from(!text.ends_with(b"\n")),
+            Self::Binary(text) | Self::Overlong(text) | Self::Packet(text) => text.len(),
             Self::PacketTooLong | Self::PacketCutShort => 0,
         }
     }

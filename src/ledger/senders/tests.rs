@@ -206,7 +206,7 @@ fn reports_are_compared_with_the_packets_of_their_socket() {
     assert!(reported(&mut ledger).sent > 1 << 60);
 }
 
-/// Shows the memory of a full table. What clients report needs at most 64 × 40 bytes a sender more.
+/// Shows the memory of a full table. What clients report needs at most 64 × 48 bytes a sender more.
 #[test]
 fn a_full_table_needs_little_memory() {
     let record = size_of::<SenderRecord>();
