@@ -10,6 +10,7 @@
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
 
+mod bad;
 mod client;
 mod clients;
 mod commands;
@@ -20,8 +21,10 @@ mod info;
 mod explain;
 mod json;
 pub mod page;
+mod senders;
 mod sorted;
 mod text;
+mod top;
 mod view;
 mod words;
 

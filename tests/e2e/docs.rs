@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
 
 use crate::support::docs::{all_blocks, blocks, example, pages};
 use crate::support::{
@@ -214,7 +216,7 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 13] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 16] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
     ("make bench", "it takes an hour"),
@@ -224,6 +226,9 @@ const NOT_RUN_OF_PAGES: [(&str, &str); 13] = [
     ("target/release/statsd\n", "it runs until it is stopped"),
     ("systemctl enable", "it needs systemd; `systemd.rs` takes its place"),
     ("echo status", "it asks the proxy; `proxy.rs` does the same"),
+    ("echo senders", "it shows other senders; `senders.rs` shows its lines"),
+    ("echo bad 2", "as the line before it"),
+    ("echo top bad 1", "as the line before it"),
     ("until [ -z", "it stops carbon's unit; `relay.rs` waits in the same way"),
     ("cd /opt/graphite", "it needs a Graphite at that place"),
     ("find stats_counts", "as the line before it"),
@@ -291,20 +296,7 @@ fn the_shell_examples_of_the_pages_work() {
     daemon.until_counter("last", 1.0);
 
     let empty = tempfile::tempdir().unwrap();
-    let with_files = tempfile::tempdir().unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
-    fs::copy(example, with_files.path().join("statsd.conf.example")).unwrap();
-    // A configuration whose port the server above has, and whose carbon is down.
-    let conf = Conf::never_flushing()
-        .set("udp", "bind", daemon.udp())
-        .set("carbon", "address", carbon)
-        .set("statsd", "shutdown_timeout", "100ms");
-    fs::write(with_files.path().join("mine.conf"), conf.text()).unwrap();
-    let both =
-        "[carbon]\naddress = graphite.example.org:2003\n[influxdb]\naddress = 10.0.0.7:8086\n";
-    fs::write(with_files.path().join("both.conf"), both).unwrap();
-    fs::write(with_files.path().join("t.conf"), "[carbon]\naddress =\n").unwrap();
-
+    let with_files = folder_with_files(&daemon, carbon);
     let mut tried = 0;
     let mut left = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -340,6 +332,24 @@ fn the_shell_examples_of_the_pages_work() {
     assert_eq!(left.len(), NOT_RUN_OF_PAGES.len(), "{left:#?}");
     assert!(tried > 20, "{tried} examples");
     daemon.stop();
+}
+
+/// Returns a folder with the files that the examples of the pages name.
+fn folder_with_files(daemon: &Daemon, carbon: SocketAddr) -> TempDir {
+    let with_files = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
+    fs::copy(example, with_files.path().join("statsd.conf.example")).unwrap();
+    // A configuration whose port the server above has, and whose carbon is down.
+    let conf = Conf::never_flushing()
+        .set("udp", "bind", daemon.udp())
+        .set("carbon", "address", carbon)
+        .set("statsd", "shutdown_timeout", "100ms");
+    fs::write(with_files.path().join("mine.conf"), conf.text()).unwrap();
+    let both =
+        "[carbon]\naddress = graphite.example.org:2003\n[influxdb]\naddress = 10.0.0.7:8086\n";
+    fs::write(with_files.path().join("both.conf"), both).unwrap();
+    fs::write(with_files.path().join("t.conf"), "[carbon]\naddress =\n").unwrap();
+    with_files
 }
 
 /// Returns the first word of a line, without the value of a `key:value`.

@@ -1,19 +1,11 @@
 //! The files that are part of the program: the page and what it loads.
 
 use super::reply::{HttpStatus, Reply, ReplyBody};
-
-/// A file under its path.
-struct PageFile {
-    path: &'static str,
-    content_type: &'static str,
-    bytes: &'static [u8],
-}
-
-const FILES: &[PageFile] = &[];
+use crate::admin::page;
 
 /// Returns the file of this path. Returns `None` if there is none.
 pub(super) fn find(path: &str) -> Option<Reply> {
-    let file = FILES.iter().find(|file| file.path == path)?;
+    let file = page::file(path)?;
     Some(Reply {
         status: HttpStatus::Ok,
         content_type: file.content_type,

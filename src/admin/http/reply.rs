@@ -67,9 +67,11 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
 /// The fields that every answer has. They tell a browser not to guess the type of an answer, not to
-/// load anything from other hosts, and not to show an answer inside a foreign page.
+/// load anything from other hosts, and not to show an answer inside a foreign page. A name that
+/// somehow became a script would not run.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
-    Content-Security-Policy: default-src 'self'; base-uri 'none'; form-action 'none'; \
+    Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\
     Referrer-Policy: no-referrer\r\n";
