@@ -83,6 +83,12 @@ impl Client {
         self.awake
     }
 
+    /// Whether there are lines for a client that watches.
+    pub(super) fn has_watched(&self, now: Tick) -> bool {
+        let is_reading = self.unsent() < OUTPUT_HIGH;
+        is_reading && matches!(&self.job, Some(Job::Watch(watching)) if watching.has_news(now))
+    }
+
     pub(super) fn sender(&self) -> Sender {
         self.sender
     }
@@ -158,6 +164,12 @@ impl Client {
 
     /// Does one step of the job, or the next command if there is no job.
     fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
+        if let Some(Job::Watch(watching)) = &mut self.job {
+            if watching.step(view.now.tick, &mut self.output) {
+                return Ok(Next::GoOn);
+            }
+            return self.end_watch_or_read(view.now.tick);
+        }
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
                 return Ok(Next::Wait);
@@ -180,6 +192,24 @@ impl Client {
         // The end of the input ends the last command, as in `printf health | nc -N`.
         let line = std::mem::take(&mut self.input);
         Ok(self.command(without_end(&line), view))
+    }
+
+    /// Ends the watch if the client has sent a newline. Otherwise reads once. A client that has
+    /// closed its half of the connection still gets lines.
+    fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
+        if let Some(end) = memchr(b'\n', &self.input) {
+            self.input.drain(..=end);
+            if let Some(Job::Watch(mut watching)) = self.job.take() {
+                watching.end(&mut self.output);
+            }
+            self.output.extend_from_slice(b"END\n\n");
+            return Ok(Next::GoOn);
+        }
+        if self.ended {
+            self.input.clear();
+            return Ok(Next::Wait);
+        }
+        self.read(now)
     }
 
     /// Runs one line of the client.

@@ -17,8 +17,10 @@ mod explain;
 mod sorted;
 mod text;
 mod view;
+mod watch;
 mod words;
 
 pub use clients::AdminClients;
 pub use commands::summaries;
 pub use view::{Health, View};
+pub use watch::Watch;

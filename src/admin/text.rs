@@ -28,3 +28,18 @@ fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
     }
 }
+
+/// Appends a text in quotes, escaped as [`put_escaped`] does. `"` and `\\` get a backslash.
+pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for part in text.split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
+        match part.split_last() {
+            Some((special @ (b'"' | b'\\'), before)) => {
+                put_escaped(before, out);
+                out.extend_from_slice(&[b'\\', *special]);
+            }
+            _ => put_escaped(part, out),
+        }
+    }
+    out.push(b'"');
+}

@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+use super::watch::Watch;
 use crate::config::Config;
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
@@ -17,6 +18,8 @@ pub struct View<'a> {
     /// For the last interval of a deleted series, if the flush in progress has not closed it yet.
     pub encoders: &'a mut Encoders,
     pub sinks: &'a Sinks,
+    /// The clients that see lines as they arrive.
+    pub watch: &'a mut Watch,
     pub datagrams: &'a Slab<DatagramSocket>,
     pub health: &'a mut Health,
     /// The running configuration.

@@ -67,11 +67,12 @@ impl AdminPort {
         reactor: &mut Reactor<C>,
     ) {
         let end = reactor.clock().tick() + SLICE;
-        let (engine, encoders, sinks) = pipeline.split();
+        let (engine, encoders, sinks, watch) = pipeline.split();
         let mut view = View {
             engine,
             encoders,
             sinks,
+            watch,
             datagrams: reception.datagrams(),
             health: &mut self.health,
             config,
