@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 
@@ -33,6 +35,14 @@ pub enum Action {
     DryRun {
         config: Option<PathBuf>,
     },
+    /// Asks the running server.
+    Ask {
+        config: Option<PathBuf>,
+        /// The command without its newline. `help` if the command line has none.
+        command: Vec<u8>,
+        /// The time between two answers, if it is asked again and again.
+        every: Option<Duration>,
+    },
     Version,
     /// Prints the options.
     Usage,
@@ -53,6 +63,7 @@ statsd is a StatsD server. It receives metrics over UDP, TCP and unix sockets, a
 sends the results to Graphite, InfluxDB, Ganglia or a command.
 
 Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-run]
+       statsd [-c FILE] --ask COMMAND [--every TIME]
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
@@ -62,6 +73,8 @@ Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-r
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit
       --dry-run               the same, but print what each destination would get, and send nothing
+      --ask COMMAND           ask the running server: a command of its admin port, such as stats;
+                              --every 1s: again and again
   -V, --version               print the version, and exit
   -h                          print this, and exit
       --help                  also explain signals, commands, environment and files, and exit";
@@ -73,7 +86,9 @@ Examples:
   statsd --check -c new.conf                  test a configuration, also while a server runs
   statsd --print-config=example > statsd.conf begin a configuration of your own
   echo 'foo:1|c' | nc -u -w1 127.0.0.1 8125   send a counter
-  echo counters | nc -N 127.0.0.1 8126        show the open interval
+  statsd --ask counters                       show the open interval of the running server
+  statsd --ask explain 'foo:1|c|@0.5'         show what a line would do
+  statsd --ask watch 'foo.*' bad              show bad lines as they arrive, until Ctrl-C
   printf 'backup.runs:1|c\\nbackup.took:5320|ms\\n' | statsd --stdin -c /etc/statsd.conf
                                               send metrics from a script, without a server
   echo 'shop.orders:1|c' | statsd --dry-run -c new.conf
@@ -111,7 +126,10 @@ Exit status:
   1  the system refused something, such as a port or a file. With --stdin: not all was delivered.
      With --stdin and --dry-run: no line was valid. If only some lines are bad, the status is 0,
      and the log shows how many.
+     With --ask health: the server answers that its health is down.
   2  the command line or the configuration has a mistake. With --check --strict: or a warning.
+     With --ask: or the server does not know the command.
+  3  with --ask: no server answers, or the answer is not complete
 
 Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` explains one in full:";
 
@@ -239,6 +257,8 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     let mut config = None;
     let mut strict = false;
     let mut mode = Mode::Run;
+    let mut every = None;
+    let mut words: Vec<OsString> = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
             Short('c') | Long("config") if config.is_none() => {
@@ -253,6 +273,13 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
             Long("stdin") => mode = mode.only(Mode::Stdin)?,
             Long("dry-run") => mode = mode.only(Mode::DryRun)?,
             Long("print-config") => mode = mode.only(printed(parser.optional_value())?)?,
+            Long("ask") => {
+                mode = mode.only(Mode::Ask)?;
+                words.extend(parser.optional_value());
+            }
+            Long("every") => every = Some(span(&parser.value()?.string()?)?),
+            // The words of a command. Those before --ask are refused below.
+            Value(word) if mode == Mode::Ask => words.push(word),
             Short('V') | Long("version") => return Ok(Action::Version),
             Short('h') => return Ok(Action::Usage),
             Long("help") => return Ok(Action::Help),
@@ -262,7 +289,17 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     if strict && mode != Mode::Check {
         return Err("expected --strict only with --check".into());
     }
+    if every.is_some() && mode != Mode::Ask {
+        return Err("expected --every only with --ask".into());
+    }
     Ok(match mode {
+        Mode::Ask => {
+            let command = command(words)?;
+            if every.is_some() && command.split(|byte| *byte == b' ').next() == Some(b"watch") {
+                return Err("expected no --every with watch, which goes on by itself".into());
+            }
+            Action::Ask { config, command, every }
+        }
         Mode::Run => Action::Run { config },
         Mode::Check => Action::Check { config, strict },
         Mode::PrintConfig => Action::PrintConfig { config },
@@ -270,6 +307,23 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         Mode::Stdin => Action::Stdin { config },
         Mode::DryRun => Action::DryRun { config },
     })
+}
+
+/// Returns the command of `--ask`. Its words may be one argument or several.
+fn command(words: Vec<OsString>) -> Result<Vec<u8>, &'static str> {
+    let words: Vec<Vec<u8>> = words.into_iter().map(OsString::into_vec).collect();
+    let command = words.join(&b' ');
+    if command.contains(&b'\n') {
+        return Err("expected one command, without a newline");
+    }
+    Ok(if command.trim_ascii().is_empty() { b"help".into() } else { command })
+}
+
+/// Reads the time of `--every`.
+fn span(text: &str) -> Result<Duration, &'static str> {
+    let span = humantime::parse_duration(text).ok();
+    let is_allowed = |span: &Duration| (100..=86_400_000).contains(&span.as_millis());
+    span.filter(is_allowed).ok_or("expected a time such as 1s after --every, from 100ms to 1d")
 }
 
 /// The actions that exclude each other. A command line may select one of them.
@@ -281,6 +335,7 @@ enum Mode {
     PrintExample,
     Stdin,
     DryRun,
+    Ask,
 }
 
 /// Returns what `--print-config` with this value prints.
@@ -296,7 +351,9 @@ impl Mode {
     /// Returns the wanted mode. Fails if another one was chosen before.
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
         if self != Self::Run && self != wanted {
-            return Err("expected only one of --check, --print-config, --stdin and --dry-run");
+            return Err(
+                "expected only one of --check, --print-config, --stdin, --dry-run and --ask",
+            );
         }
         Ok(wanted)
     }
@@ -313,6 +370,11 @@ mod tests {
     #[test]
     fn each_line_asks_for_one_action() {
         let named = || Some(PathBuf::from("a.conf"));
+        let ask = |command: &str, every: Option<u64>| Action::Ask {
+            config: None,
+            command: command.into(),
+            every: every.map(Duration::from_secs),
+        };
         for (line, action) in [
             ("", Action::Run { config: None }),
             ("-c a.conf", Action::Run { config: named() }),
@@ -326,6 +388,11 @@ mod tests {
             ("-c a.conf --dry-run --stdin", Action::DryRun { config: named() }),
             ("--print-config=example", Action::PrintExample),
             ("--print-config=example -c a.conf", Action::PrintExample),
+            ("--ask", ask("help", None)),
+            ("--ask=stats", ask("stats", None)),
+            ("--ask top senders 5", ask("top senders 5", None)),
+            ("--ask top --every 1s", ask("top", Some(1))),
+            ("--every 1s --ask -- -x", ask("-x", Some(1))),
             ("-V", Action::Version),
             ("-h", Action::Usage),
             ("--check --help", Action::Help),
@@ -345,7 +412,7 @@ mod tests {
             ("-c a -c b", "only one --config"),
             (
                 "--check --print-config",
-                "only one of --check, --print-config, --stdin and --dry-run",
+                "only one of --check, --print-config, --stdin, --dry-run and --ask",
             ),
             ("--check --dry-run", "only one of --check"),
             ("--dry-run --print-config", "only one of --check"),

@@ -508,6 +508,11 @@ impl Engine {
         self.intake.table.is_empty() && self.intake.passthrough.open().is_empty()
     }
 
+    /// How lines are read.
+    pub fn grammar(&self) -> &Grammar {
+        self.reader.grammar()
+    }
+
     pub fn table(&self) -> &Table {
         &self.intake.table
     }

@@ -153,6 +153,11 @@ impl Ledger {
         }
     }
 
+    /// The sender of the bytes that are being read.
+    pub fn sender(&self) -> Sender {
+        self.warnings.sender()
+    }
+
     /// Counts a line that cannot be read.
     pub fn bad_line(&mut self, reject: Reject, line: &[u8]) {
         self.own.add(Own::BadLinesSeen, 1);

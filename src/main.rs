@@ -1,12 +1,13 @@
 //! The program: reads its arguments and its configuration, then hands over to the server.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use statsd::admin;
 use statsd::args::{self, Action};
+use statsd::ask::{self, AnswerStatus, AskError};
 use statsd::config::{self, Config};
 use statsd::server::{self, FindingKind, Server};
 use statsd::{logging, privileges, sink};
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
         }
         Action::Stdin { config } => with_config(config.as_deref(), flush_stdin),
         Action::DryRun { config } => with_config(config.as_deref(), dry_run),
+        Action::Ask { config, command, every } => {
+            with_config(config.as_deref(), |config, origin| ask(config, origin, &command, every))
+        }
         Action::PrintExample => print(config::example().trim_end()),
         Action::Run { config } => with_config(config.as_deref(), run),
     }
@@ -105,6 +109,32 @@ fn dry_run(config: &Config, origin: &config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     let mut stdout = std::io::stdout().lock();
     end(server::dry_run(config, origin, &mut std::io::stdin().lock(), &mut stdout))
+}
+
+/// Asks the running server, once or again and again.
+fn ask(
+    config: &Config,
+    origin: &config::Origin,
+    command: &[u8],
+    every: Option<Duration>,
+) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    let result = match every {
+        None => ask::ask(config, origin, command, &mut stdout),
+        Some(every) => {
+            let clears = stdout.is_terminal();
+            Err(ask::ask_every(config, origin, command, every, clears, &mut stdout))
+        }
+    };
+    match result {
+        Ok(AnswerStatus::Good) => ExitCode::SUCCESS,
+        Ok(AnswerStatus::Down) => ExitCode::FAILURE,
+        Ok(AnswerStatus::Error) => {
+            fail(2, &"the server refused the command; `statsd --ask help` lists the commands")
+        }
+        Err(AskError::Output(error)) => cannot_print(&error),
+        Err(error) => fail(3, &error),
+    }
 }
 
 /// Ends a run over standard input. If not all went well (`Ok(false)`), the log shows what did not.

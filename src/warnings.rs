@@ -315,6 +315,10 @@ impl Warnings {
         self.sender = sender;
     }
 
+    pub fn sender(&self) -> Sender {
+        self.sender
+    }
+
     /// Adds one warning. `line` is the example that the log shows.
     pub fn add(&mut self, what: WarningKind, line: &[u8]) {
         self.add_many(what, 1, line);

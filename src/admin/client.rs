@@ -97,6 +97,12 @@ impl Client {
         self.awake
     }
 
+    /// Whether there are lines for a client that watches.
+    pub(super) fn has_watched(&self, now: Tick) -> bool {
+        let is_reading = self.unsent() < OUTPUT_HIGH;
+        is_reading && matches!(&self.job, Some(Job::Watch(watching)) if watching.has_news(now))
+    }
+
     pub(super) fn sender(&self) -> Sender {
         self.sender
     }
@@ -223,6 +229,12 @@ impl Client {
         if self.http.is_some() {
             return self.http_step(view, may_dump);
         }
+        if let Some(Job::Watch(watching)) = &mut self.job {
+            if watching.step(view.now.tick, &mut self.output) {
+                return Ok(Next::GoOn);
+            }
+            return self.end_watch_or_read(view.now.tick);
+        }
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
                 return Ok(Next::Wait);
@@ -259,6 +271,24 @@ impl Client {
         }
         self.http = Some(Box::default());
         Next::GoOn
+    }
+
+    /// Ends the watch if the client has sent a newline. Otherwise reads once. A client that has
+    /// closed its half of the connection still gets lines.
+    fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
+        if let Some(end) = memchr(b'\n', &self.input) {
+            self.input.drain(..=end);
+            if let Some(Job::Watch(mut watching)) = self.job.take() {
+                watching.end(&mut self.output);
+            }
+            self.output.extend_from_slice(b"END\n\n");
+            return Ok(Next::GoOn);
+        }
+        if self.ended {
+            self.input.clear();
+            return Ok(Next::Wait);
+        }
+        self.read(now)
     }
 
     /// Runs one line of the client.

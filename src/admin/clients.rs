@@ -73,6 +73,12 @@ impl AdminClients {
     /// Serves the clients that have something to do, one after the other as long as there is time.
     /// Returns `true` if one of them could go on at once.
     pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
+        view.watch.begin_turn(view.now);
+        if view.watch.is_on() {
+            let watching =
+                self.clients.iter_mut().filter(|(_, client)| client.has_watched(view.now.tick));
+            watching.for_each(|(_, client)| client.wake());
+        }
         let mut awake: Vec<Slot> = self.awake();
         let Some(last) = awake.len().checked_sub(1) else { return false };
         awake.sort_by_key(|slot| slot.index <= self.first);

@@ -10,6 +10,7 @@ use super::senders::put_senders;
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
+use super::watch::{WatchFilter, Watching};
 use super::words::{next_word, words};
 use crate::config::render_masked;
 use crate::figures;
@@ -33,6 +34,7 @@ pub(super) enum Answer {
 pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
+    Watch(Box<Watching>),
 }
 
 impl Job {
@@ -41,6 +43,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
+            Self::Watch(_) => false,
         }
     }
 
@@ -49,6 +52,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
+            Self::Watch(_) => {}
         }
     }
 
@@ -59,6 +63,7 @@ impl Job {
             || match self {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
+                Self::Watch(_) => true,
             }
     }
 
@@ -67,6 +72,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
+            Self::Watch(watching) => !watching.step(view.now.tick, out),
         }
     }
 }
@@ -181,6 +187,20 @@ commands! {
     ///   repeated     a destination that gets the line as it is
     /// Events and service checks are counted, and nothing else. Binary messages are not lines.
     explain "LINE", "shows what a line would do, without doing it", explain;
+
+    /// Shows lines as they arrive, until the client sends an empty line or closes the connection.
+    ///   GLOB            only lines whose name matches, as match of a rule does: web.*
+    ///   from ADDRESS    only lines of this sender: an address, a network, unix, or unix:PID
+    ///   bad             only lines with a value that is refused as bad
+    /// Each line has its time, its sender, the line, and these fields:
+    ///   verdict         what the server did with the values of the line
+    ///   series          the canonical name
+    ///   rules           the rules that match the name
+    ///   sent            for each destination the first name, and how many more there are
+    /// At most 1000 lines a second are shown, spread evenly. missed=N has the number of lines left
+    /// out since the last report: not_sampled by this limit, not_read because the client reads too
+    /// slowly. The server never waits for the client.
+    watch "[GLOB] [from ADDRESS] [bad]", "shows lines as they arrive", watch;
 
     /// The answer has a line for each destination, then END and an empty line.
     ///   state           one of these:
@@ -334,6 +354,19 @@ fn info(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Ans
 fn explain(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     put_explanation(view, arguments.first().map_or(&b""[..], |line| line), out);
     Answer::Done
+}
+
+fn watch(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    match WatchFilter::parse(&arguments) {
+        Ok(filter) => {
+            write(out, format_args!("watching; an empty line ends it\n"));
+            Answer::Job(Job::Watch(Box::new(view.watch.add(filter))))
+        }
+        Err(error) => {
+            write(out, format_args!("ERROR {error}\n"));
+            Answer::Done
+        }
+    }
 }
 
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {

@@ -26,8 +26,10 @@ mod sorted;
 mod text;
 mod top;
 mod view;
+mod watch;
 mod words;
 
 pub use clients::AdminClients;
 pub use commands::summaries;
 pub use view::{Health, View};
+pub use watch::Watch;

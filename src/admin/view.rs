@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+use super::watch::Watch;
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
@@ -21,6 +22,8 @@ pub struct View<'a> {
     pub encoders: &'a mut Encoders,
     pub sinks: &'a Sinks,
     pub flush: &'a FlushFigures,
+    /// The clients that see lines as they arrive.
+    pub watch: &'a mut Watch,
     pub datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
     pub streams: &'a Slab<(Purpose, Listener)>,

@@ -19,6 +19,7 @@ use crate::ledger::Ledger;
 use crate::protocol::{
     LineReader, MetricKind, MetricLine, ParsedLine, Reject, Sample, is_binary, trimmed,
 };
+pub use crate::series::Foresight;
 use crate::series::{AddError, Audience, Passthrough, Rehearsal};
 
 /// What a line would do.
@@ -115,7 +116,12 @@ pub struct SentSeries {
 }
 
 /// Explains a line. Changes nothing in the engine.
-pub fn explain(engine: &Engine, encoders: &mut NameEncoders, line: &[u8]) -> Explanation {
+pub fn explain(
+    engine: &Engine,
+    encoders: &mut NameEncoders,
+    line: &[u8],
+    foresight: Foresight,
+) -> Explanation {
     if is_binary(line) {
         return Explanation::Binary;
     }
@@ -126,7 +132,7 @@ pub fn explain(engine: &Engine, encoders: &mut NameEncoders, line: &[u8]) -> Exp
     let mut reader = LineReader::new(engine.reader.grammar().clone());
     match reader.read(line) {
         ParsedLine::Metrics(parsed) => {
-            Explanation::Metrics(Copied::new(engine).line(&parsed, encoders))
+            Explanation::Metrics(Copied::new(engine, foresight).line(&parsed, encoders))
         }
         ParsedLine::Event => Explanation::Event,
         ParsedLine::Bad(reject) => Explanation::Bad(reject),
@@ -147,7 +153,7 @@ pub fn explain_series(
         MetricKind::Timing => Sample::Time { value: 1.0, weight: 1.0 },
         MetricKind::Set => Sample::Member(b"0"),
     };
-    let mut copied = Copied::new(engine);
+    let mut copied = Copied::new(engine, Foresight::Interval);
     let verdict = copied.take(name, sample, None);
     let mut line = ExplainedLine::new(name, None);
     line.samples.push(ExplainedSample {
@@ -170,8 +176,8 @@ struct Copied<'a> {
 }
 
 impl<'a> Copied<'a> {
-    fn new(engine: &'a Engine) -> Self {
-        let (rehearsal, table) = Rehearsal::new(engine.table());
+    fn new(engine: &'a Engine, foresight: Foresight) -> Self {
+        let (rehearsal, table) = Rehearsal::new(engine.table(), foresight);
         let intake = Intake {
             table,
             passthrough: Passthrough::new(engine.intake.passthrough.free()),

@@ -39,4 +39,4 @@ pub use shard::{NameHash, SeriesSlot};
 pub use shards::{Cursor, SeriesCounts};
 pub use sketch::Sketch;
 pub use table::Table;
-pub use table::rehearsal::Rehearsal;
+pub use table::rehearsal::{Foresight, Rehearsal};

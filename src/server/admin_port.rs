@@ -78,12 +78,13 @@ impl AdminPort {
         let end = reactor.clock().tick() + SLICE;
         let is_due = self.rates.is_due(reactor.now().tick);
         let admin_clients = in_use(self.clients.connected());
-        let (engine, encoders, sinks, flush) = pipeline.split();
+        let (engine, encoders, sinks, flush, watch) = pipeline.split();
         let mut view = View {
             engine,
             encoders,
             sinks,
             flush,
+            watch,
             datagrams: reception.datagrams(),
             streams: reception.streams(),
             connections: in_use(reception.connected()),

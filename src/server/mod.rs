@@ -15,6 +15,7 @@ mod admin_port;
 mod backlog;
 mod descriptors;
 mod dry_run;
+mod dump_messages;
 mod flushing;
 mod gather;
 mod key_flush;

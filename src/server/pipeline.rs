@@ -16,12 +16,14 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::dump_messages::{log_packet, log_piece};
 use super::flushing::Flushing;
 use super::key_flush::KeyFlush;
 use super::outputs::{self, NewSinks};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
 use super::start_error::StartError;
+use crate::admin::Watch;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, Takes};
 use crate::encode::chunk::Chunk;
@@ -34,7 +36,6 @@ use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
 use crate::logging::{self, Bytes};
 use crate::privileges::Login;
-use crate::protocol::{first_piece, is_binary, trimmed};
 use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
@@ -57,6 +58,8 @@ pub(super) struct Pipeline {
     round: Round,
     reaper: Reaper,
     key_flush: KeyFlush,
+    /// The admin clients that see lines as they arrive.
+    watch: Watch,
     /// For the jitter between attempts to connect.
     seed: u64,
     /// The account that this process has become, if `user` is set. Commands run as it.
@@ -72,9 +75,6 @@ pub(super) struct Opened<'a> {
 
 /// The time after which a sweep that waits for the sinks checks them again.
 const HELD: Duration = Duration::from_millis(50);
-
-/// The most bytes of a line that `dump_messages` logs.
-const SHOWN_BYTES_MAX: usize = 200;
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
@@ -108,6 +108,7 @@ impl Pipeline {
             round: Round::default(),
             reaper: Reaper::default(),
             key_flush: KeyFlush::new(),
+            watch: Watch::default(),
             seed: seeds.names[0],
             account: account.map(Rc::new),
         };
@@ -144,8 +145,12 @@ impl Pipeline {
     }
 
     /// What the admin port reads and changes.
-    pub(super) fn split(&mut self) -> (&mut Engine, &mut Encoders, &Sinks, &FlushFigures) {
-        (&mut self.engine, &mut self.encoders, &self.sinks, self.flushing.figures())
+    #[allow(clippy::type_complexity)] // the parts of a View, taken apart at once
+    pub(super) fn split(
+        &mut self,
+    ) -> (&mut Engine, &mut Encoders, &Sinks, &FlushFigures, &mut Watch) {
+        let Self { engine, encoders, sinks, flushing, watch, .. } = self;
+        (engine, encoders, sinks, flushing.figures(), watch)
     }
 
     /// The engine, for reading.
@@ -156,13 +161,23 @@ impl Pipeline {
     /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
     pub(super) fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
-        let rest = self.engine.some_lines(text, share);
+        let rest = self.some_lines(text, share);
         let taken = text.len() - rest.len();
         self.ledger().count_bytes(taken);
         if logs_messages {
             log_packet(&text[..taken]);
         }
         taken
+    }
+
+    /// Takes in lines, and shows them to the clients that watch.
+    #[inline]
+    fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
+        if !self.watch.is_on() {
+            return self.engine.some_lines(text, share);
+        }
+        let Self { engine, encoders, sinks, watch, .. } = self;
+        watch.lines(engine, encoders, sinks, text, share)
     }
 
     /// Takes in a piece of a stream.
@@ -172,10 +187,16 @@ impl Pipeline {
         }
         self.ledger().count_bytes(piece.bytes());
         match piece {
-            Piece::Lines(text) => self.engine.lines(text),
+            Piece::Lines(text) | Piece::Packet(text) => {
+                self.some_lines(text, usize::MAX);
+            }
             Piece::Binary(message) => self.engine.binary(message),
-            Piece::Overlong(start) => self.engine.overlong_line(start),
-            Piece::Packet(packet) => self.engine.lines(packet),
+            Piece::Overlong(start) => {
+                self.engine.overlong_line(start);
+                if self.watch.is_on() {
+                    self.watch.overlong(&mut self.engine, start);
+                }
+            }
             Piece::PacketTooLong => self.ledger().lose_packet(PacketLoss::FrameTooLong),
             Piece::PacketCutShort => self.ledger().lose_packet(PacketLoss::FrameCutShort),
         }
@@ -440,6 +461,7 @@ impl Pipeline {
         self.push_repeated(); // for the repeaters of the configuration before
         self.want_repeated(config);
         self.encoders = opened.encoders;
+        self.watch.reconfigure();
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
         if config.key_flush != running.key_flush {
@@ -569,34 +591,6 @@ fn log_warning(warning: &Warning, most_new: Option<&[u8]>) {
 fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
     let now = reactor.now().tick;
     reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
-}
-
-/// Logs a piece of a stream, for `dump_messages`.
-fn log_piece(piece: Piece<'_>) {
-    match piece {
-        Piece::Lines(text) | Piece::Packet(text) => log_packet(text),
-        Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
-        Piece::PacketTooLong | Piece::PacketCutShort => {}
-    }
-}
-
-/// Logs each line and binary message of a datagram, for `dump_messages`.
-fn log_packet(packet: &[u8]) {
-    let mut rest = packet;
-    while !rest.is_empty() {
-        let (piece, after) = first_piece(rest);
-        log_line(piece);
-        rest = after;
-    }
-}
-
-fn log_line(line: &[u8]) {
-    let line = if is_binary(line) { line } else { trimmed(line) };
-    let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
-    let more = if shown.len() < line.len() { "..." } else { "" };
-    if !line.is_empty() {
-        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
-    }
 }
 
 /// Returns the settings of the engine. They depend on the configuration alone.

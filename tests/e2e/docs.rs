@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,14 +13,15 @@ use tempfile::TempDir;
 
 use crate::support::docs::{all_blocks, blocks, example, pages};
 use crate::support::{
-    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, Process, is_installed, peers, reserve_tcp, run,
-    skipped, statsd_command, unix_now, until, until_equal,
+    Carbon, Conf, Daemon, FakeCarbon, Process, peers, reserve_tcp, statsd_command, unix_now,
+    until_equal, until_true,
 };
 
 const README: &str = "../README.md";
 
 /// Commands of the card that this test does not run, by their first words.
-const NOT_RUN: [&str; 6] = ["sed -un", "grep bad_lines", "make", "make", "docker", "check_tcp"];
+const NOT_RUN: [&str; 6] =
+    ["statsd --ask watch", "grep bad_lines", "make", "make", "docker", "check_tcp"];
 
 /// Shows that every configuration of a page is accepted.
 #[test]
@@ -123,6 +123,7 @@ fn the_commands_of_the_card_do_their_tasks() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     daemon.send(["known:1|c", "bad"]);
     daemon.until_counter("known", 1.0);
+    let asking = asking(&daemon);
     let commands = card();
     let left: Vec<_> = commands.iter().filter(|command| !is_run(command)).collect();
     assert_eq!(left.len(), NOT_RUN.len(), "{left:#?}");
@@ -134,12 +135,13 @@ fn the_commands_of_the_card_do_their_tasks() {
             .replace("/etc/statsd.conf", path.to_str().unwrap())
             .replace("$(pidof statsd)", &daemon.pid().to_string())
             .replace("127.0.0.1:9125", &other.local_addr().unwrap().to_string());
-        shown += &run_in_bash(&command, daemon.folder(), "shop.orders:1|c\n");
+        let folder = if is_asking(&command) { asking.path() } else { daemon.folder() };
+        shown += &run_in_bash(&command.replace("\\|", "|"), folder, "");
     }
     shown += &fs::read_to_string(daemon.folder().join("statsd.prom")).unwrap();
     for expected in [
         "messages.last_msg_seen: ",
-        "stats_counts.shop.orders 1 ",
+        "sent: carbon: stats_counts.shop.orders\n",
         "carbon state=",
         "messages.bad_lines_seen: 1\n",
         ".drops: 0\n",
@@ -153,41 +155,38 @@ fn the_commands_of_the_card_do_their_tasks() {
     carbon.go_away();
 }
 
-/// Shows that the card's command for the sender of a name prints the header of its packets, with
-/// the address of the sender, and no other packets.
+/// Shows that the card's command for the sender of a name prints its lines with the address of the
+/// sender, and no other lines.
 #[test]
 fn the_sender_of_a_name_is_found() {
-    const NAME: &str = "the_sender_of_a_name_is_found";
-    if !is_installed("tcpdump") {
-        return skipped(NAME, "tcpdump", "it is not installed");
-    }
     let daemon = Daemon::start(&Conf::never_flushing());
-    let port = daemon.udp().port();
-    let command = card().into_iter().find(|command| command.contains("tcpdump")).unwrap();
-    let command = command.replace("port 8125", &format!("port {port}"));
-    let mut bash = Command::new("bash");
-    // bash and all that it starts are a process group, which ends with the test.
-    let mut watching = Process::start(bash.args(["-c", &command]).process_group(0));
+    let command = card().into_iter().find(|command| command.contains("watch")).unwrap();
+    let asking = asking(&daemon);
+    let mut words = command.split(' ');
+    assert_eq!(words.next(), Some("statsd"));
+    let watching = Process::start(statsd_command(asking.path()).args(words));
+    until_true("the watch begins", || !watching.stdout().is_empty());
     let [other, wanted] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
-    let is_found = until(DEADLINE, "a packet with the name", || {
-        if watching.ended().is_some() {
-            return Some(false);
-        }
-        other.send_to(b"other:1|c", daemon.udp()).unwrap();
-        wanted.send_to(b"a:1|c\nshop.orders:2|c", daemon.udp()).unwrap();
-        let is_found = watching.stdout().iter().any(|line| line.contains("shop.orders:2|c"));
-        is_found.then_some(true)
-    });
-    if !is_found {
-        return skipped(NAME, "tcpdump", &watching.stderr().join("; "));
-    }
-    run(Command::new("kill").args(["--", &format!("-{}", watching.pid())]));
-    let headers: Vec<_> = watching.stdout();
-    let headers: Vec<_> = headers.iter().filter(|line| line.contains(" > ")).collect();
-    let sender = format!("127.0.0.1.{} > ", wanted.local_addr().unwrap().port());
-    assert!(!headers.is_empty(), "{headers:?}");
-    assert!(headers.iter().all(|header| header.contains(&sender)), "{headers:?}");
+    other.send_to(b"other:1|c", daemon.udp()).unwrap();
+    wanted.send_to(b"a:1|c\nshop.orders:2|c", daemon.udp()).unwrap();
+    until_true("a line", || watching.stdout().len() > 1);
+    let line = watching.stdout().remove(1);
+    let sender = format!(" {} line=\"shop.orders:2|c\" ", wanted.local_addr().unwrap());
+    assert!(line.contains(&sender), "{line}");
     daemon.stop();
+}
+
+/// Returns a folder with a `statsd.conf` that names the admin port of a server.
+fn asking(daemon: &Daemon) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = Conf::never_flushing().set("admin", "bind", daemon.admin_bound()[0]);
+    fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
+    folder
+}
+
+/// Whether a command asks the server at the address that `./statsd.conf` names.
+fn is_asking(command: &str) -> bool {
+    command.contains("--ask")
 }
 
 /// The commands of the card, in its order.
@@ -297,6 +296,7 @@ fn the_shell_examples_of_the_pages_work() {
 
     let empty = tempfile::tempdir().unwrap();
     let with_files = folder_with_files(&daemon, carbon);
+    let asking = asking(&daemon);
     let mut tried = 0;
     let mut left = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -310,7 +310,11 @@ fn the_shell_examples_of_the_pages_work() {
         }
         tried += 1;
         let reads_file = command.contains(".conf") || command.contains("--check");
-        let folder = if reads_file { &with_files } else { &empty };
+        let folder = match reads_file {
+            _ if is_asking(command) => &asking,
+            true => &with_files,
+            false => &empty,
+        };
         let admin = format!(" {} ", daemon.admin_bound()[0].port());
         let command = format!("{{ {command}\n}} 2>&1")
             .replace("-c statsd.conf", "-c mine.conf")

@@ -11,6 +11,7 @@
 mod support;
 
 mod admin;
+mod ask;
 mod carbon;
 mod carbon_kill;
 mod check;
@@ -53,3 +54,4 @@ mod stop;
 mod systemd;
 mod trouble;
 mod unix;
+mod watch;

@@ -17,6 +17,16 @@ use crate::policy::AppliedRules;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 use crate::wire::In;
 
+/// How much of the open interval a rehearsal copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foresight {
+    /// All samples of the name, which may take a millisecond.
+    Interval,
+    /// Only levels and sums, which take microseconds. A timer and a set are copied without their
+    /// samples. If the table is full, few of the series that may be evicted are checked.
+    Line,
+}
+
 /// What a table would do with the samples of one name.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -26,6 +36,7 @@ pub struct Rehearsal {
     copied: usize,
     /// Whether the series of a kind were copied, for each kind.
     has: [bool; 4],
+    foresight: Foresight,
 }
 
 /// A line makes at most this many series: of each kind one, and with raw names a merged one.
@@ -34,8 +45,11 @@ const NEW_SERIES_MAX: usize = 8;
 impl Rehearsal {
     /// Returns a rehearsal, and the copy that the samples must be added to. The copy has no series
     /// yet.
-    pub fn new(table: &Table) -> (Self, Table) {
-        let evictable = || evictable(table, NEW_SERIES_MAX);
+    pub fn new(table: &Table, foresight: Foresight) -> (Self, Table) {
+        let evictable = || match foresight {
+            Foresight::Interval => evictable(table, usize::MAX),
+            Foresight::Line => evictable(table, 64),
+        };
         let room = match table.max_series.saturating_sub(table.len()) {
             room if room < NEW_SERIES_MAX => room + evictable(),
             room => room,
@@ -56,7 +70,7 @@ impl Rehearsal {
             max_series: usize::MAX,
             now: table.now,
         };
-        (Self { room, copied: 0, has: [false; 4] }, copy)
+        (Self { room, copied: 0, has: [false; 4], foresight }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
@@ -82,7 +96,9 @@ impl Rehearsal {
         let Some((shard, slot)) = table.shards.find(kind, name) else { return };
         let Some(series) = table.shards.get(shard, slot) else { return };
         self.copied += 1;
-        if !series.is_expired(table.now, &table.policies) {
+        let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
+        let is_copied = is_scalar || self.foresight == Foresight::Interval;
+        if is_copied && !series.is_expired(table.now, &table.policies) {
             let mut record = Vec::new();
             series.save(table.now, &mut record);
             // The memory of its samples is in use already.
@@ -122,13 +138,14 @@ impl Rehearsal {
     }
 }
 
-/// Returns how many series could be evicted for new ones, at most `most`.
-fn evictable(table: &Table, most: usize) -> usize {
+/// Returns how many series could be evicted for new ones, at most [`NEW_SERIES_MAX`]. At most
+/// `tries` series are checked.
+fn evictable(table: &Table, tries: usize) -> usize {
     let can_go = |idle: &&IdleSeries| {
         let shard = usize::from(idle.shard);
         let series = table.shards.get(shard, idle.slot);
         series.is_some_and(|series| series.seen() == idle.seen)
             && !table.shards.has_clean_twin(shard, idle.slot)
     };
-    table.long_idle.ready().iter().filter(can_go).take(most).count()
+    table.long_idle.ready().iter().take(tries).filter(can_go).take(NEW_SERIES_MAX).count()
 }

@@ -1,0 +1,222 @@
+//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::engine::Engine;
+use crate::policy::Glob;
+use crate::protocol::{Grammar, LineReader, ParsedLine, cleaned, is_binary, is_clean, trimmed};
+use crate::sender::Sender;
+
+/// The lines that a client wants.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::admin) struct WatchFilter {
+    /// For the clean name without tags, as in rules.
+    glob: Option<Glob>,
+    from: Option<WatchedSender>,
+    only_bad: bool,
+}
+
+/// The senders whose lines are shown.
+#[derive(Clone, Debug, PartialEq)]
+enum WatchedSender {
+    Network(IpNet),
+    Socket(SocketAddr),
+    /// `unix`, `unix:PID` or another text that a sender is shown as.
+    Named(String),
+}
+
+impl WatchFilter {
+    /// Reads the arguments of the command.
+    pub(in crate::admin) fn parse(arguments: &[Cow<'_, [u8]>]) -> Result<Self, String> {
+        let mut filter = Self::default();
+        let mut words = arguments.iter().map(|word| String::from_utf8_lossy(word));
+        while let Some(word) = words.next() {
+            match &*word {
+                "bad" => filter.only_bad = true,
+                "from" => {
+                    let address = words.next().ok_or("expected an address after from")?;
+                    filter.from = Some(WatchedSender::parse(&address)?);
+                }
+                pattern if filter.glob.is_none() => {
+                    let glob = Glob::new(pattern);
+                    filter.glob = Some(glob.ok_or("expected a pattern for names, such as web.*")?);
+                }
+                _ => return Err("expected [GLOB] [from ADDRESS] [bad]".into()),
+            }
+        }
+        Ok(filter)
+    }
+
+    pub(super) fn has_glob(&self) -> bool {
+        self.glob.is_some()
+    }
+
+    pub(super) fn wants_sender(&self, sender: Sender) -> bool {
+        self.from.as_ref().is_none_or(|from| from.is(sender))
+    }
+
+    /// Whether the client may want a line of a sender that it wants. Changes nothing.
+    pub(super) fn may_want(&self, piece: &[u8], sieve: &mut Sieve) -> bool {
+        if self.glob.is_none() && !self.only_bad {
+            return true;
+        }
+        sieve.passes(piece, |name, is_bad| self.wants_name(name) && (is_bad || !self.only_bad))
+    }
+
+    /// Whether the client wants a line that was taken in. `name` is its canonical name, if it has
+    /// one.
+    pub(super) fn wants(
+        &self,
+        sender: Sender,
+        name: Option<&[u8]>,
+        line: &[u8],
+        is_bad: bool,
+    ) -> bool {
+        let wants_name = || self.wants_name(name.map_or_else(|| start_of(line), bare));
+        self.wants_sender(sender) && (is_bad || !self.only_bad) && wants_name()
+    }
+
+    fn wants_name(&self, name: &[u8]) -> bool {
+        let Some(glob) = &self.glob else { return true };
+        if is_clean(name) { glob.matches(name) } else { glob.matches(&cleaned(name)) }
+    }
+}
+
+impl WatchedSender {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Self::Network(network));
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Network(address.to_canonical().into()));
+        }
+        if let Ok(socket) = text.parse() {
+            return Ok(Self::Socket(socket));
+        }
+        if text == "unix" || text.starts_with("unix:") {
+            return Ok(Self::Named(text.into()));
+        }
+        Err("expected an address, a network such as 10.0.0.0/8, or unix after from".into())
+    }
+
+    fn is(&self, sender: Sender) -> bool {
+        match (self, sender) {
+            (Self::Network(network), Sender::Internet(address)) => {
+                network.contains(&address.ip().to_canonical())
+            }
+            (Self::Socket(socket), Sender::Internet(address)) => {
+                socket.port() == address.port()
+                    && socket.ip().to_canonical() == address.ip().to_canonical()
+            }
+            (Self::Named(name), sender) => {
+                let shown = sender.to_string();
+                shown == *name || (name == "unix" && shown.starts_with("unix:"))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Reads lines before they are taken in, to find those that a client may want.
+#[derive(Debug)]
+pub(super) struct Sieve(LineReader);
+
+impl Sieve {
+    pub(super) fn new(engine: &Engine) -> Self {
+        let grammar: Grammar = engine.grammar().clone();
+        Self(LineReader::new(grammar))
+    }
+
+    /// Returns what `is_wanted` returns for the name of a line without tags, and for whether a part
+    /// of the line is bad. A value that is too large for its series is not known yet.
+    fn passes(&mut self, piece: &[u8], is_wanted: impl Fn(&[u8], bool) -> bool) -> bool {
+        if is_binary(piece) {
+            return is_wanted(b"", true);
+        }
+        let line = trimmed(piece);
+        match self.0.read(line) {
+            ParsedLine::Metrics(parsed) => {
+                let is_bad = parsed.samples().any(|sample| sample.is_err());
+                is_wanted(bare(parsed.name), is_bad)
+            }
+            ParsedLine::Event => is_wanted(start_of(line), false),
+            ParsedLine::Bad(_) => is_wanted(start_of(line), true),
+        }
+    }
+}
+
+/// Returns a canonical name without its tags.
+fn bare(name: &[u8]) -> &[u8] {
+    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
+}
+
+/// Returns what is probably the name of a bad line.
+fn start_of(line: &[u8]) -> &[u8] {
+    &line[..memchr::memchr2(b':', b'|', line).unwrap_or(line.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<WatchFilter, String> {
+        let words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        WatchFilter::parse(&words.iter().map(|word| word.as_bytes().into()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_may_come_in_any_order() {
+        let all = parse("web.* from 10.0.0.1 bad").unwrap();
+        assert_eq!(parse("bad from 10.0.0.1 web.*").unwrap(), all);
+        assert_eq!(parse("").unwrap(), WatchFilter::default());
+        for wrong in ["from", "from nowhere", "a b", "caf\u{e9}"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn senders_are_addresses_networks_and_processes() {
+        let internet = |text: &str| Sender::Internet(text.parse().unwrap());
+        for (from, sender, expected) in [
+            ("10.0.0.1", internet("10.0.0.1:7"), true),
+            ("10.0.0.1", internet("[::ffff:10.0.0.1]:7"), true),
+            ("10.0.0.1", internet("10.0.0.2:7"), false),
+            ("10.0.0.0/8", internet("10.9.9.9:7"), true),
+            ("10.0.0.1:7", internet("10.0.0.1:7"), true),
+            ("10.0.0.1:7", internet("10.0.0.1:8"), false),
+            ("::1", internet("[::1]:7"), true),
+            ("unix", Sender::UnixProcess { process: 5, user: 0 }, true),
+            ("unix", Sender::Unix, true),
+            ("unix:5", Sender::UnixProcess { process: 5, user: 0 }, true),
+            ("unix:5", Sender::UnixProcess { process: 55, user: 0 }, false),
+            ("unix", internet("10.0.0.1:7"), false),
+        ] {
+            let filter = parse(&format!("from {from}")).unwrap();
+            assert_eq!(filter.wants_sender(sender), expected, "{from} {sender}");
+        }
+    }
+
+    #[test]
+    fn the_sieve_knows_names_and_bad_values() {
+        let mut sieve = Sieve(LineReader::new(Grammar::default()));
+        for (filter, line, expected) in [
+            ("web.*", "web.a:1|c", true),
+            ("web.*", "web.a:1|c|#k:v", true),
+            ("web.a_b", "web.a b:1|c", true),
+            ("web.*", "api.a:1|c", false),
+            ("web.*", "web.a|c", true),
+            ("bad", "web.a:1|c", false),
+            ("bad", "web.a:1:x|c", true),
+            ("bad", "nonsense", true),
+            ("web.* bad", "api.a:x|c", false),
+            ("web.* bad", "web.a:x|c", true),
+            ("bad", "_sc|a|0", false),
+        ] {
+            let found = parse(filter).unwrap().may_want(line.as_bytes(), &mut sieve);
+            assert_eq!(found, expected, "{filter}: {line}");
+        }
+    }
+}

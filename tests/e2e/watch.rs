@@ -1,0 +1,115 @@
+//! `watch`: an operator follows lines as they arrive.
+
+use std::net::{Shutdown, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::support::{Admin, Conf, Daemon, FakeCarbon, connect, until_true};
+
+/// Begins a watch, and waits until it is in force.
+fn watch(daemon: &Daemon, arguments: &str) -> Admin {
+    let mut admin = daemon.admin();
+    admin.send(format!("watch {arguments}\n"));
+    assert_eq!(admin.read_through("\n"), "watching; an empty line ends it\n");
+    admin
+}
+
+/// Returns a line without its time and the port of its sender.
+fn without_time(line: &str) -> String {
+    let (_, rest) = line.split_once(' ').unwrap();
+    let (sender, rest) = rest.split_once(' ').unwrap();
+    let (address, _) = sender.rsplit_once(':').unwrap();
+    format!("{address} {rest}")
+}
+
+/// Shows that lines of datagrams and of connections are shown with their fields, that each client
+/// gets what it asked for, and that a newline ends a watch and not the connection.
+#[test]
+fn lines_are_shown_as_they_arrive() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1h").set("rule.junk", "match", "junk.*").set(
+        "rule.junk",
+        "drop",
+        "yes",
+    );
+    let daemon = Daemon::start(&conf);
+    let mut all = watch(&daemon, "");
+    let mut web = watch(&daemon, "web.*");
+    let mut bad = watch(&daemon, "from 127.0.0.0/8 bad");
+    let mut elsewhere = watch(&daemon, "from 10.9.8.7");
+    daemon.send(["web.hits:1|c|#env:prod\njunk.x:1|c\nweb.took:1:x|ms\n"]);
+    let expected = [
+        "127.0.0.1 line=\"web.hits:1|c|#env:prod\" verdict=\"accepted, makes a new series\" \
+         series=\"web.hits;env=prod\" rules=\"\" sent=\"carbon: stats.web.hits;env=prod +1\"\n",
+        "127.0.0.1 line=\"junk.x:1|c\" verdict=\"dropped by [rule.junk]\" series=\"junk.x\" \
+         rules=\"junk\" sent=\"\"\n",
+        "127.0.0.1 line=\"web.took:1:x|ms\" verdict=\"accepted, makes a new series; refused: the \
+         value is not a finite decimal number\" series=\"web.took\" rules=\"\" \
+         sent=\"carbon: stats.timers.web.took.std +13\"\n",
+    ];
+    for line in expected {
+        assert_eq!(without_time(&all.read_through("\n")), line);
+    }
+    assert_eq!(without_time(&web.read_through("\n")), expected[0]);
+    assert_eq!(without_time(&web.read_through("\n")), expected[2]);
+    assert_eq!(without_time(&bad.read_through("\n")), expected[2]);
+    let mut stream = daemon.tcp_client();
+    std::io::Write::write_all(&mut stream, b"web.level:7|g\n").unwrap();
+    assert!(all.read_through("\n").contains(" line=\"web.level:7|g\" verdict=\"accepted"));
+    for client in [&mut all, &mut web, &mut bad, &mut elsewhere] {
+        client.send("\n");
+        assert!(client.read_through("END\n\n").ends_with("END\n\n"));
+        assert!(client.ask("health").starts_with("health: "));
+    }
+    assert_eq!(daemon.admin().numbers("gauges")["web.level"], 7.0);
+    assert!(daemon.admin().ask("watch a b").starts_with("ERROR expected"));
+}
+
+/// Shows that a client that has closed its half still gets lines, and one that is gone is
+/// forgotten.
+#[test]
+fn a_half_closed_client_still_watches() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let stream = connect(daemon.admin_bound()[0]);
+    let writer = stream.try_clone().unwrap();
+    let mut client = Admin::over(stream);
+    client.send("watch\n");
+    writer.shutdown(Shutdown::Write).unwrap();
+    client.read_through("\n");
+    daemon.send(["a:1|c"]);
+    assert!(client.read_through("\n").contains("line=\"a:1|c\""));
+    let before = daemon.descriptors();
+    drop(client);
+    drop(writer);
+    until_true("the client that left is closed", || {
+        daemon.send(["a:1|c"]);
+        daemon.descriptors() < before
+    });
+}
+
+/// Shows that a client that does not read does not hold up the reception, is told what it missed
+/// once it reads, and that no line is lost.
+#[test]
+fn a_client_that_does_not_read_delays_no_line() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut slow = watch(&daemon, "");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let packet = "name.of.a.usual.length:1|c\n".repeat(40);
+    let mut sent = 0;
+    // Until far more lines than a second may show have been sent, and the sampling had to act.
+    let began = Instant::now();
+    while sent < 200_000 || began.elapsed() < Duration::from_secs(2) {
+        socket.send_to(packet.as_bytes(), daemon.udp()).unwrap();
+        sent += 40;
+        if sent % 4000 == 0 {
+            daemon.until_counter("name.of.a.usual.length", f64::from(sent));
+        }
+    }
+    slow.send("\n");
+    let answer = slow.read_through("END\n\n");
+    let reports = answer.lines().filter_map(|line| line.strip_prefix("missed="));
+    let missed: i32 =
+        reports.map(|rest| rest.split(' ').next().unwrap().parse::<i32>().unwrap()).sum();
+    let shown = answer.lines().filter(|line| line.contains(" verdict=")).count();
+    assert_eq!(missed + i32::try_from(shown).unwrap(), sent);
+    assert!(shown >= 100 && missed > sent / 2, "{shown} shown, {missed} missed");
+}
