@@ -163,6 +163,9 @@ impl<C: Clock> Server<C> {
         notify::ready();
         self.life.feed_watchdog(&mut self.reactor);
         self.pipeline.pump(true, &mut self.reactor);
+        // Notes the totals at the start, from which the rates of the first minute are computed. The
+        // first turn may come with the first packet, which must not be among them.
+        self.serve_admin();
         self.reactor.begin();
     }
 

@@ -24,6 +24,7 @@ mod flood;
 mod ganglia;
 mod graphite_web;
 mod influxdb;
+mod info;
 mod ingest;
 mod limits;
 mod load;
