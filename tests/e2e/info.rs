@@ -277,6 +277,9 @@ fn the_process_its_memory_and_its_limits_are_shown() {
     assert_eq!(server.text("pid"), daemon.pid().to_string());
     assert_eq!(server.text("config"), "statsd.conf");
     assert_eq!(server.text("health"), "up");
+    let [udp, tcp] = [daemon.udp(), daemon.tcp()];
+    let admin = daemon.admin_bound()[0];
+    assert_eq!(server.text("listeners"), format!("udp {udp}, tcp {tcp}, admin {admin}"));
     let flush = Section::of(&daemon, "flush");
     assert!(flush.number("longest_turn_ms") >= flush.number("turn_ms"));
     assert_eq!(flush.number("flush_overruns"), 0.0);
