@@ -11,6 +11,7 @@ mod bounds;
 mod clients;
 mod docs;
 mod explain;
+mod figures;
 mod fuzz_corpus;
 mod golden;
 mod junk;
