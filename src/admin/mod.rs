@@ -18,6 +18,7 @@ mod dump;
 pub mod http;
 mod info;
 mod json;
+pub mod page;
 mod sorted;
 mod view;
 mod words;

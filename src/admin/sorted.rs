@@ -58,6 +58,11 @@ impl SortedNames {
         Self::with(Some(kind), prefix, |_, name, key| key.extend_from_slice(name))
     }
 
+    /// A walk over the series of all kinds, in the order of these keys.
+    pub(super) fn by_key(key: MakeKey) -> Self {
+        Self::with(None, Box::default(), key)
+    }
+
     fn with(kind: Option<MetricKind>, prefix: Box<[u8]>, key: MakeKey) -> Self {
         Self {
             kind,

@@ -78,6 +78,7 @@ impl AdminPort {
         let end = reactor.clock().tick() + SLICE;
         let is_due = self.rates.is_due(reactor.now().tick);
         let admin_clients = in_use(self.clients.connected());
+        let (interval_began, _) = pipeline.open_interval();
         let (engine, encoders, sinks, flush) = pipeline.split();
         let mut view = View {
             engine,
@@ -94,6 +95,7 @@ impl AdminPort {
             machine: &self.machine,
             config,
             origin,
+            interval_began,
             started: self.started,
             last_input: reception.last_input(),
             now: reactor.now(),
