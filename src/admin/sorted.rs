@@ -51,7 +51,7 @@ pub(super) struct SortedName {
 }
 
 /// The most places of a run. Sorting one takes a fraction of a millisecond.
-const RUN: usize = 1024;
+const RUN: usize = 512;
 
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {

@@ -34,8 +34,8 @@ enum MetricsPhase {
 }
 
 /// The most series that one step writes, and the bytes after which it ends in any case.
-const BATCH: usize = 128;
-const STEP_BYTES: usize = 16 * 1024;
+const BATCH: usize = 64;
+const STEP_BYTES: usize = 8 * 1024;
 
 impl MetricsPage {
     pub(super) fn new(exposition: Exposition) -> Self {
