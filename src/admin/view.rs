@@ -12,7 +12,7 @@ use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::protocol::MetricKind;
 use crate::sink::Sinks;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 /// The server as an admin client sees it.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct View<'a> {
     pub machine: &'a str,
     /// The running configuration.
     pub config: &'a Config,
+    /// When the open interval began.
+    pub interval_began: UnixTime,
     /// Where the configuration came from.
     pub origin: &'a Origin,
     pub started: Now,

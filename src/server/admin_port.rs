@@ -33,8 +33,9 @@ pub(super) struct AdminPort {
     rates: Rates,
 }
 
-/// What all admin clients together may take of a turn.
-const SLICE: Duration = Duration::from_millis(1);
+/// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the same
+/// turn, and a turn must not take 2 ms because of a scrape.
+const SLICE: Duration = Duration::from_micros(500);
 
 impl AdminPort {
     pub(super) fn new(share: Share, config: &Config, started: Now) -> Self {
@@ -78,6 +79,7 @@ impl AdminPort {
         let end = reactor.clock().tick() + SLICE;
         let is_due = self.rates.is_due(reactor.now().tick);
         let admin_clients = in_use(self.clients.connected());
+        let (interval_began, _) = pipeline.open_interval();
         let (engine, encoders, sinks, flush, watch) = pipeline.split();
         let mut view = View {
             engine,
@@ -95,6 +97,7 @@ impl AdminPort {
             machine: &self.machine,
             config,
             origin,
+            interval_began,
             started: self.started,
             last_input: reception.last_input(),
             now: reactor.now(),

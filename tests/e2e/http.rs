@@ -220,7 +220,7 @@ fn answers_have_security_fields() {
     let page = daemon.web().get("/api/series");
     assert_eq!(page.field("X-Content-Type-Options"), Some("nosniff"));
     assert_eq!(page.field("Cache-Control"), Some("no-store"));
-    assert!(page.field("Content-Security-Policy").unwrap().starts_with("default-src 'self'"));
+    assert!(page.field("Content-Security-Policy").unwrap().starts_with("default-src 'none'"));
     assert_eq!(page.field("Access-Control-Allow-Origin"), None);
     assert_eq!(page.field("Content-Encoding"), None);
     assert!(page.field("Date").unwrap().ends_with(" GMT"));

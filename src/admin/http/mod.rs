@@ -11,12 +11,16 @@
 //! protocol. A request with a body is answered, and the connection is closed after that, so the
 //! body is not read as the next request.
 
-mod files;
+mod accept;
 mod host;
+mod legal;
+mod metrics;
 mod reply;
 mod request;
 mod routes;
+mod samples;
 mod series_list;
+mod server_info;
 mod session;
 mod stream;
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::stream::AnswerStream;
+use crate::admin::page::SECURITY_POLICY;
 use crate::time::UnixTime;
 
 /// The statuses of answers.
@@ -66,13 +67,9 @@ pub(super) enum BodyEnd {
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
-/// The fields that every answer has. They tell a browser not to guess the type of an answer, not to
-/// load anything from other hosts, and not to show an answer inside a foreign page. A name that
-/// somehow became a script would not run.
+/// The fields that every answer has. They tell a browser not to guess the type of an answer, and
+/// not to give it to foreign pages.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
-    Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\
     Referrer-Policy: no-referrer\r\n";
 
@@ -130,7 +127,7 @@ impl Reply {
         if self.status == HttpStatus::MethodNotAllowed {
             put(format_args!("Allow: GET, HEAD\r\n"));
         }
-        put(format_args!("{FIELDS}\r\n"));
+        put(format_args!("{FIELDS}Content-Security-Policy: {SECURITY_POLICY}\r\n\r\n"));
     }
 }
 

@@ -1,13 +1,17 @@
 //! The paths that HTTP clients may ask for, one row each.
 
-use super::files;
+use super::accept::exposition;
 use super::host::Authority;
-use super::reply::{HttpStatus, JSON, Reply};
+use super::metrics::MetricsPage;
+use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
 use super::request::{Method, WebRequest};
 use super::series_list::SeriesList;
+use super::server_info;
 use super::stream::AnswerStream;
 use crate::admin::json::JsonWriter;
+use crate::admin::page;
 use crate::admin::view::{Health, View};
+use crate::config::MetricsShown;
 
 /// A path and what answers it.
 struct Route {
@@ -22,6 +26,8 @@ const ROUTES: &[Route] = &[
     Route { path: "/health", takes_any_host: true, answer: health },
     Route { path: "/-/healthy", takes_any_host: true, answer: healthy },
     Route { path: "/-/ready", takes_any_host: true, answer: ready },
+    Route { path: "/metrics", takes_any_host: false, answer: metrics },
+    Route { path: "/api/info", takes_any_host: false, answer: info },
     Route { path: "/api/series", takes_any_host: false, answer: series },
 ];
 
@@ -38,8 +44,19 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     }
     match route {
         Some(route) => (route.answer)(request, view),
-        None => files::find(request.path).unwrap_or_else(|| not_found(request.path)),
+        None => page_file(request.path).unwrap_or_else(|| not_found(request.path)),
     }
+}
+
+/// Returns a file of the page.
+fn page_file(path: &str) -> Option<Reply> {
+    let file = page::file(path)?;
+    Some(Reply {
+        status: HttpStatus::Ok,
+        content_type: file.content_type,
+        body: ReplyBody::Whole(file.bytes.into()),
+        may_be_kept: true,
+    })
 }
 
 /// Returns the answer to a request that is for another host.
@@ -67,6 +84,23 @@ fn json_error(status: HttpStatus, error: &str) -> Reply {
     let mut text = Vec::new();
     JsonWriter::new(&mut text).open(b'{').key("error").string(error.as_bytes()).close(b'}');
     Reply::json(status, text)
+}
+
+/// The figures of the server, and every series, in the format that the client prefers.
+fn metrics(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    if view.config.admin.metrics == MetricsShown::Off {
+        return Reply::text(HttpStatus::NotFound, "metrics = off in section [admin]\n");
+    }
+    let format = exposition(request.accept.as_deref());
+    let page = Box::new(MetricsPage::new(format));
+    Reply::stream(MetricsPage::content_type(format), AnswerStream::Metrics(page))
+}
+
+/// All about the server.
+fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut text = Vec::new();
+    server_info::put(view, &mut text);
+    Reply::json(HttpStatus::Ok, text)
 }
 
 /// The series that a search finds.

@@ -1,5 +1,6 @@
 //! [`AnswerStream`]: the answers that are made in slices, because they walk over all series.
 
+use super::metrics::MetricsPage;
 use super::series_list::SeriesList;
 use crate::admin::view::View;
 
@@ -7,6 +8,7 @@ use crate::admin::view::View;
 #[derive(Debug)]
 pub(super) enum AnswerStream {
     Series(Box<SeriesList>),
+    Metrics(Box<MetricsPage>),
 }
 
 impl AnswerStream {
@@ -14,6 +16,7 @@ impl AnswerStream {
     pub(super) fn is_dumping(&self) -> bool {
         match self {
             Self::Series(list) => list.is_begun(),
+            Self::Metrics(page) => page.is_begun(),
         }
     }
 
@@ -21,6 +24,7 @@ impl AnswerStream {
     pub(super) fn pause(&mut self) {
         match self {
             Self::Series(list) => list.pause(),
+            Self::Metrics(page) => page.pause(),
         }
     }
 
@@ -29,6 +33,7 @@ impl AnswerStream {
         may_dump
             || match self {
                 Self::Series(list) => !list.is_about_to_begin(),
+                Self::Metrics(page) => !page.is_about_to_begin(),
             }
     }
 
@@ -36,6 +41,7 @@ impl AnswerStream {
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Series(list) => list.step(view, out),
+            Self::Metrics(page) => page.step(view, out),
         }
     }
 }
