@@ -69,6 +69,8 @@ struct Flush {
     summaries: [u64; 3],
     summarizer: Summarizer,
     prefix_stats: String,
+    /// The `numStats` of the last flush, for destinations with raw names if they differ.
+    num_stats: u64,
 }
 
 /// Figures for the end of a flush that only the server knows.
@@ -125,6 +127,7 @@ impl Engine {
                 summaries: [0; 3],
                 summarizer: Summarizer::new(seconds),
                 prefix_stats: settings.prefix_stats.clone(),
+                num_stats: 0,
             },
         };
         if !settings.grammar.sanitize {
@@ -280,7 +283,9 @@ impl Engine {
             frequent.add(parsed.name, hash);
         }
         let mut samples = parsed.samples();
+        let mut values = 0;
         for sample in samples.by_ref() {
+            values += 1;
             let taken = sample.map_err(Problem::Bad).and_then(|sample| {
                 intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
             });
@@ -288,6 +293,7 @@ impl Engine {
                 intake.note(problem, line);
             }
         }
+        intake.ledger.count_more_values(u64::saturating_sub(values, 1));
         if samples.has_packed() {
             intake.ledger.warn(WarningKind::PackedValues, line);
         }
@@ -349,6 +355,7 @@ impl Engine {
             out(&flush.summarizer.own(Subject::OwnGauge, "timestamp_lag", lag));
         }
         let [every, raw, clean] = flush.summaries;
+        flush.num_stats = every + raw + own;
         let mut num_stats = |audience, series| {
             let count = (series + own) as f64;
             let summary = flush.summarizer.own(Subject::NumStats, "numStats", count);
@@ -467,8 +474,8 @@ impl Engine {
             OWN if kind.is_none() => {
                 let name = record.name()?;
                 let count = record.u64()?;
-                let known = Own::ALL.iter().find(|(_, known, _)| known.as_bytes() == name);
-                if let Some((own, _, _)) = known {
+                let known = Own::ALL.iter().find(|(_, known)| known.as_bytes() == name);
+                if let Some((own, _)) = known {
                     intake.ledger.count(*own, count);
                 }
                 Some(Ok(false))
@@ -514,6 +521,21 @@ impl Engine {
     /// The prefix of the names of own counters and gauges.
     pub fn prefix_stats(&self) -> &str {
         &self.flush.prefix_stats
+    }
+
+    /// The counters, for reading.
+    pub fn read_ledger(&self) -> &Ledger {
+        &self.intake.ledger
+    }
+
+    /// Returns the bytes of the values that are passed through.
+    pub fn passthrough_bytes(&self) -> usize {
+        self.intake.passthrough.used()
+    }
+
+    /// Returns the number of series that the last flush has closed, as Node StatsD counts them.
+    pub fn num_stats(&self) -> u64 {
+        self.flush.num_stats
     }
 
     /// Where the server's own counters and warnings are entered.

@@ -14,6 +14,12 @@ use crate::warnings::{AllowFrom, CloseReason, PacketLoss, Warning, WarningKind, 
 #[derive(Debug, Default)]
 pub struct Ledger {
     own: OwnCounters,
+    /// The refused lines and values by reason, since the start.
+    bad_lines: [u64; Reject::ALL.len()],
+    /// The values that a rule with `drop = yes` dropped, since the start.
+    dropped_by_rule: u64,
+    /// The values of lines beside the first of each line, since the start.
+    more_values: u64,
     warnings: Warnings,
 }
 
@@ -42,7 +48,40 @@ impl Ledger {
     /// Counts a line that cannot be read.
     pub fn bad_line(&mut self, reject: Reject, line: &[u8]) {
         self.own.add(Own::BadLinesSeen, 1);
+        self.bad_lines[reject as usize] += 1;
         self.warnings.add(WarningKind::BadLine(reject), line);
+    }
+
+    /// Counts a valid value that a rule with `drop = yes` dropped.
+    pub fn drop_by_rule(&mut self) {
+        self.own.add(Own::SamplesDropped, 1);
+        self.dropped_by_rule += 1;
+    }
+
+    /// Counts the values of a line beside its first.
+    pub fn count_more_values(&mut self, more: u64) {
+        self.more_values += more;
+    }
+
+    /// Returns the number of refused lines and values for each reason, since the start.
+    pub fn bad_lines_by_reason(&self) -> impl Iterator<Item = (Reject, u64)> {
+        Reject::ALL.into_iter().map(|reject| (reject, self.bad_lines[reject as usize]))
+    }
+
+    /// Returns the number of values that a rule with `drop = yes` dropped, since the start.
+    pub fn dropped_by_rule(&self) -> u64 {
+        self.dropped_by_rule
+    }
+
+    /// Returns the number of samples since the start: values that were added to a series, or are
+    /// passed through.
+    ///
+    /// It is computed from other totals, so that a line with one value needs no counter of its own.
+    pub fn samples(&self) -> u64 {
+        let none =
+            [Own::BadLinesSeen, Own::EventsIgnored, Own::SamplesDropped, Own::SeriesRejected];
+        let values = self.own.total(Own::MetricsReceived) + self.more_values;
+        values.saturating_sub(none.into_iter().map(|own| self.own.total(own)).sum())
     }
 
     /// Counts a connection that was closed as soon as it was accepted.
@@ -112,64 +151,24 @@ pub enum Own {
 }
 
 impl Own {
-    /// Every own counter, its name, and what it counts.
-    pub const ALL: [(Self, &'static str, &'static str); 16] = [
-        (Self::BadLinesSeen, "bad_lines_seen", "values and lines refused"),
-        (Self::PacketsReceived, "packets_received", "datagrams, empty ones too"),
-        (Self::MetricsReceived, "metrics_received", "lines that were not empty"),
-        (Self::EventsIgnored, "events_ignored", "DogStatsD events and service checks"),
-        (
-            Self::SamplesDropped,
-            "samples_dropped",
-            "valid values dropped by a rule, or because memory is used up",
-        ),
-        (
-            Self::SeriesRejected,
-            "series_rejected",
-            "valid values of new series, dropped because of max_series",
-        ),
-        (
-            Self::PacketsTruncated,
-            "packets_truncated",
-            "datagrams and frames over 64 KiB or cut short, not parsed",
-        ),
-        (
-            Self::PacketsRefused,
-            "packets_refused",
-            "datagrams of senders that allow_from does not name",
-        ),
-        (
-            Self::ConnectionsRefused,
-            "connections_refused",
-            "connections past max_connections, or of clients that allow_from does not name",
-        ),
-        (
-            Self::IdleConnectionsClosed,
-            "idle_connections_closed",
-            "clients closed: by idle_timeout, for a new admin client, or because an admin client did not read",
-        ),
-        (
-            Self::InfluxTagsSeen,
-            "influx_tags_seen",
-            "lines whose tags were not read: their dialect is off",
-        ),
-        (
-            Self::FlushOverruns,
-            "flush_overruns",
-            "flushes due while the previous flush was still running",
-        ),
-        (Self::UdpDrops, "udp_drops", "datagrams the kernel dropped on our sockets"),
-        (Self::FiguresNotFinite, "figures_not_finite", "figures left out: no finite number"),
-        (
-            Self::PointsRefused,
-            "points_refused",
-            "points left out that a destination cannot store: too long a name, a time it does not have",
-        ),
-        (
-            Self::LogLinesDropped,
-            "log_lines_dropped",
-            "log lines that standard error did not accept",
-        ),
+    /// Every own counter and its name. `figures/table.rs` says what each counts.
+    pub const ALL: [(Self, &'static str); 16] = [
+        (Self::BadLinesSeen, "bad_lines_seen"),
+        (Self::PacketsReceived, "packets_received"),
+        (Self::MetricsReceived, "metrics_received"),
+        (Self::EventsIgnored, "events_ignored"),
+        (Self::SamplesDropped, "samples_dropped"),
+        (Self::SeriesRejected, "series_rejected"),
+        (Self::PacketsTruncated, "packets_truncated"),
+        (Self::PacketsRefused, "packets_refused"),
+        (Self::ConnectionsRefused, "connections_refused"),
+        (Self::IdleConnectionsClosed, "idle_connections_closed"),
+        (Self::InfluxTagsSeen, "influx_tags_seen"),
+        (Self::FlushOverruns, "flush_overruns"),
+        (Self::UdpDrops, "udp_drops"),
+        (Self::FiguresNotFinite, "figures_not_finite"),
+        (Self::PointsRefused, "points_refused"),
+        (Self::LogLinesDropped, "log_lines_dropped"),
     ];
 
     /// The counters that Node StatsD has, too. `numStats` counts these alone.
@@ -177,7 +176,7 @@ impl Own {
         [Self::BadLinesSeen, Self::PacketsReceived, Self::MetricsReceived];
 
     /// The name, without `prefix_stats`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
 }
@@ -208,12 +207,12 @@ impl OwnCounters {
 
     /// The names and counts of the interval before the tick.
     pub fn closing(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Own::ALL.iter().map(|(own, name, _)| (*name, self.closing[*own as usize]))
+        Own::ALL.iter().map(|(own, name)| (*name, self.closing[*own as usize]))
     }
 
     /// The names and counts of the open interval.
     pub fn open(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Own::ALL.iter().map(|(own, name, _)| (*name, self.open[*own as usize]))
+        Own::ALL.iter().map(|(own, name)| (*name, self.open[*own as usize]))
     }
 
     /// The count since the start, including the open interval.
@@ -228,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (at, (own, _, _)) in Own::ALL.iter().enumerate() {
+        for (at, (own, _)) in Own::ALL.iter().enumerate() {
             assert_eq!(*own as usize, at);
         }
     }

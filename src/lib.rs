@@ -15,7 +15,8 @@
 //!   `ingest` and `encode`.
 //! - `policy` has the settings of a name: those of `[statsd]` and of each `[rule.NAME]`.
 //! - `config` reads, checks and prints `statsd.conf`.
-//! - `admin` answers the commands of the admin port. `state` keeps series over a restart.
+//! - `admin` answers the commands of the admin port. `figures` is the table of everything that the
+//!   server shows about itself. `state` keeps series over a restart.
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
 //!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
@@ -46,6 +47,7 @@ compile_error!(
 // keep the order: a circle of modules could not be tested or understood one at a time.
 pub mod server;
 pub mod admin;
+pub mod figures;
 pub mod state;
 pub mod engine;
 pub mod ledger;

@@ -64,6 +64,30 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur.into())
 }
 
+/// Returns the limit of open files.
+pub(crate) fn open_files_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit to write to, and outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    #[allow(clippy::useless_conversion)] // 32 bits wide on some platforms
+    Ok(limit.rlim_cur.into())
+}
+
+/// Returns the number of open descriptors of this process, or 0 if it cannot be read.
+pub(crate) fn open_files() -> usize {
+    // One of them is the descriptor of the folder itself.
+    std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count().saturating_sub(1))
+}
+
+/// Returns the bytes of this process that are in memory. `None` if they cannot be read.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    // SAFETY: reads a constant of the system, and touches no memory of this process.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages * u64::try_from(page).ok()?)
+}
+
 /// Requests a receive buffer of `bytes`. A privileged process may exceed the limit of the sysctl.
 /// Returns the size that was granted.
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {

@@ -80,7 +80,7 @@ impl UnixTime {
 
 /// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same
 /// time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     pub tick: Tick,
     pub unix: UnixTime,

@@ -1,6 +1,8 @@
-//! One admin connection: its unread input, the job that runs for it, and its unsent output.
+//! One admin connection: its unread input, the job that runs for it, and its unsent output. The
+//! first bytes decide whether it speaks the line protocol or HTTP.
 
 use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use memchr::memchr;
@@ -8,6 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::commands::{self, Answer, Job};
+use super::http::{HttpSession, HttpStep};
 use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -22,9 +25,16 @@ pub(super) struct Client {
     output: Vec<u8>,
     sent: usize,
     job: Option<Job>,
-    /// A line has run as a command. Before that, the first line may show that the client is a
-    /// browser.
+    /// The requests and answers, if the connection began as HTTP. It then never runs a command.
+    http: Option<Box<HttpSession>>,
+    /// A line has run as a command. Before that, the first bytes may show that the client speaks
+    /// HTTP.
     talks: bool,
+    /// Since when the client has all answers of a connection that the server ends. Further input is
+    /// read and dropped until the client closes the connection, too. If unread input remained when
+    /// the socket is closed, the kernel would reset the connection, and the client could lose the
+    /// last answer.
+    lingers: Option<Tick>,
     /// No more input is read, because the client has closed its half of the connection, or has sent
     /// `quit`. The commands that were read before are answered.
     ended: bool,
@@ -51,6 +61,8 @@ pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
 const INPUT_MAX: usize = 64 * 1024;
 /// A client that does not read its answer for this long is closed.
 const STALLED: Duration = Duration::from_secs(30);
+/// How long the client may take to close its half of a connection that the server has ended.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl Client {
     pub(super) fn new(
@@ -68,7 +80,9 @@ impl Client {
             output: Vec::new(),
             sent: 0,
             job: None,
+            http: None,
             talks: false,
+            lingers: None,
             ended: false,
             awake: true,
             moved: now,
@@ -92,8 +106,18 @@ impl Client {
     ///
     /// An unfinished command does not make a client busy, since its end may never come.
     pub(super) fn idle_since(&self) -> Option<Tick> {
-        let is_idle = !self.awake && self.job.is_none() && self.unsent() == 0;
+        let is_idle = !self.awake && !self.has_job() && self.unsent() == 0;
         is_idle.then_some(self.moved)
+    }
+
+    /// Whether the server has ended the connection, and waits for the client to do the same.
+    pub(super) fn lingers(&self) -> bool {
+        self.lingers.is_some()
+    }
+
+    /// Whether an answer is in progress.
+    fn has_job(&self) -> bool {
+        self.job.is_some() || self.http.as_ref().is_some_and(|http| http.is_answering())
     }
 
     /// Returns when the client is to be closed if nothing moves until then. Returns `None` if the
@@ -102,17 +126,25 @@ impl Client {
         if self.unsent() > 0 && !self.awake {
             return Some(self.moved + STALLED);
         }
-        self.idle_since().zip(idle).map(|(since, idle)| since + idle)
+        if let Some(since) = self.lingers {
+            return Some(since + LINGER);
+        }
+        let idle = self.idle_since().zip(idle).map(|(since, idle)| since + idle);
+        let head = self.http.as_ref().and_then(|http| http.deadline());
+        [idle, head].into_iter().flatten().min()
     }
 
     /// Whether a dump for this client is in progress.
     pub(super) fn is_dumping(&self) -> bool {
         self.job.as_ref().is_some_and(Job::is_dumping)
+            || self.http.as_ref().is_some_and(|http| http.is_dumping())
     }
 
     /// Whether its dump could begin if there were fewer dumps.
     pub(super) fn waits_to_dump(&self) -> bool {
-        self.unsent() < OUTPUT_HIGH && self.job.as_ref().is_some_and(|job| !job.may_go_on(false))
+        let job_waits = self.job.as_ref().is_some_and(|job| !job.may_go_on(false));
+        let http_waits = self.http.as_ref().is_some_and(|http| !http.may_go_on(false));
+        self.unsent() < OUTPUT_HIGH && (job_waits || http_waits)
     }
 
     /// Frees the memory of its dump if the client does not read. The dump begins again later.
@@ -122,6 +154,7 @@ impl Client {
             return false;
         }
         self.job.iter_mut().for_each(Job::pause);
+        self.http.iter_mut().for_each(|http| http.pause());
         true
     }
 
@@ -146,6 +179,11 @@ impl Client {
         if self.is_over() {
             return Ok(Next::Close);
         }
+        if self.unsent() == 0 && self.lingers.is_none() && self.is_http_over() {
+            self.lingers = Some(view.now.tick);
+            self.stream.shutdown(Shutdown::Write)?;
+            next = Next::GoOn; // reads what is there
+        }
         // With more unread output than this, the poller reports when there is room.
         self.awake = next == Next::GoOn && self.unsent() < OUTPUT_HIGH;
         Ok(if self.awake { Next::GoOn } else { Next::Wait })
@@ -153,11 +191,38 @@ impl Client {
 
     /// Whether no more input is read, and all commands are answered.
     fn is_over(&self) -> bool {
-        self.ended && self.input.is_empty() && self.job.is_none() && self.unsent() == 0
+        self.ended && self.input.is_empty() && !self.has_job() && self.unsent() == 0
+    }
+
+    /// Whether the last HTTP request of the connection is answered.
+    fn is_http_over(&self) -> bool {
+        self.http.as_ref().is_some_and(|http| http.is_over())
+    }
+
+    /// Does one step of the HTTP session.
+    fn http_step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
+        let Some(http) = &mut self.http else { return Ok(Next::Wait) };
+        match http.step(&mut self.input, view, may_dump, &mut self.output) {
+            HttpStep::GoOn => return Ok(Next::GoOn),
+            HttpStep::Wait => return Ok(Next::Wait),
+            HttpStep::Read => {}
+            HttpStep::End => self.input.clear(),
+        }
+        if self.ended {
+            self.input.clear(); // the rest of a request that will never be complete
+            return Ok(Next::Wait);
+        }
+        if http.is_over() && self.lingers.is_none() {
+            return Ok(Next::Wait); // the answer must be sent first
+        }
+        self.read(view.now.tick)
     }
 
     /// Does one step of the job, or the next command if there is no job.
     fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
+        if self.http.is_some() {
+            return self.http_step(view, may_dump);
+        }
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
                 return Ok(Next::Wait);
@@ -166,6 +231,9 @@ impl Client {
                 self.job = None;
             }
             return Ok(Next::GoOn);
+        }
+        if !self.talks && begins_as_http(&self.input) {
+            return Ok(self.begin_http(view));
         }
         if let Some(end) = memchr(b'\n', &self.input) {
             let line: Vec<u8> = self.input.drain(..=end).collect();
@@ -182,19 +250,23 @@ impl Client {
         Ok(self.command(line.trim_ascii(), view))
     }
 
+    /// Begins the HTTP session of the connection, or closes the connection if the port answers no
+    /// HTTP. A web page may make a browser post commands here. No command has run yet, and none
+    /// will.
+    fn begin_http(&mut self, view: &View<'_>) -> Next {
+        if !view.config.admin.http {
+            return Next::Close;
+        }
+        self.http = Some(Box::default());
+        Next::GoOn
+    }
+
     /// Runs one line of the client.
     fn command(&mut self, line: &[u8], view: &mut View<'_>) -> Next {
         if line.is_empty() {
             return Next::GoOn; // an empty line gets no answer
         }
-        if !self.talks {
-            if is_http(line) {
-                // A web page may make a browser post commands here. No command has run yet, and
-                // none will.
-                return Next::Close;
-            }
-            self.talks = true;
-        }
+        self.talks = true;
         match commands::run(line, view, &mut self.output) {
             Answer::Done => {}
             Answer::Job(job) => self.job = Some(job),
@@ -256,12 +328,19 @@ impl Client {
     }
 }
 
-/// Whether a line is the first one of an HTTP request, such as `POST / HTTP/1.1`. Commands are
+/// Whether these are the first bytes of an HTTP request, such as `POST / HTTP/1.1`. Commands are
 /// lower case and have no version in them.
-fn is_http(line: &[u8]) -> bool {
-    let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-    let has_method = method > 0 && line.get(method) == Some(&b' ');
-    has_method || memchr::memmem::find(line, b" HTTP/").is_some()
+///
+/// A method in capital letters shows it at once. Another one shows it with the end of the first
+/// line.
+fn begins_as_http(input: &[u8]) -> bool {
+    let input = input.trim_ascii_start();
+    let method = input.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    if method > 0 && input.get(method) == Some(&b' ') {
+        return true;
+    }
+    let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    memchr::memmem::find(line, b" HTTP/").is_some()
 }
 
 #[cfg(test)]
@@ -270,13 +349,27 @@ mod tests {
 
     #[test]
     fn what_looks_like_http() {
-        for line in
-            ["GET / HTTP/1.1", "POST /x HTTP/1.0", "OPTIONS * HTTP/1.1", "GET /", "x y HTTP/2"]
-        {
-            assert!(is_http(line.as_bytes()), "{line}");
+        for text in [
+            "GET / HTTP/1.1",
+            "GET ",
+            "\r\nGET / HTTP/1.1\r\n",
+            "POST /x HTTP/1.0",
+            "OPTIONS * HTTP/1.1",
+            "GET /",
+            "x y HTTP/2\nstats",
+        ] {
+            assert!(begins_as_http(text.as_bytes()), "{text}");
         }
-        for line in ["stats", "delcounters A HTTP", "health up", "", "STATS"] {
-            assert!(!is_http(line.as_bytes()), "{line}");
+        for text in [
+            "stats",
+            "delcounters A HTTP",
+            "health up",
+            "",
+            "STATS",
+            "GET",
+            "stats\nGET / HTTP/1.1",
+        ] {
+            assert!(!begins_as_http(text.as_bytes()), "{text}");
         }
     }
 }

@@ -37,6 +37,11 @@ impl AdminClients {
         Self { clients: Slots::default(), most, first: 0, served: Vec::new() }
     }
 
+    /// Returns the number of clients, and the most that there may be.
+    pub fn connected(&self) -> (usize, usize) {
+        (self.clients.len(), self.most)
+    }
+
     /// Sets another limit. Connected clients stay, but get new deadlines.
     pub fn limit(&mut self, most: usize) {
         self.most = most;
@@ -50,7 +55,8 @@ impl AdminClients {
         }
     }
 
-    /// Closes a client whose deadline has come. Returns the reason and the client's address.
+    /// Closes a client whose deadline has come. Returns the reason and the client's address, unless
+    /// the conversation with it was over.
     pub fn timeout(
         &mut self,
         slot: Slot,
@@ -58,7 +64,7 @@ impl AdminClients {
         now: Tick,
     ) -> Option<(CloseReason, Sender)> {
         self.deadline(slot, idle).filter(|deadline| *deadline <= now)?;
-        let client = self.clients.remove(slot)?;
+        let client = self.clients.remove(slot).filter(|client| !client.lingers())?;
         let is_idle = client.idle_since().is_some();
         let why = if is_idle { CloseReason::AdminIdle } else { CloseReason::AdminStalled };
         Some((why, client.sender()))

@@ -8,6 +8,7 @@ use super::dump::Dump;
 use super::view::{Health, View};
 use super::words::{next_word, words};
 use crate::config::render_masked;
+use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ledger::Own;
 use crate::protocol::MetricKind;
@@ -118,6 +119,18 @@ commands! {
     /// not set it when carbon refuses or breaks a connection. This server does.
     stats "", "shows uptime, bad lines, dropped datagrams and the last flushes", stats;
 
+    /// Everything about the server as lines of KEY:VALUE, in sections that begin with "# NAME". END
+    /// and an empty line follow. info loss shows one section: server, input, series, flush,
+    /// destinations, loss, memory, limits.
+    ///   KEY_per_second    the mean rise of KEY in the last minute, or since a later start; not
+    ///                     shown while KEY is 0
+    ///   NAME.KEY          KEY of the destination NAME
+    ///   listenerN.KEY     KEY of the listener whose address is listenerN
+    ///   KEY_limit         the most that KEY may be; KEY_percent is the used part of it
+    /// lost_lines is the sum of all that is lost. since is when a destination came into its state;
+    /// during an outage it is the time of the failure. All figures, by section:
+    info "[SECTION]", "shows everything about the server, or one section of it", info;
+
     /// The answer is one JSON object with a line for each counter, sorted by name. END and an empty
     /// line follow. Each value is the sum since the last flush. The server's own counters are
     /// included; their names begin with [namespace] prefix_stats.
@@ -214,7 +227,8 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
     match COMMANDS.iter().find(|command| command.name.as_bytes() == &**wanted) {
         Some(Command { name, arguments, summary, text, .. }) => {
             let usage = format!("{name} {arguments}");
-            write(out, format_args!("{}: {summary}\n{text}\n", usage.trim_end()));
+            let more = if *name == "info" { figures::help() } else { String::new() };
+            write(out, format_args!("{}: {summary}\n{text}{more}\n", usage.trim_end()));
         }
         None => out.extend_from_slice(b"no such command; `help` lists them\n\n"),
     }
@@ -255,6 +269,14 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
         }
     }
     write(out, format_args!("END\n\n"));
+    Answer::Done
+}
+
+fn info(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    match super::info::info(view, arguments.first().map(|name| &**name)) {
+        Ok(text) => write(out, format_args!("{text}END\n\n")),
+        Err(error) => write(out, format_args!("{error}\nEND\n\n")),
+    }
     Answer::Done
 }
 

@@ -1,9 +1,11 @@
-//! The admin port: the line-based protocol of Node StatsD. Clients are served in slices of a turn.
+//! The admin port: the line-based protocol of Node StatsD, and HTTP. The first bytes of a
+//! connection decide which. Clients are served in slices of a turn.
 //!
 //! ```text
 //!  bytes ───▶ Client::input ──line──▶ commands.rs (one table) ──▶ reply, or a Job
-//!  socket ◀── Client::output ◀── a slice in each turn, while ◀─────── (dump.rs, delete.rs)
-//!                                 the client keeps reading
+//!    │                                                        (dump.rs, delete.rs)
+//!    └──────HTTP───▶ HttpSession ──▶ http/routes.rs ──▶ reply, or a stream
+//!  socket ◀── Client::output ◀── a slice in each turn, while the client keeps reading
 //! ```
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
@@ -13,6 +15,9 @@ mod clients;
 mod commands;
 mod delete;
 mod dump;
+pub mod http;
+mod info;
+mod json;
 pub mod page;
 mod sorted;
 mod view;

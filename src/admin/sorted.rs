@@ -1,72 +1,120 @@
-//! A walk over the names of all series of one kind, in their order and in steps.
+//! A walk over the series in the order of their names, or of a key made of the name, in steps.
 //!
-//! First the slots of each shard are sorted by name, one shard in each step. Then the shards are
-//! merged by means of a heap of their lowest names. This takes eight bytes for each series, and
-//! copies of 256 names.
+//! First the table is cut into runs of at most [`RUN`] places, and the slots of each run are
+//! sorted, one run in each step. Then the runs are merged by means of a heap of their lowest keys.
+//! This takes eight bytes for each series, and copies of one key for each run.
 //!
 //! Series may be created and removed during the walk. The walk skips removed series and leaves out
 //! new ones.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use crate::protocol::MetricKind;
-use crate::series::{SeriesSlot, Table};
+use crate::series::{Cursor, SeriesSlot, Table};
 
-/// The names that are still to come.
+/// The series that are still to come.
 #[derive(Debug)]
 pub(super) struct SortedNames {
-    kind: MetricKind,
+    /// The kind of the series, or `None` for all kinds.
+    kind: Option<MetricKind>,
     /// Names with another beginning are left out.
     prefix: Box<[u8]>,
-    /// The slots of each sorted shard, with the lowest name last.
-    shards: Vec<Vec<SeriesSlot>>,
-    /// The lowest name of each shard.
+    key: MakeKey,
+    /// The place up to which the table is sorted.
+    cursor: Cursor,
+    is_sorted: bool,
+    runs: Vec<Run>,
+    /// The lowest key of each run.
     heads: BinaryHeap<Reverse<SortedName>>,
 }
 
-/// A name, and the place of its series.
+/// Appends the key of a series of this kind and name.
+type MakeKey = fn(MetricKind, &[u8], &mut Vec<u8>);
+
+/// Sorted slots of one shard, with the lowest key last.
+#[derive(Debug)]
+struct Run {
+    shard: usize,
+    slots: Vec<SeriesSlot>,
+}
+
+/// A key, and the place of its series.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortedName {
+    /// The name, unless the walk is in the order of other keys.
     pub(super) name: Box<[u8]>,
+    run: usize,
     pub(super) shard: usize,
     pub(super) slot: SeriesSlot,
 }
 
+/// The most places of a run. Sorting one takes a fraction of a millisecond.
+const RUN: usize = 1024;
+
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {
-        Self { kind, prefix, shards: Vec::new(), heads: BinaryHeap::new() }
+        Self::with(Some(kind), prefix, |_, name, key| key.extend_from_slice(name))
+    }
+
+    /// A walk over the series of all kinds, in the order of these keys.
+    pub(super) fn by_key(key: MakeKey) -> Self {
+        Self::with(None, Box::default(), key)
+    }
+
+    fn with(kind: Option<MetricKind>, prefix: Box<[u8]>, key: MakeKey) -> Self {
+        Self {
+            kind,
+            prefix,
+            key,
+            cursor: Cursor::default(),
+            is_sorted: false,
+            runs: Vec::new(),
+            heads: BinaryHeap::new(),
+        }
     }
 
     /// Whether the walk has begun to sort, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
-        !self.shards.is_empty()
+        self.cursor != Cursor::default()
     }
 
     /// Frees the memory it holds. The walk then begins again.
     pub(super) fn restart(&mut self) {
-        self.shards = Vec::new();
-        self.heads = BinaryHeap::new();
+        *self = Self::with(self.kind, std::mem::take(&mut self.prefix), self.key);
     }
 
-    /// Sorts the next shard, if one is left. Returns `true` if all were sorted already, so that
+    /// Sorts the next run, if one is left. Returns `true` if all were sorted already, so that
     /// [`next`](Self::next) may be called.
     ///
-    /// Names up to `last` are left out.
+    /// Keys up to `last` are left out.
     pub(super) fn sort(&mut self, table: &mut Table, last: Option<&[u8]>) -> bool {
-        let shard = self.shards.len();
-        if shard == Table::shards() {
+        if self.is_sorted {
             return true;
         }
-        let mut names: Vec<(&[u8], SeriesSlot)> = table
-            .in_shard(shard, self.kind)
-            .map(|(slot, name)| (name, slot))
-            .filter(|(name, _)| name.starts_with(&self.prefix))
-            .filter(|(name, _)| last.is_none_or(|last| last < *name))
-            .collect();
-        names.sort_unstable_by(|a, b| b.0.cmp(a.0));
-        self.shards.push(names.into_iter().map(|(_, slot)| slot).collect());
-        self.push_head(shard, table);
+        let shard = self.cursor.shard();
+        let mut keys = Vec::new();
+        let mut run: Vec<(std::ops::Range<usize>, SeriesSlot)> = Vec::new();
+        let Self { kind, prefix, key, .. } = self;
+        self.is_sorted = table.visit(&mut self.cursor, RUN, |_, slot, series, _| {
+            let is_wanted = kind.is_none_or(|kind| kind == series.kind());
+            if !is_wanted || !series.name().starts_with(prefix) {
+                return;
+            }
+            let start = keys.len();
+            key(series.kind(), series.name(), &mut keys);
+            if last.is_some_and(|last| keys[start..] <= *last) {
+                return keys.truncate(start);
+            }
+            run.push((start..keys.len(), slot));
+        });
+        if !run.is_empty() {
+            run.sort_unstable_by(|a, b| keys[b.0.clone()].cmp(&keys[a.0.clone()]));
+            self.runs.push(Run { shard, slots: run.into_iter().map(|(_, slot)| slot).collect() });
+            let head = self.head(self.runs.len() - 1, table);
+            self.heads.extend(head.map(Reverse));
+        }
         false
     }
 
@@ -77,18 +125,25 @@ impl SortedNames {
 
     /// Returns the lowest name that is left. Its series may have been removed since.
     pub(super) fn next(&mut self, table: &mut Table) -> Option<SortedName> {
-        let Reverse(next) = self.heads.pop()?;
-        self.push_head(next.shard, table);
-        Some(next)
+        let run = self.heads.peek()?.0.run;
+        let after = self.head(run, table);
+        let mut lowest = self.heads.peek_mut()?;
+        Some(match after {
+            Some(after) => std::mem::replace(&mut lowest.0, after),
+            None => PeekMut::pop(lowest).0,
+        })
     }
 
-    /// Puts the next name of a shard into the heap. Series that were removed meanwhile are skipped.
-    fn push_head(&mut self, shard: usize, table: &mut Table) {
-        while let Some(slot) = self.shards[shard].pop() {
-            if let Some((series, _)) = table.get_mut(shard, slot) {
-                let name = series.name().into();
-                return self.heads.push(Reverse(SortedName { name, shard, slot }));
+    /// Takes the next name out of a run. Series that were removed meanwhile are skipped.
+    fn head(&mut self, run: usize, table: &mut Table) -> Option<SortedName> {
+        let Run { shard, slots } = &mut self.runs[run];
+        while let Some(slot) = slots.pop() {
+            if let Some((series, _)) = table.get_mut(*shard, slot) {
+                let mut name = Vec::new();
+                (self.key)(series.kind(), series.name(), &mut name);
+                return Some(SortedName { name: name.into(), run, shard: *shard, slot });
             }
         }
+        None
     }
 }

@@ -2,13 +2,16 @@
 
 use slab::Slab;
 
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
+use crate::figures::{FlushFigures, InUse, Rates, Sources};
+use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
+use crate::ingest::listener::Listener;
 use crate::protocol::MetricKind;
 use crate::sink::Sinks;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 /// The server as an admin client sees it.
 #[derive(Debug)]
@@ -17,10 +20,25 @@ pub struct View<'a> {
     /// For the last interval of a deleted series, if the flush in progress has not closed it yet.
     pub encoders: &'a mut Encoders,
     pub sinks: &'a Sinks,
+    pub flush: &'a FlushFigures,
     pub datagrams: &'a Slab<DatagramSocket>,
+    /// The listeners for streams, and those of the admin port.
+    pub streams: &'a Slab<(Purpose, Listener)>,
+    /// The connections that send lines.
+    pub connections: InUse,
+    pub admin_clients: InUse,
+    pub rates: &'a Rates,
     pub health: &'a mut Health,
+    /// A stop has begun: no input is received any more.
+    pub is_stopping: bool,
+    /// The name of this machine. Empty if the kernel does not report it.
+    pub machine: &'a str,
     /// The running configuration.
     pub config: &'a Config,
+    /// When the open interval began.
+    pub interval_began: UnixTime,
+    /// Where the configuration came from.
+    pub origin: &'a Origin,
     pub started: Now,
     /// When the last packet or line arrived. `None` if none has so far.
     pub last_input: Option<Now>,
@@ -44,6 +62,25 @@ impl Health {
 }
 
 impl View<'_> {
+    /// What the figures are read from.
+    pub fn sources(&self) -> Sources<'_> {
+        Sources {
+            engine: self.engine,
+            sinks: self.sinks,
+            flush: self.flush,
+            datagrams: self.datagrams,
+            streams: self.streams,
+            connections: self.connections,
+            admin_clients: self.admin_clients,
+            history_bytes: 0,
+            config: self.config,
+            rates: self.rates,
+            started: self.started,
+            last_input: self.last_input,
+            now: self.now,
+        }
+    }
+
     /// Deletes a series. Returns `false` if there is none of this name.
     pub(super) fn delete(&mut self, kind: MetricKind, name: &[u8]) -> bool {
         self.engine.remove(kind, name, &mut |summary| self.encoders.encode(summary))

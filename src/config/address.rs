@@ -126,6 +126,23 @@ fn as_ipv4(network: IpNet) -> IpNet {
     ipv4.map_or(network, IpNet::V4)
 }
 
+/// A name by which HTTP clients call this server, or `*` for any name. It has no port.
+pub(super) struct HostPattern;
+
+impl ValueKind<String> for HostPattern {
+    fn read(&self, text: &str) -> Result<String, String> {
+        let name = text.trim_end_matches('.');
+        if text == "*" || is_host(name) {
+            return Ok(name.to_ascii_lowercase());
+        }
+        Err("expected host names such as stats.example.org, without a port, or * for any".into())
+    }
+
+    fn show(&self, name: &String) -> String {
+        name.clone()
+    }
+}
+
 /// The permissions of a file, in octal.
 pub(super) struct FileMode;
 
@@ -225,6 +242,18 @@ mod tests {
             ["", "*", "8125", ":8125", "*:", "*:65536", "*:+1", "host:1", "::1:8125", "[*]:1"]
         {
             assert!(Listen.read(text).unwrap_err().contains("such as *:8125"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_http_requests_may_be_for() {
+        for (text, name) in [("*", "*"), ("Stats.example.org.", "stats.example.org"), ("a", "a")] {
+            assert_eq!(HostPattern.read(text).as_deref(), Ok(name));
+            assert_eq!(HostPattern.read(name).as_deref(), Ok(name));
+            assert_eq!(HostPattern.show(&name.to_owned()), name);
+        }
+        for text in ["", ".", "a:8126", "*.a", "http://a", "a b", "-a", "1.2"] {
+            assert!(HostPattern.read(text).unwrap_err().contains("without a port"), "{text}");
         }
     }
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::address::{Account, FileMode, IpNetwork, Listen, Printable, Spoof};
+use super::address::{Account, FileMode, HostPattern, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{
     BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
 };
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
-use super::limits::{ADDRESSES_MAX, NETWORKS_MAX};
-use super::model::Config;
+use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX};
+use super::model::{Config, MetricsShown};
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
@@ -138,6 +138,7 @@ const SOME_MS: Span = Span(Duration::from_millis(100));
 /// one is sent after twice the time. In less than two seconds a peer that is up can seem down.
 const SILENCE: Span = Span(Duration::from_secs(2));
 const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
+const HOSTS: AtMost<List<HostPattern>> = AtMost(HOSTS_MAX, List(HostPattern));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
 const AFFIX: NamePart = NamePart(0..=128);
 
@@ -171,6 +172,13 @@ const PACKED_VALUES: Word<PackedValues> = Word(&[
     ("all", PackedValues::All),
     ("timings", PackedValues::Timings),
     ("no", PackedValues::No),
+]);
+const METRICS: Word<MetricsShown> = Word(&[
+    ("all", MetricsShown::All),
+    ("own", MetricsShown::Own),
+    ("off", MetricsShown::Off),
+    ("yes", MetricsShown::All),
+    ("no", MetricsShown::Off),
 ]);
 const UP_DOWN: Word<bool> = Word(&[("up", true), ("down", false)]);
 const LAYOUTS: Word<Layout> = Word(&[("text", Layout::Text), ("json", Layout::Json)]);
@@ -264,6 +272,9 @@ keys! {
 
     [admin] bind = "localhost:8126", config!(admin.bind: BINDS);
     [admin] allow_from = "", config!(admin.allow_from: NETWORKS);
+    [admin] http = "yes", config!(admin.http: YES_NO);
+    [admin] metrics = "all", config!(admin.metrics: METRICS);
+    [admin] hosts = "", config!(admin.hosts: HOSTS);
     [admin] health = "up", config!(admin.healthy: UP_DOWN);
     [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever);
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024));

@@ -32,6 +32,8 @@ pub(super) const ALL_BINS_MAX: usize = 512;
 pub(super) const ADDRESSES_MAX: usize = 64;
 /// Networks of one `allow_from`. Each packet is compared with all of them in turn.
 pub(super) const NETWORKS_MAX: usize = 500;
+/// Names of `hosts`. Each HTTP request is compared with all of them in turn.
+pub(super) const HOSTS_MAX: usize = 100;
 /// Patterns of one rule. Each new name is compared with all of them in turn.
 pub(super) const PATTERNS_MAX: usize = 100;
 
@@ -110,6 +112,7 @@ mod tests {
             ("admin", "bind", "127.0.0.1:", ADDRESSES_MAX),
             ("tcp", "allow_from", "::", NETWORKS_MAX),
             ("rule.a", "match", "a", PATTERNS_MAX),
+            ("admin", "hosts", "a", HOSTS_MAX),
         ] {
             let list = |count| {
                 let items: Vec<_> = (1..=count).map(|n| format!("{item}{n}")).collect();

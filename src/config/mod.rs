@@ -42,6 +42,6 @@ pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
-pub use model::{Admin, Bind, Config, KeyFlush, Spool, State, Tcp, Udp, Unix};
+pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use parse::{parse, parse_with_lines};
 pub use render::{example, render, render_masked};

@@ -87,6 +87,23 @@ pub struct Admin {
     pub max_connections: usize,
     /// The networks whose connections are accepted. Empty if all are.
     pub allow_from: Vec<IpNet>,
+    /// Whether the port answers HTTP.
+    pub http: bool,
+    pub metrics: MetricsShown,
+    /// Host names, in small letters, that a request may be for. `*` stands for any name.
+    pub hosts: Vec<String>,
+}
+
+/// What `/metrics` shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsShown {
+    /// The server's own figures, and every series.
+    #[default]
+    All,
+    /// The server's own figures alone.
+    Own,
+    /// Nothing: the path does not exist.
+    Off,
 }
 
 /// Where to listen. It is never a host name, so that binding never waits for a look-up.

@@ -144,8 +144,11 @@ impl Encoders {
     }
 
     /// Returns the points left out since the last call, for each encoder and reason.
-    pub fn take_refused(&mut self) -> impl Iterator<Item = RefusedPoints> {
-        self.0.iter_mut().flat_map(|row| row.encoder.take_refused())
+    pub fn take_refused(&mut self) -> impl Iterator<Item = (EncoderId, RefusedPoints)> {
+        self.0.iter_mut().enumerate().flat_map(|(place, row)| {
+            let refused = row.encoder.take_refused().into_iter();
+            refused.map(move |refused| (EncoderId(place), refused))
+        })
     }
 
     /// Takes the sealed chunks, each encoder's oldest first.

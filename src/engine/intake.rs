@@ -82,7 +82,7 @@ impl Intake {
                 self.ledger.count(Own::SeriesRejected, 1);
                 self.ledger.warn(WarningKind::TooManySeries, line);
             }
-            Problem::NotAdded(AddError::ByRule) => self.ledger.count(Own::SamplesDropped, 1),
+            Problem::NotAdded(AddError::ByRule) => self.ledger.drop_by_rule(),
             Problem::NotAdded(AddError::NoMemory) => {
                 self.ledger.count(Own::SamplesDropped, 1);
                 self.ledger.warn(WarningKind::NoTimerMemory, line);

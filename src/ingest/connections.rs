@@ -25,6 +25,10 @@ pub struct Connections {
     most: usize,
     /// All connections are read through this one buffer.
     buffer: Box<[u8]>,
+    /// The listener of the connections that are admitted next.
+    listener: Option<u16>,
+    /// The bytes of the last read.
+    last_read: usize,
 }
 
 /// One connection.
@@ -32,6 +36,8 @@ pub struct Connections {
 struct Connection {
     stream: Socket,
     sender: Sender,
+    /// The listener that accepted it. `None` if a reload has closed that listener.
+    listener: Option<u16>,
     input: ConnectionSplitter,
     /// When the connection was accepted, or last sent something.
     active: Tick,
@@ -45,7 +51,7 @@ impl Connections {
     /// At most `most` connections.
     pub fn new(most: usize) -> Self {
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Self { clients: Slots::default(), most, buffer }
+        Self { clients: Slots::default(), most, buffer, listener: None, last_read: 0 }
     }
 
     /// Sets another limit. Connections that are open stay.
@@ -90,6 +96,33 @@ impl Connections {
         self.clients.get(slot).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
+    /// Sets the listener of the connections that are admitted next.
+    pub fn admit_for(&mut self, listener: u16) {
+        self.listener = Some(listener);
+    }
+
+    /// Returns the listener of a connection, unless that listener is closed.
+    pub fn listener(&self, slot: Slot) -> Option<u16> {
+        self.clients.get(slot)?.listener
+    }
+
+    /// Notes that a listener is closed. Another one may get its index.
+    pub fn forget_listener(&mut self, listener: u16) {
+        for (_, connection) in self.clients.iter_mut() {
+            connection.listener = connection.listener.filter(|its| *its != listener);
+        }
+    }
+
+    /// Returns the bytes that the last call of [`read`](Self::read) has read.
+    pub fn last_read(&self) -> usize {
+        self.last_read
+    }
+
+    /// Returns the most connections.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
     /// the lines and packets. A long packet is passed on in parts, in further calls that do not
     /// read. A connection that has ended or failed is removed.
@@ -100,6 +133,7 @@ impl Connections {
         limits: StreamLimits,
         mut each: impl FnMut(Piece<'_>),
     ) -> Drained {
+        self.last_read = 0;
         let Some(connection) = self.clients.get_mut(slot) else { return Drained::Dry };
         let share = limits.share.min(READ_BYTES);
         if connection.input.pass_on(share, &mut each) {
@@ -109,6 +143,7 @@ impl Connections {
         match connection.stream.read(&mut self.buffer[..room]) {
             Ok(read) if read > 0 => {
                 connection.active = now;
+                self.last_read = read;
                 connection.input.feed(&self.buffer[..read], limits, &mut each);
                 return Drained::More;
             }
@@ -143,11 +178,12 @@ impl Door for Connections {
             Sender::Unix | Sender::UnixProcess(_) => ConnectionSplitter::undecided(),
             _ => ConnectionSplitter::text(),
         };
+        let listener = self.listener;
         let slot = self.clients.insert(|slot| {
             let descriptor = stream.as_raw_fd();
             let token = Self::source(slot).into();
             registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-            Ok(Connection { stream, sender, input, active: now })
+            Ok(Connection { stream, sender, listener, input, active: now })
         });
         slot.ok()
     }

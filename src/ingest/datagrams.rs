@@ -8,6 +8,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{SockAddr, Socket};
 
 use super::Drained;
+use super::counts::ListenerCounts;
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 
@@ -21,6 +22,7 @@ pub struct DatagramSocket {
     drops: u32,
     /// The drops counted until then, since the start.
     dropped: u64,
+    counts: ListenerCounts,
 }
 
 /// The drop counter of a socket when it was last read.
@@ -40,7 +42,7 @@ impl DatagramSocket {
     pub fn new(socket: Socket) -> Self {
         let is_unix = socket.local_addr().is_ok_and(|address| address.is_unix());
         let room = if is_unix { ControlRoom::NONE } else { ControlRoom::PIECES };
-        Self { socket, room, drops: 0, dropped: 0 }
+        Self { socket, room, drops: 0, dropped: 0, counts: ListenerCounts::default() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -49,6 +51,16 @@ impl DatagramSocket {
 
     pub fn address(&self) -> io::Result<SockAddr> {
         self.socket.local_addr()
+    }
+
+    /// Returns what has come in by this socket.
+    pub fn counts(&self) -> ListenerCounts {
+        self.counts
+    }
+
+    /// Adds what has come in by this socket.
+    pub fn count(&mut self, more: ListenerCounts) {
+        self.counts += more;
     }
 
     /// Requests a receive buffer of `bytes`. Returns the size that the kernel granted.
@@ -117,8 +129,14 @@ impl DatagramSocket {
 
     /// Returns the number of datagrams that the kernel dropped since the start.
     pub fn dropped(&self) -> u64 {
+        self.dropped + self.untaken_drops()
+    }
+
+    /// Returns the number of datagrams that the kernel dropped since
+    /// [`take_drops`](Self::take_drops).
+    pub fn untaken_drops(&self) -> u64 {
         let now = sys::socket_drops(self.socket.as_fd()).unwrap_or(self.drops);
-        self.dropped + u64::from(now.wrapping_sub(self.drops))
+        u64::from(now.wrapping_sub(self.drops))
     }
 }
 

@@ -15,6 +15,7 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
 use super::Drained;
+use super::counts::ListenerCounts;
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{Slot, Source};
@@ -28,6 +29,7 @@ pub struct Listener {
     resting_until: Option<Tick>,
     /// The number of the system's error for which it last rested.
     error: i32,
+    counts: ListenerCounts,
 }
 
 /// The most connections that a listener accepts in one turn.
@@ -54,7 +56,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, resting_until: None, error: 0 }
+        Self { socket, resting_until: None, error: 0, counts: ListenerCounts::default() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -63,6 +65,16 @@ impl Listener {
 
     pub fn address(&self) -> io::Result<SockAddr> {
         self.socket.local_addr()
+    }
+
+    /// Returns what has come in by connections of this listener.
+    pub fn counts(&self) -> ListenerCounts {
+        self.counts
+    }
+
+    /// Adds what has come in by a connection of this listener.
+    pub fn count(&mut self, more: ListenerCounts) {
+        self.counts += more;
     }
 
     /// Returns when a resting listener must try again.
@@ -93,6 +105,7 @@ impl Listener {
                         log::debug!(keepalive = "off", reason:% = error; "a connection has no TCP keepalive");
                     }
                     let sender = sender(&stream, &from);
+                    self.counts.connections += 1;
                     each(stream, sender);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,

@@ -11,6 +11,7 @@
 
 pub mod bind;
 pub mod connections;
+pub mod counts;
 pub mod datagrams;
 pub mod frames;
 pub mod lines;

@@ -143,6 +143,11 @@ impl Glob {
         (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
     }
 
+    /// A pattern of any text, for a search. It also covers the tags of a name.
+    pub fn for_search(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// Whether the pattern matches the whole name. The number of steps is at most the product of
     /// both lengths: only the last `*` is tried again, since an earlier one could not match more.
     #[inline]

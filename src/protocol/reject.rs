@@ -29,6 +29,62 @@ pub enum Reject {
     NotFinite,
 }
 
+impl Reject {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 22] = [
+        Self::NulInside,
+        Self::NoValue,
+        Self::NoType,
+        Self::EmptyName,
+        Self::NameTooLong,
+        Self::UnknownType,
+        Self::BadValue,
+        Self::NotLast,
+        Self::NegativeTime,
+        Self::BadRate,
+        Self::BareNumber,
+        Self::EmptySection,
+        Self::UnknownSection,
+        Self::BadTimestamp,
+        Self::TimedChange,
+        Self::TooLarge,
+        Self::LineTooLong,
+        Self::TooManyParts,
+        Self::UnknownCode,
+        Self::CutShort,
+        Self::NoNul,
+        Self::NotFinite,
+    ];
+
+    /// Returns a short name, for the figures. It does not change when the text of the log does.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NulInside => "nul_inside",
+            Self::NoValue => "no_value",
+            Self::NoType => "no_type",
+            Self::EmptyName => "empty_name",
+            Self::NameTooLong => "name_too_long",
+            Self::UnknownType => "unknown_type",
+            Self::BadValue => "bad_value",
+            Self::NotLast => "not_last",
+            Self::NegativeTime => "negative_time",
+            Self::BadRate => "bad_rate",
+            Self::BareNumber => "bare_number",
+            Self::EmptySection => "empty_section",
+            Self::UnknownSection => "unknown_section",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::TimedChange => "timed_change",
+            Self::TooLarge => "too_large",
+            Self::LineTooLong => "line_too_long",
+            Self::TooManyParts => "too_many_parts",
+            Self::UnknownCode => "unknown_code",
+            Self::CutShort => "cut_short",
+            Self::NoNul => "no_nul",
+            Self::NotFinite => "not_finite",
+        }
+    }
+}
+
 impl fmt::Display for Reject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -55,5 +111,17 @@ impl fmt::Display for Reject {
             Self::NoNul => "the key or member of the binary message does not end with a NUL",
             Self::NotFinite => "the value of the binary message is not a finite number",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reasons_are_in_the_order_of_the_enum() {
+        for (at, reject) in Reject::ALL.iter().enumerate() {
+            assert_eq!(*reject as usize, at);
+        }
     }
 }

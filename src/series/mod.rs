@@ -36,6 +36,6 @@ pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use seeds::Seeds;
 pub use shard::{NameHash, SeriesSlot};
-pub use shards::Cursor;
+pub use shards::{Cursor, SeriesCounts};
 pub use sketch::Sketch;
 pub use table::Table;

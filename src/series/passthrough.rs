@@ -63,6 +63,11 @@ impl Passthrough {
         self.limit = limit;
     }
 
+    /// Returns the bytes of the values that are held.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     pub fn add(&mut self, passing: PassthroughValue) -> Result<(), AddError> {
         let bytes = size(&passing);
         if self.used + bytes > self.limit {

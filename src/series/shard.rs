@@ -41,7 +41,7 @@ impl SeriesKey {
 
 /// The position of a series in its shard. Positions are reused: the hash shows whether the series
 /// is still the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeriesSlot {
     pub(super) hash: u32,
     pub(super) at: u32,

@@ -3,7 +3,7 @@
 use super::aggregate::Series;
 use super::batch::PendingSample;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
-use super::shard::{NameHash, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -12,6 +12,13 @@ use crate::wire::Put;
 pub struct Cursor {
     pub(super) shard: usize,
     pub(super) at: usize,
+}
+
+impl Cursor {
+    /// The shard that the walk has reached.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
 }
 
 /// The series in their shards.
@@ -23,6 +30,31 @@ pub(super) struct Shards {
     pub(super) raw: Option<RawNames>,
     len: usize,
     revision: u64,
+    pub(super) counts: SeriesCounts,
+}
+
+/// The number of series, and what has happened to series since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeriesCounts {
+    /// The series of each [`MetricKind`], in the order of the enum.
+    pub kinds: [usize; 4],
+    /// The bytes of all their names.
+    pub name_bytes: usize,
+    pub created: u64,
+    /// Idle series that made room for new ones, because `max_series` was reached.
+    pub evicted: u64,
+    /// Series that were removed because they were idle for too long, or because a rule of a reload
+    /// drops them.
+    pub expired: u64,
+}
+
+impl SeriesCounts {
+    /// Returns the number of series that clients of the admin port have deleted. It follows from
+    /// the other counts.
+    pub fn deleted(&self) -> u64 {
+        let present: usize = self.kinds.iter().sum();
+        self.created.saturating_sub(self.evicted + self.expired + present as u64)
+    }
 }
 
 impl Shards {
@@ -34,6 +66,7 @@ impl Shards {
             raw: None,
             len: 0,
             revision: 0,
+            counts: SeriesCounts::default(),
         }
     }
 
@@ -116,6 +149,9 @@ impl Shards {
     pub(super) fn insert(&mut self, shard: usize, series: Series, now: u32) -> SeriesSlot {
         self.len += 1;
         self.revision += 1;
+        self.counts.created += 1;
+        self.counts.kinds[series.kind() as usize] += 1;
+        self.counts.name_bytes += series.name().len();
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name(), now);
         }
@@ -127,6 +163,8 @@ impl Shards {
         let series = self.all[shard].take(slot)?;
         self.len -= 1;
         self.revision += 1;
+        self.counts.kinds[series.kind() as usize] -= 1;
+        self.counts.name_bytes -= series.name().len();
         if let Some(raw) = &mut self.raw {
             raw.note_removed(&series);
         }
@@ -138,17 +176,31 @@ impl Shards {
         self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
     }
 
-    /// See [`Table::in_shard`](super::Table::in_shard).
-    pub(super) fn in_shard(
-        &self,
-        shard: usize,
-        kind: MetricKind,
-    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
-        self.all[shard]
-            .slots()
-            .filter(move |(_, series)| series.kind() == kind && series.has_value())
-            .filter(|(_, series)| !is_merged(series.name()))
-            .map(|(slot, series)| (slot, series.name()))
+    /// See [`Table::visit`](super::Table::visit).
+    pub(super) fn visit(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut see: impl FnMut(usize, SeriesSlot, &mut Series),
+    ) -> bool {
+        let Some(shard) = self.all.get_mut(cursor.shard) else { return true };
+        let end = shard.end().min(cursor.at + work);
+        for at in cursor.at..end {
+            if at.is_multiple_of(PREFETCH) {
+                shard.prefetch_names(at);
+            }
+            if let Some((slot, series)) = shard.at_mut(at)
+                && series.has_value()
+                && !is_merged(series.name())
+            {
+                see(cursor.shard, slot, series);
+            }
+        }
+        cursor.at = end;
+        if end == shard.end() {
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        cursor.shard == SHARDS
     }
 
     /// Appends the open interval of up to `work` series, from `cursor` on. See

@@ -12,7 +12,7 @@ use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
-use super::shards::{Cursor, Shards};
+use super::shards::{Cursor, SeriesCounts, Shards};
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
@@ -73,6 +73,11 @@ impl Table {
 
     pub fn is_empty(&self) -> bool {
         self.shards.len() == 0
+    }
+
+    /// The number of series of each kind, and what has happened to series since the start.
+    pub fn counts(&self) -> SeriesCounts {
+        self.shards.counts
     }
 
     /// The bytes that samples and members hold.
@@ -270,6 +275,7 @@ impl Table {
     fn discard(&mut self, shard: usize, slot: SeriesSlot) {
         if let Some(series) = self.shards.take(shard, slot) {
             series.release(&mut self.pool);
+            self.shards.counts.created -= 1; // it was never seen
         }
     }
 
@@ -332,6 +338,7 @@ impl Table {
                 // The sweep must still send the interval before the tick.
                 self.evicted.push(series);
             }
+            self.shards.counts.evicted += 1;
             return true;
         }
         false
@@ -392,6 +399,7 @@ impl Table {
                     if !is_kept || series.is_expired(self.now, &self.policies) {
                         if let Some(series) = self.shards.take(cursor.shard, slot) {
                             series.release(&mut self.pool);
+                            self.shards.counts.expired += 1;
                         }
                         shard = &mut self.shards.all[cursor.shard];
                     } else {
@@ -585,24 +593,22 @@ impl Table {
         &mut self.newcomers
     }
 
-    /// The number of shards, for a caller that walks the table in steps.
-    pub const fn shards() -> usize {
-        SHARDS
-    }
-
     /// The names of all series, in no order.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.shards.names()
     }
 
-    /// The series of one kind in a shard that have a value, in no order. Merged series are left
-    /// out.
-    pub fn in_shard(
-        &self,
-        shard: usize,
-        kind: MetricKind,
-    ) -> impl Iterator<Item = (SeriesSlot, &[u8])> {
-        self.shards.in_shard(shard, kind)
+    /// Passes the series that have a value to `see`, in no order, each with its shard and slot and
+    /// the number of the open interval. Visits up to `work` places of one shard, from `cursor` on.
+    /// Returns true once the walk is done. Merged series are left out.
+    pub fn visit(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut see: impl FnMut(usize, SeriesSlot, &mut Series, u32),
+    ) -> bool {
+        let now = self.now;
+        self.shards.visit(cursor, work, |shard, slot, series| see(shard, slot, series, now))
     }
 
     /// The series in a slot, with the number of the open interval. Returns `None` if the series was

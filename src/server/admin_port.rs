@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use super::descriptors::Share;
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
 use super::reception::Reception;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Origin};
+use crate::figures::{self, InUse, Rates};
 use crate::ingest::listener::Door as _;
 use crate::time::Now;
 use crate::token::{Slot, Source};
@@ -24,7 +27,10 @@ pub(super) struct AdminPort {
     /// Listeners at which clients may wait.
     waiting: Vec<u16>,
     health: Health,
+    /// The name of this machine, which HTTP requests may be for.
+    machine: String,
     started: Now,
+    rates: Rates,
 }
 
 /// What all admin clients together may take of a turn.
@@ -37,7 +43,9 @@ impl AdminPort {
             limited_by: share.limited_by,
             waiting: Vec::new(),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
+            machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
+            rates: Rates::default(),
         }
     }
 
@@ -61,25 +69,43 @@ impl AdminPort {
     /// Serves the clients, then accepts new ones.
     pub(super) fn serve<C: Clock>(
         &mut self,
-        config: &Config,
+        is_stopping: bool,
+        (config, origin): (&Config, &Origin),
         reception: &mut Reception,
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
         let end = reactor.clock().tick() + SLICE;
-        let (engine, encoders, sinks) = pipeline.split();
+        let is_due = self.rates.is_due(reactor.now().tick);
+        let admin_clients = in_use(self.clients.connected());
+        let (interval_began, _) = pipeline.open_interval();
+        let (engine, encoders, sinks, flush) = pipeline.split();
         let mut view = View {
             engine,
             encoders,
             sinks,
+            flush,
             datagrams: reception.datagrams(),
+            streams: reception.streams(),
+            connections: in_use(reception.connected()),
+            admin_clients,
+            rates: &self.rates,
             health: &mut self.health,
+            is_stopping,
+            machine: &self.machine,
             config,
+            origin,
+            interval_began,
             started: self.started,
             last_input: reception.last_input(),
             now: reactor.now(),
         };
+        // In turns that happen anyway: an idle server is not woken for it.
+        let totals = is_due.then(|| figures::sample(&view.sources()));
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
+        if let Some(totals) = totals {
+            self.rates.add(totals);
+        }
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
             let deadline = self.clients.deadline(client, config.admin.idle_timeout);
@@ -126,6 +152,10 @@ impl AdminPort {
         let deadline = self.clients.deadline(client, idle);
         reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
     }
+}
+
+fn in_use((used, limit): (usize, usize)) -> InUse {
+    InUse { used, limit }
 }
 
 #[cfg(test)]
@@ -210,7 +240,7 @@ mod tests {
                 }
             }
             let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve(config, reception, pipeline, reactor);
+            port.serve(false, (config, &Origin::Defaults), reception, pipeline, reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.

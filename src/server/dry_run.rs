@@ -37,7 +37,7 @@ pub fn dry_run(
     let mut pipeline = Pipeline::without_sinks(&config, schedule, random_seeds(), None);
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let bad = count_garbage(&mut pipeline);
-    let (_, encoders, _) = pipeline.split();
+    let (_, encoders, ..) = pipeline.split();
     let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
     print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
     pipeline.log_last_warnings(clock.tick());

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::engine::{Closing, Engine};
+use crate::figures::{self, FlushFigures};
 use crate::flush::Schedule;
 use crate::ledger::Own;
 use crate::sink::{Feed, Sink, Sinks};
@@ -21,16 +22,13 @@ pub(super) struct Flushing {
     /// begins. If a reload computed it again after the wall clock was set back by an hour, there
     /// would be no flush for an hour.
     ends: Tick,
-    /// When this process began its first interval.
-    started: UnixTime,
     /// When the first interval began, in this run or in an earlier one.
     began: Option<UnixTime>,
     /// When the last tick came.
     ticked: Option<Now>,
-    /// The seconds by which the time between the last two ticks differs from the interval.
-    lag: Option<f64>,
     /// The number of the newest flush.
     number: u64,
+    figures: FlushFigures,
     /// Whether the server's own figures are sent.
     sends_own: bool,
     /// The longest call to the disk that a state save made since the flush before.
@@ -58,11 +56,10 @@ impl Flushing {
             schedule,
             interval,
             ends: Tick::default(),
-            started: UnixTime::default(),
             began: None,
             ticked: None,
-            lag: None,
             number: 0,
+            figures: FlushFigures::default(),
             sends_own: true,
             stall: Duration::ZERO,
             turn: Duration::ZERO,
@@ -110,7 +107,7 @@ impl Flushing {
 
     /// Begins the first interval. Returns its deadline.
     pub(super) fn begin(&mut self, now: Now) -> Option<Tick> {
-        self.started = now.unix;
+        self.figures.started = now.unix;
         self.began.get_or_insert(now.unix);
         self.set_end(now);
         self.deadline()
@@ -166,6 +163,12 @@ impl Flushing {
     /// Notes the length of a turn of the loop.
     pub(super) fn note_turn(&mut self, took: Duration) {
         self.turn = self.turn.max(took);
+        self.figures.longest_turn = self.figures.longest_turn.max(took);
+    }
+
+    /// Returns the figures of the last flush.
+    pub(super) fn figures(&self) -> &FlushFigures {
+        &self.figures
     }
 
     /// Ends the open interval. This is O(1), however many series there are to close.
@@ -177,7 +180,8 @@ impl Flushing {
         sinks: &mut Sinks,
     ) {
         let stamp = self.schedule.tick(now.unix);
-        self.lag = self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
+        self.figures.timestamp_lag =
+            self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
         self.set_end(now);
         self.held_since = None;
@@ -244,7 +248,7 @@ impl Flushing {
             if done {
                 engine.finish(&Closing::default(), &mut |_| {});
                 encoders.end();
-                note_refused(encoders, engine);
+                note_refused(encoders, engine, &mut Sinks::default());
             }
             for (encoder, chunk) in encoders.take() {
                 put(encoder, &chunk)?;
@@ -264,9 +268,10 @@ impl Flushing {
     ) {
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
         let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
+        self.figures.note_flush(took, stall, std::mem::take(&mut self.turn));
         let closing = Closing {
-            timestamp_lag: self.lag,
-            figures: figures(took, stall, std::mem::take(&mut self.turn), self.started, sinks),
+            timestamp_lag: self.figures.timestamp_lag,
+            figures: figures::of_flush(&self.figures, sinks),
         };
         let sends_own = self.sends_own;
         engine.finish(&closing, &mut |summary| {
@@ -275,7 +280,7 @@ impl Flushing {
             }
         });
         encoders.end();
-        note_refused(encoders, engine);
+        note_refused(encoders, engine, sinks);
         queue_chunks(encoders, sinks);
         for sink in sinks.iter_mut() {
             sink.flush_ended(now, self.number);
@@ -284,8 +289,11 @@ impl Flushing {
 }
 
 /// Counts the points that a destination cannot store, and adds a warning about them.
-fn note_refused(encoders: &mut Encoders, engine: &mut Engine) {
-    for refused in encoders.take_refused() {
+fn note_refused(encoders: &mut Encoders, engine: &mut Engine, sinks: &mut Sinks) {
+    for (encoder, refused) in encoders.take_refused() {
+        for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
+            sink.note_refused_points(refused.points);
+        }
         engine.ledger().count(Own::PointsRefused, refused.points);
         let what = WarningKind::PointRefused(refused.reason);
         engine.ledger().warn_many(what, refused.points, &refused.example);
@@ -303,56 +311,6 @@ fn queue_chunks(encoders: &mut Encoders, sinks: &mut Sinks) {
 /// rounded as Node rounds them.
 fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
     now.as_secs() as f64 - before.as_secs() as f64 - interval.as_secs_f64()
-}
-
-/// Returns the server's own figures about the flush and the sinks.
-fn figures(
-    took: Duration,
-    stall: Duration,
-    turn: Duration,
-    started: UnixTime,
-    sinks: &Sinks,
-) -> Vec<(String, f64)> {
-    let took = took.as_millis() as f64;
-    let stall = stall.as_secs_f64() * 1000.0;
-    let turn = (turn.as_secs_f64() * 10_000.0).ceil() / 10.0;
-    let mut all = vec![
-        ("processing_time".to_owned(), took),
-        ("disk_stall_ms".to_owned(), stall.ceil()),
-        ("turn_ms".to_owned(), turn),
-    ];
-    for sink in sinks.iter() {
-        let figures = sink.figures();
-        let mut add = |name: String, value: f64| all.push((name, value));
-        if sink.name() == "carbon" {
-            add("graphiteStats.calculationtime".into(), took);
-            add("graphiteStats.flush_time".into(), figures.flush_time.as_millis() as f64);
-            add("graphiteStats.flush_length".into(), figures.flush_length as f64);
-            // As in Node, this is the time of the start until the first flush has arrived.
-            add("graphiteStats.last_flush".into(), seconds(figures.last_flush.or(Some(started))));
-            add("graphiteStats.last_exception".into(), seconds(figures.last_exception));
-        }
-        let name = sink.name().replace('.', "_");
-        for (figure, value) in [
-            ("queue_bytes", figures.queue_bytes as u64),
-            ("dropped_lines", figures.dropped_lines),
-            ("resent_lines", figures.resent_lines),
-            ("in_doubt", figures.in_doubt),
-            ("reconnects", figures.reconnects),
-            ("sent_bytes", figures.sent_bytes),
-        ] {
-            add(format!("sink.{name}.{figure}"), value as f64);
-        }
-        if let Some(bytes) = figures.spool_bytes {
-            add(format!("sink.{name}.spool_bytes"), bytes as f64);
-        }
-    }
-    all
-}
-
-/// Returns a time in seconds since 1970, or 0 if there is none.
-fn seconds(when: Option<UnixTime>) -> f64 {
-    when.map_or(0.0, |when| when.as_secs() as f64)
 }
 
 #[cfg(test)]

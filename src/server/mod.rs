@@ -276,7 +276,9 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        admin.serve(life.config(), reception, pipeline, reactor);
+        let is_stopping = !life.is_running();
+        let configured = (life.config(), life.origin());
+        admin.serve(is_stopping, configured, reception, pipeline, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
@@ -310,7 +312,7 @@ impl<C: Clock> Server<C> {
             }
             Timer::Idle(_) => {}
             Timer::ShowPage => {
-                if let Some(page) = reception.page_address() {
+                if let Some(page) = reception.page_address().filter(|_| life.config().admin.http) {
                     log::info!(page; "a web page shows what the server receives and sends");
                 }
             }

@@ -28,6 +28,7 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored, Settings};
+use crate::figures::FlushFigures;
 use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
@@ -143,8 +144,13 @@ impl Pipeline {
     }
 
     /// What the admin port reads and changes.
-    pub(super) fn split(&mut self) -> (&mut Engine, &mut Encoders, &Sinks) {
-        (&mut self.engine, &mut self.encoders, &self.sinks)
+    pub(super) fn split(&mut self) -> (&mut Engine, &mut Encoders, &Sinks, &FlushFigures) {
+        (&mut self.engine, &mut self.encoders, &self.sinks, self.flushing.figures())
+    }
+
+    /// The engine, for reading.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of

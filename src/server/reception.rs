@@ -25,9 +25,10 @@ use crate::config::Config;
 use crate::ingest::Drained;
 use crate::ingest::bind::Purpose;
 use crate::ingest::connections::{Connections, READ_BYTES};
+use crate::ingest::counts::ListenerCounts;
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
-use crate::ingest::listener::Door as _;
+use crate::ingest::listener::{Door as _, Listener};
 use crate::ledger::Own;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
@@ -76,6 +77,16 @@ impl Reception {
     /// Whether sources wait to be read.
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
+    }
+
+    /// The listeners for streams, of the admin port too.
+    pub(super) fn streams(&self) -> &Slab<(Purpose, Listener)> {
+        &self.listeners.streams
+    }
+
+    /// Returns the number of connections, and the most that there may be.
+    pub(super) fn connected(&self) -> (usize, usize) {
+        (self.connections.len(), self.connections.most())
     }
 
     #[cfg(test)]
@@ -185,13 +196,16 @@ impl Reception {
         now: Now,
     ) -> Drained {
         let Self { listeners, batch, last_input, .. } = self;
-        let Some(socket) = listeners.datagrams.get(usize::from(index)) else {
+        let Some(socket) = listeners.datagrams.get_mut(usize::from(index)) else {
             return Drained::Dry;
         };
-        let mut entrance = Entrance { pipeline, last_input, config, now };
+        let before = Taken::of(pipeline);
+        let mut entrance = Entrance { pipeline, last_input, config, now, bytes: 0 };
         let drained = socket.drain(batch, share_of(SHARE_BYTES, config), |datagram, share| {
             entrance.take(&datagram, share)
         });
+        let bytes = entrance.bytes;
+        socket.count(before.until(pipeline, bytes));
         drained.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
             pipeline.ledger().warn(WarningKind::ReadFailed(number), b"");
@@ -203,7 +217,7 @@ impl Reception {
     /// they came. The kernel no longer has them.
     fn take_received(&mut self, config: &Config, pipeline: &mut Pipeline, now: Now) {
         let Self { batch, last_input, .. } = self;
-        let mut entrance = Entrance { pipeline, last_input, config, now };
+        let mut entrance = Entrance { pipeline, last_input, config, now, bytes: 0 };
         while let Some(datagram) = batch.next() {
             let taken = entrance.take(&datagram, usize::MAX);
             batch.consume(taken);
@@ -221,13 +235,19 @@ impl Reception {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let limits = StreamLimits { max_line: config.tcp.max_line, share };
-        let Self { connections, last_input, .. } = self;
+        let Self { listeners, connections, last_input, .. } = self;
         pipeline.ledger().set_sender(connections.sender(slot));
+        let listener = connections.listener(slot);
+        let before = Taken::of(pipeline);
         let drained = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             pipeline.repeat_piece(piece);
             pipeline.take_piece(piece, config.dump_messages);
         });
+        let listener = listener.and_then(|index| listeners.streams.get_mut(index.into()));
+        if let Some((_, listener)) = listener {
+            listener.count(before.until(pipeline, connections.last_read() as u64));
+        }
         // The connection may have ended. While it is open its timer is not moved at each read,
         // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
@@ -249,6 +269,7 @@ impl Reception {
         let found = self.listeners.streams.get_mut(usize::from(index));
         let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
         let backlog = &mut self.backlog;
+        self.connections.admit_for(index);
         let mut admission = Admission {
             door: &mut self.connections,
             allow_from: &config.tcp.allow_from,
@@ -446,6 +467,7 @@ impl Reception {
         for source in sources {
             if let Source::Listener(index) = *source {
                 reactor.set(Timer::Listener(index), None);
+                self.connections.forget_listener(index);
             }
         }
         self.listeners.close(sources);
@@ -495,6 +517,39 @@ struct Entrance<'a> {
     last_input: &'a mut Option<Now>,
     config: &'a Config,
     now: Now,
+    /// The bytes of the datagrams that were admitted.
+    bytes: u64,
+}
+
+/// The totals before a read. What the read has brought is the difference, so nothing is counted for
+/// each line.
+struct Taken {
+    packets: u64,
+    lines: u64,
+    samples: u64,
+}
+
+impl Taken {
+    fn of(pipeline: &Pipeline) -> Self {
+        let ledger = pipeline.engine().read_ledger();
+        Self {
+            packets: ledger.own().total(Own::PacketsReceived),
+            lines: ledger.own().total(Own::MetricsReceived),
+            samples: ledger.samples(),
+        }
+    }
+
+    /// Returns what a read of `bytes` has brought.
+    fn until(&self, pipeline: &Pipeline, bytes: u64) -> ListenerCounts {
+        let now = Self::of(pipeline);
+        ListenerCounts {
+            connections: 0,
+            packets: now.packets - self.packets,
+            lines: now.lines - self.lines,
+            samples: now.samples.saturating_sub(self.samples),
+            bytes,
+        }
+    }
 }
 
 impl Entrance<'_> {
@@ -505,7 +560,9 @@ impl Entrance<'_> {
         if !datagram.is_rest && !self.admit(datagram) {
             return datagram.bytes.len();
         }
-        self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages)
+        let taken = self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages);
+        self.bytes += taken as u64;
+        taken
     }
 
     /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be

@@ -61,8 +61,10 @@ mod process_group;
 mod sink;
 mod speech;
 pub mod spool;
+mod standing;
 
 pub use sink::{Feed, Figures, Sink, Sinks};
+pub use standing::LostLines;
 
 #[cfg(test)]
 pub(crate) use dialer::{Dialer, Socket};

@@ -444,6 +444,11 @@ impl Outbox {
         verdict == Verdict::Guilty
     }
 
+    /// Returns the most bytes that are held, if any may be removed.
+    pub fn limit(&self) -> usize {
+        self.window.limit
+    }
+
     /// Returns the bytes that are still to be written.
     pub fn unsent_bytes(&self) -> usize {
         self.window.queued_bytes() - self.window.in_flight()

@@ -17,6 +17,7 @@ use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
 use super::spool::Spool;
+use super::standing::{LostLines, Standing};
 use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -44,6 +45,11 @@ pub struct Sink {
     removal: Option<Tick>,
     /// The sink is closed, and its data is being spilled.
     spill: Option<Spill>,
+    standing: Standing,
+    /// Bytes of all chunks that were pushed.
+    pushed_bytes: u64,
+    /// Points that its encoder left out, because the destination cannot store them.
+    points_refused: u64,
 }
 
 /// Which chunks a sink gets.
@@ -80,6 +86,21 @@ pub struct Figures {
     pub last_error: Option<String>,
     /// Bytes in the spool that are not released. `None` if there is no spool.
     pub spool_bytes: Option<u64>,
+    /// The most bytes of its spool.
+    pub spool_limit: Option<u64>,
+    /// Since when the outlet is in its state. The states between two connections (`resolving`,
+    /// `connecting`, `backing_off`) count as one. `None` until the first turn.
+    pub since: Option<Now>,
+    /// Whether the destination can be written to now.
+    pub is_up: bool,
+    /// The most bytes that are queued or retained in memory.
+    pub queue_limit: usize,
+    /// All bytes in memory: queued and retained.
+    pub held_bytes: usize,
+    /// Bytes that were queued.
+    pub pushed_bytes: u64,
+    /// Points that were left out, because the destination cannot store them.
+    pub points_refused: u64,
 }
 
 /// The spilling of a closed sink's data, until all of it is in the spool or dropped.
@@ -116,6 +137,9 @@ impl Sink {
             is_flushing: false,
             removal: None,
             spill: None,
+            standing: Standing::default(),
+            pushed_bytes: 0,
+            points_refused: 0,
         }
     }
 
@@ -138,6 +162,7 @@ impl Sink {
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.overflow.note_reconfigured();
         self.outlet.reconfigure(to, &mut self.outbox, now);
+        self.standing.note(self.outlet.state(), now);
         self.log_spool_news();
     }
 
@@ -198,9 +223,15 @@ impl Sink {
     /// Queues a chunk. [`pump`](Self::pump) writes it.
     pub fn push(&mut self, chunk: Rc<Chunk>) {
         self.flushes.grow(chunk.flush(), chunk.len());
+        self.pushed_bytes += chunk.len() as u64;
         let before = OverflowCounts::of(&self.outbox);
         self.outbox.push(chunk);
         self.overflow.note_growth(before, &mut self.outbox);
+    }
+
+    /// Counts points that its encoder left out.
+    pub fn note_refused_points(&mut self, points: u64) {
+        self.points_refused += points;
     }
 
     /// Handles an event for the token of this sink with this generation. Spurious and stale events
@@ -450,6 +481,12 @@ impl Sink {
         self.may_have_slow_reader() && self.outbox.is_half_full()
     }
 
+    /// Returns the counts that must not be lost with the sink.
+    pub fn lost_lines(&self) -> LostLines {
+        let tally = self.outbox.tally();
+        LostLines { dropped: tally.dropped_lines, in_doubt: tally.in_doubt }
+    }
+
     pub fn figures(&self) -> Figures {
         let tally = self.outbox.tally();
         let outages = self.outlet.outages();
@@ -468,6 +505,13 @@ impl Sink {
             state: self.outlet.state(),
             last_error: outages.last_error().map(ToOwned::to_owned),
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
+            spool_limit: self.outbox.spool().map(Spool::max_bytes),
+            since: self.standing.since,
+            is_up: self.outlet.is_up(),
+            queue_limit: self.outbox.limit(),
+            held_bytes: self.outbox.held_bytes(),
+            pushed_bytes: self.pushed_bytes,
+            points_refused: self.points_refused,
         }
     }
 
@@ -485,6 +529,8 @@ impl Sink {
             self.flushes.arrive(whole, acked, ArrivalSigns { is_up, has_delivered }, now);
         }
         self.overflow.note_drained(&self.outbox);
+        // Every call that can change the state of the outlet ends here.
+        self.standing.note(self.outlet.state(), now);
     }
 }
 
@@ -494,25 +540,38 @@ const SINKS_MAX: usize = 80;
 
 /// All sinks. Each has an index that never changes and that its tokens carry.
 #[derive(Debug, Default)]
-pub struct Sinks(Slab<Sink>);
+pub struct Sinks {
+    all: Slab<Sink>,
+    /// The counts of removed sinks.
+    removed: LostLines,
+}
 
 impl Sinks {
     /// Whether `more` sinks may be added. Each reload may add 16 destinations with new names, while
     /// the sinks of removed destinations stay until they have delivered or spilled their chunks.
     /// Without a bound, frequent reloads could pile up sinks.
     pub fn have_room_for(&self, more: usize) -> bool {
-        self.0.len() + more <= SINKS_MAX
+        self.all.len() + more <= SINKS_MAX
     }
 
     /// Adds the sink that `make` returns for its index. There must be [room](Self::have_room_for).
     pub fn add(&mut self, make: impl FnOnce(u16) -> Sink) -> &mut Sink {
-        let entry = self.0.vacant_entry();
+        let entry = self.all.vacant_entry();
         let index = u16::try_from(entry.key()).expect("there are few of them");
         entry.insert(make(index))
     }
 
     pub fn remove(&mut self, index: u16) {
-        self.0.try_remove(index.into());
+        if let Some(sink) = self.all.try_remove(index.into()) {
+            self.removed += sink.lost_lines();
+        }
+    }
+
+    /// Returns the sums of all sinks since the start, including those that were removed.
+    pub fn lost_lines(&self) -> LostLines {
+        let mut sum = self.removed;
+        self.iter().for_each(|sink| sum += sink.lost_lines());
+        sum
     }
 
     /// Reaps an ended child of this process if one of the sinks started it. Returns whether one
@@ -533,28 +592,28 @@ impl Sinks {
     }
 
     pub fn at(&mut self, index: u16) -> Option<&mut Sink> {
-        self.0.get_mut(index.into())
+        self.all.get_mut(index.into())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Sink> {
-        self.0.iter().map(|(_, sink)| sink)
+        self.all.iter().map(|(_, sink)| sink)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
-        self.0.iter_mut().map(|(_, sink)| sink)
+        self.all.iter_mut().map(|(_, sink)| sink)
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Returns a bound: all indices in use are below it. Some indices below it may be free.
     pub fn end(&self) -> u16 {
-        u16::try_from(self.0.capacity()).unwrap_or(u16::MAX)
+        u16::try_from(self.all.capacity()).unwrap_or(u16::MAX)
     }
 }
 

@@ -195,7 +195,7 @@ fn help_explains_every_command() {
     let help = admin.ask("help");
     let (first, lines) = help.split_once('\n').unwrap();
     let names = first.strip_prefix("Commands: ").unwrap();
-    assert!(names.starts_with("stats, counters, timers, gauges, sets, "), "{help}");
+    assert!(names.starts_with("stats, info, counters, timers, gauges, sets, "), "{help}");
     let names: Vec<_> = ["help"].into_iter().chain(names.split(", ")).collect();
     let listed: Vec<_> = lines.split_whitespace().filter(|word| names.contains(word)).collect();
     assert!(names.iter().all(|name| listed.contains(name)), "{help}");

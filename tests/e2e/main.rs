@@ -23,6 +23,7 @@ mod files;
 mod flood;
 mod ganglia;
 mod graphite_web;
+mod http;
 mod influxdb;
 mod ingest;
 mod limits;

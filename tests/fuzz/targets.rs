@@ -2,6 +2,8 @@
 // Each fuzz binary uses one of the targets. A target that cannot go on must fail.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod web;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -33,7 +35,7 @@ use statsd::wire::In;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target and the folder of its corpus.
-pub(crate) const ALL: [(&str, Target); 7] = [
+pub(crate) const ALL: [(&str, Target); 8] = [
     ("packet", packet),
     ("stream", stream),
     ("binary", binary),
@@ -41,6 +43,7 @@ pub(crate) const ALL: [(&str, Target); 7] = [
     ("flush", flush),
     ("state", state),
     ("spool", spool),
+    ("http", web::http),
 ];
 
 /// Lines, under grammars that differ: names are never empty nor too long, numbers always finite.

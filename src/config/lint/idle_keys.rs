@@ -105,10 +105,25 @@ const IDLE: &[IdleKeys] = &[
     },
     IdleKeys {
         section: "admin",
-        keys: &["allow_from", "health", "idle_timeout", "max_connections"],
+        keys: &[
+            "allow_from",
+            "health",
+            "hosts",
+            "http",
+            "idle_timeout",
+            "max_connections",
+            "metrics",
+        ],
         is_used: |config, _| !config.admin.bind.is_empty(),
         reason: "bind is empty, so there is no admin port",
         remedy: "set bind, or remove the key",
+    },
+    IdleKeys {
+        section: "admin",
+        keys: &["hosts", "metrics"],
+        is_used: |config, _| config.admin.http || config.admin.bind.is_empty(),
+        reason: "http is no, so the port answers no HTTP",
+        remedy: "write http = yes, or remove the key",
     },
     IdleKeys {
         section: "unix",

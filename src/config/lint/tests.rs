@@ -301,6 +301,8 @@ fn keys_that_another_key_makes_useless() {
         ("[console]\nformat = json", "enabled is not set", "enabled = yes"),
         ("[key_flush]\npercent = 10", "interval is not set", "set interval"),
         ("[admin]\nbind =\nidle_timeout = 1m", "there is no admin port", "set bind"),
+        ("[admin]\nbind =\nmetrics = own", "there is no admin port", "set bind"),
+        ("[admin]\nhttp = no\nhosts = a", "answers no HTTP", "http = yes"),
     ]);
     assert_silent(&[
         "[statsd]\ndelete_idle = yes\ngauge_ttl = 5",

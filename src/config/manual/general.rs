@@ -304,6 +304,19 @@ pub(super) const ADMIN: Chapter = chapter! {
     /// As for [udp], for clients that send commands.
     allow_from;
 
+    /// yes: answer HTTP on this port, too: /health, /-/ready, /metrics and more. A connection whose
+    /// first bytes are an HTTP request never runs a command. With no it is closed.
+    http;
+
+    /// What /metrics shows: all (the figures of the server and every series), own (the figures of
+    /// the server) or off (there is no such path).
+    metrics;
+
+    /// Names of this machine that HTTP requests may be for, without a port. IP addresses, localhost
+    /// and the machine's own name are always accepted. A request for another name is refused with
+    /// status 403, so that no foreign page in a browser can read the answers. * accepts any name.
+    hosts;
+
     /// What the command health answers from the start: up or down. A proxy in front of several
     /// servers sends no traffic to a server that is down. `health up` and `health down` change it
     /// while the server runs.

@@ -163,6 +163,11 @@ impl Spool {
         self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
     }
 
+    /// Returns the most bytes that all segments together may have.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
     /// torn its first line. Sets it aside if it has another format.
     fn adopt(&mut self, number: u64, bytes: u64) -> io::Result<()> {

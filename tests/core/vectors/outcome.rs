@@ -6,8 +6,8 @@ use std::fmt;
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::{Subject, Summary};
 use statsd::policy::{FigureId, FigureNames};
-use statsd::protocol::{MetricKind, Sample};
-use statsd::series::{Audience, Table, Values};
+use statsd::protocol::Sample;
+use statsd::series::{Audience, Cursor, Table, Values};
 
 use crate::rig::SEEDS;
 
@@ -86,29 +86,23 @@ fn interval(
 impl Outcome {
     /// Reads the samples of timers and the sizes of sets, which no figure has.
     fn read_open(&mut self, table: &mut Table) {
-        for shard in 0..Table::shards() {
-            for kind in [MetricKind::Timing, MetricKind::Set] {
-                let slots: Vec<_> = table.in_shard(shard, kind).map(|(slot, _)| slot).collect();
-                for slot in slots {
-                    let (series, now) = table.get_mut(shard, slot).unwrap();
-                    let name = series.name().to_vec();
-                    match series.open(now) {
-                        Values::Timing { samples, weight } => {
-                            samples.sort_by(f64::total_cmp);
-                            let series =
-                                Series { numbers: samples.to_vec(), weight, ..Series::default() };
-                            self.series.insert(Key { kind: "t", name, time: None }, series);
-                        }
-                        Values::Set { members } => {
-                            let series =
-                                Series { numbers: vec![members as f64], ..Series::default() };
-                            self.series.insert(Key { kind: "s", name, time: None }, series);
-                        }
-                        other => panic!("{other:?} of a timer or a set"),
-                    }
+        let mut cursor = Cursor::default();
+        while !table.visit(&mut cursor, 1000, |_, _, series, now| {
+            let name = series.name().to_vec();
+            match series.open(now) {
+                Values::Timing { samples, weight } => {
+                    samples.sort_by(f64::total_cmp);
+                    let series = Series { numbers: samples.to_vec(), weight, ..Series::default() };
+                    self.series.insert(Key { kind: "t", name, time: None }, series);
                 }
+                Values::Set { members } => {
+                    let series = Series { numbers: vec![members as f64], ..Series::default() };
+                    self.series.insert(Key { kind: "s", name, time: None }, series);
+                }
+                Values::Counter(_) | Values::Gauge(_) => {}
+                Values::Sketch(_) => panic!("a sketch of a few samples"),
             }
-        }
+        }) {}
     }
 
     /// Adds the expected members to a set. If it has them all, that changes nothing; see

@@ -44,7 +44,7 @@ impl Admin {
         self.read_through(match command.split(' ').next().unwrap() {
             "help" | "config" => "\n\n",
             "health" | "version" => "\n",
-            "stats" | "sinks" | "counters" | "gauges" | "timers" | "sets" => "END\n\n",
+            "stats" | "info" | "sinks" | "counters" | "gauges" | "timers" | "sets" => "END\n\n",
             "delcounters" | "deltimers" | "delgauges" | "delsets" => "END\n\n",
             _ => "\n",
         })

@@ -10,7 +10,7 @@ use socket2::Socket;
 use tempfile::TempDir;
 
 use super::{
-    Admin, Conf, DEADLINE, Process, connect, send_packets, until, until_equal, until_true,
+    Admin, Conf, DEADLINE, Process, Web, connect, send_packets, until, until_equal, until_true,
 };
 
 /// A running server. Dropping it kills the process, if the test did not [stop](Daemon::stop) it.
@@ -177,6 +177,11 @@ impl Daemon {
     /// Opens a connection to the admin port.
     pub(crate) fn admin(&self) -> Admin {
         Admin::connect(reachable(self.admin[0]))
+    }
+
+    /// Opens a connection to the admin port that speaks HTTP.
+    pub(crate) fn web(&self) -> Web {
+        Web::connect(reachable(self.admin[0]))
     }
 
     /// Sends each packet as a datagram.

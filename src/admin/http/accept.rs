@@ -1,0 +1,92 @@
+//! Which of the two formats of `/metrics` a client wants. Pure.
+
+use crate::figures::Exposition;
+
+/// How well a field of `Accept` fits a format: its weight, and how exactly it names the format.
+type Fit = (u16, u8);
+
+/// Returns the format that a client prefers by its field `Accept`.
+///
+/// Without such a field, or if it wants both equally, it is OpenMetrics, unless the client names
+/// only the other one. A browser, which wants HTML, gets the text format, because it shows that one
+/// and would save the other to a file.
+pub(super) fn exposition(accept: Option<&str>) -> Exposition {
+    let Some(accept) = accept else { return Exposition::OpenMetrics };
+    let mut open = Fit::default();
+    let mut text = Fit::default();
+    for media in accept.split(',') {
+        let mut parts = media.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let mut weight = 1000;
+        let mut version = None;
+        for parameter in parts {
+            match parameter.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+                Some(("q" | "Q", value)) => weight = thousandths(value),
+                Some(("version", value)) => version = Some(value.trim_matches('"')),
+                _ => {}
+            }
+        }
+        match (name.as_str(), version) {
+            ("application/openmetrics-text", None | Some("1.0.0" | "0.0.1")) => {
+                open = open.max((weight, 3));
+            }
+            ("text/plain", None | Some("0.0.4")) | ("text/html", _) => {
+                text = text.max((weight, 3));
+            }
+            ("application/*", _) => open = open.max((weight, 2)),
+            ("text/*", _) => text = text.max((weight, 2)),
+            ("*/*", _) => {
+                open = open.max((weight, 1));
+                text = text.max((weight, 1));
+            }
+            _ => {}
+        }
+    }
+    if text > open { Exposition::Text } else { Exposition::OpenMetrics }
+}
+
+/// Returns a weight such as `0.25` in thousandths. A text that is no weight counts as 1.
+fn thousandths(text: &str) -> u16 {
+    let weight = text.parse::<f64>().ok().filter(|weight| (0.0..=1.0).contains(weight));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to 1000
+    weight.map_or(1000, |weight| (weight * 1000.0).round() as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_the_client_prefers() {
+        use Exposition::{OpenMetrics, Text};
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0;q=0.5,\
+            application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,\
+            */*;q=0.2";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+            application/openmetrics-text;version=0.0.1;q=0.5,\
+            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,\
+            */*;q=0.2";
+        let old_prometheus = "text/plain;version=0.0.4;q=1,*/*;q=0.1";
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (accept, format) in [
+            (None, OpenMetrics),
+            (Some("*/*"), OpenMetrics),
+            (Some(""), OpenMetrics),
+            (Some(prometheus_2), OpenMetrics),
+            (Some(prometheus_3), OpenMetrics),
+            (Some(old_prometheus), Text),
+            (Some("text/plain;version=0.0.4"), Text),
+            (Some("text/plain; version=0.0.4; charset=utf-8"), Text),
+            (Some("text/plain"), Text),
+            (Some("Text/Plain;Q=0.5, application/openmetrics-text;q=0.4"), Text),
+            (Some("text/plain;q=0.4, application/openmetrics-text;q=0.4"), OpenMetrics),
+            (Some("text/plain;version=9, */*"), OpenMetrics),
+            (Some("application/openmetrics-text;q=0, text/plain;q=0.1"), Text),
+            (Some("text/*"), Text),
+            (Some("image/png"), OpenMetrics),
+            (Some(browser), Text),
+        ] {
+            assert_eq!(exposition(accept), format, "{accept:?}");
+        }
+    }
+}

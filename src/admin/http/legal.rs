@@ -1,0 +1,375 @@
+//! Names and tags of series as Prometheus accepts them. Pure.
+//!
+//! The name of a family is made from the name of a series and its kind alone. So it does not depend
+//! on which other series there are.
+//!
+//! ```text
+//!  counter  web.hits    web_hits           and its sample web_hits_total
+//!  gauge    web.depth   web_depth_value
+//!  set      web.users   web_users_members
+//!  timer    web.time    web_time_timer     with bins: web_time_distribution
+//! ```
+//! - Letters and digits stay. Any other byte, also a dot, becomes `_`.
+//! - A name that begins with a digit, or as the server's own figures do, gets a `_` in front.
+//! - A counter whose name ends as a sample of another family gets a `_` at the end.
+//!
+//! Different names may become one. So a name that is not made of letters, digits and dots alone
+//! stands in the label `statsd_name` as it is. If tags were changed, they stand there, too.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use crate::protocol::MetricKind;
+
+/// What the family of a series is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FamilyKind {
+    Counter,
+    Gauge,
+    Summary,
+    Histogram,
+    Set,
+}
+
+/// Endings of the names of families and samples, which a counter must not have.
+const RESERVED: [&[u8]; 13] = [
+    b"_total",
+    b"_created",
+    b"_value",
+    b"_members",
+    b"_timer",
+    b"_timer_sum",
+    b"_timer_count",
+    b"_timer_created",
+    b"_distribution",
+    b"_distribution_sum",
+    b"_distribution_count",
+    b"_distribution_bucket",
+    b"_distribution_created",
+];
+/// The most labels of a series. Prometheus compares them with each other.
+const LABELS_MAX: usize = 64;
+/// What `statsd_bytes` encodes, beside bytes that are not ASCII.
+const NO_TEXT: AsciiSet = CONTROLS.add(b'%');
+/// Labels that do not come from tags.
+const OWN_LABELS: [&[u8]; 4] = [b"le", b"quantile", b"statsd_name", b"statsd_bytes"];
+
+impl FamilyKind {
+    /// The kind of the family of a series. `has_bins` is true of a timing with a histogram.
+    pub(super) fn of(kind: MetricKind, has_bins: bool) -> Self {
+        match kind {
+            MetricKind::Counter => Self::Counter,
+            MetricKind::Gauge => Self::Gauge,
+            MetricKind::Timing if has_bins => Self::Histogram,
+            MetricKind::Timing => Self::Summary,
+            MetricKind::Set => Self::Set,
+        }
+    }
+
+    /// Its name in a `# TYPE` line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge | Self::Set => "gauge",
+            Self::Summary => "summary",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    /// What a family is, for people. No series has a description of its own.
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::Counter => "StatsD counter, as a running total",
+            Self::Gauge => "StatsD gauge",
+            Self::Summary => "StatsD timing; quantiles of the last flush",
+            Self::Histogram => "StatsD timing",
+            Self::Set => "StatsD set: different members in the last flush",
+        }
+    }
+
+    fn suffix(self) -> &'static [u8] {
+        match self {
+            Self::Counter => b"",
+            Self::Gauge => b"_value",
+            Self::Summary => b"_timer",
+            Self::Histogram => b"_distribution",
+            Self::Set => b"_members",
+        }
+    }
+}
+
+/// Appends the name of the family of a series, without the `_total` of a counter.
+pub(super) fn put_family(kind: FamilyKind, name: &[u8], out: &mut Vec<u8>) {
+    put_base(kind, bare(name), out);
+    out.extend_from_slice(kind.suffix());
+}
+
+/// Appends a legal name. Returns whether another name may become the same.
+fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let mut is_changed = bare.is_empty();
+    if bare.first().is_none_or(u8::is_ascii_digit) {
+        out.push(b'_');
+        is_changed = true;
+    }
+    let base = out.len();
+    for byte in bare {
+        out.push(if byte.is_ascii_alphanumeric() { *byte } else { b'_' });
+        is_changed |= !byte.is_ascii_alphanumeric() && *byte != b'.';
+    }
+    if out[base..] == *b"statsd" || out[base..].starts_with(b"statsd_") {
+        out.insert(start, b'_');
+        is_changed = true;
+    }
+    if kind == FamilyKind::Counter && RESERVED.iter().any(|end| out[start..].ends_with(end)) {
+        out.push(b'_');
+        is_changed = true;
+    }
+    is_changed
+}
+
+/// The name of a series without its tags.
+fn bare(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == b';').next().unwrap_or_default()
+}
+
+/// Makes the labels of one series after another, in buffers that it reuses.
+#[derive(Debug, Default)]
+pub(super) struct LabelWriter {
+    /// The name of the family, which is not used.
+    family: Vec<u8>,
+    /// The keys of the labels, one after the other, and where each begins.
+    keys: Vec<u8>,
+    starts: Vec<usize>,
+    text: Vec<u8>,
+}
+
+impl LabelWriter {
+    /// Returns the labels of a series as `a="b",c="d"`. It is empty if there are none. No two
+    /// series of a family have the same labels.
+    pub(super) fn labels(&mut self, kind: FamilyKind, name: &[u8]) -> &[u8] {
+        let Self { family, keys, starts, text } = self;
+        family.clear();
+        keys.clear();
+        starts.clear();
+        text.clear();
+        let is_name_changed = put_base(kind, bare(name), family);
+        let mut are_tags_changed = false;
+        for tag in name.split(|byte| *byte == b';').skip(1) {
+            let equals = tag.iter().position(|byte| *byte == b'=').unwrap_or(tag.len());
+            let key = &tag[..equals];
+            let value = tag.get(equals + 1..).unwrap_or_default();
+            let start = keys.len();
+            are_tags_changed |= put_key(key, keys);
+            let is_known = starts
+                .iter()
+                .zip(starts.iter().skip(1).chain([&start]))
+                .any(|(from, to)| keys[*from..*to] == keys[start..]);
+            // A label without a value counts as none.
+            if is_known || value.is_empty() || starts.len() == LABELS_MAX {
+                are_tags_changed = true;
+                keys.truncate(start);
+                continue;
+            }
+            starts.push(start);
+            put_label(&keys[start..], value, text);
+        }
+        if are_tags_changed || is_name_changed {
+            let shown = if are_tags_changed { name } else { bare(name) };
+            put_label(b"statsd_name", shown, text);
+        }
+        if !is_text(name) {
+            // Different bytes that are no text are shown as the same character.
+            let exact = percent_encode(name, &NO_TEXT);
+            put_label(b"statsd_bytes", exact.to_string().as_bytes(), text);
+        }
+        text
+    }
+}
+
+/// Appends a legal key of a label. Returns whether another key may become the same.
+fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
+    let is_own = OWN_LABELS.contains(&key) || key.starts_with(b"__");
+    let is_changed = is_own || key.first().is_none_or(u8::is_ascii_digit);
+    if is_changed {
+        out.extend_from_slice(b"tag_");
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    out.extend(key.iter().map(|byte| if is_legal(*byte) { *byte } else { b'_' }));
+    // A key that begins as those that were changed may be one of them.
+    is_changed || key.starts_with(b"tag_") || !key.iter().copied().all(is_legal)
+}
+
+/// Whether bytes are a text without control characters.
+fn is_text(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
+/// Appends a label after the others. Bytes that are no text become U+FFFD.
+fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    out.extend_from_slice(key);
+    out.extend_from_slice(b"=\"");
+    for chunk in value.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+                _ if character.is_control() => out.extend_from_slice("\u{fffd}".as_bytes()),
+                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use statsd_bench::Random;
+
+    use super::*;
+
+    const KINDS: [FamilyKind; 5] = [
+        FamilyKind::Counter,
+        FamilyKind::Gauge,
+        FamilyKind::Summary,
+        FamilyKind::Histogram,
+        FamilyKind::Set,
+    ];
+
+    fn family(kind: FamilyKind, name: &[u8]) -> String {
+        let mut out = Vec::new();
+        put_family(kind, name, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn labels(kind: FamilyKind, name: &[u8]) -> String {
+        String::from_utf8(LabelWriter::default().labels(kind, name).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn names_become_legal() {
+        for (name, counter, label) in [
+            ("web.hits", "web_hits", ""),
+            ("a.b.c1", "a_b_c1", ""),
+            ("web_hits", "web_hits", "statsd_name=\"web_hits\""),
+            ("a-b", "a_b", "statsd_name=\"a-b\""),
+            ("1a", "_1a", "statsd_name=\"1a\""),
+            ("a.total", "a_total_", "statsd_name=\"a.total\""),
+            ("a.timer.sum", "a_timer_sum_", "statsd_name=\"a.timer.sum\""),
+            ("statsd.x", "_statsd_x", "statsd_name=\"statsd.x\""),
+            ("statsd", "_statsd", "statsd_name=\"statsd\""),
+            ("statsdx", "statsdx", ""),
+            ("a;env=prod;host=b", "a", "env=\"prod\",host=\"b\""),
+            ("a_b;env=prod", "a_b", "env=\"prod\",statsd_name=\"a_b\""),
+            ("a;e-v=1", "a", "e_v=\"1\",statsd_name=\"a;e-v=1\""),
+            ("a;e-v=1;e_v=2", "a", "e_v=\"1\",statsd_name=\"a;e-v=1;e_v=2\""),
+            ("a;le=1;tag_le=2", "a", "tag_le=\"1\",statsd_name=\"a;le=1;tag_le=2\""),
+            ("a;__name__=x", "a", "tag___name__=\"x\",statsd_name=\"a;__name__=x\""),
+            ("a;1=x", "a", "tag_1=\"x\",statsd_name=\"a;1=x\""),
+            ("a;b=", "a", "statsd_name=\"a;b=\""),
+            ("a;b", "a", "statsd_name=\"a;b\""),
+            ("a;k=q\"\\", "a", "k=\"q\\\"\\\\\""),
+            ("caf\u{e9}", "caf__", "statsd_name=\"caf\u{e9}\""),
+            ("", "_", "statsd_name=\"\""),
+        ] {
+            assert_eq!(family(FamilyKind::Counter, name.as_bytes()), counter, "{name}");
+            assert_eq!(labels(FamilyKind::Counter, name.as_bytes()), label, "{name}");
+        }
+        assert_eq!(
+            labels(FamilyKind::Counter, b"a\xff;k=\xfe\n"),
+            "k=\"\u{fffd}\u{fffd}\",statsd_name=\"a\u{fffd}\",statsd_bytes=\"a%FF;k=%FE%0A\""
+        );
+        let all = KINDS.map(|kind| family(kind, b"a.b"));
+        assert_eq!(all, ["a_b", "a_b_value", "a_b_timer", "a_b_distribution", "a_b_members"]);
+        assert_eq!(family(FamilyKind::Gauge, b"a.total"), "a_total_value");
+        assert_eq!(labels(FamilyKind::Gauge, b"a.total"), "", "only counters end there");
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let name: String = (0..200).fold("a".to_owned(), |name, n| format!("{name};k{n}=v"));
+        let labels = labels(FamilyKind::Gauge, name.as_bytes());
+        assert_eq!(labels.matches("=\"v\"").count(), LABELS_MAX);
+        assert!(labels.ends_with(&format!("statsd_name=\"{name}\"")));
+    }
+
+    /// A random name of few pieces, so that many of them become the same.
+    fn random_name(random: &mut Random) -> Vec<u8> {
+        const PIECES: [&[u8]; 30] = [
+            b"a",
+            b"b",
+            b".",
+            b"_",
+            b"-",
+            b";",
+            b"=",
+            b"1",
+            b"total",
+            b"value",
+            b"timer",
+            b"sum",
+            b"count",
+            b"created",
+            b"members",
+            b"distribution",
+            b"bucket",
+            b"statsd",
+            b"le",
+            b"tag_",
+            b"\xff",
+            b"\xfe",
+            b"\n",
+            b"\"",
+            b"\\",
+            b"__",
+            b"%FF",
+            b"statsd_name",
+            b";k=",
+            b"\xc3\xa9",
+        ];
+        let length = 1 + random.below(5);
+        (0..length).flat_map(|_| PIECES[random.below(PIECES.len())]).copied().collect()
+    }
+
+    /// Shows with random names that no two series have the same samples, that no sample belongs to
+    /// two families, and that all names are legal.
+    #[test]
+    fn no_two_series_meet() {
+        let mut random = Random::new(7);
+        let mut series: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
+        let mut families: BTreeMap<String, FamilyKind> = BTreeMap::new();
+        for _ in 0..60_000 {
+            let name = random_name(&mut random);
+            let kind = KINDS[random.below(KINDS.len())];
+            let family = family(kind, &name);
+            let labels = labels(kind, &name);
+            let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            assert!(family.bytes().all(is_legal) && !family.as_bytes()[0].is_ascii_digit());
+            assert!(!family.starts_with("statsd_") && family != "statsd");
+            let known = families.entry(family.clone()).or_insert(kind);
+            assert_eq!(*known, kind, "two kinds of {family}");
+            let known =
+                series.entry((family.clone(), labels.clone())).or_insert_with(|| name.clone());
+            let names = [known.escape_ascii().to_string(), name.escape_ascii().to_string()];
+            assert_eq!(names[0], names[1], "{family}{{{labels}}}");
+        }
+        let mut samples = BTreeSet::new();
+        for (family, kind) in &families {
+            let suffixes: &[&str] = match kind {
+                FamilyKind::Counter => &["", "_total", "_created"],
+                FamilyKind::Gauge | FamilyKind::Set => &[""],
+                FamilyKind::Summary => &["", "_sum", "_count", "_created"],
+                FamilyKind::Histogram => &["", "_sum", "_count", "_bucket", "_created"],
+            };
+            for suffix in suffixes {
+                assert!(samples.insert(format!("{family}{suffix}")), "{family}{suffix}");
+            }
+        }
+    }
+}

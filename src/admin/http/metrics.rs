@@ -1,0 +1,152 @@
+//! `/metrics`: the figures of the server, and then every series, in the order of the families.
+//!
+//! The walk over the series is that of the dumps: it takes eight bytes a series, and a step of it a
+//! fraction of a millisecond. If a client does not read and another dump waits, the walk is paused.
+//! It frees its memory, and later begins again after the last series that it has written.
+
+use super::legal::{FamilyKind, LabelWriter, put_family};
+use super::samples::{SampleWriter, SeriesSamples};
+use crate::admin::sorted::{SortedName, SortedNames};
+use crate::admin::view::View;
+use crate::config::MetricsShown;
+use crate::figures::{Exposition, write_metrics};
+use crate::protocol::MetricKind;
+use crate::series::{Table, Values};
+
+/// One answer, in progress.
+#[derive(Debug)]
+pub(super) struct MetricsPage {
+    exposition: Exposition,
+    phase: MetricsPhase,
+    names: SortedNames,
+    /// The key of the last series written.
+    last: Option<Box<[u8]>>,
+    writer: SampleWriter,
+    labels: LabelWriter,
+}
+
+/// What is written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MetricsPhase {
+    Own,
+    Series,
+    End,
+}
+
+/// The most series that one step writes, and the bytes after which it ends in any case.
+const BATCH: usize = 128;
+const STEP_BYTES: usize = 16 * 1024;
+
+impl MetricsPage {
+    pub(super) fn new(exposition: Exposition) -> Self {
+        Self {
+            exposition,
+            phase: MetricsPhase::Own,
+            names: SortedNames::by_key(put_key),
+            last: None,
+            writer: SampleWriter::new(exposition),
+            labels: LabelWriter::default(),
+        }
+    }
+
+    /// Returns the type of the answer.
+    pub(super) fn content_type(exposition: Exposition) -> &'static str {
+        match exposition {
+            Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Exposition::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
+    /// Whether the walk holds memory for every series.
+    pub(super) fn is_begun(&self) -> bool {
+        self.names.is_begun()
+    }
+
+    /// Whether the next step would begin the walk.
+    pub(super) fn is_about_to_begin(&self) -> bool {
+        self.phase == MetricsPhase::Series && !self.names.is_begun()
+    }
+
+    /// Frees the memory of the walk. It goes on later, after the last series that it has written.
+    pub(super) fn pause(&mut self) {
+        self.names.restart();
+    }
+
+    /// Does a part of the work. Returns `true` once the answer is complete.
+    pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+        match self.phase {
+            MetricsPhase::Own => {
+                write_metrics(&view.sources(), self.exposition, out);
+                self.phase = match view.config.admin.metrics {
+                    MetricsShown::All => MetricsPhase::Series,
+                    MetricsShown::Own | MetricsShown::Off => MetricsPhase::End,
+                };
+            }
+            MetricsPhase::Series => {
+                let table = view.engine.table_mut();
+                if self.names.sort(table, self.last.as_deref()) && self.merge(table, out) {
+                    self.phase = MetricsPhase::End;
+                    self.names.restart();
+                }
+            }
+            MetricsPhase::End => {
+                if self.exposition == Exposition::OpenMetrics {
+                    out.extend_from_slice(b"# EOF\n");
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Writes the next series, up to the bounds of a step. Returns `true` after the last one.
+    fn merge(&mut self, table: &mut Table, out: &mut Vec<u8>) -> bool {
+        let full = out.len() + STEP_BYTES;
+        for _ in 0..BATCH {
+            if out.len() >= full {
+                return false;
+            }
+            let Some(next) = self.names.next(table) else { return true };
+            self.put_series(&next, table, out);
+            self.last = Some(next.name);
+        }
+        false
+    }
+
+    /// Writes a series, unless it was removed, or its family has changed, since its key was made.
+    fn put_series(&mut self, next: &SortedName, table: &mut Table, out: &mut Vec<u8>) {
+        let Some((family, name)) = split_key(&next.name) else { return };
+        let Some((kind, samples)) = samples(table, next, name) else { return };
+        let labels = self.labels.labels(kind, name);
+        self.writer.put(family, kind, labels, &samples, out);
+    }
+}
+
+/// The key of a series: its family, a NUL, which no family has, and its name. So the series of a
+/// family follow each other.
+fn put_key(kind: MetricKind, name: &[u8], out: &mut Vec<u8>) {
+    put_family(FamilyKind::of(kind, false), name, out);
+    out.push(0);
+    out.extend_from_slice(name);
+}
+
+fn split_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(0, key)?;
+    Some((&key[..end], &key[end + 1..]))
+}
+
+/// Reads the values of a series. Returns `None` if it has none to show.
+fn samples(table: &mut Table, at: &SortedName, name: &[u8]) -> Option<(FamilyKind, SeriesSamples)> {
+    let (series, now) = table.get_mut(at.shard, at.slot)?;
+    if series.name() != name {
+        return None; // another series has its place
+    }
+    let kind = FamilyKind::of(series.kind(), false);
+    let samples = match series.open(now) {
+        Values::Counter(value) => SeriesSamples::Total(value),
+        Values::Gauge(level) => SeriesSamples::Level(level),
+        Values::Set { members } => SeriesSamples::Level(members as f64),
+        Values::Timing { .. } | Values::Sketch(_) => return None,
+    };
+    Some((kind, samples))
+}

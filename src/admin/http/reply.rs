@@ -1,0 +1,198 @@
+//! [`Reply`]: an answer before it is sent, and the head that it is sent with.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use super::stream::AnswerStream;
+use crate::admin::page::SECURITY_POLICY;
+use crate::time::UnixTime;
+
+/// The statuses of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpStatus {
+    Ok,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    HeadTooLarge,
+    Unavailable,
+    VersionUnknown,
+}
+
+impl HttpStatus {
+    /// The number and the phrase of the first line.
+    fn line(self) -> &'static str {
+        match self {
+            Self::Ok => "200 OK",
+            Self::BadRequest => "400 Bad Request",
+            Self::Forbidden => "403 Forbidden",
+            Self::NotFound => "404 Not Found",
+            Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::HeadTooLarge => "431 Request Header Fields Too Large",
+            Self::Unavailable => "503 Service Unavailable",
+            Self::VersionUnknown => "505 HTTP Version Not Supported",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: HttpStatus,
+    pub(super) content_type: &'static str,
+    pub(super) body: ReplyBody,
+    /// Whether a client may keep the answer, if it asks each time whether that is still valid.
+    pub(super) may_be_kept: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum ReplyBody {
+    /// All of it is known.
+    Whole(Cow<'static, [u8]>),
+    /// It takes some turns, and its length is unknown.
+    Stream(AnswerStream),
+}
+
+/// How the end of a body is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyEnd {
+    /// The head has the length.
+    Length(usize),
+    Chunks,
+    /// The end of the connection, for clients of HTTP/1.0.
+    Close,
+}
+
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
+
+/// The fields that every answer has. They tell a browser not to guess the type of an answer, and
+/// not to give it to foreign pages.
+const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\n\
+    Referrer-Policy: no-referrer\r\n";
+
+impl Reply {
+    pub(super) fn text(status: HttpStatus, text: impl Into<Cow<'static, str>>) -> Self {
+        let bytes = match text.into() {
+            Cow::Borrowed(text) => text.as_bytes().into(),
+            Cow::Owned(text) => text.into_bytes().into(),
+        };
+        let body = ReplyBody::Whole(bytes);
+        Self { status, content_type: TEXT, body, may_be_kept: false }
+    }
+
+    pub(super) fn json(status: HttpStatus, text: Vec<u8>) -> Self {
+        let body = ReplyBody::Whole(text.into());
+        Self { status, content_type: JSON, body, may_be_kept: false }
+    }
+
+    pub(super) fn stream(content_type: &'static str, stream: AnswerStream) -> Self {
+        let body = ReplyBody::Stream(stream);
+        Self { status: HttpStatus::Ok, content_type, body, may_be_kept: false }
+    }
+
+    /// Returns how the end of the body is marked for a client.
+    pub(super) fn framing(&self, takes_chunks: bool) -> BodyEnd {
+        match &self.body {
+            ReplyBody::Whole(body) => BodyEnd::Length(body.len()),
+            ReplyBody::Stream(_) if takes_chunks => BodyEnd::Chunks,
+            ReplyBody::Stream(_) => BodyEnd::Close,
+        }
+    }
+
+    /// Appends the head.
+    pub(super) fn put_head(
+        &self,
+        framing: BodyEnd,
+        closes: bool,
+        now: UnixTime,
+        out: &mut Vec<u8>,
+    ) {
+        let line = self.status.line();
+        let cache = if self.may_be_kept { "no-cache" } else { "no-store" };
+        let date = HttpDate(now.as_full_secs());
+        let connection = if closes { "close" } else { "keep-alive" };
+        let mut put = |text: std::fmt::Arguments<'_>| {
+            let _ = out.write_fmt(text); // a Vec takes every write
+        };
+        put(format_args!("HTTP/1.1 {line}\r\nDate: {date}\r\nConnection: {connection}\r\n"));
+        put(format_args!("Content-Type: {}\r\nCache-Control: {cache}\r\n", self.content_type));
+        match framing {
+            BodyEnd::Length(length) => put(format_args!("Content-Length: {length}\r\n")),
+            BodyEnd::Chunks => put(format_args!("Transfer-Encoding: chunked\r\n")),
+            BodyEnd::Close => {}
+        }
+        if self.status == HttpStatus::MethodNotAllowed {
+            put(format_args!("Allow: GET, HEAD\r\n"));
+        }
+        put(format_args!("{FIELDS}Content-Security-Policy: {SECURITY_POLICY}\r\n\r\n"));
+    }
+}
+
+/// Seconds since 1970, shown as HTTP wants: `Sun, 06 Nov 1994 08:49:37 GMT`.
+struct HttpDate(u64);
+
+impl std::fmt::Display for HttpDate {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let days = self.0 / 86_400;
+        let second = self.0 % 86_400;
+        // Counted from 1 March of the year 0, so that a leap day is the last day of its year.
+        let days_of_era = (days + 719_468) % 146_097;
+        let era = (days + 719_468) / 146_097;
+        let year_of_era =
+            (days_of_era - days_of_era / 1460 + days_of_era / 36_524 - days_of_era / 146_096) / 365;
+        let day_of_year = days_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = (month_from_march + 2) % 12;
+        let year = era * 400 + year_of_era + u64::from(month < 2);
+        let name = MONTHS[usize::try_from(month).unwrap_or_default()];
+        let weekday = DAYS[usize::try_from(days % 7).unwrap_or_default()];
+        let hour = second / 3600;
+        let minute = second / 60 % 60;
+        let second = second % 60;
+        write!(out, "{weekday}, {day:02} {name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT"),
+            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
+            (1_795_882_576, "Sat, 28 Nov 2026 16:16:16 GMT"),
+        ] {
+            assert_eq!(HttpDate(seconds).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_head_marks_the_end_of_its_body() {
+        let head = |status, body, takes_chunks, closes| {
+            let reply = Reply { status, content_type: TEXT, body, may_be_kept: false };
+            let mut out = Vec::new();
+            let framing = reply.framing(takes_chunks);
+            reply.put_head(framing, closes, UnixTime::from_secs(0), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let whole = || ReplyBody::Whole(Cow::Borrowed(b"abc"));
+        let text = head(HttpStatus::MethodNotAllowed, whole(), true, true);
+        assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 01 Jan 1970"));
+        assert!(text.ends_with("\r\n\r\n") && text.contains("\r\nAllow: GET, HEAD\r\n"), "{text}");
+        assert!(text.contains("\r\nContent-Length: 3\r\n") && text.contains("Connection: close"));
+        assert!(!head(HttpStatus::Ok, whole(), true, false).contains("Allow"));
+    }
+}

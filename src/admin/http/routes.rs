@@ -1,0 +1,133 @@
+//! The paths that HTTP clients may ask for, one row each.
+
+use super::accept::exposition;
+use super::host::Authority;
+use super::metrics::MetricsPage;
+use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
+use super::request::{Method, WebRequest};
+use super::series_list::SeriesList;
+use super::server_info;
+use super::stream::AnswerStream;
+use crate::admin::json::JsonWriter;
+use crate::admin::page;
+use crate::admin::view::{Health, View};
+use crate::config::MetricsShown;
+
+/// A path and what answers it.
+struct Route {
+    path: &'static str,
+    /// Whether the path is answered whatever the host of the request. Probes of load balancers
+    /// send any host, or none.
+    takes_any_host: bool,
+    answer: fn(&WebRequest<'_>, &mut View<'_>) -> Reply,
+}
+
+const ROUTES: &[Route] = &[
+    Route { path: "/health", takes_any_host: true, answer: health },
+    Route { path: "/-/healthy", takes_any_host: true, answer: healthy },
+    Route { path: "/-/ready", takes_any_host: true, answer: ready },
+    Route { path: "/metrics", takes_any_host: false, answer: metrics },
+    Route { path: "/api/info", takes_any_host: false, answer: info },
+    Route { path: "/api/series", takes_any_host: false, answer: series },
+];
+
+/// Returns the answer to a request. Nothing that a request holds changes the server.
+pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    if request.method == Method::Other {
+        return Reply::text(HttpStatus::MethodNotAllowed, "only GET and HEAD are allowed\n");
+    }
+    let route = ROUTES.iter().find(|route| route.path == request.path);
+    if !route.is_some_and(|route| route.takes_any_host)
+        && let Some(refusal) = refusal_of_host(request, view)
+    {
+        return refusal;
+    }
+    match route {
+        Some(route) => (route.answer)(request, view),
+        None => page_file(request.path).unwrap_or_else(|| not_found(request.path)),
+    }
+}
+
+/// Returns a file of the page.
+fn page_file(path: &str) -> Option<Reply> {
+    let file = page::file(path)?;
+    Some(Reply {
+        status: HttpStatus::Ok,
+        content_type: file.content_type,
+        body: ReplyBody::Whole(file.bytes.into()),
+        may_be_kept: true,
+    })
+}
+
+/// Returns the answer to a request that is for another host.
+fn refusal_of_host(request: &WebRequest<'_>, view: &View<'_>) -> Option<Reply> {
+    let is_foreign = |host: &&Authority<'_>| !host.is_ours(view.machine, &view.config.admin.hosts);
+    let foreign = request.hosts.iter().find(is_foreign)?.as_str();
+    Some(Reply::text(
+        HttpStatus::Forbidden,
+        format!(
+            "\"{foreign}\" is not known as a name of this server. Use its IP address, or add the \
+             name to hosts in section [admin] of its configuration, and reload it.\n"
+        ),
+    ))
+}
+
+/// Returns the answer about something that does not exist.
+fn not_found(path: &str) -> Reply {
+    if path.starts_with("/api/") {
+        return json_error(HttpStatus::NotFound, "no such path");
+    }
+    Reply::text(HttpStatus::NotFound, "no such path\n")
+}
+
+fn json_error(status: HttpStatus, error: &str) -> Reply {
+    let mut text = Vec::new();
+    JsonWriter::new(&mut text).open(b'{').key("error").string(error.as_bytes()).close(b'}');
+    Reply::json(status, text)
+}
+
+/// The figures of the server, and every series, in the format that the client prefers.
+fn metrics(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    if view.config.admin.metrics == MetricsShown::Off {
+        return Reply::text(HttpStatus::NotFound, "metrics = off in section [admin]\n");
+    }
+    let format = exposition(request.accept.as_deref());
+    let page = Box::new(MetricsPage::new(format));
+    Reply::stream(MetricsPage::content_type(format), AnswerStream::Metrics(page))
+}
+
+/// All about the server.
+fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut text = Vec::new();
+    server_info::put(view, &mut text);
+    Reply::json(HttpStatus::Ok, text)
+}
+
+/// The series that a search finds.
+fn series(request: &WebRequest<'_>, _: &mut View<'_>) -> Reply {
+    match SeriesList::new(request) {
+        Ok(list) => Reply::stream(JSON, AnswerStream::Series(Box::new(list))),
+        Err(error) => json_error(HttpStatus::BadRequest, error),
+    }
+}
+
+/// As the command `health`.
+fn health(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    match *view.health {
+        Health::Up => Reply::text(HttpStatus::Ok, "up\n"),
+        Health::Down => Reply::text(HttpStatus::Unavailable, "down\n"),
+    }
+}
+
+/// The loop runs, or there would be no answer.
+fn healthy(_: &WebRequest<'_>, _: &mut View<'_>) -> Reply {
+    Reply::text(HttpStatus::Ok, "the server runs\n")
+}
+
+fn ready(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    match *view.health {
+        _ if view.is_stopping => Reply::text(HttpStatus::Unavailable, "the server stops\n"),
+        Health::Up => Reply::text(HttpStatus::Ok, "the server takes metrics\n"),
+        Health::Down => Reply::text(HttpStatus::Unavailable, "health is down\n"),
+    }
+}

@@ -1,0 +1,290 @@
+//! [`SeriesSamples`]: what `/metrics` shows of one series, as lines of either format. Pure.
+//!
+//! ```text
+//!  # TYPE web_hits counter           (web_hits_total in the text format)
+//!  # HELP web_hits StatsD counter, as a running total
+//!  web_hits_total{env="prod"} 12
+//! ```
+//! OpenMetrics forbids totals and sums below zero. Such a sample is left out there.
+
+use super::legal::FamilyKind;
+use crate::encode::number::Number;
+use crate::figures::Exposition;
+
+/// The present values of a series.
+#[derive(Debug, PartialEq)]
+#[allow(dead_code)]
+pub(super) enum SeriesSamples {
+    /// The running total of a counter.
+    Total(f64),
+    /// The level of a gauge, or the number of members of a set.
+    Level(f64),
+    Summary {
+        /// Each quantile of the last interval, from 0 to 1, in ascending order.
+        quantiles: Vec<(f64, f64)>,
+        sum: f64,
+        count: f64,
+    },
+    Histogram {
+        /// The bound of each bin, in ascending order, and the running number of samples in it.
+        bins: Vec<(f64, f64)>,
+        sum: f64,
+        count: f64,
+    },
+}
+
+/// Writes samples, and the head of each family before its first one.
+#[derive(Debug)]
+pub(super) struct SampleWriter {
+    exposition: Exposition,
+    /// The family whose head was written last.
+    family: Vec<u8>,
+}
+
+impl SampleWriter {
+    pub(super) fn new(exposition: Exposition) -> Self {
+        Self { exposition, family: Vec::new() }
+    }
+
+    /// Appends the samples of a series. All series of a family must follow each other.
+    pub(super) fn put(
+        &mut self,
+        family: &[u8],
+        kind: FamilyKind,
+        labels: &[u8],
+        samples: &SeriesSamples,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        if self.family != family {
+            self.put_head(family, kind, out);
+        }
+        let head_end = out.len();
+        let mut line = |suffix: &str, extra: Option<(&str, f64)>, value: f64| {
+            put_sample(family, suffix, labels, extra, value, out);
+        };
+        match samples {
+            SeriesSamples::Total(total) => {
+                if self.may_show(*total) {
+                    line("_total", None, *total);
+                }
+            }
+            SeriesSamples::Level(level) => line("", None, *level),
+            SeriesSamples::Summary { quantiles, sum, count } => {
+                for (quantile, value) in quantiles {
+                    line("", Some(("quantile", *quantile)), *value);
+                }
+                if self.may_show(*sum) {
+                    line("_sum", None, *sum);
+                }
+                line("_count", None, *count);
+            }
+            SeriesSamples::Histogram { bins, sum, count } => {
+                let mut below = 0.0;
+                for (bound, samples) in bins.iter().filter(|(bound, _)| bound.is_finite()) {
+                    below += samples;
+                    line("_bucket", Some(("le", *bound)), below);
+                }
+                line("_bucket", Some(("le", f64::INFINITY)), *count);
+                let has_negative = bins.first().is_some_and(|(bound, _)| *bound < 0.0);
+                if self.exposition == Exposition::Text || !has_negative && self.may_show(*sum) {
+                    line("_sum", None, *sum);
+                    line("_count", None, *count);
+                }
+            }
+        }
+        if out.len() == head_end {
+            out.truncate(start); // a head would have no sample
+        } else if self.family != family {
+            self.family = family.to_vec();
+        }
+    }
+
+    /// Whether the format has totals of this value.
+    fn may_show(&self, total: f64) -> bool {
+        self.exposition == Exposition::Text || total >= 0.0
+    }
+
+    fn put_head(&self, family: &[u8], kind: FamilyKind, out: &mut Vec<u8>) {
+        let is_total = kind == FamilyKind::Counter && self.exposition == Exposition::Text;
+        let suffix: &[u8] = if is_total { b"_total" } else { b"" };
+        for (keyword, text) in [("TYPE", kind.name()), ("HELP", kind.help())] {
+            out.extend_from_slice(b"# ");
+            out.extend_from_slice(keyword.as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(family);
+            out.extend_from_slice(suffix);
+            out.push(b' ');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+        }
+    }
+}
+
+fn put_sample(
+    family: &[u8],
+    suffix: &str,
+    labels: &[u8],
+    extra: Option<(&str, f64)>,
+    value: f64,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(family);
+    out.extend_from_slice(suffix.as_bytes());
+    if !labels.is_empty() || extra.is_some() {
+        out.push(b'{');
+        out.extend_from_slice(labels);
+        if let Some((key, bound)) = extra {
+            if !labels.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(b"=\"");
+            out.extend_from_slice(canonical(bound).as_bytes());
+            out.push(b'"');
+        }
+        out.push(b'}');
+    }
+    out.push(b' ');
+    put_value(value, out);
+    out.push(b'\n');
+}
+
+fn put_value(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        Number::new().append(value, out);
+    } else {
+        out.extend_from_slice(canonical(value).as_bytes());
+    }
+}
+
+/// Returns a number as OpenMetrics wants those of `le` and `quantile`: `1.0`, `0.25`, `1e+06`,
+/// `+Inf`. Two texts of one number would be two labels.
+fn canonical(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let size = value.abs();
+    if size == 0.0 || (1e-4..1e6).contains(&size) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(exposition: Exposition, samples: &[(&str, FamilyKind, &str, SeriesSamples)]) -> String {
+        let mut writer = SampleWriter::new(exposition);
+        let mut out = Vec::new();
+        for (family, kind, labels, samples) in samples {
+            writer.put(family.as_bytes(), *kind, labels.as_bytes(), samples, &mut out);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_kind_has_its_samples() {
+        use FamilyKind::{Counter, Gauge, Histogram, Summary};
+        let nan = f64::NAN;
+        let all = [
+            ("a", Counter, "", SeriesSamples::Total(3.0)),
+            ("a", Counter, "k=\"v\"", SeriesSamples::Total(0.5)),
+            ("b_value", Gauge, "", SeriesSamples::Level(-1e21)),
+            (
+                "c_timer",
+                Summary,
+                "",
+                SeriesSamples::Summary {
+                    quantiles: vec![(0.0, 1.0), (0.9, nan), (1.0, 7.0)],
+                    sum: 8.0,
+                    count: 2.0,
+                },
+            ),
+            (
+                "d_distribution",
+                Histogram,
+                "k=\"v\"",
+                SeriesSamples::Histogram {
+                    bins: vec![(0.5, 1.0), (10.0, 2.0), (f64::INFINITY, 3.0)],
+                    sum: 90.0,
+                    count: 6.0,
+                },
+            ),
+        ];
+        let found = text(Exposition::OpenMetrics, &all);
+        let lines: Vec<_> = found.lines().filter(|line| !line.starts_with("# HELP")).collect();
+        let expected = [
+            "# TYPE a counter",
+            "a_total 3",
+            "a_total{k=\"v\"} 0.5",
+            "# TYPE b_value gauge",
+            "b_value -1e+21",
+            "# TYPE c_timer summary",
+            "c_timer{quantile=\"0.0\"} 1",
+            "c_timer{quantile=\"0.9\"} NaN",
+            "c_timer{quantile=\"1.0\"} 7",
+            "c_timer_sum 8",
+            "c_timer_count 2",
+            "# TYPE d_distribution histogram",
+            "d_distribution_bucket{k=\"v\",le=\"0.5\"} 1",
+            "d_distribution_bucket{k=\"v\",le=\"10.0\"} 3",
+            "d_distribution_bucket{k=\"v\",le=\"+Inf\"} 6",
+            "d_distribution_sum{k=\"v\"} 90",
+            "d_distribution_count{k=\"v\"} 6",
+        ];
+        assert_eq!(lines, expected);
+        let found = text(Exposition::Text, &all);
+        assert!(found.starts_with("# TYPE a_total counter\n# HELP a_total StatsD"), "{found}");
+        assert_eq!(found.lines().count(), lines.len() + 4);
+    }
+
+    #[test]
+    fn openmetrics_has_no_total_below_zero_and_no_family_without_samples() {
+        use FamilyKind::{Counter, Histogram, Summary};
+        let summary = SeriesSamples::Summary { quantiles: vec![], sum: -1.0, count: 1.0 };
+        let histogram = SeriesSamples::Histogram { bins: vec![(-1.0, 1.0)], sum: -5.0, count: 1.0 };
+        let all = [
+            ("a", Counter, "", SeriesSamples::Total(-1.0)),
+            ("b_timer", Summary, "", summary),
+            ("c_distribution", Histogram, "", histogram),
+        ];
+        let open = text(Exposition::OpenMetrics, &all);
+        assert!(!open.contains("# TYPE a ") && !open.contains("_sum"), "{open}");
+        assert!(open.contains("b_timer_count 1\n") && !open.contains("c_distribution_count"));
+        let plain = text(Exposition::Text, &all);
+        assert!(plain.contains("a_total -1\n") && plain.contains("c_distribution_sum -5\n"));
+    }
+
+    #[test]
+    fn numbers_of_labels_have_one_text() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (1.0, "1.0"),
+            (0.999, "0.999"),
+            (100_000.0, "100000.0"),
+            (999_999.0, "999999.0"),
+            (1e6, "1e+06"),
+            (2_500_000.0, "2.5e+06"),
+            (1e21, "1e+21"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-2.5, "-2.5"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(canonical(value), text);
+        }
+    }
+}

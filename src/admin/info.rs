@@ -1,0 +1,147 @@
+//! `info`: everything about the server, as `key:value` lines.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::view::View;
+use crate::config::Origin;
+use crate::encode::number::Number;
+use crate::figures::{FigureSection, FigureValue, destinations, read};
+use crate::time::UnixTime;
+
+/// The answer to `info`, or to `info` with the name of one section.
+#[derive(Default)]
+struct InfoText {
+    out: String,
+    /// The lines of each label, in the order in which the labels first came. They are written
+    /// together, though the table has a row for each figure.
+    labelled: Vec<(String, String)>,
+}
+
+/// Returns the text of the answer, without its end. Fails if there is no such section.
+pub(super) fn info(view: &View<'_>, section: Option<&[u8]>) -> Result<String, String> {
+    let sections = match section {
+        None => FigureSection::ALL.to_vec(),
+        Some(name) => vec![FigureSection::named(name).ok_or_else(unknown)?],
+    };
+    let mut text = InfoText::default();
+    for section in sections {
+        // No empty line precedes it, because an empty line ends an answer.
+        let _ = writeln!(text.out, "# {}", section.title());
+        match section {
+            FigureSection::Server => text.server(view),
+            FigureSection::Input => text.listeners(view),
+            FigureSection::Destinations => text.destinations(view),
+            _ => {}
+        }
+        read(&view.sources(), Some(section), &mut |figure| text.figure(figure));
+        text.finish_section();
+    }
+    Ok(text.out)
+}
+
+fn unknown() -> String {
+    let names: Vec<_> = FigureSection::ALL.into_iter().map(FigureSection::name).collect();
+    format!("no such section; there are {}", names.join(", "))
+}
+
+impl InfoText {
+    /// Writes what is no number about the server.
+    fn server(&mut self, view: &View<'_>) {
+        let config = match view.origin {
+            Origin::File { path, .. } => path.display().to_string(),
+            Origin::Defaults => "none".to_owned(),
+        };
+        let config = config.escape_default();
+        let version = env!("CARGO_PKG_VERSION");
+        let _ = write!(
+            self.out,
+            "version:{version}\npid:{}\nconfig:{config}\nhealth:{}\nstarted:{}\n",
+            std::process::id(),
+            view.health.name(),
+            time(view.started.unix),
+        );
+    }
+
+    /// Numbers the listeners, since their addresses contain colons.
+    fn listeners(&mut self, view: &View<'_>) {
+        view.sources().each_listener_name(&mut |name| {
+            let key = format!("listener{}", self.labelled.len());
+            let line = format!("{key}:{}\n", name.escape_default());
+            self.labelled.push((name.to_owned(), line));
+        });
+    }
+
+    /// Writes what is no number about the destinations.
+    fn destinations(&mut self, view: &View<'_>) {
+        for report in destinations(&view.sources()) {
+            let name = &report.name;
+            let mut lines = format!("{name}.kind:{}\n", report.kind);
+            if let Some(address) = report.address {
+                let _ = writeln!(lines, "{name}.address:{address}");
+            }
+            let _ = writeln!(lines, "{name}.state:{}", report.state);
+            if let Some(since) = report.since {
+                let seconds = since.tick.until(view.now.tick).as_secs();
+                let _ = writeln!(lines, "{name}.since:{}", time(since.unix));
+                let _ = writeln!(lines, "{name}.since_seconds:{seconds}");
+            }
+            let error = report.last_error.as_deref().unwrap_or("none").escape_default();
+            let _ = writeln!(lines, "{name}.last_error:{error}");
+            self.labelled.push((name.clone(), lines));
+        }
+    }
+
+    fn figure(&mut self, figure: &FigureValue<'_>) {
+        let name = figure.row.name;
+        let Some((kind, label)) = figure.labels() else {
+            put_figure(&mut self.out, name, figure);
+            return;
+        };
+        if kind == "reason" && figure.value == 0.0 {
+            return; // there are two dozen reasons, of which a server meets a few
+        }
+        let known = self.labelled.iter().position(|(its, _)| its == label);
+        let at = known.unwrap_or_else(|| {
+            self.labelled.push((label.to_owned(), String::new()));
+            self.labelled.len() - 1
+        });
+        let key = match kind {
+            "listener" => format!("listener{at}.{name}"),
+            "destination" => format!("{label}.{name}"),
+            _ => format!("{name}.{label}"),
+        };
+        put_figure(&mut self.labelled[at].1, &key, figure);
+    }
+
+    fn finish_section(&mut self) {
+        for (_, lines) in self.labelled.drain(..) {
+            self.out.push_str(&lines);
+        }
+    }
+}
+
+/// Writes the value of a figure, its rate and its limit.
+fn put_figure(out: &mut String, key: &str, figure: &FigureValue<'_>) {
+    let _ = writeln!(out, "{key}:{}", number(figure.value));
+    // Most totals are of something that never happens.
+    if let Some(rate) = figure.rate.filter(|_| figure.value > 0.0) {
+        let _ = writeln!(out, "{key}_per_second:{}", number((rate * 1000.0).round() / 1000.0));
+    }
+    if let Some(limit) = figure.limit {
+        let percent = if limit > 0.0 { figure.value / limit * 100.0 } else { 0.0 };
+        let _ = writeln!(out, "{key}_limit:{}", number(limit));
+        let _ = writeln!(out, "{key}_percent:{}", number((percent * 10.0).round() / 10.0));
+    }
+}
+
+fn number(value: f64) -> String {
+    let mut text = Vec::new();
+    Number::new().append(value, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn time(when: UnixTime) -> String {
+    let since = Duration::from_millis(when.as_millis());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}

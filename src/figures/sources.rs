@@ -1,0 +1,142 @@
+//! [`Sources`]: what the figures are read from. [`FlushFigures`]: what is known of the last flush.
+
+use std::time::Duration;
+
+use slab::Slab;
+use socket2::SockAddr;
+
+use super::rates::Rates;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::ingest::bind::Purpose;
+use crate::ingest::counts::ListenerCounts;
+use crate::ingest::datagrams::DatagramSocket;
+use crate::ingest::listener::Listener;
+use crate::ledger::Own;
+use crate::sink::Sinks;
+use crate::time::{Now, UnixTime};
+
+/// The parts of the server, borrowed for one reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    pub engine: &'a Engine,
+    pub sinks: &'a Sinks,
+    pub flush: &'a FlushFigures,
+    pub datagrams: &'a Slab<DatagramSocket>,
+    /// The listeners for streams, and those of the admin port.
+    pub streams: &'a Slab<(Purpose, Listener)>,
+    pub connections: InUse,
+    pub admin_clients: InUse,
+    /// The bytes of the remembered history.
+    pub history_bytes: usize,
+    pub config: &'a Config,
+    pub rates: &'a Rates,
+    pub started: Now,
+    /// When the last packet or line arrived. `None` if none has so far.
+    pub last_input: Option<Now>,
+    pub now: Now,
+}
+
+/// How many of a limited number are in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InUse {
+    pub used: usize,
+    pub limit: usize,
+}
+
+/// The figures of the last flush. Flushes send them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlushFigures {
+    /// When this process began its first interval.
+    pub started: UnixTime,
+    /// The number of flushes that have ended.
+    pub flushes: u64,
+    /// The time from the tick to the end of the flush.
+    pub took_ms: f64,
+    /// The longest call to the disk between the last two flushes.
+    pub disk_stall_ms: f64,
+    /// The longest turn of the loop between the last two flushes.
+    pub turn_ms: f64,
+    /// The longest turn of the loop since the start.
+    pub longest_turn: Duration,
+    /// The seconds by which the time between the last two ticks differs from the interval.
+    pub timestamp_lag: Option<f64>,
+}
+
+/// The figures of one listener.
+#[derive(Debug)]
+pub(super) struct ListenerFigures {
+    pub(super) counts: ListenerCounts,
+    /// The datagrams that the kernel dropped. `None` for streams.
+    pub(super) drops: Option<u64>,
+}
+
+impl FlushFigures {
+    /// Notes the end of a flush, and the longest disk call and turn since the one before.
+    pub fn note_flush(&mut self, took: Duration, stall: Duration, turn: Duration) {
+        self.flushes += 1;
+        self.took_ms = took.as_millis() as f64;
+        self.disk_stall_ms = (stall.as_secs_f64() * 1000.0).ceil();
+        self.turn_ms = tenths(turn);
+    }
+}
+
+impl Sources<'_> {
+    /// Returns an own counter since the start.
+    pub(super) fn own(&self, own: Own) -> u64 {
+        // The loop takes the drops of sockets at each tick only.
+        let untaken = if own == Own::UdpDrops {
+            self.datagrams.iter().map(|(_, socket)| socket.untaken_drops()).sum()
+        } else {
+            0
+        };
+        self.engine.own().total(own) + untaken
+    }
+
+    /// Calls `out` for each listener that takes samples, with its name.
+    pub(super) fn each_listener(&self, out: &mut dyn FnMut(&str, &ListenerFigures)) {
+        for (_, socket) in self.datagrams {
+            let Ok(address) = socket.address() else { continue };
+            let figures =
+                ListenerFigures { counts: socket.counts(), drops: Some(socket.dropped()) };
+            out(&listener_name(&address, "udp", "unix datagram"), &figures);
+        }
+        for (_, (_, listener)) in self.streams.iter().filter(|(_, (of, _))| *of == Purpose::Streams)
+        {
+            let Ok(address) = listener.address() else { continue };
+            let figures = ListenerFigures { counts: listener.counts(), drops: None };
+            out(&listener_name(&address, "tcp", "unix stream"), &figures);
+        }
+    }
+
+    /// Calls `out` with the name of each listener that takes samples.
+    pub fn each_listener_name(&self, out: &mut dyn FnMut(&str)) {
+        self.each_listener(&mut |name, _| out(name));
+    }
+
+    /// Returns about how many bytes the series take, without samples and members of sets.
+    pub(super) fn series_bytes(&self) -> usize {
+        // As measured with a million series of each kind: docs/operations.md has the numbers.
+        const COUNTER_OR_GAUGE: usize = 110;
+        const TIMING_OR_SET: usize = 235;
+        let counts = self.engine.table().counts();
+        let [counters, gauges, timings, sets] = counts.kinds;
+        (counters + gauges) * COUNTER_OR_GAUGE
+            + (timings + sets) * TIMING_OR_SET
+            + counts.name_bytes
+    }
+}
+
+/// Returns a listener's kind and address: `udp 127.0.0.1:8125`, `unix stream /run/statsd.sock`.
+fn listener_name(address: &SockAddr, internet: &str, unix: &str) -> String {
+    match (address.as_socket(), address.as_pathname()) {
+        (Some(address), _) => format!("{internet} {address}"),
+        (None, Some(path)) => format!("{unix} {}", path.display()),
+        (None, None) => unix.to_owned(),
+    }
+}
+
+/// Returns a time in milliseconds, rounded up to a tenth.
+pub(super) fn tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).ceil() / 10.0
+}

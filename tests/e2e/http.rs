@@ -1,0 +1,274 @@
+//! HTTP on the admin port: what each request gets, and what no request can do.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use nix::unistd::gethostname;
+
+use crate::support::{Conf, Daemon, FakeCarbon, Page, until_true};
+
+/// Sends these bytes on a connection of their own, and returns the answer.
+fn answer_to(daemon: &Daemon, request: &str) -> Page {
+    let mut web = daemon.web();
+    web.send(request);
+    web.answer()
+}
+
+/// Returns the status of a request for a path and a host.
+fn status_for(daemon: &Daemon, path: &str, host: &str) -> u16 {
+    answer_to(daemon, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).status
+}
+
+/// Shows the health paths, for probes that send any host or none, and that they follow the command
+/// `health`.
+#[test]
+fn health_paths_answer_any_host() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    for path in ["/health", "/-/healthy", "/-/ready"] {
+        assert_eq!(status_for(&daemon, path, "evil.example"), 200, "{path}");
+        assert_eq!(answer_to(&daemon, &format!("GET {path} HTTP/1.0\r\n\r\n")).status, 200);
+    }
+    let mut web = daemon.web();
+    assert_eq!(web.get("/health").body, "up\n");
+    daemon.admin().ask("health down");
+    let page = web.get("/health");
+    assert_eq!((page.status, page.body.as_str()), (503, "down\n"));
+    assert_eq!(web.get("/-/ready").status, 503);
+    assert_eq!(web.get("/-/healthy").status, 200, "the loop runs");
+    daemon.admin().ask("health up");
+    assert_eq!(web.get("/-/ready").status, 200);
+}
+
+/// Shows that a server which stops is not ready, and still answers.
+#[test]
+fn a_server_that_stops_is_not_ready() {
+    let carbon = FakeCarbon::absent();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "shutdown_timeout", "1m");
+    let daemon = Daemon::start(&conf);
+    let mut web = daemon.web();
+    until_true("a flush that waits", || daemon.admin().ask("sinks").contains("backing_off"));
+    daemon.sigterm();
+    until_true("not ready", || web.get("/-/ready").status == 503);
+    assert_eq!((web.get("/-/healthy").status, web.get("/health").status), (200, 200));
+}
+
+/// Shows that requests follow each other on one connection, also without waiting for the answers
+/// and in any pieces.
+#[test]
+fn a_connection_serves_many_requests() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut web = daemon.web();
+    for _ in 0..3 {
+        assert_eq!(web.get("/health").field("Connection"), Some("keep-alive"));
+        assert!(web.get("/api/series").json()["series"].is_array());
+    }
+    let mut requests = String::new();
+    for (method, path) in
+        [("GET", "/health"), ("HEAD", "/health"), ("GET", "/api/series"), ("GET", "/-/ready")]
+    {
+        write!(requests, "{method} {path} HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n").unwrap();
+    }
+    for pieces in [requests.len(), 7, 1] {
+        for piece in requests.as_bytes().chunks(pieces) {
+            web.send(piece);
+        }
+        assert_eq!(web.answer().body, "up\n");
+        let head = web.answer_without_body();
+        assert_eq!((head.status, head.field("Content-Length")), (200, Some("3")));
+        assert!(web.answer().json()["series"].is_array());
+        assert_eq!(web.answer().status, 200);
+    }
+    web.send("GET /health HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: close\r\n\r\n");
+    let last = web.answer();
+    assert_eq!((last.status, last.field("Connection")), (200, Some("close")));
+    assert_eq!(web.rest(), b"");
+}
+
+/// Shows that a client of HTTP/1.0 gets no chunks, and the end of the connection as the end.
+#[test]
+fn http_1_0_ends_with_the_connection() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    for path in ["/health", "/api/series", "/nope"] {
+        let mut web = daemon.web();
+        web.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
+        let page = web.answer();
+        assert_eq!(page.field("Transfer-Encoding"), None);
+        assert_eq!((page.field("Connection"), web.rest()), (Some("close"), vec![]), "{page:?}");
+    }
+    let mut web = daemon.web();
+    for _ in 0..2 {
+        web.send("GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        assert_eq!(web.answer().field("Connection"), Some("keep-alive"));
+    }
+}
+
+/// Shows the status of everything that is not answered, and that the connection is closed after
+/// what cannot be read.
+#[test]
+fn what_is_refused_has_a_status() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(20_000));
+    let endless = format!("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n{}", "a: b\r\n".repeat(2_000));
+    for (request, status) in [
+        ("GET /nope HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        ("GET /api/nope HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        ("GET /health/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        ("GET //health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        ("GET /../health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        ("GET /api/series?n=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("POST /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("health /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nrubbish\r\n\r\n", 400),
+        ("GET \r\n\r\n", 400),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (&long, 431),
+        (&endless, 431),
+    ] {
+        let page = answer_to(&daemon, request);
+        assert_eq!(page.status, status, "{request:.60}: {page:?}");
+        let allowed = (status == 405).then_some("GET, HEAD");
+        assert_eq!(page.field("Allow"), allowed, "{page:?}");
+        assert!(!page.body.is_empty() && page.body.len() < 500);
+        if [400, 431, 505].contains(&status) && !request.contains("/api/") {
+            assert_eq!(page.field("Connection"), Some("close"), "{page:?}");
+        }
+    }
+    // A head that never ends is not answered, and no harm is done.
+    let mut web = daemon.web();
+    web.send("GET /health HTTP/1.1\r\nHost: ");
+    web.shut_down();
+    assert_eq!(web.rest(), b"");
+    assert_eq!(daemon.web().get("/health").status, 200);
+}
+
+/// Shows that a page of another site whose name points at this machine reads nothing, unless the
+/// operator has listed that name.
+#[test]
+fn a_foreign_host_is_refused() {
+    let conf = Conf::never_flushing();
+    let daemon = Daemon::start(&conf);
+    let machine = gethostname().unwrap().into_string().unwrap();
+    for host in ["127.0.0.1", "[::1]:80", "localhost:8126", "LOCALHOST", "10.9.8.7", &machine] {
+        assert_eq!(status_for(&daemon, "/api/series", host), 200, "{host}");
+        assert_eq!(status_for(&daemon, "/nope", host), 404, "{host}");
+    }
+    for path in ["/api/series", "/", "/nope", "/metrics"] {
+        let page =
+            answer_to(&daemon, &format!("GET {path} HTTP/1.1\r\nHost: evil.example:1\r\n\r\n"));
+        assert_eq!(page.status, 403, "{page:?}");
+        let names_the_key = page.body.contains("hosts in section [admin]");
+        assert!(names_the_key && page.body.contains("evil.example"), "{page:?}");
+    }
+    let url = "GET http://evil.example/api/series HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    assert_eq!(answer_to(&daemon, url).status, 403);
+    daemon.reload(&conf.clone().set("admin", "hosts", "stats.example.org, other"));
+    until_true("a listed host", || {
+        status_for(&daemon, "/api/series", "Stats.Example.Org:8126") == 200
+    });
+    assert_eq!(status_for(&daemon, "/api/series", "evil.example"), 403);
+    daemon.reload(&conf.set("admin", "hosts", "*"));
+    until_true("any host", || status_for(&daemon, "/api/series", "evil.example") == 200);
+}
+
+/// Shows that a body is neither read as a request nor as a command.
+#[test]
+fn a_body_is_never_read() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    daemon.send(["keep:1|c"]);
+    daemon.until_counter("keep", 1.0);
+    let hidden = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nhealth down\ndelcounters keep\n";
+    let length = hidden.len();
+    for (request, status) in [
+        (format!("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n"), 405),
+        (format!("GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"), 200),
+        ("GET /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(), 200),
+        ("GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".into(), 400),
+    ] {
+        let mut web = daemon.web();
+        web.send(format!("{request}{hidden}"));
+        let page = web.answer();
+        assert_eq!((page.status, page.field("Connection")), (status, Some("close")), "{page:?}");
+        assert_eq!(String::from_utf8(web.rest()).unwrap(), "", "one answer");
+    }
+    let mut admin = daemon.admin();
+    assert_eq!(admin.numbers("counters")["keep"], 1.0);
+    assert_eq!(admin.ask("health"), "health: up\n");
+}
+
+/// Shows that with `http = no` a connection that begins as HTTP is closed, and that a reload
+/// changes that.
+#[test]
+fn http_can_be_switched_off() {
+    let conf = Conf::never_flushing();
+    let daemon = Daemon::start(&conf.clone().set("admin", "http", "no"));
+    let mut web = daemon.web();
+    web.send("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    assert_eq!(web.rest(), b"");
+    assert_eq!(daemon.admin().ask("health"), "health: up\n");
+    daemon.reload(&conf);
+    daemon.until_logged(&["reload=done"], 1);
+    assert_eq!(daemon.web().get("/health").status, 200);
+}
+
+/// Shows the fields that keep a browser from doing more with an answer than it should.
+#[test]
+fn answers_have_security_fields() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let page = daemon.web().get("/api/series");
+    assert_eq!(page.field("X-Content-Type-Options"), Some("nosniff"));
+    assert_eq!(page.field("Cache-Control"), Some("no-store"));
+    assert!(page.field("Content-Security-Policy").unwrap().starts_with("default-src 'none'"));
+    assert_eq!(page.field("Access-Control-Allow-Origin"), None);
+    assert_eq!(page.field("Content-Encoding"), None);
+    assert!(page.field("Date").unwrap().ends_with(" GMT"));
+}
+
+/// Shows that a search filters and sorts, and counts what it leaves out.
+#[test]
+fn series_are_searched() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let lines: String = (0..3000).map(|n| format!("many.{n:04}:{n}|c\n")).collect();
+    daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
+    daemon.send(["web.a:5|g\nweb.b:7|ms|@0.5\nweb.b:9|ms\nweb.c:x|s\nweb.c:y|s\nlast:1|c|#env:x"]);
+    daemon.until_counter("many.2999", 2999.0);
+    daemon.until_counter("last;env=x", 1.0);
+    let mut web = daemon.web();
+    let mut search = |query: &str| web.get(&format!("/api/series?{query}")).json();
+    let names = |found: &serde_json::Value| -> Vec<String> {
+        let all = found["series"].as_array().unwrap().iter();
+        all.map(|series| series["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = search("");
+    assert_eq!((found["total"].as_u64(), found["matched"].as_u64()), (Some(3004), Some(3004)));
+    assert_eq!((names(&found).len(), names(&found)[0].as_str()), (200, "last;env=x"));
+    let found = search("q=web");
+    assert_eq!(names(&found), ["web.a", "web.b", "web.c"]);
+    let entry =
+        |at: usize| (found["series"][at]["kind"].as_str(), found["series"][at]["value"].as_f64());
+    assert_eq!(entry(0), (Some("gauge"), Some(5.0)));
+    assert_eq!(entry(1), (Some("timer"), Some(3.0)));
+    assert_eq!(entry(2), (Some("set"), Some(2.0)));
+    assert_eq!(names(&search("q=web.%3F&kind=set")), ["web.c"]);
+    assert_eq!(names(&search("q=*env%3Dx")), ["last;env=x"]);
+    assert_eq!(names(&search("q=nothing")), [""; 0]);
+    let found = search("q=many.*&sort=value&desc=1&n=3");
+    assert_eq!(found["matched"].as_u64(), Some(3000));
+    assert_eq!(names(&found), ["many.2999", "many.2998", "many.2997"]);
+    assert_eq!(names(&search("q=many.*&sort=value&n=2")), ["many.0000", "many.0001"]);
+    assert_eq!(names(&search("q=many&desc=1&n=2")), ["many.2999", "many.2998"]);
+    assert_eq!(names(&search("n=1000")).len(), 1000);
+}
+
+/// Shows that names which hold quotes, HTML and bytes that are no text arrive as they are.
+#[test]
+fn hostile_names_stay_json() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
+    daemon.send([&b"<script>\"\\a:1|c\nnot\xffutf8:1|c\ncaf\xc3\xa9 x:1|c\nend:1|c"[..]]);
+    daemon.until_counter("end", 1.0);
+    let found = daemon.web().get("/api/series").json();
+    let names: Vec<_> = found["series"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
+    assert_eq!(names, ["<script>\"\\a", "caf\u{e9} x", "end", "not\u{fffd}utf8"]);
+}
