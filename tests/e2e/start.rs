@@ -218,8 +218,8 @@ fn descriptors_are_given_back() {
     daemon.stop();
 }
 
-/// Shows that the log of a start ends with the address of the page, also if carbon is down: a person
-/// who runs the server in a terminal reads its last line.
+/// Shows that the log of a start ends with the address of the page, also if carbon is down. A
+/// person who runs the server in a terminal reads its last line.
 #[test]
 fn a_start_ends_with_the_address_of_the_page() {
     let daemon = Daemon::start(&Conf::sending_to(FakeCarbon::absent().address(), "1h"));
