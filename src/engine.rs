@@ -476,7 +476,7 @@ impl Engine {
                 let count = record.u64()?;
                 let known = Own::ALL.iter().find(|(_, known)| known.as_bytes() == name);
                 if let Some((own, _)) = known {
-                    intake.ledger.count(*own, count);
+                    intake.ledger.restore(*own, count);
                 }
                 Some(Ok(false))
             }

@@ -108,6 +108,11 @@ impl Ledger {
         self.warnings.add(WarningKind::PacketLost(why), b"");
     }
 
+    /// Adds to a counter what an earlier run has counted in this interval.
+    pub(crate) fn restore(&mut self, own: Own, count: u64) {
+        self.own.restore(own, count);
+    }
+
     /// The own counters, for reading.
     pub fn own(&self) -> &OwnCounters {
         &self.own
@@ -189,12 +194,20 @@ pub struct OwnCounters {
     open: [u64; LEN],
     closing: [u64; LEN],
     total: [u64; LEN],
+    /// The counts of an earlier run. They are sent, but are none since the start.
+    restored: [u64; LEN],
 }
 
 impl OwnCounters {
     /// Adds to a counter of the open interval.
     pub fn add(&mut self, own: Own, more: u64) {
         self.open[own as usize] += more;
+    }
+
+    /// Adds what an earlier run has counted in this interval.
+    pub(crate) fn restore(&mut self, own: Own, count: u64) {
+        self.open[own as usize] += count;
+        self.restored[own as usize] += count;
     }
 
     /// Ends the interval. Its counts are those that [`closing`](Self::closing) returns.
@@ -217,7 +230,7 @@ impl OwnCounters {
 
     /// The count since the start, including the open interval.
     pub fn total(&self, own: Own) -> u64 {
-        self.total[own as usize] + self.open[own as usize]
+        self.total[own as usize] + self.open[own as usize] - self.restored[own as usize]
     }
 }
 
@@ -240,6 +253,11 @@ mod tests {
         own.add(Own::UdpDrops, 4);
         assert!(own.closing().any(|counter| counter == ("udp_drops", 3)));
         assert!(own.open().any(|counter| counter == ("udp_drops", 4)));
+        assert_eq!(own.total(Own::UdpDrops), 7);
+        own.restore(Own::UdpDrops, 2);
+        assert!(own.open().any(|counter| counter == ("udp_drops", 6)));
+        assert_eq!(own.total(Own::UdpDrops), 7, "an earlier run counted the others");
+        own.tick();
         assert_eq!(own.total(Own::UdpDrops), 7);
     }
 }

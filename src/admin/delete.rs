@@ -105,7 +105,7 @@ fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], after: &[u8]) {
 
 /// Appends a name, with `\x1b` for a control character and for a byte that is not UTF-8. With
 /// `sanitize_keys = no` a client could otherwise send commands to the operator's terminal.
-fn put_escaped(name: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_escaped(name: &[u8], out: &mut Vec<u8>) {
     for chunk in name.utf8_chunks() {
         for character in chunk.valid().chars() {
             let mut room = [0; 4];

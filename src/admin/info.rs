@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::delete::put_escaped;
 use super::view::View;
 use crate::config::Origin;
 use crate::encode::number::Number;
@@ -52,14 +53,20 @@ impl InfoText {
             Origin::File { path, .. } => path.display().to_string(),
             Origin::Defaults => "none".to_owned(),
         };
-        let config = config.escape_default();
+        let config = shown(&config);
         let version = env!("CARGO_PKG_VERSION");
+        let mut listeners = Vec::new();
+        view.sources().each_listener_name(&mut |name| listeners.push(name.to_owned()));
+        listeners.extend(view.sources().admin_addresses());
+        let listeners = listeners.join(", ");
         let _ = write!(
             self.out,
-            "version:{version}\npid:{}\nconfig:{config}\nhealth:{}\nstarted:{}\n",
+            "version:{version}\npid:{}\nconfig:{config}\nhealth:{}\nstarted:{}\n\
+             listeners:{}\n",
             std::process::id(),
             view.health.name(),
             time(view.started.unix),
+            shown(&listeners),
         );
     }
 
@@ -67,7 +74,7 @@ impl InfoText {
     fn listeners(&mut self, view: &View<'_>) {
         view.sources().each_listener_name(&mut |name| {
             let key = format!("listener{}", self.labelled.len());
-            let line = format!("{key}:{}\n", name.escape_default());
+            let line = format!("{key}:{}\n", shown(name));
             self.labelled.push((name.to_owned(), line));
         });
     }
@@ -86,7 +93,7 @@ impl InfoText {
                 let _ = writeln!(lines, "{name}.since:{}", time(since.unix));
                 let _ = writeln!(lines, "{name}.since_seconds:{seconds}");
             }
-            let error = report.last_error.as_deref().unwrap_or("none").escape_default();
+            let error = shown(report.last_error.as_deref().unwrap_or("none"));
             let _ = writeln!(lines, "{name}.last_error:{error}");
             self.labelled.push((name.clone(), lines));
         }
@@ -133,6 +140,13 @@ fn put_figure(out: &mut String, key: &str, figure: &FigureValue<'_>) {
         let _ = writeln!(out, "{key}_limit:{}", number(limit));
         let _ = writeln!(out, "{key}_percent:{}", number((percent * 10.0).round() / 10.0));
     }
+}
+
+/// Returns a text without control characters. An error may be the text of a peer.
+fn shown(text: &str) -> String {
+    let mut out = Vec::new();
+    put_escaped(text.as_bytes(), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn number(value: f64) -> String {

@@ -109,6 +109,14 @@ impl Sources<'_> {
         }
     }
 
+    /// Returns the addresses of the admin port.
+    pub fn admin_addresses(&self) -> Vec<String> {
+        let is_admin =
+            |(_, (purpose, _)): &(usize, &(Purpose, Listener))| *purpose == Purpose::Admin;
+        let addresses = self.streams.iter().filter(is_admin).map(|(_, (_, of))| of.address());
+        addresses.flatten().map(|address| listener_name(&address, "admin", "admin")).collect()
+    }
+
     /// Calls `out` with the name of each listener that takes samples.
     pub fn each_listener_name(&self, out: &mut dyn FnMut(&str)) {
         self.each_listener(&mut |name, _| out(name));

@@ -168,6 +168,9 @@ impl<C: Clock> Server<C> {
         self.life.feed_watchdog(&mut self.reactor);
         self.pipeline.pump(true, &mut self.reactor);
         self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
+        // Notes the totals at the start, from which the rates of the first minute are computed. The
+        // first turn may come with the first packet, which must not be among them.
+        self.serve_admin();
         self.reactor.begin();
     }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use statsd::figures::FigureSection;
+
 /// The most words of the front page.
 const FRONT_PAGE_WORDS: usize = 1500;
 /// The most characters of a line of prose.
@@ -102,6 +104,35 @@ fn a_key_of_another_server_is_answered_as_the_page_says() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(rows > 60, "{rows} keys");
+}
+
+/// Shows that the tables of `docs/delivery.md` and the section `loss` of `info` have the same
+/// counters. What the tables name besides is a figure, too.
+#[test]
+fn the_tables_of_losses_have_the_counters_of_info() {
+    let page = fs::read_to_string(root().join("docs/delivery.md")).unwrap();
+    let losses = page.split("## What can be lost").nth(1).unwrap();
+    let mut named = BTreeSet::new();
+    for line in losses.lines().filter(|line| line.starts_with("| ")) {
+        let seen = line.split(" | ").nth(2).unwrap();
+        // A field of the log is written with its `=`.
+        let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+        let names = seen.split('`').skip(1).step_by(2);
+        let names = names.map(|name| name.rsplit('.').next().unwrap());
+        named.extend(names.filter(|name| name.contains('_') && name.chars().all(is_part)));
+    }
+    let sums = ["lost_lines", "lost_packets"];
+    let rows = statsd::figures::TABLE.iter();
+    let shown = rows.clone().filter(|row| row.is_in(FigureSection::Loss)).map(|row| row.name);
+    let shown: BTreeSet<_> = shown.filter(|name| !sums.contains(name)).collect();
+    let missing: Vec<_> = shown.difference(&named).collect();
+    assert!(missing.is_empty(), "no table names {missing:?}");
+    let figures: Vec<_> = rows.map(|row| row.name.trim_end_matches("_seconds")).collect();
+    let is_key = |name: &&&str| statsd::config::KEYS.iter().any(|key| key.name == **name);
+    let unknown = named.iter().filter(|name| !figures.contains(name) && !is_key(name));
+    let unknown: Vec<_> = unknown.collect();
+    assert!(unknown.is_empty(), "these are no figures: {unknown:?}");
+    assert!(shown.len() > 15, "{shown:?}");
 }
 
 fn root() -> &'static Path {

@@ -10,6 +10,7 @@ mod binary;
 mod bounds;
 mod clients;
 mod docs;
+mod figures;
 mod fuzz_corpus;
 mod golden;
 mod junk;

@@ -25,6 +25,7 @@ mod ganglia;
 mod graphite_web;
 mod http;
 mod influxdb;
+mod info;
 mod ingest;
 mod limits;
 mod load;

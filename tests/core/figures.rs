@@ -1,0 +1,169 @@
+//! The table of figures: what is lost, and the families that Prometheus reads.
+
+use std::collections::BTreeSet;
+
+use slab::Slab;
+
+use crate::rig::settings;
+use statsd::config::Config;
+use statsd::engine::Engine;
+use statsd::figures::{
+    Exposition, FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read,
+    read_value, write_metrics,
+};
+use statsd::ingest::bind::Purpose;
+use statsd::ingest::datagrams::DatagramSocket;
+use statsd::ingest::listener::Listener;
+use statsd::series::Seeds;
+use statsd::sink::Sinks;
+use statsd::time::Now;
+use statsd::warnings::PacketLoss;
+
+/// The parts of a server that has listeners no more, and no destination.
+struct Parts {
+    engine: Engine,
+    sinks: Sinks,
+    flush: FlushFigures,
+    datagrams: Slab<DatagramSocket>,
+    streams: Slab<(Purpose, Listener)>,
+    config: Config,
+    rates: Rates,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let mut settings = settings();
+        settings.bounds.max_series = 2;
+        Self {
+            engine: Engine::new(&settings, Seeds { names: [1, 2, 3, 4], members: [5, 6] }),
+            sinks: Sinks::default(),
+            flush: FlushFigures::default(),
+            datagrams: Slab::new(),
+            streams: Slab::new(),
+            config: Config::default(),
+            rates: Rates::default(),
+        }
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            engine: &self.engine,
+            sinks: &self.sinks,
+            flush: &self.flush,
+            datagrams: &self.datagrams,
+            streams: &self.streams,
+            connections: InUse::default(),
+            admin_clients: InUse::default(),
+            history_bytes: 0,
+            config: &self.config,
+            rates: &self.rates,
+            started: Now::default(),
+            last_input: None,
+            now: Now::default(),
+        }
+    }
+
+    fn loss(&self, name: &str) -> f64 {
+        read_value(&self.sources(), FigureSection::Loss, name).unwrap()
+    }
+
+    fn metrics(&self, exposition: Exposition) -> String {
+        let mut out = Vec::new();
+        write_metrics(&self.sources(), exposition, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+}
+
+#[test]
+fn what_is_lost_is_summed_once() {
+    let mut parts = Parts::new();
+    assert_eq!(parts.loss("lost_lines"), 0.0);
+    parts.engine.packet(b"a:1|c\nbad\nb:1:x|ms\nc:1|c\n_e{1,1}:a|b");
+    parts.engine.ledger().lose_packet(PacketLoss::Datagram);
+    parts.engine.ledger().refuse_packet();
+    for (name, count) in [
+        ("bad_lines_seen", 2.0),
+        ("series_rejected", 1.0),
+        ("events_ignored", 1.0),
+        ("packets_truncated", 1.0),
+        ("packets_refused", 1.0),
+        ("lost_packets", 1.0),
+        ("lost_lines", 4.0),
+    ] {
+        assert_eq!(parts.loss(name), count, "{name}");
+    }
+    let mut sum = 0.0;
+    read(&parts.sources(), None, &mut |figure| {
+        if figure.row.loss != LossCount::No {
+            assert!(figure.row.is_in(FigureSection::Loss), "{}", figure.row.name);
+            sum += figure.value;
+        }
+    });
+    assert_eq!(sum, parts.loss("lost_lines"));
+}
+
+#[test]
+fn only_totals_have_rates() {
+    let parts = Parts::new();
+    let mut rows = BTreeSet::new();
+    read(&parts.sources(), None, &mut |figure| {
+        assert_eq!(figure.rate.is_some(), figure.row.kind == FigureKind::Total);
+        assert_eq!(figure.limit.is_some(), figure.row.is_limit());
+        assert_eq!(figure.row.label().is_some(), figure.label.is_some());
+        rows.insert((figure.row.section, figure.row.name));
+    });
+    assert!(rows.len() > 40, "{rows:?}");
+}
+
+/// Shows that each family has one head and follows it, and that names end as OpenMetrics wants.
+#[test]
+fn families_are_whole_and_legal() {
+    let mut parts = Parts::new();
+    parts.engine.packet(b"a:1|c\nbad");
+    let text = parts.metrics(Exposition::OpenMetrics);
+    let mut seen = BTreeSet::new();
+    let mut samples = BTreeSet::new();
+    let mut family = ("", "");
+    for line in text.lines() {
+        if let Some(head) = line.strip_prefix("# TYPE ") {
+            family = head.split_once(' ').unwrap();
+            assert!(seen.insert(family.0), "{line}: twice");
+        } else if let Some(unit) = line.strip_prefix("# UNIT ") {
+            let (name, unit) = unit.split_once(' ').unwrap();
+            assert!(name == family.0 && name.ends_with(&format!("_{unit}")), "{line}");
+        } else if let Some(help) = line.strip_prefix("# HELP ") {
+            assert!(help.starts_with(&format!("{} ", family.0)), "{line}");
+        } else {
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().unwrap().is_finite(), "{line}");
+            let end = match family.1 {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            let name = sample.split('{').next().unwrap();
+            assert_eq!(name, format!("{}{end}", family.0), "{line}");
+            assert!(samples.insert(sample), "{line}: twice");
+        }
+    }
+    for line in [
+        "# UNIT statsd_processing_time_seconds seconds",
+        "statsd_bad_lines_total{reason=\"no_value\"} 1",
+        "statsd_series{kind=\"counter\"} 1",
+        "statsd_lost_lines_total 1",
+        "statsd_limit_used{limit=\"max_series\"} 1",
+        "statsd_limit_max{limit=\"tcp.max_connections\"} 0",
+    ] {
+        assert!(text.lines().any(|its| its == line), "no {line} in {text}");
+    }
+}
+
+/// Shows that the older format names a counter's family as its sample, and has no units.
+#[test]
+fn the_text_format_differs_where_it_must() {
+    let parts = Parts::new();
+    let text = parts.metrics(Exposition::Text);
+    assert!(!text.contains("# UNIT") && !text.contains(" info\n"));
+    assert!(text.contains("# TYPE statsd_lost_lines_total counter\n"));
+    assert!(text.contains("# TYPE statsd_info gauge\n"));
+}
