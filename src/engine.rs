@@ -119,7 +119,7 @@ impl Engine {
                 ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 frequent: settings.count_names.then(Frequent::default),
-                ledger: Ledger::default(),
+                ledger: Ledger::new(seeds.names),
             },
             flush: Flush {
                 number: 0,
@@ -452,6 +452,7 @@ impl Engine {
                 Err(_) => restored.refused += 1,
             }
         }
+        self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without sanitizing them.
         self.trusts &= self.intake.table.names().all(is_clean);
         restored

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::delete::put_escaped;
+use super::text::put_escaped;
 use super::view::View;
 use crate::config::Origin;
 use crate::encode::number::Number;
