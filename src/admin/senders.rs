@@ -59,7 +59,7 @@ fn put_sender(record: &SenderRecord, out: &mut Vec<u8>) {
 }
 
 /// Appends the address of a sender, or a process with its user and its name.
-fn put_name(sender: Sender, out: &mut Vec<u8>) {
+pub(super) fn put_name(sender: Sender, out: &mut Vec<u8>) {
     match sender {
         Sender::Internet(address) => write(out, format_args!("{}", address.ip())),
         Sender::UnixProcess { process, user } => {

@@ -317,7 +317,7 @@ impl<C: Clock> Server<C> {
             }
             Timer::Idle(_) => {}
             Timer::ShowPage => {
-                if let Some(page) = reception.page_address() {
+                if let Some(page) = reception.page_address().filter(|_| life.config().admin.http) {
                     log::info!(page; "a web page shows what the server receives and sends");
                 }
             }

@@ -28,7 +28,7 @@ if [ "$(cat "$browser/stamp" 2>/dev/null)" != "$want" ]; then
     rm -rf "$browser"
     mkdir -p "$browser"
     cp "$here/package.json" "$here/package-lock.json" "$browser"
-    npm ci --prefix "$browser" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    (cd "$browser" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
         skip "npm cannot install what drives the browser"
     echo "$want" >"$browser/stamp"
 fi

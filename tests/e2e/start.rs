@@ -218,6 +218,17 @@ fn descriptors_are_given_back() {
     daemon.stop();
 }
 
+/// Shows that the log of a start ends with the address of the page, also if carbon is down. A
+/// person who runs the server in a terminal reads its last line.
+#[test]
+fn a_start_ends_with_the_address_of_the_page() {
+    let daemon = Daemon::start(&Conf::sending_to(FakeCarbon::absent().address(), "1h"));
+    daemon.until_logged(&["page="], 1);
+    let place = |text: &str| daemon.log().iter().position(|line| line.contains(text));
+    let page = format!("page=http://{}/", daemon.admin_bound()[0]);
+    assert!(place(&page).is_some() && place(&page) > place("backing_off"), "{:?}", daemon.log());
+}
+
 /// Runs the binary to its end in a folder with a file bad.conf of this text. Fails if the server
 /// starts.
 fn statsd(arguments: &[&str], text: &str) -> Finished {

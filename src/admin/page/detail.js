@@ -85,14 +85,14 @@ function make(box, route) {
     );
   const kind = route.series ? route.type : "own figure";
   part.table.addEventListener("toggle", () => open && showTable());
+  // The button follows the title, which has the focus: the next Tab reaches it.
   box.replaceChildren(
     el(
       "div",
       { class: "head" },
-      el("span", { class: "kind", "data-kind": kind }, kind),
-      el("button", { type: "button", class: "button close", onclick: close }, "Close"),
+      el("div", {}, el("span", { class: "kind", "data-kind": kind }, kind), part.title),
+      el("button", { type: "button", class: "button", onclick: close }, "Close"),
     ),
-    part.title,
     el("p", { class: "now" }, part.now, " ", part.nowText),
     part.facts,
     part.plot,
