@@ -194,22 +194,20 @@ impl Client {
         Ok(self.command(without_end(&line), view))
     }
 
-    /// Ends the watch if the client has sent a newline. Otherwise reads once. A client that has
-    /// closed its half of the connection still gets lines.
+    /// Ends the watch if the client has sent a newline, or has closed its half of the connection.
+    /// Otherwise reads once. A client that has gone cannot be told from one that still reads, and
+    /// a watch without an end would cost time with each line.
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
-        if let Some(end) = memchr(b'\n', &self.input) {
-            self.input.drain(..=end);
-            if let Some(Job::Watch(mut watching)) = self.job.take() {
-                watching.end(&mut self.output);
-            }
-            self.output.extend_from_slice(b"END\n\n");
-            return Ok(Next::GoOn);
+        let end = memchr(b'\n', &self.input);
+        if end.is_none() && !self.ended {
+            return self.read(now);
         }
-        if self.ended {
-            self.input.clear();
-            return Ok(Next::Wait);
+        self.input.drain(..end.map_or(self.input.len(), |end| end + 1));
+        if let Some(Job::Watch(mut watching)) = self.job.take() {
+            watching.end(&mut self.output);
         }
-        self.read(now)
+        self.output.extend_from_slice(b"END\n\n");
+        Ok(Next::GoOn)
     }
 
     /// Runs one line of the client.
