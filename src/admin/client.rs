@@ -195,7 +195,7 @@ impl Client {
     }
 
     /// Ends the watch if the client has sent a newline, or has closed its half of the connection.
-    /// Otherwise reads once. A client that has gone cannot be told from one that still reads, and
+    /// Otherwise reads once. A closed connection looks the same as a half-closed one at first, and
     /// a watch without an end would cost time with each line.
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
         let end = memchr(b'\n', &self.input);
