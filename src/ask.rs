@@ -188,7 +188,7 @@ impl AskedServer {
         Err(AskError::Unreachable(tried, origin.to_string()))
     }
 
-    /// Sends the command, and closes this half of the connection.
+    /// Sends the command, and closes this half of the connection unless the answer has no end.
     fn send(&mut self, command: &[u8]) -> Result<(), AskError> {
         let line = [command, b"\n"].concat();
         let sent = self
@@ -196,7 +196,10 @@ impl AskedServer {
             .set_read_timeout(Some(PATIENCE))
             .and_then(|()| self.stream.set_write_timeout(Some(PATIENCE)))
             .and_then(|()| self.stream.write_all(&line))
-            .and_then(|()| self.stream.shutdown(Shutdown::Write));
+            // A watch ends when this half is closed.
+            .and_then(|()| {
+                if is_stream(command) { Ok(()) } else { self.stream.shutdown(Shutdown::Write) }
+            });
         sent.map_err(|error| match error.kind() {
             // The server refuses a client by closing the connection at once.
             io::ErrorKind::BrokenPipe
@@ -231,10 +234,13 @@ impl AskedServer {
         let mut piece = [0; 16 << 10];
         loop {
             match self.stream.read(&mut piece) {
-                Ok(0) if first.starts_with(b"ERROR") => return Ok(first),
                 Ok(0) if first.is_empty() => return Err(AskError::Refused(self.address)),
                 Ok(0) => return Err(self.broken(io::ErrorKind::UnexpectedEof.into())),
                 Ok(read) => {
+                    if first.is_empty() && piece.starts_with(b"ERROR") {
+                        put(out, &piece[..read])?;
+                        return Ok(piece[..read].to_vec());
+                    }
                     if !first.contains(&b'\n') {
                         first.extend_from_slice(&piece[..read]);
                     }

@@ -262,6 +262,7 @@ impl Client {
         Ok(self.command(without_end(&line), view))
     }
 
+<<<<<<< HEAD
     /// Begins the HTTP session of the connection, or closes the connection if the port answers no
     /// HTTP. A web page may make a browser post commands here. No command has run yet, and none
     /// will.
@@ -275,20 +276,22 @@ impl Client {
 
     /// Ends the watch if the client has sent a newline. Otherwise reads once. A client that has
     /// closed its half of the connection still gets lines.
+=======
+    /// Ends the watch if the client has sent a newline, or has closed its half of the connection.
+    /// Otherwise reads once. A closed connection looks the same as a half-closed one at first, and
+    /// a watch without an end would cost time with each line.
+>>>>>>> explain
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
-        if let Some(end) = memchr(b'\n', &self.input) {
-            self.input.drain(..=end);
-            if let Some(Job::Watch(mut watching)) = self.job.take() {
-                watching.end(&mut self.output);
-            }
-            self.output.extend_from_slice(b"END\n\n");
-            return Ok(Next::GoOn);
+        let end = memchr(b'\n', &self.input);
+        if end.is_none() && !self.ended {
+            return self.read(now);
         }
-        if self.ended {
-            self.input.clear();
-            return Ok(Next::Wait);
+        self.input.drain(..end.map_or(self.input.len(), |end| end + 1));
+        if let Some(Job::Watch(mut watching)) = self.job.take() {
+            watching.end(&mut self.output);
         }
-        self.read(now)
+        self.output.extend_from_slice(b"END\n\n");
+        Ok(Next::GoOn)
     }
 
     /// Runs one line of the client.

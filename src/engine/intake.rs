@@ -40,7 +40,7 @@ impl Intake {
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || sample.is_checked || is_plain_name(sample.name);
             let Some(added) = self.table.add_pending(sample, revision, may_create) else {
-                self.ledger.set_series_created(self.table.created());
+                self.ledger.set_series_created(self.table.counts().created);
                 return Some(at);
             };
             self.ledger.count(Own::MetricsReceived, 1);
@@ -58,7 +58,7 @@ impl Intake {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
-        self.ledger.set_series_created(self.table.created());
+        self.ledger.set_series_created(self.table.counts().created);
         None
     }
 
@@ -81,7 +81,7 @@ impl Intake {
             (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
             _ => {
                 let added = self.table.add(name, hash, sample);
-                self.ledger.set_series_created(self.table.created());
+                self.ledger.set_series_created(self.table.counts().created);
                 return added;
             }
         };
