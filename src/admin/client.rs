@@ -262,7 +262,6 @@ impl Client {
         Ok(self.command(without_end(&line), view))
     }
 
-<<<<<<< HEAD
     /// Begins the HTTP session of the connection, or closes the connection if the port answers no
     /// HTTP. A web page may make a browser post commands here. No command has run yet, and none
     /// will.
@@ -274,13 +273,9 @@ impl Client {
         Next::GoOn
     }
 
-    /// Ends the watch if the client has sent a newline. Otherwise reads once. A client that has
-    /// closed its half of the connection still gets lines.
-=======
     /// Ends the watch if the client has sent a newline, or has closed its half of the connection.
     /// Otherwise reads once. A closed connection looks the same as a half-closed one at first, and
     /// a watch without an end would cost time with each line.
->>>>>>> explain
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
         let end = memchr(b'\n', &self.input);
         if end.is_none() && !self.ended {
