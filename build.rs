@@ -1,0 +1,58 @@
+//! Links a release without what only a debugger would read, if the linker can.
+//!
+//! The server aborts on a panic, so nothing in it unwinds the stack. The tables for unwinding would
+//! be 130 kB of the binary. A profile with debug information keeps them, for debuggers and
+//! profilers.
+#![expect(clippy::print_stdout, reason = "cargo reads the standard output of a build script")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs, io};
+
+/// Removes the sections. `INSERT` keeps the linker's own script for all others.
+const WITHOUT_TABLES: &str = "SECTIONS
+{ /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) } }
+INSERT AFTER .text;
+";
+
+fn main() -> io::Result<()> {
+    println!("cargo:rerun-if-changed=build.rs");
+    let is = |key: &str, value: &str| env::var(key).is_ok_and(|found| found == value);
+    if !is("PROFILE", "release") || !is("DEBUG", "false") || !is("CARGO_CFG_TARGET_OS", "linux") {
+        return Ok(());
+    }
+    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let script = folder.join("without_tables.ld");
+    fs::write(&script, WITHOUT_TABLES)?;
+    let tables = ["-Wl,--no-eh-frame-hdr".to_owned(), format!("-Wl,-T,{}", script.display())];
+    // Equal functions, such as those of two types with one layout, become one function.
+    let folding = ["-Wl,--icf=all".to_owned()];
+    for arguments in [&tables[..], &folding] {
+        if links(&folder, arguments)? {
+            for argument in arguments {
+                println!("cargo:rustc-link-arg-bins={argument}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the linker that cargo uses accepts `arguments`. Not every linker knows each of them.
+fn links(folder: &Path, arguments: &[String]) -> io::Result<bool> {
+    let probe = folder.join("probe.rs");
+    fs::write(&probe, "fn main() {}\n")?;
+    let variable = |key| env::var_os(key).unwrap_or_default();
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.arg("--target").arg(variable("TARGET")).args(["-C", "panic=abort"]);
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        let mut flag = OsString::from("-Clinker=");
+        flag.push(linker);
+        rustc.arg(flag);
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    rustc.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    rustc.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
+    rustc.arg("-o").arg(folder.join("probe")).arg(&probe);
+    Ok(rustc.stdout(Stdio::null()).stderr(Stdio::null()).status()?.success())
+}
