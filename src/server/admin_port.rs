@@ -33,8 +33,8 @@ pub(super) struct AdminPort {
     rates: Rates,
 }
 
-/// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the same
-/// turn, and a turn must not take 2 ms because of a scrape.
+/// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the
+/// same turn, and a turn must not take 2 ms because of a scrape.
 const SLICE: Duration = Duration::from_micros(500);
 
 impl AdminPort {
