@@ -3,7 +3,6 @@
 //! The server aborts on a panic, so nothing in it unwinds the stack. The tables for unwinding would
 //! be 130 kB of the binary. A profile with debug information keeps them, for debuggers and
 //! profilers.
-#![expect(clippy::print_stdout, reason = "cargo reads the standard output of a build script")]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

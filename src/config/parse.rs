@@ -17,7 +17,7 @@ use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
     NAMESPACES_MAX,
 };
-use super::model::Config;
+use super::model::{Config, MetricsShown};
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
@@ -294,6 +294,8 @@ impl FileReader {
     /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
+        let admin = &self.config.admin;
+        self.config.bounds.keeps_totals = admin.http && admin.metrics == MetricsShown::All;
         self.config.rules.base.statsite = self.config.may_send_statsite();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {

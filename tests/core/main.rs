@@ -24,4 +24,5 @@ mod sections;
 mod state;
 mod sweep;
 mod tags;
+mod totals;
 mod vectors;

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::support::{
-    Conf, DEADLINE, Daemon, Page, Process, Web, is_installed, peer_script, peers, reserve_tcp,
-    skipped, until, until_true,
+    Conf, DEADLINE, Daemon, FakeCarbon, Page, Process, Web, is_installed, peer_script, peers,
+    reserve_tcp, skipped, until, until_true,
 };
 
 const TEXT: &str = "Accept: text/plain;version=0.0.4\r\n";
@@ -241,4 +241,74 @@ fn prometheus_scrapes() {
     is("queue_depth_value", 7.0);
     is("jobs_done_total%7Benv%3D%22prod%22%7D", 5.0);
     is("count(statsd_uptime_seconds)", 1.0);
+}
+
+/// Returns the value of the one sample of this name, or `None` if there is none.
+fn sample(families: &BTreeMap<String, Family>, family: &str, name: &str) -> Option<f64> {
+    let found = families.get(family)?.samples.iter().filter(|((known, _), _)| known == name);
+    let values: Vec<f64> = found.map(|(_, value)| *value).collect();
+    assert!(values.len() <= 1, "{name}: {values:?}");
+    values.first().copied()
+}
+
+/// Shows that while a series lives, the rise of its totals between two scrapes is what Graphite was
+/// sent in between, and that a forgotten series begins again at 0.
+#[test]
+fn rises_equal_what_graphite_was_sent() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "expire", "4s");
+    let conf = conf.set("rule.bins", "match", "size").set("rule.bins", "histogram", "10, 20");
+    let daemon = Daemon::start(&conf);
+    let mut web = daemon.web();
+    // The totals in /metrics, and the sums of what Graphite was sent, in the same order.
+    let mut totals = || {
+        let families = open_metrics(&mut web);
+        [
+            sample(&families, "jobs", "jobs_total"),
+            sample(&families, "rated", "rated_total"),
+            sample(&families, "time_timer", "time_timer_count"),
+            sample(&families, "time_timer", "time_timer_sum"),
+            sample(&families, "size_distribution", "size_distribution_sum"),
+        ]
+        .map(Option::unwrap_or_default)
+    };
+    let sent = || {
+        [
+            "stats_counts.jobs",
+            "stats_counts.rated",
+            "stats.timers.time.count",
+            "stats.timers.time.sum",
+            "stats.timers.size.sum",
+        ]
+        .map(|name| carbon.series(name).iter().map(crate::support::Point::number).sum::<f64>())
+    };
+    let mut expected = [0.0; 5];
+    let mut before = [0.0; 5];
+    let mut stamp = 0;
+    for round in 1..=3_u32 {
+        for n in 1..=4_u32 {
+            let n = n * round;
+            daemon.send([format!("jobs:{n}|c\nrated:1|c|@0.1\ntime:{n}|ms|@0.5\nsize:{n}|ms")]);
+            let more = [n.into(), 10.0, 2.0, n.into(), n.into()];
+            expected = std::array::from_fn(|at| expected[at] + more[at]);
+            // The next values fall into another interval.
+            (stamp, _) = carbon.flush_after(stamp);
+        }
+        until_true(&format!("{expected:?} in both"), || {
+            let (shown, sent) = (totals(), sent());
+            let is_near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6;
+            shown.iter().zip(&expected).all(is_near) && sent.iter().zip(&expected).all(is_near)
+        });
+        let rise: [f64; 5] = std::array::from_fn(|at| totals()[at] - before[at]);
+        assert!(rise.iter().all(|rise| *rise > 0.0), "{rise:?}");
+        before = expected;
+    }
+    until_true("the series are forgotten", || totals() == [0.0; 5]);
+    let sent_before = sent();
+    daemon.send(["jobs:3|c\ntime:7|ms"]);
+    until_true("the totals begin again", || totals() == [3.0, 0.0, 1.0, 7.0, 0.0]);
+    until_true("Graphite has them", || {
+        let sent = sent();
+        sent[0] - sent_before[0] == 3.0 && sent[3] - sent_before[3] == 7.0
+    });
 }

@@ -6,7 +6,7 @@ use super::metrics::MetricsPage;
 use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
 use super::request::{Method, WebRequest};
 use super::sender_list;
-use super::series_list::SeriesList;
+use super::series_list::{SeriesList, put_one, read_kind};
 use super::server_info;
 use super::stream::AnswerStream;
 use crate::admin::json::JsonWriter;
@@ -113,8 +113,21 @@ fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     }
 }
 
-/// The series that a search finds.
-fn series(request: &WebRequest<'_>, _: &mut View<'_>) -> Reply {
+/// The series that a search finds, or all about one.
+fn series(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    if let Some(name) = request.parameter("name") {
+        let kind = match read_kind(request) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => return json_error(HttpStatus::BadRequest, "name needs kind"),
+            Err(error) => return json_error(HttpStatus::BadRequest, error),
+        };
+        let mut text = Vec::new();
+        return if put_one(view, kind, &name, &mut text) {
+            Reply::json(HttpStatus::Ok, text)
+        } else {
+            json_error(HttpStatus::NotFound, "no such series")
+        };
+    }
     match SeriesList::new(request) {
         Ok(list) => Reply::stream(JSON, AnswerStream::Series(Box::new(list))),
         Err(error) => json_error(HttpStatus::BadRequest, error),

@@ -5,13 +5,14 @@
 //!        └─room for new series, free memory ───┘
 //! ```
 
-use super::super::aggregate::Closed;
+use super::super::closed::Closed;
 use super::super::eviction::{IdleSeries, Largest, LongIdle};
 use super::super::frequent::Newcomers;
 use super::super::memory::Pool;
 use super::super::raw::{Audience, merged_name, sent_name};
 use super::super::shard::SeriesKey;
 use super::super::shards::Cursor;
+use super::super::top::Top;
 use super::Table;
 use crate::policy::AppliedRules;
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -67,7 +68,9 @@ impl Rehearsal {
             long_idle: LongIdle::new(u32::MAX),
             evicted: Vec::new(),
             newcomers: Newcomers::default(),
+            top: Top::new(),
             max_series: usize::MAX,
+            sender: 0,
             now: table.now,
         };
         (Self { room, copied: 0, has: [false; 4], foresight }, copy)
@@ -100,7 +103,7 @@ impl Rehearsal {
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
         if is_copied && !series.is_expired(table.now, &table.policies) {
             let mut record = Vec::new();
-            series.save(table.now, &mut record);
+            series.save(table.now, &table.pool.records, &mut record);
             // The memory of its samples is in use already.
             let free = copy.pool.free();
             copy.pool.limit(usize::MAX, table.pool.exactness);
