@@ -1,10 +1,14 @@
 //! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
+use super::bad::put_bad_lines;
 use super::delete::Delete;
 use super::dump::Dump;
+use super::rules::RuleCounts;
+use super::senders::put_senders;
+use super::text::write;
+use super::top::put_top;
 use super::view::{Health, View};
 use super::words::{next_word, words};
 use crate::config::render_masked;
@@ -28,6 +32,7 @@ pub(super) enum Answer {
 pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
+    Rules(Box<RuleCounts>),
 }
 
 impl Job {
@@ -36,6 +41,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
+            Self::Rules(_) => false,
         }
     }
 
@@ -44,6 +50,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
+            Self::Rules(_) => {}
         }
     }
 
@@ -54,6 +61,7 @@ impl Job {
             || match self {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
+                Self::Rules(_) => true,
             }
     }
 
@@ -62,6 +70,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
+            Self::Rules(rules) => rules.step(view, out),
         }
     }
 }
@@ -165,6 +174,46 @@ commands! {
     ///   dropped_lines   lines lost since the start
     ///   last_error      the last failure, or none
     sinks "", "shows the destinations: state, queue, losses, last error", sinks;
+
+    /// Shows the N (20) senders with the most lines, a line for each. END and an empty line follow.
+    /// A sender is an address, or a process with a unix socket: unix:PID.
+    ///   user, process   of a unix:PID: its user, and its name if it still runs
+    ///   packets         datagrams; a stream has none
+    ///   lines, bytes    what was read of them
+    ///   bad_lines       refused lines and values; bad_reason is the commonest reason
+    ///   series          series that its samples have created
+    ///   refused         valid values that a rule, a limit or a lack of memory has dropped
+    ///   last_seen       when it last sent something
+    ///   sent, received, lost
+    ///                   if it has a Datadog client that reports what it sends: packets that the
+    ///                   client has sent, that have arrived, and the difference
+    ///   dropped_by_client
+    ///                   packets that the client reports to have dropped itself
+    /// The line others is the sum of all other senders. 512 senders have figures of their own.
+    senders "[N]", "shows what each sender has sent", senders;
+
+    /// Shows the last N (20) bad lines, the oldest first: the time, the sender, the reason and the
+    /// line. END and an empty line follow. A line is cut at 200 bytes, which ... shows. The last
+    /// 100 are kept.
+    bad "[N]", "shows the last bad lines with their senders and reasons", bad;
+
+    /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
+    /// line follow. Without WHAT it shows samples.
+    ///   samples    series with the most samples, up to the last flush, with their type
+    ///   new        prefixes (the first two parts of a name) with the most new series
+    ///   tags       tag keys with the most values
+    ///   senders    senders with the most lines
+    ///   bytes      senders with the most bytes
+    ///   bad        senders with the most bad lines
+    /// Memory is bounded. With more than 2000 active series, or 1000 prefixes, a count may be too
+    /// low. A line after the counts says by how much at most.
+    top "[WHAT] [N]", "shows what brings most", top;
+
+    /// Shows each rule of the configuration: its section, the number of series that its patterns
+    /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
+    rules "", "shows each rule and the number of its series", |_, _, _| {
+        Answer::Job(Job::Rules(Box::default()))
+    };
 
     /// The answer is one line: health: up, or health: down. With an argument it sets the health
     /// first. The health changes nothing else: proxies in front of several servers ask for it, and
@@ -278,6 +327,40 @@ fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     Answer::Done
 }
 
+fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    answer(out, most(arguments.first()), |most, out| put_senders(view, most, out))
+}
+
+fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    answer(out, most(arguments.first()), |most, out| put_bad_lines(view, most, out))
+}
+
+fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
+    let (what, number) = match &arguments[..] {
+        [] => (&b"samples"[..], None),
+        [number] if is_number(number) => (&b"samples"[..], Some(number)),
+        [what, rest @ ..] => (&**what, rest.first()),
+    };
+    answer(out, most(number), |most, out| put_top(view, what, most, out))
+}
+
+/// Returns how many entries to show, or `None` if the word is no number.
+fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
+    let Some(word) = word else { return Some(20) };
+    str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// Writes entries and the end of the answer.
+fn answer(out: &mut Vec<u8>, most: Option<usize>, put: impl FnOnce(usize, &mut Vec<u8>)) -> Answer {
+    match most {
+        Some(most) => put(most, out),
+        None => out.extend_from_slice(b"N must be a number\n"),
+    }
+    out.extend_from_slice(b"END\n\n");
+    Answer::Done
+}
+
 fn dump(kind: MetricKind) -> Answer {
     Answer::Job(Job::Dump(Box::new(Dump::new(kind))))
 }
@@ -309,10 +392,6 @@ fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     write(out, format_args!("{}\n", crate::args::VERSION));
     Answer::Done
-}
-
-fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text); // a Vec takes every write
 }
 
 #[cfg(test)]

@@ -8,12 +8,17 @@
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
 
+mod bad;
 mod client;
 mod clients;
 mod commands;
 mod delete;
 mod dump;
+mod rules;
+mod senders;
 mod sorted;
+mod text;
+mod top;
 mod view;
 mod words;
 

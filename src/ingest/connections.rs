@@ -140,7 +140,7 @@ impl Door for Connections {
             return None;
         }
         let input = match sender {
-            Sender::Unix | Sender::UnixProcess(_) => ConnectionSplitter::undecided(),
+            Sender::Unix | Sender::UnixProcess { .. } => ConnectionSplitter::undecided(),
             _ => ConnectionSplitter::text(),
         };
         let slot = self.clients.insert(|slot| {

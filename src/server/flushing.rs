@@ -274,6 +274,7 @@ impl Flushing {
                 encoders.encode_own(summary);
             }
         });
+        engine.end_history(self.ticked.map_or(now.unix, |tick| tick.unix));
         encoders.end();
         note_refused(encoders, engine);
         queue_chunks(encoders, sinks);

@@ -105,7 +105,14 @@ const IDLE: &[IdleKeys] = &[
     },
     IdleKeys {
         section: "admin",
-        keys: &["allow_from", "health", "idle_timeout", "max_connections"],
+        keys: &[
+            "allow_from",
+            "health",
+            "idle_timeout",
+            "max_connections",
+            "history",
+            "history_memory",
+        ],
         is_used: |config, _| !config.admin.bind.is_empty(),
         reason: "bind is empty, so there is no admin port",
         remedy: "set bind, or remove the key",
