@@ -6,6 +6,7 @@ use super::bad::put_bad_lines;
 use super::delete::Delete;
 use super::dump::Dump;
 use super::explain::put_explanation;
+use super::rules::RuleCounts;
 use super::senders::put_senders;
 use super::text::write;
 use super::top::put_top;
@@ -35,6 +36,7 @@ pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
     Watch(Box<Watching>),
+    Rules(Box<RuleCounts>),
 }
 
 impl Job {
@@ -44,6 +46,7 @@ impl Job {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
             Self::Watch(_) => false,
+            Self::Rules(_) => false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Job {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
             Self::Watch(_) => {}
+            Self::Rules(_) => {}
         }
     }
 
@@ -64,6 +68,7 @@ impl Job {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
                 Self::Watch(_) => true,
+                Self::Rules(_) => true,
             }
     }
 
@@ -73,6 +78,7 @@ impl Job {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
             Self::Watch(watching) => !watching.step(view.now.tick, out),
+            Self::Rules(rules) => rules.step(view, out),
         }
     }
 }
@@ -239,11 +245,22 @@ commands! {
     bad "[N]", "shows the last bad lines with their senders and reasons", bad;
 
     /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
-    /// line follow.
+    /// line follow. Without WHAT it shows samples.
+    ///   samples    series with the most samples, up to the last flush, with their type
+    ///   new        prefixes (the first two parts of a name) with the most new series
+    ///   tags       tag keys with the most values
     ///   senders    senders with the most lines
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
-    top "WHAT [N]", "shows what brings most", top;
+    /// Memory is bounded. With more than 2000 active series, or 1000 prefixes, a count may be too
+    /// low. A line after the counts says by how much at most.
+    top "[WHAT] [N]", "shows what brings most", top;
+
+    /// Shows each rule of the configuration: its section, the number of series that its patterns
+    /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
+    rules "", "shows each rule and the number of its series", |_, _, _| {
+        Answer::Job(Job::Rules(Box::default()))
+    };
 
     /// The answer is one line: health: up, or health: down. With an argument it sets the health
     /// first. The health changes nothing else: proxies in front of several servers ask for it, and
@@ -398,8 +415,13 @@ fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let what = arguments.first().map_or(&b""[..], |what| what);
-    answer(out, most(arguments.get(1)), |most, out| put_top(view, what, most, out))
+    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
+    let (what, number) = match &arguments[..] {
+        [] => (&b"samples"[..], None),
+        [number] if is_number(number) => (&b"samples"[..], Some(number)),
+        [what, rest @ ..] => (&**what, rest.first()),
+    };
+    answer(out, most(number), |most, out| put_top(view, what, most, out))
 }
 
 /// Returns how many entries to show, or `None` if the word is no number.

@@ -21,6 +21,7 @@ mod info;
 mod explain;
 mod json;
 pub mod page;
+mod rules;
 mod senders;
 mod sorted;
 mod text;

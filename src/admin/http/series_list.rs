@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use memchr::memmem;
 
 use super::request::WebRequest;
+use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::policy::Glob;
@@ -242,7 +243,7 @@ impl Search {
             // The length of the interval is the same for all.
             Order::Rate if is_counted => visited.series.last(visited.now).unwrap_or(0.0),
             Order::Samples | Order::Rate => 0.0,
-            Order::Seen => f64::from(visited.series.idle_flushes(visited.now)),
+            Order::Seen => f64::from(visited.series.idle_until(visited.now)),
         }
     }
 
@@ -294,6 +295,11 @@ fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>
     }
     json.open(b'{');
     put_fields(&mut visited, interval, json);
+    let kind = visited.kind;
+    let sender = visited.series.last_sender();
+    json.key("history").boolean(view.engine.history().keeps(kind, &found.name));
+    json.key("sender");
+    put_name(sender, view, json);
     json.close(b'}');
 }
 
@@ -305,9 +311,7 @@ fn put_fields(visited: &mut Visited<'_>, interval: f64, json: &mut JsonWriter<'_
     json.key("value").number(open_value(&visited.series.open(visited.now)));
     json.key("last").maybe_number(visited.series.last(visited.now));
     json.key("total").maybe_number(total(visited));
-    json.key("idle").number(f64::from(visited.series.idle_flushes(visited.now)) * interval);
-    json.key("history").boolean(visited.series.is_remembered());
-    json.key("sender").maybe_string(None);
+    json.key("idle").number(f64::from(visited.series.idle_until(visited.now)) * interval);
 }
 
 /// Returns the running total of a counter, or the number of events of a timing.
@@ -345,7 +349,12 @@ pub(super) fn put_one(
             json.key(name).number(value);
         }
     }
-    json.close(b'}').close(b'}');
+    json.close(b'}');
+    let sender = visited.series.last_sender();
+    json.key("history").boolean(view.engine.history().keeps(kind, name));
+    json.key("sender");
+    put_name(sender, view, &mut json);
+    json.close(b'}');
     true
 }
 

@@ -6,7 +6,7 @@ use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::config::Origin;
 use crate::figures::{
-    DestinationReport, FigureSection, FigureValue, LossCount, destinations, read, read_value,
+    DestinationReport, FigureSection, FigureValue, destinations, read, read_value,
 };
 use crate::time::UnixTime;
 
@@ -77,7 +77,14 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
         }
         json.close(b'}');
     });
-    json.close(b']').close(b'}');
+    json.close(b']').key("history").open(b'{');
+    let history = view.engine.history();
+    let series = view.engine.table().len();
+    json.key("bytes").number(history.bytes() as f64);
+    json.key("limit").number(history.memory() as f64);
+    json.key("series").number(history.len() as f64);
+    json.key("not_kept").number(series.saturating_sub(history.len()) as f64);
+    json.close(b'}').close(b'}');
 }
 
 /// Writes what is known of the server beside its figures.
@@ -110,9 +117,6 @@ fn put_figure(figure: &FigureValue<'_>, json: &mut JsonWriter<'_>) {
     }
     if let Some(rate) = figure.rate {
         json.key("rate").number(rate);
-    }
-    if figure.row.loss != LossCount::No {
-        json.key("lost").boolean(true);
     }
     json.key("unit").string(figure.row.unit.name().as_bytes());
     json.key("doc").string(figure.row.doc.as_bytes()).close(b'}');

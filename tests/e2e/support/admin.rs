@@ -47,7 +47,7 @@ impl Admin {
             "stats" | "info" | "sinks" | "explain" | "counters" | "gauges" | "timers" | "sets" => {
                 "END\n\n"
             }
-            "senders" | "bad" | "top" => "END\n\n",
+            "senders" | "bad" | "top" | "rules" => "END\n\n",
             "delcounters" | "deltimers" | "delgauges" | "delsets" => "END\n\n",
             _ => "\n",
         })
