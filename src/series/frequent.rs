@@ -69,6 +69,8 @@ impl ExactSizeIterator for MostFrequent {}
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,
+    /// The series that samples have created since the start.
+    pub(super) created: u64,
 }
 
 const PREFIXES_MAX: usize = 16;

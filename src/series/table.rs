@@ -95,6 +95,12 @@ impl Table {
         self.shards.counts
     }
 
+    /// The number of series that samples have created since the start. Merged series and those of a
+    /// state file do not count.
+    pub fn created(&self) -> u64 {
+        self.newcomers.created
+    }
+
     /// The bytes that samples and members hold.
     pub fn sample_bytes(&self) -> usize {
         self.pool.used()
@@ -177,7 +183,9 @@ impl Table {
             Some(slot) => self.add_to(&key, slot, sample),
             None => {
                 let slot = self.create(name, hash, kind, &key)?;
-                self.add_to(&key, slot, sample).inspect_err(|_| self.discard(key.shard, slot))
+                self.add_to(&key, slot, sample)
+                    .inspect_err(|_| self.discard(key.shard, slot))
+                    .map(|()| self.newcomers.created += u64::from(!is_merged(name)))
             }
         }
     }

@@ -147,7 +147,7 @@ impl AdminPort {
     ) {
         let idle = config.admin.idle_timeout;
         if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
-            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().name_peer(sender);
             pipeline.ledger().close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);

@@ -214,7 +214,7 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 13] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 16] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
     ("make bench", "it takes an hour"),
@@ -224,6 +224,9 @@ const NOT_RUN_OF_PAGES: [(&str, &str); 13] = [
     ("target/release/statsd\n", "it runs until it is stopped"),
     ("systemctl enable", "it needs systemd; `systemd.rs` takes its place"),
     ("echo status", "it asks the proxy; `proxy.rs` does the same"),
+    ("echo senders", "it shows other senders; `senders.rs` shows its lines"),
+    ("echo bad 2", "as the line before it"),
+    ("echo top bad 1", "as the line before it"),
     ("until [ -z", "it stops carbon's unit; `relay.rs` waits in the same way"),
     ("cd /opt/graphite", "it needs a Graphite at that place"),
     ("find stats_counts", "as the line before it"),

@@ -45,6 +45,7 @@ mod proxy;
 mod relay;
 mod reload;
 mod repeater;
+mod senders;
 mod soak;
 mod spool;
 mod start;

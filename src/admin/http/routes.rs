@@ -5,6 +5,7 @@ use super::host::Authority;
 use super::metrics::MetricsPage;
 use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
 use super::request::{Method, WebRequest};
+use super::sender_list;
 use super::series_list::{SeriesList, put_one, read_kind};
 use super::server_info;
 use super::stream::AnswerStream;
@@ -28,6 +29,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/-/ready", takes_any_host: true, answer: ready },
     Route { path: "/metrics", takes_any_host: false, answer: metrics },
     Route { path: "/api/info", takes_any_host: false, answer: info },
+    Route { path: "/api/senders", takes_any_host: false, answer: senders },
     Route { path: "/api/series", takes_any_host: false, answer: series },
 ];
 
@@ -100,6 +102,13 @@ fn metrics(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
 fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     let mut text = Vec::new();
     server_info::put(view, &mut text);
+    Reply::json(HttpStatus::Ok, text)
+}
+
+/// What each sender has sent.
+fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut text = Vec::new();
+    sender_list::put(request, view, &mut text);
     Reply::json(HttpStatus::Ok, text)
 }
 

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use memchr::memmem;
 
 use super::request::WebRequest;
+use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::policy::Glob;
@@ -294,6 +295,9 @@ fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>
     }
     json.open(b'{');
     put_fields(&mut visited, interval, json);
+    let sender = visited.series.last_sender();
+    json.key("sender");
+    put_name(sender, view, json);
     json.close(b'}');
 }
 
@@ -307,7 +311,6 @@ fn put_fields(visited: &mut Visited<'_>, interval: f64, json: &mut JsonWriter<'_
     json.key("total").maybe_number(total(visited));
     json.key("idle").number(f64::from(visited.series.idle_flushes(visited.now)) * interval);
     json.key("history").boolean(visited.series.is_remembered());
-    json.key("sender").maybe_string(None);
 }
 
 /// Returns the running total of a counter, or the number of events of a timing.
@@ -345,7 +348,11 @@ pub(super) fn put_one(
             json.key(name).number(value);
         }
     }
-    json.close(b'}').close(b'}');
+    json.close(b'}');
+    let sender = visited.series.last_sender();
+    json.key("sender");
+    put_name(sender, view, &mut json);
+    json.close(b'}');
     true
 }
 
