@@ -189,6 +189,7 @@ impl Engine {
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let mut rest = text;
         let mut trusts = self.trusts;
+        self.intake.table.set_sender(self.intake.ledger.sender_id());
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
             if !self.intake.table.has_merged() {

@@ -17,7 +17,7 @@ use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
     NAMESPACES_MAX,
 };
-use super::model::{Config, MetricsShown};
+use super::model::Config;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
@@ -55,6 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         let mut config = with_all_sections();
         config.remove_inactive_destinations();
+        config.bounds.keeps_totals = config.shows_totals();
         config
     }
 }
@@ -294,8 +295,7 @@ impl FileReader {
     /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
-        let admin = &self.config.admin;
-        self.config.bounds.keeps_totals = admin.http && admin.metrics == MetricsShown::All;
+        self.config.bounds.keeps_totals = self.config.shows_totals();
         self.config.rules.base.statsite = self.config.may_send_statsite();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {

@@ -288,7 +288,7 @@ impl Series {
     }
 
     /// Returns the number of intervals before `now` that passed without a sample.
-    pub fn idle(&self, now: u32) -> u32 {
+    pub(super) fn idle(&self, now: u32) -> u32 {
         if self.seen == now { 0 } else { now.wrapping_sub(1).wrapping_sub(self.seen) }
     }
 
