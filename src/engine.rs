@@ -119,7 +119,7 @@ impl Engine {
                 ),
                 passthrough: Passthrough::new(settings.bounds.passthrough_memory),
                 frequent: settings.count_names.then(Frequent::default),
-                ledger: Ledger::default(),
+                ledger: Ledger::new(seeds.names),
             },
             flush: Flush {
                 number: 0,
@@ -183,6 +183,7 @@ impl Engine {
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let mut rest = text;
         let mut trusts = self.trusts;
+        self.intake.table.set_sender(self.intake.ledger.sender_id());
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
             if !self.intake.table.has_merged() {
@@ -452,6 +453,7 @@ impl Engine {
                 Err(_) => restored.refused += 1,
             }
         }
+        self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without sanitizing them.
         self.trusts &= self.intake.table.names().all(is_clean);
         restored

@@ -4,10 +4,25 @@
 //! The engine enters what happens to lines and samples. The shell around it enters what happens to
 //! sockets, clients and the log. The counts are sent with each flush, and the loop logs the
 //! warnings.
+//!
+//! [`Senders`] has what each sender has sent, and [`BadLines`] the last bad lines.
 
+mod bad_lines;
+mod client_reports;
+mod senders;
+
+use ahash::RandomState;
+
+pub use bad_lines::{BAD_LINE_BYTES, BAD_LINES_KEPT, BadLine, BadLines};
+pub(crate) use client_reports::PREFIX as CLIENT_REPORT;
+pub use client_reports::Reported;
+pub use senders::{OtherSenders, SENDERS_MAX, SenderRecord, Senders};
+
+use self::client_reports::ReportField;
+use self::senders::InputTotals;
 use crate::protocol::Reject;
 use crate::sender::Sender;
-use crate::time::Tick;
+use crate::time::{Tick, UnixTime};
 use crate::warnings::{AllowFrom, CloseReason, PacketLoss, Warning, WarningKind, Warnings};
 
 /// The own counters and the pending warnings.
@@ -15,15 +30,27 @@ use crate::warnings::{AllowFrom, CloseReason, PacketLoss, Warning, WarningKind, 
 pub struct Ledger {
     own: OwnCounters,
     /// The refused lines and values by reason, since the start.
-    bad_lines: [u64; Reject::ALL.len()],
+    rejects: [u64; Reject::ALL.len()],
     /// The values that a rule with `drop = yes` dropped, since the start.
     dropped_by_rule: u64,
     /// The values of lines beside the first of each line, since the start.
     more_values: u64,
     warnings: Warnings,
+    senders: Senders,
+    bad_lines: BadLines,
+    /// The bytes that were read as lines, since the start.
+    bytes: u64,
+    /// The series that samples have created, since the start.
+    series_created: u64,
 }
 
 impl Ledger {
+    /// Makes a ledger whose hashes of senders depend on `seeds`. Senders choose their addresses.
+    pub fn new([a, b, c, d]: [u64; 4]) -> Self {
+        let senders = Senders::new(RandomState::with_seeds(a, b, c, d));
+        Self { senders, ..Self::default() }
+    }
+
     /// Counts something.
     #[inline]
     pub fn count(&mut self, own: Own, more: u64) {
@@ -40,15 +67,98 @@ impl Ledger {
         self.warnings.add_many(what, times, example);
     }
 
-    /// Sets the sender of the bytes that are read next. Warnings name it.
+    /// Sets the sender of the bytes that are read next. All input until the next call is counted
+    /// for it, and warnings name it.
+    #[inline]
     pub fn set_sender(&mut self, sender: Sender) {
         self.warnings.set_sender(sender);
+        if !self.senders.is_current(sender) {
+            let totals = self.input_totals();
+            self.senders.change(sender, totals);
+        }
+    }
+
+    /// Sets the peer that the warnings name until [`set_sender`](Self::set_sender) is called. It
+    /// sends no lines: it is refused, or a client of the admin port.
+    pub fn name_peer(&mut self, peer: Sender) {
+        self.warnings.set_sender(peer);
+    }
+
+    /// Returns the number of the present sender: see [`Senders::current_id`].
+    #[inline]
+    pub fn sender_id(&self) -> u16 {
+        self.senders.current_id()
+    }
+
+    /// Returns the senders, with all input that was counted so far.
+    pub fn senders(&mut self) -> &Senders {
+        let totals = self.input_totals();
+        self.senders.add_up(totals);
+        &self.senders
+    }
+
+    /// Returns the last bad lines.
+    pub fn bad_lines(&self) -> &BadLines {
+        &self.bad_lines
+    }
+
+    /// Sets the time of a turn.
+    pub fn set_now(&mut self, now: UnixTime) {
+        let totals = self.input_totals();
+        self.senders.set_now(now, totals);
+    }
+
+    /// Counts bytes that are read as lines.
+    pub fn count_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// The bytes that were read as lines, since the start.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sets the number of series that samples have created since the start.
+    #[inline]
+    pub(crate) fn set_series_created(&mut self, series: u64) {
+        self.series_created = series;
+    }
+
+    /// Forgets the input that was counted since the last change of the sender: it is from a state
+    /// file.
+    pub(crate) fn skip_restored(&mut self) {
+        let totals = self.input_totals();
+        self.senders.skip(totals);
+    }
+
+    /// Enters what a Datadog client of the present sender reports about itself with a counter of
+    /// this name.
+    #[cold]
+    pub(crate) fn client_report(&mut self, name: &[u8], value: f64) {
+        if let Some(field) = ReportField::of(name) {
+            let totals = self.input_totals();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+            self.senders.report(field, value as u64, totals);
+        }
+    }
+
+    fn input_totals(&self) -> InputTotals {
+        let total = |own| self.own.total(own);
+        InputTotals {
+            packets: total(Own::PacketsReceived),
+            lines: total(Own::MetricsReceived),
+            bytes: self.bytes,
+            series_created: self.series_created,
+            values_refused: total(Own::SamplesDropped) + total(Own::SeriesRejected),
+        }
     }
 
     /// Counts a line that cannot be read.
     pub fn bad_line(&mut self, reject: Reject, line: &[u8]) {
         self.own.add(Own::BadLinesSeen, 1);
-        self.bad_lines[reject as usize] += 1;
+        self.rejects[reject as usize] += 1;
+        self.senders.bad_line(reject);
+        self.bad_lines.add(self.senders.now(), self.senders.current(), reject, line);
         self.warnings.add(WarningKind::BadLine(reject), line);
     }
 
@@ -65,7 +175,7 @@ impl Ledger {
 
     /// Returns the number of refused lines and values for each reason, since the start.
     pub fn bad_lines_by_reason(&self) -> impl Iterator<Item = (Reject, u64)> {
-        Reject::ALL.into_iter().map(|reject| (reject, self.bad_lines[reject as usize]))
+        Reject::ALL.into_iter().map(|reject| (reject, self.rejects[reject as usize]))
     }
 
     /// Returns the number of values that a rule with `drop = yes` dropped, since the start.

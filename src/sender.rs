@@ -6,17 +6,20 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 /// The sender of a datagram, or the peer of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sender {
     /// There is no sender, or the kernel did not name it.
     #[default]
     Unknown,
     Internet(SocketAddr),
-    /// A process of this machine that sends to a unix socket.
+    /// A process that sends to a unix socket, and that this process cannot see, as one of another
+    /// container.
     Unix,
-    /// The same, with the number of the process. The kernel has it for streams alone, and only if
-    /// this process can see that one.
-    UnixProcess(i32),
+    /// A process that sends to a unix socket, and its user.
+    UnixProcess {
+        process: i32,
+        user: u32,
+    },
     /// Standard input, for `--stdin`.
     Stdin,
 }
@@ -33,8 +36,22 @@ impl Sender {
                 let address = address.ip().to_canonical();
                 networks.iter().any(|network| network.contains(&address))
             }
-            Self::Unix | Self::UnixProcess(_) | Self::Stdin => true,
+            Self::Unix | Self::UnixProcess { .. } | Self::Stdin => true,
             Self::Unknown => false,
+        }
+    }
+
+    /// Returns the sender of a unix socket, given what the kernel tells about its process. The
+    /// number of a process that this one cannot see is 0.
+    pub fn of_process(process: i32, user: u32) -> Self {
+        if process > 0 { Self::UnixProcess { process, user } } else { Self::Unix }
+    }
+
+    /// Returns the port, or 0 if the sender has none.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Internet(address) => address.port(),
+            _ => 0,
         }
     }
 
@@ -60,7 +77,7 @@ impl fmt::Display for Sender {
                 SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(out)
             }
             Self::Unix => out.write_str("unix"),
-            Self::UnixProcess(number) => write!(out, "unix:{number}"),
+            Self::UnixProcess { process, .. } => write!(out, "unix:{process}"),
             Self::Stdin => out.write_str("stdin"),
         }
     }

@@ -107,6 +107,11 @@ pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
+/// Requests the credentials of the sender of each datagram of a unix socket (SO_PASSCRED).
+pub(crate) fn take_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_int(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, 1)
+}
+
 /// Opens the file that a unix socket is bound to (O_PATH), even if another file is at its path by
 /// now.
 ///

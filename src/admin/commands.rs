@@ -1,10 +1,13 @@
 //! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
+use super::bad::put_bad_lines;
 use super::delete::Delete;
 use super::dump::Dump;
+use super::senders::put_senders;
+use super::text::write;
+use super::top::put_top;
 use super::view::{Health, View};
 use super::words::{next_word, words};
 use crate::config::render_masked;
@@ -179,6 +182,35 @@ commands! {
     ///   last_error      the last failure, or none
     sinks "", "shows the destinations: state, queue, losses, last error", sinks;
 
+    /// Shows the N (20) senders with the most lines, a line for each. END and an empty line follow.
+    /// A sender is an address, or a process with a unix socket: unix:PID.
+    ///   user, process   of a unix:PID: its user, and its name if it still runs
+    ///   packets         datagrams; a stream has none
+    ///   lines, bytes    what was read of them
+    ///   bad_lines       refused lines and values; bad_reason is the commonest reason
+    ///   series          series that its samples have created
+    ///   refused         valid values that a rule, a limit or a lack of memory has dropped
+    ///   last_seen       when it last sent something
+    ///   sent, received, lost
+    ///                   if it has a Datadog client that reports what it sends: packets that the
+    ///                   client has sent, that have arrived, and the difference
+    ///   dropped_by_client
+    ///                   packets that the client reports to have dropped itself
+    /// The line others is the sum of all other senders. 512 senders have figures of their own.
+    senders "[N]", "shows what each sender has sent", senders;
+
+    /// Shows the last N (20) bad lines, the oldest first: the time, the sender, the reason and the
+    /// line. END and an empty line follow. A line is cut at 200 bytes, which ... shows. The last
+    /// 100 are kept.
+    bad "[N]", "shows the last bad lines with their senders and reasons", bad;
+
+    /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
+    /// line follow.
+    ///   senders    senders with the most lines
+    ///   bytes      senders with the most bytes
+    ///   bad        senders with the most bad lines
+    top "WHAT [N]", "shows what brings most", top;
+
     /// The answer is one line: health: up, or health: down. With an argument it sets the health
     /// first. The health changes nothing else: proxies in front of several servers ask for it, and
     /// send no traffic to a server that is down. [admin] health is the value at the start.
@@ -300,6 +332,35 @@ fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     Answer::Done
 }
 
+fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    answer(out, most(arguments.first()), |most, out| put_senders(view, most, out))
+}
+
+fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    answer(out, most(arguments.first()), |most, out| put_bad_lines(view, most, out))
+}
+
+fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let what = arguments.first().map_or(&b""[..], |what| what);
+    answer(out, most(arguments.get(1)), |most, out| put_top(view, what, most, out))
+}
+
+/// Returns how many entries to show, or `None` if the word is no number.
+fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
+    let Some(word) = word else { return Some(20) };
+    str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// Writes entries and the end of the answer.
+fn answer(out: &mut Vec<u8>, most: Option<usize>, put: impl FnOnce(usize, &mut Vec<u8>)) -> Answer {
+    match most {
+        Some(most) => put(most, out),
+        None => out.extend_from_slice(b"N must be a number\n"),
+    }
+    out.extend_from_slice(b"END\n\n");
+    Answer::Done
+}
+
 fn dump(kind: MetricKind) -> Answer {
     Answer::Job(Job::Dump(Box::new(Dump::new(kind))))
 }
@@ -331,10 +392,6 @@ fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     write(out, format_args!("{}\n", crate::args::VERSION));
     Answer::Done
-}
-
-fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text); // a Vec takes every write
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the names of a folder (`name.*`) in their order.
 
 use super::sorted::SortedNames;
+use super::text::put_escaped;
 use super::view::View;
 use crate::protocol::MetricKind;
 
@@ -101,27 +102,4 @@ fn say(out: &mut Vec<u8>, before: &[u8], name: &[u8], after: &[u8]) {
     out.extend_from_slice(before);
     put_escaped(name, out);
     out.extend_from_slice(after);
-}
-
-/// Appends a name, with `\x1b` for a control character and for a byte that is not UTF-8. With
-/// `sanitize_keys = no` a client could otherwise send commands to the operator's terminal.
-fn put_escaped(name: &[u8], out: &mut Vec<u8>) {
-    for chunk in name.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let mut room = [0; 4];
-            let bytes = character.encode_utf8(&mut room).as_bytes();
-            if character.is_control() {
-                put_hex(bytes, out);
-            } else {
-                out.extend_from_slice(bytes);
-            }
-        }
-        put_hex(chunk.invalid(), out);
-    }
-}
-
-fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
-    }
 }

@@ -10,6 +10,7 @@
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
 
+mod bad;
 mod client;
 mod clients;
 mod commands;
@@ -19,7 +20,10 @@ pub mod http;
 mod info;
 mod json;
 pub mod page;
+mod senders;
 mod sorted;
+mod text;
+mod top;
 mod view;
 mod words;
 

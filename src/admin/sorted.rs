@@ -10,9 +10,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::ops::Range;
 
 use crate::protocol::MetricKind;
-use crate::series::{Cursor, SeriesSlot, Table};
+use crate::series::{Audience, Cursor, SeriesSlot, Table, Visited};
 
 /// The series that are still to come.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub(super) struct SortedNames {
     heads: BinaryHeap<Reverse<SortedName>>,
 }
 
-/// Appends the key of a series of this kind and name.
-type MakeKey = fn(MetricKind, &[u8], &mut Vec<u8>);
+/// Appends the key of a series.
+type MakeKey = fn(&Visited<'_>, &mut Vec<u8>);
 
 /// Sorted slots of one shard, with the lowest key last.
 #[derive(Debug)]
@@ -51,11 +52,11 @@ pub(super) struct SortedName {
 }
 
 /// The most places of a run. Sorting one takes a fraction of a millisecond.
-const RUN: usize = 1024;
+const RUN: usize = 512;
 
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {
-        Self::with(Some(kind), prefix, |_, name, key| key.extend_from_slice(name))
+        Self::with(Some(kind), prefix, |visited, key| key.extend_from_slice(visited.series.name()))
     }
 
     /// A walk over the series of all kinds, in the order of these keys.
@@ -93,25 +94,29 @@ impl SortedNames {
         if self.is_sorted {
             return true;
         }
-        let shard = self.cursor.shard();
         let mut keys = Vec::new();
-        let mut run: Vec<(std::ops::Range<usize>, SeriesSlot)> = Vec::new();
+        let mut places: Vec<(usize, Range<usize>, SeriesSlot)> = Vec::new();
         let Self { kind, prefix, key, .. } = self;
-        self.is_sorted = table.visit(&mut self.cursor, RUN, |_, slot, series, _| {
-            let is_wanted = kind.is_none_or(|kind| kind == series.kind());
-            if !is_wanted || !series.name().starts_with(prefix) {
+        self.is_sorted = table.visit(&mut self.cursor, RUN, |visited| {
+            let is_wanted = kind.is_none_or(|kind| kind == visited.kind);
+            // Series that only destinations with clean names get are merged from others.
+            let is_merged = visited.audience == Audience::Clean;
+            if !is_wanted || is_merged || !visited.name().starts_with(prefix) {
                 return;
             }
             let start = keys.len();
-            key(series.kind(), series.name(), &mut keys);
+            key(&visited, &mut keys);
             if last.is_some_and(|last| keys[start..] <= *last) {
                 return keys.truncate(start);
             }
-            run.push((start..keys.len(), slot));
+            places.push((visited.shard, start..keys.len(), visited.slot));
         });
-        if !run.is_empty() {
-            run.sort_unstable_by(|a, b| keys[b.0.clone()].cmp(&keys[a.0.clone()]));
-            self.runs.push(Run { shard, slots: run.into_iter().map(|(_, slot)| slot).collect() });
+        places.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| keys[b.1.clone()].cmp(&keys[a.1.clone()]))
+        });
+        for run in places.chunk_by(|a, b| a.0 == b.0) {
+            let slots = run.iter().map(|(_, _, slot)| *slot).collect();
+            self.runs.push(Run { shard: run[0].0, slots });
             let head = self.head(self.runs.len() - 1, table);
             self.heads.extend(head.map(Reverse));
         }
@@ -138,9 +143,9 @@ impl SortedNames {
     fn head(&mut self, run: usize, table: &mut Table) -> Option<SortedName> {
         let Run { shard, slots } = &mut self.runs[run];
         while let Some(slot) = slots.pop() {
-            if let Some((series, _)) = table.get_mut(*shard, slot) {
+            if let Some(visited) = table.visit_one(*shard, slot) {
                 let mut name = Vec::new();
-                (self.key)(series.kind(), series.name(), &mut name);
+                (self.key)(&visited, &mut name);
                 return Some(SortedName { name: name.into(), run, shard: *shard, slot });
             }
         }

@@ -196,6 +196,11 @@ impl Config {
             || self.destinations.iter().any(is_binary)
     }
 
+    /// Whether a client may ask for the running totals of series.
+    pub(super) fn shows_totals(&self) -> bool {
+        self.admin.http && self.admin.metrics == MetricsShown::All
+    }
+
     /// Whether flushes are written to standard output.
     pub fn has_console(&self) -> bool {
         let is_console =

@@ -55,6 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         let mut config = with_all_sections();
         config.remove_inactive_destinations();
+        config.bounds.keeps_totals = config.shows_totals();
         config
     }
 }
@@ -294,6 +295,7 @@ impl FileReader {
     /// Returns the configuration, or all mistakes.
     fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
         self.config.remove_inactive_destinations();
+        self.config.bounds.keeps_totals = self.config.shows_totals();
         self.config.rules.base.statsite = self.config.may_send_statsite();
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {

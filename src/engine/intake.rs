@@ -1,6 +1,6 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
-use crate::ledger::{Ledger, Own};
+use crate::ledger::{CLIENT_REPORT, Ledger, Own};
 use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
 use crate::series::{
     AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
@@ -40,9 +40,17 @@ impl Intake {
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || sample.is_checked || is_plain_name(sample.name);
             let Some(added) = self.table.add_pending(sample, revision, may_create) else {
+                self.ledger.set_series_created(self.table.created());
                 return Some(at);
             };
             self.ledger.count(Own::MetricsReceived, 1);
+            // Clients write tags into their reports. So lines without tags need no search.
+            if sample.is_checked
+                && sample.name.starts_with(CLIENT_REPORT)
+                && let Some(value) = sample.as_count()
+            {
+                self.ledger.client_report(sample.name, value);
+            }
             if let Some(frequent) = &mut self.frequent {
                 frequent.add(sample.name, sample.hash);
             }
@@ -50,6 +58,7 @@ impl Intake {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
+        self.ledger.set_series_created(self.table.created());
         None
     }
 
@@ -61,11 +70,20 @@ impl Intake {
         sample: Sample<'_>,
         timestamp: Option<u64>,
     ) -> Result<(), AddError> {
+        if let Sample::Count(value) = sample
+            && name.starts_with(CLIENT_REPORT)
+        {
+            self.ledger.client_report(name, value);
+        }
         let (what, value, timestamp) = match (sample, timestamp) {
             (Sample::Kv(value), _) => (PassthroughKind::Kv, value, None),
             (Sample::Count(value), Some(_)) => (PassthroughKind::Count, value, timestamp),
             (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
-            _ => return self.table.add(name, hash, sample),
+            _ => {
+                let added = self.table.add(name, hash, sample);
+                self.ledger.set_series_created(self.table.created());
+                return added;
+            }
         };
         if self.table.drops(name, hash) {
             return Err(AddError::ByRule);

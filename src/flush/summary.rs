@@ -3,7 +3,7 @@
 use super::sketched;
 use super::timing::TimingFigures;
 use crate::policy::{Figure, FigureId};
-use crate::series::{Audience, Closed, PassthroughKind, PassthroughValue, Values};
+use crate::series::{Audience, Closed, ClosedTiming, PassthroughKind, PassthroughValue, Values};
 
 /// A closed series. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +62,10 @@ impl Summarizer {
     }
 
     /// Makes the summary of a closed series.
+    /// Adds it to the record of a timing, if there is one.
     pub fn closed<'a>(&'a mut self, audience: Audience, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
+        let plan = &closed.policy.plan;
         let subject = match closed.values {
             Values::Counter(count) => {
                 self.push_counter(count);
@@ -74,19 +76,33 @@ impl Summarizer {
                 Subject::Gauge
             }
             Values::Timing { samples, weight } => {
-                self.timing.append(
-                    &closed.policy.plan,
-                    samples,
-                    weight,
-                    self.seconds,
-                    &mut self.figures,
-                );
+                let sum =
+                    self.timing.append(plan, samples, weight, self.seconds, &mut self.figures);
                 self.leave_out_infinite();
+                if let Some(record) = closed.record {
+                    // Whatever the plan, the lowest sample is first now and the highest last.
+                    let lower = samples.first().copied().unwrap_or_default();
+                    let upper = samples.last().copied().unwrap_or_default();
+                    let samples = samples.len() as f64;
+                    let closed = ClosedTiming { weight, samples, sum, lower, upper };
+                    record.add(plan, closed, &self.figures);
+                }
                 Subject::Timing
             }
             Values::Sketch(sketch) => {
-                sketched::append(&closed.policy.plan, sketch, self.seconds, &mut self.figures);
+                sketched::append(plan, sketch, self.seconds, &mut self.figures);
                 self.leave_out_infinite();
+                if let Some(record) = closed.record {
+                    let all = sketch.moments();
+                    let closed = ClosedTiming {
+                        weight: all.weight(),
+                        samples: all.samples() as f64,
+                        sum: all.sum(),
+                        lower: all.lower(),
+                        upper: all.upper(),
+                    };
+                    record.add(plan, closed, &self.figures);
+                }
                 Subject::Timing
             }
             Values::Set { members } => {

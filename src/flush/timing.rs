@@ -20,7 +20,8 @@ struct Cut {
 
 impl TimingFigures {
     /// Appends the figures in `plan` of `samples`, which stand for `weight` events in `seconds`.
-    /// Reorders the samples.
+    /// Reorders the samples: the lowest is the first then, and the highest the last. Returns the
+    /// sum of the samples.
     pub(super) fn append(
         &mut self,
         plan: &Plan,
@@ -28,7 +29,7 @@ impl TimingFigures {
         weight: f64,
         seconds: f64,
         out: &mut Vec<Figure>,
-    ) {
+    ) -> f64 {
         let mut push = |id, value| {
             if plan.wants(id) {
                 out.push(Figure { id, value });
@@ -37,7 +38,7 @@ impl TimingFigures {
         if samples.is_empty() {
             push(FigureId::COUNT, 0.0);
             push(FigureId::COUNT_PS, 0.0);
-            return;
+            return 0.0;
         }
         if plan.sorts {
             samples.sort_unstable_by(f64::total_cmp);
@@ -73,6 +74,7 @@ impl TimingFigures {
             self.percentile(planned, samples, total, out);
         }
         histogram(&plan.bins, samples, out);
+        total.sum
     }
 
     /// Sums all samples from the lowest up, and stores the running sums at the boundary of each

@@ -175,7 +175,7 @@ impl Door for Connections {
             return None;
         }
         let input = match sender {
-            Sender::Unix | Sender::UnixProcess(_) => ConnectionSplitter::undecided(),
+            Sender::Unix | Sender::UnixProcess { .. } => ConnectionSplitter::undecided(),
             _ => ConnectionSplitter::text(),
         };
         let listener = self.listener;

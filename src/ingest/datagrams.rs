@@ -41,7 +41,15 @@ const DATAGRAM_BYTES: usize = 64;
 impl DatagramSocket {
     pub fn new(socket: Socket) -> Self {
         let is_unix = socket.local_addr().is_ok_and(|address| address.is_unix());
-        let room = if is_unix { ControlRoom::NONE } else { ControlRoom::PIECES };
+        let room = if !is_unix {
+            ControlRoom::PIECES
+        } else if sys::take_credentials(socket.as_fd()).is_ok() {
+            // Also for a socket that was passed in. A later process that does not expect the
+            // credentials has no room for them, and they do no harm.
+            ControlRoom::CREDENTIALS
+        } else {
+            ControlRoom::NONE
+        };
         Self { socket, room, drops: 0, dropped: 0, counts: ListenerCounts::default() }
     }
 

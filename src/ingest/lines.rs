@@ -44,6 +44,18 @@ pub enum Piece<'a> {
     PacketCutShort,
 }
 
+impl Piece<'_> {
+    /// Returns the number of bytes that are read, with the newline of the last line. Bytes that are
+    /// skipped do not count.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Lines(text) => text.len() + usize::from(!text.ends_with(b"\n")),
+            Self::Binary(text) | Self::Overlong(text) | Self::Packet(text) => text.len(),
+            Self::PacketTooLong | Self::PacketCutShort => 0,
+        }
+    }
+}
+
 impl StreamSplitter {
     /// Passes every line and message that `bytes` completes to `out`.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize, mut out: impl FnMut(Piece<'_>)) {

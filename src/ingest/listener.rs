@@ -139,12 +139,11 @@ fn keep_alive(socket: &Socket) -> io::Result<()> {
 fn sender(stream: &Socket, from: &SockAddr) -> Sender {
     let process = || {
         let credentials = getsockopt(stream, PeerCredentials).ok()?;
-        // The kernel gives 0 for a process of another container.
-        Some(credentials.pid()).filter(|pid| *pid > 0)
+        Some(Sender::of_process(credentials.pid(), credentials.uid()))
     };
     match from.as_socket() {
         Some(address) => Sender::Internet(address),
-        None => process().map_or(Sender::Unix, Sender::UnixProcess),
+        None => process().unwrap_or(Sender::Unix),
     }
 }
 

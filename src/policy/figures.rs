@@ -347,6 +347,21 @@ impl Plan {
         self.wanted >> id.index() & 1 == 1
     }
 
+    /// Whether timings have a histogram.
+    pub fn has_bins(&self) -> bool {
+        !self.bins.is_empty()
+    }
+
+    /// The upper bounds of the bins, in ascending order.
+    pub fn bounds(&self) -> impl Iterator<Item = f64> {
+        self.bins.iter().map(|(bin, _)| bin.bound())
+    }
+
+    /// The percentiles, of which those from the top are negative.
+    pub fn percents(&self) -> impl Iterator<Item = f64> {
+        self.percentiles.iter().map(|planned| planned.percentile.percent())
+    }
+
     fn needs_order(&self) -> bool {
         use FigureId as Id;
         let ordered =

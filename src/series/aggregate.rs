@@ -7,12 +7,14 @@
 //! ```
 
 use super::bounds::AddError;
+use super::closed::{Closed, Values};
 use super::distinct::Members;
+use super::hashed::HashedSample;
 use super::memory::Pool;
-use super::sketch::Sketch;
+use super::records::{LastValue, SideRecords, TimingTotals};
 use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
-use crate::protocol::{MetricKind, Sample};
+use crate::protocol::MetricKind;
 use crate::wire::{In, Put};
 
 /// A name of one kind and its values. The struct fits in one cache line.
@@ -33,86 +35,57 @@ pub struct Series {
     pending: bool,
     /// Whether the previous interval had no sample.
     previous_idle: bool,
+    /// The samples since the last close.
+    samples: u32,
+    /// The number of the sender of the last sample. 0 if it is unknown.
+    last_sender: u16,
+    /// Whether the series is offered to the history when it is closed.
+    is_remembered: bool,
+    /// Whether no interval was closed yet. Its total is 0 then, whatever is stored.
+    is_new: bool,
     intervals: Intervals,
 }
 
 /// The values of the current and the previous interval.
 #[derive(Debug)]
 enum Intervals {
-    /// `last` is the last value of a cumulative counter, NaN if there was none. A flush does not
-    /// change it.
+    /// `previous` stays after the interval is closed. It is NaN until then.
     Counter {
         current: f64,
         previous: f64,
-        last: f64,
+        /// Of a cumulative counter.
+        last_value: LastValue,
     },
-    /// A gauge without a level has NaN as its `current`.
+    /// A gauge without a level has NaN as its `current`. `previous` stays, too.
     Gauge {
         current: f64,
         previous: f64,
     },
-    Timing(Box<IntervalPair<TimingSamples>>),
-    Set(Box<IntervalPair<Members>>),
+    Timing(Box<TimingIntervals>),
+    Set(Box<SetIntervals>),
 }
 
-/// The values of the current interval, and of the one before until it is closed.
+/// The samples of the current interval, and of the one before until it is closed. What the closed
+/// intervals were is in the record.
 #[derive(Debug, Default)]
-struct IntervalPair<T> {
-    current: T,
-    previous: T,
+struct TimingIntervals {
+    current: TimingSamples,
+    previous: TimingSamples,
+    record: Option<Box<TimingTotals>>,
 }
 
-/// A series at the end of an interval.
+/// The members of the current interval, and of the one before until it is closed.
 #[derive(Debug)]
-pub struct Closed<'a> {
-    pub name: &'a [u8],
-    pub policy: &'a Policy,
-    /// Whether the interval had no sample.
-    pub idle: bool,
-    pub values: Values<'a>,
+struct SetIntervals {
+    current: Members,
+    previous: Members,
+    /// The number of members of the last closed interval. NaN if none was closed.
+    closed: f64,
 }
 
-/// The values of a series in a closed interval, or in the open one for a client that reads it.
-#[derive(Debug)]
-pub enum Values<'a> {
-    Counter(f64),
-    Gauge(f64),
-    /// The samples in no order, and the number of events they stand for. The receiver may sort the
-    /// samples in place.
-    Timing {
-        samples: &'a mut [f64],
-        weight: f64,
-    },
-    /// A timing that had too many samples to keep all of them.
-    Sketch(&'a Sketch),
-    /// The number of members. It is an estimate if there were too many to keep all of them.
-    Set {
-        members: usize,
-    },
-}
-
-/// A sample with the hash of a member in place of the member.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum HashedSample {
-    Count(f64),
-    Cumulative { value: f64, weight: f64 },
-    Level(f64),
-    Change(f64),
-    Time { value: f64, weight: f64 },
-    Member(u64),
-}
-
-impl HashedSample {
-    pub(super) fn new(sample: Sample<'_>, hash: impl FnOnce(&[u8]) -> u64) -> Self {
-        match sample {
-            Sample::Count(value) => Self::Count(value),
-            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight },
-            Sample::Level(value) => Self::Level(value),
-            Sample::Change(value) => Self::Change(value),
-            Sample::Time { value, weight } => Self::Time { value, weight },
-            Sample::Member(member) => Self::Member(hash(member)),
-            Sample::Kv(_) => unreachable!("a key/value is passed through"),
-        }
+impl Default for SetIntervals {
+    fn default() -> Self {
+        Self { current: Members::default(), previous: Members::default(), closed: f64::NAN }
     }
 }
 
@@ -151,9 +124,11 @@ impl Series {
         interval: u32,
     ) -> Self {
         let intervals = match kind {
-            MetricKind::Counter => {
-                Intervals::Counter { current: 0.0, previous: 0.0, last: f64::NAN }
-            }
+            MetricKind::Counter => Intervals::Counter {
+                current: 0.0,
+                previous: f64::NAN,
+                last_value: LastValue::default(),
+            },
             MetricKind::Gauge => Intervals::Gauge { current: NO_LEVEL, previous: NO_LEVEL },
             MetricKind::Timing => Intervals::Timing(Box::default()),
             MetricKind::Set => Intervals::Set(Box::default()),
@@ -166,6 +141,10 @@ impl Series {
             policy,
             pending: false,
             previous_idle: false,
+            samples: 0,
+            last_sender: 0,
+            is_remembered: true,
+            is_new: true,
             intervals,
         }
     }
@@ -186,11 +165,13 @@ impl Series {
     /// Prepares the series for a sample in the interval that flush number `now` began. That
     /// interval becomes the current one.
     #[inline]
-    pub(super) fn touch(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
+    pub(super) fn touch(&mut self, now: u32, sender: u16, policies: &Generations, pool: &mut Pool) {
         if self.interval != now {
             self.roll(now, policies, pool);
         }
         self.seen = now;
+        self.last_sender = sender;
+        self.samples = self.samples.wrapping_add(1);
     }
 
     /// Adds a sample to the open interval. The caller must call [`touch`](Self::touch) first.
@@ -213,11 +194,11 @@ impl Series {
                 change_level(current, more)?;
             }
             (
-                Intervals::Counter { current, last, .. },
+                Intervals::Counter { current, last_value, .. },
                 HashedSample::Cumulative { value, weight },
             ) => {
-                add_finite(current, increase(*last, value) * weight)?;
-                *last = value;
+                add_finite(current, pool.records.increase(*last_value, value) * weight)?;
+                pool.records.set_last_value(last_value, value);
             }
             (Intervals::Gauge { current, .. }, HashedSample::Level(level)) => *current = level,
             (Intervals::Timing(pair), HashedSample::Time { value, weight }) => {
@@ -257,7 +238,7 @@ impl Series {
     fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
         debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
         if self.is_expired(now, policies) {
-            return self.restart(now);
+            return self.restart(now, pool);
         }
         match &mut self.intervals {
             Intervals::Counter { current, previous, .. } => *previous = std::mem::take(current),
@@ -279,14 +260,22 @@ impl Series {
 
     /// Makes an expired series a new one, because a sample arrived before the sweep could remove
     /// it.
-    fn restart(&mut self, now: u32) {
+    fn restart(&mut self, now: u32, pool: &mut Pool) {
         self.interval = now;
-        // An idle series is empty already, except for the level of a gauge and the last value of a
-        // cumulative counter.
+        self.is_new = true;
+        // An idle series is empty already, except for the level of a gauge, the last value of a
+        // cumulative counter, and what is kept of the last closed interval.
         match &mut self.intervals {
-            Intervals::Counter { last, .. } => *last = f64::NAN,
-            Intervals::Gauge { current, .. } => *current = NO_LEVEL,
-            Intervals::Timing(_) | Intervals::Set(_) => {}
+            Intervals::Counter { previous, last_value, .. } => {
+                *previous = f64::NAN;
+                pool.records.forget_last_value(last_value);
+            }
+            Intervals::Gauge { current, previous } => {
+                *current = NO_LEVEL;
+                *previous = NO_LEVEL;
+            }
+            Intervals::Timing(intervals) => pool.records.release(&mut intervals.record),
+            Intervals::Set(intervals) => intervals.closed = f64::NAN,
         }
     }
 
@@ -297,7 +286,7 @@ impl Series {
     }
 
     /// Returns the number of intervals before `now` that passed without a sample.
-    pub fn idle(&self, now: u32) -> u32 {
+    pub(super) fn idle(&self, now: u32) -> u32 {
         if self.seen == now { 0 } else { now.wrapping_sub(1).wrapping_sub(self.seen) }
     }
 
@@ -326,12 +315,15 @@ impl Series {
     }
 
     /// Closes the interval before `now`, unless it is closed already, and passes its values to
-    /// `close`. An expired series has no values to pass.
+    /// `close`. An expired series has no values to pass. The value of a counter is added to its
+    /// running `total`, if it has one.
+    #[inline]
     pub(super) fn close(
         &mut self,
         now: u32,
         policies: &Generations,
         pool: &mut Pool,
+        total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let policy = policies.at(self.policy);
@@ -343,6 +335,14 @@ impl Series {
             let idle = self.seen != self.interval;
             self.interval = now;
             self.close_current(idle, policy, pool, close);
+        } else {
+            return;
+        }
+        if let (Intervals::Counter { previous, .. }, Some(total)) = (&self.intervals, total) {
+            if std::mem::take(&mut self.is_new) {
+                *total = 0.0;
+            }
+            *total += previous;
         }
     }
 
@@ -354,16 +354,33 @@ impl Series {
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        close(Closed { name: &self.name, policy, idle, values: self.intervals.current() });
-        match &mut self.intervals {
-            Intervals::Counter { current, .. } => *current = 0.0,
-            Intervals::Gauge { current, .. } => {
-                if policy.forgets_gauge(self.interval.wrapping_sub(self.seen)) {
+        let Self { name, interval, seen, is_remembered, intervals, .. } = self;
+        let mut close = |values, record| {
+            close(Closed { name, policy, idle, values, record, is_remembered });
+        };
+        match intervals {
+            Intervals::Counter { current, previous, .. } => {
+                close(Values::Counter(*current), None);
+                *previous = std::mem::take(current);
+            }
+            Intervals::Gauge { current, previous } => {
+                close(Values::Gauge(*current), None);
+                *previous = *current;
+                if policy.forgets_gauge(interval.wrapping_sub(*seen)) {
                     *current = NO_LEVEL;
                 }
             }
-            Intervals::Timing(pair) => pair.current.empty(pool),
-            Intervals::Set(pair) => pair.current.empty(pool),
+            Intervals::Timing(intervals) => {
+                let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
+                close(Values::of(&mut intervals.current), record);
+                intervals.current.empty(pool);
+            }
+            Intervals::Set(intervals) => {
+                let members = intervals.current.len();
+                close(Values::Set { members }, None);
+                intervals.closed = members as f64;
+                intervals.current.empty(pool);
+            }
         }
     }
 
@@ -374,12 +391,109 @@ impl Series {
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let idle = self.previous_idle;
-        close(Closed { name: &self.name, policy, idle, values: self.intervals.previous() });
-        match &mut self.intervals {
-            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
-            Intervals::Timing(pair) => std::mem::take(&mut pair.previous).release(pool),
-            Intervals::Set(pair) => std::mem::take(&mut pair.previous).release(pool),
+        let Self { name, previous_idle, is_remembered, intervals, .. } = self;
+        let mut close = |values, record| {
+            let idle = *previous_idle;
+            close(Closed { name, policy, idle, values, record, is_remembered });
+        };
+        match intervals {
+            Intervals::Counter { previous, .. } => close(Values::Counter(*previous), None),
+            Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
+            Intervals::Timing(intervals) => {
+                let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
+                close(Values::of(&mut intervals.previous), record);
+                std::mem::take(&mut intervals.previous).release(pool);
+            }
+            Intervals::Set(intervals) => {
+                let members = intervals.previous.len();
+                close(Values::Set { members }, None);
+                intervals.closed = members as f64;
+                std::mem::take(&mut intervals.previous).release(pool);
+            }
+        }
+    }
+
+    /// The running total, from what is stored for the series.
+    pub(super) fn total(&self, stored: f64) -> f64 {
+        if self.is_new { 0.0 } else { stored }
+    }
+
+    /// Notes that the stored total is that of this series, though none of its intervals was closed.
+    pub(super) fn take_total(&mut self) {
+        self.is_new = false;
+    }
+
+    /// The samples since the last close, which include those that were refused.
+    pub fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    /// Returns the samples since the last close, and begins to count again.
+    #[inline]
+    pub(super) fn take_samples(&mut self) -> u32 {
+        std::mem::take(&mut self.samples)
+    }
+
+    /// The number of the sender of the last sample. 0 if it is unknown.
+    pub fn last_sender(&self) -> u16 {
+        self.last_sender
+    }
+
+    /// Whether the series is offered to the history when it is closed.
+    pub fn is_remembered(&self) -> bool {
+        self.is_remembered
+    }
+
+    pub(super) fn set_remembered(&mut self, is_remembered: bool) {
+        self.is_remembered = is_remembered;
+    }
+
+    /// The number of flushes since the last sample.
+    pub fn idle_flushes(&self, now: u32) -> u32 {
+        self.idle_until(now)
+    }
+
+    /// The value of the last ended interval: of a counter its count, of a gauge its level, of a set
+    /// its members, of a timing the events. Returns `None` if no interval of it has ended, or if it
+    /// is a timing without a record.
+    pub fn last(&self, now: u32) -> Option<f64> {
+        let is_unclosed = self.interval != now;
+        let value = match &self.intervals {
+            Intervals::Counter { current, previous, .. }
+            | Intervals::Gauge { current, previous } => {
+                if is_unclosed {
+                    *current
+                } else {
+                    *previous
+                }
+            }
+            Intervals::Timing(intervals) => intervals.record.as_ref()?.last.count,
+            Intervals::Set(intervals) => intervals.closed,
+        };
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// The record of a timing.
+    pub fn timing(&self) -> Option<&TimingTotals> {
+        match &self.intervals {
+            Intervals::Timing(intervals) => intervals.record.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Replaces the record of a timing.
+    pub(super) fn set_timing(&mut self, by: Option<Box<TimingTotals>>, pool: &mut Pool) {
+        if let Intervals::Timing(intervals) = &mut self.intervals {
+            pool.records.replace(&mut intervals.record, by);
+        }
+    }
+
+    /// The count of a counter that the sweep will still close before `now`, or 0.
+    pub(super) fn unclosed(&self, now: u32) -> f64 {
+        match &self.intervals {
+            Intervals::Counter { previous, .. } if self.pending => *previous,
+            Intervals::Counter { current, .. } if self.interval != now => *current,
+            _ => 0.0,
         }
     }
 
@@ -403,8 +517,8 @@ impl Series {
         match &mut self.intervals {
             _ if self.interval != now => {}
             Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
-            Intervals::Timing(pair) => pair.current.condense(pool),
-            Intervals::Set(pair) => pair.current.condense(pool),
+            Intervals::Timing(intervals) => intervals.current.condense(pool),
+            Intervals::Set(intervals) => intervals.current.condense(pool),
         }
     }
 
@@ -417,14 +531,18 @@ impl Series {
     }
 
     /// Returns the memory of the series to the pool.
-    pub(super) fn release(self, pool: &mut Pool) {
-        match self.intervals {
-            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
+    pub(super) fn release(mut self, pool: &mut Pool) {
+        match &mut self.intervals {
+            Intervals::Counter { last_value, .. } => pool.records.forget_last_value(last_value),
+            Intervals::Gauge { .. } => {}
             Intervals::Timing(pair) => {
+                let pair = std::mem::take(&mut **pair);
+                pool.records.release(&mut { pair.record });
                 pair.current.release(pool);
                 pair.previous.release(pool);
             }
             Intervals::Set(pair) => {
+                let pair = std::mem::take(&mut **pair);
                 pair.current.release(pool);
                 pair.previous.release(pool);
             }
@@ -433,16 +551,16 @@ impl Series {
 
     /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
     /// closed yet, the open interval has no samples.
-    pub(super) fn save(&self, now: u32, out: &mut Vec<u8>) {
+    pub(super) fn save(&self, now: u32, records: &SideRecords, out: &mut Vec<u8>) {
         let is_open = self.interval == now;
         let kind = KINDS.iter().position(|kind| *kind == self.kind()).unwrap_or_default();
         out.put_u8(u8::try_from(kind).expect("one of four"));
         out.put_u32(self.idle_until(now));
         out.put_name(&self.name);
         match &self.intervals {
-            Intervals::Counter { current, last, .. } => {
+            Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
-                out.put_f64(*last);
+                out.put_f64(records.last_value(*last_value).unwrap_or(f64::NAN));
             }
             Intervals::Gauge { current, .. } => out.put_f64(*current),
             Intervals::Timing(pair) if is_open => pair.current.save(out),
@@ -467,9 +585,12 @@ impl Series {
         let mut values = saved.values;
         self.seen = now.wrapping_sub(saved.idle);
         let taken = match &mut self.intervals {
-            Intervals::Counter { current, last, .. } => {
+            Intervals::Counter { current, last_value, .. } => {
                 *current = values.finite()?;
-                *last = values.f64()?;
+                let last = values.f64()?;
+                if !last.is_nan() {
+                    pool.records.set_last_value(last_value, last);
+                }
                 true
             }
             Intervals::Gauge { current, .. } => {
@@ -492,26 +613,6 @@ impl Intervals {
             Self::Set(pair) => Values::Set { members: pair.current.len() },
         }
     }
-
-    fn previous(&mut self) -> Values<'_> {
-        match self {
-            Self::Counter { previous, .. } => Values::Counter(*previous),
-            Self::Gauge { previous, .. } => Values::Gauge(*previous),
-            Self::Timing(pair) => Values::of(&mut pair.previous),
-            Self::Set(pair) => Values::Set { members: pair.previous.len() },
-        }
-    }
-}
-
-impl<'a> Values<'a> {
-    fn of(samples: &'a mut TimingSamples) -> Self {
-        match samples {
-            TimingSamples::Exact { values, weight } => {
-                Self::Timing { samples: values, weight: *weight }
-            }
-            TimingSamples::Sketch(sketch) => Self::Sketch(sketch),
-        }
-    }
 }
 
 /// Adds `more` to `current`, unless the sum is too large for a double.
@@ -530,18 +631,6 @@ fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
     add_finite(&mut changed, more)?;
     *level = changed;
     Ok(())
-}
-
-/// Returns the increase of a cumulative counter. The first value has nothing to compare with, so it
-/// counts as 0. After a decrease the client has restarted from 0.
-fn increase(last: f64, value: f64) -> f64 {
-    if last.is_nan() {
-        0.0
-    } else if value < last {
-        value
-    } else {
-        value - last
-    }
 }
 
 // A sample of a counter reads three cache lines: the index entry, this struct and the name.

@@ -44,6 +44,11 @@ impl<'a> PendingSample<'a> {
         Self { line, name, hash, is_checked, value, weight, member, kind, key, slot: None }
     }
 
+    /// Returns the value if the line is a counter.
+    pub fn as_count(&self) -> Option<f64> {
+        (self.kind == MetricKind::Counter).then_some(self.value * self.weight)
+    }
+
     pub(super) fn sample(&self) -> Sample<'a> {
         match self.kind {
             MetricKind::Counter => Sample::Count(self.value * self.weight),

@@ -27,6 +27,8 @@ pub struct Bounds {
     /// The bytes of key/values, and of values with a timestamp of their own, that wait for the
     /// flush.
     pub passthrough_memory: usize,
+    /// Whether counters and timings have running totals, which `/metrics` shows.
+    pub keeps_totals: bool,
 }
 
 impl Default for Bounds {
@@ -40,6 +42,7 @@ impl Default for Bounds {
             set_exact: 10_000,
             set_error: 0.02,
             passthrough_memory: 16 << 20,
+            keeps_totals: false,
         }
     }
 }
@@ -125,7 +128,8 @@ impl Precision {
     /// Returns the lowest precision whose standard error, 1.04 / sqrt(registers), is at most
     /// `error`.
     pub(super) fn new(error: f64) -> Self {
-        let enough = |bits: &u8| 1.04 / f64::from(1u32 << bits).sqrt() <= error;
+        // With 2^11 registers `hyperloglockless` 0.5.0 returns 0 for up to 10,000 members.
+        let enough = |bits: &u8| *bits != 11 && 1.04 / f64::from(1u32 << bits).sqrt() <= error;
         Self((4..18).find(enough).unwrap_or(18))
     }
 }

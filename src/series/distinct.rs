@@ -259,6 +259,21 @@ mod tests {
     }
 
     #[test]
+    fn a_set_is_estimated_with_each_error_that_can_be_set() {
+        for error in [0.2, 0.1, 0.07, 0.05, 0.04, 0.03, 0.024, 0.02, 0.015, 0.01, 0.005] {
+            let mut pool = pool(10, error);
+            let mut members = Members::default();
+            for n in 1..=20_000 {
+                assert!(members.insert(hash(n), &mut pool));
+                if [100, 1000, 5000, 20_000].contains(&n) {
+                    let found = members.len() as f64 / n as f64 - 1.0;
+                    assert!(found.abs() <= 4.0 * error, "{error}: {found} at {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn registers_can_be_saved_and_read_again() {
         let mut pool = pool(10, 0.02);
         let mut members = Members::default();

@@ -4,64 +4,36 @@
 //! [`Newcomers`] counts which prefixes of names have the most new series, so that a warning can
 //! name one.
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use hashbrown::HashTable;
-
 use super::shard::NameHash;
+use super::tally::{Counted, Tally};
 
-/// The counts since they were last taken (Misra and Gries, several names at a time).
+/// The counts since they were last taken.
 ///
 /// The counts are exact while there are at most [`NAMES_MAX`] names. After that a count may be too
-/// low, by at most one for every [`NAMES_KEPT`] lines, and rare names may be missing.
-#[derive(Debug, Default)]
-pub struct Frequent(HashTable<Counted>);
-
-/// A name and the number of lines with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
-    pub name: Box<[u8]>,
-    pub count: u64,
-    hash: u64,
-}
+/// low, by at most one for every `NAMES_MAX / 2` lines, and rare names may be missing.
+#[derive(Debug)]
+pub struct Frequent(Tally);
 
 /// At 50 bytes a name about a megabyte.
 const NAMES_MAX: usize = 10_000;
-/// At most this many names stay when room is made for new ones.
-const NAMES_KEPT: usize = NAMES_MAX / 2;
+
+impl Default for Frequent {
+    fn default() -> Self {
+        Self(Tally::new(NAMES_MAX))
+    }
+}
 
 impl Frequent {
     /// Counts a line with this name.
     pub fn add(&mut self, name: &[u8], NameHash(hash): NameHash) {
-        if let Some(known) = self.0.find_mut(hash, |counted| *counted.name == *name) {
-            known.count += 1;
-            return;
-        }
-        if self.0.len() == NAMES_MAX {
-            self.make_room();
-        }
-        let counted = Counted { name: name.into(), count: 1, hash };
-        self.0.insert_unique(hash, counted, |counted| counted.hash);
-    }
-
-    /// Subtracts a number from every count, so that at most [`NAMES_KEPT`] names are left.
-    ///
-    /// The textbook subtracts 1, which may remove no name at all. Then each line with a new name
-    /// would scan the whole table again. Here half of the table goes at once, so at least
-    /// [`NAMES_KEPT`] new names come between two scans, however high the counts are.
-    fn make_room(&mut self) {
-        let mut counts: Vec<u64> = self.0.iter().map(|counted| counted.count).collect();
-        let (_, &mut least, _) = counts.select_nth_unstable_by(NAMES_KEPT, |a, b| b.cmp(a));
-        self.0.retain(|counted| {
-            counted.count = counted.count.saturating_sub(least);
-            counted.count > 0
-        });
+        self.0.add(name, (), hash, 1);
     }
 
     /// Returns the most frequent `percent` of the names, rounded up, and starts counting again.
     pub fn take(&mut self, percent: u32) -> MostFrequent {
-        let all: Vec<Counted> = std::mem::take(&mut self.0).into_iter().collect();
+        let all = self.0.take();
         let left = (all.len() * percent as usize).div_ceil(100);
         MostFrequent { names: all.into(), left }
     }
@@ -91,24 +63,14 @@ impl Iterator for MostFrequent {
 
 impl ExactSizeIterator for MostFrequent {}
 
-impl Ord for Counted {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.count.cmp(&other.count).then_with(|| other.name.cmp(&self.name))
-    }
-}
-
-impl PartialOrd for Counted {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Counts prefixes in bounded memory, by the space-saving rule: if all places are taken, a new
 /// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
 /// of the prefix that was replaced. But the prefix with the most new series is never missed.
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,
+    /// The series that samples have created since the start.
+    pub(super) created: u64,
 }
 
 const PREFIXES_MAX: usize = 16;
@@ -144,7 +106,7 @@ impl Newcomers {
 }
 
 /// The first two elements of a name, without its tags.
-fn prefix(name: &[u8]) -> &[u8] {
+pub(super) fn prefix(name: &[u8]) -> &[u8] {
     let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
     let name = name.split(|byte| *byte == b';').next().unwrap_or(name);
     match memchr::memchr_iter(b'.', name).nth(1) {
@@ -190,10 +152,10 @@ mod tests {
             add(&mut frequent, &format!("junk.{junk}"), 1);
             add(&mut frequent, "flooded", 1);
         }
-        assert!(frequent.0.len() <= NAMES_MAX);
+        assert!(frequent.0.top(usize::MAX).len() <= NAMES_MAX);
         let (name, count) = taken(&mut frequent, 1).swap_remove(0);
         assert_eq!(name, "flooded");
-        assert!((50_000 - 100_000 / NAMES_KEPT as u64..=50_000).contains(&count), "{count}");
+        assert!((50_000 - 100_000 / (NAMES_MAX as u64 / 2)..=50_000).contains(&count), "{count}");
     }
 
     #[test]
@@ -203,7 +165,7 @@ mod tests {
             add(&mut frequent, &format!("known.{name}"), 100);
         }
         add(&mut frequent, "new", 1);
-        assert!(frequent.0.len() <= NAMES_KEPT + 1, "{} are left", frequent.0.len());
+        assert!(frequent.0.top(usize::MAX).len() <= NAMES_MAX / 2 + 1, "more are left");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The budget of bytes that all timing samples and set members share, and the spare buffers.
 
 use super::bounds::{Bounds, Exactness};
+use super::records::SideRecords;
 
 /// Grants memory up to a limit, and keeps emptied sample buffers for the next series that needs
 /// one.
@@ -17,6 +18,8 @@ pub(super) struct Pool {
     pub(super) exactness: Exactness,
     spare: Vec<Vec<f64>>,
     spare_bytes: usize,
+    /// What series keep beside their intervals. It does not count as memory of samples.
+    pub(super) records: SideRecords,
 }
 
 /// The spare buffers during one sweep, which takes milliseconds. They are all freed at its end.
@@ -40,6 +43,7 @@ impl Pool {
             exactness,
             spare: Vec::new(),
             spare_bytes: 0,
+            records: SideRecords::default(),
         }
     }
 

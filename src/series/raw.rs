@@ -17,7 +17,8 @@
 
 use ahash::AHashMap;
 
-use super::aggregate::{Closed, Series};
+use super::aggregate::Series;
+use super::closed::Closed;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The destinations that a summary is for.
@@ -138,6 +139,17 @@ impl RawNames {
         match self.merged.get(&self.hash(kind, name)) {
             Some(created) if *created != now => Audience::Raw,
             _ => Audience::Every,
+        }
+    }
+
+    /// The destinations that the open interval is for.
+    pub(super) fn reader(&self, kind: MetricKind, name: &[u8]) -> Audience {
+        if is_merged(name) {
+            Audience::Clean
+        } else if !is_clean(name) || self.has_merged(kind, name) {
+            Audience::Raw
+        } else {
+            Audience::Every
         }
     }
 

@@ -51,6 +51,8 @@ pub struct SeriesSlot {
 pub(super) struct Shard {
     index: HashTable<SeriesSlot>,
     series: Slab<Series>,
+    /// The running total of each counter, at its position in `series`. Empty if none are kept.
+    totals: Vec<f64>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
@@ -89,11 +91,14 @@ impl Shard {
         self.series[slot.at as usize].name() == name
     }
 
-    /// Adds a series that [`Self::find`] did not find.
-    pub(super) fn insert(&mut self, series: Series) -> SeriesSlot {
+    /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.
+    pub(super) fn insert(&mut self, series: Series, keeps_totals: bool) -> SeriesSlot {
         let hash = series.hash;
         let at = self.series.insert(series);
         self.end = self.end.max(at + 1);
+        if keeps_totals {
+            self.totals.resize(self.end, 0.0); // of a new series any total counts as 0
+        }
         let at = u32::try_from(at).expect("a shard holds a small part of max_series, a u32");
         let slot = SeriesSlot { hash, at };
         self.index.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
@@ -108,11 +113,31 @@ impl Shard {
         self.series.get(at)
     }
 
-    /// Returns the series at a position, whichever it is.
-    pub(super) fn at_mut(&mut self, at: usize) -> Option<(SeriesSlot, &mut Series)> {
+    /// Returns the series at a position, whichever it is, and its total if totals are kept.
+    #[inline]
+    pub(super) fn at_mut(
+        &mut self,
+        at: usize,
+    ) -> Option<(SeriesSlot, &mut Series, Option<&mut f64>)> {
         let series = self.series.get_mut(at)?;
+        let total = self.totals.get_mut(at);
         let at = u32::try_from(at).expect("inserted as a u32");
-        Some((SeriesSlot { hash: series.hash, at }, series))
+        Some((SeriesSlot { hash: series.hash, at }, series, total))
+    }
+
+    /// The running total of the series at a position. `None` if totals are not kept.
+    pub(super) fn total(&self, at: usize) -> Option<f64> {
+        self.totals.get(at).copied()
+    }
+
+    /// Begins or ends to keep totals. They begin at 0.
+    pub(super) fn keep_totals(&mut self, keeps: bool) {
+        self.totals = if keeps { vec![0.0; self.end] } else { Vec::new() };
+    }
+
+    /// The bytes of the totals.
+    pub(super) fn total_bytes(&self) -> usize {
+        self.totals.capacity() * size_of::<f64>()
     }
 
     /// Fetches the names of the next [`PREFETCH`] positions into the cache, for a walk that is

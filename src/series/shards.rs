@@ -2,8 +2,13 @@
 
 use super::aggregate::Series;
 use super::batch::PendingSample;
+use super::eviction::Largest;
+use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
+use super::records::{SideRecords, TimingTotals};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::visited::Visited;
+use crate::policy::Generations;
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -14,11 +19,11 @@ pub struct Cursor {
     pub(super) at: usize,
 }
 
-impl Cursor {
-    /// The shard that the walk has reached.
-    pub fn shard(&self) -> usize {
-        self.shard
-    }
+/// The running totals of a series, whichever its kind has.
+#[derive(Debug, Default)]
+pub(super) struct RunningTotal {
+    count: Option<f64>,
+    timing: Option<Box<TimingTotals>>,
 }
 
 /// The series in their shards.
@@ -28,6 +33,7 @@ pub(super) struct Shards {
     pub(super) names: ahash::RandomState,
     /// `None` if all names are clean, because the reader cleans them.
     pub(super) raw: Option<RawNames>,
+    keeps_totals: bool,
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
@@ -64,6 +70,7 @@ impl Shards {
             all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             names: ahash::RandomState::with_seeds(a, b, c, d),
             raw: None,
+            keeps_totals: false,
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
@@ -155,7 +162,7 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name(), now);
         }
-        self.all[shard].insert(series)
+        self.all[shard].insert(series, self.keeps_totals)
     }
 
     /// Takes a series out, if it is still there.
@@ -171,36 +178,22 @@ impl Shards {
         Some(series)
     }
 
+    /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
+    pub(super) fn keep_totals(&mut self, keeps: bool) {
+        if keeps != self.keeps_totals {
+            self.keeps_totals = keeps;
+            self.all.iter_mut().for_each(|shard| shard.keep_totals(keeps));
+        }
+    }
+
+    /// The bytes of all totals.
+    pub(super) fn total_bytes(&self) -> usize {
+        self.all.iter().map(Shard::total_bytes).sum()
+    }
+
     /// The names of all series, in no order.
     pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
-    }
-
-    /// See [`Table::visit`](super::Table::visit).
-    pub(super) fn visit(
-        &mut self,
-        cursor: &mut Cursor,
-        work: usize,
-        mut see: impl FnMut(usize, SeriesSlot, &mut Series),
-    ) -> bool {
-        let Some(shard) = self.all.get_mut(cursor.shard) else { return true };
-        let end = shard.end().min(cursor.at + work);
-        for at in cursor.at..end {
-            if at.is_multiple_of(PREFETCH) {
-                shard.prefetch_names(at);
-            }
-            if let Some((slot, series)) = shard.at_mut(at)
-                && series.has_value()
-                && !is_merged(series.name())
-            {
-                see(cursor.shard, slot, series);
-            }
-        }
-        cursor.at = end;
-        if end == shard.end() {
-            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
-        }
-        cursor.shard == SHARDS
     }
 
     /// Appends the open interval of up to `work` series, from `cursor` on. See
@@ -212,6 +205,7 @@ impl Shards {
         work: usize,
         out: &mut Vec<u8>,
         (tag, now): (u8, u32),
+        records: &SideRecords,
     ) -> bool {
         let is_wanted =
             |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
@@ -226,7 +220,7 @@ impl Shards {
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
                     out.put_record(|out| {
                         out.put_u8(tag);
-                        series.save(now, out);
+                        series.save(now, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -234,5 +228,111 @@ impl Shards {
             *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
         }
         true
+    }
+
+    /// See [`Table::visit`](super::Table::visit).
+    pub(super) fn visit(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        policies: &Generations,
+        now: u32,
+        mut visit: impl FnMut(Visited<'_>),
+    ) -> bool {
+        let mut left = work;
+        while cursor.shard < SHARDS {
+            let shard = &mut self.all[cursor.shard];
+            while cursor.at < shard.end() {
+                if left == 0 {
+                    return false;
+                }
+                if cursor.at.is_multiple_of(PREFETCH) {
+                    shard.prefetch_names(cursor.at);
+                }
+                left -= 1;
+                if let Some((slot, series, total)) = shard.at_mut(cursor.at)
+                    && series.has_value()
+                {
+                    let total = total.copied();
+                    let at = (cursor.shard, slot);
+                    visit(Visited::new(series, total, at, self.raw.as_ref(), policies, now));
+                }
+                cursor.at += 1;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+
+    /// See [`Table::look_up`](super::Table::look_up).
+    pub(super) fn look_up<'a>(
+        &'a mut self,
+        kind: MetricKind,
+        name: &[u8],
+        policies: &'a Generations,
+        now: u32,
+    ) -> Option<Visited<'a>> {
+        self.visit_one(self.find(kind, name)?, policies, now)
+    }
+
+    /// See [`Table::visit_one`](super::Table::visit_one).
+    pub(super) fn visit_one<'a>(
+        &'a mut self,
+        at: (usize, SeriesSlot),
+        policies: &'a Generations,
+        now: u32,
+    ) -> Option<Visited<'a>> {
+        let (slot, series, total) = self.all[at.0].at_mut(at.1.at as usize)?;
+        let total = total.copied();
+        let is_it = slot == at.1 && series.has_value();
+        is_it.then(|| Visited::new(series, total, at, self.raw.as_ref(), policies, now))
+    }
+
+    /// The running total of a series, for another series of the same clean name that takes its
+    /// place. With `now`, it includes the interval that the sweep will still send as this series.
+    pub(super) fn total(&self, shard: usize, slot: SeriesSlot, now: Option<u32>) -> RunningTotal {
+        let shard = &self.all[shard];
+        let Some(series) = shard.at(slot.at as usize) else { return RunningTotal::default() };
+        let unclosed = now.map_or(0.0, |now| series.unclosed(now));
+        RunningTotal {
+            count: shard.total(slot.at as usize).map(|total| series.total(total) + unclosed),
+            timing: series.timing().cloned().map(Box::new),
+        }
+    }
+
+    /// Sets the running total of a series, if there is one of this name.
+    pub(super) fn set_total(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        total: RunningTotal,
+        pool: &mut Pool,
+    ) {
+        let Some((shard, slot)) = self.find(kind, name) else { return };
+        let Some((_, series, count)) = self.all[shard].at_mut(slot.at as usize) else { return };
+        if let (Some(count), Some(total)) = (count, total.count) {
+            *count = total;
+            series.take_total();
+        }
+        series.set_timing(total.timing, pool);
+    }
+
+    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
+    /// condenses at most a few.
+    pub(super) fn condense(&mut self, largest: &mut Largest, pool: &mut Pool, now: u32) {
+        const AT_ONCE: usize = 16;
+        let needed = pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if pool.has_room(needed) {
+                return;
+            }
+            let Some(holder) = largest.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
+            if let Some(series) = self.get_mut(holder.shard as usize, holder.slot) {
+                series.condense(now, pool);
+                largest.note(pool.take_grown(), holder);
+            }
+        }
     }
 }

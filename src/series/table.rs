@@ -3,16 +3,22 @@
 
 use std::time::Duration;
 
-use super::aggregate::{Closed, HashedSample, SavedSeries, Series};
+use super::aggregate::{SavedSeries, Series};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness};
+use super::closed::Closed;
 use super::eviction::{Holder, Largest, LongIdle};
 use super::frequent::Newcomers;
+use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::records::TimingTotals;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
+use super::tags::TagValues;
+use super::top::{Top, TopCounts};
+use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
@@ -32,7 +38,10 @@ pub struct Table {
     /// Evicted series with an interval that the sweep in progress must still close.
     evicted: Vec<Series>,
     newcomers: Newcomers,
+    top: Top,
     max_series: usize,
+    /// The number of the sender of the samples that are added next.
+    sender: u16,
     /// The number of the last tick, which began the open interval.
     now: u32,
 }
@@ -41,17 +50,23 @@ impl Table {
     /// `interval` is the time between two ticks. Settings that are spans of time are converted to
     /// numbers of intervals.
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
+        let mut shards = Shards::new(seeds.names);
+        shards.keep_totals(bounds.keeps_totals);
+        let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
+        pool.records.keep_timings(bounds.keeps_totals);
         Self {
-            shards: Shards::new(seeds.names),
+            shards,
             members: MemberHasher::new(&seeds),
-            pool: Pool::new(bounds.sample_memory, Exactness::new(bounds)),
+            pool,
             largest: Largest::new(bounds.sample_memory),
             policies: Generations::new(rules, interval),
             has_old_policies: false,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
             evicted: Vec::new(),
             newcomers: Newcomers::default(),
+            top: Top::new(),
             max_series: bounds.max_series,
+            sender: 0,
             now: 0,
         }
     }
@@ -80,9 +95,26 @@ impl Table {
         self.shards.counts
     }
 
+    /// The number of series that samples have created since the start. Merged series and those of a
+    /// state file do not count.
+    pub fn created(&self) -> u64 {
+        self.newcomers.created
+    }
+
     /// The bytes that samples and members hold.
     pub fn sample_bytes(&self) -> usize {
         self.pool.used()
+    }
+
+    /// The bytes of the records beside the series: the running totals, and the last values of
+    /// cumulative counters.
+    pub fn record_bytes(&self) -> usize {
+        self.shards.total_bytes() + self.pool.records.bytes()
+    }
+
+    /// Sets the number of the sender of the samples that are added next. 0 stands for unknown.
+    pub fn set_sender(&mut self, sender: u16) {
+        self.sender = sender;
     }
 
     pub fn hash(&self, name: &[u8]) -> NameHash {
@@ -132,10 +164,13 @@ impl Table {
             return Ok(()); // as if the sweep had removed it already
         }
         let mut record = Vec::new();
-        series.save(now, &mut record);
+        series.save(now, &self.pool.records, &mut record);
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        self.create_saved(saved).expect("written just now")
+        let total = self.shards.total(shard, slot, Some(now));
+        self.create_saved(saved).expect("written just now")?;
+        self.shards.set_total(kind, merged, total, &mut self.pool);
+        Ok(())
     }
 
     /// Adds a sample to the series that the table holds under this name.
@@ -148,7 +183,9 @@ impl Table {
             Some(slot) => self.add_to(&key, slot, sample),
             None => {
                 let slot = self.create(name, hash, kind, &key)?;
-                self.add_to(&key, slot, sample).inspect_err(|_| self.discard(key.shard, slot))
+                self.add_to(&key, slot, sample)
+                    .inspect_err(|_| self.discard(key.shard, slot))
+                    .map(|()| self.newcomers.created += u64::from(!is_merged(name)))
             }
         }
     }
@@ -161,7 +198,7 @@ impl Table {
         sample: HashedSample,
     ) -> Result<(), AddError> {
         let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
-        series.touch(self.now, &self.policies, &mut self.pool);
+        series.touch(self.now, self.sender, &self.policies, &mut self.pool);
         let added = series.add(sample, &self.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && added.is_ok() {
@@ -206,7 +243,7 @@ impl Table {
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || members.hash(sample.member);
-        series.touch(self.now, &self.policies, &mut self.pool);
+        series.touch(self.now, self.sender, &self.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && added.is_ok() {
@@ -227,46 +264,17 @@ impl Table {
         grown: usize,
         sample: HashedSample,
     ) -> Result<(), AddError> {
-        self.largest.note(grown, Holder::new(key.shard, slot));
-        self.free_memory();
-        match added {
-            Err(AddError::NoMemory) => self.retry(key.shard, slot, sample),
-            added => added,
+        let holder = Holder::new(key.shard, slot);
+        self.largest.note(grown, holder);
+        self.shards.condense(&mut self.largest, &mut self.pool, self.now);
+        if added != Err(AddError::NoMemory) {
+            return added;
         }
-    }
-
-    /// Adds a sample that was refused for lack of memory, after other series were condensed.
-    #[cold]
-    fn retry(
-        &mut self,
-        shard: usize,
-        slot: SeriesSlot,
-        sample: HashedSample,
-    ) -> Result<(), AddError> {
-        let series = self.shards.get_mut(shard, slot).expect("it was there just now");
+        let series = self.shards.get_mut(key.shard, slot).expect("it was there just now");
         let added = series.add(sample, &self.policies, &mut self.pool);
         self.pool.take_refused();
-        self.largest.note(self.pool.take_grown(), Holder::new(shard, slot));
+        self.largest.note(self.pool.take_grown(), holder);
         added
-    }
-
-    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
-    /// condenses at most a few.
-    fn free_memory(&mut self) {
-        const AT_ONCE: usize = 16;
-        let needed = self.pool.take_refused();
-        for _ in 0..AT_ONCE {
-            if self.pool.has_room(needed) {
-                return;
-            }
-            let Some(holder) = self.largest.pop() else { return };
-            // The note may be stale. Condensing a small or another series does no harm: it frees
-            // little, and the next note follows.
-            if let Some(series) = self.shards.get_mut(holder.shard as usize, holder.slot) {
-                series.condense(self.now, &mut self.pool);
-                self.largest.note(self.pool.take_grown(), holder);
-            }
-        }
     }
 
     /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
@@ -295,6 +303,7 @@ impl Table {
         let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
         if !is_merged(name) {
             self.newcomers.add(name);
+            self.top.series(name, |text| self.shards.hash(text).0);
         }
         self.create_with(name, kind, key, policy)
     }
@@ -393,9 +402,14 @@ impl Table {
                 if cursor.at.is_multiple_of(PREFETCH) {
                     shard.prefetch_names(cursor.at);
                 }
-                if let Some((slot, series)) = shard.at_mut(cursor.at) {
+                if let Some((slot, series, total)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    let is_kept = update_policy(&mut self.policies, &self.shards.names, series);
+                    let is_kept = update_policy(
+                        &mut self.policies,
+                        &self.shards.names,
+                        series,
+                        &mut self.pool,
+                    );
                     if !is_kept || series.is_expired(self.now, &self.policies) {
                         if let Some(series) = self.shards.take(cursor.shard, slot) {
                             series.release(&mut self.pool);
@@ -407,8 +421,13 @@ impl Table {
                         let audience = Audience::of(raw, series, self.now);
                         let mut close =
                             |closed: Closed<'_>| close(audience, audience.named(closed));
-                        series.close(self.now, &self.policies, &mut self.pool, &mut close);
+                        series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
                         self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
+                        let samples = series.take_samples();
+                        if self.top.wants(samples) && !(RAW && is_merged(series.name())) {
+                            let hash = self.shards.names.hash_one(series.name());
+                            self.top.add(series.kind(), series.name(), hash, samples);
+                        }
                         let idle = series.idle(self.now);
                         self.long_idle.note(idle, series.seen(), cursor.shard, slot);
                     }
@@ -425,6 +444,7 @@ impl Table {
         self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.end_sweep();
+        self.top.end_sweep();
         self.has_old_policies = false;
     }
 
@@ -443,6 +463,8 @@ impl Table {
             self.policies.replace(rules, interval);
         }
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
+        self.pool.records.keep_timings(bounds.keeps_totals);
+        self.shards.keep_totals(bounds.keeps_totals);
         self.largest.limit(bounds.sample_memory);
         self.long_idle.wait(flushes(bounds.evict_after, interval));
         self.max_series = bounds.max_series;
@@ -463,16 +485,33 @@ impl Table {
             return removed;
         }
         let clean = cleaned(name);
-        // The series of the clean name must be closed while its audience is known.
-        if let Some((shard, slot)) = self.shards.find(kind, &clean)
-            && let Some(series) = self.shards.all[shard].get_mut(slot)
-        {
-            let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
-            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            series.close(self.now, &self.policies, &mut self.pool, &mut close);
-            self.pool.take_grown();
+        // Both series must be closed while the audience of the clean name is known.
+        let merged = merged_name(&clean);
+        self.close_one(kind, &clean, &mut close);
+        self.close_one(kind, &merged, &mut close);
+        // From now on the series of the clean name is sent in place of the merged one.
+        if let Some((shard, slot)) = self.shards.find(kind, &merged) {
+            let total = self.shards.total(shard, slot, None);
+            self.shards.set_total(kind, &clean, total, &mut self.pool);
         }
-        self.remove_one(kind, &merged_name(&clean), &mut close) || removed
+        self.remove_one(kind, &merged, &mut close) || removed
+    }
+
+    /// Closes the unclosed interval of a series that stays in the table.
+    fn close_one(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        let Some((shard, slot)) = self.shards.find(kind, name) else { return };
+        let Some((_, series, total)) = self.shards.all[shard].at_mut(slot.at as usize) else {
+            return;
+        };
+        let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
+        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+        series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
+        self.pool.take_grown();
     }
 
     /// Removes the series that the table holds under this name.
@@ -499,9 +538,9 @@ impl Table {
         mut series: Series,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
-        if update_policy(&mut self.policies, &self.shards.names, &mut series) {
+        if update_policy(&mut self.policies, &self.shards.names, &mut series, &mut self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            series.close(self.now, &self.policies, &mut self.pool, &mut close);
+            series.close(self.now, &self.policies, &mut self.pool, None, &mut close);
         }
         self.pool.take_grown();
         series.release(&mut self.pool);
@@ -519,7 +558,7 @@ impl Table {
         out: &mut Vec<u8>,
         tag: u8,
     ) -> bool {
-        self.shards.save(cursor, kind, work, out, (tag, self.now))
+        self.shards.save(cursor, kind, work, out, (tag, self.now), &self.pool.records)
     }
 
     /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
@@ -593,22 +632,59 @@ impl Table {
         &mut self.newcomers
     }
 
-    /// The names of all series, in no order.
-    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.shards.names()
+    /// The series with most samples since the start, up to the last flush. Samples that were
+    /// refused for lack of memory count, too.
+    pub fn top_samples(&self, n: usize) -> TopCounts<MetricKind> {
+        self.top.samples(n)
     }
 
-    /// Passes the series that have a value to `see`, in no order, each with its shard and slot and
-    /// the number of the open interval. Visits up to `work` places of one shard, from `cursor` on.
-    /// Returns true once the walk is done. Merged series are left out.
+    /// The prefixes (first two elements) with most new series since the start.
+    pub fn top_new(&self, n: usize) -> TopCounts {
+        self.top.prefixes(n)
+    }
+
+    /// The tag keys with most values since the start.
+    pub fn top_tags(&self, n: usize) -> Vec<TagValues> {
+        self.top.tags(n)
+    }
+
+    /// Passes about `work` series to `visit`, from `cursor` on. Returns true once the walk is done.
+    ///
+    /// With raw names the table may hold two series for one name that is sent: see
+    /// [`Visited::audience`]. A series that is created during the walk may be left out.
     pub fn visit(
         &mut self,
         cursor: &mut Cursor,
         work: usize,
-        mut see: impl FnMut(usize, SeriesSlot, &mut Series, u32),
+        visit: impl FnMut(Visited<'_>),
     ) -> bool {
-        let now = self.now;
-        self.shards.visit(cursor, work, |shard, slot, series| see(shard, slot, series, now))
+        self.shards.visit(cursor, work, &self.policies, self.now, visit)
+    }
+
+    /// Returns a series of this kind and name, as a client names it.
+    pub fn look_up(&mut self, kind: MetricKind, name: &[u8]) -> Option<Visited<'_>> {
+        self.shards.look_up(kind, name, &self.policies, self.now)
+    }
+
+    /// Returns the series in a slot. Returns `None` if it was removed, or its value was forgotten,
+    /// since the slot was looked up.
+    pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
+        self.shards.visit_one((shard, slot), &self.policies, self.now)
+    }
+
+    /// Sets whether a series is offered to the history when it is closed. Does nothing if there is
+    /// no such series.
+    pub fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
+        if let Some((shard, slot)) = self.shards.find(kind, name)
+            && let Some(series) = self.shards.get_mut(shard, slot)
+        {
+            series.set_remembered(is_remembered);
+        }
+    }
+
+    /// The names of all series, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.shards.names()
     }
 
     /// The series in a slot, with the number of the open interval. Returns `None` if the series was
@@ -626,6 +702,7 @@ fn update_policy(
     policies: &mut Generations,
     names: &ahash::RandomState,
     series: &mut Series,
+    pool: &mut Pool,
 ) -> bool {
     if policies.is_newest(series.policy()) {
         return true;
@@ -633,6 +710,13 @@ fn update_policy(
     if !series.has_value() {
         return false;
     }
-    let policy = policies.of_name(sent_name(series.name()), names.hash_one(series.name()));
-    policy.inspect(|policy| series.set_policy(*policy)).is_some()
+    let name = sent_name(series.name());
+    let Some(policy) = policies.of_name(name, names.hash_one(series.name())) else { return false };
+    if series.timing().is_some()
+        && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
+    {
+        series.set_timing(None, pool);
+    }
+    series.set_policy(policy);
+    true
 }

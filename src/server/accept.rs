@@ -64,16 +64,16 @@ impl<D: Door> Admission<'_, D> {
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
     ) -> bool {
-        ledger.set_sender(sender);
+        ledger.name_peer(sender);
         if !sender.is_allowed(self.allow_from) {
             ledger.refuse_connection(self.not_allowed);
             return false;
         }
         while let Some((slot, whose)) = self.door.make_room() {
             reactor.set(Timer::Idle(D::source(slot)), None);
-            ledger.set_sender(whose);
+            ledger.name_peer(whose);
             ledger.close_idle_connection(self.makes_room);
-            ledger.set_sender(sender);
+            ledger.name_peer(sender);
         }
         true
     }

@@ -33,8 +33,9 @@ pub(super) struct AdminPort {
     rates: Rates,
 }
 
-/// What all admin clients together may take of a turn.
-const SLICE: Duration = Duration::from_millis(1);
+/// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the
+/// same turn, and a turn must not take 2 ms because of a scrape.
+const SLICE: Duration = Duration::from_micros(500);
 
 impl AdminPort {
     pub(super) fn new(share: Share, config: &Config, started: Now) -> Self {
@@ -146,7 +147,7 @@ impl AdminPort {
     ) {
         let idle = config.admin.idle_timeout;
         if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
-            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().name_peer(sender);
             pipeline.ledger().close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);

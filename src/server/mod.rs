@@ -175,6 +175,7 @@ impl<C: Clock> Server<C> {
     fn wait(&mut self) -> io::Result<()> {
         let length = self.reactor.wait(self.reception.has_backlog())?;
         self.pipeline.note_turn(length);
+        self.pipeline.ledger().set_now(self.reactor.now().unix);
         Ok(())
     }
 

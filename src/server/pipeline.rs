@@ -158,6 +158,7 @@ impl Pipeline {
     pub(super) fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
         let rest = self.engine.some_lines(text, share);
         let taken = text.len() - rest.len();
+        self.ledger().count_bytes(taken);
         if logs_messages {
             log_packet(&text[..taken]);
         }
@@ -169,6 +170,7 @@ impl Pipeline {
         if logs_messages {
             log_piece(piece);
         }
+        self.ledger().count_bytes(piece.bytes());
         match piece {
             Piece::Lines(text) => self.engine.lines(text),
             Piece::Binary(message) => self.engine.binary(message),

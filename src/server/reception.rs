@@ -326,7 +326,7 @@ impl Reception {
             self.connections.note_news(slot, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = self.connections.timeout(slot, idle, now) {
-            pipeline.ledger().set_sender(sender);
+            pipeline.ledger().name_peer(sender);
             pipeline.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = self.connections.deadline(slot, idle);
@@ -556,8 +556,9 @@ impl Entrance<'_> {
     /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
-        self.pipeline.ledger().set_sender(datagram.sender);
-        if !datagram.is_rest && !self.admit(datagram) {
+        if datagram.is_rest {
+            self.pipeline.ledger().set_sender(datagram.sender);
+        } else if !self.admit(datagram) {
             return datagram.bytes.len();
         }
         let taken = self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages);
@@ -570,9 +571,12 @@ impl Entrance<'_> {
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
         let ledger = self.pipeline.ledger();
         if !datagram.sender.is_allowed(&self.config.udp.allow_from) {
+            // A sender that is refused gets no record, which would replace that of another one.
+            ledger.name_peer(datagram.sender);
             ledger.refuse_packet();
             return false;
         }
+        ledger.set_sender(datagram.sender);
         *self.last_input = Some(self.now);
         ledger.count(Own::PacketsReceived, 1);
         if datagram.truncated {

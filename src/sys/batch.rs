@@ -195,25 +195,36 @@ impl RecvBatch {
     }
 
     /// Returns the sender of the datagram in a slot. A name that is no internet address is that of
-    /// a unix socket, which mostly has none.
+    /// a unix socket, which mostly has none. Its process is in a control message.
     fn sender(&self, slot: usize) -> Sender {
         let name = &self.names[slot];
         match (libc::c_int::from(name.sin6_family), self.headers[slot].msg_hdr.msg_namelen) {
-            (_, 0) => Sender::Unix,
-            (libc::AF_INET6, _) => {
+            (libc::AF_INET6, 1..) => {
                 let port = u16::from_be(name.sin6_port);
                 let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
                 let address = SocketAddrV6::new(address, port, 0, name.sin6_scope_id);
                 Sender::Internet(SocketAddr::V6(address))
             }
-            (libc::AF_INET, _) => {
+            (libc::AF_INET, 1..) => {
                 // Both kinds of address agree up to here. The IPv4 address is in the place of the
                 // flow label.
                 let address = Ipv4Addr::from(u32::from_be(name.sin6_flowinfo));
                 Sender::Internet((address, u16::from_be(name.sin6_port)).into())
             }
-            _ => Sender::Unix,
+            _ => self.process(slot),
         }
+    }
+
+    /// Returns the process that has sent the datagram in a slot. It is known if the socket requests
+    /// credentials.
+    fn process(&self, slot: usize) -> Sender {
+        let is_it = |message: &Message<'_>| {
+            (message.level, message.kind) == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS)
+        };
+        let Some(message) = self.messages(slot).find(is_it) else { return Sender::Unix };
+        let mut ints = message.ints();
+        let (Some(process), Some(user)) = (ints.next(), ints.next()) else { return Sender::Unix };
+        Sender::of_process(process, user.cast_unsigned())
     }
 }
 
@@ -222,14 +233,22 @@ impl RecvBatch {
 pub(crate) struct ControlRoom(usize);
 
 impl ControlRoom {
-    /// For unix sockets. Without room the kernel itself closes a datagram's descriptors.
+    /// Without room the kernel itself closes a datagram's descriptors.
     pub(crate) const NONE: Self = Self(0);
+    /// For unix sockets that request credentials. The kernel writes these first, and they fill the
+    /// room. So it has none for descriptors, and closes them itself.
+    pub(crate) const CREDENTIALS: Self = Self(
+        (size_of::<libc::cmsghdr>() + size_of::<libc::ucred>())
+            .next_multiple_of(align_of::<usize>()),
+    );
     /// For UDP sockets: the length of each datagram, if the kernel has joined several.
     pub(crate) const PIECES: Self = Self(size_of::<Control>());
 }
 
 /// Room for one control message of an int (UDP_GRO) or of a `ucred`, aligned as a header must be.
 type Control = [u64; 4];
+
+const _: () = assert!(ControlRoom::CREDENTIALS.0 <= size_of::<Control>());
 
 /// One control message.
 struct Message<'a> {

@@ -182,8 +182,8 @@ fn a_forgotten_gauge_is_neither_shown_nor_saved_nor_deleted_nor_sent() {
     core.packet("g:5|g\nkeep:1|c");
     let shown = |core: &mut Core| {
         let (mut gauges, mut cursor) = (0, statsd::series::Cursor::default());
-        while !core.engine.table_mut().visit(&mut cursor, 100, |_, _, series, _| {
-            gauges += usize::from(series.kind() == MetricKind::Gauge);
+        while !core.engine.table_mut().visit(&mut cursor, 100, |visited| {
+            gauges += usize::from(visited.kind == MetricKind::Gauge);
         }) {}
         gauges
     };

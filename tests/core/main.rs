@@ -22,4 +22,5 @@ mod sections;
 mod state;
 mod sweep;
 mod tags;
+mod totals;
 mod vectors;

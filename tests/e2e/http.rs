@@ -262,6 +262,41 @@ fn series_are_searched() {
     assert_eq!(names(&search("n=1000")).len(), 1000);
 }
 
+/// Shows who sends, what the server counts, and all about one series.
+#[test]
+fn the_api_shows_senders_figures_and_a_series() {
+    let daemon = Daemon::start(&Conf::flushing_every("1s"));
+    daemon.send(["a:3|c\nbad\nb:1|ms\nb:3|ms"]);
+    let mut web = daemon.web();
+    until_true("a flush", || {
+        let series = web.get("/api/series?name=b&kind=timer");
+        series.status == 200 && series.json()["total"].as_f64() == Some(2.0)
+    });
+    let senders = web.get("/api/senders").json();
+    let sender = &senders["senders"][0];
+    assert_eq!(sender["sender"].as_str(), Some("127.0.0.1"), "{senders}");
+    assert_eq!((sender["lines"].as_u64(), sender["bad_lines"].as_u64()), (Some(4), Some(1)));
+    assert!(sender["bad_reason"].is_string() && sender["reported"].is_null(), "{senders}");
+    assert_eq!(senders["others"]["count"].as_u64(), Some(0));
+    let info = web.get("/api/info").json();
+    assert_eq!(info["health"].as_str(), Some("up"));
+    assert_eq!(info["bad"][0]["count"].as_u64(), Some(1), "{info}");
+    assert_eq!(info["lost_lines"].as_u64(), Some(1), "{info}");
+    assert_eq!(info["listeners"][0]["lines"].as_u64(), Some(4), "{info}");
+    for section in ["server", "input", "series", "flush", "loss", "memory", "limits"] {
+        let figures = info["sections"][section].as_array().unwrap();
+        assert!(figures.iter().all(|figure| figure["doc"].is_string()), "{figures:?}");
+    }
+    let series = web.get("/api/series?name=a&kind=counter").json();
+    assert_eq!((series["total"].as_f64(), series["kind"].as_str()), (Some(3.0), Some("counter")));
+    assert_eq!(series["sender"].as_str(), Some("127.0.0.1"), "{series}");
+    let series = web.get("/api/series?name=b&kind=timer").json();
+    assert!(series["figures"].is_object(), "{series}");
+    assert_eq!(web.get("/api/series?name=nope&kind=set").status, 404);
+    assert_eq!(web.get("/api/series?name=a").status, 400);
+    assert!(web.get("/").body.contains("<!doctype html>"), "the page");
+}
+
 /// Shows that names which hold quotes, HTML and bytes that are no text arrive as they are.
 #[test]
 fn hostile_names_stay_json() {

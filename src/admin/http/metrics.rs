@@ -11,7 +11,7 @@ use crate::admin::view::View;
 use crate::config::MetricsShown;
 use crate::figures::{Exposition, write_metrics};
 use crate::protocol::MetricKind;
-use crate::series::{Table, Values};
+use crate::series::{Table, Values, Visited};
 
 /// One answer, in progress.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct MetricsPage {
     names: SortedNames,
     /// The key of the last series written.
     last: Option<Box<[u8]>>,
+    /// The present key of the series that is written.
+    key: Vec<u8>,
     writer: SampleWriter,
     labels: LabelWriter,
 }
@@ -34,8 +36,8 @@ enum MetricsPhase {
 }
 
 /// The most series that one step writes, and the bytes after which it ends in any case.
-const BATCH: usize = 128;
-const STEP_BYTES: usize = 16 * 1024;
+const BATCH: usize = 64;
+const STEP_BYTES: usize = 8 * 1024;
 
 impl MetricsPage {
     pub(super) fn new(exposition: Exposition) -> Self {
@@ -44,6 +46,7 @@ impl MetricsPage {
             phase: MetricsPhase::Own,
             names: SortedNames::by_key(put_key),
             last: None,
+            key: Vec::new(),
             writer: SampleWriter::new(exposition),
             labels: LabelWriter::default(),
         }
@@ -116,7 +119,14 @@ impl MetricsPage {
     /// Writes a series, unless it was removed, or its family has changed, since its key was made.
     fn put_series(&mut self, next: &SortedName, table: &mut Table, out: &mut Vec<u8>) {
         let Some((family, name)) = split_key(&next.name) else { return };
-        let Some((kind, samples)) = samples(table, next, name) else { return };
+        let Some(mut visited) = table.visit_one(next.shard, next.slot) else { return };
+        self.key.clear();
+        put_key(&visited, &mut self.key);
+        if *self.key != *next.name {
+            return;
+        }
+        let kind = family_kind(&visited);
+        let Some(samples) = samples(&mut visited) else { return };
         let labels = self.labels.labels(kind, name);
         self.writer.put(family, kind, labels, &samples, out);
     }
@@ -124,10 +134,10 @@ impl MetricsPage {
 
 /// The key of a series: its family, a NUL, which no family has, and its name. So the series of a
 /// family follow each other.
-fn put_key(kind: MetricKind, name: &[u8], out: &mut Vec<u8>) {
-    put_family(FamilyKind::of(kind, false), name, out);
+fn put_key(visited: &Visited<'_>, out: &mut Vec<u8>) {
+    put_family(family_kind(visited), visited.name(), out);
     out.push(0);
-    out.extend_from_slice(name);
+    out.extend_from_slice(visited.name());
 }
 
 fn split_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -135,18 +145,42 @@ fn split_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&key[..end], &key[end + 1..]))
 }
 
-/// Reads the values of a series. Returns `None` if it has none to show.
-fn samples(table: &mut Table, at: &SortedName, name: &[u8]) -> Option<(FamilyKind, SeriesSamples)> {
-    let (series, now) = table.get_mut(at.shard, at.slot)?;
-    if series.name() != name {
-        return None; // another series has its place
-    }
-    let kind = FamilyKind::of(series.kind(), false);
-    let samples = match series.open(now) {
-        Values::Counter(value) => SeriesSamples::Total(value),
-        Values::Gauge(level) => SeriesSamples::Level(level),
-        Values::Set { members } => SeriesSamples::Level(members as f64),
-        Values::Timing { .. } | Values::Sketch(_) => return None,
-    };
-    Some((kind, samples))
+fn family_kind(visited: &Visited<'_>) -> FamilyKind {
+    FamilyKind::of(visited.kind, visited.policy.plan.has_bins())
+}
+
+/// Reads the values of a series. Returns `None` if it has none to show, because no interval of it
+/// was closed yet.
+fn samples(visited: &mut Visited<'_>) -> Option<SeriesSamples> {
+    let plan = &visited.policy.plan;
+    Some(match visited.kind {
+        MetricKind::Counter => SeriesSamples::Total(visited.total?),
+        MetricKind::Gauge => match visited.series.open(visited.now) {
+            Values::Gauge(level) => SeriesSamples::Level(level),
+            _ => return None,
+        },
+        MetricKind::Set => SeriesSamples::Level(visited.series.last(visited.now)?),
+        MetricKind::Timing => {
+            let totals = visited.series.timing()?;
+            let sum = totals.sum;
+            if plan.has_bins() {
+                let bins = plan.bounds().zip(totals.bins(plan).iter().copied()).collect();
+                return Some(SeriesSamples::Histogram { bins, sum, count: totals.samples });
+            }
+            let last = &totals.last;
+            let mut quantiles = vec![(0.0, last.lower), (0.5, last.median), (1.0, last.upper)];
+            for (percent, boundary) in plan.percents().zip(totals.boundaries(plan)) {
+                let quantile = percent / 100.0;
+                match quantiles.iter().position(|(known, _)| *known >= quantile) {
+                    // A negative percentile is no quantile, and another one may be there already.
+                    None | Some(0) => {}
+                    Some(at) if quantiles[at].0 == quantile => {}
+                    Some(at) => quantiles.insert(at, (quantile, *boundary)),
+                }
+            }
+            // The median is no figure that is always sent.
+            quantiles.retain(|(quantile, value)| *quantile != 0.5 || !value.is_nan());
+            SeriesSamples::Summary { quantiles, sum, count: totals.count }
+        }
+    })
 }

@@ -19,6 +19,7 @@ mod reply;
 mod request;
 mod routes;
 mod samples;
+mod sender_list;
 mod series_list;
 mod server_info;
 mod session;

@@ -5,7 +5,8 @@ use super::host::Authority;
 use super::metrics::MetricsPage;
 use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
 use super::request::{Method, WebRequest};
-use super::series_list::SeriesList;
+use super::sender_list;
+use super::series_list::{SeriesList, put_one, read_kind};
 use super::server_info;
 use super::stream::AnswerStream;
 use crate::admin::json::JsonWriter;
@@ -28,6 +29,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/-/ready", takes_any_host: true, answer: ready },
     Route { path: "/metrics", takes_any_host: false, answer: metrics },
     Route { path: "/api/info", takes_any_host: false, answer: info },
+    Route { path: "/api/senders", takes_any_host: false, answer: senders },
     Route { path: "/api/series", takes_any_host: false, answer: series },
 ];
 
@@ -103,8 +105,28 @@ fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     Reply::json(HttpStatus::Ok, text)
 }
 
-/// The series that a search finds.
-fn series(request: &WebRequest<'_>, _: &mut View<'_>) -> Reply {
+/// What each sender has sent.
+fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut text = Vec::new();
+    sender_list::put(request, view, &mut text);
+    Reply::json(HttpStatus::Ok, text)
+}
+
+/// The series that a search finds, or all about one.
+fn series(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    if let Some(name) = request.parameter("name") {
+        let kind = match read_kind(request) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => return json_error(HttpStatus::BadRequest, "name needs kind"),
+            Err(error) => return json_error(HttpStatus::BadRequest, error),
+        };
+        let mut text = Vec::new();
+        return if put_one(view, kind, &name, &mut text) {
+            Reply::json(HttpStatus::Ok, text)
+        } else {
+            json_error(HttpStatus::NotFound, "no such series")
+        };
+    }
     match SeriesList::new(request) {
         Ok(list) => Reply::stream(JSON, AnswerStream::Series(Box::new(list))),
         Err(error) => json_error(HttpStatus::BadRequest, error),

@@ -13,7 +13,6 @@ use crate::figures::Exposition;
 
 /// The present values of a series.
 #[derive(Debug, PartialEq)]
-#[allow(dead_code)]
 pub(super) enum SeriesSamples {
     /// The running total of a counter.
     Total(f64),

@@ -9,11 +9,12 @@ use std::cmp::Ordering;
 use memchr::memmem;
 
 use super::request::WebRequest;
+use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::series::{Cursor, Series, SeriesSlot, Values};
+use crate::series::{Audience, Cursor, LastInterval, SeriesSlot, Values, Visited};
 
 /// The answer to one search, in progress.
 #[derive(Debug)]
@@ -150,18 +151,19 @@ impl SeriesList {
     /// Visits the next series. Returns `true` after the last one.
     fn walk(&mut self, view: &mut View<'_>) -> bool {
         let Self { search, cursor, found, is_trimmed, matched, .. } = self;
-        view.engine.table_mut().visit(cursor, search.places(), |shard, slot, series, now| {
-            if !search.matches(series) {
+        view.engine.table_mut().visit(cursor, search.places(), |mut visited| {
+            if visited.audience == Audience::Clean || !search.matches(&visited) {
                 return;
             }
             *matched += 1;
-            let rank = search.rank(series, now);
-            let place = (rank, series.name());
+            let rank = search.rank(&mut visited);
+            let place = (rank, visited.name());
             let is_late = |last: &FoundSeries| search.compare(place, last.place()).is_gt();
             if *is_trimmed && found.get(search.most - 1).is_some_and(is_late) {
                 return;
             }
-            found.push(FoundSeries { rank, name: series.name().into(), shard, slot });
+            let Visited { shard, slot, .. } = visited;
+            found.push(FoundSeries { rank, name: visited.name().into(), shard, slot });
             if found.len() >= 2 * search.most {
                 search.keep_first(found);
                 *is_trimmed = true;
@@ -221,9 +223,9 @@ impl Search {
         }
     }
 
-    fn matches(&self, series: &Series) -> bool {
-        let name = series.name();
-        self.kind.is_none_or(|kind| kind == series.kind())
+    fn matches(&self, visited: &Visited<'_>) -> bool {
+        let name = visited.name();
+        self.kind.is_none_or(|kind| kind == visited.kind)
             && match &self.text {
                 SearchText::All => true,
                 SearchText::Part(part) => part.find(name).is_some(),
@@ -232,11 +234,16 @@ impl Search {
     }
 
     /// Returns what a series is ordered by, before its name.
-    fn rank(&self, series: &mut Series, now: u32) -> f64 {
+    fn rank(&self, visited: &mut Visited<'_>) -> f64 {
+        let is_counted = matches!(visited.kind, MetricKind::Counter | MetricKind::Timing);
         match self.order {
             Order::Name => 0.0,
-            Order::Value | Order::Samples | Order::Rate => open_value(&series.open(now)),
-            Order::Seen => f64::from(series.idle(now)),
+            Order::Value => open_value(&visited.series.open(visited.now)),
+            Order::Samples if is_counted => total(visited).unwrap_or(0.0),
+            // The length of the interval is the same for all.
+            Order::Rate if is_counted => visited.series.last(visited.now).unwrap_or(0.0),
+            Order::Samples | Order::Rate => 0.0,
+            Order::Seen => f64::from(visited.series.idle_flushes(visited.now)),
         }
     }
 
@@ -280,20 +287,73 @@ fn named<T: Copy>(
 /// Writes the entry of a series, unless it was removed since it was found.
 fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
     let interval = view.config.flush_interval.as_secs_f64();
-    let Some((series, now)) = view.engine.table_mut().get_mut(found.shard, found.slot) else {
+    let Some(mut visited) = view.engine.table_mut().visit_one(found.shard, found.slot) else {
         return;
     };
-    if series.name() != &*found.name {
+    if visited.name() != &*found.name {
         return; // another series has its place
     }
-    let kind = KINDS.iter().find(|(_, kind)| *kind == series.kind());
-    json.open(b'{').key("name").string(&found.name);
-    json.key("kind").string(kind.map_or("", |(name, _)| name).as_bytes());
-    json.key("value").number(open_value(&series.open(now)));
-    json.key("last").maybe_number(None).key("total").maybe_number(None);
-    json.key("idle").number(f64::from(series.idle(now)) * interval);
-    json.key("history").boolean(false).key("sender").maybe_string(None);
+    json.open(b'{');
+    put_fields(&mut visited, interval, json);
+    let sender = visited.series.last_sender();
+    json.key("sender");
+    put_name(sender, view, json);
     json.close(b'}');
+}
+
+/// Writes what every entry of a series has.
+fn put_fields(visited: &mut Visited<'_>, interval: f64, json: &mut JsonWriter<'_>) {
+    let kind = KINDS.iter().find(|(_, kind)| *kind == visited.kind);
+    json.key("name").string(visited.name());
+    json.key("kind").string(kind.map_or("", |(name, _)| name).as_bytes());
+    json.key("value").number(open_value(&visited.series.open(visited.now)));
+    json.key("last").maybe_number(visited.series.last(visited.now));
+    json.key("total").maybe_number(total(visited));
+    json.key("idle").number(f64::from(visited.series.idle_flushes(visited.now)) * interval);
+    json.key("history").boolean(visited.series.is_remembered());
+}
+
+/// Returns the running total of a counter, or the number of events of a timing.
+fn total(visited: &Visited<'_>) -> Option<f64> {
+    match visited.kind {
+        MetricKind::Counter => visited.total,
+        MetricKind::Timing => visited.series.timing().map(|totals| totals.count),
+        MetricKind::Gauge | MetricKind::Set => None,
+    }
+}
+
+/// Writes all about one series. Returns `false`, and writes nothing, if there is none.
+pub(super) fn put_one(
+    view: &mut View<'_>,
+    kind: MetricKind,
+    name: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
+    let interval = view.config.flush_interval.as_secs_f64();
+    let Some(mut visited) = view.engine.table_mut().look_up(kind, name) else { return false };
+    let mut json = JsonWriter::new(out);
+    json.open(b'{');
+    put_fields(&mut visited, interval, &mut json);
+    json.key("figures").open(b'{');
+    if let Some(totals) = visited.series.timing() {
+        let LastInterval { count, sum, mean, lower, median, upper } = totals.last;
+        for (name, value) in [
+            ("count", count),
+            ("sum", sum),
+            ("mean", mean),
+            ("lower", lower),
+            ("median", median),
+            ("upper", upper),
+        ] {
+            json.key(name).number(value);
+        }
+    }
+    json.close(b'}');
+    let sender = visited.series.last_sender();
+    json.key("sender");
+    put_name(sender, view, &mut json);
+    json.close(b'}');
+    true
 }
 
 /// Returns the value of a series that is shown in one number: the sum of a counter, the level of a

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::sys::set_int;
+use crate::sys::{set_int, take_credentials};
 
 /// More descriptors than there is room for.
 const DESCRIPTORS: usize = 12;
@@ -82,13 +82,35 @@ fn no_descriptor_stays_open_whatever_the_room() {
     }
 }
 
+/// Shows that the credentials fill the room, so that the kernel opens none of the descriptors that
+/// come with them. A message with descriptors would still be in the buffer.
+#[test]
+fn descriptors_never_get_in_beside_credentials() {
+    let (here, there) = UnixDatagram::pair().unwrap();
+    take_credentials(here.as_fd()).unwrap();
+    let mut batch = RecvBatch::new();
+    let process = i32::try_from(std::process::id()).unwrap();
+    let user = nix::unistd::geteuid().as_raw();
+    for count in 0..=DESCRIPTORS {
+        let reader = send_writers(&there, count);
+        batch.fill(here.as_fd(), ControlRoom::CREDENTIALS).unwrap();
+        let kinds: Vec<_> = batch.messages(0).map(|message| message.kind).collect();
+        assert_eq!(kinds, [libc::SCM_CREDENTIALS], "{count} descriptors");
+        let cut = batch.headers[0].msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
+        assert_eq!(cut, count > 0, "the kernel tells that it has closed them");
+        assert_eq!(batch.next().unwrap().sender, Sender::UnixProcess { process, user });
+        batch.consume(5);
+        assert!(ends(reader), "{count} descriptors");
+    }
+}
+
 #[test]
 fn there_is_room_for_the_credentials_of_one_sender() {
     let (here, there) = UnixDatagram::pair().unwrap();
     set_int(here.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, 1).unwrap();
     let reader = send_writers(&there, DESCRIPTORS);
     let mut batch = RecvBatch::new();
-    batch.fill(here.as_fd(), ControlRoom::PIECES).unwrap();
+    batch.fill(here.as_fd(), ControlRoom::CREDENTIALS).unwrap();
     let messages: Vec<_> = batch.messages(0).collect();
     let [credentials] = messages.as_slice() else { panic!("{} messages", messages.len()) };
     assert_eq!((credentials.level, credentials.kind), (libc::SOL_SOCKET, libc::SCM_CREDENTIALS));

@@ -87,9 +87,9 @@ impl Outcome {
     /// Reads the samples of timers and the sizes of sets, which no figure has.
     fn read_open(&mut self, table: &mut Table) {
         let mut cursor = Cursor::default();
-        while !table.visit(&mut cursor, 1000, |_, _, series, now| {
-            let name = series.name().to_vec();
-            match series.open(now) {
+        while !table.visit(&mut cursor, 1000, |visited| {
+            let name = visited.name().to_vec();
+            match visited.series.open(visited.now) {
                 Values::Timing { samples, weight } => {
                     samples.sort_by(f64::total_cmp);
                     let series = Series { numbers: samples.to_vec(), weight, ..Series::default() };

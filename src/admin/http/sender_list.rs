@@ -1,0 +1,80 @@
+//! `/api/senders`: what each sender has sent, as JSON.
+
+use super::request::WebRequest;
+use crate::admin::json::JsonWriter;
+use crate::admin::view::View;
+use crate::ledger::SenderRecord;
+use crate::sender::Sender;
+
+/// The most senders of an answer, and how many there are without `n`.
+const MOST: usize = 1000;
+const USUAL: usize = 20;
+
+/// Writes the senders with the most lines, and the sum of all others.
+pub(super) fn put(request: &WebRequest<'_>, view: &mut View<'_>, out: &mut Vec<u8>) {
+    let most = request.number("n").unwrap_or(USUAL).clamp(1, MOST);
+    let senders = view.engine.ledger().senders();
+    let all = senders.largest(usize::MAX, |record| record.lines);
+    let (shown, rest) = all.split_at(most.min(all.len()));
+    let mut others = senders.others();
+    rest.iter().for_each(|record| others.add_sender(record));
+    let mut json = JsonWriter::new(out);
+    json.open(b'{').key("senders").open(b'[');
+    shown.iter().for_each(|record| put_sender(record, &mut json));
+    json.close(b']').key("others").open(b'{');
+    for (name, count) in [
+        ("count", others.senders),
+        ("packets", others.packets),
+        ("lines", others.lines),
+        ("bytes", others.bytes),
+        ("bad_lines", others.bad_lines),
+        ("series", others.series_created),
+        ("refused", others.values_refused),
+    ] {
+        json.key(name).number(count as f64);
+    }
+    json.close(b'}').close(b'}');
+}
+
+fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {
+    json.open(b'{').key("sender").string(name(record.sender).as_bytes());
+    for (name, count) in [
+        ("packets", record.packets),
+        ("lines", record.lines),
+        ("bytes", record.bytes),
+        ("bad_lines", record.bad_lines),
+        ("series", record.series_created),
+        ("refused", record.values_refused),
+    ] {
+        json.key(name).number(count as f64);
+    }
+    let reason = record.commonest_reason.map(|reason| reason.to_string());
+    json.key("bad_reason").maybe_string(reason.as_deref().map(str::as_bytes));
+    json.key("last_seen").number(record.last_seen.as_millis() as f64 / 1000.0);
+    json.key("reported");
+    match record.reported {
+        None => json.null(),
+        Some(reported) => {
+            json.open(b'{').key("sent").number(reported.sent as f64);
+            json.key("received").number(reported.received as f64);
+            json.key("lost").number(reported.lost() as f64);
+            json.key("dropped").number(reported.dropped as f64).close(b'}')
+        }
+    };
+    json.close(b'}');
+}
+
+/// Writes the sender with this number, or `null` if it is unknown.
+pub(super) fn put_name(id: u16, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
+    let record = view.engine.ledger().senders().by_id(id);
+    let name = record.map(|record| name(record.sender));
+    json.maybe_string(name.as_deref().map(str::as_bytes));
+}
+
+/// Returns the address of a sender without its port, or its process.
+fn name(sender: Sender) -> String {
+    match sender {
+        Sender::Internet(address) => address.ip().to_string(),
+        _ => sender.to_string(),
+    }
+}

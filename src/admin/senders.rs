@@ -1,0 +1,100 @@
+//! `senders`: what each sender has sent, and what its clients report about themselves.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::UNIX_EPOCH;
+
+use super::bad::since_1970;
+use super::text::{put_quoted, write};
+use super::view::View;
+use crate::ledger::{SenderRecord, Senders};
+use crate::sender::Sender;
+
+/// Appends a line for each of the `most` senders with the most lines, and one for all others.
+pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
+    let senders = view.engine.ledger().senders();
+    let all = senders.largest(usize::MAX, |record| record.lines);
+    let (shown, rest) = all.split_at(most.min(all.len()));
+    shown.iter().for_each(|record| put_sender(record, out));
+    let mut others = senders.others();
+    rest.iter().for_each(|record| others.add_sender(record));
+    if others == Default::default() {
+        return;
+    }
+    write(
+        out,
+        format_args!(
+            "others senders={} packets={} lines={} bytes={} bad_lines={} series={} refused={}\n",
+            others.senders,
+            others.packets,
+            others.lines,
+            others.bytes,
+            others.bad_lines,
+            others.series_created,
+            others.values_refused,
+        ),
+    );
+}
+
+fn put_sender(record: &SenderRecord, out: &mut Vec<u8>) {
+    put_name(record.sender, out);
+    let SenderRecord { packets, lines, bytes, bad_lines, .. } = record;
+    write(
+        out,
+        format_args!(" packets={packets} lines={lines} bytes={bytes} bad_lines={bad_lines}"),
+    );
+    if let Some(reason) = record.commonest_reason {
+        write(out, format_args!(" bad_reason=\"{reason}\""));
+    }
+    let last_seen = humantime::format_rfc3339_seconds(UNIX_EPOCH + since_1970(record.last_seen));
+    let SenderRecord { series_created, values_refused, .. } = record;
+    write(
+        out,
+        format_args!(" series={series_created} refused={values_refused} last_seen={last_seen}"),
+    );
+    if let Some(reported) = record.reported {
+        write(out, format_args!(" {reported}"));
+    }
+    out.push(b'\n');
+}
+
+/// Appends the address of a sender, or a process with its user and its name.
+fn put_name(sender: Sender, out: &mut Vec<u8>) {
+    match sender {
+        Sender::Internet(address) => write(out, format_args!("{}", address.ip())),
+        Sender::UnixProcess { process, user } => {
+            write(out, format_args!("{sender} user={user}"));
+            if let Some(name) = process_name(process, user) {
+                out.extend_from_slice(b" process=");
+                put_quoted(name.trim_ascii_end(), out);
+            }
+        }
+        _ => write(out, format_args!("{sender}")),
+    }
+}
+
+/// Returns the name of a process, or `None` if it has ended. Another process may have its number by
+/// then; one of another user is recognized by that.
+///
+/// The kernel has the name in memory, so this reads no disk.
+fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
+    let folder = format!("/proc/{process}");
+    let owner = fs::metadata(&folder).ok()?.uid();
+    // The files of a process that must not be inspected, as one with other rights, belong to root.
+    (owner == user || owner == 0).then(|| fs::read(format!("{folder}/comm")).ok())?
+}
+
+/// Appends the `most` senders with the largest figure, as lines of the figure and the sender.
+pub(super) fn put_largest(
+    senders: &Senders,
+    most: usize,
+    figure: fn(&SenderRecord) -> u64,
+    out: &mut Vec<u8>,
+) {
+    let largest = senders.largest(most, figure);
+    for record in largest.into_iter().filter(|record| figure(record) > 0) {
+        write(out, format_args!("{} ", figure(record)));
+        put_name(record.sender, out);
+        out.push(b'\n');
+    }
+}

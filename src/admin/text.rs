@@ -1,0 +1,45 @@
+//! Writes text into answers. Text from clients is made safe for the terminal of an operator.
+
+use std::io::Write as _;
+
+pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text); // a Vec takes every write
+}
+
+/// Appends a name, with `\x1b` for a control character and for a byte that is not UTF-8. With
+/// `sanitize_keys = no` a client could otherwise send commands to the operator's terminal.
+pub(super) fn put_escaped(name: &[u8], out: &mut Vec<u8>) {
+    for chunk in name.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut room = [0; 4];
+            let bytes = character.encode_utf8(&mut room).as_bytes();
+            if character.is_control() {
+                put_hex(bytes, out);
+            } else {
+                out.extend_from_slice(bytes);
+            }
+        }
+        put_hex(chunk.invalid(), out);
+    }
+}
+
+fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+    }
+}
+
+/// Appends a text in quotes, escaped as [`put_escaped`] does. `"` and `\\` get a backslash.
+pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for part in text.split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
+        match part.split_last() {
+            Some((special @ (b'"' | b'\\'), before)) => {
+                put_escaped(before, out);
+                out.extend_from_slice(&[b'\\', *special]);
+            }
+            _ => put_escaped(part, out),
+        }
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,227 @@
+//! What a series keeps beside the values of its intervals: the figures for readers that come at any
+//! time, such as Prometheus, and the last value of a cumulative counter.
+//!
+//! ```text
+//!  counter   running total: 8 bytes beside its slot in the shard (`shard.rs`)
+//!  timing    TimingTotals: running totals, and figures of the last closed interval
+//!  set       the members of the last closed interval, in the series itself
+//!  gauge     nothing: its level is in the series
+//! ```
+//! Totals and timing records exist only while `Bounds::keeps_totals` is on. They begin at 0 with
+//! each series, also after a restart: a reader of totals takes a lower total for a new beginning.
+
+use slab::Slab;
+
+use crate::policy::{Figure, FigureId, Plan};
+
+/// The records that are not part of a series or of its shard.
+#[derive(Debug, Default)]
+pub(super) struct SideRecords {
+    /// Whether closed timings are added to a record.
+    keeps_timings: bool,
+    /// The bytes of all timing records.
+    timing_bytes: usize,
+    /// The last value of each cumulative counter.
+    last_values: Slab<f64>,
+}
+
+/// The place of the last value of a cumulative counter. 0 if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LastValue(u32);
+
+/// The running totals of a timing, and what its last closed interval was sent as.
+///
+/// An interval is added when it is closed. So the rise of a total between two readings is the sum
+/// of the figures that were sent in between.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TimingTotals {
+    /// The events of all closed intervals: the sum of the figures `count`.
+    pub count: f64,
+    /// The samples of all closed intervals. Without sample rates it is the same as `count`.
+    pub samples: f64,
+    /// The sum of the figures `sum`.
+    pub sum: f64,
+    /// The last closed interval. Its figures are NaN if it had no samples.
+    pub last: LastInterval,
+    /// The boundaries of the percentiles in the last closed interval, and then the running number
+    /// of samples in each bin. Both are in the order of the [`Plan`].
+    values: Box<[f64]>,
+}
+
+/// The figures of a closed interval of a timing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LastInterval {
+    pub count: f64,
+    pub sum: f64,
+    pub mean: f64,
+    pub lower: f64,
+    pub median: f64,
+    pub upper: f64,
+}
+
+impl Default for LastInterval {
+    fn default() -> Self {
+        let none = f64::NAN;
+        Self { count: 0.0, sum: 0.0, mean: none, lower: none, median: none, upper: none }
+    }
+}
+
+impl SideRecords {
+    /// Sets whether closed timings are added to a record. Records are made, and freed, when each
+    /// timing is closed next.
+    pub(super) fn keep_timings(&mut self, keeps: bool) {
+        self.keeps_timings = keeps;
+    }
+
+    /// The bytes of all timing records and last values.
+    pub(super) fn bytes(&self) -> usize {
+        self.timing_bytes + self.last_values.capacity() * size_of::<(usize, f64)>()
+    }
+
+    /// Returns the increase of a cumulative counter. The first value has nothing to compare with,
+    /// so it counts as 0. After a decrease the client has restarted from 0.
+    pub(super) fn increase(&self, last: LastValue, value: f64) -> f64 {
+        match self.last_value(last) {
+            None => 0.0,
+            Some(last) if value < last => value,
+            Some(last) => value - last,
+        }
+    }
+
+    /// The last value of a cumulative counter. A flush does not change it.
+    pub(super) fn last_value(&self, last: LastValue) -> Option<f64> {
+        self.last_values.get((last.0 as usize).checked_sub(1)?).copied()
+    }
+
+    pub(super) fn set_last_value(&mut self, last: &mut LastValue, value: f64) {
+        if let Some(known) = (last.0 as usize).checked_sub(1) {
+            self.last_values[known] = value;
+        } else {
+            let at = self.last_values.insert(value);
+            last.0 = u32::try_from(at + 1).expect("one for each series, and max_series is a u32");
+        }
+    }
+
+    pub(super) fn forget_last_value(&mut self, last: &mut LastValue) {
+        if let Some(known) = (std::mem::take(last).0 as usize).checked_sub(1) {
+            self.last_values.remove(known);
+        }
+    }
+
+    /// Returns the record of a timing that is being closed. Makes it or frees it, as the setting
+    /// demands.
+    pub(super) fn of_timing<'a>(
+        &mut self,
+        record: &'a mut Option<Box<TimingTotals>>,
+        plan: &Plan,
+    ) -> Option<&'a mut TimingTotals> {
+        if !self.keeps_timings {
+            self.release(record);
+            return None;
+        }
+        if record.is_none() {
+            let new = TimingTotals::new(plan);
+            self.timing_bytes += new.bytes();
+            *record = Some(Box::new(new));
+        }
+        record.as_deref_mut()
+    }
+
+    /// Replaces the record of a timing by a copy of another one.
+    pub(super) fn replace(
+        &mut self,
+        record: &mut Option<Box<TimingTotals>>,
+        by: Option<Box<TimingTotals>>,
+    ) {
+        self.release(record);
+        self.timing_bytes += by.as_ref().map_or(0, |by| by.bytes());
+        *record = by;
+    }
+
+    pub(super) fn release(&mut self, record: &mut Option<Box<TimingTotals>>) {
+        if let Some(record) = record.take() {
+            self.timing_bytes -= record.bytes();
+        }
+    }
+}
+
+impl TimingTotals {
+    fn new(plan: &Plan) -> Self {
+        let mut values = vec![f64::NAN; plan.percentiles.len()];
+        values.resize(plan.percentiles.len() + plan.bins.len(), 0.0);
+        Self { values: values.into(), ..Self::default() }
+    }
+
+    /// Whether it was made for a plan with the same percentiles and bins. Otherwise the totals
+    /// begin again: bins cannot be compared with others.
+    pub(super) fn is_for(before: &Plan, after: &Plan) -> bool {
+        let percentiles =
+            |plan: &Plan| plan.percentiles.iter().map(|it| it.percentile).collect::<Vec<_>>();
+        percentiles(before) == percentiles(after) && before.bins == after.bins
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.values)
+    }
+
+    /// The boundaries of the percentiles of the policy's plan in the last closed interval, in the
+    /// order of the plan. NaN if there is none.
+    pub fn boundaries(&self, plan: &Plan) -> &[f64] {
+        &self.values[..plan.percentiles.len()]
+    }
+
+    /// The running number of samples in each bin of the policy's plan, in the order of the plan.
+    /// Unlike in Prometheus, a bin does not include the bins below it.
+    pub fn bins(&self, plan: &Plan) -> &[f64] {
+        &self.values[plan.percentiles.len()..]
+    }
+
+    /// Adds an interval that is closed now. `figures` are those that it is sent as. `sum` and
+    /// `extremes` (lower, upper) are known also if they are not sent.
+    pub fn add(&mut self, plan: &Plan, closed: ClosedTiming, figures: &[Figure]) {
+        let ClosedTiming { weight, samples, sum, lower, upper } = closed;
+        self.last = LastInterval::default();
+        let percentiles = plan.percentiles.len();
+        self.values[..percentiles].fill(f64::NAN);
+        if samples == 0.0 {
+            return;
+        }
+        add_finite(&mut self.count, weight);
+        add_finite(&mut self.samples, samples);
+        add_finite(&mut self.sum, sum);
+        let median = find(figures, FigureId::MEDIAN).unwrap_or(f64::NAN);
+        self.last = LastInterval { count: weight, sum, mean: sum / samples, lower, median, upper };
+        let (boundaries, bins) = self.values.split_at_mut(percentiles);
+        for (boundary, planned) in boundaries.iter_mut().zip(&plan.percentiles) {
+            let id = planned.figures[2].or(planned.quantile);
+            *boundary = id.and_then(|id| find(figures, id)).unwrap_or(f64::NAN);
+        }
+        for (total, (_, id)) in bins.iter_mut().zip(&plan.bins) {
+            *total += find(figures, *id).unwrap_or(0.0);
+        }
+    }
+}
+
+/// The figures of a closed timing that its record needs, whether they are sent or not.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedTiming {
+    /// The events that the samples stand for.
+    pub weight: f64,
+    pub samples: f64,
+    pub sum: f64,
+    pub lower: f64,
+    pub upper: f64,
+}
+
+fn find(figures: &[Figure], id: FigureId) -> Option<f64> {
+    figures.iter().find(|figure| figure.id == id).map(|figure| figure.value)
+}
+
+/// Adds to a running total, unless the sum is too large for a double. Such a figure is not sent
+/// either.
+fn add_finite(total: &mut f64, more: f64) {
+    let sum = *total + more;
+    if sum.is_finite() {
+        *total = sum;
+    }
+}

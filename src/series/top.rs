@@ -1,0 +1,126 @@
+//! What brings most, since the start: the series with most samples, the prefixes with most new
+//! series, the tag keys with most values. All of it is in bounded memory, and always on.
+//!
+//! Each series counts its samples itself, and the sweep adds the count here. If many series have
+//! samples, only those with at least `least` in the interval are added, so that a sweep adds about
+//! [`ADDED_MAX`] at most. So counts are exact while at most that many names have samples in each
+//! interval. After that a count may be too low, and the bound of that is known.
+
+use super::frequent::prefix;
+use super::tags::{TagKeys, TagValues};
+use super::tally::{Counted, Tally};
+use crate::protocol::MetricKind;
+
+/// The counts of a table.
+#[derive(Debug)]
+pub(super) struct Top {
+    /// The samples in an interval from which on a series is added. At least 1.
+    least: u32,
+    /// The series that the sweep in progress has added.
+    added: u32,
+    /// The samples that a series may have had without being added.
+    not_added: u64,
+    samples: Tally<MetricKind>,
+    new: Tally,
+    tags: TagKeys,
+}
+
+/// The series that a sweep may add before it demands more samples of the next ones.
+const ADDED_MAX: u32 = 2000;
+
+/// The names of series, and the prefixes, that are stored.
+const NAMES_MAX: usize = 4000;
+const PREFIXES_MAX: usize = 1000;
+
+/// The highest counts, and how exact they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopCounts<L = ()> {
+    /// In descending order.
+    pub counts: Vec<Counted<L>>,
+    /// A count may be too low by at most this number. Names with lower counts may be missing.
+    pub too_low: u64,
+}
+
+impl Top {
+    pub(super) fn new() -> Self {
+        Self {
+            least: 1,
+            added: 0,
+            not_added: 0,
+            samples: Tally::new(NAMES_MAX),
+            new: Tally::new(PREFIXES_MAX),
+            tags: TagKeys::default(),
+        }
+    }
+
+    /// Whether [`add`](Self::add) must be called for a series that had this many samples since the
+    /// last close.
+    #[inline]
+    pub(super) fn wants(&self, samples: u32) -> bool {
+        samples >= self.least
+    }
+
+    /// Adds the samples of a series. `hash` is the hash of its name.
+    pub(super) fn add(&mut self, kind: MetricKind, name: &[u8], hash: u64, samples: u32) {
+        self.samples.add(name, kind, hash, u64::from(samples));
+        self.added += 1;
+        if self.added.is_multiple_of(ADDED_MAX) {
+            // For the rest of this sweep, too. Otherwise it would take long with a million series.
+            self.least = self.least.saturating_mul(2);
+        }
+    }
+
+    /// Ends a sweep.
+    pub(super) fn end_sweep(&mut self) {
+        self.not_added += u64::from(self.least - 1);
+        if self.added < ADDED_MAX / 4 {
+            self.least = (self.least / 2).max(1);
+        }
+        self.added = 0;
+    }
+
+    /// Counts a new series.
+    pub(super) fn series(&mut self, name: &[u8], hash: impl Fn(&[u8]) -> u64) {
+        let prefix = prefix(name);
+        self.new.add(prefix, (), hash(prefix), 1);
+        self.tags.add(name, hash);
+    }
+
+    pub(super) fn samples(&self, n: usize) -> TopCounts<MetricKind> {
+        let too_low = self.samples.error() + self.not_added;
+        TopCounts { counts: self.samples.top(n), too_low }
+    }
+
+    pub(super) fn prefixes(&self, n: usize) -> TopCounts {
+        TopCounts { counts: self.new.top(n), too_low: self.new.error() }
+    }
+
+    pub(super) fn tags(&self, n: usize) -> Vec<TagValues> {
+        self.tags.top(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(name: &[u8]) -> u64 {
+        name.iter().fold(7, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        })
+    }
+
+    #[test]
+    fn new_series_are_counted_by_prefix_since_the_start() {
+        let mut top = Top::new();
+        for n in 0..5000 {
+            top.series(format!("junk.{n}.x").as_bytes(), hash);
+            top.series(format!("app.web.{n}").as_bytes(), hash);
+        }
+        let TopCounts { counts, too_low } = top.prefixes(2);
+        assert_eq!(&*counts[0].name, b"app.web");
+        assert!((5000 - too_low..=5000).contains(&counts[0].count), "{counts:?}");
+        assert!(too_low <= 10_000 / (PREFIXES_MAX as u64 / 2), "{too_low}");
+        assert!(top.new.top(usize::MAX).len() <= PREFIXES_MAX);
+    }
+}

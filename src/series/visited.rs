@@ -1,0 +1,47 @@
+//! A series as a reader of the table sees it: the admin port and `/metrics`.
+
+use super::aggregate::Series;
+use super::raw::{Audience, RawNames, sent_name};
+use super::shard::SeriesSlot;
+use crate::policy::{Generations, Policy};
+use crate::protocol::MetricKind;
+
+/// A series as a reader of the table sees it.
+#[derive(Debug)]
+pub struct Visited<'a> {
+    pub kind: MetricKind,
+    /// The destinations that the series is for. Where a raw name and a clean one are the same for a
+    /// destination, the one with [`Audience::Clean`] has the samples of both.
+    pub audience: Audience,
+    /// The running total of a counter. `None` if totals are not kept.
+    pub total: Option<f64>,
+    pub policy: &'a Policy,
+    /// The number of the open interval.
+    pub now: u32,
+    pub shard: usize,
+    pub slot: SeriesSlot,
+    pub series: &'a mut Series,
+}
+
+impl<'a> Visited<'a> {
+    pub(super) fn new(
+        series: &'a mut Series,
+        total: Option<f64>,
+        (shard, slot): (usize, SeriesSlot),
+        raw: Option<&RawNames>,
+        policies: &'a Generations,
+        now: u32,
+    ) -> Self {
+        let kind = series.kind();
+        let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, series.name()));
+        let policy = policies.at(series.policy());
+        let total = total.filter(|_| kind == MetricKind::Counter);
+        let total = total.map(|total| series.total(total));
+        Self { kind, audience, total, policy, now, shard, slot, series }
+    }
+
+    /// The name that the series is sent under. With raw names it may have any bytes.
+    pub fn name(&self) -> &[u8] {
+        sent_name(self.series.name())
+    }
+}
