@@ -9,9 +9,11 @@ const words = { rate: "a second", count: "samples" };
 // Which columns of an answer of /api/history are drawn, and how.
 function plan(columns) {
   if (columns.includes("upper")) {
+    // The highest percentile that is configured.
+    const percentile = columns.find((name) => name.startsWith("upper_"));
     return [
       {
-        names: ["upper", "upper_90", "median", "lower"],
+        names: ["upper", percentile, "median", "lower"],
         colours: ["--band-line", "--line-2", "--line", "--band-line"],
         band: [1, 4],
         thin: ["upper", "lower"],
@@ -41,7 +43,15 @@ function one(box, label, columns, { names, colours, band, thin = [], isFilled, i
   const time = el("span", { class: "muted" });
   const values = names.map((name, at) => {
     const shown = el("b");
-    legend.append(el("span", {}, mark(colours[at]), `${words[name] ?? name} `, shown));
+    legend.append(
+      el(
+        "span",
+        {},
+        mark(colours[at]),
+        `${words[name] ?? name.replace("_percentile", " percentile")} `,
+        shown,
+      ),
+    );
     return shown;
   });
   legend.append(time);
