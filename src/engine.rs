@@ -19,8 +19,9 @@ use std::time::Duration;
 use intake::{Intake, Problem};
 
 use crate::flush::{Subject, Summarizer, Summary};
+use crate::history::History;
 use crate::ledger::{Ledger, Own, OwnCounters};
-use crate::policy::Rules;
+use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
     Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, is_binary, is_clean,
     is_plain_name, read_plain, trimmed,
@@ -29,6 +30,7 @@ use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
     PassthroughValue, Seeds, Table,
 };
+use crate::time::UnixTime;
 use crate::warnings::WarningKind;
 use crate::wire::{In, Put};
 
@@ -57,6 +59,7 @@ pub struct Engine {
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
+    history: History,
 }
 
 /// The flush in progress, or the last one.
@@ -107,6 +110,7 @@ impl Engine {
         let seconds = settings.flush_interval.as_secs_f64();
         let mut engine = Self {
             flush_interval: settings.flush_interval,
+            history: History::new(settings.bounds.history_memory, history_rows(settings)),
             reader: LineReader::new(settings.grammar.clone()),
             trusts: settings.grammar.is_idempotent(),
             room: room(&settings.grammar),
@@ -156,6 +160,7 @@ impl Engine {
         }
         self.flush.prefix_stats.clone_from(&settings.prefix_stats);
         self.flush_interval = settings.flush_interval;
+        self.history.limit(settings.bounds.history_memory, history_rows(settings));
     }
 
     /// Whether [`reconfigure`](Self::reconfigure) may be called with these settings. It must not be
@@ -328,11 +333,18 @@ impl Engine {
         let Some(cursor) = &mut self.flush.cursor else { return true };
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;
+        let history = &mut self.history;
         for _ in 0..work {
             let Some(passing) = self.intake.passthrough.take() else {
                 return self.intake.table.sweep(cursor, work, |audience, closed| {
                     summaries[audience as usize] += 1;
-                    out(&summarizer.closed(audience, closed));
+                    let is_remembered = closed.is_remembered;
+                    let plan = &closed.policy.plan;
+                    let summary = summarizer.closed(audience, closed);
+                    if is_remembered.get() && history.is_on() {
+                        is_remembered.set(remember(history, &summary, plan));
+                    }
+                    out(&summary);
                 });
             };
             out(&summarizer.passing(&passing));
@@ -348,6 +360,7 @@ impl Engine {
         self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.ledger.own().closing() {
             out(&flush.summarizer.own_counter(name, count as f64));
+            self.history.note_own(name, count as f64);
         }
         // As in Node, `numStats` does not count the server's other own counters and figures.
         let mut own = Own::OF_NODE.len() as u64;
@@ -370,6 +383,7 @@ impl Engine {
         }
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
+            self.history.note_own(name, *value);
         }
         flush.summarizer.interval(self.flush_interval.as_secs_f64());
     }
@@ -508,6 +522,31 @@ impl Engine {
         self.intake.table.is_empty() && self.intake.passthrough.open().is_empty()
     }
 
+    /// The points of the last flushes.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Notes the time of the flush that [`finish`](Self::finish) has ended, and exchanges series in
+    /// the history for more active ones.
+    pub fn end_history(&mut self, time: UnixTime) {
+        self.history.end_flush(time);
+        let table = &mut self.intake.table;
+        let top = if self.history.is_full() {
+            table.top_samples(2 * self.history.len()).counts
+        } else {
+            Vec::new()
+        };
+        let active = top.iter().map(|counted| (counted.label, &*counted.name));
+        let (forgotten, offered) = self.history.exchange(active);
+        for (kind, name) in forgotten {
+            table.set_remembered(kind, &name, false);
+        }
+        for (kind, name) in offered {
+            table.set_remembered(kind, name, true);
+        }
+    }
+
     pub fn table(&self) -> &Table {
         &self.intake.table
     }
@@ -543,6 +582,41 @@ impl Engine {
     /// Where the server's own counters and warnings are entered.
     pub fn ledger(&mut self) -> &mut Ledger {
         &mut self.intake.ledger
+    }
+}
+
+/// The number of flushes whose points are kept.
+fn history_rows(settings: &Settings) -> usize {
+    flushes(settings.bounds.history, settings.flush_interval) as usize
+}
+
+/// Notes a closed series in the history. Returns `false` if there is no room for it.
+#[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
+fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
+    if summary.audience == Audience::Clean {
+        return false; // a merged series; each client's name is kept by itself
+    }
+    let value = |id: FigureId| {
+        let figure = summary.figures.iter().find(|figure| figure.id == id);
+        figure.map_or(f32::NAN, |figure| figure.value as f32)
+    };
+    let name = summary.name;
+    match summary.subject {
+        Subject::Counter => history.note(MetricKind::Counter, name, &[value(FigureId::RATE)]),
+        Subject::Gauge => history.note(MetricKind::Gauge, name, &[value(FigureId::VALUE)]),
+        Subject::Set => history.note(MetricKind::Set, name, &[value(FigureId::COUNT)]),
+        Subject::Timing => {
+            let percentile = plan.upper_percentile().map_or(f32::NAN, value);
+            let values = [
+                value(FigureId::COUNT),
+                value(FigureId::LOWER),
+                value(FigureId::MEDIAN),
+                percentile,
+                value(FigureId::UPPER),
+            ];
+            history.note(MetricKind::Timing, name, &values)
+        }
+        _ => false,
     }
 }
 

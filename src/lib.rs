@@ -13,6 +13,7 @@
 //!   `args` reads.
 //! - `engine` is the way from a line to a summary as one object: everything in the diagram between
 //!   `ingest` and `encode`.
+//! - `history` keeps the last points of series and own figures, for charts.
 //! - `policy` has the settings of a name: those of `[statsd]` and of each `[rule.NAME]`.
 //! - `config` reads, checks and prints `statsd.conf`.
 //! - `admin` answers the commands of the admin port. `figures` is the table of everything that the
@@ -25,8 +26,8 @@
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
 //!   only as counters.
-//! - `protocol`, `policy`, `series`, `flush` and `encode` are pure: bytes and a clock value in,
-//!   bytes out. `engine` drives the first four. To most tests it is the whole server.
+//! - `protocol`, `policy`, `series`, `flush`, `history` and `encode` are pure: bytes and a clock
+//!   value in, bytes out. `engine` drives the first five. To most tests it is the whole server.
 //! - `ingest`, `sink`, `admin`, `state` and `server` own the descriptors, except standard error,
 //!   which `logging` owns. `server` reads the clocks once a turn (`clock.rs`).
 //! - There is one thread. No call in its loop waits for a peer: not a connect, not a name look-up,
@@ -50,6 +51,7 @@ pub mod admin;
 pub mod figures;
 pub mod state;
 pub mod engine;
+pub mod history;
 pub mod ledger;
 pub mod warnings;
 pub mod ingest;

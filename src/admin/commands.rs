@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::bad::put_bad_lines;
 use super::delete::Delete;
 use super::dump::Dump;
+use super::rules::RuleCounts;
 use super::senders::put_senders;
 use super::text::write;
 use super::top::put_top;
@@ -32,6 +33,7 @@ pub(super) enum Answer {
 pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
+    Rules(Box<RuleCounts>),
 }
 
 impl Job {
@@ -40,6 +42,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
+            Self::Rules(_) => false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
+            Self::Rules(_) => {}
         }
     }
 
@@ -58,6 +62,7 @@ impl Job {
             || match self {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
+                Self::Rules(_) => true,
             }
     }
 
@@ -66,6 +71,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
+            Self::Rules(rules) => rules.step(view, out),
         }
     }
 }
@@ -205,11 +211,22 @@ commands! {
     bad "[N]", "shows the last bad lines with their senders and reasons", bad;
 
     /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
-    /// line follow.
+    /// line follow. Without WHAT it shows samples.
+    ///   samples    series with the most samples, up to the last flush, with their type
+    ///   new        prefixes (the first two parts of a name) with the most new series
+    ///   tags       tag keys with the most values
     ///   senders    senders with the most lines
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
-    top "WHAT [N]", "shows what brings most", top;
+    /// Memory is bounded. With more than 2000 active series, or 1000 prefixes, a count may be too
+    /// low. A line after the counts says by how much at most.
+    top "[WHAT] [N]", "shows what brings most", top;
+
+    /// Shows each rule of the configuration: its section, the number of series that its patterns
+    /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
+    rules "", "shows each rule and the number of its series", |_, _, _| {
+        Answer::Job(Job::Rules(Box::default()))
+    };
 
     /// The answer is one line: health: up, or health: down. With an argument it sets the health
     /// first. The health changes nothing else: proxies in front of several servers ask for it, and
@@ -341,8 +358,13 @@ fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let what = arguments.first().map_or(&b""[..], |what| what);
-    answer(out, most(arguments.get(1)), |most, out| put_top(view, what, most, out))
+    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
+    let (what, number) = match &arguments[..] {
+        [] => (&b"samples"[..], None),
+        [number] if is_number(number) => (&b"samples"[..], Some(number)),
+        [what, rest @ ..] => (&**what, rest.first()),
+    };
+    answer(out, most(number), |most, out| put_top(view, what, most, out))
 }
 
 /// Returns how many entries to show, or `None` if the word is no number.

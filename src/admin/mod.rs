@@ -20,6 +20,7 @@ pub mod http;
 mod info;
 mod json;
 pub mod page;
+mod rules;
 mod senders;
 mod sorted;
 mod text;

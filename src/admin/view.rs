@@ -72,7 +72,7 @@ impl View<'_> {
             streams: self.streams,
             connections: self.connections,
             admin_clients: self.admin_clients,
-            history_bytes: 0,
+            history_bytes: self.engine.history().bytes(),
             config: self.config,
             rates: self.rates,
             started: self.started,

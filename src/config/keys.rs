@@ -278,6 +278,8 @@ keys! {
     [admin] health = "up", config!(admin.healthy: UP_DOWN);
     [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever);
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024));
+    [admin] history = "1h", config!(bounds.history: Span(Duration::from_secs(1)));
+    [admin] history_memory = "4m", config!(bounds.history_memory: Size(0..=MOST_MEMORY));
 
     [spool] dir = "", config!(spool.dir: FilePath), restart;
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)), restart;

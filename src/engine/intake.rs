@@ -35,6 +35,7 @@ impl Intake {
     /// Stops at the first sample whose name is neither known nor plain, and returns its index. The
     /// general reader must read that line.
     pub(super) fn add_all(&mut self, batch: &mut [PendingSample<'_>]) -> Option<usize> {
+        self.table.set_sender(self.ledger.sender_id());
         self.table.find_all(batch);
         let revision = self.table.revision();
         for (at, sample) in batch.iter().enumerate() {
@@ -80,6 +81,7 @@ impl Intake {
             (Sample::Count(value), Some(_)) => (PassthroughKind::Count, value, timestamp),
             (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
             _ => {
+                self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add(name, hash, sample);
                 self.ledger.set_series_created(self.table.created());
                 return added;

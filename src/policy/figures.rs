@@ -343,6 +343,15 @@ impl Plan {
         plan
     }
 
+    /// Returns the boundary of the highest percentile from the bottom, if there is one that is
+    /// sent.
+    pub fn upper_percentile(&self) -> Option<FigureId> {
+        let upper = self.percentiles.iter().filter(|planned| planned.percentile.percent() > 0.0);
+        let highest =
+            upper.max_by(|a, b| a.percentile.percent().total_cmp(&b.percentile.percent()))?;
+        highest.figures[2].or(highest.quantile)
+    }
+
     pub(crate) fn wants(&self, id: FigureId) -> bool {
         self.wanted >> id.index() & 1 == 1
     }

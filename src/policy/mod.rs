@@ -16,7 +16,7 @@ mod rules;
 pub use figures::{
     Bin, Figure, FigureId, FigureNames, Percentile, Plan, TIMER_METRICS, TimerMetric,
 };
-pub use policies::{Generations, Policies, Policy};
+pub use policies::{Generations, Policies, Policy, bare};
 pub use rules::{
     BINS_MAX, Base, Glob, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes,
 };

@@ -217,7 +217,7 @@ impl Policies {
 }
 
 /// The name without its tags.
-fn bare(name: &[u8]) -> &[u8] {
+pub fn bare(name: &[u8]) -> &[u8] {
     &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
 }
 

@@ -6,6 +6,8 @@
 //!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
 //! ```
 
+use std::cell::Cell;
+
 use super::bounds::AddError;
 use super::closed::{Closed, Values};
 use super::distinct::Members;
@@ -40,7 +42,7 @@ pub struct Series {
     /// The number of the sender of the last sample. 0 if it is unknown.
     last_sender: u16,
     /// Whether the series is offered to the history when it is closed.
-    is_remembered: bool,
+    is_remembered: Cell<bool>,
     /// Whether no interval was closed yet. Its total is 0 then, whatever is stored.
     is_new: bool,
     intervals: Intervals,
@@ -143,7 +145,7 @@ impl Series {
             previous_idle: false,
             samples: 0,
             last_sender: 0,
-            is_remembered: true,
+            is_remembered: Cell::new(true),
             is_new: true,
             intervals,
         }
@@ -439,18 +441,8 @@ impl Series {
         self.last_sender
     }
 
-    /// Whether the series is offered to the history when it is closed.
-    pub fn is_remembered(&self) -> bool {
-        self.is_remembered
-    }
-
-    pub(super) fn set_remembered(&mut self, is_remembered: bool) {
-        self.is_remembered = is_remembered;
-    }
-
-    /// The number of flushes since the last sample.
-    pub fn idle_flushes(&self, now: u32) -> u32 {
-        self.idle_until(now)
+    pub(super) fn set_remembered(&self, is_remembered: bool) {
+        self.is_remembered.set(is_remembered);
     }
 
     /// The value of the last ended interval: of a counter its count, of a gauge its level, of a set
@@ -571,7 +563,7 @@ impl Series {
     }
 
     /// The number of intervals since the last sample: 0 if the open interval has one.
-    fn idle_until(&self, now: u32) -> u32 {
+    pub fn idle_until(&self, now: u32) -> u32 {
         now.wrapping_sub(self.seen)
     }
 

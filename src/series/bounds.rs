@@ -29,6 +29,10 @@ pub struct Bounds {
     pub passthrough_memory: usize,
     /// Whether counters and timings have running totals, which `/metrics` shows.
     pub keeps_totals: bool,
+    /// How long points of series are kept for charts.
+    pub history: Duration,
+    /// The bytes of the points of series. 0 if none are kept.
+    pub history_memory: usize,
 }
 
 impl Default for Bounds {
@@ -43,6 +47,8 @@ impl Default for Bounds {
             set_error: 0.02,
             passthrough_memory: 16 << 20,
             keeps_totals: false,
+            history: Duration::from_secs(3600),
+            history_memory: 4 << 20,
         }
     }
 }

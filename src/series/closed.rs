@@ -1,5 +1,7 @@
 //! A closed interval of a series, as the sweep passes it on.
 
+use std::cell::Cell;
+
 use super::records::TimingTotals;
 use super::sketch::Sketch;
 use super::values::TimingSamples;
@@ -17,7 +19,7 @@ pub struct Closed<'a> {
     pub record: Option<&'a mut TimingTotals>,
     /// The mark that offers the series to the history. The receiver removes it if the history does
     /// not keep the series.
-    pub is_remembered: &'a mut bool,
+    pub is_remembered: &'a Cell<bool>,
 }
 
 /// The values of a series in a closed interval, or in the open one for a client that reads it.

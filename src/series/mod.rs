@@ -31,6 +31,7 @@ mod table;
 mod tags;
 mod tally;
 mod top;
+mod update;
 mod values;
 mod visited;
 

@@ -2,7 +2,8 @@
 
 use super::aggregate::Series;
 use super::batch::PendingSample;
-use super::eviction::Largest;
+use super::closed::Closed;
+use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
@@ -65,12 +66,12 @@ impl SeriesCounts {
 
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
-    pub(super) fn new([a, b, c, d]: [u64; 4]) -> Self {
+    pub(super) fn new([a, b, c, d]: [u64; 4], keeps_totals: bool) -> Self {
         Self {
             all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             names: ahash::RandomState::with_seeds(a, b, c, d),
             raw: None,
-            keeps_totals: false,
+            keeps_totals,
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
@@ -334,5 +335,76 @@ impl Shards {
                 largest.note(pool.take_grown(), holder);
             }
         }
+    }
+
+    /// Closes the unclosed interval of a series that stays in the table.
+    pub(super) fn close_one(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        now: u32,
+        policies: &Generations,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        let Some((shard, slot)) = self.find(kind, name) else { return };
+        let Some((_, series, total)) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let audience = Audience::of(self.raw.as_ref(), series, now);
+        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+        series.close(now, policies, pool, total, &mut close);
+        pool.take_grown();
+    }
+
+    /// Takes out the series that has been idle for longest. Returns `None` if the last sweep noted
+    /// none that can still be evicted.
+    pub(super) fn take_idle(&mut self, long_idle: &mut LongIdle) -> Option<Series> {
+        while let Some(idle) = long_idle.next() {
+            let shard = usize::from(idle.shard);
+            // The place may hold another series by now, or this one may have had a sample.
+            let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
+            if self.get_mut(shard, idle.slot).filter(is_still_idle).is_none() {
+                continue;
+            }
+            if self.has_clean_twin(shard, idle.slot) {
+                // A merged series stays while a series with its clean name (the twin) exists.
+                // Otherwise destinations with cleaned names would get the values of the twin alone.
+                // The twin has been idle for as long, so it is evicted itself.
+                continue;
+            }
+            let series = self.take(shard, idle.slot);
+            if series.is_some() {
+                return series;
+            }
+        }
+        None
+    }
+
+    /// See [`Table::set_remembered`](super::Table::set_remembered).
+    pub(super) fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
+        if let Some((shard, slot)) = self.find(kind, name)
+            && let Some(series) = self.get_mut(shard, slot)
+        {
+            series.set_remembered(is_remembered);
+        }
+    }
+
+    /// Returns the record of the open interval of a series, and its running total. `None` if there
+    /// is no such series, or the sweep is about to remove it.
+    pub(super) fn open_interval(
+        &self,
+        kind: MetricKind,
+        name: &[u8],
+        now: u32,
+        policies: &Generations,
+        records: &SideRecords,
+    ) -> Option<(Vec<u8>, RunningTotal)> {
+        let (shard, slot) = self.find(kind, name)?;
+        let series = self.all[shard].at(slot.at as usize)?;
+        if !series.has_value() || series.is_expired(now, policies) {
+            return None;
+        }
+        let mut record = Vec::new();
+        series.save(now, records, &mut record);
+        Some((record, self.total(shard, slot, Some(now))))
     }
 }

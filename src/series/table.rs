@@ -12,12 +12,12 @@ use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
-use super::records::TimingTotals;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::tags::TagValues;
 use super::top::{Top, TopCounts};
+use super::update::update_policy;
 use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
@@ -50,12 +50,10 @@ impl Table {
     /// `interval` is the time between two ticks. Settings that are spans of time are converted to
     /// numbers of intervals.
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
-        let mut shards = Shards::new(seeds.names);
-        shards.keep_totals(bounds.keeps_totals);
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
         Self {
-            shards,
+            shards: Shards::new(seeds.names, bounds.keeps_totals),
             members: MemberHasher::new(&seeds),
             pool,
             largest: Largest::new(bounds.sample_memory),
@@ -157,17 +155,11 @@ impl Table {
         clean: &[u8],
         merged: &[u8],
     ) -> Result<(), AddError> {
-        let Some((shard, slot)) = self.shards.find(kind, clean) else { return Ok(()) };
-        let now = self.now;
-        let series = self.shards.get_mut(shard, slot).expect("found just now");
-        if !series.has_value() || series.is_expired(now, &self.policies) {
-            return Ok(()); // as if the sweep had removed it already
-        }
-        let mut record = Vec::new();
-        series.save(now, &self.pool.records, &mut record);
+        let Self { shards, policies, pool, now, .. } = self;
+        let open = shards.open_interval(kind, clean, *now, policies, &pool.records);
+        let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        let total = self.shards.total(shard, slot, Some(now));
         self.create_saved(saved).expect("written just now")?;
         self.shards.set_total(kind, merged, total, &mut self.pool);
         Ok(())
@@ -327,30 +319,15 @@ impl Table {
     /// Removes the series that has been idle for longest. Returns false if the last sweep noted
     /// none that can still be evicted.
     fn evict(&mut self) -> bool {
-        while let Some(idle) = self.long_idle.next() {
-            let shard = usize::from(idle.shard);
-            // The place may hold another series by now, or this one may have had a sample.
-            let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
-            if self.shards.get_mut(shard, idle.slot).filter(is_still_idle).is_none() {
-                continue;
-            }
-            if self.shards.has_clean_twin(shard, idle.slot) {
-                // A merged series stays while a series with its clean name (the twin) exists.
-                // Otherwise destinations with cleaned names would get the values of the twin alone.
-                // The twin has been idle for as long, so it is evicted itself.
-                continue;
-            }
-            let Some(series) = self.shards.take(shard, idle.slot) else { continue };
-            if series.is_closed(self.now) {
-                series.release(&mut self.pool);
-            } else {
-                // The sweep must still send the interval before the tick.
-                self.evicted.push(series);
-            }
-            self.shards.counts.evicted += 1;
-            return true;
+        let Some(series) = self.shards.take_idle(&mut self.long_idle) else { return false };
+        if series.is_closed(self.now) {
+            series.release(&mut self.pool);
+        } else {
+            // The sweep must still send the interval before the tick.
+            self.evicted.push(series);
         }
-        false
+        self.shards.counts.evicted += 1;
+        true
     }
 
     /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
@@ -423,13 +400,13 @@ impl Table {
                             |closed: Closed<'_>| close(audience, audience.named(closed));
                         series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
                         self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
-                        let samples = series.take_samples();
-                        if self.top.wants(samples) && !(RAW && is_merged(series.name())) {
-                            let hash = self.shards.names.hash_one(series.name());
-                            self.top.add(series.kind(), series.name(), hash, samples);
-                        }
-                        let idle = series.idle(self.now);
-                        self.long_idle.note(idle, series.seen(), cursor.shard, slot);
+                        self.top.take_samples(series, &self.shards.names);
+                        self.long_idle.note(
+                            series.idle(self.now),
+                            series.seen(),
+                            cursor.shard,
+                            slot,
+                        );
                     }
                 }
                 cursor.at += 1;
@@ -487,31 +464,16 @@ impl Table {
         let clean = cleaned(name);
         // Both series must be closed while the audience of the clean name is known.
         let merged = merged_name(&clean);
-        self.close_one(kind, &clean, &mut close);
-        self.close_one(kind, &merged, &mut close);
+        for name in [&clean, &merged] {
+            let Self { shards, policies, pool, now, .. } = self;
+            shards.close_one(kind, name, *now, policies, pool, &mut close);
+        }
         // From now on the series of the clean name is sent in place of the merged one.
         if let Some((shard, slot)) = self.shards.find(kind, &merged) {
             let total = self.shards.total(shard, slot, None);
             self.shards.set_total(kind, &clean, total, &mut self.pool);
         }
         self.remove_one(kind, &merged, &mut close) || removed
-    }
-
-    /// Closes the unclosed interval of a series that stays in the table.
-    fn close_one(
-        &mut self,
-        kind: MetricKind,
-        name: &[u8],
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) {
-        let Some((shard, slot)) = self.shards.find(kind, name) else { return };
-        let Some((_, series, total)) = self.shards.all[shard].at_mut(slot.at as usize) else {
-            return;
-        };
-        let audience = Audience::of(self.shards.raw.as_ref(), series, self.now);
-        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
-        self.pool.take_grown();
     }
 
     /// Removes the series that the table holds under this name.
@@ -648,17 +610,12 @@ impl Table {
         self.top.tags(n)
     }
 
-    /// Passes about `work` series to `visit`, from `cursor` on. Returns true once the walk is done.
+    /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
     ///
     /// With raw names the table may hold two series for one name that is sent: see
     /// [`Visited::audience`]. A series that is created during the walk may be left out.
-    pub fn visit(
-        &mut self,
-        cursor: &mut Cursor,
-        work: usize,
-        visit: impl FnMut(Visited<'_>),
-    ) -> bool {
-        self.shards.visit(cursor, work, &self.policies, self.now, visit)
+    pub fn visit(&mut self, at: &mut Cursor, work: usize, see: impl FnMut(Visited<'_>)) -> bool {
+        self.shards.visit(at, work, &self.policies, self.now, see)
     }
 
     /// Returns a series of this kind and name, as a client names it.
@@ -675,11 +632,7 @@ impl Table {
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is
     /// no such series.
     pub fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
-        if let Some((shard, slot)) = self.shards.find(kind, name)
-            && let Some(series) = self.shards.get_mut(shard, slot)
-        {
-            series.set_remembered(is_remembered);
-        }
+        self.shards.set_remembered(kind, name, is_remembered);
     }
 
     /// The names of all series, in no order.
@@ -694,29 +647,4 @@ impl Table {
         let series = self.shards.get_mut(shard, slot).filter(|series| series.has_value());
         series.map(|series| (series, now))
     }
-}
-
-/// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
-/// if it is a gauge whose level the rules before them have forgotten.
-fn update_policy(
-    policies: &mut Generations,
-    names: &ahash::RandomState,
-    series: &mut Series,
-    pool: &mut Pool,
-) -> bool {
-    if policies.is_newest(series.policy()) {
-        return true;
-    }
-    if !series.has_value() {
-        return false;
-    }
-    let name = sent_name(series.name());
-    let Some(policy) = policies.of_name(name, names.hash_one(series.name())) else { return false };
-    if series.timing().is_some()
-        && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
-    {
-        series.set_timing(None, pool);
-    }
-    series.set_policy(policy);
-    true
 }

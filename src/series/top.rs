@@ -6,7 +6,11 @@
 //! [`ADDED_MAX`] at most. So counts are exact while at most that many names have samples in each
 //! interval. After that a count may be too low, and the bound of that is known.
 
+use ahash::RandomState;
+
+use super::aggregate::Series;
 use super::frequent::prefix;
+use super::raw::is_merged;
 use super::tags::{TagKeys, TagValues};
 use super::tally::{Counted, Tally};
 use crate::protocol::MetricKind;
@@ -53,16 +57,19 @@ impl Top {
         }
     }
 
-    /// Whether [`add`](Self::add) must be called for a series that had this many samples since the
-    /// last close.
+    /// Takes the samples that a series has had since the last close.
     #[inline]
-    pub(super) fn wants(&self, samples: u32) -> bool {
-        samples >= self.least
+    pub(super) fn take_samples(&mut self, series: &mut Series, names: &RandomState) {
+        let samples = series.take_samples();
+        if samples >= self.least && !is_merged(series.name()) {
+            self.add(series, samples, names);
+        }
     }
 
-    /// Adds the samples of a series. `hash` is the hash of its name.
-    pub(super) fn add(&mut self, kind: MetricKind, name: &[u8], hash: u64, samples: u32) {
-        self.samples.add(name, kind, hash, u64::from(samples));
+    #[inline(never)]
+    fn add(&mut self, series: &Series, samples: u32, names: &RandomState) {
+        let name = series.name();
+        self.samples.add(name, series.kind(), names.hash_one(name), u64::from(samples));
         self.added += 1;
         if self.added.is_multiple_of(ADDED_MAX) {
             // For the rest of this sweep, too. Otherwise it would take long with a million series.

@@ -1,10 +1,10 @@
 //! A series as a reader of the table sees it: the admin port and `/metrics`.
 
 use super::aggregate::Series;
-use super::raw::{Audience, RawNames, sent_name};
+use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::shard::SeriesSlot;
-use crate::policy::{Generations, Policy};
-use crate::protocol::MetricKind;
+use crate::policy::{Generations, Policy, bare};
+use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// A series as a reader of the table sees it.
 #[derive(Debug)]
@@ -43,5 +43,17 @@ impl<'a> Visited<'a> {
     /// The name that the series is sent under. With raw names it may have any bytes.
     pub fn name(&self) -> &[u8] {
         sent_name(self.series.name())
+    }
+
+    /// Whether a client sends to the series by its own name. A merged series gets the samples of
+    /// other series.
+    pub fn is_of_a_client(&self) -> bool {
+        !is_merged(self.series.name())
+    }
+
+    /// Passes the name that rules are compared with: clean, and without tags.
+    pub fn with_rule_name<T>(&self, compare: impl FnOnce(&[u8]) -> T) -> T {
+        let name = self.name();
+        if is_clean(name) { compare(bare(name)) } else { compare(bare(&cleaned(name))) }
     }
 }

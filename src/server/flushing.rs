@@ -279,6 +279,7 @@ impl Flushing {
                 encoders.encode_own(summary);
             }
         });
+        engine.end_history(self.ticked.map_or(now.unix, |tick| tick.unix));
         encoders.end();
         note_refused(encoders, engine, sinks);
         queue_chunks(encoders, sinks);

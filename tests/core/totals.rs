@@ -9,6 +9,7 @@ use statsd::engine::{Closing, Settings};
 use statsd::flush::{Subject, Summary};
 use statsd::policy::FigureId;
 use statsd::protocol::MetricKind;
+use statsd::sender::Sender;
 use statsd::series::{Audience, Bounds, Cursor, TimingTotals};
 use statsd_bench::Random;
 
@@ -264,16 +265,23 @@ fn other_bins_begin_at_0() {
 #[test]
 fn a_series_knows_the_sender_of_its_last_sample() {
     let mut core = core("");
-    core.engine.table_mut().set_sender(7);
-    core.packet("a:1|c\nb:1|ms");
-    core.engine.table_mut().set_sender(8);
-    core.packet("b:1|ms");
+    let mut sends = |port: u16, packet: &str| {
+        let address = std::net::SocketAddr::from(([10, 0, 0, 1], port));
+        core.engine.ledger().set_sender(Sender::Internet(address));
+        core.packet(packet);
+        core.engine.ledger().sender_id()
+    };
+    let first = sends(1, "a:1|c\nb:1|ms");
+    core.engine.ledger().set_sender(Sender::Internet("10.0.0.2:1".parse().unwrap()));
+    core.packet("b:1|ms|#env:x\nb:1|ms");
+    let second = core.engine.ledger().sender_id();
+    assert_ne!(first, second);
     let mut sender = |kind, name: &str| {
         let visited = core.engine.table_mut().look_up(kind, name.as_bytes()).unwrap();
         visited.series.last_sender()
     };
-    assert_eq!(sender(MetricKind::Counter, "a"), 7);
-    assert_eq!(sender(MetricKind::Timing, "b"), 8);
+    assert_eq!(sender(MetricKind::Counter, "a"), first);
+    assert_eq!(sender(MetricKind::Timing, "b"), second);
 }
 
 #[test]

@@ -421,3 +421,25 @@ fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
     daemon.admin().ask("version");
     third.ask("version");
 }
+
+/// Shows that `top` names the series with most samples, the prefixes with most new series and the
+/// tag keys with most values, and that `rules` counts the series of each rule.
+#[test]
+fn top_and_rules_show_what_brings_most() {
+    let conf = Conf::flushing_every("1s")
+        .set("rule.web", "match", "web.*, app.*")
+        .set("rule.web", "expire", "1h");
+    let daemon = Daemon::start(&conf);
+    let many =
+        (0..50).map(|n| format!("web.user.n{n};user={n};env=prod:1|c\n")).collect::<String>();
+    daemon.send([&many[..], "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g"]);
+    let mut admin = daemon.admin();
+    until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\nEND\n\n");
+    assert_eq!(admin.ask("top new 1"), "50 web.user\nEND\n\n");
+    assert_eq!(admin.ask("top tags"), "50 user\n1 env\nEND\n\n");
+    assert!(admin.ask("top nothing").starts_with("WHAT must be samples"));
+    assert_eq!(
+        admin.ask("rules"),
+        "[rule.web] series=50\n  match = web.*, app.*\n  expire = 1h\nno rule: series=2\nEND\n\n"
+    );
+}

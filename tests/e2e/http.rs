@@ -292,6 +292,13 @@ fn the_api_shows_senders_figures_and_a_series() {
     assert_eq!(series["sender"].as_str(), Some("127.0.0.1"), "{series}");
     let series = web.get("/api/series?name=b&kind=timer").json();
     assert!(series["figures"].is_object(), "{series}");
+    let history = web.get("/api/history?name=a&kind=counter").json();
+    assert_eq!((history["step"].as_f64(), history["columns"][0].as_str()), (Some(1.0), Some("t")));
+    assert_eq!(history["points"][0][1].as_f64(), Some(3.0), "{history}");
+    let history = web.get("/api/history?figure=bad_lines_seen").json();
+    assert!(history["points"][0].as_array().unwrap().len() == 2, "{history}");
+    assert_eq!(web.get("/api/history?figure=nope").status, 404);
+    assert!(info["history"]["series"].as_u64() >= Some(2), "{info}");
     assert_eq!(web.get("/api/series?name=nope&kind=set").status, 404);
     assert_eq!(web.get("/api/series?name=a").status, 400);
     assert!(web.get("/").body.contains("<!doctype html>"), "the page");

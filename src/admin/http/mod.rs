@@ -12,6 +12,7 @@
 //! body is not read as the next request.
 
 mod accept;
+mod history;
 mod host;
 mod legal;
 mod metrics;

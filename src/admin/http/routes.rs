@@ -1,6 +1,7 @@
 //! The paths that HTTP clients may ask for, one row each.
 
 use super::accept::exposition;
+use super::history;
 use super::host::Authority;
 use super::metrics::MetricsPage;
 use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
@@ -30,6 +31,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/metrics", takes_any_host: false, answer: metrics },
     Route { path: "/api/info", takes_any_host: false, answer: info },
     Route { path: "/api/senders", takes_any_host: false, answer: senders },
+    Route { path: "/api/history", takes_any_host: false, answer: points },
     Route { path: "/api/series", takes_any_host: false, answer: series },
 ];
 
@@ -103,6 +105,15 @@ fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     let mut text = Vec::new();
     server_info::put(view, &mut text);
     Reply::json(HttpStatus::Ok, text)
+}
+
+/// The remembered points of a series or a figure.
+fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut text = Vec::new();
+    match history::put(request, view, &mut text) {
+        Ok(()) => Reply::json(HttpStatus::Ok, text),
+        Err(error) => json_error(HttpStatus::NotFound, error),
+    }
 }
 
 /// What each sender has sent.

@@ -243,7 +243,7 @@ impl Search {
             // The length of the interval is the same for all.
             Order::Rate if is_counted => visited.series.last(visited.now).unwrap_or(0.0),
             Order::Samples | Order::Rate => 0.0,
-            Order::Seen => f64::from(visited.series.idle_flushes(visited.now)),
+            Order::Seen => f64::from(visited.series.idle_until(visited.now)),
         }
     }
 
@@ -295,7 +295,9 @@ fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>
     }
     json.open(b'{');
     put_fields(&mut visited, interval, json);
+    let kind = visited.kind;
     let sender = visited.series.last_sender();
+    json.key("history").boolean(view.engine.history().keeps(kind, &found.name));
     json.key("sender");
     put_name(sender, view, json);
     json.close(b'}');
@@ -309,8 +311,7 @@ fn put_fields(visited: &mut Visited<'_>, interval: f64, json: &mut JsonWriter<'_
     json.key("value").number(open_value(&visited.series.open(visited.now)));
     json.key("last").maybe_number(visited.series.last(visited.now));
     json.key("total").maybe_number(total(visited));
-    json.key("idle").number(f64::from(visited.series.idle_flushes(visited.now)) * interval);
-    json.key("history").boolean(visited.series.is_remembered());
+    json.key("idle").number(f64::from(visited.series.idle_until(visited.now)) * interval);
 }
 
 /// Returns the running total of a counter, or the number of events of a timing.
@@ -350,6 +351,7 @@ pub(super) fn put_one(
     }
     json.close(b'}');
     let sender = visited.series.last_sender();
+    json.key("history").boolean(view.engine.history().keeps(kind, name));
     json.key("sender");
     put_name(sender, view, &mut json);
     json.close(b'}');

@@ -77,7 +77,14 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
         }
         json.close(b'}');
     });
-    json.close(b']').close(b'}');
+    json.close(b']').key("history").open(b'{');
+    let history = view.engine.history();
+    let series = view.engine.table().len();
+    json.key("bytes").number(history.bytes() as f64);
+    json.key("limit").number(history.memory() as f64);
+    json.key("series").number(history.len() as f64);
+    json.key("not_kept").number(series.saturating_sub(history.len()) as f64);
+    json.close(b'}').close(b'}');
 }
 
 /// Writes what is known of the server beside its figures.

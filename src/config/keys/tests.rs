@@ -85,6 +85,8 @@ fn ranges_are_kept_at_both_ends() {
         ("tcp", "max_line", "64", "63"),
         ("tcp", "max_line", "1m", "1025k"),
         ("admin", "max_connections", "1024", "0"),
+        ("admin", "history", "1d", "0"),
+        ("admin", "history_memory", "0", "none"),
         ("admin", "idle_timeout", "never", "often"),
         ("limits", "max_key_length", "2048", "2049"),
         ("carbon", "queue", "1m", "1023k"),

@@ -108,6 +108,8 @@ const IDLE: &[IdleKeys] = &[
         keys: &[
             "allow_from",
             "health",
+            "history",
+            "history_memory",
             "hosts",
             "http",
             "idle_timeout",

@@ -11,7 +11,7 @@ use crate::config::value::{Span, ValueKind as _};
 const LONG: Duration = Duration::from_secs(1000);
 
 /// The durations besides `flush_interval`, and whether one of [`LONG`] can be meant.
-pub(super) const DURATIONS: [(&str, bool); 11] = [
+pub(super) const DURATIONS: [(&str, bool); 12] = [
     ("shutdown_timeout", false),
     ("connect_timeout", false),
     ("write_timeout", false),
@@ -23,6 +23,7 @@ pub(super) const DURATIONS: [(&str, bool); 11] = [
     ("idle_timeout", true),
     ("evict_after", true),
     ("interval", true),
+    ("history", true),
 ];
 
 pub(super) fn check(lint: &mut Lint<'_>) {

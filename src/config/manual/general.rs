@@ -328,6 +328,14 @@ pub(super) const ADMIN: Chapter = chapter! {
     /// Clients at the same time. 1 to 1024. When all are in use, a new client replaces the one that
     /// was idle longest.
     max_connections;
+
+    /// How long points are kept for charts: one for each flush, of the server's own figures and of
+    /// the most active series. A reload that changes this or history_memory forgets all points.
+    history;
+
+    /// Memory for the points of series. A counter takes about 1.5 KiB for an hour of flushes every
+    /// 10 seconds, a timer five times as much. 0 keeps no points, also none of own figures.
+    history_memory;
 };
 
 pub(super) const RULE: Chapter = chapter! {

@@ -45,7 +45,7 @@ impl Admin {
             "help" | "config" => "\n\n",
             "health" | "version" => "\n",
             "stats" | "info" | "sinks" | "counters" | "gauges" | "timers" | "sets" => "END\n\n",
-            "senders" | "bad" | "top" => "END\n\n",
+            "senders" | "bad" | "top" | "rules" => "END\n\n",
             "delcounters" | "deltimers" | "delgauges" | "delsets" => "END\n\n",
             _ => "\n",
         })

@@ -1,0 +1,74 @@
+//! `/api/history`: the remembered points of a series or of an own figure, as JSON.
+
+use super::request::WebRequest;
+use super::series_list::read_kind;
+use crate::admin::json::JsonWriter;
+use crate::admin::view::View;
+use crate::figures::{GraphiteName, TABLE};
+use crate::history::HistoryPoints;
+
+/// The most points of an answer: the newest. More do not fit a chart, nor a turn.
+const MOST: usize = 5000;
+
+/// Writes the points that a request is about. Returns the reason if there are none.
+pub(super) fn put(
+    request: &WebRequest<'_>,
+    view: &View<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
+    let history = view.engine.history();
+    let points = if let Some(figure) = request.parameter("figure") {
+        let figure = String::from_utf8_lossy(&figure).into_owned();
+        let label = request.parameter("labels").unwrap_or_default();
+        let names = own_names(&figure, &String::from_utf8_lossy(&label));
+        names.iter().find_map(|name| history.own(name))
+    } else {
+        let name = request.parameter("name").ok_or("name or figure is missing")?;
+        let kind = read_kind(request)?.ok_or("name needs kind")?;
+        history.points(kind, &name)
+    };
+    let points = points.ok_or("no points are kept of it")?;
+    let mut json = JsonWriter::new(out);
+    json.open(b'{').key("step").number(view.config.flush_interval.as_secs_f64());
+    put_points(&points, &mut json);
+    json.close(b'}');
+    Ok(())
+}
+
+/// Returns the names under which the history may have a figure. It has those that flushes send,
+/// without their prefix.
+fn own_names(figure: &str, label: &str) -> Vec<String> {
+    let rows = TABLE.iter().filter(|row| row.name == figure);
+    let sent = rows.flat_map(|row| row.graphite.iter()).map(|sent| match sent {
+        GraphiteName::Own => figure.to_owned(),
+        GraphiteName::NumStats => "numStats".to_owned(),
+        GraphiteName::Gauge(name) | GraphiteName::Figure(name) | GraphiteName::Carbon(name) => {
+            (*name).to_owned()
+        }
+        GraphiteName::Sink(name) => format!("sink.{}.{name}", label.replace('.', "_")),
+    });
+    [figure.to_owned()].into_iter().chain(sent).collect()
+}
+
+fn put_points(points: &HistoryPoints, json: &mut JsonWriter<'_>) {
+    json.key("columns").open(b'[').string(b"t");
+    for column in points.columns {
+        json.string(column.as_bytes());
+    }
+    json.close(b']').key("points").open(b'[');
+    let first = points.rows.len().saturating_sub(MOST);
+    for (time, values) in &points.rows[first..] {
+        json.open(b'[').number(time.as_millis() as f64 / 1000.0);
+        for value in values {
+            json.number(shortened(*value));
+        }
+        json.close(b']');
+    }
+    json.close(b']');
+}
+
+/// Returns the shortest decimal number that is this value, as a double. Otherwise the digits that a
+/// double has beyond those of the history would be shown.
+fn shortened(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,324 @@
+//! The last hour of the own figures and of the most active series, for charts. Pure.
+//!
+//! ```text
+//!  sweep ──▶ note(kind, name, values) ──▶ Track: a ring, one row a flush ──▶ points
+//!  finish ─▶ note_own(name, value) ─────▶ Track                          ──▶ own
+//!  end_flush(time) ─▶ the time of the row
+//! ```
+//! Memory is bounded by `history_memory`, and a track takes it as its rows come. A series that does
+//! not fit is refused, and the table then no longer offers it. After each flush the server
+//! exchanges series that have become active for less active ones.
+
+mod track;
+
+use std::collections::VecDeque;
+
+use ahash::AHashMap;
+
+use crate::protocol::MetricKind;
+use crate::time::UnixTime;
+use track::Track;
+
+/// The points of the last flushes.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The bytes of the tracks of series. 0 switches the history off.
+    memory: usize,
+    /// The most rows of a track.
+    rows: usize,
+    /// The bytes that the tracks of series take once they are full.
+    reserved: usize,
+    /// The number of the flush whose rows are noted now.
+    flush: u32,
+    /// When the last flushes ended, the newest last.
+    times: VecDeque<UnixTime>,
+    series: [AHashMap<Box<[u8]>, Track>; 4],
+    own: AHashMap<Box<str>, Track>,
+    /// Whether a series was refused since the start or the last change of the limits.
+    is_full: bool,
+}
+
+/// The points of a series or figure, the oldest first. A value is NaN where nothing is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryPoints {
+    /// The names of the values of a row.
+    pub columns: &'static [&'static str],
+    pub rows: Vec<(UnixTime, Box<[f32]>)>,
+}
+
+type SeriesName<'a> = (MetricKind, &'a [u8]);
+type OwnedKey = (MetricKind, Box<[u8]>);
+
+/// The largest number of rows, whatever the length of the history.
+const ROWS_MAX: usize = 100_000;
+/// The most own figures. A configuration has fewer.
+const OWN_MAX: usize = 2000;
+/// The bytes of a track besides its rows and its name, about.
+const OVERHEAD: usize = 96;
+/// Of a flush, the most series that are exchanged for others.
+const EXCHANGED_MAX: usize = 16;
+
+/// The values of a row of each kind, in the order of [`MetricKind`].
+const COLUMNS: [&[&str]; 4] = [
+    &["rate"],
+    &["value"],
+    &["count", "lower", "median", "upper_percentile", "upper"],
+    &["members"],
+];
+
+fn columns(kind: MetricKind) -> &'static [&'static str] {
+    match kind {
+        MetricKind::Counter => COLUMNS[0],
+        MetricKind::Gauge => COLUMNS[1],
+        MetricKind::Timing => COLUMNS[2],
+        MetricKind::Set => COLUMNS[3],
+    }
+}
+
+impl History {
+    /// `memory` is for the tracks of series, in bytes; `rows` is the number of flushes.
+    pub fn new(memory: usize, rows: usize) -> Self {
+        Self { memory, rows: rows.clamp(2, ROWS_MAX), ..Self::default() }
+    }
+
+    /// Sets other limits. If they differ, all points are forgotten.
+    pub fn limit(&mut self, memory: usize, rows: usize) {
+        let new = Self::new(memory, rows);
+        if (new.memory, new.rows) != (self.memory, self.rows) {
+            *self = new;
+        }
+    }
+
+    /// Whether a series was refused for lack of memory.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.memory > 0
+    }
+
+    /// Notes the values of a series in the flush in progress. Returns `false` if there is no room
+    /// for the series.
+    pub fn note(&mut self, kind: MetricKind, name: &[u8], values: &[f32]) -> bool {
+        if let Some(track) = self.series[kind as usize].get_mut(name) {
+            track.push(self.flush, values, self.rows);
+            return true;
+        }
+        let bytes = self.bytes_of(kind, name);
+        if self.reserved + bytes > self.memory {
+            self.is_full = true;
+            return false;
+        }
+        self.reserved += bytes;
+        let mut track = Track::new(columns(kind).len());
+        track.push(self.flush, values, self.rows);
+        self.series[kind as usize].insert(name.into(), track);
+        true
+    }
+
+    /// Notes an own figure in the flush in progress.
+    pub fn note_own(&mut self, name: &str, value: f64) {
+        if !self.is_on() {
+            return;
+        }
+        #[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
+        let values = [value as f32];
+        if let Some(track) = self.own.get_mut(name) {
+            track.push(self.flush, &values, self.rows);
+        } else if self.own.len() < OWN_MAX {
+            let mut track = Track::new(1);
+            track.push(self.flush, &values, self.rows);
+            self.own.insert(name.into(), track);
+        }
+    }
+
+    /// Ends a flush, whose time this is. Forgets series without any point left.
+    pub fn end_flush(&mut self, time: UnixTime) {
+        if !self.is_on() {
+            return;
+        }
+        self.times.push_back(time);
+        if self.times.len() > self.rows {
+            self.times.pop_front();
+        }
+        self.flush = self.flush.wrapping_add(1);
+        // Some at a time would do, but all of them are a few thousand.
+        for kind in KINDS {
+            let dead = |track: &Track| track.age(self.flush) > self.rows;
+            let mut freed = 0;
+            self.series[kind as usize].retain(|name, track| {
+                let is_dead = dead(track);
+                freed += usize::from(is_dead) * bytes_of(kind, name, self.rows);
+                !is_dead
+            });
+            self.reserved -= freed;
+        }
+    }
+
+    /// Returns the series to be forgotten and those to be offered in their place, given the series
+    /// with most samples, the most active first. Both are few.
+    pub fn exchange<'a>(
+        &mut self,
+        mut active: impl Iterator<Item = SeriesName<'a>>,
+    ) -> (Vec<OwnedKey>, Vec<SeriesName<'a>>) {
+        if !self.is_full {
+            return (Vec::new(), Vec::new());
+        }
+        let held = self.len();
+        // A series moves in if it is among the first half, and out if it is not among twice as many
+        // as are held. Otherwise two of equal activity would be exchanged at each flush.
+        let mut known: AHashMap<(MetricKind, &[u8]), ()> = AHashMap::new();
+        let mut wanted = Vec::new();
+        for (at, (kind, name)) in active.by_ref().take(2 * held).enumerate() {
+            known.insert((kind, name), ());
+            let is_held = self.series[kind as usize].contains_key(name);
+            if at < held / 2 && !is_held && wanted.len() < EXCHANGED_MAX {
+                wanted.push((kind, name));
+            }
+        }
+        let mut forgotten = Vec::new();
+        for kind in KINDS {
+            let names = self.series[kind as usize].keys();
+            let others = names.filter(|name| !known.contains_key(&(kind, &***name)));
+            let some = others.take(wanted.len() - forgotten.len());
+            forgotten.extend(some.map(|name| (kind, name.clone())));
+        }
+        wanted.truncate(forgotten.len());
+        for (kind, name) in &forgotten {
+            self.series[*kind as usize].remove(name);
+            self.reserved -= self.bytes_of(*kind, name);
+        }
+        (forgotten, wanted)
+    }
+
+    /// The points of a series. `None` if it is not kept.
+    pub fn points(&self, kind: MetricKind, name: &[u8]) -> Option<HistoryPoints> {
+        let track = self.series[kind as usize].get(name)?;
+        Some(HistoryPoints { columns: columns(kind), rows: self.rows_of(track) })
+    }
+
+    /// The points of an own figure. `None` if there is none of this name.
+    pub fn own(&self, name: &str) -> Option<HistoryPoints> {
+        let track = self.own.get(name)?;
+        Some(HistoryPoints { columns: &["value"], rows: self.rows_of(track) })
+    }
+
+    /// Whether points of a series are kept.
+    pub fn keeps(&self, kind: MetricKind, name: &[u8]) -> bool {
+        self.series[kind as usize].contains_key(name)
+    }
+
+    /// The number of series of which points are kept.
+    pub fn len(&self) -> usize {
+        self.series.iter().map(|series| series.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that all tracks take now, about.
+    pub fn bytes(&self) -> usize {
+        let series = self.series.iter().flatten().map(|(name, track)| name.len() + track.bytes());
+        let own = self.own.iter().map(|(name, track)| name.len() + track.bytes());
+        series.chain(own).map(|bytes| bytes + OVERHEAD).sum()
+    }
+
+    /// The most bytes of the series.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn rows_of(&self, track: &Track) -> Vec<(UnixTime, Box<[f32]>)> {
+        // The newest time is that of the flush before the one in progress.
+        let mut rows: Vec<_> = (1u32..)
+            .zip(self.times.iter().rev())
+            .map_while(|(ago, time)| {
+                let at = self.flush.wrapping_sub(ago);
+                track.row(at).map(|row| (*time, row.into()))
+            })
+            .collect();
+        rows.reverse();
+        rows
+    }
+
+    fn bytes_of(&self, kind: MetricKind, name: &[u8]) -> usize {
+        bytes_of(kind, name, self.rows)
+    }
+}
+
+const KINDS: [MetricKind; 4] =
+    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
+
+/// The bytes that a full track takes.
+fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
+    OVERHEAD + name.len() + rows * columns(kind).len() * size_of::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTER: MetricKind = MetricKind::Counter;
+
+    fn rates(history: &History, name: &str) -> Vec<(u64, f32)> {
+        let points = history.points(COUNTER, name.as_bytes()).unwrap();
+        points.rows.iter().map(|(time, row)| (time.as_secs(), row[0])).collect()
+    }
+
+    #[test]
+    fn the_last_rows_are_kept_and_gaps_are_unknown() {
+        let mut history = History::new(1 << 20, 4);
+        for flush in 0..9u16 {
+            if ![4, 6].contains(&flush) {
+                assert!(history.note(COUNTER, b"a", &[f32::from(flush)]));
+            }
+            history.note_own("own", 1.0);
+            history.end_flush(UnixTime::from_secs(u64::from(flush) * 10));
+        }
+        let found = rates(&history, "a");
+        assert_eq!([found[0], found[2], found[3]], [(50, 5.0), (70, 7.0), (80, 8.0)]);
+        assert!(found.len() == 4 && found[1].1.is_nan() && found[1].0 == 60);
+        assert_eq!(history.own("own").unwrap().rows.len(), 4);
+        history.end_flush(UnixTime::from_secs(90));
+        assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
+        (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
+        assert!(history.is_empty() && history.reserved == 0, "nothing is left of it");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_taken_as_rows_come() {
+        let memory = 100_000;
+        let mut history = History::new(memory, 360);
+        let noted = |history: &mut History| {
+            let name = |n: u32| format!("app.{n}").into_bytes();
+            (0..1000).filter(|n| history.note(COUNTER, &name(*n), &[1.0])).count()
+        };
+        let kept = noted(&mut history);
+        assert!((60..66).contains(&kept), "{kept}");
+        assert!(history.bytes() < memory / 5, "{}", history.bytes());
+        for flush in 0..400 {
+            history.end_flush(UnixTime::from_secs(flush));
+            assert_eq!(noted(&mut history), kept);
+        }
+        assert!(history.bytes() <= memory, "{}", history.bytes());
+    }
+
+    #[test]
+    fn active_series_take_the_place_of_others() {
+        let mut history = History::new(20 * 500, 100);
+        let names: Vec<String> = (0..100).map(|n| format!("n{n}")).collect();
+        let kept = names.iter().filter(|n| history.note(COUNTER, n.as_bytes(), &[1.0])).count();
+        let active = || names.iter().rev().map(|name| (COUNTER, name.as_bytes()));
+        let (forgotten, offered) = history.exchange(active());
+        assert_eq!((forgotten.len(), offered.len()), (kept / 2, kept / 2));
+        assert_eq!(offered[0].1, b"n99");
+        for (_, name) in &offered {
+            assert!(history.note(COUNTER, name, &[1.0]));
+        }
+        assert_eq!(history.len(), kept);
+        let (forgotten, offered) = history.exchange(active());
+        assert!(forgotten.is_empty() && offered.is_empty(), "those it has are active");
+    }
+}

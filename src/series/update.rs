@@ -1,0 +1,32 @@
+//! After a reload, each series gets its new policy when it is closed next.
+
+use super::aggregate::Series;
+use super::memory::Pool;
+use super::raw::sent_name;
+use super::records::TimingTotals;
+use crate::policy::Generations;
+
+/// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
+/// if it is a gauge whose level the rules before them have forgotten.
+pub(super) fn update_policy(
+    policies: &mut Generations,
+    names: &ahash::RandomState,
+    series: &mut Series,
+    pool: &mut Pool,
+) -> bool {
+    if policies.is_newest(series.policy()) {
+        return true;
+    }
+    if !series.has_value() {
+        return false;
+    }
+    let name = sent_name(series.name());
+    let Some(policy) = policies.of_name(name, names.hash_one(series.name())) else { return false };
+    if series.timing().is_some()
+        && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
+    {
+        series.set_timing(None, pool);
+    }
+    series.set_policy(policy);
+    true
+}
