@@ -361,7 +361,6 @@ impl Engine {
         self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.ledger.own().closing() {
             out(&flush.summarizer.own_counter(name, count as f64));
-            self.history.note_own(name, count as f64);
         }
         // As in Node, `numStats` does not count the server's other own counters and figures.
         let mut own = Own::OF_NODE.len() as u64;
@@ -384,7 +383,6 @@ impl Engine {
         }
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
-            self.history.note_own(name, *value);
         }
         flush.summarizer.interval(self.flush_interval.as_secs_f64());
     }
@@ -531,6 +529,11 @@ impl Engine {
     /// The points of the last flushes.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// The history, to note own figures in it.
+    pub fn history_mut(&mut self) -> &mut History {
+        &mut self.history
     }
 
     /// Notes the time of the flush that [`finish`](Self::finish) has ended, and exchanges series in

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  sweep ──▶ note(kind, name, values) ──▶ Track: a ring, one row a flush ──▶ points
-//!  finish ─▶ note_own(name, value) ─────▶ Track                          ──▶ own
 //!  end_flush(time) ─▶ the time of the row
+//!  figures ─▶ note_own(name, value) ────▶ OwnTrack                       ──▶ own
 //! ```
 //! Memory is bounded by `history_memory`, and a track takes it as its rows come. A series that does
 //! not fit is refused, and the table then no longer offers it. After each flush the server
@@ -11,7 +11,7 @@
 
 mod track;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 
@@ -33,9 +33,18 @@ pub struct History {
     /// When the last flushes ended, the newest last.
     times: VecDeque<UnixTime>,
     series: [AHashMap<Box<[u8]>, Track>; 4],
-    own: AHashMap<Box<str>, Track>,
+    /// By the name of a figure and its label.
+    own: BTreeMap<(String, String), OwnTrack>,
     /// Whether a series was refused since the start or the last change of the limits.
     is_full: bool,
+}
+
+/// The points of an own figure.
+#[derive(Debug)]
+struct OwnTrack {
+    track: Track,
+    /// The last value of a total, whose rise in a second is kept. `None` for other figures.
+    total: Option<f64>,
 }
 
 /// The points of a series or figure, the oldest first. A value is NaN where nothing is known.
@@ -117,20 +126,35 @@ impl History {
         true
     }
 
-    /// Notes an own figure in the flush in progress.
-    pub fn note_own(&mut self, name: &str, value: f64) {
-        if !self.is_on() {
+    /// Notes an own figure at the end of the last flush. `label` tells its values apart, and is
+    /// empty if it has one value.
+    pub fn note_own(&mut self, name: &str, label: &str, value: f64) {
+        self.push_own(name, label, value, None);
+    }
+
+    /// Notes a figure that counts since the start. Its rise in a second is kept, `seconds` after
+    /// the flush before.
+    pub fn note_own_total(&mut self, name: &str, label: &str, value: f64, seconds: f64) {
+        self.push_own(name, label, value, Some(seconds));
+    }
+
+    fn push_own(&mut self, name: &str, label: &str, value: f64, seconds: Option<f64>) {
+        let key = (name.to_owned(), label.to_owned());
+        let has_room = self.own.len() < OWN_MAX || self.own.contains_key(&key);
+        if !self.is_on() || !has_room {
             return;
         }
+        let total = seconds.map(|_| 0.0);
+        let own = self.own.entry(key).or_insert_with(|| OwnTrack { track: Track::new(1), total });
+        let value = match (own.total, seconds) {
+            (Some(before), Some(seconds)) => {
+                own.total = Some(value);
+                (value - before).max(0.0) / seconds.max(0.001)
+            }
+            _ => value,
+        };
         #[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
-        let values = [value as f32];
-        if let Some(track) = self.own.get_mut(name) {
-            track.push(self.flush, &values, self.rows);
-        } else if self.own.len() < OWN_MAX {
-            let mut track = Track::new(1);
-            track.push(self.flush, &values, self.rows);
-            self.own.insert(name.into(), track);
-        }
+        own.track.push(self.flush.wrapping_sub(1), &[value as f32], self.rows);
     }
 
     /// Ends a flush, whose time this is. Forgets series without any point left.
@@ -198,10 +222,24 @@ impl History {
         Some(HistoryPoints { columns: columns(kind), rows: self.rows_of(track) })
     }
 
-    /// The points of an own figure. `None` if there is none of this name.
-    pub fn own(&self, name: &str) -> Option<HistoryPoints> {
-        let track = self.own.get(name)?;
-        Some(HistoryPoints { columns: &["value"], rows: self.rows_of(track) })
+    /// The points of an own figure. Without a label, those of the sum over all labels. `None` if
+    /// there is none of this name.
+    pub fn own(&self, name: &str, label: &str) -> Option<HistoryPoints> {
+        let first = (name.to_owned(), label.to_owned());
+        // A figure of each destination may have the name of their sum, which has no label.
+        let is_sum = label.is_empty() && !self.own.contains_key(&first);
+        let labels = self.own.range(first..).take_while(|((of, _), _)| of == name);
+        let wanted = labels.filter(|((_, its), _)| is_sum || its == label);
+        let mut sum: Option<HistoryPoints> = None;
+        for own in wanted.map(|(_, own)| own) {
+            let columns: &[&str] = if own.total.is_some() { &["rate"] } else { &["value"] };
+            let rows = self.rows_of(&own.track);
+            match &mut sum {
+                None => sum = Some(HistoryPoints { columns, rows }),
+                Some(sum) => add_rows(&mut sum.rows, rows),
+            }
+        }
+        sum
     }
 
     /// Whether points of a series are kept.
@@ -221,7 +259,10 @@ impl History {
     /// The bytes that all tracks take now, about.
     pub fn bytes(&self) -> usize {
         let series = self.series.iter().flatten().map(|(name, track)| name.len() + track.bytes());
-        let own = self.own.iter().map(|(name, track)| name.len() + track.bytes());
+        let own = self
+            .own
+            .iter()
+            .map(|((name, label), own)| name.len() + label.len() + own.track.bytes());
         series.chain(own).map(|bytes| bytes + OVERHEAD).sum()
     }
 
@@ -256,6 +297,19 @@ fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
     OVERHEAD + name.len() + rows * columns(kind).len() * size_of::<f32>()
 }
 
+/// Adds the rows of another track, which may begin earlier or later. Unknown values count as 0
+/// beside known ones.
+fn add_rows(sum: &mut Vec<(UnixTime, Box<[f32]>)>, more: Vec<(UnixTime, Box<[f32]>)>) {
+    let missing = more.len().saturating_sub(sum.len());
+    let shift = sum.len().saturating_sub(more.len());
+    let mut more = more.into_iter();
+    let earlier: Vec<_> = more.by_ref().take(missing).collect();
+    for ((_, row), (_, added)) in sum[shift..].iter_mut().zip(more) {
+        row[0] = if row[0].is_nan() { added[0] } else { row[0] + added[0].max(0.0) };
+    }
+    sum.splice(0..0, earlier);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,17 +328,42 @@ mod tests {
             if ![4, 6].contains(&flush) {
                 assert!(history.note(COUNTER, b"a", &[f32::from(flush)]));
             }
-            history.note_own("own", 1.0);
             history.end_flush(UnixTime::from_secs(u64::from(flush) * 10));
+            history.note_own("own", "", 1.0);
         }
         let found = rates(&history, "a");
         assert_eq!([found[0], found[2], found[3]], [(50, 5.0), (70, 7.0), (80, 8.0)]);
         assert!(found.len() == 4 && found[1].1.is_nan() && found[1].0 == 60);
-        assert_eq!(history.own("own").unwrap().rows.len(), 4);
+        assert_eq!(history.own("own", "").unwrap().rows.len(), 4);
         history.end_flush(UnixTime::from_secs(90));
         assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
         (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
         assert!(history.is_empty() && history.reserved == 0, "nothing is left of it");
+    }
+
+    #[test]
+    fn totals_become_rates_and_labels_are_summed() {
+        let mut history = History::new(1 << 20, 10);
+        for (flush, total) in [(1, 20.0), (2, 50.0), (3, 50.0)] {
+            history.end_flush(UnixTime::from_secs(flush * 10));
+            history.note_own_total("lines", "udp", total, 10.0);
+            if flush > 1 {
+                history.note_own_total("lines", "tcp", 2.0 * total, 10.0);
+            }
+            history.note_own("linesman", "", 1.0);
+        }
+        let values = |label: &str| {
+            let points = history.own("lines", label).unwrap();
+            assert_eq!(points.columns, ["rate"]);
+            points.rows.iter().map(|(_, row)| row[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(values("udp"), [2.0, 3.0, 0.0]);
+        assert_eq!(values("tcp"), [10.0, 0.0]);
+        assert_eq!(values(""), [2.0, 13.0, 0.0]);
+        assert_eq!(history.own("linesman", "").unwrap().columns, ["value"]);
+        assert_eq!(history.own("line", ""), None);
+        history.note_own("lines", "", 7.0);
+        assert_eq!(history.own("lines", "").unwrap().rows[0].1[0], 7.0);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use super::reception::Reception;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
-use crate::figures::{self, InUse, Rates};
+use crate::figures::{self, FigureKind, InUse, Rates};
 use crate::ingest::listener::Door as _;
-use crate::time::Now;
+use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
 use crate::warnings::LimitedBy;
 
@@ -31,6 +31,8 @@ pub(super) struct AdminPort {
     machine: String,
     started: Now,
     rates: Rates,
+    /// The number of flushes whose figures the history has, and when they were noted last.
+    remembered: (u64, Tick),
 }
 
 /// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the
@@ -47,6 +49,7 @@ impl AdminPort {
             machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
             rates: Rates::default(),
+            remembered: (0, started.tick),
         }
     }
 
@@ -102,6 +105,7 @@ impl AdminPort {
             last_input: reception.last_input(),
             now: reactor.now(),
         };
+        remember_figures(&mut view, &mut self.remembered);
         // In turns that happen anyway: an idle server is not woken for it.
         let totals = is_due.then(|| figures::sample(&view.sources()));
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
@@ -158,6 +162,33 @@ impl AdminPort {
 
 fn in_use((used, limit): (usize, usize)) -> InUse {
     InUse { used, limit }
+}
+
+/// Notes all figures in the history, once after each flush. It does not matter that this happens in
+/// a later step of the turn: clients are served after it.
+fn remember_figures(view: &mut View<'_>, (flushes, noted): &mut (u64, Tick)) {
+    let now = view.now.tick;
+    if view.flush.flushes == *flushes || !view.engine.history().is_on() {
+        return;
+    }
+    let seconds = noted.until(now).as_secs_f64();
+    (*flushes, *noted) = (view.flush.flushes, now);
+    let mut figures = Vec::new();
+    figures::read(&view.sources(), None, &mut |figure| {
+        // There are two dozen reasons for bad lines, of which a server meets a few.
+        let is_unmet = figure.value == 0.0 && figure.row.label() == Some("reason");
+        if !is_unmet {
+            let label = figure.label.unwrap_or_default().to_owned();
+            figures.push((figure.row, label, figure.value));
+        }
+    });
+    let history = view.engine.history_mut();
+    for (row, label, value) in figures {
+        match row.kind {
+            FigureKind::Total => history.note_own_total(row.name, &label, value, seconds),
+            FigureKind::Level => history.note_own(row.name, &label, value),
+        }
+    }
 }
 
 #[cfg(test)]

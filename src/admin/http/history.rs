@@ -4,7 +4,6 @@ use super::request::WebRequest;
 use super::series_list::read_kind;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
-use crate::figures::{GraphiteName, TABLE};
 use crate::history::HistoryPoints;
 
 /// The most points of an answer: the newest. More do not fit a chart, nor a turn.
@@ -20,8 +19,7 @@ pub(super) fn put(
     let points = if let Some(figure) = request.parameter("figure") {
         let figure = String::from_utf8_lossy(&figure).into_owned();
         let label = request.parameter("labels").unwrap_or_default();
-        let names = own_names(&figure, &String::from_utf8_lossy(&label));
-        names.iter().find_map(|name| history.own(name))
+        history.own(&figure, &String::from_utf8_lossy(&label))
     } else {
         let name = request.parameter("name").ok_or("name or figure is missing")?;
         let kind = read_kind(request)?.ok_or("name needs kind")?;
@@ -33,21 +31,6 @@ pub(super) fn put(
     put_points(&points, &mut json);
     json.close(b'}');
     Ok(())
-}
-
-/// Returns the names under which the history may have a figure. It has those that flushes send,
-/// without their prefix.
-fn own_names(figure: &str, label: &str) -> Vec<String> {
-    let rows = TABLE.iter().filter(|row| row.name == figure);
-    let sent = rows.flat_map(|row| row.graphite.iter()).map(|sent| match sent {
-        GraphiteName::Own => figure.to_owned(),
-        GraphiteName::NumStats => "numStats".to_owned(),
-        GraphiteName::Gauge(name) | GraphiteName::Figure(name) | GraphiteName::Carbon(name) => {
-            (*name).to_owned()
-        }
-        GraphiteName::Sink(name) => format!("sink.{}.{name}", label.replace('.', "_")),
-    });
-    [figure.to_owned()].into_iter().chain(sent).collect()
 }
 
 fn put_points(points: &HistoryPoints, json: &mut JsonWriter<'_>) {

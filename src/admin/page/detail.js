@@ -123,9 +123,7 @@ async function showSeries(mine, info) {
   const { part, route } = mine;
   let one;
   try {
-    ({
-      series: [one],
-    } = await ask("series", { name: route.series, kind: route.type }));
+    one = await ask("series", { name: route.series, kind: route.type });
   } catch (error) {
     if (error.status !== 404) throw error;
   }
@@ -165,15 +163,14 @@ async function showSeries(mine, info) {
 
 function showFacts(list, one) {
   const items = [["Last sender", [one.sender ?? "not known"]]];
-  items.push([
-    (one.rules ?? []).length > 1 ? "Rules" : "Rule",
-    (one.rules ?? []).length
-      ? one.rules.map((name) => `[${name}]`)
-      : ["none: the settings of [statsd]"],
-  ]);
+  if (one.rules)
+    items.push([
+      one.rules.length > 1 ? "Rules" : "Rule",
+      one.rules.length ? one.rules.map((name) => `[${name}]`) : ["none: the settings of [statsd]"],
+    ]);
   for (const { destination, names } of one.sent_as ?? [])
     items.push([`Sent to ${destination} as`, names]);
-  if (!(one.sent_as ?? []).length) items.push(["Sent", ["to no destination"]]);
+  if (one.sent_as && !one.sent_as.length) items.push(["Sent", ["to no destination"]]);
   const figures = Object.entries(one.figures ?? {});
   if (figures.length) {
     items.push([
