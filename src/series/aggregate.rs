@@ -13,7 +13,7 @@ use super::closed::{Closed, Values};
 use super::distinct::Members;
 use super::hashed::HashedSample;
 use super::memory::Pool;
-use super::records::{LastValue, SideRecords, TimingTotals};
+use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
 use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
@@ -602,14 +602,6 @@ impl Intervals {
             Self::Timing(pair) => Values::of(&mut pair.current),
             Self::Set(pair) => Values::Set { members: pair.current.len() },
         }
-    }
-}
-
-/// Adds a closed count to the running total, if there is one.
-#[inline]
-fn add_to_total(total: Option<&mut f64>, is_new: &mut bool, count: f64) {
-    if let Some(total) = total {
-        *total = if std::mem::take(is_new) { count } else { *total + count };
     }
 }
 
