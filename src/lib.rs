@@ -22,7 +22,7 @@
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
 //!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
-//!   `wire` (bytes on disk), `nearest` ("did you mean").
+//!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean").
 //!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
@@ -69,6 +69,7 @@ pub mod args;
 pub mod logging;
 pub mod privileges;
 mod files;
+mod few;
 mod nearest;
 pub mod standard;
 mod sys;

@@ -8,6 +8,7 @@ use socket2::Socket;
 
 use super::client::{Client, Next};
 use super::view::View;
+use crate::few::sort_few;
 use crate::ingest::listener::Door;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -81,7 +82,8 @@ impl AdminClients {
         }
         let mut awake: Vec<Slot> = self.awake();
         let Some(last) = awake.len().checked_sub(1) else { return false };
-        awake.sort_by_key(|slot| slot.index <= self.first);
+        let has_been = |slot: &Slot| slot.index <= self.first;
+        sort_few(&mut awake, |a, b| has_been(a).cmp(&has_been(b)));
         self.first = awake[0].index;
         let mut dumps = self.clients.iter().filter(|(_, client)| client.is_dumping()).count();
         let mut more = false;

@@ -8,6 +8,7 @@
 use super::json::{put_number, put_string};
 use super::sorted::SortedNames;
 use super::view::View;
+use crate::few::sort_few;
 use crate::ledger::OwnCounters;
 use crate::protocol::MetricKind;
 use crate::series::Values;
@@ -126,7 +127,7 @@ impl Dump {
 fn own_counters(own: &OwnCounters, prefix_stats: &str) -> Vec<(Box<[u8]>, u64)> {
     let name = |own: &str| format!("{prefix_stats}.{own}").into_bytes().into_boxed_slice();
     let mut counters: Vec<_> = own.open().map(|(own, count)| (name(own), count)).collect();
-    counters.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    sort_few(&mut counters, |a, b| b.0.cmp(&a.0));
     counters
 }
 

@@ -9,6 +9,7 @@ use super::keys::keys_of;
 use super::model::Config;
 use super::rules;
 use super::sections::{SECTIONS, indices};
+use crate::few::sort_few;
 
 /// Returns `section.key` of every value that differs, in alphabetical order. A section that only
 /// one of the two has is listed without its keys.
@@ -30,7 +31,7 @@ pub fn difference(one: &Config, other: &Config) -> Vec<String> {
         found.extend(theirs.into_keys());
     }
     found.extend(rules::difference(&one.rules.rules, &other.rules.rules));
-    found.sort_unstable();
+    sort_few(&mut found, Ord::cmp);
     found
 }
 

@@ -21,6 +21,7 @@ use super::model::Config;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
+use crate::few::sort_few;
 use crate::nearest::nearest;
 use crate::policy::RULES_MAX;
 
@@ -305,7 +306,7 @@ impl FileReader {
             return Ok(self.config);
         }
         // Checks at the end of the file have added mistakes of earlier lines.
-        self.flaws.sort_by_key(|flaw| flaw.line);
+        sort_few(&mut self.flaws, |a, b| a.line.cmp(&b.line));
         if self.flaws.len() > MISTAKES_MAX {
             self.flaws.truncate(MISTAKES_MAX);
             let line = self.flaws.last().map_or(1, |flaw| flaw.line);

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ini::{Flaw, IniSection};
 use super::model::Config;
+use crate::few::sort_few;
 use crate::standard::OUTPUT_NAMES;
 
 /// A file that the server creates because of a key, or a folder whose whole content it owns.
@@ -26,7 +27,7 @@ pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
     for (at, second) in claims.iter().enumerate() {
         for first in claims[..at].iter().filter(|first| first.clashes_with(second)) {
             let mut pair = [(line_of(first, sections), first), (line_of(second, sections), second)];
-            pair.sort_by_key(|(line, _)| *line);
+            sort_few(&mut pair, |a, b| a.0.cmp(&b.0));
             let [(_, earlier), (line, later)] = pair;
             let what = format!(
                 "[{}] {}: expected another path than that of [{}] {}, both would overwrite {}",

@@ -15,6 +15,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::client_reports::{ClientReports, ReportField, Reported};
+use crate::few::sort_few;
 use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::UnixTime;
@@ -164,11 +165,7 @@ impl Senders {
     }
 
     /// Returns the `most` records with the largest figure, the largest first.
-    pub fn largest(
-        &self,
-        most: usize,
-        figure: impl Fn(&SenderRecord) -> u64,
-    ) -> Vec<&SenderRecord> {
+    pub fn largest(&self, most: usize, figure: fn(&SenderRecord) -> u64) -> Vec<&SenderRecord> {
         let mut all: Vec<&SenderRecord> = self.records.iter().collect();
         all.sort_by(|a, b| figure(b).cmp(&figure(a)).then(a.sender.cmp(&b.sender)));
         all.truncate(most);
@@ -317,7 +314,7 @@ impl Senders {
         let mut all: Vec<&SenderRecord> = self.records.iter().collect();
         all.select_nth_unstable_by_key(VICTIMS, |record| need(record));
         all.truncate(VICTIMS);
-        all.sort_by_key(|record| std::cmp::Reverse(need(record)));
+        sort_few(&mut all, |a, b| need(b).cmp(&need(a)));
         self.victims.extend(all.iter().map(|record| (record.id, record.lines)));
     }
 }

@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use super::bounds::{Bounds, Exactness};
 use super::distinct::Members;
 use super::memory::Pool;
+use crate::few::sort_few;
 
 /// The keys and their values.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl TagKeys {
                 is_estimate: matches!(values, Members::Estimate(_)),
             })
             .collect();
-        all.sort_unstable_by(|a, b| b.values.cmp(&a.values).then_with(|| a.key.cmp(&b.key)));
+        sort_few(&mut all, |a, b| b.values.cmp(&a.values).then_with(|| a.key.cmp(&b.key)));
         all.truncate(n);
         all
     }

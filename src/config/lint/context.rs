@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::config::given::Given;
 use crate::config::load::Origin;
 use crate::config::model::Config;
+use crate::few::sort_few;
 
 /// What the rules compare a configuration with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl<'a> Lint<'a> {
 
     /// Returns the warnings in the order of their lines, at most [`WARNINGS_MAX`].
     pub(super) fn into_warnings(mut self) -> Vec<ConfigWarning> {
-        self.found.sort_by_key(|warning| warning.line);
+        sort_few(&mut self.found, |a, b| a.line.cmp(&b.line));
         let more = self.found.len().saturating_sub(WARNINGS_MAX);
         self.found.truncate(WARNINGS_MAX);
         if let Some(last) = self.found.last_mut().filter(|_| more > 0) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::{ConfigWarning, Origin};
+use crate::few::sort_few;
 
 /// What a finding means for a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +67,7 @@ impl<'a> Findings<'a> {
 
     /// Returns all findings: errors first, each kind in the order of the file.
     pub(super) fn into_list(mut self) -> Vec<Finding> {
-        self.list.sort_by_key(|finding| (finding.kind, finding.line));
+        sort_few(&mut self.list, |a, b| (a.kind, a.line).cmp(&(b.kind, b.line)));
         self.list
     }
 }
