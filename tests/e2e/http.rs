@@ -1,5 +1,6 @@
 //! HTTP on the admin port: what each request gets, and what no request can do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -302,6 +303,43 @@ fn the_api_shows_senders_figures_and_a_series() {
     assert_eq!(web.get("/api/series?name=nope&kind=set").status, 404);
     assert_eq!(web.get("/api/series?name=a").status, 400);
     assert!(web.get("/").body.contains("<!doctype html>"), "the page");
+}
+
+/// Shows that the entry of a series has its rules, and the names that each destination really gets.
+#[test]
+fn a_series_has_its_rules_and_its_names_as_sent() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("console", "enabled", "yes")
+        .set("rule.web", "match", "web.*")
+        .set("rule.web", "percentiles", "50");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["web.hits:1|c|#k:v\nweb.time:2|ms\nmy.users:x|s\nmy.level:-3|g"]);
+    let first = carbon.until_point("stats.gauges.my.level", -3.0);
+    let (_, points) = carbon.flush_after(first.stamp - 1);
+    let mut web = daemon.web();
+    for (name, kind, part, rules) in [
+        ("web.hits;k=v", "counter", ".web.hits", &["rule.web"][..]),
+        ("web.time", "timer", ".web.time.", &["rule.web"]),
+        ("my.users", "set", ".my.users.", &[]),
+        ("my.level", "gauge", ".my.level", &[]),
+    ] {
+        let series = web.get(&format!("/api/series?name={name}&kind={kind}")).json();
+        assert_eq!(texts(&series["rules"]), rules, "{series}");
+        let sent_as = series["sent_as"].as_array().unwrap();
+        let destinations: Vec<_> = sent_as.iter().map(|sent| &sent["destination"]).collect();
+        assert_eq!(destinations, ["carbon", "console"], "{series}");
+        let sent: BTreeSet<&str> =
+            points.iter().map(|point| &*point.name).filter(|name| name.contains(part)).collect();
+        let names = texts(&sent_as[0]["names"]);
+        assert_eq!(BTreeSet::from_iter(names), sent, "{series}");
+        assert!(!texts(&sent_as[1]["names"]).is_empty(), "{series}");
+    }
+    daemon.stop();
+}
+
+fn texts(list: &serde_json::Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// Shows that names which hold quotes, HTML and bytes that are no text arrive as they are.
