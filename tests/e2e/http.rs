@@ -1,5 +1,6 @@
 //! HTTP on the admin port: what each request gets, and what no request can do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -302,6 +303,82 @@ fn the_api_shows_senders_figures_and_a_series() {
     assert_eq!(web.get("/api/series?name=nope&kind=set").status, 404);
     assert_eq!(web.get("/api/series?name=a").status, 400);
     assert!(web.get("/").body.contains("<!doctype html>"), "the page");
+}
+
+/// Shows that after a flush each figure that the page names or charts has points, also those that no
+/// flush sends.
+#[test]
+fn every_figure_has_a_history() {
+    let daemon = Daemon::start(&Conf::flushing_every("1s"));
+    daemon.send(["a:3|c\nbad\nb:1|ms"]);
+    daemon.until_counter("statsd.metrics_received", 3.0);
+    let mut web = daemon.web();
+    let mut highest = |figure: &str, label: &str| {
+        let page = web.get(&format!("/api/history?figure={figure}&labels={label}"));
+        let json = page.json();
+        let points = json["points"].as_array().into_iter().flatten();
+        points.filter_map(|point| point[1].as_f64()).reduce(f64::max)
+    };
+    for figure in ["metrics_received", "lost_lines", "bad_lines_seen", "series", "resident_bytes"] {
+        until_true(figure, || highest(figure, "") > Some(0.0));
+    }
+    assert!(highest("processing_time_ms", "").is_some());
+    assert_eq!(highest("series", ""), Some(2.0));
+    assert_eq!(highest("series", "counter"), Some(1.0));
+    let info = daemon.web().get("/api/info").json();
+    let mut charted = 0;
+    for (section, rows) in info["sections"].as_object().unwrap() {
+        for row in rows.as_array().unwrap() {
+            let labels = row["labels"].as_object();
+            let is_reason = labels.is_some_and(|labels| labels.contains_key("reason"));
+            if is_reason && row["value"].as_f64() == Some(0.0) {
+                continue; // a reason has points once there was such a line
+            }
+            let label = labels.and_then(|labels| labels.values().next()?.as_str());
+            let label = label.unwrap_or_default().replace(' ', "+");
+            let points = highest(row["name"].as_str().unwrap(), &label);
+            assert!(points.is_some(), "{section}: {row}");
+            charted += 1;
+        }
+    }
+    assert!(charted > 60, "{charted} figures");
+}
+
+/// Shows that the entry of a series has its rules, and the names that each destination really gets.
+#[test]
+fn a_series_has_its_rules_and_its_names_as_sent() {
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("console", "enabled", "yes")
+        .set("rule.web", "match", "web.*")
+        .set("rule.web", "percentiles", "50");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["web.hits:1|c|#k:v\nweb.time:2|ms\nmy.users:x|s\nmy.level:-3|g"]);
+    let first = carbon.until_point("stats.gauges.my.level", -3.0);
+    let (_, points) = carbon.flush_after(first.stamp - 1);
+    let mut web = daemon.web();
+    for (name, kind, part, rules) in [
+        ("web.hits;k=v", "counter", ".web.hits", &["rule.web"][..]),
+        ("web.time", "timer", ".web.time.", &["rule.web"]),
+        ("my.users", "set", ".my.users.", &[]),
+        ("my.level", "gauge", ".my.level", &[]),
+    ] {
+        let series = web.get(&format!("/api/series?name={name}&kind={kind}")).json();
+        assert_eq!(texts(&series["rules"]), rules, "{series}");
+        let sent_as = series["sent_as"].as_array().unwrap();
+        let destinations: Vec<_> = sent_as.iter().map(|sent| &sent["destination"]).collect();
+        assert_eq!(destinations, ["carbon", "console"], "{series}");
+        let sent: BTreeSet<&str> =
+            points.iter().map(|point| &*point.name).filter(|name| name.contains(part)).collect();
+        let names = texts(&sent_as[0]["names"]);
+        assert_eq!(BTreeSet::from_iter(names), sent, "{series}");
+        assert!(!texts(&sent_as[1]["names"]).is_empty(), "{series}");
+    }
+    daemon.stop();
+}
+
+fn texts(list: &serde_json::Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// Shows that names which hold quotes, HTML and bytes that are no text arrive as they are.

@@ -12,9 +12,12 @@ use super::request::WebRequest;
 use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
+use crate::encode::sent_names::NameEncoders;
+use crate::engine::explain::{ExplainedLine, explain_series};
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
 use crate::series::{Audience, Cursor, LastInterval, SeriesSlot, Values, Visited};
+use crate::sink::Feed;
 
 /// The answer to one search, in progress.
 #[derive(Debug)]
@@ -354,8 +357,32 @@ pub(super) fn put_one(
     json.key("history").boolean(view.engine.history().keeps(kind, name));
     json.key("sender");
     put_name(sender, view, &mut json);
+    let mut encoders = NameEncoders::of(view.encoders);
+    put_explained(&explain_series(view.engine, &mut encoders, kind, name), view, &mut json);
     json.close(b'}');
     true
+}
+
+/// Writes the rules of a series, and its names at each destination.
+fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_>) {
+    json.key("rules").open(b'[');
+    for (rule, _) in &line.rules {
+        json.string(format!("rule.{rule}").as_bytes());
+    }
+    json.close(b']').key("sent_as").open(b'[');
+    let points = || line.sent.iter().flat_map(|series| &series.points);
+    for sink in view.sinks.iter() {
+        let its = points().filter(|points| sink.takes(Feed::Flushes(points.encoder)));
+        let mut names = its.flat_map(|points| &points.names).peekable();
+        if names.peek().is_none() {
+            continue;
+        }
+        json.open(b'{').key("destination").string(sink.name().as_bytes());
+        json.key("names").open(b'[');
+        names.for_each(|name| _ = json.string(name));
+        json.close(b']').close(b'}');
+    }
+    json.close(b']');
 }
 
 /// Returns the value of a series that is shown in one number: the sum of a counter, the level of a
