@@ -203,9 +203,10 @@ commands! {
     ///   series          the canonical name
     ///   rules           the rules that match the name
     ///   sent            for each destination the first name, and how many more there are
-    /// At most 1000 lines a second are shown, spread evenly. missed=N has the number of lines left
-    /// out since the last report: not_sampled by this limit, not_read because the client reads too
-    /// slowly. The server never waits for the client.
+    /// At most 1000 lines a second are shown, spread evenly, and at most 10 of a read of a
+    /// connection. missed=N has the number of lines left out since the last report: not_sampled by
+    /// these limits, not_read because the client reads too slowly. The server never waits for the
+    /// client.
     watch "[GLOB] [from ADDRESS] [bad]", "shows lines as they arrive", watch;
 
     /// The answer has a line for each destination, then END and an empty line.

@@ -9,7 +9,8 @@
 //!                                           output
 //! ```
 //! While no client watches, a piece of input costs one test. While one watches, at most
-//! [`sampler::PER_SECOND`] lines a second are explained, and each queue is bounded. The rest is
+//! [`sampler::PER_SECOND`] lines a second are explained, at most [`sampler::PER_TURN`] in a turn,
+//! and each queue is bounded. A datagram with more lines goes on in the next turn. The rest is
 //! counted, and shown as `missed`. The verdict of a line is what the engine counted for it.
 
 mod filter;
@@ -113,7 +114,14 @@ impl Watch {
         Watching { watcher, reported: self.now.tick }
     }
 
-    /// Takes in lines as [`Engine::some_lines`] does, and shows some of them.
+    /// Whether this turn has shown all lines that it may show.
+    #[inline]
+    pub fn is_sated(&self) -> bool {
+        self.sampler.is_sated()
+    }
+
+    /// Takes in lines as [`Engine::some_lines`] does, and shows some of them. If there is a share,
+    /// it ends with the last line that the turn may show.
     pub fn lines<'a>(
         &mut self,
         engine: &mut Engine,
@@ -123,6 +131,7 @@ impl Watch {
         share: usize,
     ) -> &'a [u8] {
         let enough = text.len().saturating_sub(share);
+        let may_end = share < usize::MAX && !self.is_sated();
         let mut untaken = text;
         let mut rest = text;
         while rest.len() > enough {
@@ -136,6 +145,9 @@ impl Watch {
                 untaken = after;
             }
             rest = after;
+            if may_end && self.is_sated() {
+                break;
+            }
         }
         let last = untaken.len() - rest.len();
         if last > 0 {
@@ -487,9 +499,9 @@ mod tests {
         let mut engine = engine();
         let mut watch = Watch::default();
         let mut watching = watch.add(WatchFilter::default());
-        for turn in 0..20 {
-            begin_turn(&mut watch, turn * 100);
-            let packet = "name:1|c\n".repeat(100);
+        for turn in 0..200 {
+            begin_turn(&mut watch, turn * 10);
+            let packet = "name:1|c\n".repeat(10);
             watch.lines(&mut engine, &encoders(), &Sinks::default(), packet.as_bytes(), usize::MAX);
         }
         let mut out = Vec::new();
@@ -506,6 +518,31 @@ mod tests {
             .sum();
         assert_eq!(shown + missed, 2000, "{text}");
         assert!(text.contains(" not_sampled=") && !text.contains(" not_read=0\n"));
+    }
+
+    /// Shows that a turn shows few lines. Those of a datagram wait for the next turn, those of a
+    /// stream do not.
+    #[test]
+    fn a_turn_shows_few_lines() {
+        let mut engine = engine();
+        let mut watch = Watch::default();
+        let mut watching = watch.add(WatchFilter::default());
+        let packet = "name:1|c\n".repeat(25);
+        let mut take = |millis: u64, text: &[u8], share: usize| {
+            begin_turn(&mut watch, millis);
+            let rest = watch.lines(&mut engine, &encoders(), &Sinks::default(), text, share).len();
+            assert_eq!(watch.is_sated(), text.len() > 80);
+            let mut out = Vec::new();
+            watching.step(Tick::from_millis(millis), &mut out);
+            (rest / 9, String::from_utf8(out).unwrap().matches("verdict=").count())
+        };
+        let text = packet.as_bytes();
+        assert_eq!(take(1, text, 10_000), (15, 10));
+        assert_eq!(take(2, &text[10 * 9..], 10_000), (5, 10));
+        assert_eq!(take(3, &text[20 * 9..], 10_000), (0, 5));
+        assert_eq!(take(200, text, usize::MAX), (0, 10));
+        // Without a line left, a turn takes in the share all the same.
+        assert_eq!(watch.lines(&mut engine, &encoders(), &Sinks::default(), text, 9).len(), 24 * 9);
     }
 
     /// Shows that a watch ends with its client, and costs nothing from then on.

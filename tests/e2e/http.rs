@@ -305,8 +305,8 @@ fn the_api_shows_senders_figures_and_a_series() {
     assert!(web.get("/").body.contains("<!doctype html>"), "the page");
 }
 
-/// Shows that after a flush each figure that the page names or charts has points, also those that no
-/// flush sends.
+/// Shows that after a flush each figure that the page names or charts has points, also those that
+/// no flush sends.
 #[test]
 fn every_figure_has_a_history() {
     let daemon = Daemon::start(&Conf::flushing_every("1s"));

@@ -64,6 +64,19 @@ fn lines_are_shown_as_they_arrive() {
     assert!(daemon.admin().ask("watch a b").starts_with("ERROR expected"));
 }
 
+/// Shows that all lines of a datagram are shown, in their order, though a turn shows few.
+#[test]
+fn a_datagram_of_many_lines_is_shown_whole() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut all = watch(&daemon, "");
+    let lines: Vec<_> = (0..45).map(|number| format!("name.{number}:1|c")).collect();
+    daemon.send([lines.join("\n"), "single:1|c".into(), "last:1|c".into()]);
+    for line in lines.iter().map(String::as_str).chain(["single:1|c", "last:1|c"]) {
+        let shown = all.read_through("\n");
+        assert!(shown.contains(&format!(" line=\"{line}\" ")), "{line}: {shown}");
+    }
+}
+
 /// Shows that a watch ends when its client closes the connection, or its half of it, also if no
 /// line arrives.
 #[test]

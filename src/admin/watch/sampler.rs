@@ -1,4 +1,5 @@
-//! Which of many lines are shown: at most a fixed number a second, spread evenly. Pure.
+//! Which of many lines are shown: at most a fixed number a second and in a turn of the loop, spread
+//! evenly. Pure.
 
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ pub(super) const PER_SECOND: u64 = 1000;
 const SLOTS_PER_SECOND: u64 = 10;
 const PER_SLOT: u64 = PER_SECOND / SLOTS_PER_SECOND;
 
+/// The most lines of a turn. The analysis of a line takes about 70 us, and a turn must not take
+/// 2 ms because of a client that watches.
+pub(super) const PER_TURN: u64 = 10;
+
 /// Takes one of `stride` lines on average. The gaps are random, or a sender of regular lines would
 /// always be seen with the same ones.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(super) struct Sampler {
     /// The lines of the present part, and those taken of them.
     seen: u64,
     taken: u64,
+    /// The lines that the present turn may still take.
+    left: u64,
     stride: u64,
     /// The lines to be left out before the next one is taken.
     gap: u64,
@@ -28,13 +35,22 @@ pub(super) struct Sampler {
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { began: Tick::default(), seen: 0, taken: 0, stride: 1, gap: 0, random: 1 }
+        Self {
+            began: Tick::default(),
+            seen: 0,
+            taken: 0,
+            left: PER_TURN,
+            stride: 1,
+            gap: 0,
+            random: 1,
+        }
     }
 }
 
 impl Sampler {
     /// Begins a turn. The stride follows the number of lines in the part of a second before.
     pub(super) fn begin_turn(&mut self, now: Tick) {
+        self.left = PER_TURN;
         let slot = Duration::from_millis(1000 / SLOTS_PER_SECOND);
         let passed = now - self.began;
         if passed < slot {
@@ -49,6 +65,11 @@ impl Sampler {
         self.gap = self.gap.min(2 * self.stride);
     }
 
+    /// Whether the turn has taken all lines that it may take.
+    pub(super) fn is_sated(&self) -> bool {
+        self.left == 0
+    }
+
     /// Whether the next line is taken.
     pub(super) fn takes(&mut self) -> bool {
         self.seen += 1;
@@ -56,10 +77,11 @@ impl Sampler {
             self.gap -= 1;
             return false;
         }
-        if self.taken >= PER_SLOT {
+        if self.taken >= PER_SLOT || self.is_sated() {
             return false;
         }
         self.taken += 1;
+        self.left -= 1;
         // The rest of a part that began too fast is spread further: the gaps double with each half
         // of what is left.
         let left = PER_SLOT - self.taken;
@@ -105,6 +127,16 @@ mod tests {
     #[test]
     fn few_lines_are_all_taken() {
         assert_eq!(taken(400, 3).len(), 1200);
+    }
+
+    #[test]
+    fn a_turn_takes_few_lines() {
+        let mut sampler = Sampler::default();
+        for turn in 0..3 {
+            sampler.begin_turn(Tick::from_millis(turn));
+            let taken = (0..1000).filter(|_| sampler.takes()).count();
+            assert!((1..=10).contains(&taken) && sampler.is_sated() == (taken == 10), "{taken}");
+        }
     }
 
     #[test]
