@@ -4,6 +4,7 @@ use super::request::WebRequest;
 use super::series_list::read_kind;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
+use crate::figures::TABLE;
 use crate::history::HistoryPoints;
 
 /// The most points of an answer: the newest. More do not fit a chart, nor a turn.
@@ -19,7 +20,11 @@ pub(super) fn put(
     let points = if let Some(figure) = request.parameter("figure") {
         let figure = String::from_utf8_lossy(&figure).into_owned();
         let label = request.parameter("labels").unwrap_or_default();
-        history.own(&figure, &String::from_utf8_lossy(&label))
+        // Of a figure that exists there are no points before the first flush.
+        let is_figure = || TABLE.iter().any(|row| row.name == figure);
+        let none = || HistoryPoints { columns: &["value"], rows: Vec::new() };
+        let points = history.own(&figure, &String::from_utf8_lossy(&label));
+        points.or_else(|| is_figure().then(none))
     } else {
         let name = request.parameter("name").ok_or("name or figure is missing")?;
         let kind = read_kind(request)?.ok_or("name needs kind")?;

@@ -109,10 +109,8 @@ export async function refresh(info, isFlush) {
   const mine = open;
   try {
     const isNew = mine.columns === "";
-    await Promise.all([
-      mine.route.series ? showSeries(mine, info) : showFigure(mine, info),
-      isFlush || isNew ? showHistory(mine, info) : null,
-    ]);
+    await (mine.route.series ? showSeries(mine, info) : showFigure(mine, info));
+    if (mine === open && (isFlush || isNew)) await showHistory(mine, info);
   } catch (error) {
     if (error.kind === "lost" || !error.kind) throw error;
     if (mine === open) text(mine.part.note, error.message);
@@ -128,6 +126,7 @@ async function showSeries(mine, info) {
     if (error.status !== 404) throw error;
   }
   if (mine !== open) return;
+  mine.one = one;
   if (!one) {
     text(part.now, "–");
     text(
@@ -136,7 +135,6 @@ async function showSeries(mine, info) {
     );
     return keyed(part.facts, [], String, String, () => {});
   }
-  mine.one = one;
   text(part.now, number(one.value));
   const phase = Math.max(0, info.now - (info.last_flush ?? info.now));
   const spent = `${Math.min(info.interval, Math.round(phase))} of ${duration(info.interval)}`;
@@ -234,18 +232,9 @@ function showFigure(mine, info) {
 
 async function showHistory(mine, info) {
   const { part, route } = mine;
-  let past;
-  try {
-    past = await ask(
-      "history",
-      route.series
-        ? { name: route.series, kind: route.type }
-        : { figure: route.figure, labels: route.labels },
-    );
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    past = { columns: ["t", "value"], points: [] };
-  }
+  let past = { columns: ["t", "value"], points: [] };
+  if (!route.series) past = await ask("history", { figure: route.figure, labels: route.labels });
+  else if (mine.one?.history) past = await ask("history", { name: route.series, kind: route.type });
   if (mine !== open) return;
   const columns = past.columns.join();
   if (past.points.length && columns !== mine.columns) {
