@@ -77,7 +77,7 @@ impl Drop for Raw {
 }
 
 fn dumping() -> Conf {
-    Conf::never_flushing().set("statsd", "dump_messages", "yes")
+    Conf::never_flushing().set("statsd", "dump_messages", "yes").set("admin", "http", "no")
 }
 
 fn named(count: usize) -> impl Iterator<Item = String> {
