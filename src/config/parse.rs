@@ -354,6 +354,7 @@ pub(super) mod tests {
     use crate::config::model::Tcp;
     use crate::encode::namespace::Namespace;
     use crate::protocol::{Dialect, Dialects};
+    use crate::series::Bounds;
 
     pub(in super::super) fn config(text: &str) -> Config {
         parse(Path::new("t.conf"), text.as_bytes()).unwrap()
@@ -370,7 +371,7 @@ pub(super) mod tests {
         let carbons = config.active_destinations().filter(|to| to.section() == "carbon").count();
         let Config { grammar, bounds, namespaces, .. } = config;
         assert_eq!(grammar, Default::default());
-        assert_eq!(bounds, Default::default());
+        assert_eq!(bounds, Bounds { keeps_totals: true, ..Bounds::default() });
         assert_eq!(namespaces, [Default::default()]);
         assert_eq!(carbons, 1);
     }

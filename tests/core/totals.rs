@@ -223,7 +223,7 @@ fn the_last_value_is_that_of_the_interval_that_ended_last() {
 
 #[test]
 fn without_totals_nothing_is_held_and_a_reload_begins_them_at_0() {
-    let mut settings = configured("");
+    let mut settings = configured("[admin]\nmetrics = own");
     let mut core = Core::new(&settings, &Namespace::default());
     let packet: String = (0..1000).map(|n| format!("c{n}:1|c\nt{n}:1|ms\n")).collect();
     core.packet(&packet);

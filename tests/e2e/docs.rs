@@ -325,6 +325,7 @@ fn the_shell_examples_of_the_pages_work() {
             .replace("--dry-run -c /etc/statsd.conf", "--dry-run -c both.conf")
             .replace("target/release/statsd", "statsd")
             .replace("10.0.0.12 8126", "127.0.0.1 8126")
+            .replace("127.0.0.1:8126", &daemon.admin_bound()[0].to_string())
             .replace(" 8126", admin.trim_end())
             .replace(" 8125", &format!(" {}", daemon.udp().port()));
         let output = run_in_bash(&command, folder.path(), "");
