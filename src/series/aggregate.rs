@@ -13,7 +13,7 @@ use super::closed::{Closed, Values};
 use super::distinct::Members;
 use super::hashed::HashedSample;
 use super::memory::Pool;
-use super::records::{LastValue, SideRecords, TimingTotals};
+use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
 use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
@@ -332,19 +332,11 @@ impl Series {
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
         // the interval before it to `previous`. Otherwise the interval is still `current`.
         if std::mem::take(&mut self.pending) {
-            self.close_previous(policy, pool, close);
+            self.close_previous(policy, pool, total, close);
         } else if self.interval != now && !self.is_expired(now, policies) {
             let idle = self.seen != self.interval;
             self.interval = now;
-            self.close_current(idle, policy, pool, close);
-        } else {
-            return;
-        }
-        if let (Intervals::Counter { previous, .. }, Some(total)) = (&self.intervals, total) {
-            if std::mem::take(&mut self.is_new) {
-                *total = 0.0;
-            }
-            *total += previous;
+            self.close_current(idle, policy, pool, total, close);
         }
     }
 
@@ -354,9 +346,10 @@ impl Series {
         idle: bool,
         policy: &Policy,
         pool: &mut Pool,
+        total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let Self { name, interval, seen, is_remembered, intervals, .. } = self;
+        let Self { name, interval, seen, is_remembered, is_new, intervals, .. } = self;
         let mut close = |values, record| {
             close(Closed { name, policy, idle, values, record, is_remembered });
         };
@@ -364,6 +357,7 @@ impl Series {
             Intervals::Counter { current, previous, .. } => {
                 close(Values::Counter(*current), None);
                 *previous = std::mem::take(current);
+                add_to_total(total, is_new, *previous);
             }
             Intervals::Gauge { current, previous } => {
                 close(Values::Gauge(*current), None);
@@ -391,15 +385,19 @@ impl Series {
         &mut self,
         policy: &Policy,
         pool: &mut Pool,
+        total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let Self { name, previous_idle, is_remembered, intervals, .. } = self;
+        let Self { name, previous_idle, is_remembered, is_new, intervals, .. } = self;
         let mut close = |values, record| {
             let idle = *previous_idle;
             close(Closed { name, policy, idle, values, record, is_remembered });
         };
         match intervals {
-            Intervals::Counter { previous, .. } => close(Values::Counter(*previous), None),
+            Intervals::Counter { previous, .. } => {
+                close(Values::Counter(*previous), None);
+                add_to_total(total, is_new, *previous);
+            }
             Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
             Intervals::Timing(intervals) => {
                 let record = pool.records.of_timing(&mut intervals.record, &policy.plan);

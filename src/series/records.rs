@@ -225,3 +225,14 @@ fn add_finite(total: &mut f64, more: f64) {
         *total = sum;
     }
 }
+
+/// Adds a closed count to the running total of a counter, if it has one.
+#[inline]
+pub(super) fn add_to_total(total: Option<&mut f64>, is_new: &mut bool, count: f64) {
+    let Some(total) = total else { return };
+    if *is_new {
+        *is_new = false;
+        *total = 0.0;
+    }
+    *total += count;
+}

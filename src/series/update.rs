@@ -8,15 +8,23 @@ use crate::policy::Generations;
 
 /// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
 /// if it is a gauge whose level the rules before them have forgotten.
+#[inline]
 pub(super) fn update_policy(
     policies: &mut Generations,
     names: &ahash::RandomState,
     series: &mut Series,
     pool: &mut Pool,
 ) -> bool {
-    if policies.is_newest(series.policy()) {
-        return true;
-    }
+    policies.is_newest(series.policy()) || update(policies, names, series, pool)
+}
+
+#[cold]
+fn update(
+    policies: &mut Generations,
+    names: &ahash::RandomState,
+    series: &mut Series,
+    pool: &mut Pool,
+) -> bool {
     if !series.has_value() {
         return false;
     }
