@@ -36,7 +36,6 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
     let sources = view.sources();
     let mut listeners = Labelled::new();
     let mut sinks = Labelled::new();
-    let mut reasons = Vec::new();
     json.key("sections").open(b'{');
     for section in FigureSection::ALL {
         json.key(section.name()).open(b'[');
@@ -45,7 +44,6 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
             let Some((kind, label)) = figure.labels() else { return };
             let name = figure.row.name;
             match (kind, section) {
-                ("reason", _) => reasons.push((label.to_owned(), figure.value)),
                 ("listener", FigureSection::Input) => {
                     listeners.entry(label.to_owned()).or_default().insert(name, figure.value);
                 }
@@ -58,9 +56,11 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
         json.close(b']');
     }
     json.close(b'}').key("bad").open(b'[');
-    for (reason, count) in reasons.iter().filter(|(_, count)| *count > 0.0) {
-        json.open(b'{').key("reason").string(reason.as_bytes());
-        json.key("count").number(*count).close(b'}');
+    for (reason, count) in view.engine.read_ledger().bad_lines_by_reason() {
+        if count > 0 {
+            json.open(b'{').key("reason").string(reason.to_string().as_bytes());
+            json.key("count").number(count as f64).close(b'}');
+        }
     }
     json.close(b']').key("lost_lines");
     json.maybe_number(read_value(&sources, FigureSection::Loss, "lost_lines"));

@@ -111,7 +111,8 @@ function showLoss(one, info) {
     return [row.name, title, "bad", row.doc];
   });
   const now = places.reduce((sum, row) => sum + (row.rate ?? 0), 0);
-  list.unshift(["now", now ? `${rate(now)} a second now` : "none in the last minute"]);
+  const recent = Math.round(now * Math.min(60, info.now - info.started));
+  list.unshift(["now", `${recent ? number(recent) : "none"} in the last minute`]);
   if (places.length > 4)
     list.push(["more", `and ${plural(places.length - 4, "more place")}: see all figures`]);
   facts(one, list);
@@ -231,11 +232,16 @@ export function showAll(box, info) {
       );
       const section = el(
         "section",
-        { "aria-label": name },
+        { "aria-label": `${name} figures` },
         el("h3", {}, name),
         el(
           "div",
-          { class: "scroll", tabindex: "0", role: "group", "aria-label": `figures: ${name}` },
+          {
+            class: "scroll",
+            tabindex: "0",
+            role: "group",
+            "aria-label": `table of ${name} figures`,
+          },
           el("table", {}, el("thead", {}, el("tr", {}, ...head)), body),
         ),
       );
@@ -257,7 +263,7 @@ export function showAll(box, info) {
               "th",
               { scope: "row" },
               link,
-              labels ? el("span", { class: "muted" }, ` ${labels}`) : null,
+              labels ? el("div", { class: "muted small" }, labels) : null,
             ),
             el("td", { class: "num" }),
             el("td", { class: "num" }),
