@@ -288,6 +288,11 @@ fn the_api_shows_senders_figures_and_a_series() {
         let figures = info["sections"][section].as_array().unwrap();
         assert!(figures.iter().all(|figure| figure["doc"].is_string()), "{figures:?}");
     }
+    // The page names the places of a loss by this field.
+    let losses = info["sections"]["loss"].as_array().unwrap();
+    let lost = losses.iter().filter(|figure| figure["lost"] == true && figure["value"] == 1.0);
+    let names: Vec<_> = lost.map(|figure| figure["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bad_lines_seen"], "{losses:?}");
     let series = web.get("/api/series?name=a&kind=counter").json();
     assert_eq!((series["total"].as_f64(), series["kind"].as_str()), (Some(3.0), Some("counter")));
     assert_eq!(series["sender"].as_str(), Some("127.0.0.1"), "{series}");

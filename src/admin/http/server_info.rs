@@ -6,7 +6,7 @@ use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::config::Origin;
 use crate::figures::{
-    DestinationReport, FigureSection, FigureValue, destinations, read, read_value,
+    DestinationReport, FigureSection, FigureValue, LossCount, destinations, read, read_value,
 };
 use crate::time::UnixTime;
 
@@ -117,6 +117,9 @@ fn put_figure(figure: &FigureValue<'_>, json: &mut JsonWriter<'_>) {
     }
     if let Some(rate) = figure.rate {
         json.key("rate").number(rate);
+    }
+    if figure.row.loss != LossCount::No {
+        json.key("lost").boolean(true); // it counts in lost_lines
     }
     json.key("unit").string(figure.row.unit.name().as_bytes());
     json.key("doc").string(figure.row.doc.as_bytes()).close(b'}');

@@ -74,7 +74,8 @@ function fillDestination({ parts: part }, one, info) {
       ? `queue ${bytes(one.queue_bytes)} of ${bytes(one.queue_limit)}`
       : `queue ${bytes(one.queue_bytes)}`,
   ];
-  if (known(one.queue_lasts)) facts.push(`full in ${duration(one.queue_lasts)} at this rate`);
+  if (known(one.queue_lasts))
+    facts.push(one.queue_lasts < 1 ? "full" : `full in ${duration(one.queue_lasts)} at this rate`);
   if (one.spool_bytes) facts.push(`spool ${bytes(one.spool_bytes)}`);
   for (const [field, phrase] of [
     ["in_doubt", "delivery unknown"],
@@ -99,7 +100,7 @@ function fillDestination({ parts: part }, one, info) {
   if (one.last_error)
     trouble.push(isDown ? `${one.last_error}; tried again.` : `last error: ${one.last_error}`);
   text(part.error, trouble.join(" · "));
-  const isNoGraphite = wasNeverUp && one.kind === "carbon";
+  const isNoGraphite = wasNeverUp && one.kind === "carbon" && !one.dropped_lines;
   text(
     part.hint,
     isNoGraphite ? "Normal without Graphite: an empty [carbon] address switches it off." : "",
