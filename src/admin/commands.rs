@@ -319,7 +319,7 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
             let more = if *name == "info" { figures::help() } else { String::new() };
             write(out, format_args!("{}: {summary}\n{text}{more}\n", usage.trim_end()));
         }
-        None => out.extend_from_slice(b"no such command; `help` lists them\n\n"),
+        None => out.extend_from_slice(b"ERROR no such command; `help` lists them\n\n"),
     }
     Answer::Done
 }
@@ -435,7 +435,7 @@ fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
 fn answer(out: &mut Vec<u8>, most: Option<usize>, put: impl FnOnce(usize, &mut Vec<u8>)) -> Answer {
     match most {
         Some(most) => put(most, out),
-        None => out.extend_from_slice(b"N must be a number\n"),
+        None => out.extend_from_slice(b"ERROR N must be a number\n"),
     }
     out.extend_from_slice(b"END\n\n");
     Answer::Done

@@ -43,7 +43,7 @@ pub(super) fn info(view: &View<'_>, section: Option<&[u8]>) -> Result<String, St
 
 fn unknown() -> String {
     let names: Vec<_> = FigureSection::ALL.into_iter().map(FigureSection::name).collect();
-    format!("no such section; there are {}", names.join(", "))
+    format!("ERROR no such section; there are {}", names.join(", "))
 }
 
 impl InfoText {

@@ -52,7 +52,8 @@ impl RuleCounts {
     /// Writes each rule as a line with its count, and then its settings as the section has them.
     fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         let config = render_masked(view.config);
-        for (rule, count) in view.config.rules.rules.iter().zip(&self.counts) {
+        let rules = &view.config.rules.rules;
+        for (rule, count) in rules.iter().zip(&self.counts) {
             let head = format!("[rule.{}]", rule.name);
             write(out, format_args!("{head} series={count}\n"));
             let lines = config.lines().skip_while(|line| *line != head).skip(1);
@@ -61,6 +62,11 @@ impl RuleCounts {
                     write(out, format_args!("  {line}\n"));
                 }
             }
+        }
+        // A rule that drops has no series, and would look as if it matched nothing.
+        if rules.iter().any(|rule| rule.drop == Some(true)) {
+            let dropped = view.engine.read_ledger().dropped_by_rule();
+            write(out, format_args!("rules with drop = yes: dropped_values={dropped}\n"));
         }
         write(out, format_args!("no rule: series={}\nEND\n\n", self.others));
     }

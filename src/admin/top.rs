@@ -18,7 +18,7 @@ pub(super) fn put_top(view: &mut View<'_>, what: &[u8], most: usize, out: &mut V
         b"bad" => |record| record.bad_lines,
         _ => {
             let known = "samples, new, senders, bad, bytes or tags";
-            return write(out, format_args!("WHAT must be {known}\n"));
+            return write(out, format_args!("ERROR WHAT must be {known}\n"));
         }
     };
     put_largest(view.engine.ledger().senders(), most, figure, out);

@@ -204,7 +204,7 @@ fn help_explains_every_command() {
         assert!(full.starts_with(name) && full.lines().count() >= 3, "{full}");
     }
     assert!(admin.ask("help stats").contains("messages.last_msg_seen"));
-    assert_eq!(admin.ask("help nosuch"), "no such command; `help` lists them\n\n");
+    assert_eq!(admin.ask("help nosuch"), "ERROR no such command; `help` lists them\n\n");
     assert_eq!(admin.ask("health"), "health: up\n");
 }
 
@@ -428,18 +428,22 @@ fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
 fn top_and_rules_show_what_brings_most() {
     let conf = Conf::flushing_every("1s")
         .set("rule.web", "match", "web.*, app.*")
-        .set("rule.web", "expire", "1h");
+        .set("rule.web", "expire", "1h")
+        .set("rule.gone", "match", "gone.*")
+        .set("rule.gone", "drop", "yes");
     let daemon = Daemon::start(&conf);
     let many =
         (0..50).map(|n| format!("web.user.n{n};user={n};env=prod:1|c\n")).collect::<String>();
-    daemon.send([&many[..], "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g"]);
+    daemon.send([&many[..], "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g\ngone.a:1|c\ngone.b:1|c"]);
     let mut admin = daemon.admin();
     until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\nEND\n\n");
     assert_eq!(admin.ask("top new 1"), "50 web.user\nEND\n\n");
     assert_eq!(admin.ask("top tags"), "50 user\n1 env\nEND\n\n");
-    assert!(admin.ask("top nothing").starts_with("WHAT must be samples"));
+    assert!(admin.ask("top nothing").starts_with("ERROR WHAT must be samples"));
     assert_eq!(
         admin.ask("rules"),
-        "[rule.web] series=50\n  match = web.*, app.*\n  expire = 1h\nno rule: series=2\nEND\n\n"
+        "[rule.web] series=50\n  match = web.*, app.*\n  expire = 1h\n\
+         [rule.gone] series=0\n  match = gone.*\n  drop = yes\n\
+         rules with drop = yes: dropped_values=2\nno rule: series=2\nEND\n\n"
     );
 }

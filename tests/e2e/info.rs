@@ -301,7 +301,7 @@ fn the_process_its_memory_and_its_limits_are_shown() {
         ["Server", "Input", "Series", "Flush", "Destinations", "Loss", "Memory", "Limits"];
     assert_eq!(headings, expected);
     let other = daemon.admin().ask("info nosuch");
-    assert!(other.starts_with("no such section; there are server, input,"), "{other}");
+    assert!(other.starts_with("ERROR no such section; there are server, input,"), "{other}");
     let help = daemon.admin().ask("help info");
     assert!(
         help.contains("\n  lost_lines ") && help.contains("\n  queue_lasts_seconds "),

@@ -98,7 +98,7 @@ fn senders_have_a_line_each() {
     assert_eq!(admin.ask("top senders 2"), "6 127.0.0.3\n5 127.0.0.2\nEND\n\n");
     assert_eq!(admin.ask("top bytes 1"), "33 127.0.0.3\nEND\n\n");
     assert_eq!(admin.ask("top bad"), "3 127.0.0.3\nEND\n\n");
-    assert_eq!(admin.ask("senders many"), "N must be a number\nEND\n\n");
+    assert_eq!(admin.ask("senders many"), "ERROR N must be a number\nEND\n\n");
     daemon.stop();
 }
 
