@@ -277,11 +277,8 @@ fn the_shell_examples_of_the_pages_work() {
     peers(); // they bring nc
     let (reserved, carbon) = reserve_tcp();
     drop(reserved); // no process listens there
-    let conf = Conf::never_flushing()
-        .set("carbon", "address", carbon)
-        .set("rule.web", "match", "web.*, app.*")
-        .set("rule.web", "expire", "1h");
-    let daemon = Daemon::start(&conf);
+    let conf = Conf::never_flushing().set("carbon", "address", carbon);
+    let daemon = Daemon::start(&conf.set("rule.web", "match", "web.*, app.*"));
     let samples = |name: &str| vec![format!("{name}:5|ms"); 1200].join("\n");
     let mut client = daemon.tcp_client();
     let lines = [
