@@ -189,7 +189,23 @@ test("a filter finds one name among 10,000 series", () =>
     await page.getByRole("button", { name: "Show 1,000" }).click();
     await page.locator("#shown").getByText("1,000 of 10,000 shown").waitFor();
     // What has no place in the history is said.
-    assert.match(await textOf(page, "#kept"), /^History: [\d,]+ series in/);
+    assert.match(await textOf(page, "#kept"), /^History: 0 series in .* of 4.0 MiB\.$/);
+    calm(page);
+    await leave(page);
+  }));
+
+test("the page states what does not fit into the history", () =>
+  serving({ admin: { bind: "127.0.0.1:0", history_memory: "16k" } }, async (server) => {
+    const lines = Array.from({ length: 200 }, (_, at) => `host.service${at}.calls:1|c`);
+    await server.send(lines);
+    const page = await visit(server.url);
+    await page
+      .getByText(/^History: [\d,]+ series in .*more do not fit and have no chart/)
+      .waitFor();
+    const { series } = await server.ask("series?n=1000");
+    const left = series.find((one) => !one.history);
+    await page.goto(`${server.url}#series=${left.name}&type=counter`);
+    await page.getByText("The history of this series is not kept").waitFor();
     calm(page);
     await leave(page);
   }));

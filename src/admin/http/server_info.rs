@@ -79,11 +79,14 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
     });
     json.close(b']').key("history").open(b'{');
     let history = view.engine.history();
-    let series = view.engine.table().len();
+    // A new series comes in with its first flush.
+    let leaves_out = history.is_full() || !history.is_on();
+    let series = if leaves_out { view.engine.table().len() } else { 0 };
+    let not_kept = series.saturating_sub(history.len());
     json.key("bytes").number(history.bytes() as f64);
     json.key("limit").number(history.memory() as f64);
     json.key("series").number(history.len() as f64);
-    json.key("not_kept").number(series.saturating_sub(history.len()) as f64);
+    json.key("not_kept").number(not_kept as f64);
     json.close(b'}').close(b'}');
 }
 
