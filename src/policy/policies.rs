@@ -6,6 +6,7 @@
 //!                 two of these, before and after a reload: Generations
 //! ```
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::figures::{FigureNames, Plan};
@@ -128,14 +129,7 @@ impl Policies {
         if self.is_remembered(hash) {
             return None;
         }
-        let cleaned_name;
-        let name = if is_clean(name) {
-            name
-        } else {
-            cleaned_name = cleaned(name);
-            &cleaned_name
-        };
-        let Some(sources) = self.sources(bare(name)) else {
+        let Some(sources) = self.sources(bare(&clean_form(name))) else {
             self.remember(hash);
             return None;
         };
@@ -163,14 +157,8 @@ impl Policies {
 
     /// Returns the rules that match a name, and what each one gives it. Nothing is remembered.
     pub fn applied(&self, name: &[u8]) -> AppliedRules<'_> {
-        let cleaned_name;
-        let name = if is_clean(name) {
-            name
-        } else {
-            cleaned_name = cleaned(name);
-            &cleaned_name
-        };
-        let name = bare(name);
+        let name = clean_form(name);
+        let name = bare(&name);
         let mut applied = AppliedRules::default();
         let mut is_given = [false; SETTINGS.len()];
         let mut drop = None;
@@ -259,6 +247,11 @@ impl Policies {
     fn remember(&mut self, hash: u64) {
         self.dropped[slot(hash)] = hash;
     }
+}
+
+/// Returns the name that rules are compared with.
+fn clean_form(name: &[u8]) -> Cow<'_, [u8]> {
+    if is_clean(name) { Cow::Borrowed(name) } else { Cow::Owned(cleaned(name)) }
 }
 
 /// The name without its tags.
