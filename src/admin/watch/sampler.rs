@@ -83,7 +83,7 @@ impl Sampler {
         self.taken += 1;
         self.left -= 1;
         // The rest of a part that began too fast is spread further: the gaps double with each half
-        // of what is left.
+        // of the rest.
         let left = PER_SLOT - self.taken;
         let halvings = PER_SLOT.checked_div(left.max(1)).unwrap_or(1).ilog2();
         self.gap = self.random_gap(self.stride << halvings.min(16));
