@@ -543,7 +543,6 @@ test("axe-core finds nothing in light and dark, and a phone shows all", async ()
         scrollTo(0, 0);
         document.getElementById("detail").scrollTo(0, 0);
       });
-      if (!options.isMobile) await page.setViewportSize({ width: 1280, height: 720 });
       await shoot(page, `chart-${name}`);
       calm(page);
       await leave(page);
