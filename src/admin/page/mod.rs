@@ -32,7 +32,7 @@ const GZIP_HEAD: usize = 10;
 const GZIP_TAIL: usize = 8;
 
 impl PageFile {
-    /// Returns the file for a client that does not take gzip. It takes some 0.2 ms and at most
+    /// Returns the file for a client that does not take gzip. It takes some 0.3 ms and at most
     /// 64 KiB, which the client holds until all is sent.
     pub fn inflated(&self) -> Vec<u8> {
         let (packed, tail) =
