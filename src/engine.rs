@@ -436,7 +436,7 @@ impl Engine {
         }
         self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without sanitizing them.
-        self.trusts &= self.intake.table.names().all(is_clean);
+        self.trusts &= self.intake.table.are_names_clean();
         restored
     }
 
@@ -510,7 +510,7 @@ impl Engine {
         self.history.end_flush(time);
         let table = &mut self.intake.table;
         let top = if self.history.is_full() {
-            table.top_samples(2 * self.history.len()).counts
+            table.top().samples(2 * self.history.len()).counts
         } else {
             Vec::new()
         };

@@ -25,7 +25,7 @@ pub(super) fn put_top(view: &mut View<'_>, what: &[u8], most: usize, out: &mut V
 }
 
 fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_samples(most);
+    let top = view.engine.table().top().samples(most);
     for counted in &top.counts {
         put_counted(counted, out);
         let kind = match counted.label {
@@ -40,7 +40,7 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_new(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_new(most);
+    let top = view.engine.table().top().prefixes(most);
     for counted in &top.counts {
         put_counted(counted, out);
         out.push(b'\n');
@@ -49,7 +49,7 @@ fn put_new(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_tags(most);
+    let top = view.engine.table().top().tags(most);
     for tag in &top {
         write(out, format_args!("{} ", tag.values));
         put_escaped(&tag.key, out);

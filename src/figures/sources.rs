@@ -127,11 +127,16 @@ impl Sources<'_> {
         // As measured with a million series of each kind: docs/operations.md has the numbers.
         const COUNTER_OR_GAUGE: usize = 110;
         const TIMING_OR_SET: usize = 235;
-        let counts = self.engine.table().counts();
+        let table = self.engine.table();
+        let counts = table.counts();
+        let (_, tag_bytes) = table.tags();
+        let (_, alias_bytes) = table.aliases();
         let [counters, gauges, timings, sets] = counts.kinds;
         (counters + gauges) * COUNTER_OR_GAUGE
             + (timings + sets) * TIMING_OR_SET
             + counts.name_bytes
+            + tag_bytes
+            + alias_bytes
     }
 }
 

@@ -9,15 +9,16 @@
 use ahash::RandomState;
 
 use super::aggregate::Series;
-use super::frequent::prefix;
+use super::frequent::{Newcomers, prefix};
 use super::raw::is_merged;
+use super::tag_store::TagStore;
 use super::tags::{TagKeys, TagValues};
 use super::tally::{Counted, Tally};
 use crate::protocol::MetricKind;
 
 /// The counts of a table.
 #[derive(Debug)]
-pub(super) struct Top {
+pub struct Top {
     /// The samples in an interval from which on a series is added. At least 1.
     least: u32,
     /// The series that the sweep in progress has added.
@@ -26,6 +27,10 @@ pub(super) struct Top {
     not_added: u64,
     samples: Tally<MetricKind>,
     new: Tally,
+    /// The prefixes since the last warning.
+    pub(super) newcomers: Newcomers,
+    /// The hash of the prefix that was counted last.
+    last_hash: u64,
     tags: TagKeys,
 }
 
@@ -53,23 +58,30 @@ impl Top {
             not_added: 0,
             samples: Tally::new(NAMES_MAX),
             new: Tally::new(PREFIXES_MAX),
+            newcomers: Newcomers::default(),
+            last_hash: 0,
             tags: TagKeys::default(),
         }
     }
 
     /// Takes the samples that a series has had since the last close.
     #[inline]
-    pub(super) fn take_samples(&mut self, series: &mut Series, names: &RandomState) {
+    pub(super) fn take_samples(
+        &mut self,
+        series: &mut Series,
+        hasher: &RandomState,
+        tags: &mut TagStore,
+    ) {
         let samples = series.take_samples();
-        if samples >= self.least && !is_merged(series.name()) {
-            self.add(series, samples, names);
+        if samples >= self.least && !is_merged(series.name().bare()) {
+            self.add(series, samples, hasher, tags);
         }
     }
 
     #[inline(never)]
-    fn add(&mut self, series: &Series, samples: u32, names: &RandomState) {
-        let name = series.name();
-        self.samples.add(name, series.kind(), names.hash_one(name), u64::from(samples));
+    fn add(&mut self, series: &Series, samples: u32, hasher: &RandomState, tags: &mut TagStore) {
+        let name = series.name().text(tags);
+        self.samples.add(name, series.kind(), hasher.hash_one(name), u64::from(samples));
         self.added += 1;
         if self.added.is_multiple_of(ADDED_MAX) {
             // For the rest of this sweep, too. Otherwise it would take long with a million series.
@@ -86,23 +98,35 @@ impl Top {
         self.added = 0;
     }
 
-    /// Counts a new series.
+    /// Counts a new series by the prefix of its name.
     pub(super) fn series(&mut self, name: &[u8], hash: impl Fn(&[u8]) -> u64) {
         let prefix = prefix(name);
-        self.new.add(prefix, (), hash(prefix), 1);
-        self.tags.add(name, hash);
+        let is_last = self.newcomers.add(prefix);
+        if !is_last {
+            self.last_hash = hash(prefix);
+        }
+        self.new.add(prefix, (), self.last_hash, 1);
     }
 
-    pub(super) fn samples(&self, n: usize) -> TopCounts<MetricKind> {
+    /// Counts a tag that no series had.
+    pub(super) fn tag(&mut self, tag: &[u8], hash: impl Fn(&[u8]) -> u64) {
+        self.tags.add(tag, hash);
+    }
+
+    /// The series with most samples, up to the last flush. Samples that were refused for lack of
+    /// memory count, too.
+    pub fn samples(&self, n: usize) -> TopCounts<MetricKind> {
         let too_low = self.samples.error() + self.not_added;
         TopCounts { counts: self.samples.top(n), too_low }
     }
 
-    pub(super) fn prefixes(&self, n: usize) -> TopCounts {
+    /// The prefixes (first two elements) with most new series.
+    pub fn prefixes(&self, n: usize) -> TopCounts {
         TopCounts { counts: self.new.top(n), too_low: self.new.error() }
     }
 
-    pub(super) fn tags(&self, n: usize) -> Vec<TagValues> {
+    /// The tag keys with most values.
+    pub fn tags(&self, n: usize) -> Vec<TagValues> {
         self.tags.top(n)
     }
 }

@@ -15,6 +15,7 @@ mod explain;
 mod figures;
 mod fuzz_corpus;
 mod golden;
+mod interned;
 mod junk;
 mod lifecycle;
 mod micro;

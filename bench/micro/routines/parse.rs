@@ -46,8 +46,7 @@ impl Routine for Plain {
         let mut sum = 0.0;
         for packet in self.corpus.packets() {
             let mut rest = packet;
-            loop {
-                let Some(line) = read_plain(&self.grammar, rest) else { break };
+            while let Some(line) = read_plain(&self.grammar, rest) {
                 let PlainLine { plain, length, tags } = line;
                 let value = if plain.kind == MetricKind::Set {
                     plain.text.len() as f64

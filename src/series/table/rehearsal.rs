@@ -7,7 +7,6 @@
 
 use super::super::closed::Closed;
 use super::super::eviction::{IdleSeries, Largest, LongIdle};
-use super::super::frequent::Newcomers;
 use super::super::memory::Pool;
 use super::super::raw::{Audience, merged_name, sent_name};
 use super::super::shard::SeriesKey;
@@ -67,7 +66,6 @@ impl Rehearsal {
             has_old_policies: false,
             long_idle: LongIdle::new(u32::MAX),
             evicted: Vec::new(),
-            newcomers: Newcomers::default(),
             top: Top::new(),
             max_series: usize::MAX,
             sender: 0,
@@ -103,7 +101,7 @@ impl Rehearsal {
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
         if is_copied && !series.is_expired(table.now, &table.policies) {
             let mut record = Vec::new();
-            series.save(table.now, &table.pool.records, &mut record);
+            series.save(name, table.now, &table.pool.records, &mut record);
             // The memory of its samples is in use already.
             let free = copy.pool.free();
             copy.pool.limit(usize::MAX, table.pool.exactness);
