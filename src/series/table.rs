@@ -18,7 +18,7 @@ use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::tags::TagValues;
-use super::top::{Top, TopCounts};
+use super::top::{NewPrefix, Top, TopCounts};
 use super::update::update_policy;
 use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
@@ -289,7 +289,7 @@ impl Table {
         let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
         if !is_merged(name) {
             self.newcomers.add(name);
-            self.top.series(name, |text| self.shards.hash(text).0);
+            self.top.series(name, self.now, |text| self.shards.hash(text).0);
         }
         self.create_with(name, kind, key, policy)
     }
@@ -597,6 +597,12 @@ impl Table {
     /// The prefixes (first two elements) with most new series since the start.
     pub fn top_new(&self, n: usize) -> TopCounts {
         self.top.prefixes(n)
+    }
+
+    /// The prefixes that got a new series last, the newest first, and by how much their counts may
+    /// be too low.
+    pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
+        self.top.newest(self.now)
     }
 
     /// The tag keys with most values since the start.

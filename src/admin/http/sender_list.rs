@@ -2,6 +2,7 @@
 
 use super::request::WebRequest;
 use crate::admin::json::JsonWriter;
+use crate::admin::senders::refusal_of;
 use crate::admin::view::View;
 use crate::ledger::SenderRecord;
 use crate::sender::Sender;
@@ -13,14 +14,15 @@ const USUAL: usize = 20;
 /// Writes the senders with the most lines, and the sum of all others.
 pub(super) fn put(request: &WebRequest<'_>, view: &mut View<'_>, out: &mut Vec<u8>) {
     let most = request.number("n").unwrap_or(USUAL).clamp(1, MOST);
-    let senders = view.engine.ledger().senders();
+    view.engine.ledger().senders(); // adds up what was counted so far
+    let senders = view.engine.read_ledger().read_senders();
     let all = senders.largest(usize::MAX, |record| record.lines);
     let (shown, rest) = all.split_at(most.min(all.len()));
     let mut others = senders.others();
     rest.iter().for_each(|record| others.add_sender(record));
     let mut json = JsonWriter::new(out);
     json.open(b'{').key("senders").open(b'[');
-    shown.iter().for_each(|record| put_sender(record, &mut json));
+    shown.iter().for_each(|record| put_sender(record, view, &mut json));
     json.close(b']').key("others").open(b'{');
     for (name, count) in [
         ("count", others.senders),
@@ -36,7 +38,7 @@ pub(super) fn put(request: &WebRequest<'_>, view: &mut View<'_>, out: &mut Vec<u
     json.close(b'}').close(b'}');
 }
 
-fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {
+fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>) {
     json.open(b'{').key("sender").string(name(record.sender).as_bytes());
     for (name, count) in [
         ("packets", record.packets),
@@ -50,6 +52,8 @@ fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {
     }
     let reason = record.commonest_reason.map(|reason| reason.to_string());
     json.key("bad_reason").maybe_string(reason.as_deref().map(str::as_bytes));
+    let reason = refusal_of(record, view.engine);
+    json.key("refused_reason").maybe_string(reason.as_deref().map(str::as_bytes));
     json.key("last_seen").number(record.last_seen.as_millis() as f64 / 1000.0);
     json.key("reported");
     match record.reported {
