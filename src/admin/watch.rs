@@ -121,14 +121,16 @@ impl Watch {
         let mut rest = text;
         while rest.len() > enough {
             let (piece, after) = first_piece(rest);
-            if !trimmed(piece).is_empty()
-                && let Some((held, watchers)) = self.wants(engine, piece)
-            {
+            let watchers = match trimmed(piece) {
+                b"" => WatcherList::new(),
+                _ => self.wants(engine, piece),
+            };
+            if !watchers.is_empty() {
                 let before = untaken.len() - rest.len();
                 if before > 0 {
                     engine.lines(&untaken[..before]);
                 }
-                self.take(engine, piece, held, watchers);
+                self.take(engine, piece, watchers);
                 untaken = after;
             }
             rest = after;
@@ -153,26 +155,23 @@ impl Watch {
         watchers.iter().for_each(|watcher| watcher.borrow_mut().push(&text));
     }
 
-    /// Counts a line for `senders GLOB`. Returns the clients that get to see it, and for each kind
-    /// whether the line's series exists. Returns `None` if no client gets to see it.
-    fn wants(&mut self, engine: &mut Engine, piece: &[u8]) -> Option<([bool; 4], WatcherList)> {
+    /// Counts a line for `senders GLOB`. Returns the clients that get to see it.
+    fn wants(&mut self, engine: &mut Engine, piece: &[u8]) -> WatcherList {
         let sender = engine.ledger().sender();
-        let mut sieve = self.sieve.take().unwrap_or_else(|| Sieve::new(engine));
         let is_read = |known: &Rc<RefCell<Watcher>>| known.borrow().filter.reads_lines();
-        let watchers = if self.counts.is_empty() && !self.watchers.iter().any(is_read) {
-            self.sample(sender, |watcher| watcher.filter.wants_sender(sender))
-        } else {
-            let line = sieve.read(piece);
-            for counts in &self.counts {
-                counts.borrow_mut().add(sender, &line, self.now.unix);
-            }
-            self.sample(sender, |watcher| {
-                watcher.filter.wants_sender(sender) && watcher.filter.may_want(&line)
-            })
-        };
-        let wanted = (!watchers.is_empty()).then(|| (held(engine, &sieve.read(piece)), watchers));
+        if self.counts.is_empty() && !self.watchers.iter().any(is_read) {
+            return self.sample(sender, |watcher| watcher.filter.wants_sender(sender));
+        }
+        let mut sieve = self.sieve.take().unwrap_or_else(|| Sieve::new(engine));
+        let line = sieve.read(piece);
+        for counts in &self.counts {
+            counts.borrow_mut().add(sender, &line, self.now.unix);
+        }
+        let watchers = self.sample(sender, |watcher| {
+            watcher.filter.wants_sender(sender) && watcher.filter.may_want(&line)
+        });
         self.sieve = Some(sieve);
-        wanted
+        watchers
     }
 
     /// Returns the clients for which `wants` returns `true`, if the sampling takes the line. If it
@@ -199,8 +198,10 @@ impl Watch {
         watchers
     }
 
-    /// Takes in a line that is to be shown.
-    fn take(&mut self, engine: &mut Engine, piece: &[u8], held: [bool; 4], watchers: WatcherList) {
+    /// Takes in a line that is to be shown. The lines before it must have been taken in.
+    fn take(&mut self, engine: &mut Engine, piece: &[u8], watchers: WatcherList) {
+        let sieve = self.sieve.get_or_insert_with(|| Sieve::new(engine));
+        let held = held(engine, &sieve.read(piece));
         let before = LineCounts::of(engine);
         engine.lines(piece);
         let counted = LineCounts::of(engine).since(&before);

@@ -97,7 +97,7 @@ impl fmt::Display for Reject {
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
-            Self::RateInType => "the type has an @ inside: a rate needs a | before its @",
+            Self::RateInType => "the type has an @ inside: a rate needs a bar before its @",
             Self::BadValue => "the value is not a finite decimal number",
             Self::NotLast => "packed_values lets only the last of several values count",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",

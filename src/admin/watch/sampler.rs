@@ -15,10 +15,10 @@ pub(super) const BURST: u32 = 2 * PER_SECOND;
 /// What the lines of senders with too many are planned to bring together. The rest is a reserve for
 /// senders with few lines.
 const PLANNED: u32 = 900;
-/// Lines of a sender with too many are not taken if no more than this number may be taken.
+/// The last lines of the credit are for senders with few lines.
 const RESERVE: u32 = 100;
 
-/// The time in which a further line may be taken, in microseconds.
+/// The time after which one more line may be taken, in microseconds.
 const LINE_MICROS: u64 = 1_000_000 / PER_SECOND as u64;
 
 /// The most senders that have a share of their own. The others have one together.
@@ -29,7 +29,7 @@ const SENDERS_MAX: usize = 256;
 /// than its share, random ones are taken. Regular lines would always be the same ones otherwise.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    /// The lines that may be taken now, as the time in which that many may.
+    /// The lines that may be taken now, each as [`LINE_MICROS`].
     credit_micros: u64,
     now: Tick,
     /// The senders of the last seconds, sorted.
@@ -48,7 +48,8 @@ struct SenderShare {
     /// Its lines of this second, and of the one before.
     seen: u32,
     seen_before: u32,
-    /// The chance of a line, in parts of 65,536. `None` for all lines, without the reserve.
+    /// The chance of a line, in parts of 65,536. `None` if all lines are taken, even from the
+    /// reserve.
     chance: Option<u32>,
     /// Whether it was known in the second before. Otherwise it has the chance of the others.
     is_known: bool,

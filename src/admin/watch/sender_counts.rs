@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::filter::{SievedLine, is_about};
 use crate::admin::senders::put_name;
-use crate::admin::text::write;
+use crate::admin::text::{number, write};
 use crate::few::sort_few;
 use crate::policy::Glob;
 use crate::protocol::{Reject, Sample};
@@ -368,16 +368,16 @@ impl SentValues {
         if sent.has_rate() {
             let rates = self.rates.iter().filter(|(_, times)| *times > 0);
             let texts: Vec<_> =
-                rates.map(|(rate, times)| format!("{} x{times}", number(*rate))).collect();
+                rates.map(|(rate, times)| format!("{} x{times}", short(*rate))).collect();
             write(out, format_args!(" rates=\"{}\"", texts.join(", ")));
         }
         if sent == SentType::Counter {
-            write(out, format_args!(" adds={}", number(adds)));
+            write(out, format_args!(" adds={}", short(adds)));
         }
         if sent.has_number() {
             for (name, value) in [("mean", self.mean()), ("min", min), ("max", max), ("last", last)]
             {
-                write(out, format_args!(" {name}={}", number(value)));
+                write(out, format_args!(" {name}={}", short(value)));
             }
         }
         let time = UNIX_EPOCH + Duration::from_millis(self.last_seen.as_millis());
@@ -399,10 +399,9 @@ impl SentValues {
 }
 
 /// Returns a number with at most six decimals.
-fn number(value: f64) -> String {
+fn short(value: f64) -> String {
     let rounded = (value * 1e6).round() / 1e6;
-    let value = if value.abs() < 1e9 && rounded != 0.0 { rounded } else { value };
-    ryu_js::Buffer::new().format(value).to_owned()
+    number(if value.abs() < 1e9 && rounded != 0.0 { rounded } else { value })
 }
 
 /// The wait of one client for the end of its count. The count ends when this is dropped.

@@ -150,6 +150,21 @@ fn a_burst_is_shown_over_several_turns() {
     );
 }
 
+/// Shows that a series is new only with its first line, also if that line is not shown.
+#[test]
+fn a_line_that_is_not_shown_makes_its_series() {
+    let mut engine = engine();
+    let mut watch = Watch::default();
+    let mut bad = watch.add(filter("bad"));
+    begin_turn(&mut watch, 1);
+    watch.lines(&mut engine, b"a:1|c\na:1:x|c\n", usize::MAX);
+    explain_all(&mut watch, &engine);
+    let mut out = Vec::new();
+    bad.step(Tick::default(), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("verdict=\"accepted, the series exists; refused: "), "{text}");
+}
+
 /// Shows that a count by senders misses no line, and costs nothing after its end.
 #[test]
 fn lines_are_counted_by_sender() {
