@@ -223,10 +223,10 @@ commands! {
     ///     backing_off            the next attempt is made later
     ///     running, killed        [exec]: the command runs, or took too long
     ///     closed                 [console]: the reader has closed standard output
-    ///   address         where it is; not shown for the console and for commands
     ///   queued_bytes    bytes that wait in memory, of at most queue_limit_bytes
     ///   spooled_bytes   bytes that wait on disk, of at most spool_limit_bytes if there is a spool
     ///   dropped_lines   lines lost since the start
+    ///   address         where it is; not shown for the console and for commands
     ///   last_error      the last failure, or none
     sinks "", "shows the destinations: state, queue, losses, last error", sinks;
 
