@@ -2,7 +2,7 @@
 //! files, logs or random numbers.
 //!
 //! ```text
-//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, … }           plain.rs
+//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, tags, … }     plain.rs
 //!  any line ────▶ LineReader::read ──▶ MetricLine { name, timestamp }   line.rs, names.rs
 //!                     MetricLine::samples ──▶ Sample, Sample, Reject …  group.rs, number.rs
 //!  message ─────▶ LineReader::read_binary ──▶ BinaryMessage             binary.rs
@@ -28,7 +28,7 @@ pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
 pub use names::is_plain_name;
 pub use number::decimal;
-pub use plain::{Plain, PlainLine, read_plain};
+pub use plain::{Plain, PlainLine, plain_series_name, read_plain};
 pub use reject::Reject;
 pub use sample::{MetricKind, Sample};
 
