@@ -245,6 +245,11 @@ impl Intake {
 
     /// Counts a value that was not taken, and adds a warning unless a rule dropped it.
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {
+        if let Problem::NotAdded(error) = problem
+            && error != AddError::NotFinite
+        {
+            self.ledger.note_refusal(error, line);
+        }
         match problem {
             Problem::Bad(reject) => self.ledger.bad_line(reject, line),
             Problem::NotAdded(AddError::NotFinite) => self.ledger.bad_line(Reject::TooLarge, line),

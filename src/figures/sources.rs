@@ -69,6 +69,8 @@ pub(super) struct ListenerFigures {
     pub(super) counts: ListenerCounts,
     /// The datagrams that the kernel dropped. `None` for streams.
     pub(super) drops: Option<u64>,
+    /// The bytes of the receive buffer, as `recv_buffer` counts them. `None` for streams.
+    pub(super) receive_buffer: Option<u32>,
 }
 
 impl FlushFigures {
@@ -97,14 +99,19 @@ impl Sources<'_> {
     pub(super) fn each_listener(&self, out: &mut dyn FnMut(&str, &ListenerFigures)) {
         for (_, socket) in self.datagrams {
             let Ok(address) = socket.address() else { continue };
-            let figures =
-                ListenerFigures { counts: socket.counts(), drops: Some(socket.dropped()) };
+            let figures = ListenerFigures {
+                counts: socket.counts(),
+                drops: Some(socket.dropped()),
+                // The kernel doubles what was requested.
+                receive_buffer: socket.receive_queue().map(|(_, doubled)| doubled / 2),
+            };
             out(&listener_name(&address, "udp", "unix datagram"), &figures);
         }
         for (_, (_, listener)) in self.streams.iter().filter(|(_, (of, _))| *of == Purpose::Streams)
         {
             let Ok(address) = listener.address() else { continue };
-            let figures = ListenerFigures { counts: listener.counts(), drops: None };
+            let figures =
+                ListenerFigures { counts: listener.counts(), drops: None, receive_buffer: None };
             out(&listener_name(&address, "tcp", "unix stream"), &figures);
         }
     }

@@ -62,6 +62,9 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Input, "drops", (Total, Packets),
         Reader::Listener(|of| of.drops.map(|drops| drops as f64)),
         "datagrams that the kernel dropped on this socket; udp_drops is their sum");
+    figure(Input, "recv_buffer_bytes", BYTES,
+        Reader::Listener(|of| of.receive_buffer.map(f64::from)),
+        "receive buffer that the kernel granted to this socket; recv_buffer requests it");
     figure(Input, "bad_lines", (Total, Lines), Reader::Reasons,
         "lines and values that were refused for this reason; bad_lines_seen is their sum");
     figure(Series, "series", (Level, SeriesUnit), Reader::Kinds,

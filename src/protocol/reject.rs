@@ -11,6 +11,7 @@ pub enum Reject {
     EmptyName,
     NameTooLong,
     UnknownType,
+    RateInType,
     BadValue,
     NotLast,
     NegativeTime,
@@ -31,13 +32,14 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NulInside,
         Self::NoValue,
         Self::NoType,
         Self::EmptyName,
         Self::NameTooLong,
         Self::UnknownType,
+        Self::RateInType,
         Self::BadValue,
         Self::NotLast,
         Self::NegativeTime,
@@ -65,6 +67,7 @@ impl Reject {
             Self::EmptyName => "empty_name",
             Self::NameTooLong => "name_too_long",
             Self::UnknownType => "unknown_type",
+            Self::RateInType => "rate_in_type",
             Self::BadValue => "bad_value",
             Self::NotLast => "not_last",
             Self::NegativeTime => "negative_time",
@@ -94,6 +97,7 @@ impl fmt::Display for Reject {
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
+            Self::RateInType => "the type has an @ inside: a rate needs a bar before its @",
             Self::BadValue => "the value is not a finite decimal number",
             Self::NotLast => "packed_values lets only the last of several values count",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",

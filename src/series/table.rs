@@ -20,7 +20,7 @@ use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::stored_name::StoredName;
 use super::sweep::SeriesSweep;
-use super::top::Top;
+use super::top::{NewPrefix, Top};
 use super::update::update_policy;
 use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
@@ -360,7 +360,7 @@ impl Table {
     ) -> Result<SeriesSlot, AddError> {
         let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
         if !is_merged(name) {
-            self.top.series(name, |text| self.shards.hash(text).0);
+            self.top.series(name, self.now, |text| self.shards.hash(text).0);
         }
         self.create_with(name, kind, key, policy)
     }
@@ -619,6 +619,12 @@ impl Table {
     /// What brings most since the start.
     pub fn top(&self) -> &Top {
         &self.top
+    }
+
+    /// The prefixes that got a new series last, the newest first, and by how much their counts may
+    /// be too low.
+    pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
+        self.top.newest(self.now)
     }
 
     /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
