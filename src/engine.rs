@@ -295,7 +295,10 @@ impl Engine {
 
     /// Closes about `work` series. Returns true once all series are closed and [`Self::finish`] is
     /// due.
-    pub fn sweep(&mut self, work: usize, out: &mut impl FnMut(&Summary<'_>)) -> bool {
+    ///
+    /// `out` is not generic. The loop of the sweep would then be compiled where it is called, and
+    /// for size.
+    pub fn sweep(&mut self, work: usize, out: &mut dyn FnMut(&Summary<'_>)) -> bool {
         let Some(cursor) = &mut self.flush.cursor else { return true };
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;
@@ -319,7 +322,7 @@ impl Engine {
     }
 
     /// Sends the own figures, the last of the flush.
-    pub fn finish(&mut self, closing: &Closing, out: &mut impl FnMut(&Summary<'_>)) {
+    pub fn finish(&mut self, closing: &Closing, out: &mut dyn FnMut(&Summary<'_>)) {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.end_sweep();
@@ -358,7 +361,7 @@ impl Engine {
         &mut self,
         kind: MetricKind,
         name: &[u8],
-        out: &mut impl FnMut(&Summary<'_>),
+        out: &mut dyn FnMut(&Summary<'_>),
     ) -> bool {
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;

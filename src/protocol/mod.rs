@@ -32,9 +32,10 @@ pub use plain::{Plain, PlainLine, plain_series_name, read_plain};
 pub use reject::Reject;
 pub use sample::{MetricKind, Sample};
 
-pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
-pub(crate) use line::trimmed;
-pub(crate) use names::{cleaned, is_clean, is_storable};
+pub use binary::{MAGIC, Reach, first_piece, is_binary, reach};
+pub use line::trimmed;
+pub(crate) use names::is_storable;
+pub use names::{cleaned, is_clean};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.
 pub const PACKET_BYTES_MAX: usize = 64 << 10;
