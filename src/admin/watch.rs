@@ -214,7 +214,7 @@ impl Watch {
         let mut text = self.begin_text(sender, line, &verdict(&explanation, &counted));
         let mut name = None;
         if let Explanation::Metrics(line) = &explanation {
-            name = Some(line.name.as_slice());
+            name = Some(line.sent_name.as_ref().unwrap_or(&line.name).as_slice());
             text.extend_from_slice(b" series=");
             put_quoted(&line.name, &mut text);
             let rules: Vec<&str> = line.rules.iter().map(|(name, _)| name.as_str()).collect();

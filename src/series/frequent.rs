@@ -197,7 +197,7 @@ mod tests {
         }
         assert!(newcomers.prefixes.len() <= PREFIXES_MAX);
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
-        (0..2000).for_each(|n| newcomers.add(prefix(format!("later.on.{n}").as_bytes())));
+        (0..2000).for_each(|n| _ = newcomers.add(prefix(format!("later.on.{n}").as_bytes())));
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }
