@@ -197,7 +197,9 @@ mod tests {
         }
         assert!(newcomers.prefixes.len() <= PREFIXES_MAX);
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
-        (0..2000).for_each(|n| _ = newcomers.add(prefix(format!("later.on.{n}").as_bytes())));
+        for n in 0..2000 {
+            newcomers.add(prefix(format!("later.on.{n}").as_bytes()));
+        }
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

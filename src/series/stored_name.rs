@@ -73,7 +73,13 @@ impl StoredName {
     }
 
     /// The name without its tags.
+    #[inline]
     pub(super) fn bare(&self) -> &[u8] {
+        if self.0.first() == Some(&MARK) { self.tagged_bare() } else { &self.0 }
+    }
+
+    #[inline(never)]
+    fn tagged_bare(&self) -> &[u8] {
         self.parts().map_or(&self.0, |parts| parts.bare)
     }
 
@@ -94,10 +100,12 @@ impl StoredName {
     /// Returns the canonical name. It may be in a buffer of `tags`.
     #[inline]
     pub(super) fn text<'a>(&'a self, tags: &'a mut TagStore) -> &'a [u8] {
-        match self.parts() {
-            None => &self.0,
-            Some(parts) => tags.join(parts.bare, parts.numbers()),
-        }
+        if self.0.first() == Some(&MARK) { self.joined(tags) } else { &self.0 }
+    }
+
+    #[inline(never)]
+    fn joined<'a>(&'a self, tags: &'a mut TagStore) -> &'a [u8] {
+        self.parts().map_or(&self.0, |parts| tags.join(parts.bare, parts.numbers()))
     }
 
     /// Appends the canonical name.

@@ -364,25 +364,20 @@ impl Table {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
             (Some(slot), _) if self.shards.revision() == revision => {
-                Some(self.add_found(sample, sample.key, slot))
+                Some(self.add_found(sample, slot))
             }
             (_, Lookup::Name(hash)) => {
                 may_create().then(|| self.add(sample.name, hash, sample.sample()))
             }
-            (_, Lookup::Raw(raw, _)) => {
-                let (key, slot) = self.shards.find_raw(raw, sample.kind, self.now)?;
-                Some(self.add_found(sample, key, slot))
-            }
+            // Not `add_found`, which would not be inlined if it had two callers.
+            (_, Lookup::Raw(raw, _)) => self.add_known(raw, sample.sample()),
         }
     }
 
     /// Adds a sample to the series in `slot`, which is known to be its own.
-    fn add_found(
-        &mut self,
-        sample: &PendingSample<'_>,
-        key: SeriesKey,
-        slot: SeriesSlot,
-    ) -> Result<(), AddError> {
+    #[inline]
+    fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
+        let key = &sample.key;
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || members.hash(sample.member);
@@ -393,7 +388,7 @@ impl Table {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.upkeep().free_memory_and_retry(&key, slot, added, grown, hashed)
+        self.upkeep().free_memory_and_retry(key, slot, added, grown, hashed)
     }
 
     /// What rules decide about names.

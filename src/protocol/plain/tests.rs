@@ -188,7 +188,7 @@ fn sections_and_values_that_are_checked_are_left_to_the_general_reader() {
         "a:1|c|#k\0:v",
         "a:1|c|#k:v |c:1",
         "a:1|c|#k:v|c:1|",
-        "a:1|c|#k:v|c:\x001",
+        "a:1|c|#k:v|c:\0x",
         "a:1|c|#k:v|T5",
         "a:1|c|#k:v|@0.5",
         "a:1|c|#k:v|c:1|#k:w",
