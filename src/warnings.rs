@@ -45,6 +45,8 @@ pub enum WarningKind {
     /// Several values of a counter, gauge or key/value in one group. They may be a name with a
     /// colon.
     PackedValues,
+    /// A tag has more values than `max_tag_values`. Further ones became `other`.
+    TagValues,
     /// A destination cannot store a point, for this reason.
     PointRefused(RefusalReason),
     /// A packet was not read, because it is too long or incomplete.
@@ -165,6 +167,11 @@ impl WarningKind {
                 "packed_lines",
                 "several values of a counter, gauge or key/value were each read as a sample",
                 "if the colon belongs to the name, replace it in the client, or set [statsd] packed_values = timings",
+            ),
+            Self::TagValues => WarningText::new(
+                "tag_values_replaced",
+                "values of a tag became other in new series, since the tag has max_tag_values of them",
+                "fix the program that sends the tag, drop it with drop_tags in a rule, or raise max_tag_values",
             ),
             Self::PointRefused(reason) => WarningText::new(
                 "points_refused",
@@ -377,6 +384,7 @@ mod tests {
             WarningKind::NotAllowed(AllowFrom::Udp),
             WarningKind::NotAllowed(AllowFrom::Tcp),
             WarningKind::UnreadTags,
+            WarningKind::TagValues,
             WarningKind::TooManySeries,
             WarningKind::NoTimerMemory,
             WarningKind::NoPassthroughMemory,

@@ -201,7 +201,7 @@ commands! {
     explain "LINE", "shows what a line would do, without doing it", explain;
 
     /// Shows lines as they arrive, until the client sends an empty line or closes the connection.
-    ///   GLOB            only lines whose name matches, as match of a rule does: web.*
+    ///   GLOB            only lines whose name matches, as match of a rule does: web.**
     ///   from ADDRESS    only lines of this sender: an address, a network, unix, or unix:PID
     ///   bad             only lines with a value that is refused as bad
     /// Each line has its time, its sender, the line, and these fields:

@@ -42,7 +42,10 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
 }
 
 fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
-    let ExplainedLine { name, timestamp, samples, rules, sent, .. } = line;
+    let ExplainedLine { name, sent_name, timestamp, samples, rules, sent, .. } = line;
+    if let Some(sent_name) = sent_name {
+        put(out, "name", sent_name);
+    }
     put(out, "series", name);
     for tag in name.split(|byte| *byte == b';').skip(1) {
         put(out, "tag", tag);

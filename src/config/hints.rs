@@ -248,10 +248,14 @@ const SECTION_WORDS: &[(&[&str], Hints)] = &[
     (
         &[RULE],
         &[
-            (
-                "pattern regex name names metric prefix glob",
-                "use match = PATTERN, such as match = api.*",
-            ),
+            ("pattern names metric prefix glob", "use match = PATTERN, such as match = api.**"),
+            ("regex regexp match_type", "use match_regex"),
+            ("label labels tag add_tags", "use tags = KEY=VALUE, such as tags = host=$1"),
+            ("rename new_name template", "use name = NAME, such as name = api.$1"),
+            ("tagexclude tagdrop exclude_tags", "use drop_tags"),
+            ("taginclude tagpass include_tags", "use keep_tags"),
+            ("rename_tags", "use rename_tag = OLD=NEW"),
+            ("max_values max_cardinality tag_limit", "use max_tag_values"),
             ("bins buckets", "did you mean histogram?"),
             ("ignore discard deny blacklist", "use drop = yes"),
             ("min max width", "use histogram = min:max:width"),
@@ -332,10 +336,11 @@ const FOREIGN_KEYS: Hints = &[
     ("percentile_limit", "use [statsd] timer_exact"),
     ("datadog_extensions parse_data_dog_tags", "use [statsd] tag_formats"),
     ("max_ttl", "use [statsd] expire"),
+    ("templates", "use match, name and tags of a [rule.NAME]"),
     (
         "legacy_extended_counters tcp_keep_alive tcp_keep_alive_period \
          enable_aggregation_temporality metric_separator convert_names datadog_distributions \
-         datadog_keep_container_tag templates number_workers_threads float_counters float_timings \
+         datadog_keep_container_tag number_workers_threads float_counters float_timings \
          float_sets",
         "there is no such setting; docs/migrating.md has the reason",
     ),

@@ -211,6 +211,17 @@ fn rest_of_line(rest: &str) -> &str {
     if is_comment(rest) { "" } else { rest.trim() }
 }
 
+/// Returns a value as the file must write it. Quotes are added only where they are needed: a
+/// database name of InfluxDB or a regular expression may contain a `#`, a `;`, a quote or spaces at
+/// its ends.
+pub(super) fn quoted(value: String) -> String {
+    let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
+    if is_plain {
+        return value;
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// Returns the value after the `=`, without its quotes or a comment.
 fn value(rest: &str) -> Result<String, &'static str> {
     match rest.trim_start().strip_prefix('"') {

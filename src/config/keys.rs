@@ -16,6 +16,7 @@ use super::destination::{
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX};
 use super::model::{Config, MetricsShown};
+use super::tag_rules::ConstantTagText;
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
@@ -142,6 +143,9 @@ const HOSTS: AtMost<List<HostPattern>> = AtMost(HOSTS_MAX, List(HostPattern));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
 const AFFIX: NamePart = NamePart(0..=128);
 
+/// The tags that a name space adds.
+const TAGS_MAX: usize = 32;
+
 const LEVELS: Word<LevelFilter> = Word(&[
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -247,6 +251,7 @@ keys! {
     [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX);
     [namespace] global_suffix = "", namespace!(global_suffix: AFFIX);
     [namespace] host_suffix = "no", namespace!(host_suffix: YES_NO);
+    [namespace] tags = "", namespace!(tags: AtMost(TAGS_MAX, List(ConstantTagText)));
     [namespace] flush_counts = "yes", namespace!(flush_counts: YES_NO);
     [namespace] extended_counters = "no", namespace!(extended_counters: YES_NO);
     [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX);

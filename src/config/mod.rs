@@ -29,6 +29,7 @@ mod manual;
 mod paths;
 mod rules;
 mod sections;
+mod tag_rules;
 mod value;
 
 pub use change::{applicable, difference};

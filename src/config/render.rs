@@ -2,7 +2,7 @@
 //! Pure.
 
 use super::destination::DestinationKind;
-use super::ini::takes_rest_of_line;
+use super::ini::{quoted, takes_rest_of_line};
 use super::key::Applies;
 use super::keys::keys_of;
 use super::manual::{CHAPTERS, PREFACE};
@@ -57,16 +57,6 @@ fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
     format!("[{header}]\n{}", entries.collect::<String>())
 }
 
-/// Returns a value as the file must write it. Quotes are added only where they are needed: a
-/// database name or an account of InfluxDB may contain a `#`, a `;`, a quote or spaces at its ends.
-fn quoted(value: String) -> String {
-    let is_plain = !value.contains(['"', '#', ';']) && value.trim() == value;
-    if is_plain {
-        return value;
-    }
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 /// Returns the manual: a configuration with every section and key, its default and an explanation.
 pub fn example() -> String {
     let mut text = String::from(PREFACE);
@@ -110,6 +100,9 @@ mod tests {
             "[tcp]\nbind =\nidle_timeout = 0\nmax_connections = 9\n[admin]\nhealth = down",
             "[statsd]\ndelete_idle = yes\ndelete_sets = no\nexpire = 1h\ntimer_metrics = histogram, count_percent",
             "[rule.b]\nmatch = *a?, b\ndrop = yes\nexpire = 0\npercentiles =\nhistogram = 0:1:0.5\n\
+             [rule.m]\nmatch = x.*\nmatch_regex = \"(a#;|[\\\"b]{1,3}) \"\nmatch_tags = a, b=c*\n\
+             name = $0.${1}\ntags = k=$1-x, l=1\ndrop_tags = **\nkeep_tags =\n\
+             rename_tag = a=b, c=d\nmax_tag_values = 100, user=5\n\
              [rule.a]\nmatch = x\nhistogram =\ntimer_metrics =\nsigned_gauges = absolute\ndelete_idle = no",
             "[carbon]\naddress =",
             "[key_flush]\ninterval = 90\npercent = 10\nlog = /tmp/a b.log",

@@ -9,10 +9,11 @@
 use ahash::AHashMap;
 
 use super::hints::unknown_key;
-use super::ini::{Flaw, IniSection, KeyValue, excerpt};
+use super::ini::{Flaw, IniSection, KeyValue, excerpt, quoted};
 use super::keys::TIMER_METRICS_WANTED;
 use super::limits::PATTERNS_MAX;
 use super::sections::RULE;
+use super::tag_rules::{NAME_TEMPLATE, Regex, TagLimitText, TagPatterns, TagRenames, Tags, check};
 use super::value::{AtMost, List, Percent, SpanOrNever, ValueKind, Word, YES_NO};
 use crate::policy::{BINS_MAX, Bin, Glob, PERCENTILES_MAX, Rule, SignedGauges};
 
@@ -57,9 +58,25 @@ macro_rules! rule_keys {
 }
 
 rule_keys! {
-    match = "api.*, web.*.latency",
+    match = "api.**, web.*.latency",
         (read_matches, show_matches, |one, other| one.matches == other.matches);
+    match_regex = "^(api|web)\\.", setting!(match_regex: Regex);
+    match_tags = "env=test*, debug", (
+        |rule, text| {
+            rule.match_tags = AtMost(PATTERNS_MAX, List(TagPatterns)).read_or_explain(text)?;
+            Ok(())
+        },
+        |rule| (!rule.match_tags.is_empty()).then(|| List(TagPatterns).show(&rule.match_tags)),
+        |one, other| one.match_tags == other.match_tags,
+    );
     drop = "no", setting!(drop: YES_NO);
+    name = "latency.$1", setting!(rename: NAME_TEMPLATE);
+    tags = "host=$1, dc=eu", setting!(add_tags: AtMost(PATTERNS_MAX, List(Tags)));
+    drop_tags = "pod_*, version", setting!(drop_tags: AtMost(PATTERNS_MAX, List(GlobPattern)));
+    keep_tags = "host, dc", setting!(keep_tags: AtMost(PATTERNS_MAX, List(GlobPattern)));
+    rename_tag = "dc=region", setting!(rename_tag: AtMost(PATTERNS_MAX, List(TagRenames)));
+    max_tag_values = "1000, user=50",
+        setting!(max_tag_values: AtMost(PATTERNS_MAX, List(TagLimitText)));
     percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent)));
     timer_metrics = "count, upper_percent", setting!(timer_metrics: TIMER_METRICS_WANTED);
     expire = "1h", setting!(expire: SpanOrNever);
@@ -72,7 +89,7 @@ struct GlobPattern;
 
 impl ValueKind<Glob> for GlobPattern {
     fn read(&self, text: &str) -> Result<Glob, String> {
-        let expected = "expected patterns of visible ASCII such as api.*, without ; # and quotes";
+        let expected = "expected patterns of visible ASCII such as api.**, without ; # and quotes";
         Glob::new(text).ok_or_else(|| expected.into())
     }
 
@@ -89,9 +106,8 @@ fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-#[allow(clippy::unnecessary_wraps)] // as all of them
 fn show_matches(rule: &Rule) -> Option<String> {
-    Some(List(GlobPattern).show(&rule.matches))
+    (!rule.matches.is_empty()).then(|| List(GlobPattern).show(&rule.matches))
 }
 
 /// Reads a section. Returns its rule, and the mistakes in it.
@@ -105,10 +121,7 @@ pub(super) fn read(section: &IniSection) -> (Rule, Vec<Flaw>) {
             flaws.push(Flaw { line: entry.line, what });
         }
     }
-    if section.entry("match").is_none() {
-        let what = format!("[{}] match: expected patterns, it has no default", section.name);
-        flaws.push(Flaw { line: section.line, what });
-    }
+    check(section, &rule, &mut flaws);
     (rule, flaws)
 }
 
@@ -142,7 +155,7 @@ pub(super) fn render(rule: &Rule) -> String {
     let mut text = format!("[{RULE}.{}]\n", rule.name);
     for key in RULE_KEYS {
         if let Some(value) = (key.get)(rule) {
-            text += format!("{} = {value}", key.name).trim_end();
+            text += format!("{} = {}", key.name, quoted(value)).trim_end();
             text.push('\n');
         }
     }
@@ -269,6 +282,27 @@ mod tests {
             ("[rule.a]\nmatch = a\nmax_series = 1", "did you mean to give it in [limits]?"),
             ("[rule]\nmatch = a", "1: [rule]: expected [rule.NAME]"),
             ("[rule.a b]\nmatch = a", "1: [rule.a b]: expected 1 to 64 of A-Z"),
+            (
+                "[rule.a]\nmatch_regex = (",
+                "2: [rule.a] match_regex: expected a regular expression (",
+            ),
+            ("[rule.a]\nmatch_regex =", "2: [rule.a] match_regex: expected a regular expression"),
+            ("[rule.a]\nmatch_tags = a b", "2: [rule.a] match_tags: expected tags such as env"),
+            ("[rule.a]\nmatch = *.*\nname = $3", "3: [rule.a] name: $3 stands for nothing"),
+            ("[rule.a]\nmatch = *.*, *\nname = $2", "nothing, since * has 1 wildcards"),
+            ("[rule.a]\nmatch = a\ntags = x=${1}", "3: [rule.a] tags: $1 stands for nothing"),
+            ("[rule.a]\nmatch_regex = (a)\nname = $2", "since match_regex has 1 groups"),
+            ("[rule.a]\nmatch_tags = env\nname = $1", "since the rule has no match"),
+            ("[rule.a]\nmatch = a\nname = $", "3: [rule.a] name: expected a text of A-Z"),
+            ("[rule.a]\nmatch = a\nname = a b", "3: [rule.a] name: expected a text of A-Z"),
+            ("[rule.a]\nmatch = a\nname =", "3: [rule.a] name: expected a text of A-Z"),
+            ("[rule.a]\nmatch = a\ntags = x", "3: [rule.a] tags: expected tags such as host=$1"),
+            ("[rule.a]\nmatch = a\ntags = x=1, x=2", "3: [rule.a] tags: expected x only once"),
+            ("[rule.a]\nmatch = a\nrename_tag = x", "expected the old and the new key, such as"),
+            ("[rule.a]\nmatch = a\nrename_tag = x=y, x=z", "rename_tag: expected x only once"),
+            ("[rule.a]\nmatch = a\nmax_tag_values = 0", "expected numbers from 1 to 100000, or"),
+            ("[rule.a]\nmatch = a\nmax_tag_values = 1, 2", "expected a number without a key only"),
+            ("[rule.a]\nmatch = a\nlabels = a", "no such key; use tags = KEY=VALUE"),
             ("[rul.a]\nmatch = a", "1: [rul.a]: no such section; did you mean [rule.a]?"),
         ] {
             let found = mistakes(text);

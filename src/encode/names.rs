@@ -214,6 +214,48 @@ pub(super) struct Points {
     sends_idle: bool,
     /// Whether names are passed on raw.
     stores_raw: bool,
+    /// The tags that every series gets.
+    constant: ConstantTags,
+}
+
+/// The tags of a name space as names have them: sorted, each as `;key=value`.
+#[derive(Debug)]
+struct ConstantTags(Vec<Vec<u8>>);
+
+impl ConstantTags {
+    fn new(namespace: &Namespace) -> Self {
+        let given = namespace.tags.iter().filter(|tag| !tag.value.is_empty());
+        let mut all: Vec<_> =
+            given.map(|tag| format!(";{}={}", tag.key, tag.value).into_bytes()).collect();
+        all.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)));
+        Self(all)
+    }
+
+    /// Returns the tags of a series and these, sorted by key. A series keeps its own tag if both
+    /// have the key.
+    #[cold]
+    fn added_to(&self, tags: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(tags.len() + 32 * self.0.len());
+        let mut ours = self.0.iter().peekable();
+        let starts = memchr::memchr_iter(b';', tags);
+        for start in starts {
+            let tag = &tags[start..];
+            let end = memchr::memchr(b';', &tag[1..]).map_or(tag.len(), |at| at + 1);
+            let tag = &tag[..end];
+            while let Some(before) = ours.next_if(|ours| key_of(ours) < key_of(tag)) {
+                out.extend_from_slice(before);
+            }
+            ours.next_if(|ours| key_of(ours) == key_of(tag));
+            out.extend_from_slice(tag);
+        }
+        ours.for_each(|tag| out.extend_from_slice(tag));
+        out
+    }
+}
+
+/// The key of `;key=value`.
+fn key_of(tag: &[u8]) -> &[u8] {
+    &tag[1..memchr::memchr(b'=', tag).unwrap_or(tag.len())]
 }
 
 /// One value with its name. Unless it is raw, the name is clean: ASCII, without white space and
@@ -239,6 +281,7 @@ impl Points {
             names: PointNames::new(namespace, figures),
             sends_idle: namespace.style != Style::Statsite,
             stores_raw: false,
+            constant: ConstantTags::new(namespace),
         }
     }
 
@@ -264,7 +307,12 @@ impl Points {
             &cleaned_name[..]
         };
         let semicolon = memchr::memchr(b';', name).unwrap_or(name.len());
-        let (bare, tags) = name.split_at(semicolon);
+        let (bare, mut tags) = name.split_at(semicolon);
+        let with_constant;
+        if !self.constant.0.is_empty() {
+            with_constant = self.constant.added_to(tags);
+            tags = &with_constant;
+        }
         let timestamp = summary.timestamp;
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
@@ -308,5 +356,27 @@ impl Point<'_> {
     pub(super) fn append_name(&self, out: &mut Vec<u8>) {
         self.append_bare_name(out);
         out.extend_from_slice(self.tags);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::namespace::ConstantTag;
+    use super::*;
+
+    #[test]
+    fn constant_tags_are_sorted_among_those_of_the_series_which_win() {
+        let tag = |(key, value): (&str, &str)| ConstantTag { key: key.into(), value: value.into() };
+        let tags = [("host", "web1"), ("dc", "eu"), ("none", "")].map(tag).to_vec();
+        let constant = ConstantTags::new(&Namespace { tags, ..Namespace::default() });
+        for (tags, expected) in [
+            ("", ";dc=eu;host=web1"),
+            (";a=1;z=2", ";a=1;dc=eu;host=web1;z=2"),
+            (";dc=us", ";dc=us;host=web1"),
+            (";d=1;host=a;host2=b", ";d=1;dc=eu;host=a;host2=b"),
+            (";i", ";dc=eu;host=web1;i"),
+        ] {
+            assert_eq!(constant.added_to(tags.as_bytes()), expected.as_bytes(), "{tags}");
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct Namespace {
     pub global_suffix: String,
     /// Whether the short name of the host is the suffix. `server/outputs.rs` looks it up.
     pub host_suffix: bool,
+    /// The tags that every series gets, in the order of the file.
+    pub tags: Vec<ConstantTag>,
     pub prefix_counter: String,
     pub prefix_timer: String,
     pub prefix_gauge: String,
@@ -34,6 +36,18 @@ pub struct Namespace {
     pub extended_counters: bool,
 }
 
+/// A tag that every series of a name space gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConstantTag {
+    pub key: String,
+    /// [`HOST`] in it stands for the short name of the host, until `server/outputs.rs` has replaced
+    /// it.
+    pub value: String,
+}
+
+/// Stands for the short name of the host.
+pub const HOST: &str = "$HOST";
+
 impl Default for Namespace {
     fn default() -> Self {
         Self {
@@ -42,6 +56,7 @@ impl Default for Namespace {
             global_prefix: "stats".into(),
             global_suffix: String::new(),
             host_suffix: false,
+            tags: Vec::new(),
             prefix_counter: "counters".into(),
             prefix_timer: "timers".into(),
             prefix_gauge: "gauges".into(),

@@ -39,8 +39,10 @@ pub enum Explanation {
 /// A line whose name is valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainedLine {
-    /// The canonical name, tags included.
+    /// The name of the series, tags included.
     pub name: Vec<u8>,
+    /// The canonical name that the line has, if rules change it.
+    pub sent_name: Option<Vec<u8>>,
     /// Seconds since 1970, if the values have their own time.
     pub timestamp: Option<u64>,
     /// Whether the name looks as if it had tags of a dialect that is off.
@@ -166,8 +168,9 @@ pub fn explain_series(
         MetricKind::Set => Sample::Member(b"0"),
     };
     let mut copied = Copied::new(engine, Foresight::Interval);
-    let verdict = copied.take(name, sample, None);
-    let mut line = ExplainedLine::new(name, None);
+    let sent = Rehearsal::source(engine.table(), kind, name).unwrap_or(name);
+    let verdict = copied.take(sent, sample, None);
+    let mut line = copied.explained(sent, None);
     line.samples.push(ExplainedSample {
         text: Vec::new(),
         rate: None,
@@ -201,7 +204,7 @@ impl<'a> Copied<'a> {
 
     /// Takes in a line as [`Engine::lines`] does.
     fn line(mut self, parsed: &MetricLine<'_>, encoders: &mut NameEncoders) -> ExplainedLine {
-        let mut line = ExplainedLine::new(parsed.name, parsed.timestamp);
+        let mut line = self.explained(parsed.name, parsed.timestamp);
         line.has_unread_tags = parsed.has_unread_tags;
         let mut samples = parsed.samples();
         while let Some((text, rate)) = samples.peek() {
@@ -220,6 +223,21 @@ impl<'a> Copied<'a> {
         line
     }
 
+    /// Returns what is known of a line with this canonical name before its values are taken.
+    fn explained(&self, sent: &[u8], timestamp: Option<u64>) -> ExplainedLine {
+        let name = Rehearsal::series_of(self.engine.table(), sent);
+        ExplainedLine {
+            sent_name: (*name != *sent).then(|| sent.into()),
+            name: name.into_owned(),
+            timestamp,
+            has_unread_tags: false,
+            has_packed: false,
+            samples: Vec::new(),
+            rules: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
     /// Takes a sample of the name.
     fn take(&mut self, name: &[u8], sample: Sample<'_>, timestamp: Option<u64>) -> SampleVerdict {
         let table = self.engine.table();
@@ -230,7 +248,8 @@ impl<'a> Copied<'a> {
         let dropped_by = Rehearsal::rules_of(table, name).dropped_by;
         let Intake { table: copy, passthrough, .. } = &mut self.intake;
         let passed = passthrough.open().len();
-        let is_held = kind.is_some_and(|kind| Rehearsal::has(copy, kind, name));
+        let made = Rehearsal::series_of(table, name);
+        let is_held = kind.is_some_and(|kind| Rehearsal::has(copy, kind, &made));
         let hash = copy.hash(name);
         let taken = self.intake.take(name, hash, sample, timestamp);
         match taken {
@@ -251,7 +270,8 @@ impl<'a> Copied<'a> {
 
     /// Closes the interval of the copies, and notes the names that they are sent as.
     fn finish(mut self, line: &mut ExplainedLine, encoders: &mut NameEncoders) {
-        let applied = Rehearsal::rules_of(self.engine.table(), &line.name);
+        let sent = line.sent_name.as_ref().unwrap_or(&line.name);
+        let applied = Rehearsal::rules_of(self.engine.table(), sent);
         let owned = |(rule, gives): (&str, Vec<_>)| (rule.to_owned(), gives);
         let is_doomed = applied.dropped_by.is_some();
         line.rules = applied.rules.into_iter().map(owned).collect();
@@ -288,20 +308,6 @@ fn kind_of(subject: Subject) -> Option<MetricKind> {
         Subject::Timing => Some(MetricKind::Timing),
         Subject::Set => Some(MetricKind::Set),
         _ => None,
-    }
-}
-
-impl ExplainedLine {
-    fn new(name: &[u8], timestamp: Option<u64>) -> Self {
-        Self {
-            name: name.into(),
-            timestamp,
-            has_unread_tags: false,
-            has_packed: false,
-            samples: Vec::new(),
-            rules: Vec::new(),
-            sent: Vec::new(),
-        }
     }
 }
 

@@ -50,6 +50,9 @@ impl Intake {
         room: &mut [u8],
     ) -> Option<usize> {
         self.table.set_sender(self.ledger.sender_id());
+        if self.table.changes_names() {
+            self.look_up_by_raw_bytes(batch);
+        }
         self.table.find_all(batch);
         let revision = self.table.revision();
         let mut stopped = None;
@@ -74,7 +77,19 @@ impl Intake {
         }
         self.ledger.count(Own::MetricsReceived, taken);
         self.ledger.set_series_created(self.table.counts().created);
+        self.warn_of_replaced_tags();
         stopped
+    }
+
+    /// Lets lines without tags be found by their raw bytes, too, since the name of a line may be
+    /// that of a series to which rules do not let it belong.
+    #[cold]
+    fn look_up_by_raw_bytes(&self, batch: &mut [PendingSample<'_>]) {
+        for sample in batch.iter_mut() {
+            if let Lookup::Name(_) = sample.lookup {
+                sample.lookup = Lookup::Raw(self.table.raw_key(sample.name, b""), b"");
+            }
+        }
     }
 
     /// Adds a sample whose raw name and tags are not known. Returns false, and adds nothing, if it
@@ -89,7 +104,14 @@ impl Intake {
         let PendingSample { line, name, lookup: Lookup::Raw(raw, tags), .. } = *sample else {
             return false;
         };
-        let Some(name) = plain_series_name(reader.grammar(), name, tags, room) else {
+        // Rules change names, so that a name without tags is looked up by its raw bytes, too.
+        let is_bare = tags.is_empty();
+        if is_bare && !is_plain_name(name) {
+            return false;
+        }
+        let canonical = is_bare.then_some(name);
+        let canonical = canonical.or_else(|| plain_series_name(reader.grammar(), name, tags, room));
+        let Some(name) = canonical else {
             let is_line = !is_binary(line) && memchr::memchr(b'\n', name).is_none();
             if is_line {
                 self.any_line(line, reader);
@@ -125,6 +147,7 @@ impl Intake {
                 self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add_with_alias(name, hash, sample, raw);
                 self.ledger.set_series_created(self.table.counts().created);
+                self.warn_of_replaced_tags();
                 added
             }
             _ => self.take(name, hash, sample, None),
@@ -234,13 +257,20 @@ impl Intake {
                 self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add(name, hash, sample);
                 self.ledger.set_series_created(self.table.counts().created);
+                self.warn_of_replaced_tags();
                 return added;
             }
         };
-        if self.table.drops(name, hash) {
-            return Err(AddError::ByRule);
+        let made = self.table.rules().name_passing(name, hash).ok_or(AddError::ByRule)?;
+        let name = Box::from(&*made);
+        self.passthrough.add(PassthroughValue { name, what, value, timestamp })
+    }
+
+    /// Warns of the values of tags that were replaced, because there are too many.
+    fn warn_of_replaced_tags(&mut self) {
+        for tag in self.table.rules().take_replaced_tags() {
+            self.ledger.warn(WarningKind::TagValues, &tag);
         }
-        self.passthrough.add(PassthroughValue { name: name.into(), what, value, timestamp })
     }
 
     /// Counts a value that was not taken, and adds a warning unless a rule dropped it.

@@ -10,15 +10,21 @@
 //! Otherwise it comes from `[statsd]`.
 
 mod figures;
+mod glob;
+mod mapping;
 mod policies;
 mod rules;
+mod template;
 
 pub use figures::{
     Bin, Figure, FigureId, FigureNames, Percentile, Plan, TIMER_METRICS, TimerMetric,
 };
-pub use policies::{AppliedRules, Generations, Policies, Policy, bare};
-pub use rules::{
-    BINS_MAX, Base, Glob, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes,
+pub use glob::{CAPTURES_MAX, Glob};
+pub use mapping::{LimitedTag, OTHER};
+pub use policies::{AppliedRules, Generations, Policies, Policy, Resolved};
+pub use rules::{BINS_MAX, Base, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes};
+pub use template::{
+    NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template, bare, tags_of,
 };
 
 pub(crate) use figures::PlannedPercentile;

@@ -10,7 +10,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::figures::{FigureNames, Plan};
+use super::mapping::{Changes, LimitedTag};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
+use super::template::RuleName;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The settings of a series, with all rules applied.
@@ -18,13 +20,16 @@ use crate::protocol::{MetricKind, cleaned, is_clean};
 pub struct Policy {
     /// Whether the value of a gauge with a sign is its new level rather than a change.
     pub absolute: bool,
-    /// For each kind, the number of consecutive idle flushes after which a series is removed.
+    /// For each kind, the number of consecutive idle flushes after which a series is removed. 1 if
+    /// no line leads to the series any more.
     lives: [u32; 4],
     /// The number of flushes that send a gauge after its last sample, and after which its level is
     /// unknown. `u32::MAX` if idle gauges are not deleted.
     gauge_flushes: u32,
     /// The figures of a timing.
     pub plan: Plan,
+    /// The number of the rule that limits the values of tags.
+    limits: Option<u8>,
 }
 
 impl Policy {
@@ -51,28 +56,47 @@ pub struct Policies {
     figures: FigureNames,
     policies: Vec<Policy>,
     /// The sources of each policy's settings.
-    sources: Vec<SettingSources>,
+    sources: Vec<([u8; IN_POLICY], bool)>,
     /// The hashes of names that are dropped, each at the slot of its hash.
     dropped: Box<[u64]>,
+    /// Whether some rule changes names or tags.
+    changes_names: bool,
 }
 
 /// For each setting, the number of the rule that gives it, or [`BASE`].
 type SettingSources = [u8; SETTINGS.len()];
 const BASE: u8 = u8::MAX;
 
-/// Whether a rule has a value for a setting, in the order of [`SettingSources`].
-const SETTINGS: [fn(&Rule) -> bool; 6] = [
-    |rule| rule.signed_gauges.is_some(),
-    |rule| rule.expire.is_some(),
-    |rule| rule.delete_idle.is_some(),
-    |rule| rule.percentiles.is_some(),
-    |rule| rule.timer_metrics.is_some(),
-    |rule| rule.histogram.is_some(),
+/// The name of a setting, and whether a rule has a value for it.
+type Setting = (&'static str, fn(&Rule) -> bool);
+
+/// All settings, in the order of [`SettingSources`].
+const SETTINGS: [Setting; 11] = [
+    ("signed_gauges", |rule| rule.signed_gauges.is_some()),
+    ("expire", |rule| rule.expire.is_some()),
+    ("delete_idle", |rule| rule.delete_idle.is_some()),
+    ("percentiles", |rule| rule.percentiles.is_some()),
+    ("timer_metrics", |rule| rule.timer_metrics.is_some()),
+    ("histogram", |rule| rule.histogram.is_some()),
+    ("max_tag_values", |rule| rule.max_tag_values.is_some()),
+    ("name", |rule| rule.rename.is_some() || rule.add_tags.is_some()),
+    ("drop_tags", |rule| rule.drop_tags.is_some()),
+    ("keep_tags", |rule| rule.keep_tags.is_some()),
+    ("rename_tag", |rule| rule.rename_tag.is_some()),
 ];
 
-/// The names of the settings, in the order of [`SETTINGS`].
-const SETTING_NAMES: [&str; SETTINGS.len()] =
-    ["signed_gauges", "expire", "delete_idle", "percentiles", "timer_metrics", "histogram"];
+/// The number of settings that a policy has. Those after them are needed only when a series is
+/// created.
+const IN_POLICY: usize = 7;
+
+/// What the rules make of a name.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The number of the policy.
+    pub policy: u16,
+    /// The name of the series. `None` if the rules do not change it.
+    pub name: Option<Vec<u8>>,
+}
 
 /// The rules that match a name, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,11 +126,12 @@ impl Policies {
             policies: Vec::new(),
             sources: Vec::new(),
             dropped: Vec::new().into(),
+            changes_names: rules.rules.iter().any(Rule::changes_names),
         };
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
             policies.dropped = vec![0; DROPPED_MAX].into();
         }
-        policies.number([BASE; SETTINGS.len()]);
+        policies.number([BASE; IN_POLICY], false);
         policies
     }
 
@@ -119,26 +144,58 @@ impl Policies {
         &self.policies[usize::from(number)]
     }
 
-    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
-    /// the hash of the whole name. Rules are compared with the clean name, so that all raw names
-    /// that are one clean name have one policy.
-    pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
+    /// Returns what the rules make of a name, or `None` if a rule drops it. `hash` is the hash of
+    /// the whole name. Rules are compared with the clean name, so that all raw names that are one
+    /// clean name have one policy.
+    ///
+    /// `allows` returns whether one more value of a tag is within its limit.
+    pub fn resolve(
+        &mut self,
+        name: &[u8],
+        hash: u64,
+        allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
+    ) -> Option<Resolved> {
         if self.rules.rules.is_empty() {
-            return Some(0);
+            return Some(Resolved { policy: 0, name: None });
         }
         if self.is_remembered(hash) {
             return None;
         }
-        let Some(sources) = self.sources(bare(&clean_form(name))) else {
+        let clean = clean_form(name);
+        let name = RuleName::new(&clean);
+        let Some(sources) = self.sources(name) else {
             self.remember(hash);
             return None;
         };
-        Some(self.number(sources))
+        let changes = self.changes(&sources);
+        let made = if changes.is_none() { None } else { changes.apply(name, allows) };
+        let [of_policy @ .., _, _, _, _] = sources;
+        Some(Resolved { policy: self.number(of_policy, false), name: made })
+    }
+
+    /// Returns the number of a policy like this one, for a series that no line leads to any more.
+    fn abandoned(&mut self, number: u16) -> u16 {
+        self.number(self.sources[usize::from(number)].0, true)
+    }
+
+    /// Returns the name that the rules make of a name, or `None` if they do not change it. Nothing
+    /// is remembered.
+    pub fn changed(
+        &self,
+        name: &[u8],
+        allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
+    ) -> Option<Vec<u8>> {
+        if !self.changes_names {
+            return None;
+        }
+        let clean = clean_form(name);
+        let name = RuleName::new(&clean);
+        self.changes(&self.sources(name)?).apply(name, allows)
     }
 
     /// Returns the rule that gives each setting of a name. Returns `None` if the first rule with a
     /// value for `drop` drops the name.
-    fn sources(&self, name: &[u8]) -> Option<SettingSources> {
+    fn sources(&self, name: RuleName<'_>) -> Option<SettingSources> {
         let mut sources = [BASE; SETTINGS.len()];
         let mut drop = None;
         for (number, rule) in (0..).zip(&self.rules.rules) {
@@ -146,7 +203,7 @@ impl Policies {
                 continue;
             }
             drop = drop.or(rule.drop);
-            for (given, is_set) in sources.iter_mut().zip(SETTINGS) {
+            for (given, (_, is_set)) in sources.iter_mut().zip(SETTINGS) {
                 if *given == BASE && is_set(rule) {
                     *given = number;
                 }
@@ -155,10 +212,23 @@ impl Policies {
         (drop != Some(true)).then_some(sources)
     }
 
+    /// The rules that change a name whose settings have these sources.
+    fn changes(&self, sources: &SettingSources) -> Changes<'_> {
+        let rule = |number: u8| self.rules.rules.get(usize::from(number));
+        let [.., limits, naming, drop_tags, keep_tags, rename_tag] = *sources;
+        Changes {
+            naming: rule(naming),
+            drop_tags: rule(drop_tags),
+            keep_tags: rule(keep_tags),
+            rename_tag: rule(rename_tag),
+            limits: rule(limits).map(|rule| (limits, rule)),
+        }
+    }
+
     /// Returns the rules that match a name, and what each one gives it. Nothing is remembered.
     pub fn applied(&self, name: &[u8]) -> AppliedRules<'_> {
-        let name = clean_form(name);
-        let name = bare(&name);
+        let clean = clean_form(name);
+        let name = RuleName::new(&clean);
         let mut applied = AppliedRules::default();
         let mut is_given = [false; SETTINGS.len()];
         let mut drop = None;
@@ -169,10 +239,16 @@ impl Policies {
                 gives.push("drop");
                 applied.dropped_by = drop.filter(|drops| *drops).map(|_| rule.name.as_str());
             }
-            for ((given, is_set), setting) in is_given.iter_mut().zip(SETTINGS).zip(SETTING_NAMES) {
+            for (given, (setting, is_set)) in is_given.iter_mut().zip(SETTINGS) {
                 if !*given && is_set(rule) {
                     *given = true;
-                    gives.push(setting);
+                    match setting {
+                        "name" => {
+                            gives.extend(rule.rename.is_some().then_some("name"));
+                            gives.extend(rule.add_tags.is_some().then_some("tags"));
+                        }
+                        setting => gives.push(setting),
+                    }
                 }
             }
             applied.rules.push((&rule.name, gives));
@@ -180,13 +256,19 @@ impl Policies {
         applied
     }
 
-    fn number(&mut self, sources: SettingSources) -> u16 {
-        let known = self.sources.iter().position(|known| *known == sources);
+    /// Returns the number of the policy whose settings have these sources. `is_abandoned` tells
+    /// whether it is for series that no line leads to any more.
+    fn number(&mut self, sources: [u8; IN_POLICY], is_abandoned: bool) -> u16 {
+        let known = self.sources.iter().position(|known| *known == (sources, is_abandoned));
         let number = known.unwrap_or_else(|| match self.policies.len() {
             POLICIES_MAX => 0,
             next => {
-                self.policies.push(self.make(sources));
-                self.sources.push(sources);
+                let mut policy = self.make(sources);
+                if is_abandoned {
+                    policy.lives = [1; 4];
+                }
+                self.policies.push(policy);
+                self.sources.push((sources, is_abandoned));
                 next
             }
         });
@@ -194,8 +276,9 @@ impl Policies {
     }
 
     /// Makes the policy whose settings have these sources.
-    fn make(&self, sources: SettingSources) -> Policy {
-        let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram] =
+    fn make(&self, sources: [u8; IN_POLICY]) -> Policy {
+        let [.., limits] = sources;
+        let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram, _] =
             sources.map(|number| self.rules.rules.get(usize::from(number)));
         let base = &self.rules.base;
         let deletes = delete_idle.and_then(|rule| rule.delete_idle);
@@ -214,6 +297,7 @@ impl Policies {
                 &self.figures,
                 base.statsite,
             ),
+            limits: (limits != BASE).then_some(limits),
         }
     }
 
@@ -254,11 +338,6 @@ fn clean_form(name: &[u8]) -> Cow<'_, [u8]> {
     if is_clean(name) { Cow::Borrowed(name) } else { Cow::Owned(cleaned(name)) }
 }
 
-/// The name without its tags.
-pub fn bare(name: &[u8]) -> &[u8] {
-    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
-}
-
 #[allow(clippy::cast_possible_truncation)] // the low bits are meant
 fn slot(hash: u64) -> usize {
     hash as usize % DROPPED_MAX
@@ -289,11 +368,57 @@ impl Generations {
         self.sets[usize::from(number >> SET_SHIFT)].at(number & NUMBER)
     }
 
-    /// Returns the number of the policy of a name, or `None` if a rule drops the name. `hash` is
-    /// the hash of the whole name.
-    pub fn of_name(&mut self, name: &[u8], hash: u64) -> Option<u16> {
-        let number = self.sets[usize::from(self.newest)].of_name(name, hash)?;
-        Some(number | self.newest << SET_SHIFT)
+    /// See [`Policies::resolve`].
+    pub fn resolve(
+        &mut self,
+        name: &[u8],
+        hash: u64,
+        allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
+    ) -> Option<Resolved> {
+        let resolved = self.sets[usize::from(self.newest)].resolve(name, hash, allows)?;
+        Some(Resolved { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
+    }
+
+    /// See [`Policies::changed`].
+    pub fn changed(
+        &self,
+        name: &[u8],
+        allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
+    ) -> Option<Vec<u8>> {
+        self.sets[usize::from(self.newest)].changed(name, allows)
+    }
+
+    /// Whether some of the newest rules changes names or tags.
+    pub fn change_names(&self) -> bool {
+        self.sets[usize::from(self.newest)].changes_names
+    }
+
+    /// Whether these rules may make other names than the newest ones.
+    pub fn name_otherwise(&self, rules: &Rules) -> bool {
+        let ours = &self.sets[usize::from(self.newest)].rules;
+        (self.change_names() || rules.rules.iter().any(Rule::changes_names))
+            && ours.rules != rules.rules
+    }
+
+    /// Whether a policy limits the values of the tag of a series. Returns the number of its rule,
+    /// which differs before and after a reload.
+    pub fn limiting_rule(&self, policy: u16, key: &[u8]) -> Option<u16> {
+        let set = policy >> SET_SHIFT;
+        let policies = &self.sets[usize::from(set)];
+        let rule = policies.at(policy & NUMBER).limits?;
+        policies.rules.rules[usize::from(rule)].tag_limit(key)?;
+        Some(u16::from(rule) | set << SET_SHIFT)
+    }
+
+    /// The number of a rule among the newest ones, as [`limiting_rule`](Self::limiting_rule)
+    /// returns it.
+    pub fn newest_rule(&self, rule: u8) -> u16 {
+        u16::from(rule) | self.newest << SET_SHIFT
+    }
+
+    /// Whether a policy limits the values of any tag.
+    pub fn limits_tags(&self, policy: u16) -> bool {
+        self.at(policy).limits.is_some()
     }
 
     /// See [`Policies::applied`].
@@ -305,6 +430,18 @@ impl Generations {
     pub fn twin(&self) -> Self {
         let Policies { rules, interval, .. } = &self.sets[usize::from(self.newest)];
         Self::new(rules, *interval)
+    }
+
+    /// Returns the number of a policy like this one of the newest rules, for a series that no line
+    /// leads to any more. It is removed at the first flush that finds it idle.
+    pub fn abandoned(&mut self, number: u16) -> u16 {
+        self.sets[usize::from(self.newest)].abandoned(number & NUMBER) | self.newest << SET_SHIFT
+    }
+
+    /// Whether a policy is one that [`abandoned`](Self::abandoned) returns.
+    pub fn is_abandoned(&self, number: u16) -> bool {
+        let set = &self.sets[usize::from(number >> SET_SHIFT)];
+        set.sources[usize::from(number & NUMBER)].1
     }
 
     pub fn is_newest(&self, number: u16) -> bool {
@@ -332,6 +469,10 @@ mod tests {
         Rule { matches: vec![Glob::new(glob).unwrap()], ..Rule::default() }
     }
 
+    fn of_name(policies: &mut Policies, name: &[u8], hash: u64) -> Option<u16> {
+        policies.resolve(name, hash, &mut |_| true).map(|resolved| resolved.policy)
+    }
+
     fn policies(rules: Vec<Rule>) -> Policies {
         let rules = Rules { rules, ..Rules::default() };
         Policies::new(&rules, Duration::from_secs(10))
@@ -345,7 +486,7 @@ mod tests {
             Rule { delete_idle: Some(true), ..rule("*b") },
             rule("*"),
         ]);
-        let mut number = |name: &str| policies.of_name(name.as_bytes(), 1).unwrap();
+        let mut number = |name: &str| of_name(&mut policies, name.as_bytes(), 1).unwrap();
         assert_eq!((number("x"), number("x;a=b")), (0, 0));
         assert_eq!((number("a"), number("a2"), number("a;t=b")), (1, 1, 1));
         assert_eq!((number("b"), number("ab")), (2, 3));
@@ -370,9 +511,9 @@ mod tests {
             }
         });
         let mut policies = policies(rules.collect());
-        policies.sources = vec![[BASE - 1; SETTINGS.len()]; POLICIES_MAX];
+        policies.sources = vec![([BASE - 1; IN_POLICY], false); POLICIES_MAX];
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
-        assert_eq!(policies.of_name(b"abc", 1), Some(0));
+        assert_eq!(of_name(&mut policies, b"abc", 1), Some(0));
         assert_eq!(policies.policies.len(), POLICIES_MAX);
     }
 
@@ -384,11 +525,15 @@ mod tests {
         ]);
         let first = 5;
         let second = 5 + DROPPED_MAX as u64;
-        assert_eq!(policies.of_name(b"junk.a", first), None);
+        assert_eq!(of_name(&mut policies, b"junk.a", first), None);
         assert!(policies.is_remembered(first) && !policies.is_remembered(second));
-        assert_eq!(policies.of_name(b"junk.but.not.this", second), Some(0), "the first rule wins");
-        assert_eq!(policies.of_name(b"junk.b", second), None);
+        assert_eq!(
+            of_name(&mut policies, b"junk.but.not.this", second),
+            Some(0),
+            "the first rule wins"
+        );
+        assert_eq!(of_name(&mut policies, b"junk.b", second), None);
         assert!(!policies.is_remembered(first));
-        assert_eq!(policies.of_name(b"junk.a", first), None);
+        assert_eq!(of_name(&mut policies, b"junk.a", first), None);
     }
 }

@@ -1,16 +1,14 @@
 //! The settings of names as they are configured: those of `[statsd]`, and those of each
 //! `[rule.NAME]`.
-//!
-//! [`Glob`] is a pattern for names: `*` is any run of bytes, also none; `?` is one byte; any other
-//! byte is itself.
 
-use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
 use ahash::AHashSet;
 
 use super::figures::{Bin, Percentile, TimerMetric};
+use super::glob::{Captures, Glob};
+use super::template::{NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template};
 
 /// Every setting that a name can have of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,9 +68,23 @@ impl Default for Base {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rule {
     pub name: String,
-    /// The rule applies to names that match one of these patterns. Tags are ignored.
+    /// The rule applies to names that match one of these patterns. Empty if `match_regex` or
+    /// `match_tags` alone decides.
     pub matches: Vec<Glob>,
+    /// The name must also match this.
+    pub match_regex: Option<NameRegex>,
+    /// The name must also have all of these tags.
+    pub match_tags: Vec<TagPattern>,
     pub drop: Option<bool>,
+    /// The name of the series, without tags. The key is `name`.
+    pub rename: Option<Template>,
+    /// The tags that the series gets. The key is `tags`.
+    pub add_tags: Option<Vec<NewTag>>,
+    /// Patterns for the keys of tags.
+    pub drop_tags: Option<Vec<Glob>>,
+    pub keep_tags: Option<Vec<Glob>>,
+    pub rename_tag: Option<Vec<TagRename>>,
+    pub max_tag_values: Option<Vec<TagLimit>>,
     pub signed_gauges: Option<SignedGauges>,
     /// `Some(None)`: never.
     pub expire: Option<Option<Duration>>,
@@ -119,9 +131,54 @@ fn distinct<'a, T: Copy + 'a, K: Hash + Eq>(
 }
 
 impl Rule {
-    /// Whether the rule applies to `name`, which must be sanitized and without tags.
-    pub fn is_about(&self, name: &[u8]) -> bool {
-        self.matches.iter().any(|glob| glob.matches(name))
+    /// Whether the rule applies to a name.
+    pub fn is_about(&self, name: RuleName<'_>) -> bool {
+        let has = |wanted: &TagPattern| {
+            name.tags().any(|(key, value)| {
+                key == wanted.key.as_bytes()
+                    && wanted.value.as_ref().is_none_or(|glob| glob.matches(value))
+            })
+        };
+        (self.matches.is_empty() || self.matches.iter().any(|glob| glob.matches(name.bare)))
+            && self.match_tags.iter().all(has)
+            && self.match_regex.as_ref().is_none_or(|regex| regex.matches(name.bare))
+    }
+
+    /// Whether the rule changes names or tags.
+    pub fn changes_names(&self) -> bool {
+        self.rename.is_some()
+            || self.add_tags.is_some()
+            || self.drop_tags.is_some()
+            || self.keep_tags.is_some()
+            || self.rename_tag.is_some()
+            || self.max_tag_values.is_some()
+    }
+
+    /// The number of captures that `name` and `tags` can use: those of the expression if there is
+    /// one.
+    pub fn captures(&self) -> usize {
+        match &self.match_regex {
+            Some(regex) => regex.groups(),
+            None => self.matches.iter().map(Glob::wildcards).min().unwrap_or(0),
+        }
+    }
+
+    /// Returns what the first pattern that matches captures.
+    pub(super) fn captured(&self, bare: &[u8]) -> Captures {
+        let found = match &self.match_regex {
+            Some(regex) => regex.captures(bare),
+            None => self.matches.iter().find_map(|glob| glob.captures(bare)),
+        };
+        found.unwrap_or_default()
+    }
+
+    /// The limit of a key, if the rule has one.
+    pub(super) fn tag_limit(&self, key: &[u8]) -> Option<u32> {
+        let limits = self.max_tag_values.as_deref()?;
+        let of = |wanted: Option<&[u8]>| {
+            limits.iter().find(|limit| limit.key.as_ref().map(String::as_bytes) == wanted)
+        };
+        of(Some(key)).or_else(|| of(None)).map(|limit| limit.most)
     }
 }
 
@@ -129,164 +186,4 @@ impl Rule {
 pub fn flushes(span: Duration, interval: Duration) -> u32 {
     let count = span.as_millis().div_ceil(interval.as_millis().max(1)).max(1);
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// A pattern that covers a whole name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(String);
-
-impl Glob {
-    /// Returns `None` if the pattern is empty, or has a byte that is not visible ASCII or is one of
-    /// `; , # "`. No name without tags could match it, or a configuration file could not hold it.
-    pub fn new(pattern: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b";,#\"".contains(&byte);
-        (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
-    }
-
-    /// A pattern of any text, for a search. It also covers the tags of a name.
-    pub fn for_search(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether the pattern matches the whole name. The number of steps is at most the product of
-    /// both lengths: only the last `*` is tried again, since an earlier one could not match more.
-    #[inline]
-    pub fn matches(&self, name: &[u8]) -> bool {
-        self.fits(name, |_| true)
-    }
-
-    /// Whether every name that matches `other` matches this pattern, too.
-    pub fn covers(&self, other: &Self) -> bool {
-        // A `*` in `other` stands for several bytes, so only a `*` of this pattern can match it.
-        self.fits(other.0.as_bytes(), |byte| byte != b'*')
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// `is_single` returns whether a `?` matches a byte.
-    fn fits(&self, name: &[u8], is_single: impl Fn(u8) -> bool) -> bool {
-        let pattern = self.0.as_bytes();
-        let mut at = 0;
-        let mut read = 0;
-        // The index after the last `*` of the pattern, and the index in the name at which the rest
-        // of the pattern is tried.
-        let mut star = None;
-        while read < name.len() {
-            match pattern.get(at) {
-                Some(b'*') => {
-                    at += 1;
-                    star = Some((at, read));
-                }
-                Some(&byte) if byte == name[read] || byte == b'?' && is_single(name[read]) => {
-                    at += 1;
-                    read += 1;
-                }
-                _ => {
-                    let Some((after, end)) = star else { return false };
-                    at = after;
-                    read = end + 1;
-                    star = Some((after, read));
-                }
-            }
-        }
-        pattern[at..].iter().all(|&byte| byte == b'*')
-    }
-}
-
-impl fmt::Display for Glob {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Matches as the definition of a pattern says, byte by byte. It is slow, and the matcher must
-    /// agree with it.
-    fn naive(pattern: &[u8], name: &[u8]) -> bool {
-        match pattern.split_first() {
-            None => name.is_empty(),
-            Some((b'*', rest)) => (0..=name.len()).any(|run| naive(rest, &name[run..])),
-            Some((byte, rest)) => name
-                .split_first()
-                .is_some_and(|(first, name)| (*byte == b'?' || byte == first) && naive(rest, name)),
-        }
-    }
-
-    #[test]
-    fn every_short_pattern_matches_as_the_definition_says_on_every_short_name() {
-        let words = |letters: &[u8], longest: u32| {
-            let mut all = vec![Vec::new()];
-            for length in 1..=longest {
-                for number in 0..letters.len().pow(length) {
-                    let letter = |place| letters[number / letters.len().pow(place) % letters.len()];
-                    all.push((0..length).map(letter).collect::<Vec<u8>>());
-                }
-            }
-            all
-        };
-        let names = words(b"ab", 6);
-        for pattern in words(b"ab*?", 5) {
-            let glob = Glob(String::from_utf8(pattern.clone()).unwrap());
-            for name in &names {
-                let label = name.escape_ascii();
-                assert_eq!(glob.matches(name), naive(&pattern, name), "{glob} and {label}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_pattern_covers_those_that_match_no_other_names() {
-        for (ours, theirs, expected) in [
-            ("api.*", "api.web.*", true),
-            ("api.*", "api.web", true),
-            ("*", "a?b*", true),
-            ("a?c", "abc", true),
-            ("a?*", "ab*", true),
-            ("a?", "a*", false),
-            ("api.*", "ap*", false),
-            ("api.web", "api.*", false),
-            ("*.web", "*.web.*", false),
-            ("*a*", "*b", false),
-        ] {
-            let [ours, theirs] = [ours, theirs].map(|text| Glob::new(text).unwrap());
-            assert_eq!(ours.covers(&theirs), expected, "{ours} and {theirs}");
-        }
-    }
-
-    #[test]
-    fn names_match_as_the_operator_means() {
-        for (pattern, name, expected) in [
-            ("api.*", "api.latency", true),
-            ("api.*", "api", false),
-            ("web.*.latency", "web.a.b.latency", true),
-            ("web.*.latency", "web.latency", false),
-            ("web?.hits", "web1.hits", true),
-            ("web?.hits", "web12.hits", false),
-            ("*", "", true),
-            ("a", "ab", false),
-            ("*api.latency*", "my.api.latency.db", true),
-        ] {
-            let glob = Glob::new(pattern).unwrap();
-            assert_eq!(glob.matches(name.as_bytes()), expected, "{pattern} and {name}");
-        }
-    }
-
-    #[test]
-    fn a_hostile_pattern_takes_no_more_than_its_bytes_times_the_names() {
-        let glob = Glob::new(&"*a".repeat(200)).unwrap();
-        let name = [b"a".repeat(2000), b"b".to_vec()].concat();
-        assert!(!glob.matches(&name), "an exponential matcher would not come to an end");
-    }
-
-    #[test]
-    fn a_pattern_that_no_name_can_match_cannot_be_made() {
-        for text in ["", "a b", "a;k=v", "a#b", "a,b", "a\"", "caf\u{e9}", "\t"] {
-            assert_eq!(Glob::new(text), None, "{text}");
-        }
-    }
 }

@@ -1,10 +1,4 @@
 //! One series: its open interval and, during a sweep, the interval before it.
-//!
-//! A saved series is these bytes:
-//! ```text
-//!  kind  idle  name      counter: current, last     timing: 0, weight, samples… │ 1, sketch
-//!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
-//! ```
 
 use std::cell::Cell;
 
@@ -14,12 +8,13 @@ use super::distinct::Members;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
+use super::saved::SavedSeries;
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
-use crate::wire::{In, Put};
+use crate::wire::Put;
 
 /// A name of one kind and its values. The struct fits in one cache line.
 ///
@@ -93,32 +88,8 @@ impl Default for SetIntervals {
     }
 }
 
-/// A saved series whose values are not decoded yet.
-#[derive(Debug)]
-pub(super) struct SavedSeries<'a> {
-    pub(super) kind: MetricKind,
-    /// The number of intervals since the last sample.
-    pub(super) idle: u32,
-    pub(super) name: &'a [u8],
-    values: In<'a>,
-}
-
-impl<'a> SavedSeries<'a> {
-    /// Returns `None` if the record is damaged.
-    pub(super) fn read(mut input: In<'a>) -> Option<Self> {
-        let kind = *KINDS.get(usize::from(input.u8()?))?;
-        let idle = input.u32()?;
-        let name = input.name().filter(|name| !name.is_empty())?;
-        Some(Self { kind, idle, name, values: input })
-    }
-}
-
 /// The level of a gauge that has no value yet, or whose value was forgotten.
 const NO_LEVEL: f64 = f64::NAN;
-
-/// The kinds by the byte that stands for each in a record.
-const KINDS: [MetricKind; 4] =
-    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
 
 impl Series {
     pub(super) fn new(
@@ -548,12 +519,16 @@ impl Series {
     /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
     /// closed yet, the open interval has no samples.
     ///
-    /// `name` is the canonical name.
-    pub(super) fn save(&self, name: &[u8], now: u32, records: &SideRecords, out: &mut Vec<u8>) {
+    /// `name` is the canonical name, and `source` the name from which rules have made it.
+    pub(super) fn save(
+        &self,
+        (name, source): (&[u8], Option<&[u8]>),
+        now: u32,
+        records: &SideRecords,
+        out: &mut Vec<u8>,
+    ) {
         let is_open = self.interval == now;
-        out.put_u8(self.kind() as u8);
-        out.put_u32(self.idle_until(now));
-        out.put_name(name);
+        SavedSeries::put_head(self.kind(), self.idle_until(now), name, source, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });

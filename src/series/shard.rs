@@ -48,12 +48,26 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
+/// A series, and what its shard holds beside it.
+#[derive(Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) slot: SeriesSlot,
+    pub(super) series: &'a mut Series,
+    /// The running total, if totals are kept.
+    pub(super) total: Option<&'a mut f64>,
+    /// The name from which rules have made that of the series.
+    pub(super) source: Option<&'a [u8]>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     index: HashTable<SeriesSlot>,
     series: Slab<Series>,
     /// The running total of each counter, at its position in `series`. Empty if none are kept.
     totals: Vec<f64>,
+    /// For each series whose name rules have made, at its position in `series`, a name from which
+    /// they have made it. Shorter than `series` if none of the last ones has such a name.
+    sources: Vec<Option<Box<[u8]>>>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
@@ -125,16 +139,30 @@ impl Shard {
         self.series.get(at)
     }
 
-    /// Returns the series at a position, whichever it is, and its total if totals are kept.
+    /// The name from which rules have made that of the series at a position. `None` if a client
+    /// sends the name of the series itself.
+    pub(super) fn source(&self, at: u32) -> Option<&[u8]> {
+        self.sources.get(at as usize)?.as_deref()
+    }
+
+    pub(super) fn set_source(&mut self, at: u32, source: Option<&[u8]>) {
+        let at = at as usize;
+        if source.is_some() && self.sources.len() <= at {
+            self.sources.resize_with(at + 1, || None);
+        }
+        if let Some(known) = self.sources.get_mut(at) {
+            *known = source.map(Box::from);
+        }
+    }
+
+    /// Returns the series at a position, whichever it is.
     #[inline]
-    pub(super) fn at_mut(
-        &mut self,
-        at: usize,
-    ) -> Option<(SeriesSlot, &mut Series, Option<&mut f64>)> {
+    pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
         let total = self.totals.get_mut(at);
+        let source = self.sources.get(at).and_then(Option::as_deref);
         let at = u32::try_from(at).expect("inserted as a u32");
-        Some((SeriesSlot { hash: series.hash, at }, series, total))
+        Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })
     }
 
     /// The running total of the series at a position. `None` if totals are not kept.
@@ -173,6 +201,7 @@ impl Shard {
     pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<Series> {
         let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
         entry.remove();
+        self.set_source(slot.at, None);
         Some(self.series.remove(slot.at as usize))
     }
 

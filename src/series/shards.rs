@@ -8,7 +8,7 @@ use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
-use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
@@ -294,11 +294,12 @@ impl Shards {
                 }
                 left -= 1;
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
+                    let source = u32::try_from(cursor.at).ok().and_then(|at| shard.source(at));
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
                         series.name().append(&self.tags, &mut name);
-                        series.save(&name, now, records, out);
+                        series.save((&name, source), now, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -328,13 +329,13 @@ impl Shards {
                     shard.prefetch_names(cursor.at);
                 }
                 left -= 1;
-                if let Some((slot, series, total)) = shard.at_mut(cursor.at)
+                if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at)
                     && series.has_value()
                 {
-                    let total = total.copied();
+                    let known = (total.copied(), source);
                     let at = (cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(series, total, at, names, policies, now));
+                    visit(Visited::new(series, known, at, names, policies, now));
                 }
                 cursor.at += 1;
             }
@@ -361,11 +362,11 @@ impl Shards {
         policies: &'a Generations,
         now: u32,
     ) -> Option<Visited<'a>> {
-        let (slot, series, total) = self.all[at.0].at_mut(at.1.at as usize)?;
-        let total = total.copied();
+        let Placed { slot, series, total, source } = self.all[at.0].at_mut(at.1.at as usize)?;
+        let known = (total.copied(), source);
         let is_it = slot == at.1 && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(series, total, at, names, policies, now))
+        is_it.then(|| Visited::new(series, known, at, names, policies, now))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
@@ -389,7 +390,8 @@ impl Shards {
         pool: &mut Pool,
     ) {
         let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some((_, series, count)) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Placed { series, total: count, .. } = placed;
         if let (Some(count), Some(total)) = (count, total.count) {
             *count = total;
             series.take_total();
@@ -427,7 +429,8 @@ impl Shards {
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
         let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some((_, series, total)) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Placed { series, total, .. } = placed;
         let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, now);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
         series.close(now, policies, (pool, &mut self.tags), total, &mut close);
@@ -483,7 +486,8 @@ impl Shards {
             return None;
         }
         let mut record = Vec::new();
-        series.save(name, now, records, &mut record);
+        let source = self.all[shard].source(slot.at);
+        series.save((name, source), now, records, &mut record);
         Some((record, self.total(shard, slot, Some(now))))
     }
 }

@@ -5,25 +5,25 @@ pub(super) mod rehearsal;
 
 use std::time::Duration;
 
-use super::aggregate::{SavedSeries, Series};
+use super::aggregate::Series;
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
 use super::closed::Closed;
-use super::eviction::{Holder, Largest, LongIdle};
+use super::eviction::{Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
-use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::raw::{Audience, RawNames, is_merged, merged_name};
+use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
-use super::stored_name::StoredName;
-use super::sweep::SeriesSweep;
+use super::table_rules::{Made, RestoredNames, TableRules};
 use super::top::{NewPrefix, Top};
-use super::update::update_policy;
+use super::upkeep::Upkeep;
 use super::visited::Visited;
-use crate::policy::{Generations, Rules, flushes};
+use crate::policy::{Rules, flushes};
 use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
@@ -35,9 +35,10 @@ pub struct Table {
     pool: Pool,
     /// The series that hold most memory in the open interval.
     largest: Largest,
-    policies: Generations,
-    /// Whether some series may still have a policy from before the last reload.
-    has_old_policies: bool,
+    rules: TableRules,
+    /// Whether each name that a client sends is the name of its series: no rule changes names, and
+    /// no series is merged from raw names.
+    is_direct: bool,
     long_idle: LongIdle,
     /// Evicted series with an interval that the sweep in progress must still close.
     evicted: Vec<Series>,
@@ -55,13 +56,15 @@ impl Table {
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
+        let shards = Shards::new(seeds.names, bounds.keeps_totals, bounds.max_series);
+        let rules = TableRules::new(rules, interval, &shards.names);
         Self {
-            shards: Shards::new(seeds.names, bounds.keeps_totals, bounds.max_series),
+            shards,
             members: MemberHasher::new(&seeds),
             pool,
             largest: Largest::new(bounds.sample_memory),
-            policies: Generations::new(rules, interval),
-            has_old_policies: false,
+            is_direct: !rules.change_names(),
+            rules,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
             evicted: Vec::new(),
             top: Top::new(),
@@ -74,6 +77,7 @@ impl Table {
     /// Accepts raw names from now on. Must be called before the first sample.
     pub fn accept_raw_names(&mut self) {
         self.shards.raw = Some(RawNames::new(self.shards.names.clone()));
+        self.is_direct = false;
     }
 
     /// Whether a sample of a clean name may have to be added to a merged series, too. Then
@@ -119,18 +123,85 @@ impl Table {
     ///
     /// A key/value has no series; the caller must not pass one.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
-        match self.shards.raw {
-            None => self.add_one(name, hash, sample).map(|_| ()),
-            Some(_) => self.add_raw(name, hash, sample),
+        if self.is_direct {
+            return self.add_one(name, hash, sample, None).map(|_| ());
         }
+        self.add_changed(name, hash, sample, None)
+    }
+
+    /// Adds a sample to the series that rules make of a name, or to those of a raw name. From then
+    /// on, lines with the key `raw` are added without being read, if they belong to one series.
+    #[cold]
+    fn add_changed(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        raw: Option<RawKey>,
+    ) -> Result<(), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        let is_two = |shards: &Shards| !is_clean(name) || shards.is_merged_into(kind, name);
+        if !self.rules.change_names() {
+            if is_two(&self.shards) {
+                return self.add_raw(name, hash, sample, None);
+            }
+            let (shard, slot) = self.add_one(name, hash, sample, None)?;
+            if let Some(raw) = raw {
+                self.shards.aliases.add(raw, kind, (shard, slot.at), self.now);
+            }
+            return Ok(());
+        }
+        if self.shards.raw.is_some() {
+            return self.add_made(name, hash, sample).map(|_| ());
+        }
+        // No line has such tags, so the canonical name is never taken for the bytes of a line.
+        let own = self.raw_key(name, b"\n");
+        let (shard, slot) = match self.shards.find_raw(own, kind, self.now) {
+            Some((key, slot)) => {
+                let sample = HashedSample::new(sample, |member| self.members.hash(member));
+                self.add_to(&key, slot, sample)?;
+                (key.shard, slot)
+            }
+            None => {
+                let Some(found) = self.add_made(name, hash, sample)? else { return Ok(()) };
+                found
+            }
+        };
+        for key in [Some(own), raw].into_iter().flatten() {
+            self.shards.aliases.add(key, kind, (shard, slot.at), self.now);
+        }
+        Ok(())
+    }
+
+    /// Adds a sample to the series that rules make of a name, and returns its place.
+    fn add_made(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+    ) -> Result<Option<(usize, SeriesSlot)>, AddError> {
+        let resolved = self.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
+        let source = resolved.name.as_ref().map(|_| name);
+        let made = resolved.name.as_deref().unwrap_or(name);
+        let hash = if source.is_some() { self.hash(made) } else { hash };
+        let from = Some(Made { policy: resolved.policy, source });
+        if self.shards.raw.is_none() {
+            return self.add_one(made, hash, sample, from).map(Some);
+        }
+        self.add_raw(made, hash, sample, from).map(|()| None)
     }
 
     /// Adds a sample to the series of a name that may be raw, and to its merged series.
-    #[cold]
-    fn add_raw(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
+    fn add_raw(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        made: Option<Made<'_>>,
+    ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if is_clean(name) && !self.shards.is_merged_into(kind, name) {
-            return self.add_one(name, hash, sample).map(|_| ());
+            return self.add_one(name, hash, sample, made).map(|_| ());
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
@@ -139,8 +210,8 @@ impl Table {
         } else {
             self.begin_merged(kind, &clean, &merged)
         };
-        let added = self.add_one(name, hash, sample);
-        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample)).and(added)?;
+        let added = self.add_one(name, hash, sample, made);
+        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample, made)).and(added)?;
         Ok(())
     }
 
@@ -152,12 +223,15 @@ impl Table {
         clean: &[u8],
         merged: &[u8],
     ) -> Result<(), AddError> {
-        let Self { shards, policies, pool, now, .. } = self;
-        let open = shards.open_interval(kind, clean, *now, policies, &pool.records);
+        let Self { shards, rules, pool, now, .. } = self;
+        let open = shards.open_interval(kind, clean, *now, &rules.policies, &pool.records);
         let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        self.create_saved(saved).expect("written just now")?;
+        let source = saved.source.unwrap_or(clean);
+        let resolved = self.rules.resolve(source, self.hash(source));
+        let policy = resolved.map(|resolved| resolved.policy);
+        self.upkeep().create_saved(saved, policy).expect("written just now")?;
         self.shards.set_total(kind, merged, total, &mut self.pool);
         Ok(())
     }
@@ -170,16 +244,22 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
+        made: Option<Made<'_>>,
     ) -> Result<(usize, SeriesSlot), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
         let sample = HashedSample::new(sample, |member| self.members.hash(member));
         match self.shards.find_by(&key, kind, name) {
-            Some(slot) => self.add_to(&key, slot, sample).map(|()| (key.shard, slot)),
+            Some(slot) => {
+                if let Some(made) = made {
+                    self.rules.claim(&mut self.shards, (key.shard, slot), made);
+                }
+                self.add_to(&key, slot, sample).map(|()| (key.shard, slot))
+            }
             None => {
-                let slot = self.create(name, hash, kind, &key)?;
+                let slot = self.upkeep().create(name, hash, kind, &key, made)?;
                 let added = self.add_to(&key, slot, sample);
-                added.inspect_err(|_| self.discard(key.shard, slot))?;
+                added.inspect_err(|_| self.upkeep().discard(key.shard, slot))?;
                 Ok((key.shard, slot))
             }
         }
@@ -193,13 +273,13 @@ impl Table {
         sample: HashedSample,
     ) -> Result<(), AddError> {
         let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
-        series.touch(self.now, self.sender, &self.policies, &mut self.pool);
-        let added = series.add(sample, &self.policies, &mut self.pool);
+        series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
+        let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && added.is_ok() {
             return added;
         }
-        self.free_memory_and_retry(key, slot, added, grown, sample)
+        self.upkeep().free_memory_and_retry(key, slot, added, grown, sample)
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
@@ -232,12 +312,11 @@ impl Table {
         sample: Sample<'_>,
         raw: RawKey,
     ) -> Result<(), AddError> {
-        let kind = sample.kind().expect("a key/value is passed through");
-        if self.shards.raw.is_some() && (!is_clean(name) || self.shards.is_merged_into(kind, name))
-        {
-            return self.add_raw(name, hash, sample); // it belongs to two series
+        if !self.is_direct {
+            return self.add_changed(name, hash, sample, Some(raw));
         }
-        let (shard, slot) = self.add_one(name, hash, sample)?;
+        let kind = sample.kind().expect("a key/value is passed through");
+        let (shard, slot) = self.add_one(name, hash, sample, None)?;
         self.shards.aliases.add(raw, kind, (shard, slot.at), self.now);
         Ok(())
     }
@@ -253,6 +332,12 @@ impl Table {
         let (key, slot) = self.shards.find_raw(raw, sample.kind()?, self.now)?;
         let sample = HashedSample::new(sample, |member| self.members.hash(member));
         Some(self.add_to(&key, slot, sample))
+    }
+
+    /// Whether rules change names, so that a name without tags is also found by its raw bytes.
+    #[inline]
+    pub fn changes_names(&self) -> bool {
+        self.rules.change_names()
     }
 
     /// Removes all aliases, because lines with the same bytes may belong to other series now.
@@ -296,100 +381,19 @@ impl Table {
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || members.hash(sample.member);
-        series.touch(self.now, self.sender, &self.policies, &mut self.pool);
+        series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
         if grown == 0 && added.is_ok() {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.free_memory_and_retry(key, slot, added, grown, hashed)
+        self.upkeep().free_memory_and_retry(key, slot, added, grown, hashed)
     }
 
-    /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
-    /// memory is short, the largest series are condensed, and a refused sample is tried once more.
-    #[cold]
-    fn free_memory_and_retry(
-        &mut self,
-        key: &SeriesKey,
-        slot: SeriesSlot,
-        added: Result<(), AddError>,
-        grown: usize,
-        sample: HashedSample,
-    ) -> Result<(), AddError> {
-        let holder = Holder::new(key.shard, slot);
-        self.largest.note(grown, holder);
-        self.shards.condense(&mut self.largest, &mut self.pool, self.now);
-        if added != Err(AddError::NoMemory) {
-            return added;
-        }
-        let series = self.shards.get_mut(key.shard, slot).expect("it was there just now");
-        let added = series.add(sample, &self.policies, &mut self.pool);
-        self.pool.take_refused();
-        self.largest.note(self.pool.take_grown(), holder);
-        added
-    }
-
-    /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
-    /// flush.
-    #[cold]
-    fn discard(&mut self, shard: usize, slot: SeriesSlot) {
-        if let Some(series) = self.shards.take(shard, slot) {
-            series.release(&mut self.pool, &mut self.shards.tags);
-            self.shards.counts.created -= 1; // it was never seen
-        }
-    }
-
-    /// Whether a rule drops all samples of `name`.
-    pub fn drops(&mut self, name: &[u8], NameHash(hash): NameHash) -> bool {
-        self.policies.of_name(name, hash).is_none()
-    }
-
-    /// Creates a series for a name that the table does not hold.
-    fn create(
-        &mut self,
-        name: &[u8],
-        NameHash(hash): NameHash,
-        kind: MetricKind,
-        key: &SeriesKey,
-    ) -> Result<SeriesSlot, AddError> {
-        let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
-        if !is_merged(name) {
-            self.top.series(name, self.now, |text| self.shards.hash(text).0);
-        }
-        self.create_with(name, kind, key, policy)
-    }
-
-    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
-    /// there is none.
-    fn create_with(
-        &mut self,
-        name: &[u8],
-        kind: MetricKind,
-        key: &SeriesKey,
-        policy: u16,
-    ) -> Result<SeriesSlot, AddError> {
-        if self.len() >= self.max_series && !self.evict() {
-            return Err(AddError::TooManySeries);
-        }
-        let Self { shards: Shards { tags, names, .. }, top, .. } = self;
-        let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
-        let series = Series::new(name, key.hash, kind, policy, self.now);
-        Ok(self.shards.insert(key.shard, series, self.now))
-    }
-
-    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
-    /// none that can still be evicted.
-    fn evict(&mut self) -> bool {
-        let Some(series) = self.shards.take_idle(&mut self.long_idle) else { return false };
-        if series.is_closed(self.now) {
-            series.release(&mut self.pool, &mut self.shards.tags);
-        } else {
-            // The sweep must still send the interval before the tick.
-            self.evicted.push(series);
-        }
-        self.shards.counts.evicted += 1;
-        true
+    /// What rules decide about names.
+    pub fn rules(&mut self) -> &mut TableRules {
+        &mut self.rules
     }
 
     /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
@@ -407,25 +411,28 @@ impl Table {
         &mut self,
         cursor: &mut Cursor,
         work: usize,
-        mut close: impl FnMut(Audience, Closed<'_>),
+        close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        let mut left = work;
-        while let Some(series) = self.evicted.pop() {
-            left = left.saturating_sub(series.work());
-            let audience = self.shards.audience(&series, self.now);
-            self.close_and_release(audience, series, &mut close);
-            if left == 0 {
-                return false;
-            }
-        }
-        let Self { shards, pool, policies, largest, top, long_idle, now, .. } = self;
-        let sweep = SeriesSweep { shards, pool, policies, largest, top, long_idle, now: *now };
-        // Without raw names the audience of a series is a constant, so that their meaning costs
-        // nothing where they are off.
-        if sweep.shards.raw.is_some() {
-            sweep.walk::<true>(cursor, left, close)
+        if self.shards.raw.is_some() {
+            self.upkeep().sweep::<true>(cursor, work, close)
         } else {
-            sweep.walk::<false>(cursor, left, close)
+            self.upkeep().sweep::<false>(cursor, work, close)
+        }
+    }
+
+    /// The parts for work that adds no sample.
+    #[inline]
+    fn upkeep(&mut self) -> Upkeep<'_> {
+        Upkeep {
+            shards: &mut self.shards,
+            rules: &mut self.rules,
+            pool: &mut self.pool,
+            largest: &mut self.largest,
+            top: &mut self.top,
+            long_idle: &mut self.long_idle,
+            evicted: &mut self.evicted,
+            max_series: self.max_series,
+            now: self.now,
         }
     }
 
@@ -435,23 +442,22 @@ impl Table {
         self.pool.drop_spare();
         self.long_idle.end_sweep();
         self.top.end_sweep();
-        self.has_old_policies = false;
+        self.rules.end_sweep();
     }
 
     /// Whether [`reconfigure`](Self::reconfigure) may be called with these rules. New rules must
     /// wait until all series have the policies of the rules before them.
     pub fn can_reconfigure(&self, rules: &Rules, interval: Duration) -> bool {
-        !self.has_old_policies || self.policies.are(rules, interval)
+        self.rules.can_replace(rules, interval)
     }
 
     /// Sets other bounds and rules. Each series gets its new policy when it is closed next. No
     /// sweep may be in progress.
     pub fn reconfigure(&mut self, bounds: &Bounds, rules: &Rules, interval: Duration) {
-        assert!(self.can_reconfigure(rules, interval), "a series has one of two policies");
-        if !self.policies.are(rules, interval) {
-            self.has_old_policies = true;
-            self.policies.replace(rules, interval);
+        if self.rules.replace(rules, interval) {
+            self.forget_aliases();
         }
+        self.is_direct = self.shards.raw.is_none() && !self.rules.change_names();
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
         self.pool.records.keep_timings(bounds.keeps_totals);
         self.shards.keep_totals(bounds.keeps_totals);
@@ -479,8 +485,8 @@ impl Table {
         // Both series must be closed while the audience of the clean name is known.
         let merged = merged_name(&clean);
         for name in [&clean, &merged] {
-            let Self { shards, policies, pool, now, .. } = self;
-            shards.close_one(kind, name, *now, policies, pool, &mut close);
+            let Self { shards, rules, pool, now, .. } = self;
+            shards.close_one(kind, name, *now, &rules.policies, pool, &mut close);
         }
         // From now on the series of the clean name is sent in place of the merged one.
         if let Some((shard, slot)) = self.shards.find(kind, &merged) {
@@ -501,28 +507,11 @@ impl Table {
         if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
             return false; // as if it were removed already
         }
+        let source = self.shards.all[shard].source(slot.at).map(Vec::from);
         let Some(series) = self.shards.take(shard, slot) else { return false };
         let audience = self.shards.audience(&series, self.now);
-        self.close_and_release(audience, series, close);
+        self.upkeep().close_and_release(audience, series, source.as_deref(), close);
         true
-    }
-
-    /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
-    /// and returns its memory to the pool.
-    fn close_and_release(
-        &mut self,
-        audience: Audience,
-        mut series: Series,
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) {
-        let names = (&self.shards.names, &mut self.shards.tags);
-        if update_policy(&mut self.policies, names, &mut series, &mut self.pool) {
-            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            let memory = (&mut self.pool, &mut self.shards.tags);
-            series.close(self.now, &self.policies, memory, None, &mut close);
-        }
-        self.pool.take_grown();
-        series.release(&mut self.pool, &mut self.shards.tags);
     }
 
     /// Appends up to `work` series to `out`, from `cursor` on, each as a record that begins with
@@ -559,51 +548,23 @@ impl Table {
             return Some(Ok(()));
         }
         saved.idle = age(saved.idle);
-        let clean_name;
         let has_all_samples = is_merged(saved.name);
-        if self.shards.raw.is_none() && !is_clean(saved.name) {
-            clean_name = cleaned(sent_name(saved.name));
-            saved.name = &clean_name;
-        }
-        if sent_name(saved.name).is_empty() {
-            return None;
-        }
+        let names = self.rules.restored_names(&saved, self.shards.raw.is_none())?;
+        let RestoredNames { name, source, policy } = &names;
+        saved.name = name;
+        saved.source = source.as_deref();
         if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
+            if source.is_some() {
+                // New rules make one series of two saved ones. The second is lost, and counted.
+                return Some(Err(AddError::ByRule));
+            }
             if self.shards.raw.is_some() || !has_all_samples {
                 return Some(Ok(()));
             }
             // The merged series was restored from one of the raw names already.
-            self.discard(shard, slot);
+            self.upkeep().discard(shard, slot);
         }
-        self.create_saved(saved)
-    }
-
-    /// Creates a series from its saved values.
-    fn create_saved(&mut self, saved: SavedSeries<'_>) -> Option<Result<(), AddError>> {
-        let hash = self.hash(saved.name);
-        let key = SeriesKey::new(hash, saved.kind);
-        let policy = self.policies.of_name(sent_name(saved.name), hash.0);
-        let policy = policy.ok_or(AddError::ByRule);
-        if let Ok(policy) = policy
-            && saved.kind == MetricKind::Gauge
-            && self.policies.at(policy).forgets_gauge(saved.idle)
-        {
-            return Some(Ok(())); // another configuration kept its level for longer
-        }
-        let created =
-            policy.and_then(|policy| self.create_with(saved.name, saved.kind, &key, policy));
-        let slot = match created {
-            Ok(slot) => slot,
-            Err(error) => return Some(Err(error)),
-        };
-        let series = self.shards.get_mut(key.shard, slot).expect("created just now");
-        let restored = series.restore(saved, self.now, &mut self.pool);
-        self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
-        self.pool.take_refused();
-        if !matches!(restored, Some(Ok(()))) {
-            self.discard(key.shard, slot);
-        }
-        restored
+        self.upkeep().create_saved(saved, *policy)
     }
 
     /// The names that bring most new series.
@@ -611,7 +572,7 @@ impl Table {
         &mut self.top.newcomers
     }
 
-    /// What brings most since the start.
+    /// What brings most, since the start.
     pub fn top(&self) -> &Top {
         &self.top
     }
@@ -627,18 +588,18 @@ impl Table {
     /// With raw names the table may hold two series for one name that is sent: see
     /// [`Visited::audience`]. A series that is created during the walk may be left out.
     pub fn visit(&mut self, at: &mut Cursor, work: usize, see: impl FnMut(Visited<'_>)) -> bool {
-        self.shards.visit(at, work, &self.policies, self.now, see)
+        self.shards.visit(at, work, &self.rules.policies, self.now, see)
     }
 
     /// Returns a series of this kind and name, as a client names it.
     pub fn look_up(&mut self, kind: MetricKind, name: &[u8]) -> Option<Visited<'_>> {
-        self.shards.look_up(kind, name, &self.policies, self.now)
+        self.shards.look_up(kind, name, &self.rules.policies, self.now)
     }
 
     /// Returns the series in a slot. Returns `None` if it was removed, or its value was forgotten,
     /// since the slot was looked up.
     pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
-        self.shards.visit_one((shard, slot), &self.policies, self.now)
+        self.shards.visit_one((shard, slot), &self.rules.policies, self.now)
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is

@@ -4,7 +4,7 @@ use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::shard::SeriesSlot;
 use super::tag_store::TagStore;
-use crate::policy::{Generations, Policy, bare};
+use crate::policy::{Generations, Policy, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// A series as a reader of the table sees it.
@@ -22,6 +22,8 @@ pub struct Visited<'a> {
     pub shard: usize,
     pub slot: SeriesSlot,
     pub series: &'a mut Series,
+    /// The name from which rules have made that of the series.
+    pub source: Option<&'a [u8]>,
     /// The name that the table holds the series under.
     name: &'a [u8],
 }
@@ -29,7 +31,7 @@ pub struct Visited<'a> {
 impl<'a> Visited<'a> {
     pub(super) fn new(
         series: &'a mut Series,
-        total: Option<f64>,
+        (total, source): (Option<f64>, Option<&'a [u8]>),
         (shard, slot): (usize, SeriesSlot),
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a Generations,
@@ -43,7 +45,7 @@ impl<'a> Visited<'a> {
         let policy = policies.at(series.policy());
         let total = total.filter(|_| kind == MetricKind::Counter);
         let total = total.map(|total| series.total(total));
-        Self { kind, audience, total, policy, now, shard, slot, series, name }
+        Self { kind, audience, total, policy, now, shard, slot, series, source, name }
     }
 
     /// The name that the series is sent under. With raw names it may have any bytes.
@@ -62,9 +64,18 @@ impl<'a> Visited<'a> {
         self.name
     }
 
-    /// Passes the name that rules are compared with: clean, and without tags.
-    pub fn with_rule_name<T>(&self, compare: impl FnOnce(&[u8]) -> T) -> T {
-        let name = self.name();
-        if is_clean(name) { compare(bare(name)) } else { compare(bare(&cleaned(name))) }
+    /// A name that a client sends to the series.
+    pub fn sent_by_client(&self) -> &[u8] {
+        self.source.unwrap_or_else(|| self.name())
+    }
+
+    /// Passes the clean name that rules are compared with.
+    pub fn with_rule_name<T>(&self, compare: impl FnOnce(RuleName<'_>) -> T) -> T {
+        let name = self.sent_by_client();
+        if is_clean(name) {
+            compare(RuleName::new(name))
+        } else {
+            compare(RuleName::new(&cleaned(name)))
+        }
     }
 }

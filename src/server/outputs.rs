@@ -9,7 +9,7 @@ use nix::unistd::gethostname;
 use super::start_error::StartError;
 use crate::config::{self, Config, Destination, DestinationKind, TakenFlushes, Takes};
 use crate::encode::encoders::Encoders;
-use crate::encode::namespace::Namespace;
+use crate::encode::namespace::{ConstantTag, HOST, Namespace};
 use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
@@ -20,7 +20,7 @@ use crate::standard::StandardStream;
 /// Makes one encoder for each combination of format, name space and own figures that a destination
 /// takes.
 pub(super) fn encoders(config: &Config) -> Encoders {
-    let namespaces: Vec<_> = config.namespaces.iter().map(with_host_suffix).collect();
+    let namespaces = with_host_name(&config.namespaces);
     let wanted = config.active_destinations().filter_map(|destination| {
         let Takes::Flushes(taken) = destination.takes() else { return None };
         let is_its = |namespace: &&Namespace| namespace.name == taken.namespace;
@@ -126,11 +126,25 @@ fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spo
         .map_err(|error| StartError::Spool(path, error))
 }
 
-/// Returns the name space, with the name of this host as its suffix if it is configured so.
-fn with_host_suffix(namespace: &Namespace) -> Namespace {
-    let global_suffix =
-        if namespace.host_suffix { host_name() } else { namespace.global_suffix.clone() };
-    Namespace { global_suffix, ..namespace.clone() }
+/// Returns the name spaces, with the name of this host wherever they are configured so.
+fn with_host_name(namespaces: &[Namespace]) -> Vec<Namespace> {
+    let mut namespaces = namespaces.to_vec();
+    let has_host = |tag: &ConstantTag| tag.value.contains(HOST);
+    let needs_host =
+        |namespace: &Namespace| namespace.host_suffix || namespace.tags.iter().any(has_host);
+    if !namespaces.iter().any(needs_host) {
+        return namespaces;
+    }
+    let host = host_name();
+    for namespace in &mut namespaces {
+        if namespace.host_suffix {
+            namespace.global_suffix.clone_from(&host);
+        }
+        for tag in &mut namespace.tags {
+            tag.value = tag.value.replace(HOST, &host);
+        }
+    }
+    namespaces
 }
 
 /// Returns the name of this host up to its first dot. It is empty if the kernel returns an error.
@@ -139,7 +153,7 @@ fn host_name() -> String {
         log::warn!(
             host_suffix = "none",
             reason:% = error,
-            hint = "names get no suffix; set [namespace] global_suffix instead of host_suffix";
+            hint = "names get no suffix and no tag of it; set [namespace] global_suffix instead of host_suffix, and write the name in tags";
             "the name of this host is unknown"
         );
         OsString::new()

@@ -148,7 +148,7 @@ fn a_sketch_of_samples_all_over_the_doubles_is_coarser_and_knows_the_rest() {
 fn a_sketch_fills_the_histogram_and_heeds_the_filter() {
     let mut core = Core::configured(
         "[statsd]\ntimer_exact = 10\ntimer_metrics = histogram, upper\n\
-         [rule.all]\nmatch = *\nhistogram = 0, 10.5, 100.5, inf\n",
+         [rule.all]\nmatch = **\nhistogram = 0, 10.5, 100.5, inf\n",
     );
     (-20..=200).for_each(|n| core.packet(&format!("t:{n}|h")));
     let lines = core.flush(10);

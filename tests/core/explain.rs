@@ -175,11 +175,11 @@ fn check(engine: &mut Engine, names: &mut NameEncoders, line: &[u8]) -> Explanat
 
 const RULES: &str = "
 [rule.web]
-match = a*, web.*
+match = a**, web.**
 percentiles = 50, 99.9, -10
 histogram = 10, 100, inf
 [rule.short]
-match = *
+match = **
 timer_metrics = count, upper, upper_percent
 drop = no
 ";
@@ -234,8 +234,10 @@ fn random_line(random: &mut Random) -> Vec<u8> {
 fn random_lines_do_what_their_explanations_say_while_limits_are_reached() {
     let limits = "[limits]\nmax_series = 60\nevict_after = 20s\n[statsd]\n";
     let configs = [
-        format!("{limits}delete_gauges = yes\n[rule.no]\nmatch = drop.*, *9\ndrop = yes\n{RULES}"),
-        format!("{limits}sanitize_keys = no\n[rule.no]\nmatch = drop.*\ndrop = yes\n"),
+        format!(
+            "{limits}delete_gauges = yes\n[rule.no]\nmatch = drop.***, **9\ndrop = yes\n{RULES}"
+        ),
+        format!("{limits}sanitize_keys = no\n[rule.no]\nmatch = drop.**\ndrop = yes\n"),
     ];
     let mut verdicts = BTreeMap::new();
     for (config, seed) in configs.iter().flat_map(|config| (0..4).map(move |seed| (config, seed))) {

@@ -32,7 +32,8 @@ fn every_target_takes_what_is_made_of_its_corpus() {
     for (name, target) in targets::ALL {
         let seeds = corpus(name);
         // Targets that make an engine each time are slow.
-        let rounds = if matches!(name, "stream" | "flush" | "state") { 800 } else { 3_000 };
+        let rounds =
+            if matches!(name, "stream" | "flush" | "rules" | "state") { 800 } else { 3_000 };
         (0..rounds).for_each(|round| take(name, target, &seeds, round));
     }
 }

@@ -18,6 +18,7 @@ mod golden;
 mod interned;
 mod junk;
 mod lifecycle;
+mod mapping;
 mod micro;
 mod protocol;
 mod raw;

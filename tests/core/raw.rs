@@ -233,7 +233,7 @@ fn num_stats_counts_the_series_that_a_destination_gets() {
 #[test]
 fn rules_see_clean_names() {
     let mut server = Server::new(&format!(
-        "{RAW}[rule.a]\nmatch = a_b\npercentiles = 50\n[rule.junk]\nmatch = junk_*\ndrop = yes"
+        "{RAW}[rule.a]\nmatch = a_b\npercentiles = 50\n[rule.junk]\nmatch = junk_**\ndrop = yes"
     ));
     server.packet(b"a b:1|ms\na_b:2|ms\njunk x:1|c\njunk_x:1|c\nok:1|c");
     let sent = server.flush(10);

@@ -55,9 +55,9 @@ fn a_signed_gauge_is_a_change_or_a_value() {
 fn each_setting_is_of_the_first_rule_that_matches_and_sets_it() {
     let mut core = Core::configured(
         "[statsd]\ndelete_idle = yes\ntimer_metrics = count\n\
-         [rule.z]\nmatch = api.slow.*\npercentiles = 50\n\
-         [rule.m]\nmatch = api.*, web.*\npercentiles = 99\ntimer_metrics = upper_percent\n\
-         [rule.a]\nmatch = *\npercentiles = 75\ndelete_idle = no\ntimer_metrics = count_percent\n",
+         [rule.z]\nmatch = api.slow.**\npercentiles = 50\n\
+         [rule.m]\nmatch = api.**, web.**\npercentiles = 99\ntimer_metrics = upper_percent\n\
+         [rule.a]\nmatch = **\npercentiles = 75\ndelete_idle = no\ntimer_metrics = count_percent\n",
     );
     core.packet("api.slow.x:1:2:3:4|ms\napi.y:1:2:3:4|ms\nother:1:2:3:4|ms");
     let lines = core.flush(10);
@@ -126,7 +126,7 @@ fn a_filter_changes_no_figure() {
         "histogram",
     ];
     let rule =
-        "[statsd]\npercentiles = 10, 50, 99.9, -20\n[rule.a]\nmatch = *\nhistogram = 3, 50, inf\n";
+        "[statsd]\npercentiles = 10, 50, 99.9, -20\n[rule.a]\nmatch = **\nhistogram = 3, 50, inf\n";
     let flush = |metrics: &str, samples: &str| {
         let mut core = Core::configured(&format!("{rule}timer_metrics = {metrics}"));
         core.packet(samples);

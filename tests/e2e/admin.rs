@@ -427,7 +427,7 @@ fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
 #[test]
 fn top_and_rules_show_what_brings_most() {
     let conf = Conf::flushing_every("1s")
-        .set("rule.web", "match", "web.*, app.*")
+        .set("rule.web", "match", "web.**, app.**")
         .set("rule.web", "expire", "1h")
         .set("rule.gone", "match", "gone.*")
         .set("rule.gone", "drop", "yes");
@@ -453,7 +453,7 @@ fn top_and_rules_show_what_brings_most() {
     assert!(senders.contains(" refused=2 refused_reason=\"dropped by [rule.gone]\" "), "{senders}");
     assert_eq!(
         admin.ask("rules"),
-        "[rule.web] series=50\n  match = web.*, app.*\n  expire = 1h\n\
+        "[rule.web] series=50\n  match = web.**, app.**\n  expire = 1h\n\
          [rule.gone] series=0\n  match = gone.*\n  drop = yes\n\
          rules with drop = yes: dropped_values=2\nno rule: series=2\nEND\n\n"
     );

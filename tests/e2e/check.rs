@@ -85,7 +85,7 @@ fn the_same_warnings_are_printed_and_logged() {
         ("percentiles", "write percentiles = 50, 95"),
         ("global_suffix", "write global_suffix = host"),
         ("prefix_timer", "write style = modern"),
-        ("match", "write match = api.*"),
+        ("match", "write match = api.**"),
         ("address", "write protocol = pickle"),
         ("queue", "write queue = 2m"),
     ] {

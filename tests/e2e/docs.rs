@@ -284,7 +284,7 @@ fn the_shell_examples_of_the_pages_work() {
         .set("carbon", "address", carbon)
         .set("rule.shop", "match", "shop.*")
         .set("rule.shop", "expire", "168h")
-        .set("rule.web", "match", "web.*, app.*")
+        .set("rule.web", "match", "web.**, app.**")
         .set("rule.web", "expire", "1h");
     let daemon = Daemon::start(&conf);
     let samples = |name: &str| vec![format!("{name}:5|ms"); 1200].join("\n");

@@ -36,6 +36,7 @@ mod load;
 mod log_format;
 mod loss;
 mod make;
+mod mapping;
 mod metrics;
 mod names;
 mod neighbours;

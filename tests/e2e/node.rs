@@ -114,7 +114,7 @@ impl Variant {
             conf = conf.set("statsd", "delete_idle", "yes").set("statsd", "gauge_ttl", 2);
         }
         if self.histogram {
-            conf = conf.set("rule.latency", "match", "*api.latency*").set(
+            conf = conf.set("rule.latency", "match", "**api.latency**").set(
                 "rule.latency",
                 "histogram",
                 "1, 10.5, 100, inf",

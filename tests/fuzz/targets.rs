@@ -2,6 +2,7 @@
 // Each fuzz binary uses one of the targets. A target that cannot go on must fail.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod rules;
 pub(crate) mod web;
 
 use std::cell::RefCell;
@@ -35,12 +36,13 @@ use statsd::wire::In;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target and the folder of its corpus.
-pub(crate) const ALL: [(&str, Target); 8] = [
+pub(crate) const ALL: [(&str, Target); 9] = [
     ("packet", packet),
     ("stream", stream),
     ("binary", binary),
     ("ini", ini),
     ("flush", flush),
+    ("rules", rules::rules),
     ("state", state),
     ("spool", spool),
     ("http", web::http),

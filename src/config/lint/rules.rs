@@ -12,9 +12,12 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = &lint.config.rules.rules;
     let mut comparisons = 0;
     let mut drops_all = false;
+    let is_old = !rules.iter().any(knows_wide_wildcards);
     for (at, rule) in rules.iter().enumerate() {
         let header = format!("rule.{}", rule.name);
-        patterns(lint, &header, rule);
+        if !patterns(lint, &header, rule) && is_old {
+            narrow_wildcards(lint, &header, rule);
+        }
         if settings(rule).is_empty() {
             let remedy = "add a setting such as drop = yes, or remove the rule";
             lint.warn(&header, "", "the rule has no key but match, so it changes nothing", remedy);
@@ -44,26 +47,49 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
 }
 
+/// Whether the author of a rule knows that a `*` stays within one path element.
+fn knows_wide_wildcards(rule: &Rule) -> bool {
+    rule.changes_names() || rule.matches.iter().any(|glob| glob.as_str().contains("**"))
+}
+
+/// Warns about a pattern that matched more names while a `*` also matched dots.
+fn narrow_wildcards(lint: &mut Lint<'_>, header: &str, rule: &Rule) {
+    let Some(glob) = rule.matches.iter().find(|glob| glob.has_narrow_wildcard()) else { return };
+    let reason = format!(
+        "{glob} matches no name with a dot in place of *, since a * stays within one path element"
+    );
+    let wide = glob.as_str().replace('*', "**");
+    let remedy = format!(
+        "write {wide} to match dots, too; a file with ** in some rule does not cause this warning"
+    );
+    lint.warn(header, "match", reason, remedy);
+}
+
 /// Warns about patterns that look like regular expressions, and about those with a byte that no
-/// name has.
-fn patterns(lint: &mut Lint<'_>, header: &str, rule: &Rule) {
+/// name has. Returns whether it did.
+fn patterns(lint: &mut Lint<'_>, header: &str, rule: &Rule) -> bool {
     let mut texts = rule.matches.iter().map(Glob::as_str);
     if let Some(text) = texts.clone().find(|text| is_regular_expression(text)) {
         let reason = format!("{text} looks like a regular expression, and is read as a pattern");
         let remedy = match as_glob(text) {
-            Some(glob) => format!("in a pattern * is any run of bytes; write match = {glob}"),
-            None => "in a pattern * is any run of bytes and ? is one; write such as api.*".into(),
+            Some(glob) => format!("in a pattern ** is any run of bytes; write match = {glob}"),
+            None => "use match_regex, or a pattern, in which ** is any run of bytes and ? is one; \
+                     write such as api.**"
+                .into(),
         };
-        return lint.warn(header, "match", reason, remedy);
+        lint.warn(header, "match", reason, remedy);
+        return true;
     }
     let is_clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
     let odd = |text: &&str| !text.bytes().all(is_clean);
-    if let Some(text) = texts.find(odd).filter(|_| lint.config.grammar.sanitize) {
+    let found = texts.find(odd).filter(|_| lint.config.grammar.sanitize);
+    if let Some(text) = found {
         let reason = format!("no name matches {text}, as names are rewritten before");
         let remedy = "write the name as it is sent: / becomes -, white space becomes _, other \
                       bytes are removed";
         lint.warn(header, "match", reason, remedy);
     }
+    found.is_some()
 }
 
 /// Whether a pattern has a sign of regular expressions that names and patterns hardly ever have.
@@ -97,10 +123,10 @@ fn as_glob(text: &str) -> Option<String> {
     let inner = if ends { &inner[..inner.len() - 1] } else { inner };
     // An escaped dot becomes a NUL first, so that `\.*` is not read as `.*`. A dot without a
     // backslash is taken as a dot, since many authors do not escape it.
-    let inner = inner.replace("\\.", "\0").replace(".*", "*").replace(".+", "?*");
+    let inner = inner.replace("\\.", "\0").replace(".*", "**").replace(".+", "?**");
     let inner = inner.replace('\0', ".");
-    let before = if starts || inner.starts_with('*') { "" } else { "*" };
-    let after = if ends || inner.ends_with('*') { "" } else { "*" };
+    let before = if starts || inner.starts_with('*') { "" } else { "**" };
+    let after = if ends || inner.ends_with('*') { "" } else { "**" };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
     let glob = format!("{before}{inner}{after}");
     glob.bytes().all(is_plain).then_some(glob)
@@ -116,6 +142,11 @@ fn settings(rule: &Rule) -> Vec<&'static str> {
         ("percentiles", rule.percentiles.is_some()),
         ("timer_metrics", rule.timer_metrics.is_some()),
         ("histogram", rule.histogram.is_some()),
+        ("name", rule.rename.is_some() || rule.add_tags.is_some()),
+        ("drop_tags", rule.drop_tags.is_some()),
+        ("keep_tags", rule.keep_tags.is_some()),
+        ("rename_tag", rule.rename_tag.is_some()),
+        ("max_tag_values", rule.max_tag_values.is_some()),
     ];
     all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
 }
@@ -142,7 +173,9 @@ fn covers(other: &Rule, rule: &Rule, comparisons: &mut usize) -> bool {
     *comparisons += other.matches.len() * rule.matches.len();
     let is_short =
         |rule: &Rule| rule.matches.iter().all(|glob| glob.as_str().len() <= COMPARED_MAX);
-    if *comparisons > COMPARISONS_MAX || !is_short(other) || !is_short(rule) {
+    let names_only = |rule: &Rule| rule.match_regex.is_none() && rule.match_tags.is_empty();
+    let is_known = names_only(rule) && names_only(other) && !rule.matches.is_empty();
+    if *comparisons > COMPARISONS_MAX || !is_known || !is_short(other) || !is_short(rule) {
         return false;
     }
     rule.matches.iter().all(|ours| other.matches.iter().any(|theirs| theirs.covers(ours)))

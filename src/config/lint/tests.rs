@@ -161,20 +161,20 @@ fn figures_that_are_never_sent() {
 #[test]
 fn regular_expressions_where_patterns_are_meant() {
     for (regex, glob) in [
-        (r"^api\..*", "match = api.*"),
-        (r"^api\..*$", "match = api.*"),
-        (r"api\.web", "match = *api.web*"),
+        (r"^api\..*", "match = api.**"),
+        (r"^api\..*$", "match = api.**"),
+        (r"api\.web", "match = **api.web**"),
         (r"^api.requests$", "match = api.requests"),
-        (".*", "match = *"),
-        (r".*\.count$", "match = *.count"),
-        ("web.+", "match = *web?*"),
-        ("(a|b)", "write such as api.*"),
-        ("[a-z]*", "write such as api.*"),
-        (r"n\d{3}", "write such as api.*"),
-        ("/^api/", "match = api*"),
-        (r"/^api\..*$/i", "match = api.*"),
-        ("/api/", "match = *api*"),
-        ("/a|b/g", "write such as api.*"),
+        (".*", "match = **"),
+        (r".*\.count$", "match = **.count"),
+        ("web.+", "match = **web?**"),
+        ("(a|b)", "write such as api.**"),
+        ("[a-z]*", "write such as api.**"),
+        (r"n\d{3}", "write such as api.**"),
+        ("/^api/", "match = api**"),
+        (r"/^api\..*$/i", "match = api.**"),
+        ("/api/", "match = **api**"),
+        ("/a|b/g", "write such as api.**"),
     ] {
         let text = format!("[rule.a]\nmatch = {regex}\ndrop = yes");
         let found = found(&text);
@@ -183,20 +183,32 @@ fn regular_expressions_where_patterns_are_meant() {
         assert!(found[0].contains("looks like a regular expression"), "{found:#?}");
     }
     assert_warns(&[(
-        "[rule.a]\nmatch = api.*, a/b\ndrop = yes",
+        "[rule.a]\nmatch = api.**, a/b\ndrop = yes",
         "no name matches a/b",
         "/ becomes -",
     )]);
     assert_silent(&[
-        "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = /var/log*, /, //\ndrop = yes",
-        "[rule.a]\nmatch = api.*, *.web.*, n?m*, a-b_c\ndrop = yes",
+        "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = /var/log**, /, //\ndrop = yes",
+        "[rule.a]\nmatch = api.**, **.web.**, n?m*, a-b_c\ndrop = yes",
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = a/b\ndrop = yes",
     ]);
 }
 
 #[test]
+fn patterns_of_a_file_from_before_a_star_stayed_within_one_element() {
+    assert_warns(&[
+        ("[rule.a]\nmatch = x, api.*\ndrop = yes", "api.* matches no name with", "write api.**"),
+        ("[rule.a]\nmatch = web.*.hits\nexpire = 1h", "a dot in place of *", "web.**.hits"),
+    ]);
+    assert_silent(&[
+        "[rule.a]\nmatch = api.*\ndrop = yes\n[rule.b]\nmatch = web.**\nexpire = 1h",
+        "[rule.a]\nmatch = api.web, a?c\ndrop = yes",
+    ]);
+}
+
+#[test]
 fn rules_without_an_effect() {
-    let earlier = "[rule.all]\nmatch = api.*\nexpire = 1h\npercentiles = 50\n";
+    let earlier = "[rule.all]\nmatch = api.**\nexpire = 1h\npercentiles = 50\n";
     assert_warns(&[
         ("[rule.a]\nmatch = a", "no key but match", "remove the rule"),
         (
@@ -205,7 +217,7 @@ fn rules_without_an_effect() {
             "move the rule before [rule.all]",
         ),
         (
-            "[rule.d]\nmatch = api.*\ndrop = yes\n[rule.web]\nmatch = api.web.*\nexpire = 2h",
+            "[rule.d]\nmatch = **\ndrop = yes\n[rule.web]\nmatch = api.web.*\nexpire = 2h",
             "[rule.d] comes before it",
             "move the rule before [rule.d]",
         ),
@@ -213,8 +225,8 @@ fn rules_without_an_effect() {
     assert_silent(&[
         &format!("{earlier}[rule.web]\nmatch = api.web.*, web.*\nexpire = 2h"),
         &format!("{earlier}[rule.web]\nmatch = api.web.*\nexpire = 2h\nhistogram = 1, 2"),
-        "[rule.web]\nmatch = api.web.*\nexpire = 2h\n[rule.all]\nmatch = api.*\nexpire = 1h",
-        "[rule.keep]\nmatch = a.b.*\ndrop = no\n[rule.d]\nmatch = a.*\ndrop = yes\n\
+        "[rule.web]\nmatch = api.web.*\nexpire = 2h\n[rule.all]\nmatch = api.**\nexpire = 1h",
+        "[rule.keep]\nmatch = a.b.**\ndrop = no\n[rule.d]\nmatch = a.**\ndrop = yes\n\
          [rule.c]\nmatch = a.b.c\nexpire = 1h",
     ]);
 }
@@ -243,7 +255,7 @@ fn rules_that_drop_every_name() {
 #[test]
 fn many_rules_are_compared_quickly() {
     let rule = |nth: usize| {
-        let patterns = (0..100).map(|at| format!("*a*b*c*{nth}*{at}*")).collect::<Vec<_>>();
+        let patterns = (0..100).map(|at| format!("**a**b**c**{nth}*{at}*")).collect::<Vec<_>>();
         format!("[rule.r{nth}]\nmatch = {}\nexpire = 1h\n", patterns.join(", "))
     };
     assert_silent(&[&(0..80).map(rule).collect::<String>()]);

@@ -217,6 +217,11 @@ pub(super) const NAMESPACE: Chapter = chapter! {
     /// each other's points. This keeps them apart.
     host_suffix;
 
+    /// Tags that every series gets, also the server's own figures: at most 32 of KEY=VALUE. $HOST in
+    /// a value is the host's short name. A series keeps its own tag if both have the key.
+    /// Example: dc=eu, host=$HOST
+    tags;
+
     /// Send the count of a counter beside its rate. statsite style does not use this key.
     flush_counts;
 
@@ -339,20 +344,55 @@ pub(super) const ADMIN: Chapter = chapter! {
 };
 
 pub(super) const RULE: Chapter = chapter! {
-    /// [rule.NAME]: settings for names that match. By default there is no rule. At most 100 are allowed.
+    /// [rule.NAME]: settings for names that match. By default there is no rule. At most 100 are
+    /// allowed. A rule can also give a series another name, and change its tags. Rules see the name as
+    /// the client sends it, cleaned, never a name that a rule has made.
     ///
     /// Each setting comes from the first rule in file order that matches the name and has the
-    /// setting. If no rule has it, it comes from [statsd]. A rule can leave out every key but match.
-    /// After a reload, known series follow the new rules from their next flush on.
+    /// setting. If no rule has it, it comes from [statsd]. name and tags count as one setting. A rule
+    /// needs match, match_regex or match_tags, and can leave out every other key. After a reload,
+    /// known series follow the new rules from their next flush on.
+    ///
+    /// Series that get the same name are one series. It has the settings of the name that it was
+    /// made for first.
     [rule];
 
-    /// Required: at most 100 patterns. A pattern covers a whole cleaned name, without its tags. In
-    /// it, * is any run of bytes, also of dots, and ? is one byte.
+    /// At most 100 patterns. A pattern covers a whole cleaned name, without its tags. As
+    /// in Graphite, * is any run of bytes within one path element (between two dots), and ? is one
+    /// byte that is no dot. ** is any run of bytes, also of dots: api.** is everything below api.
     match;
+
+    /// A regular expression, without look-around and back-references. It matches a part of a cleaned
+    /// name, unless it has ^ and $. With match, a name must match both, and is compared with the
+    /// patterns first, which is faster.
+    match_regex;
+
+    /// The name must also have these tags: KEY with any value, or KEY=PATTERN.
+    match_tags;
 
     /// Set this to yes to drop all values of these names. They are counted in samples_dropped. The
     /// log does not show them.
     drop;
+
+    /// The name of the series, without tags. $1 or ${1} is what the first * or ** of the pattern
+    /// stands for, or the first group of match_regex if there is one, $2 the second, and $0 the whole
+    /// name. Each wildcard takes as few bytes as it can.
+    name;
+
+    /// Tags to add: KEY=VALUE, with $1 as in name. They replace tags with the same keys. A tag
+    /// without a value is left out.
+    tags;
+
+    /// Patterns for the keys of tags. drop_tags removes these tags, keep_tags removes all others.
+    /// An empty keep_tags removes all tags. The tags that tags adds stay.
+    drop_tags, keep_tags;
+
+    /// New keys for tags: OLD=NEW.
+    rename_tag;
+
+    /// How many values a tag may have among the series that get this setting: a number for each key,
+    /// or KEY=NUMBER. Further values become other. 1 to 100000.
+    max_tag_values;
 
     /// The percentiles of a timer, as in [statsd]. Empty means none.
     percentiles;

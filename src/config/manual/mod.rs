@@ -62,7 +62,7 @@ pub(super) const PREFACE: &str = "\
 #              attempt to connect, and every minute for UDP. A look-up never blocks the server.
 #   NAME       In [carbon.NAME] and the like: 1 to 64 of A-Z, a-z, 0-9, _ and -.
 #
-# A line such as #match = api.* has no space after its #. It shows a setting that is off. Remove
+# A line such as #match = api.** has no space after its #. It shows a setting that is off. Remove
 # the # to turn it on.
 #
 # An unknown section or key, a repeated key or a value out of range is a mistake. The message names

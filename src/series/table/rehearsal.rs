@@ -5,12 +5,15 @@
 //!        └─room for new series, free memory ───┘
 //! ```
 
+use std::borrow::Cow;
+
 use super::super::closed::Closed;
 use super::super::eviction::{IdleSeries, Largest, LongIdle};
 use super::super::memory::Pool;
 use super::super::raw::{Audience, merged_name, sent_name};
 use super::super::shard::SeriesKey;
 use super::super::shards::Cursor;
+use super::super::table_rules::Made;
 use super::super::top::Top;
 use super::Table;
 use crate::policy::AppliedRules;
@@ -62,8 +65,8 @@ impl Rehearsal {
             members: table.members,
             pool: Pool::new(free, table.pool.exactness),
             largest: Largest::new(free),
-            policies: table.policies.twin(),
-            has_old_policies: false,
+            rules: table.rules.twin(),
+            is_direct: table.is_direct,
             long_idle: LongIdle::new(u32::MAX),
             evicted: Vec::new(),
             top: Top::new(),
@@ -80,6 +83,8 @@ impl Rehearsal {
         if std::mem::replace(&mut self.has[kind as usize], true) {
             return;
         }
+        let made = table.rules.made_of(name, |tag| copy.rules.deny(tag));
+        let name = &*made;
         copy.max_series = usize::MAX;
         self.copy(copy, table, kind, name);
         if table.shards.raw.is_some() {
@@ -99,9 +104,10 @@ impl Rehearsal {
         self.copied += 1;
         let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
-        if is_copied && !series.is_expired(table.now, &table.policies) {
+        if is_copied && !series.is_expired(table.now, &table.rules.policies) {
             let mut record = Vec::new();
-            series.save(name, table.now, &table.pool.records, &mut record);
+            let source = table.shards.all[shard].source(slot.at);
+            series.save((name, source), table.now, &table.pool.records, &mut record);
             // The memory of its samples is in use already.
             let free = copy.pool.free();
             copy.pool.limit(usize::MAX, table.pool.exactness);
@@ -114,21 +120,36 @@ impl Rehearsal {
         // It has no value, but its next sample needs no room for a new series. A rule may drop the
         // name by now. The series then takes samples until it is closed.
         let hash = copy.hash(name);
-        let policy = copy.policies.of_name(sent_name(name), hash.0).unwrap_or_default();
-        let created = copy.create_with(name, kind, &SeriesKey::new(hash, kind), policy);
+        let source = table.shards.all[shard].source(slot.at);
+        let sent = source.unwrap_or_else(|| sent_name(name));
+        let resolved = copy.rules.resolve(sent, copy.hash(sent));
+        let made = Made { policy: resolved.map_or(0, |resolved| resolved.policy), source };
+        let created = copy.upkeep().create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
+    }
+
+    /// Returns the name of the series that the rules make of a name.
+    pub fn series_of<'a>(table: &Table, name: &'a [u8]) -> Cow<'a, [u8]> {
+        table.rules.made_of(name, |_| {})
+    }
+
+    /// Returns the name from which rules have made that of a series. Returns `None` if there is no
+    /// such series, or if a client sends its own name.
+    pub fn source<'a>(table: &'a Table, kind: MetricKind, name: &[u8]) -> Option<&'a [u8]> {
+        let (shard, slot) = table.shards.find(kind, name)?;
+        table.shards.all[shard].source(slot.at)
     }
 
     /// Returns the rules that match a name.
     pub fn rules_of<'a>(table: &'a Table, name: &[u8]) -> AppliedRules<'a> {
-        table.policies.applied(sent_name(name))
+        table.rules.policies.applied(sent_name(name))
     }
 
     /// Whether a table holds a series with a value under this name.
     pub fn has(table: &Table, kind: MetricKind, name: &[u8]) -> bool {
         let found = table.shards.find(kind, name);
         found.and_then(|(shard, slot)| table.shards.get(shard, slot)).is_some_and(|series| {
-            series.has_value() && !series.is_expired(table.now, &table.policies)
+            series.has_value() && !series.is_expired(table.now, &table.rules.policies)
         })
     }
 

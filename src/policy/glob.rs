@@ -1,0 +1,382 @@
+//! [`Glob`]: a pattern for names, as Graphite has them. `*` is any run of bytes within one path
+//! element, also none. `**` is any run of bytes, also of dots. `?` is one byte that is no dot. Any
+//! other byte is itself.
+//!
+//! Each wildcard takes as few bytes as possible, from the left. So `*-*` splits `a-b-c` into `a`
+//! and `b-c`.
+
+use std::fmt;
+
+use arrayvec::ArrayVec;
+
+/// A pattern that covers a whole name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(String);
+
+/// The most texts that a pattern captures.
+pub const CAPTURES_MAX: usize = 32;
+
+/// The ranges of a name that the wildcards of a pattern stand for, from the left.
+pub(super) type Captures = ArrayVec<(usize, usize), CAPTURES_MAX>;
+
+/// What a byte may be a part of.
+#[derive(Clone, Copy, PartialEq)]
+enum ByteClass {
+    /// What `?`, `*` or `**` stands for.
+    Single,
+    /// What `*` or `**` stands for.
+    Run,
+    /// What `**` stands for.
+    Dot,
+}
+
+/// The state to which the matcher returns if the rest of a pattern does not match.
+#[derive(Clone, Copy)]
+struct Star {
+    /// The index in the pattern after the wildcard.
+    after: usize,
+    /// The index in the name at which the rest of the pattern is tried.
+    end: usize,
+    /// The index of the wildcard among those that capture.
+    number: usize,
+}
+
+/// The wildcards that may stand for more bytes.
+#[derive(Default)]
+struct Stars {
+    /// The last `*`, if it comes after the last `**`.
+    narrow: Option<Star>,
+    /// The last `**`.
+    wide: Option<Star>,
+}
+
+impl Stars {
+    fn push(&mut self, star: Star, is_wide: bool) {
+        if is_wide {
+            *self = Self { narrow: None, wide: Some(star) };
+        } else {
+            self.narrow = Some(star);
+        }
+    }
+
+    /// Lets a wildcard stand for more bytes of a name of this length, and returns it. Returns
+    /// `None` if none of them can.
+    ///
+    /// Only the last wildcard of each kind is tried, since an earlier one could not match more. If
+    /// the rest does not match within a path element, the `**` goes on with the next element: from
+    /// a later byte of the same element, the same elements would be searched again. So the number
+    /// of steps is at most about the product of the lengths of pattern and name.
+    fn longer(&mut self, length: usize, is_inside: &impl Fn(usize) -> bool) -> Option<Star> {
+        if let Some(narrow) = &mut self.narrow
+            && narrow.end < length
+            && is_inside(narrow.end)
+        {
+            narrow.end += 1;
+            return Some(*narrow);
+        }
+        let wide = self.wide.as_mut()?;
+        if self.narrow.take().is_some() {
+            while wide.end < length && is_inside(wide.end) {
+                wide.end += 1;
+            }
+        }
+        if wide.end >= length {
+            return None;
+        }
+        wide.end += 1;
+        Some(*wide)
+    }
+}
+
+impl Glob {
+    /// Returns `None` if the pattern is empty, or has a byte that is not visible ASCII or is one of
+    /// `; , # "`. No name without tags could match it, or a configuration file could not hold it.
+    pub fn new(pattern: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b";,#\"".contains(&byte);
+        (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
+    }
+
+    /// A pattern of any text, for a search. It also covers the tags of a name, and its `*` is any
+    /// run of bytes, as `**` is.
+    pub fn for_search(text: &str) -> Self {
+        let mut pattern = String::new();
+        for character in text.chars() {
+            if character == '*' {
+                if pattern.ends_with('*') {
+                    continue;
+                }
+                pattern.push('*');
+            }
+            pattern.push(character);
+        }
+        Self(pattern)
+    }
+
+    /// Whether the pattern matches the whole name.
+    #[inline]
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.fits(name, |at| class(name[at]), &mut None)
+    }
+
+    /// Returns what the wildcards stand for. Returns `None` if the pattern does not match.
+    pub(super) fn captures(&self, name: &[u8]) -> Option<Captures> {
+        let mut captures = Some(Captures::new());
+        let fits = self.fits(name, |at| class(name[at]), &mut captures);
+        captures.filter(|_| fits)
+    }
+
+    /// The number of wildcards that capture a text: `*` and `**`.
+    pub fn wildcards(&self) -> usize {
+        let pattern = self.0.as_bytes();
+        let begins = |at: &usize| pattern[*at] == b'*' && (*at == 0 || pattern[at - 1] != b'*');
+        (0..pattern.len()).filter(begins).count()
+    }
+
+    /// Whether some wildcard stays within one path element.
+    pub fn has_narrow_wildcard(&self) -> bool {
+        let pattern = self.0.as_bytes();
+        let is_alone = |at: usize| {
+            pattern[at] == b'*'
+                && pattern.get(at + 1) != Some(&b'*')
+                && (at == 0 || pattern[at - 1] != b'*')
+        };
+        (0..pattern.len()).any(is_alone)
+    }
+
+    /// Whether every name that matches `other` matches this pattern, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        // A wildcard in `other` stands for several bytes, so only one of this pattern can match it.
+        // A `**` may stand for dots, so only a `**` can match that.
+        let theirs = other.0.as_bytes();
+        let class = |at: usize| match theirs[at] {
+            b'*' if theirs.get(at + 1) == Some(&b'*') || at > 0 && theirs[at - 1] == b'*' => {
+                ByteClass::Dot
+            }
+            b'*' => ByteClass::Run,
+            byte => class(byte),
+        };
+        self.fits(theirs, class, &mut None)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the pattern matches `name`, whose byte at an index has this `class`. Notes what the
+    /// wildcards stand for in `captures`.
+    #[inline]
+    fn fits(
+        &self,
+        name: &[u8],
+        class: impl Fn(usize) -> ByteClass,
+        captures: &mut Option<Captures>,
+    ) -> bool {
+        let pattern = self.0.as_bytes();
+        let is_inside = |at: usize| class(at) != ByteClass::Dot;
+        let mut at = 0;
+        let mut read = 0;
+        let mut number = 0;
+        let mut stars = Stars::default();
+        let mut note = |number: usize, start: Option<usize>, end: usize| {
+            if let Some(captures) = captures {
+                if let Some(start) = start {
+                    captures.truncate(number);
+                    let _ = captures.try_push((start, end));
+                } else if let Some(range) = captures.get_mut(number) {
+                    range.1 = end;
+                }
+            }
+        };
+        loop {
+            match pattern.get(at) {
+                None if read == name.len() => return true,
+                Some(b'*') => {
+                    let count = pattern[at..].iter().take_while(|byte| **byte == b'*').count();
+                    at += count;
+                    note(number, Some(read), read);
+                    stars.push(Star { after: at, end: read, number }, count > 1);
+                    number += 1;
+                    continue;
+                }
+                Some(&byte)
+                    if read < name.len()
+                        && (byte == name[read]
+                            || byte == b'?' && class(read) == ByteClass::Single) =>
+                {
+                    at += 1;
+                    read += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(longer) = stars.longer(name.len(), &is_inside) else { return false };
+            at = longer.after;
+            read = longer.end;
+            number = longer.number + 1;
+            note(longer.number, None, read);
+        }
+    }
+}
+
+fn class(byte: u8) -> ByteClass {
+    if byte == b'.' { ByteClass::Dot } else { ByteClass::Single }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Matches as the definition of a pattern says, byte by byte. It is slow, and the matcher must
+    /// agree with it. Returns what the wildcards stand for.
+    fn naive<'a>(pattern: &[u8], name: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        let run = pattern.iter().take_while(|byte| **byte == b'*').count();
+        if run > 0 {
+            let most = match run {
+                1 => name.iter().position(|byte| *byte == b'.').unwrap_or(name.len()),
+                _ => name.len(),
+            };
+            return (0..=most).find_map(|taken| {
+                let rest = naive(&pattern[run..], &name[taken..])?;
+                Some([vec![&name[..taken]], rest].concat())
+            });
+        }
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => Some(Vec::new()),
+            (Some((b'?', pattern)), Some((byte, name))) if *byte != b'.' => naive(pattern, name),
+            (Some((ours, pattern)), Some((byte, name))) if ours == byte => naive(pattern, name),
+            _ => None,
+        }
+    }
+
+    fn words(letters: &[u8], longest: u32) -> Vec<Vec<u8>> {
+        let mut all = vec![Vec::new()];
+        for length in 1..=longest {
+            for number in 0..letters.len().pow(length) {
+                let letter = |place| letters[number / letters.len().pow(place) % letters.len()];
+                all.push((0..length).map(letter).collect::<Vec<u8>>());
+            }
+        }
+        all
+    }
+
+    #[track_caller]
+    fn agrees(pattern: &[u8], name: &[u8]) {
+        let glob = Glob(String::from_utf8(pattern.to_vec()).unwrap());
+        let label = name.escape_ascii();
+        let expected = naive(pattern, name);
+        assert_eq!(glob.matches(name), expected.is_some(), "{glob} and {label}");
+        let found = glob.captures(name).map(|captures| {
+            captures.iter().map(|(start, end)| &name[*start..*end]).collect::<Vec<_>>()
+        });
+        assert_eq!(found, expected, "{glob} and {label}");
+    }
+
+    #[test]
+    fn every_short_pattern_matches_as_the_definition_says_on_every_short_name() {
+        let names = words(b"ab.", 4);
+        for pattern in words(b"ab.*?", 4) {
+            names.iter().for_each(|name| agrees(&pattern, name));
+        }
+    }
+
+    #[test]
+    fn longer_patterns_match_as_the_definition_says() {
+        let mut random = 1_u64;
+        let mut next = |most: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % most
+        };
+        for _ in 0..60_000 {
+            let mut text = |letters: &[u8], longest| -> Vec<u8> {
+                let length = next(longest);
+                (0..length).map(|_| letters[next(letters.len())]).collect()
+            };
+            let pattern = text(b"a.***?b", 10);
+            agrees(&pattern, &text(b"aab.", 14));
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_no_other_names() {
+        for (ours, theirs, expected) in [
+            ("api.*", "api.web", true),
+            ("api.*", "api.web.*", false),
+            ("api.**", "api.web.*", true),
+            ("api.**", "api.**", true),
+            ("api.*", "api.**", false),
+            ("**", "a?b*", true),
+            ("*", "a?b*", true),
+            ("*", "a.b", false),
+            ("a?c", "abc", true),
+            ("a?c", "a.c", false),
+            ("a?*", "ab*", true),
+            ("a?", "a*", false),
+            ("api.*", "ap*", false),
+            ("api.web", "api.*", false),
+            ("*.web", "*.web.*", false),
+            ("*a*", "*b", false),
+            ("**.c", "a.*.c", true),
+        ] {
+            let [ours, theirs] = [ours, theirs].map(|text| Glob::new(text).unwrap());
+            assert_eq!(ours.covers(&theirs), expected, "{ours} and {theirs}");
+        }
+    }
+
+    #[test]
+    fn names_match_as_the_operator_means() {
+        for (pattern, name, expected) in [
+            ("api.*", "api.latency", true),
+            ("api.*", "api.web.latency", false),
+            ("api.**", "api.web.latency", true),
+            ("api.*", "api", false),
+            ("web.*.latency", "web.a.latency", true),
+            ("web.*.latency", "web.a.b.latency", false),
+            ("web.**.latency", "web.a.b.latency", true),
+            ("web.*.latency", "web.latency", false),
+            ("web?.hits", "web1.hits", true),
+            ("web?.hits", "web12.hits", false),
+            ("web?hits", "web.hits", false),
+            ("*", "", true),
+            ("**", "a.b.c", true),
+            ("a", "ab", false),
+            ("**api.latency**", "my.api.latency.db", true),
+        ] {
+            let glob = Glob::new(pattern).unwrap();
+            assert_eq!(glob.matches(name.as_bytes()), expected, "{pattern} and {name}");
+        }
+    }
+
+    #[test]
+    fn in_a_search_every_wildcard_crosses_dots() {
+        for (text, name, expected) in [
+            ("api*", "api.web.latency;dc=eu", true),
+            ("*dc=eu", "api.web.latency;dc=eu", true),
+            ("a**b***", "a.b.c", true),
+            ("api", "api.web", false),
+        ] {
+            assert_eq!(Glob::for_search(text).matches(name.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_more_than_its_bytes_times_the_names() {
+        let name = [b"a".repeat(8000), b"b".to_vec()].concat();
+        for pattern in ["*a".repeat(200), "**a".repeat(200), format!("**a*c{}", "*a".repeat(90))] {
+            let glob = Glob::new(&pattern).unwrap();
+            assert!(!glob.matches(&name), "a slower matcher would not come to an end");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_name_can_match_cannot_be_made() {
+        for text in ["", "a b", "a;k=v", "a#b", "a,b", "a\"", "caf\u{e9}", "\t"] {
+            assert_eq!(Glob::new(text), None, "{text}");
+        }
+    }
+}

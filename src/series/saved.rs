@@ -1,0 +1,61 @@
+//! The record of a series in the state file.
+//!
+//! A saved series is these bytes:
+//! ```text
+//!  kind  idle  name      counter: current, last     timing: 0, weight, samples… │ 1, sketch
+//!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
+//! ```
+//! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
+//! it follows.
+
+use crate::protocol::MetricKind;
+use crate::wire::{In, Put};
+
+const KINDS: [MetricKind; 4] =
+    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
+
+/// A saved series whose values are not decoded yet.
+#[derive(Debug)]
+pub(super) struct SavedSeries<'a> {
+    pub(super) kind: MetricKind,
+    /// The number of intervals since the last sample.
+    pub(super) idle: u32,
+    pub(super) name: &'a [u8],
+    /// The name from which rules have made `name`.
+    pub(super) source: Option<&'a [u8]>,
+    pub(super) values: In<'a>,
+}
+
+/// Set in the kind of a saved series that has a source.
+const HAS_SOURCE: u8 = 0x80;
+
+impl<'a> SavedSeries<'a> {
+    /// Returns `None` if the record is damaged.
+    pub(super) fn read(mut input: In<'a>) -> Option<Self> {
+        let kind = input.u8()?;
+        let has_source = kind & HAS_SOURCE != 0;
+        let kind = *KINDS.get(usize::from(kind & !HAS_SOURCE))?;
+        let idle = input.u32()?;
+        let name = input.name().filter(|name| !name.is_empty())?;
+        let source = if has_source { Some(input.name()?) } else { None };
+        Some(Self { kind, idle, name, source, values: input })
+    }
+
+    /// Appends what [`read`](Self::read) reads. The values follow.
+    pub(super) fn put_head(
+        kind: MetricKind,
+        idle: u32,
+        name: &[u8],
+        source: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) {
+        let kind = KINDS.iter().position(|known| *known == kind).unwrap_or_default();
+        let kind = u8::try_from(kind).expect("one of four");
+        out.put_u8(if source.is_some() { kind | HAS_SOURCE } else { kind });
+        out.put_u32(idle);
+        out.put_name(name);
+        if let Some(source) = source {
+            out.put_name(source);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What rules decide about the series of a table: their names, their policies, and the values of
+//! their tags.
+//!
+//! ```text
+//!  name as sent ──▶ resolve ──▶ name of the series, policy
+//!                      a reload ──▶ update, when the series is closed next
+//! ```
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::aggregate::Series;
+use super::memory::Pool;
+use super::raw::sent_name;
+use super::records::TimingTotals;
+use super::saved::SavedSeries;
+use super::shard::{NameHash, SeriesSlot};
+use super::shards::Shards;
+use super::tag_limits::TagLimits;
+use super::tag_store::TagStore;
+use crate::policy::{Generations, LimitedTag, Resolved, Rules, tags_of};
+use crate::protocol::{cleaned, is_clean};
+
+/// The rules of a table.
+#[derive(Debug)]
+pub struct TableRules {
+    pub(super) policies: Generations,
+    limits: TagLimits,
+    names: ahash::RandomState,
+    /// Whether some rule changes names or tags.
+    changes_names: bool,
+    /// Whether some series may still have a policy from before the last reload.
+    has_old_policies: bool,
+}
+
+/// What rules have made of a name, for a series that is found or created under another one.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'a> {
+    pub(super) policy: u16,
+    /// The name as the client sends it. `None` if it is also the name of the series.
+    pub(super) source: Option<&'a [u8]>,
+}
+
+/// The names of a series that is restored, and its policy.
+#[derive(Debug)]
+pub(super) struct RestoredNames<'a> {
+    pub(super) name: Cow<'a, [u8]>,
+    /// The name from which rules have made `name`.
+    pub(super) source: Option<Cow<'a, [u8]>>,
+    /// `None` if a rule drops the series.
+    pub(super) policy: Option<u16>,
+}
+
+impl TableRules {
+    /// `names` makes the hashes of names.
+    pub(super) fn new(rules: &Rules, interval: Duration, names: &ahash::RandomState) -> Self {
+        let policies = Generations::new(rules, interval);
+        Self {
+            changes_names: policies.change_names(),
+            policies,
+            limits: TagLimits::new(names.clone()),
+            names: names.clone(),
+            has_old_policies: false,
+        }
+    }
+
+    /// Returns the same rules for a copy of the table, without series.
+    pub(super) fn twin(&self) -> Self {
+        Self {
+            policies: self.policies.twin(),
+            limits: TagLimits::new(self.names.clone()),
+            names: self.names.clone(),
+            changes_names: self.changes_names,
+            has_old_policies: false,
+        }
+    }
+
+    /// Whether some rule changes names or tags.
+    pub(super) fn change_names(&self) -> bool {
+        self.changes_names
+    }
+
+    /// Returns what the rules make of a name, or `None` if a rule drops it.
+    pub(super) fn resolve(&mut self, name: &[u8], NameHash(hash): NameHash) -> Option<Resolved> {
+        let Self { policies, limits, .. } = self;
+        let generation = policies.newest_rule(0);
+        policies.resolve(name, hash, &mut |tag| {
+            limits.allows_new(generation | u16::from(tag.rule), tag)
+        })
+    }
+
+    /// Returns the name of the series that the rules make of a name. Passes each tag whose value
+    /// they replace to `replaced`. Nothing is remembered.
+    pub(super) fn made_of<'a>(
+        &self,
+        name: &'a [u8],
+        mut replaced: impl FnMut(LimitedTag<'_>),
+    ) -> Cow<'a, [u8]> {
+        let generation = self.policies.newest_rule(0);
+        let made = self.policies.changed(name, &mut |tag| {
+            let is_allowed = self.limits.allows(generation | u16::from(tag.rule), tag);
+            if !is_allowed {
+                replaced(tag);
+            }
+            is_allowed
+        });
+        made.map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+
+    /// Returns the names that a saved series gets. The rules may have changed since it was saved,
+    /// but a name that they have made is not changed again. With `cleans`, the names are cleaned.
+    /// Returns `None` if the record is damaged.
+    pub(super) fn restored_names<'a>(
+        &mut self,
+        saved: &SavedSeries<'a>,
+        cleans: bool,
+    ) -> Option<RestoredNames<'a>> {
+        let clean = |name: &'a [u8]| match () {
+            () if cleans && !is_clean(name) => Cow::Owned(cleaned(sent_name(name))),
+            () => Cow::Borrowed(name),
+        };
+        let name = clean(saved.name);
+        let sent = saved.source.map(clean);
+        if sent_name(&name).is_empty() {
+            return None;
+        }
+        let source = sent.as_deref().unwrap_or_else(|| sent_name(&name));
+        let resolved = self.resolve(source, NameHash(self.names.hash_one(source)));
+        let policy = resolved.as_ref().map(|resolved| resolved.policy);
+        Some(match resolved.and_then(|resolved| resolved.name) {
+            Some(made) => {
+                let source = Some(Cow::Owned(source.to_vec()));
+                RestoredNames { name: Cow::Owned(made), source, policy }
+            }
+            None => RestoredNames { name: sent.unwrap_or(name), source: None, policy },
+        })
+    }
+
+    /// Lets a copy of a table replace the value of a tag, as the table would.
+    pub(super) fn deny(&mut self, tag: LimitedTag<'_>) {
+        self.limits.deny(tag);
+    }
+
+    /// Notes a series of this policy and canonical name that the table is about to hold.
+    pub(super) fn note(&mut self, policy: u16, name: &[u8]) {
+        self.limits.note(policy, name, &self.policies);
+    }
+
+    /// Notes that the table no longer holds a series.
+    pub(super) fn forget(&mut self, series: &Series, tags: &TagStore) {
+        if self.policies.limits_tags(series.policy()) {
+            let mut name = Vec::new();
+            series.name().append(tags, &mut name);
+            self.limits.forget(series.policy(), &name, &self.policies);
+        }
+    }
+
+    /// Returns the name that the rules make of a name for a value that belongs to no series.
+    /// Returns `None` if a rule drops it.
+    pub fn name_passing<'a>(&mut self, name: &'a [u8], hash: NameHash) -> Option<Cow<'a, [u8]>> {
+        let resolved = self.resolve(name, hash)?;
+        Some(resolved.name.map_or(Cow::Borrowed(name), Cow::Owned))
+    }
+
+    /// Takes the tags of new series whose values were replaced, each as `key=value`.
+    pub fn take_replaced_tags(&mut self) -> Vec<Box<[u8]>> {
+        self.limits.take_replaced()
+    }
+
+    /// Gives a series that lines of a name lead to the name as its source, if those of its own
+    /// source go elsewhere since a reload.
+    pub(super) fn claim(
+        &mut self,
+        shards: &mut Shards,
+        (shard, slot): (usize, SeriesSlot),
+        made: Made<'_>,
+    ) {
+        let Shards { all, tags, .. } = shards;
+        let Some(series) = all[shard].get_mut(slot) else { return };
+        let policy = series.policy();
+        let is_newest = self.policies.is_newest(policy);
+        let is_abandoned = self.policies.is_abandoned(policy);
+        if is_newest && is_abandoned {
+            self.change_policy(series, tags, made.policy);
+        }
+        if !is_newest || is_abandoned {
+            all[shard].set_source(slot.at, made.source);
+        }
+    }
+
+    /// Sets another policy, and counts the values of the limited tags for it.
+    fn change_policy(&mut self, series: &mut Series, tags: &TagStore, policy: u16) {
+        self.forget(series, tags);
+        series.set_policy(policy);
+        if self.policies.limits_tags(policy) {
+            let mut name = Vec::new();
+            series.name().append(tags, &mut name);
+            self.note(policy, &name);
+        }
+    }
+
+    /// Gives a series the policy that the newest rules have for it, before it is closed. Returns
+    /// false if they drop it, or if it is a gauge whose level the rules before them have forgotten.
+    ///
+    /// `source` is the name from which rules have made that of the series.
+    #[inline]
+    pub(super) fn update(
+        &mut self,
+        series: &mut Series,
+        source: Option<&[u8]>,
+        tags: &mut TagStore,
+        pool: &mut Pool,
+    ) -> bool {
+        self.policies.is_newest(series.policy()) || self.update_old(series, source, tags, pool)
+    }
+
+    #[cold]
+    fn update_old(
+        &mut self,
+        series: &mut Series,
+        source: Option<&[u8]>,
+        tags: &mut TagStore,
+        pool: &mut Pool,
+    ) -> bool {
+        if !series.has_value() {
+            return false;
+        }
+        let own = series.name().text(tags);
+        let name = source.unwrap_or_else(|| sent_name(own));
+        // The series keeps the values of its tags, also those over a new limit.
+        let mut has = |tag: LimitedTag<'_>| {
+            tags_of(own).any(|(key, value)| key == tag.key && value == tag.value)
+        };
+        let Self { policies, names, .. } = self;
+        let resolved = policies.resolve(name, names.hash_one(name), &mut has);
+        let Some(Resolved { policy, name: made }) = resolved else { return false };
+        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
+        let policy = if is_its_own { policy } else { policies.abandoned(policy) };
+        if series.timing().is_some()
+            && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
+        {
+            series.set_timing(None, pool);
+        }
+        self.change_policy(series, tags, policy);
+        true
+    }
+
+    /// Notes that all series were closed, and have their new policies.
+    pub(super) fn end_sweep(&mut self) {
+        self.has_old_policies = false;
+    }
+
+    /// Whether [`replace`](Self::replace) may be called with these rules.
+    pub(super) fn can_replace(&self, rules: &Rules, interval: Duration) -> bool {
+        !self.has_old_policies || self.policies.are(rules, interval)
+    }
+
+    /// Sets other rules. Each series gets its new policy when it is closed next. Returns whether
+    /// they may make other names.
+    pub(super) fn replace(&mut self, rules: &Rules, interval: Duration) -> bool {
+        assert!(self.can_replace(rules, interval), "a series has one of two policies");
+        if self.policies.are(rules, interval) {
+            return false;
+        }
+        let names_change = self.policies.name_otherwise(rules);
+        self.has_old_policies = true;
+        self.policies.replace(rules, interval);
+        self.changes_names = self.policies.change_names();
+        names_change
+    }
+}

@@ -1,0 +1,132 @@
+//! The values of the tags that `max_tag_values` limits.
+//!
+//! A value counts while some series has it. So a tag of which every value is short-lived, such as
+//! the name of a container, reaches its limit only if too many values exist at the same time.
+
+use ahash::AHashMap;
+
+use crate::policy::{Generations, LimitedTag, OTHER, tags_of};
+
+/// By the key of a tag, the number of series that have each value.
+type LimitedKeys = AHashMap<Box<[u8]>, AHashMap<u64, u32>>;
+
+/// The values of each limited tag, and the number of series that have each.
+#[derive(Debug)]
+pub(super) struct TagLimits {
+    hasher: ahash::RandomState,
+    /// By the number of the rule, the key, and the hash of the value. Two values of the same hash
+    /// are as unlikely as two equal members of a set.
+    rules: AHashMap<u16, LimitedKeys>,
+    /// The tags of new series whose values were replaced, as `key=value`.
+    replaced: Vec<Box<[u8]>>,
+    /// The hashes of the tags that a copy of a table must replace.
+    denied: Vec<u64>,
+}
+
+/// The most keys of one rule. Clients choose keys, so the number must be bounded. The values of
+/// further keys are all replaced.
+const KEYS_MAX: usize = 1000;
+
+/// The most replaced tags that are kept for a warning.
+const REPLACED_MAX: usize = 16;
+
+impl TagLimits {
+    pub(super) fn new(hasher: ahash::RandomState) -> Self {
+        Self { hasher, rules: AHashMap::new(), replaced: Vec::new(), denied: Vec::new() }
+    }
+
+    /// Whether a series may have this value. `rule` is the number of the rule in [`Generations`].
+    pub(super) fn allows(&self, rule: u16, tag: LimitedTag<'_>) -> bool {
+        if !self.denied.is_empty() && self.denied.contains(&self.hash_of(tag)) {
+            return false;
+        }
+        let Some(keys) = self.rules.get(&rule) else { return true };
+        match keys.get(tag.key) {
+            None => keys.len() < KEYS_MAX,
+            Some(values) => {
+                values.len() < tag.most as usize
+                    || values.contains_key(&self.hasher.hash_one(tag.value))
+            }
+        }
+    }
+
+    /// As [`allows`](Self::allows), for a series that is about to be created. Notes a replaced
+    /// value for a warning.
+    pub(super) fn allows_new(&mut self, rule: u16, tag: LimitedTag<'_>) -> bool {
+        let is_allowed = self.allows(rule, tag);
+        if !is_allowed && self.replaced.len() < REPLACED_MAX {
+            self.replaced.push([tag.key, b"=", tag.value].concat().into());
+        }
+        is_allowed
+    }
+
+    /// Notes that a series of this policy and canonical name has the values of its tags.
+    pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &Generations) {
+        let Self { hasher, rules, .. } = self;
+        each_limited(policy, name, policies, |rule, key, value| {
+            let keys = rules.entry(rule).or_default();
+            if !keys.contains_key(key) {
+                keys.insert(key.into(), AHashMap::new());
+            }
+            if let Some(values) = keys.get_mut(key) {
+                *values.entry(hasher.hash_one(value)).or_default() += 1;
+            }
+        });
+    }
+
+    /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
+    pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &Generations) {
+        let Self { hasher, rules, .. } = self;
+        each_limited(policy, name, policies, |rule, key, value| {
+            let Some(keys) = rules.get_mut(&rule) else { return };
+            let Some(values) = keys.get_mut(key) else { return };
+            let hash = hasher.hash_one(value);
+            if let Some(count) = values.get_mut(&hash) {
+                *count -= 1;
+                if *count == 0 {
+                    values.remove(&hash);
+                }
+            }
+            if values.is_empty() {
+                keys.remove(key);
+            }
+            if keys.is_empty() {
+                rules.remove(&rule);
+            }
+        });
+    }
+
+    /// Takes the tags that were replaced since the last call, each as `key=value`.
+    pub(super) fn take_replaced(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.replaced)
+    }
+
+    /// Lets a copy of a table replace this value, as the table would.
+    pub(super) fn deny(&mut self, tag: LimitedTag<'_>) {
+        let hash = self.hash_of(tag);
+        self.denied.push(hash);
+    }
+
+    fn hash_of(&self, tag: LimitedTag<'_>) -> u64 {
+        self.hasher.hash_one((tag.rule, tag.key, tag.value))
+    }
+}
+
+/// Passes the number of the rule, the key and the value of each limited tag of a series.
+fn each_limited(
+    policy: u16,
+    name: &[u8],
+    policies: &Generations,
+    mut pass: impl FnMut(u16, &[u8], &[u8]),
+) {
+    if !policies.limits_tags(policy) {
+        return;
+    }
+    for (key, value) in tags_of(name) {
+        if value != OTHER
+            && let Some(rule) = policies.limiting_rule(policy, key)
+        {
+            pass(rule, key, value);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The work on a table that adds no sample: closes the series one after the other while samples of
+//! the next interval come in, frees memory, and removes series.
+
+use super::aggregate::Series;
+use super::bounds::AddError;
+use super::closed::Closed;
+use super::eviction::{Holder, Largest, LongIdle};
+use super::hashed::HashedSample;
+use super::memory::Pool;
+use super::raw::{Audience, is_merged, sent_name};
+use super::saved::SavedSeries;
+use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot};
+use super::shards::{Cursor, Shards};
+use super::stored_name::StoredName;
+use super::table_rules::{Made, TableRules};
+use super::top::Top;
+use crate::protocol::MetricKind;
+
+/// The parts of a table that this work changes.
+pub(super) struct Upkeep<'a> {
+    pub(super) shards: &'a mut Shards,
+    pub(super) rules: &'a mut TableRules,
+    pub(super) pool: &'a mut Pool,
+    pub(super) largest: &'a mut Largest,
+    pub(super) top: &'a mut Top,
+    pub(super) long_idle: &'a mut LongIdle,
+    /// Series that are no longer in their shards, with an interval that the sweep must still close.
+    pub(super) evicted: &'a mut Vec<Series>,
+    pub(super) max_series: usize,
+    /// The number of the open interval.
+    pub(super) now: u32,
+}
+
+impl Upkeep<'_> {
+    /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
+    /// constant, so that their meaning costs nothing where they are off.
+    #[inline]
+    pub(super) fn sweep<const RAW: bool>(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut close: impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let mut left = work;
+        while let Some(series) = self.evicted.pop() {
+            left = left.saturating_sub(series.work());
+            let audience = self.shards.audience(&series, self.now);
+            self.close_and_release(audience, series, None, &mut close);
+            if left == 0 {
+                return false;
+            }
+        }
+        while cursor.shard < SHARDS {
+            let mut shard = &mut self.shards.all[cursor.shard];
+            while cursor.at < shard.end() {
+                if left == 0 {
+                    return false;
+                }
+                if cursor.at.is_multiple_of(PREFETCH) {
+                    shard.prefetch_names(cursor.at);
+                }
+                if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at) {
+                    left = left.saturating_sub(series.work());
+                    let is_kept =
+                        self.rules.update(series, source, &mut self.shards.tags, self.pool);
+                    let policies = &self.rules.policies;
+                    if !is_kept || series.is_expired(self.now, policies) {
+                        if let Some(series) = self.shards.take(cursor.shard, slot) {
+                            self.release(series);
+                            self.shards.counts.expired += 1;
+                        }
+                        shard = &mut self.shards.all[cursor.shard];
+                    } else {
+                        let raw = self.shards.raw.as_ref().filter(|_| RAW);
+                        let tags = &mut self.shards.tags;
+                        let audience = Audience::of(raw, series, tags, self.now);
+                        let mut close =
+                            |closed: Closed<'_>| close(audience, audience.named(closed));
+                        let memory = (&mut *self.pool, &mut *tags);
+                        series.close(self.now, policies, memory, total, &mut close);
+                        self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
+                        self.top.take_samples(series, &self.shards.names, tags);
+                        let idle = series.idle(self.now);
+                        self.long_idle.note(idle, series.seen(), cursor.shard, slot);
+                    }
+                }
+                cursor.at += 1;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+
+    /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
+    /// and returns its memory to the pool. `source` is the name from which rules have made that of
+    /// the series.
+    pub(super) fn close_and_release(
+        &mut self,
+        audience: Audience,
+        mut series: Series,
+        source: Option<&[u8]>,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        if self.rules.update(&mut series, source, &mut self.shards.tags, self.pool) {
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            let memory = (&mut *self.pool, &mut self.shards.tags);
+            series.close(self.now, &self.rules.policies, memory, None, &mut close);
+        }
+        self.pool.take_grown();
+        self.release(series);
+    }
+
+    /// Returns the memory of a series that was taken out of its shard.
+    pub(super) fn release(&mut self, series: Series) {
+        self.rules.forget(&series, &self.shards.tags);
+        series.release(self.pool, &mut self.shards.tags);
+    }
+
+    /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
+    /// memory is short, the largest series are condensed, and a refused sample is tried once more.
+    #[cold]
+    pub(super) fn free_memory_and_retry(
+        &mut self,
+        key: &SeriesKey,
+        slot: SeriesSlot,
+        added: Result<(), AddError>,
+        grown: usize,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        let holder = Holder::new(key.shard, slot);
+        self.largest.note(grown, holder);
+        self.shards.condense(self.largest, self.pool, self.now);
+        if added != Err(AddError::NoMemory) {
+            return added;
+        }
+        let series = self.shards.get_mut(key.shard, slot).expect("it was there just now");
+        let added = series.add(sample, &self.rules.policies, self.pool);
+        self.pool.take_refused();
+        self.largest.note(self.pool.take_grown(), holder);
+        added
+    }
+
+    /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
+    /// flush.
+    #[cold]
+    pub(super) fn discard(&mut self, shard: usize, slot: SeriesSlot) {
+        if let Some(series) = self.shards.take(shard, slot) {
+            self.release(series);
+            self.shards.counts.created -= 1; // it was never seen
+        }
+    }
+
+    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
+    /// none that can still be evicted. A series whose interval before the tick the sweep must still
+    /// send is kept for it.
+    fn evict(&mut self) -> bool {
+        let Some(series) = self.shards.take_idle(self.long_idle) else { return false };
+        if series.is_closed(self.now) {
+            self.release(series);
+        } else {
+            self.evicted.push(series);
+        }
+        self.shards.counts.evicted += 1;
+        true
+    }
+
+    /// Creates a series for a name that the table does not hold.
+    pub(super) fn create(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        kind: MetricKind,
+        key: &SeriesKey,
+        made: Option<Made<'_>>,
+    ) -> Result<SeriesSlot, AddError> {
+        let made = match made {
+            Some(made) => made,
+            None => {
+                let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
+                Made { policy: resolved.policy, source: None }
+            }
+        };
+        if !is_merged(name) {
+            self.top.series(name, self.now, |text| self.shards.hash(text).0);
+        }
+        self.create_with(name, kind, key, made)
+    }
+
+    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
+    /// there is none.
+    pub(super) fn create_with(
+        &mut self,
+        name: &[u8],
+        kind: MetricKind,
+        key: &SeriesKey,
+        made: Made<'_>,
+    ) -> Result<SeriesSlot, AddError> {
+        if self.shards.len() >= self.max_series && !self.evict() {
+            return Err(AddError::TooManySeries);
+        }
+        let Shards { tags, names, .. } = &mut *self.shards;
+        self.rules.note(made.policy, name);
+        let top = &mut self.top;
+        let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
+        let series = Series::new(name, key.hash, kind, made.policy, self.now);
+        let slot = self.shards.insert(key.shard, series, self.now);
+        if made.source.is_some() {
+            self.shards.all[key.shard].set_source(slot.at, made.source);
+        }
+        Ok(slot)
+    }
+
+    /// Creates a series from its saved values.
+    pub(super) fn create_saved(
+        &mut self,
+        saved: SavedSeries<'_>,
+        policy: Option<u16>,
+    ) -> Option<Result<(), AddError>> {
+        let key = SeriesKey::new(self.shards.hash(saved.name), saved.kind);
+        let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
+        if saved.kind == MetricKind::Gauge
+            && self.rules.policies.at(policy).forgets_gauge(saved.idle)
+        {
+            return Some(Ok(())); // another configuration kept its level for longer
+        }
+        let made = Made { policy, source: saved.source };
+        let slot = match self.create_with(saved.name, saved.kind, &key, made) {
+            Ok(slot) => slot,
+            Err(error) => return Some(Err(error)),
+        };
+        let series = self.shards.get_mut(key.shard, slot).expect("created just now");
+        let restored = series.restore(saved, self.now, self.pool);
+        self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
+        self.pool.take_refused();
+        if !matches!(restored, Some(Ok(()))) {
+            self.discard(key.shard, slot);
+        }
+        restored
+    }
+}

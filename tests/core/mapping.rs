@@ -1,0 +1,408 @@
+//! Rules that change names and tags: which series a line goes to, and that its values stay whole.
+
+mod exporter;
+
+use std::collections::BTreeMap;
+
+use self::exporter::{EXPORTER, EXPORTER_ELSEWHERE, EXPORTER_MISTAKES, Exporter};
+use crate::rig::{Core, configured, values};
+use statsd::engine::Engine;
+use statsd::ledger::Own;
+use statsd::protocol::MetricKind;
+use statsd::sender::Sender;
+use statsd::series::Cursor;
+use statsd::time::Tick;
+use statsd::wire::In;
+use statsd_bench::Random;
+
+/// The names of all series after these lines, sorted.
+fn series(config: &str, lines: &str) -> Vec<String> {
+    let mut core = Core::configured(config);
+    core.packet(lines);
+    names(&mut core.engine)
+}
+
+fn names(engine: &mut Engine) -> Vec<String> {
+    let mut names = Vec::new();
+    engine.table_mut().visit(&mut Cursor::default(), usize::MAX, |visited| {
+        names.push(String::from_utf8_lossy(visited.name()).into_owned());
+    });
+    names.sort();
+    names
+}
+
+/// Rules and a name as a client sends it, and the name of the series.
+const CASES: &[(&str, &str, &str)] = &[
+    (
+        "match = airflow.dag.*.*.duration\nname = dag.duration\ntags = dag=$1, task=$2",
+        "airflow.dag.etl.load.duration",
+        "dag.duration;dag=etl;task=load",
+    ),
+    ("match = a.*\nname = b.$1", "a.b.c", "a.b.c"),
+    ("match = a.**\nname = b.$1", "a.b.c", "b.b.c"),
+    ("match = a.**.z\nname = $1", "a.b.c.z", "b.c"),
+    ("match = *-*.**\nname = x\ntags = a=$1, b=$2, c=$3", "p-q-r.s.t", "x;a=p;b=q-r;c=s.t"),
+    ("match = a*\nname = ${1}0", "a1", "10"),
+    ("match = a*\nname = n_$1_$0", "a1", "n_1_a1"),
+    ("match = a*\nname = $1", "a", "a"),
+    ("match = a*\ntags = x=$1, y=2", "a", "a;y=2"),
+    ("match = **\ntags = dc=eu", "a", "a;dc=eu"),
+    ("match = **\ntags = dc=eu", "a;dc=us;b=1", "a;b=1;dc=eu"),
+    ("match = **\nname = x", "a;b=1;c=2", "x;b=1;c=2"),
+    ("match = **\ndrop_tags = b", "a;b=1;c=2", "a;c=2"),
+    ("match = **\ndrop_tags = b*", "a;b=1;bc=2;c=3", "a;c=3"),
+    ("match = **\ndrop_tags = **", "a;b=1;bc=2;c=3", "a"),
+    ("match = **\nkeep_tags = b, c", "a;b=1;bc=2;c=3", "a;b=1;c=3"),
+    ("match = **\nkeep_tags =", "a;b=1;c=3", "a"),
+    ("match = **\nkeep_tags = b*\ndrop_tags = bc", "a;b=1;bc=2;c=3", "a;b=1"),
+    ("match = **\nkeep_tags = b\ntags = x=1", "a;b=1;c=3", "a;b=1;x=1"),
+    ("match = **\nrename_tag = b=z", "a;b=1;c=3", "a;c=3;z=1"),
+    ("match = **\nrename_tag = b=c, c=b", "a;b=1;c=3", "a;b=3;c=1"),
+    ("match = **\nrename_tag = b=c", "a;b=1;c=3", "a;c=1"),
+    ("match = **\nrename_tag = b=c\ntags = c=9", "a;b=1", "a;c=9"),
+    ("match = **\nrename_tag = b=c\ndrop_tags = c", "a;b=1;c=3", "a;c=1"),
+    (
+        "match_regex = ^api\\.(v[0-9]+)\\.\nname = api\ntags = version=$1",
+        "api.v2.hits",
+        "api;version=v2",
+    ),
+    ("match_regex = ^api\\.(v[0-9]+)\\.\nname = api", "web.api.v2.hits", "web.api.v2.hits"),
+    ("match_regex = hits|misses\nname = cache.$0", "a.misses", "cache.a.misses"),
+    ("match_regex = (a)|(b)\nname = x$1y$2", "b", "xyb"),
+    ("match = api.*\nmatch_regex = (.)$\nname = x$1", "api.b", "xb"),
+    ("match = api.*\nmatch_regex = (.)$\nname = x$1", "web.b", "web.b"),
+    ("match_tags = env\nname = x", "a;env=1", "x;env=1"),
+    ("match_tags = env\nname = x", "a;environment=1", "a;environment=1"),
+    ("match_tags = env=test*, host\nname = x", "a;env=test1;host=h", "x;env=test1;host=h"),
+    ("match_tags = env=test*, host\nname = x", "a;env=test1", "a;env=test1"),
+    ("match = a.*\nmatch_tags = env\ndrop_tags = env", "a.b;env=1", "a.b"),
+    ("match = a.*\nmatch_tags = env\ndrop_tags = env", "b;env=1", "b;env=1"),
+    // The first rule that matches and has a key gives it. A name and added tags are one key.
+    ("match = a.*\nname = x\n[rule.b]\nmatch = a.**\nname = y\ntags = t=1", "a.b", "x"),
+    ("match = a.*\nname = x\n[rule.b]\nmatch = a.**\nname = y\ntags = t=1", "a.b.c", "y;t=1"),
+    ("match = a.*\nname = x\n[rule.b]\nmatch = a.**\ndrop_tags = t", "a.b;t=1", "x"),
+    ("match = a.*\ndrop_tags = u\n[rule.b]\nmatch = a.**\ndrop_tags = t", "a.b;t=1", "a.b;t=1"),
+    // No rule sees a name that a rule has made.
+    ("match = a\nname = b\n[rule.b]\nmatch = b\nname = c", "a", "b"),
+    ("match = **\nname = x.$1", "x.a", "x.x.a"),
+    // Names and tags are cleaned, so that every destination stores them.
+    ("match = **\nname = x.$1", "a b/c", "x.a_b-c"),
+    ("match = **\ntags = t=$1=2", "a", "a;t=a=2"),
+    (
+        "match = *\ntags = first=$1\n[rule.b]\nmatch = *.*\ntags = first=$1, second=$2",
+        "a.b",
+        "a.b;first=a;second=b",
+    ),
+];
+
+#[test]
+fn a_table_of_rules_and_what_they_make_of_a_name() {
+    for (rule, sent, expected) in CASES {
+        let found = series(&format!("[rule.a]\n{rule}"), &format!("{sent}:1|c"));
+        assert_eq!(found, [*expected], "{rule}: {sent}");
+    }
+}
+
+#[test]
+fn series_that_a_rule_makes_one_are_one() {
+    let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = a\n");
+    core.packet("a.x:1|c\na.y:2|c|@0.5\na:3|c\na.x:1|g\na.y:7|g\na.x:1|ms\na.y:3|ms\na:5|ms");
+    core.packet("a.x:u|s\na.y:u|s\na.y:v|s\na.x:2|c");
+    assert_eq!(core.engine.table().len(), 4);
+    let lines = core.flush(10);
+    let sent = values(&lines);
+    for (name, expected) in [
+        ("stats_counts.a", "10"),
+        ("stats.gauges.a", "7"),
+        ("stats.timers.a.count", "3"),
+        ("stats.timers.a.mean", "3"),
+        ("stats.sets.a.count", "2"),
+    ] {
+        assert_eq!(sent[name], expected, "{name}");
+    }
+    assert!(sent.keys().all(|name| !name.contains("a.x") && !name.contains("a.y")), "{sent:?}");
+}
+
+/// Shows that a name which a rule changes is not taken for the series that rules give its name.
+#[test]
+fn two_names_can_be_exchanged() {
+    let mut core =
+        Core::configured("[rule.a]\nmatch = a\nname = b\n[rule.b]\nmatch = b\nname = a\n");
+    for _ in 0..3 {
+        core.packet("a:1|c\nb:10|c\nb;t=1:100|c\n");
+    }
+    let lines = core.flush(10);
+    let sent = values(&lines);
+    assert_eq!((sent["stats_counts.b"], sent["stats_counts.a"]), ("3", "30"));
+    assert_eq!(sent["stats_counts.a;t=1"], "300");
+}
+
+#[test]
+fn values_that_belong_to_no_series_get_the_names_of_rules_too() {
+    let mut core = Core::configured(
+        "[rule.a]\nmatch = a.*\nname = x\ntags = t=$1\n[rule.b]\nmatch = b\ndrop = yes",
+    );
+    core.packet("a.b:1|kv\na.b:2|c|T1000\nb:1|kv\nb:1|c|T9\na.c:3|g|T1000");
+    assert_eq!(
+        core.flush(10),
+        ["stats.gauges.x;t=c 3 1000", "stats.kv.x;t=b 1 10", "stats_counts.x;t=b 2 1000"]
+    );
+    core.engine.packet(b"\xaa\x02\x04\x00\x00\x00\x00\x00\x00\x00\x08\x40a.d\x00");
+    assert_eq!(names(&mut core.engine), ["x;t=d"]);
+}
+
+#[test]
+fn the_settings_of_a_rule_that_changes_a_name_are_those_of_the_series() {
+    let rule =
+        "[rule.a]\nmatch = a.*\nname = made\npercentiles = 50\ntimer_metrics = upper_percent";
+    let mut core = Core::configured(rule);
+    core.packet("a.b:1:2:3|ms");
+    assert_eq!(core.flush(10), ["stats.timers.made.upper_50 2 10"]);
+    // A reload keeps them, though the name of the series matches no rule.
+    core.engine.reconfigure(&configured(&format!("{rule}\ndelete_idle = yes")));
+    core.packet("a.b:1:2:3|ms");
+    assert_eq!(core.flush(20), ["stats.timers.made.upper_50 2 20"]);
+    assert_eq!(core.flush(30), [""; 0], "the new setting holds, too");
+    assert_eq!(core.engine.table().len(), 0);
+}
+
+#[test]
+fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
+    let config = "[rule.a]\nmatch = **\nmax_tag_values = 2, page=1\ndelete_idle = yes\n";
+    let mut core = Core::configured(config);
+    let sender = Sender::Internet("10.0.0.7:1".parse().unwrap());
+    core.engine.ledger().set_sender(sender);
+    core.packet("a:1|c|#user:1,page:1\nb:1|c|#user:2,page:2\na:1|c|#user:3,page:1\na:1|c|#user:4");
+    core.packet("a:1|c|#user:1,page:1\na:1|c|#user:3,page:1");
+    assert_eq!(
+        names(&mut core.engine),
+        ["a;page=1;user=1", "a;page=1;user=other", "a;user=other", "b;page=other;user=2"]
+    );
+    let lines = core.flush(10);
+    assert_eq!(values(&lines)["stats_counts.a;page=1;user=1"], "2");
+    assert_eq!(values(&lines)["stats_counts.a;page=1;user=other"], "2");
+    let warnings = core.engine.ledger().take_warnings(Tick::from_millis(1000));
+    let warning = warnings.iter().find(|warning| warning.sender == sender).unwrap();
+    assert_eq!(warning.example, b"page=2");
+    assert_eq!(warning.count, 3, "only new series count: {warning:?}");
+    // A value counts while a series has it.
+    core.flush(20);
+    assert_eq!(core.engine.table().len(), 0);
+    core.packet("a:1|c|#user:8\na:1|c|#user:9\na:1|c|#user:10");
+    assert_eq!(names(&mut core.engine), ["a;user=8", "a;user=9", "a;user=other"]);
+}
+
+#[test]
+fn after_a_reload_lines_go_to_the_series_that_new_rules_name() {
+    let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = old\n");
+    core.packet("a.b:1|c\na.b:5|g\nc:1|c\nc:7|g");
+    core.engine.reconfigure(&configured("[rule.a]\nmatch = a.*\nname = new\n"));
+    core.packet("a.b:2|c\na.b:6|g\nc:1|c");
+    let lines = core.flush(10);
+    let sent = values(&lines);
+    assert_eq!((sent["stats_counts.old"], sent["stats_counts.new"]), ("1", "2"));
+    assert_eq!((sent["stats.gauges.old"], sent["stats.gauges.new"]), ("5", "6"));
+    // A series that no line leads to has sent its last interval, and is removed.
+    let lines = core.flush(20);
+    let sent = values(&lines);
+    assert_eq!(sent.get("stats_counts.old"), None);
+    assert_eq!(sent.get("stats.gauges.old"), None);
+    assert_eq!((sent["stats.gauges.new"], sent["stats.gauges.c"]), ("6", "7"));
+    assert_eq!(names(&mut core.engine), ["c", "c", "new", "new"]);
+    // Without rules the names are those of the clients again.
+    core.engine.reconfigure(&configured(""));
+    core.packet("a.b:1|c");
+    core.flush(30);
+    core.flush(40);
+    assert_eq!(names(&mut core.engine), ["a.b", "c", "c"]);
+}
+
+/// Shows that a series which a reload has left without a source stays if another name leads to it.
+#[test]
+fn a_series_stays_after_a_reload_if_another_name_leads_to_it() {
+    let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = x\n");
+    core.packet("a.b:5|g");
+    core.flush(10);
+    core.engine.reconfigure(&configured("[rule.a]\nmatch = b.*\nname = x\n"));
+    core.packet("b.c:+1|g");
+    core.flush(20);
+    let lines = core.flush(30);
+    assert_eq!(values(&lines)["stats.gauges.x"], "6");
+}
+
+#[test]
+fn a_restored_series_is_not_changed_twice() {
+    let config = "[rule.a]\nmatch = **\nname = x.$1\ndelete_idle = no\npercentiles = 50\n";
+    let mut core = Core::configured(config);
+    core.packet("a:3|c\na:5|g\nb:1:2|ms");
+    let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+    let restore = |config: &str| {
+        let settings = configured(config);
+        let mut core = Core::new(&settings, &Default::default());
+        let restored = core.engine.restore(In::new(&state), settings.flush_interval, false);
+        assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
+        core
+    };
+    let mut same = restore(config);
+    assert_eq!(names(&mut same.engine), ["x.a", "x.a", "x.b"]);
+    same.packet("a:4|c");
+    let lines = same.flush(10);
+    assert_eq!(values(&lines)["stats_counts.x.a"], "7");
+    assert!(values(&lines).contains_key("stats.timers.x.b.upper_50"), "{lines:?}");
+    // With other rules, the series get the names that those make of what the clients sent.
+    assert_eq!(names(&mut restore("").engine), ["a", "a", "b"]);
+    let other = "[rule.a]\nmatch = a\ntags = t=1\n";
+    assert_eq!(names(&mut restore(other).engine), ["a;t=1", "a;t=1", "b"]);
+}
+
+#[test]
+fn raw_names_are_changed_as_their_clean_forms() {
+    let mut core =
+        Core::configured("[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = a_*\nname = x.$1\n");
+    core.packet("a b:1|c\na_b:2|c\nc d:4|c\nc_d:8|c\na b:1|c");
+    let lines = core.flush(10);
+    for expected in ["stats_counts.x.b 4 10", "stats_counts.c_d 12 10"] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+    }
+}
+
+/// Rules between which a server changes.
+const RULES: &[&str] = &[
+    "",
+    "[rule.a]\nmatch = a.*\nname = one\n",
+    "[rule.a]\nmatch = a.*\nname = a\ntags = t=$1\n[rule.b]\nmatch = b.**\nname = a\n",
+    "[rule.a]\nmatch = **\nname = x.$1\nmax_tag_values = 2\ndelete_idle = yes\n",
+    "[rule.a]\nmatch = **\ndrop_tags = t\nmax_tag_values = u=1\n",
+    "[rule.a]\nmatch = **\nkeep_tags =\n[rule.b]\nmatch_tags = t=1\nname = tagged\nexpire = 20s",
+    "[rule.a]\nmatch_regex = ^(.)\\.(.)\nname = $2.$1\nrename_tag = t=u\n",
+];
+
+/// A server whose lines and rules are random.
+struct Trial {
+    random: Random,
+    /// What the configuration has beside the rules.
+    base: String,
+    core: Core,
+    /// The values that were taken, and those that were sent.
+    taken: f64,
+    sent: f64,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let expire = ["", "expire = 20s\n", "delete_idle = yes\n"][random.below(3)];
+        let limits = ["", "[limits]\nmax_series = 40\nevict_after = 0\n"][random.below(2)];
+        let base = format!("[statsd]\n{expire}{limits}");
+        let rules = RULES[random.below(RULES.len())];
+        let core = Core::configured(&format!("{base}{rules}"));
+        Self { random, base, core, taken: 0.0, sent: 0.0 }
+    }
+
+    /// Sends a line. It counts as taken unless there are too many series.
+    fn line(&mut self, line: &str) {
+        let before = self.core.engine.own().total(Own::SeriesRejected);
+        self.core.packet(line);
+        if self.core.engine.own().total(Own::SeriesRejected) == before {
+            self.taken += 1.0;
+        }
+    }
+
+    fn random_line(&mut self) {
+        let random = &mut self.random;
+        let mut letter = || ["a", "b", "x", "1"][random.below(4)];
+        let name = match [letter(), letter()] {
+            ["x", name] => name.to_owned(),
+            [first, second] => format!("{first}.{second}"),
+        };
+        let tags = match random.below(3) {
+            0 => String::new(),
+            1 => format!("|#t:{}", random.below(3)),
+            _ => format!("|#u:{},t:{}", random.below(3), random.below(3)),
+        };
+        self.line(&format!("{name}:1|c{tags}"));
+    }
+
+    fn reload(&mut self, rules: &str) {
+        let settings = configured(&format!("{}{rules}", self.base));
+        if self.core.engine.can_take(&settings) {
+            self.core.engine.reconfigure(&settings);
+        }
+    }
+
+    /// Ends an interval, with lines between the slices of the sweep.
+    fn flush(&mut self, stamp: u64) {
+        self.core.tick(stamp);
+        loop {
+            let work = 1 + self.random.below(5);
+            let is_done = self.core.sweep(work);
+            if self.random.below(3) == 0 {
+                self.random_line();
+            }
+            if is_done {
+                break;
+            }
+        }
+        self.sent += counted(&self.core.finish());
+    }
+}
+
+/// Shows that whatever comes, every count is sent once. Series expire, are evicted, and get other
+/// names, and rules change at any time between two flushes.
+#[test]
+fn any_interleaving_of_lines_rules_and_expiry_keeps_counts_whole() {
+    for seed in 0..120 {
+        let mut trial = Trial::new(seed);
+        for flush in 1..40 {
+            for _ in 0..trial.random.below(30) {
+                trial.random_line();
+                if trial.random.below(40) == 0 {
+                    let rules = RULES[trial.random.below(RULES.len())];
+                    trial.reload(rules);
+                }
+            }
+            trial.flush(flush * 10);
+        }
+        trial.sent += counted(&trial.core.flush(400));
+        trial.reload("");
+        (41..46).for_each(|flush| trial.sent += counted(&trial.core.flush(flush * 10)));
+        assert_eq!(trial.sent, trial.taken, "seed {seed}");
+        if trial.base.contains("expire") || trial.base.contains("delete_idle") {
+            assert_eq!(trial.core.engine.table().len(), 0, "seed {seed}");
+        }
+    }
+}
+
+/// The sum of all counts.
+fn counted(lines: &[String]) -> f64 {
+    let counts = lines.iter().filter_map(|line| line.strip_prefix("stats_counts."));
+    counts.map(|line| line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()).sum()
+}
+
+#[test]
+fn the_cases_of_the_mapper_of_statsd_exporter() {
+    let mut passed = BTreeMap::new();
+    for Exporter { name, rules, lines } in EXPORTER {
+        let mut core = Core::configured(rules);
+        for (sent, expected) in *lines {
+            let engine = &mut core.engine;
+            engine.packet(format!("{sent}:1|c").as_bytes());
+            let found = names(engine);
+            if expected.is_empty() {
+                assert_eq!(found, [""; 0], "{name}: {sent} is dropped");
+            } else {
+                assert_eq!(found, [*expected], "{name}: {sent}");
+            }
+            found.iter().for_each(|name| _ = core.remove(MetricKind::Counter, name));
+        }
+        *passed.entry(*name).or_insert(0) += lines.len();
+    }
+    for (name, rules, mistake) in EXPORTER_MISTAKES {
+        let config = statsd::config::parse("t.conf".as_ref(), rules.as_bytes());
+        let mistakes = config.expect_err(name);
+        let found = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(found.contains(mistake), "{name}: {found}");
+        passed.insert(name, 1);
+    }
+    assert_eq!(passed.len() + EXPORTER_ELSEWHERE.len(), 60, "every named case is accounted for");
+}
