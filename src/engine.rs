@@ -22,10 +22,10 @@ use intake::{Intake, Problem};
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::history::History;
 use crate::ledger::{Ledger, Own, OwnCounters};
-use crate::policy::{FigureId, Plan, Rules, flushes};
+use crate::policy::{FigureId, Plan, Rules, bare, flushes};
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, is_binary, is_clean,
-    is_plain_name, read_plain, trimmed,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, has_empty_elements,
+    is_binary, is_clean, is_plain_for, read_plain, trimmed,
 };
 use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
@@ -228,7 +228,7 @@ impl Engine {
             let mut batch = Batch::new();
             let mut is_full = false;
             while !is_full && let Some(line) = read_plain(grammar, rest, &mut room) {
-                if !*trusts && !line.is_checked && !is_plain_name(line.plain.name) {
+                if !*trusts && !line.is_checked && !is_plain_for(grammar, line.plain.name) {
                     break;
                 }
                 batch.push(intake.pending(line, rest));
@@ -236,7 +236,7 @@ impl Engine {
                 // Each name of a batch needs its place in `room` until the batch is added.
                 is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
-            if let Some(at) = intake.add_all(&mut batch) {
+            if let Some(at) = intake.add_all(&mut batch, grammar) {
                 // The general reader must read line `at`. Lines before it are added; those after it
                 // are read again, so that all samples are added in their order.
                 *trusts = false;
@@ -467,8 +467,11 @@ impl Engine {
             }
         }
         self.intake.ledger.skip_restored();
-        // Another configuration may have accepted the names without sanitizing them.
-        self.trusts &= self.intake.table.names().all(is_clean);
+        // Another configuration may have accepted the names without changing them.
+        let squeezes = self.reader.grammar().squeeze_dots;
+        let is_canonical =
+            |name: &[u8]| is_clean(name) && !(squeezes && has_empty_elements(bare(name)));
+        self.trusts &= self.intake.table.names().all(is_canonical);
         restored
     }
 

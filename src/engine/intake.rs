@@ -1,7 +1,7 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
 use crate::ledger::{CLIENT_REPORT, Ledger, Own};
-use crate::protocol::{PlainLine, Reject, Sample, is_plain_name};
+use crate::protocol::{Grammar, PlainLine, Reject, Sample, is_plain_for};
 use crate::series::{
     AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
     Table,
@@ -34,12 +34,16 @@ impl Intake {
     ///
     /// Stops at the first sample whose name is neither known nor plain, and returns its index. The
     /// general reader must read that line.
-    pub(super) fn add_all(&mut self, batch: &mut [PendingSample<'_>]) -> Option<usize> {
+    pub(super) fn add_all(
+        &mut self,
+        batch: &mut [PendingSample<'_>],
+        grammar: &Grammar,
+    ) -> Option<usize> {
         self.table.set_sender(self.ledger.sender_id());
         self.table.find_all(batch);
         let revision = self.table.revision();
         for (at, sample) in batch.iter().enumerate() {
-            let may_create = || sample.is_checked || is_plain_name(sample.name);
+            let may_create = || sample.is_checked || is_plain_for(grammar, sample.name);
             let Some(added) = self.table.add_pending(sample, revision, may_create) else {
                 self.ledger.set_series_created(self.table.counts().created);
                 return Some(at);

@@ -26,7 +26,7 @@ mod sample;
 pub use grammar::{Dialect, Dialects, Grammar, PackedValues};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
-pub use names::is_plain_name;
+pub use names::{has_empty_elements, is_plain_for};
 pub use number::decimal;
 pub use plain::{Plain, PlainLine, read_plain};
 pub use reject::Reject;

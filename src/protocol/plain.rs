@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use memchr::{memchr, memchr2};
 
 use super::grammar::{Dialect, Grammar};
-use super::names::{KEEPS, is_plain_name};
+use super::names::{KEEPS, is_plain_for};
 use super::number::POWERS;
 use super::sample::MetricKind;
 
@@ -51,7 +51,7 @@ const TAGS_MAX: usize = 16;
 /// Returns the plain line at the start of `text`, or `None` for any other line.
 ///
 /// A name without tags is not checked: it may have any byte except a colon. The caller must know
-/// the name already, or check it with [`is_plain_name`](super::is_plain_name). With tags, the
+/// the name already, or check it with [`is_plain_for`](super::is_plain_for). With tags, the
 /// canonical name is checked, and written to the front of `room`, which is advanced past it. `room`
 /// must hold `max_key_length` bytes.
 #[inline]
@@ -209,12 +209,13 @@ fn tagged_name<'a>(
     room: &mut &'a mut [u8],
 ) -> Option<(&'a [u8], usize)> {
     let section = text.strip_prefix(b"|#")?;
-    if !grammar.dialects.has(Dialect::Dogstatsd) || !is_plain_name(bare) {
+    if !grammar.dialects.has(Dialect::Dogstatsd) || !is_plain_for(grammar, bare) {
         return None;
     }
     let (mut tags, length) = read_tags(section)?;
     let bytes = bare.len() + 1 + length; // a tag follows a `;` here, and a `,` in the line
-    if bytes > grammar.max_key_length || !sort_tags(&mut tags) {
+    let is_too_long = bytes > grammar.max_key_length || tags.len() > grammar.max_tags;
+    if is_too_long || !sort_tags(&mut tags) {
         return None;
     }
     let (name, left) = mem::take(room).split_at_mut(bytes);

@@ -10,6 +10,7 @@ pub enum Reject {
     NoType,
     EmptyName,
     NameTooLong,
+    TooManyTags,
     UnknownType,
     BadValue,
     NotLast,
@@ -31,12 +32,13 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NulInside,
         Self::NoValue,
         Self::NoType,
         Self::EmptyName,
         Self::NameTooLong,
+        Self::TooManyTags,
         Self::UnknownType,
         Self::BadValue,
         Self::NotLast,
@@ -64,6 +66,7 @@ impl Reject {
             Self::NoType => "no_type",
             Self::EmptyName => "empty_name",
             Self::NameTooLong => "name_too_long",
+            Self::TooManyTags => "too_many_tags",
             Self::UnknownType => "unknown_type",
             Self::BadValue => "bad_value",
             Self::NotLast => "not_last",
@@ -93,6 +96,7 @@ impl fmt::Display for Reject {
             Self::NoType => "no type after the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
+            Self::TooManyTags => "the line has more tags than max_tags",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
             Self::BadValue => "the value is not a finite decimal number",
             Self::NotLast => "packed_values lets only the last of several values count",

@@ -15,6 +15,7 @@ mod figures;
 mod fuzz_corpus;
 mod golden;
 mod junk;
+mod lading;
 mod lifecycle;
 mod micro;
 mod protocol;

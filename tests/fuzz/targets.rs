@@ -23,7 +23,7 @@ use statsd::ingest::lines::Piece;
 use statsd::policy::FigureNames;
 use statsd::protocol::{
     Dialect, Dialects, Grammar, LineReader, MetricKind, PackedValues, ParsedLine, Plain, Reject,
-    Sample, is_plain_name, read_plain,
+    Sample, is_plain_for, read_plain,
 };
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
@@ -70,7 +70,7 @@ pub(crate) fn packet(data: &[u8]) {
 fn plain_sample(grammar: &Grammar, line: &[u8]) -> Option<(Vec<u8>, String)> {
     let mut room = vec![0; grammar.max_key_length];
     let read = read_plain(grammar, line, &mut &mut room[..])?;
-    if !read.is_checked && !is_plain_name(read.plain.name) {
+    if !read.is_checked && !is_plain_for(grammar, read.plain.name) {
         return None; // the general reader reads it
     }
     let Plain { value, weight, .. } = read.plain;
@@ -519,7 +519,10 @@ fn closed(mut engine: Engine) -> Vec<String> {
 fn grammars() -> [Grammar; 3] {
     let all = Grammar { dialects: Dialects::from_iter(Dialect::ALL), ..Grammar::default() };
     let packed_values = PackedValues::No;
-    let raw = Grammar { sanitize: false, max_key_length: 16, packed_values, ..all };
+    let squeeze_dots = true;
+    let (max_key_length, max_tags) = (16, 3);
+    let raw =
+        Grammar { sanitize: false, packed_values, squeeze_dots, max_key_length, max_tags, ..all };
     [Grammar::default(), raw, Grammar { packed_values: PackedValues::Timings, ..all }]
 }
 

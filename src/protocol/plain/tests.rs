@@ -2,9 +2,7 @@
 
 use statsd_bench::Random;
 
-use super::super::{
-    Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_name,
-};
+use super::super::{Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_for};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -24,7 +22,7 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     let mut room = vec![b'?'; grammar.max_key_length];
     let mut room = &mut room[..];
     let PlainLine { plain, length, is_checked } = read_plain(grammar, text, &mut room)?;
-    if !is_checked && !is_plain_name(plain.name) {
+    if !is_checked && !is_plain_for(grammar, plain.name) {
         return None; // the caller looks
     }
     let written = if is_checked { plain.name.len() } else { 0 };
@@ -247,7 +245,8 @@ fn it_agrees_with_the_general_reader() {
     let settings = [PackedValues::All, PackedValues::Timings, PackedValues::No];
     for (sanitize, packed_values) in [true, false].iter().flat_map(|of| settings.map(|p| (*of, p)))
     {
-        let grammar = Grammar { sanitize, packed_values, ..Grammar::default() };
+        let squeeze_dots = packed_values == PackedValues::No;
+        let grammar = Grammar { sanitize, packed_values, squeeze_dots, ..Grammar::default() };
         let mut random = Random::new(1);
         let mut plain_ones = 0;
         let mut tagged = 0;
@@ -275,7 +274,8 @@ fn it_agrees_with_the_general_reader() {
 /// What the engine trusts in: a name that is canonical already is read as itself.
 #[test]
 fn a_canonical_name_reads_as_itself() {
-    const PIECES: [&[u8]; 24] = [
+    const PIECES: [&[u8]; 25] = [
+        b".",
         b"\xc2\xa0",
         b"\xe3\x80\x80",
         b"\xef\xbb\xbf",
@@ -302,8 +302,13 @@ fn a_canonical_name_reads_as_itself() {
         b";;",
     ];
     let mut random = Random::new(3);
-    for dialects in [vec![Dialect::Graphite], Dialect::ALL.to_vec()] {
-        let grammar = Grammar { dialects: Dialects::from_iter(dialects), ..Grammar::default() };
+    for (dialects, squeeze_dots) in [
+        (vec![Dialect::Graphite], false),
+        (Dialect::ALL.to_vec(), false),
+        (Dialect::ALL.to_vec(), true),
+    ] {
+        let dialects = Dialects::from_iter(dialects);
+        let grammar = Grammar { dialects, squeeze_dots, ..Grammar::default() };
         assert!(grammar.is_idempotent());
         for _ in 0..100_000 {
             let count = 1 + random.below(6);
