@@ -17,15 +17,16 @@ mod intake;
 
 use std::time::Duration;
 
+pub use intake::NamedCrowd;
 use intake::{Intake, Problem};
 
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::history::History;
 use crate::ledger::{Ledger, Own, OwnCounters};
-use crate::policy::{FigureId, Plan, Rules, bare, flushes};
+use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, has_empty_elements,
-    is_binary, is_clean, is_plain_for, read_plain, trimmed,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, is_binary,
+    is_canonical_for, is_clean, is_plain_for, read_plain, trimmed,
 };
 use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
@@ -468,10 +469,8 @@ impl Engine {
         }
         self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without changing them.
-        let squeezes = self.reader.grammar().squeeze_dots;
-        let is_canonical =
-            |name: &[u8]| is_clean(name) && !(squeezes && has_empty_elements(bare(name)));
-        self.trusts &= self.intake.table.names().all(is_canonical);
+        let grammar = self.reader.grammar();
+        self.trusts &= self.intake.table.names().all(|name| is_canonical_for(grammar, name));
         restored
     }
 
@@ -557,6 +556,11 @@ impl Engine {
         for (kind, name) in offered {
             table.set_remembered(kind, name, true);
         }
+    }
+
+    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    pub fn crowd(&mut self) -> Option<NamedCrowd> {
+        self.intake.crowd()
     }
 
     pub fn table(&self) -> &Table {

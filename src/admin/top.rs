@@ -3,6 +3,7 @@
 use super::senders::put_largest;
 use super::text::{put_escaped, write};
 use super::view::View;
+use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
 use crate::protocol::MetricKind;
 use crate::series::Counted;
@@ -39,13 +40,25 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     put_error(top.too_low, out);
 }
 
-fn put_new(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
+fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     let top = view.engine.table().top_new(most);
     for counted in &top.counts {
         put_counted(counted, out);
         out.push(b'\n');
     }
     put_error(top.too_low, out);
+    let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
+    write(out, format_args!("max_series is reached: {} % of the series are of ", crowd.percent()));
+    match &crowd.prefix {
+        Some(prefix) => {
+            put_escaped(prefix, out);
+            write(out, format_args!(", sent by {sender}"));
+        }
+        None => write(out, format_args!("{sender}")),
+    }
+    out.extend_from_slice(b", such as ");
+    put_escaped(&crowd.example, out);
+    out.push(b'\n');
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {

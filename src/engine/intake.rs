@@ -2,9 +2,10 @@
 
 use crate::ledger::{CLIENT_REPORT, Ledger, Own};
 use crate::protocol::{Grammar, PlainLine, Reject, Sample, is_plain_for};
+use crate::sender::Sender;
 use crate::series::{
-    AddError, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue, PendingSample,
-    Table,
+    AddError, Crowd, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue,
+    PendingSample, Table,
 };
 use crate::warnings::WarningKind;
 
@@ -16,6 +17,14 @@ pub(super) struct Intake {
     /// `None` if names are not counted.
     pub(super) frequent: Option<Frequent>,
     pub(super) ledger: Ledger,
+}
+
+/// The sender or prefix with the most series, and the address of its sender.
+#[derive(Clone, Debug)]
+pub struct NamedCrowd {
+    pub crowd: Crowd,
+    /// The sender of the example. Unknown if it has no record any more.
+    pub sender: Sender,
 }
 
 /// Why a value of a line was not taken.
@@ -45,7 +54,7 @@ impl Intake {
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || sample.is_checked || is_plain_for(grammar, sample.name);
             let Some(added) = self.table.add_pending(sample, revision, may_create) else {
-                self.ledger.set_series_created(self.table.counts().created);
+                self.note_created();
                 return Some(at);
             };
             self.ledger.count(Own::MetricsReceived, 1);
@@ -63,8 +72,25 @@ impl Intake {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
-        self.ledger.set_series_created(self.table.counts().created);
+        self.note_created();
         None
+    }
+
+    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    pub(super) fn crowd(&mut self) -> Option<NamedCrowd> {
+        let crowd = self.table.crowd()?;
+        let record = self.ledger.senders().by_id(crowd.sender);
+        let sender = record.map_or(Sender::Unknown, |record| record.sender);
+        Some(NamedCrowd { crowd, sender })
+    }
+
+    /// Counts the series that were created, and the samples of the series that made room for them.
+    fn note_created(&mut self) {
+        self.ledger.set_series_created(self.table.counts().created);
+        let lost = self.table.take_evicted_samples();
+        if lost > 0 {
+            self.ledger.count(Own::SeriesRejected, lost);
+        }
     }
 
     /// Adds a sample to its series, or to the values that are passed through.
@@ -87,7 +113,7 @@ impl Intake {
             _ => {
                 self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add(name, hash, sample);
-                self.ledger.set_series_created(self.table.counts().created);
+                self.note_created();
                 return added;
             }
         };

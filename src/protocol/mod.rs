@@ -34,7 +34,7 @@ pub use sample::{MetricKind, Sample};
 
 pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub(crate) use line::trimmed;
-pub(crate) use names::{cleaned, is_clean, is_storable};
+pub(crate) use names::{cleaned, is_canonical_for, is_clean, is_storable};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.
 pub const PACKET_BYTES_MAX: usize = 64 << 10;

@@ -112,6 +112,12 @@ pub(crate) fn is_clean(name: &[u8]) -> bool {
     name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
 }
 
+/// Whether the reader would make the canonical name `name`, as far as its bytes show it.
+pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
+    let bare = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];
+    is_clean(name) && !(grammar.squeeze_dots && has_empty_elements(bare))
+}
+
 /// The name that `sanitize_keys = yes` makes of a canonical name which was read with `no`.
 ///
 /// The tags are sorted again, because cleaning may change the order of their keys.

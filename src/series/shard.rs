@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
+use super::owner::Owner;
 use crate::protocol::MetricKind;
 
 /// The number of shards of the table.
@@ -53,6 +54,8 @@ pub(super) struct Shard {
     series: Slab<Series>,
     /// The running total of each counter, at its position in `series`. Empty if none are kept.
     totals: Vec<f64>,
+    /// The owner of each series, at its position in `series`.
+    owners: Vec<Owner>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
@@ -92,10 +95,17 @@ impl Shard {
     }
 
     /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.
-    pub(super) fn insert(&mut self, series: Series, keeps_totals: bool) -> SeriesSlot {
+    pub(super) fn insert(
+        &mut self,
+        series: Series,
+        owner: Owner,
+        keeps_totals: bool,
+    ) -> SeriesSlot {
         let hash = series.hash;
         let at = self.series.insert(series);
         self.end = self.end.max(at + 1);
+        self.owners.resize(self.end, owner);
+        self.owners[at] = owner;
         if keeps_totals {
             self.totals.resize(self.end, 0.0); // of a new series any total counts as 0
         }
@@ -123,6 +133,16 @@ impl Shard {
         let total = self.totals.get_mut(at);
         let at = u32::try_from(at).expect("inserted as a u32");
         Some((SeriesSlot { hash: series.hash, at }, series, total))
+    }
+
+    /// The owner of the series at a position.
+    pub(super) fn owner(&self, at: usize) -> &Owner {
+        &self.owners[at]
+    }
+
+    #[inline]
+    pub(super) fn owner_mut(&mut self, at: usize) -> &mut Owner {
+        &mut self.owners[at]
     }
 
     /// The running total of the series at a position. `None` if totals are not kept.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::aggregate::{SavedSeries, Series};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness};
+use super::budget::Crowd;
 use super::closed::Closed;
-use super::eviction::{Holder, Largest, LongIdle};
+use super::eviction::{Evicted, Holder, Largest, LongIdle, Rest};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
@@ -37,8 +38,7 @@ pub struct Table {
     /// Whether some series may still have a policy from before the last reload.
     has_old_policies: bool,
     long_idle: LongIdle,
-    /// Evicted series with an interval that the sweep in progress must still close.
-    evicted: Vec<Series>,
+    evicted: Evicted,
     newcomers: Newcomers,
     top: Top,
     max_series: usize,
@@ -62,7 +62,7 @@ impl Table {
             policies: Generations::new(rules, interval),
             has_old_policies: false,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
-            evicted: Vec::new(),
+            evicted: Evicted::default(),
             newcomers: Newcomers::default(),
             top: Top::new(),
             max_series: bounds.max_series,
@@ -294,8 +294,8 @@ impl Table {
         self.create_with(name, kind, key, policy)
     }
 
-    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
-    /// there is none.
+    /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
+    /// fails if there is none.
     fn create_with(
         &mut self,
         name: &[u8],
@@ -303,31 +303,24 @@ impl Table {
         key: &SeriesKey,
         policy: u16,
     ) -> Result<SeriesSlot, AddError> {
-        if self.len() >= self.max_series && !self.evict() {
-            return Err(AddError::TooManySeries);
+        let owner = self.shards.owner(name, self.sender);
+        if self.len() >= self.max_series {
+            let evicted = self.shards.make_room(&mut self.long_idle, (name, &owner), self.now)?;
+            self.evicted.add(evicted, self.now, &mut self.pool);
         }
         let series = Series::new(name, key.hash, kind, policy, self.now);
-        Ok(self.shards.insert(key.shard, series, self.now))
-    }
-
-    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
-    /// none that can still be evicted.
-    fn evict(&mut self) -> bool {
-        let Some(series) = self.shards.take_idle(&mut self.long_idle) else { return false };
-        if series.is_closed(self.now) {
-            series.release(&mut self.pool);
-        } else {
-            // The sweep must still send the interval before the tick.
-            self.evicted.push(series);
-        }
-        self.shards.counts.evicted += 1;
-        true
+        let slot = self.shards.insert(key.shard, series, owner, self.now);
+        self.shards.note_newest(key.shard, slot, self.max_series.saturating_sub(self.len()));
+        Ok(slot)
     }
 
     /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
     /// before that by its first sample of the next interval.
     pub fn tick(&mut self) {
-        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
+        debug_assert!(
+            self.evicted.open.is_empty(),
+            "a tick waits for the end of the sweep before it"
+        );
         self.now = self.now.wrapping_add(1);
         self.largest.clear();
         self.pool.close(true);
@@ -357,7 +350,8 @@ impl Table {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
-        while let Some(series) = self.evicted.pop() {
+        let is_full = self.len() >= self.max_series;
+        while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             self.close_and_release(self.shards.audience(&series, self.now), series, &mut close);
             if left == 0 {
@@ -375,6 +369,7 @@ impl Table {
                 }
                 if let Some((slot, series, total)) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
+                    let rest = Rest::of(series, self.now);
                     let is_kept = update_policy(
                         &mut self.policies,
                         &self.shards.names,
@@ -395,12 +390,9 @@ impl Table {
                         series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
                         self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
                         self.top.take_samples(series, &self.shards.names);
-                        self.long_idle.note(
-                            series.idle(self.now),
-                            series.seen(),
-                            cursor.shard,
-                            slot,
-                        );
+                        let owner = shard.owner_mut(cursor.at);
+                        let at = (cursor.shard, slot);
+                        self.long_idle.see(rest, at, owner, is_full, &self.shards.budget);
                     }
                 }
                 cursor.at += 1;
@@ -415,6 +407,7 @@ impl Table {
         self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.end_sweep();
+        self.shards.end_sweep(self.max_series);
         self.top.end_sweep();
         self.has_old_policies = false;
     }
@@ -581,6 +574,16 @@ impl Table {
             self.discard(key.shard, slot);
         }
         restored
+    }
+
+    /// Takes the number of samples of the open interval that evicted series had. They are lost.
+    pub fn take_evicted_samples(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted.samples)
+    }
+
+    /// The sender or prefix with the most series, if the table is full and refuses its names.
+    pub fn crowd(&self) -> Option<Crowd> {
+        self.shards.budget.crowd(self.len()).filter(|_| self.len() >= self.max_series)
     }
 
     /// The names that bring most new series.

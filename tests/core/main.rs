@@ -8,6 +8,7 @@ mod rig;
 mod batches;
 mod binary;
 mod bounds;
+mod budget;
 mod clients;
 mod docs;
 mod explain;

@@ -363,7 +363,7 @@ fn names_and_tags_have_room_for_what_datadogs_agent_takes() {
 #[test]
 fn empty_elements_are_kept_or_removed() {
     let squeezed = Grammar { squeeze_dots: true, ..Grammar::default() };
-    let raw = Grammar { sanitize: false, ..squeezed.clone() };
+    let raw = Grammar { sanitize: false, ..squeezed };
     for (line, kept, removed) in [
         ("a.b:1|c", "a.b", "a.b"),
         ("a..b:1|c", "a..b", "a.b"),

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::support::{
     Carbon, Conf, DEADLINE, Daemon, peer_script, peers, run, until, until_interval_has_left,
+    until_true,
 };
 
 /// Seconds between flushes where a client needs time to say all it has to say.
@@ -181,15 +182,14 @@ fn what_carbon_cannot_store_is_left_out_for_carbon_alone() {
         let points = carbon.points(&["stats.gauges.a.b", "stats.gauges.z", &stored]);
         points.len() == 3 && points.values().flatten().all(|(_, value)| *value == 7.0)
     });
-    for (example, reason) in [
-        ("a..b", "empty path element"),
-        ("long;k=vvv", "16384 bytes"),
-        ("eeee", "over 255 bytes"),
-    ] {
+    for (example, reason) in
+        [("a..b", "empty path element"), ("long;k=vvv", "16384 bytes"), ("eeee", "over 255 bytes")]
+    {
         let sender = "sender=127.0.0.1";
         let words = ["points_refused=", reason, sender];
         daemon.until_logged(&words, 1);
-        let line = daemon.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));
+        let line =
+            daemon.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));
         let names = [example, "example=.a", "example=a."];
         let line = line.unwrap();
         assert!(names.iter().any(|name| line.contains(name)), "{line}");
@@ -198,8 +198,7 @@ fn what_carbon_cannot_store_is_left_out_for_carbon_alone() {
     for name in ["a..b", ".a", "a.", &long_line, &long_element] {
         assert!(printed.contains(&format!("\nstats.gauges.{name} 7 ")), "{name:.20}");
     }
-    let mut admin = daemon.admin();
-    until_true("the counter to show them", || admin.ask("info").contains("carbon_points_refused"));
-    assert!(!carbon.log().iter_errors(), "{}", carbon.log());
+    let log = carbon.log();
+    assert!(!log.contains("rror creating") && !log.contains("too long"), "{log}");
     daemon.stop();
 }
