@@ -1,8 +1,14 @@
-//! Links a release without what only a debugger would read, if the linker can.
+//! Compresses the files of the page, and links a release without what only a debugger would read,
+//! if the linker can.
+//!
+//! The page is in the binary once, compressed. `src/admin/page/mod.rs` shows who gets which form.
 //!
 //! The server aborts on a panic, so nothing in it unwinds the stack. The tables for unwinding would
 //! be 130 kB of the binary. A profile with debug information keeps them, for debuggers and
 //! profilers.
+
+#[path = "src/admin/page/shrink.rs"]
+mod shrink;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,11 +23,12 @@ INSERT AFTER .text;
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    pack_page(&folder.join("page"))?;
     let is = |key: &str, value: &str| env::var(key).is_ok_and(|found| found == value);
     if !is("PROFILE", "release") || !is("DEBUG", "false") || !is("CARGO_CFG_TARGET_OS", "linux") {
         return Ok(());
     }
-    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let script = folder.join("without_tables.ld");
     fs::write(&script, WITHOUT_TABLES)?;
     let tables = ["-Wl,--no-eh-frame-hdr".to_owned(), format!("-Wl,-T,{}", script.display())];
@@ -35,6 +42,35 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes each file of the page to `folder` in the format of gzip.
+fn pack_page(folder: &Path) -> io::Result<()> {
+    const SOURCE: &str = "src/admin/page";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(SOURCE)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            continue;
+        }
+        let text = shrink::shrunk(&name.to_string_lossy(), &fs::read_to_string(&path)?);
+        fs::write(folder.join(name), gzip(text.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// Compresses a file as much as possible. The result depends on nothing but `file`, so two builds
+/// are the same.
+fn gzip(file: &[u8]) -> Vec<u8> {
+    // The method is deflate, there is no time and no name, and the system is unknown.
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+    packed.extend(miniz_oxide::deflate::compress_to_vec(file, 10));
+    packed.extend(crc32fast::hash(file).to_le_bytes());
+    let length = u32::try_from(file.len()).expect("a file of the page is small");
+    packed.extend(length.to_le_bytes());
+    packed
 }
 
 /// Whether the linker that cargo uses accepts `arguments`. Not every linker knows each of them.

@@ -25,15 +25,14 @@ use crate::history::History;
 use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, ParsedLine, Reject, cleaned, first_piece, is_binary,
-    is_canonical_for, is_clean, is_plain_for, read_plain, trimmed,
+    Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_canonical_for,
+    is_clean, is_plain_for, read_plain,
 };
 use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
     PassthroughValue, Seeds, Table,
 };
 use crate::time::UnixTime;
-use crate::warnings::WarningKind;
 use crate::wire::{In, Put};
 
 /// The settings of an engine.
@@ -56,7 +55,7 @@ pub struct Engine {
     /// Whether all names of series are canonical, and the reader leaves a canonical name as it is.
     /// A name that the table holds then needs no reading.
     trusts: bool,
-    /// The buffer for the canonical names of a batch.
+    /// The buffer for the canonical name of a new line with tags.
     room: Box<[u8]>,
     intake: Intake,
     flush: Flush,
@@ -149,7 +148,8 @@ impl Engine {
         assert!(!self.is_sweeping(), "a flush has one configuration");
         // Existing series keep the names that the old grammar made of them. A reader with another
         // grammar might make other names of the same lines.
-        self.trusts &= self.reader.grammar().names_as(&settings.grammar);
+        let names_as_before = self.reader.grammar().names_as(&settings.grammar);
+        self.trusts &= names_as_before;
         // The table cannot change from clean names to raw ones.
         let sanitize = self.reader.grammar().sanitize;
         self.reader = LineReader::new(Grammar { sanitize, ..settings.grammar.clone() });
@@ -157,8 +157,12 @@ impl Engine {
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
-        if settings.count_names != intake.frequent.is_some() {
+        let counts_names = settings.count_names != intake.frequent.is_some();
+        if counts_names {
             intake.frequent = settings.count_names.then(Frequent::default);
+        }
+        if counts_names || !names_as_before {
+            intake.table.forget_aliases();
         }
         self.flush.prefix_stats.clone_from(&settings.prefix_stats);
         self.flush_interval = settings.flush_interval;
@@ -203,7 +207,7 @@ impl Engine {
             if is_binary(piece) {
                 self.binary(piece)
             } else {
-                self.any_line(piece)
+                self.intake.any_line(piece, &mut self.reader)
             }
             rest = after;
         }
@@ -221,30 +225,28 @@ impl Engine {
         enough: usize,
         trusts: &mut bool,
     ) -> &'a [u8] {
-        let grammar = self.reader.grammar();
         let intake = &mut self.intake;
         loop {
             let start = rest;
-            let mut room = &mut self.room[..];
+            let grammar = self.reader.grammar();
             let mut batch = Batch::new();
-            let mut is_full = false;
-            while !is_full && let Some(line) = read_plain(grammar, rest, &mut room) {
-                if !*trusts && !line.is_checked && !is_plain_for(grammar, line.plain.name) {
+            while !batch.is_full()
+                && let Some(line) = read_plain(grammar, rest)
+            {
+                if !*trusts && line.tags.is_none() && !is_plain_for(grammar, line.plain.name) {
                     break;
                 }
                 batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
-                // Each name of a batch needs its place in `room` until the batch is added.
-                is_full = batch.is_full() || room.len() < grammar.max_key_length;
             }
-            if let Some(at) = intake.add_all(&mut batch, grammar) {
+            if let Some(at) = intake.add_all(&mut batch, &mut self.reader, &mut self.room) {
                 // The general reader must read line `at`. Lines before it are added; those after it
                 // are read again, so that all samples are added in their order.
                 *trusts = false;
                 let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];
             }
-            if !is_full || rest.len() <= enough {
+            if !batch.is_full() || rest.len() <= enough {
                 return rest;
             }
         }
@@ -267,43 +269,6 @@ impl Engine {
         }
         if let Err(error) = intake.take(parsed.name, hash, parsed.sample, None) {
             intake.note(Problem::NotAdded(error), message);
-        }
-    }
-
-    /// Takes in a line in any form.
-    fn any_line(&mut self, line: &[u8]) {
-        let line = trimmed(line);
-        if line.is_empty() {
-            return;
-        }
-        let intake = &mut self.intake;
-        intake.ledger.count(Own::MetricsReceived, 1);
-        let parsed = match self.reader.read(line) {
-            ParsedLine::Metrics(parsed) => parsed,
-            ParsedLine::Event => return intake.ledger.count(Own::EventsIgnored, 1),
-            ParsedLine::Bad(reject) => return intake.ledger.bad_line(reject, line),
-        };
-        if parsed.has_unread_tags {
-            intake.note_unread_tags(line);
-        }
-        let hash = intake.table.hash(parsed.name);
-        if let Some(frequent) = &mut intake.frequent {
-            frequent.add(parsed.name, hash);
-        }
-        let mut samples = parsed.samples();
-        let mut values = 0;
-        for sample in samples.by_ref() {
-            values += 1;
-            let taken = sample.map_err(Problem::Bad).and_then(|sample| {
-                intake.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
-            });
-            if let Err(problem) = taken {
-                intake.note(problem, line);
-            }
-        }
-        intake.ledger.count_more_values(u64::saturating_sub(values, 1));
-        if samples.has_packed() {
-            intake.ledger.warn(WarningKind::PackedValues, line);
         }
     }
 
@@ -331,7 +296,10 @@ impl Engine {
 
     /// Closes about `work` series. Returns true once all series are closed and [`Self::finish`] is
     /// due.
-    pub fn sweep(&mut self, work: usize, out: &mut impl FnMut(&Summary<'_>)) -> bool {
+    ///
+    /// `out` is not generic. The loop of the sweep would then be compiled where it is called, and
+    /// for size.
+    pub fn sweep(&mut self, work: usize, out: &mut dyn FnMut(&Summary<'_>)) -> bool {
         let Some(cursor) = &mut self.flush.cursor else { return true };
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;
@@ -355,7 +323,7 @@ impl Engine {
     }
 
     /// Sends the own figures, the last of the flush.
-    pub fn finish(&mut self, closing: &Closing, out: &mut impl FnMut(&Summary<'_>)) {
+    pub fn finish(&mut self, closing: &Closing, out: &mut dyn FnMut(&Summary<'_>)) {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.end_sweep();
@@ -394,7 +362,7 @@ impl Engine {
         &mut self,
         kind: MetricKind,
         name: &[u8],
-        out: &mut impl FnMut(&Summary<'_>),
+        out: &mut dyn FnMut(&Summary<'_>),
     ) -> bool {
         let summaries = &mut self.flush.summaries;
         let summarizer = &mut self.flush.summarizer;
@@ -636,7 +604,7 @@ fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
     }
 }
 
-/// Returns a buffer with room for the longest name and for a batch of usual ones.
+/// Returns a buffer with room for the longest name.
 fn room(grammar: &Grammar) -> Box<[u8]> {
-    vec![0; grammar.max_key_length + 4096].into()
+    vec![0; grammar.max_key_length].into()
 }

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 ///
 /// The sorts of `std` are up to 10 kB of the binary for each type and order. They are for long
 /// lists: this one takes time in proportion to the square of the length.
-pub(crate) fn sort_few<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
+pub fn sort_few<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
     for end in 1..items.len() {
         let mut at = end;
         while at > 0 && compare(&items[at - 1], &items[at]) == Ordering::Greater {

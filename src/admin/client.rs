@@ -100,7 +100,9 @@ impl Client {
     /// Whether there are lines for a client that watches.
     pub(super) fn has_watched(&self, now: Tick) -> bool {
         let is_reading = self.unsent() < OUTPUT_HIGH;
-        is_reading && matches!(&self.job, Some(Job::Watch(watching)) if watching.has_news(now))
+        let job_has = matches!(&self.job, Some(Job::Watch(watching)) if watching.has_news(now));
+        let http_has = || self.http.as_ref().is_some_and(|http| http.has_watched(now));
+        is_reading && (job_has || http_has())
     }
 
     pub(super) fn sender(&self) -> Sender {
@@ -215,6 +217,7 @@ impl Client {
             HttpStep::End => self.input.clear(),
         }
         if self.ended {
+            http.end_watch();
             self.input.clear(); // the rest of a request that will never be complete
             return Ok(Next::Wait);
         }

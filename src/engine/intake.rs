@@ -1,11 +1,14 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
 use crate::ledger::{CLIENT_REPORT, Ledger, Own};
-use crate::protocol::{Grammar, PlainLine, Reject, Sample, is_plain_for};
+use crate::protocol::{
+    LineReader, MetricKind, ParsedLine, PlainLine, Reject, Sample, is_binary, is_plain_for,
+    plain_series_name, read_plain, trimmed,
+};
 use crate::sender::Sender;
 use crate::series::{
     AddError, Crowd, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue,
-    PendingSample, Table,
+    PendingSample, RawKey, Table,
 };
 use crate::warnings::WarningKind;
 
@@ -35,8 +38,16 @@ pub(super) enum Problem {
 
 impl Intake {
     /// Returns the sample of the plain line that `text` begins with.
+    #[inline]
     pub(super) fn pending<'a>(&self, line: PlainLine<'a>, text: &'a [u8]) -> PendingSample<'a> {
-        PendingSample::new(line, text, self.table.hash(line.plain.name))
+        let name = line.plain.name;
+        match line.tags {
+            None => PendingSample::new(line, text, self.table.hash(name), RawKey::default()),
+            Some(tags) => {
+                let raw = self.table.raw_key(name, tags);
+                PendingSample::new(line, text, NameHash::default(), raw)
+            }
+        }
     }
 
     /// Adds the samples of plain lines in their order.
@@ -46,25 +57,24 @@ impl Intake {
     pub(super) fn add_all(
         &mut self,
         batch: &mut [PendingSample<'_>],
-        grammar: &Grammar,
+        reader: &mut LineReader,
+        room: &mut [u8],
     ) -> Option<usize> {
         self.table.set_sender(self.ledger.sender_id());
         self.table.find_all(batch);
         let revision = self.table.revision();
+        let mut stopped = None;
         for (at, sample) in batch.iter().enumerate() {
-            let may_create = || sample.is_checked || is_plain_for(grammar, sample.name);
-            let Some(added) = self.table.add_pending(sample, revision, may_create) else {
-                self.note_created();
-                return Some(at);
+            let may_create = || is_plain_for(reader.grammar(), sample.name);
+            let added = self.table.add_pending(sample, revision, may_create);
+            let Some(added) = added else {
+                if self.add_new_tagged(sample, reader, room) {
+                    continue;
+                }
+                stopped = Some(at);
+                break;
             };
             self.ledger.count(Own::MetricsReceived, 1);
-            // Clients write tags into their reports. So lines without tags need no search.
-            if sample.is_checked
-                && sample.name.starts_with(CLIENT_REPORT)
-                && let Some(value) = sample.as_count()
-            {
-                self.ledger.client_report(sample.name, value);
-            }
             if let Some(frequent) = &mut self.frequent {
                 frequent.add(sample.name, sample.hash);
             }
@@ -73,7 +83,87 @@ impl Intake {
             }
         }
         self.note_created();
-        None
+        stopped
+    }
+
+    /// Adds a sample whose raw name and tags are not known. Returns false, and adds nothing, if it
+    /// has no tags, or if its line may be several lines or a binary message.
+    fn add_new_tagged(
+        &mut self,
+        sample: &PendingSample<'_>,
+        reader: &mut LineReader,
+        room: &mut [u8],
+    ) -> bool {
+        let PendingSample { line, name, tags: Some(tags), .. } = *sample else { return false };
+        let Some(name) = plain_series_name(reader.grammar(), name, tags, room) else {
+            let is_line = !is_binary(line) && memchr::memchr(b'\n', name).is_none();
+            if is_line {
+                self.any_line(line, reader);
+            }
+            return is_line;
+        };
+        self.ledger.count(Own::MetricsReceived, 1);
+        let hash = self.table.hash(name);
+        if let Some(frequent) = &mut self.frequent {
+            frequent.add(name, hash);
+        }
+        match self.take(name, hash, sample.sample(), None) {
+            Ok(()) => self.add_alias(sample.raw, sample.kind, name, hash),
+            Err(error) => self.note(Problem::NotAdded(error), line),
+        }
+        true
+    }
+
+    /// Lets lines with this key be added to the series of a canonical name without being read, if
+    /// nothing else needs the name.
+    fn add_alias(&mut self, raw: RawKey, kind: MetricKind, name: &[u8], hash: NameHash) {
+        if self.frequent.is_none() && !name.starts_with(CLIENT_REPORT) {
+            self.table.add_alias(raw, kind, name, hash);
+        }
+    }
+
+    /// Takes in a line in any form, without its newline.
+    pub(super) fn any_line(&mut self, line: &[u8], reader: &mut LineReader) {
+        // With other sections, or values that are not plain, the line is read each time.
+        let plain = read_plain(reader.grammar(), line);
+        let line = trimmed(line);
+        if line.is_empty() {
+            return;
+        }
+        self.ledger.count(Own::MetricsReceived, 1);
+        let parsed = match reader.read(line) {
+            ParsedLine::Metrics(parsed) => parsed,
+            ParsedLine::Event => return self.ledger.count(Own::EventsIgnored, 1),
+            ParsedLine::Bad(reject) => return self.ledger.bad_line(reject, line),
+        };
+        if parsed.has_unread_tags {
+            self.note_unread_tags(line);
+        }
+        let hash = self.table.hash(parsed.name);
+        if let Some(frequent) = &mut self.frequent {
+            frequent.add(parsed.name, hash);
+        }
+        let mut samples = parsed.samples();
+        let mut values = 0;
+        for sample in samples.by_ref() {
+            values += 1;
+            let taken = sample.map_err(Problem::Bad).and_then(|sample| {
+                self.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
+            });
+            if let Err(problem) = taken {
+                self.note(problem, line);
+            }
+        }
+        self.ledger.count_more_values(u64::saturating_sub(values, 1));
+        if samples.has_packed() {
+            self.ledger.warn(WarningKind::PackedValues, line);
+        }
+        if let Some(PlainLine { plain, tags: Some(tags), .. }) = plain
+            && !parsed.has_unread_tags
+        {
+            let raw = self.table.raw_key(plain.name, tags);
+            self.add_alias(raw, plain.kind, parsed.name, hash);
+        }
     }
 
     /// Returns the sender or prefix with the most series, if the table refuses its names.

@@ -41,7 +41,7 @@ impl TimingFigures {
             return 0.0;
         }
         if plan.sorts {
-            samples.sort_unstable_by(f64::total_cmp);
+            sort(samples);
         } else {
             put_ends_in_place(samples);
         }
@@ -182,6 +182,24 @@ fn squared_deviations(samples: &[f64], mean: f64) -> f64 {
     sum
 }
 
+/// Sorts in the order of [`f64::total_cmp`].
+///
+/// That function computes two keys for each comparison. Here each sample is replaced by its key for
+/// the time of the sort, which saves a third of the instructions.
+fn sort(samples: &mut [f64]) {
+    // A key is an integer that sorts as the sample does: all bits but the sign are inverted if the
+    // sample is negative. The same step leads back.
+    let exchange = |samples: &mut [f64]| {
+        for sample in samples {
+            let bits = sample.to_bits().cast_signed();
+            *sample = f64::from_bits((bits ^ ((bits >> 63) & i64::MAX)).cast_unsigned());
+        }
+    };
+    exchange(samples);
+    samples.sort_unstable_by_key(|key| key.to_bits().cast_signed());
+    exchange(samples);
+}
+
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
@@ -314,6 +332,20 @@ mod tests {
         let all = figures(&[], &[1.0, 3.0], 20.0);
         assert!(all.contains(&("count".into(), 20.0)) && all.contains(&("count_ps".into(), 2.0)));
         assert!(all.contains(&("mean".into(), 2.0)) && all.contains(&("sum".into(), 4.0)));
+    }
+
+    #[test]
+    fn samples_are_sorted_as_by_total_cmp() {
+        let mut random = Random::new(99);
+        for round in 0..200 {
+            let mut samples = vec![0.0, -0.0, 1.0, -1.0, f64::INFINITY, f64::NEG_INFINITY];
+            samples.extend((0..round).map(|_| f64::from_bits(random.bits())));
+            let mut expected = samples.clone();
+            expected.sort_by(f64::total_cmp);
+            sort(&mut samples);
+            let bits = |all: &[f64]| all.iter().map(|one| one.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&samples), bits(&expected), "round {round}");
+        }
     }
 
     /// Node's arrays of running sums, written the plain way.

@@ -15,11 +15,11 @@ use super::reject::Reject;
 use super::sample::Sample;
 
 /// The first byte of every message.
-pub(crate) const MAGIC: u8 = 0xaa;
+pub const MAGIC: u8 = 0xaa;
 
 /// The length of a message, as far as its first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// The message has this many bytes, including its header.
     Bytes(usize),
     /// This many bytes of it are needed to know its length.
@@ -53,14 +53,14 @@ fn timing(value: f64) -> Result<Sample<'static>, Reject> {
 }
 
 /// Whether a piece of a datagram or stream is a binary message rather than a line.
-pub(crate) fn is_binary(piece: &[u8]) -> bool {
+pub fn is_binary(piece: &[u8]) -> bool {
     piece.first() == Some(&MAGIC)
 }
 
 /// Returns the first line (without its newline) or message of the rest of a datagram, and the bytes
 /// after it. A message that states a length beyond the end of the datagram ends at the next
 /// newline, as one of unknown length does.
-pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
+pub fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
     if is_binary(rest)
         && let Reach::Bytes(total) = reach(rest)
         && total <= rest.len()
@@ -71,7 +71,7 @@ pub(crate) fn first_piece(rest: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Returns the reach of the message at the start of `bytes`, which must not be empty.
-pub(crate) fn reach(bytes: &[u8]) -> Reach {
+pub fn reach(bytes: &[u8]) -> Reach {
     const WITH_VALUE: usize = 12;
     const WITH_MEMBER: usize = 6;
     let length =

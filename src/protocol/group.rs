@@ -167,7 +167,7 @@ impl<'a> Section<'a> {
 }
 
 /// How the fields of Datadog's clients begin that are known and skipped.
-const FIELDS: [&[u8]; 3] = [b"c:", b"e:", b"card:"];
+pub(super) const FIELDS: [&[u8]; 3] = [b"c:", b"e:", b"card:"];
 
 /// Whether `text` begins with a whole group: values that can be read, and a type.
 #[cold]

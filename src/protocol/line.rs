@@ -136,7 +136,7 @@ impl LineReader {
 
 /// Returns a line without the byte order marks at its start, and without the `\r`, spaces and NULs
 /// at its end.
-pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
+pub fn trimmed(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b' ' | 0));
     without_marks(&line[..end.map_or(0, |last| last + 1)])
 }

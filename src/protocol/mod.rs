@@ -2,7 +2,7 @@
 //! files, logs or random numbers.
 //!
 //! ```text
-//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, … }           plain.rs
+//!  plain line ──▶ read_plain ──▶ PlainLine { name, value, tags, … }     plain.rs
 //!  any line ────▶ LineReader::read ──▶ MetricLine { name, timestamp }   line.rs, names.rs
 //!                     MetricLine::samples ──▶ Sample, Sample, Reject …  group.rs, number.rs
 //!  message ─────▶ LineReader::read_binary ──▶ BinaryMessage             binary.rs
@@ -28,13 +28,14 @@ pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine};
 pub use names::{has_empty_elements, is_plain_for};
 pub use number::decimal;
-pub use plain::{Plain, PlainLine, read_plain};
+pub use plain::{Plain, PlainLine, plain_series_name, read_plain};
 pub use reject::Reject;
 pub use sample::{MetricKind, Sample};
 
-pub(crate) use binary::{MAGIC, Reach, first_piece, is_binary, reach};
-pub(crate) use line::trimmed;
-pub(crate) use names::{cleaned, is_canonical_for, is_clean, is_storable};
+pub use binary::{MAGIC, Reach, first_piece, is_binary, reach};
+pub use line::trimmed;
+pub use names::{cleaned, is_clean};
+pub(crate) use names::{is_canonical_for, is_storable};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.
 pub const PACKET_BYTES_MAX: usize = 64 << 10;

@@ -106,7 +106,7 @@ fn pairs_of_dots(eight: &[u8; 8]) -> u64 {
 }
 
 /// Whether a canonical name can be stored as it is.
-pub(crate) fn is_clean(name: &[u8]) -> bool {
+pub fn is_clean(name: &[u8]) -> bool {
     // Nearly every name is clean, so a loop that reads all bytes is shorter than one that checks
     // after each byte whether it may end.
     name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
@@ -121,7 +121,7 @@ pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
 /// The name that `sanitize_keys = yes` makes of a canonical name which was read with `no`.
 ///
 /// The tags are sorted again, because cleaning may change the order of their keys.
-pub(crate) fn cleaned(name: &[u8]) -> Vec<u8> {
+pub fn cleaned(name: &[u8]) -> Vec<u8> {
     let grammar = Grammar {
         sanitize: true,
         dialects: Dialects::from_iter([Dialect::Graphite]),

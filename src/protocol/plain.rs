@@ -1,32 +1,34 @@
 //! Reads the lines that nearly all traffic consists of in one pass: `name:digits|c` and the like,
 //! perhaps with a rate or tags.
 //!
+//! The tags are not read here: a known line is found by its raw bytes. [`plain_series_name`] reads
+//! them if the line is new.
+//!
 //! Any other line (with a sign, an exponent, several values, or a byte to be cleaned) is left to
 //! the general reader. For plain lines the general reader returns the same, and the tests compare
 //! the two. The types of lines come in no order that a processor could predict, so this reader does
 //! not branch on the type.
 
-use std::mem;
-
 use arrayvec::ArrayVec;
 use memchr::{memchr, memchr2};
 
 use super::grammar::{Dialect, Grammar};
+use super::group::FIELDS;
 use super::names::{KEEPS, is_plain_for};
 use super::number::POWERS;
 use super::sample::MetricKind;
 
-/// A line whose value, type, rate and tags are clean.
+/// A line whose value, type and rate are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlainLine<'a> {
     pub plain: Plain<'a>,
     /// The length of the line without its newline.
     pub length: usize,
-    /// Whether its name is known to be canonical.
-    pub is_checked: bool,
+    /// The tags of a `#` section, as the line writes them. `None` if there is no such section.
+    pub tags: Option<&'a [u8]>,
 }
 
-/// The content of a plain line.
+/// The content of a plain line without its tags.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plain<'a> {
     pub name: &'a [u8],
@@ -45,37 +47,61 @@ const USUAL_NAME: usize = 64;
 /// Any number with this many digits is an exact double.
 const DIGITS: usize = 15;
 
-/// Lines with more tags are left to the general reader.
+/// The tags of lines with more are left to the general reader.
 const TAGS_MAX: usize = 16;
 
 /// Returns the plain line at the start of `text`, or `None` for any other line.
 ///
-/// A name without tags is not checked: it may have any byte except a colon. The caller must know
-/// the name already, or check it with [`is_plain_for`](super::is_plain_for). With tags, the
-/// canonical name is checked, and written to the front of `room`, which is advanced past it. `room`
-/// must hold `max_key_length` bytes.
+/// The name and the tags are not checked: the name may have any byte except a colon, and the tags
+/// any byte that does not end them. The caller must know such a line already, or check the name
+/// with [`is_plain_for`](super::is_plain_for), and the tags with [`plain_series_name`].
 #[inline]
-pub fn read_plain<'a>(
-    grammar: &Grammar,
-    text: &'a [u8],
-    room: &mut &'a mut [u8],
-) -> Option<PlainLine<'a>> {
+pub fn read_plain<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<PlainLine<'a>> {
     let (mut plain, mut end) = read_head(grammar, text)?;
     if let Some((weight, length)) = read_rate(&text[end..]) {
         plain.weight = weight;
         end += length;
     }
     match text.get(end) {
-        None | Some(b'\n') => Some(PlainLine { plain, length: end, is_checked: false }),
-        Some(b'|') => {
-            let (name, length) = tagged_name(grammar, plain.name, &text[end..], room)?;
-            let plain = Plain { name, ..plain };
-            Some(PlainLine { plain, length: end + length, is_checked: true })
+        None | Some(b'\n') => Some(PlainLine { plain, length: end, tags: None }),
+        Some(b'|') if grammar.dialects.has(Dialect::Dogstatsd) => {
+            let (tags, length) = read_tags(&text[end..])?;
+            Some(PlainLine { plain, length: end + length, tags: Some(tags) })
         }
         Some(_) => None,
     }
 }
 
+/// Reads the tags at the start of `text`, and the fields after them that have no effect. Returns
+/// the tags, and the length up to the end of the line.
+///
+/// What the general reader removes from the end of a line is removed from the tags.
+#[inline]
+fn read_tags(text: &[u8]) -> Option<(&[u8], usize)> {
+    let section = text.strip_prefix(b"|#")?;
+    let end = memchr2(b'\n', b'|', section).unwrap_or(section.len());
+    if section.get(end) == Some(&b'|') {
+        let length = read_fields(&section[end..])?;
+        return Some((&section[..end], 2 + end + length));
+    }
+    let is_removed = |byte: &u8| matches!(byte, b'\r' | b' ' | 0);
+    let last = section[..end].iter().rposition(|byte| !is_removed(byte));
+    Some((&section[..last.map_or(0, |last| last + 1)], 2 + end))
+}
+
+/// Returns the length of the fields at the start of `text`, up to the end of the line. Returns
+/// `None` if another section is among them, or a NUL, which makes a line bad.
+fn read_fields(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while text.get(at) == Some(&b'|') {
+        let field = &text[at + 1..];
+        if !FIELDS.iter().any(|known| field.starts_with(known)) {
+            return None;
+        }
+        at += 1 + memchr2(b'\n', b'|', field).unwrap_or(field.len());
+    }
+    memchr(0, &text[..at]).is_none().then_some(at)
+}
 /// Reads the part before the rate and the sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
@@ -115,6 +141,8 @@ const fn types() -> [Option<(MetricKind, usize)>; 256] {
     types[b'c' as usize] = Some((MetricKind::Counter, 1));
     types[b'g' as usize] = Some((MetricKind::Gauge, 1));
     types[b'm' as usize] = Some((MetricKind::Timing, 2));
+    types[b'h' as usize] = Some((MetricKind::Timing, 1));
+    types[b'd' as usize] = Some((MetricKind::Timing, 1));
     types[b's' as usize] = Some((MetricKind::Set, 1));
     types
 }
@@ -192,64 +220,59 @@ fn long_number(text: &[u8]) -> Option<(f64, usize)> {
     Some((value, at))
 }
 
-/// A tag of a plain line, in the receive buffer.
+/// A tag in the receive buffer.
 #[derive(Clone, Copy)]
 struct Tag<'a> {
     key: &'a [u8],
     value: &'a [u8],
 }
 
-/// Returns the canonical name of a series called `bare` with the tags at the start of `text`, and
-/// the length of the tags, up to the end of the line. Returns `None` if they are not clean, or if
-/// the name is too long.
-fn tagged_name<'a>(
+/// Returns the canonical name of a series called `name` with these tags, as [`read_plain`] returns
+/// them. It is written to `room`, which must hold `max_key_length` bytes. Returns `None` if the name
+/// or a tag is not clean, or if the canonical name is too long. The general reader must read the
+/// line then.
+pub fn plain_series_name<'a>(
     grammar: &Grammar,
-    bare: &[u8],
-    text: &[u8],
-    room: &mut &'a mut [u8],
-) -> Option<(&'a [u8], usize)> {
-    let section = text.strip_prefix(b"|#")?;
-    if !grammar.dialects.has(Dialect::Dogstatsd) || !is_plain_for(grammar, bare) {
+    name: &[u8],
+    tags: &[u8],
+    room: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    if !is_plain_for(grammar, name) {
         return None;
     }
-    let (mut tags, length) = read_tags(section)?;
-    let bytes = bare.len() + 1 + length; // a tag follows a `;` here, and a `,` in the line
-    let is_too_long = bytes > grammar.max_key_length || tags.len() > grammar.max_tags;
-    if is_too_long || !sort_tags(&mut tags) {
+    let mut split = split_tags(tags)?;
+    let bytes = name.len() + 1 + tags.len(); // a tag follows a `;` here, and a `,` in the line
+    let is_too_long = bytes > grammar.max_key_length || split.len() > grammar.max_tags;
+    if is_too_long || !sort_tags(&mut split) {
         return None;
     }
-    let (name, left) = mem::take(room).split_at_mut(bytes);
-    *room = left;
-    write_name(bare, &tags, name);
-    Some((name, 2 + length))
+    let room = room.get_mut(..bytes)?;
+    write_name(name, &split, room);
+    Some(room)
 }
 
-/// Reads the tags up to the end of the line. Returns them and their length, or `None` if a tag is
-/// not clean or has no value.
-fn read_tags(section: &[u8]) -> Option<(ArrayVec<Tag<'_>, TAGS_MAX>, usize)> {
-    let mut tags = ArrayVec::new();
+/// Splits the tags. Returns `None` if a tag is not clean or has no value.
+fn split_tags(tags: &[u8]) -> Option<ArrayVec<Tag<'_>, TAGS_MAX>> {
+    let mut split = ArrayVec::new();
     let mut start = 0;
     let mut colon = None;
-    for at in 0..=section.len() {
-        let byte = section.get(at).copied().unwrap_or(b'\n');
+    for at in 0..=tags.len() {
+        let byte = tags.get(at).copied().unwrap_or(b',');
         if KEEPS[usize::from(byte)] {
             continue;
         }
         match (byte, colon) {
             (b':', None) => colon = Some(at),
-            (b',' | b'\n', Some(middle)) if start < middle && middle + 1 < at => {
-                let tag = Tag { key: &section[start..middle], value: &section[middle + 1..at] };
-                tags.try_push(tag).ok()?;
-                if byte == b'\n' {
-                    return Some((tags, at));
-                }
+            (b',', Some(middle)) if start < middle && middle + 1 < at => {
+                let tag = Tag { key: &tags[start..middle], value: &tags[middle + 1..at] };
+                split.try_push(tag).ok()?;
                 start = at + 1;
                 colon = None;
             }
             _ => return None,
         }
     }
-    None
+    Some(split)
 }
 
 /// Sorts the tags by the bytes of their keys. Returns false if a key occurs twice.

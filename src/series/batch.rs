@@ -7,6 +7,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::aliases::RawKey;
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
@@ -15,15 +16,20 @@ use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 pub struct PendingSample<'a> {
     /// The line, without its newline.
     pub line: &'a [u8],
+    /// The name without tags of the `#` section, as the line writes it.
     pub name: &'a [u8],
+    /// The tags as the line writes them. Such a sample is looked up by its raw bytes.
+    pub tags: Option<&'a [u8]>,
+    /// The hash of the name, if there are no tags.
     pub hash: NameHash,
-    /// Whether the name is known to be canonical.
-    pub is_checked: bool,
+    /// The key of the raw bytes, if there are tags.
+    pub raw: RawKey,
     pub(super) value: f64,
     pub(super) weight: f64,
     /// The value as the line writes it: the member if the series is a set.
     pub(super) member: &'a [u8],
-    pub(super) kind: MetricKind,
+    pub kind: MetricKind,
+    /// With tags, it is that of the series in `slot`.
     pub(super) key: SeriesKey,
     /// The slot that `Table::find_all` found, if any.
     pub(super) slot: Option<SeriesSlot>,
@@ -35,13 +41,14 @@ const BATCH: usize = 16;
 pub type Batch<'a> = ArrayVec<PendingSample<'a>, BATCH>;
 
 impl<'a> PendingSample<'a> {
-    /// The sample of the plain line that `text` begins with. `hash` is the hash of its name.
-    pub fn new(line: PlainLine<'a>, text: &'a [u8], hash: NameHash) -> Self {
-        let PlainLine { plain, length, is_checked } = line;
+    /// The sample of the plain line that `text` begins with. A line without tags needs the `hash`
+    /// of its name, and one with tags its `raw` key.
+    pub fn new(line: PlainLine<'a>, text: &'a [u8], hash: NameHash, raw: RawKey) -> Self {
+        let PlainLine { plain, length, tags } = line;
         let Plain { name, kind, value, weight, text: member } = plain;
         let key = SeriesKey::new(hash, kind);
         let line = &text[..length];
-        Self { line, name, hash, is_checked, value, weight, member, kind, key, slot: None }
+        Self { line, name, tags, hash, raw, value, weight, member, kind, key, slot: None }
     }
 
     /// Returns the value if the line is a counter.
@@ -49,7 +56,8 @@ impl<'a> PendingSample<'a> {
         (self.kind == MetricKind::Counter).then_some(self.value * self.weight)
     }
 
-    pub(super) fn sample(&self) -> Sample<'a> {
+    /// Returns the sample. Its name may still have to be read.
+    pub fn sample(&self) -> Sample<'a> {
         match self.kind {
             MetricKind::Counter => Sample::Count(self.value * self.weight),
             MetricKind::Gauge => Sample::Level(self.value),

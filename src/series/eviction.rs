@@ -231,7 +231,7 @@ impl Largest {
         let notes = &mut self.classes[class as usize];
         // Series that are deleted and created again leave stale notes. So there are at most twice
         // as many notes as there can be holders.
-        if notes.len() <= 2 * (self.limit >> class) / LARGE {
+        if notes.len() <= (self.limit >> class) / (LARGE / 2) {
             notes.push(holder);
         }
     }
@@ -263,6 +263,15 @@ mod tests {
     use statsd_bench::Random;
 
     use super::*;
+
+    /// Shows that an explanation may copy a large timer: the copy has no limit.
+    #[test]
+    fn a_large_holder_is_noted_without_a_limit() {
+        let mut largest = Largest::new(usize::MAX);
+        let holder = Holder::new(1, SeriesSlot { hash: 1, at: 2 });
+        largest.note(LARGE, holder);
+        assert_eq!((largest.pop(), largest.pop()), (Some(holder), None));
+    }
 
     /// Notes an idle series with the interval of its last sample.
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {

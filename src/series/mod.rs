@@ -11,6 +11,7 @@
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 
 mod aggregate;
+mod aliases;
 mod batch;
 mod bounds;
 mod budget;
@@ -38,6 +39,7 @@ mod values;
 mod visited;
 
 pub use aggregate::Series;
+pub use aliases::RawKey;
 pub use batch::{Batch, PendingSample};
 pub use bounds::{AddError, Bounds};
 pub use budget::Crowd;

@@ -18,7 +18,7 @@ use crate::protocol::MetricKind;
 pub(super) const SHARDS: usize = 256;
 
 /// The hash of a name. It is computed once for a line and used for every sample of the line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct NameHash(pub(super) u64);
 
 /// The shard that a series is in, and its hash in the index of that shard.
@@ -92,6 +92,11 @@ impl Shard {
 
     pub(super) fn is_called(&self, slot: SeriesSlot, name: &[u8]) -> bool {
         self.series[slot.at as usize].name() == name
+    }
+
+    /// Returns the slot of the series at a position, which must hold one.
+    pub(super) fn slot(&self, at: u32) -> SeriesSlot {
+        SeriesSlot { hash: self.series[at as usize].hash, at }
     }
 
     /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.

@@ -1,6 +1,7 @@
 //! All shards of the table as one: finds, adds and takes out series, and counts them.
 
 use super::aggregate::Series;
+use super::aliases::{Aliases, RawKey};
 use super::batch::PendingSample;
 use super::bounds::AddError;
 use super::budget::{Budget, NEWEST_MAX};
@@ -37,6 +38,7 @@ pub(super) struct Shards {
     pub(super) names: ahash::RandomState,
     /// `None` if all names are clean, because the reader cleans them.
     pub(super) raw: Option<RawNames>,
+    pub(super) aliases: Aliases,
     keeps_totals: bool,
     len: usize,
     revision: u64,
@@ -73,11 +75,13 @@ impl SeriesCounts {
 
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
-    pub(super) fn new([a, b, c, d]: [u64; 4], keeps_totals: bool) -> Self {
+    pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, max_series: usize) -> Self {
+        let [a, b, c, d] = seeds;
         Self {
             all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             names: ahash::RandomState::with_seeds(a, b, c, d),
             raw: None,
+            aliases: Aliases::new(seeds, max_series),
             keeps_totals,
             len: 0,
             revision: 0,
@@ -91,7 +95,7 @@ impl Shards {
         Self {
             names: self.names.clone(),
             raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),
-            ..Self::new([0; 4], false)
+            ..Self::new([0; 4], false, 0)
         }
     }
 
@@ -152,17 +156,46 @@ impl Shards {
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
-    pub(super) fn find_all(&self, batch: &mut [PendingSample<'_>]) {
+    pub(super) fn find_all(&mut self, batch: &mut [PendingSample<'_>], now: u32) {
         // Each loop waits for one kind of memory: the index, the series, the name.
         for sample in &mut *batch {
-            sample.slot = self.all[sample.key.shard].candidate(sample.key.hash);
+            sample.slot = if sample.tags.is_none() {
+                self.all[sample.key.shard].candidate(sample.key.hash)
+            } else {
+                let found = self.aliases.find(sample.raw, sample.kind, now);
+                found.map(|(shard, at)| {
+                    sample.key.shard = shard;
+                    SeriesSlot { hash: 0, at }
+                })
+            };
         }
-        for PendingSample { slot, key, kind, name, .. } in &mut *batch {
-            *slot = slot.filter(|slot| self.all[key.shard].resembles(*slot, *kind, name.len()));
+        for PendingSample { slot, key, kind, name, tags, .. } in &mut *batch {
+            let Some(candidate) = slot else { continue };
+            let shard = &self.all[key.shard];
+            if tags.is_some() {
+                *candidate = shard.slot(candidate.at);
+                key.hash = candidate.hash;
+            } else if !shard.resembles(*candidate, *kind, name.len()) {
+                *slot = None;
+            }
         }
-        for PendingSample { slot, key, name, .. } in batch {
-            *slot = slot.filter(|slot| self.all[key.shard].is_called(*slot, name));
+        for PendingSample { slot, key, name, tags, .. } in batch {
+            if tags.is_none() {
+                *slot = slot.filter(|slot| self.all[key.shard].is_called(*slot, name));
+            }
         }
+    }
+
+    /// Returns the key and the slot of the series that has an alias.
+    pub(super) fn find_raw(
+        &mut self,
+        raw: RawKey,
+        kind: MetricKind,
+        now: u32,
+    ) -> Option<(SeriesKey, SeriesSlot)> {
+        let (shard, at) = self.aliases.find(raw, kind, now)?;
+        let slot = self.all[shard].slot(at);
+        Some((SeriesKey { shard, hash: slot.hash }, slot))
     }
 
     pub(super) fn get(&self, shard: usize, slot: SeriesSlot) -> Option<&Series> {
@@ -203,6 +236,7 @@ impl Shards {
     pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
         let series = self.all[shard].take(slot)?;
         self.budget.remove(self.all[shard].owner(slot.at as usize));
+        self.aliases.remove_all(shard, slot.at);
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;

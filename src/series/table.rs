@@ -6,6 +6,7 @@ pub(super) mod rehearsal;
 use std::time::Duration;
 
 use super::aggregate::{SavedSeries, Series};
+use super::aliases::RawKey;
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness};
 use super::budget::Crowd;
@@ -55,7 +56,7 @@ impl Table {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
         Self {
-            shards: Shards::new(seeds.names, bounds.keeps_totals),
+            shards: Shards::new(seeds.names, bounds.keeps_totals, bounds.max_series),
             members: MemberHasher::new(&seeds),
             pool,
             largest: Largest::new(bounds.sample_memory),
@@ -200,15 +201,47 @@ impl Table {
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
-    pub fn find_all(&self, batch: &mut [PendingSample<'_>]) {
-        self.shards.find_all(batch);
+    pub fn find_all(&mut self, batch: &mut [PendingSample<'_>]) {
+        self.shards.find_all(batch, self.now);
+    }
+
+    /// Returns the key by which a line is found before its tags are read. `name` and `tags` are the
+    /// bytes that the line has.
+    #[inline]
+    pub fn raw_key(&self, name: &[u8], tags: &[u8]) -> RawKey {
+        self.shards.aliases.key(name, tags)
+    }
+
+    /// Notes that lines with this key belong to the series of a canonical name, until the series is
+    /// removed. Does nothing if there is no such series.
+    ///
+    /// The key must have no other name with the same grammar and rules. After a change of those,
+    /// call [`forget_aliases`](Self::forget_aliases).
+    pub fn add_alias(&mut self, raw: RawKey, kind: MetricKind, name: &[u8], hash: NameHash) {
+        if self.shards.raw.is_some() && !is_clean(name) {
+            return; // a sample of it belongs to two series
+        }
+        let key = SeriesKey::new(hash, kind);
+        if let Some(slot) = self.shards.find_by(&key, kind, name) {
+            self.shards.aliases.add(raw, kind, (key.shard, slot.at), self.now);
+        }
+    }
+
+    /// Removes all aliases, because lines with the same bytes may belong to other series now.
+    pub fn forget_aliases(&mut self) {
+        self.shards.aliases.clear();
+    }
+
+    /// The number of aliases, and their bytes.
+    pub fn aliases(&self) -> (usize, usize) {
+        (self.shards.aliases.len(), self.shards.aliases.bytes())
     }
 
     /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
-    /// was `revision`. If its series is unknown, one is created, provided `may_create` returns
-    /// true.
+    /// was `revision`. If its series is unknown, one is created, provided the sample has no tags
+    /// and `may_create` returns true.
     ///
-    /// Returns `None`, and adds nothing, if the series is unknown and `may_create` returns false.
+    /// Returns `None`, and adds nothing, if the series is unknown and not created.
     pub fn add_pending(
         &mut self,
         sample: &PendingSample<'_>,
@@ -217,15 +250,25 @@ impl Table {
     ) -> Option<Result<(), AddError>> {
         match sample.slot {
             // After a change of the table the slot may hold another series.
-            Some(slot) if self.shards.revision() == revision => Some(self.add_found(sample, slot)),
+            Some(slot) if self.shards.revision() == revision => {
+                Some(self.add_found(sample, sample.key, slot))
+            }
+            _ if sample.tags.is_some() => {
+                let (key, slot) = self.shards.find_raw(sample.raw, sample.kind, self.now)?;
+                Some(self.add_found(sample, key, slot))
+            }
             _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
             _ => None,
         }
     }
 
     /// Adds a sample to the series in `slot`, which is known to be its own.
-    fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
-        let key = &sample.key;
+    fn add_found(
+        &mut self,
+        sample: &PendingSample<'_>,
+        key: SeriesKey,
+        slot: SeriesSlot,
+    ) -> Result<(), AddError> {
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || members.hash(sample.member);
@@ -236,7 +279,7 @@ impl Table {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.free_memory_and_retry(key, slot, added, grown, hashed)
+        self.free_memory_and_retry(&key, slot, added, grown, hashed)
     }
 
     /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
@@ -432,6 +475,7 @@ impl Table {
         self.largest.limit(bounds.sample_memory);
         self.long_idle.wait(flushes(bounds.evict_after, interval));
         self.max_series = bounds.max_series;
+        self.shards.aliases.limit(bounds.max_series);
     }
 
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the

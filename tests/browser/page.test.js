@@ -7,6 +7,7 @@ import {
   closeBrowser,
   leave,
   numberOf,
+  repeat,
   Server,
   shoot,
   textOf,
@@ -24,6 +25,10 @@ async function serving(conf, run) {
   const server = await Server.start(conf);
   try {
     await run(server);
+    assert.doesNotMatch(server.log, /the server has a bug/);
+  } catch (error) {
+    console.error(server.log);
+    throw error;
   } finally {
     await server.end();
   }
@@ -111,7 +116,7 @@ test("a click opens the chart of each type, and a link leads to it", () =>
         /last \d/.test(await page.locator("#detail .plot").first().getAttribute("aria-label")),
       );
       const facts = await textOf(page, "#detail dl");
-      assert.match(facts, /Last sender\n127\.0\.0\.1/);
+      assert.match(facts, /Last value from\n127\.0\.0\.1/);
       await page.keyboard.press("Escape");
       await page.locator("#detail").waitFor({ state: "hidden" });
       assert.match(await page.evaluate(() => document.activeElement.textContent), new RegExp(name));
@@ -135,20 +140,202 @@ test("a click opens the chart of each type, and a link leads to it", () =>
     await leave(linked);
   }));
 
-// The answer of /api/series about one series has neither `sent_as` nor `rules` yet.
-test("a series shows its names in Graphite and its rule", { todo: true }, async () =>
+test("a series shows its value, its names in Graphite, its rules and its last sender", async () =>
   serving(
-    { carbon: { address: await carbon() }, "rule.shop": { match: "shop.*" } },
+    {
+      carbon: { address: await carbon() },
+      "rule.shop": { match: "shop.*", percentiles: "50" },
+      "rule.time": { match: "*.time", delete_idle: "yes" },
+    },
     async (server) => {
-      await server.send(["shop.orders:1|c"]);
-      const page = await visit(`${server.url}#series=shop.orders&type=counter`);
+      const load = traffic(server);
+      const page = await visit(server.url);
       const list = page.locator("#detail dl");
-      await list.getByText("stats.counters.shop.orders.rate").waitFor({ timeout: 3000 });
-      await list.getByText("[rule.shop]").waitFor({ timeout: 3000 });
+      for (const [name, kind, sentAs, rules] of [
+        ["shop.queue", "gauge", "stats.gauges.shop.queue", ["[rule.shop]"]],
+        ["shop.time", "timer", "stats.timers.shop.time.upper_50", ["[rule.shop]", "[rule.time]"]],
+        ["shop.users", "set", "stats.sets.shop.users.count", ["[rule.shop]"]],
+        ["mail.queue", "gauge", "stats.gauges.mail.queue", ["none: the settings of [statsd]"]],
+      ]) {
+        await row(page, name).locator("a").click();
+        await list.getByText(sentAs, { exact: true }).waitFor();
+        await list.getByText("Sent to carbon as").waitFor();
+        for (const rule of rules) await list.getByText(rule, { exact: true }).waitFor();
+        assert.match(
+          await textOf(page, "#detail dl"),
+          name.startsWith("mail") ? /Last value from\n127\.0\.0\.13/ : /Last value from\n127\.0\.0\.10/,
+        );
+        await until("its value", async () => {
+          const [shown, real] = [
+            await numberOf(page, "#detail .now .value"),
+            await server.ask(`series?name=${name}&kind=${kind}`),
+          ];
+          return shown > 0 && (kind !== "gauge" || Math.abs(shown - real.value) < 20);
+        });
+        await page.keyboard.press("Escape");
+      }
+      // A tag is a part of the name at carbon as well.
+      await row(page, "shop.requests").locator("a").click();
+      await list.getByText("stats.shop.requests;env=prod;zone=eu-1", { exact: true }).waitFor();
+      await list
+        .getByText("stats_counts.shop.requests;env=prod;zone=eu-1", { exact: true })
+        .waitFor();
+      load.stop();
+      // What the page shows of an idle counter is exact.
+      await server.send(["exact:41|c"]);
+      await page.goto(`${server.url}#series=exact&type=counter`);
+      await page.locator("#detail").getByText("total 41").waitFor();
+      calm(page);
       await leave(page);
     },
-  ),
-);
+  ));
+
+test("a rule that drops is named: at the loss, at its senders, in a search and under a link", () =>
+  serving({ "rule.noise": { match: "noise.*, shop.*", drop: "yes" } }, async (server) => {
+    await server.send(["shop.orders:1|c", "shop.orders:2|c", "shop.time:5|ms", "web.hits:1|c"]);
+    const page = await visit(server.url);
+    const loss = page.locator("#tile-loss");
+    await loss.getByText("3 values dropped by [rule.noise]: 75 % of all values").waitFor();
+    await loss.getByText(/match = noise\.\*, shop\.\*; 3 in the last minute; not counted/).waitFor();
+    assert.equal(await textOf(page, "#tile-loss .value"), "0", "it is no loss");
+    await page.locator("#senders").getByText(/^3 values dropped by \[rule\.noise\]/).waitFor();
+    const note = page.locator("#dropped");
+    assert.ok(await note.isHidden());
+    for (const [text, isDropped] of [
+      ["shop.orders", true],
+      ["shop.", true],
+      ["shop.*", true],
+      ["oise", true],
+      ["web", false],
+      ["shopping.carts", false],
+    ]) {
+      await page.locator("#q").fill(text);
+      await page
+        .locator("#shown")
+        .getByText(text === "web" ? "series" : "0 of 0 shown, 1 in all")
+        .waitFor();
+      await until(text, async () => (await note.isVisible()) === isDropped);
+      const sentence = `The rule [rule.noise] drops ${text}: it has drop = yes and match = noise.*, shop.*.`;
+      if (isDropped) await note.getByText(sentence, { exact: true }).waitFor();
+    }
+    await page.goto(`${server.url}#series=shop.orders&type=counter`);
+    await page
+      .locator("#detail")
+      .getByText("There is no such series now. The rule [rule.noise] drops shop.orders")
+      .waitFor();
+    await page.keyboard.press("Escape");
+    assert.deepEqual(await violations(page), []);
+    await shoot(page, "dropped");
+    // The answer 404 is an error to the browser.
+    assert.deepEqual(
+      page.troubles.filter((trouble) => !trouble.includes("404")),
+      [],
+    );
+    await leave(page);
+  }));
+
+test("lines that make no series are not waited for", () =>
+  serving({ "rule.all": { match: "*", drop: "yes" } }, async (server) => {
+    const page = await visit(server.url);
+    await page.locator("#first").getByText("Waiting for the first line.").waitFor();
+    await server.send(["shop.orders:1|c"]);
+    await page.locator("#first").getByText("1 line came, and made no series.").waitFor();
+    const later = await visit(server.url);
+    await later.getByText("No series: rules drop what arrives. See Loss.").waitFor();
+    assert.ok(await later.locator("#first").isHidden());
+    calm(page);
+    calm(later);
+    await leave(page);
+    await leave(later);
+  }));
+
+test("the table of senders sorts and shows all of them", () =>
+  serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
+    for (let at = 1; at <= 20; at += 1) {
+      const lines = Array.from({ length: at }, () => `host${at}.calls:1|c`);
+      if (at === 13) lines.splice(0, 2, "nonsense", "host13.bad:x|c");
+      await server.send(lines, `127.0.0.${at}`);
+    }
+    const page = await visit(server.url);
+    const names = () => page.locator("#senders tbody .name").allInnerTexts();
+    await page.locator("#senders").getByText("14 others").waitFor();
+    assert.deepEqual(
+      await names(),
+      ["20", "19", "18", "17", "16", "15"].map((at) => `127.0.0.${at}`).concat("14 others"),
+    );
+    const sort = (title) => page.locator("#senders thead").getByRole("button", { name: title });
+    await sort("Bad").click();
+    await until("the bad one first", async () => (await names())[0] === "127.0.0.13");
+    const head = page.locator("#senders thead th", { hasText: "Bad" });
+    assert.equal(await head.getAttribute("aria-sort"), "descending");
+    await sort("Lines").click();
+    await sort("Lines").click();
+    await until("the one with fewest lines first", async () => (await names())[0] === "127.0.0.1");
+    await page.getByRole("button", { name: "Show all 20" }).click();
+    await until("all of them", async () => (await names()).length === 20);
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Show fewer" }).click();
+    await until("some of them", async () => (await names()).length === 7);
+    calm(page);
+    await leave(page);
+  }));
+
+test("of twenty senders of a name the wrong one is named", () =>
+  serving({}, async (server) => {
+    const load = repeat(server, 20, (at) => [
+      `shop.checkout:${(20 + at) * (at === 7 ? 1_000_000 : 1)}|ms`,
+      `shop.orders:1|c${at === 9 ? "" : "|@0.1"}|#env:prod`,
+      `other.name:1|c`,
+    ]);
+    const page = await visit(server.url);
+    const panel = page.locator("#detail .who");
+    for (const [name, note] of [
+      ["shop.checkout", "127.0.0.107\nother values than most senders"],
+      ["shop.orders", "127.0.0.109\nno sample rate (@), unlike most"],
+    ]) {
+      await row(page, name).locator("a").click();
+      await panel.getByRole("button", { name: "Watch its lines for 10 s" }).click();
+      await until("all senders", async () =>
+        (await panel.locator("p").innerText()).includes(" of 20 senders"),
+      );
+      await until("the wrong one first", async () =>
+        (await panel.locator("tbody th").first().innerText()).startsWith(note),
+      );
+      assert.equal(await panel.getByText("unlike most").count(), name === "shop.orders" ? 1 : 0);
+      assert.deepEqual(await violations(page), []);
+      await shoot(page, `who-${name}`);
+      await page.keyboard.press("Escape");
+    }
+    load.stop();
+    // The server forgets a watch that the page has left.
+    await row(page, "other.name").locator("a").click();
+    await panel.getByRole("button").click();
+    await panel.getByText(/^No line of it yet in/).waitFor();
+    await panel.getByText("No line of it came in 10 s").waitFor();
+    calm(page);
+    await leave(page);
+  }));
+
+test("a name that the server does not know gets an explanation", () =>
+  serving({ admin: { bind: "127.0.0.1:0", hosts: "listed.test" } }, async (server) => {
+    const page = await visit(`http://listed.test:${server.admin}/`);
+    await page.locator("#tile-loss .value", { hasText: "0" }).waitFor();
+    const other = await visit(`http://other.test:${server.admin}/`);
+    assert.equal(other.status, 403);
+    const text = await other.locator("body").innerText();
+    for (const part of ['"other.test" is not known', "IP address", "hosts", "[admin]", "reload"])
+      assert.ok(text.includes(part), text);
+    // A page that is open shows it, too.
+    await server.reload({ admin: { bind: `127.0.0.1:${server.admin}` } });
+    await page.locator("#banner").getByText("The server refuses this page (403)").waitFor();
+    assert.match(
+      await textOf(page, "#banner"),
+      /Use its IP address, or add the name to hosts in section \[admin\] of its configuration, and reload it\. The figures/,
+    );
+    await shoot(page, "refused");
+    await leave(page);
+    await leave(other);
+  }));
 
 test("a filter finds one name among 10,000 series", () =>
   serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
@@ -226,12 +413,15 @@ test("a lost server is shown, and the page recovers by itself", () =>
     await shoot(page, "lost");
 
     const again = await Server.start({}, ports);
-    await page.locator("#banner").getByText("The server restarted at").waitFor();
-    await again.send(["shop.carts:1|c"]);
-    await row(page, "shop.carts").waitFor();
-    await page.locator("#banner strong").waitFor({ state: "detached" });
-    await leave(page);
-    await again.end();
+    try {
+      await page.locator("#banner").getByText("The server restarted at").waitFor();
+      await again.send(["shop.carts:1|c"]);
+      await row(page, "shop.carts").waitFor();
+      await page.locator("#banner strong").waitFor({ state: "detached" });
+      await leave(page);
+    } finally {
+      await again.end();
+    }
   }));
 
 test("names full of HTML are text", () =>
@@ -335,6 +525,8 @@ test("axe-core finds nothing in light and dark, and a phone shows all", async ()
       await until("the rate", async () => (await numberOf(page, "#tile-lines .value")) > 0);
       const line = page.locator("#tile-memory polyline");
       await until("the sparklines", async () => (await line.getAttribute("points"))?.length > 60);
+      const rates = page.locator("#senders tbody td:nth-of-type(2)");
+      await until("the rates of senders", async () => /^\d/.test(await rates.first().innerText()));
       await shoot(page, `page-${name}`);
       await page.locator("#figures summary").click();
       await page.locator("#figure-list table").first().waitFor();
@@ -347,8 +539,10 @@ test("axe-core finds nothing in light and dark, and a phone shows all", async ()
       await page.locator("#detail details summary").click();
       assert.deepEqual(await violations(page), [], `${name}, with a chart`);
       await page.locator("#detail details summary").click();
-      await page.evaluate(() => scrollTo(0, 0));
-      if (!options.isMobile) await page.setViewportSize({ width: 1280, height: 720 });
+      await page.evaluate(() => {
+        scrollTo(0, 0);
+        document.getElementById("detail").scrollTo(0, 0);
+      });
       await shoot(page, `chart-${name}`);
       calm(page);
       await leave(page);

@@ -31,12 +31,20 @@ export async function until(what, look, deadline = DEADLINE) {
 export class Server {
   static async start(conf = {}, ports = {}) {
     const server = new Server();
+    server.loads = [];
     server.folder = mkdtempSync(join(tmpdir(), "statsd-browser-"));
+    server.ports = ports;
+    server.configure(conf);
+    await server.run();
+    return server;
+  }
+
+  configure(conf) {
     const all = {
       statsd: { flush_interval: "1s" },
-      udp: { bind: `127.0.0.1:${ports.udp ?? 0}` },
+      udp: { bind: `127.0.0.1:${this.ports.udp ?? 0}` },
       tcp: { bind: "127.0.0.1:0" },
-      admin: { bind: `127.0.0.1:${ports.admin ?? 0}` },
+      admin: { bind: `127.0.0.1:${this.ports.admin ?? 0}` },
       carbon: { address: "" },
     };
     for (const [section, keys] of Object.entries(conf)) all[section] = { ...all[section], ...keys };
@@ -46,9 +54,14 @@ export class Server {
           .map(([key, value]) => `${key} = ${value}\n`)
           .join("")}`,
     );
-    writeFileSync(join(server.folder, "statsd.conf"), text.join(""));
-    await server.run();
-    return server;
+    writeFileSync(join(this.folder, "statsd.conf"), text.join(""));
+  }
+
+  // Reads another configuration. Its ports stay those that `conf` names.
+  async reload(conf) {
+    this.configure(conf);
+    this.child.kill("SIGHUP");
+    await until("the reload", () => /reload=done/.test(this.log));
   }
 
   async run() {
@@ -77,9 +90,11 @@ export class Server {
   }
 
   // Sends lines, several in a packet, and waits until the server has counted them.
-  async send(lines) {
+  async send(lines, from = "127.0.0.1") {
     const before = await this.received();
     const socket = createSocket("udp4");
+    socket.bind(0, from);
+    await once(socket, "listening");
     let sent = 0;
     while (sent < lines.length) {
       let size = 0;
@@ -125,7 +140,9 @@ export class Server {
     await once(this.child, "exit");
   }
 
+  // Also ends the traffic of a test that failed, which would keep this process alive.
   async end() {
+    for (const load of this.loads) load.stop();
     await this.stop();
     rmSync(this.folder, { recursive: true });
   }
@@ -138,9 +155,8 @@ export function traffic(server) {
     socket.bind(0, `127.0.0.${10 + at}`);
     return { name, at, socket };
   });
-  let turn = 0;
-  const timer = setInterval(() => {
-    turn += 1;
+  const sockets = services.map((service) => service.socket);
+  return every(50, server, sockets, (turn) => {
     const swell = 1 + 0.5 * Math.sin(turn / 60) + 0.2 * Math.sin(turn / 7);
     for (const { name, at, socket } of services) {
       const calls = Math.round(swell * (9 - 2 * at));
@@ -157,13 +173,34 @@ export function traffic(server) {
       }
       socket.send(lines.join("\n"), server.udp, "127.0.0.1");
     }
-  }, 50);
-  return {
+  });
+}
+
+// Sends the same lines again and again, from `count` addresses: 127.0.0.100, 127.0.0.101 and so on.
+export function repeat(server, count, lines) {
+  const sockets = Array.from({ length: count }, (_, at) =>
+    createSocket("udp4").bind(0, `127.0.0.${100 + at}`),
+  );
+  return every(200, server, sockets, () => {
+    sockets.forEach((socket, at) =>
+      socket.send(lines(at).join("\n"), server.udp, "127.0.0.1"),
+    );
+  });
+}
+
+// Calls `send` until `stop` is called, or the server is ended.
+function every(span, server, sockets, send) {
+  let turn = 0;
+  let timer = setInterval(() => send((turn += 1)), span);
+  const load = {
     stop() {
+      if (timer) for (const socket of sockets) socket.close();
       clearInterval(timer);
-      for (const { socket } of services) socket.close();
+      timer = null;
     },
   };
+  server.loads.push(load);
+  return load;
 }
 
 // A carbon that reads everything. It ends with the test process.
@@ -187,6 +224,7 @@ export async function visit(url, options = {}) {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      "--host-resolver-rules=MAP *.test 127.0.0.1",
     ],
   });
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -200,7 +238,7 @@ export async function visit(url, options = {}) {
     if (!request.url().startsWith(url.replace(/#.*/, "")))
       page.troubles.push(`asks ${request.url()}`);
   });
-  await page.goto(url);
+  page.status = (await page.goto(url))?.status();
   return page;
 }
 

@@ -5,6 +5,7 @@
 mod reading;
 mod rig;
 
+mod aliases;
 mod batches;
 mod binary;
 mod bounds;

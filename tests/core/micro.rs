@@ -94,7 +94,9 @@ fn applying_takes_every_line() {
         ("W2", 2.0 * counted(&Corpus::w2())),
         ("W3", 2.0 * counted(&Corpus::w3(SCALE, 2))),
         ("W3 first touch", 2.0 * counted(&Corpus::w3(SCALE, 1))),
+        ("W3 new series", counted(&Corpus::w3(SCALE, 1))),
         ("W5", 2.0 * counted(&Corpus::w5())),
+        ("W5 new series", counted(&Corpus::tagged(SCALE))),
         ("clients", 442_454.000_019_999_9),
     ];
     expect(apply::ROWS, &expected);

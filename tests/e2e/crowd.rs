@@ -14,13 +14,14 @@ const SERIES: usize = if OPTIMISED { 200_000 } else { 10_000 };
 const CLIENTS: usize = 200;
 const ROUNDS: usize = if OPTIMISED { 2_000 } else { 300 };
 /// Requests and commands that bring long answers, or that are cut off.
-const ASKS: [&str; 10] = [
+const ASKS: [&str; 11] = [
     "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET /metrics HTTP/1.0\r\n\r\n",
     "GET /api/series?n=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET /api/series?q=*a*a*b*c*d*z&sort=value HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET /api/info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "GET /api/watch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "counters\n",
     "info\nstats\ngauges\n",
     "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n0123456789",

@@ -227,6 +227,123 @@ fn answers_have_security_fields() {
     assert!(page.field("Date").unwrap().ends_with(" GMT"));
 }
 
+/// Shows that a client which takes gzip gets the files of the page compressed, and every other one
+/// gets every answer plain.
+#[test]
+fn only_the_page_is_compressed_and_only_for_clients_that_take_it() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut web = daemon.web();
+    let index = web.get("/").body;
+    let named = index.split('"').filter(|word| word.starts_with("page/"));
+    let mut paths: Vec<String> = named.map(|path| format!("/{path}")).collect();
+    for script in web.get("/page/page.js").body.split('"') {
+        paths.extend(script.strip_prefix("./").map(|name| format!("/page/{name}")));
+    }
+    paths.push("/".to_owned());
+    assert!(paths.len() > 12, "{paths:?}");
+    for path in &paths {
+        let plain = web.get(path);
+        assert_eq!((plain.status, plain.field("Content-Encoding")), (200, None), "{path}");
+        assert_eq!(plain.field("Vary"), Some("Accept-Encoding"), "{path}");
+        let host = web.address();
+        let head = format!("{path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: br, gzip\r\n\r\n");
+        web.send(format!("GET {head}"));
+        let (page, gzip) = web.answer_with_bytes();
+        assert_eq!(page.field("Content-Encoding"), Some("gzip"), "{path}");
+        assert_eq!(page.field("Vary"), Some("Accept-Encoding"), "{path}");
+        assert_eq!(page.field("Content-Type"), plain.field("Content-Type"), "{path}");
+        let deflated = &gzip[10..gzip.len() - 8];
+        let inflated = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
+        assert!(inflated == plain.body.as_bytes() && gzip.len() < inflated.len(), "{path}");
+        web.send(format!("HEAD {head}"));
+        let page = web.answer_without_body();
+        assert_eq!(page.field("Content-Length"), Some(&*gzip.len().to_string()), "{path}");
+    }
+    for path in ["/health", "/metrics", "/api/info", "/api/series", "/api/senders", "/nope"] {
+        let page = web.get_with(path, "Accept-Encoding: gzip\r\n");
+        assert_eq!((page.field("Content-Encoding"), page.field("Vary")), (None, None), "{path}");
+    }
+}
+
+/// Shows that one who misses a series learns of the rule that drops it.
+#[test]
+fn the_api_names_the_rule_that_drops() {
+    let conf = Conf::never_flushing()
+        .set("rule.keep", "match", "shop.orders.paid")
+        .set("rule.keep", "drop", "no")
+        .set("rule.shop", "match", "shop.orders.*, noise")
+        .set("rule.shop", "drop", "yes");
+    let daemon = Daemon::start(&conf);
+    daemon.send(["shop.orders.paid:1|c\nshop.orders.sent:1|c\nnoise:1|g\nend:1|c"]);
+    daemon.until_counter("end", 1.0);
+    let mut web = daemon.web();
+    let info = web.get("/api/info").json();
+    let rules = info["drop_rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 1, "{info}");
+    assert_eq!(rules[0]["name"].as_str(), Some("rule.shop"), "{info}");
+    assert_eq!(texts(&rules[0]["match"]), ["shop.orders.*", "noise"], "{info}");
+    for (text, rule) in [
+        ("", None),
+        ("shop.orders.sent", Some("rule.shop")),
+        ("shop.orders.paid", None),
+        ("shop.orders.sent%3Benv=prod", Some("rule.shop")),
+        ("orders", Some("rule.shop")),
+        ("shop.orders.*", Some("rule.shop")),
+        ("web.hits", None),
+    ] {
+        let found = web.get(&format!("/api/series?q={text}")).json();
+        assert_eq!(found["dropped_by"].as_str(), rule, "{text}: {found}");
+    }
+    let missing = web.get("/api/series?name=noise&kind=gauge");
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.json()["dropped_by"].as_str(), Some("rule.shop"));
+    assert!(web.get("/api/series?name=x&kind=gauge").json()["dropped_by"].is_null());
+}
+
+/// Shows that the senders are sorted by what the client wants, and that the rest is summed.
+#[test]
+fn senders_are_sorted() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    for (last, lines) in [(1, "a:1|c\nb:1|c\nc:1|c"), (2, "a:1|c\nbad"), (3, "a:1|c\n")] {
+        let socket = std::net::UdpSocket::bind(("127.0.0.1".to_owned() + &last.to_string(), 0));
+        socket.unwrap().send_to(lines.as_bytes(), daemon.udp()).unwrap();
+    }
+    daemon.until_counter("a", 3.0);
+    let mut web = daemon.web();
+    let mut names = |query: &str| -> Vec<String> {
+        let answer = web.get(&format!("/api/senders?{query}")).json();
+        let all = answer["senders"].as_array().unwrap().iter();
+        all.map(|one| one["sender"].as_str().unwrap().replace("127.0.0.1", "")).collect()
+    };
+    assert_eq!(names(""), ["1", "2", "3"]);
+    assert_eq!(names("sort=bad"), ["2", "1", "3"]);
+    assert_eq!(names("sort=lines&desc=0&n=2"), ["3", "2"]);
+    assert_eq!(names("sort=series&n=1"), ["1"]);
+    assert_eq!(web.get("/api/senders?sort=nope").status, 400);
+}
+
+/// Shows lines as they arrive, only to a client that asks for them, until it leaves.
+#[test]
+fn lines_are_watched_over_http() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut web = daemon.web();
+    let host = web.address();
+    web.send(format!("GET /api/watch?name=web.* HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let page = web.answer_without_body();
+    assert_eq!((page.status, page.field("Transfer-Encoding")), (200, Some("chunked")));
+    daemon.send(["shop.hits:1|c\nweb.hits:2|c"]);
+    let lines = web.chunk();
+    assert!(lines.contains(" 127.0.0.1:") && lines.contains(" line=\"web.hits:2|c\" "), "{lines}");
+    assert!(lines.contains(" series=\"web.hits\" ") && !lines.contains("shop"), "{lines}");
+    daemon.send(["web.bad:x|c"]);
+    assert!(web.chunk().contains(" verdict=\"refused: "));
+    web.shut_down();
+    assert_eq!(web.rest(), b"", "the server closes the connection");
+    let refused = daemon.web().get("/api/watch?from=nobody");
+    assert_eq!(refused.status, 400);
+    assert!(refused.json()["error"].as_str().unwrap().contains("expected an address"));
+}
+
 /// Shows that a search filters and sorts, and counts what it leaves out.
 #[test]
 fn series_are_searched() {

@@ -23,7 +23,7 @@ use statsd::ingest::lines::Piece;
 use statsd::policy::FigureNames;
 use statsd::protocol::{
     Dialect, Dialects, Grammar, LineReader, MetricKind, PackedValues, ParsedLine, Plain, Reject,
-    Sample, is_plain_for, read_plain,
+    Sample, is_plain_for, plain_series_name, read_plain,
 };
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
@@ -69,18 +69,20 @@ pub(crate) fn packet(data: &[u8]) {
 /// Returns the name and the sample of a plain line, or `None` if it is another line.
 fn plain_sample(grammar: &Grammar, line: &[u8]) -> Option<(Vec<u8>, String)> {
     let mut room = vec![0; grammar.max_key_length];
-    let read = read_plain(grammar, line, &mut &mut room[..])?;
-    if !read.is_checked && !is_plain_for(grammar, read.plain.name) {
-        return None; // the general reader reads it
-    }
-    let Plain { value, weight, .. } = read.plain;
+    let read = read_plain(grammar, line)?;
+    let Plain { name, value, weight, .. } = read.plain;
+    let name = match read.tags {
+        None if is_plain_for(grammar, name) => name,
+        None => return None, // the general reader reads it
+        Some(tags) => plain_series_name(grammar, name, tags, &mut room)?,
+    };
     let sample = match read.plain.kind {
         MetricKind::Counter => Sample::Count(value * weight),
         MetricKind::Gauge => Sample::Level(value),
         MetricKind::Timing => Sample::Time { value, weight },
         MetricKind::Set => Sample::Member(read.plain.text),
     };
-    Some((read.plain.name.to_vec(), format!("{:?}", [Ok::<_, Reject>(sample)])))
+    Some((name.to_vec(), format!("{:?}", [Ok::<_, Reject>(sample)])))
 }
 
 /// A unix stream, the first byte saying how it is cut: whatever the pieces, the same series.

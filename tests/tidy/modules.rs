@@ -50,7 +50,8 @@ pub(crate) struct Import {
 }
 
 impl Modules {
-    /// Reads the library, from `src/lib.rs` down.
+    /// Reads the library, from `src/lib.rs` down, and then its pure half, from `src/core.rs` down.
+    /// The two are one tree: `lib.rs` passes on the modules of `core.rs`.
     pub(crate) fn read() -> Self {
         Self::of(&sources())
     }
@@ -61,7 +62,10 @@ impl Modules {
         let mut all = BTreeMap::new();
         let mut unread = vec![(Place::new(), "src/lib.rs".to_owned())];
         while let Some((place, file)) = unread.pop() {
-            let module = Module::read(&file, texts[file.as_str()]);
+            let mut module = Module::read(&file, texts[file.as_str()]);
+            if let Some(core) = texts.get("src/core.rs").filter(|_| place.is_empty()) {
+                module.children.extend(Module::read("src/core.rs", core).children);
+            }
             let folder = match file.strip_suffix("/mod.rs").or_else(|| file.strip_suffix("/lib.rs"))
             {
                 Some(folder) => folder,
@@ -116,7 +120,7 @@ impl Modules {
         let mut at = place.clone();
         let mut rest = path;
         match path.first()?.as_str() {
-            "crate" | "statsd" => (at, rest) = (Place::new(), &path[1..]),
+            "crate" | "statsd" | "statsd_core" => (at, rest) = (Place::new(), &path[1..]),
             "self" => rest = &path[1..],
             "super" => {
                 while rest.first().is_some_and(|step| step == "super") {

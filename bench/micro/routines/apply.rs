@@ -1,5 +1,5 @@
-//! Applies packets to the table as the engine does. Every name is known, and its buffers have their
-//! final size.
+//! Applies packets to the table as the engine does. Except in the rows of new series, every name is
+//! known, and its buffers have their final size.
 
 use statsd::engine::{Closing, Engine};
 use statsd::flush::{Subject, Summary};
@@ -20,7 +20,17 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "line",
         make: |scale| Box::new(Apply::new(Corpus::w3(scale, 1), Touch::First)),
     },
+    Row {
+        name: "W3 new series",
+        unit: "line",
+        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 1), Touch::New)),
+    },
     Row { name: "W5", unit: "line", make: |_| Box::new(Apply::new(Corpus::w5(), Touch::Again)) },
+    Row {
+        name: "W5 new series",
+        unit: "line",
+        make: |scale| Box::new(Apply::new(Corpus::tagged(scale), Touch::New)),
+    },
     Row {
         name: "clients",
         unit: "line",
@@ -41,13 +51,14 @@ enum Touch {
     Again,
     /// A tick has just been: what is touched first is rolled.
     First,
+    /// The table is empty, so each name makes a series.
+    New,
 }
 
 impl Apply {
     fn new(corpus: Corpus, touch: Touch) -> Self {
         let units = corpus.lines().count() as u64;
-        let engine = engine("[statsd]\ntag_formats = dogstatsd, graphite, influx");
-        Self { corpus, engine, touch, units }
+        Self { corpus, engine: empty(), touch, units }
     }
 
     fn apply(&mut self) {
@@ -75,12 +86,20 @@ impl Apply {
     }
 }
 
+fn empty() -> Engine {
+    engine("[statsd]\ntag_formats = dogstatsd, graphite, influx")
+}
+
 impl Routine for Apply {
     fn units(&self) -> u64 {
         self.units
     }
 
     fn prepare(&mut self) {
+        if self.touch == Touch::New {
+            self.engine = empty();
+            return;
+        }
         self.flush();
         self.apply();
         if self.touch == Touch::First {

@@ -38,6 +38,12 @@ impl Corpus {
         Self::packed(&text(&workload, scale.names * rounds))
     }
 
+    /// W5 with as many names as W3, each once.
+    pub(crate) fn tagged(scale: Scale) -> Self {
+        let workload = Workload { names: scale.names, tags: true, ..Workload::default() };
+        Self::packed(&text(&workload, scale.names))
+    }
+
     /// Each counter once.
     pub(crate) fn counters(scale: Scale) -> Self {
         let workload = Workload { names: scale.names, mix: Mix::COUNTERS, ..Workload::default() };

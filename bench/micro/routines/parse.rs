@@ -26,7 +26,6 @@ pub(crate) const ROWS: &[Row] = &[
 struct Plain {
     corpus: Corpus,
     grammar: Grammar,
-    room: Vec<u8>,
     units: u64,
     sum: f64,
 }
@@ -34,7 +33,7 @@ struct Plain {
 impl Plain {
     fn new(corpus: Corpus) -> Self {
         let units = corpus.lines().count() as u64;
-        Self { corpus, grammar: Grammar::default(), room: vec![0; 4096], units, sum: 0.0 }
+        Self { corpus, grammar: Grammar::default(), units, sum: 0.0 }
     }
 }
 
@@ -47,16 +46,14 @@ impl Routine for Plain {
         let mut sum = 0.0;
         for packet in self.corpus.packets() {
             let mut rest = packet;
-            loop {
-                let mut room = &mut self.room[..];
-                let Some(line) = read_plain(&self.grammar, rest, &mut room) else { break };
-                let PlainLine { plain, length, .. } = line;
+            while let Some(line) = read_plain(&self.grammar, rest) {
+                let PlainLine { plain, length, tags } = line;
                 let value = if plain.kind == MetricKind::Set {
                     plain.text.len() as f64
                 } else {
                     plain.value
                 };
-                sum += plain.name.len() as f64 + value;
+                sum += (plain.name.len() + tags.map_or(0, |tags| tags.len() + 1)) as f64 + value;
                 rest = rest.get(length + 1..).unwrap_or_default();
             }
         }

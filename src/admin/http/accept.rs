@@ -1,4 +1,5 @@
-//! Which of the two formats of `/metrics` a client wants. Pure.
+//! Which of the two formats of `/metrics` a client wants, and whether it takes compressed answers.
+//! Pure.
 
 use crate::figures::Exposition;
 
@@ -45,6 +46,24 @@ pub(super) fn exposition(accept: Option<&str>) -> Exposition {
     if text > open { Exposition::Text } else { Exposition::OpenMetrics }
 }
 
+/// Whether a client takes answers in gzip by its field `Accept-Encoding`. Without the field it may
+/// be one that cannot read them.
+pub(super) fn takes_gzip(accept: Option<&str>) -> bool {
+    let mut gzip = None;
+    let mut any = false;
+    for coding in accept.unwrap_or_default().split(',') {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().trim_start_matches(['q', 'Q']).trim_start();
+        let is_taken = thousandths(weight.trim_start_matches('=').trim()) > 0;
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => gzip = Some(is_taken),
+            "*" => any = is_taken,
+            _ => {}
+        }
+    }
+    gzip.unwrap_or(any)
+}
+
 /// Returns a weight such as `0.25` in thousandths. A text that is no weight counts as 1.
 fn thousandths(text: &str) -> u16 {
     let weight = text.parse::<f64>().ok().filter(|weight| (0.0..=1.0).contains(weight));
@@ -55,6 +74,26 @@ fn thousandths(text: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gzip_is_for_clients_that_take_it() {
+        for (accept, takes) in [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip"), true),
+            (Some("gzip, deflate, br, zstd"), true),
+            (Some("deflate, GZIP;q=0.5"), true),
+            (Some("x-gzip"), true),
+            (Some("gzip;q=0"), false),
+            (Some("gzip; q=0.000, *"), false),
+            (Some("*"), true),
+            (Some("*;q=0"), false),
+            (Some("identity, br"), false),
+            (Some("gzipped"), false),
+        ] {
+            assert_eq!(takes_gzip(accept), takes, "{accept:?}");
+        }
+    }
 
     #[test]
     fn the_format_is_the_one_that_the_client_prefers() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::stream::AnswerStream;
-use crate::admin::page::SECURITY_POLICY;
+use crate::admin::page::{PageFile, SECURITY_POLICY};
 use crate::time::UnixTime;
 
 /// The statuses of answers.
@@ -42,8 +42,11 @@ pub(super) struct Reply {
     pub(super) status: HttpStatus,
     pub(super) content_type: &'static str,
     pub(super) body: ReplyBody,
-    /// Whether a client may keep the answer, if it asks each time whether that is still valid.
-    pub(super) may_be_kept: bool,
+    /// Whether it is a file of the page. A client may keep it, if it asks each time whether it is
+    /// still valid.
+    pub(super) is_file: bool,
+    /// Whether the body is in the format of gzip.
+    pub(super) is_gzip: bool,
 }
 
 #[derive(Debug)]
@@ -80,17 +83,30 @@ impl Reply {
             Cow::Owned(text) => text.into_bytes().into(),
         };
         let body = ReplyBody::Whole(bytes);
-        Self { status, content_type: TEXT, body, may_be_kept: false }
+        Self { status, content_type: TEXT, body, is_file: false, is_gzip: false }
     }
 
     pub(super) fn json(status: HttpStatus, text: Vec<u8>) -> Self {
         let body = ReplyBody::Whole(text.into());
-        Self { status, content_type: JSON, body, may_be_kept: false }
+        Self { status, content_type: JSON, body, is_file: false, is_gzip: false }
     }
 
     pub(super) fn stream(content_type: &'static str, stream: AnswerStream) -> Self {
         let body = ReplyBody::Stream(stream);
-        Self { status: HttpStatus::Ok, content_type, body, may_be_kept: false }
+        Self { status: HttpStatus::Ok, content_type, body, is_file: false, is_gzip: false }
+    }
+
+    /// A file of the page.
+    pub(super) fn file(file: &PageFile, takes_gzip: bool) -> Self {
+        let body: Cow<'static, [u8]> =
+            if takes_gzip { file.gzip.into() } else { file.inflated().into() };
+        Self {
+            status: HttpStatus::Ok,
+            content_type: file.content_type,
+            body: ReplyBody::Whole(body),
+            is_file: true,
+            is_gzip: takes_gzip,
+        }
     }
 
     /// Returns how the end of the body is marked for a client.
@@ -111,7 +127,7 @@ impl Reply {
         out: &mut Vec<u8>,
     ) {
         let line = self.status.line();
-        let cache = if self.may_be_kept { "no-cache" } else { "no-store" };
+        let cache = if self.is_file { "no-cache" } else { "no-store" };
         let date = HttpDate(now.as_full_secs());
         let connection = if closes { "close" } else { "keep-alive" };
         let mut put = |text: std::fmt::Arguments<'_>| {
@@ -123,6 +139,12 @@ impl Reply {
             BodyEnd::Length(length) => put(format_args!("Content-Length: {length}\r\n")),
             BodyEnd::Chunks => put(format_args!("Transfer-Encoding: chunked\r\n")),
             BodyEnd::Close => {}
+        }
+        if self.is_file {
+            put(format_args!("Vary: Accept-Encoding\r\n"));
+        }
+        if self.is_gzip {
+            put(format_args!("Content-Encoding: gzip\r\n"));
         }
         if self.status == HttpStatus::MethodNotAllowed {
             put(format_args!("Allow: GET, HEAD\r\n"));
@@ -182,7 +204,7 @@ mod tests {
     #[test]
     fn a_head_marks_the_end_of_its_body() {
         let head = |status, body, takes_chunks, closes| {
-            let reply = Reply { status, content_type: TEXT, body, may_be_kept: false };
+            let reply = Reply { body, ..Reply::text(status, "") };
             let mut out = Vec::new();
             let framing = reply.framing(takes_chunks);
             reply.put_head(framing, closes, UnixTime::from_secs(0), &mut out);

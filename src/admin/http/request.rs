@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 use percent_encoding::percent_decode;
 
+use super::accept::takes_gzip;
 use super::host::Authority;
 use super::reply::HttpStatus;
 
@@ -29,6 +30,8 @@ pub struct WebRequest<'a> {
     pub hosts: Vec<Authority<'a>>,
     /// The values of all fields `Accept`, joined by commas. `None` if there is no such field.
     pub accept: Option<Cow<'a, str>>,
+    /// Whether the client takes answers in gzip.
+    pub takes_gzip: bool,
     /// Whether the client speaks HTTP/1.1, and so understands chunks.
     pub takes_chunks: bool,
     /// Whether the connection stays open after the answer, as far as the client is concerned.
@@ -99,6 +102,7 @@ impl<'a> WebRequest<'a> {
             query,
             hosts,
             accept: joined(fields, "accept")?,
+            takes_gzip: takes_gzip(joined(fields, "accept-encoding")?.as_deref()),
             takes_chunks,
             keeps_alive: keeps_alive(fields, takes_chunks)?,
             has_body: has_body(fields)?,

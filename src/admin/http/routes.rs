@@ -1,18 +1,21 @@
 //! The paths that HTTP clients may ask for, one row each.
 
+use std::borrow::Cow;
+
 use super::accept::exposition;
 use super::history;
 use super::host::Authority;
 use super::metrics::MetricsPage;
-use super::reply::{HttpStatus, JSON, Reply, ReplyBody};
+use super::reply::{HttpStatus, JSON, Reply, TEXT};
 use super::request::{Method, WebRequest};
 use super::sender_list;
-use super::series_list::{SeriesList, put_one, read_kind};
+use super::series_list::{SeriesList, put_dropped_by, put_one, read_kind};
 use super::server_info;
 use super::stream::AnswerStream;
 use crate::admin::json::JsonWriter;
 use crate::admin::page;
 use crate::admin::view::{Health, View};
+use crate::admin::watch::WatchFilter;
 use crate::config::MetricsShown;
 
 /// A path and what answers it.
@@ -33,6 +36,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/api/senders", takes_any_host: false, answer: senders },
     Route { path: "/api/history", takes_any_host: false, answer: points },
     Route { path: "/api/series", takes_any_host: false, answer: series },
+    Route { path: "/api/watch", takes_any_host: false, answer: watch },
 ];
 
 /// Returns the answer to a request. Nothing that a request holds changes the server.
@@ -48,19 +52,11 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     }
     match route {
         Some(route) => (route.answer)(request, view),
-        None => page_file(request.path).unwrap_or_else(|| not_found(request.path)),
+        None => match page::file(request.path) {
+            Some(file) => Reply::file(file, request.takes_gzip),
+            None => not_found(request.path),
+        },
     }
-}
-
-/// Returns a file of the page.
-fn page_file(path: &str) -> Option<Reply> {
-    let file = page::file(path)?;
-    Some(Reply {
-        status: HttpStatus::Ok,
-        content_type: file.content_type,
-        body: ReplyBody::Whole(file.bytes.into()),
-        may_be_kept: true,
-    })
 }
 
 /// Returns the answer to a request that is for another host.
@@ -119,8 +115,10 @@ fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
 /// What each sender has sent.
 fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     let mut text = Vec::new();
-    sender_list::put(request, view, &mut text);
-    Reply::json(HttpStatus::Ok, text)
+    match sender_list::put(request, view, &mut text) {
+        Ok(()) => Reply::json(HttpStatus::Ok, text),
+        Err(error) => json_error(HttpStatus::BadRequest, error),
+    }
 }
 
 /// The series that a search finds, or all about one.
@@ -132,15 +130,36 @@ fn series(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
             Err(error) => return json_error(HttpStatus::BadRequest, error),
         };
         let mut text = Vec::new();
-        return if put_one(view, kind, &name, &mut text) {
-            Reply::json(HttpStatus::Ok, text)
-        } else {
-            json_error(HttpStatus::NotFound, "no such series")
-        };
+        if put_one(view, kind, &name, &mut text) {
+            return Reply::json(HttpStatus::Ok, text);
+        }
+        let mut json = JsonWriter::new(&mut text);
+        json.open(b'{').key("error").string(b"no such series");
+        put_dropped_by(&name, view, &mut json);
+        json.close(b'}');
+        return Reply::json(HttpStatus::NotFound, text);
     }
     match SeriesList::new(request) {
         Ok(list) => Reply::stream(JSON, AnswerStream::Series(Box::new(list))),
         Err(error) => json_error(HttpStatus::BadRequest, error),
+    }
+}
+
+/// Lines as they arrive, as the command `watch` shows them.
+fn watch(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
+    let mut words: Vec<Cow<'_, [u8]>> = Vec::new();
+    for (parameter, word) in [("name", None), ("from", Some("from"))] {
+        if let Some(text) = request.parameter(parameter).filter(|text| !text.is_empty()) {
+            words.extend(word.map(|word| word.as_bytes().into()));
+            words.push(text.into());
+        }
+    }
+    if request.parameter("bad").is_some_and(|text| text == b"1") {
+        words.push(b"bad".into());
+    }
+    match WatchFilter::parse(&words) {
+        Ok(filter) => Reply::stream(TEXT, AnswerStream::Watch(Box::new(view.watch.add(filter)))),
+        Err(error) => json_error(HttpStatus::BadRequest, &error),
     }
 }
 

@@ -10,11 +10,34 @@ use crate::sender::Sender;
 const MOST: usize = 1000;
 const USUAL: usize = 20;
 
-/// Writes the senders with the most lines, and the sum of all others.
-pub(super) fn put(request: &WebRequest<'_>, view: &mut View<'_>, out: &mut Vec<u8>) {
+/// A figure by which the senders may be sorted.
+type SenderFigure = fn(&SenderRecord) -> u64;
+
+const ORDERS: [(&str, SenderFigure); 6] = [
+    ("lines", |record| record.lines),
+    ("bytes", |record| record.bytes),
+    ("bad", |record| record.bad_lines),
+    ("series", |record| record.series_created),
+    ("refused", |record| record.values_refused),
+    ("seen", |record| record.last_seen.as_millis()),
+];
+
+/// Writes the senders with the largest figure, usually their lines, and the sum of all others.
+/// Returns the reason if the request has a parameter that means nothing.
+pub(super) fn put(
+    request: &WebRequest<'_>,
+    view: &mut View<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let most = request.number("n").unwrap_or(USUAL).clamp(1, MOST);
+    let sort = request.parameter("sort").unwrap_or_default();
+    let known = ORDERS.iter().find(|(name, _)| sort.is_empty() || name.as_bytes() == sort);
+    let (_, order) = known.ok_or("sort is lines, bytes, bad, series, refused or seen")?;
     let senders = view.engine.ledger().senders();
-    let all = senders.largest(usize::MAX, |record| record.lines);
+    let mut all = senders.largest(usize::MAX, *order);
+    if request.parameter("desc").is_some_and(|text| text == b"0") {
+        all.reverse();
+    }
     let (shown, rest) = all.split_at(most.min(all.len()));
     let mut others = senders.others();
     rest.iter().for_each(|record| others.add_sender(record));
@@ -34,6 +57,7 @@ pub(super) fn put(request: &WebRequest<'_>, view: &mut View<'_>, out: &mut Vec<u
         json.key(name).number(count as f64);
     }
     json.close(b'}').close(b'}');
+    Ok(())
 }
 
 fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {

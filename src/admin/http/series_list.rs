@@ -16,7 +16,7 @@ use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::series::{Audience, Cursor, LastInterval, SeriesSlot, Values, Visited};
+use crate::series::{Audience, Cursor, LastInterval, Rehearsal, SeriesSlot, Values, Visited};
 use crate::sink::Feed;
 
 /// The answer to one search, in progress.
@@ -52,6 +52,16 @@ enum SearchText {
     All,
     Part(Box<memmem::Finder<'static>>),
     Pattern(Glob),
+}
+
+impl SearchText {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::All => b"",
+            Self::Part(part) => part.needle(),
+            Self::Pattern(glob) => glob.as_str().as_bytes(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +191,7 @@ impl SeriesList {
         json.open(b'{').key("total").number(view.engine.table().len() as f64);
         json.key("matched").number(self.matched as f64);
         json.key("now").number(view.now.unix.as_millis() as f64 / 1000.0);
+        put_dropped_by(self.search.text.as_bytes(), view, &mut json);
         json.key("series").open(b'[');
         self.written = Some(0);
     }
@@ -383,6 +394,23 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
         json.close(b']').close(b'}');
     }
     json.close(b']');
+}
+
+/// Writes the rule that drops a name, or `null` if none does. Those who look for a series in vain
+/// then see why. A part of a name counts as one if it is a part of the pattern of the rule.
+pub(super) fn put_dropped_by(text: &[u8], view: &View<'_>, json: &mut JsonWriter<'_>) {
+    let mut rule = None;
+    if !text.is_empty() {
+        rule = Rehearsal::rules_of(view.engine.table(), text).dropped_by.or_else(|| {
+            let has_text = |glob: &Glob| memmem::find(glob.as_str().as_bytes(), text).is_some();
+            let mut rules = view.config.rules.rules.iter();
+            let found =
+                rules.find(|rule| rule.drop == Some(true) && rule.matches.iter().any(has_text));
+            found.map(|rule| rule.name.as_str())
+        });
+    }
+    let rule = rule.map(|name| format!("rule.{name}"));
+    json.key("dropped_by").maybe_string(rule.as_deref().map(str::as_bytes));
 }
 
 /// Returns the value of a series that is shown in one number: the sum of a counter, the level of a

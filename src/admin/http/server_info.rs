@@ -89,8 +89,14 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     json.key("limit").number(history.memory() as f64);
     json.key("series").number(history.len() as f64);
     json.key("not_kept").number(not_kept as f64);
-    json.close(b'}');
-    json.close(b'}');
+    json.close(b'}').key("drop_rules").open(b'[');
+    for rule in view.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
+        json.open(b'{').key("name").string(format!("rule.{}", rule.name).as_bytes());
+        json.key("match").open(b'[');
+        rule.matches.iter().for_each(|glob| _ = json.string(glob.as_str().as_bytes()));
+        json.close(b']').close(b'}');
+    }
+    json.close(b']').close(b'}');
 }
 
 /// Writes the sender or prefix with the most series. Writes nothing if the table has room.

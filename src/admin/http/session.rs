@@ -67,6 +67,24 @@ impl HttpSession {
         self.is_closing && self.body.is_none()
     }
 
+    /// Whether it shows lines as they arrive, and has some to send.
+    pub(in crate::admin) fn has_watched(&self, now: Tick) -> bool {
+        self.watch().is_some_and(|stream| !stream.waits_for_lines(now))
+    }
+
+    /// Ends an answer that has no end by itself, because the client has closed its half of the
+    /// connection.
+    pub(in crate::admin) fn end_watch(&mut self) {
+        if self.watch().is_some() {
+            self.body = None;
+            self.is_closing = true;
+        }
+    }
+
+    fn watch(&self) -> Option<&AnswerStream> {
+        self.stream().filter(|stream| matches!(stream, AnswerStream::Watch(_)))
+    }
+
     pub(in crate::admin) fn is_dumping(&self) -> bool {
         self.stream().is_some_and(AnswerStream::is_dumping)
     }
@@ -170,6 +188,10 @@ impl SentBody {
                 end == bytes.len()
             }
             Self::Stream { stream, .. } if !stream.may_go_on(may_dump) => return HttpStep::Wait,
+            // The end of the connection would be noticed by reading alone.
+            Self::Stream { stream, .. } if stream.waits_for_lines(view.now.tick) => {
+                return HttpStep::Read;
+            }
             Self::Stream { stream, in_chunks: false } => stream.step(view, out),
             Self::Stream { stream, in_chunks: true } => in_chunk(out, |out| stream.step(view, out)),
         };

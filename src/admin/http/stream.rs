@@ -1,14 +1,19 @@
-//! [`AnswerStream`]: the answers that are made in slices, because they walk over all series.
+//! [`AnswerStream`]: the answers that are made in slices, because they walk over all series, or
+//! show lines as they arrive.
 
 use super::metrics::MetricsPage;
 use super::series_list::SeriesList;
 use crate::admin::view::View;
+use crate::admin::watch::Watching;
+use crate::time::Tick;
 
 /// The body of an answer, made in steps.
 #[derive(Debug)]
 pub(super) enum AnswerStream {
     Series(Box<SeriesList>),
     Metrics(Box<MetricsPage>),
+    /// It has no end: it is sent until the client leaves.
+    Watch(Box<Watching>),
 }
 
 impl AnswerStream {
@@ -17,6 +22,7 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.is_begun(),
             Self::Metrics(page) => page.is_begun(),
+            Self::Watch(_) => false,
         }
     }
 
@@ -25,6 +31,7 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.pause(),
             Self::Metrics(page) => page.pause(),
+            Self::Watch(_) => {}
         }
     }
 
@@ -34,7 +41,13 @@ impl AnswerStream {
             || match self {
                 Self::Series(list) => !list.is_about_to_begin(),
                 Self::Metrics(page) => !page.is_about_to_begin(),
+                Self::Watch(_) => true,
             }
+    }
+
+    /// Whether the answer goes on only once there is something to show.
+    pub(super) fn waits_for_lines(&self, now: Tick) -> bool {
+        matches!(self, Self::Watch(watching) if !watching.has_news(now))
     }
 
     /// Does a part of the work, and appends to `out`. Returns `true` once the answer is complete.
@@ -42,6 +55,10 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.step(view, out),
             Self::Metrics(page) => page.step(view, out),
+            Self::Watch(watching) => {
+                watching.step(view.now.tick, out);
+                false
+            }
         }
     }
 }

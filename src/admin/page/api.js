@@ -1,13 +1,15 @@
 // Questions to the server. Each is GET and changes nothing.
+import { some } from "./format.js";
 
 const TIMEOUT = 5000;
 
 // `kind` is "lost" if no answer came, "refused" if the server answered with an error.
 export class Failure extends Error {
-  constructor(kind, status, message) {
+  constructor(kind, status, message, answer = null) {
     super(message);
     this.kind = kind;
     this.status = status;
+    this.answer = answer;
   }
 }
 
@@ -36,7 +38,7 @@ export async function ask(path, parameters = {}) {
     if (answer.ok) throw new Failure("refused", answer.status, "the answer is not JSON");
   }
   if (!answer.ok)
-    throw new Failure("refused", answer.status, parsed?.error ?? body.trim().slice(0, 200));
+    throw new Failure("refused", answer.status, parsed?.error ?? body.trim().slice(0, 400), parsed);
   return parsed;
 }
 
@@ -57,3 +59,7 @@ export function figure(info, name) {
   const hasRate = found.some((row) => typeof row.rate === "number");
   return { value: sum("value"), rate: hasRate ? sum("rate") : null, row: found[0] };
 }
+
+// The names of the rules that drop values.
+export const dropRules = (info) =>
+  some((info.drop_rules ?? []).map((rule) => `[${rule.name}]`)) || "rules that are gone";

@@ -4,7 +4,8 @@ import { $, el, keyed, text } from "./dom.js";
 import { chart } from "./chart.js";
 import { ago, clock, duration, number, plural, rate, withUnit } from "./format.js";
 import { read, toNothing } from "./route.js";
-import { named } from "./series.js";
+import { dropped, named } from "./series.js";
+import { who } from "./who.js";
 
 const nows = { counter: "so far", gauge: "now", timer: "samples so far", set: "members so far" };
 
@@ -44,6 +45,7 @@ export function follow(info) {
 
 function end() {
   open?.chart?.end();
+  open?.part.who?.end();
   open = null;
   delete document.body.dataset.detail;
   $("detail").hidden = true;
@@ -75,6 +77,7 @@ function make(box, route) {
     plot: el("div", { class: "plots" }),
     note: el("p", { class: "muted small note-points" }, "…"),
     list: el("dl"),
+    who: route.series ? who(route.series) : null,
     table: el("details", { hidden: true }, el("summary", {}, "The points as a table"), el("div")),
   };
   if (route.series) named(part.title, route.series);
@@ -97,6 +100,7 @@ function make(box, route) {
     part.facts,
     part.plot,
     part.note,
+    ...(part.who ? [part.who.root] : []),
     part.list,
     part.table,
   );
@@ -120,10 +124,12 @@ export async function refresh(info, isFlush) {
 async function showSeries(mine, info) {
   const { part, route } = mine;
   let one;
+  let missing = null;
   try {
     one = await ask("series", { name: route.series, kind: route.type });
   } catch (error) {
     if (error.status !== 404) throw error;
+    missing = error.answer;
   }
   if (mine !== open) return;
   mine.one = one;
@@ -131,7 +137,9 @@ async function showSeries(mine, info) {
     text(part.now, "–");
     text(
       part.nowText,
-      "There is no such series now. It was deleted or has expired, or its name is misspelt.",
+      missing?.dropped_by
+        ? `There is no such series now. ${dropped(missing.dropped_by, route.series, info)}`
+        : "There is no such series now. It was deleted or has expired, or its name is misspelt.",
     );
     return keyed(part.facts, [], String, String, () => {});
   }
@@ -160,7 +168,7 @@ async function showSeries(mine, info) {
 }
 
 function showFacts(list, one) {
-  const items = [["Last sender", [one.sender ?? "not known"]]];
+  const items = [["Last value from", [one.sender ?? "not known"]]];
   if (one.rules)
     items.push([
       one.rules.length > 1 ? "Rules" : "Rule",

@@ -1,6 +1,7 @@
 // What a first visitor sees: the command that sends a counter, and then that counter as it moves.
+import { figure } from "./api.js";
 import { $, el, text } from "./dom.js";
-import { number } from "./format.js";
+import { number, plural } from "./format.js";
 import { toSeries } from "./route.js";
 
 let part = null; // made once there was nothing to show
@@ -8,12 +9,19 @@ let isClosed = false;
 
 export function show(info, rows, total) {
   const box = $("first");
-  if (isClosed || (!part && total > 0)) return;
+  const lines = figure(info, "metrics_received")?.value ?? 0;
+  if (isClosed || (!part && (total > 0 || lines > 0))) return;
   part ??= make(box, info);
   box.hidden = false;
   const one = rows.find((row) => row.name === "hello") ?? rows[0];
   part.waits.hidden = Boolean(one);
   part.came.hidden = !one;
+  text(
+    part.state,
+    lines
+      ? `${plural(lines, "line")} came, and made no series. See Loss and Bad lines above.`
+      : "Waiting for the first line. It shows here within a second.",
+  );
   if (!one) return;
   text(part.name, one.name);
   part.name.href = toSeries(one.name, one.kind);
@@ -34,12 +42,14 @@ function make(box, info) {
     { type: "button", class: "button strong", onclick: () => copy(code, button) },
     "Copy",
   );
+  const state = el("span");
   const made = {
+    state,
     waits: el(
       "p",
       { class: "muted" },
       el("span", { class: "pulse", "aria-hidden": "true" }),
-      "Waiting for the first line. It shows here within a second.",
+      state,
     ),
     came: el("div", { class: "came", hidden: true, role: "status" }),
     name: el("a", { class: "name" }),

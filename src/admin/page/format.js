@@ -75,6 +75,13 @@ export const when = (seconds) =>
 export const plural = (count, one, many = `${one}s`) =>
   `${number(count)} ${count === 1 ? one : many}`;
 
+export const percent = (share) =>
+  `${share > 0 && share < 0.01 ? "under 1" : Math.round(share * 100)} %`;
+
+// The first three of a list, and how many more there are.
+export const some = (list) =>
+  list.slice(0, 3).join(", ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
+
 // A figure with its unit, as the table of figures names units.
 export function withUnit(value, unit) {
   if (unit === "bytes") return bytes(value);

@@ -1,7 +1,18 @@
 // The tiles: what arrives, what is lost, what is kept.
-import { ask, figure, rows } from "./api.js";
+import { ask, dropRules, figure, rows } from "./api.js";
 import { $, attribute, bar, el, fill, keyed, spark, sparkBox, text } from "./dom.js";
-import { ago, bytes, duration, known, number, plural, rate, withUnit } from "./format.js";
+import {
+  ago,
+  bytes,
+  duration,
+  known,
+  number,
+  percent,
+  plural,
+  rate,
+  some,
+  withUnit,
+} from "./format.js";
 import { toFigure } from "./route.js";
 
 // The names of the figures in /api/info.
@@ -12,6 +23,8 @@ const SERIES = "series";
 const CREATED = "series_created";
 const MEMORY = "resident_bytes";
 const FLUSH = "processing_time_ms";
+const DROPPED = "samples_dropped_by_rule";
+const SAMPLES = "samples_received";
 
 const KINDS = { counter: "counter", gauge: "gauge", timer: "timer", set: "set" };
 const SPAN = 180; // points of a sparkline
@@ -98,9 +111,11 @@ function showLoss(one, info) {
   const lost = info.lost_lines ?? 0;
   one.root.dataset.state = lost ? "bad" : "good";
   text(one.value, number(lost));
+  const byRule = droppedByRules(info);
   if (!lost) {
     return facts(one, [
       ["none", `Nothing lost in ${duration(info.now - info.started)}, since the start`, "good"],
+      byRule,
     ]);
   }
   const places = (info.sections?.loss ?? [])
@@ -108,15 +123,39 @@ function showLoss(one, info) {
     .sort((a, b) => b.value - a.value);
   const list = places.slice(0, 4).map((row) => {
     const title = [number(row.value), row.name, ...placesOf(row.name, info)].join(" ");
-    return [row.name, title, "bad", row.doc];
+    const hint = hints[row.name];
+    return [row.name, title, "bad", hint ? `${row.doc}: ${hint}` : row.doc];
   });
   const now = places.reduce((sum, row) => sum + (row.rate ?? 0), 0);
   const recent = Math.round(now * Math.min(60, info.now - info.started));
   list.unshift(["now", `${recent ? number(recent) : "none"} in the last minute`]);
   if (places.length > 4)
     list.push(["more", `and ${plural(places.length - 4, "more place")}: see all figures`]);
-  facts(one, list);
+  facts(one, [...list, byRule]);
 }
+
+// What rules drop is no loss: it is configured. But a rule may drop more than it should.
+function droppedByRules(info) {
+  const dropped = figure(info, DROPPED);
+  if (!dropped?.value) return null;
+  const rules = info.drop_rules ?? [];
+  const share = dropped.value / (dropped.value + (figure(info, SAMPLES)?.value ?? 0));
+  const last = Math.round((dropped.rate ?? 0) * Math.min(60, info.now - info.started));
+  const about = rules.length === 1 ? `match = ${some(rules[0].match)}; ` : "";
+  return [
+    "rules",
+    `${plural(dropped.value, "value")} dropped by ${dropRules(info)}: ${percent(share)} of all values`,
+    last ? "mid" : null,
+    `${about}${last ? number(last) : "none"} in the last minute; not counted as lost`,
+  ];
+}
+
+// What helps, where the meaning of a figure does not say it.
+const hints = {
+  udp_drops: "a larger [udp] recv_buffer takes larger bursts",
+  dropped_lines: "their queue was full; see Destinations",
+  series_rejected: "see Series, sorted by Last seen",
+};
 
 // The listeners or destinations at which it happened.
 function placesOf(name, info) {
@@ -165,8 +204,7 @@ function limit(info, name) {
   const row = (info.sections?.limits ?? []).find((found) => found.name === name);
   if (!row?.limit) return null;
   const share = row.value / row.limit;
-  const shown = share > 0 && share < 0.01 ? "under 1" : String(Math.round(share * 100));
-  return [name, `${shown} % of ${name}`, share >= 0.9 ? "bad" : null];
+  return [name, `${percent(share)} of ${name}`, share >= 0.9 ? "bad" : null];
 }
 
 function showMemory(one, info) {

@@ -1,7 +1,7 @@
 // The page at "/" of the admin port. It asks for the figures each second while it is visible:
 //   page.js    the clock: what is asked when, the server lost and found
 //   glance.js  tiles, loss, bad lines        peers.js   destinations and senders
-//   series.js  the table of series           detail.js  one series or figure, with chart.js
+//   series.js  the table of series           detail.js  one series or figure: chart.js, who.js
 //   first.js   what a first visitor sees     route.js   links into the page
 import { ask, figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
@@ -109,10 +109,7 @@ function explain(error) {
       `It is stopped, or the network is down: ${error.message}`,
     ];
   if (error.status === 403)
-    return [
-      "The server refuses this page (403)",
-      `${error.message} Or use its IP address or localhost`,
-    ];
+    return ["The server refuses this page (403)", error.message.replace(/\.$/, "")];
   return [`The server answers with an error (${error.status})`, error.message];
 }
 

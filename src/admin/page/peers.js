@@ -1,7 +1,7 @@
 // Where the figures go, and who sends the lines.
-import { ask } from "./api.js";
-import { $, bar, el, fill, keyed, text } from "./dom.js";
-import { ago, bytes, duration, known, number, plural, when } from "./format.js";
+import { ask, dropRules, figure } from "./api.js";
+import { $, attribute, bar, el, fill, keyed, text } from "./dom.js";
+import { ago, bytes, duration, known, number, plural, rate, when } from "./format.js";
 import { toFigure } from "./route.js";
 
 const good = ["up", "idle", "running"];
@@ -108,45 +108,48 @@ function fillDestination({ parts: part }, one, info) {
   part.error.classList.toggle("muted", !isDown && !one.dropped_lines);
 }
 
+const FEW = 6;
+const ALL = 1000;
+const columns = [
+  { title: "Sender" },
+  { title: "Lines", sort: "lines" },
+  { title: "A second", hint: "in the last seconds" },
+  { title: "Bad", sort: "bad", hint: "lines and values that were refused" },
+  { title: "New series", sort: "series", hint: "series that its samples have created" },
+  { title: "Last seen", sort: "seen" },
+];
+let order = "lines";
+let isUp = false; // the smallest first
+let shown = FEW;
+let heads = [];
+let asked = 0;
+const seen = new Map(); // for rates: the lines of each sender, as they were some seconds ago
+
 export async function refreshSenders(info) {
   const box = $("senders");
+  const turn = (asked += 1);
   let answer;
   try {
-    answer = await ask("senders", { n: 6 });
+    answer = await ask("senders", { n: shown, sort: order, desc: isUp ? 0 : "" });
   } catch (error) {
     if (error.kind === "lost") throw error;
     return box.replaceChildren(el("p", { class: "error" }, error.message));
   }
+  if (turn !== asked) return; // another order was chosen meanwhile
   const all = answer.senders ?? [];
-  if (!all.length) {
+  const others = answer.others?.count ?? 0;
+  if (!all.length && !others) {
     return box.replaceChildren(el("p", { class: "empty" }, "No line has arrived yet."));
   }
-  if (!box.body?.isConnected) {
-    box.body = el("tbody");
-    const head = ["Sender", "Lines", "Bad", "New series", "Last seen"];
-    box.replaceChildren(
-      el(
-        "div",
-        { class: "scroll", tabindex: "0", role: "group", "aria-label": "table of senders" },
-        el(
-          "table",
-          {},
-          el(
-            "thead",
-            {},
-            el(
-              "tr",
-              {},
-              ...head.map((name, at) => el("th", { scope: "col", class: at ? "num" : null }, name)),
-            ),
-          ),
-          box.body,
-        ),
-      ),
-    );
+  if (!box.body?.isConnected) makeSenders(box, () => refreshSenders(info).catch(() => {}));
+  for (const { sort, cell, button } of heads) {
+    if (!sort) continue;
+    const is = sort === order;
+    attribute(cell, "aria-sort", is ? (isUp ? "ascending" : "descending") : "none");
+    attribute(button, "data-sorted", is ? (isUp ? "up" : "down") : null);
   }
   const rows = all.slice();
-  if (answer.others?.count) rows.push({ ...answer.others, isOthers: true });
+  if (others) rows.push({ ...answer.others, isOthers: true });
   keyed(
     box.body,
     rows,
@@ -154,10 +157,61 @@ export async function refreshSenders(info) {
     makeSender,
     (row, one) => fillSender(row, one, info),
   );
+  box.more.hidden = shown === FEW && !others;
+  text(box.more, shown === FEW ? `Show all ${number(all.length + others)}` : "Show fewer");
+}
+
+function makeSenders(box, again) {
+  box.body = el("tbody");
+  heads = columns.map((column, at) => {
+    const choose = () => {
+      isUp = order === column.sort && !isUp;
+      order = column.sort;
+      again();
+    };
+    const button = column.sort
+      ? el("button", { type: "button", title: column.hint, onclick: choose }, column.title)
+      : column.title;
+    const cell = el("th", { scope: "col", class: at ? "num" : null, title: column.hint }, button);
+    return { ...column, cell, button };
+  });
+  box.more = el("button", {
+    type: "button",
+    class: "button",
+    onclick: () => {
+      shown = shown === FEW ? ALL : FEW;
+      again();
+    },
+  });
+  box.replaceChildren(
+    el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "table of senders" },
+      el(
+        "table",
+        {},
+        el("thead", {}, el("tr", {}, ...heads.map((head) => head.cell))),
+        box.body,
+      ),
+    ),
+    box.more,
+  );
+}
+
+// The lines a second of a sender since it was first shown, or over the last ten seconds.
+function rateOf(one, info) {
+  if (seen.size > 2 * ALL) seen.clear(); // of senders that come and go
+  const points = seen.get(one.sender) ?? [];
+  seen.set(one.sender, points);
+  if (points.length && one.lines < points.at(-1).lines) points.length = 0; // a restart
+  if (points.at(-1)?.t !== info.now) points.push({ t: info.now, lines: one.lines });
+  while (points.length > 2 && info.now - points[1].t >= 10) points.shift();
+  const [first] = points;
+  return info.now - first.t >= 2 ? (one.lines - first.lines) / (info.now - first.t) : null;
 }
 
 function makeSender() {
-  const cells = ["num", "num", "num", "num muted"].map((name) => el("td", { class: name }));
+  const cells = ["num", "num", "num", "num", "num muted"].map((name) => el("td", { class: name }));
   const name = el("span", { class: "name" });
   const notes = el("div", { class: "small" });
   const row = el("tr", {}, el("th", { scope: "row" }, name, notes), ...cells);
@@ -169,7 +223,8 @@ function fillSender({ parts: part }, one, info) {
   text(part.name, one.isOthers ? `${plural(one.count, "other")}` : one.sender);
   const notes = [];
   if (one.bad_lines && one.bad_reason) notes.push(["bad", one.bad_reason]);
-  if (one.refused) notes.push(["bad", `${plural(one.refused, "value")} refused`]);
+  const refused = refusal(one, info);
+  if (refused) notes.push(refused);
   if (one.reported) {
     const { sent, received, lost } = one.reported;
     const share = sent
@@ -190,10 +245,31 @@ function fillSender({ parts: part }, one, info) {
       text(node, note);
     },
   );
-  const [lines, bad, made, seen] = part.cells;
+  const [lines, each, bad, made, last] = part.cells;
   text(lines, number(one.lines));
+  text(each, one.isOthers ? "" : rate(rateOf(one, info)));
   text(bad, number(one.bad_lines));
   bad.dataset.state = one.bad_lines ? "bad" : "";
   text(made, number(one.series));
-  text(seen, known(one.last_seen) ? ago(info.now - one.last_seen) : "–");
+  text(last, known(one.last_seen) ? ago(info.now - one.last_seen) : "–");
+}
+
+// Valid values that were not taken, and why. If the server does not know the reason for this sender,
+// it is one of those that the loss figures show.
+function refusal(one, info) {
+  if (!one.refused) return null;
+  const isPlain = (reason) => /^dropped by/.test(reason);
+  const reasons = one.refused_reason
+    ? [one.refused_reason]
+    : [
+        ["samples_dropped_by_rule", `dropped by ${dropRules(info)}`],
+        ["series_rejected", "max_series is reached"],
+        ["samples_dropped_by_limit", "timer_memory or passthrough_memory is used up"],
+      ]
+        .filter(([name]) => figure(info, name)?.value)
+        .map(([, reason]) => reason);
+  const why = reasons.length ? `: ${reasons.join(", or ")}` : "";
+  return reasons.length && reasons.every(isPlain)
+    ? ["mid", `${plural(one.refused, "value")} ${reasons[0]}`]
+    : ["bad", `${plural(one.refused, "value")} refused${why}`];
 }

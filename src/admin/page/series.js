@@ -1,7 +1,7 @@
 // The table of all series. The server filters and sorts, so a million names cost the page nothing.
-import { ask } from "./api.js";
+import { ask, figure } from "./api.js";
 import { $, attribute, el, keyed, say, text } from "./dom.js";
-import { ago, bytes, number, plural } from "./format.js";
+import { ago, bytes, number, plural, some } from "./format.js";
 import { read, replace, toSeries } from "./route.js";
 
 const STEP = 200;
@@ -12,11 +12,12 @@ const columns = [
   { title: "Last interval", sort: "rate" },
   { title: "Total", sort: "samples", hide: true, hint: "since the series was created" },
   { title: "Last seen", sort: "seen" },
-  { title: "Sender", hide: true },
+  { title: "Last value from", hide: true },
 ];
 
 let shown = STEP;
 let answer = null;
+let searched = ""; // what it is the answer to
 let asked = 0;
 let heard = null; // the sentence that was read aloud last
 let current = () => null;
@@ -84,6 +85,7 @@ export async function refresh(info, isAsked = false) {
   }
   if (turn !== asked) return; // a newer filter was typed meanwhile
   answer = fresh;
+  searched = q;
   show(info, isAsked, by, sort.startsWith("-"));
 }
 
@@ -99,15 +101,18 @@ function show(info, isAsked, by, isDown) {
   if (isAsked && sentence !== heard) say(sentence);
   heard = sentence;
   showKept(info);
+  showDropped(info);
   if (!series.length) {
     table = null;
     return $("table").replaceChildren(
       el(
         "p",
         { class: "empty" },
-        all
+        all || answer.dropped_by
           ? "No series matches. A filter is a part of the name, or a pattern with * and ?."
-          : "No series yet. A first sample makes one.",
+          : dropsAll(info)
+            ? "No series: rules drop what arrives. See Loss."
+            : "No series yet. A first sample makes one.",
       ),
     );
   }
@@ -123,6 +128,23 @@ function show(info, isAsked, by, isDown) {
   text(table.more, `Show ${number(Math.min(MOST, matched))}`);
   table.capped.hidden = !(series.length < matched && shown >= MOST);
 }
+
+// Whoever looks for a name that a rule drops sees which rule it is.
+function showDropped(info) {
+  const by = answer.dropped_by;
+  $("dropped").hidden = !by;
+  if (by) text($("dropped"), dropped(by, searched, info));
+}
+
+export function dropped(by, name, info) {
+  const patterns = info?.drop_rules?.find((rule) => rule.name === by)?.match;
+  return (
+    `The rule [${by}] drops ${name}: it has drop = yes` +
+    (patterns ? ` and match = ${some(patterns)}.` : ".")
+  );
+}
+
+const dropsAll = (info) => (figure(info, "samples_dropped_by_rule")?.value ?? 0) > 0;
 
 function make() {
   const body = el("tbody");

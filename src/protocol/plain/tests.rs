@@ -2,7 +2,9 @@
 
 use statsd_bench::Random;
 
-use super::super::{Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_for};
+use super::super::{
+    Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_for, trimmed,
+};
 use super::*;
 
 /// What a line says: its series, its samples as text.
@@ -11,7 +13,7 @@ type Read = Option<(Vec<u8>, String)>;
 /// What the general reader makes of a line.
 fn twin(grammar: &Grammar, line: &[u8]) -> Read {
     let mut reader = LineReader::new(grammar.clone());
-    let ParsedLine::Metrics(line) = reader.read(line) else { return None };
+    let ParsedLine::Metrics(line) = reader.read(trimmed(line)) else { return None };
     let samples: Result<Vec<_>, _> = line.samples().collect();
     let is_usual = line.timestamp.is_none() && !line.has_unread_tags;
     is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
@@ -20,21 +22,20 @@ fn twin(grammar: &Grammar, line: &[u8]) -> Read {
 /// What this one makes of the line that `text` begins with, and how long that is.
 fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     let mut room = vec![b'?'; grammar.max_key_length];
-    let mut room = &mut room[..];
-    let PlainLine { plain, length, is_checked } = read_plain(grammar, text, &mut room)?;
-    if !is_checked && !is_plain_for(grammar, plain.name) {
-        return None; // the caller looks
-    }
-    let written = if is_checked { plain.name.len() } else { 0 };
-    assert_eq!(grammar.max_key_length - room.len(), written, "room begins after the name");
-    let Plain { value, weight, .. } = plain;
+    let PlainLine { plain, length, tags } = read_plain(grammar, text)?;
+    let Plain { name, value, weight, .. } = plain;
+    let name = match tags {
+        None if is_plain_for(grammar, name) => name,
+        None => return None, // the caller looks
+        Some(tags) => plain_series_name(grammar, name, tags, &mut room)?,
+    };
     let sample = match plain.kind {
         MetricKind::Counter => Sample::Count(value * weight),
         MetricKind::Gauge => Sample::Level(value),
         MetricKind::Timing => Sample::Time { value, weight },
         MetricKind::Set => Sample::Member(plain.text),
     };
-    Some(((plain.name.to_vec(), format!("{:?}", [sample])), length))
+    Some(((name.to_vec(), format!("{:?}", [sample])), length))
 }
 
 #[track_caller]
@@ -69,6 +70,12 @@ fn common_lines_are_plain() {
         "a.b:12.5|ms|@0.5|#host:web-1,env:prod",
         "a:1|g|#b:2,a:1,c:3",
         "a:9|s|@0.1|#k:v",
+        "a:1|h",
+        "a:2.5|d|@0.5|#k:v",
+        "a:1|c|#k:v|c:1",
+        "a:1|c|#k:v|e:it-false,cn-x|c:ci-5|card:low",
+        "a:1|c|#k:v\r",
+        "a:1|c|#k:v \r\0 ",
     ] {
         assert!(plain(&Grammar::default(), line.as_bytes()).is_some(), "{line}");
         agrees(&Grammar::default(), line.as_bytes());
@@ -118,8 +125,6 @@ fn whatever_else_is_left_to_the_general_reader() {
         "a:1|c|#k:v:w",
         "a:1|c|#k:v,k:w",
         "a:1|c|#k:v w",
-        "a:1|c|#k:v|c:1",
-        "a:1|c|#k:v\r",
         "a:1|c|#~k:v",
         "a;b=c:1|c|#k:v",
         "a b:1|c|#k:v",
@@ -133,8 +138,6 @@ fn whatever_else_is_left_to_the_general_reader() {
         "a:1.2.3|c",
         "a:1|ms|@1e-1",
         "a:1|m",
-        "a:1|h",
-        "a:1|d",
         "a:1|C",
         "a:1|kv",
         "a:1|ss",
@@ -182,8 +185,15 @@ fn sections_and_values_that_are_checked_are_left_to_the_general_reader() {
         "a\0:1|c",
         "a:1\0|c",
         "a:1|c\0",
-        "a:1|c|#k:v\0",
         "a:1|c|#k\0:v",
+        "a:1|c|#k:v |c:1",
+        "a:1|c|#k:v|c:1|",
+        "a:1|c|#k:v|c:\x001",
+        "a:1|c|#k:v|T5",
+        "a:1|c|#k:v|@0.5",
+        "a:1|c|#k:v|c:1|#k:w",
+        "a:1|dd",
+        "a:1|d|x",
     ] {
         assert_eq!(plain(&Grammar::default(), line.as_bytes()), None, "{line}");
     }
@@ -195,13 +205,17 @@ fn a_name_is_looked_for_in_its_own_line() {
     let grammar = Grammar::default();
     assert!(plain(&grammar, format!("{long}:1|c").as_bytes()).is_some());
     let next_has_one = format!("{long}\nb:1|c");
-    assert_eq!(read_plain(&grammar, next_has_one.as_bytes(), &mut &mut [][..]), None);
+    assert_eq!(read_plain(&grammar, next_has_one.as_bytes()), None);
 }
 
 /// Reads random lines made of the pieces that matter.
 #[test]
 fn it_agrees_with_the_general_reader() {
-    const PIECES: [&[u8]; 39] = [
+    const PIECES: [&[u8]; 43] = [
+        b"|c:x",
+        b"|e:y",
+        b"|d",
+        b"|h",
         b"a",
         b"b.c",
         b"=",

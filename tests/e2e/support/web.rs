@@ -44,6 +44,11 @@ impl Web {
         Self { stream: connect(address), address, unread: Vec::new() }
     }
 
+    /// The address of the server.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
@@ -64,10 +69,16 @@ impl Web {
         self.get_with(path, "")
     }
 
-    /// Reads the next answer to a GET.
+    /// Reads the next answer to a GET, whose body is text.
     pub(crate) fn answer(&mut self) -> Page {
-        let (status, head) = self.head();
-        let mut page = Page { status, head, body: String::new() };
+        let (mut page, body) = self.answer_with_bytes();
+        page.body = String::from_utf8(body).unwrap();
+        page
+    }
+
+    /// Reads the next answer to a GET. Returns its body beside it.
+    pub(crate) fn answer_with_bytes(&mut self) -> (Page, Vec<u8>) {
+        let page = self.answer_without_body();
         let body = if page.field("Transfer-Encoding") == Some("chunked") {
             self.chunks()
         } else if let Some(length) = page.field("Content-Length") {
@@ -76,8 +87,16 @@ impl Web {
             assert_eq!(page.field("Connection"), Some("close"), "a body without an end: {page:?}");
             self.rest()
         };
-        page.body = String::from_utf8(body).unwrap();
-        page
+        (page, body)
+    }
+
+    /// Reads the next chunk of an answer that has no end.
+    pub(crate) fn chunk(&mut self) -> String {
+        let line = String::from_utf8(self.through(b"\r\n")).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let chunk = String::from_utf8(self.take(length)).unwrap();
+        assert_eq!(self.take(2), b"\r\n");
+        chunk
     }
 
     /// Reads the next answer to a HEAD, which has no body.

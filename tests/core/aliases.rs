@@ -1,0 +1,171 @@
+//! A known line with tags is found by its raw bytes, before its tags are read. Random lines are sent
+//! to two servers. One of them counts names, so it reads every line. Both must do the same.
+
+use std::time::Duration;
+
+use statsd::encode::namespace::Namespace;
+use statsd::engine::Settings;
+use statsd::policy::{Glob, Rule};
+use statsd::protocol::{Dialect, Dialects, MetricKind};
+use statsd::series::Bounds;
+use statsd_bench::Random;
+
+use crate::rig::{Core, settings};
+
+/// Settings of which `number` chooses some: dialects, rules, and limits.
+fn chosen(number: u64, sanitize: bool) -> Settings {
+    let mut settings = settings();
+    settings.grammar.sanitize = sanitize;
+    settings.grammar.max_key_length = if number.is_multiple_of(3) { 512 } else { 40 };
+    let dialects = match number % 4 {
+        0 => vec![Dialect::Dogstatsd, Dialect::Graphite],
+        1 => vec![Dialect::Dogstatsd],
+        2 => Dialect::ALL.to_vec(),
+        _ => vec![Dialect::Graphite],
+    };
+    settings.grammar.dialects = Dialects::from_iter(dialects);
+    settings.bounds = Bounds {
+        max_series: if number.is_multiple_of(2) { 25 } else { 1000 },
+        evict_after: Duration::ZERO,
+        sample_memory: 4096,
+        ..settings.bounds
+    };
+    if number.is_multiple_of(5) {
+        let drops =
+            Rule { matches: vec![Glob::new("n1*").unwrap()], drop: Some(true), ..Rule::default() };
+        settings.rules.rules = vec![drops];
+    }
+    settings.rules.base.expire = Some(Duration::from_secs(20));
+    settings
+}
+
+fn tags(random: &mut Random) -> String {
+    let tag = |random: &mut Random| match random.below(9) {
+        0 => "flag".to_owned(),
+        1 => format!("~k{}:v", random.below(3)),
+        2 => "path:/a/b".to_owned(),
+        3 => "a b:c:d".to_owned(),
+        4 => String::new(),
+        _ => format!("k{}:v{}", random.below(3), random.below(2)),
+    };
+    (0..random.below(4)).map(|_| tag(random)).collect::<Vec<_>>().join(",")
+}
+
+fn line(random: &mut Random) -> String {
+    let mut name = match random.below(30) {
+        0 => format!("n {}", random.below(3)),
+        1 => format!("n{},k=v", random.below(3)),
+        2 => format!("\u{feff}n{};k=v", random.below(3)),
+        3 => "datadog.dogstatsd.client.metrics".to_owned(),
+        4 => "_e{1,1}".to_owned(),
+        5 => "n\n1".to_owned(),
+        _ => format!("n{}", random.below(14)),
+    };
+    name.push_str(match random.below(14) {
+        0 => ":1:2|ms",
+        1 => ":-3|g",
+        2 => ":7|g",
+        3 => ":1|d",
+        4 => ":5|s",
+        5 => ":1|c|@0.5",
+        6 => ":1|kv",
+        7 => ":1e9|c",
+        _ => ":3|c",
+    });
+    if !random.one_in(6) {
+        name.push_str("|#");
+        name.push_str(&tags(random));
+    }
+    name.push_str(match random.below(20) {
+        0 => "|c:ci-1",
+        1 => "|T1656581400",
+        2 => "|e:it-false|c:x\r",
+        3 => "\r",
+        4 => " ",
+        5 => "\0",
+        6 => "|c:\0y",
+        7 => "|@0.1",
+        8 => "|",
+        9 => "|#k0:v9",
+        _ => "",
+    });
+    name
+}
+
+/// Takes in the same traffic twice: found by raw bytes, and read.
+fn compare(seed: u64, sanitize: bool) -> usize {
+    let mut random = Random::new(seed);
+    let first = chosen(seed, sanitize);
+    let read_all = |settings: &Settings| Settings { count_names: true, ..settings.clone() };
+    let mut cores =
+        [&first, &read_all(&first)].map(|settings| Core::new(settings, &Namespace::default()));
+    let mut most = 0;
+    for stamp in 1..12 {
+        for _ in 0..6 {
+            let lines: Vec<String> = (0..1 + random.below(40)).map(|_| line(&mut random)).collect();
+            let packet = lines.join("\n");
+            for core in &mut cores {
+                core.own = true;
+                core.packet(&packet);
+            }
+            if random.one_in(4) {
+                let kind = *random.pick(&[MetricKind::Counter, MetricKind::Gauge]);
+                let name = format!("n{};k0=v0", random.below(14));
+                let [first, second] = cores.each_mut().map(|core| core.remove(kind, &name));
+                assert_eq!(first, second, "seed {seed}");
+            }
+        }
+        most = most.max(cores[0].engine.table().aliases().0);
+        assert_eq!(cores[1].engine.table().aliases().0, 0);
+        let work = 1 + random.below(50_usize);
+        let between = (0..20).map(|_| line(&mut random)).collect::<Vec<_>>().join("\n");
+        let flushed = cores.each_mut().map(|core| {
+            core.tick(stamp);
+            core.sweep(work);
+            core.packet(&between);
+            while !core.sweep(work) {}
+            core.finish()
+        });
+        assert_eq!(flushed[0], flushed[1], "seed {seed}");
+        if random.one_in(3) {
+            let next = chosen(random.below(60), sanitize);
+            if cores[0].engine.can_take(&next) {
+                cores[0].engine.reconfigure(&next);
+                cores[1].engine.reconfigure(&read_all(&next));
+            }
+        }
+    }
+    let [first, second] = cores.each_ref().map(|core| core.engine.read_ledger());
+    let reasons =
+        |ledger: &statsd::ledger::Ledger| ledger.bad_lines_by_reason().collect::<Vec<_>>();
+    assert_eq!(reasons(first), reasons(second), "seed {seed}");
+    assert_eq!(first.dropped_by_rule(), second.dropped_by_rule(), "seed {seed}");
+    most
+}
+
+#[test]
+fn a_line_found_by_its_raw_bytes_has_the_same_effect_as_one_that_is_read() {
+    let most: usize = (0..300).map(|seed| compare(seed, true)).sum();
+    assert!(most > 300 * 10, "few lines were found by their bytes: {most}");
+}
+
+#[test]
+fn with_raw_names_too() {
+    let most: usize = (0..100).map(|seed| compare(seed, false)).sum();
+    assert!(most > 100 * 3, "few lines were found by their bytes: {most}");
+}
+
+/// The aliases of series that are removed are removed with them.
+#[test]
+fn no_series_no_alias() {
+    let mut core = Core::configured("[statsd]\ndelete_idle = yes");
+    for n in 0..1000 {
+        core.packet(&format!("a{n}:1|c|#k:v\na{n}:1|c|#k:v,\na{n}:2|g|#k:v\r\n"));
+    }
+    assert_eq!(core.engine.table().aliases().0, 3000);
+    core.flush(1);
+    core.flush(2);
+    core.flush(3);
+    assert!(core.engine.table().is_empty());
+    assert_eq!(core.engine.table().aliases().0, 0);
+}
