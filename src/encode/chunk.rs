@@ -81,6 +81,12 @@ impl Chunks {
         &mut self.open
     }
 
+    /// Removes the line that was appended last, from `start` of the buffer on.
+    pub(super) fn remove_line(&mut self, start: usize) {
+        self.open.truncate(start);
+        self.lines -= 1;
+    }
+
     /// Appends a message of `lines` lines. It stays whole: if it does not fit into the chunk, it
     /// begins another one.
     pub(super) fn frame(&mut self, message: &[u8], lines: u32) {

@@ -63,18 +63,20 @@ impl Graphite {
     pub fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, separator, stamp, number, chunks, refused } = self;
         points.of(summary, |point, _| {
-            if point.is_doubtful
-                && let Some(reason) = refusal(&point, number, stamp)
-            {
-                return RefusedPoints::add(refused, reason, summary, 1);
-            }
             let line = chunks.line();
+            let start = line.len();
             point.append_name(line);
             line.push(*separator);
             number.append(point.value, line);
             match point.timestamp {
                 None => line.extend_from_slice(stamp),
                 Some(own_time) => line.extend_from_slice(&line_end(*separator, own_time)),
+            }
+            if point.is_doubtful
+                && let Some(reason) = refusal(&point, line.len() - start)
+            {
+                chunks.remove_line(start);
+                RefusedPoints::add(refused, reason, summary, 1);
             }
         });
     }
@@ -107,15 +109,10 @@ impl Encoder for Graphite {
     }
 }
 
-/// Returns why carbon cannot store a point, if that is so.
+/// Returns why carbon cannot store a point with a line of this length, if that is so.
 #[cold]
-fn refusal(point: &Point<'_>, number: &mut Number, stamp: &[u8]) -> Option<RefusalReason> {
-    let mut line = Vec::new();
-    point.append_name(&mut line);
-    line.push(b' ');
-    number.append(point.value, &mut line);
-    let end = point.timestamp.map_or(stamp.len(), |own_time| line_end(b' ', own_time).len());
-    let is_too_long = line.len() + end > LINE_BYTES_MAX + "\n".len();
+fn refusal(point: &Point<'_>, bytes: usize) -> Option<RefusalReason> {
+    let is_too_long = bytes > LINE_BYTES_MAX + "\n".len();
     point.refusal().or_else(|| is_too_long.then_some(RefusalReason::LineTooLong))
 }
 
