@@ -89,6 +89,7 @@ Examples:
   statsd --ask counters                       show the open interval of the running server
   statsd --ask explain 'foo:1|c|@0.5'         show what a line would do
   statsd --ask watch 'foo.*' bad              show bad lines as they arrive, until Ctrl-C
+  statsd --ask senders foo.bar for 10s        show who sends a name, and which sender differs
   printf 'backup.runs:1|c\\nbackup.took:5320|ms\\n' | statsd --stdin -c /etc/statsd.conf
                                               send metrics from a script, without a server
   echo 'shop.orders:1|c' | statsd --dry-run -c new.conf

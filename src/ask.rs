@@ -140,6 +140,12 @@ pub fn ask_every(
     }
 }
 
+/// Returns the longest pause inside the answer to a command. `senders GLOB for 60s` takes its time.
+fn patience(command: &[u8]) -> Duration {
+    let waits = command.trim_ascii_start().starts_with(b"senders ");
+    PATIENCE + if waits { Duration::from_secs(60) } else { Duration::ZERO }
+}
+
 /// Whether the answer to a command has no end.
 pub fn is_stream(command: &[u8]) -> bool {
     command.trim_ascii_start().split(u8::is_ascii_whitespace).next() == Some(b"watch")
@@ -193,7 +199,7 @@ impl AskedServer {
         let line = [command, b"\n"].concat();
         let sent = self
             .stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(patience(command)))
             .and_then(|()| self.stream.set_write_timeout(Some(PATIENCE)))
             .and_then(|()| self.stream.write_all(&line))
             // A watch ends when this half is closed.

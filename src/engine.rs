@@ -25,8 +25,8 @@ use crate::history::History;
 use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_canonical_for,
-    is_clean, is_plain_for, read_plain,
+    Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_clean,
+    is_plain_for, read_plain,
 };
 use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
@@ -437,8 +437,7 @@ impl Engine {
         }
         self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without changing them.
-        let grammar = self.reader.grammar();
-        self.trusts &= self.intake.table.names().all(|name| is_canonical_for(grammar, name));
+        self.trusts &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored
     }
 
@@ -512,7 +511,7 @@ impl Engine {
         self.history.end_flush(time);
         let table = &mut self.intake.table;
         let top = if self.history.is_full() {
-            table.top_samples(2 * self.history.len()).counts
+            table.top().samples(2 * self.history.len()).counts
         } else {
             Vec::new()
         };

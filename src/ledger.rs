@@ -22,6 +22,7 @@ use self::client_reports::ReportField;
 use self::senders::InputTotals;
 use crate::protocol::Reject;
 use crate::sender::Sender;
+use crate::series::AddError;
 use crate::time::{Tick, UnixTime};
 use crate::warnings::{AllowFrom, CloseReason, PacketLoss, Warning, WarningKind, Warnings};
 
@@ -100,6 +101,17 @@ impl Ledger {
         let totals = self.input_totals();
         self.senders.add_up(totals);
         &self.senders
+    }
+
+    /// Returns the senders, without what was counted since they were last asked for.
+    pub fn read_senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    /// Notes why a valid value of a line was dropped.
+    #[inline]
+    pub(crate) fn note_refusal(&mut self, error: AddError, line: &[u8]) {
+        self.senders.refused(error, line);
     }
 
     /// Returns the last bad lines.

@@ -11,6 +11,8 @@
 
 mod clock;
 
+mod contexts;
+
 mod workload;
 
 mod random;
@@ -28,6 +30,7 @@ mod sys;
 pub mod floor;
 
 pub use clock::{Clock, beside};
+pub use contexts::Contexts;
 pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
 pub use random::Random;

@@ -105,6 +105,21 @@ impl Client {
         is_reading && (job_has || http_has())
     }
 
+    /// Wakes the client if its job has waited until now. Returns whether it did.
+    pub(super) fn wake_if_due(&mut self, now: Tick) -> bool {
+        let is_due = self.due().is_some_and(|due| due <= now);
+        self.awake |= is_due;
+        is_due
+    }
+
+    /// Returns when its job goes on, if the job waits.
+    fn due(&self) -> Option<Tick> {
+        match &self.job {
+            Some(Job::Senders(counting)) if !self.awake => Some(counting.end()),
+            _ => None,
+        }
+    }
+
     pub(super) fn sender(&self) -> Sender {
         self.sender
     }
@@ -136,6 +151,9 @@ impl Client {
         }
         if let Some(since) = self.lingers {
             return Some(since + LINGER);
+        }
+        if let Some(due) = self.due() {
+            return Some(due); // it is woken then, not closed
         }
         let idle = self.idle_since().zip(idle).map(|(since, idle)| since + idle);
         let head = self.http.as_ref().and_then(|http| http.deadline());
@@ -238,6 +256,11 @@ impl Client {
             }
             return self.end_watch_or_read(view.now.tick);
         }
+        if let Some(Job::Senders(counting)) = &self.job
+            && view.now.tick < counting.end()
+        {
+            return Ok(Next::Wait);
+        }
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
                 return Ok(Next::Wait);
@@ -276,18 +299,22 @@ impl Client {
         Next::GoOn
     }
 
-    /// Ends the watch if the client has sent a newline, or has closed its half of the connection.
-    /// Otherwise reads once. A closed connection looks the same as a half-closed one at first, and
-    /// a watch without an end would cost time with each line.
+    /// Ends the watch if the client has sent a newline, or has closed its half of the connection,
+    /// and all lines that were taken for it are shown. Otherwise reads once. A closed connection
+    /// looks the same as a half-closed one at first, and a watch without an end would cost time
+    /// with each line.
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
         let end = memchr(b'\n', &self.input);
         if end.is_none() && !self.ended {
             return self.read(now);
         }
-        self.input.drain(..end.map_or(self.input.len(), |end| end + 1));
-        if let Some(Job::Watch(mut watching)) = self.job.take() {
-            watching.end(&mut self.output);
+        if let Some(Job::Watch(watching)) = &mut self.job
+            && !watching.end(&mut self.output)
+        {
+            return Ok(Next::Wait);
         }
+        self.job = None;
+        self.input.drain(..end.map_or(self.input.len(), |end| end + 1));
         self.output.extend_from_slice(b"END\n\n");
         Ok(Next::GoOn)
     }

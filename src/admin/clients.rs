@@ -64,6 +64,9 @@ impl AdminClients {
         idle: Option<Duration>,
         now: Tick,
     ) -> Option<(CloseReason, Sender)> {
+        if self.clients.get_mut(slot).is_some_and(|client| client.wake_if_due(now)) {
+            return None;
+        }
         self.deadline(slot, idle).filter(|deadline| *deadline <= now)?;
         let client = self.clients.remove(slot).filter(|client| !client.lingers())?;
         let is_idle = client.idle_since().is_some();
@@ -75,18 +78,19 @@ impl AdminClients {
     /// Returns `true` if one of them could go on at once.
     pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
         view.watch.begin_turn(view.now);
+        let mut more = false;
         if view.watch.is_on() {
+            more = view.watch.explain(view.engine, view.encoders, view.sinks);
             let watching =
                 self.clients.iter_mut().filter(|(_, client)| client.has_watched(view.now.tick));
             watching.for_each(|(_, client)| client.wake());
         }
         let mut awake: Vec<Slot> = self.awake();
-        let Some(last) = awake.len().checked_sub(1) else { return false };
+        let Some(last) = awake.len().checked_sub(1) else { return more };
         let has_been = |slot: &Slot| slot.index <= self.first;
         sort_few(&mut awake, |a, b| has_been(a).cmp(&has_been(b)));
         self.first = awake[0].index;
         let mut dumps = self.clients.iter().filter(|(_, client)| client.is_dumping()).count();
-        let mut more = false;
         for (position, slot) in awake.into_iter().enumerate() {
             let Some(client) = self.clients.get_mut(slot) else { continue };
             let was_dumping = client.is_dumping();

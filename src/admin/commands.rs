@@ -1,6 +1,7 @@
 //! The commands of the admin port, one row each: `help` and the dispatch use the same table.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::bad::put_bad_lines;
 use super::delete::Delete;
@@ -8,15 +9,17 @@ use super::dump::Dump;
 use super::explain::put_explanation;
 use super::rules::RuleCounts;
 use super::senders::put_senders;
+use super::sinks::put_sinks;
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
-use super::watch::{WatchFilter, Watching};
+use super::watch::{Counting, WatchFilter, Watching};
 use super::words::{next_word, words};
 use crate::config::render_masked;
 use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ledger::Own;
+use crate::policy::Glob;
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 
@@ -36,6 +39,7 @@ pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
     Watch(Box<Watching>),
+    Senders(Counting),
     Rules(Box<RuleCounts>),
 }
 
@@ -45,8 +49,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
-            Self::Watch(_) => false,
-            Self::Rules(_) => false,
+            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => false,
         }
     }
 
@@ -55,8 +58,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
-            Self::Watch(_) => {}
-            Self::Rules(_) => {}
+            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => {}
         }
     }
 
@@ -67,8 +69,7 @@ impl Job {
             || match self {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
-                Self::Watch(_) => true,
-                Self::Rules(_) => true,
+                Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => true,
             }
     }
 
@@ -78,6 +79,11 @@ impl Job {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
             Self::Watch(watching) => !watching.step(view.now.tick, out),
+            Self::Senders(counting) => {
+                counting.put(out);
+                out.extend_from_slice(b"END\n\n");
+                true
+            }
             Self::Rules(rules) => rules.step(view, out),
         }
     }
@@ -203,10 +209,10 @@ commands! {
     ///   series          the canonical name
     ///   rules           the rules that match the name
     ///   sent            for each destination the first name, and how many more there are
-    /// At most 1000 lines a second are shown, spread evenly, and at most 10 of a read of a
-    /// connection. missed=N has the number of lines left out since the last report: not_sampled by
-    /// these limits, not_read because the client reads too slowly. The server never waits for the
-    /// client.
+    /// sent names a destination that is down as such: its points wait in the queue. At most 1000
+    /// lines a second are shown. If there are more, each sender gets an equal share of them, and
+    /// missed=N has the number of lines left out since the last report: not_sampled by this limit,
+    /// not_read because the client reads too slowly. The server never waits for the client.
     watch "[GLOB] [from ADDRESS] [bad]", "shows lines as they arrive", watch;
 
     /// The answer has a line for each destination, then END and an empty line.
@@ -217,9 +223,10 @@ commands! {
     ///     backing_off            the next attempt is made later
     ///     running, killed        [exec]: the command runs, or took too long
     ///     closed                 [console]: the reader has closed standard output
-    ///   queued_bytes    bytes that wait in memory
-    ///   spooled_bytes   bytes that wait on disk
+    ///   queued_bytes    bytes that wait in memory, of at most queue_limit_bytes
+    ///   spooled_bytes   bytes that wait on disk, of at most spool_limit_bytes if there is a spool
     ///   dropped_lines   lines lost since the start
+    ///   address         where it is; not shown for the console and for commands
     ///   last_error      the last failure, or none
     sinks "", "shows the destinations: state, queue, losses, last error", sinks;
 
@@ -230,7 +237,8 @@ commands! {
     ///   lines, bytes    what was read of them
     ///   bad_lines       refused lines and values; bad_reason is the commonest reason
     ///   series          series that its samples have created
-    ///   refused         valid values that a rule, a limit or a lack of memory has dropped
+    ///   refused         valid values that a rule, a limit or a lack of memory has dropped;
+    ///                   refused_reason is the reason of one of the last
     ///   last_seen       when it last sent something
     ///   sent, received, lost
     ///                   if it has a Datadog client that reports what it sends: packets that the
@@ -238,7 +246,17 @@ commands! {
     ///   dropped_by_client
     ///                   packets that the client reports to have dropped itself
     /// The line others is the sum of all other senders. 512 senders have figures of their own.
-    senders "[N]", "shows what each sender has sent", senders;
+    /// With GLOB it counts all lines of one name, or of the names that match, for 5 s or for up to
+    /// 60s. Then it shows who has sent them: a line for each socket and type of value.
+    ///   lines, values   lines and values of this type; reason says why bad values are refused
+    ///   rates           the sample rates, and the number of values with each: 0.1 x12
+    ///   adds            what a counter has grown by, rates included
+    ///   mean, min, max, last
+    ///                   of the values as the lines have them
+    ///   differs         for one name: what differs from most other senders. type, rate, value and
+    ///                   lines (by more than a factor of 4). These come first.
+    /// A host with more than 32 sockets has one line. 256 lines are shown, the rest is in others.
+    senders "[N | GLOB [for 5s]]", "shows what each sender has sent, or who sends a name", senders;
 
     /// Shows the last N (20) bad lines, the oldest first: the time, the sender, the reason and the
     /// line. END and an empty line follow. A line is cut at 200 bytes, which ... shows. The last
@@ -248,14 +266,17 @@ commands! {
     /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
     /// line follow. Without WHAT it shows samples.
     ///   samples    series with the most samples, up to the last flush, with their type
-    ///   new        prefixes (the first two parts of a name) with the most new series
+    ///   new        prefixes (the first two parts of a name): the number of their new series, and
+    ///              the newest. The prefix of the newest series comes first.
+    ///   prefixes   prefixes with the most new series
     ///   tags       tag keys with the most values
     ///   senders    senders with the most lines
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
-    /// Memory is bounded. With more than 2000 active series, or 1000 prefixes, a count may be too
-    /// low. A line after the counts says by how much at most.
-    top "[WHAT] [N]", "shows what brings most", top;
+    /// A line +31 more follows if there are more than N. Memory is bounded. With more than 2000
+    /// active series, or 1000 prefixes, a count may be too low. A line after the counts says by how
+    /// much at most.
+    top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns
     /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
@@ -388,27 +409,47 @@ fn watch(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> An
 }
 
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    for sink in view.sinks.iter() {
-        let figures = sink.figures();
-        write(
-            out,
-            format_args!(
-                "{} state={} queued_bytes={} spooled_bytes={} dropped_lines={} last_error={:?}\n",
-                sink.name(),
-                figures.state,
-                figures.queue_bytes,
-                figures.spool_bytes.unwrap_or(0),
-                figures.dropped_lines,
-                figures.last_error.as_deref().unwrap_or("none"),
-            ),
-        );
-    }
+    put_sinks(view, out);
     write(out, format_args!("END\n\n"));
     Answer::Done
 }
 
 fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
+    if arguments.first().is_some_and(|word| !is_number(word)) {
+        return match count_senders(view, &arguments) {
+            Ok((counting, seconds)) => {
+                write(out, format_args!("counting for {seconds} s\n"));
+                Answer::Job(Job::Senders(counting))
+            }
+            Err(error) => {
+                write(out, format_args!("ERROR {error}\nEND\n\n"));
+                Answer::Done
+            }
+        };
+    }
     answer(out, most(arguments.first()), |most, out| put_senders(view, most, out))
+}
+
+/// Begins to count the lines of a name by their senders. Returns for how many seconds.
+fn count_senders(
+    view: &mut View<'_>,
+    arguments: &Arguments<'_>,
+) -> Result<(Counting, u64), &'static str> {
+    let mut words = arguments.iter().map(|word| String::from_utf8_lossy(word));
+    let name = words.next().unwrap_or_default();
+    let seconds = match (words.next().as_deref(), words.next(), words.next()) {
+        (None, ..) => Some(5),
+        (Some("for"), Some(time), None) => time.strip_suffix('s').unwrap_or(&time).parse().ok(),
+        _ => None,
+    };
+    let is_allowed = |seconds: &u64| (1..=60).contains(seconds);
+    let seconds = seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], at most 60s")?;
+    let glob =
+        Glob::new(&name).ok_or("expected a name without tags, or a pattern such as web.*")?;
+    let end = view.now.tick + Duration::from_secs(seconds);
+    let counting = view.watch.count(glob, end).ok_or("too many clients count lines; try again")?;
+    Ok((counting, seconds))
 }
 
 fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
@@ -454,7 +495,11 @@ fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> A
     match arguments.first().map(|word| word.to_ascii_lowercase()).as_deref() {
         Some(b"up") => *view.health = Health::Up,
         Some(b"down") => *view.health = Health::Down,
-        _ => {}
+        None => {}
+        Some(_) => {
+            out.extend_from_slice(b"ERROR expected up or down\n");
+            return Answer::Done;
+        }
     }
     write(out, format_args!("health: {}\n", view.health.name()));
     Answer::Done

@@ -110,10 +110,10 @@ impl Dump {
                 out.truncate(start);
                 continue;
             };
-            match table.get_mut(next.shard, next.slot) {
-                Some((series, now)) => {
+            match table.visit_one(next.shard, next.slot) {
+                Some(visited) => {
                     put_key(&next.name, out);
-                    put_value(&series.open(now), out);
+                    put_value(&visited.series.open(visited.now), out);
                     self.last = Some(next.name);
                 }
                 None => out.truncate(start), // deleted since its name was read

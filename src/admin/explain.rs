@@ -1,5 +1,6 @@
 //! `explain LINE`: what a line would do.
 
+use super::sinks::name_and_state;
 use super::text::{put_escaped, write};
 use super::view::View;
 use crate::encode::repeated::Carriage;
@@ -34,7 +35,7 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
     let gets_lines = [Carriage::Datagrams, Carriage::Stream].map(Feed::Packets);
     for sink in view.sinks.iter() {
         if gets_lines.iter().any(|feed| sink.takes(*feed)) && explanation != Explanation::Empty {
-            put(out, &format!("repeated: {}", sink.name()), line);
+            put(out, &format!("repeated: {}", name_and_state(sink)), line);
         }
     }
     write(out, format_args!("END\n\n"));
@@ -84,7 +85,7 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
                 continue;
             }
             for name in names {
-                put(out, &format!("sent: {}", sink.name()), name);
+                put(out, &format!("sent: {}", name_and_state(sink)), name);
             }
             for reason in refused {
                 let reason = reason.text();

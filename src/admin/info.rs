@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::text::put_escaped;
+use super::text::{number, put_escaped};
 use super::view::View;
 use crate::config::Origin;
-use crate::encode::number::Number;
 use crate::figures::{FigureSection, FigureValue, destinations, read};
 use crate::time::UnixTime;
 
@@ -147,12 +146,6 @@ fn shown(text: &str) -> String {
     let mut out = Vec::new();
     put_escaped(text.as_bytes(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
-}
-
-fn number(value: f64) -> String {
-    let mut text = Vec::new();
-    Number::new().append(value, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn time(when: UnixTime) -> String {

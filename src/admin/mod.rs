@@ -23,6 +23,7 @@ mod json;
 pub mod page;
 mod rules;
 mod senders;
+mod sinks;
 mod sorted;
 mod text;
 mod top;

@@ -7,15 +7,19 @@ use std::time::UNIX_EPOCH;
 use super::bad::since_1970;
 use super::text::{put_quoted, write};
 use super::view::View;
+use crate::engine::Engine;
+use crate::engine::explain::dropping_rule;
 use crate::ledger::{SenderRecord, Senders};
 use crate::sender::Sender;
+use crate::series::AddError;
 
 /// Appends a line for each of the `most` senders with the most lines, and one for all others.
 pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    let senders = view.engine.ledger().senders();
+    view.engine.ledger().senders(); // adds up what was counted so far
+    let senders = view.engine.read_ledger().read_senders();
     let all = senders.largest(usize::MAX, |record| record.lines);
     let (shown, rest) = all.split_at(most.min(all.len()));
-    shown.iter().for_each(|record| put_sender(record, out));
+    shown.iter().for_each(|record| put_sender(record, view.engine, out));
     let mut others = senders.others();
     rest.iter().for_each(|record| others.add_sender(record));
     if others == Default::default() {
@@ -36,7 +40,7 @@ pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     );
 }
 
-fn put_sender(record: &SenderRecord, out: &mut Vec<u8>) {
+fn put_sender(record: &SenderRecord, engine: &Engine, out: &mut Vec<u8>) {
     put_name(record.sender, out);
     let SenderRecord { packets, lines, bytes, bad_lines, .. } = record;
     write(
@@ -48,14 +52,25 @@ fn put_sender(record: &SenderRecord, out: &mut Vec<u8>) {
     }
     let last_seen = humantime::format_rfc3339_seconds(UNIX_EPOCH + since_1970(record.last_seen));
     let SenderRecord { series_created, values_refused, .. } = record;
-    write(
-        out,
-        format_args!(" series={series_created} refused={values_refused} last_seen={last_seen}"),
-    );
+    write(out, format_args!(" series={series_created} refused={values_refused}"));
+    if let Some(reason) = refusal_of(record, engine) {
+        write(out, format_args!(" refused_reason={reason:?}"));
+    }
+    write(out, format_args!(" last_seen={last_seen}"));
     if let Some(reported) = record.reported {
         write(out, format_args!(" {reported}"));
     }
     out.push(b'\n');
+}
+
+/// Returns why one of the last values of a sender was dropped: the rule, or the limit.
+pub(super) fn refusal_of(record: &SenderRecord, engine: &Engine) -> Option<String> {
+    let (error, line) = record.refusal.as_ref()?;
+    if *error != AddError::ByRule {
+        return Some(error.to_string());
+    }
+    let rule = dropping_rule(engine, line);
+    Some(rule.map_or_else(|| error.to_string(), |rule| format!("dropped by [rule.{rule}]")))
 }
 
 /// Appends the address of a sender, or a process with its user and its name.
@@ -85,16 +100,19 @@ fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
 }
 
 /// Appends the `most` senders with the largest figure, as lines of the figure and the sender.
+/// Returns how many more there are.
 pub(super) fn put_largest(
     senders: &Senders,
     most: usize,
     figure: fn(&SenderRecord) -> u64,
     out: &mut Vec<u8>,
-) {
-    let largest = senders.largest(most, figure);
-    for record in largest.into_iter().filter(|record| figure(record) > 0) {
+) -> usize {
+    let mut largest = senders.largest(usize::MAX, figure);
+    largest.retain(|record| figure(record) > 0);
+    for record in largest.iter().take(most) {
         write(out, format_args!("{} ", figure(record)));
         put_name(record.sender, out);
         out.push(b'\n');
     }
+    largest.len().saturating_sub(most)
 }

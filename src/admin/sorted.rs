@@ -56,7 +56,7 @@ const RUN: usize = 512;
 
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {
-        Self::with(Some(kind), prefix, |visited, key| key.extend_from_slice(visited.series.name()))
+        Self::with(Some(kind), prefix, |visited, key| key.extend_from_slice(visited.key()))
     }
 
     /// A walk over the series of all kinds, in the order of these keys.

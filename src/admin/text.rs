@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use crate::encode::number::Number;
+
 pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text); // a Vec takes every write
 }
@@ -27,6 +29,13 @@ fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
         out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
     }
+}
+
+/// Returns a number as destinations get it.
+pub(super) fn number(value: f64) -> String {
+    let mut text = Vec::new();
+    Number::new().append(value, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Appends a text in quotes, escaped as [`put_escaped`] does. `"` and `\\` get a backslash.

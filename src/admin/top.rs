@@ -1,7 +1,7 @@
 //! `top`: the largest of something.
 
 use super::senders::put_largest;
-use super::text::{put_escaped, write};
+use super::text::{put_escaped, put_quoted, write};
 use super::view::View;
 use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
@@ -13,20 +13,22 @@ pub(super) fn put_top(view: &mut View<'_>, what: &[u8], most: usize, out: &mut V
     let figure: fn(&SenderRecord) -> u64 = match what {
         b"samples" => return put_samples(view, most, out),
         b"new" => return put_new(view, most, out),
+        b"prefixes" => return put_prefixes(view, most, out),
         b"tags" => return put_tags(view, most, out),
         b"senders" => |record| record.lines,
         b"bytes" => |record| record.bytes,
         b"bad" => |record| record.bad_lines,
         _ => {
-            let known = "samples, new, senders, bad, bytes or tags";
+            let known = "samples, new, prefixes, tags, senders, bytes or bad";
             return write(out, format_args!("ERROR WHAT must be {known}\n"));
         }
     };
-    put_largest(view.engine.ledger().senders(), most, figure, out);
+    let more = put_largest(view.engine.ledger().senders(), most, figure, out);
+    put_more(more, out);
 }
 
 fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_samples(most);
+    let top = view.engine.table().top().samples(most);
     for counted in &top.counts {
         put_counted(counted, out);
         let kind = match counted.label {
@@ -37,16 +39,37 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
         };
         write(out, format_args!(" {kind}\n"));
     }
+    put_more(top.more, out);
     put_error(top.too_low, out);
 }
 
 fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_new(most);
+    let (prefixes, too_low) = view.engine.table().newest_prefixes();
+    for new in prefixes.iter().take(most) {
+        write(out, format_args!("{} ", new.count));
+        put_escaped(&new.prefix, out);
+        out.extend_from_slice(b" newest=");
+        put_quoted(&new.newest, out);
+        write(out, format_args!(" flushes_ago={}\n", new.flushes));
+    }
+    put_more(prefixes.len().saturating_sub(most), out);
+    put_error(too_low, out);
+    put_crowd(view, out);
+}
+
+fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
+    let top = view.engine.table().top().prefixes(most);
     for counted in &top.counts {
         put_counted(counted, out);
         out.push(b'\n');
     }
+    put_more(top.more, out);
     put_error(top.too_low, out);
+    put_crowd(view, out);
+}
+
+/// Appends the sender or prefix with the most series, if the table refuses its names.
+fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
     let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
     write(out, format_args!("max_series is reached: {} % of the series are of ", crowd.percent()));
     match &crowd.prefix {
@@ -62,12 +85,13 @@ fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top_tags(most);
-    for tag in &top {
+    let top = view.engine.table().top().tags(usize::MAX);
+    for tag in top.iter().take(most) {
         write(out, format_args!("{} ", tag.values));
         put_escaped(&tag.key, out);
         out.push(b'\n');
     }
+    put_more(top.len().saturating_sub(most), out);
     if top.iter().any(|tag| tag.is_estimate) {
         write(out, format_args!("numbers over 200 are estimates, within about 3 %\n"));
     }
@@ -76,6 +100,13 @@ fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
 fn put_counted<L>(counted: &Counted<L>, out: &mut Vec<u8>) {
     write(out, format_args!("{} ", counted.count));
     put_escaped(&counted.name, out);
+}
+
+/// Appends how many further entries there are.
+fn put_more(more: usize, out: &mut Vec<u8>) {
+    if more > 0 {
+        write(out, format_args!("+{more} more\n"));
+    }
 }
 
 /// Appends by how much a count may be too low, unless all are exact.

@@ -139,6 +139,18 @@ pub fn explain(
     }
 }
 
+/// Returns the name of the rule that drops the values of a line. Returns `None` if there is none
+/// now, or the line is a binary message.
+pub fn dropping_rule(engine: &Engine, line: &[u8]) -> Option<String> {
+    let mut reader = LineReader::new(engine.reader.grammar().clone());
+    match reader.read(trimmed(line)) {
+        ParsedLine::Metrics(parsed) => {
+            Rehearsal::rules_of(engine.table(), parsed.name).dropped_by.map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
 /// Explains a series of this name and kind, as if a sample of it had arrived. Changes nothing in
 /// the engine.
 pub fn explain_series(
@@ -293,6 +305,17 @@ impl SampleEffect {
             Sample::Time { value, weight } => Self::Time(value, weight),
             Sample::Member(_) => Self::Member,
             Sample::Kv(value) => Self::Kv(value),
+        }
+    }
+
+    /// The kind of series that it is an effect on. A key/value has none.
+    pub fn kind(self) -> Option<MetricKind> {
+        match self {
+            Self::Count(_) | Self::Total(_) => Some(MetricKind::Counter),
+            Self::Level(_) | Self::Change(_) => Some(MetricKind::Gauge),
+            Self::Time(..) => Some(MetricKind::Timing),
+            Self::Member => Some(MetricKind::Set),
+            Self::Kv(_) => None,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::ledger::{CLIENT_REPORT, Ledger, Own};
 use crate::protocol::{
-    LineReader, MetricKind, ParsedLine, PlainLine, Reject, Sample, is_binary, is_plain_for,
-    plain_series_name, read_plain, trimmed,
+    LineReader, ParsedLine, PlainLine, Reject, Sample, Samples, is_binary, is_plain_for,
+    plain_series_name, trimmed,
 };
 use crate::sender::Sender;
 use crate::series::{
-    AddError, Crowd, Frequent, NameHash, Passthrough, PassthroughKind, PassthroughValue,
+    AddError, Crowd, Frequent, Lookup, NameHash, Passthrough, PassthroughKind, PassthroughValue,
     PendingSample, RawKey, Table,
 };
 use crate::warnings::WarningKind;
@@ -41,13 +41,11 @@ impl Intake {
     #[inline]
     pub(super) fn pending<'a>(&self, line: PlainLine<'a>, text: &'a [u8]) -> PendingSample<'a> {
         let name = line.plain.name;
-        match line.tags {
-            None => PendingSample::new(line, text, self.table.hash(name), RawKey::default()),
-            Some(tags) => {
-                let raw = self.table.raw_key(name, tags);
-                PendingSample::new(line, text, NameHash::default(), raw)
-            }
-        }
+        let lookup = match line.tags {
+            None => Lookup::Name(self.table.hash(name)),
+            Some(tags) => Lookup::Raw(self.table.raw_key(name, tags), tags),
+        };
+        PendingSample::new(line, text, lookup)
     }
 
     /// Adds the samples of plain lines in their order.
@@ -64,6 +62,7 @@ impl Intake {
         self.table.find_all(batch);
         let revision = self.table.revision();
         let mut stopped = None;
+        let mut taken = 0;
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || is_plain_for(reader.grammar(), sample.name);
             let added = self.table.add_pending(sample, revision, may_create);
@@ -74,27 +73,32 @@ impl Intake {
                 stopped = Some(at);
                 break;
             };
-            self.ledger.count(Own::MetricsReceived, 1);
-            if let Some(frequent) = &mut self.frequent {
-                frequent.add(sample.name, sample.hash);
+            taken += 1;
+            // While names are counted, no series is found by raw bytes.
+            if let (Some(frequent), Lookup::Name(hash)) = (&mut self.frequent, sample.lookup) {
+                frequent.add(sample.name, hash);
             }
             if let Err(error) = added {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
+        self.ledger.count(Own::MetricsReceived, taken);
         self.note_created();
         stopped
     }
 
     /// Adds a sample whose raw name and tags are not known. Returns false, and adds nothing, if it
     /// has no tags, or if its line may be several lines or a binary message.
+    #[inline(never)]
     fn add_new_tagged(
         &mut self,
         sample: &PendingSample<'_>,
         reader: &mut LineReader,
         room: &mut [u8],
     ) -> bool {
-        let PendingSample { line, name, tags: Some(tags), .. } = *sample else { return false };
+        let PendingSample { line, name, lookup: Lookup::Raw(raw, tags), .. } = *sample else {
+            return false;
+        };
         let Some(name) = plain_series_name(reader.grammar(), name, tags, room) else {
             let is_line = !is_binary(line) && memchr::memchr(b'\n', name).is_none();
             if is_line {
@@ -107,30 +111,50 @@ impl Intake {
         if let Some(frequent) = &mut self.frequent {
             frequent.add(name, hash);
         }
-        match self.take(name, hash, sample.sample(), None) {
-            Ok(()) => self.add_alias(sample.raw, sample.kind, name, hash),
-            Err(error) => self.note(Problem::NotAdded(error), line),
+        if let Err(error) = self.take_new(name, hash, sample.sample(), Some(raw)) {
+            self.note(Problem::NotAdded(error), line);
         }
         true
     }
 
-    /// Lets lines with this key be added to the series of a canonical name without being read, if
-    /// nothing else needs the name.
-    fn add_alias(&mut self, raw: RawKey, kind: MetricKind, name: &[u8], hash: NameHash) {
-        if self.frequent.is_none() && !name.starts_with(CLIENT_REPORT) {
-            self.table.add_alias(raw, kind, name, hash);
+    /// Adds a sample without a timestamp, as [`take`](Self::take) does. From then on, lines with
+    /// the key `raw` are added to its series without being read, if nothing else needs the name.
+    fn take_new(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        raw: Option<RawKey>,
+    ) -> Result<(), AddError> {
+        match raw {
+            Some(raw)
+                if self.frequent.is_none()
+                    && !name.starts_with(CLIENT_REPORT)
+                    && sample.kind().is_some() =>
+            {
+                self.table.set_sender(self.ledger.sender_id());
+                let added = self.table.add_with_alias(name, hash, sample, raw);
+                self.note_created();
+                added
+            }
+            _ => self.take(name, hash, sample, None),
         }
     }
 
     /// Takes in a line in any form, without its newline.
     pub(super) fn any_line(&mut self, line: &[u8], reader: &mut LineReader) {
-        // With other sections, or values that are not plain, the line is read each time.
-        let plain = read_plain(reader.grammar(), line);
         let line = trimmed(line);
         if line.is_empty() {
             return;
         }
         self.ledger.count(Own::MetricsReceived, 1);
+        let raw = reader.split(line).filter(|_| self.frequent.is_none());
+        let raw = raw.map(|split| (split, self.table.raw_key(split.name, split.tags)));
+        if let Some((split, key)) = raw
+            && self.add_known(line, split.samples(), key, reader)
+        {
+            return;
+        }
         let parsed = match reader.read(line) {
             ParsedLine::Metrics(parsed) => parsed,
             ParsedLine::Event => return self.ledger.count(Own::EventsIgnored, 1),
@@ -143,13 +167,52 @@ impl Intake {
         if let Some(frequent) = &mut self.frequent {
             frequent.add(parsed.name, hash);
         }
-        let mut samples = parsed.samples();
+        let key = raw.filter(|_| !parsed.has_unread_tags).map(|(_, key)| key);
+        self.all_samples(line, parsed.samples(), |intake, sample| match parsed.timestamp {
+            None => intake.take_new(parsed.name, hash, sample, key),
+            timestamp => intake.take(parsed.name, hash, sample, timestamp),
+        });
+    }
+
+    /// Adds the samples of a line with this key. Returns false, and adds nothing, if the series of
+    /// its first sample is not known.
+    fn add_known(
+        &mut self,
+        line: &[u8],
+        samples: Samples<'_>,
+        key: RawKey,
+        reader: &mut LineReader,
+    ) -> bool {
+        let first = samples.clone().next().and_then(Result::ok).and_then(|sample| sample.kind());
+        if !first.is_some_and(|kind| self.table.is_known(key, kind)) {
+            return false;
+        }
+        self.table.set_sender(self.ledger.sender_id());
+        self.all_samples(line, samples, |intake, sample| {
+            if let Some(added) = intake.table.add_known(key, sample) {
+                return added;
+            }
+            // A series of another kind. The name is good, since it is that of a series.
+            let ParsedLine::Metrics(parsed) = reader.read(line) else { return Ok(()) };
+            let hash = intake.table.hash(parsed.name);
+            intake.take_new(parsed.name, hash, sample, Some(key))
+        });
+        true
+    }
+
+    /// Passes the samples of a line to `take`, and counts those that are bad or not taken.
+    fn all_samples(
+        &mut self,
+        line: &[u8],
+        mut samples: Samples<'_>,
+        mut take: impl FnMut(&mut Self, Sample<'_>) -> Result<(), AddError>,
+    ) {
         let mut values = 0;
         for sample in samples.by_ref() {
             values += 1;
-            let taken = sample.map_err(Problem::Bad).and_then(|sample| {
-                self.take(parsed.name, hash, sample, parsed.timestamp).map_err(Problem::NotAdded)
-            });
+            let taken = sample
+                .map_err(Problem::Bad)
+                .and_then(|sample| take(self, sample).map_err(Problem::NotAdded));
             if let Err(problem) = taken {
                 self.note(problem, line);
             }
@@ -157,12 +220,6 @@ impl Intake {
         self.ledger.count_more_values(u64::saturating_sub(values, 1));
         if samples.has_packed() {
             self.ledger.warn(WarningKind::PackedValues, line);
-        }
-        if let Some(PlainLine { plain, tags: Some(tags), .. }) = plain
-            && !parsed.has_unread_tags
-        {
-            let raw = self.table.raw_key(plain.name, tags);
-            self.add_alias(raw, plain.kind, parsed.name, hash);
         }
     }
 
@@ -215,6 +272,11 @@ impl Intake {
 
     /// Counts a value that was not taken, and adds a warning unless a rule dropped it.
     pub(super) fn note(&mut self, problem: Problem, line: &[u8]) {
+        if let Problem::NotAdded(error) = problem
+            && error != AddError::NotFinite
+        {
+            self.ledger.note_refusal(error, line);
+        }
         match problem {
             Problem::Bad(reject) => self.ledger.bad_line(reject, line),
             Problem::NotAdded(AddError::NotFinite) => self.ledger.bad_line(Reject::TooLarge, line),

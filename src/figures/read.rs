@@ -27,16 +27,17 @@ impl<'a> FigureValue<'a> {
     }
 }
 
-/// Reads all figures of a section, or of all sections, in the order of the table. The values of one
-/// row follow each other.
+/// Reads all figures of a section, or of all sections, in the order of the table. Those that a
+/// section shows of another come last. The values of one row follow each other.
 pub fn read(
     from: &Sources<'_>,
     section: Option<FigureSection>,
     out: &mut dyn FnMut(&FigureValue<'_>),
 ) {
     let sinks = read_sinks(from.sinks);
-    let is_wanted = |row: &&FigureRow| section.is_none_or(|section| row.is_in(section));
-    for row in TABLE.iter().filter(is_wanted) {
+    let is_its = |row: &&FigureRow| section.is_none_or(|section| row.section == section);
+    let is_also = |row: &&FigureRow| section.is_some_and(|section| row.also == Some(section));
+    for row in TABLE.iter().filter(is_its).chain(TABLE.iter().filter(is_also)) {
         each_value(row, from, &sinks, &mut |label, value, limit| {
             let total = row.kind == FigureKind::Total;
             let rate = |label: &str| {

@@ -69,6 +69,8 @@ pub(super) struct ListenerFigures {
     pub(super) counts: ListenerCounts,
     /// The datagrams that the kernel dropped. `None` for streams.
     pub(super) drops: Option<u64>,
+    /// The bytes of the receive buffer, as `recv_buffer` counts them. `None` for streams.
+    pub(super) receive_buffer: Option<u32>,
 }
 
 impl FlushFigures {
@@ -97,14 +99,19 @@ impl Sources<'_> {
     pub(super) fn each_listener(&self, out: &mut dyn FnMut(&str, &ListenerFigures)) {
         for (_, socket) in self.datagrams {
             let Ok(address) = socket.address() else { continue };
-            let figures =
-                ListenerFigures { counts: socket.counts(), drops: Some(socket.dropped()) };
+            let figures = ListenerFigures {
+                counts: socket.counts(),
+                drops: Some(socket.dropped()),
+                // The kernel doubles what was requested.
+                receive_buffer: socket.receive_queue().map(|(_, doubled)| doubled / 2),
+            };
             out(&listener_name(&address, "udp", "unix datagram"), &figures);
         }
         for (_, (_, listener)) in self.streams.iter().filter(|(_, (of, _))| *of == Purpose::Streams)
         {
             let Ok(address) = listener.address() else { continue };
-            let figures = ListenerFigures { counts: listener.counts(), drops: None };
+            let figures =
+                ListenerFigures { counts: listener.counts(), drops: None, receive_buffer: None };
             out(&listener_name(&address, "tcp", "unix stream"), &figures);
         }
     }
@@ -127,11 +134,16 @@ impl Sources<'_> {
         // As measured with a million series of each kind: docs/operations.md has the numbers.
         const COUNTER_OR_GAUGE: usize = 110;
         const TIMING_OR_SET: usize = 235;
-        let counts = self.engine.table().counts();
+        let table = self.engine.table();
+        let counts = table.counts();
+        let (_, tag_bytes) = table.tags();
+        let (_, alias_bytes) = table.aliases();
         let [counters, gauges, timings, sets] = counts.kinds;
         (counters + gauges) * COUNTER_OR_GAUGE
             + (timings + sets) * TIMING_OR_SET
             + counts.name_bytes
+            + tag_bytes
+            + alias_bytes
     }
 }
 

@@ -62,6 +62,9 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Input, "drops", (Total, Packets),
         Reader::Listener(|of| of.drops.map(|drops| drops as f64)),
         "datagrams that the kernel dropped on this socket; udp_drops is their sum");
+    figure(Input, "recv_buffer_bytes", BYTES,
+        Reader::Listener(|of| of.receive_buffer.map(f64::from)),
+        "receive buffer that the kernel granted to this socket; recv_buffer requests it");
     figure(Input, "bad_lines", (Total, Lines), Reader::Reasons,
         "lines and values that were refused for this reason; bad_lines_seen is their sum");
     figure(Series, "series", (Level, SeriesUnit), Reader::Kinds,
@@ -70,6 +73,12 @@ pub static TABLE: &[FigureRow] = rows! {
         Reader::One(|from| from.engine.num_stats() as f64),
         "series of the last flush, as Node counts them")
         .sent(&[NumStats]);
+    figure(Series, "tags", (Level, None),
+        Reader::One(|from| from.engine.table().tags().0 as f64),
+        "different tags of all series, each stored once; a tag goes with its last series");
+    figure(Series, "known_lines", (Level, None),
+        Reader::One(|from| from.engine.table().aliases().0 as f64),
+        "raw names and tags that lead to their series without being read");
     figure(Series, "series_created", (Total, SeriesUnit),
         Reader::One(|from| from.engine.table().counts().created as f64),
         "series that were created, also those that a start has restored");
@@ -209,6 +218,9 @@ pub static TABLE: &[FigureRow] = rows! {
         "memory of the process that is resident");
     figure(Memory, "series_bytes", BYTES, Reader::One(|from| from.series_bytes() as f64),
         "series and their names, estimated");
+    figure(Memory, "tag_bytes", BYTES,
+        Reader::One(|from| from.engine.table().tags().1 as f64),
+        "the tags of all series, as part of series_bytes");
     figure(Memory, "sample_bytes", BYTES,
         Reader::One(|from| from.engine.table().sample_bytes() as f64),
         "samples of timers and members of sets");

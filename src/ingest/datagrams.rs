@@ -35,15 +35,6 @@ pub struct DropsSeen {
 /// Bytes taken from one socket at a time: about a millisecond's work if each line creates a series.
 /// A larger datagram is taken over several turns.
 pub(crate) const SHARE_BYTES: usize = 16 * 1024;
-
-/// What was taken of a datagram.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Portion {
-    /// The number of bytes: all, or about the share.
-    pub(crate) taken: usize,
-    /// Whether the socket must wait for a later turn.
-    pub(crate) is_last: bool,
-}
 /// The bytes that each datagram counts for in that, in addition to its length.
 const DATAGRAM_BYTES: usize = 64;
 
@@ -86,22 +77,23 @@ impl DatagramSocket {
     }
 
     /// Passes on datagrams of this socket, up to `share` bytes. Datagrams received beyond that stay
-    /// in the batch. `each` gets the rest of a datagram and the rest of the share.
+    /// in the batch. `each` gets the rest of a datagram and the rest of the share. It returns the
+    /// number of bytes it took: all of them, or about the share.
     ///
     /// If a batch is not full, the socket was empty after it. The poller reports later datagrams.
     pub(crate) fn drain(
         &self,
         batch: &mut RecvBatch,
         mut share: usize,
-        mut each: impl FnMut(Datagram<'_>, usize) -> Portion,
+        mut each: impl FnMut(Datagram<'_>, usize) -> usize,
     ) -> io::Result<Drained> {
         let mut dry = false;
         loop {
             while let Some(datagram) = batch.next() {
-                let Portion { taken, is_last } = each(datagram, share);
+                let taken = each(datagram, share);
                 share = share.saturating_sub(taken + DATAGRAM_BYTES);
                 batch.consume(taken);
-                if share == 0 || is_last {
+                if share == 0 {
                     return Ok(Drained::More);
                 }
             }
@@ -171,16 +163,13 @@ mod tests {
         let socket = DatagramSocket::new(here.into());
         let mut batch = RecvBatch::new();
         there.send_to(&[b'a'; LENGTH], to).unwrap();
-        for end in [b"b:1|c", b"c:1|c", b"d:1|c"] {
-            there.send_to(end, to).unwrap();
-        }
+        there.send_to(b"b:1|c", to).unwrap();
         let mut turns: Vec<Vec<(usize, bool)>> = Vec::new();
         loop {
             let mut turn = Vec::new();
             let drained = socket.drain(&mut batch, SHARE_BYTES, |datagram, share| {
                 turn.push((datagram.bytes.len(), datagram.is_rest));
-                let is_last = datagram.bytes == b"c:1|c";
-                Portion { taken: datagram.bytes.len().min(share), is_last }
+                datagram.bytes.len().min(share)
             });
             turns.push(turn);
             if drained.unwrap() == Drained::Dry {
@@ -189,8 +178,7 @@ mod tests {
         }
         let left = |taken: usize| (LENGTH - taken * SHARE_BYTES, taken > 0);
         let all: Vec<_> = turns.concat();
-        assert_eq!(all, [left(0), left(1), left(2), left(3), (5, false), (5, false), (5, false)]);
-        assert_eq!(turns.last().unwrap().len(), 1, "the turn before has taken its last");
+        assert_eq!(all, [left(0), left(1), left(2), left(3), (5, false)]);
         assert!(turns[..3].iter().all(|turn| turn.len() == 1), "{turns:?}");
     }
 }

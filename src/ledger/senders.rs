@@ -18,6 +18,7 @@ use super::client_reports::{ClientReports, ReportField, Reported};
 use crate::few::sort_few;
 use crate::protocol::Reject;
 use crate::sender::Sender;
+use crate::series::AddError;
 use crate::time::UnixTime;
 
 /// The most senders with a record.
@@ -34,6 +35,9 @@ const VICTIMS: usize = 64;
 /// from earlier senders that had the same record.
 const SLOT_BITS: u32 = SENDERS_MAX.trailing_zeros();
 const GENERATIONS: u16 = u16::MAX >> SLOT_BITS;
+
+/// The bytes that are stored of a line whose value was dropped.
+const REFUSED_BYTES_MAX: usize = 200;
 
 /// One more than the last reason.
 const REASONS: usize = Reject::NotFinite as usize + 1;
@@ -79,11 +83,15 @@ pub struct SenderRecord {
     pub series_created: u64,
     /// Valid values that a rule, a limit or a lack of memory has dropped.
     pub values_refused: u64,
+    /// Why one of the last of these was dropped, and the start of its line.
+    pub refusal: Option<(AddError, Box<[u8]>)>,
     pub first_seen: UnixTime,
     pub last_seen: UnixTime,
     /// What Datadog's clients of this sender report about themselves.
     pub reported: Option<Reported>,
     reasons: [u32; REASONS],
+    /// The refusals until the next one is stored.
+    until_refusal: u8,
     reports: ClientReports,
     id: u16,
 }
@@ -242,6 +250,18 @@ impl Senders {
         }
     }
 
+    /// Notes why a valid value of the present sender was dropped. Only one of 256 is stored, since
+    /// a rule may drop most lines.
+    #[inline]
+    pub(super) fn refused(&mut self, error: AddError, line: &[u8]) {
+        let Some(slot) = self.slot else { return };
+        let record = &mut self.records[slot];
+        if record.until_refusal == 0 {
+            record.refusal = Some((error, line[..line.len().min(REFUSED_BYTES_MAX)].into()));
+        }
+        record.until_refusal = record.until_refusal.wrapping_sub(1);
+    }
+
     /// Adds what a Datadog client of the present sender reports about itself.
     pub(super) fn report(&mut self, field: ReportField, value: u64, totals: InputTotals) {
         self.add_up(totals);
@@ -336,10 +356,12 @@ impl SenderRecord {
             commonest_reason: None,
             series_created: 0,
             values_refused: 0,
+            refusal: None,
             first_seen: now,
             last_seen: now,
             reported: None,
             reasons: [0; REASONS],
+            until_refusal: 0,
             reports: ClientReports::default(),
             id,
         }

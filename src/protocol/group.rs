@@ -420,6 +420,7 @@ impl ValueType {
             b"s" => Self::Set,
             b"h" | b"d" => Self::SignedTime,
             b"kv" => Self::Kv,
+            text if text.contains(&b'@') => return Err(Reject::RateInType),
             _ => return Err(Reject::UnknownType),
         })
     }

@@ -49,6 +49,16 @@ struct LineSections {
     is_tagged: bool,
 }
 
+/// A line with one section of tags, split and not read: it may be a line of a known series.
+#[derive(Clone, Copy, Debug)]
+pub struct RawLine<'a> {
+    /// The name and the tags as the line writes them. The canonical name depends on nothing else.
+    pub name: &'a [u8],
+    pub tags: &'a [u8],
+    body: &'a [u8],
+    packed_values: PackedValues,
+}
+
 /// A valid binary message.
 #[derive(Clone, Copy, Debug)]
 pub struct BinaryMessage<'a> {
@@ -61,6 +71,12 @@ pub struct BinaryMessage<'a> {
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
         Samples::new(self.body, self.timestamp.is_some(), self.is_tagged, self.packed_values)
+    }
+}
+
+impl<'a> RawLine<'a> {
+    pub fn samples(&self) -> Samples<'a> {
+        Samples::new(self.body, false, true, self.packed_values)
     }
 }
 
@@ -79,13 +95,37 @@ impl LineReader {
         if memchr(0, line).is_some() {
             return ParsedLine::Bad(Reject::NulInside);
         }
-        if line.starts_with(b"_e{") || line.starts_with(b"_sc|") {
+        if is_event(line) {
             return ParsedLine::Event;
         }
         match self.read_line(line) {
             Ok(line) => ParsedLine::Metrics(line),
             Err(reject) => ParsedLine::Bad(reject),
         }
+    }
+
+    /// Splits a line as [`read`](Self::read) does, but reads neither its name nor its tags. Returns
+    /// `None` if it has no section of tags, or several, or a timestamp, or if it is bad already.
+    pub fn split<'a>(&self, line: &'a [u8]) -> Option<RawLine<'a>> {
+        memchr(b'#', line)?;
+        if !self.grammar.dialects.has(Dialect::Dogstatsd)
+            || memchr(0, line).is_some()
+            || is_event(line)
+        {
+            return None;
+        }
+        let colon = memchr(b':', line)?;
+        let body = &line[colon + 1..];
+        let mut tags = None;
+        let mut is_other = false;
+        let split = sections(body, |section| match section {
+            Section::Tags(text) => is_other |= tags.replace(text).is_some(),
+            Section::Time(_) => is_other = true,
+            Section::Rate(_) | Section::Other | Section::Bad(_) => {}
+        });
+        split.ok().filter(|()| !is_other)?;
+        let packed_values = self.grammar.packed_values;
+        Some(RawLine { name: &line[..colon], tags: tags?, body, packed_values })
     }
 
     fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<MetricLine<'a>, Reject> {
@@ -132,6 +172,11 @@ impl LineReader {
         })?;
         Ok(LineSections { timestamp: timestamp.transpose()?, is_tagged })
     }
+}
+
+/// Whether the line is an event or a service check of DogStatsD.
+fn is_event(line: &[u8]) -> bool {
+    line.starts_with(b"_e{") || line.starts_with(b"_sc|")
 }
 
 /// Returns a line without the byte order marks at its start, and without the `\r`, spaces and NULs

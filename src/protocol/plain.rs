@@ -228,9 +228,10 @@ struct Tag<'a> {
 }
 
 /// Returns the canonical name of a series called `name` with these tags, as [`read_plain`] returns
-/// them. It is written to `room`, which must hold `max_key_length` bytes. Returns `None` if the name
-/// or a tag is not clean, or if the canonical name is too long. The general reader must read the
-/// line then.
+/// them. It is written to `room`, which must hold `max_key_length` bytes.
+///
+/// Returns `None` if the name or a tag is not clean, or if the canonical name is too long. The
+/// general reader must read the line then.
 pub fn plain_series_name<'a>(
     grammar: &Grammar,
     name: &[u8],

@@ -12,6 +12,7 @@ pub enum Reject {
     NameTooLong,
     TooManyTags,
     UnknownType,
+    RateInType,
     BadValue,
     NotLast,
     NegativeTime,
@@ -32,7 +33,7 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NulInside,
         Self::NoValue,
         Self::NoType,
@@ -40,6 +41,7 @@ impl Reject {
         Self::NameTooLong,
         Self::TooManyTags,
         Self::UnknownType,
+        Self::RateInType,
         Self::BadValue,
         Self::NotLast,
         Self::NegativeTime,
@@ -68,6 +70,7 @@ impl Reject {
             Self::NameTooLong => "name_too_long",
             Self::TooManyTags => "too_many_tags",
             Self::UnknownType => "unknown_type",
+            Self::RateInType => "rate_in_type",
             Self::BadValue => "bad_value",
             Self::NotLast => "not_last",
             Self::NegativeTime => "negative_time",
@@ -98,6 +101,7 @@ impl fmt::Display for Reject {
             Self::NameTooLong => "name and tags are longer than max_key_length",
             Self::TooManyTags => "the line has more tags than max_tags",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
+            Self::RateInType => "the type has an @ inside: a rate needs a bar before its @",
             Self::BadValue => "the value is not a finite decimal number",
             Self::NotLast => "packed_values lets only the last of several values count",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",

@@ -14,6 +14,8 @@ use super::distinct::Members;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
+use super::stored_name::StoredName;
+use super::tag_store::TagStore;
 use super::values::TimingSamples;
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
@@ -24,7 +26,7 @@ use crate::wire::{In, Put};
 /// A counter or a gauge needs no memory besides this struct and its name.
 #[derive(Debug)]
 pub struct Series {
-    name: Box<[u8]>,
+    name: StoredName,
     /// The part of the hash of the name that the index stores.
     pub(super) hash: u32,
     /// The number of the flush that began the current interval.
@@ -114,12 +116,13 @@ impl<'a> SavedSeries<'a> {
 /// The level of a gauge that has no value yet, or whose value was forgotten.
 const NO_LEVEL: f64 = f64::NAN;
 
+/// The kinds by the byte that stands for each in a record.
 const KINDS: [MetricKind; 4] =
     [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
 
 impl Series {
     pub(super) fn new(
-        name: &[u8],
+        name: StoredName,
         hash: u32,
         kind: MetricKind,
         policy: u16,
@@ -136,7 +139,7 @@ impl Series {
             MetricKind::Set => Intervals::Set(Box::default()),
         };
         Self {
-            name: name.into(),
+            name,
             hash,
             interval,
             seen: interval,
@@ -151,7 +154,7 @@ impl Series {
         }
     }
 
-    pub fn name(&self) -> &[u8] {
+    pub(super) fn name(&self) -> &StoredName {
         &self.name
     }
 
@@ -324,7 +327,7 @@ impl Series {
         &mut self,
         now: u32,
         policies: &Generations,
-        pool: &mut Pool,
+        (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
@@ -332,11 +335,11 @@ impl Series {
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
         // the interval before it to `previous`. Otherwise the interval is still `current`.
         if std::mem::take(&mut self.pending) {
-            self.close_previous(policy, pool, total, close);
+            self.close_previous(policy, (pool, tags), total, close);
         } else if self.interval != now && !self.is_expired(now, policies) {
             let idle = self.seen != self.interval;
             self.interval = now;
-            self.close_current(idle, policy, pool, total, close);
+            self.close_current(idle, policy, (pool, tags), total, close);
         }
     }
 
@@ -345,11 +348,12 @@ impl Series {
         &mut self,
         idle: bool,
         policy: &Policy,
-        pool: &mut Pool,
+        (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let Self { name, interval, seen, is_remembered, is_new, intervals, .. } = self;
+        let name = name.text(tags);
         let mut close = |values, record| {
             close(Closed { name, policy, idle, values, record, is_remembered });
         };
@@ -384,11 +388,12 @@ impl Series {
     fn close_previous(
         &mut self,
         policy: &Policy,
-        pool: &mut Pool,
+        (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let Self { name, previous_idle, is_remembered, is_new, intervals, .. } = self;
+        let name = name.text(tags);
         let mut close = |values, record| {
             let idle = *previous_idle;
             close(Closed { name, policy, idle, values, record, is_remembered });
@@ -520,8 +525,9 @@ impl Series {
         }
     }
 
-    /// Returns the memory of the series to the pool.
-    pub(super) fn release(mut self, pool: &mut Pool) {
+    /// Returns the memory of the series to the pool, and its tags to their store.
+    pub(super) fn release(mut self, pool: &mut Pool, tags: &mut TagStore) {
+        self.name.release(tags);
         match &mut self.intervals {
             Intervals::Counter { last_value, .. } => pool.records.forget_last_value(last_value),
             Intervals::Gauge { .. } => {}
@@ -541,12 +547,13 @@ impl Series {
 
     /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
     /// closed yet, the open interval has no samples.
-    pub(super) fn save(&self, now: u32, records: &SideRecords, out: &mut Vec<u8>) {
+    ///
+    /// `name` is the canonical name.
+    pub(super) fn save(&self, name: &[u8], now: u32, records: &SideRecords, out: &mut Vec<u8>) {
         let is_open = self.interval == now;
-        let kind = KINDS.iter().position(|kind| *kind == self.kind()).unwrap_or_default();
-        out.put_u8(u8::try_from(kind).expect("one of four"));
+        out.put_u8(self.kind() as u8);
         out.put_u32(self.idle_until(now));
-        out.put_name(&self.name);
+        out.put_name(name);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
@@ -623,5 +630,6 @@ fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
     Ok(())
 }
 
-// A sample of a counter reads three cache lines: the index entry, this struct and the name.
+// A sample of a counter reads three cache lines: the index entry, this struct and the name. If the
+// name has tags, the alias stands in place of the name.
 const _: () = assert!(size_of::<Series>() <= 64);

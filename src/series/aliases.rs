@@ -5,8 +5,8 @@
 //!                                                         ▲
 //!                            all aliases of one series: AliasList
 //! ```
-//! A known line with tags needs no reading of tags: they are not split, cleaned or sorted. The first
-//! line with such bytes takes the long way to its series, and then adds an alias.
+//! A known line with tags needs no reading of tags: they are not split, cleaned or sorted. The
+//! first line with such bytes takes the long way to its series, and then adds an alias.
 //!
 //! The bytes are not stored, because they are several times longer than the rest of a series. Two
 //! hashes of 64 bits stand for them, with different random seeds. A client cannot compute them, so
@@ -53,8 +53,8 @@ struct Alias {
     /// The position of the series in its shard.
     at: u32,
     /// The neighbours in the list of the aliases of one series.
-    next: Link,
-    previous: Link,
+    next: AliasLink,
+    previous: AliasLink,
     /// The low bits of the number of the interval in which it was last used.
     used: u16,
     /// The shard of the series.
@@ -65,12 +65,12 @@ struct Alias {
 /// The place of an alias: its shard in the low 8 bits, one more than its position in the others. 0
 /// stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Link(u32);
+struct AliasLink(u32);
 
 /// The list of the aliases of one series.
 #[derive(Clone, Copy, Debug, Default)]
 struct AliasList {
-    first: Link,
+    first: AliasLink,
     len: u32,
 }
 
@@ -81,7 +81,7 @@ const OF_SERIES_MAX: u32 = 4096;
 /// The least bound of a shard. Chance puts more aliases into one shard than into another.
 const OF_SHARD_MIN: usize = 64;
 
-impl Link {
+impl AliasLink {
     fn new(shard: usize, at: usize) -> Self {
         let number = (at + 1) * SHARDS + shard;
         Self(u32::try_from(number).expect("a shard has at most OF_SHARD_MAX aliases"))
@@ -94,7 +94,7 @@ impl Link {
     }
 }
 
-/// With more, the position would not fit in a [`Link`].
+/// With more, the position would not fit in a [`AliasLink`].
 const OF_SHARD_MAX: usize = (u32::MAX as usize) / SHARDS - 1;
 
 impl Aliases {
@@ -191,7 +191,7 @@ impl Aliases {
             key,
             at,
             next: first,
-            previous: Link::default(),
+            previous: AliasLink::default(),
             used: low_bits(now),
             shard: shard as u8,
             kind,
@@ -200,7 +200,7 @@ impl Aliases {
         let position = aliases.insert(alias);
         let number = u32::try_from(position).expect("at most OF_SHARD_MAX");
         index.insert_unique(key.0[0], number, |at| aliases[*at as usize].key.0[0]);
-        let link = Link::new(home, position);
+        let link = AliasLink::new(home, position);
         if let Some(next) = self.at_mut(first) {
             next.previous = link;
         }
@@ -268,7 +268,7 @@ impl Aliases {
         alias
     }
 
-    fn at_mut(&mut self, link: Link) -> Option<&mut Alias> {
+    fn at_mut(&mut self, link: AliasLink) -> Option<&mut Alias> {
         let (home, position) = link.place()?;
         self.shards[home].aliases.get_mut(position)
     }
@@ -310,7 +310,7 @@ mod tests {
         let mut listed = 0;
         for (shard, lists) in aliases.lists.iter().enumerate() {
             for (at, list) in lists.iter().enumerate() {
-                let mut previous = Link::default();
+                let mut previous = AliasLink::default();
                 let mut link = list.first;
                 let mut len = 0;
                 while let Some((home, position)) = link.place() {

@@ -11,25 +11,29 @@ use super::aliases::RawKey;
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
+/// By what a series is looked up.
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup<'a> {
+    /// The hash of the name. The line has no `#` section.
+    Name(NameHash),
+    /// The key of the name and the tags as the line writes them, and those tags.
+    Raw(RawKey, &'a [u8]),
+}
+
 /// The sample of a plain line, before its series is known.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingSample<'a> {
     /// The line, without its newline.
     pub line: &'a [u8],
-    /// The name without tags of the `#` section, as the line writes it.
+    /// The name without the tags of the `#` section, as the line writes it.
     pub name: &'a [u8],
-    /// The tags as the line writes them. Such a sample is looked up by its raw bytes.
-    pub tags: Option<&'a [u8]>,
-    /// The hash of the name, if there are no tags.
-    pub hash: NameHash,
-    /// The key of the raw bytes, if there are tags.
-    pub raw: RawKey,
+    pub lookup: Lookup<'a>,
     pub(super) value: f64,
     pub(super) weight: f64,
     /// The value as the line writes it: the member if the series is a set.
     pub(super) member: &'a [u8],
     pub kind: MetricKind,
-    /// With tags, it is that of the series in `slot`.
+    /// If the sample is looked up by its raw bytes, it is that of the series in `slot`.
     pub(super) key: SeriesKey,
     /// The slot that `Table::find_all` found, if any.
     pub(super) slot: Option<SeriesSlot>,
@@ -41,19 +45,17 @@ const BATCH: usize = 16;
 pub type Batch<'a> = ArrayVec<PendingSample<'a>, BATCH>;
 
 impl<'a> PendingSample<'a> {
-    /// The sample of the plain line that `text` begins with. A line without tags needs the `hash`
-    /// of its name, and one with tags its `raw` key.
-    pub fn new(line: PlainLine<'a>, text: &'a [u8], hash: NameHash, raw: RawKey) -> Self {
-        let PlainLine { plain, length, tags } = line;
+    /// The sample of the plain line that `text` begins with.
+    pub fn new(line: PlainLine<'a>, text: &'a [u8], lookup: Lookup<'a>) -> Self {
+        let PlainLine { plain, length, .. } = line;
+        let hash = match lookup {
+            Lookup::Name(hash) => hash,
+            Lookup::Raw(..) => NameHash::default(),
+        };
         let Plain { name, kind, value, weight, text: member } = plain;
         let key = SeriesKey::new(hash, kind);
         let line = &text[..length];
-        Self { line, name, tags, hash, raw, value, weight, member, kind, key, slot: None }
-    }
-
-    /// Returns the value if the line is a counter.
-    pub fn as_count(&self) -> Option<f64> {
-        (self.kind == MetricKind::Counter).then_some(self.value * self.weight)
+        Self { line, name, lookup, value, weight, member, kind, key, slot: None }
     }
 
     /// Returns the sample. Its name may still have to be read.

@@ -21,6 +21,7 @@ use super::budget::Budget;
 use super::memory::Pool;
 use super::owner::Owner;
 use super::shard::SeriesSlot;
+use super::tag_store::TagStore;
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
 /// series costs no search.
@@ -157,12 +158,12 @@ pub(super) struct Evicted {
 }
 
 impl Evicted {
-    pub(super) fn add(&mut self, series: Series, now: u32, pool: &mut Pool) {
+    pub(super) fn add(&mut self, series: Series, now: u32, pool: &mut Pool, tags: &mut TagStore) {
         if series.seen() == now {
             self.samples += u64::from(series.samples());
         }
         if series.is_closed(now) {
-            series.release(pool);
+            series.release(pool, tags);
         } else {
             // The sweep must still send the interval before the tick.
             self.open.push(series);

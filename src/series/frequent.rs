@@ -69,26 +69,36 @@ impl ExactSizeIterator for MostFrequent {}
 #[derive(Debug, Default)]
 pub struct Newcomers {
     prefixes: Vec<(Vec<u8>, u64)>,
+    /// The index of the prefix that was counted last. The next series often has the same.
+    last: usize,
 }
 
 const PREFIXES_MAX: usize = 16;
 const PREFIX_BYTES_MAX: usize = 128;
 
 impl Newcomers {
-    /// Counts a new series by the prefix of its name.
-    pub(super) fn add(&mut self, name: &[u8]) {
-        let prefix = prefix(name);
-        if let Some((_, count)) = self.prefixes.iter_mut().find(|(known, _)| known == prefix) {
-            *count += 1;
-        } else if self.prefixes.len() < PREFIXES_MAX {
-            self.prefixes.push((prefix.to_vec(), 1));
-        } else if let Some((rarest, count)) =
-            self.prefixes.iter_mut().min_by_key(|(_, count)| *count)
+    /// Counts a new series with this [`prefix`]. Returns whether it is that of the series before.
+    pub(super) fn add(&mut self, prefix: &[u8]) -> bool {
+        if let Some((known, count)) = self.prefixes.get_mut(self.last)
+            && known == prefix
         {
-            rarest.clear();
-            rarest.extend_from_slice(prefix);
             *count += 1;
+            return true;
         }
+        if let Some(at) = self.prefixes.iter().position(|(known, _)| known == prefix) {
+            self.last = at;
+        } else if self.prefixes.len() < PREFIXES_MAX {
+            self.last = self.prefixes.len();
+            self.prefixes.push((prefix.to_vec(), 0));
+        } else {
+            let rarest = self.prefixes.iter().enumerate().min_by_key(|(_, (_, count))| *count);
+            self.last = rarest.map_or(0, |(at, _)| at);
+            let (name, _) = &mut self.prefixes[self.last];
+            name.clear();
+            name.extend_from_slice(prefix);
+        }
+        self.prefixes[self.last].1 += 1;
+        false
     }
 
     /// Returns the prefix with the most new series. All counts are halved, so that the next answer
@@ -106,11 +116,12 @@ impl Newcomers {
 /// The first two elements of a name, without its tags.
 pub(super) fn prefix(name: &[u8]) -> &[u8] {
     let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
-    let name = name.split(|byte| *byte == b';').next().unwrap_or(name);
-    match memchr::memchr_iter(b'.', name).nth(1) {
-        Some(second_dot) => &name[..second_dot],
-        None => name,
-    }
+    let mut dots = 0;
+    let is_end = |byte: &u8| {
+        dots += u8::from(*byte == b'.');
+        dots == 2 || *byte == b';'
+    };
+    &name[..name.iter().position(is_end).unwrap_or(name.len())]
 }
 
 #[cfg(test)]
@@ -181,12 +192,14 @@ mod tests {
         let mut newcomers = Newcomers::default();
         assert_eq!(newcomers.take_busiest(), None);
         for n in 0..1000 {
-            newcomers.add(format!("once.{n}.x").as_bytes());
-            newcomers.add(format!("app.junk.{n}").as_bytes());
+            newcomers.add(prefix(format!("once.{n}.x").as_bytes()));
+            newcomers.add(prefix(format!("app.junk.{n}").as_bytes()));
         }
         assert!(newcomers.prefixes.len() <= PREFIXES_MAX);
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
-        (0..2000).for_each(|n| newcomers.add(format!("later.on.{n}").as_bytes()));
+        for n in 0..2000 {
+            newcomers.add(prefix(format!("later.on.{n}").as_bytes()));
+        }
         assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

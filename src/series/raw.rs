@@ -19,6 +19,7 @@ use ahash::AHashMap;
 
 use super::aggregate::Series;
 use super::closed::Closed;
+use super::tag_store::TagStore;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The destinations that a summary is for.
@@ -34,8 +35,13 @@ pub enum Audience {
 impl Audience {
     /// The destinations that the interval before `now` of a series is for.
     #[inline]
-    pub(super) fn of(raw: Option<&RawNames>, series: &Series, now: u32) -> Self {
-        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name(), now))
+    pub(super) fn of(
+        raw: Option<&RawNames>,
+        series: &Series,
+        tags: &mut TagStore,
+        now: u32,
+    ) -> Self {
+        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name().text(tags), now))
     }
 
     /// Gives a closed series the name that it is sent under.
@@ -99,11 +105,11 @@ impl RawNames {
     }
 
     /// Notes a series that the table no longer has.
-    pub(super) fn note_removed(&mut self, series: &Series) {
-        if is_merged(series.name()) {
-            self.merged.remove(&self.hash(series.kind(), sent_name(series.name())));
-        } else if !is_clean(series.name()) {
-            let hash = self.hash(series.kind(), &cleaned(series.name()));
+    pub(super) fn note_removed(&mut self, kind: MetricKind, name: &[u8]) {
+        if is_merged(name) {
+            self.merged.remove(&self.hash(kind, sent_name(name)));
+        } else if !is_clean(name) {
+            let hash = self.hash(kind, &cleaned(name));
             if let Some(count) = self.sources.get_mut(&hash) {
                 *count -= 1;
                 if *count == 0 {

@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::aggregate::Series;
 use super::owner::Owner;
+use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
 
 /// The number of shards of the table.
@@ -69,11 +70,17 @@ impl Shard {
     }
 
     /// Returns the slot of the series with this kind and name.
-    pub(super) fn find(&self, hash: u32, kind: MetricKind, name: &[u8]) -> Option<SeriesSlot> {
+    pub(super) fn find(
+        &self,
+        hash: u32,
+        kind: MetricKind,
+        name: &[u8],
+        tags: &TagStore,
+    ) -> Option<SeriesSlot> {
         let is_it = |slot: &SeriesSlot| {
             slot.hash == hash && {
                 let series = &self.series[slot.at as usize];
-                series.kind() == kind && series.name() == name
+                series.kind() == kind && series.name().is(name, tags)
             }
         };
         self.index.find(spread(hash), is_it).copied()
@@ -84,14 +91,14 @@ impl Shard {
         self.index.find(spread(hash), |slot| slot.hash == hash).copied()
     }
 
-    /// Whether the series in `slot` has this kind, and a name of this length.
+    /// Whether the series in `slot` has this kind, and may have a name of this length.
     pub(super) fn resembles(&self, slot: SeriesSlot, kind: MetricKind, length: usize) -> bool {
         let series = &self.series[slot.at as usize];
-        series.kind() == kind && series.name().len() == length
+        series.kind() == kind && series.name().may_have_length(length)
     }
 
-    pub(super) fn is_called(&self, slot: SeriesSlot, name: &[u8]) -> bool {
-        self.series[slot.at as usize].name() == name
+    pub(super) fn is_called(&self, slot: SeriesSlot, name: &[u8], tags: &TagStore) -> bool {
+        self.series[slot.at as usize].name().is(name, tags)
     }
 
     /// Returns the slot of the series at a position, which must hold one.
@@ -173,7 +180,8 @@ impl Shard {
         let mut touched = 0;
         for at in from..end {
             // A name may lie in two lines of the cache.
-            if let Some([first, .., last]) = self.series.get(at).map(Series::name) {
+            if let Some([first, .., last]) = self.series.get(at).map(|series| series.name().bytes())
+            {
                 touched ^= first ^ last;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
-use super::batch::PendingSample;
+use super::batch::{Lookup, PendingSample};
 use super::bounds::AddError;
 use super::budget::{Budget, NEWEST_MAX};
 use super::closed::Closed;
@@ -12,9 +12,10 @@ use super::owner::Owner;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
-use crate::protocol::MetricKind;
+use crate::protocol::{Grammar, MetricKind, is_canonical_for, is_clean};
 use crate::wire::Put;
 
 /// The position of a walk over all series.
@@ -39,6 +40,9 @@ pub(super) struct Shards {
     /// `None` if all names are clean, because the reader cleans them.
     pub(super) raw: Option<RawNames>,
     pub(super) aliases: Aliases,
+    pub(super) tags: TagStore,
+    /// The buffer for the name of a series that is visited.
+    room: Vec<u8>,
     keeps_totals: bool,
     len: usize,
     revision: u64,
@@ -54,7 +58,7 @@ pub(super) const NEWEST_TRIES: usize = 64;
 pub struct SeriesCounts {
     /// The series of each [`MetricKind`], in the order of the enum.
     pub kinds: [usize; 4],
-    /// The bytes of all their names.
+    /// The bytes of all their names, without the texts of tags.
     pub name_bytes: usize,
     pub created: u64,
     /// Idle series that made room for new ones, because `max_series` was reached.
@@ -77,9 +81,12 @@ impl Shards {
     /// `seeds` make the hashes of names unguessable.
     pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, max_series: usize) -> Self {
         let [a, b, c, d] = seeds;
+        let names = ahash::RandomState::with_seeds(a, b, c, d);
         Self {
             all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
-            names: ahash::RandomState::with_seeds(a, b, c, d),
+            tags: TagStore::new(names.clone()),
+            names,
+            room: Vec::new(),
             raw: None,
             aliases: Aliases::new(seeds, max_series),
             keeps_totals,
@@ -130,13 +137,17 @@ impl Shards {
     /// Whether there is a series with the clean name of a merged series.
     pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
         let Some(merged) = self.all[shard].at(slot.at as usize) else { return false };
-        is_merged(merged.name()) && self.find(merged.kind(), sent_name(merged.name())).is_some()
+        is_merged(merged.name().bare()) && {
+            let mut name = Vec::new();
+            merged.name().append(&self.tags, &mut name);
+            self.find(merged.kind(), sent_name(&name)).is_some()
+        }
     }
 
     /// The destinations that the interval before `now` of a series is for.
     #[inline]
-    pub(super) fn audience(&self, series: &Series, now: u32) -> Audience {
-        Audience::of(self.raw.as_ref(), series, now)
+    pub(super) fn audience(&mut self, series: &Series, now: u32) -> Audience {
+        Audience::of(self.raw.as_ref(), series, &mut self.tags, now)
     }
 
     /// Returns the shard and the slot of a series.
@@ -152,47 +163,62 @@ impl Shards {
         kind: MetricKind,
         name: &[u8],
     ) -> Option<SeriesSlot> {
-        self.all[key.shard].find(key.hash, kind, name)
+        self.all[key.shard].find(key.hash, kind, name, &self.tags)
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub(super) fn find_all(&mut self, batch: &mut [PendingSample<'_>], now: u32) {
+        let mut has_raw = false;
         // Each loop waits for one kind of memory: the index, the series, the name.
-        for sample in &mut *batch {
-            sample.slot = if sample.tags.is_none() {
-                self.all[sample.key.shard].candidate(sample.key.hash)
-            } else {
-                let found = self.aliases.find(sample.raw, sample.kind, now);
-                found.map(|(shard, at)| {
-                    sample.key.shard = shard;
-                    SeriesSlot { hash: 0, at }
-                })
-            };
-        }
-        for PendingSample { slot, key, kind, name, tags, .. } in &mut *batch {
-            let Some(candidate) = slot else { continue };
-            let shard = &self.all[key.shard];
-            if tags.is_some() {
-                *candidate = shard.slot(candidate.at);
-                key.hash = candidate.hash;
-            } else if !shard.resembles(*candidate, *kind, name.len()) {
-                *slot = None;
+        for PendingSample { lookup, key, slot, .. } in &mut *batch {
+            match lookup {
+                Lookup::Name(_) => *slot = self.all[key.shard].candidate(key.hash),
+                Lookup::Raw(..) => has_raw = true,
             }
         }
-        for PendingSample { slot, key, name, tags, .. } in batch {
-            if tags.is_none() {
-                *slot = slot.filter(|slot| self.all[key.shard].is_called(*slot, name));
+        for PendingSample { slot, key, kind, name, .. } in &mut *batch {
+            *slot = slot.filter(|slot| self.all[key.shard].resembles(*slot, *kind, name.len()));
+        }
+        for PendingSample { slot, key, name, .. } in &mut *batch {
+            let shard = &self.all[key.shard];
+            *slot = slot.filter(|slot| shard.is_called(*slot, name, &self.tags));
+        }
+        if has_raw {
+            self.find_raw_ones(batch, now);
+        }
+    }
+
+    /// Looks up the series of the samples of a batch that are looked up by their raw bytes.
+    #[inline(never)]
+    fn find_raw_ones(&mut self, batch: &mut [PendingSample<'_>], now: u32) {
+        // As above: first the index and the aliases, then the series.
+        for PendingSample { lookup, kind, key, slot, .. } in &mut *batch {
+            if let Lookup::Raw(raw, _) = lookup {
+                *slot = self.aliases.find(*raw, *kind, now).map(|(shard, at)| {
+                    key.shard = shard;
+                    SeriesSlot { hash: 0, at }
+                });
+            }
+        }
+        for PendingSample { lookup, key, slot, .. } in batch {
+            if let (Lookup::Raw(..), Some(found)) = (lookup, slot) {
+                *found = self.all[key.shard].slot(found.at);
+                key.hash = found.hash;
             }
         }
     }
 
-    /// Returns the key and the slot of the series that has an alias.
+    /// Returns the key and the slot of the series that has an alias. Returns `None` while there is
+    /// a merged series, since a sample may have to be added to that one, too.
     pub(super) fn find_raw(
         &mut self,
         raw: RawKey,
         kind: MetricKind,
         now: u32,
     ) -> Option<(SeriesKey, SeriesSlot)> {
+        if self.has_merged() {
+            return None;
+        }
         let (shard, at) = self.aliases.find(raw, kind, now)?;
         let slot = self.all[shard].slot(at);
         Some((SeriesKey { shard, hash: slot.hash }, slot))
@@ -225,9 +251,9 @@ impl Shards {
         self.revision += 1;
         self.counts.created += 1;
         self.counts.kinds[series.kind() as usize] += 1;
-        self.counts.name_bytes += series.name().len();
+        self.counts.name_bytes += series.name().bytes().len();
         if let Some(raw) = &mut self.raw {
-            raw.note_created(series.kind(), series.name(), now);
+            raw.note_created(series.kind(), series.name().text(&mut self.tags), now);
         }
         self.all[shard].insert(series, owner, self.keeps_totals)
     }
@@ -240,9 +266,9 @@ impl Shards {
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.name_bytes -= series.name().len();
+        self.counts.name_bytes -= series.name().bytes().len();
         if let Some(raw) = &mut self.raw {
-            raw.note_removed(&series);
+            raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
         Some(series)
     }
@@ -260,9 +286,11 @@ impl Shards {
         self.all.iter().map(Shard::total_bytes).sum()
     }
 
-    /// The names of all series, in no order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series.name()))
+    /// Whether the reader would make all names of series as they are.
+    pub(super) fn are_canonical(&self, grammar: &Grammar) -> bool {
+        let mut series = self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series));
+        series.all(|series| is_canonical_for(grammar, series.name().bare()))
+            && self.tags.all().all(is_clean)
     }
 
     /// Appends the open interval of up to `work` series, from `cursor` on. See
@@ -279,6 +307,7 @@ impl Shards {
         let is_wanted =
             |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
         let mut left = work;
+        let mut name = Vec::new();
         while cursor.shard < SHARDS {
             let shard = &self.all[cursor.shard];
             while cursor.at < shard.end() {
@@ -289,7 +318,9 @@ impl Shards {
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
                     out.put_record(|out| {
                         out.put_u8(tag);
-                        series.save(now, records, out);
+                        name.clear();
+                        series.name().append(&self.tags, &mut name);
+                        series.save(&name, now, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -324,7 +355,8 @@ impl Shards {
                 {
                     let total = total.copied();
                     let at = (cursor.shard, slot);
-                    visit(Visited::new(series, total, at, self.raw.as_ref(), policies, now));
+                    let names = (self.raw.as_ref(), &self.tags, &mut self.room);
+                    visit(Visited::new(series, total, at, names, policies, now));
                 }
                 cursor.at += 1;
             }
@@ -354,7 +386,8 @@ impl Shards {
         let (slot, series, total) = self.all[at.0].at_mut(at.1.at as usize)?;
         let total = total.copied();
         let is_it = slot == at.1 && series.has_value();
-        is_it.then(|| Visited::new(series, total, at, self.raw.as_ref(), policies, now))
+        let names = (self.raw.as_ref(), &self.tags, &mut self.room);
+        is_it.then(|| Visited::new(series, total, at, names, policies, now))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
@@ -417,9 +450,9 @@ impl Shards {
     ) {
         let Some((shard, slot)) = self.find(kind, name) else { return };
         let Some((_, series, total)) = self.all[shard].at_mut(slot.at as usize) else { return };
-        let audience = Audience::of(self.raw.as_ref(), series, now);
+        let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, now);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(now, policies, pool, total, &mut close);
+        series.close(now, policies, (pool, &mut self.tags), total, &mut close);
         pool.take_grown();
     }
 
@@ -537,7 +570,7 @@ impl Shards {
             return None;
         }
         let mut record = Vec::new();
-        series.save(now, records, &mut record);
+        series.save(name, now, records, &mut record);
         Some((record, self.total(shard, slot, Some(now))))
     }
 }

@@ -7,24 +7,25 @@ use std::time::Duration;
 
 use super::aggregate::{SavedSeries, Series};
 use super::aliases::RawKey;
-use super::batch::PendingSample;
+use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
 use super::budget::Crowd;
 use super::closed::Closed;
-use super::eviction::{Evicted, Holder, Largest, LongIdle, Rest};
+use super::eviction::{Evicted, Holder, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, PREFETCH, SHARDS, SeriesKey, SeriesSlot};
+use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
-use super::tags::TagValues;
-use super::top::{Top, TopCounts};
+use super::stored_name::StoredName;
+use super::sweep::SeriesSweep;
+use super::top::{NewPrefix, Top};
 use super::update::update_policy;
 use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
-use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
+use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
 /// All series, and the state of the open interval that they share.
@@ -40,7 +41,6 @@ pub struct Table {
     has_old_policies: bool,
     long_idle: LongIdle,
     evicted: Evicted,
-    newcomers: Newcomers,
     top: Top,
     max_series: usize,
     /// The number of the sender of the samples that are added next.
@@ -64,7 +64,6 @@ impl Table {
             has_old_policies: false,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
             evicted: Evicted::default(),
-            newcomers: Newcomers::default(),
             top: Top::new(),
             max_series: bounds.max_series,
             sender: 0,
@@ -88,7 +87,7 @@ impl Table {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.shards.len() == 0
+        self.len() == 0
     }
 
     /// The number of series of each kind, and what has happened to series since the start.
@@ -120,10 +119,10 @@ impl Table {
     ///
     /// A key/value has no series; the caller must not pass one.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
-        if self.shards.raw.is_none() {
-            return self.add_one(name, hash, sample);
+        match self.shards.raw {
+            None => self.add_one(name, hash, sample).map(|_| ()),
+            Some(_) => self.add_raw(name, hash, sample),
         }
-        self.add_raw(name, hash, sample)
     }
 
     /// Adds a sample to the series of a name that may be raw, and to its merged series.
@@ -131,7 +130,7 @@ impl Table {
     fn add_raw(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if is_clean(name) && !self.shards.is_merged_into(kind, name) {
-            return self.add_one(name, hash, sample);
+            return self.add_one(name, hash, sample).map(|_| ());
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
@@ -141,7 +140,8 @@ impl Table {
             self.begin_merged(kind, &clean, &merged)
         };
         let added = self.add_one(name, hash, sample);
-        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample)).and(added)
+        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample)).and(added)?;
+        Ok(())
     }
 
     /// Begins a merged series with the open interval of the series that has the clean name. Does
@@ -162,17 +162,25 @@ impl Table {
         Ok(())
     }
 
-    /// Adds a sample to the series that the table holds under this name.
+    /// Adds a sample to the series that the table holds under this name. Returns the place of the
+    /// series.
     #[inline]
-    fn add_one(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
+    fn add_one(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+    ) -> Result<(usize, SeriesSlot), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
         let sample = HashedSample::new(sample, |member| self.members.hash(member));
         match self.shards.find_by(&key, kind, name) {
-            Some(slot) => self.add_to(&key, slot, sample),
+            Some(slot) => self.add_to(&key, slot, sample).map(|()| (key.shard, slot)),
             None => {
                 let slot = self.create(name, hash, kind, &key)?;
-                self.add_to(&key, slot, sample).inspect_err(|_| self.discard(key.shard, slot))
+                let added = self.add_to(&key, slot, sample);
+                added.inspect_err(|_| self.discard(key.shard, slot))?;
+                Ok((key.shard, slot))
             }
         }
     }
@@ -212,19 +220,39 @@ impl Table {
         self.shards.aliases.key(name, tags)
     }
 
-    /// Notes that lines with this key belong to the series of a canonical name, until the series is
-    /// removed. Does nothing if there is no such series.
+    /// Adds a sample as [`add`](Self::add) does. If that succeeds, lines with the key `raw` belong
+    /// to its series until the series is removed.
     ///
     /// The key must have no other name with the same grammar and rules. After a change of those,
     /// call [`forget_aliases`](Self::forget_aliases).
-    pub fn add_alias(&mut self, raw: RawKey, kind: MetricKind, name: &[u8], hash: NameHash) {
-        if self.shards.raw.is_some() && !is_clean(name) {
-            return; // a sample of it belongs to two series
+    pub fn add_with_alias(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        raw: RawKey,
+    ) -> Result<(), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        if self.shards.raw.is_some() && (!is_clean(name) || self.shards.is_merged_into(kind, name))
+        {
+            return self.add_raw(name, hash, sample); // it belongs to two series
         }
-        let key = SeriesKey::new(hash, kind);
-        if let Some(slot) = self.shards.find_by(&key, kind, name) {
-            self.shards.aliases.add(raw, kind, (key.shard, slot.at), self.now);
-        }
+        let (shard, slot) = self.add_one(name, hash, sample)?;
+        self.shards.aliases.add(raw, kind, (shard, slot.at), self.now);
+        Ok(())
+    }
+
+    /// Whether a series of this kind is found by a key.
+    pub fn is_known(&mut self, raw: RawKey, kind: MetricKind) -> bool {
+        self.shards.find_raw(raw, kind, self.now).is_some()
+    }
+
+    /// Adds a sample to the series that is found by a key. Returns `None`, and adds nothing, if
+    /// there is none.
+    pub fn add_known(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
+        let (key, slot) = self.shards.find_raw(raw, sample.kind()?, self.now)?;
+        let sample = HashedSample::new(sample, |member| self.members.hash(member));
+        Some(self.add_to(&key, slot, sample))
     }
 
     /// Removes all aliases, because lines with the same bytes may belong to other series now.
@@ -248,17 +276,18 @@ impl Table {
         revision: u64,
         may_create: impl FnOnce() -> bool,
     ) -> Option<Result<(), AddError>> {
-        match sample.slot {
+        match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
-            Some(slot) if self.shards.revision() == revision => {
+            (Some(slot), _) if self.shards.revision() == revision => {
                 Some(self.add_found(sample, sample.key, slot))
             }
-            _ if sample.tags.is_some() => {
-                let (key, slot) = self.shards.find_raw(sample.raw, sample.kind, self.now)?;
+            (_, Lookup::Name(hash)) => {
+                may_create().then(|| self.add(sample.name, hash, sample.sample()))
+            }
+            (_, Lookup::Raw(raw, _)) => {
+                let (key, slot) = self.shards.find_raw(raw, sample.kind, self.now)?;
                 Some(self.add_found(sample, key, slot))
             }
-            _ if may_create() => Some(self.add(sample.name, sample.hash, sample.sample())),
-            _ => None,
         }
     }
 
@@ -311,7 +340,7 @@ impl Table {
     #[cold]
     fn discard(&mut self, shard: usize, slot: SeriesSlot) {
         if let Some(series) = self.shards.take(shard, slot) {
-            series.release(&mut self.pool);
+            series.release(&mut self.pool, &mut self.shards.tags);
             self.shards.counts.created -= 1; // it was never seen
         }
     }
@@ -331,8 +360,7 @@ impl Table {
     ) -> Result<SeriesSlot, AddError> {
         let policy = self.policies.of_name(sent_name(name), hash).ok_or(AddError::ByRule)?;
         if !is_merged(name) {
-            self.newcomers.add(name);
-            self.top.series(name, |text| self.shards.hash(text).0);
+            self.top.series(name, self.now, |text| self.shards.hash(text).0);
         }
         self.create_with(name, kind, key, policy)
     }
@@ -349,8 +377,10 @@ impl Table {
         let owner = self.shards.owner(name, self.sender);
         if self.len() >= self.max_series {
             let evicted = self.shards.make_room(&mut self.long_idle, (name, &owner), self.now)?;
-            self.evicted.add(evicted, self.now, &mut self.pool);
+            self.evicted.add(evicted, self.now, &mut self.pool, &mut self.shards.tags);
         }
+        let Self { shards: Shards { tags, names, .. }, top, .. } = self;
+        let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
         let series = Series::new(name, key.hash, kind, policy, self.now);
         let slot = self.shards.insert(key.shard, series, owner, self.now);
         self.shards.note_newest(key.shard, slot, self.max_series.saturating_sub(self.len()));
@@ -375,74 +405,28 @@ impl Table {
         &mut self,
         cursor: &mut Cursor,
         work: usize,
-        close: impl FnMut(Audience, Closed<'_>),
-    ) -> bool {
-        if self.shards.raw.is_some() {
-            self.sweep_names::<true>(cursor, work, close)
-        } else {
-            self.sweep_names::<false>(cursor, work, close)
-        }
-    }
-
-    /// As [`sweep`](Self::sweep). Without raw names the audience of a series is a constant, so that
-    /// their meaning costs nothing where they are off.
-    fn sweep_names<const RAW: bool>(
-        &mut self,
-        cursor: &mut Cursor,
-        work: usize,
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
         let is_full = self.len() >= self.max_series;
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
-            self.close_and_release(self.shards.audience(&series, self.now), series, &mut close);
+            let audience = self.shards.audience(&series, self.now);
+            self.close_and_release(audience, series, &mut close);
             if left == 0 {
                 return false;
             }
         }
-        while cursor.shard < SHARDS {
-            let mut shard = &mut self.shards.all[cursor.shard];
-            while cursor.at < shard.end() {
-                if left == 0 {
-                    return false;
-                }
-                if cursor.at.is_multiple_of(PREFETCH) {
-                    shard.prefetch_names(cursor.at);
-                }
-                if let Some((slot, series, total)) = shard.at_mut(cursor.at) {
-                    left = left.saturating_sub(series.work());
-                    let rest = Rest::of(series, self.now);
-                    let is_kept = update_policy(
-                        &mut self.policies,
-                        &self.shards.names,
-                        series,
-                        &mut self.pool,
-                    );
-                    if !is_kept || series.is_expired(self.now, &self.policies) {
-                        if let Some(series) = self.shards.take(cursor.shard, slot) {
-                            series.release(&mut self.pool);
-                            self.shards.counts.expired += 1;
-                        }
-                        shard = &mut self.shards.all[cursor.shard];
-                    } else {
-                        let raw = self.shards.raw.as_ref().filter(|_| RAW);
-                        let audience = Audience::of(raw, series, self.now);
-                        let mut close =
-                            |closed: Closed<'_>| close(audience, audience.named(closed));
-                        series.close(self.now, &self.policies, &mut self.pool, total, &mut close);
-                        self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
-                        self.top.take_samples(series, &self.shards.names);
-                        let owner = shard.owner_mut(cursor.at);
-                        let at = (cursor.shard, slot);
-                        self.long_idle.see(rest, at, owner, is_full, &self.shards.budget);
-                    }
-                }
-                cursor.at += 1;
-            }
-            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        let Self { shards, pool, policies, largest, top, long_idle, now, .. } = self;
+        let now = *now;
+        let sweep = SeriesSweep { shards, pool, policies, largest, top, long_idle, now, is_full };
+        // Without raw names the audience of a series is a constant, so that their meaning costs
+        // nothing where they are off.
+        if sweep.shards.raw.is_some() {
+            sweep.walk::<true>(cursor, left, close)
+        } else {
+            sweep.walk::<false>(cursor, left, close)
         }
-        true
     }
 
     /// Ends the sweep, and frees the memory that only the sweep needed.
@@ -519,7 +503,8 @@ impl Table {
             return false; // as if it were removed already
         }
         let Some(series) = self.shards.take(shard, slot) else { return false };
-        self.close_and_release(self.shards.audience(&series, self.now), series, close);
+        let audience = self.shards.audience(&series, self.now);
+        self.close_and_release(audience, series, close);
         true
     }
 
@@ -531,12 +516,14 @@ impl Table {
         mut series: Series,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
-        if update_policy(&mut self.policies, &self.shards.names, &mut series, &mut self.pool) {
+        let names = (&self.shards.names, &mut self.shards.tags);
+        if update_policy(&mut self.policies, names, &mut series, &mut self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            series.close(self.now, &self.policies, &mut self.pool, None, &mut close);
+            let memory = (&mut self.pool, &mut self.shards.tags);
+            series.close(self.now, &self.policies, memory, None, &mut close);
         }
         self.pool.take_grown();
-        series.release(&mut self.pool);
+        series.release(&mut self.pool, &mut self.shards.tags);
     }
 
     /// Appends up to `work` series to `out`, from `cursor` on, each as a record that begins with
@@ -632,23 +619,18 @@ impl Table {
 
     /// The names that bring most new series.
     pub fn newcomers(&mut self) -> &mut Newcomers {
-        &mut self.newcomers
+        &mut self.top.newcomers
     }
 
-    /// The series with most samples since the start, up to the last flush. Samples that were
-    /// refused for lack of memory count, too.
-    pub fn top_samples(&self, n: usize) -> TopCounts<MetricKind> {
-        self.top.samples(n)
+    /// What brings most since the start.
+    pub fn top(&self) -> &Top {
+        &self.top
     }
 
-    /// The prefixes (first two elements) with most new series since the start.
-    pub fn top_new(&self, n: usize) -> TopCounts {
-        self.top.prefixes(n)
-    }
-
-    /// The tag keys with most values since the start.
-    pub fn top_tags(&self, n: usize) -> Vec<TagValues> {
-        self.top.tags(n)
+    /// The prefixes that got a new series last, the newest first, and by how much their counts may
+    /// be too low.
+    pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
+        self.top.newest(self.now)
     }
 
     /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
@@ -676,16 +658,13 @@ impl Table {
         self.shards.set_remembered(kind, name, is_remembered);
     }
 
-    /// The names of all series, in no order.
-    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.shards.names()
+    /// Whether the reader would leave all names as they are.
+    pub fn are_names_canonical(&self, grammar: &Grammar) -> bool {
+        self.shards.are_canonical(grammar)
     }
 
-    /// The series in a slot, with the number of the open interval. Returns `None` if the series was
-    /// removed, or its value was forgotten, since the slot was looked up.
-    pub fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<(&mut Series, u32)> {
-        let now = self.now;
-        let series = self.shards.get_mut(shard, slot).filter(|series| series.has_value());
-        series.map(|series| (series, now))
+    /// The number of different tags of all series, and their bytes.
+    pub fn tags(&self) -> (usize, usize) {
+        (self.shards.tags.len(), self.shards.tags.bytes())
     }
 }

@@ -1,5 +1,5 @@
-//! The tag keys of new series, and how many values each has had since the start. A tag with a value
-//! for each request or user is the usual cause of too many series.
+//! The keys of new tags, and how many values each has had since the start. A tag with a value for
+//! each request or user is the usual cause of too many series.
 
 use hashbrown::HashTable;
 
@@ -48,15 +48,12 @@ impl Default for TagKeys {
 }
 
 impl TagKeys {
-    /// Adds the tags of a new series: `name;key=value;key=value`.
-    pub(super) fn add(&mut self, name: &[u8], hash: impl Fn(&[u8]) -> u64) {
-        let Some(start) = memchr::memchr(b';', name) else { return };
-        for tag in name[start + 1..].split(|byte| *byte == b';') {
-            let end = memchr::memchr(b'=', tag).unwrap_or(tag.len());
-            let key = &tag[..end];
-            if (1..=KEY_BYTES_MAX).contains(&key.len()) {
-                self.add_value(key, hash(key), hash(&tag[end..]));
-            }
+    /// Adds a tag: `key=value`. A tag that some series has must have been added already.
+    pub(super) fn add(&mut self, tag: &[u8], hash: impl Fn(&[u8]) -> u64) {
+        let end = memchr::memchr(b'=', tag).unwrap_or(tag.len());
+        let key = &tag[..end];
+        if (1..=KEY_BYTES_MAX).contains(&key.len()) {
+            self.add_value(key, hash(key), hash(&tag[end..]));
         }
     }
 
@@ -114,10 +111,9 @@ mod tests {
     fn the_key_with_most_values_comes_first_among_ever_new_keys() {
         let mut keys = TagKeys::default();
         for n in 0..20_000 {
-            let name = format!("hits;env=prod;user={n};host=h{};k{n}=1", n % 200);
-            keys.add(name.as_bytes(), hash);
+            let tags = format!("env=prod;user={n};host=h{};k{n}=1", n % 200);
+            tags.split(';').for_each(|tag| keys.add(tag.as_bytes(), hash));
         }
-        keys.add(b"hits", hash);
         let top = keys.top(2);
         assert_eq!(&*top[0].key, b"user");
         assert!(top[0].is_estimate);
@@ -132,7 +128,7 @@ mod tests {
         let mut keys = TagKeys::default();
         for key in 0..KEYS_MAX {
             (0..EXACT + 50).for_each(|n| {
-                keys.add(format!("a;k{key}={n}").as_bytes(), hash);
+                keys.add(format!("k{key}={n}").as_bytes(), hash);
             });
         }
         assert!(keys.top(KEYS_MAX).iter().all(|key| key.values > EXACT), "none was refused");

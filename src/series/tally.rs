@@ -82,6 +82,17 @@ impl<L: Copy + Eq> Tally<L> {
         self.error
     }
 
+    /// The number of names that are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns the count of a name, or 0 if it is not known.
+    pub(super) fn count(&self, name: &[u8], label: L, hash: u64) -> u64 {
+        let is_it = |counted: &Counted<L>| counted.label == label && *counted.name == *name;
+        self.known.find(hash, is_it).map_or(0, |known| known.count)
+    }
+
     /// Returns the `n` highest counts in descending order, equal ones by name.
     pub(super) fn top(&self, n: usize) -> Vec<Counted<L>> {
         let mut all: Vec<&Counted<L>> = self.known.iter().collect();

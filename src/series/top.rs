@@ -9,15 +9,17 @@
 use ahash::RandomState;
 
 use super::aggregate::Series;
-use super::frequent::prefix;
+use super::frequent::{Newcomers, prefix};
+use super::newest::Newest;
 use super::raw::is_merged;
+use super::tag_store::TagStore;
 use super::tags::{TagKeys, TagValues};
 use super::tally::{Counted, Tally};
 use crate::protocol::MetricKind;
 
 /// The counts of a table.
 #[derive(Debug)]
-pub(super) struct Top {
+pub struct Top {
     /// The samples in an interval from which on a series is added. At least 1.
     least: u32,
     /// The series that the sweep in progress has added.
@@ -26,6 +28,11 @@ pub(super) struct Top {
     not_added: u64,
     samples: Tally<MetricKind>,
     new: Tally,
+    /// The prefixes since the last warning.
+    pub(super) newcomers: Newcomers,
+    /// The hash of the prefix that was counted last.
+    last_hash: u64,
+    newest: Newest,
     tags: TagKeys,
 }
 
@@ -43,6 +50,20 @@ pub struct TopCounts<L = ()> {
     pub counts: Vec<Counted<L>>,
     /// A count may be too low by at most this number. Names with lower counts may be missing.
     pub too_low: u64,
+    /// The number of further names that are known.
+    pub more: usize,
+}
+
+/// A prefix that has got a new series lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPrefix {
+    pub prefix: Box<[u8]>,
+    /// Its new series since the start. It may be too low, as other counts.
+    pub count: u64,
+    /// The newest of them, which may be cut off.
+    pub newest: Box<[u8]>,
+    /// The number of flushes since it came.
+    pub flushes: u32,
 }
 
 impl Top {
@@ -53,23 +74,31 @@ impl Top {
             not_added: 0,
             samples: Tally::new(NAMES_MAX),
             new: Tally::new(PREFIXES_MAX),
+            newcomers: Newcomers::default(),
+            last_hash: 0,
+            newest: Newest::default(),
             tags: TagKeys::default(),
         }
     }
 
     /// Takes the samples that a series has had since the last close.
     #[inline]
-    pub(super) fn take_samples(&mut self, series: &mut Series, names: &RandomState) {
+    pub(super) fn take_samples(
+        &mut self,
+        series: &mut Series,
+        hasher: &RandomState,
+        tags: &mut TagStore,
+    ) {
         let samples = series.take_samples();
-        if samples >= self.least && !is_merged(series.name()) {
-            self.add(series, samples, names);
+        if samples >= self.least && !is_merged(series.name().bare()) {
+            self.add(series, samples, hasher, tags);
         }
     }
 
     #[inline(never)]
-    fn add(&mut self, series: &Series, samples: u32, names: &RandomState) {
-        let name = series.name();
-        self.samples.add(name, series.kind(), names.hash_one(name), u64::from(samples));
+    fn add(&mut self, series: &Series, samples: u32, hasher: &RandomState, tags: &mut TagStore) {
+        let name = series.name().text(tags);
+        self.samples.add(name, series.kind(), hasher.hash_one(name), u64::from(samples));
         self.added += 1;
         if self.added.is_multiple_of(ADDED_MAX) {
             // For the rest of this sweep, too. Otherwise it would take long with a million series.
@@ -86,23 +115,50 @@ impl Top {
         self.added = 0;
     }
 
-    /// Counts a new series.
-    pub(super) fn series(&mut self, name: &[u8], hash: impl Fn(&[u8]) -> u64) {
+    /// Counts a new series by the prefix of its name.
+    pub(super) fn series(&mut self, name: &[u8], interval: u32, hash: impl Fn(&[u8]) -> u64) {
         let prefix = prefix(name);
-        self.new.add(prefix, (), hash(prefix), 1);
-        self.tags.add(name, hash);
+        let is_last = self.newcomers.add(prefix);
+        if !is_last {
+            self.last_hash = hash(prefix);
+        }
+        self.new.add(prefix, (), self.last_hash, 1);
+        self.newest.add(name, self.last_hash, interval);
     }
 
-    pub(super) fn samples(&self, n: usize) -> TopCounts<MetricKind> {
+    /// Counts a tag that no series had.
+    pub(super) fn tag(&mut self, tag: &[u8], hash: impl Fn(&[u8]) -> u64) {
+        self.tags.add(tag, hash);
+    }
+
+    /// The series with most samples, up to the last flush. Samples that were refused for lack of
+    /// memory count, too.
+    pub fn samples(&self, n: usize) -> TopCounts<MetricKind> {
         let too_low = self.samples.error() + self.not_added;
-        TopCounts { counts: self.samples.top(n), too_low }
+        let counts = self.samples.top(n);
+        TopCounts { more: self.samples.len() - counts.len(), counts, too_low }
     }
 
-    pub(super) fn prefixes(&self, n: usize) -> TopCounts {
-        TopCounts { counts: self.new.top(n), too_low: self.new.error() }
+    /// The prefixes (first two elements) with most new series.
+    pub fn prefixes(&self, n: usize) -> TopCounts {
+        let counts = self.new.top(n);
+        TopCounts { more: self.new.len() - counts.len(), counts, too_low: self.new.error() }
     }
 
-    pub(super) fn tags(&self, n: usize) -> Vec<TagValues> {
+    /// Returns the prefixes that got a new series last, the newest first, and by how much their
+    /// counts may be too low. `interval` is the number of the open interval.
+    pub(super) fn newest(&self, interval: u32) -> (Vec<NewPrefix>, u64) {
+        let places = self.newest.iter().map(|place| NewPrefix {
+            prefix: place.prefix().into(),
+            count: self.new.count(place.prefix(), (), place.hash).max(1),
+            newest: place.name.as_slice().into(),
+            flushes: interval.wrapping_sub(place.interval),
+        });
+        (places.collect(), self.new.error())
+    }
+
+    /// The tag keys with most values.
+    pub fn tags(&self, n: usize) -> Vec<TagValues> {
         self.tags.top(n)
     }
 }
@@ -121,13 +177,41 @@ mod tests {
     fn new_series_are_counted_by_prefix_since_the_start() {
         let mut top = Top::new();
         for n in 0..5000 {
-            top.series(format!("junk.{n}.x").as_bytes(), hash);
-            top.series(format!("app.web.{n}").as_bytes(), hash);
+            top.series(format!("junk.{n}.x").as_bytes(), 1, hash);
+            top.series(format!("app.web.{n}").as_bytes(), 1, hash);
         }
-        let TopCounts { counts, too_low } = top.prefixes(2);
+        let TopCounts { counts, too_low, more } = top.prefixes(2);
+        assert_eq!(more, top.new.len() - 2);
         assert_eq!(&*counts[0].name, b"app.web");
         assert!((5000 - too_low..=5000).contains(&counts[0].count), "{counts:?}");
         assert!(too_low <= 10_000 / (PREFIXES_MAX as u64 / 2), "{too_low}");
         assert!(top.new.top(usize::MAX).len() <= PREFIXES_MAX);
+    }
+
+    /// Shows that a misspelt name is first when it comes, also among many other new series.
+    #[test]
+    fn the_newest_prefixes_come_first_with_their_newest_series() {
+        let mut top = Top::new();
+        for n in 0..1000 {
+            top.series(format!("shop.orders.{n}").as_bytes(), 1, hash);
+            top.series(format!("junk.{n}.x").as_bytes(), 1, hash);
+        }
+        top.series(b"shop.ordres.total;env=prod", 3, hash);
+        let (prefixes, _) = top.newest(7);
+        assert_eq!(prefixes.len(), super::super::newest::PLACES_MAX);
+        let shown = |at: usize| {
+            let NewPrefix { prefix, count, newest, flushes } = &prefixes[at];
+            let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+            (text(prefix), *count, text(newest), *flushes)
+        };
+        let of = |prefix: &str, count, newest: &str, flushes| {
+            (prefix.to_owned(), count, newest.to_owned(), flushes)
+        };
+        assert_eq!(shown(0), of("shop.ordres", 1, "shop.ordres.total;env=prod", 4));
+        assert_eq!(shown(1), of("junk.999", 1, "junk.999.x", 6));
+        assert!(shown(2).1 > 900 && shown(2).2 == "shop.orders.999", "{:?}", shown(2));
+        top.series(b"shop.orders.new", 8, hash);
+        let again = &top.newest(8).0[0];
+        assert_eq!((&*again.newest, again.flushes), (&b"shop.orders.new"[..], 0));
     }
 }

@@ -4,6 +4,7 @@ use super::aggregate::Series;
 use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
+use super::tag_store::TagStore;
 use crate::policy::Generations;
 
 /// Gives a series the policy that the newest rules have for it. Returns false if they drop it, or
@@ -11,7 +12,7 @@ use crate::policy::Generations;
 #[inline]
 pub(super) fn update_policy(
     policies: &mut Generations,
-    names: &ahash::RandomState,
+    names: (&ahash::RandomState, &mut TagStore),
     series: &mut Series,
     pool: &mut Pool,
 ) -> bool {
@@ -21,15 +22,16 @@ pub(super) fn update_policy(
 #[cold]
 fn update(
     policies: &mut Generations,
-    names: &ahash::RandomState,
+    (hasher, tags): (&ahash::RandomState, &mut TagStore),
     series: &mut Series,
     pool: &mut Pool,
 ) -> bool {
     if !series.has_value() {
         return false;
     }
-    let name = sent_name(series.name());
-    let Some(policy) = policies.of_name(name, names.hash_one(series.name())) else { return false };
+    let name = series.name().text(tags);
+    let policy = policies.of_name(sent_name(name), hasher.hash_one(name));
+    let Some(policy) = policy else { return false };
     if series.timing().is_some()
         && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
     {

@@ -3,6 +3,7 @@
 use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::shard::SeriesSlot;
+use super::tag_store::TagStore;
 use crate::policy::{Generations, Policy, bare};
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
@@ -21,6 +22,8 @@ pub struct Visited<'a> {
     pub shard: usize,
     pub slot: SeriesSlot,
     pub series: &'a mut Series,
+    /// The name that the table holds the series under.
+    name: &'a [u8],
 }
 
 impl<'a> Visited<'a> {
@@ -28,27 +31,35 @@ impl<'a> Visited<'a> {
         series: &'a mut Series,
         total: Option<f64>,
         (shard, slot): (usize, SeriesSlot),
-        raw: Option<&RawNames>,
+        (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a Generations,
         now: u32,
     ) -> Self {
         let kind = series.kind();
-        let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, series.name()));
+        room.clear();
+        series.name().append(tags, room);
+        let name = &**room;
+        let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, name));
         let policy = policies.at(series.policy());
         let total = total.filter(|_| kind == MetricKind::Counter);
         let total = total.map(|total| series.total(total));
-        Self { kind, audience, total, policy, now, shard, slot, series }
+        Self { kind, audience, total, policy, now, shard, slot, series, name }
     }
 
     /// The name that the series is sent under. With raw names it may have any bytes.
     pub fn name(&self) -> &[u8] {
-        sent_name(self.series.name())
+        sent_name(self.name)
     }
 
     /// Whether a client sends to the series by its own name. A merged series gets the samples of
     /// other series.
     pub fn is_of_a_client(&self) -> bool {
-        !is_merged(self.series.name())
+        !is_merged(self.name)
+    }
+
+    /// The name that the table holds the series under.
+    pub fn key(&self) -> &[u8] {
+        self.name
     }
 
     /// Passes the name that rules are compared with: clean, and without tags.

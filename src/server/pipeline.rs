@@ -170,20 +170,14 @@ impl Pipeline {
         taken
     }
 
-    /// Whether this turn has shown all lines that it may show to the clients that watch.
-    #[inline]
-    pub(super) fn is_watch_sated(&self) -> bool {
-        self.watch.is_sated()
-    }
-
     /// Takes in lines, and shows them to the clients that watch.
     #[inline]
     fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         if !self.watch.is_on() {
             return self.engine.some_lines(text, share);
         }
-        let Self { engine, encoders, sinks, watch, .. } = self;
-        watch.lines(engine, encoders, sinks, text, share)
+        let Self { engine, watch, .. } = self;
+        watch.lines(engine, text, share)
     }
 
     /// Takes in a piece of a stream.

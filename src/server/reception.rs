@@ -26,7 +26,7 @@ use crate::ingest::Drained;
 use crate::ingest::bind::Purpose;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::counts::ListenerCounts;
-use crate::ingest::datagrams::{DatagramSocket, DropsSeen, Portion, SHARE_BYTES};
+use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::{Door as _, Listener};
 use crate::ledger::Own;
@@ -141,8 +141,7 @@ impl Reception {
 
     /// Reads from the sources in the backlog until the time is over or all are dry: every datagram
     /// socket in turn, then one stream, and again. At least one round is made, so that no source
-    /// starves. It ends before that if the turn has shown all lines that it may show to clients
-    /// that watch, which happens in a few turns of a second.
+    /// starves.
     pub(super) fn receive<C: Clock>(
         &mut self,
         time: Duration,
@@ -151,22 +150,17 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) {
         let end = reactor.now().tick + time;
-        let was_sated = pipeline.is_watch_sated();
         while !self.backlog.is_empty() {
             // All datagram sockets before each stream: the kernel drops datagrams if a buffer is
             // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
                 let Some(source) = self.backlog.pop_datagrams() else { break };
                 self.receive_from(source, config, pipeline, reactor);
-                if pipeline.is_watch_sated() && !was_sated {
-                    return;
-                }
             }
             if let Some(source) = self.backlog.pop_stream() {
                 self.receive_from(source, config, pipeline, reactor);
             }
-            let is_sated = pipeline.is_watch_sated() && !was_sated;
-            if is_sated || reactor.clock().tick() >= end {
+            if reactor.clock().tick() >= end {
                 return;
             }
         }
@@ -225,7 +219,7 @@ impl Reception {
         let Self { batch, last_input, .. } = self;
         let mut entrance = Entrance { pipeline, last_input, config, now, bytes: 0 };
         while let Some(datagram) = batch.next() {
-            let Portion { taken, .. } = entrance.take(&datagram, usize::MAX);
+            let taken = entrance.take(&datagram, usize::MAX);
             batch.consume(taken);
         }
     }
@@ -559,17 +553,17 @@ impl Taken {
 }
 
 impl Entrance<'_> {
-    /// Takes the lines of a datagram, at most about `share` bytes of them.
-    fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> Portion {
+    /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
+    /// bytes taken.
+    fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
         if datagram.is_rest {
             self.pipeline.ledger().set_sender(datagram.sender);
         } else if !self.admit(datagram) {
-            return Portion { taken: datagram.bytes.len(), is_last: false };
+            return datagram.bytes.len();
         }
-        let was_sated = self.pipeline.is_watch_sated();
         let taken = self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages);
         self.bytes += taken as u64;
-        Portion { taken, is_last: self.pipeline.is_watch_sated() && !was_sated }
+        taken
     }
 
     /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be

@@ -1,5 +1,5 @@
-//! A known line with tags is found by its raw bytes, before its tags are read. Random lines are sent
-//! to two servers. One of them counts names, so it reads every line. Both must do the same.
+//! A known line with tags is found by its raw bytes, before its tags are read. Random lines are
+//! sent to two servers. One of them counts names, so it reads every line. Both must do the same.
 
 use std::time::Duration;
 

@@ -303,7 +303,7 @@ fn the_top_samples_are_within_the_stated_error_of_exact_counts() {
             }
             core.flush(flush * 10);
         }
-        let top = core.engine.table().top_samples(20);
+        let top = core.engine.table().top().samples(20);
         for counted in &top.counts {
             let count = exact[std::str::from_utf8(&counted.name).unwrap()];
             let least = count.saturating_sub(top.too_low);

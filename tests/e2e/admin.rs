@@ -436,10 +436,21 @@ fn top_and_rules_show_what_brings_most() {
         (0..50).map(|n| format!("web.user.n{n};user={n};env=prod:1|c\n")).collect::<String>();
     daemon.send([&many[..], "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g\ngone.a:1|c\ngone.b:1|c"]);
     let mut admin = daemon.admin();
-    until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\nEND\n\n");
-    assert_eq!(admin.ask("top new 1"), "50 web.user\nEND\n\n");
+    until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\n+51 more\nEND\n\n");
+    assert_eq!(admin.ask("top prefixes 1"), "50 web.user\n+2 more\nEND\n\n");
+    let newest = admin.ask("top new 2");
+    let lines: Vec<_> =
+        newest.lines().map(|line| line.split(" flushes_ago=").next().unwrap()).collect();
+    let expected = ["1 other newest=\"other\"", "1 hot newest=\"hot\"", "+1 more", "END", ""];
+    assert_eq!(lines, expected, "{newest}");
+    let newest = admin.ask("top new");
+    assert!(newest.contains("\n50 web.user newest=\"web.user.n49;env=prod;user=49\" "), "{newest}");
     assert_eq!(admin.ask("top tags"), "50 user\n1 env\nEND\n\n");
     assert!(admin.ask("top nothing").starts_with("ERROR WHAT must be samples"));
+    assert_eq!(admin.ask("health sideways"), "ERROR expected up or down\n");
+    assert!(admin.ask("info loss").starts_with("# Loss\nlost_lines:0\n"));
+    let senders = admin.ask("senders");
+    assert!(senders.contains(" refused=2 refused_reason=\"dropped by [rule.gone]\" "), "{senders}");
     assert_eq!(
         admin.ask("rules"),
         "[rule.web] series=50\n  match = web.*, app.*\n  expire = 1h\n\

@@ -39,6 +39,11 @@ fn the_running_server_answers() {
     assert!(help.0 == Some(0) && help.1.starts_with("Commands: "), "{help:?}");
     let missing = (Some(0), "metric nope not found\n".into(), String::new());
     assert_eq!(ask(&folder, &["--ask", "delcounters", "nope"]), missing);
+    let counted = ask(&folder, &["--ask", "senders", "a.*", "for", "1s"]);
+    assert_eq!(
+        (counted.0, &*counted.1),
+        (Some(0), "counting for 1 s\nno line of this name came\n")
+    );
     let (status, answer, errors) = ask(&folder, &["--ask", "nonsense"]);
     assert_eq!((status, answer.as_str()), (Some(2), "ERROR\n"));
     assert!(errors.contains("statsd --ask help"), "{errors}");

@@ -14,7 +14,7 @@ const SERIES: usize = if OPTIMISED { 200_000 } else { 10_000 };
 const CLIENTS: usize = 200;
 const ROUNDS: usize = if OPTIMISED { 2_000 } else { 300 };
 /// Requests and commands that bring long answers, or that are cut off.
-const ASKS: [&str; 11] = [
+const ASKS: [&str; 14] = [
     "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET /metrics HTTP/1.0\r\n\r\n",
     "GET /api/series?n=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
@@ -24,6 +24,9 @@ const ASKS: [&str; 11] = [
     "GET /api/watch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "counters\n",
     "info\nstats\ngauges\n",
+    "watch crowd.*\n",
+    "senders crowd.* for 1s\n",
+    "top new 1000\nrules\n",
     "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n0123456789",
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
 ];
@@ -88,6 +91,7 @@ fn a_crowd_that_does_not_behave_is_bounded() {
     let mut crowd: Vec<_> = (0..CLIENTS as u64).map(|seed| Member::new(&daemon, seed)).collect();
     let mut seed = CLIENTS as u64;
     for round in 0..ROUNDS {
+        sender.write_all(b"crowd.name.000000:1|g\ncrowd.bad\n").unwrap();
         for member in &mut crowd {
             if !member.act() {
                 seed += 1;

@@ -83,7 +83,8 @@ fn senders_have_a_line_each() {
     let lines: Vec<&str> = answer.lines().collect();
     for (line, expected) in lines.iter().zip([
         "127.0.0.3 packets=1 lines=6 bytes=33 bad_lines=3 bad_reason=\"no colon and value after the \
-         name\" series=1 refused=2 last_seen=20",
+         name\" series=1 refused=2 refused_reason=\"max_series is reached, and no series has been \
+         idle for long\" last_seen=20",
         "127.0.0.2 packets=3 lines=5 bytes=27 bad_lines=0 series=2 refused=0 last_seen=20",
         "127.0.0.1 packets=0 lines=2 bytes=12 bad_lines=0 series=0 refused=0 last_seen=20",
         "127.0.0.4 packets=1 lines=1 bytes=5 bad_lines=0 series=0 refused=0 last_seen=20",
@@ -95,10 +96,10 @@ fn senders_have_a_line_each() {
     let others = "others senders=3 packets=4 lines=8 bytes=44 bad_lines=0 series=2 refused=0\nEND";
     assert!(answer.starts_with("127.0.0.3 ") && answer.contains(others), "{answer}");
     let mut admin = daemon.admin();
-    assert_eq!(admin.ask("top senders 2"), "6 127.0.0.3\n5 127.0.0.2\nEND\n\n");
-    assert_eq!(admin.ask("top bytes 1"), "33 127.0.0.3\nEND\n\n");
+    assert_eq!(admin.ask("top senders 2"), "6 127.0.0.3\n5 127.0.0.2\n+2 more\nEND\n\n");
+    assert_eq!(admin.ask("top bytes 1"), "33 127.0.0.3\n+3 more\nEND\n\n");
     assert_eq!(admin.ask("top bad"), "3 127.0.0.3\nEND\n\n");
-    assert_eq!(admin.ask("senders many"), "ERROR N must be a number\nEND\n\n");
+    assert_eq!(admin.ask("bad many"), "ERROR N must be a number\nEND\n\n");
     daemon.stop();
 }
 

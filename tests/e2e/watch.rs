@@ -64,17 +64,88 @@ fn lines_are_shown_as_they_arrive() {
     assert!(daemon.admin().ask("watch a b").starts_with("ERROR expected"));
 }
 
-/// Shows that all lines of a datagram are shown, in their order, though a turn shows few.
+/// Shows that all lines of a burst are shown, in their order and from all senders, though a turn
+/// explains few: of a datagram, of a connection, and of sixty sockets.
 #[test]
-fn a_datagram_of_many_lines_is_shown_whole() {
+fn a_burst_is_shown_whole() {
     let daemon = Daemon::start(&Conf::never_flushing());
     let mut all = watch(&daemon, "");
-    let lines: Vec<_> = (0..45).map(|number| format!("name.{number}:1|c")).collect();
-    daemon.send([lines.join("\n"), "single:1|c".into(), "last:1|c".into()]);
-    for line in lines.iter().map(String::as_str).chain(["single:1|c", "last:1|c"]) {
+    let lines: Vec<_> = (0..300).map(|number| format!("name.{number}:1|c\n")).collect();
+    daemon.send([lines[..45].concat()]);
+    for line in &lines[..45] {
         let shown = all.read_through("\n");
-        assert!(shown.contains(&format!(" line=\"{line}\" ")), "{line}: {shown}");
+        assert!(shown.contains(&format!(" line=\"{}\" ", line.trim_end())), "{line}: {shown}");
     }
+    let mut stream = daemon.tcp_client();
+    std::io::Write::write_all(&mut stream, lines.concat().as_bytes()).unwrap();
+    for line in &lines {
+        let shown = all.read_through("\n");
+        assert!(shown.contains(&format!(" line=\"{}\" ", line.trim_end())), "{line}: {shown}");
+    }
+    let sockets: Vec<_> = (0..60).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    for socket in &sockets {
+        socket.send_to("burst:1|c\n".repeat(12).as_bytes(), daemon.udp()).unwrap();
+    }
+    let shown: Vec<_> = (0..60 * 12).map(|_| all.read_through("\n")).collect();
+    for socket in &sockets {
+        let sender = format!(" {} line=\"burst:1|c\" ", socket.local_addr().unwrap());
+        assert_eq!(shown.iter().filter(|line| line.contains(&sender)).count(), 12, "{sender}");
+    }
+}
+
+/// Shows who of twenty-one senders sends a wrong value, and who forgets the sample rate.
+#[test]
+fn the_senders_of_one_name_are_compared() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let sockets: Vec<_> = (0..21).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    for (odd, differs) in [
+        ("shop.time:12000|ms|@0.1", "value"),
+        ("shop.time:12|ms", "rate"),
+        ("shop.time:12|g", "type"),
+    ] {
+        let mut admin = daemon.admin();
+        admin.send("senders shop.time for 2s\n");
+        assert_eq!(admin.read_through("\n"), "counting for 2 s\n");
+        for (number, socket) in sockets.iter().enumerate() {
+            for _ in 0..10 {
+                let line = if number == 7 { odd } else { "shop.time:12|ms|@0.1" };
+                socket.send_to(line.as_bytes(), daemon.udp()).unwrap();
+            }
+        }
+        let answer = admin.read_through("END\n\n");
+        let odd_sender = sockets[7].local_addr().unwrap();
+        let first = answer.lines().next().unwrap();
+        assert!(first.starts_with(&format!("{odd_sender} ")), "{answer}");
+        assert!(first.ends_with(&format!(" differs=\"{differs}\"")), "{answer}");
+        assert!(first.contains(" lines=10 values=10 "), "{answer}");
+        assert_eq!(answer.matches("differs").count(), 1, "{answer}");
+        assert_eq!(answer.lines().count(), 21 + 2, "{answer}");
+        assert_eq!(admin.ask("health"), "health: up\n");
+    }
+    let mut admin = daemon.admin();
+    admin.send("senders no.such for 1\n");
+    let answer = admin.read_through("END\n\n");
+    assert_eq!(answer, "counting for 1 s\nno line of this name came\nEND\n\n");
+    for wrong in ["senders a for", "senders a for 61s", "senders a 5", "senders caf\u{e9}"] {
+        assert!(admin.ask(wrong).starts_with("ERROR expected"), "{wrong}");
+    }
+}
+
+/// Shows that a destination that is down is named as such.
+#[test]
+fn a_destination_that_is_down_is_named_as_such() {
+    let conf = Conf::sending_to("127.0.0.1:9".parse().unwrap(), "1s");
+    let daemon = Daemon::start(&conf);
+    let mut admin = daemon.admin();
+    until_true("carbon is down", || admin.ask("sinks").contains("state=backing_off"));
+    let sinks = admin.ask("sinks");
+    assert!(sinks.contains(" dropped_lines=0 address=127.0.0.1:9 queue_limit_bytes="), "{sinks}");
+    let explained = admin.ask("explain a:1|c");
+    assert!(explained.contains("\nsent: carbon (down, queued): stats.a\n"), "{explained}");
+    let mut all = watch(&daemon, "");
+    daemon.send(["a:1|c"]);
+    let shown = all.read_through("\n");
+    assert!(shown.ends_with(" sent=\"carbon (down, queued): stats.a +1\"\n"), "{shown}");
 }
 
 /// Shows that a watch ends when its client closes the connection, or its half of it, also if no

@@ -15,7 +15,7 @@ pub(super) fn put(
     request: &WebRequest<'_>,
     view: &View<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), &'static str> {
+) -> Result<(), String> {
     let history = view.engine.history();
     let points = if let Some(figure) = request.parameter("figure") {
         let figure = String::from_utf8_lossy(&figure).into_owned();
@@ -30,12 +30,22 @@ pub(super) fn put(
         let kind = read_kind(request)?.ok_or("name needs kind")?;
         history.points(kind, &name)
     };
-    let points = points.ok_or("no points are kept of it")?;
+    let points = points.ok_or_else(|| match request.parameter("figure") {
+        Some(_) => unknown_figure(),
+        None => "no points are kept of this series; history_memory may be full".to_owned(),
+    })?;
     let mut json = JsonWriter::new(out);
     json.open(b'{').key("step").number(view.config.flush_interval.as_secs_f64());
     put_points(&points, &mut json);
     json.close(b'}');
     Ok(())
+}
+
+/// Returns the text of an error that lists what exists.
+fn unknown_figure() -> String {
+    let mut names: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
+    names.dedup();
+    format!("no such figure; there are {}", names.join(", "))
 }
 
 fn put_points(points: &HistoryPoints, json: &mut JsonWriter<'_>) {

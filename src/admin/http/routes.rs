@@ -108,7 +108,7 @@ fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     let mut text = Vec::new();
     match history::put(request, view, &mut text) {
         Ok(()) => Reply::json(HttpStatus::Ok, text),
-        Err(error) => json_error(HttpStatus::NotFound, error),
+        Err(error) => json_error(HttpStatus::NotFound, &error),
     }
 }
 

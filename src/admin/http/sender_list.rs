@@ -2,6 +2,7 @@
 
 use super::request::WebRequest;
 use crate::admin::json::JsonWriter;
+use crate::admin::senders::refusal_of;
 use crate::admin::view::View;
 use crate::ledger::SenderRecord;
 use crate::sender::Sender;
@@ -33,7 +34,8 @@ pub(super) fn put(
     let sort = request.parameter("sort").unwrap_or_default();
     let known = ORDERS.iter().find(|(name, _)| sort.is_empty() || name.as_bytes() == sort);
     let (_, order) = known.ok_or("sort is lines, bytes, bad, series, refused or seen")?;
-    let senders = view.engine.ledger().senders();
+    view.engine.ledger().senders(); // adds up what was counted so far
+    let senders = view.engine.read_ledger().read_senders();
     let mut all = senders.largest(usize::MAX, *order);
     if request.parameter("desc").is_some_and(|text| text == b"0") {
         all.reverse();
@@ -43,7 +45,7 @@ pub(super) fn put(
     rest.iter().for_each(|record| others.add_sender(record));
     let mut json = JsonWriter::new(out);
     json.open(b'{').key("senders").open(b'[');
-    shown.iter().for_each(|record| put_sender(record, &mut json));
+    shown.iter().for_each(|record| put_sender(record, view, &mut json));
     json.close(b']').key("others").open(b'{');
     for (name, count) in [
         ("count", others.senders),
@@ -60,7 +62,7 @@ pub(super) fn put(
     Ok(())
 }
 
-fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {
+fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>) {
     json.open(b'{').key("sender").string(name(record.sender).as_bytes());
     for (name, count) in [
         ("packets", record.packets),
@@ -74,6 +76,8 @@ fn put_sender(record: &SenderRecord, json: &mut JsonWriter<'_>) {
     }
     let reason = record.commonest_reason.map(|reason| reason.to_string());
     json.key("bad_reason").maybe_string(reason.as_deref().map(str::as_bytes));
+    let reason = refusal_of(record, view.engine);
+    json.key("refused_reason").maybe_string(reason.as_deref().map(str::as_bytes));
     json.key("last_seen").number(record.last_seen.as_millis() as f64 / 1000.0);
     json.key("reported");
     match record.reported {

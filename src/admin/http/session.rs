@@ -223,7 +223,9 @@ fn bad_text(status: HttpStatus) -> &'static str {
     match status {
         HttpStatus::HeadTooLarge => "the head of the request is too large\n",
         HttpStatus::VersionUnknown => "this server speaks HTTP/1.1\n",
-        _ => "this is no request of HTTP/1.1\n",
+        _ => {
+            "this is no valid request of HTTP/1.1, which has one Host field and no control bytes\n"
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`.
+//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`. [`Sieve`] reads lines
+//! before they are taken in.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +8,10 @@ use ipnet::IpNet;
 
 use crate::engine::Engine;
 use crate::policy::Glob;
-use crate::protocol::{Grammar, LineReader, ParsedLine, cleaned, is_binary, is_clean, trimmed};
+use crate::protocol::{
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, Sample, Samples, cleaned, is_binary,
+    is_clean, trimmed,
+};
 use crate::sender::Sender;
 
 /// The lines that a client wants.
@@ -58,30 +62,24 @@ impl WatchFilter {
         self.from.as_ref().is_none_or(|from| from.is(sender))
     }
 
-    /// Whether the client may want a line of a sender that it wants. Changes nothing.
-    pub(super) fn may_want(&self, piece: &[u8], sieve: &mut Sieve) -> bool {
-        if self.glob.is_none() && !self.only_bad {
-            return true;
-        }
-        sieve.passes(piece, |name, is_bad| self.wants_name(name) && (is_bad || !self.only_bad))
+    /// Whether lines must be read to know whether the client wants them.
+    pub(super) fn reads_lines(&self) -> bool {
+        self.glob.is_some() || self.only_bad
     }
 
-    /// Whether the client wants a line that was taken in. `name` is its canonical name, if it has
-    /// one.
-    pub(super) fn wants(
-        &self,
-        sender: Sender,
-        name: Option<&[u8]>,
-        line: &[u8],
-        is_bad: bool,
-    ) -> bool {
-        let wants_name = || self.wants_name(name.map_or_else(|| start_of(line), bare));
-        self.wants_sender(sender) && (is_bad || !self.only_bad) && wants_name()
+    /// Whether the client may want a line of a sender that it wants. The line may turn out not to
+    /// be bad: a value that is too large for its series is not known before it is taken in.
+    pub(super) fn may_want(&self, line: &SievedLine<'_>) -> bool {
+        self.wants_name(line.name) && (!self.only_bad || line.may_be_bad())
+    }
+
+    /// Whether the client wants a line that it may want, now that it was taken in.
+    pub(super) fn wants_taken(&self, is_bad: bool) -> bool {
+        is_bad || !self.only_bad
     }
 
     fn wants_name(&self, name: &[u8]) -> bool {
-        let Some(glob) = &self.glob else { return true };
-        if is_clean(name) { glob.matches(name) } else { glob.matches(&cleaned(name)) }
+        self.glob.as_ref().is_none_or(|glob| is_about(glob, name))
     }
 }
 
@@ -124,28 +122,102 @@ impl WatchedSender {
 #[derive(Debug)]
 pub(super) struct Sieve(LineReader);
 
+/// A line before it is taken in.
+#[derive(Debug)]
+pub(super) struct SievedLine<'a> {
+    /// The canonical name without tags. Of a bad line, what is probably its name.
+    pub(super) name: &'a [u8],
+    /// The canonical name with its tags. `None` if the line has no valid name.
+    pub(super) series: Option<&'a [u8]>,
+    values: SievedValues<'a>,
+}
+
+#[derive(Debug)]
+enum SievedValues<'a> {
+    Text(Samples<'a>),
+    Binary(Sample<'a>),
+    /// An event or a service check.
+    None,
+    Bad(Reject),
+}
+
 impl Sieve {
     pub(super) fn new(engine: &Engine) -> Self {
-        let grammar: Grammar = engine.grammar().clone();
+        Self::of(engine.grammar().clone())
+    }
+
+    pub(super) fn of(grammar: Grammar) -> Self {
         Self(LineReader::new(grammar))
     }
 
-    /// Returns what `is_wanted` returns for the name of a line without tags, and for whether a part
-    /// of the line is bad. A value that is too large for its series is not known yet.
-    fn passes(&mut self, piece: &[u8], is_wanted: impl Fn(&[u8], bool) -> bool) -> bool {
+    pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> SievedLine<'a> {
+        let sieved = |name, values| SievedLine { name: bare(name), series: Some(name), values };
         if is_binary(piece) {
-            return is_wanted(b"", true);
+            return match self.0.read_binary(piece) {
+                Ok(message) => sieved(message.name, SievedValues::Binary(message.sample)),
+                Err(reject) => SievedLine::nameless(b"", SievedValues::Bad(reject)),
+            };
         }
         let line = trimmed(piece);
         match self.0.read(line) {
             ParsedLine::Metrics(parsed) => {
-                let is_bad = parsed.samples().any(|sample| sample.is_err());
-                is_wanted(bare(parsed.name), is_bad)
+                sieved(parsed.name, SievedValues::Text(parsed.samples()))
             }
-            ParsedLine::Event => is_wanted(start_of(line), false),
-            ParsedLine::Bad(_) => is_wanted(start_of(line), true),
+            ParsedLine::Event => SievedLine::nameless(line, SievedValues::None),
+            ParsedLine::Bad(reject) => SievedLine::nameless(line, SievedValues::Bad(reject)),
         }
     }
+}
+
+/// Gets the text, the rate and the reading of a value.
+type SievedValueOut<'a> = dyn FnMut(Option<&[u8]>, f64, Result<Sample<'_>, Reject>) + 'a;
+
+impl<'a> SievedLine<'a> {
+    fn nameless(line: &'a [u8], values: SievedValues<'a>) -> Self {
+        Self { name: start_of(line), series: None, values }
+    }
+
+    /// Calls `out` with each value: its text, which is `None` in a binary message, its rate, and
+    /// what was read. A line without a valid name has one bad value.
+    pub(super) fn each_value(&self, out: &mut SievedValueOut<'_>) {
+        match &self.values {
+            SievedValues::Text(samples) => {
+                let mut samples = samples.clone();
+                while let Some((text, rate)) = samples.peek() {
+                    let Some(sample) = samples.next() else { break };
+                    out(Some(text), rate.unwrap_or(1.0), sample);
+                }
+            }
+            SievedValues::Binary(sample) => out(None, 1.0, Ok(*sample)),
+            SievedValues::None => {}
+            SievedValues::Bad(reject) => out(None, 1.0, Err(*reject)),
+        }
+    }
+
+    /// Returns the kinds of series that the values belong to.
+    pub(super) fn kinds(&self) -> [bool; 4] {
+        let mut kinds = [false; 4];
+        self.each_value(&mut |_, _, sample| {
+            let kind: Option<MetricKind> = sample.ok().and_then(|sample| sample.kind());
+            if let Some(kind) = kind {
+                kinds[kind as usize] = true;
+            }
+        });
+        kinds
+    }
+
+    fn may_be_bad(&self) -> bool {
+        match &self.values {
+            SievedValues::Text(samples) => samples.clone().any(|sample| sample.is_err()),
+            SievedValues::Binary(_) | SievedValues::Bad(_) => true,
+            SievedValues::None => false,
+        }
+    }
+}
+
+/// Whether a pattern matches a canonical name without tags.
+pub(super) fn is_about(glob: &Glob, name: &[u8]) -> bool {
+    if is_clean(name) { glob.matches(name) } else { glob.matches(&cleaned(name)) }
 }
 
 /// Returns a canonical name without its tags.
@@ -201,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_sieve_knows_names_and_bad_values() {
-        let mut sieve = Sieve(LineReader::new(Grammar::default()));
+        let mut sieve = Sieve::of(Grammar::default());
         for (filter, line, expected) in [
             ("web.*", "web.a:1|c", true),
             ("web.*", "web.a:1|c|#k:v", true),
@@ -215,7 +287,7 @@ mod tests {
             ("web.* bad", "web.a:x|c", true),
             ("bad", "_sc|a|0", false),
         ] {
-            let found = parse(filter).unwrap().may_want(line.as_bytes(), &mut sieve);
+            let found = parse(filter).unwrap().may_want(&sieve.read(line.as_bytes()));
             assert_eq!(found, expected, "{filter}: {line}");
         }
     }

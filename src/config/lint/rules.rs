@@ -11,6 +11,7 @@ const COMPARED_MAX: usize = 64;
 pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = &lint.config.rules.rules;
     let mut comparisons = 0;
+    let mut drops_all = false;
     for (at, rule) in rules.iter().enumerate() {
         let header = format!("rule.{}", rule.name);
         patterns(lint, &header, rule);
@@ -19,7 +20,20 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             lint.warn(&header, "", "the rule has no key but match, so it changes nothing", remedy);
             continue;
         }
-        if let Some(earlier) = shadow(rule, &rules[..at], &mut comparisons) {
+        // An earlier rule with drop = no makes a list of what is let through.
+        if !drops_all
+            && rule.drop == Some(true)
+            && rule.matches.iter().any(|glob| glob.covers(&Glob::for_search("?*")))
+            && rules[..at].iter().all(|earlier| earlier.drop != Some(false))
+        {
+            drops_all = true;
+            let remedy = "write a narrower pattern, or name what is to be kept in a rule with \
+                          drop = no before this one";
+            lint.warn(&header, "match", "the rule drops every name, so nothing is kept", remedy);
+            continue;
+        }
+        // Nothing comes to a rule after one that drops all, which one warning says.
+        if !drops_all && let Some(earlier) = shadow(rule, &rules[..at], &mut comparisons) {
             let reason = format!(
                 "[rule.{earlier}] comes before it, matches all its names, and drops them or has the \
                  same keys"

@@ -7,7 +7,6 @@
 
 use super::super::closed::Closed;
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
-use super::super::frequent::Newcomers;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{Audience, merged_name, sent_name};
@@ -58,7 +57,6 @@ impl Rehearsal {
             has_old_policies: false,
             long_idle: LongIdle::new(u32::MAX),
             evicted: Evicted::default(),
-            newcomers: Newcomers::default(),
             top: Top::new(),
             max_series: usize::MAX,
             sender: 0,
@@ -109,7 +107,7 @@ impl Rehearsal {
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
         if is_copied && !series.is_expired(table.now, &table.policies) {
             let mut record = Vec::new();
-            series.save(table.now, &table.pool.records, &mut record);
+            series.save(name, table.now, &table.pool.records, &mut record);
             // The memory of its samples is in use already.
             let free = copy.pool.free();
             copy.pool.limit(usize::MAX, table.pool.exactness);

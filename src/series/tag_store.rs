@@ -1,0 +1,314 @@
+//! The tags of all series. Each different tag is stored once, however many series have it.
+//!
+//! ```text
+//!  "env=prod" ──hash──▶ shard: index ──▶ StoredTag { uses, start, length } ──▶ the text, in a chunk
+//!                                          ▲
+//!  number of the tag = shard + 64 × place ─┘        series with it have the number
+//! ```
+//! A tag counts its uses, and is removed when the last series with it is. So the number of tags is
+//! bounded by `max_series`, and by the tags that a name can have.
+//!
+//! The texts are in chunks, because a block of memory of its own for each would take a third more.
+//! The text of a removed tag stays where it is. If a shard has more of those than it has tags in
+//! use, the texts are copied to new chunks. A shard is small enough for that: with 700,000 tags it
+//! holds half a megabyte.
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+#[derive(Debug)]
+pub(super) struct TagStore {
+    hasher: RandomState,
+    shards: Box<[TagShard]>,
+    len: usize,
+    /// The buffer for a name with its tags.
+    room: Vec<u8>,
+    /// The buffer for the numbers of the tags of a new name.
+    numbers: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct TagShard {
+    index: HashTable<u32>,
+    entries: Vec<StoredTag>,
+    /// One more than the place of the first unused entry, or 0. Its `start` has the next one.
+    unused: u32,
+    chunks: Vec<Vec<u8>>,
+    /// The bytes of all tags, and of those that are in use.
+    written: usize,
+    live: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct StoredTag {
+    hash: u32,
+    /// The number of series that have the tag. 0 if the entry is not in use.
+    uses: u32,
+    /// The position of the text: its chunk, and its place in the chunk.
+    start: u32,
+    length: u32,
+}
+
+const SHARDS: usize = 64;
+
+/// The bytes of a chunk. A longer tag has a chunk of its own.
+const CHUNK: usize = 1 << CHUNK_BITS;
+const CHUNK_BITS: u32 = 13;
+
+impl TagStore {
+    pub(super) fn new(hasher: RandomState) -> Self {
+        let shards = std::iter::repeat_with(TagShard::default).take(SHARDS).collect();
+        Self { hasher, shards, len: 0, room: Vec::new(), numbers: Vec::new() }
+    }
+
+    /// Returns an empty list for numbers of tags, to be given back by
+    /// [`put_numbers`](Self::put_numbers).
+    pub(super) fn take_numbers(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.numbers)
+    }
+
+    pub(super) fn put_numbers(&mut self, mut numbers: Vec<u32>) {
+        numbers.clear();
+        self.numbers = numbers;
+    }
+
+    /// The number of different tags.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bytes of all tags, their texts included.
+    pub(super) fn bytes(&self) -> usize {
+        self.shards.iter().map(TagShard::bytes).sum()
+    }
+
+    /// Returns the number of a tag, and whether it is new. The tag has one use more. The caller
+    /// must call [`release`](Self::release) for each use.
+    pub(super) fn intern(&mut self, tag: &[u8]) -> (u32, bool) {
+        let hash = self.hasher.hash_one(tag);
+        let (home, hash) = split(hash);
+        let shard = &mut self.shards[home];
+        let known = shard.find(hash, tag);
+        let at = known.unwrap_or_else(|| shard.add(hash, tag));
+        shard.entries[at as usize].uses += 1;
+        self.len += usize::from(known.is_none());
+        #[allow(clippy::cast_possible_truncation)] // there are 64 shards
+        let number = at * SHARDS as u32 + home as u32;
+        (number, known.is_none())
+    }
+
+    /// Ends one use of a tag.
+    pub(super) fn release(&mut self, number: u32) {
+        let (home, at) = place(number);
+        let shard = &mut self.shards[home];
+        let entry = &mut shard.entries[at];
+        entry.uses -= 1;
+        if entry.uses == 0 {
+            shard.remove(at);
+            self.len -= 1;
+        }
+    }
+
+    /// The text of a tag in use: `key=value`.
+    pub(super) fn text(&self, number: u32) -> &[u8] {
+        let (home, at) = place(number);
+        self.shards[home].text(self.shards[home].entries[at])
+    }
+
+    /// Appends the canonical name that is made of a bare name and its tags.
+    pub(super) fn append(
+        &self,
+        bare: &[u8],
+        numbers: impl Iterator<Item = u32>,
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(bare);
+        for number in numbers {
+            out.push(b';');
+            out.extend_from_slice(self.text(number));
+        }
+    }
+
+    /// Returns the canonical name that is made of a bare name and its tags.
+    pub(super) fn join(&mut self, bare: &[u8], numbers: impl Iterator<Item = u32>) -> &[u8] {
+        let mut room = std::mem::take(&mut self.room);
+        room.clear();
+        self.append(bare, numbers, &mut room);
+        self.room = room;
+        &self.room
+    }
+
+    /// The texts of all tags, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &[u8]> {
+        self.shards.iter().flat_map(|shard| {
+            let in_use = shard.entries.iter().filter(|entry| entry.uses > 0);
+            in_use.map(|entry| shard.text(*entry))
+        })
+    }
+}
+
+impl TagShard {
+    fn find(&self, hash: u32, tag: &[u8]) -> Option<u32> {
+        let is_it = |at: &u32| {
+            let entry = self.entries[*at as usize];
+            entry.hash == hash && self.text(entry) == tag
+        };
+        self.index.find(spread(hash), is_it).copied()
+    }
+
+    fn text(&self, StoredTag { start, length, .. }: StoredTag) -> &[u8] {
+        let at = start as usize % CHUNK;
+        &self.chunks[(start >> CHUNK_BITS) as usize][at..at + length as usize]
+    }
+
+    /// Adds a tag without uses. Returns its place.
+    fn add(&mut self, hash: u32, tag: &[u8]) -> u32 {
+        let start = append(&mut self.chunks, tag);
+        let length = u32::try_from(tag.len()).expect("a part of a name");
+        self.written += tag.len();
+        self.live += tag.len();
+        let entry = StoredTag { hash, uses: 0, start, length };
+        let at = if let Some(at) = self.unused.checked_sub(1) {
+            self.unused = self.entries[at as usize].start;
+            self.entries[at as usize] = entry;
+            at
+        } else {
+            let len = self.entries.len();
+            if len == self.entries.capacity() {
+                self.entries.reserve_exact(len / 8 + 8);
+            }
+            self.entries.push(entry);
+            u32::try_from(len).expect("their texts are found by a u32")
+        };
+        let Self { index, entries, .. } = self;
+        index.insert_unique(spread(hash), at, |at| spread(entries[*at as usize].hash));
+        at
+    }
+
+    /// Removes the tag at a place, which has no uses.
+    fn remove(&mut self, at: usize) {
+        let StoredTag { hash, length, .. } = self.entries[at];
+        if let Ok(entry) = self.index.find_entry(spread(hash), |known| *known as usize == at) {
+            entry.remove();
+        }
+        self.live -= length as usize;
+        let next = std::mem::replace(&mut self.unused, 0);
+        self.entries[at] = StoredTag { start: next, ..StoredTag::default() };
+        self.unused = u32::try_from(at + 1).expect("the place of an entry");
+        if self.index.is_empty() {
+            *self = Self::default();
+        } else if self.written - self.live > self.live + CHUNK {
+            self.compact();
+        }
+    }
+
+    /// Copies the texts in use to new chunks.
+    fn compact(&mut self) {
+        let mut chunks = Vec::new();
+        for at in 0..self.entries.len() {
+            let entry = self.entries[at];
+            if entry.uses > 0 {
+                self.entries[at].start = append(&mut chunks, self.text(entry));
+            }
+        }
+        self.chunks = chunks;
+        self.written = self.live;
+    }
+
+    fn bytes(&self) -> usize {
+        let texts: usize = self.chunks.iter().map(Vec::capacity).sum();
+        texts
+            + self.chunks.capacity() * size_of::<Vec<u8>>()
+            + self.entries.capacity() * size_of::<StoredTag>()
+            + self.index.capacity() * size_of::<u32>()
+    }
+}
+
+/// Appends a text to the last chunk, or to a new one if it has no room. Returns its position.
+fn append(chunks: &mut Vec<Vec<u8>>, text: &[u8]) -> u32 {
+    let has_room =
+        |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= text.len() && chunk.len() < CHUNK;
+    if !chunks.last().is_some_and(has_room) {
+        chunks.push(Vec::with_capacity(text.len().max(CHUNK)));
+    }
+    let last = chunks.len() - 1;
+    let start = chunks[last].len();
+    chunks[last].extend_from_slice(text);
+    u32::try_from(last * CHUNK + start).expect("a shard has less than 4 GiB of texts")
+}
+
+/// Returns the shard and the place of a tag.
+fn place(number: u32) -> (usize, usize) {
+    let number = number as usize;
+    (number % SHARDS, number / SHARDS)
+}
+
+/// Returns the shard of a hash, and the part of the hash that is stored.
+#[allow(clippy::cast_possible_truncation)] // the halves are meant
+fn split(hash: u64) -> (usize, u32) {
+    ((hash >> 32) as usize % SHARDS, hash as u32)
+}
+
+/// Spreads the 32 bits of a stored hash over the 64 bits that the index needs.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use statsd_bench::Random;
+
+    use super::*;
+
+    fn store() -> TagStore {
+        TagStore::new(RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    #[test]
+    fn equal_tags_are_stored_once_and_go_with_their_last_use() {
+        let mut store = store();
+        let (first, is_new) = store.intern(b"env=prod");
+        assert!(is_new);
+        assert_eq!(store.intern(b"env=prod"), (first, false));
+        let (second, _) = store.intern(b"env=test");
+        assert_ne!(first, second);
+        assert_eq!(store.join(b"a", [second, first].into_iter()), b"a;env=test;env=prod");
+        store.release(first);
+        assert_eq!((store.text(first), store.len()), (&b"env=prod"[..], 2));
+        store.release(first);
+        assert_eq!(store.all().collect::<Vec<_>>(), [b"env=test"]);
+        store.release(second);
+        assert_eq!((store.len(), store.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn texts_stay_right_while_others_come_and_go() {
+        let mut random = Random::new(1);
+        let mut store = store();
+        let mut model: Vec<(Vec<u8>, u32)> = Vec::new();
+        let mut most = 0;
+        for _ in 0..60_000 {
+            if model.len() > 500 || random.one_in(3) && !model.is_empty() {
+                let (text, number) = model.swap_remove(random.below(model.len()));
+                assert_eq!(store.text(number), text);
+                store.release(number);
+            } else {
+                let length = if random.one_in(500) { 20_000 } else { random.below(300_usize) };
+                let mut text = format!("k={}", random.below(2000_u32)).into_bytes();
+                text.resize(length.max(3), b'.');
+                model.push((text.clone(), store.intern(&text).0));
+            }
+            most = most.max(store.bytes());
+        }
+        for (text, number) in &model {
+            assert_eq!(store.text(*number), text);
+        }
+        let mut different: Vec<_> = model.iter().map(|(text, _)| text.clone()).collect();
+        different.sort();
+        different.dedup();
+        assert_eq!(store.len(), different.len());
+        model.iter().for_each(|(_, number)| store.release(*number));
+        assert_eq!((store.len(), store.bytes()), (0, 0));
+        assert!(most < 4 << 20, "{most}");
+    }
+}
