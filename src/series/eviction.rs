@@ -133,7 +133,7 @@ impl LongIdle {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
     /// Whether an interval of it is closed now.
-    was_open: bool,
+    pub(super) was_open: bool,
     /// The number of intervals without a sample.
     idle: u32,
     /// The number of the interval of its last sample.
@@ -158,6 +158,11 @@ pub(super) struct Evicted {
 }
 
 impl Evicted {
+    /// Whether the sweep has closed all of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(super) fn add(&mut self, series: Series, now: u32, pool: &mut Pool, tags: &mut TagStore) {
         if series.seen() == now {
             self.samples += u64::from(series.samples());

@@ -25,8 +25,25 @@ pub(super) struct SeriesSweep<'a> {
 
 impl SeriesSweep<'_> {
     /// Closes series from `cursor` on, for as much work as `left`. Returns true once all series are
-    /// closed. With raw names, `RAW` must be true.
-    pub(super) fn walk<const RAW: bool>(
+    /// closed.
+    #[inline]
+    pub(super) fn run(
+        self,
+        cursor: &mut Cursor,
+        left: usize,
+        close: impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        // Without raw names the audience of a series is a constant, so that their meaning costs
+        // nothing where they are off.
+        if self.shards.raw.is_some() {
+            self.walk::<true>(cursor, left, close)
+        } else {
+            self.walk::<false>(cursor, left, close)
+        }
+    }
+
+    /// Does the same. With raw names, `RAW` must be true.
+    fn walk<const RAW: bool>(
         self,
         cursor: &mut Cursor,
         mut left: usize,
@@ -62,7 +79,11 @@ impl SeriesSweep<'_> {
                         let memory = (&mut *pool, &mut *tags);
                         series.close(now, policies, memory, total, &mut close);
                         largest.note(pool.take_grown(), Holder::new(cursor.shard, slot));
-                        top.take_samples(series, &shards.names, tags);
+                        // A series that came after the tick keeps its count: if it makes room for
+                        // another one, its samples must be counted as lost.
+                        if rest.was_open {
+                            top.take_samples(series, &shards.names, tags);
+                        }
                         let owner = shard.owner_mut(cursor.at);
                         let at = (cursor.shard, slot);
                         long_idle.see(rest, at, owner, is_full, &shards.budget);

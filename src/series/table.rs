@@ -390,10 +390,7 @@ impl Table {
     /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
     /// before that by its first sample of the next interval.
     pub fn tick(&mut self) {
-        debug_assert!(
-            self.evicted.open.is_empty(),
-            "a tick waits for the end of the sweep before it"
-        );
+        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
         self.now = self.now.wrapping_add(1);
         self.largest.clear();
         self.pool.close(true);
@@ -420,13 +417,7 @@ impl Table {
         let Self { shards, pool, policies, largest, top, long_idle, now, .. } = self;
         let now = *now;
         let sweep = SeriesSweep { shards, pool, policies, largest, top, long_idle, now, is_full };
-        // Without raw names the audience of a series is a constant, so that their meaning costs
-        // nothing where they are off.
-        if sweep.shards.raw.is_some() {
-            sweep.walk::<true>(cursor, left, close)
-        } else {
-            sweep.walk::<false>(cursor, left, close)
-        }
+        sweep.run(cursor, left, close)
     }
 
     /// Ends the sweep, and frees the memory that only the sweep needed.
