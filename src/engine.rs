@@ -17,6 +17,7 @@ mod intake;
 
 use std::time::Duration;
 
+pub use intake::NamedCrowd;
 use intake::{Intake, Problem};
 
 use crate::flush::{Subject, Summarizer, Summary};
@@ -25,7 +26,7 @@ use crate::ledger::{Ledger, Own, OwnCounters};
 use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
     Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_clean,
-    is_plain_name, read_plain,
+    is_plain_for, read_plain,
 };
 use crate::series::{
     AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
@@ -232,7 +233,7 @@ impl Engine {
             while !batch.is_full()
                 && let Some(line) = read_plain(grammar, rest)
             {
-                if !*trusts && line.tags.is_none() && !is_plain_name(line.plain.name) {
+                if !*trusts && line.tags.is_none() && !is_plain_for(grammar, line.plain.name) {
                     break;
                 }
                 batch.push(intake.pending(line, rest));
@@ -435,8 +436,8 @@ impl Engine {
             }
         }
         self.intake.ledger.skip_restored();
-        // Another configuration may have accepted the names without sanitizing them.
-        self.trusts &= self.intake.table.are_names_clean();
+        // Another configuration may have accepted the names without changing them.
+        self.trusts &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored
     }
 
@@ -522,6 +523,11 @@ impl Engine {
         for (kind, name) in offered {
             table.set_remembered(kind, name, true);
         }
+    }
+
+    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    pub fn crowd(&mut self) -> Option<NamedCrowd> {
+        self.intake.crowd()
     }
 
     pub fn table(&self) -> &Table {

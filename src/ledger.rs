@@ -68,6 +68,11 @@ impl Ledger {
         self.warnings.add_many(what, times, example);
     }
 
+    /// Adds a warning about something that a sender has caused before, `times` times.
+    pub fn warn_about(&mut self, what: WarningKind, sender: Sender, times: u64, example: &[u8]) {
+        self.warnings.add_about(what, sender, times, example);
+    }
+
     /// Sets the sender of the bytes that are read next. All input until the next call is counted
     /// for it, and warnings name it.
     #[inline]

@@ -74,7 +74,11 @@ impl fmt::Display for Sender {
             Self::Unknown => out.write_str("unknown"),
             Self::Internet(address) => {
                 // An IPv4 client of a socket for both families is shown as what it is.
-                SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(out)
+                let ip = address.ip().to_canonical();
+                match address.port() {
+                    0 => ip.fmt(out),
+                    port => SocketAddr::new(ip, port).fmt(out),
+                }
             }
             Self::Unix => out.write_str("unix"),
             Self::UnixProcess { process, .. } => write!(out, "unix:{process}"),

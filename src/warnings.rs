@@ -338,6 +338,11 @@ impl Warnings {
         self.throttle.add(what, sender, times, line);
     }
 
+    /// Adds a warning about something that `sender` has caused before, `times` times.
+    pub fn add_about(&mut self, what: WarningKind, sender: Sender, times: u64, line: &[u8]) {
+        self.throttle.add(what, sender, times, line);
+    }
+
     /// Takes the warnings to be logged now.
     pub fn take_due(&mut self, now: Tick) -> Vec<Warning> {
         self.throttle.take_due(now)

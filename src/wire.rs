@@ -10,11 +10,15 @@ pub trait Put {
     fn put_u32(&mut self, value: u32);
     fn put_u64(&mut self, value: u64);
     fn put_f64(&mut self, value: f64);
-    /// Appends the length of a name and the name. It is cut at 65,535 bytes.
+    /// Appends the length of a name and the name. If the length does not fit in 16 bits, the
+    /// highest value and the length in 32 bits stand in its place.
     fn put_name(&mut self, name: &[u8]);
     /// Appends the bytes that `write` appends, with their length before them.
     fn put_record(&mut self, write: impl FnOnce(&mut Self));
 }
+
+/// The length of a name whose length follows in 32 bits.
+const LONG_NAME: u16 = u16::MAX;
 
 impl Put for Vec<u8> {
     fn put_u8(&mut self, value: u8) {
@@ -38,9 +42,12 @@ impl Put for Vec<u8> {
     }
 
     fn put_name(&mut self, name: &[u8]) {
-        let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+        let length = u16::try_from(name.len()).unwrap_or(LONG_NAME);
         self.put_u16(length);
-        self.extend_from_slice(&name[..usize::from(length)]);
+        if length == LONG_NAME {
+            self.put_u32(u32::try_from(name.len()).expect("a line has at most a mebibyte"));
+        }
+        self.extend_from_slice(name);
     }
 
     fn put_record(&mut self, write: impl FnOnce(&mut Self)) {
@@ -101,8 +108,11 @@ impl<'a> In<'a> {
     }
 
     pub fn name(&mut self) -> Option<&'a [u8]> {
-        let length = self.u16()?;
-        self.take(usize::from(length))
+        let length = match self.u16()? {
+            LONG_NAME => usize::try_from(self.u32()?).ok()?,
+            length => usize::from(length),
+        };
+        self.take(length)
     }
 
     pub fn record(&mut self) -> Option<Self> {
@@ -120,5 +130,23 @@ impl<'a> In<'a> {
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N).map(|bytes| bytes.try_into().expect("`take` returned N bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_length_is_read_back() {
+        for length in [0, 1, 65_534, 65_535, 65_536, 70_000] {
+            let mut bytes = Vec::new();
+            bytes.put_name(&vec![b'n'; length]);
+            bytes.put_u8(7);
+            let mut input = In::new(&bytes);
+            assert_eq!(input.name().map(<[u8]>::len), Some(length));
+            assert_eq!((input.u8(), input.is_empty()), (Some(7), true));
+        }
+        assert!(In::new(b"\xff\xff\x05\0\0\0abc").name().is_none(), "it is cut short");
     }
 }

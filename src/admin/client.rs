@@ -57,8 +57,8 @@ pub(super) enum Next {
 
 /// If more bytes of output than this are unsent, the client's commands and jobs pause.
 pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
-/// The longest command line: `del…` takes many names.
-const INPUT_MAX: usize = 64 * 1024;
+/// The longest command line: `del…` takes many names, and a name may have 64 KiB.
+const INPUT_MAX: usize = 66 * 1024;
 /// A client that does not read its answer for this long is closed.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long the client may take to close its half of a connection that the server has ended.

@@ -3,6 +3,7 @@
 use super::senders::put_largest;
 use super::text::{put_escaped, put_quoted, write};
 use super::view::View;
+use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
 use crate::protocol::MetricKind;
 use crate::series::Counted;
@@ -42,7 +43,7 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     put_error(top.too_low, out);
 }
 
-fn put_new(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
+fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     let (prefixes, too_low) = view.engine.table().newest_prefixes();
     for new in prefixes.iter().take(most) {
         write(out, format_args!("{} ", new.count));
@@ -53,9 +54,10 @@ fn put_new(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     }
     put_more(prefixes.len().saturating_sub(most), out);
     put_error(too_low, out);
+    put_crowd(view, out);
 }
 
-fn put_prefixes(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
+fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     let top = view.engine.table().top().prefixes(most);
     for counted in &top.counts {
         put_counted(counted, out);
@@ -63,6 +65,23 @@ fn put_prefixes(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     }
     put_more(top.more, out);
     put_error(top.too_low, out);
+    put_crowd(view, out);
+}
+
+/// Appends the sender or prefix with the most series, if the table refuses its names.
+fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
+    let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
+    write(out, format_args!("max_series is reached: {} % of the series are of ", crowd.percent()));
+    match &crowd.prefix {
+        Some(prefix) => {
+            put_escaped(prefix, out);
+            write(out, format_args!(", sent by {sender}"));
+        }
+        None => write(out, format_args!("{sender}")),
+    }
+    out.extend_from_slice(b", such as ");
+    put_escaped(&crowd.example, out);
+    out.push(b'\n');
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {

@@ -232,7 +232,7 @@ impl Destination {
             DestinationKind::Ganglia(labels) => Format::Ganglia(labels.clone()),
             DestinationKind::Repeater(repeater) => return Takes::Packets(repeater.protocol),
             DestinationKind::Console(console) => match console.format {
-                Layout::Text => Format::Plaintext,
+                Layout::Text => Format::Text,
                 Layout::Json => Format::JsonLines,
             },
             DestinationKind::Exec(exec) => match exec.binary_stream {

@@ -238,6 +238,7 @@ keys! {
     [statsd] gauge_ttl = "1", config!(rules.base.gauge_ttl: Count(1..=1_000_000));
     [statsd] state_interval = "1m", config!(state.interval: SpanOrNever);
     [statsd] sanitize_keys = "yes", config!(grammar.sanitize: YES_NO), restart;
+    [statsd] squeeze_dots = "no", config!(grammar.squeeze_dots: YES_NO);
     [statsd] packed_values = "all", config!(grammar.packed_values: PACKED_VALUES);
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO);
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000));
@@ -269,7 +270,7 @@ keys! {
     [tcp] allow_from = "", config!(tcp.allow_from: NETWORKS);
     [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000));
     [tcp] idle_timeout = "0", config!(tcp.idle_timeout: SpanOrNever);
-    [tcp] max_line = "8k", config!(tcp.max_line: Size(64..=MIB));
+    [tcp] max_line = "16k", config!(tcp.max_line: Size(64..=MIB));
 
     [unix] datagram = "", config!(unix.datagram: FilePath);
     [unix] stream = "", config!(unix.stream: FilePath);
@@ -291,7 +292,8 @@ keys! {
 
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000));
     [limits] evict_after = "10m", config!(bounds.evict_after: Span(Duration::ZERO));
-    [limits] max_key_length = "512", config!(grammar.max_key_length: Count(1..=2048));
+    [limits] max_key_length = "8k", config!(grammar.max_key_length: Size(1..=64 * KIB));
+    [limits] max_tags = "100", config!(grammar.max_tags: Count(0..=1000));
 
     [carbon] address = "127.0.0.1:2003", FieldOf::Destination(&AddressOf),
         [influxdb] = "", [ganglia] = "", [repeater] = "";

@@ -58,8 +58,8 @@ pub struct Chunks {
     full: Vec<Rc<Chunk>>,
 }
 
-/// Room past [`CHUNK_BYTES`] for the line that fills a chunk. A line is far shorter, since names
-/// and figures are bounded.
+/// Room past [`CHUNK_BYTES`] for the line that fills a chunk. Few lines are longer. For those the
+/// buffer grows.
 const LINE_BYTES_MAX: usize = 4096;
 
 impl Chunks {
@@ -81,6 +81,12 @@ impl Chunks {
         &mut self.open
     }
 
+    /// Removes the line that was appended last, from `start` of the buffer on.
+    pub(super) fn remove_line(&mut self, start: usize) {
+        self.open.truncate(start);
+        self.lines -= 1;
+    }
+
     /// Appends a message of `lines` lines. It stays whole: if it does not fit into the chunk, it
     /// begins another one.
     pub(super) fn frame(&mut self, message: &[u8], lines: u32) {
@@ -99,7 +105,8 @@ impl Chunks {
 
     fn seal(&mut self) {
         let mut bytes = std::mem::take(&mut self.open);
-        if bytes.len() < CHUNK_BYTES / 2 {
+        // A long line may have doubled the buffer.
+        if bytes.len() < CHUNK_BYTES / 2 || bytes.capacity() > CHUNK_BYTES + LINE_BYTES_MAX {
             bytes.shrink_to_fit();
         }
         self.full.push(Chunk::new(bytes, std::mem::take(&mut self.lines), self.flush));
@@ -199,5 +206,19 @@ mod tests {
             append(payload, lines, &mut chunk);
         }
         assert_eq!(packets(&chunk, framed), [(&b"a\nb"[..], 2), (&[], 0), (&long, 70)]);
+    }
+
+    #[test]
+    fn a_long_line_makes_no_chunk_hold_more_memory() {
+        let mut chunks = Chunks::default();
+        chunks.begin(1);
+        for bytes in [CHUNK_BYTES - 1, 65_536, 10] {
+            let line = chunks.line();
+            line.resize(line.len() + bytes, b'x');
+        }
+        chunks.end();
+        for chunk in chunks.take() {
+            assert!(chunk.bytes.capacity() <= chunk.len().max(CHUNK_BYTES + LINE_BYTES_MAX));
+        }
     }
 }

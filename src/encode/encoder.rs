@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::chunk::Chunks;
-use crate::flush::Summary;
+use crate::flush::{Subject, Summary};
 
 /// Writes the summaries of a flush to chunks in one format.
 pub(super) trait Encoder: Debug {
@@ -28,8 +28,19 @@ pub(super) trait Encoder: Debug {
 /// Why a destination cannot store a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
+    /// The name has two dots in a row, or one at an end: it would share its file with another one,
+    /// or no browser would show the file.
+    EmptyElement,
+    /// No file or folder can have the name of an element.
+    ElementTooLong,
+    /// No file can have the path.
+    PathTooLong,
+    /// Carbon would close the connection.
+    LineTooLong,
     /// InfluxDB reads the line as a comment.
     InfluxComment,
+    /// InfluxDB stores no such key.
+    InfluxKeyTooLong,
     /// InfluxDB has no such time.
     InfluxTooLate,
     /// The name is over `max_name_length`, since gmond's page would cut it off.
@@ -44,6 +55,17 @@ impl RefusalReason {
     /// Returns the reason as the log shows it.
     pub fn text(self) -> &'static str {
         match self {
+            Self::EmptyElement => {
+                "the name has an empty path element: a..b has the file of a.b, and Graphite does not show a."
+            }
+            Self::ElementTooLong => {
+                "no file can have the name: a path element is over 255 bytes, or the last over 251"
+            }
+            Self::PathTooLong => "no file can have the name: without tags it is over 4000 bytes",
+            Self::LineTooLong => "the line is longer than the 16384 bytes that carbon reads",
+            Self::InfluxKeyTooLong => {
+                "InfluxDB stores no measurement with tags and field of over 65531 bytes"
+            }
             Self::InfluxComment => "InfluxDB takes a name that begins with # for a comment",
             Self::InfluxTooLate => "InfluxDB cannot store times after the year 2262",
             Self::GangliaNameTooLong => "the name is longer than max_name_length of [ganglia]",
@@ -55,6 +77,18 @@ impl RefusalReason {
     /// Returns what the operator can do.
     pub fn hint(self) -> &'static str {
         match self {
+            Self::EmptyElement => {
+                "fix the program that sends the name, or set [statsd] squeeze_dots = yes"
+            }
+            Self::ElementTooLong | Self::PathTooLong => {
+                "fix the program that sends the name, or let it send the long part as a tag"
+            }
+            Self::LineTooLong => {
+                "fix the program that sends so many tags, or set [carbon] protocol = pickle"
+            }
+            Self::InfluxKeyTooLong => {
+                "fix the program that sends so many tags, or lower [limits] max_key_length"
+            }
             Self::InfluxComment => {
                 "fix the program that sends the name, or set a global_prefix in the namespace of [influxdb]"
             }
@@ -79,17 +113,28 @@ impl RefusalReason {
 pub struct RefusedPoints {
     pub points: u64,
     pub reason: RefusalReason,
-    /// The name of the first point left out.
+    /// The name of the series of the first point left out.
     pub example: Vec<u8>,
+    /// What that series is.
+    pub subject: Subject,
 }
 
 impl RefusedPoints {
-    /// Adds `points` points that a series called `name` would have been sent as.
-    pub(super) fn add(all: &mut Vec<Self>, reason: RefusalReason, name: &[u8], points: usize) {
+    /// Adds `points` points that a series would have been sent as.
+    #[cold]
+    pub(super) fn add(
+        all: &mut Vec<Self>,
+        reason: RefusalReason,
+        summary: &Summary<'_>,
+        points: usize,
+    ) {
         let points = points as u64;
         match all.iter_mut().find(|refused| refused.reason == reason) {
             Some(refused) => refused.points += points,
-            None => all.push(Self { points, reason, example: name.to_vec() }),
+            None => {
+                let Summary { subject, name, .. } = *summary;
+                all.push(Self { points, reason, example: name.to_vec(), subject });
+            }
         }
     }
 }

@@ -20,8 +20,10 @@ use crate::time::UnixTime;
 /// The format of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `name value timestamp` lines.
+    /// `name value timestamp` lines for carbon.
     Plaintext,
+    /// The same lines without carbon's limits.
+    Text,
     /// `name|value|timestamp` lines. In the style of statsite their numbers are written as statsite
     /// writes them.
     Piped,
@@ -44,6 +46,7 @@ impl Format {
         match self {
             Self::Influx | Self::JsonLines => true,
             Self::Plaintext
+            | Self::Text
             | Self::Piped
             | Self::Records { .. }
             | Self::Pickle { .. }
@@ -189,6 +192,7 @@ impl Encoders {
 fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box<dyn Encoder> {
     match format {
         Format::Plaintext => Box::new(Graphite::new(namespace, figures)),
+        Format::Text => Box::new(Graphite::text(namespace, figures)),
         Format::Pickle { batch } => Box::new(Pickle::new(namespace, figures, *batch)),
         Format::Piped => match namespace.style {
             Style::Legacy | Style::Modern => Box::new(Graphite::piped(namespace, figures)),

@@ -189,7 +189,7 @@ impl Encoder for Ganglia {
                 } else {
                     RefusalReason::GangliaNoMetric
                 };
-                RefusedPoints::add(&mut self.refused, reason, summary.name, 1);
+                RefusedPoints::add(&mut self.refused, reason, summary, 1);
                 continue;
             }
             self.value.clear();

@@ -1,15 +1,22 @@
 //! Graphite plaintext: `name value timestamp\n`.
 //!
+//! Carbon closes the connection at a line of over 16,384 bytes without its newline, and the lines
+//! after it are lost. So the encoder leaves out a point with such a line, and a point that no file
+//! can store.
+//!
 //! The parts of a name that do not depend on the series are composed once: the text before its
 //! name, and the text between its bare name and its tags (`names.rs`).
 
 use super::chunk::Chunks;
-use super::encoder::Encoder;
-use super::names::Points;
+use super::encoder::{Encoder, RefusalReason, RefusedPoints};
+use super::names::{Point, Points};
 use super::namespace::Namespace;
 use super::number::Number;
 use crate::flush::Summary;
 use crate::policy::FigureNames;
+
+/// The longest line that carbon reads, without its newline.
+const LINE_BYTES_MAX: usize = 16 << 10;
 
 /// The encoder of lines for Graphite and of lines as statsite writes them.
 #[derive(Debug)]
@@ -21,22 +28,30 @@ pub struct Graphite {
     stamp: Vec<u8>,
     number: Number,
     chunks: Chunks,
+    refused: Vec<RefusedPoints>,
 }
 
 impl Graphite {
+    /// Lines for carbon.
     pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self { points: Points::for_carbon(namespace, figures), ..Self::text(namespace, figures) }
+    }
+
+    /// Lines for a reader that accepts any length and any name.
+    pub fn text(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
             points: Points::new(namespace, figures),
             separator: b' ',
             stamp: Vec::new(),
             number: Number::new(),
             chunks: Chunks::default(),
+            refused: Vec::new(),
         }
     }
 
     /// Lines as statsite writes them to its sinks: `name|value|timestamp\n`.
     pub fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
-        Self { separator: b'|', ..Self::new(namespace, figures) }
+        Self { separator: b'|', ..Self::text(namespace, figures) }
     }
 
     /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
@@ -46,15 +61,22 @@ impl Graphite {
     }
 
     pub fn encode(&mut self, summary: &Summary<'_>) {
-        let Self { points, separator, stamp, number, chunks } = self;
+        let Self { points, separator, stamp, number, chunks, refused } = self;
         points.of(summary, |point, _| {
             let line = chunks.line();
+            let start = line.len();
             point.append_name(line);
             line.push(*separator);
             number.append(point.value, line);
             match point.timestamp {
                 None => line.extend_from_slice(stamp),
                 Some(own_time) => line.extend_from_slice(&line_end(*separator, own_time)),
+            }
+            if point.is_doubtful
+                && let Some(reason) = refusal(&point, line.len() - start)
+            {
+                chunks.remove_line(start);
+                RefusedPoints::add(refused, reason, summary, 1);
             }
         });
     }
@@ -81,9 +103,112 @@ impl Encoder for Graphite {
     fn chunks(&mut self) -> &mut Chunks {
         &mut self.chunks
     }
+
+    fn take_refused(&mut self) -> Vec<RefusedPoints> {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+/// Returns why carbon cannot store a point with a line of this length, if that is so.
+#[cold]
+fn refusal(point: &Point<'_>, bytes: usize) -> Option<RefusalReason> {
+    let is_too_long = bytes > LINE_BYTES_MAX + "\n".len();
+    point.refusal().or_else(|| is_too_long.then_some(RefusalReason::LineTooLong))
 }
 
 /// Returns the end of a line: separator, timestamp, newline.
 pub(super) fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
     format!("{}{stamp}\n", char::from(separator)).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flush::Subject;
+    use crate::policy::{Figure, FigureId};
+    use crate::series::Audience;
+
+    /// Returns the reason why a gauge of this name is left out, if it is, and the bytes of its line
+    /// otherwise.
+    fn encoded(mut graphite: Graphite, name: &str) -> Result<usize, RefusalReason> {
+        graphite.begin(1, 1_700_000_000);
+        graphite.encode(&Summary {
+            subject: Subject::Gauge,
+            audience: Audience::Every,
+            name: name.as_bytes(),
+            figures: &[Figure { id: FigureId::VALUE, value: -1.5 }],
+            idle: false,
+            timestamp: None,
+        });
+        graphite.chunks.end();
+        let lines: Vec<_> = graphite.chunks.take().collect();
+        match &graphite.take_refused()[..] {
+            [] => Ok(lines[0].len()),
+            [refused] => {
+                assert!(lines.is_empty());
+                assert_eq!((refused.points, refused.subject), (1, Subject::Gauge));
+                assert_eq!(refused.example, name.as_bytes());
+                Err(refused.reason)
+            }
+            more => panic!("{more:?}"),
+        }
+    }
+
+    fn carbon(global_suffix: &str) -> Graphite {
+        let space = Namespace { global_suffix: global_suffix.into(), ..Namespace::default() };
+        Graphite::new(&space, &FigureNames::new(&[], &[]))
+    }
+
+    /// What carbon 1.1.10 was seen to store. Of `a..b` and `a.b` there is one file, and `a.` is a
+    /// file called `.wsp`. Of series with tags the name of the file is a hash.
+    #[test]
+    fn what_carbon_cannot_store_is_left_out() {
+        use RefusalReason::*;
+        let x = |bytes| "x".repeat(bytes);
+        let path = |bytes: usize| format!("{}x", "x.".repeat(bytes)).split_off(bytes + 1);
+        let tagged = |line: usize| {
+            let rest = "stats.gauges.a;k= -1.5 1700000000".len();
+            format!("a;k={}", "v".repeat(line - rest))
+        };
+        for (name, expected) in [
+            ("a.b".to_owned(), Ok(())),
+            ("a..b".into(), Err(EmptyElement)),
+            (".a".into(), Err(EmptyElement)),
+            ("a.".into(), Err(EmptyElement)),
+            (".".into(), Err(EmptyElement)),
+            ("...".into(), Err(EmptyElement)),
+            ("a.very.long.name.of.many..elements".into(), Err(EmptyElement)),
+            ("a..b;k=v".into(), Ok(())),
+            ("a;k=v..w".into(), Ok(())),
+            (x(251), Ok(())),
+            (x(252), Err(ElementTooLong)),
+            (x(255) + ".a", Ok(())),
+            (x(256) + ".a", Err(ElementTooLong)),
+            (format!("a.{}.b", x(256)), Err(ElementTooLong)),
+            (x(252) + ";k=v", Ok(())),
+            (path(4000 - "stats.gauges.".len()), Ok(())),
+            (path(4002 - "stats.gauges.".len()), Err(PathTooLong)),
+            (tagged(16_384), Ok(())),
+            (tagged(16_385), Err(LineTooLong)),
+            (tagged(65_536), Err(LineTooLong)),
+        ] {
+            let found = encoded(carbon(""), &name);
+            let bytes = found.unwrap_or_default();
+            assert!(bytes <= LINE_BYTES_MAX + 1);
+            assert_eq!(found.map(|_| ()), expected, "{} bytes: {:.40}", name.len(), name);
+            assert!(
+                encoded(Graphite::text(&Namespace::default(), &FigureNames::new(&[], &[])), &name)
+                    .is_ok()
+            );
+        }
+        assert_eq!(encoded(carbon(""), &tagged(16_384)), Ok(16_385), "with its newline");
+    }
+
+    /// Whisper adds its suffix to the last element, which may be that of the name space.
+    #[test]
+    fn the_last_element_is_the_one_that_is_sent() {
+        let name = "x".repeat(252);
+        assert_eq!(encoded(carbon(""), &name), Err(RefusalReason::ElementTooLong));
+        assert!(encoded(carbon("web1"), &name).is_ok());
+    }
 }

@@ -23,6 +23,10 @@ use crate::policy::FigureNames;
 /// When a line is longer than this, the next field begins another line of the same point. InfluxDB
 /// joins the two again. So packets stay within an MTU, however many fields there are.
 const LINE_BYTES: usize = 1200;
+/// The most bytes of a series and one of its fields in InfluxDB's index.
+const KEY_BYTES_MAX: usize = 65_535;
+/// The text between the two.
+const KEY_SEPARATOR: &str = "#!~#";
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
 /// The key that replaces `time=`. No clean key begins like this.
@@ -44,6 +48,8 @@ struct PointLine {
     text: Vec<u8>,
     /// The prefix of the name with which the line was begun.
     prefix: Vec<u8>,
+    /// The bytes of the measurement and its tags.
+    series_bytes: usize,
     number: Number,
 }
 
@@ -52,7 +58,12 @@ impl Influx {
         Self {
             points: Points::raw(namespace, figures),
             stamp: 0,
-            line: PointLine { text: Vec::new(), prefix: Vec::new(), number: Number::new() },
+            line: PointLine {
+                text: Vec::new(),
+                prefix: Vec::new(),
+                series_bytes: 0,
+                number: Number::new(),
+            },
             chunks: Chunks::default(),
             refused: Vec::new(),
         }
@@ -72,21 +83,23 @@ impl Encoder for Influx {
             return RefusedPoints::add(
                 &mut self.refused,
                 RefusalReason::InfluxTooLate,
-                summary.name,
+                summary,
                 points,
             );
         }
         let Self { points, line, chunks, refused, .. } = self;
         points.of(summary, |point, _| {
             if point.is_raw && point.prefix().is_empty() && summary.name.starts_with(b"#") {
-                return RefusedPoints::add(refused, RefusalReason::InfluxComment, summary.name, 1);
+                return RefusedPoints::add(refused, RefusalReason::InfluxComment, summary, 1);
             }
             // Figures with another prefix are another measurement, such as `stats_counts.hits`
             // beside `stats.hits`.
             if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {
                 line.end(stamp, chunks);
             }
-            line.append(&point);
+            if !line.append(&point) {
+                RefusedPoints::add(refused, RefusalReason::InfluxKeyTooLong, summary, 1);
+            }
         });
         line.end(stamp, chunks);
     }
@@ -105,10 +118,12 @@ impl Encoder for Influx {
 }
 
 impl PointLine {
-    /// Appends a field to the line. Begins the line if it is empty.
-    fn append(&mut self, point: &Point<'_>) {
-        let Self { text, prefix, number } = self;
-        if text.is_empty() {
+    /// Appends a field to the line. Begins the line if it is empty. Returns `false`, and appends
+    /// nothing, if the key is too long for InfluxDB.
+    fn append(&mut self, point: &Point<'_>) -> bool {
+        let Self { text, prefix, series_bytes, number } = self;
+        let is_first = text.is_empty();
+        if is_first {
             prefix.clear();
             prefix.extend_from_slice(point.prefix());
             point.append_series_name(text);
@@ -117,14 +132,23 @@ impl PointLine {
             } else {
                 append_tags(point.tags, text);
             }
-            text.push(b' ');
-        } else {
-            text.push(b',');
+            *series_bytes = text.len();
         }
-        let figure = point.figure();
-        text.extend_from_slice(if figure.is_empty() { b"value" } else { figure });
+        let figure = match point.figure() {
+            b"" => b"value",
+            figure => figure,
+        };
+        if *series_bytes + KEY_SEPARATOR.len() + figure.len() > KEY_BYTES_MAX {
+            if is_first {
+                text.clear();
+            }
+            return false;
+        }
+        text.push(if is_first { b' ' } else { b',' });
+        text.extend_from_slice(figure);
         text.push(b'=');
         number.append(point.value, text);
+        true
     }
 
     /// Ends the line with its timestamp, and appends it to the chunks. Does nothing if it is empty.
@@ -316,7 +340,12 @@ stats.sets.users count=1 10000000000
         let example = b"#a b".to_vec();
         assert_eq!(
             influx.take_refused(),
-            [RefusedPoints { points: 1, reason: RefusalReason::InfluxComment, example }]
+            [RefusedPoints {
+                points: 1,
+                reason: RefusalReason::InfluxComment,
+                example,
+                subject: Subject::Gauge
+            }]
         );
     }
 
@@ -341,8 +370,45 @@ stats.sets.users count=1 10000000000
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
         let example = b"a".to_vec();
-        let refused = RefusedPoints { points: 2, reason: RefusalReason::InfluxTooLate, example };
+        let (reason, subject) = (RefusalReason::InfluxTooLate, Subject::Gauge);
+        let refused = RefusedPoints { points: 2, reason, example, subject };
         assert_eq!(influx.take_refused(), [refused]);
         assert_eq!(influx.take_refused(), []);
+    }
+
+    /// The limit is that of InfluxDB 1.6.7, which drops a point with a longer key.
+    #[test]
+    fn a_key_that_is_too_long_for_influxdb_is_refused_and_counted() {
+        let space = Namespace { style: Style::Modern, ..Namespace::default() };
+        let mut influx = Influx::new(&space, &FigureNames::new(&[], &[]));
+        influx.begin(1, 10);
+        let figures = [FigureId::RATE, FigureId::COUNT].map(|id| Figure { id, value: 1.0 });
+        // `rate` fits into the first two, and `count`, which is longer, into the first alone.
+        for bytes in [65_526, 65_527, 65_528, 1000] {
+            let mut name = b"n;t=".to_vec();
+            name.resize(bytes - "stats.counters.".len(), b'v');
+            influx.encode(&Summary {
+                subject: Subject::Counter,
+                audience: Audience::Every,
+                name: &name,
+                figures: &figures,
+                idle: false,
+                timestamp: None,
+            });
+        }
+        influx.end();
+        let text: Vec<u8> =
+            influx.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let fields: Vec<_> = lines
+            .map(|line| {
+                let fields = line.split(|byte| *byte == b' ').nth(1).unwrap();
+                String::from_utf8(fields.to_vec()).unwrap()
+            })
+            .collect();
+        assert_eq!(fields, ["rate=1", "count=1", "rate=1", "rate=1,count=1"]);
+        let refused = influx.take_refused();
+        assert_eq!((refused.len(), refused[0].points), (1, 3));
+        assert_eq!(refused[0].reason, RefusalReason::InfluxKeyTooLong);
     }
 }

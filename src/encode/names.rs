@@ -2,10 +2,11 @@
 //! has a name in the style of the name space. The prefixes and suffixes of names are composed once;
 //! a line only looks them up.
 
+use super::encoder::RefusalReason;
 use super::namespace::{Namespace, Style};
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
-use crate::protocol::{cleaned, is_clean, is_storable};
+use crate::protocol::{cleaned, has_empty_elements, is_clean, is_storable};
 
 /// The text before the name of a series, and the text between its bare name and its tags. Both
 /// include their dots.
@@ -216,6 +217,9 @@ pub(super) struct Points {
     stores_raw: bool,
     /// The tags that every series gets.
     constant: ConstantTags,
+    /// Whether the points are for carbon. It stores a series without tags in a file, whose path it
+    /// makes of the elements of the name.
+    is_for_carbon: bool,
 }
 
 /// The tags of a name space as names have them: sorted, each as `;key=value`.
@@ -258,6 +262,17 @@ fn key_of(tag: &[u8]) -> &[u8] {
     &tag[1..memchr::memchr(b'=', tag).unwrap_or(tag.len())]
 }
 
+/// The most bytes that Linux accepts in the name of a file or folder.
+const ELEMENT_BYTES_MAX: usize = 255;
+/// The bytes that Whisper adds to the last element.
+const FILE_SUFFIX_BYTES: usize = ".wsp".len();
+/// The most bytes of a name without tags. The path of its file may have 4,095 bytes, of which the
+/// folder of Whisper takes some.
+const PATH_BYTES_MAX: usize = 4000;
+/// A series with tags and a shorter name is always stored. It is far below the length of the lines
+/// that carbon reads, so that prefixes, suffixes and values need no look.
+const SHORT_TAGGED_NAME: usize = 8 << 10;
+
 /// One value with its name. Unless it is raw, the name is clean: ASCII, without white space and
 /// without the separators of the formats.
 #[derive(Clone, Copy, Debug)]
@@ -269,6 +284,9 @@ pub(super) struct Point<'a> {
     /// Whether the bare name and the tags must be escaped. They are UTF-8 without control
     /// characters, and no part of them ends with a backslash.
     pub(super) is_raw: bool,
+    /// Whether carbon may be unable to store the point. Then [`refusal`](Self::refusal) must be
+    /// asked.
+    pub(super) is_doubtful: bool,
     pub(super) value: f64,
     /// The time of the value, in seconds since 1970, if the client sent one. `None` means the
     /// timestamp of the flush.
@@ -282,7 +300,12 @@ impl Points {
             sends_idle: namespace.style != Style::Statsite,
             stores_raw: false,
             constant: ConstantTags::new(namespace),
+            is_for_carbon: false,
         }
+    }
+
+    pub(super) fn for_carbon(namespace: &Namespace, figures: &FigureNames) -> Self {
+        Self { is_for_carbon: true, ..Self::new(namespace, figures) }
     }
 
     /// For a format that can escape any character.
@@ -313,18 +336,56 @@ impl Points {
             with_constant = self.constant.added_to(tags);
             tags = &with_constant;
         }
+        let is_doubtful = self.is_for_carbon && is_doubtful(bare, tags);
         let timestamp = summary.timestamp;
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
             if let Some(affixes) = affixes {
                 let value = figure.value;
-                out(Point { affixes, bare, tags, is_raw, value, timestamp }, figure.id);
+                out(
+                    Point { affixes, bare, tags, is_raw, is_doubtful, value, timestamp },
+                    figure.id,
+                );
             }
         }
     }
 }
 
+/// Whether the points of a series may be some that carbon cannot store. It is false for nearly all
+/// series, so that their points need no look.
+#[inline]
+fn is_doubtful(bare: &[u8], tags: &[u8]) -> bool {
+    if tags.is_empty() {
+        bare.len() > ELEMENT_BYTES_MAX - FILE_SUFFIX_BYTES || has_empty_elements(bare)
+    } else {
+        bare.len() + tags.len() > SHORT_TAGGED_NAME
+    }
+}
+
 impl Point<'_> {
+    /// Returns why carbon cannot store the point in a file, if that is so.
+    ///
+    /// A series with tags has a hash as the name of its file.
+    #[cold]
+    pub(super) fn refusal(&self) -> Option<RefusalReason> {
+        if !self.tags.is_empty() {
+            return None;
+        }
+        let mut name = Vec::new();
+        self.append_bare_name(&mut name);
+        let last = name.rsplit(|byte| *byte == b'.').next().map_or(0, <[u8]>::len);
+        let mut elements = name.split(|byte| *byte == b'.');
+        if has_empty_elements(&name) {
+            Some(RefusalReason::EmptyElement)
+        } else if last > ELEMENT_BYTES_MAX - FILE_SUFFIX_BYTES
+            || elements.any(|element| element.len() > ELEMENT_BYTES_MAX)
+        {
+            Some(RefusalReason::ElementTooLong)
+        } else {
+            (name.len() > PATH_BYTES_MAX).then_some(RefusalReason::PathTooLong)
+        }
+    }
+
     /// The name of the figure. Empty if the point has only the name of the series.
     pub(super) fn figure(&self) -> &[u8] {
         self.affixes.figure()

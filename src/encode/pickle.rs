@@ -5,7 +5,7 @@
 //! whatever `pickle_batch` is. A chunk holds whole messages.
 
 use super::chunk::Chunks;
-use super::encoder::Encoder;
+use super::encoder::{Encoder, RefusedPoints};
 use super::names::Points;
 use super::namespace::Namespace;
 use crate::flush::Summary;
@@ -13,8 +13,8 @@ use crate::policy::FigureNames;
 
 /// Carbon's limit for the pickle, without its length.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
-/// Room for one more point, which is far longer than any name, and for the end.
-const POINT_BYTES_MAX: usize = 8 << 10;
+/// The bytes of a point besides its name, and of the end of a message. At most 29 and 2.
+const POINT_BYTES: usize = 32;
 
 /// PROTO 2, EMPTY_LIST, MARK.
 const HEAD: &[u8] = b"\x80\x02](";
@@ -31,6 +31,7 @@ pub(super) struct Pickle {
     stamp: u64,
     message: PickleMessage,
     chunks: Chunks,
+    refused: Vec<RefusedPoints>,
 }
 
 /// The message that is being written. It is empty between two messages.
@@ -45,11 +46,12 @@ struct PickleMessage {
 impl Pickle {
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames, batch: u32) -> Self {
         Self {
-            points: Points::new(namespace, figures),
+            points: Points::for_carbon(namespace, figures),
             batch,
             stamp: 0,
             message: PickleMessage::default(),
             chunks: Chunks::default(),
+            refused: Vec::new(),
         }
     }
 }
@@ -61,15 +63,21 @@ impl Encoder for Pickle {
     }
 
     fn encode(&mut self, summary: &Summary<'_>) {
-        let Self { points, batch, stamp, message, chunks } = self;
+        let Self { points, batch, stamp, message, chunks, refused } = self;
         points.of(summary, |point, _| {
+            if point.is_doubtful
+                && let Some(reason) = point.refusal()
+            {
+                return RefusedPoints::add(refused, reason, summary, 1);
+            }
             message.name.clear();
             point.append_name(&mut message.name);
-            message.append(point.timestamp.unwrap_or(*stamp), point.value);
-            let is_long = message.bytes.len() + POINT_BYTES_MAX > MESSAGE_BYTES_MAX;
-            if message.points == *batch || is_long {
+            // A name is far shorter than a message.
+            let bytes = message.bytes.len() + message.name.len() + POINT_BYTES;
+            if message.points == *batch || bytes > MESSAGE_BYTES_MAX {
                 message.end(chunks);
             }
+            message.append(point.timestamp.unwrap_or(*stamp), point.value);
         });
     }
 
@@ -80,6 +88,10 @@ impl Encoder for Pickle {
 
     fn chunks(&mut self) -> &mut Chunks {
         &mut self.chunks
+    }
+
+    fn take_refused(&mut self) -> Vec<RefusedPoints> {
+        std::mem::take(&mut self.refused)
     }
 }
 
@@ -246,11 +258,19 @@ mod tests {
     #[test]
     fn no_message_is_too_long_for_carbon() {
         let mut pickle = pickle(10_000);
-        let long = "n".repeat(2048);
+        let long =
+            "n".repeat(204).repeat(10).replace(&"n".repeat(204), &("n".repeat(203) + ".")) + "n";
         (0..2000).for_each(|_| gauge(&mut pickle, &long, 1.0, None));
         let (lengths, chunks) = messages(&mut pickle);
         assert!(lengths.iter().all(|length| *length <= MESSAGE_BYTES_MAX), "{lengths:?}");
-        assert!(lengths[0] > MESSAGE_BYTES_MAX - 2 * POINT_BYTES_MAX, "{lengths:?}");
+        assert!(lengths[0] > MESSAGE_BYTES_MAX - 2 * 2200, "{lengths:?}");
         assert_eq!((lengths.len(), chunks.len()), (4, 4));
+        let mut pickle = self::pickle(10_000);
+        let long = format!("n;k={}", "v".repeat(65_531));
+        (0..100).for_each(|_| gauge(&mut pickle, &long, 1.0, None));
+        let (lengths, chunks) = messages(&mut pickle);
+        assert!(lengths.iter().all(|length| *length <= MESSAGE_BYTES_MAX), "{lengths:?}");
+        assert_eq!((lengths.len(), chunks.len()), (7, 7), "15 in each");
+        assert_eq!(pickle.take_refused(), [], "a series with tags has any length");
     }
 }

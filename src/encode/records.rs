@@ -153,7 +153,7 @@ impl Encoder for Records {
             if write(record, &point, kind, what, *stamp) {
                 chunks.line().extend_from_slice(record);
             } else {
-                RefusedPoints::add(refused, RefusalReason::RecordKeyTooLong, summary.name, 1);
+                RefusedPoints::add(refused, RefusalReason::RecordKeyTooLong, summary, 1);
             }
         });
     }

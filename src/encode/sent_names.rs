@@ -71,7 +71,7 @@ impl SentNames {
 pub fn names(format: &Format, chunk: &Chunk) -> Vec<Vec<u8>> {
     let bytes = chunk.bytes();
     match format {
-        Format::Plaintext => of_lines(bytes, b' ', 2),
+        Format::Plaintext | Format::Text => of_lines(bytes, b' ', 2),
         Format::Piped => of_lines(bytes, b'|', 2),
         Format::Records { .. } => records::names(bytes),
         Format::Pickle { .. } => pickle::names(bytes),

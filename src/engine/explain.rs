@@ -292,22 +292,12 @@ impl<'a> Copied<'a> {
                 // The copy also has the series with the clean name of a raw name.
                 let is_its = closed.name == name || audience == Audience::Clean;
                 let summary = summarizer.closed(audience, closed);
-                if is_its && kind_of(summary.subject).is_some_and(|kind| added[kind as usize]) {
+                if is_its && summary.subject.kind().is_some_and(|kind| added[kind as usize]) {
                     SentSeries::add(&mut sent, summary.subject, encoders.names(&summary));
                 }
             });
         }
         line.sent = sent;
-    }
-}
-
-fn kind_of(subject: Subject) -> Option<MetricKind> {
-    match subject {
-        Subject::Counter => Some(MetricKind::Counter),
-        Subject::Gauge => Some(MetricKind::Gauge),
-        Subject::Timing => Some(MetricKind::Timing),
-        Subject::Set => Some(MetricKind::Set),
-        _ => None,
     }
 }
 

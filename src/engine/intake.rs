@@ -2,11 +2,12 @@
 
 use crate::ledger::{CLIENT_REPORT, Ledger, Own};
 use crate::protocol::{
-    LineReader, ParsedLine, PlainLine, Reject, Sample, Samples, is_binary, is_plain_name,
+    LineReader, ParsedLine, PlainLine, Reject, Sample, Samples, is_binary, is_plain_for,
     plain_series_name, trimmed,
 };
+use crate::sender::Sender;
 use crate::series::{
-    AddError, Frequent, Lookup, NameHash, Passthrough, PassthroughKind, PassthroughValue,
+    AddError, Crowd, Frequent, Lookup, NameHash, Passthrough, PassthroughKind, PassthroughValue,
     PendingSample, RawKey, Table,
 };
 use crate::warnings::WarningKind;
@@ -19,6 +20,14 @@ pub(super) struct Intake {
     /// `None` if names are not counted.
     pub(super) frequent: Option<Frequent>,
     pub(super) ledger: Ledger,
+}
+
+/// The sender or prefix with the most series, and the address of its sender.
+#[derive(Clone, Debug)]
+pub struct NamedCrowd {
+    pub crowd: Crowd,
+    /// The sender of the example. Unknown if it has no record any more.
+    pub sender: Sender,
 }
 
 /// Why a value of a line was not taken.
@@ -58,7 +67,8 @@ impl Intake {
         let mut stopped = None;
         let mut taken = 0;
         for (at, sample) in batch.iter().enumerate() {
-            let added = self.table.add_pending(sample, revision, || is_plain_name(sample.name));
+            let may_create = || is_plain_for(reader.grammar(), sample.name);
+            let added = self.table.add_pending(sample, revision, may_create);
             let Some(added) = added else {
                 if self.add_new_tagged(sample, reader, room) {
                     continue;
@@ -76,7 +86,7 @@ impl Intake {
             }
         }
         self.ledger.count(Own::MetricsReceived, taken);
-        self.ledger.set_series_created(self.table.counts().created);
+        self.note_created();
         self.warn_of_replaced_tags();
         stopped
     }
@@ -106,7 +116,7 @@ impl Intake {
         };
         // Rules change names, so that a name without tags is looked up by its raw bytes, too.
         let is_bare = tags.is_empty();
-        if is_bare && !is_plain_name(name) {
+        if is_bare && !is_plain_for(reader.grammar(), name) {
             return false;
         }
         let canonical = is_bare.then_some(name);
@@ -146,7 +156,7 @@ impl Intake {
             {
                 self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add_with_alias(name, hash, sample, raw);
-                self.ledger.set_series_created(self.table.counts().created);
+                self.note_created();
                 self.warn_of_replaced_tags();
                 added
             }
@@ -236,6 +246,23 @@ impl Intake {
         }
     }
 
+    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    pub(super) fn crowd(&mut self) -> Option<NamedCrowd> {
+        let crowd = self.table.crowd()?;
+        let record = self.ledger.senders().by_id(crowd.sender);
+        let sender = record.map_or(Sender::Unknown, |record| record.sender);
+        Some(NamedCrowd { crowd, sender })
+    }
+
+    /// Counts the series that were created, and the samples of the series that made room for them.
+    fn note_created(&mut self) {
+        self.ledger.set_series_created(self.table.counts().created);
+        let lost = self.table.take_evicted_samples();
+        if lost > 0 {
+            self.ledger.count(Own::SeriesRejected, lost);
+        }
+    }
+
     /// Adds a sample to its series, or to the values that are passed through.
     pub(super) fn take(
         &mut self,
@@ -256,7 +283,7 @@ impl Intake {
             _ => {
                 self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add(name, hash, sample);
-                self.ledger.set_series_created(self.table.counts().created);
+                self.note_created();
                 self.warn_of_replaced_tags();
                 return added;
             }

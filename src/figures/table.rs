@@ -84,7 +84,7 @@ pub static TABLE: &[FigureRow] = rows! {
         "series that were created, also those that a start has restored");
     figure(Series, "series_evicted", (Total, SeriesUnit),
         Reader::One(|from| from.engine.table().counts().evicted as f64),
-        "idle series that made room for new ones at max_series");
+        "idle or new series that made room for others at max_series");
     figure(Series, "series_expired", (Total, SeriesUnit),
         Reader::One(|from| from.engine.table().counts().expired as f64),
         "series that were forgotten, since they were idle for too long or a new rule drops them");

@@ -3,6 +3,7 @@
 use super::sketched;
 use super::timing::TimingFigures;
 use crate::policy::{Figure, FigureId};
+use crate::protocol::MetricKind;
 use crate::series::{Audience, Closed, ClosedTiming, PassthroughKind, PassthroughValue, Values};
 
 /// A closed series. Encoders turn it into bytes; sinks never see it.
@@ -39,6 +40,19 @@ pub enum Subject {
     Own,
     /// The number of series in this flush.
     NumStats,
+}
+
+impl Subject {
+    /// The kind of a series of clients. `None` for other subjects.
+    pub fn kind(self) -> Option<MetricKind> {
+        match self {
+            Self::Counter => Some(MetricKind::Counter),
+            Self::Gauge => Some(MetricKind::Gauge),
+            Self::Timing => Some(MetricKind::Timing),
+            Self::Set => Some(MetricKind::Set),
+            _ => None,
+        }
+    }
 }
 
 /// Makes one summary after the other in a buffer that it reuses.

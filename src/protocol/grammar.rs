@@ -8,8 +8,12 @@ pub struct Grammar {
     pub sanitize: bool,
     /// The ways of writing tags that are read as tags.
     pub dialects: Dialects,
+    /// Whether empty elements are removed from names: `a..b.` becomes `a.b`.
+    pub squeeze_dots: bool,
     /// The longest canonical name, tags included, in bytes.
     pub max_key_length: usize,
+    /// The most tags of a line. A tag whose key is repeated counts each time.
+    pub max_tags: usize,
     /// Which groups may have several values.
     pub packed_values: PackedValues,
 }
@@ -33,7 +37,9 @@ impl Default for Grammar {
         Self {
             sanitize: true,
             dialects: Dialects::default(),
-            max_key_length: 512,
+            squeeze_dots: false,
+            max_key_length: 8 << 10,
+            max_tags: 100,
             packed_values: PackedValues::All,
         }
     }

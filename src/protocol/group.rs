@@ -22,6 +22,8 @@ pub struct Samples<'a> {
     rest: Option<&'a [u8]>,
     group: Option<ValueGroup<'a>>,
     timed: bool,
+    /// Whether the line has a section of tags, so that a client of Datadog has sent it.
+    is_tagged: bool,
     packed_values: PackedValues,
     has_packed: bool,
     /// The number of values that may still be read from the line.
@@ -33,11 +35,17 @@ pub struct Samples<'a> {
 const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
-    pub(super) fn new(body: &'a [u8], timed: bool, packed_values: PackedValues) -> Self {
+    pub(super) fn new(
+        body: &'a [u8],
+        timed: bool,
+        is_tagged: bool,
+        packed_values: PackedValues,
+    ) -> Self {
         Self {
             rest: Some(body),
             group: None,
             timed,
+            is_tagged,
             packed_values,
             has_packed: false,
             left: PARTS_MAX,
@@ -83,7 +91,7 @@ impl<'a> Iterator for Samples<'a> {
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
-                let sample = group.sample(value, self.timed);
+                let sample = group.sample(value, self.timed, self.is_tagged);
                 group.accepted += usize::from(sample.is_ok());
                 self.has_packed |= group.accepted > 1 && group.packs_numbers();
                 return Some(sample);
@@ -297,7 +305,7 @@ enum ValueType {
     /// `C`: the client keeps the total and sends it.
     Cumulative,
     Gauge,
-    /// `ms`: never negative.
+    /// `ms`: never negative in a line without a section of tags.
     Time,
     /// `h`, `d`: timings that may be negative.
     SignedTime,
@@ -336,8 +344,9 @@ impl<'a> ValueGroup<'a> {
         self.values.form == Form::Packed && self.reading.is_ok_and(|(of, _)| !of.is_timing())
     }
 
-    /// Parses a value of the group. `timed` tells whether the line has a timestamp.
-    fn sample(&self, text: &'a [u8], timed: bool) -> Result<Sample<'a>, Reject> {
+    /// Parses a value of the group. `timed` tells whether the line has a timestamp, and `is_tagged`
+    /// whether it has a section of tags.
+    fn sample(&self, text: &'a [u8], timed: bool, is_tagged: bool) -> Result<Sample<'a>, Reject> {
         let (value_type, weight) = self.reading?;
         if matches!(value_type, ValueType::Set) {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
@@ -355,7 +364,8 @@ impl<'a> ValueGroup<'a> {
             ValueType::Gauge if !is_signed(text) => Sample::Level(value),
             ValueType::Gauge if timed => return Err(Reject::TimedChange),
             ValueType::Gauge => Sample::Change(value),
-            ValueType::Time if value < 0.0 => return Err(Reject::NegativeTime),
+            // Datadog's Agent accepts any time, and Node none below 0.
+            ValueType::Time if value < 0.0 && !is_tagged => return Err(Reject::NegativeTime),
             ValueType::Time | ValueType::SignedTime => Sample::Time { value, weight },
             ValueType::Kv => Sample::Kv(value),
             ValueType::Set => unreachable!("answered above"),

@@ -37,7 +37,16 @@ pub struct MetricLine<'a> {
     /// dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
+    is_tagged: bool,
     packed_values: PackedValues,
+}
+
+/// The result of reading the sections of a line.
+struct LineSections {
+    /// Seconds since 1970, if the values have their own time.
+    timestamp: Option<u64>,
+    /// Whether tags were read.
+    is_tagged: bool,
 }
 
 /// A line with one section of tags, split and not read: it may be a line of a known series.
@@ -61,13 +70,13 @@ pub struct BinaryMessage<'a> {
 
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, self.timestamp.is_some(), self.packed_values)
+        Samples::new(self.body, self.timestamp.is_some(), self.is_tagged, self.packed_values)
     }
 }
 
 impl<'a> RawLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, false, self.packed_values)
+        Samples::new(self.body, false, true, self.packed_values)
     }
 }
 
@@ -125,11 +134,11 @@ impl LineReader {
         let body = &line[colon + 1..];
         self.names.clear();
         let bare = self.names.take_inline(&self.grammar, name);
-        let timestamp = self.read_sections(body)?;
+        let LineSections { timestamp, is_tagged } = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
         let packed_values = self.grammar.packed_values;
         let has_unread_tags = bare.has_unread_tags;
-        Ok(MetricLine { name, timestamp, has_unread_tags, body, packed_values })
+        Ok(MetricLine { name, timestamp, has_unread_tags, body, is_tagged, packed_values })
     }
 
     /// Reads a message of statsite's binary protocol, which must end where `message` ends. Its key
@@ -145,19 +154,23 @@ impl LineReader {
 
     /// Reads the tags and the time. They are written after the values, but they belong to the name
     /// and to all values, so they are read first.
-    fn read_sections(&mut self, body: &[u8]) -> Result<Option<u64>, Reject> {
+    fn read_sections(&mut self, body: &[u8]) -> Result<LineSections, Reject> {
         let mut timestamp = None;
+        let mut is_tagged = false;
         let names = &mut self.names;
         let grammar = &self.grammar;
         let reads_tags = grammar.dialects.has(Dialect::Dogstatsd);
         sections(body, |section| match section {
-            Section::Tags(tags) if reads_tags => names.add_section(grammar, tags),
+            Section::Tags(tags) if reads_tags => {
+                is_tagged = true;
+                names.add_section(grammar, tags);
+            }
             Section::Time(text) => {
                 timestamp.get_or_insert_with(|| seconds(text).ok_or(Reject::BadTimestamp));
             }
             Section::Rate(_) | Section::Tags(_) | Section::Other | Section::Bad(_) => {}
         })?;
-        timestamp.transpose()
+        Ok(LineSections { timestamp: timestamp.transpose()?, is_tagged })
     }
 }
 

@@ -26,7 +26,7 @@ mod sample;
 pub use grammar::{Dialect, Dialects, Grammar, PackedValues};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine, RawLine};
-pub use names::is_plain_name;
+pub use names::{has_empty_elements, is_plain_for};
 pub use number::decimal;
 pub use plain::{Plain, PlainLine, plain_series_name, read_plain};
 pub use reject::Reject;
@@ -34,8 +34,8 @@ pub use sample::{MetricKind, Sample};
 
 pub use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub use line::trimmed;
-pub(crate) use names::is_storable;
 pub use names::{cleaned, is_clean};
+pub(crate) use names::{is_canonical_for, is_storable};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.
 pub const PACKET_BYTES_MAX: usize = 64 << 10;

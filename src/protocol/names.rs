@@ -65,8 +65,44 @@ const fn kept(equals: bool, semicolon: bool) -> [bool; 256] {
 }
 
 /// Whether `name` has only bytes that every setting keeps. Such a name has no tags in any dialect.
-pub fn is_plain_name(name: &[u8]) -> bool {
+fn is_plain_name(name: &[u8]) -> bool {
     name.iter().all(|byte| KEEPS[usize::from(*byte)])
+}
+
+/// Whether `name` has no tags in any dialect, and the reader leaves it as it is.
+pub fn is_plain_for(grammar: &Grammar, name: &[u8]) -> bool {
+    is_plain_name(name) && !(grammar.squeeze_dots && has_empty_elements(name))
+}
+
+/// Whether a dot is at the start or the end of a bare name, or another dot follows it.
+///
+/// An encoder asks this for every series, so eight bytes are compared at a time.
+pub fn has_empty_elements(name: &[u8]) -> bool {
+    let is_dot = |byte: Option<&u8>| byte == Some(&b'.');
+    if is_dot(name.first()) || is_dot(name.last()) {
+        return true;
+    }
+    let Some(end) = name.last_chunk() else {
+        return name.windows(2).any(|pair| pair == b"..");
+    };
+    // Each step begins with the last byte of the step before, so that no pair is missed.
+    let mut pairs = pairs_of_dots(end);
+    let mut rest = name;
+    while let Some(eight) = rest.first_chunk() {
+        pairs |= pairs_of_dots(eight);
+        rest = &rest[7..];
+    }
+    pairs != 0
+}
+
+/// Returns a number that is not 0 if two dots follow each other.
+fn pairs_of_dots(eight: &[u8; 8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = EACH * 0x7f;
+    let others = u64::from_le_bytes(*eight) ^ (EACH * b'.' as u64);
+    // The high bit of each byte that is a dot.
+    let dots = !(((others & LOW) + LOW) | others | LOW);
+    dots & dots >> 8
 }
 
 /// Whether a canonical name can be stored as it is.
@@ -74,6 +110,12 @@ pub fn is_clean(name: &[u8]) -> bool {
     // Nearly every name is clean, so a loop that reads all bytes is shorter than one that checks
     // after each byte whether it may end.
     name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
+}
+
+/// Whether the reader would make the canonical name `name`, as far as its bytes show it.
+pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
+    let bare = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];
+    is_clean(name) && !(grammar.squeeze_dots && has_empty_elements(bare))
 }
 
 /// The name that `sanitize_keys = yes` makes of a canonical name which was read with `no`.
@@ -84,6 +126,7 @@ pub fn cleaned(name: &[u8]) -> Vec<u8> {
         sanitize: true,
         dialects: Dialects::from_iter([Dialect::Graphite]),
         max_key_length: usize::MAX,
+        max_tags: usize::MAX,
         ..Grammar::default()
     };
     let mut writer = NameWriter::default();
@@ -259,12 +302,10 @@ impl NameWriter {
         self.tags.push(TagRange { key, value });
     }
 
-    /// Whether there are more tags than the longest name has room for. Each tag takes at least four
-    /// bytes (`;k=v`), unless its key is repeated.
-    ///
-    /// A line of 64 KiB has room for 30,000 tags, and sorting them would take milliseconds.
+    /// Whether there are more tags than a line may have. They are not sorted then: a line of 64 KiB
+    /// has room for 30,000 tags, and sorting them would take milliseconds.
     fn has_too_many(&self, grammar: &Grammar) -> bool {
-        self.tags.len() > grammar.max_key_length / 4
+        self.tags.len() > grammar.max_tags
     }
 
     /// Appends a key or a value to `text`, cleaned, and returns its range. A leading `~` is removed
@@ -284,10 +325,12 @@ impl NameWriter {
         bare: Bare<'a>,
     ) -> Result<&'a [u8], Reject> {
         let is_whole = self.tags.is_empty() && bare.tail.is_empty();
-        let name = if is_whole && (bare.is_plain || is_clean_bare(grammar, bare.name)) {
+        let is_kept = (bare.is_plain || is_clean_bare(grammar, bare.name))
+            && !(grammar.squeeze_dots && has_empty_elements(bare.name));
+        let name = if is_whole && is_kept {
             bare.name
         } else if self.has_too_many(grammar) {
-            return Err(Reject::NameTooLong);
+            return Err(Reject::TooManyTags);
         } else {
             self.write(grammar, bare)
         };
@@ -386,8 +429,30 @@ fn clean_bare(grammar: &Grammar, bare: Bare<'_>, out: &mut Vec<u8>) {
             append_raw(text, NAME, out);
         }
     }
+    if grammar.squeeze_dots && has_empty_elements(out) {
+        squeeze(out);
+    }
     if !grammar.sanitize {
         trim_backslashes(out, 0);
+        while grammar.squeeze_dots && out.last() == Some(&b'.') {
+            out.pop();
+            trim_backslashes(out, 0);
+        }
+    }
+}
+
+/// Turns each run of dots into one dot, and removes the dots at both ends.
+#[cold]
+fn squeeze(name: &mut Vec<u8>) {
+    let mut is_after_dot = true;
+    name.retain(|byte| {
+        let is_dot = *byte == b'.';
+        let is_kept = !(is_dot && is_after_dot);
+        is_after_dot = is_dot;
+        is_kept
+    });
+    if name.last() == Some(&b'.') {
+        name.pop();
     }
 }
 

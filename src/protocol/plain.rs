@@ -14,7 +14,7 @@ use memchr::{memchr, memchr2};
 
 use super::grammar::{Dialect, Grammar};
 use super::group::FIELDS;
-use super::names::{KEEPS, is_plain_name};
+use super::names::{KEEPS, is_plain_for};
 use super::number::POWERS;
 use super::sample::MetricKind;
 
@@ -54,7 +54,7 @@ const TAGS_MAX: usize = 16;
 ///
 /// The name and the tags are not checked: the name may have any byte except a colon, and the tags
 /// any byte that does not end them. The caller must know such a line already, or check the name
-/// with [`is_plain_name`](super::is_plain_name), and the tags with [`plain_series_name`].
+/// with [`is_plain_for`](super::is_plain_for), and the tags with [`plain_series_name`].
 #[inline]
 pub fn read_plain<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<PlainLine<'a>> {
     let (mut plain, mut end) = read_head(grammar, text)?;
@@ -238,12 +238,13 @@ pub fn plain_series_name<'a>(
     tags: &[u8],
     room: &'a mut [u8],
 ) -> Option<&'a [u8]> {
-    if !is_plain_name(name) {
+    if !is_plain_for(grammar, name) {
         return None;
     }
     let mut split = split_tags(tags)?;
     let bytes = name.len() + 1 + tags.len(); // a tag follows a `;` here, and a `,` in the line
-    if bytes > grammar.max_key_length || !sort_tags(&mut split) {
+    let is_too_long = bytes > grammar.max_key_length || split.len() > grammar.max_tags;
+    if is_too_long || !sort_tags(&mut split) {
         return None;
     }
     let room = room.get_mut(..bytes)?;

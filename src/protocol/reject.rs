@@ -10,6 +10,7 @@ pub enum Reject {
     NoType,
     EmptyName,
     NameTooLong,
+    TooManyTags,
     UnknownType,
     RateInType,
     BadValue,
@@ -32,12 +33,13 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NulInside,
         Self::NoValue,
         Self::NoType,
         Self::EmptyName,
         Self::NameTooLong,
+        Self::TooManyTags,
         Self::UnknownType,
         Self::RateInType,
         Self::BadValue,
@@ -66,6 +68,7 @@ impl Reject {
             Self::NoType => "no_type",
             Self::EmptyName => "empty_name",
             Self::NameTooLong => "name_too_long",
+            Self::TooManyTags => "too_many_tags",
             Self::UnknownType => "unknown_type",
             Self::RateInType => "rate_in_type",
             Self::BadValue => "bad_value",
@@ -96,6 +99,7 @@ impl fmt::Display for Reject {
             Self::NoType => "no type after the value",
             Self::EmptyName => "nothing is left of the name once it is cleaned",
             Self::NameTooLong => "name and tags are longer than max_key_length",
+            Self::TooManyTags => "the line has more tags than max_tags",
             Self::UnknownType => "the type is none of c, m, C, ms, h, d, g, s, kv",
             Self::RateInType => "the type has an @ inside: a rate needs a bar before its @",
             Self::BadValue => "the value is not a finite decimal number",

@@ -13,7 +13,7 @@ pub struct Bounds {
     /// The number of series of all kinds together.
     pub max_series: usize,
     /// If the table holds `max_series`, a series that has been idle for this long is evicted for a
-    /// new one.
+    /// new one. One of the sender or prefix with most series may be evicted sooner.
     pub evict_after: Duration,
     /// The bytes of timing samples and set members of all series together.
     pub sample_memory: usize,
@@ -57,8 +57,7 @@ impl Default for Bounds {
 /// Why a valid sample was not added to a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddError {
-    /// The series is new, the table holds `max_series` series, and none of them has been idle for
-    /// `evict_after`.
+    /// The series is new, the table holds `max_series` series, and none of them can be evicted.
     TooManySeries,
     /// A rule drops the name.
     ByRule,
@@ -73,7 +72,7 @@ pub enum AddError {
 impl fmt::Display for AddError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::TooManySeries => "max_series is reached, and no series has been idle for long",
+            Self::TooManySeries => "max_series is reached, and no series makes room for the name",
             Self::ByRule => "a rule drops the name",
             Self::NoMemory => "timer_memory is used up",
             Self::NoPassthroughMemory => "passthrough_memory is used up",

@@ -16,6 +16,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::aggregate::Series;
+use super::budget::Budget;
+use super::owner::Owner;
 use super::shard::SeriesSlot;
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
@@ -34,6 +37,8 @@ pub(super) struct LongIdle {
 /// An idle series at the time of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IdleSeries {
+    /// Whether it is of another group than the culprit. Such series are evicted last.
+    is_of_others: bool,
     /// The number of intervals without a sample.
     intervals: Reverse<u32>,
     /// The number of the interval of its last sample. If that number has changed, the series is no
@@ -57,20 +62,45 @@ impl LongIdle {
         self.after = after;
     }
 
-    /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
+    /// Notes a series that the sweep has closed. `owner` learns whether it had samples. `is_full`
+    /// tells whether the table is full.
     ///
     /// It is inlined because a sweep calls it for every series, and few of them are idle for long.
     #[inline]
-    pub(super) fn note(&mut self, intervals: u32, seen: u32, shard: usize, slot: SeriesSlot) {
-        if intervals >= self.after {
-            self.note_idle(intervals, seen, shard, slot);
+    pub(super) fn see(
+        &mut self,
+        rest: Rest,
+        at: (usize, SeriesSlot),
+        owner: &mut Owner,
+        is_full: bool,
+        budget: &Budget,
+    ) {
+        if rest.idle == 0 {
+            if rest.was_open {
+                owner.note_interval();
+            }
+        } else if is_full || rest.idle >= self.after {
+            self.note((rest.idle, rest.seen), at, owner, budget);
         }
     }
 
+    /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
+    /// A series of the culprit that had samples in one interval alone need not be idle for long.
     #[inline(never)]
-    fn note_idle(&mut self, intervals: u32, seen: u32, shard: usize, slot: SeriesSlot) {
+    fn note(
+        &mut self,
+        (intervals, seen): (u32, u32),
+        (shard, slot): (usize, SeriesSlot),
+        owner: &Owner,
+        budget: &Budget,
+    ) {
+        let is_of_others = !owner.is_in(budget.culprit());
+        if intervals < self.after && (is_of_others || owner.is_known()) {
+            return;
+        }
         let shard = u16::try_from(shard).expect("there are 256 shards");
-        let idle = IdleSeries { intervals: Reverse(intervals), seen, shard, slot };
+        let intervals = Reverse(intervals);
+        let idle = IdleSeries { is_of_others, intervals, seen, shard, slot };
         if self.found.len() < LONG_IDLE_MAX {
             self.found.push(idle);
         } else if let Some(mut least) = self.found.peek_mut()
@@ -94,6 +124,49 @@ impl LongIdle {
     /// removed.
     pub(super) fn next(&mut self) -> Option<IdleSeries> {
         self.ready.next()
+    }
+}
+
+/// How long a series has had no sample, before the sweep closes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    /// Whether an interval of it is closed now.
+    pub(super) was_open: bool,
+    /// The number of intervals without a sample.
+    idle: u32,
+    /// The number of the interval of its last sample.
+    seen: u32,
+}
+
+impl Rest {
+    #[inline]
+    pub(super) fn of(series: &Series, now: u32) -> Self {
+        let was_open = !series.is_closed(now);
+        Self { was_open, idle: series.idle(now), seen: series.seen() }
+    }
+}
+
+/// The series that made room for others.
+#[derive(Debug, Default)]
+pub(super) struct Evicted {
+    /// Those with an interval that the sweep in progress must still close.
+    pub(super) open: Vec<Series>,
+    /// The samples that they had in the open interval. They are lost.
+    pub(super) samples: u64,
+}
+
+impl Evicted {
+    /// Whether the sweep has closed all of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+impl IdleSeries {
+    /// Whether the series may be evicted for a newcomer. The culprit takes the place of its own
+    /// series alone.
+    pub(super) fn may_go_for(&self, newcomer: &Owner, budget: &Budget) -> bool {
+        !self.is_of_others || !newcomer.is_in(budget.culprit())
     }
 }
 
@@ -192,6 +265,16 @@ mod tests {
         assert_eq!((largest.pop(), largest.pop()), (Some(holder), None));
     }
 
+    /// Notes an idle series with the interval of its last sample.
+    fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
+        idle.note(
+            (intervals, 0),
+            (7, SeriesSlot { hash: 1, at }),
+            &Owner::default(),
+            &Budget::default(),
+        );
+    }
+
     #[test]
     fn the_longest_idle_come_first_and_their_number_is_bounded() {
         let mut idle = LongIdle::new(3);
@@ -199,7 +282,7 @@ mod tests {
         let mut in_no_order: Vec<_> = (0..count).collect();
         Random::new(1).shuffle(&mut in_no_order);
         for intervals in in_no_order {
-            idle.note(intervals, 0, 7, SeriesSlot { hash: 1, at: intervals });
+            note(&mut idle, intervals, intervals);
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");
         idle.end_sweep();
@@ -209,12 +292,33 @@ mod tests {
         assert!(given[0] >= count - 10, "{}", given[0]);
     }
 
+    /// Shows that the series of the culprit come first, and need not be idle for long unless they
+    /// are known.
     #[test]
-    fn who_is_not_idle_for_long_stays() {
+    fn the_culprit_comes_first() {
+        let hash = |text: &[u8]| ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(text);
+        let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
+        let mut budget = Budget::default();
+        (0..9).for_each(|n| budget.add(&owner(&format!("junk.x.{n}"))));
+        budget.add(&owner("app.web.a"));
+        let mut known = owner("junk.x.1");
+        (0..2).for_each(|_| known.note_interval());
         let mut idle = LongIdle::new(3);
-        idle.note(2, 0, 0, SeriesSlot { hash: 1, at: 1 });
+        for (at, intervals, owner) in [
+            (1, 1, owner("junk.x.2")),
+            (2, 9, owner("app.web.a")),
+            (3, 2, owner("app.web.a")),
+            (4, 2, owner("junk.x.3")),
+            (5, 2, known),
+            (6, 3, known),
+        ] {
+            idle.note((intervals, 0), (0, SeriesSlot { hash: 1, at }), &owner, &budget);
+        }
         idle.end_sweep();
-        assert_eq!(idle.next(), None);
+        let ready: Vec<_> = idle.ready().iter().map(|idle| idle.slot.at).collect();
+        assert_eq!(ready, [6, 4, 1, 2]);
+        let may_go = |name: &str| idle.ready()[3].may_go_for(&owner(name), &budget);
+        assert!(may_go("app.web.b") && !may_go("junk.x.4"));
     }
 
     fn holder(at: u32) -> Holder {

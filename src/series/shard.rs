@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
+use super::owner::Owner;
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
 
@@ -68,6 +69,8 @@ pub(super) struct Shard {
     /// For each series whose name rules have made, at its position in `series`, a name from which
     /// they have made it. Shorter than `series` if none of the last ones has such a name.
     sources: Vec<Option<Box<[u8]>>>,
+    /// The owner of each series, at its position in `series`.
+    owners: Vec<Owner>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
@@ -118,10 +121,17 @@ impl Shard {
     }
 
     /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.
-    pub(super) fn insert(&mut self, series: Series, keeps_totals: bool) -> SeriesSlot {
+    pub(super) fn insert(
+        &mut self,
+        series: Series,
+        owner: Owner,
+        keeps_totals: bool,
+    ) -> SeriesSlot {
         let hash = series.hash;
         let at = self.series.insert(series);
         self.end = self.end.max(at + 1);
+        self.owners.resize(self.end, owner);
+        self.owners[at] = owner;
         if keeps_totals {
             self.totals.resize(self.end, 0.0); // of a new series any total counts as 0
         }
@@ -163,6 +173,16 @@ impl Shard {
         let source = self.sources.get(at).and_then(Option::as_deref);
         let at = u32::try_from(at).expect("inserted as a u32");
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })
+    }
+
+    /// The owner of the series at a position.
+    pub(super) fn owner(&self, at: usize) -> &Owner {
+        &self.owners[at]
+    }
+
+    #[inline]
+    pub(super) fn owner_mut(&mut self, at: usize) -> &mut Owner {
+        &mut self.owners[at]
     }
 
     /// The running total of the series at a position. `None` if totals are not kept.

@@ -3,16 +3,19 @@
 use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
+use super::bounds::AddError;
+use super::budget::{Budget, NEWEST_MAX};
 use super::closed::Closed;
 use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
+use super::owner::Owner;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
-use crate::protocol::{MetricKind, is_clean};
+use crate::protocol::{Grammar, MetricKind, is_canonical_for, is_clean};
 use crate::wire::Put;
 
 /// The position of a walk over all series.
@@ -44,7 +47,11 @@ pub(super) struct Shards {
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
+    pub(super) budget: Budget,
 }
+
+/// The newest series that are checked for one that makes room, so that a creation stays short.
+pub(super) const NEWEST_TRIES: usize = 64;
 
 /// The number of series, and what has happened to series since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +93,7 @@ impl Shards {
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
+            budget: Budget::default(),
         }
     }
 
@@ -225,8 +233,20 @@ impl Shards {
         self.all[shard].get_mut(slot)
     }
 
+    /// The owner of a new series of this name.
+    pub(super) fn owner(&self, name: &[u8], sender: u16) -> Owner {
+        Owner::new(name, sender, |prefix| self.names.hash_one(prefix))
+    }
+
     /// Adds a series that was not found. `now` is the number of the open interval.
-    pub(super) fn insert(&mut self, shard: usize, series: Series, now: u32) -> SeriesSlot {
+    pub(super) fn insert(
+        &mut self,
+        shard: usize,
+        series: Series,
+        owner: Owner,
+        now: u32,
+    ) -> SeriesSlot {
+        self.budget.add(&owner);
         self.len += 1;
         self.revision += 1;
         self.counts.created += 1;
@@ -235,12 +255,13 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name().text(&mut self.tags), now);
         }
-        self.all[shard].insert(series, self.keeps_totals)
+        self.all[shard].insert(series, owner, self.keeps_totals)
     }
 
     /// Takes a series out, if it is still there.
     pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
         let series = self.all[shard].take(slot)?;
+        self.budget.remove(self.all[shard].owner(slot.at as usize));
         self.aliases.remove_all(shard, slot.at);
         self.len -= 1;
         self.revision += 1;
@@ -265,10 +286,11 @@ impl Shards {
         self.all.iter().map(Shard::total_bytes).sum()
     }
 
-    /// Whether all names of series are clean.
-    pub(super) fn are_clean(&self) -> bool {
+    /// Whether the reader would make all names of series as they are.
+    pub(super) fn are_canonical(&self, grammar: &Grammar) -> bool {
         let mut series = self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series));
-        series.all(|series| is_clean(series.name().bare())) && self.tags.all().all(is_clean)
+        series.all(|series| is_canonical_for(grammar, series.name().bare()))
+            && self.tags.all().all(is_clean)
     }
 
     /// Appends the open interval of up to `work` series, from `cursor` on. See
@@ -437,10 +459,15 @@ impl Shards {
         pool.take_grown();
     }
 
-    /// Takes out the series that has been idle for longest. Returns `None` if the last sweep noted
-    /// none that can still be evicted.
-    pub(super) fn take_idle(&mut self, long_idle: &mut LongIdle) -> Option<Series> {
-        while let Some(idle) = long_idle.next() {
+    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
+    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
+    /// evicted for it.
+    fn take_idle(&mut self, long_idle: &mut LongIdle, newcomer: &Owner) -> Option<Series> {
+        while let Some(idle) = long_idle.ready().first().copied() {
+            if !idle.may_go_for(newcomer, &self.budget) {
+                return None;
+            }
+            long_idle.next();
             let shard = usize::from(idle.shard);
             // The place may hold another series by now, or this one may have had a sample.
             let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
@@ -459,6 +486,66 @@ impl Shards {
             }
         }
         None
+    }
+
+    /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
+    /// the newest one of the largest group. Fails if there is none.
+    pub(super) fn make_room(
+        &mut self,
+        long_idle: &mut LongIdle,
+        (name, newcomer): (&[u8], &Owner),
+        now: u32,
+    ) -> Result<Series, AddError> {
+        let idle = self.take_idle(long_idle, newcomer);
+        let Some(taken) = idle.or_else(|| self.take_newest(newcomer, now)) else {
+            self.budget.note_refused(name, *newcomer);
+            return Err(AddError::TooManySeries);
+        };
+        self.counts.evicted += 1;
+        Ok(taken)
+    }
+
+    /// Finds the largest groups again if the table is full.
+    pub(super) fn end_sweep(&mut self, max_series: usize) {
+        if self.len >= max_series {
+            self.budget.end_sweep();
+        }
+    }
+
+    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
+    /// place.
+    #[cold]
+    fn take_newest(&mut self, newcomer: &Owner, now: u32) -> Option<Series> {
+        if self.raw.is_some() || self.budget.gives_newest_to(newcomer) == 0 {
+            return None;
+        }
+        for _ in 0..NEWEST_TRIES {
+            let (shard, slot) = self.budget.take_newest()?;
+            if self.may_go(shard, slot, now) {
+                return self.take(shard, slot);
+            }
+            if self.get(shard, slot).is_some() {
+                // Its group may be the culprit later.
+                self.budget.put_back(shard, slot);
+            }
+        }
+        None
+    }
+
+    /// Whether a series of the culprit can be evicted because it is new.
+    pub(super) fn may_go(&self, shard: usize, slot: SeriesSlot, now: u32) -> bool {
+        let Some(series) = self.get(shard, slot) else { return false };
+        let owner = self.all[shard].owner(slot.at as usize);
+        // An interval before the open one must have been sent, or the loss could not be counted.
+        let has_one_interval = owner.had_one_interval(series.seen() == now);
+        has_one_interval && series.is_closed(now) && owner.is_in(self.budget.culprit())
+    }
+
+    /// Notes that a series of a table with room for `room` more was created.
+    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot, room: usize) {
+        if room < NEWEST_MAX {
+            self.budget.note_newest(shard, slot);
+        }
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).

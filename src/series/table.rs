@@ -5,12 +5,12 @@ pub(super) mod rehearsal;
 
 use std::time::Duration;
 
-use super::aggregate::Series;
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
+use super::budget::Crowd;
 use super::closed::Closed;
-use super::eviction::{Largest, LongIdle};
+use super::eviction::{Evicted, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
@@ -24,7 +24,7 @@ use super::top::{NewPrefix, Top};
 use super::upkeep::Upkeep;
 use super::visited::Visited;
 use crate::policy::{Rules, flushes};
-use crate::protocol::{MetricKind, Sample, cleaned, is_clean};
+use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
 /// All series, and the state of the open interval that they share.
@@ -40,8 +40,7 @@ pub struct Table {
     /// no series is merged from raw names.
     is_direct: bool,
     long_idle: LongIdle,
-    /// Evicted series with an interval that the sweep in progress must still close.
-    evicted: Vec<Series>,
+    evicted: Evicted,
     top: Top,
     max_series: usize,
     /// The number of the sender of the samples that are added next.
@@ -66,7 +65,7 @@ impl Table {
             is_direct: !rules.change_names(),
             rules,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
-            evicted: Vec::new(),
+            evicted: Evicted::default(),
             top: Top::new(),
             max_series: bounds.max_series,
             sender: 0,
@@ -432,6 +431,7 @@ impl Table {
             long_idle: &mut self.long_idle,
             evicted: &mut self.evicted,
             max_series: self.max_series,
+            sender: self.sender,
             now: self.now,
         }
     }
@@ -441,6 +441,7 @@ impl Table {
         self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.end_sweep();
+        self.shards.end_sweep(self.max_series);
         self.top.end_sweep();
         self.rules.end_sweep();
     }
@@ -567,6 +568,16 @@ impl Table {
         self.upkeep().create_saved(saved, *policy)
     }
 
+    /// Takes the number of samples of the open interval that evicted series had. They are lost.
+    pub fn take_evicted_samples(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted.samples)
+    }
+
+    /// The sender or prefix with the most series, if the table is full and refuses its names.
+    pub fn crowd(&self) -> Option<Crowd> {
+        self.shards.budget.crowd(self.len()).filter(|_| self.len() >= self.max_series)
+    }
+
     /// The names that bring most new series.
     pub fn newcomers(&mut self) -> &mut Newcomers {
         &mut self.top.newcomers
@@ -609,8 +620,8 @@ impl Table {
     }
 
     /// Whether the reader would leave all names as they are.
-    pub fn are_names_clean(&self) -> bool {
-        self.shards.are_clean()
+    pub fn are_names_canonical(&self, grammar: &Grammar) -> bool {
+        self.shards.are_canonical(grammar)
     }
 
     /// The number of different tags of all series, and their bytes.

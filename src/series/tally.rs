@@ -11,8 +11,13 @@ pub(super) struct Tally<L = ()> {
     known: HashTable<Counted<L>>,
     /// The most names. If one more comes, at most half of them stay.
     max: usize,
+    /// The bytes of all names. Past [`NAME_BYTES_MAX`] at most half of the names stay, too.
+    bytes: usize,
     error: u64,
 }
+
+/// The most bytes of all names together. A single name is far shorter.
+const NAME_BYTES_MAX: usize = 1 << 20;
 
 /// A name and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,7 @@ pub struct Counted<L = ()> {
 
 impl<L: Copy + Eq> Tally<L> {
     pub(super) fn new(max: usize) -> Self {
-        Self { known: HashTable::new(), max, error: 0 }
+        Self { known: HashTable::new(), max, bytes: 0, error: 0 }
     }
 
     /// Adds to the count of a name. `hash` is that of the name, and may be of the label, too.
@@ -35,11 +40,18 @@ impl<L: Copy + Eq> Tally<L> {
             known.count += more;
             return;
         }
-        if self.known.len() == self.max {
+        while self.is_full(name.len()) {
             self.make_room();
         }
+        self.bytes += name.len();
         let counted = Counted { name: name.into(), label, count: more, hash };
         self.known.insert_unique(hash, counted, |counted| counted.hash);
+    }
+
+    /// Whether there is no room for one more name of this length.
+    fn is_full(&self, bytes: usize) -> bool {
+        let is_long = self.bytes + bytes > NAME_BYTES_MAX && !self.known.is_empty();
+        is_long || self.known.len() == self.max
     }
 
     /// Subtracts a number from every count, so that at most half of the names are left.
@@ -49,17 +61,23 @@ impl<L: Copy + Eq> Tally<L> {
     /// between two scans, however high the counts are.
     fn make_room(&mut self) {
         let mut counts: Vec<u64> = self.known.iter().map(|counted| counted.count).collect();
-        let (_, &mut least, _) = counts.select_nth_unstable_by(self.max / 2, |a, b| b.cmp(a));
+        let half = counts.len() / 2;
+        let (_, &mut least, _) = counts.select_nth_unstable_by(half, |a, b| b.cmp(a));
         self.error += least;
+        let bytes = &mut self.bytes;
         self.known.retain(|counted| {
             counted.count = counted.count.saturating_sub(least);
-            counted.count > 0
+            let stays = counted.count > 0;
+            if !stays {
+                *bytes -= counted.name.len();
+            }
+            stays
         });
     }
 
     /// The number by which a count may be too low. A name that is not known may have this count.
-    /// It is 0 while there were at most `max` names. It is never more than the sum of all counts,
-    /// divided by half of `max`.
+    /// It is 0 while there were at most `max` names, with at most [`NAME_BYTES_MAX`] bytes. Unless
+    /// names are long, it is at most the sum of all counts, divided by half of `max`.
     pub(super) fn error(&self) -> u64 {
         self.error
     }
@@ -85,6 +103,7 @@ impl<L: Copy + Eq> Tally<L> {
     /// Takes all counts, and starts again.
     pub(super) fn take(&mut self) -> Vec<Counted<L>> {
         self.error = 0;
+        self.bytes = 0;
         std::mem::take(&mut self.known).into_iter().collect()
     }
 }
@@ -105,5 +124,28 @@ impl Ord for Counted {
 impl PartialOrd for Counted {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_take_no_more_memory_and_the_most_frequent_stays() {
+        let mut tally = Tally::new(4000);
+        let name = |n: u64| format!("{n}{}", "x".repeat(8000)).into_bytes();
+        for n in 1..2000 {
+            tally.add(&name(0), (), 0, 1);
+            tally.add(&name(n), (), n, 1);
+            let bytes: usize = tally.known.iter().map(|counted| counted.name.len()).sum();
+            assert_eq!(tally.bytes, bytes);
+            assert!(bytes <= NAME_BYTES_MAX);
+        }
+        let top = tally.top(1).remove(0);
+        assert_eq!(*top.name, *name(0));
+        assert!((1999 - tally.error()..=1999).contains(&top.count), "{top:?}");
+        tally.take();
+        assert_eq!(tally.bytes, 0);
     }
 }

@@ -4,7 +4,7 @@
 use super::aggregate::Series;
 use super::bounds::AddError;
 use super::closed::Closed;
-use super::eviction::{Holder, Largest, LongIdle};
+use super::eviction::{Evicted, Holder, Largest, LongIdle, Rest};
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
@@ -24,9 +24,10 @@ pub(super) struct Upkeep<'a> {
     pub(super) largest: &'a mut Largest,
     pub(super) top: &'a mut Top,
     pub(super) long_idle: &'a mut LongIdle,
-    /// Series that are no longer in their shards, with an interval that the sweep must still close.
-    pub(super) evicted: &'a mut Vec<Series>,
+    pub(super) evicted: &'a mut Evicted,
     pub(super) max_series: usize,
+    /// The number of the sender of the samples that are added.
+    pub(super) sender: u16,
     /// The number of the open interval.
     pub(super) now: u32,
 }
@@ -42,7 +43,8 @@ impl Upkeep<'_> {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
-        while let Some(series) = self.evicted.pop() {
+        let is_full = self.shards.len() >= self.max_series;
+        while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.now);
             self.close_and_release(audience, series, None, &mut close);
@@ -61,6 +63,7 @@ impl Upkeep<'_> {
                 }
                 if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
+                    let rest = Rest::of(series, self.now);
                     let is_kept =
                         self.rules.update(series, source, &mut self.shards.tags, self.pool);
                     let policies = &self.rules.policies;
@@ -79,9 +82,14 @@ impl Upkeep<'_> {
                         let memory = (&mut *self.pool, &mut *tags);
                         series.close(self.now, policies, memory, total, &mut close);
                         self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
-                        self.top.take_samples(series, &self.shards.names, tags);
-                        let idle = series.idle(self.now);
-                        self.long_idle.note(idle, series.seen(), cursor.shard, slot);
+                        // A series that came after the tick keeps its count: if it makes room for
+                        // another one, its samples must be counted as lost.
+                        if rest.was_open {
+                            self.top.take_samples(series, &self.shards.names, tags);
+                        }
+                        let owner = shard.owner_mut(cursor.at);
+                        let at = (cursor.shard, slot);
+                        self.long_idle.see(rest, at, owner, is_full, &self.shards.budget);
                     }
                 }
                 cursor.at += 1;
@@ -150,18 +158,17 @@ impl Upkeep<'_> {
         }
     }
 
-    /// Removes the series that has been idle for longest. Returns false if the last sweep noted
-    /// none that can still be evicted. A series whose interval before the tick the sweep must still
-    /// send is kept for it.
-    fn evict(&mut self) -> bool {
-        let Some(series) = self.shards.take_idle(self.long_idle) else { return false };
+    /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
+    /// before the tick, it is kept for that.
+    fn evict(&mut self, series: Series) {
+        if series.seen() == self.now {
+            self.evicted.samples += u64::from(series.samples());
+        }
         if series.is_closed(self.now) {
             self.release(series);
         } else {
-            self.evicted.push(series);
+            self.evicted.open.push(series);
         }
-        self.shards.counts.evicted += 1;
-        true
     }
 
     /// Creates a series for a name that the table does not hold.
@@ -186,8 +193,8 @@ impl Upkeep<'_> {
         self.create_with(name, kind, key, made)
     }
 
-    /// Creates a series with this policy. If the table is full, evicts an idle series, or fails if
-    /// there is none.
+    /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
+    /// fails if there is none.
     pub(super) fn create_with(
         &mut self,
         name: &[u8],
@@ -195,15 +202,19 @@ impl Upkeep<'_> {
         key: &SeriesKey,
         made: Made<'_>,
     ) -> Result<SeriesSlot, AddError> {
-        if self.shards.len() >= self.max_series && !self.evict() {
-            return Err(AddError::TooManySeries);
+        let owner = self.shards.owner(name, self.sender);
+        if self.shards.len() >= self.max_series {
+            let series = self.shards.make_room(self.long_idle, (name, &owner), self.now)?;
+            self.evict(series);
         }
         let Shards { tags, names, .. } = &mut *self.shards;
         self.rules.note(made.policy, name);
         let top = &mut self.top;
         let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
         let series = Series::new(name, key.hash, kind, made.policy, self.now);
-        let slot = self.shards.insert(key.shard, series, self.now);
+        let slot = self.shards.insert(key.shard, series, owner, self.now);
+        let room = self.max_series.saturating_sub(self.shards.len());
+        self.shards.note_newest(key.shard, slot, room);
         if made.source.is_some() {
             self.shards.all[key.shard].set_source(slot.at, made.source);
         }

@@ -7,8 +7,9 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
-use crate::flush::Schedule;
+use crate::flush::{Schedule, Subject};
 use crate::ledger::Own;
+use crate::sender::Sender;
 use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
@@ -297,8 +298,17 @@ fn note_refused(encoders: &mut Encoders, engine: &mut Engine, sinks: &mut Sinks)
         }
         engine.ledger().count(Own::PointsRefused, refused.points);
         let what = WarningKind::PointRefused(refused.reason);
-        engine.ledger().warn_many(what, refused.points, &refused.example);
+        let sender = last_sender(engine, refused.subject, &refused.example);
+        engine.ledger().warn_about(what, sender, refused.points, &refused.example);
     }
+}
+
+/// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the
+/// sender has no record.
+fn last_sender(engine: &mut Engine, subject: Subject, name: &[u8]) -> Sender {
+    let visited = subject.kind().and_then(|kind| engine.table_mut().look_up(kind, name));
+    let id = visited.map_or(0, |visited| visited.series.last_sender());
+    engine.ledger().senders().by_id(id).map_or(Sender::Unknown, |record| record.sender)
 }
 
 /// Queues the full chunks of all encoders in the sinks that take their format.

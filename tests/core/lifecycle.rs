@@ -320,9 +320,12 @@ fn what_is_sent_is_what_the_plain_rule_says_however_sweeps_and_samples_mix() {
     }
 }
 
-/// A table for ten series, in which a series is evicted after 20 idle seconds.
+/// A table for ten series, in which a series is evicted after 20 idle seconds. All have had samples
+/// in two intervals once the open one is closed.
 fn full() -> Core {
     let mut core = Core::configured("[limits]\nmax_series = 10\nevict_after = 20s");
+    (0..10).for_each(|n| core.packet(&format!("old.{n}:1|c")));
+    core.flush(1);
     (0..10).for_each(|n| core.packet(&format!("old.{n}:1|c")));
     core
 }
@@ -400,7 +403,8 @@ fn a_burst_of_junk_neither_fills_memory_nor_locks_real_names_out() {
         core.flush(flush).iter().filter(|line| line.starts_with("stats_counts.real")).count()
     };
     let admitted: Vec<usize> = (0..4).map(|_| real(&mut core)).collect();
-    assert_eq!(admitted, [0, 0, 0, 500], "two idle flushes, and all of them are in");
+    assert!(admitted[0] > 100, "{admitted:?}: the junk gives up its newest");
+    assert_eq!(admitted[2..], [500, 500], "one idle flush, and all of them are in");
     assert_eq!(core.engine.table().len(), 1000);
     let busiest = core.engine.table_mut().newcomers().take_busiest();
     assert_eq!(busiest.as_deref(), Some(&b"app.burst"[..]), "as the warning names it");

@@ -132,6 +132,8 @@ fn bad_values_cost_their_neighbours_nothing() {
             ("badtimer:5.0f|ms", "badtimer !BadValue"),
             ("badgauge:K|g", "badgauge !BadValue"),
             ("a:-1|ms", "a !NegativeTime"),
+            ("a:-1|ms|#k:v", "a;k=v time -1"),
+            ("a:-1:2|ms|@0.5|#k:v", "a;k=v time -1x2 time 2x2"),
             ("a:1e308|c|@1e-5", "a !TooLarge"),
             ("a:1|", "a !UnknownType"),
             ("a:1|KV", "a !UnknownType"),
@@ -330,6 +332,67 @@ fn a_name_may_be_as_long_as_the_limit_with_its_tags() {
 }
 
 #[test]
+fn a_line_may_have_as_many_tags_as_the_limit() {
+    let two = Grammar { max_tags: 2, ..Grammar::default() };
+    check(
+        &two,
+        &[
+            ("a:1|c|#k:v,l:w", "a;k=v;l=w count 1"),
+            ("a:1|c|#k:v,l:w,m:x", "!TooManyTags"),
+            ("a:1|c|#k:v,k:w,k:x", "!TooManyTags"),
+            ("a;k=v:1|c|#l:w", "a;k=v;l=w count 1"),
+            ("a;k=v;l=w:1|c|#m:x", "!TooManyTags"),
+            ("a:1|c|#k:v,,:x,l:w,", "a;k=v;l=w count 1"),
+        ],
+    );
+    let none = Grammar { max_tags: 0, ..Grammar::default() };
+    check(
+        &none,
+        &[("a:1|c", "a count 1"), ("a:1|c|#", "a count 1"), ("a:1|c|#k:v", "!TooManyTags")],
+    );
+}
+
+#[test]
+fn names_and_tags_have_room_for_what_datadogs_agent_takes() {
+    let tags: Vec<_> = (0..50).map(|n| format!("key{n:0>72}:{}", "v".repeat(74))).collect();
+    let line = format!("{}:1|c|#{}", "n".repeat(200), tags.join(","));
+    assert!(line.len() > 7700);
+    assert!(read(&Grammar::default(), line.as_bytes()).ends_with(" count 1"));
+}
+
+#[test]
+fn empty_elements_are_kept_or_removed() {
+    let squeezed = Grammar { squeeze_dots: true, ..Grammar::default() };
+    let raw = Grammar { sanitize: false, ..squeezed };
+    for (line, kept, removed) in [
+        ("a.b:1|c", "a.b", "a.b"),
+        ("a..b:1|c", "a..b", "a.b"),
+        ("..a...b....:1|c", "..a...b....", "a.b"),
+        (
+            "long.name.of.some.elements.:1|c",
+            "long.name.of.some.elements.",
+            "long.name.of.some.elements",
+        ),
+        ("a.$.b:1|c", "a..b", "a.b"),
+        ("a.:1|c|#k:v..w.", "a.;k=v..w.", "a;k=v..w."),
+        (".a;k.=.v:1|c", ".a;k.=.v", "a;k.=.v"),
+    ] {
+        assert_eq!(read(&Grammar::default(), line.as_bytes()), format!("{kept} count 1"), "{line}");
+        assert_eq!(read(&squeezed, line.as_bytes()), format!("{removed} count 1"), "{line}");
+    }
+    assert_eq!(read(&squeezed, b"...:1|c"), "!EmptyName");
+    assert_eq!(read(&squeezed, b"..:1|c|#k:v"), "!EmptyName");
+    assert_eq!(read(&raw, b"a\\.\\..:1|c"), "a count 1", "no destination stores a \\ at the end");
+    assert_eq!(read(&raw, b"a.$..b:1|c"), "a.$.b count 1");
+    // The reader of most lines, and names that the table holds from before a reload.
+    let mut core = Core::configured("[statsd]\nsqueeze_dots = yes\n");
+    core.packet("a.b:1|c\na..b:2|c\n.a.b.:4|c|#k:v\na.b:8|c|#k:v\na..b:1|ms:2|ms\n");
+    let lines = core.flush(10);
+    let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("stats_counts")).collect();
+    assert_eq!(counts, ["stats_counts.a.b 3 10", "stats_counts.a.b;k=v 12 10"]);
+}
+
+#[test]
 fn events_and_checks_are_known_for_what_they_are() {
     check(
         &Grammar::default(),
@@ -377,8 +440,9 @@ fn what_one_line_may_hold_is_bounded() {
     assert_eq!(refusals(&format!("a{}", ":1|c".repeat(2 * most))), (0, too_many.clone()));
     assert_eq!(refusals(&format!("a:1|c{}", "|b".repeat(2 * most))), (0, too_many));
     let tags = |count| format!("a:1|c|#{}", "k:v,".repeat(count));
-    assert_eq!(refusals(&tags(128)), (1, vec![]));
-    assert_eq!(refusals(&tags(1000)), (0, vec![Reject::NameTooLong]));
+    assert_eq!(refusals(&tags(100)), (1, vec![]));
+    assert_eq!(refusals(&tags(101)), (0, vec![Reject::TooManyTags]));
+    assert_eq!(refusals(&tags(20_000)), (0, vec![Reject::TooManyTags]));
 }
 
 #[test]

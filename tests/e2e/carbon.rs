@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::support::{
     Carbon, Conf, DEADLINE, Daemon, peer_script, peers, run, until, until_interval_has_left,
+    until_true,
 };
 
 /// Seconds between flushes where a client needs time to say all it has to say.
@@ -158,5 +159,46 @@ fn python_client_is_understood(transport: &str) {
             ("stats.timers.py.piped_load.sum", 7.0),
         ],
     );
+    daemon.stop();
+}
+
+/// Shows that a point that carbon cannot store costs no other point, that other destinations get
+/// it, and that the log names it with its sender.
+#[test]
+fn what_carbon_cannot_store_is_left_out_for_carbon_alone() {
+    let carbon = Carbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("limits", "max_key_length", "64k")
+        .set("console", "enabled", "yes");
+    let daemon = Daemon::start(&conf);
+    let long_line = format!("long;k={}", "v".repeat(16_384));
+    let long_element = format!("{}.b", "e".repeat(256));
+    let stored = format!("{}.{};k={}", "e".repeat(200), "f".repeat(200), "v".repeat(15_000));
+    for name in ["a.b", "a..b", ".a", "a.", &long_line, &long_element, &stored, "z"] {
+        daemon.send([format!("{name}:7|g")]);
+    }
+    let stored = format!("stats.gauges.{stored}");
+    until_true("carbon to store what it can", || {
+        let points = carbon.points(&["stats.gauges.a.b", "stats.gauges.z", &stored]);
+        points.len() == 3 && points.values().flatten().all(|(_, value)| *value == 7.0)
+    });
+    for (example, reason) in
+        [("a..b", "empty path element"), ("long;k=vvv", "16384 bytes"), ("eeee", "over 255 bytes")]
+    {
+        let sender = "sender=127.0.0.1";
+        let words = ["points_refused=", reason, sender];
+        daemon.until_logged(&words, 1);
+        let line =
+            daemon.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));
+        let names = [example, "example=.a", "example=a."];
+        let line = line.unwrap();
+        assert!(names.iter().any(|name| line.contains(name)), "{line}");
+    }
+    let printed = daemon.stdout().join("\n");
+    for name in ["a..b", ".a", "a.", &long_line, &long_element] {
+        assert!(printed.contains(&format!("\nstats.gauges.{name} 7 ")), "{name:.20}");
+    }
+    let log = carbon.log();
+    assert!(!log.contains("rror creating") && !log.contains("too long"), "{log}");
     daemon.stop();
 }

@@ -310,7 +310,7 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     let checked = limited(&clean());
     let warnings = lines_of("warning", &checked);
     assert_eq!((checked.code, warnings.len()), (Some(0), 1), "{checked:?}");
-    let reason = "all limits together are 308 MiB, 144 MiB with [limits] max_series alone, and the \
+    let reason = "all limits together are 316 MiB, 144 MiB with [limits] max_series alone, and the \
                   limit of address space (ulimit -v) has 128 MiB; write [limits] max_series = ";
     assert!(warnings[0].contains(reason), "{warnings:?}");
     let (_, values) = warnings[0].split_once("; write ").unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -207,5 +207,40 @@ fn admin_clients_that_never_read() {
     // 256 KiB of unread output each, a little over; and the lists of two dumps.
     assert!(after - before < 32, "{before} MiB before, {after} after");
     assert!(DEADLINE > Duration::ZERO && deaf.len() == 56);
+    daemon.stop();
+}
+
+/// Shows that a hundred thousand junk names of one sender cost a well-behaved sender beside it
+/// nothing, although the junk came first, and that the junk is named with its sender and share.
+#[test]
+fn a_flood_of_junk_names_locks_no_other_name_out() {
+    const GOOD: usize = 100;
+    let conf = Conf::never_flushing().set("limits", "max_series", 1000);
+    let daemon = Daemon::start(&conf);
+    let from = |host: &str| {
+        let socket = UdpSocket::bind((host, 0)).unwrap();
+        socket.connect(daemon.udp()).unwrap();
+        socket
+    };
+    let (junk, good) = (from("127.0.0.2"), from("127.0.0.3"));
+    for part in 0..1000 {
+        let lines: String = (0..100).map(|n| format!("junk.x.{}:1|c\n", part * 100 + n)).collect();
+        junk.send(lines.as_bytes()).unwrap();
+        if part % 100 == 99 {
+            let lines: String = (0..GOOD).map(|n| format!("app.web.{n}:1|c\n")).collect();
+            good.send(lines.as_bytes()).unwrap();
+        }
+    }
+    (0..GOOD).for_each(|n| daemon.until_counter(&format!("app.web.{n}"), 10.0));
+    let words =
+        ["series_rejected=", "crowd_share=", "crowd_prefix=junk.x", "crowd_sender=127.0.0.2"];
+    daemon.until_logged(&words, 1);
+    let top = daemon.admin().ask("top new");
+    let shown = "of the series are of junk.x, sent by 127.0.0.2, such as junk.x.";
+    assert!(top.contains(shown), "{top}");
+    let info = daemon.web().get("/api/info").json();
+    assert_eq!(info["crowd"]["prefix"], "junk.x");
+    assert_eq!(info["crowd"]["sender"], "127.0.0.2");
+    assert!(info["crowd"]["percent"].as_f64().unwrap() > 85.0);
     daemon.stop();
 }

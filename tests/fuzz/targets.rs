@@ -24,7 +24,7 @@ use statsd::ingest::lines::Piece;
 use statsd::policy::FigureNames;
 use statsd::protocol::{
     Dialect, Dialects, Grammar, LineReader, MetricKind, PackedValues, ParsedLine, Plain, Reject,
-    Sample, is_plain_name, plain_series_name, read_plain,
+    Sample, is_plain_for, plain_series_name, read_plain,
 };
 use statsd::series::{Bounds, Seeds};
 use statsd::sink::spool::{Disk, Record, Spool};
@@ -74,7 +74,7 @@ fn plain_sample(grammar: &Grammar, line: &[u8]) -> Option<(Vec<u8>, String)> {
     let read = read_plain(grammar, line)?;
     let Plain { name, value, weight, .. } = read.plain;
     let name = match read.tags {
-        None if is_plain_name(name) => name,
+        None if is_plain_for(grammar, name) => name,
         None => return None, // the general reader reads it
         Some(tags) => plain_series_name(grammar, name, tags, &mut room)?,
     };
@@ -523,7 +523,10 @@ fn closed(mut engine: Engine) -> Vec<String> {
 fn grammars() -> [Grammar; 3] {
     let all = Grammar { dialects: Dialects::from_iter(Dialect::ALL), ..Grammar::default() };
     let packed_values = PackedValues::No;
-    let raw = Grammar { sanitize: false, max_key_length: 16, packed_values, ..all };
+    let squeeze_dots = true;
+    let (max_key_length, max_tags) = (16, 3);
+    let raw =
+        Grammar { sanitize: false, packed_values, squeeze_dots, max_key_length, max_tags, ..all };
     [Grammar::default(), raw, Grammar { packed_values: PackedValues::Timings, ..all }]
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::config::Origin;
+use crate::engine::NamedCrowd;
 use crate::figures::{
     DestinationReport, FigureSection, FigureValue, LossCount, destinations, read, read_value,
 };
@@ -29,10 +30,11 @@ const DESTINATION_FIELDS: [(&str, &str); 9] = [
 const LISTENER_FIELDS: [&str; 5] = ["packets", "lines", "samples", "bytes", "drops"];
 
 /// Writes the whole answer. It is as large as the table of figures, whatever the number of series.
-pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
+pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     let mut json = JsonWriter::new(out);
     json.open(b'{');
     put_server(view, &mut json);
+    put_crowd(view, &mut json);
     let sources = view.sources();
     let mut listeners = Labelled::new();
     let mut sinks = Labelled::new();
@@ -95,6 +97,17 @@ pub(super) fn put(view: &View<'_>, out: &mut Vec<u8>) {
         json.close(b']').close(b'}');
     }
     json.close(b']').close(b'}');
+}
+
+/// Writes the sender or prefix with the most series. Writes nothing if the table has room.
+fn put_crowd(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
+    let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
+    json.key("crowd").open(b'{');
+    json.key("prefix").maybe_string(crowd.prefix.as_deref());
+    json.key("sender").string(sender.to_string().as_bytes());
+    json.key("series").number(crowd.series as f64);
+    json.key("percent").number(crowd.percent() as f64);
+    json.key("example").string(&crowd.example).close(b'}');
 }
 
 /// Writes what is known of the server beside its figures.

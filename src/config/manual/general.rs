@@ -99,6 +99,11 @@ pub(super) const STATSD: Chapter = chapter! {
     /// get rewritten names. Names that become equal are one series there.
     sanitize_keys;
 
+    /// Remove empty elements from names: a..b. becomes a.b. If this is no, [carbon] leaves such
+    /// points out, counts them in points_refused and logs an example: a..b and a.b would be one
+    /// file, and Graphite does not show a. at all.
+    squeeze_dots;
+
     /// For which types a line may have several values, as name:1:2:3|ms has:
     ///   all       all but sets, as Datadog's clients send them. A name with a colon then adds up
     ///             wrongly: host:8080:1|c adds 8081 to host. A warning shows an example.
@@ -159,18 +164,25 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// [limits]: how many series clients may create.
     [limits];
 
-    /// Series of all kinds together. 1 to 100000000. At the limit, values of a new series are
-    /// refused and counted in series_rejected, unless an idle series can be evicted. The warning
-    /// names the prefix with the most new series. Raise the limit only if you want all these names.
-    /// A series takes about 150 bytes, a timer or a set 275: lower the limit in a small container.
+    /// Series of all kinds together. 1 to 100000000. At the limit, the sender or prefix with the
+    /// most series gives up one of its own for a new name: the longest idle, else the newest. If it
+    /// has none to give up, values of the new name are refused and counted in series_rejected. The
+    /// warning names that sender or prefix. Raise the limit only if you want all these names. A
+    /// series takes about 150 bytes, a timer or a set 275: lower the limit in a small container.
     max_series;
 
-    /// At max_series, a series without a value for this long is evicted for a new one. The time is
-    /// rounded up to whole flush intervals.
+    /// At max_series, a series that had values in two intervals or more is evicted only after it
+    /// had none for this long. The time is rounded up to whole flush intervals.
     evict_after;
 
-    /// The most bytes of a name with its tags, 1 to 2048. A line with a longer name is a bad line.
+    /// The most bytes of a name with its tags, 1 to 64k. A line with a longer name is a bad line.
+    /// A destination that cannot store a long name leaves its points out: see the tables in
+    /// docs/destinations.md.
     max_key_length;
+
+    /// The most tags of a line, 0 to 1000. A line with more tags is a bad line. A key that is
+    /// repeated counts each time.
+    max_tags;
 };
 
 pub(super) const KEY_FLUSH: Chapter = chapter! {

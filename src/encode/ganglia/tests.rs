@@ -198,6 +198,7 @@ fn too_long_a_name_is_refused_and_counted() {
         points: 2,
         reason: RefusalReason::GangliaNameTooLong,
         example: b"ab".to_vec(),
+        subject: Subject::Timing,
     };
     assert_eq!(ganglia.take_refused(), [refused]);
 }

@@ -3,7 +3,7 @@
 use statsd_bench::Random;
 
 use super::super::{
-    Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_name, trimmed,
+    Dialect, Dialects, LineReader, PackedValues, ParsedLine, Sample, is_plain_for, trimmed,
 };
 use super::*;
 
@@ -25,7 +25,7 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     let PlainLine { plain, length, tags } = read_plain(grammar, text)?;
     let Plain { name, value, weight, .. } = plain;
     let name = match tags {
-        None if is_plain_name(name) => name,
+        None if is_plain_for(grammar, name) => name,
         None => return None, // the caller looks
         Some(tags) => plain_series_name(grammar, name, tags, &mut room)?,
     };
@@ -260,7 +260,8 @@ fn it_agrees_with_the_general_reader() {
     let settings = [PackedValues::All, PackedValues::Timings, PackedValues::No];
     for (sanitize, packed_values) in [true, false].iter().flat_map(|of| settings.map(|p| (*of, p)))
     {
-        let grammar = Grammar { sanitize, packed_values, ..Grammar::default() };
+        let squeeze_dots = packed_values == PackedValues::No;
+        let grammar = Grammar { sanitize, packed_values, squeeze_dots, ..Grammar::default() };
         let mut random = Random::new(1);
         let mut plain_ones = 0;
         let mut tagged = 0;
@@ -288,7 +289,8 @@ fn it_agrees_with_the_general_reader() {
 /// What the engine trusts in: a name that is canonical already is read as itself.
 #[test]
 fn a_canonical_name_reads_as_itself() {
-    const PIECES: [&[u8]; 24] = [
+    const PIECES: [&[u8]; 25] = [
+        b".",
         b"\xc2\xa0",
         b"\xe3\x80\x80",
         b"\xef\xbb\xbf",
@@ -315,8 +317,13 @@ fn a_canonical_name_reads_as_itself() {
         b";;",
     ];
     let mut random = Random::new(3);
-    for dialects in [vec![Dialect::Graphite], Dialect::ALL.to_vec()] {
-        let grammar = Grammar { dialects: Dialects::from_iter(dialects), ..Grammar::default() };
+    for (dialects, squeeze_dots) in [
+        (vec![Dialect::Graphite], false),
+        (Dialect::ALL.to_vec(), false),
+        (Dialect::ALL.to_vec(), true),
+    ] {
+        let dialects = Dialects::from_iter(dialects);
+        let grammar = Grammar { dialects, squeeze_dots, ..Grammar::default() };
         assert!(grammar.is_idempotent());
         for _ in 0..100_000 {
             let count = 1 + random.below(6);

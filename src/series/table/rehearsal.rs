@@ -8,11 +8,12 @@
 use std::borrow::Cow;
 
 use super::super::closed::Closed;
-use super::super::eviction::{IdleSeries, Largest, LongIdle};
+use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::memory::Pool;
+use super::super::owner::Owner;
 use super::super::raw::{Audience, merged_name, sent_name};
-use super::super::shard::SeriesKey;
-use super::super::shards::Cursor;
+use super::super::shard::{SeriesKey, SeriesSlot};
+use super::super::shards::{Cursor, NEWEST_TRIES};
 use super::super::table_rules::Made;
 use super::super::top::Top;
 use super::Table;
@@ -33,8 +34,6 @@ pub enum Foresight {
 /// What a table would do with the samples of one name.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// The number of new series that the table could create.
-    room: usize,
     /// The number of series that were copied.
     copied: usize,
     /// Whether the series of a kind were copied, for each kind.
@@ -49,14 +48,6 @@ impl Rehearsal {
     /// Returns a rehearsal, and the copy that the samples must be added to. The copy has no series
     /// yet.
     pub fn new(table: &Table, foresight: Foresight) -> (Self, Table) {
-        let evictable = || match foresight {
-            Foresight::Interval => evictable(table, usize::MAX),
-            Foresight::Line => evictable(table, 64),
-        };
-        let room = match table.max_series.saturating_sub(table.len()) {
-            room if room < NEW_SERIES_MAX => room + evictable(),
-            room => room,
-        };
         // If memory is short, the table first condenses its largest series, which nearly always
         // makes room. So only a table without such a series is short of memory here.
         let free = if table.largest.is_empty() { table.pool.free() } else { usize::MAX };
@@ -68,13 +59,13 @@ impl Rehearsal {
             rules: table.rules.twin(),
             is_direct: table.is_direct,
             long_idle: LongIdle::new(u32::MAX),
-            evicted: Vec::new(),
+            evicted: Evicted::default(),
             top: Top::new(),
             max_series: usize::MAX,
             sender: 0,
             now: table.now,
         };
-        (Self { room, copied: 0, has: [false; 4], foresight }, copy)
+        (Self { copied: 0, has: [false; 4], foresight }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
@@ -94,7 +85,22 @@ impl Rehearsal {
             }
             self.copy(copy, table, kind, &merged_name(&clean));
         }
-        copy.max_series = self.copied.saturating_add(self.room);
+        copy.max_series = self.copied.saturating_add(self.room(table, name));
+    }
+
+    /// Returns the number of new series that the table could create for a name. The sender is
+    /// assumed to have no other series.
+    fn room(&self, table: &Table, name: &[u8]) -> usize {
+        let tries = match self.foresight {
+            Foresight::Interval => usize::MAX,
+            Foresight::Line => 64,
+        };
+        match table.max_series.saturating_sub(table.len()) {
+            room if room < NEW_SERIES_MAX => {
+                room + evictable(table, tries, &table.shards.owner(name, 0))
+            }
+            room => room,
+        }
     }
 
     /// Copies the series that the table holds under this name, if there is one.
@@ -160,14 +166,24 @@ impl Rehearsal {
     }
 }
 
-/// Returns how many series could be evicted for new ones, at most [`NEW_SERIES_MAX`]. At most
-/// `tries` series are checked.
-fn evictable(table: &Table, tries: usize) -> usize {
+/// Returns how many series could be evicted for those of a newcomer, at most [`NEW_SERIES_MAX`]. At
+/// most `tries` series of each kind are checked.
+fn evictable(table: &Table, tries: usize, newcomer: &Owner) -> usize {
+    let shards = &table.shards;
     let can_go = |idle: &&IdleSeries| {
         let shard = usize::from(idle.shard);
         let series = table.shards.get(shard, idle.slot);
         series.is_some_and(|series| series.seen() == idle.seen)
             && !table.shards.has_clean_twin(shard, idle.slot)
     };
-    table.long_idle.ready().iter().take(tries).filter(can_go).take(NEW_SERIES_MAX).count()
+    let may_go = |idle: &&IdleSeries| idle.may_go_for(newcomer, &shards.budget);
+    let idle = table.long_idle.ready().iter().take(tries).take_while(may_go).filter(can_go);
+    let idle = idle.take(NEW_SERIES_MAX).count();
+    if shards.raw.is_some() {
+        return idle;
+    }
+    let most = shards.budget.gives_newest_to(newcomer).min(NEW_SERIES_MAX - idle);
+    let newest = shards.budget.newest().take(NEWEST_TRIES);
+    let may_go = |(shard, slot): &(usize, SeriesSlot)| shards.may_go(*shard, *slot, table.now);
+    idle + newest.filter(may_go).take(most).count()
 }

@@ -62,7 +62,8 @@ impl ServerTrial {
         let is_large = random.below::<u64>(12) == 0;
         let (series, longest) =
             if is_large { (1300, 1) } else { (5 + random.below::<u64>(80), 400) };
-        let long = "x".repeat(random.below::<usize>(longest));
+        // No element is empty, or longer than a file's name.
+        let long = format!("x{}", "xxxxxxxx.x".repeat(random.below::<usize>(longest) / 10));
         let keep = choices.keep;
         let retains = choices.resend == "flush" && short_queue.is_none();
         let world = World::new(choices, short_queue, spool, random.below::<u64>(3) == 0);

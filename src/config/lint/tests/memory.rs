@@ -10,7 +10,7 @@ fn with_memory(mib: u64) -> Surroundings {
 #[test]
 fn limits_beyond_the_memory() {
     let found = found_near("", &with_memory(64));
-    let expected = "t.conf: [limits] max_series: all limits together are 308 MiB, 144 MiB with \
+    let expected = "t.conf: [limits] max_series: all limits together are 316 MiB, 144 MiB with \
                     [limits] max_series alone, and the cgroup has 64 MiB; write ";
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].starts_with(expected), "{found:#?}");
@@ -35,7 +35,7 @@ fn limits_beyond_the_memory() {
     for (text, mib, expected) in [
         ("[carbon]\nqueue = 1000g", 8192, "write [carbon] queue = 6g"),
         ("[limits]\nmax_series = 100000000", 8192, "write [limits] max_series = 50000000"),
-        ("", 200, "write [limits] max_series = 100000"),
+        ("", 200, "write [limits] max_series = 55000"),
         (
             "[carbon]\nqueue = 1000g\n[carbon.b]\naddress = b\nqueue = 900g",
             8192,

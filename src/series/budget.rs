@@ -1,0 +1,249 @@
+//! The share of each sender and prefix in the series. When the table is full, a new name takes the
+//! place of a series of the largest group, so that a flood makes room for others and not for
+//! itself.
+//!
+//! ```text
+//!  groups of a series:  first two elements of its name ─ first element ─ sender
+//!                       └───── the largest of each ──▶ the culprit, one of them ─────┘
+//! ```
+//! The culprit is the largest group. But if a group is a part of a larger one and has at least half
+//! of its series, it is the culprit. So one prefix that many senders flood is the culprit, and a
+//! sender that makes up prefixes is the culprit itself.
+//!
+//! All is counted in fixed memory. Prefixes share a counter if 14 bits of their hashes are equal.
+
+use std::collections::VecDeque;
+
+use super::owner::{Group, KINDS, Owner, PREFIX_BITS, SENDER, prefixes};
+use super::shard::SeriesSlot;
+
+/// The group with the most series, as the log shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// The prefix that its names share. `None` if a sender makes up prefixes.
+    pub prefix: Option<Vec<u8>>,
+    /// The number of the sender of the example. 0 if it is unknown.
+    pub sender: u16,
+    /// The number of its series.
+    pub series: usize,
+    /// The number of all series.
+    pub all: usize,
+    /// A name of the group that was refused.
+    pub example: Vec<u8>,
+}
+
+impl Crowd {
+    /// Its share in all series.
+    pub fn percent(&self) -> usize {
+        self.series * 100 / self.all.max(1)
+    }
+}
+
+/// The counts of all groups, and the newest series.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    /// The series of each group. Empty until the first series is counted. The memory of groups
+    /// without series is never touched.
+    counts: [Vec<u32>; KINDS],
+    /// The groups of the series that was created last in each group.
+    last: [Vec<[u16; KINDS]>; KINDS],
+    /// A group with the most series of each kind.
+    largest: [u16; KINDS],
+    /// The series that were created last, the newest at the end.
+    newest: VecDeque<(u16, SeriesSlot)>,
+    /// A name that was refused, with its groups.
+    example: Option<(Vec<u8>, Owner)>,
+}
+
+/// The most series whose order of creation is known. They take 48 KiB.
+pub(super) const NEWEST_MAX: usize = 4096;
+const EXAMPLE_BYTES_MAX: usize = 200;
+impl Budget {
+    /// Counts a new series.
+    pub(super) fn add(&mut self, owner: &Owner) {
+        for (kind, &id) in owner.groups.iter().enumerate() {
+            let counts = &mut self.counts[kind];
+            if counts.is_empty() {
+                let bits = if kind == SENDER { u16::BITS } else { PREFIX_BITS };
+                *counts = vec![0; 1 << bits];
+                self.last[kind] = vec![[0; KINDS]; 1 << bits];
+            }
+            self.last[kind][usize::from(id)] = owner.groups;
+            let count = &mut counts[usize::from(id)];
+            *count += 1;
+            let count = *count;
+            if count > counts[usize::from(self.largest[kind])] {
+                self.largest[kind] = id;
+            }
+        }
+    }
+
+    /// Counts that a series is removed.
+    pub(super) fn remove(&mut self, owner: &Owner) {
+        for (kind, &id) in owner.groups.iter().enumerate() {
+            if let Some(count) = self.counts[kind].get_mut(usize::from(id)) {
+                *count -= 1;
+            }
+        }
+    }
+
+    /// Finds the largest groups again, since removals do not.
+    pub(super) fn end_sweep(&mut self) {
+        for (counts, largest) in self.counts.iter().zip(&mut self.largest) {
+            let most = counts.iter().enumerate().max_by_key(|(_, count)| **count);
+            *largest = most.and_then(|(id, _)| u16::try_from(id).ok()).unwrap_or_default();
+        }
+    }
+
+    fn count(&self, group: Group) -> u32 {
+        self.counts[group.kind].get(usize::from(group.id)).copied().unwrap_or_default()
+    }
+
+    /// Whether `group` is a part of a larger group, as far as its last series shows it.
+    fn is_part(&self, group: Group, of: Group) -> bool {
+        let last = self.last[group.kind].get(usize::from(group.id));
+        last.is_some_and(|last| last[of.kind] == of.id)
+    }
+
+    /// Returns the group that gives up a series for a new name. Returns `None` if no two series
+    /// have a group in common.
+    pub(super) fn culprit(&self) -> Option<Group> {
+        let mut culprit = Group { kind: 0, id: self.largest[0] };
+        for kind in 1..KINDS {
+            let other = Group { kind, id: self.largest[kind] };
+            if kind == SENDER && other.id == 0 {
+                break; // the number stands for all senders that are not known
+            }
+            let weight = if self.is_part(culprit, other) { 2 } else { 1 };
+            if self.count(culprit) * weight < self.count(other) {
+                culprit = other;
+            }
+        }
+        (self.count(culprit) > 1).then_some(culprit)
+    }
+
+    /// Returns how many of its newest series the culprit gives up for those of `newcomer`. The
+    /// group of the newcomer stays at most half as large, so that two groups never take from each
+    /// other in turn.
+    pub(super) fn gives_newest_to(&self, newcomer: &Owner) -> usize {
+        let Some(culprit) = self.culprit().filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
+            return 0;
+        };
+        let own = Group { kind: culprit.kind, id: newcomer.groups[culprit.kind] };
+        // Each one makes the culprit smaller, and its own group larger.
+        (self.count(culprit) + 1).saturating_sub(2 * self.count(own)) as usize / 3
+    }
+
+    /// Notes the newest series of a table that is nearly full.
+    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot) {
+        if self.newest.len() == NEWEST_MAX {
+            self.newest.pop_front();
+        }
+        let shard = u16::try_from(shard).expect("there are 256 shards");
+        self.newest.push_back((shard, slot));
+    }
+
+    /// Takes the newest series. It may be removed already.
+    pub(super) fn take_newest(&mut self) -> Option<(usize, SeriesSlot)> {
+        self.newest.pop_back().map(|(shard, slot)| (usize::from(shard), slot))
+    }
+
+    /// Puts a series back as the oldest one.
+    pub(super) fn put_back(&mut self, shard: usize, slot: SeriesSlot) {
+        let shard = u16::try_from(shard).expect("there are 256 shards");
+        self.newest.push_front((shard, slot));
+    }
+
+    /// Returns the newest series, the newest first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = (usize, SeriesSlot)> {
+        self.newest.iter().rev().map(|(shard, slot)| (usize::from(*shard), *slot))
+    }
+
+    /// Notes a name that was refused. The first one of the culprit is kept as its example.
+    #[cold]
+    pub(super) fn note_refused(&mut self, name: &[u8], owner: Owner) {
+        let culprit = self.culprit();
+        let is_known = self.example.as_ref().is_some_and(|(_, known)| known.is_in(culprit));
+        if !is_known && owner.is_in(culprit) {
+            self.example = Some((name[..name.len().min(EXAMPLE_BYTES_MAX)].to_vec(), owner));
+        }
+    }
+
+    /// Returns the culprit, if names of it were refused. `all` is the number of all series.
+    pub(super) fn crowd(&self, all: usize) -> Option<Crowd> {
+        let culprit = self.culprit();
+        let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(culprit))?;
+        Some(Crowd {
+            prefix: prefixes(example).get(culprit?.kind).map(|prefix| prefix.to_vec()),
+            sender: owner.groups[SENDER],
+            series: self.count(culprit?) as usize,
+            all,
+            example: example.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(text: &[u8]) -> u64 {
+        ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(text)
+    }
+
+    /// Returns the culprit of a budget with these senders and names.
+    fn culprit(series: impl IntoIterator<Item = (u16, String)>) -> (usize, Budget) {
+        let mut budget = Budget::default();
+        for (sender, name) in series {
+            budget.add(&Owner::new(name.as_bytes(), sender, hash));
+        }
+        (budget.culprit().unwrap().kind, budget)
+    }
+
+    fn is_in(budget: &Budget, sender: u16, name: &str) -> bool {
+        Owner::new(name.as_bytes(), sender, hash).is_in(budget.culprit())
+    }
+
+    #[test]
+    fn the_culprit_is_what_the_series_of_a_flood_share() {
+        let good = || (0..1000).map(|n| (2, format!("app.web.{n}.hits")));
+        // One sender and one prefix.
+        let (_, budget) = culprit(good().chain((0..5000).map(|n| (1, format!("a.junk.{n}")))));
+        assert!(is_in(&budget, 9, "a.junk.x") && !is_in(&budget, 1, "b.c.d"));
+        // One sender for all, and one prefix.
+        let (_, budget) = culprit(good().chain((0..5000).map(|n| (2, format!("junk.{n}")))));
+        assert!(is_in(&budget, 2, "junk.x") && !is_in(&budget, 2, "app.web.x"));
+        // One sender that makes up second elements.
+        let (kind, budget) = culprit(good().chain((0..5000).map(|n| (2, format!("junk.{n}.x")))));
+        assert_eq!(kind, 1);
+        assert!(is_in(&budget, 2, "junk.new.x") && !is_in(&budget, 2, "app.web.x"));
+        // One sender that makes up whole names.
+        let (kind, budget) = culprit(good().chain((0..5000).map(|n| (1, format!("{n}.b.c")))));
+        assert_eq!(kind, SENDER);
+        assert!(is_in(&budget, 1, "app.web.x") && !is_in(&budget, 2, "app.web.x"));
+        // Many senders, which may be forged, and one prefix.
+        let (_, budget) = culprit(good().chain((0..5000).map(|n| (3 + n, format!("a.junk.{n}")))));
+        assert!(is_in(&budget, 9, "a.junk.x") && !is_in(&budget, 2, "app.web.x"));
+    }
+
+    #[test]
+    fn removed_series_do_not_count() {
+        let (_, mut budget) = culprit((0..100).map(|n| (1, format!("a.b.{n}"))));
+        (0..50).for_each(|n| budget.add(&Owner::new(format!("c.d.{n}").as_bytes(), 2, hash)));
+        assert!(is_in(&budget, 1, "a.b.x"));
+        (0..90).for_each(|n| budget.remove(&Owner::new(format!("a.b.{n}").as_bytes(), 1, hash)));
+        budget.end_sweep();
+        assert!(is_in(&budget, 2, "c.d.x") && !is_in(&budget, 1, "a.b.x"));
+    }
+
+    #[test]
+    fn two_groups_do_not_take_from_each_other_in_turn() {
+        let (_, budget) = culprit((0..100).map(|n| (1, format!("a.b.{n}"))));
+        let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
+        assert_eq!(budget.gives_newest_to(&owner("a.b.new")), 0);
+        assert_eq!(budget.gives_newest_to(&owner("c.d.new")), 33);
+        let names = (0..100).map(|n| (1, format!("a.b.{n}")));
+        let (_, budget) = culprit(names.chain((0..50).map(|n| (1, format!("c.d.{n}")))));
+        assert_eq!(budget.gives_newest_to(&owner("c.d.new")), 0, "it has half as many");
+    }
+}

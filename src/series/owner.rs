@@ -1,0 +1,85 @@
+//! The groups that a series belongs to: the prefixes of its name, and the sender that created it.
+
+/// The kinds of groups, the most specific first.
+pub(super) const KINDS: usize = 3;
+pub(super) const SENDER: usize = KINDS - 1;
+
+/// The groups of a series, and in how many intervals it had samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) groups: [u16; KINDS],
+    /// The number of closed intervals with samples, up to 2.
+    intervals: u8,
+}
+
+/// A group of series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) kind: usize,
+    pub(super) id: u16,
+}
+
+/// The bits of a hash that are the number of a prefix.
+pub(super) const PREFIX_BITS: u32 = 14;
+
+impl Owner {
+    pub(super) fn new(name: &[u8], sender: u16, hash: impl Fn(&[u8]) -> u64) -> Self {
+        let [two, one] = prefixes(name);
+        #[allow(clippy::cast_possible_truncation)] // of 64 bits 14 are left
+        let id = |prefix| (hash(prefix) >> (u64::BITS - PREFIX_BITS)) as u16;
+        Self { groups: [id(two), id(one), sender], intervals: 0 }
+    }
+
+    pub(super) fn is_in(&self, group: Option<Group>) -> bool {
+        group.is_some_and(|group| self.groups[group.kind] == group.id)
+    }
+
+    /// Notes that the series had samples in an interval that was closed.
+    #[inline]
+    pub(super) fn note_interval(&mut self) {
+        self.intervals = (self.intervals + 1).min(2);
+    }
+
+    /// Whether the series had samples in one interval alone. `is_active` tells whether the open
+    /// interval is one of them.
+    pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
+        self.intervals + u8::from(is_active) <= 1
+    }
+
+    /// Whether the series had samples in two intervals. A name that a client makes up for one value
+    /// has them in one.
+    pub(super) fn is_known(&self) -> bool {
+        self.intervals > 1
+    }
+}
+
+/// Returns the first two elements of a name and the first one, without its last element. A name of
+/// one element is its own prefix.
+pub(super) fn prefixes(name: &[u8]) -> [&[u8]; 2] {
+    let name = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];
+    let mut dots = memchr::memchr_iter(b'.', name);
+    match (dots.next(), dots.next()) {
+        (None, _) => [name, name],
+        (Some(one), None) => [&name[..one], &name[..one]],
+        (Some(one), Some(two)) => [&name[..two], &name[..one]],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_without_the_last_element_and_the_tags() {
+        for (name, two, one) in [
+            ("a.b.c.d", "a.b", "a"),
+            ("a.b.c", "a.b", "a"),
+            ("a.b", "a", "a"),
+            ("a", "a", "a"),
+            ("a;t=x.y", "a", "a"),
+            ("a.b;t=1", "a", "a"),
+        ] {
+            assert_eq!(prefixes(name.as_bytes()), [two.as_bytes(), one.as_bytes()], "{name}");
+        }
+    }
+}

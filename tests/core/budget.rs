@@ -1,0 +1,107 @@
+//! The series budget: at `max_series` a flood makes room for well-behaved names.
+
+use std::net::SocketAddr;
+
+use crate::rig::{Core, values};
+use statsd::ledger::Own;
+use statsd::protocol::MetricKind;
+use statsd::sender::Sender;
+
+const JUNK: u32 = 100_000;
+const GOOD: u32 = 100;
+
+/// Returns the sender and the name of the n-th junk line.
+type Junk = fn(u32) -> (u32, String);
+
+fn send(core: &mut Core, host: u32, packet: &str) {
+    let address = SocketAddr::from((host.to_be_bytes(), 1));
+    core.engine.ledger().set_sender(Sender::Internet(address));
+    core.packet(packet);
+}
+
+/// Sends junk from the sender and with the name that `junk` gives, and beside it 100 good names of
+/// sender 1. Returns how many values of good names were sent and arrived, and the rest of the junk
+/// that no counter shows.
+fn flood(junk: Junk) -> (f64, f64, f64) {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    let (mut sent, mut arrived, mut all) = (0.0, 0.0, 0.0);
+    let mut flush = |core: &mut Core, stamp| {
+        for (name, value) in values(&core.flush(stamp)) {
+            let value: f64 = value.parse().unwrap();
+            if name.starts_with("stats_counts.app.web.") {
+                arrived += value;
+            }
+            if name.starts_with("stats_counts.") && !name.starts_with("stats_counts.statsd.") {
+                all += value;
+            }
+        }
+    };
+    for n in 0..JUNK {
+        let (host, name) = junk(n);
+        send(&mut core, host, &format!("{name}:1|c"));
+        if n % 500 == 499 {
+            for good in 0..GOOD {
+                send(&mut core, 1, &format!("app.web.{good}:1|c"));
+                sent += 1.0;
+            }
+        }
+        if n % 20_000 == 10_000 {
+            flush(&mut core, u64::from(n));
+        }
+    }
+    flush(&mut core, u64::from(JUNK));
+    assert!(core.engine.table().len() <= 1000);
+    let rejected = core.engine.own().total(Own::SeriesRejected) as f64;
+    (sent, arrived, f64::from(JUNK) + sent - all - rejected)
+}
+
+/// Shows that all values of the good names arrive, whatever the junk has in common, and that each
+/// value of the junk is either sent or counted.
+#[test]
+fn a_flood_costs_a_well_behaved_sender_nothing() {
+    let floods: [(&str, Junk); 6] = [
+        ("one sender, one prefix", |n| (2, format!("junk.x.{n}"))),
+        ("one sender, short names", |n| (2, format!("junk.{n}"))),
+        ("one sender, made-up prefixes", |n| (2, format!("x{n}.y{n}.z"))),
+        ("one sender, bare names", |n| (2, format!("x{n}"))),
+        ("forged senders, one prefix", |n| (n + 2, format!("junk.x.{n}"))),
+        ("the good sender itself", |n| (1, format!("junk.x.{n}"))),
+    ];
+    for (what, junk) in floods {
+        let (sent, arrived, lost) = flood(junk);
+        assert_eq!((arrived, lost), (sent, 0.0), "{what}");
+    }
+}
+
+#[test]
+fn the_culprit_is_named_with_its_sender_share_and_example() {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    assert!(core.engine.crowd().is_none());
+    (0..100).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
+    (0..1000).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+    let named = core.engine.crowd().unwrap();
+    assert_eq!(named.sender.to_string(), "0.0.0.2");
+    assert_eq!(named.crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+    assert_eq!((named.crowd.series, named.crowd.percent()), (900, 90));
+    assert_eq!(named.crowd.example, b"junk.x.900");
+    core.remove(MetricKind::Counter, "junk.x.1");
+    assert!(core.engine.crowd().is_none(), "there is room");
+}
+
+/// Shows that series that are known and active stay, also those of the largest prefix.
+#[test]
+fn no_known_series_is_given_up_while_it_is_active() {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    for stamp in 1..5 {
+        (0..1000).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
+        core.flush(stamp);
+    }
+    for stamp in 5..9 {
+        (0..1000).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
+        (0..1000).for_each(|n| send(&mut core, n, &format!("junk{n}.x.{stamp}:1|c")));
+        let lines = core.flush(stamp);
+        let counts = values(&lines);
+        assert!((0..1000).all(|n| counts[&*format!("stats_counts.app.web.{n}")] == "1"));
+    }
+    assert_eq!(core.engine.own().total(Own::SeriesRejected), 4000);
+}
