@@ -217,7 +217,7 @@ fn rules_without_an_effect() {
             "move the rule before [rule.all]",
         ),
         (
-            "[rule.d]\nmatch = **\ndrop = yes\n[rule.web]\nmatch = api.web.*\nexpire = 2h",
+            "[rule.d]\nmatch = api.**\ndrop = yes\n[rule.web]\nmatch = api.web.*\nexpire = 2h",
             "[rule.d] comes before it",
             "move the rule before [rule.d]",
         ),
@@ -235,19 +235,19 @@ fn rules_without_an_effect() {
 fn rules_that_drop_every_name() {
     let all = ("drops every name", "drop = no before this one");
     assert_warns(&[
-        ("[rule.d]\nmatch = *\ndrop = yes", all.0, all.1),
+        ("[rule.d]\nmatch = **\ndrop = yes", all.0, all.1),
         ("[rule.d]\nmatch = web.*, **\ndrop = yes", all.0, all.1),
         (
-            "[rule.d]\nmatch = ?*\ndrop = yes\n[rule.web]\nmatch = web.*\ndrop = no",
+            "[rule.d]\nmatch = ?**\ndrop = yes\n[rule.web]\nmatch = web.*\ndrop = no",
             "t.conf:2",
             all.1,
         ),
-        ("[rule.a]\nmatch = a*\ndrop = yes\n[rule.d]\nmatch = *\ndrop = yes", "[rule.d]", all.1),
+        ("[rule.a]\nmatch = a*\ndrop = yes\n[rule.d]\nmatch = **\ndrop = yes", "[rule.d]", all.1),
     ]);
     assert_silent(&[
-        "[rule.web]\nmatch = web.*\ndrop = no\n[rule.d]\nmatch = *\ndrop = yes",
-        "[rule.d]\nmatch = *.*\ndrop = yes",
-        "[rule.d]\nmatch = *\ndrop = no",
+        "[rule.web]\nmatch = web.*\ndrop = no\n[rule.d]\nmatch = **\ndrop = yes",
+        "[rule.d]\nmatch = **.**\ndrop = yes",
+        "[rule.d]\nmatch = **\ndrop = no",
     ]);
 }
 
