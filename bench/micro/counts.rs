@@ -12,12 +12,12 @@ mod machine;
 mod recipe;
 mod routines;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
 use lexopt::{Arg, ValueExt as _};
+use statsd_bench::machine::{first_line, slug};
 
 use routines::{ALL, Routine, Row, Scale};
 
@@ -25,7 +25,7 @@ const HELP: &str = "
 make counts ARGS=\"[WORD...] [--out FILE]\": instructions per line, series, sample and number
 
   WORD          only routines with it in their names; nothing is kept then without --out
-  --out FILE    where the record goes [bench/runs/DATE-MACHINE/counts.md]
+  --out FILE    where the record goes [bench/runs/counts.md]
 ";
 
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ fn measured(routine: &mut dyn Routine) {
 }
 
 fn all(options: &Options) -> Result<(), String> {
-    let valgrind = machine::said_by("valgrind", &["--version"])
+    let valgrind = first_line("valgrind", &["--version"])
         .ok_or("valgrind is not here: apt-get install valgrind (or your system's like)")?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counts");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -121,11 +121,13 @@ fn all(options: &Options) -> Result<(), String> {
         table.push_str(&line);
     }
     eprintln!("where they go: callgrind_annotate {}/ROUTINE.out", folder.display());
-    let Some(out) = options.out.clone().or_else(|| options.words.is_empty().then(machine::record))
-    else {
-        return Ok(());
-    };
-    keep(&out, &table, &valgrind).map_err(|error| format!("{}: {error}", out.display()))
+    let usual = || options.words.is_empty().then(|| Path::new(machine::RUNS).join("counts.md"));
+    let Some(out) = options.out.clone().or_else(usual) else { return Ok(()) };
+    let tool = format!("{valgrind}, `make counts`");
+    machine::keep(&out, "Instruction counts", &tool, &table)
+        .map_err(|error| format!("{}: {error}", out.display()))?;
+    eprintln!("kept in {}", out.display());
+    Ok(())
 }
 
 struct Count {
@@ -134,7 +136,7 @@ struct Count {
 }
 
 fn count(name: &str, folder: &Path) -> Result<Count, String> {
-    let out = folder.join(machine::slug(name)).with_extension("out");
+    let out = folder.join(slug(name)).with_extension("out");
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=counts*measured*"])
@@ -157,18 +159,4 @@ fn count(name: &str, folder: &Path) -> Result<Count, String> {
         })?,
         units: said(&output.stdout).parse().map_err(|_| format!("{name}: no number of units"))?,
     })
-}
-
-fn keep(out: &Path, table: &str, valgrind: &str) -> std::io::Result<()> {
-    if let Some(folder) = out.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut text = String::from("# Instruction counts\n");
-    for (what, said) in machine::described() {
-        let _ = writeln!(text, "- {what}: {said}");
-    }
-    let _ = writeln!(text, "- counted by: {valgrind}, `make counts`\n\n{table}");
-    fs::write(out, text.trim_end().to_owned() + "\n")?;
-    eprintln!("kept in {}", out.display());
-    Ok(())
 }

@@ -8,8 +8,7 @@ mod routines;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -36,8 +35,12 @@ fn main() -> Result<(), String> {
         table.push('\n');
     }
     print!("{table}");
-    let out = record();
-    keep(&out, &table).map_err(|error| format!("{}: {error}", out.display()))
+    let out = Path::new(machine::RUNS).join("growth.md");
+    let tool = "`make growth`, CPU time of the thread";
+    machine::keep(&out, "The longest insert", tool, &table)
+        .map_err(|error| format!("{}: {error}", out.display()))?;
+    eprintln!("kept in {}", out.display());
+    Ok(())
 }
 
 struct Times {
@@ -63,21 +66,4 @@ fn longest(lines: impl Iterator<Item = String>, mut insert: impl FnMut(String)) 
 /// Of this thread, so far.
 fn cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has it").into()
-}
-
-fn record() -> PathBuf {
-    machine::record().with_file_name("growth.md")
-}
-
-fn keep(out: &PathBuf, table: &str) -> std::io::Result<()> {
-    out.parent().map_or(Ok(()), fs::create_dir_all)?;
-    let mut text = String::from("# The longest insert\n");
-    for (what, said) in machine::described() {
-        let _ = writeln!(text, "- {what}: {said}");
-    }
-    let _ =
-        writeln!(text, "- measured by: `make growth`, CPU time of the thread\n\n{}", table.trim());
-    fs::write(out, text)?;
-    eprintln!("kept in {}", out.display());
-    Ok(())
 }

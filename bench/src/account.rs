@@ -22,15 +22,15 @@ pub(crate) struct Account {
     drops: u64,
     admin: Option<(SocketAddr, Stats)>,
     carbon: Option<Carbon>,
-    /// The prefix of the server's counts at carbon.
-    counts: String,
 }
 
 /// The figures of the admin command `stats`, by name.
 type Stats = BTreeMap<String, u64>;
 
-/// The server's own counters at carbon, in its default style: each line's value is that of one
-/// flush.
+/// Counters at carbon, in the server's default style: each line's value is that of one flush.
+const COUNTS: &str = "stats_counts.";
+
+/// Those of them that are the server's own.
 const OWN: &str = "stats_counts.statsd.";
 
 /// The figures that count losses in the server.
@@ -43,32 +43,24 @@ const LOSSES: [&str; 6] = [
     "udp_drops",
 ];
 
-const RECEIVED: &str = "stats_counts.statsd.metrics_received ";
+const RECEIVED: &str = "metrics_received";
 
 /// The longest time to wait for a flush.
 const PATIENCE: Duration = Duration::from_secs(75);
 
 impl Account {
     pub(crate) fn open(send: &Send, udp: Option<u16>) -> Result<Self, String> {
-        let counts = format!("stats_counts.{}.", send.workload.prefix);
-        let carbon = match send.carbon {
-            Some(address) => {
-                let carbon = Carbon::listen(address);
-                Some(carbon.map_err(|error| format!("carbon at {address}: {error}"))?)
-            }
-            None => None,
+        let listen = |address| {
+            Carbon::listen(address).map_err(|error| format!("carbon at {address}: {error}"))
         };
+        let carbon = send.carbon.map(listen).transpose()?;
         if let Some(carbon) = &carbon {
             carbon.forget();
-            carbon.watch(&counts);
-            carbon.watch(RECEIVED);
-            LOSSES.iter().for_each(|loss| carbon.watch(&own(loss)));
+            let prefixes = [COUNTS.to_owned(), OWN.to_owned(), own(RECEIVED)];
+            prefixes.into_iter().chain(LOSSES.map(own)).for_each(|it| carbon.watch(&it));
         }
-        let admin = match send.admin {
-            Some(address) => Some((address, stats(address)?)),
-            None => None,
-        };
-        Ok(Self { udp, drops: dropped(udp), admin, carbon, counts })
+        let admin = send.admin.map(|address| Ok::<_, String>((address, stats(address)?)));
+        Ok(Self { udp, drops: dropped(udp), admin: admin.transpose()?, carbon })
     }
 
     /// Waits for a flush after the end, if this program is the server's carbon. Returns the
@@ -78,13 +70,12 @@ impl Account {
         if let Some(carbon) = &self.carbon {
             err("waiting for a flush …\n");
             until_flushed(carbon, sent.lines);
-            found.received = Some(carbon.watched(RECEIVED).sum);
+            let sum = |prefix: &str| carbon.watched(prefix).sum;
+            found.received = Some(sum(&own(RECEIVED)));
             let counted = traffic.counted(sent.lines);
-            let share = carbon.watched(&self.counts).sum / counted as f64;
+            let share = (sum(COUNTS) - sum(OWN)) / counted as f64;
             found.counted = Some(share).filter(|_| counted > 0);
-            for loss in LOSSES {
-                found.own.push((loss.to_owned(), carbon.watched(&own(loss)).sum));
-            }
+            found.own = LOSSES.map(|loss| (loss.to_owned(), sum(&own(loss)))).into();
         }
         if let Some((address, before)) = &self.admin {
             found.admin = grown(before, &stats(*address)?);
@@ -106,9 +97,9 @@ fn dropped(udp: Option<u16>) -> u64 {
 /// the end.
 fn until_flushed(carbon: &Carbon, lines: u64) {
     let start = Clock::start();
-    let flushes = carbon.watched(RECEIVED).lines;
+    let flushes = carbon.watched(&own(RECEIVED)).lines;
     loop {
-        let now = carbon.watched(RECEIVED);
+        let now = carbon.watched(&own(RECEIVED));
         let is_all = now.sum >= lines as f64;
         if is_all || now.lines >= flushes + 2 || start.elapsed() > PATIENCE {
             return;
@@ -117,28 +108,26 @@ fn until_flushed(carbon: &Carbon, lines: u64) {
     }
 }
 
-/// Sends a command to the admin port. Returns its answer.
+/// Asks the admin port for its figures.
 fn stats(address: SocketAddr) -> Result<Stats, String> {
-    let ask = || -> io::Result<Vec<String>> {
+    let ask = || -> io::Result<Stats> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.write_all(b"stats\n")?;
         let lines = BufReader::new(stream).lines();
-        lines
-            .take_while(|line| line.as_ref().is_ok_and(|line| line != "END") || line.is_err())
-            .collect()
+        let answer = lines.take_while(|line| line.as_ref().map_or(true, |line| line != "END"));
+        Ok(figures(answer.collect::<io::Result<Vec<_>>>()?))
     };
-    let lines = ask().map_err(|error| format!("admin port {address}: {error}"))?;
-    Ok(figures(&lines))
+    ask().map_err(|error| format!("admin port {address}: {error}"))
 }
 
 /// Reads `NAME: NUMBER` lines. A name may have colons.
-fn figures(lines: &[String]) -> Stats {
-    let figure = |line: &String| {
+fn figures(lines: impl IntoIterator<Item = String>) -> Stats {
+    let figure = |line: String| {
         let (name, value) = line.rsplit_once(": ")?;
         Some((name.to_owned(), value.trim().parse().ok()?))
     };
-    lines.iter().filter_map(figure).collect()
+    lines.into_iter().filter_map(figure).collect()
 }
 
 /// Returns the figures that count losses and have grown, and their growth.
@@ -174,8 +163,8 @@ impl Found {
             let _ = writeln!(text, "counted at carbon: {:.4} % of what was sent", share * 100.0);
         }
         if let Some(dropped) = self.dropped {
-            let _ =
-                writeln!(text, "dropped by the kernel at the socket: {} packets", grouped(dropped));
+            let dropped = grouped(dropped);
+            let _ = writeln!(text, "dropped by the kernel at the socket: {dropped} packets");
         }
         if self.received.is_some() || self.dropped.is_some() {
             let _ = writeln!(text, "refused when sending: {}", grouped(self.errors));
@@ -199,7 +188,7 @@ mod tests {
         let stats = |drops, bad| {
             let lines = ["uptime: 7".to_owned(), format!("udp.[::1]:8125.drops: {drops}")];
             let bad = format!("messages.bad_lines_seen: {bad}");
-            figures(&[&lines[..], &[bad]].concat())
+            figures([&lines[..], &[bad]].concat())
         };
         let grown = grown(&stats(3, 5), &stats(10, 5));
         let expected = [("messages.bad_lines_seen", 0), ("udp.[::1]:8125.drops", 7)];

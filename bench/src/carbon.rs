@@ -3,8 +3,7 @@
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use statsd_bench::{Clock, beside};
@@ -12,14 +11,8 @@ use statsd_bench::{Clock, beside};
 #[derive(Debug)]
 pub(crate) struct Carbon {
     port: u16,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
     clock: Clock,
-    ends: AtomicBool,
-    arrivals: Mutex<Arrivals>,
+    arrivals: Arc<Mutex<Arrivals>>,
 }
 
 /// The data that has arrived so far.
@@ -61,14 +54,19 @@ impl Carbon {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
-            clock: Clock::start(),
-            ends: AtomicBool::new(false),
-            arrivals: Mutex::default(),
+        let clock = Clock::start();
+        let arrivals = Arc::default();
+        let here = Arc::downgrade(&arrivals);
+        // Listens as long as the carbon is there.
+        beside(move || {
+            while let Some(arrivals) = here.upgrade() {
+                match listener.accept() {
+                    Ok((stream, _)) => _ = beside(move || read(stream, clock, &arrivals)),
+                    Err(_) => Clock::sleep(Duration::from_millis(20)),
+                }
+            }
         });
-        let here = Arc::clone(&shared);
-        beside(move || accept(&listener, &here));
-        Ok(Self { port, shared })
+        Ok(Self { port, clock, arrivals })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -94,55 +92,32 @@ impl Carbon {
 
     /// The clock of the times of bursts.
     pub(crate) fn clock(&self) -> Clock {
-        self.shared.clock
+        self.clock
     }
 
     /// Returns the bursts that have ended.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
-        let now = self.shared.clock.elapsed();
+        let now = self.clock.elapsed();
         self.arrivals().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
     }
 
-    fn arrivals(&self) -> std::sync::MutexGuard<'_, Arrivals> {
-        self.shared.arrivals.lock().expect("no reader panics")
+    fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.lock().expect("no reader panics")
     }
 }
 
-impl Drop for Carbon {
-    fn drop(&mut self) {
-        self.shared.ends.store(true, Ordering::SeqCst);
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    while !shared.ends.load(Ordering::SeqCst) {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(shared);
-                beside(move || read(stream, &shared));
-            }
-            Err(_) => Clock::sleep(Duration::from_millis(20)),
-        }
-    }
-}
-
-fn read(mut stream: TcpStream, shared: &Shared) {
+fn read(mut stream: TcpStream, clock: Clock, arrivals: &Mutex<Arrivals>) {
     let mut buffer = vec![0; 1 << 20];
     let mut held = 0;
     let _ = stream.set_nonblocking(false);
+    // No line is as long as the buffer.
     while let Ok(count @ 1..) = stream.read(&mut buffer[held..]) {
         held += count;
         let whole = memchr::memrchr(b'\n', &buffer[..held]).map_or(0, |end| end + 1);
-        shared
-            .arrivals
-            .lock()
-            .expect("no reader panics")
-            .take(&buffer[..whole], shared.clock.elapsed());
+        let mut arrivals = arrivals.lock().expect("no reader panics");
+        arrivals.take(&buffer[..whole], clock.elapsed());
         buffer.copy_within(whole..held, 0);
         held -= whole;
-        if held == buffer.len() {
-            return; // no line is as long as the buffer
-        }
     }
 }
 
@@ -161,10 +136,8 @@ impl Arrivals {
         }
         for line in lines.split(|&byte| byte == b'\n') {
             for (start, watched) in &mut self.watched {
-                if !line.starts_with(start) {
-                    continue;
-                }
-                if let Some((value, _)) = point(line).filter(|(_, stamp)| *stamp > self.after) {
+                let point = if line.starts_with(start) { point(line) } else { None };
+                if let Some((value, _)) = point.filter(|(_, stamp)| *stamp > self.after) {
                     watched.add(value);
                 }
             }

@@ -25,16 +25,15 @@ pub struct Timing {
 }
 
 impl Expected {
-    /// Adds one line, without its newline. Panics on a line that [`crate::Traffic`] cannot write.
+    /// Adds one line, without its newline. Panics on the types of Datadog's clients.
     pub(crate) fn add(&mut self, line: &[u8]) {
         let (name, value, code) = parts(line).expect("a line of our own");
+        let name = name.to_owned();
         match code {
-            "c" => *entry(&mut self.counters, name) += value,
-            "ms" => entry(&mut self.timings, name).add(value),
-            "g" => *entry(&mut self.gauges, name) = value,
-            "s" => {
-                entry(&mut self.sets, name).insert(value);
-            }
+            "c" => *self.counters.entry(name).or_default() += value,
+            "ms" => self.timings.entry(name).or_default().add(value),
+            "g" => _ = self.gauges.insert(name, value),
+            "s" => _ = self.sets.entry(name).or_default().insert(value),
             _ => panic!("no type of ours: {code}"),
         }
     }
@@ -60,14 +59,6 @@ fn parts(line: &[u8]) -> Option<(&str, u64, &str)> {
     let (name, rest) = std::str::from_utf8(line).ok()?.split_once(':')?;
     let mut fields = rest.split('|');
     Some((name, fields.next()?.parse().ok()?, fields.next()?))
-}
-
-/// `BTreeMap::entry`, with the name copied only the first time.
-fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
-    if !map.contains_key(name) {
-        map.insert(name.to_owned(), V::default());
-    }
-    map.get_mut(name).expect("inserted above")
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@
 
 mod clock;
 
-mod contexts;
-
 mod workload;
 
 mod random;
+
+mod contexts;
 
 mod traffic;
 
@@ -29,14 +29,14 @@ mod sys;
 
 pub mod floor;
 
+pub mod machine;
+
 pub use clock::{Clock, beside};
 pub use contexts::Contexts;
 pub use expected::{Expected, Timing};
 pub use pace::{Pace, Step};
 pub use random::Random;
 pub use sender::{Plan, Sender, Sent, Stop};
-pub use sys::{
-    cpu_time, favour, interrupted, kill, note_interrupts, raise_open_files, terminate, with_parent,
-};
+pub use sys::with_parent;
 pub use traffic::{Payload, Traffic};
 pub use workload::{Invalid, Kind, MAX_PACKET, Mix, Packing, Workload};

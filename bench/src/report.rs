@@ -17,20 +17,17 @@ pub(crate) fn err(text: &str) {
 /// `3 s: 600,030 lines, 200,012 lines/s now`
 pub(crate) fn progress(before: &Sent, now: &Sent) -> String {
     let rate = per_second(now.lines - before.lines, now.seconds - before.seconds);
-    let seconds = now.seconds;
-    let lines = grouped(now.lines);
-    format!("{seconds:.0} s: {lines} lines, {rate} lines/s now{}\n", errors(now))
+    let Sent { seconds, lines, .. } = now;
+    format!("{seconds:.0} s: {} lines, {rate} lines/s now{}\n", grouped(*lines), errors(now))
 }
 
 pub(crate) fn summary(sent: &Sent) -> String {
+    let [lines, packets, bytes] = [sent.lines, sent.packets, sent.bytes].map(grouped);
+    let seconds = sent.seconds;
+    let rate = per_second(sent.lines, seconds);
+    let errors = errors(sent);
     format!(
-        "sent {} lines in {} packets, {} bytes, {:.3} s: {} lines/s{}\n",
-        grouped(sent.lines),
-        grouped(sent.packets),
-        grouped(sent.bytes),
-        sent.seconds,
-        per_second(sent.lines, sent.seconds),
-        errors(sent),
+        "sent {lines} lines in {packets} packets, {bytes} bytes, {seconds:.3} s: {rate} lines/s{errors}\n"
     )
 }
 
@@ -41,11 +38,7 @@ fn errors(sent: &Sent) -> String {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates; shown only"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown only")]
 fn per_second(lines: u64, seconds: f64) -> String {
     grouped((lines as f64 / seconds.max(1e-9)).round() as u64)
 }
@@ -53,14 +46,8 @@ fn per_second(lines: u64, seconds: f64) -> String {
 /// 1234567 as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 #[cfg(test)]

@@ -4,18 +4,18 @@
 //! panic. On loopback, a UDP packet to a port without a listener comes back as an error of a later
 //! call.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::pace::{Pace, Step};
-use crate::sys::segments::{self, MANY};
 use crate::sys::{self, BATCH};
 use crate::traffic::{Feed, Payload, Traffic};
 
@@ -27,6 +27,9 @@ const STALL: Duration = Duration::from_secs(10);
 
 /// The longest sleep, so that a slow rate still reports and stops in time.
 const NAP: Duration = Duration::from_millis(50);
+
+/// The most packets that are sorted by length and sent in one go.
+const MANY: usize = 1024;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -85,25 +88,26 @@ impl Sent {
 /// A connected socket to send on.
 #[derive(Debug)]
 pub struct Sender {
+    socket: File,
     link: Link,
 }
 
-/// Whether packets that are due together may be sent in another order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Kept,
-    ByLength,
-}
-
-#[derive(Debug)]
 enum Link {
-    Udp(UdpSocket, Order),
-    Tcp(TcpStream),
-    Unix(UnixDatagram),
-    UnixStream(UnixStream),
+    /// A refusal (`ECONNREFUSED`) is about an earlier packet, which came back.
+    Udp,
+    /// As `Udp`, but packets that are due together are sent by length.
+    UdpByLength,
+    /// A refusal means that the receiver has closed its socket.
+    Unix,
+    Stream,
 }
 
 impl Sender {
+    fn over(socket: impl Into<OwnedFd>, link: Link) -> Self {
+        Self { socket: socket.into().into(), link }
+    }
+
     pub fn udp(to: SocketAddr) -> io::Result<Self> {
         let from: SocketAddr = match to {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -111,7 +115,7 @@ impl Sender {
         };
         let socket = UdpSocket::bind(from)?;
         socket.connect(to)?;
-        Ok(Self { link: Link::Udp(socket, Order::Kept) })
+        Ok(Self::over(socket, Link::Udp))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the sender blocks; it has nothing else to do")]
@@ -119,7 +123,7 @@ impl Sender {
         let stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STALL))?;
-        Ok(Self { link: Link::Tcp(stream) })
+        Ok(Self::over(stream, Link::Stream))
     }
 
     /// A full socket holds the sender back.
@@ -127,22 +131,28 @@ impl Sender {
         let socket = UnixDatagram::unbound()?;
         socket.connect(to)?;
         socket.set_write_timeout(Some(STALL))?;
-        Ok(Self { link: Link::Unix(socket) })
+        Ok(Self::over(socket, Link::Unix))
     }
 
     pub fn unix_stream(to: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(to)?;
         stream.set_write_timeout(Some(STALL))?;
-        Ok(Self { link: Link::UnixStream(stream) })
+        Ok(Self::over(stream, Link::Stream))
     }
 
     /// From now on sorts UDP packets that are due at the same moment by length, so that the kernel
     /// takes many at a time. That is three times as fast. The order of the values of a gauge, and
     /// so its last one, is then unknown.
     pub fn sort_by_length(&mut self) {
-        if let Link::Udp(_, order) = &mut self.link {
-            *order = Order::ByLength;
+        if self.link == Link::Udp {
+            self.link = Link::UdpByLength;
         }
+    }
+
+    /// Returns the bytes sent over a Unix socket that the receiver has not read. The kernel counts
+    /// its own headers, too. Over UDP and TCP this is the figure of the sending side alone.
+    pub fn unread(&self) -> usize {
+        sys::unread(&self.socket)
     }
 
     /// Sends the traffic from its start, pass after pass, until the plan ends.
@@ -179,7 +189,7 @@ impl Sender {
             match pace.step(elapsed, feed.taken()) {
                 Step::Wait(time) => Clock::sleep(time.min(NAP).min(end - elapsed)),
                 Step::Send(lines) => {
-                    if self.link.push(&mut feed, lines, &mut sent).is_break() {
+                    if self.push(&mut feed, lines, &mut sent).is_break() {
                         sent.seconds = start.elapsed().as_secs_f64();
                         return sent;
                     }
@@ -187,139 +197,81 @@ impl Sender {
             }
         }
     }
-}
 
-impl Link {
     /// Sends at least `lines` lines of the feed, in whole packets. Breaks if the connection has
     /// ended.
     fn push(&mut self, feed: &mut Feed<'_>, lines: u64, sent: &mut Sent) -> ControlFlow<()> {
         let goal = feed.taken().saturating_add(lines);
         while feed.taken() < goal && !feed.is_empty() {
-            match self {
-                Self::Udp(socket, Order::Kept) => {
-                    push_packets(socket.as_fd(), Refusal::Late, feed, goal, sent)?
-                }
-                Self::Udp(socket, Order::ByLength) => {
-                    push_sorted(socket.as_fd(), feed, goal, sent)?
-                }
-                Self::Unix(socket) => push_packets(socket.as_fd(), Refusal::Now, feed, goal, sent)?,
-                Self::UnixStream(stream) => push_chunk(stream, feed, goal, sent)?,
-                Self::Tcp(stream) => push_chunk(stream, feed, goal, sent)?,
+            match self.link {
+                Link::Stream => self.push_chunk(feed, goal, sent)?,
+                _ => self.push_packets(feed, goal, sent)?,
             }
         }
         ControlFlow::Continue(())
     }
-}
 
-/// What a refusal (`ECONNREFUSED`) is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    /// An earlier packet, which came back: UDP.
-    Late,
-    /// The receiver has closed its socket.
-    Now,
-}
-
-fn push_packets(
-    socket: BorrowedFd<'_>,
-    refusal: Refusal,
-    feed: &mut Feed<'_>,
-    goal: u64,
-    sent: &mut Sent,
-) -> ControlFlow<()> {
-    let mut batch = [Payload { bytes: &[], lines: 0 }; BATCH];
-    let mut count = 0;
-    while count < BATCH && feed.taken() < goal {
-        let Some(payload) = feed.packet() else { break };
-        batch[count] = payload;
-        count += 1;
-    }
-    send_packets(&batch[..count], refusal, sent, |packets| {
-        let count = sys::send_batch(socket, packets)?;
-        Ok((count, count < packets.len()))
-    })
-}
-
-fn push_sorted(
-    socket: BorrowedFd<'_>,
-    feed: &mut Feed<'_>,
-    goal: u64,
-    sent: &mut Sent,
-) -> ControlFlow<()> {
-    let mut batch = Vec::with_capacity(MANY);
-    while batch.len() < MANY && feed.taken() < goal {
-        let Some(payload) = feed.packet() else { break };
-        batch.push(payload);
-    }
-    batch.sort_by_key(|payload| payload.bytes.len());
-    let send = |packets: &[Payload<'_>]| segments::send_segments(socket, packets);
-    send_packets(&batch, Refusal::Late, sent, send)
-}
-
-/// Sends each packet once, or counts why it was not sent. Breaks if the socket accepts no more.
-/// `send` accepts some of the given packets, the first ones, and returns whether the next one was
-/// refused.
-fn send_packets(
-    mut packets: &[Payload<'_>],
-    refusal: Refusal,
-    sent: &mut Sent,
-    send: impl Fn(&[Payload<'_>]) -> io::Result<(usize, bool)>,
-) -> ControlFlow<()> {
-    while !packets.is_empty() {
-        match send(packets) {
-            Ok((count, refused)) => {
-                packets[..count].iter().for_each(|&packet| sent.add(packet));
-                packets = &packets[count..];
-                sent.errors += u64::from(refusal == Refusal::Late && refused);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) if refusal == Refusal::Now => {
-                sent.errors += 1;
-                return ControlFlow::Break(());
-            }
-            // The error is about an earlier packet. Try this one again.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
-            Err(_) => {
-                sent.errors += 1;
-                packets = &packets[1..];
+    /// Sends each packet once, or counts why it was not sent. Breaks if the socket accepts no more.
+    fn push_packets(&self, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) -> ControlFlow<()> {
+        let is_sorted = self.link == Link::UdpByLength;
+        let most = if is_sorted { MANY } else { BATCH };
+        let mut batch = Vec::with_capacity(most);
+        while batch.len() < most && feed.taken() < goal {
+            let Some(payload) = feed.packet() else { break };
+            batch.push(payload);
+        }
+        if is_sorted {
+            batch.sort_by_key(|payload| payload.bytes.len());
+        }
+        let mut packets = &batch[..];
+        while !packets.is_empty() {
+            let taken = if is_sorted {
+                sys::send_piece(&self.socket, packets).map(|count| (count, false))
+            } else {
+                sys::send_batch(&self.socket, packets).map(|count| (count, count < packets.len()))
+            };
+            match taken {
+                Ok((count, refused)) => {
+                    packets[..count].iter().for_each(|&packet| sent.add(packet));
+                    packets = &packets[count..];
+                    sent.errors += u64::from(refused && self.link != Link::Unix);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) if self.link == Link::Unix => {
+                    sent.errors += 1;
+                    return ControlFlow::Break(());
+                }
+                // The error is about an earlier packet. Try this one again.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => sent.errors += 1,
+                Err(_) => {
+                    sent.errors += 1;
+                    packets = &packets[1..];
+                }
             }
         }
+        ControlFlow::Continue(())
     }
-    ControlFlow::Continue(())
-}
 
-fn push_chunk(
-    stream: &mut impl Write,
-    feed: &mut Feed<'_>,
-    goal: u64,
-    sent: &mut Sent,
-) -> ControlFlow<()> {
-    let Some(chunk) = feed.chunk(goal - feed.taken(), WRITE) else {
-        return ControlFlow::Continue(());
-    };
-    let written = write(stream, chunk.bytes);
-    if written == chunk.bytes.len() {
+    /// Writes neighbouring packets at once. Breaks if the connection is broken or stalled.
+    fn push_chunk(&mut self, feed: &mut Feed<'_>, goal: u64, sent: &mut Sent) -> ControlFlow<()> {
+        let Some(chunk) = feed.chunk(goal - feed.taken(), WRITE) else {
+            return ControlFlow::Continue(());
+        };
+        let mut written = 0;
+        while written < chunk.bytes.len() {
+            match self.socket.write(&chunk.bytes[written..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => {
+                    let bytes = &chunk.bytes[..written];
+                    let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
+                    sent.add(Payload { bytes, lines });
+                    sent.errors += 1;
+                    return ControlFlow::Break(());
+                }
+                Ok(count) => written += count,
+            }
+        }
         sent.add(chunk);
-        return ControlFlow::Continue(());
+        ControlFlow::Continue(())
     }
-    let bytes = &chunk.bytes[..written];
-    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
-    sent.add(Payload { bytes, lines });
-    sent.errors += 1;
-    ControlFlow::Break(())
-}
-
-/// Writes as much as possible. Fewer bytes than given mean that the connection is broken or
-/// stalled.
-fn write(stream: &mut impl Write, bytes: &[u8]) -> usize {
-    let mut written = 0;
-    while written < bytes.len() {
-        match stream.write(&bytes[written..]) {
-            Ok(0) => break,
-            Ok(count) => written += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    written
 }

@@ -1,195 +1,133 @@
-//! System calls that std does not offer: `sendmmsg`, `recvmmsg`, `kill`, limits, signals. Linux
-//! only. This is the only unsafe code of the bench, with `sys/`.
+//! System calls that std does not offer. This is the only unsafe code of the bench.
 
 #![allow(unsafe_code)]
 
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use std::{mem, ptr};
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, recvmmsg, sendmmsg, sendmsg};
 
 use crate::traffic::Payload;
 
-pub(crate) mod segments;
-
-/// The most packets handed to the kernel in one call.
+/// The most packets of one call.
 pub(crate) const BATCH: usize = 64;
+
+/// The most that the kernel cuts out of one piece, in bytes.
+const PIECE: usize = 60_000;
 
 /// Sends up to [`BATCH`] packets on a connected socket. Returns how many the kernel accepted.
 ///
 /// Fewer than given means that the next one was refused, and the kernel has forgotten why. An
 /// error means that the first one was, or that an earlier packet came back (`ECONNREFUSED`).
-pub(crate) fn send_batch(socket: BorrowedFd<'_>, packets: &[Payload<'_>]) -> io::Result<usize> {
-    let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
-    // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
-    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+pub(crate) fn send_batch(socket: &impl AsFd, packets: &[Payload<'_>]) -> io::Result<usize> {
+    let slices: Vec<_> = packets.iter().map(|packet| [IoSlice::new(packet.bytes)]).collect();
+    let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
+    let to = vec![None; slices.len()];
+    let fd = socket.as_fd().as_raw_fd();
+    Ok(sendmmsg(fd, &mut headers, &slices, to, [], MsgFlags::empty())?.count())
+}
+
+/// Sends the first packets that have one length as one piece, which the kernel cuts apart
+/// (`UDP_SEGMENT`). This takes a third of the time of one call for each. Returns their number.
+pub(crate) fn send_piece(socket: &impl AsFd, packets: &[Payload<'_>]) -> io::Result<usize> {
+    let count = group(packets.iter().map(|packet| packet.bytes.len()));
+    let slices: Vec<_> = packets[..count].iter().map(|packet| IoSlice::new(packet.bytes)).collect();
+    let length = slices.first().map_or(0, |slice| u16::try_from(slice.len()).unwrap_or(u16::MAX));
+    let cut = [ControlMessage::UdpGsoSegments(&length)];
+    let cut = if count > 1 { &cut[..] } else { &[] };
+    sendmsg::<()>(socket.as_fd().as_raw_fd(), &slices, cut, MsgFlags::empty(), None)?;
+    Ok(count)
+}
+
+/// How many of the packets go in one piece: those of the first one's length.
+fn group(lengths: impl Iterator<Item = usize> + Clone) -> usize {
+    let Some(first) = lengths.clone().next() else { return 0 };
+    let most = (PIECE / first.max(1)).clamp(1, BATCH);
+    lengths.take(most).take_while(|length| *length == first && *length > 0).count().max(1)
+}
+
+/// Waits for datagrams, and counts the newlines in those that have arrived. Returns the numbers
+/// of datagrams and of newlines. `rooms` has a room for each datagram.
+pub(crate) fn receive(
+    socket: &impl AsFd,
+    headers: &mut MultiHeaders<()>,
+    rooms: &mut [Vec<u8>],
+) -> io::Result<(usize, usize)> {
+    let mut slices: Vec<_> = rooms.iter_mut().map(|room| [IoSliceMut::new(room)]).collect();
+    let fd = socket.as_fd().as_raw_fd();
     let mut count = 0;
-    for ((packet, slice), header) in packets.iter().zip(&mut slices).zip(&mut headers) {
-        // The kernel only reads through this pointer; C has no iovec of const.
-        slice.iov_base = packet.bytes.as_ptr().cast_mut().cast();
-        slice.iov_len = packet.bytes.len();
-        header.msg_hdr.msg_iov = slice;
-        header.msg_hdr.msg_iovlen = 1;
+    let mut lines = 0;
+    for datagram in recvmmsg(fd, headers, &mut slices, MsgFlags::MSG_WAITFORONE, None)? {
         count += 1;
+        lines += datagram.iovs().map(|it| memchr::memchr_iter(b'\n', it).count()).sum::<usize>();
     }
-    // SAFETY: the first `count` headers each point at one slice of `slices`, and that at a packet;
-    // all of them outlive the call, which keeps no pointer. `count` is at most BATCH.
-    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    Ok((count, lines))
 }
 
-/// [`BATCH`], as the kernel takes it.
-const LIMIT: libc::c_uint = 64;
+nix::ioctl_read_bad!(unsent, nix::libc::TIOCOUTQ, nix::libc::c_int);
 
-/// Room for [`BATCH`] datagrams.
-#[derive(Debug)]
-pub(crate) struct Received {
-    bytes: Vec<u8>,
-    lengths: [usize; BATCH],
-}
-
-/// The largest datagram received whole.
-const DATAGRAM: usize = 64 << 10;
-
-impl Received {
-    pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; BATCH * DATAGRAM], lengths: [0; BATCH] }
-    }
-
-    /// Waits for a datagram, and receives those that are there by then. Returns how many.
-    pub(crate) fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        let mut slices = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
-        // SAFETY: mmsghdr is a C struct of integers and pointers, for which all zeros is a value.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-        let rooms = self.bytes.chunks_exact_mut(DATAGRAM);
-        for ((room, slice), header) in rooms.zip(&mut slices).zip(&mut headers) {
-            slice.iov_base = room.as_mut_ptr().cast();
-            slice.iov_len = room.len();
-            header.msg_hdr.msg_iov = slice;
-            header.msg_hdr.msg_iovlen = 1;
-        }
-        // SAFETY: each header points at one slice, and that at a room of its own; all outlive the
-        // call.
-        let count = unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                headers.as_mut_ptr(),
-                LIMIT,
-                libc::MSG_WAITFORONE as _, // its integer type differs in musl
-                ptr::null_mut(),
-            )
-        };
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (length, header) in self.lengths.iter_mut().zip(&headers[..count]) {
-            *length = header.msg_len as usize;
-        }
-        Ok(count)
-    }
-
-    /// The datagrams of the last [`fill`](Self::fill).
-    pub(crate) fn datagrams(&self, count: usize) -> impl Iterator<Item = &[u8]> {
-        let rooms = self.bytes.chunks_exact(DATAGRAM).zip(self.lengths);
-        rooms.take(count).map(|(room, length)| &room[..length])
-    }
-}
-
-/// Returns the CPU time of all threads of a process, including those that have ended. Returns
-/// `None` if there is no such process.
-pub fn cpu_time(process: u32) -> Option<Duration> {
-    let process = libc::pid_t::try_from(process).ok()?;
-    let mut clock = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the calls write one integer and one struct, which outlive them.
-    let known = unsafe {
-        libc::clock_getcpuclockid(process, &mut clock) == 0
-            && libc::clock_gettime(clock, &mut time) == 0
-    };
-    let seconds = u64::try_from(time.tv_sec).ok()?;
-    let nanos = u32::try_from(time.tv_nsec).ok()?;
-    known.then(|| Duration::new(seconds, nanos))
-}
-
-/// Sends SIGTERM to a process.
-pub fn terminate(process: u32) {
-    signal(process, libc::SIGTERM);
-}
-
-/// Sends SIGKILL to a process.
-pub fn kill(process: u32) {
-    signal(process, libc::SIGKILL);
-}
-
-/// Gives a process the highest priority. Returns `false` if that is not allowed.
-pub fn favour(process: u32) -> bool {
-    const HIGHEST: libc::c_int = -20;
-    // SAFETY: the call takes three integers.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, process, HIGHEST) == 0 }
-}
-
-fn signal(process: u32, signal: libc::c_int) {
-    if let Ok(process) = libc::pid_t::try_from(process) {
-        // SAFETY: the call takes two integers.
-        unsafe { libc::kill(process, signal) };
-    }
+/// Returns the bytes sent on a Unix socket that the receiver has not read.
+pub(crate) fn unread(socket: &impl AsFd) -> usize {
+    let mut bytes = 0;
+    // SAFETY: the call writes one integer, which outlives it.
+    let known = unsafe { unsent(socket.as_fd().as_raw_fd(), &raw mut bytes) };
+    known.ok().and_then(|_| usize::try_from(bytes).ok()).unwrap_or(0)
 }
 
 /// The process gets a request to end when the thread that starts it ends, for whatever reason.
 pub fn with_parent(command: &mut Command) -> &mut Command {
-    let ends_too = || {
-        // SAFETY: the call takes integers.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
-        Ok(())
-    };
     // SAFETY: between fork and exec only one system call is made; nothing is allocated or locked.
-    unsafe { command.pre_exec(ends_too) }
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGTERM)?)) }
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-extern "C" fn interrupt(_: libc::c_int) {
-    INTERRUPTED.store(true, Ordering::SeqCst);
-}
-
-/// From now on the first interrupt (or request to end) is only noted. The second one ends the
-/// process as usual.
-pub fn note_interrupts() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: sigaction is a C struct of integers and pointers, for which all zeros is a value.
-        let mut action: libc::sigaction = unsafe { mem::zeroed() };
-        action.sa_sigaction = interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
-        // SAFETY: the action outlives the call; its function only stores to an atomic.
-        unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
-    }
-}
-
-/// Whether an interrupt was noted.
-pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::SeqCst)
-}
-
-/// Raises the limit of open files of this process and its children as far as possible. Returns the
-/// limit.
-// The limit has 32 bits on some platforms.
-#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
-pub fn raise_open_files(wanted: u64) -> u64 {
-    let wanted = libc::rlim_t::try_from(wanted).unwrap_or(libc::rlim_t::MAX);
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the calls read and write one struct that outlives them.
-    unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
-        let now = limit.rlim_cur;
-        let most = limit.rlim_max;
-        for (soft, hard) in [(wanted.max(now), most.max(wanted)), (wanted.min(most).max(now), most)]
-        {
-            let raised = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-            if libc::setrlimit(libc::RLIMIT_NOFILE, &raised) == 0 {
-                return soft.into();
-            }
+    #[test]
+    fn a_group_is_of_one_length_and_no_more_than_the_kernel_cuts() {
+        for (lengths, count) in [
+            (vec![], 0),
+            (vec![5], 1),
+            (vec![0, 0], 1),
+            (vec![5, 5, 6], 2),
+            (vec![5; 100], 64),
+            (vec![1432; 100], 41),
+            (vec![65_000, 65_000], 1),
+        ] {
+            assert_eq!(group(lengths.iter().copied()), count, "{lengths:?}");
         }
     }
-    limit.rlim_cur.into()
+
+    #[test]
+    fn each_packet_arrives_as_it_was() {
+        let to = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let from = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        from.connect(to.local_addr().unwrap()).unwrap();
+        let texts = ["a", "b", "cc", "dd", "ee", "f", "ggg"];
+        let packets = texts.map(|text| Payload { bytes: text.as_bytes(), lines: 1 });
+        let mut rest = &packets[..];
+        while !rest.is_empty() {
+            rest = &rest[send_piece(&from, rest).unwrap()..];
+        }
+        assert_eq!(send_batch(&from, &packets).unwrap(), texts.len());
+        for text in [texts, texts].concat() {
+            let mut buffer = [0; 16];
+            let length = to.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn unread_bytes_of_a_unix_socket_are_seen() {
+        let (from, to) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        from.send(b"a:1|c").unwrap();
+        assert!(unread(&from) > 0);
+        to.recv(&mut [0; 16]).unwrap();
+        assert_eq!(unread(&from), 0);
+    }
 }

@@ -3,6 +3,7 @@
 //! One pass is built and sent over and over. Its payloads lie end to end in one buffer, so that
 //! TCP writes many of them at once without a copy. Every line, the last too, ends in a newline.
 
+use crate::contexts::Contexts;
 use crate::expected::Expected;
 use crate::random::{Deck, Random};
 use crate::workload::{Invalid, Kind, MAX_PACKET, Packing, Workload};
@@ -45,7 +46,9 @@ impl Traffic {
         let mut script = Script::new(workload);
         let mut traffic = Self { bytes: Vec::new(), packets: Vec::new(), lines: 0 };
         for _ in 0..pass_lines(workload) {
-            traffic.append(&script.line(), workload.packing)?;
+            let start = traffic.bytes.len();
+            script.write(&mut traffic.bytes);
+            traffic.pack(start, workload.packing)?;
         }
         Ok(traffic)
     }
@@ -84,45 +87,37 @@ impl Traffic {
         Feed { traffic: self, next: 0, taken: 0, lines }
     }
 
-    fn append(&mut self, line: &str, packing: Packing) -> Result<(), Invalid> {
+    /// Adds the line from `start` on to the last packet, or begins another packet. Fails if a
+    /// packet of one line is over its limit of bytes, or a packet of several lines is longer than a
+    /// UDP datagram.
+    fn pack(&mut self, start: usize, packing: Packing) -> Result<(), Invalid> {
+        let end = self.bytes.len();
         let fits = |packet: &&mut Packet| match packing {
-            Packing::Bytes(limit) => packet.end - packet.start + line.len() <= limit,
+            Packing::Bytes(limit) => end - packet.start <= limit,
             Packing::Lines(limit) => packet.lines < limit as u64,
         };
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(line.as_bytes());
+        if self.packets.last_mut().filter(fits).is_none() {
+            self.packets.push(Packet { start, end, lines: 0 });
+        }
+        let packet = self.packets.last_mut().expect("added above");
+        packet.end = end;
+        packet.lines += 1;
         self.lines += 1;
-        let end = self.bytes.len();
-        let packet = match self.packets.last_mut().filter(fits) {
-            Some(packet) => {
-                packet.end = end;
-                packet.lines += 1;
-                *packet
+        let bytes = end - packet.start;
+        match packing {
+            Packing::Bytes(limit) if bytes > limit => {
+                Err(Invalid(format!("a packet would need {bytes} bytes and may have {limit}")))
             }
-            None => {
-                self.packets.push(Packet { start, end, lines: 1 });
-                Packet { start, end, lines: 1 }
+            Packing::Lines(_) if bytes > MAX_PACKET => {
+                Err(Invalid(format!("a packet would need {bytes} bytes and may have {MAX_PACKET}")))
             }
-        };
-        packet.check(packing)
+            _ => Ok(()),
+        }
     }
 
     fn payload(&self, index: usize) -> Payload<'_> {
         let Packet { start, end, lines } = self.packets[index];
         Payload { bytes: &self.bytes[start..end], lines }
-    }
-}
-
-impl Packet {
-    /// Fails if a packet of one line is over its limit of bytes, or a packet of several lines is
-    /// longer than a UDP datagram.
-    fn check(self, packing: Packing) -> Result<(), Invalid> {
-        let bytes = self.end - self.start;
-        let limit = match packing {
-            Packing::Bytes(limit) => limit,
-            Packing::Lines(_) => MAX_PACKET,
-        };
-        if bytes > limit { Err(Invalid::Packet { bytes, limit }) } else { Ok(()) }
     }
 }
 
@@ -200,6 +195,9 @@ impl<'a> Feed<'a> {
 
 /// Enough lines that each type's share of them names each of its names `ROUNDS` times.
 fn pass_lines(workload: &Workload) -> usize {
+    if workload.dogstatsd {
+        return (workload.names * ROUNDS).max(MIN_LINES);
+    }
     let needed = |kind: Kind| {
         let share = workload.mix.share(kind).max(1);
         (workload.names_of(kind) * ROUNDS * 100).div_ceil(share)
@@ -214,6 +212,8 @@ struct Script<'a> {
     random: Random,
     kinds: Deck<Kind>,
     names: [Deck<usize>; 4],
+    /// The lines of Datadog's clients, in place of names, and their order.
+    contexts: Option<(Contexts, Deck<usize>)>,
 }
 
 impl<'a> Script<'a> {
@@ -221,22 +221,33 @@ impl<'a> Script<'a> {
         let hundred = Kind::ALL
             .into_iter()
             .flat_map(|kind| std::iter::repeat_n(kind, workload.mix.share(kind)));
+        let contexts = || {
+            let names = workload.names;
+            (Contexts::new(workload.seed, names), Deck::new(0..names))
+        };
+        let names = |kind| if workload.dogstatsd { 0 } else { workload.names_of(kind) };
         Self {
             workload,
             random: Random::new(workload.seed),
             kinds: Deck::new(hundred),
-            names: Kind::ALL.map(|kind| Deck::new(0..workload.names_of(kind))),
+            names: Kind::ALL.map(|kind| Deck::new(0..names(kind))),
+            contexts: workload.dogstatsd.then(contexts),
         }
     }
 
-    fn line(&mut self) -> String {
+    /// Appends a line and its newline.
+    fn write(&mut self, out: &mut Vec<u8>) {
+        if let Some((contexts, order)) = &mut self.contexts {
+            contexts.append(order.deal(&mut self.random), out);
+            return out.push(b'\n');
+        }
         let kind = self.kinds.deal(&mut self.random);
         let name = self.names[kind as usize].deal(&mut self.random);
         let value = self.value(kind);
         let tags = if self.workload.tags { tags(name) } else { String::new() };
         let prefix = &self.workload.prefix;
         let code = kind.code();
-        format!("{prefix}.{code}.{name:06}:{value}|{code}{tags}\n")
+        out.extend(format!("{prefix}.{code}.{name:06}:{value}|{code}{tags}\n").bytes());
     }
 
     /// Whole numbers without a sample rate, so that sums are exact everywhere.

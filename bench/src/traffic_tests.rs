@@ -94,8 +94,8 @@ fn a_line_that_fits_no_packet_is_an_error() {
     let refused = |packing| {
         Traffic::build(&Workload { packing, ..Workload::default() }).expect_err("too large")
     };
-    assert!(matches!(refused(Packing::Bytes(10)), Invalid::Packet { limit: 10, .. }));
-    assert!(matches!(refused(Packing::Lines(9000)), Invalid::Packet { limit: MAX_PACKET, .. }));
+    assert!(refused(Packing::Bytes(10)).to_string().ends_with("and may have 10"));
+    assert!(refused(Packing::Lines(9000)).to_string().ends_with("and may have 65507"));
 }
 
 #[test]
@@ -168,4 +168,31 @@ fn chunks_are_the_same_bytes_as_packets() {
         chunks.extend_from_slice(chunk.bytes);
     }
     assert_eq!(packets, chunks);
+}
+
+/// As many lines as contexts send each context once, in datagrams of the size of Datadog's clients.
+#[test]
+fn each_context_comes_once_in_a_round_and_fits_a_datagram() {
+    let packing = Packing::Bytes(8192);
+    let workload = Workload { dogstatsd: true, names: 6_000, packing, ..Workload::default() };
+    let traffic = build(&workload);
+    assert_eq!(traffic.lines(), 12_000);
+    let contexts = |line: &str| {
+        let (name, rest) = line.split_once(':').unwrap();
+        let (value, tags) = rest.split_once('|').unwrap();
+        (format!("{name}|{tags}"), value.parse::<u64>().unwrap())
+    };
+    let all: Vec<_> = text(&traffic).lines().map(contexts).collect();
+    let round = |lines: &[(String, u64)]| {
+        let mut names: Vec<_> = lines.iter().map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    assert_eq!(round(&all[..6_000]).len(), 6_000);
+    assert_eq!(round(&all[..6_000]), round(&all[6_000..]));
+    assert!(all[..6_000] != all[6_000..], "the second round has another order");
+    let counters = all[..100].iter().filter(|(name, _)| name.contains("|c|#"));
+    assert_eq!(traffic.counted(100), counters.map(|(_, value)| value).sum::<u64>());
+    whole_lines(&traffic);
 }

@@ -19,6 +19,9 @@ pub struct Workload {
     pub mix: Mix,
     /// Three DogStatsD tags a line, the same ones each time for a name.
     pub tags: bool,
+    /// Lines as Datadog's clients send them ([`crate::Contexts`]), `names` of them different. Then
+    /// `prefix`, `mix` and `tags` have no effect.
+    pub dogstatsd: bool,
     pub packing: Packing,
     pub seed: u64,
 }
@@ -30,6 +33,7 @@ impl Default for Workload {
             prefix: "bench.web.api".to_owned(),
             mix: Mix { shares: [50, 30, 15, 5] },
             tags: false,
+            dogstatsd: false,
             packing: Packing::Bytes(1432),
             seed: 1,
         }
@@ -39,15 +43,22 @@ impl Default for Workload {
 impl Workload {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         let kinds = Kind::ALL.iter().filter(|&&kind| self.mix.share(kind) > 0).count();
-        if self.names < kinds {
-            return Err(Invalid::Names { names: self.names, kinds });
+        let names = self.names;
+        if names < if self.dogstatsd { 1 } else { kinds } {
+            let reason = format!("{names} names are too few for {kinds} types: each needs one");
+            return Err(Invalid(reason));
         }
         if !self.prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return Err(Invalid::Prefix(self.prefix.clone()));
+            let prefix = &self.prefix;
+            let reason = format!("{prefix:?} is no prefix: want letters, digits, and . _ - only");
+            return Err(Invalid(reason));
         }
         match self.packing {
             Packing::Bytes(1..=MAX_PACKET) | Packing::Lines(1..) => Ok(()),
-            packing => Err(Invalid::Packing(packing)),
+            Packing::Bytes(bytes) => {
+                Err(Invalid(format!("packets of {bytes} bytes: want 1 to {MAX_PACKET}")))
+            }
+            Packing::Lines(_) => Err(Invalid("packets of 0 lines: want at least 1".to_owned())),
         }
     }
 
@@ -119,7 +130,10 @@ impl FromStr for Mix {
 
     /// Reads `c=50,ms=30,g=15,s=5`. A type left out has no share.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || Invalid::Mix(text.to_owned());
+        let invalid = || {
+            let wanted = "want percentages that add up to 100, as c=60,ms=40";
+            Invalid(format!("{text:?} is no mix: {wanted}"))
+        };
         let mut shares = [0; 4];
         for part in text.split(',') {
             let (code, percent) = part.split_once('=').ok_or_else(invalid)?;
@@ -140,38 +154,13 @@ pub enum Packing {
     Lines(usize),
 }
 
-/// Why a workload cannot be built.
+/// Why a workload cannot be built, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Invalid {
-    Mix(String),
-    Names { names: usize, kinds: usize },
-    Prefix(String),
-    Packing(Packing),
-    Packet { bytes: usize, limit: usize },
-}
+pub struct Invalid(pub(crate) String);
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mix(text) => {
-                write!(f, "{text:?} is no mix: want percentages that add up to 100, as c=60,ms=40")
-            }
-            Self::Names { names, kinds } => {
-                write!(f, "{names} names are too few for {kinds} types: each needs one")
-            }
-            Self::Prefix(text) => {
-                write!(f, "{text:?} is no prefix: want letters, digits, and . _ - only")
-            }
-            Self::Packing(Packing::Bytes(bytes)) => {
-                write!(f, "packets of {bytes} bytes: want 1 to {MAX_PACKET}")
-            }
-            Self::Packing(Packing::Lines(lines)) => {
-                write!(f, "packets of {lines} lines: want at least 1")
-            }
-            Self::Packet { bytes, limit } => {
-                write!(f, "a packet would need {bytes} bytes and may have {limit}")
-            }
-        }
+        f.write_str(&self.0)
     }
 }
 
@@ -186,7 +175,8 @@ mod tests {
         assert_eq!("s=5, c=50,g=15,ms=30".parse(), Ok(Workload::default().mix));
         assert_eq!("c=100".parse(), Ok(Mix::COUNTERS));
         for bad in ["", "c", "c=", "c=99", "c=101", "x=100", "c=50,ms=51", "c=-1,ms=101"] {
-            assert_eq!(bad.parse::<Mix>(), Err(Invalid::Mix(bad.to_owned())));
+            let refused = bad.parse::<Mix>().unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{bad:?} is no mix")), "{refused}");
         }
     }
 
@@ -207,14 +197,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_built_is_refused() {
-        let refused = |workload: Workload| workload.check().unwrap_err();
+        let refused = |workload: Workload| workload.check().unwrap_err().to_string();
         let base = Workload::default;
-        assert_eq!(refused(Workload { names: 3, ..base() }), Invalid::Names { names: 3, kinds: 4 });
+        let names = refused(Workload { names: 3, ..base() });
+        assert!(names.starts_with("3 names are too few for 4 types"), "{names}");
+        let contexts = |names| Workload { dogstatsd: true, names, ..base() };
+        assert!(refused(contexts(0)).starts_with("0 names") && contexts(1).check().is_ok());
         for prefix in ["a b", "a:b", "a|b", "a\n"].map(str::to_owned) {
-            assert!(matches!(refused(Workload { prefix, ..base() }), Invalid::Prefix(_)));
+            assert!(refused(Workload { prefix, ..base() }).contains("is no prefix"));
         }
         for packing in [Packing::Bytes(0), Packing::Bytes(MAX_PACKET + 1), Packing::Lines(0)] {
-            assert_eq!(refused(Workload { packing, ..base() }), Invalid::Packing(packing));
+            assert!(refused(Workload { packing, ..base() }).starts_with("packets of"));
         }
     }
 }

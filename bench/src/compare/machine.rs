@@ -1,9 +1,8 @@
-//! The machine of a run: its description, and the settings that a run changes for all servers
-//! alike.
+//! The settings of the machine that a run changes for all servers alike.
 
 use std::fs::{self, File};
-use std::path::Path;
-use std::process::Command;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::report;
 
@@ -21,20 +20,22 @@ pub(crate) struct Buffers {
     _lock: Option<File>,
 }
 
-/// The receive buffer of a socket that requests none. The kernel doubles a requested size, but not
-/// this one.
-const DEFAULT: (&str, usize) = ("/proc/sys/net/core/rmem_default", 2 * BUFFER);
-
-/// The largest size that a socket can request. A larger request gets this size.
-const MOST: (&str, usize) = ("/proc/sys/net/core/rmem_max", BUFFER);
+const SETTINGS: [(&str, usize); 3] = [
+    // The buffer of a socket that requests none. The kernel doubles a requested size, but not this.
+    ("/proc/sys/net/core/rmem_default", 2 * BUFFER),
+    // The largest size that a socket can request. A larger request gets this size.
+    ("/proc/sys/net/core/rmem_max", BUFFER),
+    // Datagrams in the queue of a Unix socket. systemd sets this value at boot.
+    ("/proc/sys/net/unix/max_dgram_qlen", 512),
+];
 
 impl Buffers {
     pub(crate) fn raise() -> Self {
         let lock = alone();
         let mut before = Vec::new();
-        for (file, bytes) in [DEFAULT, MOST] {
+        for (file, value) in SETTINGS {
             let old = fs::read_to_string(file).unwrap_or_default();
-            match fs::write(file, bytes.to_string()) {
+            match fs::write(file, value.to_string()) {
                 Ok(()) => before.push((file, old)),
                 Err(_) => report::err(&format!(
                     "{file} cannot be set: receive buffers are what each server asks for, and not equal\n"
@@ -46,21 +47,21 @@ impl Buffers {
 
     /// Whether all servers have the same.
     pub(crate) fn are_equal(&self) -> bool {
-        self.before.len() == 2
+        self.before.len() == SETTINGS.len()
     }
 }
 
 impl Drop for Buffers {
     fn drop(&mut self) {
-        for (file, bytes) in &self.before {
-            let _ = fs::write(file, bytes);
+        for (file, value) in &self.before {
+            let _ = fs::write(file, value);
         }
     }
 }
 
 /// Waits until no other run is in progress on this machine.
 fn alone() -> Option<File> {
-    let file = File::open(DEFAULT.0).ok()?;
+    let file = File::open(SETTINGS[0].0).ok()?;
     if file.try_lock().is_err() {
         report::err("waiting for another run on this machine …\n");
         file.lock().ok()?;
@@ -68,42 +69,11 @@ fn alone() -> Option<File> {
     Some(file)
 }
 
+/// Raises the limit of open files of this process and its children as far as possible.
 pub(crate) fn raise_open_files() {
-    let files = statsd_bench::raise_open_files(FILES);
-    if files < FILES {
-        report::err(&format!("{files} open files are too few for 10,000 connections\n"));
-    }
-}
-
-pub(crate) fn date() -> String {
-    said_by("date", &["-u", "+%F"])
-}
-
-/// Returns the commit, with `-dirty` at its end if files differ from it.
-pub(crate) fn commit(root: &Path) -> String {
-    let root = root.display().to_string();
-    said_by("git", &["-C", &root, "describe", "--always", "--dirty"])
-}
-
-/// Returns the first line that a command prints.
-fn said_by(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    text.unwrap_or_default().lines().next().unwrap_or("unknown").to_owned()
-}
-
-/// `AMD EPYC 7763, 2 cores` as `amd-epyc-7763-2-cores`.
-pub(crate) fn slug(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_named_in_plain_letters() {
-        assert_eq!(slug("AMD EPYC(tm) 7763, 2 cores"), "amd-epyc-tm-7763-2-cores");
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    let raise = |files, most| setrlimit(Resource::RLIMIT_NOFILE, files, most).is_ok();
+    if soft < FILES && !raise(FILES, hard.max(FILES)) && !(hard >= FILES && raise(FILES, hard)) {
+        report::err(&format!("{soft} open files are too few for 10,000 connections\n"));
     }
 }

@@ -2,173 +2,136 @@
 
 use std::time::Duration;
 
-use super::load::Load;
-use super::measure::{self, Effort, Kind};
+use super::load::{Filling, Load};
+use super::measure::{FLUSHES, RATES};
 use super::profile::{Profile, Transport};
+use crate::args::{Options, What};
 
-/// One measurement. `load`, `kind` and `server` are indices of lists of the run.
+/// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Job {
-    Cost { load: usize, round: u32, server: usize },
-    Highest { load: usize, server: usize },
-    Footprint { kind: usize, server: usize },
-    Flush { server: usize },
-    Quiet { server: usize },
-    Connections { server: usize },
-    Sweep { load: usize, server: usize },
-    Turns { server: usize },
+pub(crate) struct Job {
+    pub(crate) what: What,
+    /// The index of a workload, of a filling (memory) or of a rate (sweep), else 0.
+    pub(crate) of: usize,
+    /// Of a cost, from 1 on; else 0.
+    pub(crate) round: u32,
+    /// The index of a profile.
+    pub(crate) server: usize,
 }
 
-/// The kinds of measurements, as the command line names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
-    Cost,
-    Highest,
-    Sweep,
-    Flush,
-    Memory,
-    Quiet,
-    Connections,
-    Turns,
-}
-
-impl What {
-    pub(crate) const ALL: [(&str, Self); 8] = [
-        ("cost", Self::Cost),
-        ("highest", Self::Highest),
-        ("sweep", Self::Sweep),
-        ("flush", Self::Flush),
-        ("memory", Self::Memory),
-        ("quiet", Self::Quiet),
-        ("connections", Self::Connections),
-        ("turns", Self::Turns),
-    ];
-}
-
-/// The requested measurements.
-#[derive(Debug, Clone)]
-pub(crate) struct Scope {
-    pub(crate) rounds: u32,
-    pub(crate) wanted: Vec<What>,
-}
-
-/// Returns all jobs. The costs come first, since they are compared most.
-pub(crate) fn jobs(profiles: &[Profile], loads: &[Load], scope: &Scope) -> Vec<Job> {
-    let all = || 0..profiles.len();
-    let able = |load: &Load| {
-        let bears = |server: &usize| profiles[*server].bears(load.name, load.transport);
-        all().filter(bears).collect::<Vec<_>>()
-    };
-    let mut jobs = Vec::new();
-    for (load, about) in loads.iter().enumerate() {
-        for round in 0..scope.rounds {
-            // Each round begins with another server, so that no server always gets the better
-            // moments of the machine.
-            let mut order = able(about);
-            let first = round as usize % order.len().max(1);
-            order.rotate_left(first);
-            jobs.extend(order.into_iter().map(|server| Job::Cost { load, round, server }));
-        }
-    }
-    for (load, about) in loads.iter().enumerate() {
-        jobs.extend(able(about).into_iter().map(|server| Job::Highest { load, server }));
-    }
-    if let Some(load) = loads.iter().position(|load| load.name == "W1") {
-        let swept = all().filter(|&server| profiles[server].sweep);
-        jobs.extend(swept.map(|server| Job::Sweep { load, server }));
-    }
-    let flush = || all().filter(|&server| profiles[server].flushes);
-    let asked = |has: fn(&Profile) -> bool| all().filter(move |&server| has(&profiles[server]));
-    jobs.extend(flush().map(|server| Job::Flush { server }));
-    for kind in 0..measure::KINDS.len() {
-        jobs.extend(flush().map(|server| Job::Footprint { kind, server }));
-    }
-    jobs.extend(flush().map(|server| Job::Quiet { server }));
-    let streams = flush().filter(|&server| profiles[server].takes(Transport::Tcp));
-    jobs.extend(streams.map(|server| Job::Connections { server }));
-    jobs.extend(asked(|profile| profile.turns.is_some()).map(|server| Job::Turns { server }));
-    jobs.retain(|job| scope.wanted.contains(&job.what()));
-    jobs
+/// What is measured with what.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) loads: Vec<Load>,
+    pub(crate) fillings: Vec<Filling>,
+    pub(crate) options: Options,
 }
 
 /// The seconds for starting and ending a server.
 const START: f64 = 0.7;
 
-impl Job {
-    pub(crate) fn server(self) -> usize {
-        match self {
-            Self::Cost { server, .. }
-            | Self::Highest { server, .. }
-            | Self::Footprint { server, .. }
-            | Self::Flush { server }
-            | Self::Quiet { server }
-            | Self::Connections { server }
-            | Self::Sweep { server, .. }
-            | Self::Turns { server } => server,
+impl Plan {
+    /// Returns all jobs. The costs come first, since they are compared most.
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let mut add = |what, of, round, servers: Vec<usize>| {
+            jobs.extend(servers.into_iter().map(|server| Job { what, of, round, server }));
+        };
+        let able = |load: &Load| self.servers(|profile| profile.transport(load).is_some());
+        for (of, load) in self.loads.iter().enumerate() {
+            for round in 1..=self.options.rounds {
+                // Each round begins with another server, so that no server always gets the better
+                // moments of the machine.
+                let mut order = able(load);
+                let first = (round as usize - 1) % order.len().max(1);
+                order.rotate_left(first);
+                add(What::Cost, of, round, order);
+            }
         }
+        for (of, load) in self.loads.iter().enumerate().filter(|(_, load)| !load.is_cold) {
+            add(What::Highest, of, 0, able(load));
+        }
+        for of in 0..if self.w1().is_some() { RATES.len() } else { 0 } {
+            add(What::Sweep, of, 0, self.servers(|profile| profile.sweep));
+        }
+        add(What::Flush, 0, 0, self.servers(|profile| profile.flushes));
+        for (of, Filling { load, .. }) in self.fillings.iter().enumerate() {
+            let takes = |profile: &Profile| profile.flushes && profile.transport(load).is_some();
+            add(What::Memory, of, 0, self.servers(takes));
+        }
+        add(What::Quiet, 0, 0, self.servers(|profile| profile.flushes));
+        let streams = |profile: &Profile| profile.flushes && profile.takes(Transport::Tcp);
+        add(What::Connections, 0, 0, self.servers(streams));
+        add(What::Turns, 0, 0, self.servers(|profile| profile.turns.is_some()));
+        jobs.retain(|job| self.options.measures(job.what));
+        jobs
     }
 
-    fn what(self) -> What {
-        match self {
-            Self::Cost { .. } => What::Cost,
-            Self::Highest { .. } => What::Highest,
-            Self::Footprint { .. } => What::Memory,
-            Self::Flush { .. } => What::Flush,
-            Self::Quiet { .. } => What::Quiet,
-            Self::Connections { .. } => What::Connections,
-            Self::Sweep { .. } => What::Sweep,
-            Self::Turns { .. } => What::Turns,
+    fn servers(&self, has: impl Fn(&Profile) -> bool) -> Vec<usize> {
+        (0..self.profiles.len()).filter(|&server| has(&self.profiles[server])).collect()
+    }
+
+    /// The workload of the sweep.
+    pub(crate) fn w1(&self) -> Option<&Load> {
+        self.loads.iter().find(|load| load.name == "W1")
+    }
+
+    /// The name of a job's workload, filling or rate.
+    pub(crate) fn of(&self, job: Job) -> String {
+        match job.what {
+            What::Cost | What::Highest => self.loads[job.of].name.to_owned(),
+            What::Memory => self.fillings[job.of].load.name.to_owned(),
+            What::Sweep => format!("{} k/s", RATES[job.of] / 1000),
+            _ => String::new(),
         }
     }
 
     /// `cost W2 round 1 statsd`
-    pub(crate) fn name(self, profiles: &[Profile], loads: &[Load]) -> String {
-        let what = match self {
-            Self::Cost { load, round, .. } => {
-                format!("cost {} round {}", loads[load].name, round + 1)
-            }
-            Self::Highest { load, .. } => format!("highest rate {}", loads[load].name),
-            Self::Footprint { kind, .. } => format!("memory {}", measure::KINDS[kind].name),
-            Self::Flush { .. } => "flush".to_owned(),
-            Self::Quiet { .. } => "quiet".to_owned(),
-            Self::Connections { .. } => "idle connections".to_owned(),
-            Self::Sweep { load, .. } => format!("sweep {}", loads[load].name),
-            Self::Turns { .. } => "turns".to_owned(),
-        };
-        format!("{what} {}", profiles[self.server()].name)
+    pub(crate) fn name(&self, job: Job) -> String {
+        let what = format!("{:?}", job.what).to_lowercase();
+        let round = if job.round > 0 { format!("round {}", job.round) } else { String::new() };
+        let words = [&what, &self.of(job), &round, &self.profiles[job.server].name];
+        words.into_iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The seconds of one try of a rate, and the halvings of the distance between a rate that
+    /// holds and one that does not.
+    pub(crate) fn effort(&self) -> (Duration, u32) {
+        let (millis, halvings) = if self.options.quick { (500, 2) } else { (1000, 4) };
+        (Duration::from_millis(millis), halvings)
     }
 
     /// Returns about how many seconds the job takes.
-    pub(crate) fn seconds(self, profiles: &[Profile], loads: &[Load], effort: Effort) -> f64 {
-        let span = effort.span.as_secs_f64();
-        let probe = effort.probe.as_secs_f64();
-        let warm = |load: usize| loads[load].warm_lines() as f64 / loads[load].rate as f64;
-        let flush = if profiles[self.server()].flushes { span } else { 0.0 };
-        START
-            + match self {
-                Self::Cost { load, .. } => {
-                    let counts = profiles[self.server()].counts.is_some();
-                    warm(load) + span + if counts { flush * 0.6 + 0.5 } else { 0.0 }
-                }
-                Self::Highest { load, .. } if loads[load].transport == Transport::Tcp => {
-                    warm(load) + span
-                }
-                // Some tries are made twice.
-                Self::Highest { load, .. } => {
-                    warm(load) + (5.0 + 1.5 * f64::from(effort.halvings)) * probe + 1.5 * span
-                }
-                Self::Footprint { kind, .. } => {
-                    let Kind { lines, interval, .. } = measure::KINDS[kind];
-                    let span = span.max(interval as f64);
-                    let filling = lines as f64 / measure::FILL_RATE as f64;
-                    filling + (0.6 + measure::FLUSHES as f64) * span + 2.0
-                }
-                Self::Flush { .. } => 4.0 * span + 6.0,
-                Self::Quiet { .. } => 5.0 * START + span + 2.0,
-                Self::Connections { .. } => 2.0,
-                Self::Sweep { .. } => measure::RATES.len() as f64 * (2.0 + 1.5) + 1.0,
-                Self::Turns { .. } => 5.0 + 2.0 * span + 2.0,
+    pub(crate) fn seconds(&self, job: Job) -> f64 {
+        let span = self.options.interval as f64;
+        let profile = &self.profiles[job.server];
+        let warm = |load: &Load| load.warm_lines() as f64 / load.rate as f64;
+        let rest = match job.what {
+            What::Cost => {
+                let waits = profile.counts.is_some() && profile.flushes;
+                warm(&self.loads[job.of]) + span + if waits { span * 0.6 + 0.5 } else { 0.0 }
             }
+            What::Highest => {
+                let load = &self.loads[job.of];
+                let (probe, halvings) = self.effort();
+                // Some tries are made twice.
+                let tries = (5.0 + 1.5 * f64::from(halvings)) * probe.as_secs_f64() + 0.5 * span;
+                let is_udp = profile.transport(load) == Some(Transport::Udp);
+                warm(load) + span + if is_udp { tries } else { 0.0 }
+            }
+            What::Memory => {
+                let Filling { load, lines, interval } = &self.fillings[job.of];
+                let filling = *lines as f64 / load.rate as f64;
+                filling + (0.6 + FLUSHES as f64) * span.max(*interval as f64) + 2.0
+            }
+            What::Flush => 4.0 * span + 6.0,
+            What::Quiet => 5.0 * START + span + 2.0,
+            What::Connections => 2.0,
+            What::Sweep => 4.5,
+            What::Turns => 5.0 + 2.0 * span + 2.0,
+        };
+        START + rest
     }
 }
 
@@ -196,32 +159,34 @@ pub(crate) fn minutes(time: Duration) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::{load, options, profile};
+    use clap::Parser as _;
+
+    use super::super::{load, profile};
     use super::*;
+    use crate::args::{Arguments, Command};
 
-    fn scope() -> Scope {
-        Scope { rounds: 2, wanted: What::ALL.map(|(_, what)| what).into() }
-    }
-
-    fn world() -> (Vec<Profile>, Vec<Load>) {
+    fn plan(flags: &str) -> Plan {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-        (profile::load(&folder).unwrap(), load::all())
+        let words = ["statsd-bench", "compare"].into_iter().chain(flags.split_whitespace());
+        let Some(Command::Compare(options)) = Arguments::parse_from(words).command else {
+            panic!("{flags}")
+        };
+        let profiles = profile::load(&folder).unwrap();
+        Plan { profiles, loads: load::all(), fillings: load::fillings(), options }
     }
 
     #[test]
     fn each_server_is_measured_once_in_each_round_and_none_is_always_first() {
-        let (profiles, loads) = world();
-        let jobs = jobs(&profiles, &loads, &scope());
-        let order = |wanted: u32| -> Vec<usize> {
-            let of = |job: &Job| match *job {
-                Job::Cost { load: 1, round, server } if round == wanted => Some(server),
-                _ => None,
-            };
-            jobs.iter().filter_map(of).collect()
+        let plan = plan("--rounds 2");
+        let jobs = plan.jobs();
+        let order = |round: u32| -> Vec<usize> {
+            let is_it = |job: &&Job| job.what == What::Cost && job.of == 1 && job.round == round;
+            jobs.iter().filter(is_it).map(|job| job.server).collect()
         };
-        let first = order(0);
-        let mut second = order(1);
-        assert_eq!(first, (0..profiles.len()).collect::<Vec<_>>());
+        let first = order(1);
+        let mut second = order(2);
+        let w2 = |server: &usize| plan.profiles[*server].transport(&plan.loads[1]).is_some();
+        assert_eq!(first, (0..plan.profiles.len()).filter(w2).collect::<Vec<_>>());
         assert_eq!(second[0], 1);
         second.rotate_right(1);
         assert_eq!(first, second);
@@ -229,36 +194,32 @@ mod tests {
 
     #[test]
     fn who_cannot_is_not_asked() {
-        let (profiles, loads) = world();
-        for job in jobs(&profiles, &loads, &scope()) {
-            let profile = &profiles[job.server()];
-            match job {
-                Job::Cost { load, .. } | Job::Highest { load, .. } => {
-                    assert!(profile.takes(loads[load].transport), "{job:?}");
+        let plan = plan("");
+        for job in plan.jobs() {
+            let profile = &plan.profiles[job.server];
+            let name = plan.name(job);
+            match job.what {
+                What::Cost | What::Highest => {
+                    assert!(profile.transport(&plan.loads[job.of]).is_some(), "{name}");
+                    assert!(job.what == What::Cost || !plan.loads[job.of].is_cold, "{name}");
                 }
-                Job::Quiet { .. } | Job::Flush { .. } | Job::Footprint { .. } => {
-                    assert!(profile.flushes, "{job:?}");
-                }
-                Job::Connections { .. } => assert!(profile.takes(Transport::Tcp), "{job:?}"),
-                Job::Sweep { load, .. } => {
-                    assert!(profile.sweep && loads[load].name == "W1", "{job:?}");
-                }
-                Job::Turns { .. } => assert_eq!(profile.name, "statsd"),
+                What::Quiet | What::Flush | What::Memory => assert!(profile.flushes, "{name}"),
+                What::Connections => assert!(profile.takes(Transport::Tcp), "{name}"),
+                What::Sweep => assert!(profile.sweep, "{name}"),
+                What::Turns => assert_eq!(profile.name, "statsd"),
             }
         }
     }
 
     /// The servers that `make bench` installs, and the two that a user is most likely to add.
     #[test]
-    fn a_whole_run_takes_about_an_hour() {
-        let (mut profiles, loads) = world();
-        profiles.retain(|profile| !["telegraf", "gostatsd"].contains(&profile.name.as_str()));
-        let options =
-            options::Options::parse(&mut lexopt::Parser::from_args([""; 0])).expect("no flags");
-        let jobs = jobs(&profiles, &loads, &Scope { rounds: options.rounds, ..scope() });
-        let seconds: f64 =
-            jobs.iter().map(|job| job.seconds(&profiles, &loads, options.effort())).sum();
-        assert!(seconds < 62.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
+    fn a_whole_run_takes_about_an_hour_and_a_quarter() {
+        let mut plan = plan("");
+        let others = ["telegraf", "gostatsd", "statsd_exporter"];
+        plan.profiles.retain(|profile| !others.contains(&profile.name.as_str()));
+        let jobs = plan.jobs();
+        let seconds: f64 = jobs.iter().map(|job| plan.seconds(*job)).sum();
+        assert!(seconds < 78.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
     }
 
     #[test]

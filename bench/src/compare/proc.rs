@@ -1,6 +1,12 @@
-//! Reads /proc for figures of a process and of its sockets. The parsers are pure.
+//! The figures of a process and of its sockets, from /proc.
 
 use std::fs;
+
+use nix::sys::time::TimeValLike as _;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{Process, Task};
 
 /// The figures of a process and its descendants.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -31,77 +37,55 @@ pub(crate) struct Ran {
     pub(crate) turns: u64,
 }
 
+/// The number of a process as the system calls take it.
+pub(crate) fn pid(process: u32) -> Pid {
+    Pid::from_raw(i32::try_from(process).unwrap_or(i32::MAX))
+}
+
+fn process(number: u32) -> Option<Process> {
+    Process::new(pid(number).as_raw()).ok()
+}
+
+fn tasks(process: &Process) -> impl Iterator<Item = Task> {
+    process.tasks().into_iter().flatten().flatten()
+}
+
 /// Returns the figures of all threads of this process, without its children.
-pub(crate) fn ran(pid: u32) -> Ran {
+pub(crate) fn ran(number: u32) -> Ran {
     let mut all = Ran::default();
-    for task in tasks(pid) {
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat"));
-        let more = scheduled(&text.unwrap_or_default()).unwrap_or_default();
-        all.nanos += more.nanos;
-        all.turns += more.turns;
+    let Some(process) = process(number) else { return all };
+    for stat in tasks(&process).filter_map(|task| task.schedstat().ok()) {
+        all.nanos += stat.sum_exec_runtime;
+        all.turns += stat.pcount;
     }
     all
 }
 
-/// Reads `NANOSECONDS WAITED TURNS`.
-fn scheduled(schedstat: &str) -> Option<Ran> {
-    let mut words = schedstat.split_whitespace().map(str::parse::<u64>);
-    Some(Ran { nanos: words.next()?.ok()?, turns: words.nth(1)?.ok()? })
-}
-
-/// Resident memory of one process.
-pub(crate) fn resident_kib(pid: u32) -> u64 {
-    field(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS")
-        .unwrap_or(0)
-}
-
-pub(crate) fn open_files(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
-/// Of the machine.
-pub(crate) fn available_kib() -> u64 {
-    field(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemAvailable").unwrap_or(0)
-}
-
-pub(crate) fn usage(pid: u32) -> Usage {
-    let mut all = one(pid);
-    for child in children(pid) {
-        let more = usage(child);
-        all.cpu_seconds += more.cpu_seconds;
-        all.resident_kib += more.resident_kib;
-        all.peak_kib += more.peak_kib;
-        all.sleeps += more.sleeps;
+pub(crate) fn usage(number: u32) -> Usage {
+    let Some(process) = process(number) else { return Usage::default() };
+    // Of all threads, those that have ended too.
+    let cpu = clock_getcpuclockid(pid(number)).and_then(clock_gettime);
+    let memory = process.status().ok();
+    let memory = memory.map(|it| (it.vmrss.unwrap_or(0), it.vmhwm.unwrap_or(0)));
+    let (resident_kib, peak_kib) = memory.unwrap_or_default();
+    let cpu_seconds = cpu.map_or(0.0, |time| time.num_nanoseconds() as f64 / 1e9);
+    let mut all = Usage { cpu_seconds, resident_kib, peak_kib, sleeps: 0 };
+    for task in tasks(&process) {
+        let status = task.status().ok();
+        all.sleeps += status.and_then(|status| status.voluntary_ctxt_switches).unwrap_or(0);
+        for child in task.children().unwrap_or_default() {
+            let more = usage(child);
+            all.cpu_seconds += more.cpu_seconds;
+            all.resident_kib += more.resident_kib;
+            all.peak_kib += more.peak_kib;
+            all.sleeps += more.sleeps;
+        }
     }
     all
 }
 
-fn one(pid: u32) -> Usage {
-    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let status = read("status");
-    let field = |name| field(&status, name).unwrap_or(0);
-    let threads = tasks(pid);
-    let mut sleeps = 0;
-    for task in &threads {
-        let text =
-            fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap_or_default();
-        sleeps += self::field(&text, "voluntary_ctxt_switches").unwrap_or(0);
-    }
-    let cpu_seconds = statsd_bench::cpu_time(pid).unwrap_or_default().as_secs_f64();
-    Usage { cpu_seconds, resident_kib: field("VmRSS"), peak_kib: field("VmHWM"), sleeps }
-}
-
-fn tasks(pid: u32) -> Vec<u32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let of_task = |task: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/task/{task}/children")).unwrap_or_default()
-    };
-    let text: String = tasks(pid).iter().map(of_task).collect();
-    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+pub(crate) fn open_files(number: u32) -> usize {
+    process(number).and_then(|process| process.fd_count().ok()).unwrap_or(0)
 }
 
 /// Returns the UDP socket bound to this port, or `None`.
@@ -111,90 +95,53 @@ pub(crate) fn queue(port: u16) -> Option<Queue> {
         .find_map(|table| bound(&fs::read_to_string(table).unwrap_or_default(), port))
 }
 
+fn streams() -> impl Iterator<Item = TcpNetEntry> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
+    tables.into_iter().flatten().flatten()
+}
+
 /// Returns the bytes queued on TCP connections to this local port: not read by the server yet, or
 /// not accepted by its kernel yet.
 pub(crate) fn waiting_streams(port: u16) -> u64 {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    waiting(&table, port)
+    streams().map(|stream| u64::from(waiting(&stream, port))).sum()
+}
+
+fn waiting(stream: &TcpNetEntry, port: u16) -> u32 {
+    match (stream.local_address.port() == port, stream.remote_address.port() == port) {
+        // The queues of a listener are something else.
+        (true, _) if stream.state != TcpState::Listen => stream.rx_queue,
+        (_, true) => stream.tx_queue,
+        _ => 0,
+    }
 }
 
 /// Whether a process listens on this TCP port.
 pub(crate) fn listens(port: u16) -> bool {
-    let is_it = |table: &str| listener(&fs::read_to_string(table).unwrap_or_default(), port);
-    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(is_it)
-}
-
-pub(crate) fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name"));
-    let name = name.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
-    format!("{name}, {} cores", text.matches("processor\t").count())
-}
-
-pub(crate) fn kernel() -> String {
-    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    text.trim().to_owned()
-}
-
-/// Reads the number of `NAME:  123 kB`.
-fn field(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
+    streams().any(|it| it.local_address.port() == port && it.state == TcpState::Listen)
 }
 
 /// Returns the sums over all rows of /proc/net/udp with this local port, since several sockets may
-/// share it. Returns `None` if there is no such row.
+/// share it. Returns `None` if there is no such row. procfs leaves out the column of drops.
 fn bound(table: &str, port: u16) -> Option<Queue> {
-    let mut found = None;
-    for row in table.lines().skip(1) {
+    let row = |row: &str| {
         let fields: Vec<&str> = row.split_whitespace().collect();
-        let local = fields.get(1).and_then(|address| address.rsplit_once(':'));
-        if !local.is_some_and(|(_, local)| u16::from_str_radix(local, 16) == Ok(port)) {
-            continue;
-        }
-        let waiting = fields.get(4).and_then(|queues| queues.split_once(':'));
-        let waiting = waiting.and_then(|(_, rx)| u64::from_str_radix(rx, 16).ok()).unwrap_or(0);
-        let drops = fields.last().and_then(|drops| drops.parse().ok()).unwrap_or(0);
-        let sum = found.get_or_insert_with(Queue::default);
-        sum.waiting += waiting;
-        sum.drops += drops;
-    }
-    found
-}
-
-fn is_port(address: &str, port: u16) -> bool {
-    address.rsplit_once(':').is_some_and(|(_, at)| u16::from_str_radix(at, 16) == Ok(port))
-}
-
-fn listener(table: &str, port: u16) -> bool {
-    table.lines().skip(1).any(|row| {
-        let mut fields = row.split_whitespace().skip(1);
-        fields.next().is_some_and(|local| is_port(local, port)) && fields.nth(1) == Some(LISTENS)
+        let (_, local) = fields.get(1)?.rsplit_once(':')?;
+        let (_, waiting) = fields.get(4)?.split_once(':')?;
+        let waiting = u64::from_str_radix(waiting, 16).ok()?;
+        let is_it = u16::from_str_radix(local, 16) == Ok(port);
+        is_it.then_some(Queue { waiting, drops: fields.last()?.parse().ok()? })
+    };
+    table.lines().filter_map(row).reduce(|one, other| Queue {
+        waiting: one.waiting + other.waiting,
+        drops: one.drops + other.drops,
     })
 }
 
-/// Reads /proc/net/tcp. Returns the bytes that are to be read at this port, and those to be sent to
-/// it.
-fn waiting(table: &str, port: u16) -> u64 {
-    let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
-    let of_row = |row: &str| {
-        let fields: Vec<&str> = row.split_whitespace().collect();
-        let &[_, local, remote, state, queues, ..] = fields.as_slice() else { return 0 };
-        let Some((to_send, to_read)) = queues.split_once(':') else { return 0 };
-        match (is_port(local, port), is_port(remote, port)) {
-            (true, _) if state != LISTENS => number(to_read),
-            (_, true) => number(to_send),
-            _ => 0,
-        }
-    };
-    table.lines().skip(1).map(of_row).sum()
-}
-
-/// The state of a listener, whose queues are something else.
-const LISTENS: &str = "0A";
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     #[test]
@@ -208,28 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_on_streams_is_at_both_ends() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n\
-                     0: 0100007F:1FBD 00000000:0000 0A 00000000:00000007 00:00000000 00000000\n\
-                     1: 0100007F:1FBD 0100007F:9000 01 00000005:00000010 00:00000000 00000000\n\
-                     2: 0100007F:9000 0100007F:1FBD 01 00000100:00000003 00:00000000 00000000\n\
-                     3: 0100007F:9000 0100007F:1FBE 01 00000100:00000003 00:00000000 00000000\n";
-        assert_eq!(waiting(table, 8125), 0x110);
-        assert!(listener(table, 8125) && !listener(table, 8126) && !listener(table, 0x9000));
-    }
-
-    #[test]
-    fn run_time_and_turns_are_read() {
-        assert_eq!(
-            scheduled("145866170 8825623 401\n"),
-            Some(Ran { nanos: 145_866_170, turns: 401 })
-        );
-        assert_eq!(scheduled(""), None);
+    #[expect(clippy::disallowed_methods, reason = "a client of our own listener")]
+    fn unread_bytes_of_a_stream_are_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(listens(port) && waiting_streams(port) == 0);
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let _server = listener.accept().unwrap();
+        client.write_all(&[b'x'; 272]).unwrap();
+        assert_eq!(waiting_streams(port), 272);
+        assert!(!listens(client.local_addr().unwrap().port()));
     }
 
     #[test]
     fn this_process_can_be_read() {
         let usage = usage(std::process::id());
         assert!(usage.resident_kib > 0 && usage.peak_kib >= usage.resident_kib, "{usage:?}");
+        assert!(usage.cpu_seconds > 0.0, "{usage:?}");
+        let ran = ran(std::process::id());
+        assert!(ran.turns > 0 && open_files(std::process::id()) > 2, "{ran:?}");
     }
 }

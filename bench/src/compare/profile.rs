@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::setting::Setting;
+use super::load::Load;
 
 /// One file of the folder of profiles. `{dir}` and other names in braces in commands and files are
 /// replaced at each start.
@@ -20,6 +20,9 @@ pub(crate) struct Profile {
     pub(crate) transports: Vec<Transport>,
     /// The prefix of the lines at carbon with the count of a counter in a flush.
     pub(crate) counts: Option<String>,
+    /// The prefix of those of them that count the server's own events.
+    #[serde(default)]
+    pub(crate) own_counts: Option<String>,
     /// Whether TCP has the same port as UDP.
     #[serde(default)]
     pub(crate) same_port: bool,
@@ -33,9 +36,12 @@ pub(crate) struct Profile {
     /// Whether it is part of the rate sweep.
     #[serde(default)]
     pub(crate) sweep: bool,
+    /// Whether it reads the lines of Datadog's clients.
+    #[serde(default)]
+    dogstatsd: bool,
     /// The workloads that it is run with. An empty list means all.
     #[serde(default)]
-    pub(crate) loads: Vec<String>,
+    loads: Vec<String>,
     /// Whether it sends anything to carbon.
     #[serde(default = "yes")]
     pub(crate) flushes: bool,
@@ -53,60 +59,15 @@ fn yes() -> bool {
 pub(crate) enum Transport {
     Udp,
     Tcp,
+    /// Unix datagrams.
+    Unix,
 }
 
 /// The values that replace the names in braces.
-#[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// The folder of the run: the configuration, and files that the server writes.
-    pub(crate) dir: PathBuf,
-    /// The folder of the repository.
-    pub(crate) root: PathBuf,
-    /// The folder of this program, and of the server beside it.
-    pub(crate) bin: PathBuf,
-    pub(crate) udp: u16,
-    pub(crate) tcp: u16,
-    pub(crate) admin: u16,
-    pub(crate) carbon: u16,
-    /// Seconds between flushes.
-    pub(crate) interval: u64,
-    /// Bytes of receive buffer.
-    pub(crate) buffer: usize,
-}
+pub(crate) type Places = Vec<(&'static str, String)>;
 
-impl Places {
-    /// Values that suffice to check whether a profile is installed.
-    pub(crate) fn nowhere(setting: &Setting) -> Self {
-        Self {
-            dir: "/nowhere".into(),
-            root: setting.root.clone(),
-            bin: setting.bin.clone(),
-            udp: 0,
-            tcp: 0,
-            admin: 0,
-            carbon: 0,
-            interval: setting.interval,
-            buffer: setting.buffer,
-        }
-    }
-
-    /// Returns the text with the known names in braces replaced.
-    fn fill(&self, text: &str) -> String {
-        let path = |path: &Path| path.display().to_string();
-        [
-            ("{dir}", path(&self.dir)),
-            ("{root}", path(&self.root)),
-            ("{bin}", path(&self.bin)),
-            ("{udp}", self.udp.to_string()),
-            ("{tcp}", self.tcp.to_string()),
-            ("{admin}", self.admin.to_string()),
-            ("{carbon}", self.carbon.to_string()),
-            ("{interval}", self.interval.to_string()),
-            ("{buffer}", self.buffer.to_string()),
-        ]
-        .iter()
-        .fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
-    }
+fn fill(places: &Places, text: &str) -> String {
+    places.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 impl Profile {
@@ -121,21 +82,26 @@ impl Profile {
     }
 
     pub(crate) fn command(&self, places: &Places) -> Vec<String> {
-        self.command.iter().map(|word| places.fill(word)).collect()
+        self.command.iter().map(|word| fill(places, word)).collect()
     }
 
     /// Returns the name and the text of each file.
     pub(crate) fn files(&self, places: &Places) -> Vec<(String, String)> {
-        self.files.iter().map(|(name, text)| (name.clone(), places.fill(text))).collect()
+        self.files.iter().map(|(name, text)| (name.clone(), fill(places, text))).collect()
     }
 
     pub(crate) fn takes(&self, transport: Transport) -> bool {
         self.transports.contains(&transport)
     }
 
-    /// Whether it is run with this workload over this transport.
-    pub(crate) fn bears(&self, load: &str, transport: Transport) -> bool {
-        self.takes(transport) && (self.loads.is_empty() || self.loads.iter().any(|of| of == load))
+    /// Returns how this workload is sent to it, or `None` if it cannot take the workload. A server
+    /// without a Unix socket gets the datagrams over UDP.
+    pub(crate) fn transport(&self, load: &Load) -> Option<Transport> {
+        let is_able = self.dogstatsd || !load.workload.dogstatsd;
+        let is_listed = self.loads.is_empty() || self.loads.iter().any(|name| name == load.name);
+        let instead = (load.transport == Transport::Unix).then_some(Transport::Udp);
+        let mut ways = std::iter::once(load.transport).chain(instead);
+        ways.find(|way| is_able && is_listed && self.takes(*way))
     }
 
     /// Returns the size of its program, if the server is one file.
@@ -148,17 +114,15 @@ impl Profile {
     /// Returns what is not installed: its program, or a file outside of the run's folder that its
     /// command names.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
-        let command = self.command(places);
-        let is_there = |word: &str| {
-            if word.contains('/') { Path::new(word).exists() } else { on_path(word).is_some() }
-        };
-        let outside =
-            |word: &&String| word.starts_with('/') && !Path::new(word).starts_with(&places.dir);
-        let first = command.first().filter(|program| !is_there(program));
-        let missing = first.or_else(|| {
-            command.iter().skip(1).filter(outside).find(|word| !Path::new(word).exists())
-        });
-        missing.cloned()
+        let mut words = self.command(places).into_iter();
+        let program = words.next()?;
+        let is_there = Path::new(&program).exists() && program.contains('/');
+        if !is_there && on_path(&program).is_none() {
+            return Some(program);
+        }
+        let dir = fill(places, "{dir}");
+        let mut outside = words.filter(|word| word.starts_with('/') && !word.starts_with(&dir));
+        outside.find(|word| !Path::new(word).exists())
     }
 }
 
@@ -171,10 +135,10 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 /// All profiles of a folder: this server first, the floors last, the others by name between them.
 pub(crate) fn load(folder: &Path) -> Result<Vec<Profile>, String> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{folder:?}: {error}"))?;
+    let failed = |error| format!("{folder:?}: {error}");
     let mut profiles = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| format!("{folder:?}: {error}"))?.path();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             profiles.push(Profile::read(&path)?);
         }
@@ -191,26 +155,19 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Profile>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load;
     use super::*;
 
     fn places() -> Places {
-        Places {
-            dir: "/run/x".into(),
-            root: "/src".into(),
-            bin: "/bin".into(),
-            udp: 1,
-            tcp: 2,
-            admin: 3,
-            carbon: 4,
-            interval: 10,
-            buffer: 8,
-        }
+        [("{dir}", "/run/x"), ("{root}", "/src"), ("{udp}", "1"), ("{interval}", "10")]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into()
     }
 
     #[test]
     fn braces_are_filled_in_and_others_stay() {
         let text = "{ port: {udp}, dir: '{dir}', every: {interval}000 } {what}";
-        assert_eq!(places().fill(text), "{ port: 1, dir: '/run/x', every: 10000 } {what}");
+        assert_eq!(fill(&places(), text), "{ port: 1, dir: '/run/x', every: 10000 } {what}");
     }
 
     #[test]
@@ -222,31 +179,35 @@ mod tests {
         assert!(names[1..names.len() - 2].is_sorted(), "{names:?}");
     }
 
+    fn profile(command: &[&str], more: &str) -> Profile {
+        let text = format!("name = 'x'\nabout = ''\ncommand = {command:?}\none_file = true\n");
+        toml::from_str(&(text + more)).unwrap()
+    }
+
     #[test]
     fn what_is_not_installed_is_named() {
-        let profile = |command: &[&str]| Profile {
-            name: "x".into(),
-            about: String::new(),
-            command: command.iter().map(|&word| word.to_owned()).collect(),
-            transports: vec![Transport::Udp],
-            counts: None,
-            same_port: false,
-            ready: None,
-            turns: None,
-            one_file: true,
-            sweep: false,
-            loads: vec!["W1".into()],
-            flushes: true,
-            files: BTreeMap::new(),
-        };
-        let missing = |command: &[&str]| profile(command).missing(&places());
+        let missing =
+            |command: &[&str]| profile(command, "transports = ['udp']").missing(&places());
         assert_eq!(missing(&["sh", "-c", "{dir}/not-yet"]), None);
         assert_eq!(missing(&["no-such-server"]).unwrap(), "no-such-server");
         assert_eq!(missing(&["sh", "{root}/gone.js"]).unwrap(), "/src/gone.js");
-        let shell = profile(&["sh"]);
+        let shell = profile(&["sh"], "transports = ['udp']");
         assert!(shell.program_bytes(&places()).unwrap() > 1000);
-        let borne = |load, transport| shell.bears(load, transport);
-        assert!(borne("W1", Transport::Udp));
-        assert!(!borne("W2", Transport::Udp) && !borne("W1", Transport::Tcp));
+    }
+
+    #[test]
+    fn a_server_gets_the_workloads_that_it_can_take() {
+        let loads = load::all();
+        let ways = |more: &str| {
+            let profile = profile(&["sh"], more);
+            ["W1", "W2", "W4", "W7"]
+                .map(|name| profile.transport(loads.iter().find(|load| load.name == name).unwrap()))
+        };
+        let udp = Some(Transport::Udp);
+        assert_eq!(ways("transports = ['udp']\nloads = ['W1']"), [udp, None, None, None]);
+        assert_eq!(ways("transports = ['udp']"), [udp, udp, None, None]);
+        assert_eq!(ways("transports = ['udp']\ndogstatsd = true"), [udp, udp, None, udp]);
+        let all = "transports = ['udp', 'tcp', 'unix']\ndogstatsd = true";
+        assert_eq!(ways(all), [udp, udp, Some(Transport::Tcp), Some(Transport::Unix)]);
     }
 }

@@ -1,146 +1,117 @@
-//! The record of a run: stored as JSON, and summed up as medians.
+//! The record of a run: rows of one figure each, stored as CSV.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use serde::Serialize;
+/// What a measurement found, by name.
+pub(crate) type Figures = Vec<(&'static str, f64)>;
 
-use super::measure::{Connections, Cost, Flush, Footprint, Highest, Quiet, Step, Turns};
+/// The columns of the file.
+const HEAD: &str = "what,of,server,round,figure,value\n";
 
-#[derive(Debug, Serialize)]
+/// One figure of a measurement, or one fact about the run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Row {
+    /// `run`, `load`, `server`, `skipped`, `failed`, or the name of a measurement.
+    pub(crate) what: String,
+    /// The workload, the filling or the rate.
+    pub(crate) of: String,
+    pub(crate) server: String,
+    /// Of a cost, from 1 on; else 0.
+    pub(crate) round: u32,
+    pub(crate) figure: String,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Default)]
 pub(crate) struct Record {
-    pub(crate) date: String,
-    pub(crate) processor: String,
-    pub(crate) kernel: String,
-    pub(crate) commit: String,
-    pub(crate) command: String,
-    pub(crate) measurements: Measurements,
-    pub(crate) flush_interval_seconds: u64,
-    /// The requested size. The kernel grants twice as much.
-    pub(crate) receive_buffer_bytes: usize,
-    /// Whether all servers had receive buffers of this size, whatever they requested.
-    pub(crate) receive_buffers_equal: bool,
-    pub(crate) loads: Vec<LoadNote>,
-    pub(crate) servers: Vec<Results>,
-    /// Profiles that were not run, and what is missing for them.
-    pub(crate) skipped: BTreeMap<String, String>,
-    /// The measurements that failed, and why.
-    pub(crate) failures: Vec<String>,
-}
-
-/// The number of measurements made, and of those planned. If fewer were made, the record is
-/// incomplete.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Measurements {
-    pub(crate) made: usize,
-    pub(crate) planned: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct LoadNote {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    pub(crate) lines_per_second: u64,
-}
-
-/// The results of one server, by the name of the workload or of the object that it holds.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Results {
-    pub(crate) name: String,
-    pub(crate) about: String,
-    /// The size of its program, if the server is one file.
-    pub(crate) binary_bytes: Option<u64>,
-    /// One for each round.
-    pub(crate) costs: BTreeMap<&'static str, Vec<Cost>>,
-    pub(crate) highest: BTreeMap<&'static str, Highest>,
-    pub(crate) footprints: BTreeMap<&'static str, Footprint>,
-    pub(crate) flush: Option<Flush>,
-    pub(crate) quiet: Option<Quiet>,
-    pub(crate) connections: Option<Connections>,
-    pub(crate) sweep: Vec<Step>,
-    pub(crate) turns: Option<Turns>,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl Record {
-    pub(crate) fn is_whole(&self) -> bool {
-        self.measurements.made == self.measurements.planned
+    /// Adds a fact that belongs to no measurement.
+    pub(crate) fn note(&mut self, what: &str, of: &str, server: &str, figure: &str, value: &str) {
+        let [what, of, server, figure, value] =
+            [what, of, server, figure, value].map(str::to_owned);
+        self.rows.push(Row { what, of, server, round: 0, figure, value });
+    }
+
+    /// Adds a fact of the run, or replaces its value.
+    pub(crate) fn fact(&mut self, figure: &str, value: &str) {
+        self.rows.retain(|row| row.what != "run" || row.figure != figure);
+        self.note("run", "", "", figure, value);
+    }
+
+    pub(crate) fn add(&mut self, job: &Row, figures: &Figures) {
+        let row = |(figure, value): &(&str, f64)| Row {
+            figure: (*figure).to_owned(),
+            value: value.to_string(),
+            ..job.clone()
+        };
+        self.rows.extend(figures.iter().map(row));
+    }
+
+    pub(crate) fn of(&self, what: &str) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.what == what)
+    }
+
+    /// Returns a fact of the run, which is empty if it is not known.
+    pub(crate) fn run(&self, figure: &str) -> &str {
+        self.of("run").find(|row| row.figure == figure).map_or("", |row| &row.value)
+    }
+
+    /// Returns the median and the range of a figure over the rounds.
+    pub(crate) fn spread(
+        &self,
+        what: &str,
+        of: &str,
+        server: &str,
+        figure: &str,
+    ) -> Option<Spread> {
+        let is_it = |row: &&Row| row.of == of && row.server == server && row.figure == figure;
+        Spread::of(self.of(what).filter(is_it).filter_map(|row| row.value.parse().ok()))
+    }
+
+    pub(crate) fn csv(&self) -> String {
+        let mut text = HEAD.to_owned();
+        for Row { what, of, server, round, figure, value } in &self.rows {
+            let [what, of, server, figure, value] =
+                [what, of, server, figure, value].map(|text| quoted(text));
+            let _ = writeln!(text, "{what},{of},{server},{round},{figure},{value}");
+        }
+        text
     }
 }
 
-/// The median of some figures, and the range of the others.
+/// As RFC 4180 has it: in quotes if it has a comma, a quote or a newline.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The median of some figures, and their range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
-    /// From the least to the greatest, as a share of the median.
-    pub(crate) range: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
 }
 
 impl Spread {
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
-        let least = figures.first()?;
-        let greatest = figures.last()?;
-        let low = figures[(figures.len() - 1) / 2];
-        let high = figures[figures.len() / 2];
-        let median = low.midpoint(high);
-        Some(Self { median, range: (greatest - least) / median })
-    }
-}
-
-impl Results {
-    /// CPU seconds for a million lines at the moderate rate.
-    pub(crate) fn cost(&self, load: &str) -> Option<Spread> {
-        let costs = self.costs.get(load)?;
-        Spread::of(costs.iter().map(|cost| cost.cpu_seconds_per_million_lines))
+        let least = *figures.first()?;
+        let most = *figures.last()?;
+        let median = figures[(figures.len() - 1) / 2].midpoint(figures[figures.len() / 2]);
+        Some(Self { median, least, most })
     }
 
-    /// Something did not arrive in any round at the moderate rate.
-    pub(crate) fn loses(&self, load: &str) -> bool {
-        let short =
-            |cost: &Cost| cost.dropped_packets > 0 || cost.counted.is_some_and(|all| all < 1.0);
-        self.costs.get(load).is_some_and(|costs| costs.iter().any(short))
-    }
-}
-
-/// A record for tests.
-#[cfg(test)]
-pub(crate) mod samples {
-    use super::*;
-
-    pub(crate) fn record() -> Record {
-        let cost = |cpu, dropped_packets| Cost {
-            cpu_seconds_per_million_lines: cpu,
-            lines_per_second: 50_000.0,
-            dropped_packets,
-            counted: Some(1.0),
-        };
-        let server = |name: &str, costs: &[Cost]| Results {
-            name: name.into(),
-            costs: BTreeMap::from([("W1", costs.to_vec())]),
-            ..Results::default()
-        };
-        let mut ours = server("ours", &[cost(1.0, 0), cost(1.5, 0), cost(1.25, 0)]);
-        let highest = Highest {
-            lines_per_second: 3e6,
-            cpu_seconds_per_million_lines: 0.1,
-            sender_bound: true,
-        };
-        ours.highest.insert("W1", highest);
-        Record {
-            date: "2026-11-23".into(),
-            processor: "a processor".into(),
-            kernel: "6".into(),
-            commit: "abc".into(),
-            command: "statsd-bench compare".into(),
-            measurements: Measurements { made: 4, planned: 4 },
-            flush_interval_seconds: 10,
-            receive_buffer_bytes: 8 << 20,
-            receive_buffers_equal: true,
-            loads: vec![LoadNote { name: "W1", about: "one", lines_per_second: 50_000 }],
-            servers: vec![ours, server("other", &[cost(2.5, 9)]), server("none", &[])],
-            skipped: BTreeMap::from([("absent".to_owned(), "/bin/absent".to_owned())]),
-            failures: Vec::new(),
-        }
+    /// Half of the range, in percent of the median.
+    pub(crate) fn percent(&self) -> f64 {
+        (self.most - self.least) / self.median * 50.0
     }
 }
 
@@ -150,11 +121,26 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle() {
-        for (figures, median, range) in
-            [(vec![3.0, 1.0, 2.0], 2.0, 1.0), (vec![4.0], 4.0, 0.0), (vec![1.0, 3.0], 2.0, 1.0)]
+        for (figures, median, percent) in
+            [(vec![3.0, 1.0, 2.0], 2.0, 50.0), (vec![4.0], 4.0, 0.0), (vec![1.0, 3.0], 2.0, 50.0)]
         {
-            assert_eq!(Spread::of(figures), Some(Spread { median, range }));
+            let spread = Spread::of(figures).unwrap();
+            assert_eq!((spread.median, spread.percent()), (median, percent));
         }
         assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn text_with_commas_quotes_and_lines_stays_one_field() {
+        let mut record = Record::default();
+        record.fact("command", "old");
+        record.fact("command", "statsd-bench compare --only a,b");
+        record.note("failed", "", "x", "reason", "it said \"no\"\nand ended");
+        assert_eq!(
+            record.csv(),
+            "what,of,server,round,figure,value\n\
+             run,,,0,command,\"statsd-bench compare --only a,b\"\n\
+             failed,,x,0,reason,\"it said \"\"no\"\"\nand ended\"\n"
+        );
     }
 }

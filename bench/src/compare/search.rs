@@ -25,37 +25,31 @@ pub(crate) fn highest_that_holds<T>(
     mut attempt: impl FnMut(u64) -> Try<T>,
 ) -> Option<u64> {
     let mut low = 0;
-    let mut high = start;
-    loop {
-        match attempt(high) {
-            Try::Holds(_) => (low, high) = (high, high * STRIDE),
-            Try::Bound(_) => return Some(high),
-            Try::Loses(reached) => {
-                high = reached_or(high, reached);
+    let mut rate = start;
+    let mut high = loop {
+        match attempt(rate) {
+            Try::Holds(_) => (low, rate) = (rate, rate * STRIDE),
+            Try::Bound(_) => return Some(rate),
+            Try::Loses(reached) => break reached_or(rate, reached),
+        }
+    };
+    for _ in 0..if low == 0 { DOWN } else { 0 } {
+        match attempt(high / STRIDE) {
+            Try::Loses(_) => high /= STRIDE,
+            _ => {
+                low = high / STRIDE;
                 break;
             }
         }
     }
-    for _ in 0..DOWN {
-        if low > 0 {
-            break;
-        }
-        match attempt(high / STRIDE) {
-            Try::Holds(_) | Try::Bound(_) => low = high / STRIDE,
-            Try::Loses(_) => high /= STRIDE,
-        }
-    }
-    if low == 0 {
-        return None;
-    }
-    for _ in 0..halvings {
+    for _ in 0..if low == 0 { 0 } else { halvings } {
         let middle = low.saturating_mul(high).isqrt();
         match attempt(middle) {
-            Try::Holds(_) | Try::Bound(_) => low = middle,
             Try::Loses(reached) => high = reached_or(middle, reached),
+            _ => low = middle,
         }
     }
-    Some(low)
+    Some(low).filter(|low| *low > 0)
 }
 
 /// The rates to try for longer, as shares of the one that held in short tries. A server that stops

@@ -5,28 +5,36 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use statsd_bench::{Clock, Sender, with_parent};
 use tempfile::TempDir;
 
 use super::proc::{self, Queue, Usage};
 use super::profile::{Places, Profile, Transport};
-use super::setting::Setting;
 use crate::carbon::Carbon;
-use statsd_bench::{Clock, Sender, beside, favour, kill, terminate, with_parent};
+
+/// The settings that all servers of a comparison are started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    /// The folder of the repository.
+    pub(crate) root: PathBuf,
+    /// The folder of the programs that were built.
+    pub(crate) bin: PathBuf,
+    /// Seconds between two flushes.
+    pub(crate) interval: u64,
+    /// Bytes of a receive buffer.
+    pub(crate) buffer: usize,
+}
 
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    udp: u16,
-    tcp: u16,
+    ports: Ports,
     pub(crate) carbon: Carbon,
-    guard: Guard,
     /// From the start of the process until its UDP port was bound.
     pub(crate) listening_after: Duration,
     /// Until its output showed that it is ready, if the profile has the text for that.
@@ -34,56 +42,87 @@ pub(crate) struct Server {
     folder: TempDir,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ports {
+    udp: u16,
+    tcp: u16,
+    admin: u16,
+}
+
+impl Ports {
+    /// Ports that are free at this moment.
+    fn free() -> io::Result<Self> {
+        let any = (Ipv4Addr::LOCALHOST, 0);
+        let udp = UdpSocket::bind(any)?;
+        let tcp = TcpListener::bind(any)?;
+        let admin = TcpListener::bind(any)?.local_addr()?.port();
+        Ok(Self { udp: udp.local_addr()?.port(), tcp: tcp.local_addr()?.port(), admin })
+    }
+}
+
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
 /// How long a server may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(10);
 
+/// The file of the Unix datagram socket, in the folder of the server.
+const SOCKET: &str = "statsd.sock";
+
 impl Server {
     pub(crate) fn start(profile: &Profile, setting: &Setting) -> Result<Self, String> {
-        let carbon = Carbon::start();
-        let folder = tempfile::tempdir();
-        let carbon = carbon.map_err(|error| format!("carbon: {error}"))?;
-        let folder = folder.map_err(|error| format!("a folder: {error}"))?;
-        let places = places(profile, setting, folder.path(), carbon.port())
-            .map_err(|error| format!("a port: {error}"))?;
-        let start = Clock::start();
-        let child =
-            spawn(profile, &places).map_err(|error| format!("{}: {error}", profile.name))?;
-        let udp = places.udp;
-        let tcp = places.tcp;
-        let guard = Guard::over(child.id());
-        let listening_after = Duration::ZERO;
-        let mut server =
-            Self { child, udp, tcp, carbon, guard, listening_after, ready_after: None, folder };
-        while proc::queue(udp).is_none() {
-            let ended = server.child.try_wait().ok().flatten();
-            if ended.is_some() || start.elapsed() > START {
-                return Err(format!("{} does not listen:\n{}", profile.name, server.said()));
-            }
-            Clock::sleep(Duration::from_micros(200));
+        let name = &profile.name;
+        let failed = |error| format!("{name} cannot be started: {error}");
+        let carbon = Carbon::start().map_err(failed)?;
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let mut ports = Ports::free().map_err(failed)?;
+        if profile.same_port {
+            ports.tcp = ports.udp;
         }
+        let places = setting.places(folder.path(), ports, carbon.port());
+        let start = Clock::start();
+        let child = spawn(profile, &places, folder.path()).map_err(failed)?;
+        let listening_after = Duration::ZERO;
+        let mut server = Self { child, ports, carbon, listening_after, ready_after: None, folder };
+        let soon = Duration::from_micros(200);
+        server.until("listen", start, soon, |_| proc::queue(ports.udp).is_some())?;
         server.listening_after = start.elapsed();
         if let Some(ready) = &profile.ready {
-            server.until_said(ready, start)?;
+            server.until("say that it is ready", start, soon, |it| it.said().contains(ready))?;
             server.ready_after = Some(start.elapsed());
         }
         // The kernel takes milliseconds to list its TCP sockets.
-        while profile.takes(Transport::Tcp) && !proc::listens(tcp) {
-            server.is_well()?;
-            if start.elapsed() > START {
-                return Err(format!("{} does not listen on TCP:\n{}", profile.name, server.said()));
-            }
-            Clock::sleep(Duration::from_millis(1));
-        }
+        server.until("listen on TCP", start, Duration::from_millis(1), |_| {
+            !profile.takes(Transport::Tcp) || proc::listens(ports.tcp)
+        })?;
+        server.until("listen on a Unix socket", start, soon, |it| {
+            !profile.takes(Transport::Unix) || it.folder.path().join(SOCKET).exists()
+        })?;
         Ok(server)
+    }
+
+    fn until(
+        &mut self,
+        what: &str,
+        start: Clock,
+        nap: Duration,
+        is_done: impl Fn(&Self) -> bool,
+    ) -> Result<(), String> {
+        while !is_done(self) {
+            self.is_well()?;
+            if start.elapsed() > START {
+                return Err(format!("it does not {what}:\n{}", self.said()));
+            }
+            Clock::sleep(nap);
+        }
+        Ok(())
     }
 
     pub(crate) fn sender(&self, transport: Transport) -> Result<Sender, String> {
         let to = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let sender = match transport {
-            Transport::Udp => Sender::udp(to(self.udp)),
-            Transport::Tcp => Sender::tcp(to(self.tcp)),
+            Transport::Udp => Sender::udp(to(self.ports.udp)),
+            Transport::Tcp => Sender::tcp(to(self.ports.tcp)),
+            Transport::Unix => Sender::unix(&self.folder.path().join(SOCKET)),
         };
         sender.map_err(|error| format!("no way to send: {error}"))
     }
@@ -91,7 +130,7 @@ impl Server {
     /// Connects one more client, which sends nothing.
     #[expect(clippy::disallowed_methods, reason = "a client may wait for its server")]
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.tcp))
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.tcp))
     }
 
     pub(crate) fn process(&self) -> u32 {
@@ -105,42 +144,28 @@ impl Server {
     /// Gives the server the highest priority, so that it always gets its core. Returns whether that
     /// is allowed.
     pub(crate) fn favour(&self) -> bool {
-        favour(self.child.id())
-    }
-
-    pub(crate) fn open_files(&self) -> usize {
-        proc::open_files(self.child.id())
+        let mut renice = Command::new("renice");
+        renice.args(["-n", "-20", "-p", &self.child.id().to_string()]).stdout(Stdio::null());
+        renice.status().is_ok_and(|status| status.success())
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        proc::queue(self.udp).unwrap_or_default()
+        proc::queue(self.ports.udp).unwrap_or_default()
     }
 
-    /// Fails with the reason if the server has ended or took too much memory.
+    /// Fails with its last words if the server has ended.
     pub(crate) fn is_well(&mut self) -> Result<(), String> {
-        match (self.guard.ended_at_mib(), self.child.try_wait()) {
-            (Some(mib), _) => Err(format!("it took {mib} MiB, which is too much for this machine")),
-            (None, Ok(None)) => Ok(()),
-            (None, _) => Err(format!("it has ended:\n{}", self.said())),
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            _ => Err(format!("it has ended:\n{}", self.said())),
         }
-    }
-
-    fn until_said(&mut self, what: &str, start: Clock) -> Result<(), String> {
-        while !self.said().contains(what) {
-            self.is_well()?;
-            if start.elapsed() > START {
-                return Err(format!("it does not say {what:?}:\n{}", self.said()));
-            }
-            Clock::sleep(Duration::from_micros(200));
-        }
-        Ok(())
     }
 
     /// Waits until its sockets are empty.
-    pub(crate) fn until_read(&self) {
+    pub(crate) fn until_read(&self, sender: &Sender) {
         let start = Clock::start();
-        let waiting = || self.queue().waiting + proc::waiting_streams(self.tcp);
-        while waiting() > 0 && start.elapsed() < Duration::from_secs(5) {
+        let waiting = || self.queue().waiting + proc::waiting_streams(self.ports.tcp);
+        while waiting() + sender.unread() as u64 > 0 && start.elapsed() < Duration::from_secs(5) {
             Clock::sleep(Duration::from_millis(1));
         }
     }
@@ -154,8 +179,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.guard.stop();
-        terminate(self.child.id());
+        let _ = kill(proc::pid(self.child.id()), Signal::SIGTERM);
         let start = Clock::start();
         while matches!(self.child.try_wait(), Ok(None)) {
             if start.elapsed() > END {
@@ -168,90 +192,47 @@ impl Drop for Server {
     }
 }
 
-/// Ends a server that takes more memory than the machine can spare, before the kernel ends
-/// something else.
-#[derive(Debug)]
-struct Guard {
-    shared: Arc<Shared>,
-    watching: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    stops: AtomicBool,
-    /// The memory that it had when it was ended.
-    kib: AtomicU64,
-}
-
-/// The share of the available memory that a server may take.
-const SHARE: f64 = 0.6;
-
-impl Guard {
-    fn over(process: u32) -> Self {
-        let shared = Arc::new(Shared::default());
-        let limit = proc::available_kib() as f64 * SHARE;
-        let here = Arc::clone(&shared);
-        let watching = beside(move || {
-            while !here.stops.load(Ordering::SeqCst) {
-                let kib = proc::resident_kib(process);
-                if kib as f64 > limit {
-                    here.kib.store(kib, Ordering::SeqCst);
-                    return kill(process);
-                }
-                std::thread::park_timeout(Duration::from_millis(100));
-            }
-        });
-        Self { shared, watching: Some(watching) }
-    }
-
-    fn ended_at_mib(&self) -> Option<u64> {
-        Some(self.shared.kib.load(Ordering::SeqCst) / 1024).filter(|mib| *mib > 0)
-    }
-
-    /// Stops the guard. It must not outlive the process, whose number another may get.
-    fn stop(&mut self) {
-        self.shared.stops.store(true, Ordering::SeqCst);
-        if let Some(watching) = self.watching.take() {
-            watching.thread().unpark();
-            let _ = watching.join();
-        }
-    }
-}
-
-fn spawn(profile: &Profile, places: &Places) -> io::Result<Child> {
+fn spawn(profile: &Profile, places: &Places, folder: &Path) -> io::Result<Child> {
     for (name, text) in profile.files(places) {
-        fs::write(places.dir.join(name), text)?;
+        fs::write(folder.join(name), text)?;
     }
     let words = profile.command(places);
-    let said = fs::File::create(places.dir.join("said"))?;
+    let said = fs::File::create(folder.join("said"))?;
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(&words[0]);
-    with_parent(&mut command)
+    let child = with_parent(&mut command)
         .args(&words[1..])
-        .current_dir(&places.dir)
+        .current_dir(folder)
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .stdin(Stdio::null())
         .stdout(said.try_clone()?)
         .stderr(said)
         .process_group(0)
-        .spawn()
+        .spawn()?;
+    // If memory runs out, the kernel ends the server before anything else.
+    let _ = fs::write(format!("/proc/{}/oom_score_adj", child.id()), "1000");
+    Ok(child)
 }
 
-fn places(profile: &Profile, setting: &Setting, dir: &Path, carbon: u16) -> io::Result<Places> {
-    let any = (Ipv4Addr::LOCALHOST, 0);
-    let udp = UdpSocket::bind(any)?;
-    let tcp = TcpListener::bind(any)?;
-    let admin = TcpListener::bind(any)?.local_addr()?.port();
-    let udp = udp.local_addr()?.port();
-    Ok(Places {
-        dir: dir.to_owned(),
-        root: setting.root.clone(),
-        bin: setting.bin.clone(),
-        udp,
-        tcp: if profile.same_port { udp } else { tcp.local_addr()?.port() },
-        admin,
-        carbon,
-        interval: setting.interval,
-        buffer: setting.buffer,
-    })
+impl Setting {
+    /// Values that suffice to check whether a profile is installed.
+    pub(crate) fn nowhere(&self) -> Places {
+        self.places("/nowhere".as_ref(), Ports::default(), 0)
+    }
+
+    fn places(&self, dir: &Path, ports: Ports, carbon: u16) -> Places {
+        let path = |path: &Path| path.display().to_string();
+        vec![
+            ("{dir}", path(dir)),
+            ("{root}", path(&self.root)),
+            ("{bin}", path(&self.bin)),
+            ("{unix}", path(&dir.join(SOCKET))),
+            ("{udp}", ports.udp.to_string()),
+            ("{tcp}", ports.tcp.to_string()),
+            ("{admin}", ports.admin.to_string()),
+            ("{carbon}", carbon.to_string()),
+            ("{interval}", self.interval.to_string()),
+            ("{buffer}", self.buffer.to_string()),
+        ]
+    }
 }

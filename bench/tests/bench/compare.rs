@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 fn compare(out: &Path, more: &[&str]) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     Command::new(env!("CARGO_BIN_EXE_statsd-bench"))
-        .args(["compare", "--quick", "--interval", "1", "--rounds", "1", "--loads", "W1"])
+        .args(["compare", "--quick", "--interval", "1", "--rounds", "1"])
         .args(["--root", root.to_str().expect("a path of letters")])
         .args(["--out", out.to_str().expect("a path of letters")])
         .args(more)
@@ -16,31 +16,42 @@ fn compare(out: &Path, more: &[&str]) -> Output {
         .expect("the binary runs")
 }
 
-fn record(out: &Path) -> serde_json::Value {
-    let text = fs::read_to_string(out.join("record.json")).expect("a record");
-    serde_json::from_str(&text).expect("a record in JSON")
+/// The rows of a record without quoted text.
+fn record(out: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(out.join("record.csv")).expect("a record");
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// The value of a row by what comes before it, without the column of rounds.
+fn value<'a>(record: &'a [Vec<String>], wanted: [&str; 4]) -> Option<&'a str> {
+    let [what, of, server, figure] = wanted;
+    let is_it = |row: &&Vec<String>| row.len() == 6 && row[..3] == [what, of, server];
+    record.iter().filter(is_it).find(|row| row[4] == figure).map(|row| row[5].as_str())
 }
 
 #[test]
-fn a_run_is_kept_as_a_record_tables_and_charts() {
+fn a_run_is_kept_as_a_record_and_a_summary() {
     let out = tempfile::tempdir().unwrap();
-    let output = compare(out.path(), &["--only", "floor"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let record = record(out.path());
-    assert_eq!(record["measurements"]["made"], 2);
-    assert_eq!(record["measurements"]["planned"], 2);
-    assert_eq!(record["servers"][0]["name"], "floor");
-    let cost = &record["servers"][0]["costs"]["W1"][0]["cpu_seconds_per_million_lines"];
-    assert!(cost.as_f64().is_some_and(|cost| cost > 0.0), "{record}");
-    let tables = fs::read_to_string(out.path().join("tables.md")).unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), tables);
-    assert!(tables.contains("| floor |"), "{tables}");
-    for chart in ["cost.svg", "highest.svg"] {
-        let chart = fs::read_to_string(out.path().join(chart)).unwrap();
-        assert!(chart.starts_with("<svg") && chart.ends_with("</svg>\n"), "{chart}");
-    }
+    let output = compare(out.path(), &["--loads", "W1,W3 cold,W7", "--only", "floor"]);
     let progress = String::from_utf8_lossy(&output.stderr);
-    assert!(progress.contains("1/2 cost W1 round 1 floor"), "{progress}");
+    assert!(output.status.success(), "{progress}");
+    let record = record(out.path());
+    assert_eq!(record[0].join(","), "what,of,server,round,figure,value");
+    assert_eq!(value(&record, ["run", "", "", "made"]), Some("5"), "{progress}");
+    assert_eq!(value(&record, ["run", "", "", "planned"]), Some("5"));
+    assert!(record.iter().any(|row| row[..3] == ["server", "", "floor"]), "{record:?}");
+    for load in ["W1", "W3 cold", "W7"] {
+        for figure in ["cpu_s_per_million_lines", "mib_per_s", "resident_mib"] {
+            let figure = value(&record, ["cost", load, "floor", figure]);
+            assert!(figure.is_some_and(|it| it.parse::<f64>().unwrap() > 0.0), "{record:?}");
+        }
+    }
+    let rate = value(&record, ["highest", "W7", "floor", "mib_per_s"]);
+    assert!(rate.is_some_and(|it| it.parse::<f64>().unwrap() > 0.0), "{record:?}");
+    let summary = fs::read_to_string(out.path().join("summary.md")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), summary);
+    assert!(summary.contains("| floor |"), "{summary}");
+    assert!(progress.contains("1/5 cost W1 round 1 floor"), "{progress}");
 }
 
 #[test]
@@ -54,13 +65,14 @@ fn a_server_that_fails_is_named_and_costs_the_others_nothing() {
     };
     profile("broken", r#"["sh", "-c", "echo no such option; exit 3"]"#);
     profile("sound", r#"["{bin}/statsd-bench", "floor", "--udp", "{udp}", "--tcp", "{tcp}"]"#);
-    let output = compare(out.path(), &["--peers", peers.path().to_str().unwrap()]);
+    let folder = peers.path().to_str().unwrap();
+    let output = compare(out.path(), &["--loads", "W1", "--peers", folder]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let record = record(out.path());
-    let failures = record["failures"].as_array().unwrap();
-    assert_eq!(failures.len(), 2, "{failures:?}");
-    assert!(failures[0].as_str().unwrap().contains("no such option"), "{failures:?}");
-    assert!(record["servers"][1]["costs"]["W1"][0].is_object(), "{record}");
-    let tables = fs::read_to_string(out.path().join("tables.md")).unwrap();
-    assert!(tables.contains("Not measured: cost W1 round 1 broken"), "{tables}");
+    let text = fs::read_to_string(out.path().join("record.csv")).unwrap();
+    assert_eq!(text.matches("\nfailed,").count(), 2, "{text}");
+    assert!(text.contains("no such option"), "{text}");
+    let cost = ["cost", "W1", "sound", "cpu_s_per_million_lines"];
+    assert!(value(&record(out.path()), cost).is_some(), "{text}");
+    let summary = fs::read_to_string(out.path().join("summary.md")).unwrap();
+    assert!(summary.contains("Not measured: cost W1 round 1 broken"), "{summary}");
 }
