@@ -86,7 +86,8 @@ fn a_child_that_exits_well_had_enough() {
     send_much(&daemon);
     until_true("three children", || text(daemon.folder(), "pids").lines().count() >= 3);
     let sinks = daemon.admin().ask("sinks");
-    assert!(sinks.contains(" dropped_lines=0 last_error=\"none\""), "{sinks}");
+    let is_well = sinks.contains(" dropped_lines=0 ") && sinks.contains(" last_error=\"none\"");
+    assert!(is_well, "{sinks}");
     assert!(!daemon.log().iter().any(|line| is_warning(line)));
     daemon.stop();
 }
