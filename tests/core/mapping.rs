@@ -299,13 +299,13 @@ impl Trial {
         Self { random, base, core, taken: 0.0, sent: 0.0 }
     }
 
-    /// Sends a line. It counts as taken unless there are too many series.
+    /// Sends a line. It counts as taken unless there are too many series. A new series may make
+    /// room for that of the line; its values of the open interval then count as rejected, too.
     fn line(&mut self, line: &str) {
         let before = self.core.engine.own().total(Own::SeriesRejected);
         self.core.packet(line);
-        if self.core.engine.own().total(Own::SeriesRejected) == before {
-            self.taken += 1.0;
-        }
+        let rejected = self.core.engine.own().total(Own::SeriesRejected) - before;
+        self.taken += 1.0 - rejected as f64;
     }
 
     fn random_line(&mut self) {
