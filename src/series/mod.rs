@@ -27,6 +27,7 @@ mod owner;
 mod passthrough;
 mod raw;
 mod records;
+mod saved;
 mod seeds;
 mod shard;
 mod shards;

@@ -5,7 +5,7 @@ pub(super) mod rehearsal;
 
 use std::time::Duration;
 
-use super::aggregate::{SavedSeries, Series};
+use super::aggregate::Series;
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
@@ -16,6 +16,7 @@ use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
@@ -25,7 +26,7 @@ use super::top::{NewPrefix, Top};
 use super::update::update_policy;
 use super::visited::Visited;
 use crate::policy::{Generations, Rules, flushes};
-use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
+use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean, is_plain_path};
 use crate::wire::In;
 
 /// All series, and the state of the open interval that they share.
@@ -380,8 +381,8 @@ impl Table {
             self.evicted.add(evicted, self.now, &mut self.pool, &mut self.shards.tags);
         }
         let Self { shards: Shards { tags, names, .. }, top, .. } = self;
-        let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
-        let series = Series::new(name, key.hash, kind, policy, self.now);
+        let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
+        let series = Series::new((stored, is_plain_path(name)), key.hash, kind, policy, self.now);
         let slot = self.shards.insert(key.shard, series, owner, self.now);
         self.shards.note_newest(key.shard, slot, self.max_series.saturating_sub(self.len()));
         Ok(slot)
@@ -401,23 +402,22 @@ impl Table {
     pub fn sweep(
         &mut self,
         cursor: &mut Cursor,
-        work: usize,
+        mut work: usize,
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        let mut left = work;
         let is_full = self.len() >= self.max_series;
         while let Some(series) = self.evicted.open.pop() {
-            left = left.saturating_sub(series.work());
+            work = work.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.now);
             self.close_and_release(audience, series, &mut close);
-            if left == 0 {
+            if work == 0 {
                 return false;
             }
         }
         let Self { shards, pool, policies, largest, top, long_idle, now, .. } = self;
         let now = *now;
         let sweep = SeriesSweep { shards, pool, policies, largest, top, long_idle, now, is_full };
-        sweep.run(cursor, left, close)
+        sweep.run(cursor, work, close)
     }
 
     /// Ends the sweep, and frees the memory that only the sweep needed.
