@@ -231,6 +231,7 @@ mod tests {
         let subject = Subject::Counter;
         let name = &b"a"[..];
         let summary = Summary {
+            has_plain_name: false,
             subject,
             audience: Audience::Every,
             name,
@@ -263,6 +264,7 @@ mod tests {
         let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
         let subject = Subject::Gauge;
         let summary = Summary {
+            has_plain_name: false,
             subject,
             audience: Audience::Every,
             name: b"a",
@@ -290,6 +292,7 @@ mod tests {
         let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
         let name = &b"a"[..];
         let summary = |subject| Summary {
+            has_plain_name: false,
             subject,
             audience: Audience::Every,
             name,

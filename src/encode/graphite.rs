@@ -136,6 +136,7 @@ mod tests {
             subject: Subject::Gauge,
             audience: Audience::Every,
             name: name.as_bytes(),
+            has_plain_name: false,
             figures: &[Figure { id: FigureId::VALUE, value: -1.5 }],
             idle: false,
             timestamp: None,

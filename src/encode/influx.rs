@@ -249,6 +249,7 @@ mod tests {
             let name = name.as_bytes();
             let figures = &figures[..];
             influx.encode(&Summary {
+                has_plain_name: false,
                 subject: *subject,
                 audience: Audience::Every,
                 name,
@@ -326,6 +327,7 @@ stats.sets.users count=1 10000000000
                 subject: Subject::Gauge,
                 audience: Audience::Every,
                 name: name.as_bytes(),
+                has_plain_name: false,
                 figures: &[Figure { id: FigureId::VALUE, value: 1.0 }],
                 idle: false,
                 timestamp: None,
@@ -359,6 +361,7 @@ stats.sets.users count=1 10000000000
             let name = &b"a"[..];
             let timestamp = Some(timestamp);
             influx.encode(&Summary {
+                has_plain_name: false,
                 subject,
                 audience: Audience::Every,
                 name,
@@ -388,6 +391,7 @@ stats.sets.users count=1 10000000000
             let mut name = b"n;t=".to_vec();
             name.resize(bytes - "stats.counters.".len(), b'v');
             influx.encode(&Summary {
+                has_plain_name: false,
                 subject: Subject::Counter,
                 audience: Audience::Every,
                 name: &name,

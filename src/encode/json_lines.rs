@@ -125,6 +125,7 @@ mod tests {
         ] {
             let figures = [Figure { id, value }];
             json.encode(&Summary {
+                has_plain_name: false,
                 subject,
                 audience: Audience::Every,
                 name,

@@ -321,7 +321,7 @@ impl Points {
         }
         // One loop for both cases, so that `out` is inlined into it.
         let cleaned_name;
-        let is_clean = is_clean(summary.name);
+        let is_clean = summary.has_plain_name || is_clean(summary.name);
         let is_raw = !is_clean && self.stores_raw && is_storable(summary.name);
         let name = if is_clean || is_raw {
             summary.name
@@ -336,7 +336,7 @@ impl Points {
             with_constant = self.constant.added_to(tags);
             tags = &with_constant;
         }
-        let is_doubtful = self.is_for_carbon && is_doubtful(bare, tags);
+        let is_doubtful = self.is_for_carbon && !summary.has_plain_name && is_doubtful(bare, tags);
         let timestamp = summary.timestamp;
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
@@ -353,7 +353,7 @@ impl Points {
 
 /// Whether the points of a series may be some that carbon cannot store. It is false for nearly all
 /// series, so that their points need no look.
-#[inline]
+#[cold]
 fn is_doubtful(bare: &[u8], tags: &[u8]) -> bool {
     if tags.is_empty() {
         bare.len() > ELEMENT_BYTES_MAX - FILE_SUFFIX_BYTES || has_empty_elements(bare)

@@ -196,6 +196,7 @@ mod tests {
         let subject = Subject::Gauge;
         let name = name.as_bytes();
         pickle.encode(&Summary {
+            has_plain_name: false,
             subject,
             audience: crate::series::Audience::Every,
             name,

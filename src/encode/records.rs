@@ -234,6 +234,7 @@ mod tests {
         let name = &b"a;k=v"[..];
         let figures = &figures[..];
         records.encode(&Summary {
+            has_plain_name: false,
             subject,
             audience: Audience::Every,
             name,
@@ -321,6 +322,7 @@ mod tests {
             let subject = Subject::Gauge;
             let figures = &figures[..];
             records.encode(&Summary {
+                has_plain_name: false,
                 subject,
                 audience: Audience::Every,
                 name: &name,

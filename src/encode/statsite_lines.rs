@@ -100,6 +100,7 @@ mod tests {
             let figures: Vec<_> = ids.iter().map(|&id| Figure { id, value }).collect();
             let name = &b"a;k=v"[..];
             lines.encode(&Summary {
+                has_plain_name: false,
                 subject,
                 audience: Audience::Every,
                 name,

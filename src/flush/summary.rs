@@ -14,6 +14,9 @@ pub struct Summary<'a> {
     pub audience: Audience,
     /// The canonical name, tags included.
     pub name: &'a [u8],
+    /// Whether the name is [plain](crate::protocol::is_plain_path). If not, an encoder must check
+    /// it.
+    pub has_plain_name: bool,
     pub figures: &'a [Figure],
     /// Whether the interval had no sample. Some styles do not send an idle series. Own figures are
     /// never idle.
@@ -124,8 +127,16 @@ impl Summarizer {
                 Subject::Set
             }
         };
-        let Closed { name, idle, .. } = closed;
-        Summary { subject, audience, name, figures: &self.figures, idle, timestamp: None }
+        let Closed { name, has_plain_name, idle, .. } = closed;
+        Summary {
+            has_plain_name,
+            subject,
+            audience,
+            name,
+            figures: &self.figures,
+            idle,
+            timestamp: None,
+        }
     }
 
     /// Makes the summary of a value that was not aggregated. It is sent as the count, gauge or
@@ -139,6 +150,7 @@ impl Summarizer {
         self.figures.clear();
         self.push(id, passing.value);
         Summary {
+            has_plain_name: false,
             subject,
             audience: Audience::Every,
             name: &passing.name,
@@ -171,7 +183,15 @@ impl Summarizer {
         let name = name.as_bytes();
         let figures = &self.figures;
         let audience = Audience::Every;
-        Summary { subject, audience, name, figures, idle: false, timestamp: None }
+        Summary {
+            has_plain_name: false,
+            subject,
+            audience,
+            name,
+            figures,
+            idle: false,
+            timestamp: None,
+        }
     }
 
     fn push_counter(&mut self, count: f64) {

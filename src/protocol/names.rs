@@ -112,6 +112,16 @@ pub fn is_clean(name: &[u8]) -> bool {
     name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
 }
 
+/// Whether a canonical name is clean, is not long, and has no empty elements. Every destination
+/// can store such a name. Few names are otherwise.
+pub fn is_plain_path(name: &[u8]) -> bool {
+    name.len() <= PLAIN_PATH_MAX && is_clean(name) && !has_empty_elements(name)
+}
+
+/// The most bytes of a name that is plain. With a file suffix of four bytes it is as long as the
+/// name of a file may be.
+const PLAIN_PATH_MAX: usize = 251;
+
 /// Whether the reader would make the canonical name `name`, as far as its bytes show it.
 pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
     let bare = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];

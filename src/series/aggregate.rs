@@ -30,10 +30,7 @@ pub struct Series {
     seen: u32,
     /// The number of its policy in [`Generations`].
     policy: u16,
-    /// Whether the previous interval must still be closed.
-    pending: bool,
-    /// Whether the previous interval had no sample.
-    previous_idle: bool,
+    pending: PendingInterval,
     /// The samples since the last close.
     samples: u32,
     /// The number of the sender of the last sample. 0 if it is unknown.
@@ -42,7 +39,19 @@ pub struct Series {
     is_remembered: Cell<bool>,
     /// Whether no interval was closed yet. Its total is 0 then, whatever is stored.
     is_new: bool,
+    /// Whether the name is [plain](crate::protocol::is_plain_path). It is checked once, and not by
+    /// each encoder at each flush.
+    has_plain_name: bool,
     intervals: Intervals,
+}
+
+/// Whether the previous interval must still be closed, and whether it had samples. It takes one
+/// byte, so that a series takes 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PendingInterval {
+    No,
+    Idle,
+    Active,
 }
 
 /// The values of the current and the previous interval.
@@ -93,7 +102,7 @@ const NO_LEVEL: f64 = f64::NAN;
 
 impl Series {
     pub(super) fn new(
-        name: StoredName,
+        (name, has_plain_name): (StoredName, bool),
         hash: u32,
         kind: MetricKind,
         policy: u16,
@@ -115,12 +124,12 @@ impl Series {
             interval,
             seen: interval,
             policy,
-            pending: false,
-            previous_idle: false,
+            pending: PendingInterval::No,
             samples: 0,
             last_sender: 0,
             is_remembered: Cell::new(true),
             is_new: true,
+            has_plain_name,
             intervals,
         }
     }
@@ -212,7 +221,8 @@ impl Series {
     /// Makes the open interval the previous one. This is O(1), since it runs while lines are read:
     /// nothing is sorted or encoded here.
     fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
-        debug_assert!(!self.pending, "a tick waits until every series of the one before is closed");
+        let is_closed = self.pending == PendingInterval::No;
+        debug_assert!(is_closed, "a tick waits until every series of the one before is closed");
         if self.is_expired(now, policies) {
             return self.restart(now, pool);
         }
@@ -229,9 +239,9 @@ impl Series {
             }
             Intervals::Set(pair) => pair.previous = std::mem::take(&mut pair.current),
         }
-        self.previous_idle = self.seen != self.interval;
+        let had_samples = self.seen == self.interval;
+        self.pending = if had_samples { PendingInterval::Active } else { PendingInterval::Idle };
         self.interval = now;
-        self.pending = true;
     }
 
     /// Makes an expired series a new one, because a sample arrived before the sweep could remove
@@ -287,7 +297,7 @@ impl Series {
 
     /// Whether the interval before `now` is closed.
     pub(super) fn is_closed(&self, now: u32) -> bool {
-        !self.pending && self.interval == now
+        self.pending == PendingInterval::No && self.interval == now
     }
 
     /// Closes the interval before `now`, unless it is closed already, and passes its values to
@@ -305,8 +315,15 @@ impl Series {
         let policy = policies.at(self.policy);
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
         // the interval before it to `previous`. Otherwise the interval is still `current`.
-        if std::mem::take(&mut self.pending) {
-            self.close_previous(policy, (pool, tags), total, close);
+        let pending = std::mem::replace(&mut self.pending, PendingInterval::No);
+        if pending != PendingInterval::No {
+            self.close_previous(
+                pending == PendingInterval::Idle,
+                policy,
+                (pool, tags),
+                total,
+                close,
+            );
         } else if self.interval != now && !self.is_expired(now, policies) {
             let idle = self.seen != self.interval;
             self.interval = now;
@@ -324,9 +341,10 @@ impl Series {
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let Self { name, interval, seen, is_remembered, is_new, intervals, .. } = self;
+        let has_plain_name = self.has_plain_name;
         let name = name.text(tags);
         let mut close = |values, record| {
-            close(Closed { name, policy, idle, values, record, is_remembered });
+            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
         };
         match intervals {
             Intervals::Counter { current, previous, .. } => {
@@ -358,16 +376,17 @@ impl Series {
     /// Closes the interval that `touch` has moved to `previous`.
     fn close_previous(
         &mut self,
+        idle: bool,
         policy: &Policy,
         (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let Self { name, previous_idle, is_remembered, is_new, intervals, .. } = self;
+        let Self { name, is_remembered, is_new, intervals, .. } = self;
+        let has_plain_name = self.has_plain_name;
         let name = name.text(tags);
         let mut close = |values, record| {
-            let idle = *previous_idle;
-            close(Closed { name, policy, idle, values, record, is_remembered });
+            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
         };
         match intervals {
             Intervals::Counter { previous, .. } => {
@@ -457,7 +476,7 @@ impl Series {
     /// The count of a counter that the sweep will still close before `now`, or 0.
     pub(super) fn unclosed(&self, now: u32) -> f64 {
         match &self.intervals {
-            Intervals::Counter { previous, .. } if self.pending => *previous,
+            Intervals::Counter { previous, .. } if self.pending != PendingInterval::No => *previous,
             Intervals::Counter { current, .. } if self.interval != now => *current,
             _ => 0.0,
         }

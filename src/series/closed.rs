@@ -11,6 +11,8 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub struct Closed<'a> {
     pub name: &'a [u8],
+    /// Whether the name is [plain](crate::protocol::is_plain_path).
+    pub has_plain_name: bool,
     pub policy: &'a Policy,
     /// Whether the interval had no sample.
     pub idle: bool,

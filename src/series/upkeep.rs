@@ -14,7 +14,7 @@ use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{Made, TableRules};
 use super::top::Top;
-use crate::protocol::MetricKind;
+use crate::protocol::{MetricKind, is_plain_path};
 
 /// The parts of a table that this work changes.
 pub(super) struct Upkeep<'a> {
@@ -210,8 +210,9 @@ impl Upkeep<'_> {
         let Shards { tags, names, .. } = &mut *self.shards;
         self.rules.note(made.policy, name);
         let top = &mut self.top;
-        let name = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
-        let series = Series::new(name, key.hash, kind, made.policy, self.now);
+        let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
+        let named = (stored, is_plain_path(name));
+        let series = Series::new(named, key.hash, kind, made.policy, self.now);
         let slot = self.shards.insert(key.shard, series, owner, self.now);
         let room = self.max_series.saturating_sub(self.shards.len());
         self.shards.note_newest(key.shard, slot, room);

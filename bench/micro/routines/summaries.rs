@@ -16,6 +16,7 @@ pub(crate) struct Summaries(Vec<Kept>);
 struct Kept {
     subject: Subject,
     name: Box<[u8]>,
+    has_plain_name: bool,
     figures: Box<[Figure]>,
 }
 
@@ -27,8 +28,9 @@ impl Summaries {
         corpus.packets().for_each(|packet| engine.packet(packet));
         engine.tick();
         let mut keep = |summary: &Summary<'_>| {
-            let Summary { subject, name, figures, .. } = *summary;
-            all.push(Kept { subject, name: name.into(), figures: figures.into() });
+            let Summary { subject, name, has_plain_name, figures, .. } = *summary;
+            let (name, figures) = (name.into(), figures.into());
+            all.push(Kept { subject, name, has_plain_name, figures });
         };
         while !engine.sweep(usize::MAX, &mut keep) {}
         engine.finish(&Closing::default(), &mut |_| {});
@@ -36,8 +38,9 @@ impl Summaries {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Summary<'_>> {
-        self.0.iter().map(|Kept { subject, name, figures }| Summary {
+        self.0.iter().map(|Kept { subject, name, has_plain_name, figures }| Summary {
             subject: *subject,
+            has_plain_name: *has_plain_name,
             audience: Audience::Every,
             name,
             figures,

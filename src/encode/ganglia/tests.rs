@@ -65,6 +65,7 @@ fn flush(ganglia: &mut Ganglia, number: u64, series: &[Series<'_>]) -> Vec<Strin
         let name = name.as_bytes();
         let figures = &figures[..];
         ganglia.encode(&Summary {
+            has_plain_name: false,
             subject,
             audience: crate::series::Audience::Every,
             name,
@@ -226,6 +227,7 @@ fn values_are_shown_as_text() {
     for name in [&b"g"[..], b"longer.name"] {
         let subject = Subject::Gauge;
         ganglia.encode(&Summary {
+            has_plain_name: false,
             subject,
             audience: crate::series::Audience::Every,
             name,
