@@ -175,7 +175,7 @@ impl Senders {
     /// Returns the `most` records with the largest figure, the largest first.
     pub fn largest(&self, most: usize, figure: fn(&SenderRecord) -> u64) -> Vec<&SenderRecord> {
         let mut all: Vec<&SenderRecord> = self.records.iter().collect();
-        all.sort_by(|a, b| figure(b).cmp(&figure(a)).then(a.sender.cmp(&b.sender)));
+        sort_few(&mut all, |a, b| figure(b).cmp(&figure(a)).then(a.sender.cmp(&b.sender)));
         all.truncate(most);
         all
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::bounds::AddError;
-use super::closed::{Closed, Values};
+use super::closed::{Closed, PendingInterval, Values};
 use super::distinct::Members;
 use super::hashed::HashedSample;
 use super::memory::Pool;
@@ -43,15 +43,6 @@ pub struct Series {
     /// each encoder at each flush.
     has_plain_name: bool,
     intervals: Intervals,
-}
-
-/// Whether the previous interval must still be closed, and whether it had samples. It takes one
-/// byte, so that a series takes 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PendingInterval {
-    No,
-    Idle,
-    Active,
 }
 
 /// The values of the current and the previous interval.

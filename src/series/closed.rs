@@ -24,6 +24,15 @@ pub struct Closed<'a> {
     pub is_remembered: &'a Cell<bool>,
 }
 
+/// Whether the previous interval must still be closed, and whether it had samples. It takes one
+/// byte, so that a series takes 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PendingInterval {
+    No,
+    Idle,
+    Active,
+}
+
 /// The values of a series in a closed interval, or in the open one for a client that reads it.
 #[derive(Debug)]
 pub enum Values<'a> {
