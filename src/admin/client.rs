@@ -194,9 +194,13 @@ impl Client {
         self.awake = false;
         // Write first: a client whose output is full gets no further step.
         self.write(view.now.tick)?;
+        // One step is made even if the lines of a watch have used up the time. Otherwise a slow host
+        // would explain lines and never write them.
         let mut next = Next::GoOn;
-        while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && has_time() {
+        let mut has_stepped = false;
+        while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && (!has_stepped || has_time()) {
             next = self.step(view, may_dump)?;
+            has_stepped = true;
         }
         if next == Next::Close {
             return Ok(next);

@@ -75,6 +75,11 @@ fn compare(variant: Variant) {
         let ours = sides.spawn(|| flushes(&to_ours, ours.udp(), &bursts));
         (node.join().expect("Node's flushes"), ours.join().expect("our flushes"))
     });
+    // Without tags, a name with an empty path element is the file of another name, and so not sent.
+    let mut expected = expected;
+    for flush in &mut expected {
+        flush.retain(|name, _| name.contains(';') || !name.split('.').any(str::is_empty));
+    }
     let lengths: Vec<_> = expected.iter().map(Flush::len).collect();
     assert!(lengths[..2].iter().all(|lines| *lines > 50), "Node's flushes: {lengths:?} lines");
     assert_eq!(lengths[2] > 50, !variant.deletes, "Node's flushes: {lengths:?} lines");

@@ -186,9 +186,9 @@ fn a_slow_destination_holds_up_no_reload_and_no_save() {
     let mut daemon = Daemon::start(&conf);
     // A flush of these is 10 MB: more than the kernel takes on behalf of a slow reader.
     let mut client = daemon.tcp_client();
-    let long = "x".repeat(450);
+    let long = "xxxxxxxx.".repeat(50);
     for name in 0..10_000 {
-        client.write_all(format!("{long}.{name}:1|c\n").as_bytes()).unwrap();
+        client.write_all(format!("{long}{name}:1|c\n").as_bytes()).unwrap();
     }
     client.write_all(b"g:5|g\n").unwrap();
     let mut admin = daemon.admin();
