@@ -13,6 +13,8 @@ client = DogStatsd(
     disable_telemetry=True,
     disable_buffering=True,
     origin_detection_enabled=False,
+    # Waits for room in the socket. By default the client drops what does not fit.
+    socket_timeout=10,
 )
 
 # Each call is a packet of its own.
