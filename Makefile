@@ -34,7 +34,7 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 # These use a processor each, so they run with one thread for each processor.
 busy_tests = delivery:: spool::
 # An optimised server gets more kills, series and connections in these. They run in that size only.
-full_size = carbon_kill:: crowd:: flood:: load:: outage::
+full_size = carbon_kill:: flood:: load:: outage::
 
 # `run` executes a command and goes on if it fails. `report` prints the duration and what failed.
 keep_going = start=$$(date +%s); failed=; \

@@ -194,8 +194,8 @@ impl Client {
         self.awake = false;
         // Write first: a client whose output is full gets no further step.
         self.write(view.now.tick)?;
-        // One step is made even if the lines of a watch have used up the time. Otherwise a slow host
-        // would explain lines and never write them.
+        // One step is made even if the lines of a watch have used up the time. Otherwise a slow
+        // host would explain lines and never write them.
         let mut next = Next::GoOn;
         let mut has_stepped = false;
         while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && (!has_stepped || has_time()) {
