@@ -235,7 +235,7 @@ test("a rule that drops is named: at the loss, at its senders, in a search and u
   }));
 
 test("lines that make no series are not waited for", () =>
-  serving({ "rule.all": { match: "*", drop: "yes" } }, async (server) => {
+  serving({ "rule.all": { match: "**", drop: "yes" } }, async (server) => {
     const page = await visit(server.url);
     await page.locator("#first").getByText("Waiting for the first line.").waitFor();
     await server.send(["shop.orders:1|c"]);
