@@ -1,5 +1,5 @@
-//! The work on a table that adds no sample: closes the series one after the other while samples of
-//! the next interval come in, frees memory, and removes series.
+//! The work on a table that adds no sample: creates, closes and removes series, and frees memory.
+//! Series are closed one after the other while samples of the next interval come in.
 
 use super::aggregate::Series;
 use super::bounds::AddError;
@@ -240,6 +240,9 @@ impl Upkeep<'_> {
             Ok(slot) => slot,
             Err(error) => return Some(Err(error)),
         };
+        // It counts as one more interval. Otherwise the series could make room for a new name while
+        // it has restored values, and they would be lost.
+        self.shards.all[key.shard].owner_mut(slot.at as usize).note_interval();
         let series = self.shards.get_mut(key.shard, slot).expect("created just now");
         let restored = series.restore(saved, self.now, self.pool);
         self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));

@@ -1,11 +1,13 @@
 //! The series budget: at `max_series` a flood makes room for well-behaved names.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::rig::{Core, values};
 use statsd::ledger::Own;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
+use statsd::wire::In;
 
 const JUNK: u32 = 100_000;
 const GOOD: u32 = 100;
@@ -104,4 +106,24 @@ fn no_known_series_is_given_up_while_it_is_active() {
         assert!((0..1000).all(|n| counts[&*format!("stats_counts.app.web.{n}")] == "1"));
     }
     assert_eq!(core.engine.own().total(Own::SeriesRejected), 4000);
+}
+
+/// Shows that a series with restored values makes no room: what it had would be lost uncounted.
+#[test]
+fn a_restored_value_is_sent_however_many_names_come() {
+    let limits = |most| format!("[limits]\nmax_series = {most}\n");
+    let mut before = Core::configured(&limits(100));
+    (0..60).for_each(|n| send(&mut before, 2, &format!("app.web.{n}:1|c")));
+    let saved = before.engine.save(|_| Ok::<_, ()>(())).unwrap();
+    let mut after = Core::configured(&limits(60));
+    let restored = after.engine.restore(In::new(&saved), Duration::from_secs(10), false);
+    assert_eq!(restored.series, 60);
+    (0..50).for_each(|n| send(&mut after, 1, &format!("other{n}.x.y:1|c")));
+    let flushed = after.flush(10);
+    let sent = values(&flushed);
+    let kept = sent.iter().filter(|(name, value)| {
+        name.starts_with("stats_counts.app.web.") && value.parse() == Ok(1.0)
+    });
+    assert_eq!(kept.count(), 60);
+    assert_eq!(after.engine.own().total(Own::SeriesRejected), 50);
 }
