@@ -1,7 +1,8 @@
 //! Compresses the files of the page, and links a release without what only a debugger would read,
 //! if the linker can.
 //!
-//! The page is in the binary once, compressed. `src/admin/page/mod.rs` shows who gets which form.
+//! The page is in the binary once, compressed. `src/admin/page/mod.rs` shows which client gets
+//! which form.
 //!
 //! The server aborts on a panic, so nothing in it unwinds the stack. The tables for unwinding would
 //! be 130 kB of the binary. A profile with debug information keeps them, for debuggers and

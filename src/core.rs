@@ -1,8 +1,8 @@
 //! The pure half of the server: bytes and clock values in, bytes out. `lib.rs` has the overview.
 //!
-//! It is a package of its own (`src/Cargo.toml`) for two reasons. It cannot use a socket or a file,
-//! since no dependency of it opens one. And it alone is optimised for speed: most of the rest runs
-//! seldom, and is optimised for size.
+//! It is a package of its own (`src/Cargo.toml`), because it alone is optimised for speed. Most of
+//! the rest runs seldom, and is optimised for size. What is here reads and writes no socket and no
+//! file.
 
 // A module may import only from the modules after it in this list, as in `lib.rs`.
 pub mod engine;

@@ -103,7 +103,7 @@ impl Ledger {
         &self.senders
     }
 
-    /// Returns the senders, without what was counted since they were last asked for.
+    /// Returns the senders, without what was counted since the last call.
     pub fn read_senders(&self) -> &Senders {
         &self.senders
     }

@@ -25,8 +25,7 @@
 //!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean").
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
-//! of its own. It depends on nothing that could open a socket or a file, and it alone is optimised
-//! for speed. All others are optimised for size.
+//! of its own, because it alone is optimised for speed. All others are optimised for size.
 //!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible

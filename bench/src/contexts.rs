@@ -73,7 +73,7 @@ impl Contexts {
 
     /// Returns the index of an earlier tag or of a new one.
     fn tag(&mut self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "no machine has room for so many")]
+        #[expect(clippy::cast_possible_truncation, reason = "4 billion tags fit into no machine")]
         let known = self.tags.len() as u32;
         if known > 0 && self.random.below(100_u32) >= NEW_TAGS {
             return self.random.below(known);

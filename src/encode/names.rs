@@ -285,7 +285,7 @@ pub(super) struct Point<'a> {
     /// characters, and no part of them ends with a backslash.
     pub(super) is_raw: bool,
     /// Whether carbon may be unable to store the point. Then [`refusal`](Self::refusal) must be
-    /// asked.
+    /// called.
     pub(super) is_doubtful: bool,
     pub(super) value: f64,
     /// The time of the value, in seconds since 1970, if the client sent one. `None` means the

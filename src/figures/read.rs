@@ -27,8 +27,8 @@ impl<'a> FigureValue<'a> {
     }
 }
 
-/// Reads all figures of a section, or of all sections, in the order of the table. Those that a
-/// section shows of another come last. The values of one row follow each other.
+/// Reads all figures of a section, or of all sections, in the order of the table. A section may
+/// show figures of another section; these come last. The values of one row follow each other.
 pub fn read(
     from: &Sources<'_>,
     section: Option<FigureSection>,

@@ -265,7 +265,7 @@ fn only_the_page_is_compressed_and_only_for_clients_that_take_it() {
     }
 }
 
-/// Shows that one who misses a series learns of the rule that drops it.
+/// Shows that a search for a series that a rule drops names that rule.
 #[test]
 fn the_api_names_the_rule_that_drops() {
     let conf = Conf::never_flushing()

@@ -396,8 +396,8 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
     json.close(b']');
 }
 
-/// Writes the rule that drops a name, or `null` if none does. Those who look for a series in vain
-/// then see why. A part of a name counts as one if it is a part of the pattern of the rule.
+/// Writes the rule that drops a name, or `null` if none does. A user who finds no series then sees
+/// why. A part of a name counts as one if it is a part of the pattern of the rule.
 pub(super) fn put_dropped_by(text: &[u8], view: &View<'_>, json: &mut JsonWriter<'_>) {
     let mut rule = None;
     if !text.is_empty() {

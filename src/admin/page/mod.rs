@@ -149,8 +149,8 @@ mod tests {
         }
     }
 
-    /// Shows that a client gets each file without its comments and indentation, and is told the
-    /// right length and checksum of it.
+    /// Shows that a client gets each file without its comments and indentation, and that
+    /// the length and the checksum it gets are right.
     #[test]
     fn a_file_inflates_to_what_was_packed() {
         for file in FILES {

@@ -66,7 +66,7 @@ enum SentType {
     Bad,
 }
 
-/// In how far a record differs from those of the other senders.
+/// How a record differs from those of the other senders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Difference {
     sent: bool,

@@ -35,7 +35,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             lint.warn(&header, "match", "the rule drops every name, so nothing is kept", remedy);
             continue;
         }
-        // Nothing comes to a rule after one that drops all, which one warning says.
+        // No name reaches a rule after one that drops all. That rule has its warning already.
         if !drops_all && let Some(earlier) = shadow(rule, &rules[..at], &mut comparisons) {
             let reason = format!(
                 "[rule.{earlier}] comes before it, matches all its names, and drops them or has the \
