@@ -64,6 +64,7 @@ fn the_admin_port_and_the_log_show_what_rules_do() {
     daemon.until_logged(&["tag_values_replaced=1", "example=\"user=3\"", "sender="], 1);
     // From a reload on, the line goes to the series that the new rules name.
     daemon.reload(&conf(&carbon).set("rule.airflow", "name", "task.duration"));
+    daemon.until_logged(&["reload=done", "rule.airflow"], 1);
     daemon.send([LINE]);
     carbon.until_point("stats.timers.task.duration.sum;dag=etl;dc=eu;env=prod;task=load", 4.0);
     until_true("the old series is gone", || {
