@@ -195,8 +195,14 @@ impl Summarizer {
     }
 
     fn push_counter(&mut self, count: f64) {
-        self.push(FigureId::RATE, count / self.seconds);
-        self.push(FigureId::COUNT, count);
+        let rate = Figure { id: FigureId::RATE, value: count / self.seconds };
+        let count = Figure { id: FigureId::COUNT, value: count };
+        if rate.value.is_finite() && count.value.is_finite() {
+            self.figures.extend_from_slice(&[rate, count]);
+        } else {
+            self.push(rate.id, rate.value);
+            self.push(count.id, count.value);
+        }
     }
 
     fn push(&mut self, id: FigureId, value: f64) {

@@ -105,7 +105,7 @@ fn read_fields(text: &[u8]) -> Option<usize> {
 /// Reads the part before the rate and the sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {
-    let colon = match memchr(b':', &text[..text.len().min(USUAL_NAME)]) {
+    let colon = match find_colon(&text[..text.len().min(USUAL_NAME)]) {
         Some(colon) if colon <= grammar.max_key_length => colon,
         _ => long_name(grammar, text)?,
     };
@@ -120,6 +120,35 @@ fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)
     }
     let plain = Plain { name, kind, value, weight: 1.0, text: &values[..digits] };
     Some((plain, colon + 2 + digits + letters))
+}
+
+/// Returns the position of the first colon.
+///
+/// It compares 16 bytes at a time. `memchr` takes twice as many instructions for a name of usual
+/// length: it is called through a pointer, since it works with whatever vectors the processor has.
+#[inline]
+fn find_colon(text: &[u8]) -> Option<usize> {
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    for (at, block) in blocks.iter().enumerate() {
+        // A fold, unlike `any`, has no branch for each byte.
+        if block.iter().fold(false, |has_colon, byte| has_colon | (*byte == b':')) {
+            return Some(at * BLOCK + colon_in(block));
+        }
+    }
+    rest.iter().position(|byte| *byte == b':').map(|at| blocks.len() * BLOCK + at)
+}
+
+const BLOCK: usize = 16;
+
+/// Returns the position of the first colon of a block that has one.
+#[inline]
+fn colon_in(block: &[u8; BLOCK]) -> usize {
+    const EACH: u128 = u128::from_le_bytes([1; BLOCK]);
+    let others = u128::from_le_bytes(*block) ^ (EACH * b':' as u128);
+    // The high bit of a byte is set if the byte was a colon. In the bytes after the first colon it
+    // may be wrong.
+    let colons = others.wrapping_sub(EACH) & !others & (EACH * 0x80);
+    colons.trailing_zeros() as usize / 8
 }
 
 /// Returns the length of a name that is longer than most names. Returns `None` if it has no end, or

@@ -264,7 +264,7 @@ impl Series {
 
     /// Returns the number of intervals before `now` that passed without a sample.
     pub(super) fn idle(&self, now: u32) -> u32 {
-        if self.seen == now { 0 } else { now.wrapping_sub(1).wrapping_sub(self.seen) }
+        now.wrapping_sub(self.seen).saturating_sub(1)
     }
 
     pub(super) fn seen(&self) -> u32 {
@@ -294,16 +294,31 @@ impl Series {
     /// Closes the interval before `now`, unless it is closed already, and passes its values to
     /// `close`. An expired series has no values to pass. The value of a counter is added to its
     /// running `total`, if it has one.
-    #[inline]
     pub(super) fn close(
         &mut self,
         now: u32,
         policies: &Generations,
+        memory: (&mut Pool, &mut TagStore),
+        total: Option<&mut f64>,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        let has_rolled = self.pending != PendingInterval::No;
+        if has_rolled || self.interval != now && !self.is_expired(now, policies) {
+            self.close_open(now, policies.at(self.policy), memory, total, close);
+        }
+    }
+
+    /// Closes the interval before `now` as [`close`](Self::close) does. It must not be closed
+    /// already, and the series must not be expired.
+    #[inline]
+    pub(super) fn close_open(
+        &mut self,
+        now: u32,
+        policy: &Policy,
         (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let policy = policies.at(self.policy);
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
         // the interval before it to `previous`. Otherwise the interval is still `current`.
         let pending = std::mem::replace(&mut self.pending, PendingInterval::No);
@@ -315,7 +330,7 @@ impl Series {
                 total,
                 close,
             );
-        } else if self.interval != now && !self.is_expired(now, policies) {
+        } else {
             let idle = self.seen != self.interval;
             self.interval = now;
             self.close_current(idle, policy, (pool, tags), total, close);

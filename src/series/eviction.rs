@@ -133,7 +133,7 @@ pub(super) struct Rest {
     /// Whether an interval of it is closed now.
     pub(super) was_open: bool,
     /// The number of intervals without a sample.
-    idle: u32,
+    pub(super) idle: u32,
     /// The number of the interval of its last sample.
     seen: u32,
 }

@@ -56,8 +56,26 @@ pub(super) struct Placed<'a> {
     pub(super) series: &'a mut Series,
     /// The running total, if totals are kept.
     pub(super) total: Option<&'a mut f64>,
-    /// The name from which rules have made that of the series.
-    pub(super) source: Option<&'a [u8]>,
+    pub(super) source: Source<'a>,
+}
+
+/// The name from which rules have made that of a series, if there is one. It is looked up only
+/// where it is needed, which is seldom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    of_shard: &'a [Option<Box<[u8]>>],
+    at: usize,
+}
+
+impl<'a> Source<'a> {
+    /// The name of a series that was taken out of its shard.
+    pub(super) fn of(name: &'a Option<Box<[u8]>>) -> Self {
+        Self { of_shard: std::slice::from_ref(name), at: 0 }
+    }
+
+    pub(super) fn name(self) -> Option<&'a [u8]> {
+        self.of_shard.get(self.at)?.as_deref()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -170,7 +188,7 @@ impl Shard {
     pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
         let total = self.totals.get_mut(at);
-        let source = self.sources.get(at).and_then(Option::as_deref);
+        let source = Source { of_shard: &self.sources, at };
         let at = u32::try_from(at).expect("inserted as a u32");
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })
     }

@@ -35,7 +35,7 @@ pub(super) struct RunningTotal {
 /// The series in their shards.
 #[derive(Debug)]
 pub(super) struct Shards {
-    pub(super) all: Box<[Shard]>,
+    pub(super) all: Box<[Shard; SHARDS]>,
     pub(super) names: ahash::RandomState,
     /// `None` if all names are clean, because the reader cleans them.
     pub(super) raw: Option<RawNames>,
@@ -82,8 +82,9 @@ impl Shards {
     pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, max_series: usize) -> Self {
         let [a, b, c, d] = seeds;
         let names = ahash::RandomState::with_seeds(a, b, c, d);
+        let all: Box<[Shard]> = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
         Self {
-            all: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
+            all: all.try_into().expect("there are as many"),
             tags: TagStore::new(names.clone()),
             names,
             room: Vec::new(),
@@ -150,6 +151,12 @@ impl Shards {
         Audience::of(self.raw.as_ref(), series, &mut self.tags, now)
     }
 
+    /// Returns a shard. With the remainder, which is the number itself, no bound is checked.
+    #[inline]
+    fn shard(&self, number: usize) -> &Shard {
+        &self.all[number % SHARDS]
+    }
+
     /// Returns the shard and the slot of a series.
     pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<(usize, SeriesSlot)> {
         let key = SeriesKey::new(self.hash(name), kind);
@@ -172,15 +179,16 @@ impl Shards {
         // Each loop waits for one kind of memory: the index, the series, the name.
         for PendingSample { lookup, key, slot, .. } in &mut *batch {
             match lookup {
-                Lookup::Name(_) => *slot = self.all[key.shard].candidate(key.hash),
+                Lookup::Name(_) => *slot = self.shard(key.shard).candidate(key.hash),
                 Lookup::Raw(..) => has_raw = true,
             }
         }
         for PendingSample { slot, key, kind, name, .. } in &mut *batch {
-            *slot = slot.filter(|slot| self.all[key.shard].resembles(*slot, *kind, name.len()));
+            let shard = self.shard(key.shard);
+            *slot = slot.filter(|slot| shard.resembles(*slot, *kind, name.len()));
         }
         for PendingSample { slot, key, name, .. } in &mut *batch {
-            let shard = &self.all[key.shard];
+            let shard = self.shard(key.shard);
             *slot = slot.filter(|slot| shard.is_called(*slot, name, &self.tags));
         }
         if has_raw {
@@ -230,7 +238,7 @@ impl Shards {
 
     #[inline]
     pub(super) fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<&mut Series> {
-        self.all[shard].get_mut(slot)
+        self.all[shard % SHARDS].get_mut(slot)
     }
 
     /// The owner of a new series of this name.
@@ -354,7 +362,7 @@ impl Shards {
                 if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at)
                     && series.has_value()
                 {
-                    let known = (total.copied(), source);
+                    let known = (total.copied(), source.name());
                     let at = (cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
                     visit(Visited::new(series, known, at, names, policies, now));
@@ -385,7 +393,7 @@ impl Shards {
         now: u32,
     ) -> Option<Visited<'a>> {
         let Placed { slot, series, total, source } = self.all[at.0].at_mut(at.1.at as usize)?;
-        let known = (total.copied(), source);
+        let known = (total.copied(), source.name());
         let is_it = slot == at.1 && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
         is_it.then(|| Visited::new(series, known, at, names, policies, now))

@@ -10,14 +10,14 @@ use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
 use super::budget::Crowd;
 use super::closed::Closed;
-use super::eviction::{Evicted, Largest, LongIdle};
+use super::eviction::{Evicted, LARGE, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, SeriesKey, SeriesSlot};
+use super::shard::{NameHash, SeriesKey, SeriesSlot, Source};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::table_rules::{Made, RestoredNames, TableRules};
 use super::top::{NewPrefix, Top};
@@ -275,10 +275,16 @@ impl Table {
         series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
-        if grown == 0 && added.is_ok() {
+        if added.is_ok() && (grown == 0 || self.is_small_growth(grown)) {
             return added;
         }
         self.upkeep().free_memory_and_retry(key, slot, added, grown, sample)
+    }
+
+    /// Whether nothing follows from the growth of a buffer to `grown` bytes. In the first interval
+    /// most timings grow with each of their first samples.
+    fn is_small_growth(&self, grown: usize) -> bool {
+        grown < LARGE && self.pool.has_room(0)
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
@@ -383,7 +389,7 @@ impl Table {
         series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
-        if grown == 0 && added.is_ok() {
+        if added.is_ok() && (grown == 0 || self.is_small_growth(grown)) {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
@@ -508,10 +514,10 @@ impl Table {
         if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
             return false; // as if it were removed already
         }
-        let source = self.shards.all[shard].source(slot.at).map(Vec::from);
+        let source = self.shards.all[shard].source(slot.at).map(Box::from);
         let Some(series) = self.shards.take(shard, slot) else { return false };
         let audience = self.shards.audience(&series, self.now);
-        self.upkeep().close_and_release(audience, series, source.as_deref(), close);
+        self.upkeep().close_and_release(audience, series, Source::of(&source), close);
         true
     }
 

@@ -14,7 +14,7 @@ use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::shard::{NameHash, SeriesSlot};
+use super::shard::{NameHash, SeriesSlot, Source};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
@@ -202,12 +202,11 @@ impl TableRules {
     /// Gives a series the policy that the newest rules have for it, before it is closed. Returns
     /// false if they drop it, or if it is a gauge whose level the rules before them have forgotten.
     ///
-    /// `source` is the name from which rules have made that of the series.
     #[inline]
     pub(super) fn update(
         &mut self,
         series: &mut Series,
-        source: Option<&[u8]>,
+        source: Source<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
@@ -218,7 +217,7 @@ impl TableRules {
     fn update_old(
         &mut self,
         series: &mut Series,
-        source: Option<&[u8]>,
+        source: Source<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
@@ -226,7 +225,7 @@ impl TableRules {
             return false;
         }
         let own = series.name().text(tags);
-        let name = source.unwrap_or_else(|| sent_name(own));
+        let name = source.name().unwrap_or_else(|| sent_name(own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
             tags_of(own).any(|(key, value)| key == tag.key && value == tag.value)

@@ -9,7 +9,7 @@ use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot};
+use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Source};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{Made, TableRules};
@@ -47,7 +47,7 @@ impl Upkeep<'_> {
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.now);
-            self.close_and_release(audience, series, None, &mut close);
+            self.close_and_release(audience, series, Source::of(&None), &mut close);
             if left == 0 {
                 return false;
             }
@@ -66,25 +66,27 @@ impl Upkeep<'_> {
                     let rest = Rest::of(series, self.now);
                     let is_kept =
                         self.rules.update(series, source, &mut self.shards.tags, self.pool);
-                    let policies = &self.rules.policies;
-                    if !is_kept || series.is_expired(self.now, policies) {
+                    let policy = self.rules.policies.at(series.policy());
+                    if !is_kept || policy.is_expired(series.kind(), rest.idle) {
                         if let Some(series) = self.shards.take(cursor.shard, slot) {
                             self.release(series);
                             self.shards.counts.expired += 1;
                         }
                         shard = &mut self.shards.all[cursor.shard];
                     } else {
-                        let raw = self.shards.raw.as_ref().filter(|_| RAW);
-                        let tags = &mut self.shards.tags;
-                        let audience = Audience::of(raw, series, tags, self.now);
-                        let mut close =
-                            |closed: Closed<'_>| close(audience, audience.named(closed));
-                        let memory = (&mut *self.pool, &mut *tags);
-                        series.close(self.now, policies, memory, total, &mut close);
-                        self.largest.note(self.pool.take_grown(), Holder::new(cursor.shard, slot));
-                        // A series that came after the tick keeps its count: if it makes room for
-                        // another one, its samples must be counted as lost.
+                        // A series that came after the tick is closed already. It keeps the count
+                        // of its samples: if it makes room for another one, they must be counted
+                        // as lost.
                         if rest.was_open {
+                            let raw = self.shards.raw.as_ref().filter(|_| RAW);
+                            let tags = &mut self.shards.tags;
+                            let audience = Audience::of(raw, series, tags, self.now);
+                            let mut close =
+                                |closed: Closed<'_>| close(audience, audience.named(closed));
+                            let memory = (&mut *self.pool, &mut *tags);
+                            series.close_open(self.now, policy, memory, total, &mut close);
+                            let holder = Holder::new(cursor.shard, slot);
+                            self.largest.note(self.pool.take_grown(), holder);
                             self.top.take_samples(series, &self.shards.names, tags);
                         }
                         let owner = shard.owner_mut(cursor.at);
@@ -106,7 +108,7 @@ impl Upkeep<'_> {
         &mut self,
         audience: Audience,
         mut series: Series,
-        source: Option<&[u8]>,
+        source: Source<'_>,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
         if self.rules.update(&mut series, source, &mut self.shards.tags, self.pool) {

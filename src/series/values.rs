@@ -38,7 +38,22 @@ impl TimingSamples {
 
     /// Adds a sample that stands for `weight` events.
     #[inline]
-    pub(super) fn add(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), AddError> {
+    pub(super) fn add(&mut self, value: f64, more: f64, pool: &mut Pool) -> Result<(), AddError> {
+        // Nearly every sample finds room in the buffer.
+        if let Self::Exact { values, weight } = self
+            && values.len() < values.capacity()
+            && values.len() < pool.exactness.timer_exact
+            && (*weight + more).is_finite()
+        {
+            values.push(value);
+            *weight += more;
+            return Ok(());
+        }
+        self.add_or_grow(value, more, pool)
+    }
+
+    #[inline(never)]
+    fn add_or_grow(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), AddError> {
         if !self.can_weigh(weight) {
             return Err(AddError::NotFinite);
         }
