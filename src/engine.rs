@@ -575,6 +575,7 @@ fn history_rows(settings: &Settings) -> usize {
 
 /// Notes a closed series in the history. Returns `false` if there is no room for it.
 #[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
+#[inline(never)]
 fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
     if summary.audience == Audience::Clean {
         return false; // a merged series; each client's name is kept by itself

@@ -2,9 +2,11 @@
 
 use super::sketched;
 use super::timing::TimingFigures;
-use crate::policy::{Figure, FigureId};
+use crate::policy::{Figure, FigureId, Plan};
 use crate::protocol::MetricKind;
-use crate::series::{Audience, Closed, ClosedTiming, PassthroughKind, PassthroughValue, Values};
+use crate::series::{
+    Audience, Closed, ClosedTiming, PassthroughKind, PassthroughValue, TimingTotals, Values,
+};
 
 /// A closed series. Encoders turn it into bytes; sinks never see it.
 #[derive(Clone, Copy, Debug)]
@@ -92,34 +94,8 @@ impl Summarizer {
                 self.push(FigureId::VALUE, level);
                 Subject::Gauge
             }
-            Values::Timing { samples, weight } => {
-                let sum =
-                    self.timing.append(plan, samples, weight, self.seconds, &mut self.figures);
-                self.leave_out_infinite();
-                if let Some(record) = closed.record {
-                    // Whatever the plan, the lowest sample is first now and the highest last.
-                    let lower = samples.first().copied().unwrap_or_default();
-                    let upper = samples.last().copied().unwrap_or_default();
-                    let samples = samples.len() as f64;
-                    let closed = ClosedTiming { weight, samples, sum, lower, upper };
-                    record.add(plan, closed, &self.figures);
-                }
-                Subject::Timing
-            }
-            Values::Sketch(sketch) => {
-                sketched::append(plan, sketch, self.seconds, &mut self.figures);
-                self.leave_out_infinite();
-                if let Some(record) = closed.record {
-                    let all = sketch.moments();
-                    let closed = ClosedTiming {
-                        weight: all.weight(),
-                        samples: all.samples() as f64,
-                        sum: all.sum(),
-                        lower: all.lower(),
-                        upper: all.upper(),
-                    };
-                    record.add(plan, closed, &self.figures);
-                }
+            values @ (Values::Timing { .. } | Values::Sketch(_)) => {
+                self.push_timing(plan, values, closed.record);
                 Subject::Timing
             }
             Values::Set { members } => {
@@ -136,6 +112,39 @@ impl Summarizer {
             figures: &self.figures,
             idle,
             timestamp: None,
+        }
+    }
+
+    /// Appends the figures of a timing, and adds them to its record. It is a function of its own so
+    /// that series of other kinds pass through little code.
+    #[inline(never)]
+    fn push_timing(&mut self, plan: &Plan, values: Values<'_>, record: Option<&mut TimingTotals>) {
+        let closed = match values {
+            Values::Timing { samples, weight } => {
+                let sum =
+                    self.timing.append(plan, samples, weight, self.seconds, &mut self.figures);
+                // Whatever the plan, the lowest sample is first now and the highest last.
+                let lower = samples.first().copied().unwrap_or_default();
+                let upper = samples.last().copied().unwrap_or_default();
+                let samples = samples.len() as f64;
+                ClosedTiming { weight, samples, sum, lower, upper }
+            }
+            Values::Sketch(sketch) => {
+                sketched::append(plan, sketch, self.seconds, &mut self.figures);
+                let all = sketch.moments();
+                ClosedTiming {
+                    weight: all.weight(),
+                    samples: all.samples() as f64,
+                    sum: all.sum(),
+                    lower: all.lower(),
+                    upper: all.upper(),
+                }
+            }
+            Values::Counter(_) | Values::Gauge(_) | Values::Set { .. } => return,
+        };
+        self.leave_out_infinite();
+        if let Some(record) = record {
+            record.add(plan, closed, &self.figures);
         }
     }
 
@@ -195,14 +204,8 @@ impl Summarizer {
     }
 
     fn push_counter(&mut self, count: f64) {
-        let rate = Figure { id: FigureId::RATE, value: count / self.seconds };
-        let count = Figure { id: FigureId::COUNT, value: count };
-        if rate.value.is_finite() && count.value.is_finite() {
-            self.figures.extend_from_slice(&[rate, count]);
-        } else {
-            self.push(rate.id, rate.value);
-            self.push(count.id, count.value);
-        }
+        self.push(FigureId::RATE, count / self.seconds);
+        self.push(FigureId::COUNT, count);
     }
 
     fn push(&mut self, id: FigureId, value: f64) {

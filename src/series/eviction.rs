@@ -62,42 +62,27 @@ impl LongIdle {
         self.after = after;
     }
 
-    /// Notes a series that the sweep has closed. `owner` learns whether it had samples. `is_full`
-    /// tells whether the table is full.
-    ///
-    /// It is inlined because a sweep calls it for every series, and few of them are idle for long.
+    /// Whether a series has been idle for so long that it may be evicted, whatever its owner is.
     #[inline]
-    pub(super) fn see(
-        &mut self,
-        rest: Rest,
-        at: (usize, SeriesSlot),
-        owner: &mut Owner,
-        is_full: bool,
-        budget: &Budget,
-    ) {
-        if rest.idle == 0 {
-            if rest.was_open {
-                owner.note_interval();
-            }
-        } else if is_full || rest.idle >= self.after {
-            self.note((rest.idle, rest.seen), at, owner, budget);
-        }
+    pub(super) fn is_long(&self, rest: Rest) -> bool {
+        rest.idle >= self.after
     }
 
-    /// Notes a series that had no sample in the last `intervals`, if it is among the longest idle.
-    /// A series of the culprit that had samples in one interval alone need not be idle for long.
+    /// Notes a series without a recent sample, if it is among the longest idle. A series of the
+    /// culprit that had samples in one interval alone need not be idle for long.
     #[inline(never)]
-    fn note(
+    pub(super) fn note(
         &mut self,
-        (intervals, seen): (u32, u32),
+        rest: Rest,
         (shard, slot): (usize, SeriesSlot),
         owner: &Owner,
         budget: &Budget,
     ) {
         let is_of_others = !owner.is_in(budget.culprit());
-        if intervals < self.after && (is_of_others || owner.is_known()) {
+        if !self.is_long(rest) && (is_of_others || owner.is_known()) {
             return;
         }
+        let Rest { idle: intervals, seen, .. } = rest;
         let shard = u16::try_from(shard).expect("there are 256 shards");
         let intervals = Reverse(intervals);
         let idle = IdleSeries { is_of_others, intervals, seen, shard, slot };
@@ -268,7 +253,7 @@ mod tests {
     /// Notes an idle series with the interval of its last sample.
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
         idle.note(
-            (intervals, 0),
+            Rest { was_open: false, idle: intervals, seen: 0 },
             (7, SeriesSlot { hash: 1, at }),
             &Owner::default(),
             &Budget::default(),
@@ -312,7 +297,8 @@ mod tests {
             (5, 2, known),
             (6, 3, known),
         ] {
-            idle.note((intervals, 0), (0, SeriesSlot { hash: 1, at }), &owner, &budget);
+            let rest = Rest { was_open: false, idle: intervals, seen: 0 };
+            idle.note(rest, (0, SeriesSlot { hash: 1, at }), &owner, &budget);
         }
         idle.end_sweep();
         let ready: Vec<_> = idle.ready().iter().map(|idle| idle.slot.at).collect();

@@ -37,7 +37,9 @@ impl Owner {
     /// Notes that the series had samples in an interval that was closed.
     #[inline]
     pub(super) fn note_interval(&mut self) {
-        self.intervals = (self.intervals + 1).min(2);
+        if self.intervals < 2 {
+            self.intervals += 1;
+        }
     }
 
     /// Whether the series had samples in one interval alone. `is_active` tells whether the open

@@ -63,14 +63,15 @@ pub(super) struct Placed<'a> {
 /// where it is needed, which is seldom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
-    of_shard: &'a [Option<Box<[u8]>>],
+    /// Not a slice, so that two registers hold this struct.
+    of_shard: &'a Vec<Option<Box<[u8]>>>,
     at: usize,
 }
 
 impl<'a> Source<'a> {
-    /// The name of a series that was taken out of its shard.
-    pub(super) fn of(name: &'a Option<Box<[u8]>>) -> Self {
-        Self { of_shard: std::slice::from_ref(name), at: 0 }
+    /// The name of a series that was taken out of its shard: the only one in `names`, if any.
+    pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
+        Self { of_shard: names, at: 0 }
     }
 
     pub(super) fn name(self) -> Option<&'a [u8]> {
@@ -189,7 +190,8 @@ impl Shard {
         let series = self.series.get_mut(at)?;
         let total = self.totals.get_mut(at);
         let source = Source { of_shard: &self.sources, at };
-        let at = u32::try_from(at).expect("inserted as a u32");
+        #[allow(clippy::cast_possible_truncation)] // inserted as a u32
+        let at = at as u32;
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })
     }
 

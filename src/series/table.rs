@@ -514,10 +514,10 @@ impl Table {
         if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
             return false; // as if it were removed already
         }
-        let source = self.shards.all[shard].source(slot.at).map(Box::from);
+        let source = vec![self.shards.all[shard].source(slot.at).map(Box::from)];
         let Some(series) = self.shards.take(shard, slot) else { return false };
         let audience = self.shards.audience(&series, self.now);
-        self.upkeep().close_and_release(audience, series, Source::of(&source), close);
+        self.upkeep().close_and_release(audience, series, Source::only(&source), close);
         true
     }
 

@@ -4,7 +4,7 @@
 use super::aggregate::Series;
 use super::bounds::AddError;
 use super::closed::Closed;
-use super::eviction::{Evicted, Holder, Largest, LongIdle, Rest};
+use super::eviction::{Evicted, Holder, LARGE, Largest, LongIdle, Rest};
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
@@ -47,7 +47,7 @@ impl Upkeep<'_> {
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.now);
-            self.close_and_release(audience, series, Source::of(&None), &mut close);
+            self.close_and_release(audience, series, Source::only(&Vec::new()), &mut close);
             if left == 0 {
                 return false;
             }
@@ -85,13 +85,21 @@ impl Upkeep<'_> {
                                 |closed: Closed<'_>| close(audience, audience.named(closed));
                             let memory = (&mut *self.pool, &mut *tags);
                             series.close_open(self.now, policy, memory, total, &mut close);
-                            let holder = Holder::new(cursor.shard, slot);
-                            self.largest.note(self.pool.take_grown(), holder);
+                            let grown = self.pool.take_grown();
+                            if grown >= LARGE {
+                                self.largest.note(grown, Holder::new(cursor.shard, slot));
+                            }
                             self.top.take_samples(series, &self.shards.names, tags);
                         }
-                        let owner = shard.owner_mut(cursor.at);
-                        let at = (cursor.shard, slot);
-                        self.long_idle.see(rest, at, owner, is_full, &self.shards.budget);
+                        if rest.idle == 0 {
+                            if rest.was_open {
+                                shard.owner_mut(cursor.at).note_interval();
+                            }
+                        } else if is_full || self.long_idle.is_long(rest) {
+                            let owner = shard.owner_mut(cursor.at);
+                            let at = (cursor.shard, slot);
+                            self.long_idle.note(rest, at, owner, &self.shards.budget);
+                        }
                     }
                 }
                 cursor.at += 1;
