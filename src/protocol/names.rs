@@ -107,9 +107,19 @@ fn pairs_of_dots(eight: &[u8; 8]) -> u64 {
 
 /// Whether a canonical name can be stored as it is.
 pub fn is_clean(name: &[u8]) -> bool {
-    // Nearly every name is clean, so a loop that reads all bytes is shorter than one that checks
-    // after each byte whether it may end.
-    name.iter().fold(true, |is_clean, byte| is_clean & STORES[usize::from(*byte)])
+    are_all_in(&STORES, name)
+}
+
+/// Whether a table has `true` for all bytes.
+///
+/// Nearly every name is clean. So all bytes are read, eight in each step, which takes fewer
+/// instructions than to check after each byte whether the loop may end.
+#[inline]
+fn are_all_in(table: &[bool; 256], name: &[u8]) -> bool {
+    let (eights, rest) = name.as_chunks::<8>();
+    let and = |so_far, byte: &u8| so_far & table[usize::from(*byte)];
+    let of_eights = eights.iter().fold(true, |so_far, eight| eight.iter().fold(so_far, and));
+    rest.iter().fold(of_eights, and)
 }
 
 /// Whether a canonical name is clean, is not long, and has no empty elements. Every destination
@@ -416,8 +426,7 @@ fn survives(raw: &[u8], place: Place) -> bool {
 
 /// Whether `name` has only bytes that every setting keeps, and no separator of a dialect.
 fn is_plain(name: &[u8]) -> bool {
-    // Nearly every name is plain: see `is_clean`.
-    name.iter().fold(true, |is_plain, byte| is_plain & PLAIN[usize::from(*byte)])
+    are_all_in(&PLAIN, name)
 }
 
 /// Whether a bare name needs no cleaning.

@@ -190,16 +190,12 @@ impl Largest {
     }
 
     /// Notes that a series holds this many bytes, unless they are few.
-    ///
-    /// It is inlined because a sweep calls it for every series, and nearly all of them hold little.
-    #[inline]
     pub(super) fn note(&mut self, bytes: usize, holder: Holder) {
         if bytes >= LARGE {
             self.note_large(bytes, holder);
         }
     }
 
-    #[inline(never)]
     fn note_large(&mut self, bytes: usize, holder: Holder) {
         let class = (bytes / LARGE).ilog2();
         if self.classes.len() <= class as usize {

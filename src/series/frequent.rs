@@ -116,12 +116,15 @@ impl Newcomers {
 /// The first two elements of a name, without its tags.
 pub(super) fn prefix(name: &[u8]) -> &[u8] {
     let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
-    let mut dots = 0;
-    let is_end = |byte: &u8| {
-        dots += u8::from(*byte == b'.');
-        dots == 2 || *byte == b';'
-    };
-    &name[..name.iter().position(is_end).unwrap_or(name.len())]
+    let mut has_dot = false;
+    for (at, byte) in name.iter().enumerate() {
+        match byte {
+            b'.' if !has_dot => has_dot = true,
+            b'.' | b';' => return &name[..at],
+            _ => {}
+        }
+    }
+    name
 }
 
 #[cfg(test)]

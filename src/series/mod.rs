@@ -20,6 +20,7 @@ mod distinct;
 mod eviction;
 mod frequent;
 mod hashed;
+mod lifecycle;
 mod memory;
 mod moments;
 mod newest;
@@ -40,7 +41,6 @@ mod tag_store;
 mod tags;
 mod tally;
 mod top;
-mod upkeep;
 mod values;
 mod visited;
 

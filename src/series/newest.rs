@@ -28,7 +28,12 @@ const NAME_BYTES_MAX: usize = 128;
 impl Newest {
     /// Notes a new series. `hash` is that of its prefix.
     pub(super) fn add(&mut self, name: &[u8], hash: u64, interval: u32) {
+        let cut = &name[..name.len().min(NAME_BYTES_MAX)];
         // Most new series have the prefix of the one before.
+        if let Some(first) = self.places.front_mut().filter(|first| first.hash == hash) {
+            first.set(cut, interval);
+            return;
+        }
         let known = self.places.iter().position(|place| place.hash == hash);
         let mut place = match known {
             Some(at) => self.places.remove(at),
@@ -37,9 +42,7 @@ impl Newest {
         }
         .unwrap_or_default();
         place.hash = hash;
-        place.interval = interval;
-        place.name.clear();
-        place.name.extend_from_slice(&name[..name.len().min(NAME_BYTES_MAX)]);
+        place.set(cut, interval);
         self.places.push_front(place);
     }
 
@@ -49,6 +52,12 @@ impl Newest {
 }
 
 impl NewestPlace {
+    fn set(&mut self, name: &[u8], interval: u32) {
+        self.name.clear();
+        self.name.extend_from_slice(name);
+        self.interval = interval;
+    }
+
     pub(super) fn prefix(&self) -> &[u8] {
         prefix(&self.name)
     }

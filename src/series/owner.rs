@@ -58,13 +58,16 @@ impl Owner {
 /// Returns the first two elements of a name and the first one, without its last element. A name of
 /// one element is its own prefix.
 pub(super) fn prefixes(name: &[u8]) -> [&[u8]; 2] {
-    let name = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];
-    let mut dots = memchr::memchr_iter(b'.', name);
-    match (dots.next(), dots.next()) {
-        (None, _) => [name, name],
-        (Some(one), None) => [&name[..one], &name[..one]],
-        (Some(one), Some(two)) => [&name[..two], &name[..one]],
+    let mut one = None;
+    for (at, byte) in name.iter().enumerate() {
+        match (byte, one) {
+            (b'.', None) => one = Some(at),
+            (b'.', Some(one)) => return [&name[..at], &name[..one]],
+            (b';', _) => return [&name[..one.unwrap_or(at)]; 2],
+            _ => {}
+        }
     }
+    [&name[..one.unwrap_or(name.len())]; 2]
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::closed::Closed;
 use super::eviction::{Evicted, LARGE, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
+use super::lifecycle::Lifecycle;
 use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
@@ -21,7 +22,6 @@ use super::shard::{NameHash, SeriesKey, SeriesSlot, Source};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::table_rules::{Made, RestoredNames, TableRules};
 use super::top::{NewPrefix, Top};
-use super::upkeep::Upkeep;
 use super::visited::Visited;
 use crate::policy::{Rules, flushes};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
@@ -128,8 +128,9 @@ impl Table {
         self.add_changed(name, hash, sample, None)
     }
 
-    /// Adds a sample to the series that rules make of a name, or to those of a raw name. From then
-    /// on, lines with the key `raw` are added without being read, if they belong to one series.
+    /// Adds a sample if the name of the line may not be that of its series alone: rules change
+    /// names, or names are raw. From then on, lines with the key `raw` are added without being read,
+    /// if they belong to one series.
     #[cold]
     fn add_changed(
         &mut self,
@@ -138,41 +139,71 @@ impl Table {
         sample: Sample<'_>,
         raw: Option<RawKey>,
     ) -> Result<(), AddError> {
-        let kind = sample.kind().expect("a key/value is passed through");
-        let is_two = |shards: &Shards| !is_clean(name) || shards.is_merged_into(kind, name);
         if !self.rules.change_names() {
-            if is_two(&self.shards) {
-                return self.add_raw(name, hash, sample, None);
-            }
-            let (shard, slot) = self.add_one(name, hash, sample, None)?;
-            if let Some(raw) = raw {
-                self.shards.aliases.add(raw, kind, (shard, slot.at), self.now);
-            }
-            return Ok(());
+            self.add_unchanged(name, hash, sample, raw)
+        } else if self.shards.raw.is_some() {
+            self.add_made(name, hash, sample).map(|_| ())
+        } else {
+            self.add_made_once(name, hash, sample, raw)
         }
-        if self.shards.raw.is_some() {
-            return self.add_made(name, hash, sample).map(|_| ());
+    }
+
+    /// Adds a sample while names may be raw, and no rule changes them.
+    fn add_unchanged(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        raw: Option<RawKey>,
+    ) -> Result<(), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        if !is_clean(name) || self.shards.is_merged_into(kind, name) {
+            return self.add_raw(name, hash, sample, None);
         }
+        let place = self.add_one(name, hash, sample, None)?;
+        self.add_aliases(raw, kind, place);
+        Ok(())
+    }
+
+    /// Adds a sample to the series that rules make of a clean name. The name is an alias of the
+    /// series, so that the rules are applied to it once.
+    fn add_made_once(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        raw: Option<RawKey>,
+    ) -> Result<(), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.raw_key(name, b"\n");
-        let (shard, slot) = match self.shards.find_raw(own, kind, self.now) {
-            Some((key, slot)) => {
-                let sample = HashedSample::new(sample, |member| self.members.hash(member));
-                self.add_to(&key, slot, sample)?;
-                (key.shard, slot)
-            }
-            None => {
-                let Some(found) = self.add_made(name, hash, sample)? else { return Ok(()) };
-                found
-            }
+        let place = if let Some((key, slot)) = self.shards.find_raw(own, kind, self.now) {
+            let sample = HashedSample::new(sample, |member| self.members.hash(member));
+            self.add_to(&key, slot, sample)?;
+            Some((key.shard, slot))
+        } else {
+            self.add_made(name, hash, sample)?
         };
-        for key in [Some(own), raw].into_iter().flatten() {
-            self.shards.aliases.add(key, kind, (shard, slot.at), self.now);
+        if let Some(place) = place {
+            self.add_aliases([Some(own), raw].into_iter().flatten(), kind, place);
         }
         Ok(())
     }
 
-    /// Adds a sample to the series that rules make of a name, and returns its place.
+    /// From now on, lines with these keys are added to the series in a slot without being read.
+    fn add_aliases(
+        &mut self,
+        keys: impl IntoIterator<Item = RawKey>,
+        kind: MetricKind,
+        (shard, slot): (usize, SeriesSlot),
+    ) {
+        for key in keys {
+            self.shards.aliases.add(key, kind, (shard, slot.at), self.now);
+        }
+    }
+
+    /// Adds a sample to the series that rules make of a name. Returns its place, or `None` if
+    /// names are raw, so that there may be two.
     fn add_made(
         &mut self,
         name: &[u8],
@@ -230,7 +261,7 @@ impl Table {
         let source = saved.source.unwrap_or(clean);
         let resolved = self.rules.resolve(source, self.hash(source));
         let policy = resolved.map(|resolved| resolved.policy);
-        self.upkeep().create_saved(saved, policy).expect("written just now")?;
+        self.lifecycle().create_saved(saved, policy).expect("written just now")?;
         self.shards.set_total(kind, merged, total, &mut self.pool);
         Ok(())
     }
@@ -256,9 +287,9 @@ impl Table {
                 self.add_to(&key, slot, sample).map(|()| (key.shard, slot))
             }
             None => {
-                let slot = self.upkeep().create(name, hash, kind, &key, made)?;
+                let slot = self.lifecycle().create(name, hash, kind, &key, made)?;
                 let added = self.add_to(&key, slot, sample);
-                added.inspect_err(|_| self.upkeep().discard(key.shard, slot))?;
+                added.inspect_err(|_| self.lifecycle().discard(key.shard, slot))?;
                 Ok((key.shard, slot))
             }
         }
@@ -278,7 +309,7 @@ impl Table {
         if added.is_ok() && (grown == 0 || self.is_small_growth(grown)) {
             return added;
         }
-        self.upkeep().free_memory_and_retry(key, slot, added, grown, sample)
+        self.lifecycle().free_memory_and_retry(key, slot, added, grown, sample)
     }
 
     /// Whether nothing follows from the growth of a buffer to `grown` bytes. In the first interval
@@ -321,8 +352,8 @@ impl Table {
             return self.add_changed(name, hash, sample, Some(raw));
         }
         let kind = sample.kind().expect("a key/value is passed through");
-        let (shard, slot) = self.add_one(name, hash, sample, None)?;
-        self.shards.aliases.add(raw, kind, (shard, slot.at), self.now);
+        let place = self.add_one(name, hash, sample, None)?;
+        self.add_aliases([raw], kind, place);
         Ok(())
     }
 
@@ -393,7 +424,7 @@ impl Table {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.upkeep().free_memory_and_retry(key, slot, added, grown, hashed)
+        self.lifecycle().free_memory_and_retry(key, slot, added, grown, hashed)
     }
 
     /// What rules decide about names.
@@ -419,16 +450,16 @@ impl Table {
         close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         if self.shards.raw.is_some() {
-            self.upkeep().sweep::<true>(cursor, work, close)
+            self.lifecycle().sweep::<true>(cursor, work, close)
         } else {
-            self.upkeep().sweep::<false>(cursor, work, close)
+            self.lifecycle().sweep::<false>(cursor, work, close)
         }
     }
 
-    /// The parts for work that adds no sample.
+    /// The parts that create, close and remove series.
     #[inline]
-    fn upkeep(&mut self) -> Upkeep<'_> {
-        Upkeep {
+    fn lifecycle(&mut self) -> Lifecycle<'_> {
+        Lifecycle {
             shards: &mut self.shards,
             rules: &mut self.rules,
             pool: &mut self.pool,
@@ -517,7 +548,7 @@ impl Table {
         let source = vec![self.shards.all[shard].source(slot.at).map(Box::from)];
         let Some(series) = self.shards.take(shard, slot) else { return false };
         let audience = self.shards.audience(&series, self.now);
-        self.upkeep().close_and_release(audience, series, Source::only(&source), close);
+        self.lifecycle().close_and_release(audience, series, Source::only(&source), close);
         true
     }
 
@@ -569,9 +600,9 @@ impl Table {
                 return Some(Ok(()));
             }
             // The merged series was restored from one of the raw names already.
-            self.upkeep().discard(shard, slot);
+            self.lifecycle().discard(shard, slot);
         }
-        self.upkeep().create_saved(saved, *policy)
+        self.lifecycle().create_saved(saved, *policy)
     }
 
     /// Takes the number of samples of the open interval that evicted series had. They are lost.

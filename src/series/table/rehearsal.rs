@@ -130,7 +130,7 @@ impl Rehearsal {
         let sent = source.unwrap_or_else(|| sent_name(name));
         let resolved = copy.rules.resolve(sent, copy.hash(sent));
         let made = Made { policy: resolved.map_or(0, |resolved| resolved.policy), source };
-        let created = copy.upkeep().create_with(name, kind, &SeriesKey::new(hash, kind), made);
+        let created = copy.lifecycle().create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
     }
 

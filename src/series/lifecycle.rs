@@ -1,5 +1,11 @@
-//! The work on a table that adds no sample: creates, closes and removes series, and frees memory.
-//! Series are closed one after the other while samples of the next interval come in.
+//! The life of a series, except for its samples: creates, closes and removes series, and frees
+//! their memory. A sweep closes them one after the other while samples of the next interval come
+//! in.
+//!
+//! ```text
+//!  create ──▶ samples ──▶ sweep: close ──▶ samples ──▶ … ──▶ idle: release
+//!     └─ no room: evict a series ──▶ the sweep closes what is left of it ──▶ release
+//! ```
 
 use super::aggregate::Series;
 use super::bounds::AddError;
@@ -16,8 +22,8 @@ use super::table_rules::{Made, TableRules};
 use super::top::Top;
 use crate::protocol::{MetricKind, is_plain_path};
 
-/// The parts of a table that this work changes.
-pub(super) struct Upkeep<'a> {
+/// The parts of a table that this changes.
+pub(super) struct Lifecycle<'a> {
     pub(super) shards: &'a mut Shards,
     pub(super) rules: &'a mut TableRules,
     pub(super) pool: &'a mut Pool,
@@ -32,7 +38,7 @@ pub(super) struct Upkeep<'a> {
     pub(super) now: u32,
 }
 
-impl Upkeep<'_> {
+impl Lifecycle<'_> {
     /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
     /// constant, so that their meaning costs nothing where they are off.
     #[inline]
@@ -86,6 +92,7 @@ impl Upkeep<'_> {
                             let memory = (&mut *self.pool, &mut *tags);
                             series.close_open(self.now, policy, memory, total, &mut close);
                             let grown = self.pool.take_grown();
+                            // Without this, the holder of each series would be written to memory.
                             if grown >= LARGE {
                                 self.largest.note(grown, Holder::new(cursor.shard, slot));
                             }
