@@ -105,10 +105,12 @@ impl PickleMessage {
         }
         self.points += 1;
         append_string(&self.name, bytes);
-        append_integer(timestamp, bytes);
-        bytes.push(b'G'); // BINFLOAT
-        bytes.extend_from_slice(&value.to_be_bytes());
-        bytes.extend_from_slice(b"\x86\x86"); // TUPLE2 of time and value, TUPLE2 of name and that
+        append_time(timestamp, bytes);
+        // BINFLOAT, TUPLE2 of time and value, TUPLE2 of name and that. They are appended in one
+        // step, as in `append_time`, since each step checks that there is room.
+        let mut end = *b"G01234567\x86\x86";
+        end[1..9].copy_from_slice(&value.to_be_bytes());
+        bytes.extend_from_slice(&end);
     }
 
     /// Ends the message, if it has points, and appends it to the chunks.
@@ -139,11 +141,11 @@ fn append_string(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a number as BININT, or as LONG1 if it does not fit.
-fn append_integer(value: u64, out: &mut Vec<u8>) {
+fn append_time(value: u64, out: &mut Vec<u8>) {
     match i32::try_from(value) {
         Ok(value) => {
-            out.push(b'J');
-            out.extend_from_slice(&value.to_le_bytes());
+            let [a, b, c, d] = value.to_le_bytes();
+            out.extend_from_slice(&[b'J', a, b, c, d]);
         }
         Err(_) => {
             out.extend_from_slice(b"\x8a\x09");
