@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::bounds::AddError;
 use super::closed::{Closed, PendingInterval, Values};
 use super::distinct::Members;
-use super::hashed::HashedSample;
+use super::hashed::{HashedSample, add_finite, change_level};
 use super::memory::Pool;
 use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
 use super::saved::SavedSeries;
@@ -323,13 +323,8 @@ impl Series {
         // the interval before it to `previous`. Otherwise the interval is still `current`.
         let pending = std::mem::replace(&mut self.pending, PendingInterval::No);
         if pending != PendingInterval::No {
-            self.close_previous(
-                pending == PendingInterval::Idle,
-                policy,
-                (pool, tags),
-                total,
-                close,
-            );
+            let idle = pending == PendingInterval::Idle;
+            self.close_previous(idle, policy, (pool, tags), total, close);
         } else {
             let idle = self.seen != self.interval;
             self.interval = now;
@@ -610,24 +605,6 @@ impl Intervals {
             Self::Set(pair) => Values::Set { members: pair.current.len() },
         }
     }
-}
-
-/// Adds `more` to `current`, unless the sum is too large for a double.
-fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
-    let sum = *current + more;
-    if !sum.is_finite() {
-        return Err(AddError::NotFinite);
-    }
-    *current = sum;
-    Ok(())
-}
-
-/// Adds `more` to the level of a gauge. A gauge without a level starts at 0.
-fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
-    let mut changed = if level.is_nan() { 0.0 } else { *level };
-    add_finite(&mut changed, more)?;
-    *level = changed;
-    Ok(())
 }
 
 // A sample of a counter reads three cache lines: the index entry, this struct and the name. If the

@@ -62,7 +62,8 @@ impl LongIdle {
         self.after = after;
     }
 
-    /// Whether a series has been idle for so long that it may be evicted, whatever its owner is.
+    /// Whether a series has been idle for `after` flushes, so that it may be evicted, whatever its
+    /// owner is.
     #[inline]
     pub(super) fn is_long(&self, rest: Rest) -> bool {
         rest.idle >= self.after

@@ -15,7 +15,7 @@ use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Source};
+use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, SourceName};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{Made, TableRules};
@@ -53,7 +53,7 @@ impl Lifecycle<'_> {
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.now);
-            self.close_and_release(audience, series, Source::only(&Vec::new()), &mut close);
+            self.close_and_release(audience, series, SourceName::only(&Vec::new()), &mut close);
             if left == 0 {
                 return false;
             }
@@ -123,7 +123,7 @@ impl Lifecycle<'_> {
         &mut self,
         audience: Audience,
         mut series: Series,
-        source: Source<'_>,
+        source: SourceName<'_>,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
         if self.rules.update(&mut series, source, &mut self.shards.tags, self.pool) {

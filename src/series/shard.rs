@@ -56,19 +56,19 @@ pub(super) struct Placed<'a> {
     pub(super) series: &'a mut Series,
     /// The running total, if totals are kept.
     pub(super) total: Option<&'a mut f64>,
-    pub(super) source: Source<'a>,
+    pub(super) source: SourceName<'a>,
 }
 
 /// The name from which rules have made that of a series, if there is one. It is looked up only
 /// where it is needed, which is seldom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
+pub(super) struct SourceName<'a> {
     /// Not a slice, so that two registers hold this struct.
     of_shard: &'a Vec<Option<Box<[u8]>>>,
     at: usize,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceName<'a> {
     /// The name of a series that was taken out of its shard: the only one in `names`, if any.
     pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
         Self { of_shard: names, at: 0 }
@@ -189,7 +189,7 @@ impl Shard {
     pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
         let total = self.totals.get_mut(at);
-        let source = Source { of_shard: &self.sources, at };
+        let source = SourceName { of_shard: &self.sources, at };
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         let at = at as u32;
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })

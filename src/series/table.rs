@@ -18,7 +18,7 @@ use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, SeriesKey, SeriesSlot, Source};
+use super::shard::{NameHash, SeriesKey, SeriesSlot, SourceName};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::table_rules::{Made, RestoredNames, TableRules};
 use super::top::{NewPrefix, Top};
@@ -129,8 +129,8 @@ impl Table {
     }
 
     /// Adds a sample if the name of the line may not be that of its series alone: rules change
-    /// names, or names are raw. From then on, lines with the key `raw` are added without being read,
-    /// if they belong to one series.
+    /// names, or names are raw. From then on, lines with the key `raw` are added without being
+    /// read, if they belong to one series.
     #[cold]
     fn add_changed(
         &mut self,
@@ -548,7 +548,7 @@ impl Table {
         let source = vec![self.shards.all[shard].source(slot.at).map(Box::from)];
         let Some(series) = self.shards.take(shard, slot) else { return false };
         let audience = self.shards.audience(&series, self.now);
-        self.lifecycle().close_and_release(audience, series, Source::only(&source), close);
+        self.lifecycle().close_and_release(audience, series, SourceName::only(&source), close);
         true
     }
 

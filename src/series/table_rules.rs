@@ -14,7 +14,7 @@ use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::shard::{NameHash, SeriesSlot, Source};
+use super::shard::{NameHash, SeriesSlot, SourceName};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
@@ -206,7 +206,7 @@ impl TableRules {
     pub(super) fn update(
         &mut self,
         series: &mut Series,
-        source: Source<'_>,
+        source: SourceName<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
@@ -217,7 +217,7 @@ impl TableRules {
     fn update_old(
         &mut self,
         series: &mut Series,
-        source: Source<'_>,
+        source: SourceName<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
