@@ -189,6 +189,7 @@ impl SortedNames {
                 return Some(SortedName { name: name.into(), run, shard: *shard, slot });
             }
         }
+        *slots = Vec::new(); // to free all runs at the end of the walk would take too long
         None
     }
 }
