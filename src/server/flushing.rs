@@ -40,6 +40,8 @@ pub(super) struct Flushing {
     held_since: Option<Tick>,
     /// No slice of the current sweep was done yet.
     is_new: bool,
+    /// All series of the current sweep are closed, and the next slice ends the flush.
+    is_swept: bool,
 }
 
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is
@@ -68,6 +70,7 @@ impl Flushing {
             turn: Duration::ZERO,
             held_since: None,
             is_new: false,
+            is_swept: false,
         }
     }
 
@@ -190,6 +193,7 @@ impl Flushing {
         self.set_end(now);
         self.held_since = None;
         self.is_new = true;
+        self.is_swept = false;
         self.number = engine.tick();
         encoders.begin(self.number, stamp);
         for sink in sinks.iter_mut() {
@@ -219,7 +223,9 @@ impl Flushing {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
         }
         // The end of a flush takes about as long as a slice. After a long one it gets the next turn.
-        done &= clock.tick() < began + SLICE / 2;
+        let has_time = self.is_swept || clock.tick() < began + SLICE / 2;
+        self.is_swept = done;
+        done &= has_time;
         if done {
             self.finish_flush(clock.now(), engine, encoders, sinks);
         }
