@@ -222,7 +222,8 @@ impl Flushing {
         while !done && clock.tick() < began + SLICE {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
         }
-        // The end of a flush takes about as long as a slice. After a long one it gets the next turn.
+        // The end of a flush takes about as long as a slice. After a long slice it gets the next
+        // turn.
         let has_time = self.is_swept || clock.tick() < began + SLICE / 2;
         self.is_swept = done;
         done &= has_time;
