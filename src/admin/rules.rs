@@ -19,6 +19,8 @@ pub(super) struct RuleCounts {
 
 /// About the number of patterns that one step compares. Each takes some ten nanoseconds.
 const COMPARED: usize = 2048;
+/// The most series that one step visits.
+const STEP_PLACES: usize = 256;
 
 impl RuleCounts {
     /// Does a part of the work. Returns `true` once the answer is written.
@@ -26,7 +28,7 @@ impl RuleCounts {
         let rules = &view.config.rules.rules;
         self.counts.resize(rules.len(), 0); // a reload may have changed the rules
         let patterns: usize = rules.iter().map(|rule| rule.matches.len()).sum();
-        let work = (COMPARED / patterns.max(1)).max(1);
+        let work = (COMPARED / patterns.max(1)).clamp(1, STEP_PLACES);
         let Self { cursor, counts, others } = self;
         let is_done = view.engine.table_mut().visit(cursor, work, |visited| {
             if !visited.is_of_a_client() {

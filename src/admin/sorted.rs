@@ -1,8 +1,8 @@
 //! A walk over the series in the order of their names, or of a key made of the name, in steps.
 //!
-//! First the table is cut into runs of at most [`RUN`] places, and the slots of each run are
-//! sorted, one run in each step. Then the runs are merged by means of a heap of their lowest keys.
-//! This takes eight bytes for each series, and copies of one key for each run.
+//! First the table is cut into runs of at most [`RUN`] series. A run is collected in several steps,
+//! and its slots are sorted in another one. Then the runs are merged by means of a heap of their
+//! lowest keys. This takes eight bytes for each series, and copies of one key for each run.
 //!
 //! Series may be created and removed during the walk. The walk skips removed series and leaves out
 //! new ones.
@@ -23,9 +23,16 @@ pub(super) struct SortedNames {
     /// Names with another beginning are left out.
     prefix: Box<[u8]>,
     key: MakeKey,
-    /// The place up to which the table is sorted.
+    /// The place up to which series are collected.
     cursor: Cursor,
+    /// All series are collected.
+    is_walked: bool,
+    /// All runs are sorted.
     is_sorted: bool,
+    /// The series of the run that is collected.
+    places: Vec<CollectedPlace>,
+    /// Their keys, one after the other.
+    keys: Vec<u8>,
     runs: Vec<Run>,
     /// The lowest key of each run.
     heads: BinaryHeap<Reverse<SortedName>>,
@@ -33,6 +40,15 @@ pub(super) struct SortedNames {
 
 /// Appends the key of a series.
 type MakeKey = fn(&Visited<'_>, &mut Vec<u8>);
+
+/// A series that is not sorted yet.
+#[derive(Debug)]
+struct CollectedPlace {
+    shard: usize,
+    slot: SeriesSlot,
+    /// Where its key is.
+    key: Range<usize>,
+}
 
 /// Sorted slots of one shard, with the lowest key last.
 #[derive(Debug)]
@@ -51,8 +67,12 @@ pub(super) struct SortedName {
     pub(super) slot: SeriesSlot,
 }
 
-/// The most places of a run. Sorting one takes a fraction of a millisecond.
+/// The most series of a run. Sorting one takes a tenth of a millisecond.
 const RUN: usize = 512;
+/// A run has fewer series if their keys need more bytes than this.
+const RUN_BYTES: usize = 128 * 1024;
+/// The most places that one step visits.
+const STEP_PLACES: usize = 128;
 
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {
@@ -70,7 +90,10 @@ impl SortedNames {
             prefix,
             key,
             cursor: Cursor::default(),
+            is_walked: false,
             is_sorted: false,
+            places: Vec::new(),
+            keys: Vec::new(),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
         }
@@ -86,7 +109,7 @@ impl SortedNames {
         *self = Self::with(self.kind, std::mem::take(&mut self.prefix), self.key);
     }
 
-    /// Sorts the next run, if one is left. Returns `true` if all were sorted already, so that
+    /// Does a part of the work before the merge. Returns `true` if it was done already, so that
     /// [`next`](Self::next) may be called.
     ///
     /// Keys up to `last` are left out.
@@ -94,10 +117,20 @@ impl SortedNames {
         if self.is_sorted {
             return true;
         }
-        let mut keys = Vec::new();
-        let mut places: Vec<(usize, Range<usize>, SeriesSlot)> = Vec::new();
-        let Self { kind, prefix, key, .. } = self;
-        self.is_sorted = table.visit(&mut self.cursor, RUN, |visited| {
+        let has_room = self.places.len() + STEP_PLACES <= RUN && self.keys.len() < RUN_BYTES;
+        if has_room && !self.is_walked {
+            self.collect(table, last);
+        } else {
+            self.end_run(table);
+            self.is_sorted = self.is_walked;
+        }
+        false
+    }
+
+    /// Collects the next series.
+    fn collect(&mut self, table: &mut Table, last: Option<&[u8]>) {
+        let Self { kind, prefix, key, keys, places, .. } = self;
+        self.is_walked = table.visit(&mut self.cursor, STEP_PLACES, |visited| {
             let is_wanted = kind.is_none_or(|kind| kind == visited.kind);
             // Series that only destinations with clean names get are merged from others.
             let is_merged = visited.audience == Audience::Clean;
@@ -105,22 +138,28 @@ impl SortedNames {
                 return;
             }
             let start = keys.len();
-            key(&visited, &mut keys);
+            key(&visited, keys);
             if last.is_some_and(|last| keys[start..] <= *last) {
                 return keys.truncate(start);
             }
-            places.push((visited.shard, start..keys.len(), visited.slot));
+            let Visited { shard, slot, .. } = visited;
+            places.push(CollectedPlace { shard, slot, key: start..keys.len() });
         });
+    }
+
+    /// Sorts the series that were collected. There is a run for each of their shards.
+    fn end_run(&mut self, table: &mut Table) {
+        let keys = std::mem::take(&mut self.keys);
+        let mut places = std::mem::take(&mut self.places);
         places.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| keys[b.1.clone()].cmp(&keys[a.1.clone()]))
+            a.shard.cmp(&b.shard).then_with(|| keys[b.key.clone()].cmp(&keys[a.key.clone()]))
         });
-        for run in places.chunk_by(|a, b| a.0 == b.0) {
-            let slots = run.iter().map(|(_, _, slot)| *slot).collect();
-            self.runs.push(Run { shard: run[0].0, slots });
+        for run in places.chunk_by(|a, b| a.shard == b.shard) {
+            let slots = run.iter().map(|place| place.slot).collect();
+            self.runs.push(Run { shard: run[0].shard, slots });
             let head = self.head(self.runs.len() - 1, table);
             self.heads.extend(head.map(Reverse));
         }
-        false
     }
 
     /// The name that [`next`](Self::next) returns next.
@@ -144,11 +183,13 @@ impl SortedNames {
         let Run { shard, slots } = &mut self.runs[run];
         while let Some(slot) = slots.pop() {
             if let Some(visited) = table.visit_one(*shard, slot) {
-                let mut name = Vec::new();
+                // Most keys hold a name twice. To grow would be slower than to shrink.
+                let mut name = Vec::with_capacity(2 * visited.name().len() + 24);
                 (self.key)(&visited, &mut name);
                 return Some(SortedName { name: name.into(), run, shard: *shard, slot });
             }
         }
+        *slots = Vec::new(); // to free all runs at the end of the walk would take too long
         None
     }
 }

@@ -81,7 +81,8 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b", such as ");
     put_escaped(&crowd.example, out);
-    out.push(b'\n');
+    let remedy = "fix that program, drop its names by a rule, or raise [limits] max_series";
+    write(out, format_args!("; {remedy}\n"));
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {

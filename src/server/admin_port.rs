@@ -35,9 +35,14 @@ pub(super) struct AdminPort {
     remembered: (u64, Tick),
 }
 
-/// What all admin clients together may take of a turn. The sweep of a flush may take 1 ms of the
-/// same turn, and a turn must not take 2 ms because of a scrape.
+/// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_micros(500);
+/// What they may take of a turn that is long without them, as with much input or in the sweep of a
+/// flush. It is enough for one step, so each scrape comes to its end.
+const SLICE_OF_LONG_TURN: Duration = Duration::from_micros(50);
+/// When the slice of the admin clients ends, from the beginning of the turn. The step in which it
+/// ends takes a while, and a turn must not take 2 ms because of a scrape.
+const TURN: Duration = Duration::from_micros(1300);
 
 impl AdminPort {
     pub(super) fn new(share: Share, config: &Config, started: Now) -> Self {
@@ -79,7 +84,8 @@ impl AdminPort {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
-        let end = reactor.clock().tick() + SLICE;
+        let began = reactor.clock().tick();
+        let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
         let is_due = self.rates.is_due(reactor.now().tick);
         let admin_clients = in_use(self.clients.connected());
         let (interval_began, _) = pipeline.open_interval();

@@ -249,6 +249,56 @@ test("lines that make no series are not waited for", () =>
     await leave(later);
   }));
 
+test("a full table names whose series fill it, and what helps", () =>
+  serving({ limits: { max_series: 100 } }, async (server) => {
+    await server.send(["shop.orders:1|c"]);
+    const junk = (from) => Array.from({ length: 150 }, (_, at) => `junk.x.${from + at}<b>:1|c`);
+    const page = await visit(server.url);
+    const card = page.locator("#crowd");
+    await row(page, "shop.orders").waitFor();
+    assert.ok(await card.isHidden(), "there is nothing to show yet");
+    await server.send(junk(0), "127.0.0.2");
+    await card.getByRole("heading", { name: "The table of series is full" }).waitFor();
+    const sentence =
+      /^junk\.x has 99 series, 99 % of all\. 127\.0\.0\.2 sends names such as junk\.x\.\d+b\. \d+ values of new names dropped since the start\./;
+    await until("the sentence", async () => sentence.test(await card.locator("p").first().innerText()));
+    await card.getByText("Fix that program, drop its names with match = junk.x.** and drop = yes in a rule, or").waitFor();
+    await page.getByRole("status").getByText("The table of series is full").waitFor();
+    assert.deepEqual(await violations(page), []);
+    for (const [name, options] of [
+      ["light", {}],
+      ["dark", { colorScheme: "dark" }],
+      ["phone", { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true }],
+    ]) {
+      const other = await visit(server.url, options);
+      await other.locator("#crowd h2").waitFor();
+      await row(other, "junk.x.").waitFor();
+      assert.deepEqual(await violations(other), [], name);
+      const width = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(width <= 0, `${name}: ${width} px too wide`);
+      if (name === "phone") await other.locator("#crowd").scrollIntoViewIfNeeded();
+      await shoot(other, `full-${name}`);
+      calm(other);
+      await leave(other);
+    }
+    await card.getByRole("link", { name: "Show its series" }).click();
+    await page.locator("#shown").getByText("99 of 99 shown, 100 in all").waitFor();
+    assert.match(page.url(), /#q=junk\.x\.$/);
+    // Without a common prefix the sender is named, and there is no rule that would help.
+    await server.command("delcounters junk.*");
+    await until("it disappears", () => card.isHidden());
+    const spread = Array.from({ length: 150 }, (_, at) => `name${at}:1|c`);
+    await server.send(spread, "127.0.0.3");
+    await card.getByText(/^127\.0\.0\.3 has 99 series, 99 % of all\. It sends names such as/).waitFor();
+    assert.equal(
+      await card.locator("p").last().innerText(),
+      "Fix that program, or raise [limits] max_series.",
+    );
+    assert.ok(await card.getByRole("link").isHidden());
+    calm(page);
+    await leave(page);
+  }));
+
 test("the table of senders sorts and shows all of them", () =>
   serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
     for (let at = 1; at <= 20; at += 1) {

@@ -27,8 +27,12 @@ fn health_paths_answer_any_host() {
     let daemon = Daemon::start(&Conf::never_flushing());
     for path in ["/health", "/-/healthy", "/-/ready"] {
         assert_eq!(status_for(&daemon, path, "evil.example"), 200, "{path}");
-        assert_eq!(answer_to(&daemon, &format!("GET {path} HTTP/1.0\r\n\r\n")).status, 200);
+        for version in ["1.0", "1.1"] {
+            let without = format!("GET {path} HTTP/{version}\r\n\r\n");
+            assert_eq!(answer_to(&daemon, &without).status, 200, "{without}");
+        }
     }
+    assert_eq!(answer_to(&daemon, "GET /api/info HTTP/1.1\r\n\r\n").status, 400);
     let mut web = daemon.web();
     assert_eq!(web.get("/health").body, "up\n");
     daemon.admin().ask("health down");

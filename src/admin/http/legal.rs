@@ -86,7 +86,8 @@ impl FamilyKind {
         }
     }
 
-    fn suffix(self) -> &'static [u8] {
+    /// The end of the name of a family.
+    pub(super) fn suffix(self) -> &'static [u8] {
         match self {
             Self::Counter => b"",
             Self::Gauge => b"_value",
@@ -103,40 +104,59 @@ pub(super) fn put_family(kind: FamilyKind, name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(kind.suffix());
 }
 
-/// Appends a legal name. Returns whether another name may become the same.
-fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) -> bool {
+/// Appends a legal name. It is longer than `bare` if a byte had to be added.
+fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    let mut is_changed = bare.is_empty();
     if bare.first().is_none_or(u8::is_ascii_digit) {
         out.push(b'_');
-        is_changed = true;
     }
     let base = out.len();
-    for byte in bare {
-        out.push(if byte.is_ascii_alphanumeric() { *byte } else { b'_' });
-        is_changed |= !byte.is_ascii_alphanumeric() && *byte != b'.';
+    out.extend_from_slice(bare);
+    for byte in &mut out[base..] {
+        if !byte.is_ascii_alphanumeric() {
+            *byte = b'_';
+        }
     }
     if out[base..] == *b"statsd" || out[base..].starts_with(b"statsd_") {
         out.insert(start, b'_');
-        is_changed = true;
     }
-    if kind == FamilyKind::Counter && RESERVED.iter().any(|end| out[start..].ends_with(end)) {
+    if kind == FamilyKind::Counter && is_reserved(&out[start..]) {
         out.push(b'_');
-        is_changed = true;
     }
-    is_changed
+}
+
+/// Whether a name ends as a counter's must not.
+fn is_reserved(name: &[u8]) -> bool {
+    let Some(end) = memchr::memrchr(b'_', name) else { return false };
+    // Few names have one of these words at their end, so most are not compared with each ending.
+    let words: [&[u8]; 9] = [
+        b"total",
+        b"created",
+        b"value",
+        b"members",
+        b"timer",
+        b"sum",
+        b"count",
+        b"distribution",
+        b"bucket",
+    ];
+    words.contains(&&name[end + 1..]) && RESERVED.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether another name may have become the same legal one.
+fn is_ambiguous(kind: FamilyKind, bare: &[u8], family: &[u8]) -> bool {
+    let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
+    family.len() != bare.len() + kind.suffix().len() || !bare.iter().all(is_kept)
 }
 
 /// The name of a series without its tags.
 fn bare(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == b';').next().unwrap_or_default()
+    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
 }
 
 /// Makes the labels of one series after another, in buffers that it reuses.
 #[derive(Debug, Default)]
 pub(super) struct LabelWriter {
-    /// The name of the family, which is not used.
-    family: Vec<u8>,
     /// The keys of the labels, one after the other, and where each begins.
     keys: Vec<u8>,
     starts: Vec<usize>,
@@ -144,15 +164,14 @@ pub(super) struct LabelWriter {
 }
 
 impl LabelWriter {
-    /// Returns the labels of a series as `a="b",c="d"`. It is empty if there are none. No two
-    /// series of a family have the same labels.
-    pub(super) fn labels(&mut self, kind: FamilyKind, name: &[u8]) -> &[u8] {
-        let Self { family, keys, starts, text } = self;
-        family.clear();
+    /// Returns the labels of a series of `family` as `a="b",c="d"`. It is empty if there are none.
+    /// No two series of a family have the same labels.
+    pub(super) fn labels(&mut self, kind: FamilyKind, family: &[u8], name: &[u8]) -> &[u8] {
+        let Self { keys, starts, text } = self;
         keys.clear();
         starts.clear();
         text.clear();
-        let is_name_changed = put_base(kind, bare(name), family);
+        let is_name_changed = is_ambiguous(kind, bare(name), family);
         let mut are_tags_changed = false;
         for tag in name.split(|byte| *byte == b';').skip(1) {
             let equals = tag.iter().position(|byte| *byte == b'=').unwrap_or(tag.len());
@@ -201,6 +220,9 @@ fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// Whether bytes are a text without control characters.
 fn is_text(bytes: &[u8]) -> bool {
+    if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        return true;
+    }
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
@@ -211,6 +233,12 @@ fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(key);
     out.extend_from_slice(b"=\"");
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'"' && *byte != b'\\';
+    if value.iter().all(is_plain) {
+        out.extend_from_slice(value);
+        out.push(b'"');
+        return;
+    }
     for chunk in value.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
@@ -249,7 +277,9 @@ mod tests {
     }
 
     fn labels(kind: FamilyKind, name: &[u8]) -> String {
-        String::from_utf8(LabelWriter::default().labels(kind, name).to_vec()).unwrap()
+        let family = family(kind, name);
+        let mut writer = LabelWriter::default();
+        String::from_utf8(writer.labels(kind, family.as_bytes(), name).to_vec()).unwrap()
     }
 
     #[test]

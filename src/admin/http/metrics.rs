@@ -21,8 +21,6 @@ pub(super) struct MetricsPage {
     names: SortedNames,
     /// The key of the last series written.
     last: Option<Box<[u8]>>,
-    /// The present key of the series that is written.
-    key: Vec<u8>,
     writer: SampleWriter,
     labels: LabelWriter,
 }
@@ -46,7 +44,6 @@ impl MetricsPage {
             phase: MetricsPhase::Own,
             names: SortedNames::by_key(put_key),
             last: None,
-            key: Vec::new(),
             writer: SampleWriter::new(exposition),
             labels: LabelWriter::default(),
         }
@@ -120,14 +117,13 @@ impl MetricsPage {
     fn put_series(&mut self, next: &SortedName, table: &mut Table, out: &mut Vec<u8>) {
         let Some((family, name)) = split_key(&next.name) else { return };
         let Some(mut visited) = table.visit_one(next.shard, next.slot) else { return };
-        self.key.clear();
-        put_key(&visited, &mut self.key);
-        if *self.key != *next.name {
+        let kind = family_kind(&visited);
+        // A reload may have changed the kind of the family, and so the end of its name.
+        if visited.name() != name || !family.ends_with(kind.suffix()) {
             return;
         }
-        let kind = family_kind(&visited);
         let Some(samples) = samples(&mut visited) else { return };
-        let labels = self.labels.labels(kind, name);
+        let labels = self.labels.labels(kind, family, name);
         self.writer.put(family, kind, labels, &samples, out);
     }
 }

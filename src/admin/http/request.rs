@@ -28,6 +28,8 @@ pub struct WebRequest<'a> {
     /// The hosts that the request is for: one in the field `Host`, and one in the target if that
     /// is a whole URL.
     pub hosts: Vec<Authority<'a>>,
+    /// The field `Host` is missing, though the version of HTTP requires it.
+    pub lacks_host: bool,
     /// The values of all fields `Accept`, joined by commas. `None` if there is no such field.
     pub accept: Option<Cow<'a, str>>,
     /// Whether the client takes answers in gzip.
@@ -88,8 +90,7 @@ impl<'a> WebRequest<'a> {
         let mut host_fields = values(fields, "host");
         match (host_fields.next(), host_fields.next()) {
             (Some(host), None) => hosts.push(Authority::read(host?)?),
-            // HTTP/1.1 requires one. A client of HTTP/1.0 may have none; a browser always has one.
-            (None, _) if !takes_chunks => {}
+            (None, _) => {}
             _ => return None,
         }
         Some(Self {
@@ -100,6 +101,9 @@ impl<'a> WebRequest<'a> {
             },
             path,
             query,
+            // HTTP/1.1 requires the field, also beside a host in the target. A browser always sends
+            // it.
+            lacks_host: takes_chunks && values(fields, "host").next().is_none(),
             hosts,
             accept: joined(fields, "accept")?,
             takes_gzip: takes_gzip(joined(fields, "accept-encoding")?.as_deref()),
@@ -223,6 +227,9 @@ mod tests {
         assert_eq!(request.parameter("x"), None);
         assert_eq!(whole("HEAD / HTTP/1.0\n\n").method, Method::Head);
         assert_eq!(whole("POST / HTTP/1.0\r\n\r\n").method, Method::Other);
+        assert!(whole("GET / HTTP/1.1\r\n\r\n").lacks_host);
+        assert!(!whole("GET / HTTP/1.1\r\nHost: a\r\n\r\n").lacks_host);
+        assert!(!whole("GET / HTTP/1.0\r\n\r\n").lacks_host);
         let request = whole("GET http://b.c:80?x=1 HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!((request.path, request.hosts.len()), ("/", 2));
         assert_eq!(request.parameter("x").as_deref(), Some(&b"1"[..]));
@@ -274,7 +281,6 @@ mod tests {
         let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(HEAD_BYTES));
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(FIELDS + 1));
         for (text, status) in [
-            ("GET / HTTP/1.1\r\n\r\n", BadRequest), // no Host
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", BadRequest),
             ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", BadRequest),
             ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", BadRequest),

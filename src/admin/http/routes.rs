@@ -59,8 +59,11 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     }
 }
 
-/// Returns the answer to a request that is for another host.
+/// Returns the answer to a request that is for another host, or names none.
 fn refusal_of_host(request: &WebRequest<'_>, view: &View<'_>) -> Option<Reply> {
+    if request.lacks_host {
+        return Some(Reply::text(HttpStatus::BadRequest, "the request has no Host field\n"));
+    }
     let is_foreign = |host: &&Authority<'_>| !host.is_ours(view.machine, &view.config.admin.hosts);
     let foreign = request.hosts.iter().find(is_foreign)?.as_str();
     Some(Reply::text(

@@ -139,7 +139,7 @@ fn put_sample(
             }
             out.extend_from_slice(key.as_bytes());
             out.extend_from_slice(b"=\"");
-            out.extend_from_slice(canonical(bound).as_bytes());
+            put_canonical(bound, out);
             out.push(b'"');
         }
         out.push(b'}');
@@ -153,22 +153,25 @@ fn put_value(value: f64, out: &mut Vec<u8>) {
     if value.is_finite() {
         Number::new().append(value, out);
     } else {
-        out.extend_from_slice(canonical(value).as_bytes());
+        put_canonical(value, out);
     }
 }
 
-/// Returns a number as OpenMetrics wants those of `le` and `quantile`: `1.0`, `0.25`, `1e+06`,
+/// Appends a number as OpenMetrics wants those of `le` and `quantile`: `1.0`, `0.25`, `1e+06`,
 /// `+Inf`. Two texts of one number would be two labels.
-fn canonical(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
+fn put_canonical(value: f64, out: &mut Vec<u8>) {
     let size = value.abs();
+    if !value.is_finite() {
+        let text = if value.is_nan() { "NaN" } else { ["-Inf", "+Inf"][usize::from(value > 0.0)] };
+        return out.extend_from_slice(text.as_bytes());
+    }
+    let start = out.len();
     if size == 0.0 || (1e-4..1e6).contains(&size) {
-        return format!("{value:?}");
+        Number::new().append(value, out);
+        if !out[start..].contains(&b'.') {
+            out.extend_from_slice(b".0");
+        }
+        return;
     }
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -176,7 +179,7 @@ fn canonical(value: f64) -> String {
         Some(digits) => ('-', digits),
         None => ('+', exponent),
     };
-    format!("{mantissa}e{sign}{digits:0>2}")
+    out.extend_from_slice(format!("{mantissa}e{sign}{digits:0>2}").as_bytes());
 }
 
 #[cfg(test)]
@@ -271,6 +274,8 @@ mod tests {
             (0.0, "0.0"),
             (1.0, "1.0"),
             (0.999, "0.999"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (0.012_345_678, "0.012345678"),
             (100_000.0, "100000.0"),
             (999_999.0, "999999.0"),
             (1e6, "1e+06"),
@@ -282,8 +287,11 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),
+            (f64::NAN, "NaN"),
         ] {
-            assert_eq!(canonical(value), text);
+            let mut out = Vec::new();
+            put_canonical(value, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }
 }

@@ -90,7 +90,7 @@ const USUAL: usize = 200;
 /// The most bytes of a search text. The time for a pattern depends on its length.
 const TEXT_BYTES: usize = 128;
 /// The most places that one step visits, and the most entries that it writes.
-const STEP_PLACES: usize = 512;
+const STEP_PLACES: usize = 256;
 const STEP_ENTRIES: usize = 64;
 
 const KINDS: [(&str, MetricKind); 4] = [

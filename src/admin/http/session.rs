@@ -138,7 +138,7 @@ impl HttpSession {
             ReadHead::Whole(request, length) => {
                 let reply = routes::answer(&request, view);
                 // The bytes of a body would be read as the next request.
-                self.is_closing = !request.keeps_alive || request.has_body;
+                self.is_closing = !request.keeps_alive || request.has_body || request.lacks_host;
                 let is_head = request.method == Method::Head;
                 self.send(reply, request.takes_chunks, is_head, view, out);
                 input.drain(..length);

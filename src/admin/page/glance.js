@@ -154,7 +154,7 @@ function droppedByRules(info) {
 const hints = {
   udp_drops: "a larger [udp] recv_buffer takes larger bursts",
   dropped_lines: "their queue was full; see Destinations",
-  series_rejected: "see Series, sorted by Last seen",
+  series_rejected: "statsd --ask top new names the culprit",
 };
 
 // The listeners or destinations at which it happened.

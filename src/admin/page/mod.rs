@@ -83,6 +83,7 @@ const FILES: &[PageFile] = page_files! {
     "api.js" SCRIPT,
     "chart.js" SCRIPT,
     "detail.js" SCRIPT,
+    "crowd.js" SCRIPT,
     "dom.js" SCRIPT,
     "first.js" SCRIPT,
     "format.js" SCRIPT,

@@ -3,9 +3,11 @@
 //   glance.js  tiles, loss, bad lines        peers.js   destinations and senders
 //   series.js  the table of series           detail.js  one series or figure: chart.js, who.js
 //   first.js   what a first visitor sees     route.js   links into the page
+//   crowd.js   whose names fill the table
 import { ask, figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
 import { clock, duration } from "./format.js";
+import * as crowd from "./crowd.js";
 import * as glance from "./glance.js";
 import * as peers from "./peers.js";
 import * as series from "./series.js";
@@ -48,6 +50,7 @@ async function turn() {
 // A part that fails shows that itself; the others go on.
 function parts(isFlush) {
   glance.show(info);
+  crowd.show(info);
   peers.showDestinations(info);
   header(info);
   const jobs = [detail.refresh(info, isFlush)];
