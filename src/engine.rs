@@ -505,14 +505,10 @@ impl Engine {
         &mut self.history
     }
 
-    /// Notes the time of the flush that [`finish`](Self::finish) has ended.
+    /// Notes the time of the flush that [`finish`](Self::finish) has ended, and exchanges series in
+    /// the history for more active ones.
     pub fn end_history(&mut self, time: UnixTime) {
         self.history.end_flush(time);
-    }
-
-    /// Exchanges series in the history for more active ones, before a flush. This takes about a
-    /// millisecond if the history is full.
-    pub fn exchange_history(&mut self) {
         let table = &mut self.intake.table;
         let top = if self.history.is_full() {
             table.top().samples(2 * self.history.len()).counts

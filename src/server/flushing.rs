@@ -38,10 +38,6 @@ pub(super) struct Flushing {
     turn: Duration,
     /// When a sink first held the current sweep.
     held_since: Option<Tick>,
-    /// No slice of the current sweep was done yet.
-    is_new: bool,
-    /// All series of the current sweep are closed, and the next slice ends the flush.
-    is_swept: bool,
 }
 
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is
@@ -69,8 +65,6 @@ impl Flushing {
             stall: Duration::ZERO,
             turn: Duration::ZERO,
             held_since: None,
-            is_new: false,
-            is_swept: false,
         }
     }
 
@@ -192,8 +186,6 @@ impl Flushing {
         self.ticked = Some(now);
         self.set_end(now);
         self.held_since = None;
-        self.is_new = true;
-        self.is_swept = false;
         self.number = engine.tick();
         encoders.begin(self.number, stamp);
         for sink in sinks.iter_mut() {
@@ -214,19 +206,11 @@ impl Flushing {
     ) -> bool {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
-        let began = clock.tick();
-        if std::mem::take(&mut self.is_new) {
-            engine.exchange_history();
-        }
+        let end = clock.tick() + SLICE;
         let mut done = false;
-        while !done && clock.tick() < began + SLICE {
+        while !done && clock.tick() < end {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
         }
-        // The end of a flush takes about as long as a slice. After a long slice it gets the next
-        // turn.
-        let has_time = self.is_swept || clock.tick() < began + SLICE / 2;
-        self.is_swept = done;
-        done &= has_time;
         if done {
             self.finish_flush(clock.now(), engine, encoders, sinks);
         }
