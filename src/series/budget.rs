@@ -174,8 +174,8 @@ fn culprit(
     is_part: impl Fn(Group, Group) -> bool,
 ) -> Option<Group> {
     let mut culprit = Group { kind: 0, id: largest[0] };
-    for kind in 1..KINDS {
-        let other = Group { kind, id: largest[kind] };
+    for (kind, &id) in largest.iter().enumerate().skip(1) {
+        let other = Group { kind, id };
         if kind == SENDER && other.id == 0 {
             break; // the number stands for all senders that are not known
         }
