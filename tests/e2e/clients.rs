@@ -438,6 +438,9 @@ fn metrics_exporter_dogstatsd_of_rust() {
     .check();
 }
 
+/// The name of a series, its figure, its tags, and the value.
+type Stored = (&'static str, &'static str, &'static [(&'static str, &'static str)], f64);
+
 /// Shows that tagged series that a client sends are read back from Graphite, InfluxDB and
 /// `/metrics` with the same names, tags and values.
 #[test]
@@ -468,8 +471,7 @@ fn the_series_of_a_client_are_the_same_in_graphite_influxdb_and_metrics() {
         let body = metrics.get("/metrics").body;
         in_metrics.iter().all(|line| body.contains(line))
     });
-    // The name of the series, its figure, its tags, and the value.
-    let expected: [(&str, &str, &[(&str, &str)], f64); 6] = [
+    let expected: [Stored; 6] = [
         ("stats_counts.c.hits", "", &[("env", "prod")], 1.0),
         ("stats_counts.c.hits", "", &[("env", "prod"), ("route", "a")], 2.0),
         ("stats.gauges.c.level", "", &[("env", "prod")], 12.5),
