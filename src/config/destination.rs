@@ -228,7 +228,9 @@ impl Destination {
                 Protocol::Plaintext => Format::Plaintext,
                 Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
             },
-            DestinationKind::Influxdb(_) => Format::Influx,
+            DestinationKind::Influxdb(influxdb) => {
+                Format::Influx { is_for_udp: influxdb.protocol == Over::Udp }
+            }
             DestinationKind::Ganglia(labels) => Format::Ganglia(labels.clone()),
             DestinationKind::Repeater(repeater) => return Takes::Packets(repeater.protocol),
             DestinationKind::Console(console) => match console.format {

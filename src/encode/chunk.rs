@@ -129,6 +129,9 @@ impl Chunks {
 /// is longer only if a single line is.
 const PACKET_BYTES: usize = 1432;
 
+/// The longest UDP datagram over IPv4: 64 KiB less the headers. IPv6 has room for 20 bytes more.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
 /// The head of a packet that must stay whole: the number of its bytes and of its lines, with four
 /// bytes each, the highest first.
 pub(super) const HEAD_BYTES: usize = 8;

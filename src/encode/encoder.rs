@@ -41,6 +41,10 @@ pub enum RefusalReason {
     InfluxComment,
     /// InfluxDB stores no such key.
     InfluxKeyTooLong,
+    /// The destination is InfluxDB over UDP, and no datagram can hold the line.
+    InfluxLineTooLong,
+    /// The destination is a repeater over UDP, and no datagram can hold the line of a client.
+    RepeatedLineTooLong,
     /// InfluxDB has no such time.
     InfluxTooLate,
     /// The name is over `max_name_length`, since gmond's page would cut it off.
@@ -66,6 +70,12 @@ impl RefusalReason {
             Self::InfluxKeyTooLong => {
                 "InfluxDB stores no measurement with tags and field of over 65531 bytes"
             }
+            Self::InfluxLineTooLong => {
+                "the line for InfluxDB is longer than the 65507 bytes that a datagram can hold"
+            }
+            Self::RepeatedLineTooLong => {
+                "the line for a repeater is longer than the 65507 bytes that a datagram can hold"
+            }
             Self::InfluxComment => "InfluxDB takes a name that begins with # for a comment",
             Self::InfluxTooLate => "InfluxDB cannot store times after the year 2262",
             Self::GangliaNameTooLong => "the name is longer than max_name_length of [ganglia]",
@@ -88,6 +98,12 @@ impl RefusalReason {
             }
             Self::InfluxKeyTooLong => {
                 "fix the program that sends so many tags, or lower [limits] max_key_length"
+            }
+            Self::InfluxLineTooLong => {
+                "fix the program that sends so many tags, or set [influxdb] protocol = http"
+            }
+            Self::RepeatedLineTooLong => {
+                "fix the program that sends so long lines, or set [repeater] protocol = tcp"
             }
             Self::InfluxComment => {
                 "fix the program that sends the name, or set a global_prefix in the namespace of [influxdb]"

@@ -33,8 +33,8 @@ pub enum Format {
     Pickle { batch: u32 },
     /// One JSON object a line.
     JsonLines,
-    /// InfluxDB's line protocol.
-    Influx,
+    /// InfluxDB's line protocol. Over UDP each line must fit into a datagram.
+    Influx { is_for_udp: bool },
     /// Ganglia's packets.
     Ganglia(ganglia::Labels),
 }
@@ -44,7 +44,7 @@ impl Format {
     /// receivers, cannot store every character.
     fn stores_raw_names(&self) -> bool {
         match self {
-            Self::Influx | Self::JsonLines => true,
+            Self::Influx { .. } | Self::JsonLines => true,
             Self::Plaintext
             | Self::Text
             | Self::Piped
@@ -200,7 +200,7 @@ fn encoder(format: &Format, namespace: &Namespace, figures: &FigureNames) -> Box
         },
         Format::Records { is_prefixed } => Box::new(Records::new(namespace, figures, *is_prefixed)),
         Format::JsonLines => Box::new(JsonLines::new(namespace, figures)),
-        Format::Influx => Box::new(Influx::new(namespace, figures)),
+        Format::Influx { is_for_udp } => Box::new(Influx::new(namespace, figures, *is_for_udp)),
         Format::Ganglia(labels) => Box::new(Ganglia::new(labels, namespace, figures)),
     }
 }

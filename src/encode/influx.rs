@@ -9,10 +9,12 @@
 //!
 //! InfluxDB does not accept `time` as the key of a tag, so such a tag is renamed. A line that
 //! begins with `#` is a comment, so such a measurement is refused.
+//!
+//! Over UDP a line must fit into a datagram. A point with a longer line is refused.
 
 use memchr::memchr;
 
-use super::chunk::Chunks;
+use super::chunk::{Chunks, DATAGRAM_BYTES_MAX};
 use super::encoder::{Encoder, RefusalReason, RefusedPoints};
 use super::names::{Point, Points};
 use super::namespace::Namespace;
@@ -29,6 +31,8 @@ const KEY_BYTES_MAX: usize = 65_535;
 const KEY_SEPARATOR: &str = "#!~#";
 /// The last second whose nanoseconds fit in an `i64`, as InfluxDB stores them.
 const LAST_SECOND: u64 = (i64::MAX / 1_000_000_000) as u64 - 1;
+/// The bytes of ` SECONDS000000000\n` after the fields, with seconds of ten digits.
+const LINE_END_BYTES: usize = 21;
 /// The key that replaces `time=`. No clean key begins like this.
 const TIME_KEY: &[u8] = b"@time=";
 
@@ -50,11 +54,13 @@ struct PointLine {
     prefix: Vec<u8>,
     /// The bytes of the measurement and its tags.
     series_bytes: usize,
+    /// Whether each line must fit into a datagram.
+    is_for_udp: bool,
     number: Number,
 }
 
 impl Influx {
-    pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames, is_for_udp: bool) -> Self {
         Self {
             points: Points::raw(namespace, figures),
             stamp: 0,
@@ -62,6 +68,7 @@ impl Influx {
                 text: Vec::new(),
                 prefix: Vec::new(),
                 series_bytes: 0,
+                is_for_udp,
                 number: Number::new(),
             },
             chunks: Chunks::default(),
@@ -97,8 +104,8 @@ impl Encoder for Influx {
             if line.text.len() > LINE_BYTES || line.prefix != point.prefix() {
                 line.end(stamp, chunks);
             }
-            if !line.append(&point) {
-                RefusedPoints::add(refused, RefusalReason::InfluxKeyTooLong, summary, 1);
+            if let Err(reason) = line.append(&point) {
+                RefusedPoints::add(refused, reason, summary, 1);
             }
         });
         line.end(stamp, chunks);
@@ -118,10 +125,10 @@ impl Encoder for Influx {
 }
 
 impl PointLine {
-    /// Appends a field to the line. Begins the line if it is empty. Returns `false`, and appends
-    /// nothing, if the key is too long for InfluxDB.
-    fn append(&mut self, point: &Point<'_>) -> bool {
-        let Self { text, prefix, series_bytes, number } = self;
+    /// Appends a field to the line. Begins the line if it is empty. Appends nothing, and returns
+    /// the reason, if the key is too long for InfluxDB or the line for a datagram.
+    fn append(&mut self, point: &Point<'_>) -> Result<(), RefusalReason> {
+        let Self { text, prefix, series_bytes, is_for_udp, number } = self;
         let is_first = text.is_empty();
         if is_first {
             prefix.clear();
@@ -142,13 +149,18 @@ impl PointLine {
             if is_first {
                 text.clear();
             }
-            return false;
+            return Err(RefusalReason::InfluxKeyTooLong);
         }
         text.push(if is_first { b' ' } else { b',' });
         text.extend_from_slice(figure);
         text.push(b'=');
         number.append(point.value, text);
-        true
+        // Only the first field can make a line exceed the limit: see `LINE_BYTES`.
+        if *is_for_udp && text.len() > DATAGRAM_BYTES_MAX - LINE_END_BYTES {
+            text.clear();
+            return Err(RefusalReason::InfluxLineTooLong);
+        }
+        Ok(())
     }
 
     /// Ends the line with its timestamp, and appends it to the chunks. Does nothing if it is empty.
@@ -241,7 +253,7 @@ mod tests {
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];
-        let mut influx = Influx::new(namespace, &FigureNames::new(&percentiles, &[]));
+        let mut influx = Influx::new(namespace, &FigureNames::new(&percentiles, &[]), false);
         influx.begin(1, 10);
         for (subject, name, ids) in summaries {
             let figures: Vec<_> =
@@ -320,7 +332,7 @@ stats.sets.users count=1 10000000000
             prefix_gauge: String::new(),
             ..Namespace::default()
         };
-        let mut influx = Influx::new(&namespace, &FigureNames::new(&[], &[]));
+        let mut influx = Influx::new(&namespace, &FigureNames::new(&[], &[]), false);
         influx.begin(1, 10);
         for name in ["#a b", "a#b", "a\nb c", "a b\\"] {
             influx.encode(&Summary {
@@ -353,7 +365,7 @@ stats.sets.users count=1 10000000000
 
     #[test]
     fn a_time_that_influxdb_has_not_is_refused_and_counted() {
-        let mut influx = Influx::new(&Namespace::default(), &FigureNames::new(&[], &[]));
+        let mut influx = Influx::new(&Namespace::default(), &FigureNames::new(&[], &[]), false);
         influx.begin(1, 10);
         for timestamp in [9_223_372_035, 9_223_372_036, u64::MAX] {
             let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
@@ -383,7 +395,7 @@ stats.sets.users count=1 10000000000
     #[test]
     fn a_key_that_is_too_long_for_influxdb_is_refused_and_counted() {
         let space = Namespace { style: Style::Modern, ..Namespace::default() };
-        let mut influx = Influx::new(&space, &FigureNames::new(&[], &[]));
+        let mut influx = Influx::new(&space, &FigureNames::new(&[], &[]), false);
         influx.begin(1, 10);
         let figures = [FigureId::RATE, FigureId::COUNT].map(|id| Figure { id, value: 1.0 });
         // `rate` fits into the first two, and `count`, which is longer, into the first alone.
@@ -414,5 +426,39 @@ stats.sets.users count=1 10000000000
         let refused = influx.take_refused();
         assert_eq!((refused.len(), refused[0].points), (1, 3));
         assert_eq!(refused[0].reason, RefusalReason::InfluxKeyTooLong);
+    }
+
+    /// Over UDP, a line that no datagram can hold is refused, and only that line.
+    #[test]
+    fn a_line_that_no_datagram_can_hold_is_refused_over_udp_alone() {
+        let space = Namespace { style: Style::Modern, ..Namespace::default() };
+        for (is_for_udp, refused_points) in [(true, 2), (false, 0)] {
+            let mut influx = Influx::new(&space, &FigureNames::new(&[], &[]), is_for_udp);
+            influx.begin(1, 1_700_000_000);
+            let rest = "stats.gauges. value=1 1700000000000000000\n".len();
+            for bytes in [10, DATAGRAM_BYTES_MAX - rest, DATAGRAM_BYTES_MAX - rest + 1, 65_490, 20]
+            {
+                influx.encode(&Summary {
+                    has_plain_name: false,
+                    subject: Subject::Gauge,
+                    audience: Audience::Every,
+                    name: "n".repeat(bytes).as_bytes(),
+                    figures: &[Figure { id: FigureId::VALUE, value: 1.0 }],
+                    idle: false,
+                    timestamp: None,
+                });
+            }
+            influx.end();
+            let text: Vec<u8> =
+                influx.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+            let lengths: Vec<_> =
+                text.split_inclusive(|byte| *byte == b'\n').map(<[_]>::len).collect();
+            assert_eq!(lengths.len(), 5 - refused_points);
+            assert_eq!(lengths[1], DATAGRAM_BYTES_MAX);
+            let refused = influx.take_refused();
+            let found: Vec<_> = refused.iter().map(|one| (one.points, one.reason)).collect();
+            let expected = [(refused_points as u64, RefusalReason::InfluxLineTooLong)];
+            assert_eq!(found, expected[..usize::from(is_for_udp)]);
+        }
     }
 }

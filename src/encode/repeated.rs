@@ -3,11 +3,17 @@
 //! A datagram is forwarded as one datagram. Lines from a connection are forwarded in packets of
 //! whole lines. A server with a TCP connection gets everything as one stream, with a newline at the
 //! end of each packet.
+//!
+//! A packet of a unix socket can be longer than a UDP datagram. It is forwarded in packets of whole
+//! lines. A single line that is too long is refused, and kept as an example for the log.
 
 use std::rc::Rc;
 
-use super::chunk::{Chunk, Chunks, HEAD_BYTES, append, newlines, whole_lines};
+use super::chunk::{Chunk, Chunks, DATAGRAM_BYTES_MAX, HEAD_BYTES, append, newlines, whole_lines};
 use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
+
+/// The bytes of a refused line that are kept as an example.
+const EXAMPLE_BYTES: usize = 200;
 
 /// The transport to the other server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +27,15 @@ pub enum Carriage {
 pub struct Repeated {
     datagrams: CarriedChunks,
     stream: CarriedChunks,
+    refused: Option<RefusedLines>,
+}
+
+/// The lines that no datagram can hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RefusedLines {
+    pub lines: u64,
+    /// The beginning of the first of the lines.
+    pub example: Vec<u8>,
 }
 
 /// The chunks of one transport.
@@ -41,11 +56,64 @@ impl Repeated {
     /// Forwards a datagram.
     pub fn packet(&mut self, packet: &[u8]) {
         if self.datagrams.is_wanted && !packet.is_empty() {
-            self.datagrams.packet(packet);
+            if packet.len() > DATAGRAM_BYTES_MAX {
+                self.split(packet);
+            } else {
+                self.datagrams.packet(packet);
+            }
         }
         if self.stream.is_wanted {
             self.stream.pieces(packet);
         }
+    }
+
+    /// Forwards a packet that is too long for a datagram: its lines in packets of whole lines, and
+    /// each binary message in a packet of its own.
+    #[cold]
+    fn split(&mut self, packet: &[u8]) {
+        let mut rest = packet;
+        while !rest.is_empty() {
+            let (piece, after) = first_piece(rest);
+            if is_binary(piece) {
+                self.datagram(piece);
+            } else {
+                self.whole_lines(piece);
+            }
+            rest = after;
+        }
+    }
+
+    /// Forwards lines as datagrams of whole lines, each with a newline at its end.
+    fn whole_lines(&mut self, lines: &[u8]) {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let packet = whole_lines(rest);
+            if packet.payload.ends_with(b"\n") {
+                self.datagram(packet.payload);
+            } else {
+                self.datagram(&[packet.payload, b"\n"].concat());
+            }
+            rest = &rest[packet.length..];
+        }
+    }
+
+    /// Forwards a line, a binary message or short lines as a datagram. Refuses what is too long.
+    fn datagram(&mut self, payload: &[u8]) {
+        if payload.len() <= DATAGRAM_BYTES_MAX {
+            return self.datagrams.packet(payload);
+        }
+        let refused = self.refused.get_or_insert_with(|| RefusedLines {
+            lines: 0,
+            example: payload[..EXAMPLE_BYTES].to_vec(),
+        });
+        refused.lines += 1;
+    }
+
+    /// Returns the lines refused since the last call. The caller must call this after each packet,
+    /// because the present sender is that of the lines.
+    #[inline]
+    pub fn take_refused(&mut self) -> Option<RefusedLines> {
+        self.refused.take()
     }
 
     /// Forwards a binary message of a connection. A message that is cut short is dropped.
@@ -54,7 +122,7 @@ impl Repeated {
             return;
         }
         if self.datagrams.is_wanted {
-            self.datagrams.packet(message);
+            self.datagram(message);
         }
         if self.stream.is_wanted {
             self.stream.chunks.frame(message, 1);
@@ -65,16 +133,7 @@ impl Repeated {
     /// arrived.
     pub fn lines(&mut self, lines: &[u8]) {
         if self.datagrams.is_wanted {
-            let mut rest = lines;
-            while !rest.is_empty() {
-                let packet = whole_lines(rest);
-                if packet.payload.ends_with(b"\n") {
-                    self.datagrams.packet(packet.payload);
-                } else {
-                    self.datagrams.packet(&[packet.payload, b"\n"].concat());
-                }
-                rest = &rest[packet.length..];
-            }
+            self.whole_lines(lines);
         }
         if self.stream.is_wanted {
             self.stream.text(lines);
@@ -189,6 +248,57 @@ mod tests {
         let [(Carriage::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
         assert_eq!(datagrams(chunk.bytes()), [&b"a:1|c\nb:2|c\n"[..], b"c:3|c\n"]);
         assert_eq!(chunk.lines(), 3);
+    }
+
+    /// Shows that a packet that no datagram can hold goes on in smaller ones, and that a line that
+    /// none can hold is refused. Over a stream both go on.
+    #[test]
+    fn a_line_that_no_datagram_can_hold_is_refused_and_the_others_go_on() {
+        let line = |bytes: usize| format!("{}:1|c", "n".repeat(bytes - 4));
+        let fits = line(DATAGRAM_BYTES_MAX - 1);
+        let too_long = line(DATAGRAM_BYTES_MAX);
+        let binary_of = |key: usize| {
+            let length = u16::try_from(key + 1).unwrap().to_le_bytes();
+            [b"\xaa\x02", &length[..], &[0; 8], &vec![b'k'; key], b"\0"].concat()
+        };
+        let many = "a:1|c\n".repeat(10_920) + "b:2|c"; // 65,525 bytes
+        let mut repeated = repeated(&[Carriage::Datagrams, Carriage::Stream]);
+        let mut refused = Vec::new();
+        let mut note = |repeated: &mut Repeated| refused.push(repeated.take_refused());
+        repeated.packet(line(DATAGRAM_BYTES_MAX).as_bytes());
+        note(&mut repeated);
+        repeated.packet(many.as_bytes());
+        note(&mut repeated);
+        repeated.packet(format!("a:1|c\n{too_long}x\nz:1|c").as_bytes());
+        note(&mut repeated);
+        repeated.lines(format!("{fits}\n{too_long}\nb:1|c\n{too_long}\n").as_bytes());
+        note(&mut repeated);
+        repeated.packet(&[b"a:1|c\n", &binary_of(65_495)[..]].concat());
+        note(&mut repeated);
+        repeated.binary(&binary_of(65_000));
+        repeated.binary(&binary_of(65_500));
+        note(&mut repeated);
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|refused| refused.as_ref().map(|refused| (refused.lines, refused.example[0])))
+            .collect();
+        let expected =
+            [None, None, Some((1, b'n')), Some((2, b'n')), Some((1, 0xaa)), Some((1, 0xaa))];
+        assert_eq!(refused, expected);
+        let taken: Vec<_> = repeated.take().collect();
+        let of = |wanted| taken.iter().filter(move |(carriage, _)| *carriage == wanted);
+        let packets: Vec<_> =
+            of(Carriage::Datagrams).flat_map(|(_, chunk)| datagrams(chunk.bytes())).collect();
+        let lines: usize = packets
+            .iter()
+            .map(|packet| {
+                packet.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+            })
+            .sum();
+        assert!(packets.iter().all(|packet| packet.len() <= DATAGRAM_BYTES_MAX));
+        assert_eq!(lines, 1 + 10_921 + 2 + 2 + 1 + 1);
+        let streamed: usize = of(Carriage::Stream).map(|(_, chunk)| chunk.len()).sum();
+        assert!(streamed > 580_000, "{streamed}");
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn names(format: &Format, chunk: &Chunk) -> Vec<Vec<u8>> {
         Format::Records { .. } => records::names(bytes),
         Format::Pickle { .. } => pickle::names(bytes),
         Format::JsonLines => json_lines::names(bytes),
-        Format::Influx => influx::names(bytes),
+        Format::Influx { .. } => influx::names(bytes),
         Format::Ganglia(_) => of_lines(&ganglia::values_as_text(bytes), b' ', 1),
     }
 }

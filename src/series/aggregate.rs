@@ -11,7 +11,7 @@ use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
 use super::saved::SavedSeries;
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
-use super::values::TimingSamples;
+use super::values::{TimingSamples, add_finite, change_level};
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
@@ -567,28 +567,40 @@ impl Series {
         now.wrapping_sub(self.seen)
     }
 
-    /// Takes over the saved values. The series must be new. Returns `None` if they are damaged.
+    /// Takes over the saved values. Returns `None` if they are damaged.
+    ///
+    /// `merged` is `None` for a new series. Else the series has the values of another saved series,
+    /// because rules make one of the two. Counts add up. Of two gauges the one with the later
+    /// sample wins, and `merged` decides if both are as late. The samples of a timing and the
+    /// members of a set cannot be added.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
         now: u32,
         pool: &mut Pool,
+        merged: Option<bool>,
     ) -> Option<Result<(), AddError>> {
         let mut values = saved.values;
-        self.seen = now.wrapping_sub(saved.idle);
+        let idle = merged.map_or(u32::MAX, |_| self.idle_until(now));
+        let wins = saved.idle < idle || saved.idle == idle && merged != Some(false);
+        self.seen = now.wrapping_sub(saved.idle.min(idle));
         let taken = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
-                *current = values.finite()?;
+                let added = add_finite(current, values.finite()?);
                 let last = values.f64()?;
                 if !last.is_nan() {
                     pool.records.set_last_value(last_value, last);
                 }
-                true
+                added.is_ok()
             }
             Intervals::Gauge { current, .. } => {
-                *current = values.finite()?;
+                let level = values.finite()?;
+                if wins {
+                    *current = level;
+                }
                 true
             }
+            _ if merged.is_some() => false,
             Intervals::Timing(pair) => pair.current.restore(&mut values, pool)?,
             Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
         };

@@ -108,30 +108,14 @@ impl Budget {
     /// Returns the group that gives up a series for a new name. Returns `None` if no two series
     /// have a group in common.
     pub(super) fn culprit(&self) -> Option<Group> {
-        let mut culprit = Group { kind: 0, id: self.largest[0] };
-        for kind in 1..KINDS {
-            let other = Group { kind, id: self.largest[kind] };
-            if kind == SENDER && other.id == 0 {
-                break; // the number stands for all senders that are not known
-            }
-            let weight = if self.is_part(culprit, other) { 2 } else { 1 };
-            if self.count(culprit) * weight < self.count(other) {
-                culprit = other;
-            }
-        }
-        (self.count(culprit) > 1).then_some(culprit)
+        culprit(self.largest, |group| self.count(group), |group, other| self.is_part(group, other))
     }
 
     /// Returns how many of its newest series the culprit gives up for those of `newcomer`. The
     /// group of the newcomer stays at most half as large, so that two groups never take from each
     /// other in turn.
     pub(super) fn gives_newest_to(&self, newcomer: &Owner) -> usize {
-        let Some(culprit) = self.culprit().filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
-            return 0;
-        };
-        let own = Group { kind: culprit.kind, id: newcomer.groups[culprit.kind] };
-        // Each one makes the culprit smaller, and its own group larger.
-        (self.count(culprit) + 1).saturating_sub(2 * self.count(own)) as usize / 3
+        gives_newest(self.culprit(), newcomer, |group| self.count(group))
     }
 
     /// Notes the newest series of a table that is nearly full.
@@ -180,6 +164,96 @@ impl Budget {
             all,
             example: example.clone(),
         })
+    }
+}
+
+/// See [`Budget::culprit`].
+fn culprit(
+    largest: [u16; KINDS],
+    count: impl Fn(Group) -> u32,
+    is_part: impl Fn(Group, Group) -> bool,
+) -> Option<Group> {
+    let mut culprit = Group { kind: 0, id: largest[0] };
+    for (kind, &id) in largest.iter().enumerate().skip(1) {
+        let other = Group { kind, id };
+        if kind == SENDER && other.id == 0 {
+            break; // the number stands for all senders that are not known
+        }
+        let weight = if is_part(culprit, other) { 2 } else { 1 };
+        if count(culprit) * weight < count(other) {
+            culprit = other;
+        }
+    }
+    (count(culprit) > 1).then_some(culprit)
+}
+
+/// See [`Budget::gives_newest_to`].
+fn gives_newest(culprit: Option<Group>, newcomer: &Owner, count: impl Fn(Group) -> u32) -> usize {
+    let Some(culprit) = culprit.filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
+        return 0;
+    };
+    let own = Group { kind: culprit.kind, id: newcomer.groups[culprit.kind] };
+    // Each one makes the culprit smaller, and its own group larger.
+    (count(culprit) + 1).saturating_sub(2 * count(own)) as usize / 3
+}
+
+/// A few series that are created and evicted, without a change of the budget: what an explanation
+/// reads in its place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupChanges {
+    added: Vec<[u16; KINDS]>,
+    removed: Vec<[u16; KINDS]>,
+    /// The largest group of each kind, if it has changed.
+    largest: [Option<u16>; KINDS],
+}
+
+impl GroupChanges {
+    /// Counts a new series, as [`Budget::add`] does.
+    pub(super) fn add(&mut self, budget: &Budget, owner: &Owner) {
+        self.added.push(owner.groups);
+        let before = self.largest(budget);
+        for (kind, &id) in owner.groups.iter().enumerate() {
+            let count = |id| self.count(budget, Group { kind, id });
+            if count(id) > count(before[kind]) {
+                self.largest[kind] = Some(id);
+            }
+        }
+    }
+
+    /// Counts that a series is removed.
+    pub(super) fn remove(&mut self, owner: &Owner) {
+        self.removed.push(owner.groups);
+    }
+
+    /// See [`Budget::culprit`].
+    pub(super) fn culprit(&self, budget: &Budget) -> Option<Group> {
+        culprit(
+            self.largest(budget),
+            |group| self.count(budget, group),
+            |group, other| {
+                let is_last = |last: &&[u16; KINDS]| last[group.kind] == group.id;
+                match self.added.iter().rev().find(is_last) {
+                    Some(last) => last[other.kind] == other.id,
+                    None => budget.is_part(group, other),
+                }
+            },
+        )
+    }
+
+    /// See [`Budget::gives_newest_to`].
+    pub(super) fn gives_newest_to(&self, budget: &Budget, newcomer: &Owner) -> usize {
+        gives_newest(self.culprit(budget), newcomer, |group| self.count(budget, group))
+    }
+
+    fn largest(&self, budget: &Budget) -> [u16; KINDS] {
+        std::array::from_fn(|kind| self.largest[kind].unwrap_or(budget.largest[kind]))
+    }
+
+    fn count(&self, budget: &Budget, group: Group) -> u32 {
+        let of = |all: &[[u16; KINDS]]| {
+            all.iter().map(|groups| u32::from(groups[group.kind] == group.id)).sum::<u32>()
+        };
+        budget.count(group) + of(&self.added) - of(&self.removed)
     }
 }
 

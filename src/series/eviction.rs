@@ -18,7 +18,7 @@ use std::collections::BinaryHeap;
 
 use super::aggregate::Series;
 use super::budget::Budget;
-use super::owner::Owner;
+use super::owner::{Group, Owner};
 use super::shard::SeriesSlot;
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
@@ -151,8 +151,8 @@ impl Evicted {
 impl IdleSeries {
     /// Whether the series may be evicted for a newcomer. The culprit takes the place of its own
     /// series alone.
-    pub(super) fn may_go_for(&self, newcomer: &Owner, budget: &Budget) -> bool {
-        !self.is_of_others || !newcomer.is_in(budget.culprit())
+    pub(super) fn may_go_for(&self, newcomer: &Owner, culprit: Option<Group>) -> bool {
+        !self.is_of_others || !newcomer.is_in(culprit)
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
         idle.end_sweep();
         let ready: Vec<_> = idle.ready().iter().map(|idle| idle.slot.at).collect();
         assert_eq!(ready, [6, 4, 1, 2]);
-        let may_go = |name: &str| idle.ready()[3].may_go_for(&owner(name), &budget);
+        let may_go = |name: &str| idle.ready()[3].may_go_for(&owner(name), budget.culprit());
         assert!(may_go("app.web.b") && !may_go("junk.x.4"));
     }
 

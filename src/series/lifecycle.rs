@@ -261,7 +261,7 @@ impl Lifecycle<'_> {
         // it has restored values, and they would be lost.
         self.shards.all[key.shard].owner_mut(slot.at as usize).note_interval();
         let series = self.shards.get_mut(key.shard, slot).expect("created just now");
-        let restored = series.restore(saved, self.now, self.pool);
+        let restored = series.restore(saved, self.now, self.pool, None);
         self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
         self.pool.take_refused();
         if !matches!(restored, Some(Ok(()))) {

@@ -8,7 +8,7 @@ use super::budget::{Budget, NEWEST_MAX};
 use super::closed::Closed;
 use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
-use super::owner::Owner;
+use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
@@ -137,12 +137,18 @@ impl Shards {
 
     /// Whether there is a series with the clean name of a merged series.
     pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
-        let Some(merged) = self.all[shard].at(slot.at as usize) else { return false };
-        is_merged(merged.name().bare()) && {
-            let mut name = Vec::new();
-            merged.name().append(&self.tags, &mut name);
-            self.find(merged.kind(), sent_name(&name)).is_some()
+        self.clean_twin(shard, slot).is_some()
+    }
+
+    /// Returns the series with the clean name of a merged series.
+    pub(super) fn clean_twin(&self, shard: usize, slot: SeriesSlot) -> Option<(usize, SeriesSlot)> {
+        let merged = self.all[shard].at(slot.at as usize)?;
+        if !is_merged(merged.name().bare()) {
+            return None;
         }
+        let mut name = Vec::new();
+        merged.name().append(&self.tags, &mut name);
+        self.find(merged.kind(), sent_name(&name))
     }
 
     /// The destinations that the interval before `now` of a series is for.
@@ -472,7 +478,7 @@ impl Shards {
     /// evicted for it.
     fn take_idle(&mut self, long_idle: &mut LongIdle, newcomer: &Owner) -> Option<Series> {
         while let Some(idle) = long_idle.ready().first().copied() {
-            if !idle.may_go_for(newcomer, &self.budget) {
+            if !idle.may_go_for(newcomer, self.budget.culprit()) {
                 return None;
             }
             long_idle.next();
@@ -529,7 +535,7 @@ impl Shards {
         }
         for _ in 0..NEWEST_TRIES {
             let (shard, slot) = self.budget.take_newest()?;
-            if self.may_go(shard, slot, now) {
+            if self.may_go(shard, slot, now, self.budget.culprit()) {
                 return self.take(shard, slot);
             }
             if self.get(shard, slot).is_some() {
@@ -541,12 +547,18 @@ impl Shards {
     }
 
     /// Whether a series of the culprit can be evicted because it is new.
-    pub(super) fn may_go(&self, shard: usize, slot: SeriesSlot, now: u32) -> bool {
+    pub(super) fn may_go(
+        &self,
+        shard: usize,
+        slot: SeriesSlot,
+        now: u32,
+        culprit: Option<Group>,
+    ) -> bool {
         let Some(series) = self.get(shard, slot) else { return false };
         let owner = self.all[shard].owner(slot.at as usize);
         // An interval before the open one must have been sent, or the loss could not be counted.
         let has_one_interval = owner.had_one_interval(series.seen() == now);
-        has_one_interval && series.is_closed(now) && owner.is_in(self.budget.culprit())
+        has_one_interval && series.is_closed(now) && owner.is_in(culprit)
     }
 
     /// Notes that a series of a table with room for `room` more was created.

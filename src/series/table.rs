@@ -1,6 +1,7 @@
 //! The table of all series, in shards. It holds the number of the open interval, and walks over the
 //! series to close an interval.
 
+mod forecast;
 pub(super) mod rehearsal;
 
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub struct Table {
     /// Whether each name that a client sends is the name of its series: no rule changes names, and
     /// no series is merged from raw names.
     is_direct: bool,
+    /// Whether a merged series was restored as one with a clean name. It has the samples of all raw
+    /// names, whose own records then count no more.
+    has_restored_merged: bool,
     long_idle: LongIdle,
     evicted: Evicted,
     top: Top,
@@ -65,6 +69,7 @@ impl Table {
             is_direct: !rules.change_names(),
             rules,
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
+            has_restored_merged: false,
             evicted: Evicted::default(),
             top: Top::new(),
             max_series: bounds.max_series,
@@ -589,18 +594,22 @@ impl Table {
         let has_all_samples = is_merged(saved.name);
         let names = self.rules.restored_names(&saved, self.shards.raw.is_none())?;
         let RestoredNames { name, source, policy } = &names;
+        let has_own_name = *saved.name == **name;
         saved.name = name;
         saved.source = source.as_deref();
+        let is_raw = self.shards.raw.is_some();
+        self.has_restored_merged |= has_all_samples && !is_raw;
         if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
-            if source.is_some() {
-                // New rules make one series of two saved ones. The second is lost, and counted.
-                return Some(Err(AddError::ByRule));
-            }
-            if self.shards.raw.is_some() || !has_all_samples {
+            if has_all_samples && !is_raw {
+                // The merged series was restored from one of the raw names already.
+                self.lifecycle().discard(shard, slot);
+            } else if source.is_none() && (is_raw || self.has_restored_merged) {
                 return Some(Ok(()));
+            } else {
+                // Rules make one series of two saved ones.
+                let series = self.shards.get_mut(shard, slot).expect("it was found just now");
+                return series.restore(saved, self.now, &mut self.pool, Some(has_own_name));
             }
-            // The merged series was restored from one of the raw names already.
-            self.lifecycle().discard(shard, slot);
         }
         self.lifecycle().create_saved(saved, *policy)
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::encode::chunk::Chunk;
+use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::{EncoderId, Encoders};
+use crate::encode::repeated::{Carriage, Repeated};
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
 use crate::flush::{Schedule, Subject};
@@ -301,6 +303,21 @@ fn note_refused(encoders: &mut Encoders, engine: &mut Engine, sinks: &mut Sinks)
         let sender = last_sender(engine, refused.subject, &refused.example);
         engine.ledger().warn_about(what, sender, refused.points, &refused.example);
     }
+}
+
+/// Counts the lines of the present sender that no datagram to a repeater can hold, and adds a
+/// warning about them.
+#[inline]
+pub(super) fn note_refused_lines(repeated: &mut Repeated, engine: &mut Engine, sinks: &mut Sinks) {
+    let Some(refused) = repeated.take_refused() else { return };
+    let to_datagrams = Feed::Packets(Carriage::Datagrams);
+    for sink in sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
+        sink.note_refused_points(refused.lines);
+    }
+    let ledger = engine.ledger();
+    ledger.count(Own::PointsRefused, refused.lines);
+    let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
+    ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
 }
 
 /// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the

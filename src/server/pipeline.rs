@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::dump_messages::{log_packet, log_piece};
-use super::flushing::Flushing;
+use super::flushing::{Flushing, note_refused_lines};
 use super::key_flush::KeyFlush;
 use super::outputs::{self, NewSinks};
 use super::reactor::{Reactor, Timer};
@@ -205,6 +205,7 @@ impl Pipeline {
     /// Passes a datagram to the repeaters.
     pub(super) fn repeat_packet(&mut self, packet: &[u8]) {
         self.repeated.packet(packet);
+        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
     }
 
     /// Passes a piece of a stream to the repeaters, unless it was cut off.
@@ -215,6 +216,7 @@ impl Pipeline {
             Piece::Packet(packet) => self.repeated.packet(packet),
             Piece::Overlong(_) | Piece::PacketTooLong | Piece::PacketCutShort => {}
         }
+        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
     }
 
     /// Queues the packets and lines of this turn for the repeaters.

@@ -255,6 +255,42 @@ fn a_restored_series_is_not_changed_twice() {
     assert_eq!(names(&mut restore(other).engine), ["a;t=1", "a;t=1", "b"]);
 }
 
+/// Shows that no count is lost if rules make one series of two saved ones, and that the last value
+/// of a gauge wins. The samples of a second timer are counted as refused.
+#[test]
+fn saved_series_of_one_name_are_restored_as_one() {
+    let one = "[rule.m]\nmatch = a.*\nname = m\n";
+    let saved = |core: &Core| core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+    let restore = |state: &[u8], config: &str, refused: u64| {
+        let settings = configured(config);
+        let mut core = Core::new(&settings, &Default::default());
+        let restored = core.engine.restore(In::new(state), settings.flush_interval, false);
+        assert!(!restored.damaged && restored.refused == refused, "{restored:?}");
+        let lines = core.flush(10);
+        let value = |name: &str| values(&lines).get(name).map(|value| value.to_string());
+        (value("stats_counts.m"), value("stats_counts.a.1"), value("stats.gauges.m"), {
+            value("stats.gauges.a.1")
+        })
+    };
+    let text = |text: &str| Some(text.to_owned());
+    // Rules that are new since the state was saved.
+    let mut core = Core::configured("");
+    core.packet("a.1:3|c\na.2:4|c\na.1:5|ms\na.2:6|ms");
+    assert_eq!(restore(&saved(&core), one, 1).0, text("7"));
+    // Rules that a reload has brought in the saved interval, and has taken away.
+    for (before, after) in [("", one), (one, "")] {
+        let mut core = Core::configured(before);
+        core.packet("a.1:3|c\na.1:5|g");
+        core.engine.reconfigure(&configured(after));
+        core.packet("a.1:4|c\na.1:6|g");
+        let state = saved(&core);
+        assert_eq!(restore(&state, one, 0).0, text("7"));
+        assert_eq!(restore(&state, "", 0).1, text("7"));
+        let restored = restore(&state, after, 0);
+        assert_eq!(restored.2.or(restored.3), text("6"));
+    }
+}
+
 #[test]
 fn raw_names_are_changed_as_their_clean_forms() {
     let mut core =

@@ -17,6 +17,7 @@ mod carbon_kill;
 mod check;
 mod checks;
 mod children;
+mod clients;
 mod console;
 mod crowd;
 mod delivery;

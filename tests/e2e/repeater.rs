@@ -61,6 +61,67 @@ fn a_packet_goes_on_as_it_came() {
     daemon.stop();
 }
 
+/// Shows that a line that no UDP datagram can hold is left out for the destinations over UDP alone,
+/// counted for each of them, and named with its sender. Other lines of its packet go on.
+#[test]
+fn a_line_that_no_datagram_can_hold_is_left_out_for_udp_alone() {
+    let (socket, address) = receiver();
+    let (influxdb, to_influxdb) = receiver();
+    let carbon = FakeCarbon::start();
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("limits", "max_key_length", "64k")
+        .set("unix", "datagram", "d.sock")
+        .set("console", "enabled", "yes")
+        .set("repeater", "address", address)
+        .set("influxdb", "address", to_influxdb)
+        .set("influxdb", "protocol", "udp");
+    let daemon = Daemon::start(&conf);
+    let client = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    let send = |packet: &str| {
+        client.send_to(packet.as_bytes(), daemon.folder().join("d.sock")).unwrap();
+    };
+    // With `stats.gauges.` before it and a time after it, the line for InfluxDB is too long.
+    let long_in_influxdb = "i".repeat(65_480);
+    let too_long = "r".repeat(65_505);
+    send(&format!("{long_in_influxdb}:7|g\na:1|g"));
+    send(&format!("{too_long}:8|g\na:2|g"));
+    send("last:3|g");
+    let mut repeated = Vec::new();
+    while !repeated.ends_with(b"last:3|g") {
+        repeated.extend_from_slice(b"\n");
+        repeated.extend_from_slice(&next(&socket));
+    }
+    let repeated = String::from_utf8(repeated).unwrap();
+    let lines: Vec<_> = repeated.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, [&format!("{long_in_influxdb}:7|g"), "a:1|g", "a:2|g", "last:3|g"]);
+    for hint in ["example=rrr", "example=iii"] {
+        let setting =
+            if hint.ends_with('r') { "[repeater] protocol" } else { "[influxdb] protocol" };
+        let reason = "65507 bytes that a datagram can hold";
+        daemon.until_logged(&["points_refused=", reason, hint, setting, "sender=unix"], 1);
+    }
+    daemon.until_shown("gauges", "last", 3.0);
+    until(DEADLINE, "the other points in InfluxDB", || {
+        let packet = String::from_utf8(next(&influxdb)).unwrap();
+        assert!(!packet.contains("iii"));
+        packet.contains("stats.gauges.last value=3 ").then_some(())
+    });
+    until_true("the points on the console", || {
+        let printed = daemon.stdout().join("\n");
+        printed.contains(&format!("stats.gauges.{long_in_influxdb} 7 "))
+    });
+    assert!(!daemon.admin().ask("sinks").contains(" dropped_lines=1 "));
+    let figures = daemon.web().get("/metrics").body;
+    let points = |name: &str| {
+        let figure = format!("statsd_destination_points_refused_total{{destination=\"{name}\"}} ");
+        let line = figures.lines().find_map(|line| line.strip_prefix(&figure));
+        line.unwrap_or_else(|| panic!("no {figure} in {figures}")).to_owned()
+    };
+    assert_eq!((points("repeater"), points("console")), ("1".to_owned(), "0".to_owned()));
+    assert_ne!(points("influxdb"), "0");
+    daemon.stop();
+}
+
 /// Shows that two servers in a row have the same counts, also of lines that arrive while the first
 /// one flushes.
 fn assert_nothing_is_missing(protocol: &str) {

@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::support::{
-    Admin, Conf, DEADLINE, Daemon, FakeCarbon, Process, connect, peer_script, peers, run,
-    send_packets, statsd_command, until_true,
+    Admin, Conf, DEADLINE, Daemon, FakeCarbon, Process, connect, send_packets, statsd_command,
+    until_true,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -237,36 +237,6 @@ fn a_user_who_is_not_there_is_an_error() {
 fn frame(packet: &[u8]) -> Vec<u8> {
     let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
     [&length, packet].concat()
-}
-
-/// Shows that Datadog's Python client is understood over `unixstream://`, and that its figures are
-/// the same over `unix://`.
-#[test]
-fn datadogs_client_is_understood_over_both_kinds_of_unix_sockets() {
-    for (scheme, socket) in [("unixstream", "s.sock"), ("unix", "d.sock")] {
-        let daemon = Daemon::start(&conf());
-        let url = format!("{scheme}://{}", daemon.folder().join(socket).display());
-        let python = peers().join("venv/bin/python");
-        run(Command::new(python).arg(peer_script("send_datadog.py")).args([&url, "py"]));
-        daemon.until_counter("py.buffered;nth=9", 500.0);
-        let counters = daemon.admin().numbers("counters");
-        assert_eq!(counters["py.hits;env=prod"], 3.0, "{scheme}: {counters:?}");
-        assert_eq!(counters["py.piped"], 100.0, "{scheme}");
-        for nth in 0..10 {
-            assert_eq!(counters[&format!("py.buffered;nth={nth}")], 500.0, "{scheme}");
-        }
-        assert_eq!(daemon.admin().numbers("gauges")["py.level"], 12.0, "{scheme}");
-        assert_eq!(daemon.admin().numbers("gauges")["py.piped_level"], 42.0, "{scheme}");
-        let timers = daemon.admin().dump("timers");
-        assert_eq!(timers["py.load"], serde_json::json!([320, 80]), "{scheme}");
-        assert_eq!(timers["py.sizes"], serde_json::json!([7]), "{scheme}");
-        assert_eq!(daemon.admin().numbers("sets")["py.users"], 2.0, "{scheme}");
-        assert_eq!(counters["statsd.bad_lines_seen"], 0.0, "{scheme}");
-        assert_eq!(counters["statsd.events_ignored"], 1.0, "{scheme}");
-        // Only datagrams count as packets.
-        assert_eq!(counters["statsd.packets_received"] == 0.0, scheme == "unixstream");
-        daemon.stop();
-    }
 }
 
 /// Shows that a framed stream may be cut at every byte, and that packets have whole lines in any

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to into .peers: Graphite's carbon and whisper, the Python and Node
-# StatsD clients, and Node's statsd, the reference. A second run finds its stamp and does nothing.
+# Installs what the tests talk to into .peers: Graphite's carbon and whisper, StatsD clients for Python, Node
+# and Rust, and Node's statsd, the reference. A second run finds its stamp and does nothing.
 # What only some tests need may fail: .peers/without then has a file of its name with the reason, and they skip.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 peers=$(cd "$here/../.." && pwd)/.peers
 pins=("$here/install.sh" "$here/build-requirements.txt" "$here/requirements.txt"
-      "$here/graphite-web.txt" "$here/npm/package.json" "$here/npm/package-lock.json")
+      "$here/graphite-web.txt" "$here/npm/package.json" "$here/npm/package-lock.json"
+      "$here/rust/Cargo.toml" "$here/rust/Cargo.lock" "$here/rust/src/main.rs")
 
 say() { echo "peers: $*"; }
 
@@ -56,12 +57,11 @@ install_python() {
 }
 
 install_node() {
-    say "installing Node's statsd and the client hot-shots into .peers/npm"
+    say "installing Node's statsd and clients for Node into .peers/npm"
     rm -rf "$peers/npm"
     mkdir -p "$peers/npm"
     cp "$here/npm/package.json" "$here/npm/package-lock.json" "$peers/npm"
-    npm ci --prefix "$peers/npm" --omit=optional --ignore-scripts --no-audit --no-fund \
-        --loglevel=error >/dev/null
+    npm ci --prefix "$peers/npm" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 }
 
 # optional NAME COMMAND…: a failure costs the tests that need NAME, and is told again at each run.
@@ -72,6 +72,23 @@ optional() {
     if ("$@") >"$reason" 2>&1; then
         rm "$reason"
     fi
+}
+
+# The addon that hot-shots sends unix datagrams with. It is compiled against the headers that come with Node,
+# since node-gyp would download others.
+install_unix_dgram() {
+    say "compiling unix-dgram for hot-shots" >&3
+    local node
+    node=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+    [ -e "$node/include/node/node.h" ] || { echo "Node has no headers here"; return 1; }
+    npm rebuild --prefix "$peers/npm" unix-dgram --nodedir="$node" --loglevel=error || return
+    [ -e "$peers/npm/node_modules/unix-dgram/build/Release/unix_dgram.node" ] ||
+        { echo "npm did not compile it"; return 1; }
+}
+
+install_rust() {
+    say "building clients for Rust into .peers/rust" >&3
+    cargo build --quiet --locked --manifest-path "$here/rust/Cargo.toml" --target-dir "$peers/rust"
 }
 
 install_graphite_web() {
@@ -130,6 +147,8 @@ rm -f "$peers/stamp"
 mkdir -p "$peers"
 install_python
 install_node
+optional unix-dgram install_unix_dgram
+optional rust install_rust
 optional graphite-web install_graphite_web
 optional carbon-c-relay install_relay
 tell_what_is_missing

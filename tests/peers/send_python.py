@@ -1,15 +1,22 @@
-"""Uses every call of the Python client `statsd` once or twice: send_python.py udp|tcp PORT PREFIX."""
+"""Uses every call of the Python client `statsd`: send_python.py udp|tcp|unix PORT_OR_PATH PREFIX."""
+import random
 import sys
 from datetime import timedelta
 
 import statsd
 
-transport, port, prefix = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-client_class = {"udp": statsd.StatsClient, "tcp": statsd.TCPStatsClient}[transport]
-client = client_class("127.0.0.1", port, prefix=prefix)
+transport, address, prefix = sys.argv[1:]
+if transport == "unix":
+    client = statsd.UnixSocketStatsClient(address, prefix=prefix)
+else:
+    client_class = {"udp": statsd.StatsClient, "tcp": statsd.TCPStatsClient}[transport]
+    client = client_class("127.0.0.1", int(address), prefix=prefix)
+# The client draws a number for each sampled call. This one lets each call pass.
+random.random = lambda: 0.0
 
 client.incr("hits")
 client.incr("hits", 4)
+client.incr("sampled", 3, rate=0.25)
 client.decr("hits", 2)
 client.gauge("level", 10)
 client.gauge("level", 5, delta=True)
@@ -36,4 +43,5 @@ with client.pipeline() as pipe:
         pipe.incr("piped")
     pipe.gauge("piped_level", 42)
     pipe.timing("piped_load", 7)
+client.incr("done")
 client.close()

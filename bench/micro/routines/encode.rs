@@ -49,11 +49,15 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "line",
         make: |scale| counters(PICKLE, &Namespace::default(), scale),
     },
-    Row { name: "influx, W2", unit: "line", make: |_| w2(Format::Influx, &modern()) },
+    Row {
+        name: "influx, W2",
+        unit: "line",
+        make: |_| w2(Format::Influx { is_for_udp: false }, &modern()),
+    },
     Row {
         name: "influx, counters",
         unit: "line",
-        make: |scale| counters(Format::Influx, &modern(), scale),
+        make: |scale| counters(Format::Influx { is_for_udp: false }, &modern(), scale),
     },
     Row { name: "ganglia, W2", unit: "line", make: |_| w2(ganglia(), &Namespace::default()) },
     Row {

@@ -18,6 +18,7 @@ mod idle_keys;
 mod listeners;
 mod memory;
 mod names;
+mod rule_keys;
 mod rules;
 mod times;
 

@@ -1,6 +1,7 @@
 //! Warnings about `[rule.NAME]`: patterns that match no name, and rules without an effect. Pure.
 
 use super::context::Lint;
+use super::rule_keys::{self, settings};
 use crate::policy::{Glob, Rule};
 
 /// The most comparisons of patterns. A reload makes them inside the loop.
@@ -23,6 +24,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             lint.warn(&header, "", "the rule has no key but match, so it changes nothing", remedy);
             continue;
         }
+        rule_keys::check(lint, &header, at);
         // An earlier rule with drop = no makes a list of what is let through.
         if !drops_all
             && rule.drop == Some(true)
@@ -130,25 +132,6 @@ fn as_glob(text: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
     let glob = format!("{before}{inner}{after}");
     glob.bytes().all(is_plain).then_some(glob)
-}
-
-/// Returns the names of the settings that a rule has.
-fn settings(rule: &Rule) -> Vec<&'static str> {
-    let all = [
-        ("drop", rule.drop.is_some()),
-        ("signed_gauges", rule.signed_gauges.is_some()),
-        ("expire", rule.expire.is_some()),
-        ("delete_idle", rule.delete_idle.is_some()),
-        ("percentiles", rule.percentiles.is_some()),
-        ("timer_metrics", rule.timer_metrics.is_some()),
-        ("histogram", rule.histogram.is_some()),
-        ("name", rule.rename.is_some() || rule.add_tags.is_some()),
-        ("drop_tags", rule.drop_tags.is_some()),
-        ("keep_tags", rule.keep_tags.is_some()),
-        ("rename_tag", rule.rename_tag.is_some()),
-        ("max_tag_values", rule.max_tag_values.is_some()),
-    ];
-    all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
 }
 
 /// Returns the name of the earlier rule because of which a rule has no effect. Each setting comes

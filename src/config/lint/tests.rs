@@ -3,6 +3,7 @@
 use std::path::Path;
 
 mod memory;
+mod rule_keys;
 
 use super::*;
 use crate::config::load::Origin;

@@ -190,6 +190,7 @@ pub(super) const REPEATER: Chapter = chapter! {
     address;
 
     /// udp, or tcp. Over udp, packets are dropped and counted while no process listens there. Over
-    /// tcp, up to 16 MiB wait for a connection.
+    /// tcp, up to 16 MiB wait for a connection. A line that no datagram can hold is left out over
+    /// udp, and counted in points_refused.
     protocol;
 };

@@ -8,15 +8,15 @@
 use std::borrow::Cow;
 
 use super::super::closed::Closed;
-use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
+use super::super::eviction::{Evicted, Largest, LongIdle};
 use super::super::memory::Pool;
-use super::super::owner::Owner;
 use super::super::raw::{Audience, merged_name, sent_name};
-use super::super::shard::{SeriesKey, SeriesSlot};
-use super::super::shards::{Cursor, NEWEST_TRIES};
+use super::super::shard::SeriesKey;
+use super::super::shards::Cursor;
 use super::super::table_rules::Made;
 use super::super::top::Top;
 use super::Table;
+use super::forecast::Forecast;
 use crate::policy::AppliedRules;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 use crate::wire::In;
@@ -39,6 +39,7 @@ pub struct Rehearsal {
     /// Whether the series of a kind were copied, for each kind.
     has: [bool; 4],
     foresight: Foresight,
+    forecast: Forecast,
 }
 
 /// A line makes at most this many series: of each kind one, and with raw names a merged one.
@@ -58,6 +59,7 @@ impl Rehearsal {
             largest: Largest::new(free),
             rules: table.rules.twin(),
             is_direct: table.is_direct,
+            has_restored_merged: false,
             long_idle: LongIdle::new(u32::MAX),
             evicted: Evicted::default(),
             top: Top::new(),
@@ -65,7 +67,8 @@ impl Rehearsal {
             sender: 0,
             now: table.now,
         };
-        (Self { copied: 0, has: [false; 4], foresight }, copy)
+        let forecast = Forecast::default();
+        (Self { copied: 0, has: [false; 4], foresight, forecast }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
@@ -77,36 +80,50 @@ impl Rehearsal {
         let made = table.rules.made_of(name, |tag| copy.rules.deny(tag));
         let name = &*made;
         copy.max_series = usize::MAX;
-        self.copy(copy, table, kind, name);
-        if table.shards.raw.is_some() {
-            let clean = cleaned(name);
-            if !is_clean(name) {
-                self.copy(copy, table, kind, &clean);
-            }
-            self.copy(copy, table, kind, &merged_name(&clean));
-        }
-        copy.max_series = self.copied.saturating_add(self.room(table, name));
-    }
-
-    /// Returns the number of new series that the table could create for a name. The sender is
-    /// assumed to have no other series.
-    fn room(&self, table: &Table, name: &[u8]) -> usize {
+        let created = copy.len() - self.copied;
         let tries = match self.foresight {
             Foresight::Interval => usize::MAX,
             Foresight::Line => 64,
         };
-        match table.max_series.saturating_sub(table.len()) {
-            room if room < NEW_SERIES_MAX => {
-                room + evictable(table, tries, &table.shards.owner(name, 0))
+        // The sender is assumed to have no other series.
+        let newcomer = table.shards.owner(name, 0);
+        let is_nearly_full = table.max_series.saturating_sub(table.len()) < NEW_SERIES_MAX;
+        if is_nearly_full {
+            self.forecast.create(table, &newcomer, created, tries);
+        }
+        self.copy(copy, table, kind, name, true);
+        if table.shards.raw.is_some() {
+            let clean = cleaned(name);
+            if !is_clean(name) {
+                self.copy(copy, table, kind, &clean, false);
             }
-            room => room,
+            self.copy(copy, table, kind, &merged_name(&clean), true);
+        }
+        if is_nearly_full {
+            let most = NEW_SERIES_MAX.saturating_sub(created);
+            let room = self.forecast.room(table, &newcomer, most, tries);
+            copy.max_series = copy.len() + room;
         }
     }
 
-    /// Copies the series that the table holds under this name, if there is one.
-    fn copy(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
+    /// Copies the series that the table holds under this name, if there is one. `is_touched` tells
+    /// whether the sample is for it.
+    fn copy(
+        &mut self,
+        copy: &mut Table,
+        table: &Table,
+        kind: MetricKind,
+        name: &[u8],
+        is_touched: bool,
+    ) {
         let Some((shard, slot)) = table.shards.find(kind, name) else { return };
         let Some(series) = table.shards.get(shard, slot) else { return };
+        if self.forecast.has_evicted((shard, slot)) {
+            return; // for a series that the line has made before
+        }
+        if is_touched {
+            self.forecast.touch((shard, slot));
+        }
         self.copied += 1;
         let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
@@ -164,26 +181,4 @@ impl Rehearsal {
         copy.tick();
         copy.sweep(&mut Cursor::default(), usize::MAX, close);
     }
-}
-
-/// Returns how many series could be evicted for those of a newcomer, at most [`NEW_SERIES_MAX`]. At
-/// most `tries` series of each kind are checked.
-fn evictable(table: &Table, tries: usize, newcomer: &Owner) -> usize {
-    let shards = &table.shards;
-    let can_go = |idle: &&IdleSeries| {
-        let shard = usize::from(idle.shard);
-        let series = table.shards.get(shard, idle.slot);
-        series.is_some_and(|series| series.seen() == idle.seen)
-            && !table.shards.has_clean_twin(shard, idle.slot)
-    };
-    let may_go = |idle: &&IdleSeries| idle.may_go_for(newcomer, &shards.budget);
-    let idle = table.long_idle.ready().iter().take(tries).take_while(may_go).filter(can_go);
-    let idle = idle.take(NEW_SERIES_MAX).count();
-    if shards.raw.is_some() {
-        return idle;
-    }
-    let most = shards.budget.gives_newest_to(newcomer).min(NEW_SERIES_MAX - idle);
-    let newest = shards.budget.newest().take(NEWEST_TRIES);
-    let may_go = |(shard, slot): &(usize, SeriesSlot)| shards.may_go(*shard, *slot, table.now);
-    idle + newest.filter(may_go).take(most).count()
 }

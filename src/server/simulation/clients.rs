@@ -191,7 +191,10 @@ fn sum_of(text: &[u8]) -> u64 {
 
 /// What a line that was sent adds to one of our counters.
 pub(super) fn count_sent(line: &[u8]) -> u64 {
-    let count =
-        || str::from_utf8(line).ok()?.strip_prefix("k.")?.strip_suffix("|c")?.split_once(':');
+    let count = || {
+        let line = str::from_utf8(line).ok().filter(|line| !line.contains('\0'))?;
+        let value = line.split_once("|#").map_or(line, |(value, _)| value);
+        value.strip_prefix("k.")?.strip_suffix("|c")?.split_once(':')
+    };
     count().map_or(0, |(_, count)| count.parse().unwrap())
 }

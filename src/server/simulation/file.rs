@@ -5,6 +5,8 @@ use std::path::Path;
 
 use statsd_bench::Random;
 
+use crate::config::{self, Config};
+
 /// The keys that trials vary.
 #[derive(Clone, Debug)]
 pub(super) struct Choices {
@@ -30,6 +32,14 @@ pub(super) struct Choices {
 }
 
 const STATES: [Option<&str>; 4] = [None, Some("state/a"), Some("state/a"), Some("state/b")];
+/// Each sends the values of the same lines as other series.
+const MAPPINGS: [&str; 5] = [
+    "[rule.m]\nmatch = k.**.*\nname = m.all\n",
+    "[rule.m]\nmatch = k.**.*\nname = m.$1\ntags = leaf=$2\nmax_tag_values = leaf=5\n",
+    "[rule.m]\nmatch = k.**1\nname = m.one\n[rule.g]\nmatch = g.*\nname = g.one\n",
+    "[rule.m]\nmatch = **\ndrop_tags = pod\nrename_tag = env=stage\n",
+    "[rule.m]\nmatch = g.*\nname = g.n.$1\n[rule.k]\nmatch_regex = ^k\nkeep_tags = env\n",
+];
 const RULES: [&str; 4] = [
     "",
     "[rule.a]\nmatch = k.*\npercentiles = 50\n",
@@ -38,6 +48,15 @@ const RULES: [&str; 4] = [
 ];
 const RESENDS: [&str; 5] = ["flush", "flush", "flush", "unacked", "none"];
 const QUEUES: [&str; 3] = ["64m", "64m", "1m"];
+
+/// Returns the rules of a configuration, as the file has them. A stop begins with the same ones
+/// again: others could make one gauge of two saved ones, and no record tells which one is older.
+pub(super) fn rules_of(config: &Config) -> &'static str {
+    let rules =
+        |text: &str| config::parse(Path::new("statsd.conf"), text.as_bytes()).unwrap().rules.rules;
+    let mut all = RULES.iter().chain(&MAPPINGS);
+    all.find(|text| rules(text) == config.rules.rules).expect("a file has one of these")
+}
 
 impl Choices {
     pub(super) fn new(random: &mut Random) -> Self {
@@ -48,7 +67,7 @@ impl Choices {
             state_secs: 1 + random.below::<u64>(4),
             shutdown_ms: 500 + random.below::<u64>(3000),
             percentiles: *random.pick(&["90", "50, 99"]),
-            rule: "",
+            rule: if random.one_in(3) { *random.pick(&MAPPINGS) } else { "" },
             has_carbon: true,
             has_extra: random.below::<u64>(3) == 0,
             resend: *random.pick(&RESENDS),
@@ -66,7 +85,7 @@ impl Choices {
     /// Changes one to three keys.
     pub(super) fn change(&mut self, random: &mut Random) {
         for _ in 0..=random.below::<u64>(3) {
-            match random.below::<u64>(14) {
+            match random.below::<u64>(17) {
                 0 => self.flush_ms = *random.pick(&[1000, 2000, 3000]),
                 1 => self.aligned ^= true,
                 2 => self.state = *random.pick(&STATES),
@@ -81,6 +100,7 @@ impl Choices {
                 }
                 11 => self.idle_secs = *random.pick(&[0, 1, 2, 5]),
                 12 => self.has_stream ^= true,
+                13..16 => self.rule = *random.pick(&MAPPINGS),
                 _ => self.datagram = *random.pick(&["one", "two", ""]),
             }
         }

@@ -16,6 +16,8 @@ use crate::clock::Clock as _;
 const TRIALS: u64 = if cfg!(debug_assertions) { 60 } else { 1000 };
 /// Trials run on this many threads.
 const THREADS: usize = 2;
+/// The tags of a counter.
+const TAGS: [&str; 5] = ["", "", "|#env:prod,pod:x7", "|#pod:k2", "|#env:dev,pod:q,zone:a"];
 /// A line tells how far the trials are after this many of them.
 const PROGRESS: u64 = 1000;
 
@@ -143,7 +145,8 @@ impl ServerTrial {
         let at = self.random.below::<usize>(streams);
         match self.random.below::<u64>(8) {
             0 => self.world.clients.close(at),
-            1 => self.world.clients.write(at, &[b'y'; 20_000]),
+            // With the NUL, it spoils an unfinished line also if the kernel takes a part of it.
+            1 => self.world.clients.write(at, &[&b"\0"[..], &[b'y'; 20_000]].concat()),
             2 => self.world.clients.write(at, b"\nno sample\nk:\n"),
             _ => {
                 let lines = 1 + self.random.below::<u64>(30);
@@ -169,7 +172,7 @@ impl ServerTrial {
             } else {
                 let count = 1 + self.random.below::<u64>(9);
                 let name = self.random.pick(&self.names);
-                text += &format!("{name}:{count}|c\n");
+                text += &format!("{name}:{count}|c{}\n", self.random.pick(&TAGS));
             }
         }
         text

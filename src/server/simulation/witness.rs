@@ -16,7 +16,8 @@ pub(super) fn read_flushed(line: &[u8], seen: &mut Seen) {
     if name == b"statsd.numStats" {
         seen.stamps.push(stamp); // the last line of a flush but for some figures
         seen.is_torn = false;
-    } else if name.starts_with(b"stats_counts.k.") {
+    } else if name.starts_with(b"stats_counts.k.") || name.starts_with(b"stats_counts.m.") {
+        // Rules make the names of the second kind.
         seen.sum += number(value);
     } else if name.starts_with(b"stats.gauges.g.") {
         let value = number(value);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::books::{Books, Freeze, Judgement, Totals};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
-use super::file::Choices;
+use super::file::{Choices, rules_of};
 use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
@@ -456,6 +456,7 @@ impl World {
         // What is saved must be found again, though another file may be named since.
         let is_b = state.as_ref().is_some_and(|path| path.ends_with("b"));
         self.choices.state = state.is_some().then_some(if is_b { "state/b" } else { "state/a" });
+        self.choices.rule = rules_of(self.server().life.config());
         self.begin();
     }
 
@@ -523,6 +524,7 @@ impl World {
         self.books.repeats += u64::from(is_moved);
         self.disk = self.disk.snapshot();
         self.close_account();
+        self.choices.rule = rules_of(self.server().life.config());
         drop(self.server.take());
         self.settle_reading();
         let known = self.flushed() + self.totals.lost;
@@ -564,8 +566,8 @@ impl World {
     }
 }
 
-/// More series than any trial makes names.
-const SERIES_MAX: usize = 2000;
+/// More series than any trial makes: each name with each of its tags, before and after a reload.
+const SERIES_MAX: usize = 12_000;
 
 fn queue_of_carbon(config: &Config) -> Option<usize> {
     settings_of_carbon(config).map(|queue| queue.bytes)
