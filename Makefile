@@ -31,10 +31,8 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 	@tests/peers/install.sh
 
 # Most end-to-end tests wait for a flush, so more of them run at a time than there are processors.
-# These use a processor each, so they run with one thread for each processor.
-busy_tests = delivery:: spool::
-# An optimised server gets more kills, series and connections in these. They run in that size only.
-full_size = carbon_kill:: flood:: load:: outage::
+# These use a processor each, or measure, so they run with one thread for each processor.
+busy_tests = delivery:: flood:: load:: outage:: spool:: start::
 
 # `run` executes a command and goes on if it fails. `report` prints the duration and what failed.
 keep_going = start=$$(date +%s); failed=; \
@@ -45,13 +43,15 @@ keep_going = start=$$(date +%s); failed=; \
 # A recipe that names $(MAKE) itself would run under `make -n` too.
 remake = $(MAKE) --no-print-directory
 
-test: peers ## install the peers and run every test; those with figures at full size
+# All steps name the same packages and profile. Otherwise cargo would build dependencies again, with
+# other features.
+cargo_test = $(CARGO) test --workspace --profile quick
+
+test: peers ## install the peers and run every test at full size
 	@$(keep_going); \
-	run $(CARGO) test --workspace --no-fail-fast --lib --bins --test core --test tidy --test bench; \
-	run $(CARGO) test --test e2e -- --test-threads=6 $(patsubst %,--skip %,$(busy_tests) $(full_size)); \
-	run $(CARGO) test --test e2e -- $(busy_tests); \
-	run $(CARGO) test --profile quick --lib simulation; \
-	run $(CARGO) test --profile quick --test e2e -- $(full_size) start::; \
+	run $(cargo_test) --no-fail-fast --lib --bins --test core --test tidy --test bench; \
+	run $(cargo_test) --test e2e -- --test-threads=6 $(patsubst %,--skip %,$(busy_tests)); \
+	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
 test-all: peers ## `make test`, then `make browser`, `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)

@@ -18,6 +18,8 @@ use std::time::Duration;
 use socket2::Socket;
 
 pub(crate) mod batch;
+#[cfg(without_callers)]
+mod callers;
 
 /// Returns the bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
 ///

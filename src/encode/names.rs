@@ -4,6 +4,7 @@
 
 use super::encoder::RefusalReason;
 use super::namespace::{Namespace, Style};
+use crate::few::sort_few;
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
 use crate::protocol::{cleaned, has_empty_elements, is_clean, is_storable};
@@ -231,7 +232,7 @@ impl ConstantTags {
         let given = namespace.tags.iter().filter(|tag| !tag.value.is_empty());
         let mut all: Vec<_> =
             given.map(|tag| format!(";{}={}", tag.key, tag.value).into_bytes()).collect();
-        all.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)));
+        sort_few(&mut all, |a, b| key_of(a).cmp(key_of(b)));
         Self(all)
     }
 

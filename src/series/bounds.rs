@@ -126,7 +126,7 @@ impl Exactness {
 impl Resolution {
     /// `error` is relative: 0.01 for 1 %.
     pub(super) fn new(error: f64) -> Self {
-        Self::with_ln_gamma(((1.0 + error) / (1.0 - error)).ln())
+        Self::with_ln_gamma(libm::log((1.0 + error) / (1.0 - error)))
     }
 
     /// Returns `None` for a number that no valid error gives.

@@ -20,10 +20,12 @@
 //!
 //! A bucket of a sketch ends at a power of gamma, and the exponent of a value is that power.
 //!
-//! [`exponent`] takes one value and uses the library's logarithm. [`exponents`] takes many values
-//! and uses a series, which the compiler turns into vector code. A timing that turns to a sketch
-//! has thousands of samples at once. The two functions differ only for values within a billionth of
-//! a bucket's bound.
+//! [`exponent`] takes one value, and [`exponents`] takes many, for which the compiler makes vector
+//! code: a timing that turns to a sketch has thousands of samples at once. The two functions differ
+//! only for values within a billionth of a bucket's bound.
+//!
+//! Logarithms and powers come from this file or from the crate `libm`. The methods of `f64` would
+//! load the C library's `libm.so`, which is half a mebibyte of the memory of an idle server.
 
 use std::f64::consts::{LN_2, SQRT_2};
 
@@ -142,7 +144,18 @@ impl Sketch {
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let lower = self.moments.lower();
         let upper = self.moments.upper();
-        self.places().map(move |(place, count)| (self.value(place).clamp(lower, upper), count))
+        let ln_gamma = self.resolution.ln_gamma * f64::from(1_u32 << self.merges);
+        // How far below the upper bound of a bucket its value is, as a logarithm. The relative
+        // distance of that value to both bounds is the same.
+        let below = libm::log(libm::exp(ln_gamma) / 2.0 + 0.5);
+        let value = move |place: i32| {
+            if place == 0 {
+                return 0.0;
+            }
+            let magnitude = libm::exp(f64::from(place.abs() - CENTRE) * ln_gamma - below);
+            if place > 0 { magnitude } else { -magnitude }
+        };
+        self.places().map(move |(place, count)| (value(place).clamp(lower, upper), count))
     }
 
     #[must_use]
@@ -200,17 +213,6 @@ impl Sketch {
         if value > 0.0 { place } else { -place }
     }
 
-    /// The value whose relative distance to both bounds of the bucket is the same.
-    fn value(&self, place: i32) -> f64 {
-        if place == 0 {
-            return 0.0;
-        }
-        let ln_gamma = self.resolution.ln_gamma * f64::from(self.merges).exp2();
-        let upper = f64::from(place.abs() - CENTRE) * ln_gamma;
-        let magnitude = (upper - (ln_gamma.exp() / 2.0 + 0.5).ln()).exp();
-        if place > 0 { magnitude } else { -magnitude }
-    }
-
     /// Makes room for one more page. Returns `false` if there is no memory for it.
     #[must_use]
     fn reserve_page(&mut self, pool: &mut Pool) -> bool {
@@ -261,7 +263,9 @@ const BATCH: usize = 256;
 
 /// Returns the exponent of `value`, which must not be 0. `per_ln_gamma` is 1 / ln(gamma).
 fn exponent(value: f64, per_ln_gamma: f64) -> i32 {
-    let exact = value.abs().ln() * per_ln_gamma;
+    let magnitude = value.abs();
+    let is_normal = magnitude >= f64::MIN_POSITIVE;
+    let exact = per_ln_gamma * if is_normal { ln_of_normal(value) } else { libm::log(magnitude) };
     #[allow(clippy::cast_possible_truncation)] // some ten thousand, for every double and error
     let towards_zero = exact as i32;
     // `ceil` would do, but on a plain x86-64 it is a function call.

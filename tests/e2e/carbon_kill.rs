@@ -9,8 +9,8 @@ use crate::support::{Carbon, Conf, Daemon, unix_now, until, until_clock_shows, u
 const SERIES: usize = 1000;
 /// Delivered flushes that the server sends again.
 const KEEP: u64 = 6;
-/// The full number takes a minute: a debug build, which is what most runs are, gets three.
-const KILLS: u64 = if cfg!(debug_assertions) { 3 } else { 10 };
+/// The full number takes a minute, so a build that is not optimised gets three.
+const KILLS: u64 = if cfg!(optimised) { 10 } else { 3 };
 
 /// Shows that carbon can be killed in the middle of a flush and started three flushes later, again
 /// and again, and every point is in Whisper in the end.

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use statsd_bench::Random;
 
 /// The full sizes need an optimised server.
-const PART: u64 = if cfg!(debug_assertions) { 20 } else { 1 };
+const PART: u64 = if cfg!(optimised) { 1 } else { 20 };
 const NAMES: u64 = 2_000_000 / PART;
 const CONNECTS: u64 = 100_000 / PART;
 const JUNK_BYTES: u64 = (1 << 30) / PART;

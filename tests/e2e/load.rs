@@ -7,7 +7,7 @@ use statsd_bench::{Mix, Plan, Sender, Traffic, Workload};
 
 /// The full size needs an optimised server: a debug build gets a tenth of the names, a fifth of the
 /// rate.
-const FULL_SIZE: bool = !cfg!(debug_assertions);
+const FULL_SIZE: bool = cfg!(optimised);
 const NAMES: usize = if FULL_SIZE { 100_000 } else { 10_000 };
 const LINES_A_SECOND: u64 = if FULL_SIZE { 100_000 } else { 20_000 };
 /// Long enough for three flushes of all names.

@@ -12,8 +12,8 @@ use crate::support::{
     Admin, Conf, Daemon, Process, statsd_command, unix_now, until_clock_shows, until_true,
 };
 
-/// The full size needs a release build.
-const SERIES: usize = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
+/// The full size needs an optimised server.
+const SERIES: usize = if cfg!(optimised) { 100_000 } else { 10_000 };
 const INTERVAL: u64 = 2;
 const STEP: usize = 2;
 

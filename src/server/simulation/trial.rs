@@ -13,7 +13,7 @@ use super::world::World;
 use crate::clock::Clock as _;
 
 /// The number of trials, unless the environment says otherwise.
-const TRIALS: u64 = if cfg!(debug_assertions) { 60 } else { 1000 };
+const TRIALS: u64 = if cfg!(optimised) { 1000 } else { 60 };
 /// Trials run on this many threads.
 const THREADS: usize = 2;
 /// The tags of a counter.
