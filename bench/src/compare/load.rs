@@ -68,6 +68,7 @@ const W7: Load = Load {
     workload: Workload { dogstatsd: true, names: 10_000, packet: 8192, ..Workload::W2 },
     transport: Transport::Unix,
     rate: 50_000,
+    rounds: 1,
     lines: 50_000,
     ..W2
 };
@@ -76,7 +77,6 @@ const W8: Load = Load {
     name: "W8",
     about: "as W7, 250,000 contexts",
     workload: Workload { names: 250_000, ..W7.workload },
-    rounds: 1,
     lines: 250_000,
     ..W7
 };
@@ -133,7 +133,7 @@ const FILLINGS: [Load; 5] = [
         ..W2
     },
     Load { lines: 10_000, interval: 5, ..W7 },
-    Load { interval: 15, ..W8 },
+    Load { interval: 12, ..W8 },
 ];
 
 /// One sample of each of `names` counters. It has no name: it is the only load of a flush.
