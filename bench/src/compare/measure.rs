@@ -22,6 +22,10 @@ pub(crate) const FLUSHES: usize = 3;
 pub(crate) const TRY: Duration = Duration::from_millis(400);
 pub(crate) const HALVINGS: u32 = 4;
 
+/// The lines before the flush that a measurement begins with. With a few only, collectd would hold
+/// that flush back until it fills a packet.
+const FIRST: u64 = 1000;
+
 pub(crate) fn measure(
     job: &Job<'_>,
     setting: &Setting,
@@ -179,7 +183,7 @@ fn flush(
     let few = Traffic::build(&Workload { mix: Mix::COUNTERS, packet: 1, ..Workload::W2 });
     // Right after a flush, so that all come in one interval: some servers send only what came in
     // it.
-    let first = server.send(many, Plan::lines(1))?.sent;
+    let first = server.send(many, Plan::lines(FIRST))?.sent;
     server.until_flushed(0)?;
     let seen = server.carbon.bursts().len();
     let all = server.send(many, Plan::lines(100_000).at(200_000))?.sent;
@@ -212,7 +216,7 @@ fn memory(
     Job { load, profile, .. }: &Job<'_>,
     traffic: &Traffic,
 ) -> Result<Figures, String> {
-    server.send(traffic, Plan::lines(1))?;
+    server.send(traffic, Plan::lines(FIRST))?;
     server.until_flushed(0)?;
     let mut before_first = None;
     for _ in 0..FLUSHES {
