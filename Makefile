@@ -88,7 +88,7 @@ soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must
 	$(CARGO) test --release --test e2e start::idle_memory
 	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
 
-bench: ## compare with the other servers found here: 75 minutes, kept in bench/runs (ARGS=flags)
+bench: ## compare with the other servers found here: 35 minutes, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh
 	$(CARGO) build --release --workspace
 	$(CARGO_TARGET_DIR)/release/statsd-bench compare $(ARGS)

@@ -3,12 +3,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
 mod machine;
-mod recipe;
 mod routines;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -35,12 +33,8 @@ fn main() -> Result<(), String> {
         table.push('\n');
     }
     print!("{table}");
-    let out = Path::new(machine::RUNS).join("growth.md");
     let tool = "`make growth`, CPU time of the thread";
-    machine::keep(&out, "The longest insert", tool, &table)
-        .map_err(|error| format!("{}: {error}", out.display()))?;
-    eprintln!("kept in {}", out.display());
-    Ok(())
+    machine::keep("growth.md", "The longest insert", tool, &table)
 }
 
 struct Times {

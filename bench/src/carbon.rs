@@ -1,8 +1,9 @@
 //! A carbon that reads the flushes of servers, adds up the series that a measurement watches, and
 //! notes when bytes arrived.
 
-use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,23 +19,20 @@ pub(crate) struct Carbon {
 /// The data that has arrived so far.
 #[derive(Debug, Default)]
 struct Arrivals {
-    watched: Vec<(Vec<u8>, Watched)>,
-    /// Older points are ignored: a server may send points again that another carbon has received.
-    after: u64,
+    /// By the prefix of the lines.
+    watched: BTreeMap<String, Watched>,
     bursts: Vec<Burst>,
 }
 
-/// The lines with the watched prefix.
+/// The values of the lines with a watched prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Watched {
-    pub(crate) lines: u64,
-    /// The sum of their values.
     pub(crate) sum: f64,
     pub(crate) largest: f64,
 }
 
 /// Bytes that arrived without a pause between them: a flush.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Burst {
     pub(crate) first: Duration,
     pub(crate) last: Duration,
@@ -45,17 +43,14 @@ pub(crate) struct Burst {
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Carbon {
-    /// Starts a carbon on a free port.
-    pub(crate) fn start() -> io::Result<Self> {
-        Self::listen((Ipv4Addr::LOCALHOST, 0).into())
-    }
-
-    pub(crate) fn listen(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+    /// Starts a carbon on a free port. It adds up the values of lines with these prefixes.
+    pub(crate) fn start(prefixes: Vec<String>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let clock = Clock::start();
-        let arrivals = Arc::default();
+        let watched = prefixes.into_iter().map(|prefix| (prefix, Watched::default())).collect();
+        let arrivals = Arc::new(Mutex::new(Arrivals { watched, bursts: Vec::new() }));
         let here = Arc::downgrade(&arrivals);
         // Listens as long as the carbon is there.
         beside(move || {
@@ -73,26 +68,8 @@ impl Carbon {
         self.port
     }
 
-    /// From now on adds up the values of lines with this prefix.
-    pub(crate) fn watch(&self, start: &str) {
-        self.arrivals().watched.push((start.into(), Watched::default()));
-    }
-
-    /// From now on ignores points of intervals that have ended.
-    pub(crate) fn forget(&self) {
-        self.arrivals().after = Clock::unix_seconds();
-    }
-
-    /// Returns what has arrived of it, which is nothing if it is not watched.
-    pub(crate) fn watched(&self, start: &str) -> Watched {
-        let arrivals = self.arrivals();
-        let found = arrivals.watched.iter().find(|(watched, _)| watched == start.as_bytes());
-        found.map(|(_, watched)| *watched).unwrap_or_default()
-    }
-
-    /// The clock of the times of bursts.
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn watched(&self, prefix: &str) -> Watched {
+        self.arrivals().watched.get(prefix).copied().unwrap_or_default()
     }
 
     /// Returns the bursts that have ended.
@@ -125,38 +102,28 @@ impl Arrivals {
     fn take(&mut self, lines: &[u8], now: Duration) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         match self.bursts.last_mut().filter(|burst| now < burst.last + PAUSE) {
-            Some(burst) => {
-                burst.last = now;
-                burst.lines += count;
-            }
+            Some(burst) => *burst = Burst { last: now, lines: burst.lines + count, ..*burst },
             None => self.bursts.push(Burst { first: now, last: now, lines: count }),
         }
         if self.watched.is_empty() {
             return;
         }
         for line in lines.split(|&byte| byte == b'\n') {
-            for (start, watched) in &mut self.watched {
-                let point = if line.starts_with(start) { point(line) } else { None };
-                if let Some((value, _)) = point.filter(|(_, stamp)| *stamp > self.after) {
-                    watched.add(value);
+            for (prefix, watched) in &mut self.watched {
+                if line.starts_with(prefix.as_bytes())
+                    && let Some(value) = value(line)
+                {
+                    watched.sum += value;
+                    watched.largest = watched.largest.max(value);
                 }
             }
         }
     }
 }
 
-impl Watched {
-    fn add(&mut self, value: f64) {
-        self.lines += 1;
-        self.sum += value;
-        self.largest = self.largest.max(value);
-    }
-}
-
-/// Returns the value and the stamp of `name value stamp`.
-fn point(line: &[u8]) -> Option<(f64, u64)> {
-    let mut words = std::str::from_utf8(line).ok()?.split(' ').skip(1);
-    Some((words.next()?.parse().ok()?, words.next()?.trim_end().parse().ok()?))
+/// Returns the value of `name value stamp`.
+fn value(line: &[u8]) -> Option<f64> {
+    std::str::from_utf8(line).ok()?.split(' ').nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -165,17 +132,15 @@ mod tests {
 
     #[test]
     fn what_is_watched_adds_up_and_a_pause_ends_a_burst() {
-        let watched = vec![(b"stats_counts.b".to_vec(), Watched::default())];
+        let watched = [("stats_counts.b".to_owned(), Watched::default())].into();
         let mut arrivals = Arrivals { watched, ..Arrivals::default() };
         let at = Duration::from_millis;
-        arrivals.after = 9;
-        arrivals.take(b"stats_counts.b.x 800 9\n", at(999));
         arrivals.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
         arrivals.take(b"stats_counts.b.y 3 10\n", at(1400));
         arrivals.take(b"stats_counts.c 9 20\n", at(2000));
-        assert_eq!(arrivals.watched[0].1, Watched { lines: 2, sum: 7.5, largest: 4.5 });
-        let bursts: Vec<_> =
-            arrivals.bursts.iter().map(|burst| (burst.first, burst.last, burst.lines)).collect();
-        assert_eq!(bursts, [(at(999), at(1400), 4), (at(2000), at(2000), 1)]);
+        assert_eq!(arrivals.watched["stats_counts.b"], Watched { sum: 7.5, largest: 4.5 });
+        let bursts = [(1000, 1400, 3), (2000, 2000, 1)];
+        let burst = |(first, last, lines)| Burst { first: at(first), last: at(last), lines };
+        assert_eq!(arrivals.bursts, bursts.map(burst));
     }
 }

@@ -6,42 +6,37 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
 use nix::sys::socket::MultiHeaders;
 
-use crate::clock::{Clock, beside};
+use crate::clock::beside;
 use crate::sys::{self, BATCH};
 
 /// The largest datagram received whole.
 const DATAGRAM: usize = 64 << 10;
 
-/// Receives on these ports and this Unix socket until the process is ended. After a batch that
-/// was not full it sleeps for `nap`.
-pub fn run(udp: u16, tcp: u16, unix: Option<&Path>, nap: Duration) -> io::Result<()> {
+/// Receives on these ports and this Unix socket until the process is ended.
+pub fn run(udp: u16, tcp: u16, unix: Option<&Path>) -> io::Result<()> {
     let packets = UdpSocket::bind((Ipv4Addr::LOCALHOST, udp))?;
     let streams = TcpListener::bind((Ipv4Addr::LOCALHOST, tcp))?;
     if let Some(path) = unix {
         let packets = UnixDatagram::bind(path)?;
-        beside(move || datagrams(&packets, nap));
+        beside(move || datagrams(&packets));
     }
     beside(move || {
         // One connection at a time, as the bench makes them.
         streams.incoming().flatten().map(read_to_end).sum::<usize>()
     });
-    datagrams(&packets, nap)
+    datagrams(&packets)
 }
 
-fn datagrams(socket: &impl AsFd, nap: Duration) -> io::Result<()> {
+fn datagrams(socket: &impl AsFd) -> io::Result<()> {
     let mut headers = MultiHeaders::preallocate(BATCH, None);
     let mut rooms = vec![vec![0; DATAGRAM]; BATCH];
     let mut all = 0_usize;
     loop {
-        let (count, lines) = sys::receive(socket, &mut headers, &mut rooms)?;
+        let lines = sys::receive(socket, &mut headers, &mut rooms)?;
         all = std::hint::black_box(all.wrapping_add(lines));
-        if count < BATCH && !nap.is_zero() {
-            Clock::sleep(nap);
-        }
     }
 }
 

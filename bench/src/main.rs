@@ -1,69 +1,105 @@
 //! `statsd-bench`: sends StatsD traffic, and compares servers, from the command line.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the user")]
 
-mod account;
 mod args;
 mod carbon;
 mod compare;
-mod report;
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
+use statsd_bench::{Plan, Sender, Traffic, floor};
 
-use account::Account;
-use args::{Command, Floor, Send};
-use statsd_bench::{Sender, Sent, Traffic, floor};
+use args::{Arguments, Command, Send};
+use compare::{load, proc};
 
 fn main() -> ExitCode {
-    let done = match args::Arguments::parse().command {
-        None => {
-            report::out(&args::Arguments::command().render_help().to_string());
-            Ok(())
-        }
-        Some(Command::Send(send)) => run(&send),
-        Some(Command::Compare(options)) => compare::run(&options),
-        Some(Command::Floor(Floor { udp, tcp, unix, nap })) => {
-            let nap = std::time::Duration::from_micros(nap);
-            floor::run(udp, tcp, unix.as_deref(), nap).map_err(|error| error.to_string())
+    let done = match Arguments::parse().command {
+        Command::Send(options) => send(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::Summary { record } => compare::print_summary(&record),
+        Command::Floor { udp, tcp, unix } => {
+            floor::run(udp, tcp, unix.as_deref()).map_err(|error| error.to_string())
         }
     };
     done.map_or_else(
         |message| {
-            report::err(&format!("statsd-bench: {message}\n"));
+            eprintln!("statsd-bench: {message}");
             ExitCode::FAILURE
         },
         |()| ExitCode::SUCCESS,
     )
 }
 
-fn run(send: &Send) -> Result<(), String> {
-    let traffic = Traffic::build(&send.workload()).map_err(|error| error.to_string())?;
+fn send(options: &Send) -> Result<(), String> {
+    let load = load::LOADS.into_iter().find(|load| load.name == options.load);
+    let mut workload = load.ok_or_else(|| format!("no workload {:?}", options.load))?.workload;
+    if let Some(names) = options.names {
+        workload.names = usize::try_from(names).unwrap_or(usize::MAX);
+    }
+    let traffic = Traffic::build(&workload);
+    // The port of a server on this machine, whose socket the kernel lists.
     let mut port = None;
-    let sender = match (&send.unix, &send.unix_stream) {
-        (Some(path), _) => Sender::unix(Path::new(path)),
-        (_, Some(path)) => Sender::unix_stream(Path::new(path)),
-        _ => resolve(&send.to).and_then(|address| {
-            port = Some(address.port()).filter(|_| address.ip().is_loopback() && !send.tcp);
-            if send.tcp { Sender::tcp(address) } else { Sender::udp(address) }
+    let sender = match &options.unix {
+        Some(path) => Sender::unix(path),
+        None => resolve(&options.to).and_then(|to| {
+            port = Some(to.port()).filter(|_| to.ip().is_loopback() && !options.tcp);
+            if options.tcp { Sender::tcp(to) } else { Sender::udp(to) }
         }),
     };
-    let to = send.unix.as_ref().or(send.unix_stream.as_ref()).unwrap_or(&send.to);
-    let mut sender = sender.map_err(|error| format!("{to}: {error}"))?;
-    let account = Account::open(send, port)?;
-    let mut before = Sent::default();
-    let sent = sender.send_reporting(&traffic, send.plan(), |now| {
-        report::err(&report::progress(&before, now));
-        before = *now;
-    });
-    report::out(&report::summary(&sent));
-    report::out(&account.close(&traffic, &sent)?);
+    let mut sender = sender.map_err(|error| format!("no way to send: {error}"))?;
+    let drops = || port.and_then(proc::queue).map_or(0, |queue| queue.drops);
+    let figures = || options.admin.map(figures).transpose();
+    let drops_before = drops();
+    let figures_before = figures()?;
+    let plan = options.count.map_or_else(|| Plan::lasting(options.duration), Plan::lines);
+    let sent = sender.send(&traffic, plan.at(options.rate));
+    println!(
+        "sent {} lines in {} packets, {} bytes, {:.3} s: {:.0} lines/s; {} refused",
+        sent.lines,
+        sent.packets,
+        sent.bytes,
+        sent.seconds,
+        sent.lines as f64 / sent.seconds,
+        sent.errors
+    );
+    if port.is_some() {
+        println!("dropped by the kernel at the socket: {} packets", drops() - drops_before);
+    }
+    if let (Some(before), Some(after)) = (figures_before, figures()?) {
+        for (name, now) in after.iter().filter(|(name, now)| before.get(*name) != Some(now)) {
+            let more = now.saturating_sub(*before.get(name).unwrap_or(&0));
+            println!("the server: {name} +{more}");
+        }
+    }
     Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "one look-up, before anything is sent")]
-fn resolve(to: &str) -> std::io::Result<SocketAddr> {
+fn resolve(to: &str) -> io::Result<SocketAddr> {
     let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(to)?;
-    addresses.next().ok_or_else(|| std::io::Error::other("no address"))
+    addresses.next().ok_or_else(|| io::Error::other("no address"))
+}
+
+/// Asks the admin port for the server's counts of what it received and lost, by name.
+fn figures(admin: SocketAddr) -> Result<BTreeMap<String, u64>, String> {
+    let ask = |section: &str| -> io::Result<Vec<String>> {
+        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(5))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(format!("info {section}\n").as_bytes())?;
+        let lines = BufReader::new(stream).lines();
+        lines.take_while(|line| line.as_ref().map_or(true, |line| line != "END")).collect()
+    };
+    let mut figures = BTreeMap::new();
+    for section in ["input", "loss"] {
+        let lines = ask(section).map_err(|error| format!("admin port {admin}: {error}"))?;
+        for (name, value) in lines.iter().filter_map(|line| line.split_once(':')) {
+            figures.extend(value.parse().ok().map(|value| (name.to_owned(), value)));
+        }
+    }
+    Ok(figures)
 }

@@ -1,30 +1,33 @@
 //! The bytes to send, built in advance. Pure: the same workload gives the same bytes.
 //!
-//! One pass is built and sent over and over. Its payloads lie end to end in one buffer, so that
-//! TCP writes many of them at once without a copy. Every line, the last too, ends in a newline.
+//! One pass is built and sent over and over. Its packets lie end to end in one buffer. Every line,
+//! the last too, ends in a newline.
 
 use crate::contexts::Contexts;
-use crate::expected::Expected;
 use crate::random::{Deck, Random};
-use crate::workload::{Invalid, Kind, MAX_PACKET, Packing, Workload};
+use crate::workload::{Mix, Workload};
 
 /// The least number of times that each name occurs in a pass. The second time is in another order
 /// than the first. A server that profits from the order in which it created its series must have no
 /// advantage.
 const ROUNDS: usize = 2;
 
-/// The fewest lines in a pass, for variety of values and for TCP writes of full size.
+/// The fewest lines in a pass, for variety of values.
 const MIN_LINES: usize = 10_000;
+
+/// The code of each type, its lowest value, and the number of its values. Values are whole numbers
+/// without a sample rate, so that sums are exact everywhere.
+const KINDS: [(&str, usize, usize); 4] =
+    [("c", 1, 9), ("ms", 1, 1000), ("g", 0, 10_000), ("s", 0, 1000)];
 
 /// One pass of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traffic {
     bytes: Vec<u8>,
     packets: Vec<Packet>,
-    lines: u64,
 }
 
-/// The place of a payload in the buffer, and its lines.
+/// The place of a packet in the buffer, and its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packet {
     start: usize,
@@ -32,7 +35,7 @@ struct Packet {
     lines: u64,
 }
 
-/// Whole lines, sent as one packet (or, over TCP, as part of one write).
+/// Whole lines, sent as one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payload<'a> {
     pub bytes: &'a [u8],
@@ -41,102 +44,50 @@ pub struct Payload<'a> {
 
 impl Traffic {
     /// Builds a pass: every name at least twice, and the mix exact in every 100 lines.
-    pub fn build(workload: &Workload) -> Result<Self, Invalid> {
-        workload.check()?;
+    ///
+    /// # Panics
+    /// Panics if there are fewer names than types.
+    pub fn build(workload: &Workload) -> Self {
+        let mut traffic = Self { bytes: Vec::new(), packets: Vec::new() };
         let mut script = Script::new(workload);
-        let mut traffic = Self { bytes: Vec::new(), packets: Vec::new(), lines: 0 };
         for _ in 0..pass_lines(workload) {
             let start = traffic.bytes.len();
             script.write(&mut traffic.bytes);
-            traffic.pack(start, workload.packing)?;
+            traffic.pack(start, workload.packet);
         }
-        Ok(traffic)
+        traffic
     }
 
-    /// The lines of one pass.
-    pub fn lines(&self) -> u64 {
-        self.lines
+    /// Returns the packets of the first `lines` lines, pass after pass. The last one is cut to fit.
+    pub fn packets(&self, mut lines: u64) -> impl Iterator<Item = Payload<'_>> {
+        let mut all = self.packets.iter().cycle();
+        std::iter::from_fn(move || {
+            let &Packet { start, end, lines: whole } = all.next().filter(|_| lines > 0)?;
+            let payload = Payload { bytes: &self.bytes[start..end], lines: whole }.head(lines);
+            lines -= payload.lines;
+            Some(payload)
+        })
     }
 
-    /// The payloads of one pass, in the order they are sent.
-    pub fn payloads(&self) -> impl ExactSizeIterator<Item = Payload<'_>> {
-        (0..self.packets.len()).map(|index| self.payload(index))
+    /// Returns the name and the value of each counter among the first `lines` lines.
+    pub fn counters(&self, lines: u64) -> impl Iterator<Item = (&str, u64)> {
+        self.packets(lines).flat_map(Payload::each_line).filter_map(counter)
     }
 
-    /// Returns the counts that a server must have after the first `lines` lines, which may be more
-    /// than a pass.
-    pub fn expected(&self, lines: u64) -> Expected {
-        let mut expected = Expected::default();
-        let mut feed = self.feed(lines);
-        while let Some(payload) = feed.packet() {
-            payload.each_line().for_each(|line| expected.add(line));
-        }
-        expected
-    }
-
-    /// Returns the sum of the counters among the first `lines` lines.
-    pub fn counted(&self, lines: u64) -> u64 {
-        let pass: u64 = self.payloads().map(Payload::counted).sum();
-        let mut feed = self.feed(lines % self.lines);
-        let rest: u64 = std::iter::from_fn(|| feed.packet()).map(Payload::counted).sum();
-        lines / self.lines * pass + rest
-    }
-
-    /// Starts again from the first payload and ends after exactly `lines` lines.
-    pub(crate) fn feed(&self, lines: u64) -> Feed<'_> {
-        Feed { traffic: self, next: 0, taken: 0, lines }
-    }
-
-    /// Adds the line from `start` on to the last packet, or begins another packet. Fails if a
-    /// packet of one line is over its limit of bytes, or a packet of several lines is longer than a
-    /// UDP datagram.
-    fn pack(&mut self, start: usize, packing: Packing) -> Result<(), Invalid> {
+    /// Adds the line from `start` on to the last packet, or begins another packet.
+    fn pack(&mut self, start: usize, limit: usize) {
         let end = self.bytes.len();
-        let fits = |packet: &&mut Packet| match packing {
-            Packing::Bytes(limit) => end - packet.start <= limit,
-            Packing::Lines(limit) => packet.lines < limit as u64,
-        };
-        if self.packets.last_mut().filter(fits).is_none() {
-            self.packets.push(Packet { start, end, lines: 0 });
+        match self.packets.last_mut().filter(|packet| end - packet.start <= limit) {
+            Some(packet) => *packet = Packet { end, lines: packet.lines + 1, ..*packet },
+            None => self.packets.push(Packet { start, end, lines: 1 }),
         }
-        let packet = self.packets.last_mut().expect("added above");
-        packet.end = end;
-        packet.lines += 1;
-        self.lines += 1;
-        let bytes = end - packet.start;
-        match packing {
-            Packing::Bytes(limit) if bytes > limit => {
-                Err(Invalid(format!("a packet would need {bytes} bytes and may have {limit}")))
-            }
-            Packing::Lines(_) if bytes > MAX_PACKET => {
-                Err(Invalid(format!("a packet would need {bytes} bytes and may have {MAX_PACKET}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn payload(&self, index: usize) -> Payload<'_> {
-        let Packet { start, end, lines } = self.packets[index];
-        Payload { bytes: &self.bytes[start..end], lines }
     }
 }
 
 impl<'a> Payload<'a> {
     /// Its lines, without their newlines.
-    pub fn each_line(self) -> impl Iterator<Item = &'a [u8]> {
+    fn each_line(self) -> impl Iterator<Item = &'a [u8]> {
         self.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
-    }
-
-    fn counted(self) -> u64 {
-        let value = |line: &[u8]| {
-            let start = memchr::memchr(b':', line)? + 1;
-            let value = line[start..].strip_suffix(b"|c").or_else(|| {
-                let end = memchr::memchr(b'|', &line[start..])?;
-                line[start + end..].starts_with(b"|c|").then(|| &line[start..start + end])
-            })?;
-            std::str::from_utf8(value).ok()?.parse::<u64>().ok()
-        };
-        self.each_line().filter_map(value).sum()
     }
 
     /// The first `lines` lines.
@@ -149,48 +100,12 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Payloads one after the other, pass after pass, cut off after an exact number of lines.
-#[derive(Debug)]
-pub(crate) struct Feed<'a> {
-    traffic: &'a Traffic,
-    next: usize,
-    taken: u64,
-    lines: u64,
-}
-
-impl<'a> Feed<'a> {
-    /// The lines handed out so far.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.taken == self.lines
-    }
-
-    pub(crate) fn packet(&mut self) -> Option<Payload<'a>> {
-        if self.is_empty() {
-            return None;
-        }
-        let payload = self.traffic.payload(self.next).head(self.lines - self.taken);
-        self.next = (self.next + 1) % self.traffic.packets.len();
-        self.taken += payload.lines;
-        Some(payload)
-    }
-
-    /// Returns neighbouring packets as one payload. It ends at `lines` lines, at `bytes` bytes or
-    /// at the end of the pass.
-    pub(crate) fn chunk(&mut self, lines: u64, bytes: usize) -> Option<Payload<'a>> {
-        let start = self.traffic.packets[self.next].start;
-        let mut chunk = self.packet()?;
-        while chunk.lines < lines && chunk.bytes.len() < bytes && self.next != 0 {
-            let Some(packet) = self.packet() else { break };
-            let end = start + chunk.bytes.len() + packet.bytes.len();
-            chunk.bytes = &self.traffic.bytes[start..end];
-            chunk.lines += packet.lines;
-        }
-        Some(chunk)
-    }
+/// Name and value of `NAME:VALUE|c` or `NAME:VALUE|c|#TAGS`.
+fn counter(line: &[u8]) -> Option<(&str, u64)> {
+    let (name, rest) = std::str::from_utf8(line).ok()?.split_once(':')?;
+    let (value, kind) = rest.split_once('|')?;
+    let is_counter = kind == "c" || kind.starts_with("c|");
+    Some((name, value.parse().ok().filter(|_| is_counter)?))
 }
 
 /// Enough lines that each type's share of them names each of its names `ROUNDS` times.
@@ -198,73 +113,150 @@ fn pass_lines(workload: &Workload) -> usize {
     if workload.dogstatsd {
         return (workload.names * ROUNDS).max(MIN_LINES);
     }
-    let needed = |kind: Kind| {
-        let share = workload.mix.share(kind).max(1);
-        (workload.names_of(kind) * ROUNDS * 100).div_ceil(share)
-    };
-    let lines = Kind::ALL.into_iter().map(needed).fold(MIN_LINES, usize::max);
-    lines.next_multiple_of(100)
+    let Mix(shares) = workload.mix;
+    let needed = |(names, share): (usize, usize)| (names * ROUNDS * 100).div_ceil(share.max(1));
+    let lines = workload.names_by_type().into_iter().zip(shares).map(needed);
+    lines.fold(MIN_LINES, usize::max).next_multiple_of(100)
 }
 
-/// Writes line after line: the type from a deck of 100, the name from the deck of that type.
-struct Script<'a> {
-    workload: &'a Workload,
-    random: Random,
-    kinds: Deck<Kind>,
-    names: [Deck<usize>; 4],
-    /// The lines of Datadog's clients, in place of names, and their order.
-    contexts: Option<(Contexts, Deck<usize>)>,
+/// Writes line after line.
+enum Script {
+    /// The type is from a deck of 100, the name from the deck of that type.
+    Plain {
+        random: Random,
+        kinds: Deck<usize>,
+        names: [Deck<usize>; 4],
+        tags: bool,
+    },
+    Contexts {
+        random: Random,
+        order: Deck<usize>,
+        contexts: Contexts,
+    },
 }
 
-impl<'a> Script<'a> {
-    fn new(workload: &'a Workload) -> Self {
-        let hundred = Kind::ALL
-            .into_iter()
-            .flat_map(|kind| std::iter::repeat_n(kind, workload.mix.share(kind)));
-        let contexts = || {
-            let names = workload.names;
-            (Contexts::new(workload.seed, names), Deck::new(0..names))
-        };
-        let names = |kind| if workload.dogstatsd { 0 } else { workload.names_of(kind) };
-        Self {
-            workload,
-            random: Random::new(workload.seed),
-            kinds: Deck::new(hundred),
-            names: Kind::ALL.map(|kind| Deck::new(0..names(kind))),
-            contexts: workload.dogstatsd.then(contexts),
+impl Script {
+    fn new(workload: &Workload) -> Self {
+        let random = Random::new(1);
+        if workload.dogstatsd {
+            let contexts = Contexts::new(1, workload.names);
+            return Self::Contexts { random, order: Deck::new(0..workload.names), contexts };
         }
+        let Mix(shares) = workload.mix;
+        let hundred = (0..4).flat_map(|kind| std::iter::repeat_n(kind, shares[kind]));
+        let names = workload.names_by_type().map(|names| Deck::new(0..names));
+        Self::Plain { random, kinds: Deck::new(hundred), names, tags: workload.tags }
     }
 
     /// Appends a line and its newline.
     fn write(&mut self, out: &mut Vec<u8>) {
-        if let Some((contexts, order)) = &mut self.contexts {
-            contexts.append(order.deal(&mut self.random), out);
-            return out.push(b'\n');
+        match self {
+            Self::Contexts { random, order, contexts } => {
+                contexts.append(order.deal(random), out);
+                out.push(b'\n');
+            }
+            Self::Plain { random, kinds, names, tags } => {
+                let kind = kinds.deal(random);
+                let name = names[kind].deal(random);
+                let (code, lowest, values) = KINDS[kind];
+                let value = lowest + random.below(values);
+                let tags = if *tags {
+                    format!("|#env:prod,region:eu-{},host:web{:03}", name % 4, name % 64)
+                } else {
+                    String::new()
+                };
+                out.extend(
+                    format!("bench.web.api.{code}.{name:06}:{value}|{code}{tags}\n").bytes(),
+                );
+            }
         }
-        let kind = self.kinds.deal(&mut self.random);
-        let name = self.names[kind as usize].deal(&mut self.random);
-        let value = self.value(kind);
-        let tags = if self.workload.tags { tags(name) } else { String::new() };
-        let prefix = &self.workload.prefix;
-        let code = kind.code();
-        out.extend(format!("{prefix}.{code}.{name:06}:{value}|{code}{tags}\n").bytes());
     }
-
-    /// Whole numbers without a sample rate, so that sums are exact everywhere.
-    fn value(&mut self, kind: Kind) -> usize {
-        match kind {
-            Kind::Counter => 1 + self.random.below(9),
-            Kind::Timing => 1 + self.random.below(1000),
-            Kind::Gauge => self.random.below(10_000),
-            Kind::Set => self.random.below(1000),
-        }
-    }
-}
-
-fn tags(name: usize) -> String {
-    format!("|#env:prod,region:eu-{},host:web{:03}", name % 4, name % 64)
 }
 
 #[cfg(test)]
-#[path = "traffic_tests.rs"]
-mod tests;
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn text(traffic: &Traffic) -> &str {
+        std::str::from_utf8(&traffic.bytes).unwrap()
+    }
+
+    #[test]
+    fn lines_look_like_this() {
+        let traffic = Traffic::build(&Workload { names: 4, ..Workload::W2 });
+        let wanted = "bench.web.api.c.000000:6|c\nbench.web.api.c.000000:1|c\n\
+                      bench.web.api.c.000000:8|c\nbench.web.api.c.000000:3|c\n\
+                      bench.web.api.c.000000:5|c\nbench.web.api.g.000000:8453|g\n";
+        assert!(text(&traffic).starts_with(wanted));
+    }
+
+    /// Each name comes at least twice, always with the same tags, and a hundred lines have the mix.
+    #[test]
+    fn names_keep_their_tags_and_types_their_share() {
+        let traffic = Traffic::build(&Workload { tags: true, names: 3000, ..Workload::W2 });
+        let mut names = BTreeMap::<_, Vec<_>>::new();
+        for line in text(&traffic).lines() {
+            let (name, rest) = line.split_once(':').unwrap();
+            names.entry(name).or_default().push(rest.split_once("|#").unwrap().1);
+        }
+        assert_eq!(names.len(), 3000);
+        for tags in names.values() {
+            assert!(tags.len() >= ROUNDS && tags[0].split(',').count() == 3, "{tags:?}");
+            assert!(tags.iter().all(|other| *other == tags[0]), "{tags:?}");
+        }
+        for hundred in text(&traffic).lines().collect::<Vec<_>>().chunks(100) {
+            let share = |(code, ..): (&str, _, _)| {
+                let is_it = |line: &&&str| line.contains(&format!("|{code}|#"));
+                hundred.iter().filter(is_it).count()
+            };
+            assert_eq!(KINDS.map(share), Mix::MIXED.0);
+        }
+    }
+
+    #[test]
+    fn packets_hold_as_many_whole_lines_as_fit() {
+        for packet in [1432, 8192, 1] {
+            let traffic = Traffic::build(&Workload { packet, ..Workload::W2 });
+            let lines = text(&traffic).lines().count() as u64;
+            let all: Vec<_> = traffic.packets(lines).collect();
+            for pair in all.windows(2) {
+                let next = pair[1].each_line().next().unwrap();
+                assert!(pair[0].bytes.len() <= packet || pair[0].lines == 1);
+                assert!(pair[0].bytes.len() + next.len() + 1 > packet, "room for one more line");
+                assert_eq!(pair[0].each_line().count() as u64, pair[0].lines);
+            }
+            assert_eq!(all.iter().map(|packet| packet.lines).sum::<u64>(), lines);
+        }
+    }
+
+    #[test]
+    fn packets_end_after_the_exact_line_and_go_round_the_pass() {
+        let traffic = Traffic::build(&Workload::W2);
+        let pass = text(&traffic).lines().count() as u64;
+        for lines in [0, 1, 44, pass, 2 * pass + 17] {
+            let sent: Vec<u8> = traffic.packets(lines).flat_map(|it| it.bytes).copied().collect();
+            let all = text(&traffic).split_inclusive('\n').cycle().zip(0..lines);
+            assert_eq!(sent, all.map(|(line, _)| line).collect::<String>().into_bytes());
+        }
+    }
+
+    /// As many lines as contexts send each context once, in another order in the second round.
+    #[test]
+    fn each_context_comes_once_in_a_round() {
+        let workload = Workload { dogstatsd: true, names: 6_000, packet: 8192, ..Workload::W2 };
+        let traffic = Traffic::build(&workload);
+        let context = |line| {
+            let (name, rest): (&str, &str) = str::split_once(line, ':').unwrap();
+            (name, rest.split_once('|').unwrap().1)
+        };
+        let all: Vec<_> = text(&traffic).lines().map(context).collect();
+        let (first, second) = all.split_at(6_000);
+        assert_eq!(BTreeSet::from_iter(first).len(), 6_000);
+        assert_eq!(BTreeSet::from_iter(first), BTreeSet::from_iter(second));
+        assert_ne!(first, second);
+        let counters = first[..100].iter().filter(|(_, kind)| kind.starts_with("c|"));
+        assert_eq!(traffic.counters(100).count(), counters.count());
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) fn complain(what: &str, bad_lines: impl Fn(&Source) -> Vec<usize>) {
 /// Returns every source of the server, of its tests and of the benches.
 pub(crate) fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
-    for folder in ["src", "tests", "bench/src", "bench/micro", "bench/examples"] {
+    for folder in ["src", "tests", "bench/src", "bench/micro"] {
         collect(&root().join(folder), &mut sources);
     }
     assert!(sources.len() > 10, "the sources are not where they were");

@@ -6,37 +6,20 @@ use statsd::flush::{Subject, Summary};
 use statsd::policy::FigureId;
 
 use super::corpus::Corpus;
-use super::{Routine, Row, engine};
+use super::{Routine, Row, Scale, engine, row};
 
-pub(crate) const ROWS: &[Row] = &[
-    Row { name: "W2", unit: "line", make: |_| Box::new(Apply::new(Corpus::w2(), Touch::Again)) },
-    Row {
-        name: "W3",
-        unit: "line",
-        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 2), Touch::Again)),
-    },
-    Row {
-        name: "W3 first touch",
-        unit: "line",
-        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 1), Touch::First)),
-    },
-    Row {
-        name: "W3 new series",
-        unit: "line",
-        make: |scale| Box::new(Apply::new(Corpus::w3(scale, 1), Touch::New)),
-    },
-    Row { name: "W5", unit: "line", make: |_| Box::new(Apply::new(Corpus::w5(), Touch::Again)) },
-    Row {
-        name: "W5 new series",
-        unit: "line",
-        make: |scale| Box::new(Apply::new(Corpus::tagged(scale), Touch::New)),
-    },
-    Row {
-        name: "clients",
-        unit: "line",
-        make: |_| Box::new(Apply::new(Corpus::clients(), Touch::Again)),
-    },
-];
+pub(crate) fn rows() -> Vec<Row> {
+    let row = |name: &str, make: fn(Scale) -> Apply| row("apply", name, "line", make);
+    vec![
+        row("W2", |_| Apply::new(Corpus::w2(), Touch::Again)),
+        row("W3", |scale| Apply::new(Corpus::w3(scale, 2), Touch::Again)),
+        row("W3 first touch", |scale| Apply::new(Corpus::w3(scale, 1), Touch::First)),
+        row("W3 new series", |scale| Apply::new(Corpus::w3(scale, 1), Touch::New)),
+        row("W5", |_| Apply::new(Corpus::w5(), Touch::Again)),
+        row("W5 new series", |scale| Apply::new(Corpus::tagged(scale), Touch::New)),
+        row("clients", |_| Apply::new(Corpus::clients(), Touch::Again)),
+    ]
+}
 
 struct Apply {
     corpus: Corpus,

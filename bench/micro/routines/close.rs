@@ -6,37 +6,21 @@ use std::hint::black_box;
 use statsd::engine::{Closing, Engine};
 
 use super::corpus::Corpus;
-use super::{Routine, Row, engine};
+use super::{Routine, Row, Scale, engine, row};
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "counters",
-        unit: "series",
-        make: |scale| Box::new(Close::new(Corpus::counters(scale), "", scale.names)),
-    },
-    Row {
-        name: "idle counters",
-        unit: "series",
-        make: |scale| Box::new(Close::idle(Corpus::counters(scale), scale.names)),
-    },
-    Row {
-        name: "timings",
-        unit: "sample",
-        make: |scale| {
-            let samples = scale.timings * scale.samples;
-            Box::new(Close::new(Corpus::timings(scale), "", samples))
-        },
-    },
-    Row {
-        name: "timings' count, sum, mean",
-        unit: "sample",
-        make: |scale| {
-            let (samples, text) =
-                (scale.timings * scale.samples, "[statsd]\ntimer_metrics = count, sum, mean");
-            Box::new(Close::new(Corpus::timings(scale), text, samples))
-        },
-    },
-];
+pub(crate) fn rows() -> Vec<Row> {
+    let timings = |scale: Scale, configuration: &str| {
+        Close::new(Corpus::timings(scale), configuration, scale.timings * scale.samples)
+    };
+    let counters = |scale: Scale| Close::new(Corpus::counters(scale), "", scale.names);
+    let three = "[statsd]\ntimer_metrics = count, sum, mean";
+    vec![
+        row("close", "counters", "series", counters),
+        row("close", "idle counters", "series", move |scale| counters(scale).idle()),
+        row("close", "timings", "sample", move |scale| timings(scale, "")),
+        row("close", "timings' count, sum, mean", "sample", move |scale| timings(scale, three)),
+    ]
+}
 
 struct Close {
     engine: Engine,
@@ -55,12 +39,11 @@ impl Close {
     }
 
     /// After an interval with samples there are only those without.
-    fn idle(corpus: Corpus, units: usize) -> Self {
-        let mut it = Self::new(corpus, "", units);
-        it.prepare();
-        it.run();
-        it.corpus = Corpus::default();
-        it
+    fn idle(mut self) -> Self {
+        self.prepare();
+        self.run();
+        self.corpus = Corpus::default();
+        self
     }
 }
 

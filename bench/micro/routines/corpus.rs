@@ -1,10 +1,9 @@
-//! The packets that a routine reads, stored in `bench/corpus` or made.
+//! The packets that a routine reads: those of the bench's workloads, and `bench/corpus`.
 
 use std::ops::Range;
 
-use statsd_bench::{Mix, Random, Workload};
+use statsd_bench::{Mix, Random, Traffic, Workload};
 
-use super::super::recipe::text;
 use super::Scale;
 
 /// Packets end to end, as a batch of them lies in the receive buffer.
@@ -14,16 +13,15 @@ pub(crate) struct Corpus {
     packets: Vec<Range<usize>>,
 }
 
-/// What fits one frame of Ethernet, as most clients have it.
-const PACKET_BYTES: usize = 1432;
-
 impl Corpus {
+    /// Each name three times.
     pub(crate) fn w2() -> Self {
-        Self::packed(include_bytes!("../../corpus/w2.txt"))
+        Self::of(Workload::W2, 3000)
     }
 
+    /// Each name twice.
     pub(crate) fn w5() -> Self {
-        Self::packed(include_bytes!("../../corpus/w5.txt"))
+        Self::of(Workload { tags: true, ..Workload::W2 }, 2000)
     }
 
     pub(crate) fn clients() -> Self {
@@ -34,20 +32,18 @@ impl Corpus {
 
     /// W3, each name so often.
     pub(crate) fn w3(scale: Scale, rounds: usize) -> Self {
-        let workload = Workload { names: scale.names, ..Workload::default() };
-        Self::packed(&text(&workload, scale.names * rounds))
+        Self::of(Workload { names: scale.names, ..Workload::W2 }, scale.names * rounds)
     }
 
     /// W5 with as many names as W3, each once.
     pub(crate) fn tagged(scale: Scale) -> Self {
-        let workload = Workload { names: scale.names, tags: true, ..Workload::default() };
-        Self::packed(&text(&workload, scale.names))
+        Self::of(Workload { names: scale.names, tags: true, ..Workload::W2 }, scale.names)
     }
 
     /// Each counter once.
     pub(crate) fn counters(scale: Scale) -> Self {
-        let workload = Workload { names: scale.names, mix: Mix::COUNTERS, ..Workload::default() };
-        Self::packed(&text(&workload, scale.names))
+        let mix = Mix::COUNTERS;
+        Self::of(Workload { names: scale.names, mix, ..Workload::W2 }, scale.names)
     }
 
     /// The samples of a timing in one line, as packing clients send them; in no order.
@@ -75,18 +71,11 @@ impl Corpus {
         lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)).filter(|line| !line.is_empty())
     }
 
-    /// As many whole lines in a packet as fit.
-    fn packed(text: &[u8]) -> Self {
-        let mut all = Self { bytes: text.to_vec(), packets: Vec::new() };
-        let (mut start, mut end) = (0, 0);
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            if end + line.len() - start > PACKET_BYTES {
-                all.packets.push(start..end);
-                start = end;
-            }
-            end += line.len();
-        }
-        all.packets.push(start..end);
+    /// The first lines of a workload.
+    fn of(workload: Workload, lines: usize) -> Self {
+        let mut all = Self::default();
+        let traffic = Traffic::build(&workload);
+        traffic.packets(lines as u64).for_each(|packet| all.push(packet.bytes));
         all
     }
 
@@ -97,19 +86,7 @@ impl Corpus {
     }
 }
 
-/// A line of `clients.txt` as the datagram it stands for.
+/// A line of `clients.txt` as the datagram it stands for. `\n` and `\r` are escaped.
 fn unescaped(text: &str) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'\\' => match rest.next() {
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(b'\\') => b'\\',
-                other => panic!("{other:?} behind a backslash: {text}"),
-            },
-            byte => byte,
-        });
-    }
-    bytes
+    text.replace("\\n", "\n").replace("\\r", "\r").into_bytes()
 }

@@ -1,6 +1,6 @@
 //! Encodes summaries as chunks in each format, and numbers as digits.
 //!
-//! A new format needs two rows.
+//! A new format needs a row in the table of `rows`.
 
 use std::hint::black_box;
 
@@ -8,207 +8,94 @@ use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::ganglia::Labels;
 use statsd::encode::namespace::{Namespace, Style};
 use statsd::encode::number::Number;
-use statsd::policy::FigureNames;
-use statsd::policy::Rules;
+use statsd::policy::{FigureNames, Rules};
 use statsd::time::UnixTime;
 
 use super::corpus::Corpus;
 use super::summaries::Summaries;
-use super::{Routine, Row, Scale};
+use super::{Plain, Routine, Row, Scale, row};
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "graphite legacy, W2",
-        unit: "line",
-        make: |_| w2(Format::Plaintext, &Namespace::default()),
-    },
-    Row { name: "graphite modern, W2", unit: "line", make: |_| w2(Format::Plaintext, &modern()) },
-    Row {
-        name: "graphite statsite, W2",
-        unit: "line",
-        make: |_| w2(Format::Plaintext, &Namespace::statsite()),
-    },
-    Row {
-        name: "graphite legacy, counters",
-        unit: "line",
-        make: |scale| counters(Format::Plaintext, &Namespace::default(), scale),
-    },
-    Row {
-        name: "graphite modern, counters",
-        unit: "line",
-        make: |scale| counters(Format::Plaintext, &modern(), scale),
-    },
-    Row {
-        name: "graphite statsite, counters",
-        unit: "line",
-        make: |scale| counters(Format::Plaintext, &Namespace::statsite(), scale),
-    },
-    Row { name: "pickle, W2", unit: "line", make: |_| w2(PICKLE, &Namespace::default()) },
-    Row {
-        name: "pickle, counters",
-        unit: "line",
-        make: |scale| counters(PICKLE, &Namespace::default(), scale),
-    },
-    Row {
-        name: "influx, W2",
-        unit: "line",
-        make: |_| w2(Format::Influx { is_for_udp: false }, &modern()),
-    },
-    Row {
-        name: "influx, counters",
-        unit: "line",
-        make: |scale| counters(Format::Influx { is_for_udp: false }, &modern(), scale),
-    },
-    Row { name: "ganglia, W2", unit: "line", make: |_| w2(ganglia(), &Namespace::default()) },
-    Row {
-        name: "ganglia, counters",
-        unit: "line",
-        make: |scale| counters(ganglia(), &Namespace::default(), scale),
-    },
-    Row { name: "json, W2", unit: "line", make: |_| w2(Format::JsonLines, &Namespace::default()) },
-    Row {
-        name: "json, counters",
-        unit: "line",
-        make: |scale| counters(Format::JsonLines, &Namespace::default(), scale),
-    },
-    Row {
-        name: "exec statsite, W2",
-        unit: "line",
-        make: |_| w2(Format::Piped, &Namespace::statsite()),
-    },
-    Row {
-        name: "exec statsite, counters",
-        unit: "line",
-        make: |scale| counters(Format::Piped, &Namespace::statsite(), scale),
-    },
-    Row { name: "records, W2", unit: "record", make: |_| w2(RECORDS, &Namespace::statsite()) },
-    Row {
-        name: "records, counters",
-        unit: "record",
-        make: |scale| counters(RECORDS, &Namespace::statsite(), scale),
-    },
-    Row {
-        name: "short numbers",
-        unit: "number",
-        make: |_| Box::new(Numbers::new(|digits| digits <= SHORT)),
-    },
-    Row {
-        name: "long numbers",
-        unit: "number",
-        make: |_| Box::new(Numbers::new(|digits| digits > SHORT)),
-    },
-];
-
-const PICKLE: Format = Format::Pickle { batch: 500 };
-const RECORDS: Format = Format::Records { is_prefixed: false };
-
-fn ganglia() -> Format {
-    let (spoof, prefix) = ("statsd:statsd".into(), String::new());
-    Format::Ganglia(Labels { spoof, prefix, max_name_length: 100 })
+pub(crate) fn rows() -> Vec<Row> {
+    let legacy = Namespace::default;
+    let modern = || Namespace { style: Style::Modern, ..Namespace::default() };
+    let statsite = Namespace::statsite;
+    let labels =
+        Labels { spoof: "statsd:statsd".into(), prefix: String::new(), max_name_length: 100 };
+    let formats = [
+        ("graphite legacy", Format::Plaintext, legacy()),
+        ("graphite modern", Format::Plaintext, modern()),
+        ("graphite statsite", Format::Plaintext, statsite()),
+        ("pickle", Format::Pickle { batch: 500 }, legacy()),
+        ("influx", Format::Influx { is_for_udp: false }, modern()),
+        ("ganglia", Format::Ganglia(labels), legacy()),
+        ("json", Format::JsonLines, legacy()),
+        ("exec statsite", Format::Piped, statsite()),
+        ("records", Format::Records { is_prefixed: false }, statsite()),
+    ];
+    let mut rows = Vec::new();
+    for (name, format, namespace) in formats {
+        let unit = if name == "records" { "record" } else { "line" };
+        // Summaries of all kinds, of which most lines are those of timings, and counters alone.
+        let w2 = |_| Corpus::w2();
+        for (corpus, make) in [("W2", w2 as fn(Scale) -> Corpus), ("counters", Corpus::counters)] {
+            let (format, namespace) = (format.clone(), namespace.clone());
+            rows.push(row("encode", format!("{name}, {corpus}"), unit, move |scale| {
+                encode(format.clone(), &namespace, &make(scale))
+            }));
+        }
+    }
+    rows.push(row("encode", "short numbers", "number", |_| numbers(|digits| digits <= SHORT)));
+    rows.push(row("encode", "long numbers", "number", |_| numbers(|digits| digits > SHORT)));
+    rows
 }
 
-fn modern() -> Namespace {
-    Namespace { style: Style::Modern, ..Namespace::default() }
-}
-
-/// Those of an engine without rules.
-fn figure_names() -> FigureNames {
+fn encode(format: Format, namespace: &Namespace, corpus: &Corpus) -> impl Routine + use<> {
+    // The names of an engine without rules.
     let rules = Rules::default();
-    FigureNames::new(&rules.percentiles(), &rules.bins())
-}
-
-/// Over summaries of all kinds; most lines are timings'.
-fn w2(format: Format, namespace: &Namespace) -> Box<dyn Routine> {
-    Box::new(Encode::new(format, namespace, &Corpus::w2()))
-}
-
-fn counters(format: Format, namespace: &Namespace, scale: Scale) -> Box<dyn Routine> {
-    Box::new(Encode::new(format, namespace, &Corpus::counters(scale)))
-}
-
-struct Encode {
-    encoders: Encoders,
-    summaries: Summaries,
-    flush: u64,
-    lines: u64,
-    bytes: usize,
-}
-
-impl Encode {
-    fn new(format: Format, namespace: &Namespace, corpus: &Corpus) -> Self {
-        let encoders = Encoders::new([(format, namespace, true)], &figure_names());
-        let summaries = Summaries::of(corpus, namespace.style);
-        let mut it = Self { encoders, summaries, flush: 0, lines: 0, bytes: 0 };
-        it.run();
-        it
-    }
-}
-
-impl Routine for Encode {
-    fn units(&self) -> u64 {
-        self.lines
-    }
-
-    fn run(&mut self) {
-        self.flush += 6; // Ganglia describes the same sixth of its metrics each time
-        self.encoders.begin(self.flush, UnixTime::from_secs(1_700_000_000));
-        for summary in self.summaries.iter() {
-            self.encoders.encode(&summary);
+    let names = FigureNames::new(&rules.percentiles(), &rules.bins());
+    let mut encoders = Encoders::new([(format, namespace, true)], &names);
+    let summaries = Summaries::of(corpus, namespace.style);
+    let mut flush = 0;
+    let mut run = move || {
+        flush += 6; // Ganglia describes the same sixth of its metrics each time
+        encoders.begin(flush, UnixTime::from_secs(1_700_000_000));
+        for summary in summaries.iter() {
+            encoders.encode(&summary);
         }
-        self.encoders.end();
-        (self.lines, self.bytes) = (0, 0);
-        for (_, chunk) in self.encoders.take() {
-            self.lines += u64::from(chunk.lines());
-            self.bytes += black_box(chunk.bytes()).len();
+        encoders.end();
+        let mut written = (0, 0);
+        for (_, chunk) in encoders.take() {
+            written.0 += u64::from(chunk.lines());
+            written.1 += black_box(chunk.bytes()).len();
         }
-    }
-
-    fn outcome(&mut self) -> f64 {
-        self.bytes as f64
-    }
-}
-
-/// The figures of W2, those that are written with few digits or those with many.
-struct Numbers {
-    values: Vec<f64>,
-    number: Number,
-    text: Vec<u8>,
+        written
+    };
+    let (lines, _) = run();
+    Plain::new(lines, move || run().1 as f64)
 }
 
 /// The most bytes of a short number: a count, a rate or a whole sample. Means and deviations are
 /// longer.
 const SHORT: usize = 15;
 
-impl Numbers {
-    fn new(wanted: fn(usize) -> bool) -> Self {
-        let (mut number, mut text) = (Number::new(), Vec::new());
-        let mut digits = |value| {
-            text.clear();
-            number.append(value, &mut text);
-            text.len()
-        };
-        let summaries = Summaries::of(&Corpus::w2(), Style::Legacy);
-        let all = summaries.iter().flat_map(|summary| summary.figures.to_vec());
-        let values: Vec<f64> =
-            all.map(|figure| figure.value).filter(|value| wanted(digits(*value))).collect();
-        Self { values, number, text }
-    }
-}
-
-impl Routine for Numbers {
-    fn units(&self) -> u64 {
-        self.values.len() as u64
-    }
-
-    fn run(&mut self) {
-        self.text.clear();
-        for value in &self.values {
-            self.number.append(*value, &mut self.text);
+/// The figures of W2, those that are written with few digits or those with many.
+fn numbers(wanted: fn(usize) -> bool) -> impl Routine {
+    let mut number = Number::new();
+    let mut text = Vec::new();
+    let mut digits = |value| {
+        text.clear();
+        number.append(value, &mut text);
+        text.len()
+    };
+    let summaries = Summaries::of(&Corpus::w2(), Style::Legacy);
+    let all = summaries.iter().flat_map(|summary| summary.figures.to_vec());
+    let values: Vec<f64> =
+        all.map(|figure| figure.value).filter(|value| wanted(digits(*value))).collect();
+    Plain::new(values.len() as u64, move || {
+        text.clear();
+        for value in &values {
+            number.append(*value, &mut text);
         }
-        black_box(&self.text);
-    }
-
-    fn outcome(&mut self) -> f64 {
-        self.text.len() as f64
-    }
+        black_box(&text).len() as f64
+    })
 }

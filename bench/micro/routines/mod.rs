@@ -1,8 +1,8 @@
 //! The measured routines, each with its corpus. Three programs run them: `micro.rs` for times,
 //! `counts.rs` for instructions, and `tests/core/micro.rs`, which tests that each does its work.
 //!
-//! A routine is a row in one of the four tables. A run reads its corpus once. [`Routine::prepare`]
-//! restores the state before each run, so that all runs do the same work. It is not measured.
+//! A run of a routine reads its corpus once. [`Routine::prepare`] restores the state before each
+//! run, so that all runs do the same work. It is not measured.
 #![allow(dead_code)] // each of the three uses its own part
 
 pub(crate) mod apply;
@@ -10,20 +10,23 @@ pub(crate) mod close;
 pub(crate) mod corpus;
 pub(crate) mod encode;
 pub(crate) mod parse;
-pub(crate) mod summaries;
+mod summaries;
 
 use std::fmt;
+use std::hint::black_box;
 
 use statsd::engine::{Engine, Settings};
 use statsd::series::Seeds;
 
-/// A row: how it is called, what its figures are divided by, how it is made.
-#[derive(Debug)]
+/// A row: its group and its name, what its figures are divided by, how it is made.
 pub(crate) struct Row {
-    pub(crate) name: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) name: String,
     pub(crate) unit: &'static str,
-    pub(crate) make: fn(Scale) -> Box<dyn Routine>,
+    pub(crate) make: Make,
 }
+
+type Make = Box<dyn Fn(Scale) -> Box<dyn Routine> + Send + Sync>;
 
 pub(crate) trait Routine {
     /// How many of the row's unit a run does.
@@ -38,7 +41,34 @@ pub(crate) trait Routine {
     fn outcome(&mut self) -> f64;
 }
 
-/// How much is made where a corpus is not stored.
+/// A routine that needs no preparation. Its run returns the outcome.
+struct Plain<F> {
+    units: u64,
+    run: F,
+    outcome: f64,
+}
+
+impl<F: FnMut() -> f64> Plain<F> {
+    fn new(units: u64, run: F) -> Self {
+        Self { units, run, outcome: 0.0 }
+    }
+}
+
+impl<F: FnMut() -> f64> Routine for Plain<F> {
+    fn units(&self) -> u64 {
+        self.units
+    }
+
+    fn run(&mut self) {
+        self.outcome = black_box((self.run)());
+    }
+
+    fn outcome(&mut self) -> f64 {
+        self.outcome
+    }
+}
+
+/// How much is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     /// Of W3, and of the counters that are closed and encoded.
@@ -53,17 +83,23 @@ impl Scale {
     pub(crate) const SMALL: Self = Self { names: 400, timings: 20, samples: 10 };
 }
 
-/// All tables by what they measure, in the order a sample meets it.
-pub(crate) const ALL: [(&str, &[Row]); 4] = [
-    ("parse", parse::ROWS),
-    ("apply", apply::ROWS),
-    ("close", close::ROWS),
-    ("encode", encode::ROWS),
-];
+/// All rows, in the order in which a sample meets them.
+pub(crate) fn all() -> Vec<Row> {
+    [parse::rows(), apply::rows(), close::rows(), encode::rows()].into_iter().flatten().collect()
+}
+
+fn row<R: Routine + 'static>(
+    group: &'static str,
+    name: impl Into<String>,
+    unit: &'static str,
+    make: impl Fn(Scale) -> R + Send + Sync + 'static,
+) -> Row {
+    Row { group, name: name.into(), unit, make: Box::new(move |scale| Box::new(make(scale))) }
+}
 
 impl fmt::Display for Row {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name)
+        write!(out, "{} {}", self.group, self.name)
     }
 }
 

@@ -1,157 +1,88 @@
 //! The plan of a run: the measurements, their order, and how long they take. Pure.
 
-use std::time::Duration;
+use clap::ValueEnum as _;
 
-use super::load::{Filling, Load};
-use super::measure::{FLUSHES, RATES};
-use super::profile::{Profile, Transport};
+use super::load::{self, Load, Transport};
+use super::measure::{FLUSHES, HALVINGS, TRY};
+use super::profile::Profile;
 use crate::args::{Options, What};
 
 /// One measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Job {
+#[derive(Debug, Clone)]
+pub(crate) struct Job<'a> {
     pub(crate) what: What,
-    /// The index of a workload, of a filling (memory) or of a rate (sweep), else 0.
-    pub(crate) of: usize,
-    /// Of a cost, from 1 on; else 0.
+    pub(crate) load: Load,
+    /// From 1 on, if there are several rounds; else 0.
     pub(crate) round: u32,
-    /// The index of a profile.
-    pub(crate) server: usize,
+    pub(crate) profile: &'a Profile,
 }
 
-/// What is measured with what.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) profiles: Vec<Profile>,
-    pub(crate) loads: Vec<Load>,
-    pub(crate) fillings: Vec<Filling>,
-    pub(crate) options: Options,
-}
-
-/// The seconds for starting and ending a server.
-const START: f64 = 0.7;
-
-impl Plan {
-    /// Returns all jobs. The costs come first, since they are compared most.
-    pub(crate) fn jobs(&self) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        let mut add = |what, of, round, servers: Vec<usize>| {
-            jobs.extend(servers.into_iter().map(|server| Job { what, of, round, server }));
-        };
-        let able = |load: &Load| self.servers(|profile| profile.transport(load).is_some());
-        for (of, load) in self.loads.iter().enumerate() {
-            for round in 1..=self.options.rounds {
+/// Returns all measurements. The costs come first, since they are compared most.
+pub(crate) fn jobs<'a>(profiles: &'a [Profile], options: &Options) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    for &what in What::value_variants().iter().filter(|what| options.measures(**what)) {
+        let loads = load::of(what).into_iter().filter(|load| chosen(&options.loads, load.name));
+        for load in loads {
+            let rounds = if options.quick { 1 } else { load.rounds };
+            for round in 1..=rounds {
+                let needs_flush = !matches!(what, What::Cost | What::Highest);
+                let is_able = |profile: &&Profile| {
+                    profile.transport(&load).is_some() && (profile.flushes || !needs_flush)
+                };
+                let mut able: Vec<_> = profiles.iter().filter(is_able).collect();
                 // Each round begins with another server, so that no server always gets the better
                 // moments of the machine.
-                let mut order = able(load);
-                let first = (round as usize - 1) % order.len().max(1);
-                order.rotate_left(first);
-                add(What::Cost, of, round, order);
+                let first = able.len().min(round as usize - 1);
+                able.rotate_left(first);
+                let round = if rounds == 1 { 0 } else { round };
+                jobs.extend(able.into_iter().map(|profile| Job { what, load, round, profile }));
             }
         }
-        for (of, load) in self.loads.iter().enumerate().filter(|(_, load)| !load.is_cold) {
-            add(What::Highest, of, 0, able(load));
-        }
-        for of in 0..if self.w1().is_some() { RATES.len() } else { 0 } {
-            add(What::Sweep, of, 0, self.servers(|profile| profile.sweep));
-        }
-        add(What::Flush, 0, 0, self.servers(|profile| profile.flushes));
-        for (of, Filling { load, .. }) in self.fillings.iter().enumerate() {
-            let takes = |profile: &Profile| profile.flushes && profile.transport(load).is_some();
-            add(What::Memory, of, 0, self.servers(takes));
-        }
-        add(What::Quiet, 0, 0, self.servers(|profile| profile.flushes));
-        let streams = |profile: &Profile| profile.flushes && profile.takes(Transport::Tcp);
-        add(What::Connections, 0, 0, self.servers(streams));
-        add(What::Turns, 0, 0, self.servers(|profile| profile.turns.is_some()));
-        jobs.retain(|job| self.options.measures(job.what));
-        jobs
     }
+    jobs
+}
 
-    fn servers(&self, has: impl Fn(&Profile) -> bool) -> Vec<usize> {
-        (0..self.profiles.len()).filter(|&server| has(&self.profiles[server])).collect()
-    }
+pub(crate) fn chosen(names: &[String], name: &str) -> bool {
+    names.is_empty() || name.is_empty() || names.iter().any(|chosen| chosen == name)
+}
 
-    /// The workload of the sweep.
-    pub(crate) fn w1(&self) -> Option<&Load> {
-        self.loads.iter().find(|load| load.name == "W1")
-    }
-
-    /// The name of a job's workload, filling or rate.
-    pub(crate) fn of(&self, job: Job) -> String {
-        match job.what {
-            What::Cost | What::Highest => self.loads[job.of].name.to_owned(),
-            What::Memory => self.fillings[job.of].load.name.to_owned(),
-            What::Sweep => format!("{} k/s", RATES[job.of] / 1000),
-            _ => String::new(),
-        }
-    }
-
+impl Job<'_> {
     /// `cost W2 round 1 statsd`
-    pub(crate) fn name(&self, job: Job) -> String {
-        let what = format!("{:?}", job.what).to_lowercase();
-        let round = if job.round > 0 { format!("round {}", job.round) } else { String::new() };
-        let words = [&what, &self.of(job), &round, &self.profiles[job.server].name];
-        words.into_iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    pub(crate) fn name(&self) -> String {
+        let round = if self.round > 0 { format!("round {}", self.round) } else { String::new() };
+        let words = [&self.what.name(), self.load.name, &round, &self.profile.name];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The seconds of one try of a rate, and the halvings of the distance between a rate that
-    /// holds and one that does not.
-    pub(crate) fn effort(&self) -> (Duration, u32) {
-        let (millis, halvings) = if self.options.quick { (500, 2) } else { (1000, 4) };
-        (Duration::from_millis(millis), halvings)
+    /// The least seconds between flushes that the measurement needs.
+    pub(crate) fn interval(&self, usual: u64) -> u64 {
+        usual.max(self.load.interval)
     }
 
-    /// Returns about how many seconds the job takes.
-    pub(crate) fn seconds(&self, job: Job) -> f64 {
-        let span = self.options.interval as f64;
-        let profile = &self.profiles[job.server];
-        let warm = |load: &Load| load.warm_lines() as f64 / load.rate as f64;
-        let rest = match job.what {
-            What::Cost => {
-                let waits = profile.counts.is_some() && profile.flushes;
-                warm(&self.loads[job.of]) + span + if waits { span * 0.6 + 0.5 } else { 0.0 }
+    /// Returns about how many seconds the job takes with this interval.
+    pub(crate) fn seconds(&self, interval: u64) -> f64 {
+        /// The seconds for starting and ending a server.
+        const START: f64 = 0.7;
+        let span = self.interval(interval) as f64;
+        let fill = self.load.lines as f64 / self.load.rate as f64;
+        let to_flush = if self.profile.flushes { 0.6 * span + 0.5 } else { 0.0 };
+        let rest = match self.what {
+            What::Cost if self.round <= 1 && self.profile.counts.is_some() => {
+                fill + span + to_flush
             }
-            What::Highest => {
-                let load = &self.loads[job.of];
-                let (probe, halvings) = self.effort();
-                // Some tries are made twice.
-                let tries = (5.0 + 1.5 * f64::from(halvings)) * probe.as_secs_f64() + 0.5 * span;
-                let is_udp = profile.transport(load) == Some(Transport::Udp);
-                warm(load) + span + if is_udp { tries } else { 0.0 }
+            What::Cost => fill + span,
+            // Some tries are made twice.
+            What::Highest if self.profile.transport(&self.load) == Some(Transport::Udp) => {
+                let tries = 7.0 + 1.5 * f64::from(HALVINGS);
+                fill + 1.2 * span + tries * TRY.as_secs_f64()
             }
-            What::Memory => {
-                let Filling { load, lines, interval } = &self.fillings[job.of];
-                let filling = *lines as f64 / load.rate as f64;
-                filling + (0.6 + FLUSHES as f64) * span.max(*interval as f64) + 2.0
-            }
-            What::Flush => 4.0 * span + 6.0,
-            What::Quiet => 5.0 * START + span + 2.0,
+            What::Highest => fill + span,
+            What::Flush => 2.5 * span + 3.0 + to_flush,
+            What::Memory => fill + (0.6 + FLUSHES as f64) * span,
+            What::Quiet => 2.0 * START + span + 2.0,
             What::Connections => 2.0,
-            What::Sweep => 4.5,
-            What::Turns => 5.0 + 2.0 * span + 2.0,
         };
         START + rest
-    }
-}
-
-/// Returns the estimated time of the remaining jobs, corrected by the ratio of real to estimated
-/// time so far.
-pub(crate) fn left(estimated: &[f64], done: usize, took: Duration) -> Duration {
-    let (before, after) = estimated.split_at(done.min(estimated.len()));
-    let before: f64 = before.iter().sum();
-    let after: f64 = after.iter().sum();
-    // The first jobs are a poor sample.
-    let known = (before / (before + 60.0)).clamp(0.0, 1.0);
-    let ratio = if before > 0.0 { took.as_secs_f64() / before } else { 1.0 };
-    Duration::from_secs_f64(after * (known * ratio + (1.0 - known)))
-}
-
-/// `41 min`, `50 s`.
-pub(crate) fn minutes(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..100 => format!("{seconds} s"),
-        seconds => format!("{} min", (seconds + 30) / 60),
     }
 }
 
@@ -161,76 +92,50 @@ mod tests {
 
     use clap::Parser as _;
 
-    use super::super::{load, profile};
+    use super::super::profile;
     use super::*;
     use crate::args::{Arguments, Command};
 
-    fn plan(flags: &str) -> Plan {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    fn options(flags: &str) -> Options {
         let words = ["statsd-bench", "compare"].into_iter().chain(flags.split_whitespace());
-        let Some(Command::Compare(options)) = Arguments::parse_from(words).command else {
-            panic!("{flags}")
-        };
-        let profiles = profile::load(&folder).unwrap();
-        Plan { profiles, loads: load::all(), fillings: load::fillings(), options }
+        match Arguments::parse_from(words).command {
+            Command::Compare(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The profiles of the servers that `make bench` installs, and of the two that a user is most
+    /// likely to add.
+    fn profiles() -> Vec<Profile> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        let mut profiles = profile::load(&folder).unwrap();
+        let others = ["telegraf", "gostatsd", "statsd_exporter"];
+        profiles.retain(|profile| !others.contains(&profile.name.as_str()));
+        profiles
     }
 
     #[test]
     fn each_server_is_measured_once_in_each_round_and_none_is_always_first() {
-        let plan = plan("--rounds 2");
-        let jobs = plan.jobs();
-        let order = |round: u32| -> Vec<usize> {
-            let is_it = |job: &&Job| job.what == What::Cost && job.of == 1 && job.round == round;
-            jobs.iter().filter(is_it).map(|job| job.server).collect()
-        };
-        let first = order(1);
-        let mut second = order(2);
-        let w2 = |server: &usize| plan.profiles[*server].transport(&plan.loads[1]).is_some();
-        assert_eq!(first, (0..plan.profiles.len()).filter(w2).collect::<Vec<_>>());
-        assert_eq!(second[0], 1);
-        second.rotate_right(1);
-        assert_eq!(first, second);
+        let profiles = profiles();
+        let jobs = jobs(&profiles, &options("--measure cost --loads W2"));
+        let names: Vec<_> = jobs.iter().map(Job::name).collect();
+        let (first, second) = names.split_at(profiles.len());
+        assert_eq!(first.first().unwrap(), "cost W2 round 1 statsd");
+        assert_eq!(first.last().unwrap(), "cost W2 round 1 floor");
+        assert_eq!(second.first().unwrap(), "cost W2 round 2 brubeck");
+        assert_eq!(second.last().unwrap(), "cost W2 round 2 statsd");
     }
 
     #[test]
-    fn who_cannot_is_not_asked() {
-        let plan = plan("");
-        for job in plan.jobs() {
-            let profile = &plan.profiles[job.server];
-            let name = plan.name(job);
-            match job.what {
-                What::Cost | What::Highest => {
-                    assert!(profile.transport(&plan.loads[job.of]).is_some(), "{name}");
-                    assert!(job.what == What::Cost || !plan.loads[job.of].is_cold, "{name}");
-                }
-                What::Quiet | What::Flush | What::Memory => assert!(profile.flushes, "{name}"),
-                What::Connections => assert!(profile.takes(Transport::Tcp), "{name}"),
-                What::Sweep => assert!(profile.sweep, "{name}"),
-                What::Turns => assert_eq!(profile.name, "statsd"),
-            }
+    fn a_whole_run_takes_about_half_an_hour() {
+        let profiles = profiles();
+        let jobs = jobs(&profiles, &options(""));
+        let mut parts = vec![];
+        for &what in What::value_variants() {
+            let jobs = jobs.iter().filter(|job| job.what == what);
+            parts.push((what, jobs.clone().count(), jobs.map(|job| job.seconds(5)).sum::<f64>()));
         }
-    }
-
-    /// The servers that `make bench` installs, and the two that a user is most likely to add.
-    #[test]
-    fn a_whole_run_takes_about_an_hour_and_a_quarter() {
-        let mut plan = plan("");
-        let others = ["telegraf", "gostatsd", "statsd_exporter"];
-        plan.profiles.retain(|profile| !others.contains(&profile.name.as_str()));
-        let jobs = plan.jobs();
-        let seconds: f64 = jobs.iter().map(|job| plan.seconds(*job)).sum();
-        assert!(seconds < 78.0 * 60.0, "{} jobs, {seconds} s", jobs.len());
-    }
-
-    #[test]
-    fn what_is_left_follows_what_it_took_so_far() {
-        let estimated = [100.0; 10];
-        let seconds = |done, took| left(&estimated, done, Duration::from_secs(took)).as_secs();
-        assert_eq!(seconds(0, 0), 1000);
-        assert_eq!(seconds(5, 500), 500);
-        assert!((900..1000).contains(&seconds(5, 1000)));
-        assert_eq!(seconds(10, 1000), 0);
-        assert_eq!(minutes(Duration::from_secs(59)), "59 s");
-        assert_eq!(minutes(Duration::from_secs(41 * 60 + 20)), "41 min");
+        let seconds: f64 = parts.iter().map(|(.., seconds)| seconds).sum();
+        assert!(seconds < 35.0 * 60.0, "{} min: {parts:?}", seconds / 60.0);
     }
 }

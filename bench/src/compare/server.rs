@@ -1,5 +1,5 @@
 //! A server under test. It is started from its profile in a folder of its own, and ended by its
-//! process number.
+//! process number. It has a sender, a carbon and a deadline.
 
 use std::fs;
 use std::io;
@@ -10,14 +10,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use statsd_bench::{Clock, Sender, with_parent};
+use statsd_bench::{Clock, Plan, Sender, Sent, Traffic, with_parent};
 use tempfile::TempDir;
 
+use super::kernel::BUFFER;
+use super::load::Transport;
 use super::proc::{self, Queue, Usage};
-use super::profile::{Places, Profile, Transport};
+use super::profile::{Places, Profile, fill};
+use super::record::Figures;
 use crate::carbon::Carbon;
 
-/// The settings that all servers of a comparison are started with.
+/// The settings that a server is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
     /// The folder of the repository.
@@ -26,148 +29,159 @@ pub(crate) struct Setting {
     pub(crate) bin: PathBuf,
     /// Seconds between two flushes.
     pub(crate) interval: u64,
-    /// Bytes of a receive buffer.
-    pub(crate) buffer: usize,
+    /// The longest time that the measurement may take.
+    pub(crate) deadline: Duration,
 }
 
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    ports: Ports,
+    udp: u16,
+    tcp: u16,
+    clock: Clock,
+    setting: Setting,
     pub(crate) carbon: Carbon,
+    pub(crate) sender: Sender,
     /// From the start of the process until its UDP port was bound.
     pub(crate) listening_after: Duration,
-    /// Until its output showed that it is ready, if the profile has the text for that.
-    pub(crate) ready_after: Option<Duration>,
     folder: TempDir,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ports {
-    udp: u16,
-    tcp: u16,
-    admin: u16,
+/// The figures of a server while traffic was sent, until it had read everything.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub(crate) sent: Sent,
+    /// The seconds that the server read after the sender's last line.
+    pub(crate) late: f64,
+    cpu: f64,
+    resident_kib: u64,
+    pub(crate) drops: u64,
 }
 
-impl Ports {
-    /// Ports that are free at this moment.
-    fn free() -> io::Result<Self> {
-        let any = (Ipv4Addr::LOCALHOST, 0);
-        let udp = UdpSocket::bind(any)?;
-        let tcp = TcpListener::bind(any)?;
-        let admin = TcpListener::bind(any)?.local_addr()?.port();
-        Ok(Self { udp: udp.local_addr()?.port(), tcp: tcp.local_addr()?.port(), admin })
-    }
-}
-
-/// How long a server may take until it listens.
+/// How long a server may take until it listens, and until it ends after SIGTERM.
 const START: Duration = Duration::from_secs(20);
-/// How long a server may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(10);
 
-/// The file of the Unix datagram socket, in the folder of the server.
-const SOCKET: &str = "statsd.sock";
+/// How long it may take to read what it was sent.
+const READ: Duration = Duration::from_secs(5);
 
 impl Server {
-    pub(crate) fn start(profile: &Profile, setting: &Setting) -> Result<Self, String> {
-        let name = &profile.name;
-        let failed = |error| format!("{name} cannot be started: {error}");
-        let carbon = Carbon::start().map_err(failed)?;
+    pub(crate) fn start(
+        profile: &Profile,
+        setting: &Setting,
+        transport: Transport,
+    ) -> Result<Self, String> {
+        let failed = |error| format!("it cannot be started: {error}");
+        let watched = [&profile.counts, &profile.own_counts, &profile.turns];
+        let carbon = Carbon::start(watched.into_iter().flatten().cloned().collect());
+        let carbon = carbon.map_err(failed)?;
         let folder = tempfile::tempdir().map_err(failed)?;
-        let mut ports = Ports::free().map_err(failed)?;
-        if profile.same_port {
-            ports.tcp = ports.udp;
-        }
-        let places = setting.places(folder.path(), ports, carbon.port());
-        let start = Clock::start();
+        let [udp, tcp, admin] = free_ports().map_err(failed)?;
+        let tcp = if profile.same_port { udp } else { tcp };
+        let places = setting.places(folder.path(), [udp, tcp, admin, carbon.port()]);
+        let clock = Clock::start();
         let child = spawn(profile, &places, folder.path()).map_err(failed)?;
+        let setting = setting.clone();
+        // A sender to no server, until the server listens.
+        let sender = Sender::udp((Ipv4Addr::LOCALHOST, 9).into()).map_err(failed)?;
         let listening_after = Duration::ZERO;
-        let mut server = Self { child, ports, carbon, listening_after, ready_after: None, folder };
-        let soon = Duration::from_micros(200);
-        server.until("listen", start, soon, |_| proc::queue(ports.udp).is_some())?;
-        server.listening_after = start.elapsed();
-        if let Some(ready) = &profile.ready {
-            server.until("say that it is ready", start, soon, |it| it.said().contains(ready))?;
-            server.ready_after = Some(start.elapsed());
-        }
-        // The kernel takes milliseconds to list its TCP sockets.
-        server.until("listen on TCP", start, Duration::from_millis(1), |_| {
-            !profile.takes(Transport::Tcp) || proc::listens(ports.tcp)
+        let mut server =
+            Self { child, udp, tcp, clock, setting, carbon, sender, listening_after, folder };
+        server.until("listen", START, |it| proc::queue(it.udp).is_some())?;
+        server.listening_after = clock.elapsed();
+        let mut sender = None;
+        server.until("take connections", START, |it| {
+            let to = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let connected = match transport {
+                Transport::Udp => Sender::udp(to(it.udp)),
+                Transport::Tcp => Sender::tcp(to(it.tcp)),
+                Transport::Unix => Sender::unix(&it.folder.path().join(SOCKET)),
+            };
+            sender = connected.ok();
+            sender.is_some()
         })?;
-        server.until("listen on a Unix socket", start, soon, |it| {
-            !profile.takes(Transport::Unix) || it.folder.path().join(SOCKET).exists()
-        })?;
+        server.sender = sender.ok_or("it takes no connection")?;
         Ok(server)
     }
 
-    fn until(
+    /// Waits for a condition. Fails if the server has ended, after `limit`, and at the deadline of
+    /// the measurement.
+    pub(crate) fn until(
         &mut self,
         what: &str,
-        start: Clock,
-        nap: Duration,
-        is_done: impl Fn(&Self) -> bool,
+        limit: Duration,
+        mut is_done: impl FnMut(&Self) -> bool,
     ) -> Result<(), String> {
+        let start = self.clock.elapsed();
         while !is_done(self) {
-            self.is_well()?;
-            if start.elapsed() > START {
-                return Err(format!("it does not {what}:\n{}", self.said()));
+            self.check()?;
+            if self.clock.elapsed() > start + limit {
+                let seconds = limit.as_secs();
+                return Err(format!("it does not {what} in {seconds} s:\n{}", self.said()));
             }
-            Clock::sleep(nap);
+            // Rare enough to disturb nothing, and within 2 % of the time.
+            let nap = (self.clock.elapsed() - start) / 50;
+            Clock::sleep(nap.clamp(Duration::from_micros(200), Duration::from_millis(10)));
         }
         Ok(())
     }
 
-    pub(crate) fn sender(&self, transport: Transport) -> Result<Sender, String> {
-        let to = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let sender = match transport {
-            Transport::Udp => Sender::udp(to(self.ports.udp)),
-            Transport::Tcp => Sender::tcp(to(self.ports.tcp)),
-            Transport::Unix => Sender::unix(&self.folder.path().join(SOCKET)),
-        };
-        sender.map_err(|error| format!("no way to send: {error}"))
+    /// Fails with its last words if the server has ended, or if the measurement takes too long.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return Err(format!("it has ended:\n{}", self.said()));
+        }
+        if self.clock.elapsed() > self.setting.deadline {
+            return Err(format!("not done after {} s", self.setting.deadline.as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Sends, and waits until everything is read.
+    pub(crate) fn send(&mut self, traffic: &Traffic, plan: Plan) -> Result<Stretch, String> {
+        let before = self.usage();
+        let drops = self.queue().drops;
+        let left = self.setting.deadline.saturating_sub(self.clock.elapsed());
+        let sent = self.sender.send(traffic, Plan { time: plan.time.min(left), ..plan });
+        let end = Clock::start();
+        // If this takes too long, the server is late, which `late` shows.
+        let _ = self.until("read", READ, |it| {
+            let queued = it.queue().waiting + proc::waiting_streams(it.tcp);
+            queued + it.sender.unread() as u64 == 0
+        });
+        self.check()?;
+        let usage = self.usage();
+        Ok(Stretch {
+            sent,
+            late: end.elapsed().as_secs_f64(),
+            cpu: usage.cpu_seconds - before.cpu_seconds,
+            resident_kib: usage.resident_kib,
+            drops: self.queue().drops.saturating_sub(drops),
+        })
+    }
+
+    /// Waits until carbon has received one more flush than `before`.
+    pub(crate) fn until_flushed(&mut self, before: usize) -> Result<(), String> {
+        let limit = Duration::from_secs(2 * self.setting.interval + 20);
+        self.until("end a flush", limit, |it| it.carbon.bursts().len() > before)
     }
 
     /// Connects one more client, which sends nothing.
     #[expect(clippy::disallowed_methods, reason = "a client may wait for its server")]
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.tcp))
-    }
-
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id()
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.tcp))
     }
 
     pub(crate) fn usage(&self) -> Usage {
         proc::usage(self.child.id())
     }
 
-    /// Gives the server the highest priority, so that it always gets its core. Returns whether that
-    /// is allowed.
-    pub(crate) fn favour(&self) -> bool {
-        let mut renice = Command::new("renice");
-        renice.args(["-n", "-20", "-p", &self.child.id().to_string()]).stdout(Stdio::null());
-        renice.status().is_ok_and(|status| status.success())
+    pub(crate) fn open_files(&self) -> usize {
+        proc::open_files(self.child.id())
     }
 
-    pub(crate) fn queue(&self) -> Queue {
-        proc::queue(self.ports.udp).unwrap_or_default()
-    }
-
-    /// Fails with its last words if the server has ended.
-    pub(crate) fn is_well(&mut self) -> Result<(), String> {
-        match self.child.try_wait() {
-            Ok(None) => Ok(()),
-            _ => Err(format!("it has ended:\n{}", self.said())),
-        }
-    }
-
-    /// Waits until its sockets are empty.
-    pub(crate) fn until_read(&self, sender: &Sender) {
-        let start = Clock::start();
-        let waiting = || self.queue().waiting + proc::waiting_streams(self.ports.tcp);
-        while waiting() + sender.unread() as u64 > 0 && start.elapsed() < Duration::from_secs(5) {
-            Clock::sleep(Duration::from_millis(1));
-        }
+    fn queue(&self) -> Queue {
+        proc::queue(self.udp).unwrap_or_default()
     }
 
     /// Returns the end of its output.
@@ -192,11 +206,34 @@ impl Drop for Server {
     }
 }
 
-fn spawn(profile: &Profile, places: &Places, folder: &Path) -> io::Result<Child> {
-    for (name, text) in profile.files(places) {
-        fs::write(folder.join(name), text)?;
+impl Stretch {
+    pub(crate) fn figures(&self) -> Figures {
+        let seconds = self.sent.seconds + self.late;
+        vec![
+            ("cpu_s_per_million_lines", self.cpu * 1e6 / self.sent.lines as f64),
+            ("lines_per_s", self.sent.lines as f64 / seconds),
+            ("mib_per_s", self.sent.bytes as f64 / f64::from(1 << 20) / seconds),
+            ("cores", self.cpu / seconds),
+            ("resident_mib", self.resident_kib as f64 / 1024.0),
+            ("dropped_packets", self.drops as f64),
+        ]
     }
-    let words = profile.command(places);
+}
+
+/// Three ports that are free at this moment: for UDP, TCP and an admin port.
+fn free_ports() -> io::Result<[u16; 3]> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let udp = UdpSocket::bind(any)?;
+    let tcp = TcpListener::bind(any)?;
+    let admin = TcpListener::bind(any)?;
+    Ok([udp.local_addr()?.port(), tcp.local_addr()?.port(), admin.local_addr()?.port()])
+}
+
+fn spawn(profile: &Profile, places: &Places, folder: &Path) -> io::Result<Child> {
+    for (name, text) in &profile.files {
+        fs::write(folder.join(name), fill(places, text))?;
+    }
+    let words: Vec<_> = profile.command.iter().map(|word| fill(places, word)).collect();
     let said = fs::File::create(folder.join("said"))?;
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(&words[0]);
@@ -214,25 +251,24 @@ fn spawn(profile: &Profile, places: &Places, folder: &Path) -> io::Result<Child>
     Ok(child)
 }
 
-impl Setting {
-    /// Values that suffice to check whether a profile is installed.
-    pub(crate) fn nowhere(&self) -> Places {
-        self.places("/nowhere".as_ref(), Ports::default(), 0)
-    }
+/// The file of the Unix datagram socket, in the folder of the server.
+const SOCKET: &str = "statsd.sock";
 
-    fn places(&self, dir: &Path, ports: Ports, carbon: u16) -> Places {
+impl Setting {
+    /// The ports are those of UDP, TCP, the admin port and carbon.
+    pub(crate) fn places(&self, dir: &Path, [udp, tcp, admin, carbon]: [u16; 4]) -> Places {
         let path = |path: &Path| path.display().to_string();
         vec![
             ("{dir}", path(dir)),
             ("{root}", path(&self.root)),
             ("{bin}", path(&self.bin)),
             ("{unix}", path(&dir.join(SOCKET))),
-            ("{udp}", ports.udp.to_string()),
-            ("{tcp}", ports.tcp.to_string()),
-            ("{admin}", ports.admin.to_string()),
+            ("{udp}", udp.to_string()),
+            ("{tcp}", tcp.to_string()),
+            ("{admin}", admin.to_string()),
             ("{carbon}", carbon.to_string()),
             ("{interval}", self.interval.to_string()),
-            ("{buffer}", self.buffer.to_string()),
+            ("{buffer}", BUFFER.to_string()),
         ]
     }
 }
