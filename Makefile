@@ -12,7 +12,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all browser simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install
+.PHONY: help build run peers test test-all browser simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,20 +115,81 @@ clean: ## remove what was built and the installed peers
 	rm -rf .peers
 
 # Root installs what another user has built, so this target never builds. Cargo lists in statsd.d
-# what the binary was made of.
-install: ## install the built binary, the units and, if there is none, /etc/statsd.conf (PREFIX, DESTDIR)
+# what the binary was made of. A package takes its files from here, too: see `deb` and `dist`.
+share = $(DESTDIR)$(PREFIX)/share
+install: ## install the built binary, units, man pages and, if there is none, /etc/statsd.conf (PREFIX, DESTDIR)
 	@test -x $(binary) || { \
 		echo "make install: there is no $(binary). Run \`make build\` first, as an ordinary user." >&2; \
 		echo "If it was built elsewhere: make install CARGO_TARGET_DIR=FOLDER" >&2; exit 1; }
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/statsd
-	install -D -m 644 statsd.conf.example $(DESTDIR)$(PREFIX)/share/doc/statsd/statsd.conf.example
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system dist/statsd.socket dist/statsd.service
-	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)$(PREFIX)/lib/systemd/system/statsd.service
-	test -e $(DESTDIR)/etc/statsd.conf || install -D -m 644 dist/statsd.conf $(DESTDIR)/etc/statsd.conf
+	install -D -m 644 -t $(share)/doc/statsd statsd.conf.example
+	install -D -m 644 -t $(share)/man/man8 packaging/man/statsd.8
+	install -D -m 644 -t $(share)/man/man5 packaging/man/statsd.conf.5
+	install -D -m 644 packaging/completions/statsd.bash $(share)/bash-completion/completions/statsd
+	install -D -m 644 packaging/completions/_statsd $(share)/zsh/vendor-completions/_statsd
+	install -D -m 644 packaging/completions/statsd.fish $(share)/fish/vendor_completions.d/statsd.fish
+	install -D -m 644 -t $(units) packaging/systemd/statsd.socket packaging/systemd/statsd.service
+	sed -i 's|/usr/local|$(PREFIX)|' $(units)/statsd.service
+	install -D -m 644 packaging/systemd/statsd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/statsd.conf
+	test -e $(DESTDIR)/etc/statsd.conf || install -D -m 644 packaging/statsd.conf $(DESTDIR)/etc/statsd.conf
 	install -d -m 700 $(DESTDIR)/var/lib/statsd
+	@test -n "$(DESTDIR)" || ! command -v systemd-sysusers > /dev/null || { \
+		echo "systemd-sysusers packaging/systemd/statsd.sysusers"; \
+		systemd-sysusers packaging/systemd/statsd.sysusers; }
 	@for file in $$(sed -n 's/^[^:]*: //p' $(binary).d 2>/dev/null); do \
 		if [ "$$file" -nt $(binary) ]; then \
 			echo "make install: warning: $$file is newer than $(binary)." \
 				"To install the newer source, run \`make build\` and \`make install\` again." >&2; break; \
 		fi; \
 	done
+
+# The units of systemd are searched for below /usr/local as well.
+units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+uninstall: ## remove what `make install` has installed; /etc/statsd.conf and /var/lib/statsd stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/statsd $(share)/man/man8/statsd.8 $(share)/man/man5/statsd.conf.5
+	rm -f $(share)/bash-completion/completions/statsd $(share)/zsh/vendor-completions/_statsd
+	rm -f $(share)/fish/vendor_completions.d/statsd.fish $(DESTDIR)$(PREFIX)/lib/sysusers.d/statsd.conf
+	rm -f $(units)/statsd.socket $(units)/statsd.service
+	rm -rf $(share)/doc/statsd
+	@echo "make uninstall: /etc/statsd.conf, /var/lib/statsd and the user statsd are still there"
+
+# A static binary needs no C library of the target, and looks names up without its plugins.
+static = $(shell uname -m)-unknown-linux-musl
+static_binary = $(CARGO_TARGET_DIR)/$(static)/release/statsd
+
+$(static_binary): FORCE
+	@rustc --print target-libdir --target $(static) | xargs test -d || { \
+		echo "make: the Rust target $(static) is missing: rustup target add $(static)" >&2; exit 1; }
+	$(CARGO) build --release --target $(static)
+
+FORCE:
+
+# All files of `make install` in one folder, with the binary of a package.
+staged = target/package
+stage = rm -rf $(staged) && $(remake) install binary=$(1) DESTDIR=$(abspath $(staged)) PREFIX=/usr
+
+deb: build ## a Debian package, in target/debian (installs cargo-deb with Cargo, once)
+	@command -v cargo-deb > /dev/null || $(CARGO) install cargo-deb --locked
+	@$(call stage,$(binary))
+	$(CARGO) deb --no-build --no-strip
+
+version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+name = statsd-$(version)-linux-$(shell uname -m)
+dist: $(static_binary) ## a tarball with a static binary, units, docs and a checksum, in target
+	@$(call stage,$(static_binary))
+	cp README.md CHANGELOG.md LICENSE $(staged)/usr/share/doc/statsd
+	cp -r docs $(staged)/usr/share/doc/statsd/docs
+	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+		-C $(staged) -czf $(CARGO_TARGET_DIR)/$(name).tar.gz etc usr
+	cd $(CARGO_TARGET_DIR) && sha256sum $(name).tar.gz > $(name).tar.gz.sha256
+	@ls -l $(CARGO_TARGET_DIR)/$(name).tar.gz
+
+# Any of the three builds from a Dockerfile without a daemon of its own or with one.
+builder = $(firstword $(foreach name,podman buildah docker,$(if $(shell command -v $(name)),$(name))))
+image: $(static_binary) ## a container image with the static binary alone: statsd:VERSION
+	@test -n "$(builder)" || { echo "make image: install podman, buildah or docker" >&2; exit 1; }
+	rm -rf target/image && mkdir -p target/image
+	cp packaging/container/Dockerfile $(static_binary) target/image
+	$(builder) build $(if $(filter podman buildah,$(builder)),--format docker) \
+		-t statsd:$(version) -f target/image/Dockerfile target/image

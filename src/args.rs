@@ -10,34 +10,33 @@ use lexopt::prelude::*;
 
 use crate::nearest::nearest;
 
-/// The action that a command line selects. `config` is the file after `-c`. If it is `None`, the
-/// server searches the usual places for a file.
+/// The action that a command line selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Run {
-        config: Option<PathBuf>,
+        config: ConfigSource,
     },
     Check {
-        config: Option<PathBuf>,
+        config: ConfigSource,
         /// Whether a warning counts as a mistake.
         strict: bool,
     },
     PrintConfig {
-        config: Option<PathBuf>,
+        config: ConfigSource,
     },
     /// Prints the example configuration. Reads no file.
     PrintExample,
     /// Reads standard input, flushes once, and ends.
     Stdin {
-        config: Option<PathBuf>,
+        config: ConfigSource,
     },
     /// Reads standard input, prints what `Stdin` would send, and ends.
     DryRun {
-        config: Option<PathBuf>,
+        config: ConfigSource,
     },
     /// Asks the running server.
     Ask {
-        config: Option<PathBuf>,
+        config: ConfigSource,
         /// The command without its newline. `help` if the command line has none.
         command: Vec<u8>,
         /// The time between two answers, if it is asked again and again.
@@ -55,6 +54,15 @@ pub enum Action {
     },
 }
 
+/// Where the configuration comes from, as far as the command line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigSource {
+    /// The file after `-c`. If it is `None`, the server searches the usual places for a file.
+    pub path: Option<PathBuf>,
+    /// The values of `-o`, in their order.
+    pub options: Vec<String>,
+}
+
 pub const VERSION: &str = concat!("statsd ", env!("CARGO_PKG_VERSION"));
 
 /// What `-h` prints, and the beginning of what `--help` prints.
@@ -62,14 +70,17 @@ pub const USAGE: &str = "\
 statsd is a StatsD server. It receives metrics over UDP, TCP and unix sockets, adds them up, and
 sends the results to Graphite, InfluxDB, Ganglia or a command.
 
-Usage: statsd [-c FILE] [--check [--strict] | --print-config | --stdin | --dry-run]
+Usage: statsd [-c FILE] [-o SECTION.KEY=VALUE]...
+              [--check [--strict] | --print-config | --stdin | --dry-run]
        statsd [-c FILE] --ask COMMAND [--every TIME]
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
+  -o SECTION.KEY=VALUE        set a key, whatever the file says: -o carbon.address=graphite:2003
       --check                 report mistakes in the configuration and problems of a start, and
                               exit; --strict: a warning is a mistake, too
-      --print-config          print the configuration that would be in force, and exit
+      --print-config          print the configuration that would be in force and where each value
+                              comes from, and exit
       --print-config=example  print a statsd.conf that explains every key, and exit
       --stdin                 read lines from standard input, flush once at its end, and exit
       --dry-run               the same, but print what each destination would get, and send nothing
@@ -108,6 +119,10 @@ Signals:
                    changes and the log shows why.
 
 Environment:
+  STATSD_SECTION_KEY
+                   sets a key, as -o does: STATSD_CARBON_ADDRESS=graphite:2003. It replaces the key
+                   in the file, and -o replaces it. Variables such as STATSD_HOST are ignored.
+  STATE_DIRECTORY  systemd sets this. An empty [statsd] state_file is the file state in it.
   RUST_LOG         the log level: error, warn, info, debug or trace. Overrides [statsd] log_level.
   LISTEN_FDS, LISTEN_FDNAMES, NOTIFY_SOCKET, WATCHDOG_USEC
                    systemd sets these. The server uses the sockets that are passed in, and reports
@@ -209,10 +224,11 @@ fn long_options() -> impl Iterator<Item = &'static str> {
 }
 
 /// What other programs call an option, and what to use here.
-const FOREIGN_OPTIONS: [(&[&str], &str); 6] = [
+const FOREIGN_OPTIONS: [(&[&str], &str); 7] = [
     (&["-f", "--file", "--config-file", "--conf", "--conf-file"], "use -c FILE."),
     (&["-t", "--test", "--configtest", "--validate", "--check-config"], "use --check."),
     (&["-v"], "use -V for the version."),
+    (&["--set"], "use -o SECTION.KEY=VALUE."),
     (&["-d", "--daemon", "--daemonize", "-D"], "run it under systemd, or with & in the shell."),
     (&["--example", "--print-example", "--sample-config"], "use --print-config=example."),
     (&["--debug", "--verbose", "--log-level"], "set RUST_LOG=debug, or [statsd] log_level."),
@@ -255,16 +271,17 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
         return Ok(Action::Resolve { host: host.clone().string()?, port: port.parse()? });
     }
     let mut parser = lexopt::Parser::from_args(args);
-    let mut config = None;
+    let mut config = ConfigSource::default();
     let mut strict = false;
     let mut mode = Mode::Run;
     let mut every = None;
     let mut words: Vec<OsString> = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
-            Short('c') | Long("config") if config.is_none() => {
-                config = Some(parser.value()?.into())
+            Short('c') | Long("config") if config.path.is_none() => {
+                config.path = Some(parser.value()?.into())
             }
+            Short('o') => config.options.push(parser.value()?.string()?),
             Short('c') | Long("config") => return Err("expected only one --config".into()),
             Long("check") => mode = mode.only(Mode::Check)?,
             Long("strict") => strict = true,
@@ -370,21 +387,28 @@ mod tests {
 
     #[test]
     fn each_line_asks_for_one_action() {
-        let named = || Some(PathBuf::from("a.conf"));
+        let named = || ConfigSource { path: Some("a.conf".into()), options: vec![] };
+        let none = ConfigSource::default;
+        let set = |options: &[&str]| ConfigSource {
+            path: None,
+            options: options.iter().map(|&option| option.into()).collect(),
+        };
         let ask = |command: &str, every: Option<u64>| Action::Ask {
-            config: None,
+            config: none(),
             command: command.into(),
             every: every.map(Duration::from_secs),
         };
         for (line, action) in [
-            ("", Action::Run { config: None }),
+            ("", Action::Run { config: none() }),
             ("-c a.conf", Action::Run { config: named() }),
+            ("-o carbon.address=a", Action::Run { config: set(&["carbon.address=a"]) }),
+            ("-oa.b=c -o d.e=f", Action::Run { config: set(&["a.b=c", "d.e=f"]) }),
             ("--config=a.conf", Action::Run { config: named() }),
             ("--check -ca.conf", Action::Check { config: named(), strict: false }),
-            ("--strict --check", Action::Check { config: None, strict: true }),
-            ("--print-config", Action::PrintConfig { config: None }),
+            ("--strict --check", Action::Check { config: none(), strict: true }),
+            ("--print-config", Action::PrintConfig { config: none() }),
             ("--stdin -c a.conf", Action::Stdin { config: named() }),
-            ("--dry-run", Action::DryRun { config: None }),
+            ("--dry-run", Action::DryRun { config: none() }),
             ("--stdin --dry-run -c a.conf", Action::DryRun { config: named() }),
             ("-c a.conf --dry-run --stdin", Action::DryRun { config: named() }),
             ("--print-config=example", Action::PrintExample),
@@ -507,6 +531,7 @@ mod tests {
         for option in [
             "-c",
             "--config",
+            "-o",
             "--check",
             "--strict",
             "--print-config",

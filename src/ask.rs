@@ -323,7 +323,7 @@ mod tests {
     fn addresses_of(binds: &[Bind]) -> Result<Vec<String>, String> {
         let mut config = Config::default();
         config.admin.bind = binds.to_vec();
-        let found = addresses(&config, &Origin::Defaults).map_err(|error| error.to_string())?;
+        let found = addresses(&config, &Origin::default()).map_err(|error| error.to_string())?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
 

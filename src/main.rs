@@ -1,14 +1,13 @@
 //! The program: reads its arguments and its configuration, then hands over to the server.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use statsd::admin;
-use statsd::args::{self, Action};
+use statsd::args::{self, Action, ConfigSource};
 use statsd::ask::{self, AnswerStatus, AskError};
-use statsd::config::{self, Config};
+use statsd::config::{self, Config, Overrides};
 use statsd::server::{self, FindingKind, Server};
 use statsd::{logging, privileges, sink};
 
@@ -25,27 +24,31 @@ fn main() -> ExitCode {
         Action::Version => print(args::VERSION),
         Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config, strict } => {
-            with_config(config.as_deref(), |config, origin| check(config, origin, strict))
+            with_config(config, |config, origin| check(config, origin, strict))
         }
-        Action::PrintConfig { config } => {
-            with_config(config.as_deref(), |config, _| print(config::render(config).trim_end()))
-        }
-        Action::Stdin { config } => with_config(config.as_deref(), flush_stdin),
-        Action::DryRun { config } => with_config(config.as_deref(), dry_run),
+        Action::PrintConfig { config } => with_config(config, |config, origin| {
+            print(config::render_with_places(config, origin).trim_end())
+        }),
+        Action::Stdin { config } => with_config(config, flush_stdin),
+        Action::DryRun { config } => with_config(config, dry_run),
         Action::Ask { config, command, every } => {
-            with_config(config.as_deref(), |config, origin| ask(config, origin, &command, every))
+            with_config(config, |config, origin| ask(config, origin, &command, every))
         }
         Action::PrintExample => print(config::example().trim_end()),
-        Action::Run { config } => with_config(config.as_deref(), run),
+        Action::Run { config } => with_config(config, run),
     }
 }
 
 /// Loads the configuration and passes it to `then`. Reports its mistakes.
 fn with_config(
-    path: Option<&Path>,
+    source: ConfigSource,
     then: impl FnOnce(&Config, &config::Origin) -> ExitCode,
 ) -> ExitCode {
-    match config::load(path) {
+    let overrides = match Overrides::new(std::env::vars_os(), &source.options) {
+        Ok(overrides) => overrides,
+        Err(error) => return fail(2, &error),
+    };
+    match config::load(source.path.as_deref(), overrides) {
         Ok((config, origin)) => then(&config, &origin),
         Err(failure) => fail(failure.exit_code(), &failure),
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::text::{number, put_escaped};
 use super::view::View;
-use crate::config::Origin;
 use crate::figures::{FigureSection, FigureValue, destinations, read};
 use crate::time::UnixTime;
 
@@ -48,10 +47,8 @@ fn unknown() -> String {
 impl InfoText {
     /// Writes what is no number about the server.
     fn server(&mut self, view: &View<'_>) {
-        let config = match view.origin {
-            Origin::File { path, .. } => path.display().to_string(),
-            Origin::Defaults => "none".to_owned(),
-        };
+        let path = view.origin.path();
+        let config = path.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
         let config = shown(&config);
         let version = env!("CARGO_PKG_VERSION");
         let mut listeners = Vec::new();

@@ -4,6 +4,7 @@
 //! [`Destination`] holds what several kinds have in common. [`DestinationKind`] holds the rest.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::encode::encoders::Format;
@@ -88,10 +89,40 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Influxdb {
     pub protocol: Over,
+    pub version: ApiVersion,
     pub database: String,
     /// Empty if requests carry no account.
     pub username: String,
-    pub password: String,
+    pub password: Secret,
+    pub org: String,
+    pub bucket: String,
+    /// Empty if requests carry no token.
+    pub token: Secret,
+}
+
+/// The version of InfluxDB's interface for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// `/write`, with a database and an account.
+    V1,
+    /// `/api/v2/write`, with an organisation, a bucket and a token.
+    V2,
+}
+
+/// A password or a token, from the configuration or from a file of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secret {
+    pub given: String,
+    /// The file, whose text replaces `given`. `None` if there is none.
+    pub file: Option<PathBuf>,
+    /// The text of the file.
+    pub read: String,
+}
+
+impl Secret {
+    pub fn text(&self) -> &str {
+        if self.file.is_some() { &self.read } else { &self.given }
+    }
 }
 
 /// How lines are carried to InfluxDB.
@@ -185,9 +216,13 @@ impl Destination {
             DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, pickle_batch: 0 }),
             DestinationKind::Influxdb(Influxdb {
                 protocol: Over::Http,
+                version: ApiVersion::V1,
                 database: String::new(),
                 username: String::new(),
-                password: String::new(),
+                password: Secret::default(),
+                org: String::new(),
+                bucket: String::new(),
+                token: Secret::default(),
             }),
             DestinationKind::Ganglia(Labels {
                 spoof: String::new(),

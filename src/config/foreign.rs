@@ -6,6 +6,7 @@
 
 use super::ini::Flaw;
 use super::sections::{COPIED, RULE, SECTIONS};
+use super::setting_place::SettingPlace;
 
 /// A program whose configurations are recognised.
 #[derive(Clone, Copy)]
@@ -50,7 +51,7 @@ pub(super) fn recognised(text: &[u8]) -> Option<Flaw> {
         "this is a configuration of {name}, not of this server; {more}, and \
          `statsd --print-config=example` prints a statsd.conf"
     );
-    Some(Flaw { line, what })
+    Some(Flaw { place: SettingPlace::Line(line), what })
 }
 
 /// Recognises a file that is an object of JavaScript or JSON. Returns the line of its brace.

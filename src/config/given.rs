@@ -1,17 +1,16 @@
-//! [`Given`]: the keys that a file sets, with the line of each. A configuration does not show
+//! [`Given`]: the keys that are set, with the place of each. A configuration does not show
 //! whether a value was given or is the default. Pure.
 
 use super::ini::{IniSection, KeyValue};
+use super::setting_place::SettingPlace;
 
-/// The sections and keys of a file, as they are written.
+/// The sections and keys of a file, of the environment and of the options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     sections: Vec<IniSection>,
 }
 
 impl Given {
-    pub(super) const NONE: Self = Self { sections: Vec::new() };
-
     pub(super) fn new(sections: Vec<IniSection>) -> Self {
         Self { sections }
     }
@@ -24,15 +23,15 @@ impl Given {
         self.sections.iter().find(|section| section.name == header)
     }
 
-    /// Returns a key of the section with this header. Returns `None` if the file does not set it.
+    /// Returns a key of the section with this header. Returns `None` if it is not set.
     pub(super) fn entry(&self, header: &str, key: &str) -> Option<&KeyValue> {
         self.section(header)?.entry(key)
     }
 
-    /// Returns the line of a key. Returns that of its section if the file does not set the key, and
-    /// `None` if the file does not have the section.
-    pub fn line(&self, header: &str, key: &str) -> Option<usize> {
+    /// Returns the place of a key. Returns that of its section if the key is not set, and `None` if
+    /// there is no such section.
+    pub fn place(&self, header: &str, key: &str) -> Option<SettingPlace> {
         let section = self.section(header)?;
-        Some(section.entry(key).map_or(section.line, |entry| entry.line))
+        Some(section.entry(key).map_or(section.place, |entry| entry.place))
     }
 }

@@ -126,10 +126,11 @@ const SECTION_WORDS: &[(&[&str], Hints)] = &[
             ("user", "did you mean username?"),
             ("pass passwd", "did you mean password?"),
             (
-                "token org organization bucket precision retention_policy",
-                "use database, username and password; docs/destinations.md says what to write for \
-             InfluxDB 2",
+                "precision retention_policy rp",
+                "leave it out: times are in nanoseconds, and points go to the default policy",
             ),
+            ("organization organisation", "did you mean org?"),
+            ("api_token auth_token", "did you mean token?"),
         ],
     ),
     (

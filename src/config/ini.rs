@@ -11,11 +11,11 @@
 //! the flaws of later lines.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use ahash::AHashMap;
 
 use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
+use super::setting_place::SettingPlace;
 
 /// The sections of a file, and the lines that could not be read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub(super) struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IniSection {
     pub(super) name: String,
-    /// The line of its first header. The first line of a file is 1.
-    pub(super) line: usize,
+    /// Where its first header is.
+    pub(super) place: SettingPlace,
     pub(super) entries: Vec<KeyValue>,
 }
 
@@ -39,30 +39,29 @@ pub(super) struct IniSection {
 pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) value: String,
-    pub(super) line: usize,
+    pub(super) place: SettingPlace,
 }
 
-/// What is wrong with a line. With the name of its file it becomes a [`Mistake`].
+/// What is wrong with a line or a setting. With the name of its file it becomes a [`Mistake`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
-    pub(super) line: usize,
+    pub(super) place: SettingPlace,
     pub(super) what: String,
 }
 
-/// What is wrong with a line of a configuration file.
+/// What is wrong with a line of a configuration file, a variable or an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    pub file: PathBuf,
-    /// The number of the line. The first line of a file is 1.
-    pub line: usize,
+    /// `statsd.conf:3`, or the name of the variable or the option.
+    pub place: String,
     /// What is wrong and what was expected. It names the section and the key.
     pub what: String,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, what } = self;
-        write!(out, "{}:{line}: {what}", file.display())
+        let Self { place, what } = self;
+        write!(out, "{place}: {what}")
     }
 }
 
@@ -75,7 +74,7 @@ pub(super) fn read(text: &[u8]) -> Document {
     for (index, raw) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = index + 1;
         if let Err(what) = reader.line(line, raw) {
-            reader.document.flaws.push(Flaw { line, what });
+            reader.document.flaws.push(Flaw { place: SettingPlace::Line(line), what });
         }
         if reader.document.flaws.len() > MISTAKES_MAX {
             break;
@@ -154,7 +153,11 @@ impl<'a> Reader<'a> {
             return Err(format!("[{name}]: expected at most {SECTIONS_MAX} sections"));
         }
         self.indices.insert(name, sections.len());
-        sections.push(IniSection { name: name.into(), line, entries: Vec::new() });
+        sections.push(IniSection {
+            name: name.into(),
+            place: SettingPlace::Line(line),
+            entries: Vec::new(),
+        });
         Ok(sections.len() - 1)
     }
 
@@ -177,7 +180,8 @@ impl<'a> Reader<'a> {
         let section = &mut self.document.sections[index];
         let name = &section.name;
         if let Some(first) = section.entry(key) {
-            return Err(format!("[{name}] {key}: given twice, first in line {}", first.line));
+            let first = first.place.line();
+            return Err(format!("[{name}] {key}: given twice, first in line {first}"));
         }
         if section.entries.len() == KEYS_MAX {
             return Err(format!("[{name}] {key}: expected at most {KEYS_MAX} keys in a section"));
@@ -187,7 +191,7 @@ impl<'a> Reader<'a> {
         } else {
             value(rest).map_err(|what| format!("[{name}] {key}: {what}"))?
         };
-        section.entries.push(KeyValue { key: key.into(), value, line });
+        section.entries.push(KeyValue { key: key.into(), value, place: SettingPlace::Line(line) });
         Ok(())
     }
 }
@@ -278,7 +282,7 @@ mod tests {
     }
 
     fn flaws(text: &[u8]) -> Vec<(usize, String)> {
-        read(text).flaws.into_iter().map(|flaw| (flaw.line, flaw.what)).collect()
+        read(text).flaws.into_iter().map(|flaw| (flaw.place.line(), flaw.what)).collect()
     }
 
     #[test]
@@ -307,14 +311,20 @@ mod tests {
     fn lines_are_counted_and_repeated_headers_go_on() {
         let document =
             read(b"\xef\xbb\xbf# top\n[a] ; first\nx = 1\n\n[ b ]\n;\ny = 2\n[a]\nz = 3");
-        let entry =
-            |key: &str, value: &str, line| KeyValue { key: key.into(), value: value.into(), line };
+        let entry = |key: &str, value: &str, line| {
+            let place = SettingPlace::Line(line);
+            KeyValue { key: key.into(), value: value.into(), place }
+        };
         let a = IniSection {
             name: "a".into(),
-            line: 2,
+            place: SettingPlace::Line(2),
             entries: vec![entry("x", "1", 3), entry("z", "3", 9)],
         };
-        let b = IniSection { name: "b".into(), line: 5, entries: vec![entry("y", "2", 7)] };
+        let b = IniSection {
+            name: "b".into(),
+            place: SettingPlace::Line(5),
+            entries: vec![entry("y", "2", 7)],
+        };
         assert_eq!(document, Document { sections: vec![a, b], flaws: vec![] });
     }
 
@@ -346,7 +356,7 @@ mod tests {
     #[test]
     fn entries_behind_a_flawed_header_are_passed_over() {
         let lost = read(b"[a]\nx = 1\n[b\nx = 2\n[\xff]\nx = 3\n");
-        assert_eq!(lost.flaws.iter().map(|flaw| flaw.line).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(lost.flaws.iter().map(|flaw| flaw.place.line()).collect::<Vec<_>>(), [3, 5]);
         assert_eq!(lost.sections[0].entries.len(), 1);
     }
 

@@ -11,7 +11,7 @@ use log::LevelFilter;
 
 use super::address::{Account, FileMode, HostPattern, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{
-    BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
+    ApiVersion, BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
 };
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX};
@@ -105,14 +105,14 @@ macro_rules! net {
 
 /// `only!(Carbon.protocol: KIND)` is the access to a field that only this [`DestinationKind`] has.
 macro_rules! only {
-    ($of:ident.$place:ident: $kind:expr) => {
+    ($of:ident.$($place:ident).+: $kind:expr) => {
         FieldOf::Destination(&Member::<Destination, _, _> {
             of: |to| match &to.kind {
-                DestinationKind::$of(settings) => &settings.$place,
+                DestinationKind::$of(settings) => &settings.$($place).+,
                 _ => not_its_key(),
             },
             of_mut: |to| match &mut to.kind {
-                DestinationKind::$of(settings) => &mut settings.$place,
+                DestinationKind::$of(settings) => &mut settings.$($place).+,
                 _ => not_its_key(),
             },
             kind: $kind,
@@ -192,6 +192,8 @@ const PROTOCOLS: Word<Protocol> = Word(&[
     ("pickle", Protocol::Pickle),
     ("text", Protocol::Plaintext),
 ]);
+const API_VERSIONS: Word<ApiVersion> =
+    Word(&[("1", ApiVersion::V1), ("2", ApiVersion::V2), ("3", ApiVersion::V2)]);
 const OVER: Word<Over> = Word(&[("http", Over::Http), ("udp", Over::Udp)]);
 // `udp4` and `udp6` are Node's words.
 const CARRIAGES: Word<Carriage> = Word(&[
@@ -303,7 +305,13 @@ keys! {
     [influxdb] protocol = "http", only!(Influxdb.protocol: OVER), restart;
     [influxdb] database = "statsd", only!(Influxdb.database: Printable(1..=128, ""));
     [influxdb] username = "", only!(Influxdb.username: Printable(0..=128, ":"));
-    [influxdb] password = "", only!(Influxdb.password: Printable(0..=128, ""));
+    [influxdb] password = "", only!(Influxdb.password.given: Printable(0..=128, ""));
+    [influxdb] password_file = "", only!(Influxdb.password.file: FilePath);
+    [influxdb] version = "1", only!(Influxdb.version: API_VERSIONS);
+    [influxdb] org = "", only!(Influxdb.org: Printable(0..=128, ""));
+    [influxdb] bucket = "statsd", only!(Influxdb.bucket: Printable(1..=128, ""));
+    [influxdb] token = "", only!(Influxdb.token.given: Printable(0..=512, ""));
+    [influxdb] token_file = "", only!(Influxdb.token.file: FilePath);
 
     [ganglia] spoof = "statsd:statsd", only!(Ganglia.spoof: Spoof);
     [ganglia] prefix = "", only!(Ganglia.prefix: AFFIX);

@@ -13,22 +13,79 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::destination::DestinationKind;
 use super::given::Given;
 use super::ini::Mistake;
 use super::limits::FILE_MAX;
 use super::model::Config;
-use super::parse::{parse_with_lines, sets_a_key};
+use super::overrides::Overrides;
+use super::parse::{parse_with_places, sets_a_key};
 use crate::files;
 
-/// Reads the file that [`find`] finds, for a start. Returns the defaults if there is none.
-pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
-    match find(explicit)? {
-        (Origin::Defaults, _) => Ok((Config::default(), Origin::Defaults)),
-        (Origin::File { path, ended, .. }, text) => {
-            let (config, given) = parse_with_lines(&path, &text)?;
-            Ok((config, Origin::File { path, ended, given }))
+/// Reads the file that [`find`] finds, for a start, and sets `overrides` over it. Without a file,
+/// they are set over the defaults.
+pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Origin), Failure> {
+    let (file, text) = match find(explicit)? {
+        Some((path, text)) => (Some(ConfigFile { path, ended: text.ends_with(b"\n") }), text),
+        None => (None, Vec::new()),
+    };
+    read_config(file, &text, overrides)
+}
+
+/// Reads the text of `file`, with `overrides` over it.
+fn read_config(
+    file: Option<ConfigFile>,
+    text: &[u8],
+    overrides: Overrides,
+) -> Result<(Config, Origin), Failure> {
+    let path = file.as_ref().map_or(Path::new("the defaults"), |file| &file.path);
+    let (mut config, given) = parse_with_places(path, text, &overrides)?;
+    let secrets = read_secrets(&mut config);
+    let origin = Origin { file, overrides, given };
+    let unreadable = |Unread { section, key, reason }| {
+        let place = origin.place(&section, key);
+        Mistake { place, what: format!("[{section}] {key}: {reason}") }
+    };
+    secrets.map_err(|unread| vec![unreadable(unread)])?;
+    Ok((config, origin))
+}
+
+/// A secret that could not be read from its file.
+struct Unread {
+    section: String,
+    key: &'static str,
+    reason: String,
+}
+
+/// Reads the files that contain passwords and tokens.
+fn read_secrets(config: &mut Config) -> Result<(), Unread> {
+    for destination in &mut config.destinations {
+        let DestinationKind::Influxdb(influxdb) = &mut destination.kind else { continue };
+        let secrets =
+            [("password_file", &mut influxdb.password), ("token_file", &mut influxdb.token)];
+        for (key, secret) in secrets {
+            let Some(path) = &secret.file else { continue };
+            secret.read = read_secret(path).map_err(|reason| {
+                let reason = format!("cannot read {}: {reason}", path.display());
+                Unread { section: destination.name.clone(), key, reason }
+            })?;
         }
     }
+    Ok(())
+}
+
+/// Reads the one line of a file. It must be a regular file, since reading any other may block the
+/// loop at a reload.
+fn read_secret(path: &Path) -> io::Result<String> {
+    let text = files::contents(&files::open_regular(path)?, 4096)?;
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    let line = text.trim_end_matches(['\r', '\n']);
+    // A line break would end a field of the request.
+    if line.is_empty() || line.contains(|letter: char| !letter.is_ascii_graphic() && letter != ' ')
+    {
+        return Err(io::Error::other("expected one line of printable ASCII characters"));
+    }
+    Ok(line.into())
 }
 
 /// Reads the file again from which the current configuration was read. If the server was started
@@ -38,38 +95,40 @@ pub fn load(explicit: Option<&Path>) -> Result<(Config, Origin), Failure> {
 /// refused. A file without a newline at its end is refused if the file before had one. A missing
 /// file is an error. At a start it means the defaults, but here they would move a running server to
 /// other addresses.
+///
+/// The environment and the options of the process are as they were at its start.
 pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
-    let (path, text) = match in_force {
-        Origin::File { path, .. } => (path.clone(), read_file(path)?),
-        Origin::Defaults => match find_in(&PLACES.map(Path::new), read_file)? {
-            (Origin::File { path, .. }, text) => (path, text),
-            (Origin::Defaults, _) => return Err(Failure::NoFile),
-        },
+    let (path, text) = match &in_force.file {
+        Some(file) => (file.path.clone(), read_file(&file.path)?),
+        None => find_in(&PLACES.map(Path::new), read_file)?.ok_or(Failure::NoFile)?,
     };
     let ended = text.ends_with(b"\n");
     let refuse = |reason| Err(Failure::Unfinished { path: path.clone(), reason });
     if !sets_a_key(&text) {
         return refuse("it sets no key, and only a start takes an empty file for the defaults");
     }
-    if !ended && matches!(in_force, Origin::File { ended: true, .. }) {
+    if !ended && in_force.file.as_ref().is_some_and(|file| file.ended) {
         return refuse("it ends without a newline, and the file in force ended with one");
     }
-    let (config, given) = parse_with_lines(&path, &text)?;
-    Ok((config, Origin::File { path, ended, given }))
+    read_config(Some(ConfigFile { path, ended }), &text, in_force.overrides.clone())
 }
 
-/// Where a configuration came from, for the log.
+/// Where a configuration came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `None` if no file was named, and none of [`PLACES`] exists.
+    file: Option<ConfigFile>,
+    overrides: Overrides,
+    /// The keys that the file and the overrides set.
+    given: Given,
+}
+
+/// The file of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    File {
-        path: PathBuf,
-        /// The text ended with a newline.
-        ended: bool,
-        /// The keys that the file sets.
-        given: Given,
-    },
-    /// No file was named, and none of [`PLACES`] exists.
-    Defaults,
+struct ConfigFile {
+    path: PathBuf,
+    /// The text ended with a newline.
+    ended: bool,
 }
 
 /// Where the server searches for the file if none is named. The first one that exists is read.
@@ -80,12 +139,12 @@ const LARGEST_FILE: u64 = FILE_MAX as u64;
 /// How long a start waits until a pipe or a terminal has sent the whole configuration.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Returns the file and its text. If a file exists but cannot be read, that is an error, and the
-/// next place is not tried: the server would run with another
-/// configuration than the operator expects.
-pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
+/// Returns the path of the file and its text, or `None` if there is no file. If a file exists but
+/// cannot be read, that is an error, and the next place is not tried: the server would run with
+/// another configuration than the operator expects.
+pub fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
     match explicit {
-        Some(path) => read(path).map(|text| from_file(path, text)),
+        Some(path) => read(path).map(|text| Some((path.into(), text))),
         None => find_in(&PLACES.map(Path::new), read),
     }
 }
@@ -94,19 +153,14 @@ pub fn find(explicit: Option<&Path>) -> Result<(Origin, Vec<u8>), Unreadable> {
 fn find_in(
     places: &[&Path],
     read: fn(&Path) -> Result<Vec<u8>, Unreadable>,
-) -> Result<(Origin, Vec<u8>), Unreadable> {
+) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
     for &path in places {
         match read(path) {
             Err(missing) if missing.reason.kind() == ErrorKind::NotFound => {}
-            found => return found.map(|text| from_file(path, text)),
+            found => return found.map(|text| Some((path.into(), text))),
         }
     }
-    Ok((Origin::Defaults, Vec::new()))
-}
-
-fn from_file(path: &Path, text: Vec<u8>) -> (Origin, Vec<u8>) {
-    let given = Given::NONE; // the text is not parsed yet
-    (Origin::File { path: path.into(), ended: text.ends_with(b"\n"), given }, text)
+    Ok(None)
 }
 
 /// Reads a file of any kind to its end, within [`PATIENCE`].
@@ -197,21 +251,39 @@ impl Failure {
 }
 
 impl Origin {
-    /// Returns the keys that the file sets. Without a file there are none.
-    pub fn given(&self) -> &Given {
-        static NONE: Given = Given::NONE;
-        match self {
-            Self::File { given, .. } => given,
-            Self::Defaults => &NONE,
-        }
+    /// Returns the origin of a configuration that was read from `path` alone.
+    pub fn of_file(path: &Path, given: Given) -> Self {
+        Self::new(path, Overrides::NONE, given)
     }
 
-    /// Returns where a key is: `statsd.conf:3`, or the file alone if the file does not set it.
+    /// Returns the origin of a configuration that was read from `path`, with `overrides` over it.
+    pub(super) fn new(path: &Path, overrides: Overrides, given: Given) -> Self {
+        let file = ConfigFile { path: path.into(), ended: true };
+        Self { file: Some(file), overrides, given }
+    }
+
+    /// Returns the file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| &*file.path)
+    }
+
+    /// Whether nothing was configured: no file, no variable, no option.
+    pub fn is_default(&self) -> bool {
+        self.file.is_none() && self.overrides.is_empty()
+    }
+
+    /// Returns the keys that are set.
+    pub fn given(&self) -> &Given {
+        &self.given
+    }
+
+    /// Returns where a key is: `statsd.conf:3`, the name of a variable or an option, or the file
+    /// alone if the key is not set.
     pub fn place(&self, section: &str, key: &str) -> String {
-        match (self, self.given().line(section, key)) {
-            (Self::File { path, .. }, Some(line)) => format!("{}:{line}", path.display()),
-            (Self::File { path, .. }, None) => path.display().to_string(),
-            (Self::Defaults, _) => "the defaults".into(),
+        let path = self.path().unwrap_or(Path::new("the defaults"));
+        match self.given.place(section, key) {
+            Some(place) => self.overrides.show(path, place),
+            None => path.display().to_string(),
         }
     }
 }
@@ -263,11 +335,12 @@ impl fmt::Display for Unreadable {
 
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, .. } => path.display().fmt(out),
-            Self::Defaults => {
+        match &self.file {
+            Some(file) => file.path.display().fmt(out),
+            None if self.overrides.is_empty() => {
                 write!(out, "the defaults, because {} do not exist", PLACES.join(" and "))
             }
+            None => out.write_str("the environment and the options, without a file"),
         }
     }
 }
@@ -284,19 +357,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["a.conf", "b.conf"].map(|name| folder.path().join(name));
         let found = || find_in(&[&first, &second], read).unwrap();
-        let of = |path: &Path, ended| Origin::File { path: path.into(), ended, given: Given::NONE };
-        assert_eq!(found(), (Origin::Defaults, vec![]));
+        assert_eq!(found(), None);
         fs::write(&second, "two").unwrap();
-        assert_eq!(found(), (of(&second, false), b"two".to_vec()));
+        assert_eq!(found(), Some((second.clone(), b"two".to_vec())));
         fs::write(&first, "one\n").unwrap();
-        assert_eq!(found(), (of(&first, true), b"one\n".to_vec()));
+        assert_eq!(found(), Some((first.clone(), b"one\n".to_vec())));
     }
 
     #[test]
     fn an_unreadable_file_is_named_with_its_reason() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing.conf");
-        let failure = load(Some(&missing)).unwrap_err();
+        let failure = load(Some(&missing), Overrides::NONE).unwrap_err();
         assert_eq!(failure.exit_code(), 1);
         let expected = format!("cannot read {}: No such file or directory", missing.display());
         assert!(failure.to_string().starts_with(&expected), "{failure}");
@@ -311,14 +383,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("statsd.conf");
         fs::write(&path, "[statsd]\nflush_interval = 0\nalign_flush = perhaps\n").unwrap();
-        let failure = load(Some(&path)).unwrap_err();
+        let failure = load(Some(&path), Overrides::NONE).unwrap_err();
         assert_eq!(failure.exit_code(), 2);
         assert_eq!(failure.to_string().lines().count(), 2);
         fs::write(&path, "[statsd]\npercentiles = 50\n").unwrap();
-        let (config, origin) = load(Some(&path)).unwrap();
+        let (config, origin) = load(Some(&path), Overrides::NONE).unwrap();
         assert_eq!(config.rules.base.percentiles.len(), 1);
-        assert_eq!(origin.given().line("statsd", "percentiles"), Some(2));
-        assert!(matches!(origin, Origin::File { path: of, ended: true, .. } if of == path));
+        assert_eq!(origin.place("statsd", "percentiles"), format!("{}:2", path.display()));
+        assert_eq!(origin.path(), Some(&*path));
     }
 
     fn fifo() -> (tempfile::TempDir, PathBuf) {
@@ -345,12 +417,53 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_read_from_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, secret] = ["statsd.conf", "secret"].map(|name| folder.path().join(name));
+        let text = format!(
+            "[influxdb.b]\naddress = a\nversion = 2\ntoken = x\ntoken_file = {}\n",
+            secret.display()
+        );
+        fs::write(&path, text).unwrap();
+        for (found, expected) in [
+            (Some("t0ken==\n"), Ok("t0ken==")),
+            (Some("two words"), Ok("two words")),
+            (Some(""), Err("expected one line of printable ASCII characters")),
+            (Some("a\nb\n"), Err("expected one line of printable ASCII characters")),
+            (None, Err("No such file or directory")),
+        ] {
+            let _ = fs::remove_file(&secret);
+            if let Some(text) = found {
+                fs::write(&secret, text).unwrap();
+            }
+            match (load(Some(&path), Overrides::NONE), expected) {
+                (Ok((config, _)), Ok(expected)) => {
+                    let tokens: Vec<_> = config
+                        .active_destinations()
+                        .filter_map(|to| match &to.kind {
+                            DestinationKind::Influxdb(influxdb) => Some(influxdb.token.text()),
+                            _ => None,
+                        })
+                        .collect();
+                    assert_eq!(tokens, [expected]);
+                }
+                (Err(failure), Err(reason)) => {
+                    let failure = failure.to_string();
+                    let place = format!("{}:5: [influxdb.b] token_file: cannot", path.display());
+                    assert!(failure.starts_with(&place) && failure.contains(reason), "{failure}");
+                }
+                (other, _) => panic!("{found:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_reload_takes_a_whole_regular_file_or_none() {
         let (folder, fifo) = fifo();
         let path = folder.path().join("statsd.conf");
         let good = "[statsd]\npercentiles = 50\n";
         fs::write(&path, good).unwrap();
-        let (_, origin) = load(Some(&path)).unwrap();
+        let (_, origin) = load(Some(&path), Overrides::NONE).unwrap();
         for (text, why) in [
             ("", "it sets no key"),
             ("# nothing yet\n[udp]\n", "it sets no key"),
@@ -367,15 +480,14 @@ mod tests {
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         // A configuration may be a symbolic link.
-        reload(&Origin::File { path: link, ended: true, given: Given::NONE }).unwrap();
+        reload(&Origin::of_file(&link, Given::default())).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),
             ("/dev/null".into(), "is a device"),
             (folder.path().into(), "is a folder"),
         ] {
-            let failure = reload(&Origin::File { path, ended: false, given: Given::NONE })
-                .unwrap_err()
-                .to_string();
+            let failure =
+                reload(&Origin::of_file(&path, Given::default())).unwrap_err().to_string();
             assert!(failure.contains(why), "{failure}");
         }
     }
@@ -385,10 +497,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("statsd.conf");
         fs::write(&path, "").unwrap();
-        let (_, origin) = load(Some(&path)).unwrap();
+        let (_, origin) = load(Some(&path), Overrides::NONE).unwrap();
         fs::write(&path, "[statsd]\npercentiles = 50").unwrap();
         let (config, origin) = reload(&origin).unwrap();
         assert_eq!(config.rules.base.percentiles.len(), 1);
-        assert!(matches!(origin, Origin::File { path: of, ended: false, .. } if of == path));
+        assert_eq!(origin.file, Some(ConfigFile { path, ended: false }));
     }
 }

@@ -26,7 +26,9 @@ mod key;
 mod keys;
 mod limits;
 mod manual;
+mod overrides;
 mod paths;
+mod setting_place;
 mod rules;
 mod sections;
 mod tag_rules;
@@ -34,8 +36,9 @@ mod value;
 
 pub use change::{applicable, difference};
 pub use destination::{
-    BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec, Influxdb, Layout,
-    Net, Over, Protocol, Queue, Remote, Repeater, Resend, TakenFlushes, Takes,
+    ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec,
+    Influxdb, Layout, Net, Over, Protocol, Queue, Remote, Repeater, Resend, Secret, TakenFlushes,
+    Takes,
 };
 pub use given::Given;
 pub use ini::Mistake;
@@ -44,5 +47,7 @@ pub use keys::KEYS;
 pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
-pub use parse::{parse, parse_with_lines};
-pub use render::{example, render, render_masked};
+pub use overrides::{OverrideError, Overrides};
+pub use parse::{parse, parse_with_places};
+pub use render::{example, render, render_masked, render_with_places};
+pub use setting_place::SettingPlace;

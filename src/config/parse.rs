@@ -18,7 +18,9 @@ use super::limits::{
     NAMESPACES_MAX,
 };
 use super::model::Config;
+use super::overrides::Overrides;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
+use super::setting_place::SettingPlace;
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
 use crate::few::sort_few;
@@ -29,24 +31,38 @@ use crate::policy::RULES_MAX;
 /// all mistakes, in the order of their lines, if there are any. A configuration of another program
 /// is one mistake. `file` is only used in messages.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Config, Vec<Mistake>> {
-    parse_with_lines(file, text).map(|(config, _)| config)
+    parse_with_places(file, text, &Overrides::NONE).map(|(config, _)| config)
 }
 
-/// As [`parse`]. Also returns the keys that the file sets, with their lines.
-pub fn parse_with_lines(file: &Path, text: &[u8]) -> Result<(Config, Given), Vec<Mistake>> {
-    let ini::Document { sections, flaws } = ini::read(text);
+/// As [`parse`], with settings from outside of the file over its own. Also returns the keys that
+/// are set, with their places.
+pub fn parse_with_places(
+    file: &Path,
+    text: &[u8],
+    overrides: &Overrides,
+) -> Result<(Config, Given), Vec<Mistake>> {
+    let ini::Document { mut sections, flaws } = ini::read(text);
+    overrides.apply(&mut sections);
     let defaults = with_all_sections();
     let config = defaults.clone();
-    let mut reader = FileReader { config, defaults, flaws, further: 0, last_rule: 1, last: 1 };
+    let mut reader = FileReader {
+        config,
+        defaults,
+        flaws,
+        further: 0,
+        last_rule: SettingPlace::START,
+        last: SettingPlace::START,
+    };
     for section in &sections {
         reader.section(section);
     }
     reader.default_by_style(&sections);
     reader.check_namespaces(&sections);
     reader.check_figures();
-    let config = reader.finish(file, &sections).map_err(|mistakes| match recognised(text) {
-        Some(Flaw { line, what }) => vec![Mistake { file: file.into(), line, what }],
-        None => mistakes,
+    let config = reader.finish(&sections).map_err(|flaws| {
+        let flaws = recognised(text).map_or(flaws, |flaw| vec![flaw]);
+        let named = |Flaw { place, what }| Mistake { place: overrides.show(file, place), what };
+        flaws.into_iter().map(named).collect::<Vec<_>>()
     })?;
     Ok((config, Given::new(sections)))
 }
@@ -91,11 +107,11 @@ struct FileReader {
     flaws: Vec<Flaw>,
     /// The number of `[KIND.NAME]` sections of destinations so far.
     further: usize,
-    /// The line of the last rule. Mistakes of all rules together are reported there.
-    last_rule: usize,
-    /// The line of the last other section. Mistakes of all destinations together are reported
+    /// The place of the last rule. Mistakes of all rules together are reported there.
+    last_rule: SettingPlace,
+    /// The place of the last other section. Mistakes of all destinations together are reported
     /// there.
-    last: usize,
+    last: SettingPlace,
 }
 
 impl FileReader {
@@ -106,19 +122,19 @@ impl FileReader {
         }
         let kind = match kind_of(&section.name) {
             Ok(kind) => kind,
-            Err(what) => return self.flaw(section.line, what),
+            Err(what) => return self.flaw(section.place, what),
         };
         if kind == RULE {
             return self.rule(section);
         }
-        self.last = section.line;
+        self.last = section.place;
         let at = match self.index(kind, &section.name) {
             Ok(at) => at,
-            Err(what) => return self.flaw(section.line, format!("[{}]: {what}", section.name)),
+            Err(what) => return self.flaw(section.place, format!("[{}]: {what}", section.name)),
         };
         for entry in &section.entries {
             if let Err(what) = self.entry(kind, at, entry) {
-                self.flaw(entry.line, format!("[{}] {}: {what}", section.name, entry.key));
+                self.flaw(entry.place, format!("[{}] {}: {what}", section.name, entry.key));
             }
         }
         self.check_switch(section, kind);
@@ -132,10 +148,10 @@ impl FileReader {
     }
 
     fn rule(&mut self, section: &IniSection) {
-        self.last_rule = section.line;
+        self.last_rule = section.place;
         if self.config.rules.rules.len() == RULES_MAX {
             let what = format!("[{}]: expected at most {RULES_MAX} rules", section.name);
-            return self.flaw(section.line, what);
+            return self.flaw(section.place, what);
         }
         let (rule, flaws) = rules::read(section);
         self.flaws.extend(flaws);
@@ -174,11 +190,11 @@ impl FileReader {
     /// Checks that a further destination gives the key that turns it on. An empty value turns it
     /// off, which is no mistake.
     fn check_switch(&mut self, section: &IniSection, kind: &str) {
-        let IniSection { name, line, .. } = section;
+        let IniSection { name, place, .. } = section;
         let Some(switch) = switch(kind) else { return };
         if name != kind && section.entry(switch.key).is_none() {
             let expected = format!("expected {}, it has no default", switch.wanted);
-            self.flaw(*line, format!("[{name}] {}: {expected}", switch.key));
+            self.flaw(*place, format!("[{name}] {}: {expected}", switch.key));
         }
     }
 
@@ -207,13 +223,13 @@ impl FileReader {
         let both = [section.entry("reconnect_max"), section.entry("reconnect_min")];
         let mut given = both.into_iter().flatten();
         // In place of a value that was refused the default would be compared.
-        if given.clone().any(|entry| self.flaws.iter().any(|flaw| flaw.line == entry.line)) {
+        if given.clone().any(|entry| self.flaws.iter().any(|flaw| flaw.place == entry.place)) {
             return;
         }
         if let Some(entry) = given.next().filter(|_| reconnect_max < reconnect_min) {
             let least = Span(Duration::ZERO).show(reconnect_min);
             let expected = format!("expected at least reconnect_min, which is {least}");
-            self.flaw(entry.line, format!("[{}] reconnect_max: {expected}", section.name));
+            self.flaw(entry.place, format!("[{}] reconnect_max: {expected}", section.name));
         }
     }
 
@@ -244,7 +260,7 @@ impl FileReader {
             }
             let names = || self.config.namespaces.iter().map(|namespace| namespace.name.as_str());
             // A value that no name space can have was reported when the entry was set.
-            let is_reported = self.flaws.iter().any(|flaw| flaw.line == entry.line);
+            let is_reported = self.flaws.iter().any(|flaw| flaw.place == entry.place);
             if is_reported || names().any(|known| known == entry.value) {
                 continue;
             }
@@ -254,7 +270,7 @@ impl FileReader {
             };
             let wanted = entry.value.escape_debug();
             let what = format!("[{}] namespace: no [namespace.{wanted}]; {hint}", section.name);
-            self.flaw(entry.line, what);
+            self.flaw(entry.place, what);
         }
     }
 
@@ -289,12 +305,12 @@ impl FileReader {
     }
 
     /// Adds a mistake.
-    fn flaw(&mut self, line: usize, what: String) {
-        self.flaws.push(Flaw { line, what });
+    fn flaw(&mut self, place: SettingPlace, what: String) {
+        self.flaws.push(Flaw { place, what });
     }
 
-    /// Returns the configuration, or all mistakes.
-    fn finish(mut self, file: &Path, sections: &[IniSection]) -> Result<Config, Vec<Mistake>> {
+    /// Returns the configuration, or all flaws.
+    fn finish(mut self, sections: &[IniSection]) -> Result<Config, Vec<Flaw>> {
         self.config.remove_inactive_destinations();
         self.config.bounds.keeps_totals = self.config.shows_totals();
         self.config.rules.base.statsite = self.config.may_send_statsite();
@@ -306,14 +322,13 @@ impl FileReader {
             return Ok(self.config);
         }
         // Checks at the end of the file have added mistakes of earlier lines.
-        sort_few(&mut self.flaws, |a, b| a.line.cmp(&b.line));
+        sort_few(&mut self.flaws, |a, b| a.place.cmp(&b.place));
         if self.flaws.len() > MISTAKES_MAX {
             self.flaws.truncate(MISTAKES_MAX);
-            let line = self.flaws.last().map_or(1, |flaw| flaw.line);
-            self.flaw(line, format!("there are more mistakes than these {MISTAKES_MAX}"));
+            let place = self.flaws.last().map_or(SettingPlace::START, |flaw| flaw.place);
+            self.flaw(place, format!("there are more mistakes than these {MISTAKES_MAX}"));
         }
-        let mistake = |Flaw { line, what }| Mistake { file: file.into(), line, what };
-        Err(self.flaws.into_iter().map(mistake).collect())
+        Err(self.flaws)
     }
 }
 

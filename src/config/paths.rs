@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ini::{Flaw, IniSection};
 use super::model::Config;
+use super::setting_place::SettingPlace;
 use crate::few::sort_few;
 use crate::standard::OUTPUT_NAMES;
 
@@ -26,9 +27,10 @@ pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
     let mut flaws: Vec<Flaw> = Vec::new();
     for (at, second) in claims.iter().enumerate() {
         for first in claims[..at].iter().filter(|first| first.clashes_with(second)) {
-            let mut pair = [(line_of(first, sections), first), (line_of(second, sections), second)];
+            let mut pair =
+                [(place_of(first, sections), first), (place_of(second, sections), second)];
             sort_few(&mut pair, |a, b| a.0.cmp(&b.0));
-            let [(_, earlier), (line, later)] = pair;
+            let [(_, earlier), (place, later)] = pair;
             let what = format!(
                 "[{}] {}: expected another path than that of [{}] {}, both would overwrite {}",
                 later.section,
@@ -37,9 +39,9 @@ pub(super) fn clashes(config: &Config, sections: &[IniSection]) -> Vec<Flaw> {
                 earlier.key,
                 if second.is_folder { first.path.display() } else { second.path.display() },
             );
-            let flaw = Flaw { line, what };
+            let flaw = Flaw { place, what };
             let is_known = |known: &Flaw| {
-                known.line == flaw.line
+                known.place == flaw.place
                     && known.what.split(',').next() == flaw.what.split(',').next()
             };
             if !flaws.iter().any(is_known) {
@@ -111,10 +113,12 @@ fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-/// Returns the line of the key of a claim, or 1 if the file does not set it.
-fn line_of(claim: &Claim, sections: &[IniSection]) -> usize {
+/// Returns the place of the key of a claim.
+fn place_of(claim: &Claim, sections: &[IniSection]) -> SettingPlace {
     let section = sections.iter().find(|section| section.name == claim.section);
-    section.and_then(|section| section.entry(claim.key)).map_or(1, |entry| entry.line)
+    section
+        .and_then(|section| section.entry(claim.key))
+        .map_or(SettingPlace::START, |entry| entry.place)
 }
 
 #[cfg(test)]

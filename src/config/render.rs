@@ -5,6 +5,7 @@ use super::destination::DestinationKind;
 use super::ini::{quoted, takes_rest_of_line};
 use super::key::Applies;
 use super::keys::keys_of;
+use super::load::Origin;
 use super::manual::{CHAPTERS, PREFACE};
 use super::model::Config;
 use super::rules;
@@ -29,14 +30,43 @@ pub fn render(config: &Config) -> String {
     blocks.join("\n")
 }
 
+/// Returns the same as [`render`], with a remark beside each key that is set: `# statsd.conf:3`, or
+/// the variable or option that sets it. A key without a remark has its default.
+pub fn render_with_places(config: &Config, origin: &Origin) -> String {
+    let mut text = String::new();
+    let mut header = "";
+    let rendered = render(config);
+    for line in rendered.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            header = name.trim_end_matches(']');
+        }
+        let key = line.split(" =").next().unwrap_or_default();
+        let place = origin.given().entry(header, key).map(|_| origin.place(header, key));
+        text += &match place {
+            // The remark would be a part of the command.
+            Some(place) if takes_rest_of_line(header, key) && !line.ends_with('=') => {
+                format!("# {place}\n{line}\n")
+            }
+            Some(place) => format!("{line:REMARKS_AT$}  # {place}\n"),
+            None => format!("{line}\n"),
+        };
+    }
+    text
+}
+
+/// The column at which remarks stand, so that most of them are below each other.
+const REMARKS_AT: usize = 40;
+
 /// Returns the same as [`render`], with passwords masked. For the admin port, which has no login.
 pub fn render_masked(config: &Config) -> String {
     let mut masked = config.clone();
     for destination in &mut masked.destinations {
-        if let DestinationKind::Influxdb(influxdb) = &mut destination.kind
-            && !influxdb.password.is_empty()
-        {
-            influxdb.password = MASK.into();
+        if let DestinationKind::Influxdb(influxdb) = &mut destination.kind {
+            for secret in [&mut influxdb.password.given, &mut influxdb.token.given] {
+                if !secret.is_empty() {
+                    *secret = MASK.into();
+                }
+            }
         }
     }
     render(&masked)
@@ -83,7 +113,9 @@ fn default_line(section: &str, name: &str) -> (String, bool) {
 mod tests {
     use std::path::Path;
 
+    use super::super::overrides::Overrides;
     use super::super::parse;
+    use super::super::parse::parse_with_places;
     use super::*;
 
     fn read_again(text: &str) -> Config {
@@ -113,6 +145,30 @@ mod tests {
             let config = read_again(text);
             assert_eq!(read_again(&render(&config)), config, "{text}");
         }
+    }
+
+    #[test]
+    fn each_key_that_is_set_has_the_place_where_it_is_set() {
+        let text = "[udp]\nbind = *:1\n[exec]\ncommand = cat # \"x\"\n[rule.a]\nmatch_regex = \"a#\"\n\
+                    [influxdb]\naddress = a\npassword = \"a # b\"\n";
+        let options = ["statsd.percentiles=50".into()];
+        let overrides = Overrides::new([], &options).unwrap();
+        let path = Path::new("t.conf");
+        let (config, given) = parse_with_places(path, text.as_bytes(), &overrides).unwrap();
+        let text = render_with_places(&config, &Origin::new(path, overrides, given));
+        for (setting, place) in [
+            ("bind = *:1", "t.conf:2"),
+            ("match_regex = \"a#\"", "t.conf:6"),
+            ("password = \"a # b\"", "t.conf:9"),
+            ("percentiles = 50", "-o statsd.percentiles"),
+        ] {
+            let line = format!("\n{setting:REMARKS_AT$}  # {place}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        for lines in ["\n# t.conf:4\ncommand = cat # \"x\"\n", "\nflush_interval = 10s\n"] {
+            assert!(text.contains(lines), "{lines}{text}");
+        }
+        assert_eq!(read_again(&text), config);
     }
 
     #[test]

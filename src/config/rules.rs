@@ -118,7 +118,7 @@ pub(super) fn read(section: &IniSection) -> (Rule, Vec<Flaw>) {
     for entry in &section.entries {
         if let Err(what) = set(&mut rule, entry) {
             let what = format!("[{}] {}: {what}", section.name, entry.key);
-            flaws.push(Flaw { line: entry.line, what });
+            flaws.push(Flaw { place: entry.place, what });
         }
     }
     check(section, &rule, &mut flaws);

@@ -151,9 +151,9 @@ fn is_key(text: &str) -> bool {
 /// before.
 pub(super) fn check(section: &IniSection, rule: &Rule, flaws: &mut Vec<Flaw>) {
     let mut flaw = |key: &str, what: String| {
-        let line = section.entry(key).map_or(section.line, |entry| entry.line);
-        if !flaws.iter().any(|known| known.line == line) {
-            flaws.push(Flaw { line, what: format!("[{}] {key}: {what}", section.name) });
+        let place = section.entry(key).map_or(section.place, |entry| entry.place);
+        if !flaws.iter().any(|known| known.place == place) {
+            flaws.push(Flaw { place, what: format!("[{}] {key}: {what}", section.name) });
         }
     };
     if ["match", "match_regex", "match_tags"].iter().all(|key| section.entry(key).is_none()) {

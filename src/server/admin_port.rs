@@ -279,7 +279,7 @@ mod tests {
                 }
             }
             let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve(false, (config, &Origin::Defaults), reception, pipeline, reactor);
+            port.serve(false, (config, &Origin::default()), reception, pipeline, reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.

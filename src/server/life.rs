@@ -396,7 +396,7 @@ mod tests {
 
     fn life() -> Life {
         let config = Config { destinations: Vec::new(), ..Config::default() };
-        Life::new(config, Origin::Defaults, None, [1, 2], Descriptors::count())
+        Life::new(config, Origin::default(), None, [1, 2], Descriptors::count())
     }
 
     #[test]

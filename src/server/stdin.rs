@@ -136,7 +136,7 @@ pub(super) fn alone(config: &Config, origin: &Origin) -> Config {
     alone.key_flush.interval = None;
     alone.destinations.retain(|destination| match destination.kind {
         DestinationKind::Repeater(_) => false, // the lines that are read are for this flush
-        DestinationKind::Carbon(_) => *origin != Origin::Defaults,
+        DestinationKind::Carbon(_) => !origin.is_default(),
         _ => true,
     });
     if alone.active_destinations().next().is_none() {

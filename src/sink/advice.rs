@@ -154,10 +154,12 @@ impl Advice {
         match status {
             300..=399 => format!("the server redirects requests; check [{section}] address"),
             401 | 403 => {
-                format!("InfluxDB refuses the account; check [{section}] username and password")
+                format!(
+                    "InfluxDB refuses the account; check [{section}] version, and username and password, or token"
+                )
             }
             404 => format!(
-                "InfluxDB does not know the database; create it, or check [{section}] database and address"
+                "InfluxDB does not know the database or bucket; create it, or check [{section}] version, database or bucket, and address"
             ),
             // InfluxDB 1 answers 503 while it starts or is overloaded. A gateway answers 502 and
             // 504 for an InfluxDB that is down or slow.

@@ -17,7 +17,8 @@ use super::outlet::Outlet;
 use super::spool::Spool;
 use super::{Feed, Sink, outbox};
 use crate::config::{
-    Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote, Resend,
+    ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote,
+    Resend, Secret,
 };
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -58,9 +59,13 @@ pub(super) fn influxdb_with(
 ) -> Destination {
     let mut influxdb = Influxdb {
         protocol: Over::Http,
+        version: ApiVersion::V1,
         database: "statsd".into(),
         username: String::new(),
-        password: String::new(),
+        password: Secret::default(),
+        org: String::new(),
+        bucket: String::new(),
+        token: Secret::default(),
     };
     change(&mut influxdb);
     to(address, "influxdb", DestinationKind::Influxdb(influxdb), Resend::Unacked)

@@ -20,6 +20,7 @@ mod interned;
 mod junk;
 mod lading;
 mod lifecycle;
+mod man_pages;
 mod mapping;
 mod micro;
 mod protocol;

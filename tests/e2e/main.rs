@@ -60,4 +60,5 @@ mod stop;
 mod systemd;
 mod trouble;
 mod unix;
+mod victoria;
 mod watch;

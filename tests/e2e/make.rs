@@ -7,15 +7,14 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::support::run;
+
 /// A folder with the files that the targets read, and `target/release/statsd` that prints its
 /// arguments.
 fn checkout() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::create_dir(folder.path().join("dist")).unwrap();
-    for name in ["statsd.conf", "statsd.service", "statsd.socket"] {
-        fs::copy(root.join("dist").join(name), folder.path().join("dist").join(name)).unwrap();
-    }
+    run(Command::new("cp").arg("-r").arg(root.join("packaging")).arg(folder.path()));
     for name in ["Makefile", "statsd.conf.example"] {
         fs::copy(root.join(name), folder.path().join(name)).unwrap();
     }
@@ -78,7 +77,14 @@ fn make_install_never_builds() {
     build(&checkout);
     let output = install();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for name in ["usr/bin/statsd", "usr/lib/systemd/system/statsd.service", "etc/statsd.conf"] {
+    for name in [
+        "usr/bin/statsd",
+        "usr/lib/systemd/system/statsd.service",
+        "usr/lib/sysusers.d/statsd.conf",
+        "usr/share/man/man8/statsd.8",
+        "usr/share/bash-completion/completions/statsd",
+        "etc/statsd.conf",
+    ] {
         assert!(staging.path().join(name).exists(), "{name}");
     }
     let unit = staging.path().join("usr/lib/systemd/system/statsd.service");
@@ -91,6 +97,12 @@ fn make_install_never_builds() {
     let output = install();
     let warning = text(&output.stderr);
     assert!(output.status.success() && warning.contains("warning: main.rs is newer"), "{warning}");
+
+    let output = make(&checkout, &["uninstall", &destination, "PREFIX=/usr"], "false");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut left = Command::new("find");
+    let left = left.arg(staging.path()).args(["-type", "f", "-printf", "%P\n"]).output().unwrap();
+    assert_eq!(text(&left.stdout), "etc/statsd.conf\n");
 }
 
 /// Shows that git ignores what these targets and a newcomer's day leave in the folder.

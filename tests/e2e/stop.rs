@@ -120,9 +120,10 @@ fn a_stop_that_cannot_save_names_another_remedy() {
 /// spool, in the folder that the unit lets the server write to.
 #[test]
 fn the_installed_configuration_has_a_state_file_and_a_spool() {
-    let dist = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");
-    let (config, _) = statsd::config::load(Some(&dist.join("statsd.conf"))).unwrap();
-    let unit = std::fs::read_to_string(dist.join("statsd.service")).unwrap();
+    let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let installed = packaging.join("statsd.conf");
+    let (config, _) = statsd::config::load(Some(&installed), Default::default()).unwrap();
+    let unit = std::fs::read_to_string(packaging.join("systemd/statsd.service")).unwrap();
     let folder = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
     let folder = std::path::Path::new("/var/lib").join(folder);
     for path in [config.state.file.unwrap(), config.spool.dir.unwrap()] {

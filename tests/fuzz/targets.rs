@@ -12,7 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use statsd::config::{self, MemoryLimit, Origin, Surroundings};
+use statsd::config::{self, MemoryLimit, Origin, Overrides, Surroundings};
 use statsd::encode::chunk::Chunk;
 
 use statsd::encode::graphite::Graphite;
@@ -108,15 +108,15 @@ pub(crate) fn binary(data: &[u8]) {
 /// lines that are there.
 pub(crate) fn ini(data: &[u8]) {
     let file = Path::new("fuzz.conf");
-    if let Ok((config, given)) = config::parse_with_lines(file, data) {
+    if let Ok((config, given)) = config::parse_with_places(file, data, &Overrides::default()) {
         let printed = config::render(&config);
         assert_eq!(config::parse(file, printed.as_bytes()).unwrap(), config, "{printed}");
-        let origin = Origin::File { path: file.into(), ended: true, given };
+        let origin = Origin::of_file(file, given);
         let memory = Some(MemoryLimit { bytes: 64 << 20, of: "the cgroup" });
         let surroundings = Surroundings { memory, ..Surroundings::default() };
         let lines = data.split(|byte| *byte == b'\n').count();
         for warning in config::warnings(&config, &origin, &surroundings) {
-            assert!(warning.line.is_none_or(|line| (1..=lines).contains(&line)), "{warning}");
+            assert!(warning.at.is_none_or(|at| (1..=lines).contains(&at.line())), "{warning}");
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
-use crate::config::Origin;
 use crate::engine::NamedCrowd;
 use crate::figures::{
     DestinationReport, FigureSection, FigureValue, LossCount, destinations, read, read_value,
@@ -121,10 +120,7 @@ fn put_server(view: &View<'_>, json: &mut JsonWriter<'_>) {
     json.key("host").string(view.machine.as_bytes());
     json.key("pid").number(f64::from(std::process::id()));
     json.key("health").string(view.health.name().as_bytes());
-    let config = match view.origin {
-        Origin::File { path, .. } => Some(path.display().to_string()),
-        Origin::Defaults => None,
-    };
+    let config = view.origin.path().map(|path| path.display().to_string());
     json.key("config").maybe_string(config.as_deref().map(str::as_bytes));
 }
 

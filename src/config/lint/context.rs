@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::config::given::Given;
 use crate::config::load::Origin;
 use crate::config::model::Config;
+use crate::config::setting_place::SettingPlace;
 use crate::few::sort_few;
 
 /// What the rules compare a configuration with.
@@ -46,8 +47,8 @@ pub struct PassedAddress {
 pub struct ConfigWarning {
     /// Where it is: `statsd.conf:3`, or the file alone if the file does not set the key.
     pub place: String,
-    /// The line of the key. `None` if the file does not set it.
-    pub line: Option<usize>,
+    /// The place of the key. `None` if it is not set.
+    pub at: Option<SettingPlace>,
     /// The header of the section, such as `carbon.b`.
     pub section: String,
     /// Empty if the warning is about the whole section.
@@ -97,7 +98,7 @@ impl<'a> Lint<'a> {
 
     /// Returns the warnings in the order of their lines, at most [`WARNINGS_MAX`].
     pub(super) fn into_warnings(mut self) -> Vec<ConfigWarning> {
-        sort_few(&mut self.found, |a, b| a.line.cmp(&b.line));
+        sort_few(&mut self.found, |a, b| a.at.cmp(&b.at));
         let more = self.found.len().saturating_sub(WARNINGS_MAX);
         self.found.truncate(WARNINGS_MAX);
         if let Some(last) = self.found.last_mut().filter(|_| more > 0) {
@@ -118,7 +119,7 @@ impl<'a> Lint<'a> {
     ) {
         self.found.push(ConfigWarning {
             place: self.origin.place(section, key),
-            line: self.given.line(section, key),
+            at: self.given.place(section, key),
             section: section.to_owned(),
             key,
             reason: reason.into(),

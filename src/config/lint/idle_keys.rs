@@ -5,7 +5,9 @@
 //! every key, as the example does.
 
 use super::context::Lint;
-use crate::config::destination::{Destination, DestinationKind, Over, Protocol, Resend};
+use crate::config::destination::{
+    ApiVersion, Destination, DestinationKind, Influxdb, Protocol, Resend,
+};
 use crate::config::keys::keys_of;
 use crate::config::model::Config;
 use crate::config::parse::with_all_sections;
@@ -168,9 +170,15 @@ const IDLE: &[IdleKeys] = &[
     IdleKeys {
         section: "influxdb",
         keys: &[
+            "version",
             "database",
             "username",
             "password",
+            "password_file",
+            "org",
+            "bucket",
+            "token",
+            "token_file",
             "resend",
             "resend_keep",
             "connect_timeout",
@@ -182,15 +190,38 @@ const IDLE: &[IdleKeys] = &[
     },
     IdleKeys {
         section: "influxdb",
-        keys: &["password"],
-        is_used: |config, at| match &config.destinations[at].kind {
-            DestinationKind::Influxdb(influxdb) => {
-                !influxdb.username.is_empty() || influxdb.protocol == Over::Udp
-            }
-            _ => true,
-        },
+        keys: &["password", "password_file"],
+        is_used: |config, at| of_influxdb(config, at, |to| !to.username.is_empty()),
         reason: "username is empty, so requests carry no account",
         remedy: "set username, or remove the key",
+    },
+    IdleKeys {
+        section: "influxdb",
+        keys: &["database", "username", "password", "password_file"],
+        is_used: |config, at| of_influxdb(config, at, |to| to.version == ApiVersion::V1),
+        reason: "it is of version = 1",
+        remedy: "use bucket, org and token, or remove the key",
+    },
+    IdleKeys {
+        section: "influxdb",
+        keys: &["org", "bucket", "token", "token_file"],
+        is_used: |config, at| of_influxdb(config, at, |to| to.version == ApiVersion::V2),
+        reason: "it is of version = 2",
+        remedy: "write version = 2, or remove the key",
+    },
+    IdleKeys {
+        section: "influxdb",
+        keys: &["password"],
+        is_used: |config, at| of_influxdb(config, at, |to| to.password.file.is_none()),
+        reason: "password_file replaces it",
+        remedy: "remove one of the two keys",
+    },
+    IdleKeys {
+        section: "influxdb",
+        keys: &["token"],
+        is_used: |config, at| of_influxdb(config, at, |to| to.token.file.is_none()),
+        reason: "token_file replaces it",
+        remedy: "remove one of the two keys",
     },
 ];
 
@@ -252,4 +283,12 @@ fn retains(to: &Destination) -> bool {
 
 fn is_udp(config: &Config, at: usize) -> bool {
     config.destinations[at].is_udp()
+}
+
+/// Whether an InfluxDB uses a key of HTTP. One over UDP has a warning of its own for each of them.
+fn of_influxdb(config: &Config, at: usize, uses: fn(&Influxdb) -> bool) -> bool {
+    match &config.destinations[at].kind {
+        DestinationKind::Influxdb(influxdb) => is_udp(config, at) || uses(influxdb),
+        _ => true,
+    }
 }

@@ -7,13 +7,14 @@ mod rule_keys;
 
 use super::*;
 use crate::config::load::Origin;
-use crate::config::parse::parse_with_lines;
+use crate::config::overrides::Overrides;
+use crate::config::parse::parse_with_places;
 use crate::config::render::{example, render};
 
 fn found_near(text: &str, surroundings: &Surroundings) -> Vec<String> {
     let path = Path::new("t.conf");
-    let (config, given) = parse_with_lines(path, text.as_bytes()).expect(text);
-    let origin = Origin::File { path: path.into(), ended: true, given };
+    let (config, given) = parse_with_places(path, text.as_bytes(), &Overrides::NONE).expect(text);
+    let origin = Origin::of_file(path, given);
     warnings(&config, &origin, surroundings).iter().map(ConfigWarning::to_string).collect()
 }
 
@@ -39,9 +40,9 @@ fn assert_silent(texts: &[&str]) {
 
 #[test]
 fn the_defaults_the_example_and_what_is_installed_cause_no_warning() {
-    let installed = include_str!("../../../dist/statsd.conf");
+    let installed = include_str!("../../../packaging/statsd.conf");
     assert_silent(&["", &example(), installed, &render(&Config::default())]);
-    assert_eq!(warnings(&Config::default(), &Origin::Defaults, &Surroundings::default()), []);
+    assert_eq!(warnings(&Config::default(), &Origin::default(), &Surroundings::default()), []);
 }
 
 #[test]

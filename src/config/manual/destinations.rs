@@ -76,7 +76,8 @@ pub(super) const CONSOLE: Chapter = chapter! {
 };
 
 pub(super) const INFLUXDB: Chapter = chapter! {
-    /// [influxdb]: InfluxDB 1.x, in its line protocol. More of them are [influxdb.NAME].
+    /// [influxdb]: InfluxDB, or a database that takes its line protocol, such as VictoriaMetrics
+    /// or QuestDB. More of them are [influxdb.NAME].
     ///
     /// Tags become tags. The figures of a timer are the fields of one point.
     [influxdb];
@@ -86,18 +87,33 @@ pub(super) const INFLUXDB: Chapter = chapter! {
     address;
 
     /// http: each chunk of points is one request, and InfluxDB confirms it. udp: data that the
-    /// kernel has taken counts as delivered. The keys database, username, password, resend and the
-    /// timeouts are for http.
+    /// kernel has taken counts as delivered. The keys below it, resend and the timeouts are for
+    /// http.
     protocol;
 
-    /// The database. It must exist: CREATE DATABASE statsd. For udp, InfluxDB's own configuration
-    /// names the database.
+    /// With version = 1, the database. It must exist: CREATE DATABASE statsd. For udp, InfluxDB's
+    /// own configuration names the database.
     database;
 
-    /// The account, each at most 128 printable ASCII characters. The username has no colon. An
-    /// empty username means that requests carry no account. `--print-config` shows the password, so
-    /// keep this file private. The admin command config masks it.
+    /// With version = 1, the account: each at most 128 printable ASCII characters. The username has
+    /// no colon. An empty username means that requests carry no account. `--print-config` shows the
+    /// password, so keep this file private. The admin command config masks it.
     username, password;
+
+    /// A file with the password, such as one of systemd's LoadCredential=. It replaces password,
+    /// and a reload reads it again.
+    /// Example: /run/credentials/statsd.service/influxdb
+    password_file;
+
+    /// 1: InfluxDB 1.x, with database and account. 2: InfluxDB 2 and 3, with org, bucket and token.
+    version;
+
+    /// With version = 2: the organisation (empty if there is none, as in version 3), the bucket, and
+    /// a token that may write to it. `--print-config` shows the token.
+    org, bucket, token;
+
+    /// A file with the token, as password_file.
+    token_file;
 
     /// As for [carbon].
     namespace;

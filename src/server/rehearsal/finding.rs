@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{ConfigWarning, Origin};
+use crate::config::{ConfigWarning, Origin, SettingPlace};
 use crate::few::sort_few;
 
 /// What a finding means for a start.
@@ -22,7 +22,7 @@ pub struct Finding {
     pub kind: FindingKind,
     /// Where it is: `statsd.conf:3`.
     place: String,
-    line: Option<usize>,
+    at: Option<SettingPlace>,
     /// The section and the key, and the message about them.
     text: String,
 }
@@ -60,14 +60,14 @@ impl<'a> Findings<'a> {
         self.list.push(Finding {
             kind,
             place: self.origin.place(section, key),
-            line: self.origin.given().line(section, key),
+            at: self.origin.given().place(section, key),
             text: format!("[{section}]{key_text}: {what}"),
         });
     }
 
     /// Returns all findings: errors first, each kind in the order of the file.
     pub(super) fn into_list(mut self) -> Vec<Finding> {
-        sort_few(&mut self.list, |a, b| (a.kind, a.line).cmp(&(b.kind, b.line)));
+        sort_few(&mut self.list, |a, b| (a.kind, a.at).cmp(&(b.kind, b.at)));
         self.list
     }
 }

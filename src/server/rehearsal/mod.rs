@@ -52,7 +52,7 @@ pub fn rehearse(config: &Config, origin: &Origin) -> Vec<Finding> {
     sockets::check(config, &replaced, &mut findings);
     let is_certain = become_user(config, &mut findings);
     folders::check(config, is_certain, &mut findings);
-    if is_certain && let Origin::File { path, .. } = origin {
+    if is_certain && let Some(path) = origin.path() {
         readable(path, &mut findings);
     }
     findings.into_list()

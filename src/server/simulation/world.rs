@@ -15,7 +15,7 @@ use super::file::{Choices, rules_of};
 use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
-use crate::config::{self, Config, Origin, Queue, Resend};
+use crate::config::{self, Config, Origin, Overrides, Queue, Resend};
 use crate::ingest::listener::Door as _;
 use crate::sender::Sender;
 use crate::series::Seeds;
@@ -126,7 +126,8 @@ impl World {
     fn begin(&mut self) {
         drop(self.server.take());
         self.write_file(&self.choices.text(self.folder.path(), self.spool));
-        let (mut config, origin) = config::load(Some(&self.path("statsd.conf"))).unwrap();
+        let (mut config, origin) =
+            config::load(Some(&self.path("statsd.conf")), Overrides::default()).unwrap();
         self.wanted = config.clone();
         if let Some(queue) = self.short_queue {
             let carbon = config.destinations.iter_mut().find(|to| to.name == CARBON);

@@ -5,7 +5,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use httparse::{EMPTY_HEADER, Response, Status};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::{Influxdb, Remote};
+use crate::config::{ApiVersion, Influxdb, Remote};
 use crate::sink::error::SinkError;
 
 /// The most bytes and fields of a head. A longer one is an error, so that a server that sends
@@ -139,14 +139,27 @@ pub(in crate::sink) struct RequestHead(String);
 
 impl RequestHead {
     pub(in crate::sink) fn new(remote: &Remote, to: &Influxdb) -> Self {
-        let database = utf8_percent_encode(&to.database, NON_ALPHANUMERIC);
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let (path, authorization) = match to.version {
+            ApiVersion::V1 => {
+                let account = format!("{}:{}", to.username, to.password.text());
+                let basic = format!("Basic {}", BASE64_STANDARD.encode(account));
+                let basic = Some(basic).filter(|_| !to.username.is_empty());
+                (format!("/write?db={}", encoded(&to.database)), basic)
+            }
+            ApiVersion::V2 => {
+                let org = encoded(&to.org);
+                let bucket = encoded(&to.bucket);
+                let token = Some(to.token.text()).filter(|token| !token.is_empty());
+                let path = format!("/api/v2/write?org={org}&bucket={bucket}");
+                (path, token.map(|token| format!("Token {token}")))
+            }
+        };
         let version = env!("CARGO_PKG_VERSION");
-        let mut text = format!(
-            "POST /write?db={database} HTTP/1.1\r\nHost: {remote}\r\nUser-Agent: statsd/{version}\r\n",
-        );
-        if !to.username.is_empty() {
-            let account = BASE64_STANDARD.encode(format!("{}:{}", to.username, to.password));
-            text += &format!("Authorization: Basic {account}\r\n");
+        let mut text =
+            format!("POST {path} HTTP/1.1\r\nHost: {remote}\r\nUser-Agent: statsd/{version}\r\n",);
+        if let Some(authorization) = authorization {
+            text += &format!("Authorization: {authorization}\r\n");
         }
         Self(text + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ")
     }
@@ -263,10 +276,21 @@ mod tests {
     fn a_request_has_the_account_and_the_password_is_not_printed() {
         let to = influxdb_with("127.0.0.1:1".parse().unwrap(), |influxdb| {
             influxdb.username = "Aladdin".into();
-            influxdb.password = "open sesame".into();
+            influxdb.password.given = "open sesame".into();
         });
         // RFC 7617's example.
         assert!(request(&to).contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
         assert!(!format!("{:?}", head(&to)).contains("QWxh"));
+        let to = influxdb_with("127.0.0.1:1".parse().unwrap(), |influxdb| {
+            influxdb.version = ApiVersion::V2;
+            influxdb.org = "my org".into();
+            influxdb.bucket = "b/1".into();
+            influxdb.token.given = "key".into();
+            influxdb.token.file = Some("/a/token".into());
+            influxdb.token.read = "t0ken==".into();
+        });
+        let text = request(&to);
+        assert!(text.starts_with("POST /api/v2/write?org=my%20org&bucket=b%2F1 HTTP/1.1\r\n"));
+        assert!(text.contains("\r\nAuthorization: Token t0ken==\r\n"), "{text}");
     }
 }

@@ -332,7 +332,7 @@ fn another_account_is_used_at_once() {
     rig.until_state("up");
     let other = influxdb_with(listener.local_addr().unwrap(), |influxdb| {
         influxdb.username = "u".into();
-        influxdb.password = "p".into();
+        influxdb.password.given = "p".into();
     });
     rig.sink.reconfigure(&other, feed(), rig.now);
     rig.flush(LINE);

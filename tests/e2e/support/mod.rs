@@ -20,6 +20,7 @@ mod proxy;
 pub(crate) mod recorder;
 mod relay;
 pub(crate) mod traffic;
+mod victoria;
 mod web;
 
 pub(crate) use admin::Admin;
@@ -34,6 +35,7 @@ pub(crate) use node::NodeStatsd;
 pub(crate) use process::{Finished, Process};
 pub(crate) use proxy::Proxy;
 pub(crate) use relay::Relay;
+pub(crate) use victoria::Victoria;
 pub(crate) use web::{Page, Web};
 
 use std::fmt::{Debug, Display};

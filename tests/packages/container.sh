@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Runs the static binary as a container runs it: alone on a read-only root, as process 1, as a user
+# without an account, configured by the environment, with a log that nobody reads. With podman it
+# also builds the image and runs that. It needs root; otherwise it prints SKIPPED and why.
+#
+# usage: container.sh BINARY FOLDER
+set -euo pipefail
+
+binary=$(realpath "$1")
+image=$(realpath "$(dirname "$0")/../../packaging/container/Dockerfile")
+work=$(mktemp -d -p "$(mkdir -p "$2" && realpath "$2")")
+[ "$(id -u)" = 0 ] || { echo "SKIPPED: the container, for want of root"; exit 0; }
+
+readonly carbon=22003 udp=28125 admin=28126
+pids=()
+trap 'kill -KILL "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+step() { echo "container: $*"; }
+until_true() {
+    local attempt
+    for attempt in $(seq 200); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "waited 20 s for: $*" >&2
+    exit 1
+}
+
+if file "$binary" | grep -q dynamically; then
+    echo "$binary is not static" >&2
+    exit 1
+fi
+nc -l -k 127.0.0.1 $carbon >"$work/points" &
+pids+=($!)
+
+# Variables as an operator and Kubernetes set them.
+settings=(STATSD_CARBON_ADDRESS=graphite:$carbon STATSD_UDP_BIND=127.0.0.1:$udp STATSD_TCP_BIND=
+    STATSD_ADMIN_BIND=127.0.0.1:$admin STATSD_STATSD_FLUSH_INTERVAL=1s
+    STATSD_PORT=tcp://10.0.0.1:8125 STATSD_ADMIN_SERVICE_HOST=10.0.0.1)
+ask() { env -i "${settings[@]}" "$binary" --ask "$1"; }
+is_up() { [ "$(ask health)" = "health: up" ]; }
+send() { echo "$1" | nc -u -w1 127.0.0.1 $udp; }
+
+step "a read-only root with the binary alone"
+root=$work/root
+mkdir -p "$root"/{proc,dev,etc}
+cp "$binary" "$root/statsd"
+echo "127.0.0.1 graphite" >"$root/etc/hosts" # a container engine writes it
+touch "$root/dev/null"
+mkfifo "$work/log"
+sleep 600 <>"$work/log" & # holds the pipe open, and never reads
+pids+=($!)
+start() {
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount --bind /dev/null "$root/dev/null"
+    mount -o remount,ro,bind "$root"
+    exec env -i "${@:2}" "$(command -v chroot)" --userspec=65532:65532 "$root" /statsd
+}
+export root
+export -f start
+unshare --mount --pid --fork --kill-child bash -euc 'start "$@"' - - "${settings[@]}" 2>"$work/log" &
+outer=$!
+pids+=($outer)
+until_true is_up
+server=$(pgrep -P $outer)
+[ "$(awk '/^NSpid/ { print $3 }' "/proc/$server/status")" = 1 ]
+[ "$(awk '/^Uid/ { print $2 }' "/proc/$server/status")" = 65532 ]
+send "hits:3|c"
+until_true grep -q "^stats_counts.hits 3 " "$work/points"
+
+step "bad lines fill the log that nobody reads"
+for round in $(seq 50); do
+    head -c 1200 /dev/zero | tr '\0' x | nc -u -w0 127.0.0.1 $udp
+done
+ask info >/dev/null
+send "later:4|c"
+until_true grep -q "^stats_counts.later 4 " "$work/points"
+kill -TERM "$server"
+wait $outer && status=0 || status=$?
+[ $status = 0 ] || { echo "it ended with $status" >&2; exit 1; }
+
+if command -v podman >/dev/null; then
+    step "the image, built and run by podman"
+    mkdir "$work/image"
+    cp "$image" "$work/image/Dockerfile"
+    cp "$binary" "$work/image/statsd"
+    pod=(podman --cgroup-manager=cgroupfs)
+    command -v runc >/dev/null && pod+=(--runtime runc)
+    "${pod[@]}" build -q --format docker -t statsd-test "$work/image" >/dev/null
+    bytes=$(podman image inspect statsd-test --format '{{.Size}}')
+    echo "container: the image has $bytes bytes"
+    [ "$bytes" -lt $((4 << 20)) ]
+    variables=()
+    for setting in "${settings[@]/graphite/localhost}"; do variables+=(-e "$setting"); done
+    if "${pod[@]}" run -d --name statsd-test --ulimit host --network host --read-only --user 4711 \
+        "${variables[@]}" statsd-test >/dev/null 2>"$work/podman"; then
+        until_true is_up
+        send "image:5|c"
+        until_true grep -q "^stats_counts.image 5 " "$work/points"
+        "${pod[@]}" healthcheck run statsd-test 2>/dev/null
+        "${pod[@]}" stop statsd-test >/dev/null 2>&1
+        [ "$(podman inspect statsd-test --format '{{.State.ExitCode}}')" = 0 ]
+    else
+        echo "SKIPPED: running the image, since podman cannot here: $(tail -1 "$work/podman")"
+    fi
+    "${pod[@]}" rm -f statsd-test >/dev/null 2>&1 || true
+    podman rmi statsd-test >/dev/null 2>&1 || true
+fi
+echo "container: ok"
