@@ -38,7 +38,7 @@ fn read_config(
     text: &[u8],
     overrides: Overrides,
 ) -> Result<(Config, Origin), Failure> {
-    let path = file.as_ref().map_or(Path::new("the defaults"), |file| &file.path);
+    let path = file.as_ref().map_or_else(|| Path::new("the defaults"), |file| &file.path);
     let (mut config, given) = parse_with_places(path, text, &overrides)?;
     let secrets = read_secrets(&mut config);
     let origin = Origin { file, overrides, given };
@@ -280,7 +280,7 @@ impl Origin {
     /// Returns where a key is: `statsd.conf:3`, the name of a variable or an option, or the file
     /// alone if the key is not set.
     pub fn place(&self, section: &str, key: &str) -> String {
-        let path = self.path().unwrap_or(Path::new("the defaults"));
+        let path = self.path().unwrap_or_else(|| Path::new("the defaults"));
         match self.given.place(section, key) {
             Some(place) => self.overrides.show(path, place),
             None => path.display().to_string(),

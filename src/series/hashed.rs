@@ -1,6 +1,5 @@
 //! A sample as a series takes it, and how it is added to a count or a level.
 
-use super::bounds::AddError;
 use crate::protocol::Sample;
 
 /// A sample with the hash of a member in place of the member.
@@ -26,23 +25,4 @@ impl HashedSample {
             Sample::Kv(_) => unreachable!("a key/value is passed through"),
         }
     }
-}
-
-/// Adds `more` to `current`, unless the sum is too large for a double.
-#[inline]
-pub(super) fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
-    let sum = *current + more;
-    if !sum.is_finite() {
-        return Err(AddError::NotFinite);
-    }
-    *current = sum;
-    Ok(())
-}
-
-/// Adds `more` to the level of a gauge. A gauge without a level starts at 0.
-pub(super) fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
-    let mut changed = if level.is_nan() { 0.0 } else { *level };
-    add_finite(&mut changed, more)?;
-    *level = changed;
-    Ok(())
 }

@@ -176,6 +176,7 @@ impl TimingSamples {
 }
 
 /// Adds `more` to `current`, unless the sum is too large for a double.
+#[inline]
 pub(super) fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
     let sum = *current + more;
     if !sum.is_finite() {

@@ -36,7 +36,7 @@ impl Victoria {
         until(DEADLINE, "VictoriaMetrics to answer", || {
             let ended = process.ended();
             assert!(ended.is_none(), "it ended:\n{}", process.stderr().join("\n"));
-            TcpStream::connect(http).and(TcpStream::connect(graphite)).ok()
+            TcpStream::connect(http).and_then(|_| TcpStream::connect(graphite)).ok()
         });
         let reserved = [http_port, graphite_port];
         Some(Self { _process: process, http, graphite, _reserved: reserved, _folder: folder })
