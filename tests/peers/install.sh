@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-peers=$(cd "$here/../.." && pwd)/.peers
+peers=$(realpath -m "$here/../../.peers") # npm fails in a folder behind a symbolic link
 pins=("$here/install.sh" "$here/build-requirements.txt" "$here/requirements.txt"
       "$here/graphite-web.txt" "$here/npm/package.json" "$here/npm/package-lock.json"
       "$here/rust/Cargo.toml" "$here/rust/Cargo.lock" "$here/rust/src/main.rs")
