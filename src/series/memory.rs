@@ -1,6 +1,7 @@
 //! The budget of bytes that all timing samples and set members share, and the spare buffers.
 
 use super::bounds::{Bounds, Exactness};
+use super::eviction::LARGE;
 use super::records::SideRecords;
 
 /// Grants memory up to a limit, and keeps emptied sample buffers for the next series that needs
@@ -72,6 +73,13 @@ impl Pool {
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let most = if self.closing { self.limit } else { self.limit - self.limit / 4 };
         bytes <= most.saturating_sub(self.used)
+    }
+
+    /// Whether nothing follows from the growth of a buffer to `grown` bytes, which is 0 if none
+    /// grew. In the first interval most timings grow with each of their first samples.
+    #[inline]
+    pub(super) fn is_small_growth(&self, grown: usize) -> bool {
+        grown == 0 || (grown < LARGE && self.has_room(0))
     }
 
     /// Returns the size of the buffer that grew, or was handed to a series, since the last call.

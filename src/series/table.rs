@@ -11,7 +11,7 @@ use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, Exactness};
 use super::budget::Crowd;
 use super::closed::Closed;
-use super::eviction::{Evicted, LARGE, Largest, LongIdle};
+use super::eviction::{Evicted, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
 use super::lifecycle::Lifecycle;
@@ -21,7 +21,7 @@ use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, SeriesKey, SeriesSlot, SourceName};
 use super::shards::{Cursor, SeriesCounts, Shards};
-use super::table_rules::{Made, RestoredNames, TableRules};
+use super::table_rules::{Made, TableRules};
 use super::top::{NewPrefix, Top};
 use super::visited::Visited;
 use crate::policy::{Rules, flushes};
@@ -264,8 +264,7 @@ impl Table {
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
         let source = saved.source.unwrap_or(clean);
-        let resolved = self.rules.resolve(source, self.hash(source));
-        let policy = resolved.map(|resolved| resolved.policy);
+        let policy = self.rules.resolve(source, self.hash(source)).map(|resolved| resolved.policy);
         self.lifecycle().create_saved(saved, policy).expect("written just now")?;
         self.shards.set_total(kind, merged, total, &mut self.pool);
         Ok(())
@@ -311,16 +310,10 @@ impl Table {
         series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
-        if added.is_ok() && (grown == 0 || self.is_small_growth(grown)) {
+        if added.is_ok() && self.pool.is_small_growth(grown) {
             return added;
         }
         self.lifecycle().free_memory_and_retry(key, slot, added, grown, sample)
-    }
-
-    /// Whether nothing follows from the growth of a buffer to `grown` bytes. In the first interval
-    /// most timings grow with each of their first samples.
-    fn is_small_growth(&self, grown: usize) -> bool {
-        grown < LARGE && self.pool.has_room(0)
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
@@ -425,7 +418,7 @@ impl Table {
         series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
-        if added.is_ok() && (grown == 0 || self.is_small_growth(grown)) {
+        if added.is_ok() && self.pool.is_small_growth(grown) {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
@@ -591,19 +584,18 @@ impl Table {
             return Some(Ok(()));
         }
         saved.idle = age(saved.idle);
-        let has_all_samples = is_merged(saved.name);
-        let names = self.rules.restored_names(&saved, self.shards.raw.is_none())?;
-        let RestoredNames { name, source, policy } = &names;
-        let has_own_name = *saved.name == **name;
-        saved.name = name;
-        saved.source = source.as_deref();
         let is_raw = self.shards.raw.is_some();
-        self.has_restored_merged |= has_all_samples && !is_raw;
+        let has_all_samples = !is_raw && is_merged(saved.name);
+        let names = self.rules.restored_names(&saved, !is_raw)?;
+        let has_own_name = *saved.name == *names.name;
+        saved.name = &names.name;
+        saved.source = names.source.as_deref();
+        self.has_restored_merged |= has_all_samples;
         if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
-            if has_all_samples && !is_raw {
+            if has_all_samples {
                 // The merged series was restored from one of the raw names already.
                 self.lifecycle().discard(shard, slot);
-            } else if source.is_none() && (is_raw || self.has_restored_merged) {
+            } else if names.source.is_none() && (is_raw || self.has_restored_merged) {
                 return Some(Ok(()));
             } else {
                 // Rules make one series of two saved ones.
@@ -611,7 +603,7 @@ impl Table {
                 return series.restore(saved, self.now, &mut self.pool, Some(has_own_name));
             }
         }
-        self.lifecycle().create_saved(saved, *policy)
+        self.lifecycle().create_saved(saved, names.policy)
     }
 
     /// Takes the number of samples of the open interval that evicted series had. They are lost.

@@ -20,7 +20,7 @@ use crate::support::{
 const README: &str = "../README.md";
 
 /// Commands of the card that this test does not run, by their first words.
-const NOT_RUN: [&str; 5] = ["statsd --ask watch", "make", "make", "docker", "check_tcp"];
+const NOT_RUN: [&str; 5] = ["statsd --ask watch", "make", "make", "make", "check_tcp"];
 
 /// Shows that every configuration of a page is accepted.
 #[test]
@@ -217,10 +217,21 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 16] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 27] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
-    ("make bench", "it takes an hour"),
+    ("make deb", "it takes minutes; `tests/packages/debian.sh` installs the package"),
+    ("make dist", "it takes minutes"),
+    ("make image", "it takes minutes; `tests/packages/container.sh` runs the image"),
+    ("docker run", "as the line before it"),
+    ("sudo apt", "it installs into this machine"),
+    ("sha256sum", "it needs what `make dist` makes"),
+    ("sudo tar", "as the line before it"),
+    ("sudo systemd-sysusers", "it makes a user of this machine"),
+    ("sudo systemctl", "it needs systemd; `tests/packages/debian.sh` has one"),
+    ("rustup target", "it downloads a target"),
+    ("CARGO_TARGET_AARCH64", "it needs that target"),
+    ("make bench", "it takes half an hour"),
     ("make counts", "it needs valgrind and takes minutes"),
     ("cargo run", "it builds a release"),
     ("$EDITOR", "it waits for a person"),
@@ -255,9 +266,11 @@ fn shell_examples() -> Vec<ShellExample> {
                 let is_command = language == "sh" && !line.is_empty();
                 let command = line.strip_prefix("$ ").or_else(|| is_command.then_some(line));
                 match (command, found[of_block..].last_mut()) {
-                    // A command that ends with a pipe goes on in the next line.
-                    (None, Some(last)) if last.shown.is_empty() && last.command.ends_with('|') => {
-                        last.command += line;
+                    // A command that ends with a pipe or a backslash goes on in the next line.
+                    (_, Some(last))
+                        if last.shown.is_empty() && last.command.ends_with(['|', '\\']) =>
+                    {
+                        last.command = format!("{}\n{line}", last.command);
                     }
                     (None, Some(last)) => last.shown.push(line.to_owned()),
                     (None, None) => {}
