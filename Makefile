@@ -12,7 +12,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all browser simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
+.PHONY: help build run peers test test-all browser packages simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,13 +54,18 @@ test: peers ## install the peers and run every test at full size
 	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
-test-all: peers ## `make test`, then `make browser`, `make sanitize` and `make fuzz` (SECONDS=n, SEED=n)
+test-all: peers ## `make test`, then `make browser`, `packages`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
 	run $(remake) browser; \
+	run $(remake) packages; \
 	run $(remake) sanitize; \
 	run $(remake) fuzz; \
 	report
+
+packages: deb $(static_binary) ## the Debian package under a real systemd, and the static binary as a container (as root)
+	tests/packages/debian.sh $(CARGO_TARGET_DIR)/debian/statsd_*.deb $(CARGO_TARGET_DIR)/tmp
+	tests/packages/container.sh $(static_binary) $(CARGO_TARGET_DIR)/tmp
 
 browser: ## the page in Debian's chromium, with screenshots in target/tmp (installs chromium; ARGS=WORD)
 	$(CARGO) build

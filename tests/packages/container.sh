@@ -13,7 +13,7 @@ work=$(mktemp -d -p "$(mkdir -p "$2" && realpath "$2")")
 
 readonly carbon=22003 udp=28125 admin=28126
 pids=()
-trap 'kill -KILL "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap '{ kill -KILL "${pids[@]}"; wait; } 2>/dev/null || true; rm -rf "$work"' EXIT
 step() { echo "container: $*"; }
 until_true() {
     local attempt
@@ -34,11 +34,11 @@ pids+=($!)
 
 # Variables as an operator and Kubernetes set them.
 settings=(STATSD_CARBON_ADDRESS=graphite:$carbon STATSD_UDP_BIND=127.0.0.1:$udp STATSD_TCP_BIND=
-    STATSD_ADMIN_BIND=127.0.0.1:$admin STATSD_STATSD_FLUSH_INTERVAL=1s
+    STATSD_ADMIN_BIND=127.0.0.1:$admin STATSD_STATSD_FLUSH_INTERVAL=1s STATSD_STATSD_DUMP_MESSAGES=yes
     STATSD_PORT=tcp://10.0.0.1:8125 STATSD_ADMIN_SERVICE_HOST=10.0.0.1)
 ask() { env -i "${settings[@]}" "$binary" --ask "$1"; }
 is_up() { [ "$(ask health)" = "health: up" ]; }
-send() { echo "$1" | nc -u -w1 127.0.0.1 $udp; }
+send() { echo "$1" >/dev/udp/127.0.0.1/$udp; }
 
 step "a read-only root with the binary alone"
 root=$work/root
@@ -68,10 +68,8 @@ server=$(pgrep -P $outer)
 send "hits:3|c"
 until_true grep -q "^stats_counts.hits 3 " "$work/points"
 
-step "bad lines fill the log that nobody reads"
-for round in $(seq 50); do
-    head -c 1200 /dev/zero | tr '\0' x | nc -u -w0 127.0.0.1 $udp
-done
+step "every received line is logged, until the pipe of the log is full"
+for round in $(seq 200); do send "$round:$(printf 'x%.0s' {1..1200})"; done
 ask info >/dev/null
 send "later:4|c"
 until_true grep -q "^stats_counts.later 4 " "$work/points"
