@@ -217,7 +217,7 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 26] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 24] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
     ("make deb", "it takes minutes; `tests/packages/debian.sh` installs the package"),
@@ -229,8 +229,6 @@ const NOT_RUN_OF_PAGES: [(&str, &str); 26] = [
     ("sudo tar", "as the line before it"),
     ("sudo systemd-sysusers", "it makes a user of this machine"),
     ("sudo systemctl", "it needs systemd; `tests/packages/debian.sh` has one"),
-    ("rustup target", "it downloads a target"),
-    ("CARGO_TARGET_AARCH64", "it needs that target"),
     ("make bench", "it takes half an hour"),
     ("make counts", "it needs valgrind and takes minutes"),
     ("cargo run", "it builds a release"),
