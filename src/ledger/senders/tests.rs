@@ -224,10 +224,17 @@ fn a_full_table_needs_little_memory() {
 #[test]
 #[allow(clippy::disallowed_methods)] // a test reads the clock
 fn a_flood_of_forged_addresses_is_cheap() {
-    const PACKETS: u32 = 20_000;
+    const ROUNDS: u32 = 40;
+    const PACKETS: u32 = 500;
     let mut ledger = Ledger::default();
-    let start = Instant::now();
-    (0..PACKETS).for_each(|number| packet(&mut ledger, host(number, 1), 1));
-    let each = start.elapsed() / PACKETS;
-    assert!(each < Duration::from_micros(50), "{each:?}");
+    // A busy machine slows some rounds down. A search through all senders would slow down each.
+    let fastest = (0..ROUNDS).map(|round| {
+        let start = Instant::now();
+        for number in round * PACKETS..(round + 1) * PACKETS {
+            packet(&mut ledger, host(number, 1), 1);
+        }
+        start.elapsed() / PACKETS
+    });
+    let fastest = fastest.skip(ROUNDS as usize / 2).min().unwrap();
+    assert!(fastest < Duration::from_micros(50), "{fastest:?}");
 }
