@@ -90,8 +90,10 @@ picture: peers ## three minutes of traffic as graphite-web draws them: target/tm
 	@echo "To show it in the README: cp $(CARGO_TARGET_DIR)/tmp/graphite.png docs/graphite.png"
 
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
-	$(CARGO) test --release --test e2e start::idle_memory
-	SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture
+	@$(keep_going); \
+	run $(CARGO) test --release --test e2e start::idle_memory; \
+	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture; \
+	report
 
 bench: ## compare with the other servers found here: 35 minutes, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh

@@ -29,8 +29,8 @@ use crate::protocol::{
     is_plain_for, read_plain,
 };
 use crate::series::{
-    AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
-    PassthroughValue, Seeds, Table,
+    Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
+    Table,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -85,6 +85,16 @@ pub struct Closing {
     pub timestamp_lag: Option<f64>,
     /// The names, without `prefix_stats`, and the values. They are sent unchanged.
     pub figures: Vec<(String, f64)>,
+}
+
+/// What became of a saved record.
+enum RestoredRecord {
+    /// It made a series.
+    NewSeries,
+    /// It was no series, or belongs to one that exists.
+    Other,
+    /// A limit has no room for it.
+    Refused,
 }
 
 /// The result of [`Engine::restore`].
@@ -431,8 +441,9 @@ impl Engine {
                 break;
             };
             match result {
-                Ok(series) => restored.series += u64::from(series),
-                Err(_) => restored.refused += 1,
+                RestoredRecord::NewSeries => restored.series += 1,
+                RestoredRecord::Other => {}
+                RestoredRecord::Refused => restored.refused += 1,
             }
         }
         self.intake.ledger.skip_restored();
@@ -441,19 +452,23 @@ impl Engine {
         restored
     }
 
-    /// Restores one record. Returns whether it was a series, or `None` if the record is damaged.
+    /// Restores one record. Returns `None` if the record is damaged.
     fn restore_record(
         &mut self,
         mut record: In<'_>,
         kind: Option<MetricKind>,
         age: impl Fn(u32) -> u32,
-    ) -> Option<Result<bool, AddError>> {
+    ) -> Option<RestoredRecord> {
         let intake = &mut self.intake;
         match record.u8()? {
             SERIES => {
                 let before = intake.table.len();
                 let added = intake.table.restore(record, kind, age)?;
-                Some(added.map(|()| intake.table.len() > before))
+                Some(match added {
+                    Ok(()) if intake.table.len() > before => RestoredRecord::NewSeries,
+                    Ok(()) => RestoredRecord::Other,
+                    Err(_) => RestoredRecord::Refused,
+                })
             }
             OWN if kind.is_none() => {
                 let name = record.name()?;
@@ -462,7 +477,7 @@ impl Engine {
                 if let Some((own, _)) = known {
                     intake.ledger.restore(*own, count);
                 }
-                Some(Ok(false))
+                Some(RestoredRecord::Other)
             }
             PASSING if kind.is_none() => {
                 let mut passing = PassthroughValue::restore(&mut record)?;
@@ -472,9 +487,10 @@ impl Engine {
                 if passing.name.is_empty() {
                     return None;
                 }
-                Some(intake.passthrough.add(passing).map(|()| false))
+                let added = intake.passthrough.add(passing);
+                Some(if added.is_ok() { RestoredRecord::Other } else { RestoredRecord::Refused })
             }
-            _ => Some(Ok(false)),
+            _ => Some(RestoredRecord::Other),
         }
     }
 

@@ -230,6 +230,8 @@ impl fmt::Display for Glob {
 
 #[cfg(test)]
 mod tests {
+    use statsd_bench::Random;
+
     use super::*;
 
     /// Matches as the definition of a pattern says, byte by byte. It is slow, and the matcher must
@@ -287,15 +289,11 @@ mod tests {
 
     #[test]
     fn longer_patterns_match_as_the_definition_says() {
-        let mut random = 1_u64;
-        let mut next = |most: usize| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (random >> 33) as usize % most
-        };
+        let mut random = Random::new(1);
         for _ in 0..60_000 {
             let mut text = |letters: &[u8], longest| -> Vec<u8> {
-                let length = next(longest);
-                (0..length).map(|_| letters[next(letters.len())]).collect()
+                let length = random.below(longest);
+                (0..length).map(|_| *random.pick(letters)).collect()
             };
             let pattern = text(b"a.***?b", 10);
             agrees(&pattern, &text(b"aab.", 14));

@@ -616,12 +616,12 @@ impl Table {
         self.shards.budget.crowd(self.len()).filter(|_| self.len() >= self.max_series)
     }
 
-    /// The names that bring most new series.
+    /// The prefixes of names with the most new series.
     pub fn newcomers(&mut self) -> &mut Newcomers {
         &mut self.top.newcomers
     }
 
-    /// What brings most, since the start.
+    /// The names and tags with the most series and samples since the start.
     pub fn top(&self) -> &Top {
         &self.top
     }

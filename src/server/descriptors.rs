@@ -76,7 +76,7 @@ impl Descriptors {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let own = self.inherited + needed(config, sinks);
                 let shares = shares(limit, own, config);
-                complain(limit, own, config, shares);
+                warn(limit, own, config, shares);
                 shares
             }
             Err(error) => {
@@ -138,7 +138,7 @@ fn are_limited(shares: &[Share]) -> bool {
 }
 
 /// Logs a warning if the limit of open files leaves fewer clients than configured.
-fn complain(limit: usize, own: usize, config: &Config, shares: Shares) {
+fn warn(limit: usize, own: usize, config: &Config, shares: Shares) {
     let Shares { connections, admin } = shares;
     if !are_limited(&[connections, admin]) {
         return;

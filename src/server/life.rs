@@ -25,7 +25,7 @@ use crate::time::{Now, Tick};
 /// The configuration in force, and the phase of the server.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// The configuration in force. This is its only copy: all parts borrow it.
+    /// The configuration in force. All parts borrow it. `main` keeps only that of the start.
     config: Config,
     origin: Origin,
     /// The configuration that a reload has read, and its origin. It applies once the sweep is over.

@@ -81,8 +81,8 @@ const INPUT_SLICE: Duration = Duration::from_millis(1);
 /// Timers that fire in one turn. The rest fire in the next.
 const TIMERS_PER_TURN: usize = 256;
 
-/// By then the first attempts to connect have failed or not. So the address of the page is the last
-/// line of a start, where a person looks for it.
+/// The first attempts to connect are over after this time. So the address of the page is the last
+/// line that a start logs, where a person looks for it.
 const SHOW_PAGE_AFTER: Duration = Duration::from_millis(300);
 
 /// What a server gets from its process and from the system when it starts.
@@ -203,12 +203,13 @@ impl<C: Clock> Server<C> {
     /// short one.
     ///
     /// The order is policy:
-    /// 1. Events first, because they tell what there is to do.
+    /// 1. Events first: they note what is ready.
     /// 2. Input before timers, so that a flush holds all that came before its tick.
     /// 3. The background work of a running server: the sweep first, since everything else waits for
-    ///    its end. A reload goes before a late tick, or a server whose sweeps take longer than its
-    ///    interval would never find the time for it.
-    /// 4. The sinks last, so that what a turn has made goes out in that turn.
+    ///    its end. A reload goes before a late tick. Otherwise a server whose sweeps take longer
+    ///    than its interval would never reload.
+    /// 4. The admin clients, and then the sinks, so that what a turn has made is sent in that turn.
+    /// 5. Children that have ended, warnings, and the end of a stop, which depend on the sinks.
     fn turn(&mut self) {
         self.serve_events();
         self.receive();
@@ -305,7 +306,8 @@ impl<C: Clock> Server<C> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         match timer {
             Timer::Flush if pipeline.may_tick() => self.tick(),
-            // A tick that waits for the sweep, and deadlines of work that each turn does anyway.
+            // `Flush`: the tick is deferred until the sweep ends. The others only woke the loop up,
+            // because `turn` does their work anyway.
             Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => pipeline.begin_key_flush(life.config(), reactor),
             Timer::Save => life.begin_save(pipeline, reactor),
@@ -384,7 +386,8 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// First all that can fail, then all that cannot.
+    /// All steps that can fail come first. `rebind` is the only one of them that may already have
+    /// closed a listener.
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;

@@ -365,7 +365,8 @@ impl Reception {
     }
 
     /// Binds the addresses of `config` that are not bound, and retires the listeners that it no
-    /// longer wants. Fails if an address cannot be bound; then nothing has changed.
+    /// longer wants. Fails if an address cannot be bound. A listener that was closed to free its
+    /// port is then bound again, and the log shows if that fails.
     pub(super) fn rebind<C: Clock>(
         &mut self,
         config: &Config,

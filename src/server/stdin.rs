@@ -46,7 +46,6 @@ pub fn flush_stdin(
     Ok(is_sound && is_delivered)
 }
 
-/// Returns the number of bad lines if the input held no valid value, and 0 otherwise. Then the
 /// Returns the number of bad lines if no value of the input was valid, and 0 otherwise. Must be
 /// called before the flush, which takes some of the values.
 pub(super) fn count_garbage(pipeline: &mut Pipeline) -> u64 {

@@ -1,5 +1,5 @@
-//! End-to-end tests: the real binary, real peers, on loopback. No test sleeps for a time or needs a
-//! quiet machine: it waits until a condition holds, and fails when its deadline has passed.
+//! End-to-end tests: the real binary, real peers, on loopback. A test waits until a condition
+//! holds, and fails when its deadline has passed.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
