@@ -183,7 +183,8 @@ impl SortedNames {
         let Run { shard, slots } = &mut self.runs[run];
         while let Some(slot) = slots.pop() {
             if let Some(visited) = table.visit_one(*shard, slot) {
-                // Most keys hold a name twice. To grow would be slower than to shrink.
+                // Most keys hold a name twice. Shrinking a large buffer once is faster than growing
+                // a small one.
                 let mut name = Vec::with_capacity(2 * visited.name().len() + 24);
                 (self.key)(&visited, &mut name);
                 return Some(SortedName { name: name.into(), run, shard: *shard, slot });

@@ -93,9 +93,10 @@ impl Overrides {
         }
     }
 
-    /// Whether nothing is set.
+    /// Whether no variable and no option of ours is set. The folder of the state does not count,
+    /// because systemd sets it for every service that has one.
     pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.state_folder.is_none()
+        self.list.is_empty()
     }
 
     /// Returns a place as an operator finds it: `statsd.conf:3`, `STATSD_CARBON_ADDRESS`, or

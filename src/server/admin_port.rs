@@ -37,8 +37,8 @@ pub(super) struct AdminPort {
 
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_micros(500);
-/// What they may take of a turn that is long without them, as with much input or in the sweep of a
-/// flush. It is enough for one step, so each scrape comes to its end.
+/// What all admin clients together may take of a turn that other work has made long, such as much
+/// input or the sweep of a flush. One step is always done, so that each scrape ends.
 const SLICE_OF_LONG_TURN: Duration = Duration::from_micros(50);
 /// When the slice of the admin clients ends, from the beginning of the turn. The step in which it
 /// ends takes a while, and a turn must not take 2 ms because of a scrape.

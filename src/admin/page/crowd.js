@@ -1,4 +1,5 @@
-// Whose names fill the table of series. It shows only while the table is full.
+// The card that names the prefix or sender with the most series. It shows only while the table is
+// full.
 import { figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
 import { number, plural } from "./format.js";

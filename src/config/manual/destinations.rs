@@ -87,8 +87,8 @@ pub(super) const INFLUXDB: Chapter = chapter! {
     address;
 
     /// http: each chunk of points is one request, and InfluxDB confirms it. udp: data that the
-    /// kernel has taken counts as delivered. The keys below it, resend and the timeouts are for
-    /// http.
+    /// kernel has taken counts as delivered. Version, database, account, bucket, token, resend and
+    /// the timeouts are for http.
     protocol;
 
     /// With version = 1, the database. It must exist: CREATE DATABASE statsd. For udp, InfluxDB's

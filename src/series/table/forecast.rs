@@ -24,7 +24,7 @@ pub(super) struct Forecast {
     evicted: Vec<SeriesPlace>,
     /// The series that have a sample of the line. They are not idle any more.
     touched: Vec<SeriesPlace>,
-    /// The idle and the newest series that are done with, of those that the table has noted.
+    /// How many of the idle series, and of the newest ones, that the table has noted were tried.
     idle: usize,
     newest: usize,
     /// The series of the line at the end of the newest ones.
