@@ -41,6 +41,8 @@ use segments::{HandedChunk, HandedOut, LAST_SEGMENT, Segment, Segments};
 /// whole segments, and damage costs the rest of a segment. Small segments keep both losses small.
 const SEGMENTS: u64 = 1024;
 const SEGMENT_MIN: u64 = 256 << 10;
+/// The least number of full segments that a small spool can have.
+const SEGMENTS_LEAST: u64 = 4;
 const SEGMENT_MAX: u64 = 16 << 20;
 
 /// The most segments dropped for one chunk when the disk is full. Other processes may use up the
@@ -160,7 +162,9 @@ impl Spool {
     pub fn limit(&mut self, max_bytes: u64) {
         self.is_shrinking |= max_bytes < self.max_bytes;
         self.max_bytes = max_bytes;
-        self.segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        let usual = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        // A small share has several segments, too. Otherwise the open one alone would exceed it.
+        self.segment_bytes = usual.min(max_bytes / SEGMENTS_LEAST);
     }
 
     /// Returns the most bytes that all segments together may have.
@@ -199,6 +203,11 @@ impl Spool {
             && before - self.segments.bytes() < cost
             && self.drop_oldest()
         {}
+        if !self.make_last_room(head) {
+            self.tally.dropped_lines += u64::from(head.lines);
+            self.news.note_full();
+            return;
+        }
         let mut written = self.append(head, chunk.bytes());
         if DiskFailure::FileTooLarge.is_of(&written) {
             // `append` has closed the segment, so this writes to a new one.
@@ -224,6 +233,19 @@ impl Spool {
                 self.news.note_failure("write", &error);
             }
         }
+    }
+
+    /// Drops the open segment if a chunk does not fit beside it. Returns false if the chunk alone is
+    /// larger than the spool may be. A limit that was lowered is left to `tidy`.
+    fn make_last_room(&mut self, head: RecordHead) -> bool {
+        let cost = self.cost(head);
+        let is_alone = self.segments.len() == usize::from(self.segments.is_open);
+        if is_alone && self.segments.bytes() + cost > self.max_bytes {
+            self.segments.is_open = false;
+            self.drop_oldest();
+            return self.cost(head) <= self.max_bytes;
+        }
+        true
     }
 
     /// Makes saved chunks survive a power cut, and checks that their files still exist. This blocks

@@ -146,6 +146,21 @@ fn a_full_disk_is_a_full_spool() {
     assert_eq!(drain(&mut spool), "g");
 }
 
+/// With many destinations, the share of one is less than a segment, or than a chunk.
+#[test]
+fn a_small_spool_never_exceeds_its_limit() {
+    for (limit, keeps) in [(50_000, 0), (100_000, 1), (200_000, 2), (400_000, 5)] {
+        let disk = MemoryDisk::default();
+        let mut spool = Spool::open(Box::new(disk.clone()), "plaintext", limit).unwrap();
+        for _ in 0..20 {
+            spool.save(&Chunk::new(vec![b'x'; 64 << 10], 10, 1));
+            assert!(disk.bytes() as u64 <= limit, "{} of {limit} bytes", disk.bytes());
+        }
+        assert!(spool.waiting_lines() >= keeps * 10, "{} of {limit}", spool.waiting_lines());
+        assert_eq!(spool.waiting_lines() + spool.tally().dropped_lines, 200, "{limit}");
+    }
+}
+
 #[test]
 fn a_limit_of_the_size_of_files_ends_a_segment_and_drops_nothing() {
     let disk = MemoryDisk::default();
