@@ -89,11 +89,6 @@ impl Reception {
         (self.connections.len(), self.connections.most())
     }
 
-    #[cfg(test)]
-    pub(super) fn connections(&mut self) -> &mut Connections {
-        &mut self.connections
-    }
-
     pub(super) fn last_input(&self) -> Option<Now> {
         self.last_input
     }

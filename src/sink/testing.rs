@@ -15,7 +15,7 @@ use super::dialer::Dialer;
 use super::link::Link;
 use super::outlet::Outlet;
 use super::spool::Spool;
-use super::{Feed, Sink, outbox};
+use super::{Feed, Sink, outbox, spool};
 use crate::config::{
     ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote,
     Resend, Secret,
@@ -199,6 +199,8 @@ pub(crate) struct Account {
     pub(crate) delivered: u64,
     pub(crate) queued: u64,
     pub(crate) spooled: u64,
+    /// Those of the spooled lines that are in memory alone.
+    pub(crate) spooled_in_memory: u64,
     /// Read from what an earlier run left in the spool.
     pub(crate) found: u64,
     pub(crate) dropped: u64,
@@ -216,6 +218,7 @@ pub(crate) fn account(sink: &Sink) -> Account {
         delivered: tally.delivered_lines,
         queued: outbox::tests::waiting_lines(outbox),
         spooled: spool.map_or(0, Spool::waiting_lines),
+        spooled_in_memory: spool.map_or(0, spool::testing::lines_in_memory),
         found: spool.map_or(0, |spool| spool.tally().found_lines),
         dropped: tally.dropped_lines,
         in_doubt: tally.in_doubt,

@@ -1,4 +1,4 @@
-//! A network and the carbon at its end, in memory. A trial decides what happens to each connection,
+//! A network and the peers at its end, in memory. A trial decides what happens to each connection,
 //! as a real network or a real peer would: a reset, a stall, or the end of the peer.
 
 use std::cell::RefCell;
@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ahash::HashMap;
 use memchr::memrchr;
 use mio::{Registry, Token};
 
+use super::process::{Lines, OnLine, Process, Seen, Speech};
 use crate::sink::{Dialer, SinkError, Socket};
 use crate::sys::Signs;
 use crate::time::Tick;
@@ -21,52 +21,26 @@ const SEND_ROOM: usize = 96 << 10;
 const RECEIVE_ROOM: usize = 256 << 10;
 const TRIP: Duration = Duration::from_millis(3);
 
-/// Shared by the link, the sockets it dials and the test.
+/// A peer. Shared by the link, the sockets it dials and the test.
 #[derive(Clone, Debug)]
 pub(super) struct Peer(Rc<RefCell<PeerState>>);
-
-/// What a peer makes of each line that its process reads, in order.
-pub(super) type OnLine = fn(&[u8], &mut Seen);
-
-/// What a peer's reader has found out.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// The sum of our counters.
-    pub(super) sum: u64,
-    /// The stamp of the last line.
-    pub(super) stamp: Option<u64>,
-    /// A part of a flush has arrived.
-    pub(super) is_torn: bool,
-    /// The stamps of whole flushes, in the order of arrival.
-    pub(super) stamps: Vec<u64>,
-    /// The last value of each of our gauges.
-    pub(super) gauges: HashMap<Vec<u8>, u64>,
-    /// A gauge that went back, and its values.
-    pub(super) went_back: Option<(Vec<u8>, u64, u64)>,
-}
-
-/// Lines, and how many of each.
-pub(super) type Lines = HashMap<Vec<u8>, u64>;
 
 #[derive(Debug)]
 struct PeerState {
     now: Tick,
-    /// Flushes begun so far, as the test says.
+    /// The number of flushes begun so far, which the test sets.
     flush: u64,
-    manner: Manner,
+    behaviour: Behaviour,
     wires: Vec<Wire>,
     events: Vec<Token>,
-    /// How often its process has read each line.
-    read: Lines,
-    reader: OnLine,
-    seen: Seen,
+    process: Process,
     lost: Vec<Lost>,
     resets: usize,
 }
 
-/// What the peer does, until it is told otherwise.
+/// What the peer does, until the trial changes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct Behaviour {
     pub(super) dialling: Dialling,
     /// Bytes its process reads in a millisecond.
     pub(super) reads: usize,
@@ -76,7 +50,9 @@ pub(super) struct Manner {
     pub(super) carries: bool,
     /// It closes each connection at its first bytes and reads none, as a port for another protocol
     /// does.
-    pub(super) shuns: bool,
+    pub(super) closes_early: bool,
+    /// The status of its answers, if it speaks HTTP. 0 means that it never answers.
+    pub(super) status: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,29 +63,31 @@ pub(super) enum Dialling {
     Impossible,
 }
 
-impl Manner {
+impl Behaviour {
     pub(super) const WELL: Self = Self {
         dialling: Dialling::Answered,
         reads: usize::MAX >> 20,
         takes: usize::MAX,
         carries: true,
-        shuns: false,
+        closes_early: false,
+        status: 204,
     };
 }
 
-/// A line whose last byte was acknowledged, and which died unread with its connection.
-#[derive(Debug)]
+/// A line whose last byte was acknowledged, and which was lost unread with its connection.
+#[derive(Clone, Debug)]
 pub(super) struct Lost {
     pub(super) line: Vec<u8>,
-    /// How many flushes had begun when it was acknowledged, and when it died.
+    /// How many flushes had begun when it was acknowledged, and when it was lost.
     pub(super) acknowledged: u64,
-    pub(super) died: u64,
+    pub(super) lost: u64,
     /// The server had closed its end before.
-    pub(super) left: bool,
+    pub(super) closed_by_server: bool,
     /// The peer closed the connection at its first bytes.
-    pub(super) shunned: bool,
+    pub(super) closed_early: bool,
 }
 
+/// One connection.
 #[derive(Debug)]
 struct Wire {
     token: Token,
@@ -118,8 +96,12 @@ struct Wire {
     in_flight: VecDeque<u8>,
     /// Acknowledged and not read.
     received: VecDeque<u8>,
-    /// A line the process has read the beginning of.
-    torn: Vec<u8>,
+    /// A line or a request of which the process has read the beginning.
+    unfinished: Vec<u8>,
+    /// Answers that the server has not read.
+    answers: VecDeque<u8>,
+    /// The server has no event for these answers yet.
+    has_new_answer: bool,
     /// How many bytes were acknowledged in all, and by which flush.
     acknowledged: VecDeque<(usize, u64)>,
     read_bytes: usize,
@@ -128,8 +110,7 @@ struct Wire {
     began: Option<Tick>,
     /// A write found no room.
     waits: bool,
-    /// The server has closed it.
-    left: bool,
+    closed_by_server: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,48 +120,45 @@ enum WireStage {
         refused: bool,
     },
     Up,
-    /// The peer has said that it sends no more.
-    Farewell,
-    /// The peer's process has ended, and this end was not told.
-    Gone,
+    /// The peer has closed its half of the connection.
+    HalfClosed,
+    /// The peer's process has ended, and the server's end got no packet about it.
+    PeerEnded,
     Broken(ErrorKind),
 }
 
 impl Peer {
-    pub(super) fn new(reader: OnLine) -> Self {
+    pub(super) fn new(speech: Speech, on_line: OnLine) -> Self {
         Self(Rc::new(RefCell::new(PeerState {
             now: Tick::default(),
             flush: 0,
-            manner: Manner::WELL,
+            behaviour: Behaviour::WELL,
             wires: Vec::new(),
             events: Vec::new(),
-            read: Lines::default(),
-            reader,
-            seen: Seen::default(),
+            process: Process::new(speech, on_line),
             lost: Vec::new(),
             resets: 0,
         })))
     }
 
-    pub(super) fn behave(&self, change: impl FnOnce(&mut Manner)) {
-        change(&mut self.0.borrow_mut().manner);
+    pub(super) fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.0.borrow_mut().behaviour);
     }
 
-    /// Its process dies: every connection with it, and what was not read.
-    pub(super) fn dies(&self) {
-        self.0.borrow_mut().die();
+    /// Ends its process, every connection, and what was not read.
+    pub(super) fn crash(&self) {
+        self.0.borrow_mut().crash();
     }
 
-    /// It closes every connection, having read all it has received.
-    pub(super) fn says_farewell(&self) {
+    /// Closes every connection, after reading all that was received.
+    pub(super) fn close_connections(&self) {
         let state = &mut *self.0.borrow_mut();
-        if !state.manner.carries {
+        if !state.behaviour.carries {
             return; // it would not come through
         }
         for wire in state.wires.iter_mut().filter(|wire| wire.stage == WireStage::Up) {
-            let all = wire.received.len();
-            wire.read(all, &mut state.read, (state.reader, &mut state.seen));
-            wire.stage = WireStage::Farewell;
+            wire.read(usize::MAX, state.behaviour, &mut state.process);
+            wire.stage = WireStage::HalfClosed;
             state.events.push(wire.token);
         }
     }
@@ -193,40 +171,44 @@ impl Peer {
         self.0.borrow().flush
     }
 
-    /// Lets time pass; returns whose sockets have news.
+    /// Lets time pass. Returns the tokens of the sockets that have events.
     pub(super) fn advance(&self, now: Tick) -> Vec<Token> {
         let state = &mut *self.0.borrow_mut();
         let millis = usize::try_from((now - state.now).as_micros().div_ceil(1000)).unwrap();
         state.now = now;
         for wire in &mut state.wires {
-            wire.carry(now, state.flush, state.manner, &mut state.events);
-            if state.manner.shuns && !wire.received.is_empty() && wire.stage == WireStage::Up {
-                let unread = wire.unread_lines(state.flush);
-                let shunned = wire.began == Some(now);
-                state.lost.extend(unread.into_iter().map(|lost| Lost { shunned, ..lost }));
+            wire.carry(now, state.flush, state.behaviour, &mut state.events);
+            if state.behaviour.closes_early
+                && !wire.received.is_empty()
+                && wire.stage == WireStage::Up
+            {
+                let unread = wire.unread_lines(state.flush, state.process.speech);
+                let closed_early = wire.began == Some(now);
+                state.lost.extend(unread.into_iter().map(|lost| Lost { closed_early, ..lost }));
                 state.resets += 1;
                 wire.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 state.events.push(wire.token);
             }
-            let bytes = state.manner.reads.saturating_mul(millis);
-            wire.read(bytes, &mut state.read, (state.reader, &mut state.seen));
+            let bytes = state.behaviour.reads.saturating_mul(millis);
+            wire.read(bytes, state.behaviour, &mut state.process);
         }
         state.wires.retain(|wire| !wire.is_over());
         std::mem::take(&mut state.events)
     }
 
-    /// Looks at, or changes, what its reader has found out.
-    pub(super) fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.0.borrow_mut().seen)
+    /// Reads, or changes, what its process has found out.
+    pub(super) fn seen<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
+        act(&mut self.0.borrow_mut().process.seen)
     }
 
-    /// What its process has read.
-    pub(super) fn take_read(&self) -> Lines {
-        std::mem::take(&mut self.0.borrow_mut().read)
+    /// Passes on what its process has read.
+    pub(super) fn with_read<T>(&self, act: impl FnOnce(&Lines) -> T) -> T {
+        act(&self.0.borrow().process.read)
     }
 
-    pub(super) fn take_lost(&self) -> Vec<Lost> {
-        std::mem::take(&mut self.0.borrow_mut().lost)
+    /// Returns the lines that it has lost.
+    pub(super) fn lost(&self) -> Vec<Lost> {
+        self.0.borrow().lost.clone()
     }
 
     pub(super) fn resets(&self) -> usize {
@@ -235,24 +217,25 @@ impl Peer {
 }
 
 impl PeerState {
-    fn die(&mut self) {
+    fn crash(&mut self) {
         for wire in &mut self.wires {
-            if !matches!(wire.stage, WireStage::Up | WireStage::Farewell) {
+            if !matches!(wire.stage, WireStage::Up | WireStage::HalfClosed) {
                 continue;
             }
-            self.lost.extend(wire.unread_lines(self.flush));
+            self.lost.extend(wire.unread_lines(self.flush, self.process.speech));
             self.resets += 1;
-            if self.manner.carries {
+            if self.behaviour.carries {
                 wire.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 self.events.push(wire.token);
             } else {
-                wire.stage = WireStage::Gone;
+                wire.stage = WireStage::PeerEnded;
             }
         }
     }
 
     fn wire(&mut self, token: Token) -> &mut Wire {
-        self.wires.iter_mut().find(|wire| wire.token == token && !wire.left).expect("it is open")
+        let is_its = |wire: &&mut Wire| wire.token == token && !wire.closed_by_server;
+        self.wires.iter_mut().find(is_its).expect("it is open")
     }
 }
 
@@ -263,19 +246,21 @@ impl Wire {
             stage: WireStage::Dialled { until: now + TRIP, refused },
             in_flight: VecDeque::new(),
             received: VecDeque::new(),
-            torn: Vec::new(),
+            unfinished: Vec::new(),
+            answers: VecDeque::new(),
+            has_new_answer: false,
             acknowledged: VecDeque::new(),
             read_bytes: 0,
             last_ack: now,
             began: None,
             waits: false,
-            left: false,
+            closed_by_server: false,
         }
     }
 
     /// Takes packets from one end to the other.
-    fn carry(&mut self, now: Tick, flush: u64, manner: Manner, events: &mut Vec<Token>) {
-        if !manner.carries {
+    fn carry(&mut self, now: Tick, flush: u64, behaviour: Behaviour, events: &mut Vec<Token>) {
+        if !behaviour.carries {
             return;
         }
         match self.stage {
@@ -288,11 +273,11 @@ impl Wire {
                 self.last_ack = now;
                 events.push(self.token);
             }
-            WireStage::Gone if !self.in_flight.is_empty() => {
+            WireStage::PeerEnded if !self.in_flight.is_empty() => {
                 self.stage = WireStage::Broken(ErrorKind::ConnectionReset);
                 events.push(self.token);
             }
-            WireStage::Up | WireStage::Farewell => {
+            WireStage::Up | WireStage::HalfClosed => {
                 let moved = self.in_flight.len().min(RECEIVE_ROOM - self.received.len());
                 shift(&mut self.in_flight, moved, |bytes| self.received.extend(bytes));
                 if moved > 0 {
@@ -301,8 +286,9 @@ impl Wire {
                     self.acknowledged.push_back((before + moved, flush));
                 }
                 self.last_ack = now; // of data, or of a probe of the closed window
-                if self.waits && self.in_flight.len() < SEND_ROOM / 2 {
-                    self.waits = false;
+                let has_room = self.waits && self.in_flight.len() < SEND_ROOM / 2;
+                self.waits &= !has_room;
+                if has_room || std::mem::take(&mut self.has_new_answer) {
                     events.push(self.token);
                 }
             }
@@ -310,43 +296,49 @@ impl Wire {
         }
     }
 
-    fn read(&mut self, bytes: usize, lines: &mut Lines, (reader, seen): (OnLine, &mut Seen)) {
+    /// Lets the process read at most `bytes`.
+    fn read(&mut self, bytes: usize, behaviour: Behaviour, process: &mut Process) {
         let bytes = bytes.min(self.received.len());
-        self.read_bytes += bytes;
-        shift(&mut self.received, bytes, |bytes| self.torn.extend_from_slice(bytes));
-        if let Some(end) = memrchr(b'\n', &self.torn) {
-            let rest = self.torn.split_off(end + 1);
-            for line in self.torn.split_inclusive(|&byte| byte == b'\n') {
-                reader(line, seen);
-                match lines.get_mut(line) {
-                    Some(times) => *times += 1,
-                    None => _ = lines.insert(line.to_vec(), 1),
-                }
-            }
-            self.torn = rest;
+        if bytes == 0 {
+            return;
         }
+        self.read_bytes += bytes;
+        shift(&mut self.received, bytes, |bytes| self.unfinished.extend_from_slice(bytes));
+        let answers = process.take(&mut self.unfinished, behaviour.status);
+        self.has_new_answer |= !answers.is_empty();
+        self.answers.extend(answers);
     }
 
-    /// The whole lines that die with it, and what is left of it.
-    fn unread_lines(&mut self, flush: u64) -> Vec<Lost> {
-        let mut at = self.read_bytes - self.torn.len();
-        let mut bytes = std::mem::take(&mut self.torn);
+    /// Returns the whole lines that are lost with it. Of HTTP there are none: a request without an
+    /// answer is sent again.
+    fn unread_lines(&mut self, flush: u64, speech: Speech) -> Vec<Lost> {
+        let mut at = self.read_bytes - self.unfinished.len();
+        let mut bytes = std::mem::take(&mut self.unfinished);
         bytes.extend(self.received.drain(..));
+        if speech == Speech::Http {
+            return Vec::new();
+        }
         let whole = memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
         let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n');
         let lost = lines.map(|line| {
             at += line.len();
             let place = self.acknowledged.partition_point(|(end, _)| *end < at);
-            let acknowledged = self.acknowledged[place].1;
-            Lost { line: line.to_vec(), acknowledged, died: flush, left: self.left, shunned: false }
+            Lost {
+                line: line.to_vec(),
+                acknowledged: self.acknowledged[place].1,
+                lost: flush,
+                closed_by_server: self.closed_by_server,
+                closed_early: false,
+            }
         });
         lost.collect()
     }
 
     /// Whether nothing more can happen on this wire.
     fn is_over(&self) -> bool {
-        let is_done = self.in_flight.is_empty() && self.received.is_empty();
-        self.left && (is_done || !matches!(self.stage, WireStage::Up | WireStage::Farewell))
+        let is_empty = self.in_flight.is_empty() && self.received.is_empty();
+        let is_open = matches!(self.stage, WireStage::Up | WireStage::HalfClosed);
+        self.closed_by_server && (is_empty || !is_open)
     }
 
     fn error(&self) -> io::Result<()> {
@@ -368,10 +360,10 @@ fn shift(from: &mut VecDeque<u8>, count: usize, mut to: impl FnMut(&[u8])) {
 impl Dialer for Peer {
     fn dial(&mut self, _: SocketAddr, _: &Registry, token: Token) -> io::Result<Box<dyn Socket>> {
         let state = &mut *self.0.borrow_mut();
-        if state.manner.dialling == Dialling::Impossible {
+        if state.behaviour.dialling == Dialling::Impossible {
             return Err(ErrorKind::NetworkUnreachable.into());
         }
-        let refused = state.manner.dialling == Dialling::Refused;
+        let refused = state.behaviour.dialling == Dialling::Refused;
         state.wires.push(Wire::new(token, state.now, refused));
         Ok(Box::new(WireEnd { peer: self.clone(), token }))
     }
@@ -392,16 +384,24 @@ impl Socket for WireEnd {
         Ok(!matches!(wire.stage, WireStage::Dialled { .. }))
     }
 
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.peer.0.borrow_mut();
+        let carries = state.behaviour.carries;
         let wire = state.wire(self.token);
         wire.error()?;
-        if wire.stage == WireStage::Farewell { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) }
+        let bytes = buffer.len().min(wire.answers.len());
+        if carries && bytes > 0 {
+            for (at, byte) in wire.answers.drain(..bytes).enumerate() {
+                buffer[at] = byte;
+            }
+            return Ok(bytes);
+        }
+        if wire.stage == WireStage::HalfClosed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.peer.0.borrow_mut();
-        let takes = state.manner.takes;
+        let takes = state.behaviour.takes;
         let wire = state.wire(self.token);
         wire.error()?;
         let room = SEND_ROOM - wire.in_flight.len();
@@ -420,9 +420,10 @@ impl Socket for WireEnd {
 
     fn signs(&self) -> io::Result<Signs> {
         let mut state = self.peer.0.borrow_mut();
-        let (now, carries) = (state.now, state.manner.carries);
+        let now = state.now;
+        let carries = state.behaviour.carries;
         let wire = state.wire(self.token);
-        let is_there = carries && matches!(wire.stage, WireStage::Up | WireStage::Farewell);
+        let is_there = carries && matches!(wire.stage, WireStage::Up | WireStage::HalfClosed);
         let owes_answer = !is_there && !wire.in_flight.is_empty();
         Ok(Signs { last_ack: now - wire.last_ack, owes_answer })
     }
@@ -430,6 +431,6 @@ impl Socket for WireEnd {
 
 impl Drop for WireEnd {
     fn drop(&mut self) {
-        self.peer.0.borrow_mut().wire(self.token).left = true;
+        self.peer.0.borrow_mut().wire(self.token).closed_by_server = true;
     }
 }

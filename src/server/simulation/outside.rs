@@ -1,4 +1,5 @@
-//! What the sinks of a simulated server meet: the network and the disk of this thread's simulation.
+//! What the sinks of a simulated server meet: the network and the disks of this thread's
+//! simulation.
 
 use std::cell::RefCell;
 
@@ -7,18 +8,16 @@ use crate::sink::spool::Spool;
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::{Sink, testing};
 
-/// The network and the disk.
+/// The network and the disks.
 #[derive(Debug)]
 pub(super) struct Outside {
-    /// Each destination's name, and the peer that its link reaches.
+    /// The name of each destination on the simulated network, and the peer that its link reaches.
     pub(super) peers: Vec<(&'static str, Peer)>,
-    pub(super) disk: MemoryDisk,
-    /// What the spool may take. 0 means that there is no spool.
-    pub(super) spool_bytes: u64,
+    /// The name of each destination with a spool, its disk, and the format there.
+    pub(super) disks: Vec<(&'static str, MemoryDisk, &'static str)>,
+    /// What the spool of one destination may take.
+    pub(super) spool_part: u64,
 }
-
-/// The destination that has every trouble.
-pub(super) const CARBON: &str = "carbon";
 
 thread_local! {
     static OUTSIDE: RefCell<Option<Outside>> = const { RefCell::new(None) };
@@ -35,13 +34,20 @@ impl Outside {
         if let Some((_, peer)) = peer {
             testing::dial_through(sink, Box::new(peer.clone()));
         }
-        if sink.name() == CARBON && self.spool_bytes > 0 {
-            self.disk.fail_reads(None); // a server does not start with a spool that it cannot read
-            self.disk.fail_writes(None);
-            let disk = Box::new(self.disk.clone());
-            sink.attach(Spool::open(disk, "plaintext", self.spool_bytes).unwrap());
+        let disk = self.disks.iter().find(|(name, ..)| *name == sink.name());
+        if let Some((_, disk, format)) = disk {
+            disk.fail_reads(None); // a server does not start with a spool that it cannot read
+            disk.fail_writes(None);
+            sink.attach(Spool::open(Box::new(disk.clone()), format, self.spool_part).unwrap());
         }
     }
+}
+
+/// Sets what the spool of one destination may take, for sinks that a reload makes.
+pub(super) fn set_spool_part(bytes: u64) {
+    OUTSIDE.with_borrow_mut(|outside| {
+        outside.iter_mut().for_each(|outside| outside.spool_part = bytes);
+    });
 }
 
 /// Connects a new sink to the outside of the simulation, if this thread runs one.

@@ -1,65 +1,90 @@
 //! A real server on a virtual clock, and everything around it. Whatever happens to it, the
 //! invariants are checked after each turn.
 
-use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::books::{Books, Freeze, Judgement, Totals};
+use super::admin_clients::AdminClients;
+use super::bounds::{self, Sizes};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
-use super::file::{Choices, rules_of};
-use super::network::{Lines, Peer};
-use super::outside::{CARBON, Outside};
-use super::witness::read_flushed;
-use crate::config::{self, Config, Origin, Overrides, Queue, Resend};
-use crate::ingest::listener::Door as _;
-use crate::sender::Sender;
+use super::coverage::Coverage;
+use super::destinations::{Destinations, Receiver};
+use super::file::{Choices, Fixed, rules_of};
+use super::outside::{self, Outside};
+use super::ports::{Ports, udp_socket};
+use super::stamps::StampCheck;
+use super::trial::is_replay;
+use crate::config::{self, Config, Origin, Overrides};
+use crate::ledger::Own;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
-use crate::server::reactor::{Reactor, Timer};
+use crate::server::outputs;
+use crate::server::reactor::Reactor;
 use crate::server::signals::{Received, Signals};
 use crate::server::{Resources, Server};
-use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::testing::Account;
-use crate::sink::{Sink, testing};
+use crate::sink::Sinks;
 use crate::state::checked;
 use crate::token::Source;
 
-/// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
-/// trouble; `carbon.witness`, which has none, and so shows what the server has flushed; `repeater`,
-/// which has none either, and so shows what came in.
+/// A server, its clients, its destinations, its files and its operator.
 pub(super) struct World {
     folder: TempDir,
+    fixed: Fixed,
     pub(super) clock: VirtualClock,
-    pub(super) carbon: Peer,
-    pub(super) extra: Peer,
-    witness: Peer,
-    repeater: Peer,
-    pub(super) disk: MemoryDisk,
-    /// The disk of the spool has been full or unwritable.
-    pub(super) is_disk_faulty: bool,
-    spool_bytes: u64,
-    spool: &'static str,
+    pub(super) destinations: Destinations,
+    pub(super) ganglia: Receiver,
+    /// Ganglia's reference. Its socket stays open.
+    _reference: Receiver,
     pub(super) clients: Clients,
+    pub(super) admin: AdminClients,
+    ports: Ports,
     /// What the file says, and the settings of the last file without a mistake.
     pub(super) choices: Choices,
     wanted: Config,
-    /// A queue of `carbon` that is shorter than a file could say. It lasts until a reload.
+    /// Queues that are shorter than a file could say. They last until a reload.
     short_queue: Option<usize>,
     server: Option<Server<VirtualClock>>,
     /// Extra time that each turn takes, as on an overloaded machine.
-    pub(super) drag: Duration,
-    books: Books,
-    freeze: Option<Freeze>,
-    pub(super) totals: Totals,
+    pub(super) extra_time: Duration,
+    run: Run,
+    stamps: StampCheck,
+    frozen: Option<Frozen>,
+    /// The sum of the samples that are flushed for certain, or counted as refused.
+    floor: u64,
+    /// The sum of the samples that were lost with a killed server.
+    lost: u64,
+    /// The samples that earlier runs have counted as refused.
+    refused: u64,
+    pub(super) coverage: Coverage,
 }
 
-const WITNESS: &str = "carbon.witness";
+/// What the checks remember of the present run.
+#[derive(Debug, Default)]
+struct Run {
+    /// The newest flush.
+    flush: u64,
+    /// The sum of the samples sent before a flush whose sweep is under way.
+    closing: Option<u64>,
+    sizes: Sizes,
+}
+
+/// What must not change once a stop has begun.
+#[derive(Debug, PartialEq)]
+struct Frozen {
+    flush: u64,
+    sent: Config,
+    state: Option<Vec<u8>>,
+    keys: u64,
+    packets: u64,
+    lines: u64,
+    series: usize,
+}
+
 const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
 
 impl World {
@@ -68,45 +93,48 @@ impl World {
         short_queue: Option<usize>,
         spool: &'static str,
         is_passed: bool,
+        is_slow: bool,
     ) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
+        let memory = Path::new("/dev/shm");
         let folder =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let folder = folder.unwrap();
-        let carbon = Peer::new(|_, _| {});
-        let extra = Peer::new(|_, _| {});
-        let witness = Peer::new(read_flushed);
-        let repeater = Peer::new(|line, seen| seen.sum += count_sent(line.trim_ascii_end()));
-        let peers = [&carbon, &extra, &witness, &repeater].map(Clone::clone);
+        let destinations =
+            Destinations::new(!is_slow, |line, seen| seen.sum += count_sent(line.trim_ascii_end()));
         let clients = Clients::new(folder.path(), is_passed);
-        let spool_bytes = match spool {
-            "" => 0,
-            "1m" => 1 << 20,
-            _ => 64 << 20,
-        };
+        let ganglia = Receiver::new();
+        let reference = Receiver::new();
+        let peers = destinations.peers().into_iter().map(|(_, peer)| peer).collect();
         let mut world = Self {
-            clock: VirtualClock::new(peers.into()),
-            carbon,
-            extra,
-            witness,
-            repeater,
-            disk: MemoryDisk::default(),
-            is_disk_faulty: false,
-            spool_bytes,
-            spool,
+            clock: VirtualClock::new(peers),
+            destinations,
+            fixed: Fixed {
+                folder: folder.path().into(),
+                spool,
+                ganglia: (!is_slow).then(|| [ganglia.address(), reference.address()]),
+                log_level: if is_replay() { "debug" } else { "warn" },
+            },
+            ganglia,
+            _reference: reference,
             clients,
+            admin: AdminClients::default(),
+            ports: Ports::default(),
             wanted: Config::default(),
             choices,
             short_queue,
             server: None,
-            drag: Duration::ZERO,
-            books: Books::default(),
-            freeze: None,
-            totals: Totals::default(),
+            extra_time: Duration::ZERO,
+            run: Run::default(),
+            stamps: StampCheck::default(),
+            frozen: None,
+            floor: 0,
+            lost: 0,
+            refused: 0,
+            coverage: Coverage::default(),
             folder,
         };
-        world.mend_state_folder();
-        world.begin();
+        world.make_state_folder();
+        world.begin(true);
         world
     }
 
@@ -122,37 +150,48 @@ impl World {
         self.server.as_mut().expect("a server runs")
     }
 
-    /// Starts a server, as after a stop or a kill.
-    fn begin(&mut self) {
+    fn sinks(&self) -> &Sinks {
+        self.server().pipeline.sinks()
+    }
+
+    /// Starts a server, as after a stop or a kill. `is_new` says that no saved interval goes on.
+    fn begin(&mut self, is_new: bool) {
         drop(self.server.take());
-        self.write_file(&self.choices.text(self.folder.path(), self.spool));
+        self.clients.begin_run();
+        self.admin.begin_run();
+        self.write_file(&self.choices.text(&self.fixed));
         let (mut config, origin) =
             config::load(Some(&self.path("statsd.conf")), Overrides::default()).unwrap();
         self.wanted = config.clone();
         if let Some(queue) = self.short_queue {
-            let carbon = config.destinations.iter_mut().find(|to| to.name == CARBON);
-            carbon.expect("carbon is there until a reload").queue.bytes = queue;
+            let faulty = |name: &str| !name.contains("reference") && !name.contains("repeater");
+            let all = config.destinations.iter_mut();
+            all.filter(|to| faulty(&to.name)).for_each(|to| to.queue.bytes = queue);
         }
+        let disks = self.destinations.faulty.iter().filter_map(|to| {
+            let (disk, format) = to.disk.clone()?;
+            Some((to.name, disk, format))
+        });
+        let is_spooled = !self.fixed.spool.is_empty();
         let outside = Outside {
-            peers: vec![
-                (CARBON, self.carbon.clone()),
-                ("carbon.extra", self.extra.clone()),
-                (WITNESS, self.witness.clone()),
-                ("repeater", self.repeater.clone()),
-            ],
-            disk: self.disk.clone(),
-            spool_bytes: self.spool_bytes,
+            peers: self.destinations.peers(),
+            disks: if is_spooled { disks.collect() } else { Vec::new() },
+            spool_part: self.spool_part(&self.wanted),
         };
         outside.install();
-        let Books { floor, stamp, repeats, .. } = self.books;
-        self.books = Books { floor, stamp, repeats, ..Books::default() };
-        self.start(&config, &origin);
-        self.run_for(Duration::from_millis(10)); // connects the repeater: a stop gives it up else
+        self.run = Run::default();
+        self.ports = Ports::default();
+        self.start(&config, &origin, is_new);
+        // Connects the repeaters. A stop does not wait for one that is not connected.
+        self.run_for(Duration::from_millis(10));
     }
 
-    fn start(&mut self, config: &Config, origin: &Origin) {
+    fn start(&mut self, config: &Config, origin: &Origin, is_new: bool) {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(self.clock.clone()).unwrap();
+        if is_new {
+            self.stamps.note_new_schedule(reactor.now().unix);
+        }
         let listeners = Listeners::open(config, self.clients.passed(), reactor.registry());
         let resources = Resources {
             listeners: listeners.unwrap(),
@@ -165,8 +204,17 @@ impl World {
         };
         let mut server = Server::assemble(config, origin, resources).unwrap();
         server.begin();
+        self.destinations.begin_run(server.pipeline.sinks(), config);
         self.server = Some(server);
         self.note_flushes(0);
+    }
+
+    /// What the spool of one destination may take under a configuration. 0 if there is no spool.
+    fn spool_part(&self, config: &Config) -> u64 {
+        if self.fixed.spool.is_empty() {
+            return 0;
+        }
+        outputs::spool_part(config, &config.spool)
     }
 
     /// One turn of the loop, and the checks.
@@ -174,26 +222,31 @@ impl World {
         let clock = self.clock.clone();
         let server = self.server.as_mut().expect("a server runs");
         server.wait().unwrap();
-        clock.advance(self.drag);
+        clock.advance(self.extra_time);
         for token in clock.take_events() {
             server.reactor.deliver(Source::try_from(token).expect("a token of a sink"));
         }
-        let had_carbon = queue_of_carbon(server.life.config()).is_some();
+        self.destinations.begin_turn(server.life.config());
         let was_sweeping = server.pipeline.is_sweeping();
         let sent = self.clients.sent();
         server.turn();
-        if was_sweeping && server.pipeline.flush_number() > self.books.flush {
-            self.totals.overruns += 1;
+        if was_sweeping && server.pipeline.flush_number() > self.run.flush {
+            self.coverage.overruns += 1;
             let overtakes = server.life.is_running() && server.life.is_saving();
             assert!(!overtakes, "a late flush goes before a save that is under way");
         }
-        if server.life.is_running() && !server.reception.has_backlog() {
-            self.clients.note_accepted();
-        }
         self.note_flushes(sent);
-        self.note_pushed(had_carbon);
-        self.check_carbon();
-        self.check_bounds();
+        self.note_accepted();
+        self.ports.update(self.server.as_ref().expect("a server runs"));
+        let part = self.spool_part(self.server().life.config());
+        let Server { pipeline, life, .. } = self.server.as_ref().expect("a server runs");
+        let reached = &mut self.coverage.reached;
+        self.destinations.check_turn(pipeline.sinks(), life.config(), part, reached);
+        let server = self.server.as_ref().expect("a server runs");
+        let is_limited = self.choices.limits.is_some();
+        let reached = &mut self.coverage.reached;
+        self.run.sizes.check(server, &mut self.admin, is_limited, reached);
+        self.check_stop();
         self.check_stamps();
     }
 
@@ -206,158 +259,96 @@ impl World {
         }
     }
 
-    /// `sent` is the sum of the counters sent before this turn.
+    /// `sent` is the sum of the samples sent before this turn.
     fn note_flushes(&mut self, sent: u64) {
-        let server = self.server.as_ref().expect("a server runs");
-        let flush = server.pipeline.flush_number();
-        if flush > self.books.flush {
-            for _ in self.books.flush..flush {
-                self.carbon.flush_begins();
-            }
-            self.books.flush = flush;
+        let Server { pipeline, life, reception, reactor, .. } =
+            self.server.as_ref().expect("a server runs");
+        let flush = pipeline.flush_number();
+        for _ in self.run.flush..flush {
+            self.destinations.note_flush();
+            self.stamps.note_tick(reactor.now().unix, !life.is_running());
+        }
+        if flush > self.run.flush {
+            self.run.flush = flush;
             // The sweep of the flush before has ended.
-            self.books.close_sweep();
+            self.floor = self.floor.max(self.run.closing.take().unwrap_or(0));
             // A stop leaves data in the sockets that were passed in.
-            let reads_all = server.life.is_running() || !self.clients.is_passed();
-            let has_all = reads_all && !server.reception.has_backlog();
-            self.books.closing = Some(sent).filter(|_| has_all);
+            let reads_all = life.is_running() || !self.clients.is_passed();
+            self.run.closing = Some(sent).filter(|_| reads_all && !reception.has_backlog());
         }
-        if !server.pipeline.is_sweeping() {
-            self.books.close_sweep();
-        }
-    }
-
-    /// Follows how many lines each destination was to get.
-    fn note_pushed(&mut self, had_carbon: bool) {
-        let Account { delivered, queued, dropped, in_doubt, .. } =
-            self.account_of(WITNESS).expect("the witness stays");
-        assert_eq!((dropped, in_doubt), (0, 0), "the witness has no trouble");
-        let more = delivered + queued - self.books.witnessed;
-        self.books.witnessed += more;
-        if had_carbon {
-            self.books.pushed += more;
-        } else {
-            self.totals.unsubscribed += more;
+        if !pipeline.is_sweeping() {
+            self.floor = self.floor.max(self.run.closing.take().unwrap_or(0));
         }
     }
 
-    /// Checks that every line for `carbon` is delivered, queued, spooled or counted as lost.
-    fn check_carbon(&mut self) {
-        let Some(account) = self.account_of(CARBON) else {
-            return self.note_removal();
-        };
-        let places = account.delivered + account.queued + account.spooled;
-        assert_eq!(
-            self.books.pushed + account.found + account.twice,
-            places + account.dropped + account.in_doubt,
-            "{account:?}"
-        );
-        self.books.carbon = Some(account);
-        if let Some(carbon) = settings_of_carbon(self.server().life.config()) {
-            self.books.resend = Some(carbon.resend);
-        }
-        // What is being written is not evicted, and the chunk that was just pushed may be it.
-        let bound = |queue: usize| queue + (128 << 10);
-        let queue = queue_of_carbon(self.server().life.config()).unwrap_or(self.books.queue);
-        // A queue that a reload has made shorter takes some turns to shrink.
-        if queue > self.books.queue || account.held_bytes <= bound(queue) {
-            self.books.queue = queue;
-        }
-        assert!(account.held_bytes <= bound(self.books.queue), "{account:?}");
-    }
-
-    /// The sink of `carbon` is gone, if there was one.
-    fn note_removal(&mut self) {
-        assert!(queue_of_carbon(self.server().life.config()).is_none(), "carbon has no sink");
-        let Some(last) = self.books.carbon.take() else { return };
-        self.books.pushed = 0;
-        self.totals.removals += 1;
-        self.totals.given_up += last.dropped + last.in_doubt;
-        if self.books.resend == Some(Resend::Never) {
-            // Those of its lines that were in flight are in doubt, and are not spooled.
-            self.totals.given_up += last.queued;
-        }
-        // The last share of what it held may have been given up in this turn.
-        let in_spool = self.totals.in_spool.saturating_sub(last.found) + last.spooled + last.queued;
-        if self.spool_bytes < 64 << 20 || self.is_disk_faulty {
-            self.totals.given_up += in_spool;
-            self.totals.in_spool = 0;
-        } else {
-            self.totals.in_spool = in_spool;
-        }
-        self.totals.forgotten.push(self.carbon.flush());
-    }
-
-    fn check_bounds(&mut self) {
-        let spooled = self.disk.bytes() as u64;
-        assert!(spooled <= self.spool_bytes, "{spooled} bytes are in the spool");
-        let allowed = self.server().life.config().tcp.max_connections;
-        let connections = self.server_mut().reception.connections().len();
-        self.books.connections = self.books.connections.max(allowed);
-        assert!(connections <= self.books.connections, "{connections} connections");
-        let series = self.server().pipeline.series();
-        assert!(series <= SERIES_MAX, "{series} series");
-        if self.server().life.is_running() {
+    /// If nothing is left to be read, every connection is accepted or refused.
+    fn note_accepted(&mut self) {
+        if !self.clients.is_connecting() && !self.admin.is_connecting() {
             return;
         }
-        assert!(!self.server().reception.has_backlog(), "input waits in spite of the stop");
-        assert_eq!(connections, 0, "clients are connected in spite of the stop");
-        let now = self.freeze();
-        if let Some(before) = &self.freeze {
-            assert_eq!(*before, now, "something happened that a stop does not need");
+        let Server { life, reception, .. } = self.server.as_ref().expect("a server runs");
+        if life.is_running() && !reception.has_backlog() {
+            self.clients.note_accepted();
+            self.admin.note_accepted();
         }
-        self.freeze = Some(now);
     }
 
-    fn freeze(&self) -> Freeze {
-        let life = &self.server().life;
+    /// Checks what the server counts of its clients. Called between turns, now and then.
+    pub(super) fn check_counters(&mut self) {
+        self.clients.note_closed();
+        self.admin.note_closed();
+        let server = self.server.as_ref().expect("a server runs");
+        let reached = &mut self.coverage.reached;
+        bounds::check_counters(server, &self.clients, &self.admin, reached);
+    }
+
+    /// Checks that nothing happens after a stop that the stop does not need.
+    fn check_stop(&mut self) {
+        let Server { life, reception, pipeline, .. } = self.server.as_ref().expect("a server runs");
+        if life.is_running() {
+            return;
+        }
+        assert!(!reception.has_backlog(), "input waits in spite of the stop");
+        assert_eq!(reception.connected().0, 0, "clients are connected in spite of the stop");
+        let listeners = reception.datagrams().len() + reception.streams().len();
+        assert_eq!(listeners, 0, "the server listens in spite of the stop");
         assert!(!life.is_saving(), "a save is under way in spite of the stop");
-        Freeze {
-            flush: self.server().pipeline.flush_number(),
+        let own = pipeline.engine().own();
+        let now = Frozen {
+            flush: pipeline.flush_number(),
             sent: life.config().clone(),
             state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
             keys: fs::metadata(self.path("keys")).map_or(0, |keys| keys.len()),
+            packets: own.total(Own::PacketsReceived),
+            lines: own.total(Own::MetricsReceived),
+            series: pipeline.series(),
+        };
+        if let Some(before) = &self.frozen {
+            assert_eq!(*before, now, "something happened that a stop does not need");
         }
+        self.frozen = Some(now);
     }
 
     /// Checks that stamps only go up, except after a step of the wall clock.
     fn check_stamps(&mut self) {
-        let stamps = self.witness.seen(|seen| {
+        let stamps = self.destinations.flushed().seen(|seen| {
             assert_eq!(seen.went_back, None, "a gauge has an older value again");
             std::mem::take(&mut seen.stamps)
         });
-        for stamp in stamps {
-            let goes_on = stamp > self.books.stamp;
-            assert!(goes_on || self.books.repeats > 0, "{stamp} after {}", self.books.stamp);
-            self.books.repeats -= u64::from(!goes_on);
-            self.books.stamp = stamp;
-        }
+        self.stamps.check(stamps);
     }
 
     /// Sets the wall clock.
     pub(super) fn step_wall(&mut self, millis: i64) {
         self.clock.step_wall(millis);
-        self.books.repeats += u64::from(millis < 0);
+        if millis < 0 {
+            self.stamps.note_step_back();
+        }
     }
 
-    pub(super) fn account(&self) -> Option<Account> {
-        self.account_of(CARBON)
-    }
-
-    /// Whether `carbon` is a destination for which nothing waits, in memory or on disk.
-    pub(super) fn is_delivered(&self) -> bool {
-        self.sink(CARBON).is_some_and(|sink| {
-            let figures = sink.figures();
-            figures.queue_bytes == 0 && figures.spool_bytes.unwrap_or(0) == 0
-        })
-    }
-
-    fn account_of(&self, name: &str) -> Option<Account> {
-        self.sink(name).map(testing::account)
-    }
-
-    fn sink(&self, name: &str) -> Option<&Sink> {
-        self.server().pipeline.sinks().iter().find(|sink| sink.name() == name)
+    /// Whether nothing waits for any destination, in memory or on disk.
+    pub(super) fn are_delivered(&self) -> bool {
+        self.destinations.are_delivered(self.sinks())
     }
 
     fn write_file(&self, text: &str) {
@@ -366,12 +357,13 @@ impl World {
 
     /// Requests a reload of the file with the present choices, or of one with a mistake.
     pub(super) fn reload(&mut self, is_good: bool) {
-        let text = self.choices.text(self.folder.path(), self.spool);
+        let text = self.choices.text(&self.fixed);
         if is_good {
             self.write_file(&text);
             self.wanted = config::parse(&self.path("statsd.conf"), text.as_bytes()).unwrap();
             self.short_queue = None;
-            self.totals.reloads += 1;
+            outside::set_spool_part(self.spool_part(&self.wanted));
+            self.coverage.reloads += 1;
         } else {
             self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
         }
@@ -389,24 +381,37 @@ impl World {
         server.reactor.deliver(Source::Signals);
     }
 
-    /// Connects a client, unless the server has as many as it may have.
-    pub(super) fn connect(&mut self, resets: bool) {
-        self.clients.note_closed();
-        let server = self.server.as_mut().expect("a server runs");
-        let most = server.life.config().tcp.max_connections;
-        if server.reception.connections().len() + self.clients.connecting() >= most {
-            return;
+    /// Sends a datagram of UDP, if the server has a socket for them.
+    pub(super) fn send_udp(&mut self, text: &[u8]) {
+        let Some(address) = self.ports.udp.address() else { return };
+        let Server { reception, .. } = self.server.as_ref().expect("a server runs");
+        if let Some(socket) = udp_socket(reception.datagrams().iter(), address) {
+            self.clients.send_udp(text, address, socket);
         }
-        if !resets {
-            return self.clients.connect();
+    }
+
+    /// Sends a datagram of UDP from more addresses than the server keeps records of.
+    pub(super) fn send_udp_from_many(&mut self, text: &[u8]) {
+        let Some(address) = self.ports.udp.address() else { return };
+        let Server { reception, .. } = self.server.as_ref().expect("a server runs");
+        if let Some(socket) = udp_socket(reception.datagrams().iter(), address) {
+            self.clients.send_udp_from_many(text, 200, address, socket);
         }
-        let Server { reactor, reception, life, .. } = server;
-        let connections = reception.connections();
-        let stream = self.clients.connect_pair();
-        let now = reactor.now().tick;
-        let slot = connections.admit(stream, Sender::Unix, now, reactor.registry()).unwrap();
-        let deadline = connections.deadline(slot, life.config().tcp.idle_timeout);
-        reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+    }
+
+    /// Connects a client, by TCP or by the unix socket.
+    pub(super) fn connect(&mut self, by_tcp: bool) {
+        match self.ports.tcp.address() {
+            Some(address) if by_tcp => self.clients.connect(Some(address)),
+            _ => self.clients.connect(None),
+        }
+    }
+
+    /// Connects a client of the admin port.
+    pub(super) fn connect_admin(&mut self, is_slow: bool) {
+        if let Some(address) = self.ports.admin.address() {
+            self.admin.connect(address, is_slow);
+        }
     }
 
     pub(super) fn remove_state_folder(&self, puts_file: bool) {
@@ -418,19 +423,36 @@ impl World {
         }
     }
 
-    pub(super) fn mend_state_folder(&self) {
+    pub(super) fn make_state_folder(&self) {
         use std::os::unix::fs::DirBuilderExt as _;
         let folder = self.path("state");
         let _ = fs::remove_file(&folder);
         let _ = fs::DirBuilder::new().mode(0o700).create(folder);
     }
 
+    /// Lets the server read what the kernel still holds at the clients' ends.
+    fn read_unarrived(&mut self) {
+        for _ in 0..1000 {
+            if !self.clients.has_unarrived() {
+                return;
+            }
+            self.run_for(Duration::from_millis(1));
+        }
+    }
+
     /// Stops as SIGTERM does, and starts again from what the stop has left.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn restart(&mut self) {
+        let is_saved = self.stop();
+        self.begin(!is_saved);
+    }
+
+    /// Stops as SIGTERM does. Returns whether the open interval is saved.
+    pub(super) fn stop(&mut self) -> bool {
+        self.read_unarrived();
+        self.check_counters();
         self.raise(Received { terminate: true, ..Received::default() });
         let state = self.server().life.config().state.file.clone();
-        self.drag = Duration::ZERO; // or the time for the stop would be over at once
-        let before = self.books.carbon;
+        self.extra_time = Duration::ZERO; // or the time for the stop would be over at once
         let patience = Duration::from_millis(self.choices.shutdown_ms.max(3500));
         let end = self.clock.at() + patience * 2 + Duration::from_secs(1);
         while !self.server().life.is_over() {
@@ -438,56 +460,60 @@ impl World {
             self.clock.limit_waits(self.clock.at() + Duration::from_millis(25));
             self.turn();
         }
-        self.totals.stops += 1;
-        self.freeze = None;
+        self.coverage.stops += 1;
+        self.frozen = None;
         let server = self.server.as_mut().expect("a server runs");
         let pending = server.life.take_pending(&server.pipeline);
         assert!(pending.is_none(), "a reload is pending in spite of the stop");
-        assert!(self.sink(WITNESS).unwrap().is_drained());
-        if let Some(account) = self.account() {
-            assert_eq!(account.queued, 0);
-        }
-        if self.spool_bytes == 0 && before.is_some_and(|before| before.queued > 0) {
-            self.totals.forgotten.push(self.carbon.flush());
-        }
-        self.settle_reading();
-        self.check_stopped();
-        self.close_account();
-        self.clients.note_closed();
+        self.let_references_read();
+        let sinks = self.server.as_ref().expect("a server runs").pipeline.sinks();
+        assert!(self.destinations.is_reference_drained(sinks));
+        self.destinations.end_run(sinks);
+        self.stamps.check_complete();
+        let is_saved = self.check_stopped();
         // What is saved must be found again, though another file may be named since.
         let is_b = state.as_ref().is_some_and(|path| path.ends_with("b"));
         self.choices.state = state.is_some().then_some(if is_b { "state/b" } else { "state/a" });
         self.choices.rule = rules_of(self.server().life.config());
-        self.begin();
+        self.refused += self.refused_now();
+        drop(self.server.take());
+        is_saved
     }
 
-    /// Checks that a stop has flushed everything, or saved it.
-    fn check_stopped(&mut self) {
+    /// Checks that a stop has flushed everything, or saved it. Returns whether it has saved.
+    fn check_stopped(&mut self) -> bool {
         let path = self.server().life.config().state.file.clone();
         let is_saved = path
             .and_then(|path| fs::read(path).ok())
             .is_some_and(|bytes| checked(&bytes).is_ok_and(|head| head.whole));
-        let flushed = self.flushed();
         if is_saved {
-            self.totals.saved += 1;
+            self.coverage.saved += 1;
         } else {
-            self.totals.closed_early += 1;
-            self.books.repeats += 1;
-            self.witness.seen(|seen| seen.gauges.clear());
+            self.coverage.closed_early += 1;
+            self.destinations.flushed().seen(|seen| seen.gauges.clear());
         }
-        assert!(flushed + self.totals.lost >= self.books.floor, "flushed samples are missing");
+        let known = self.known();
+        assert!(known >= self.floor, "{known} of {} samples are flushed or counted", self.floor);
         if !is_saved && !self.clients.is_passed() {
-            assert_eq!(flushed + self.totals.lost, self.clients.sent(), "all is flushed");
+            assert_eq!(known, self.clients.sent(), "each sample is flushed or counted");
         }
+        is_saved
     }
 
-    /// What the witness has read in all.
-    fn flushed(&self) -> u64 {
-        self.witness.seen(|seen| seen.sum)
+    /// The sum of the samples that were flushed, counted as refused, or lost with a killed server.
+    fn known(&self) -> u64 {
+        let flushed = self.destinations.flushed().seen(|seen| seen.sum);
+        flushed + self.lost + self.refused + self.refused_now()
     }
 
-    /// Lets the peers without trouble read what is on its way to them.
-    fn settle_reading(&mut self) {
+    /// The samples that the present run has counted as refused.
+    fn refused_now(&self) -> u64 {
+        let own = self.server.as_ref().map(|server| server.pipeline.engine().own());
+        own.map_or(0, |own| own.total(Own::SeriesRejected) + own.total(Own::SamplesDropped))
+    }
+
+    /// Lets the peers without faults read what is on its way to them.
+    fn let_references_read(&mut self) {
         for _ in 0..10 {
             self.clock.advance(Duration::from_millis(25));
             let _ = self.clock.take_events();
@@ -495,85 +521,66 @@ impl World {
         self.check_stamps();
     }
 
-    fn close_account(&mut self) {
-        if let Some(account) = self.account() {
-            self.totals.given_up += account.dropped + account.in_doubt;
-            let unread = self.totals.in_spool.saturating_sub(account.found);
-            self.totals.in_spool = unread + account.spooled;
-        }
-    }
-
-    /// Dies as by SIGKILL: what is in memory is gone. `send` sends something that is never read.
+    /// Ends as by SIGKILL: what is in memory is gone. `send` sends something that is never read.
     pub(super) fn kill(&mut self, send: impl FnOnce(&mut Self)) {
-        let is_settled = |world: &Self| {
-            let drained = |name| world.sink(name).unwrap().is_drained();
-            drained(WITNESS) && drained("repeater") && !world.server().reception.has_backlog()
+        self.extra_time = Duration::ZERO; // or ganglia's reference would not be drained in time
+        self.read_unarrived();
+        let is_quiet = |world: &Self| {
+            world.destinations.is_reference_drained(world.sinks())
+                && !world.server().reception.has_backlog()
         };
         self.run_for(Duration::from_millis(1));
-        while !is_settled(self) {
+        while !is_quiet(self) {
             self.run_for(Duration::from_millis(1));
         }
         let sent = self.clients.sent();
         send(self);
         let unread = self.clients.sent() - sent;
-        self.totals.kills += 1;
-        self.totals.died += self.account().map_or(0, |account| account.queued);
-        self.totals.forgotten.push(self.carbon.flush());
-        // Where the scheduled ends are others, two of them may round to the same second.
-        let choices = &self.choices;
-        let is_moved = self.server().life.config().align_flush != choices.aligned;
-        self.books.repeats += u64::from(is_moved);
-        self.disk = self.disk.snapshot();
-        self.close_account();
+        self.coverage.kills += 1;
+        let sinks = self.server.as_ref().expect("a server runs").pipeline.sinks();
+        self.destinations.note_kill(sinks);
         self.choices.rule = rules_of(self.server().life.config());
+        self.refused += self.refused_now();
         drop(self.server.take());
-        self.settle_reading();
-        let known = self.flushed() + self.totals.lost;
-        assert!(known >= self.books.floor, "{known} of {} flushed", self.books.floor);
-        assert!(known <= sent, "{known} flushed, of {sent} sent");
-        self.totals.lost += sent - known;
+        self.let_references_read();
+        self.stamps.forget_unread();
+        let known = self.known();
+        assert!(known >= self.floor, "{known} of {} samples are flushed or counted", self.floor);
+        assert!(known <= sent, "{known} samples are flushed or counted, of {sent} sent");
+        self.lost += sent - known;
         if !self.clients.is_passed() {
-            self.totals.lost += unread;
+            self.lost += unread;
         }
-        self.books.floor = known.max(self.books.floor);
-        self.witness.seen(|seen| {
+        self.floor = known.max(self.floor);
+        self.destinations.flushed().seen(|seen| {
             seen.gauges.clear();
-            seen.is_torn = false;
+            seen.is_in_flush = false;
         });
-        self.clients.forget_streams();
-        self.begin();
+        self.begin(true);
     }
 
-    /// What `carbon` was to be sent, and what of it its process has never read.
-    pub(super) fn judge(&self) -> Judgement {
-        let (sent, read): (Lines, Lines) = (self.witness.take_read(), self.carbon.take_read());
-        let invented: Vec<_> = read.keys().filter(|line| !sent.contains_key(*line)).collect();
-        assert!(invented.is_empty(), "lines that were never flushed: {invented:?}");
-        let extra = self.extra.take_read();
-        assert!(extra.keys().all(|line| sent.contains_key(line)), "lines that were never flushed");
-        let missing: HashSet<_> =
-            sent.keys().filter(|line| !read.contains_key(*line)).cloned().collect();
-        let mut lost = self.carbon.take_lost();
-        lost.retain(|lost| missing.contains(&lost.line));
-        let Totals { given_up, died, unsubscribed, .. } = self.totals;
-        let flushed = self.flushed() + self.totals.lost;
-        assert_eq!(flushed, self.clients.sent(), "each sample is in exactly one flush");
-        let repeated = self.repeater.seen(|seen| seen.sum);
-        assert!(repeated <= self.clients.sent(), "samples were repeated twice");
-        if self.totals.kills == 0 {
-            assert_eq!(repeated, self.clients.sent(), "each sample is repeated once");
+    /// Checks, at the end of a trial, that each sample is in exactly one flush, or counted.
+    pub(super) fn check_samples(&mut self) {
+        let sent = self.clients.sent();
+        assert_eq!(self.known(), sent, "each sample is in exactly one flush, or counted");
+        let repeated = self.destinations.repeated().seen(|seen| seen.sum);
+        assert!(repeated <= sent, "samples were repeated twice");
+        if self.coverage.kills == 0 {
+            assert_eq!(repeated, sent, "each sample is repeated once");
         }
-        Judgement { missing, lost, counted: given_up + died + unsubscribed }
+        self.coverage.refused = self.refused + self.refused_now();
     }
-}
 
-/// More series than any trial makes: each name with each of its tags, before and after a reload.
-const SERIES_MAX: usize = 12_000;
-
-fn queue_of_carbon(config: &Config) -> Option<usize> {
-    settings_of_carbon(config).map(|queue| queue.bytes)
-}
-
-fn settings_of_carbon(config: &Config) -> Option<Queue> {
-    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue)
+    /// Checks that the admin port still answers. It may have to close idle clients first.
+    pub(super) fn check_admin(&mut self) {
+        self.admin.close_all();
+        self.run_for(Duration::from_millis(50));
+        self.connect_admin(false);
+        self.run_for(Duration::from_millis(50));
+        let last = self.admin.len().checked_sub(1).expect("the admin port is bound");
+        self.admin.write(last, "health\n");
+        self.run_for(Duration::from_millis(50));
+        let answer = self.admin.read();
+        assert!(answer.starts_with(b"health: "), "the admin port answers {:?}", answer);
+    }
 }

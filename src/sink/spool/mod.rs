@@ -235,8 +235,8 @@ impl Spool {
         }
     }
 
-    /// Drops the open segment if a chunk does not fit beside it. Returns false if the chunk alone is
-    /// larger than the spool may be. A limit that was lowered is left to `tidy`.
+    /// Drops the open segment if a chunk does not fit beside it. Returns false if the chunk alone
+    /// is larger than the spool may be. A limit that was lowered is left to `tidy`.
     fn make_last_room(&mut self, head: RecordHead) -> bool {
         let cost = self.cost(head);
         let is_alone = self.segments.len() == usize::from(self.segments.is_open);

@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Spool;
 use super::disk::Disk;
 
 /// The content of the disk, shared by the spool and its test.
@@ -195,4 +196,10 @@ impl Disk for MemoryDisk {
     fn location(&self) -> String {
         "memory".into()
     }
+}
+
+/// Returns the lines of chunks that are handed out and no longer on the disk, because their
+/// segments were dropped meanwhile.
+pub(crate) fn lines_in_memory(spool: &Spool) -> u64 {
+    spool.handed_out.lines_without_segment(|number| spool.segments.has(number))
 }

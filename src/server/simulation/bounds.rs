@@ -1,0 +1,114 @@
+//! The checks of the bounds of memory and of clients.
+
+use super::admin_clients::AdminClients;
+use super::clients::Clients;
+use super::clock::VirtualClock;
+use super::coverage::{Bound, Reached};
+use crate::ledger::{Own, SENDERS_MAX};
+use crate::protocol::Reject;
+use crate::server::Server;
+
+/// Sizes that are bounded, after the last turn. A limit that a reload has lowered holds for what is
+/// added after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    connections: usize,
+    series: usize,
+    admin: usize,
+    /// The limits. In the turn of a reload they hold until it is applied.
+    max_connections: usize,
+    max_admin: usize,
+}
+
+/// More memory than an estimate of a timer may take in excess of the limit.
+const TIMER_SLACK: usize = 16 << 10;
+
+impl Sizes {
+    /// Checks the sizes after a turn. `is_limited` says whether the limits of series and memory are
+    /// small.
+    pub(super) fn check(
+        &mut self,
+        server: &Server<VirtualClock>,
+        admin_clients: &mut AdminClients,
+        is_limited: bool,
+        reached: &mut Reached,
+    ) {
+        let Server { pipeline, life, reception, .. } = server;
+        let config = life.config();
+        let engine = pipeline.engine();
+        let before = *self;
+
+        let (connections, _) = reception.connected();
+        let max_connections = config.tcp.max_connections;
+        let most = before.connections.max(max_connections).max(before.max_connections);
+        assert!(connections <= most, "{connections} connections");
+        let max_admin = config.admin.max_connections;
+        let most = before.admin.max(max_admin).max(before.max_admin);
+        let admin = admin_clients.accepted_of(most);
+        assert!(admin <= most, "{admin} admin clients");
+        let series = pipeline.series();
+        let max_series = config.bounds.max_series;
+        assert!(series <= before.series.max(max_series), "{series} series");
+        *self = Self { connections, series, admin, max_connections, max_admin };
+
+        let own = |own| engine.own().total(own);
+        reached.note(Bound::Series, own(Own::SeriesRejected) > 0);
+        assert!(own(Own::SeriesRejected) == 0 || is_limited, "refused series");
+        if is_limited {
+            let key_values = engine.passthrough_bytes();
+            let most = config.bounds.passthrough_memory;
+            assert!(key_values <= most, "{key_values} bytes of key/values");
+            reached.note(Bound::KeyValues, key_values + 200 > most);
+            let samples = engine.table().sample_bytes();
+            let most = config.bounds.sample_memory;
+            assert!(samples <= most + TIMER_SLACK, "{samples} bytes of samples");
+            reached.note(Bound::TimerMemory, samples > most / 2);
+            let history = engine.history();
+            let seconds = config.bounds.history.as_secs_f64();
+            let rows = seconds / config.flush_interval.as_secs_f64();
+            // Each row of a series takes at least one number of four bytes.
+            let bytes = history.len() as f64 * rows.floor() * 4.0;
+            assert!(bytes <= history.memory() as f64, "{} series in the history", history.len());
+            reached.note(Bound::History, history.is_full());
+            let senders = engine.read_ledger().read_senders().iter().count();
+            assert!(senders <= SENDERS_MAX, "{senders} senders");
+            reached.note(Bound::Senders, senders == SENDERS_MAX);
+        }
+    }
+}
+
+/// Checks what the server counts of its clients, which have just noted what was closed.
+pub(super) fn check_counters(
+    server: &Server<VirtualClock>,
+    clients: &Clients,
+    admin: &AdminClients,
+    reached: &mut Reached,
+) {
+    let Server { pipeline, reception, life, .. } = server;
+    let ledger = pipeline.engine().read_ledger();
+    let own = |own| ledger.own().total(own);
+    let closed = own(Own::ConnectionsRefused) + own(Own::IdleConnectionsClosed);
+    let seen = clients.closed();
+    let all = seen + admin.closed() + admin.unknown();
+    let is_connecting = clients.is_connecting() || admin.is_connecting();
+    // A listener that was passed in may hold connections of clients that are gone.
+    assert!(
+        is_connecting || (seen <= closed && (closed <= all || clients.is_passed())),
+        "{closed} connections are counted as closed, {seen} are closed, and {all} with those \
+             of the admin port"
+    );
+    let sockets = reception.datagrams().iter();
+    let untaken: u64 = sockets.map(|(_, socket)| socket.untaken_drops()).sum();
+    assert_eq!(own(Own::UdpDrops) + untaken, clients.dropped(), "dropped datagrams");
+    let rejects = |wanted| {
+        let found = ledger.bad_lines_by_reason().find(|(reason, _)| *reason == wanted);
+        found.map_or(0, |(_, count)| count)
+    };
+    reached.note(Bound::Connections, own(Own::ConnectionsRefused) > 0 && seen > 0);
+    reached
+        .note(Bound::AdminClients, admin.closed() > 0 && life.config().admin.max_connections < 8);
+    reached.note(Bound::IdleTime, own(Own::IdleConnectionsClosed) > 0);
+    reached.note(Bound::ReceiveBuffer, clients.dropped() > 0);
+    reached.note(Bound::LineLength, rejects(Reject::LineTooLong) > 0);
+    reached.note(Bound::NameLength, rejects(Reject::NameTooLong) > 0);
+}
