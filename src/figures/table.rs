@@ -113,7 +113,7 @@ pub static TABLE: &[FigureRow] = rows! {
         .sent(&[Gauge("timestamp_lag")]);
     figure(Destinations, "up", YES,
         Reader::Destination(|sink, _| Some(f64::from(u8::from(sink.is_up)))),
-        "1 if the destination can be written to, else 0");
+        "1 if the destination can be written to, else 0; 0 if it is stalled, too");
     figure(Destinations, "queue_bytes", BYTES,
         Reader::Destination(|sink, _| Some(sink.queue_bytes as f64)),
         "bytes in memory that are unsent or unacknowledged")

@@ -8,6 +8,7 @@ use std::os::fd::AsFd as _;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use super::error::SinkError;
 use crate::sys::{self, Signs};
@@ -41,6 +42,11 @@ pub(crate) trait Socket: Debug {
     fn signs(&self) -> io::Result<Signs>;
 }
 
+/// The bytes that the kernel holds unsent for one connection. It would take megabytes for a peer
+/// that does not read. What it has taken can no longer be dropped for newer points, or go to the
+/// spool.
+const UNSENT_MAX: u32 = 128 << 10;
+
 #[derive(Debug)]
 pub(super) struct TcpDialer;
 
@@ -55,6 +61,7 @@ impl Dialer for TcpDialer {
         // Otherwise the last, short segment of a flush would wait for the acknowledgement of the
         // others.
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(stream))
     }

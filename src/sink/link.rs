@@ -80,6 +80,8 @@ pub(super) struct Link {
     dropped: DroppedChunks,
     advice: Advice,
     last_failure: FailureText,
+    /// Whether the log says that the destination is stalled.
+    logged_stall: bool,
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -141,6 +143,7 @@ impl Link {
             dropped: DroppedChunks::new(&to.name),
             advice: Advice::new(to),
             last_failure: FailureText::default(),
+            logged_stall: false,
         }
     }
 
@@ -300,6 +303,36 @@ impl Link {
         if let Err(error) = connection.check(now.tick, self.write_timeout) {
             self.fail(&error, outbox, now);
         }
+        self.note_stall(outbox);
+    }
+
+    /// Logs when a destination stops to accept bytes over a connection that stays, and when it
+    /// accepts them again.
+    fn note_stall(&mut self, outbox: &Outbox) {
+        let LinkState::Up(connection) = &self.state else {
+            self.logged_stall = false; // the log has the failure, and the recovery later
+            return;
+        };
+        let is_stalled = connection.is_stalled();
+        if mem::replace(&mut self.logged_stall, is_stalled) == is_stalled {
+            return;
+        }
+        let address = connection.address();
+        let unacked_bytes = outbox.unacked_bytes();
+        let queued_bytes = outbox.queued_bytes();
+        if is_stalled {
+            log::warn!(
+                sink = self.name, state = "stalled", address:%, unacked_bytes, queued_bytes,
+                reason = "the connection is up, and nothing was acknowledged for write_timeout",
+                hint = self.advice.on_stall();
+                "the destination does not read"
+            );
+        } else {
+            log::info!(
+                sink = self.name, state = "up", address:%, unacked_bytes, queued_bytes;
+                "the destination reads again"
+            );
+        }
     }
 
     /// Passes acknowledgements on to the outbox. Plans another poll before the next tick if
@@ -323,6 +356,7 @@ impl Link {
         } else {
             self.ack_polls.clear();
         }
+        self.note_stall(outbox);
     }
 
     /// Marks the connection as proven once it has lasted long enough. If it has delivered a new
@@ -593,10 +627,11 @@ impl Link {
 
     /// Returns the state in one word, for the admin port and the log.
     pub(super) fn state(&self) -> &'static str {
-        match self.state {
+        match &self.state {
             LinkState::Idle => "idle",
             LinkState::Resolving => "resolving",
             LinkState::Connecting { .. } => "connecting",
+            LinkState::Up(connection) if connection.is_stalled() => "stalled",
             LinkState::Up(_) => "up",
             LinkState::BackingOff { .. } => "backing_off",
         }

@@ -507,7 +507,7 @@ impl Sink {
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
             spool_limit: self.outbox.spool().map(Spool::max_bytes),
             since: self.standing.since,
-            is_up: self.outlet.is_up(),
+            is_up: self.outlet.is_up() && self.outlet.state() != "stalled",
             queue_limit: self.outbox.limit(),
             held_bytes: self.outbox.held_bytes(),
             pushed_bytes: self.pushed_bytes,
@@ -528,7 +528,7 @@ impl Sink {
             let is_up = self.outlet.is_up() && !self.outlet.rests(now.tick);
             self.flushes.arrive(whole, acked, ArrivalSigns { is_up, has_delivered }, now);
         }
-        self.overflow.note_drained(&self.outbox);
+        self.overflow.note_progress(&self.outbox, now.tick);
         // Every call that can change the state of the outlet ends here.
         self.standing.note(self.outlet.state(), now);
     }
