@@ -123,6 +123,18 @@ impl Carbon {
         points
     }
 
+    /// Waits until Whisper has a point with this value for each series. Returns their stamps.
+    pub(crate) fn until_points(&self, expected: &[(&str, f64)]) -> Vec<u64> {
+        let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
+        until(DEADLINE, &format!("Whisper to hold {expected:?}"), || {
+            let stored = self.points(&names);
+            let stamp = |(name, value): &(&str, f64)| {
+                stored.get(*name)?.iter().find(|point| point.1 == *value).map(|point| point.0)
+            };
+            expected.iter().map(stamp).collect()
+        })
+    }
+
     /// Waits until Whisper has, at `stamp`, exactly the expected value of each series.
     pub(crate) fn until_stored(&self, stamp: u64, expected: &[(&str, f64)]) {
         let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
