@@ -95,9 +95,10 @@ picture: peers ## three minutes of traffic as graphite-web draws them: target/tm
 	$(CARGO) test --test e2e graphite_web -- --ignored picture
 	@echo "To show it in the README: cp $(CARGO_TARGET_DIR)/tmp/graphite.png docs/graphite.png"
 
+# First the tests that limit memory and times, one after the other.
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	@$(keep_going); \
-	run $(CARGO) test --release --test e2e start::idle_memory; \
+	run $(CARGO) test --release --test e2e -- --test-threads=1 start::idle_memory start::start_to_ready flood::; \
 	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture; \
 	report
 

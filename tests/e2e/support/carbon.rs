@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use socket2::Socket;
 use tempfile::TempDir;
@@ -102,6 +103,9 @@ impl Carbon {
 
     /// As [`Carbon::points`], from the finest archive that goes back `seconds`.
     pub(crate) fn points_of_last(&self, seconds: u64, names: &[&str]) -> BTreeMap<String, Points> {
+        // Tests call this again and again, and each call starts a process. Without a pause these
+        // would take the time that carbon needs.
+        std::thread::sleep(Duration::from_millis(200));
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("read_whisper.py"))
             .arg(self.whisper())
