@@ -130,7 +130,8 @@ impl Carbon {
     /// Waits until Whisper has a point with this value for each series. Returns their stamps.
     pub(crate) fn until_points(&self, expected: &[(&str, f64)]) -> Vec<u64> {
         let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
-        until(DEADLINE, &format!("Whisper to hold {expected:?}"), || {
+        // A carbon with little time needs minutes to make thousands of files.
+        until(3 * DEADLINE, &format!("Whisper to hold {expected:?}"), || {
             let stored = self.points(&names);
             let stamp = |(name, value): &(&str, f64)| {
                 stored.get(*name)?.iter().find(|point| point.1 == *value).map(|point| point.0)

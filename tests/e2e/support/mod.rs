@@ -67,8 +67,8 @@ use socket2::{Domain, Socket, Type};
 /// condition needs, so that a slow machine does not fail a test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Whether the server was built for a release, as in `make soak`. Only then a test may limit a time:
-/// `make test` must not fail because the machine does other work.
+/// Whether the server was built for a release, as in `make soak`. Only then may a test limit a
+/// time: `make test` must not fail because the machine does other work.
 pub(crate) const MEASURES: bool = !cfg!(debug_assertions);
 
 /// Calls `look` every few milliseconds until it returns a value. `what` completes "waited for …".
