@@ -12,7 +12,7 @@ use socket2::Socket;
 use super::Drained;
 use super::frames::{ConnectionSplitter, StreamLimits};
 use super::lines::Piece;
-use super::listener::Door;
+use super::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{Slot, Slots, Source};
@@ -118,9 +118,9 @@ impl Connections {
         self.last_read
     }
 
-    /// Returns the most connections.
-    pub fn most(&self) -> usize {
-        self.most
+    /// Returns the number of connections, and the most that there may be.
+    pub fn connected(&self) -> (usize, usize) {
+        (self.clients.len(), self.most)
     }
 
     /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
@@ -157,7 +157,7 @@ impl Connections {
     }
 }
 
-impl Door for Connections {
+impl ClientTable for Connections {
     /// Never closes a connection. Its client may not notice, and what it sends later would be lost
     /// without a trace. A refused client sees the close at once.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {

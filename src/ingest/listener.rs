@@ -1,8 +1,8 @@
 //! A listening stream socket, TCP or unix. It accepts a bounded number of connections in a turn,
 //! and rests if the process has no descriptor left.
 //!
-//! [`Door`]: where accepted clients go: the connections that send lines, and the clients of the
-//! admin port.
+//! [`ClientTable`]: where accepted clients go: the connections that send lines, and the clients of
+//! the admin port.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -169,7 +169,7 @@ fn is_of_one(error: &io::Error) -> bool {
 }
 
 /// The clients of one kind, as the accept loop uses them.
-pub trait Door {
+pub trait ClientTable {
     /// Closes one client to make room for a new one, if all places are taken and a client may be
     /// closed. Returns the key and the address of the closed client.
     fn make_room(&mut self) -> Option<(Slot, Sender)>;

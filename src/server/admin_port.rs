@@ -12,8 +12,8 @@ use super::reception::Reception;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
-use crate::figures::{self, FigureKind, InUse, Rates};
-use crate::ingest::listener::Door as _;
+use crate::figures::{self, FigureKind, Rates};
+use crate::ingest::listener::ClientTable as _;
 use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
 use crate::warnings::LimitedBy;
@@ -87,7 +87,7 @@ impl AdminPort {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
         let is_due = self.rates.is_due(reactor.now().tick);
-        let admin_clients = in_use(self.clients.connected());
+        let admin_clients = self.clients.in_use();
         let (interval_began, _) = pipeline.open_interval();
         let (engine, encoders, sinks, flush, watch) = pipeline.split();
         let mut view = View {
@@ -98,7 +98,7 @@ impl AdminPort {
             watch,
             datagrams: reception.datagrams(),
             streams: reception.streams(),
-            connections: in_use(reception.connected()),
+            connections: reception.clients.in_use(),
             admin_clients,
             rates: &self.rates,
             health: &mut self.health,
@@ -166,10 +166,6 @@ impl AdminPort {
     }
 }
 
-fn in_use((used, limit): (usize, usize)) -> InUse {
-    InUse { used, limit }
-}
-
 /// Notes all figures in the history, once after each flush. It does not matter that this happens in
 /// a later step of the turn: clients are served after it.
 fn remember_figures(view: &mut View<'_>, (flushes, noted): &mut (u64, Tick)) {
@@ -210,6 +206,7 @@ mod tests {
     use crate::ledger::Own;
     use crate::series::Seeds;
     use crate::server::listeners::Listeners;
+    use crate::server::outputs::SinkResources;
 
     /// An admin port with a listener on a free TCP port, and the parts that it borrows.
     struct Rig {
@@ -241,7 +238,8 @@ mod tests {
             Self {
                 port: AdminPort::new(share, &config, reactor.now()),
                 reception: Reception::new(listeners, share),
-                pipeline: Pipeline::open(&config, schedule, seeds, None, None).unwrap(),
+                pipeline: Pipeline::open(&config, schedule, seeds, SinkResources::default())
+                    .unwrap(),
                 config,
                 reactor,
                 address,

@@ -82,12 +82,6 @@ impl Flushing {
         self.interval = interval;
     }
 
-    /// The number of the newest flush.
-    #[cfg(test)]
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// The time between two flushes.
     pub(super) fn interval(&self) -> Duration {
         self.interval

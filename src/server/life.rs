@@ -383,6 +383,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::flush::Schedule;
     use crate::series::Seeds;
+    use crate::server::outputs::SinkResources;
     use crate::time::{Tick, UnixTime};
 
     const SIGTERM: Received =
@@ -419,7 +420,8 @@ mod tests {
         let interval = life.config().flush_interval;
         let schedule = Schedule::new(interval, true, reactor.now().unix);
         let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
-        let mut pipeline = Pipeline::open(life.config(), schedule, seeds, None, None).unwrap();
+        let mut pipeline =
+            Pipeline::open(life.config(), schedule, seeds, SinkResources::default()).unwrap();
         life.check_stop(&mut pipeline, reactor.now());
         assert!(life.is_running(), "no stop has begun");
         life.begin_stop(&mut reactor);

@@ -37,6 +37,7 @@ mod surroundings;
 pub mod wheel;
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::admin_port::AdminPort;
@@ -44,11 +45,12 @@ use self::descriptors::Descriptors;
 pub use self::dry_run::dry_run;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
+use self::outputs::SinkResources;
 use self::pipeline::{Pipeline, random_seeds};
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
 pub use self::rehearsal::{Finding, FindingKind, rehearse};
-use self::signals::Signals;
+use self::signals::{Received, Signals};
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
 pub use self::stdin::flush_stdin;
@@ -57,9 +59,8 @@ use crate::config::{self, Config, Origin};
 use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
-use crate::privileges::{self, Login};
+use crate::privileges;
 use crate::series::Seeds;
-use crate::standard::StandardStream;
 use crate::state::{Found, StateHead};
 use crate::time::{Now, UnixTime};
 use crate::token::Source;
@@ -91,9 +92,7 @@ struct Resources<C> {
     reactor: Reactor<C>,
     signals: Signals,
     listeners: Listeners,
-    stdout: Option<StandardStream>,
-    /// The account that this process has become, if `user` is set.
-    account: Option<Login>,
+    sinks: SinkResources,
     descriptors: Descriptors,
     seeds: Seeds,
 }
@@ -103,17 +102,16 @@ impl Server {
     pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(SystemClock::start())?;
-        let signals = Signals::register(reactor.registry())?;
+        let signals = Signals::of_process(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = bind::take_passed().map_err(StartError::Passed)?;
         let listeners = Listeners::open(config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
-        let stdout = outputs::stdout(config)?;
-        let account = identity.account();
+        let mut sinks = SinkResources::open(config)?;
+        sinks.account = identity.account().map(Rc::new);
         identity.assume()?; // the state and the spools belong to the new user
         let seeds = random_seeds();
-        let resources =
-            Resources { reactor, signals, listeners, stdout, account, descriptors, seeds };
+        let resources = Resources { reactor, signals, listeners, sinks, descriptors, seeds };
         Self::assemble(config, origin, resources)
     }
 
@@ -136,15 +134,14 @@ impl<C: Clock> Server<C> {
         origin: &Origin,
         resources: Resources<C>,
     ) -> Result<Self, StartError> {
-        let Resources { reactor, signals, listeners, stdout, account, descriptors, mut seeds } =
-            resources;
+        let Resources { reactor, signals, listeners, sinks, descriptors, mut seeds } = resources;
         let shares = descriptors.share(config, 0);
         let state_file = state_saver::open(&config.state)?;
         let found = state_saver::load(state_file.as_ref(), config);
         let open_interval = found.as_ref().filter(|found| !found.gauges_only);
         let schedule = first_schedule(config, open_interval.map(|found| found.head), reactor.now());
         seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
-        let pipeline = Pipeline::open(config, schedule, seeds, stdout, account)?;
+        let pipeline = Pipeline::open(config, schedule, seeds, sinks)?;
         let saver = StateSaver::new(&config.state, state_file, seeds.members);
         let life = Life::new(config.clone(), origin.clone(), saver, seeds.members, descriptors);
         let mut server = Self {
@@ -242,7 +239,10 @@ impl<C: Clock> Server<C> {
     /// Handles an event of the poller. Input is only noted: it has its own share of the turn.
     fn serve(&mut self, source: Source) {
         match source {
-            Source::Signals => self.serve_signals(),
+            Source::Signals => {
+                let received = self.signals.take();
+                self.serve_signals(received);
+            }
             Source::AdminClient(client) => self.admin.ready(client),
             Source::Sink(index, generation) => {
                 self.pipeline.ready(index, generation, &self.reactor);
@@ -263,8 +263,7 @@ impl<C: Clock> Server<C> {
     }
 
     /// Begins a stop or a reload if a signal has requested it.
-    fn serve_signals(&mut self) {
-        let received = self.signals.take();
+    fn serve_signals(&mut self, received: Received) {
         if received.child {
             self.pipeline.note_ended_child();
         }

@@ -13,13 +13,12 @@
 //! turn.
 
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::dump_messages::{log_packet, log_piece};
 use super::flushing::{Flushing, note_refused_lines};
 use super::key_flush::KeyFlush;
-use super::outputs::{self, NewSinks};
+use super::outputs::{self, NewSinks, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
 use super::start_error::StartError;
@@ -35,11 +34,9 @@ use crate::flush::Schedule;
 use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
 use crate::logging::{self, Bytes};
-use crate::privileges::Login;
 use crate::sender::Sender;
 use crate::series::{Cursor, Seeds};
 use crate::sink::{Feed, Sink, Sinks};
-use crate::standard::StandardStream;
 use crate::state::StateHead;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
@@ -62,8 +59,7 @@ pub(super) struct Pipeline {
     watch: Watch,
     /// For the jitter between attempts to connect.
     seed: u64,
-    /// The account that this process has become, if `user` is set. Commands run as it.
-    account: Option<Rc<Login>>,
+    resources: SinkResources,
 }
 
 /// What a reload has opened for the pipeline, before anything changes.
@@ -83,11 +79,13 @@ impl Pipeline {
         config: &Config,
         schedule: Schedule,
         seeds: Seeds,
-        stdout: Option<StandardStream>,
-        account: Option<Login>,
+        mut resources: SinkResources,
     ) -> Result<Self, StartError> {
-        let mut pipeline = Self::without_sinks(config, schedule, seeds, account);
-        let new = outputs::new_sinks(config, &config.spool, &pipeline.sinks, stdout)?;
+        let stdout = resources.stdout.take();
+        let mut pipeline = Self::without_sinks(config, schedule, seeds, resources);
+        let Self { sinks, resources, .. } = &pipeline;
+        let platform = &*resources.platform;
+        let new = outputs::new_sinks(config, &config.spool, sinks, platform, stdout)?;
         pipeline.add_sinks(new);
         Ok(pipeline)
     }
@@ -97,7 +95,7 @@ impl Pipeline {
         config: &Config,
         schedule: Schedule,
         seeds: Seeds,
-        account: Option<Login>,
+        resources: SinkResources,
     ) -> Self {
         let mut pipeline = Self {
             engine: Engine::new(&settings(config), seeds),
@@ -110,14 +108,14 @@ impl Pipeline {
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
             seed: seeds.names[0],
-            account: account.map(Rc::new),
+            resources,
         };
         pipeline.want_repeated(config);
         pipeline
     }
 
     fn add_sinks(&mut self, new: NewSinks<'_>) {
-        outputs::add(&mut self.sinks, new, &self.encoders, self.seed, self.account.as_ref());
+        outputs::add(&mut self.sinks, new, &self.encoders, &self.resources, self.seed);
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -256,12 +254,6 @@ impl Pipeline {
     /// The number of series.
     pub(super) fn series(&self) -> usize {
         self.engine.table().len()
-    }
-
-    /// The number of the newest flush.
-    #[cfg(test)]
-    pub(super) fn flush_number(&self) -> u64 {
-        self.flushing.number()
     }
 
     /// The time between two flushes.
@@ -445,7 +437,8 @@ impl Pipeline {
         config: &'a Config,
         spool: &config::Spool,
     ) -> Result<Opened<'a>, StartError> {
-        let new = outputs::new_sinks(config, spool, &self.sinks, None)?;
+        let platform = &*self.resources.platform;
+        let new = outputs::new_sinks(config, spool, &self.sinks, platform, None)?;
         Ok(Opened { encoders: outputs::encoders(config), new })
     }
 

@@ -151,12 +151,6 @@ impl<C: Clock> Reactor<C> {
         self.events.pop_front()
     }
 
-    /// Adds an event, as a poll does. For events of a simulated network.
-    #[cfg(test)]
-    pub(super) fn deliver(&mut self, source: Source) {
-        self.events.push_back(source);
-    }
-
     /// Decides when the loop naps rather than being woken for each packet.
     pub(super) fn gather(&mut self) -> &mut Gather {
         &mut self.gather

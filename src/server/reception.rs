@@ -10,8 +10,9 @@
 use std::time::Duration;
 
 use slab::Slab;
+use socket2::Socket;
 
-use super::accept::Admission;
+use super::accept::{Admission, accept};
 use super::backlog::Backlog;
 use super::descriptors::Share;
 use super::listeners::{Bound, Listeners, bind_all, check_buffer};
@@ -22,14 +23,16 @@ use super::surroundings::PassedSocket;
 use crate::admin::AdminClients;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::figures::InUse;
 use crate::ingest::Drained;
 use crate::ingest::bind::Purpose;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::counts::ListenerCounts;
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
-use crate::ingest::listener::{Door as _, Listener};
-use crate::ledger::Own;
+use crate::ingest::listener::{ClientTable as _, Listener};
+use crate::ledger::{Ledger, Own};
+use crate::sender::Sender;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{Slot, Source};
@@ -43,9 +46,7 @@ pub(super) struct Reception {
     retired: Vec<Source>,
     /// They are closed then at the latest, even if they hold data.
     retired_until: Tick,
-    connections: Connections,
-    /// Which limit bounds the number of connections.
-    limited_by: LimitedBy,
+    pub(super) clients: LineClients,
     batch: RecvBatch,
     backlog: Backlog,
     /// When something last came in.
@@ -66,8 +67,7 @@ impl Reception {
             listeners,
             retired: Vec::new(),
             retired_until: Tick::default(),
-            connections: Connections::new(share.clients),
-            limited_by: share.limited_by,
+            clients: LineClients::new(share),
             batch: RecvBatch::new(),
             backlog: Backlog::default(),
             last_input: None,
@@ -82,16 +82,6 @@ impl Reception {
     /// The listeners for streams, of the admin port too.
     pub(super) fn streams(&self) -> &Slab<(Purpose, Listener)> {
         &self.listeners.streams
-    }
-
-    /// Returns the number of connections, and the most that there may be.
-    pub(super) fn connected(&self) -> (usize, usize) {
-        (self.connections.len(), self.connections.most())
-    }
-
-    #[cfg(test)]
-    pub(super) fn connections(&mut self) -> &mut Connections {
-        &mut self.connections
     }
 
     pub(super) fn last_input(&self) -> Option<Now> {
@@ -235,7 +225,7 @@ impl Reception {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let limits = StreamLimits { max_line: config.tcp.max_line, share };
-        let Self { listeners, connections, last_input, .. } = self;
+        let Self { listeners, clients: LineClients { connections, .. }, last_input, .. } = self;
         pipeline.ledger().set_sender(connections.sender(slot));
         let listener = connections.listener(slot);
         let before = Taken::of(pipeline);
@@ -266,20 +256,13 @@ impl Reception {
     ) -> Drained {
         // The index may be that of a listener which a reload has closed, and a listener of the
         // admin port may have it now.
-        let found = self.listeners.streams.get_mut(usize::from(index));
+        let Self { listeners, clients, backlog, .. } = self;
+        let found = listeners.streams.get_mut(usize::from(index));
         let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
-        let backlog = &mut self.backlog;
-        self.connections.admit_for(index);
-        let mut admission = Admission {
-            door: &mut self.connections,
-            allow_from: &config.tcp.allow_from,
-            idle_timeout: config.tcp.idle_timeout,
-            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
-            makes_room: CloseReason::ConnectionIdle,
-            full: CloseReason::ConnectionRefused(self.limited_by),
-        };
-        admission.accept((index, listener), pipeline.ledger(), reactor, |source| {
-            backlog.push(source);
+        clients.connections.admit_for(index);
+        accept((index, listener), pipeline.ledger(), reactor, |stream, sender, ledger, reactor| {
+            let admitted = clients.admit(stream, sender, config, ledger, reactor);
+            admitted.into_iter().for_each(|source| backlog.push(source));
         })
     }
 
@@ -297,14 +280,22 @@ impl Reception {
         let found = self.listeners.streams.get_mut(usize::from(index));
         let Some((Purpose::Admin, listener)) = found else { return false };
         let mut admission = Admission {
-            door: clients,
+            clients,
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
             makes_room: CloseReason::AdminMadeWay,
             full: CloseReason::AdminRefused(limited_by),
         };
-        admission.accept((index, listener), pipeline.ledger(), reactor, |_| {}) == Drained::More
+        let drained = accept(
+            (index, listener),
+            pipeline.ledger(),
+            reactor,
+            |stream, sender, ledger, reactor| {
+                admission.admit(stream, sender, ledger, reactor);
+            },
+        );
+        drained == Drained::More
     }
 
     /// Tries again to accept from a listener.
@@ -320,16 +311,17 @@ impl Reception {
         pipeline: &mut Pipeline,
         reactor: &mut Reactor<C>,
     ) {
+        let connections = &mut self.clients.connections;
         let now = reactor.now().tick;
         let idle = config.tcp.idle_timeout;
         if self.backlog.has(Source::Connection(slot)) {
-            self.connections.note_news(slot, now); // it has sent bytes that were not read yet
+            connections.note_news(slot, now); // it has sent bytes that were not read yet
         }
-        if let Some(sender) = self.connections.timeout(slot, idle, now) {
+        if let Some(sender) = connections.timeout(slot, idle, now) {
             pipeline.ledger().name_peer(sender);
             pipeline.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
-        let deadline = self.connections.deadline(slot, idle);
+        let deadline = connections.deadline(slot, idle);
         reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
     }
 
@@ -341,10 +333,10 @@ impl Reception {
         config: &Config,
         reactor: &mut Reactor<C>,
     ) {
-        self.connections.limit(share.clients);
-        self.limited_by = share.limited_by;
-        for slot in self.connections.slots() {
-            let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
+        self.clients.limit(share);
+        let connections = &self.clients.connections;
+        for slot in connections.slots() {
+            let deadline = connections.deadline(slot, config.tcp.idle_timeout);
             reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
         }
     }
@@ -468,7 +460,7 @@ impl Reception {
         for source in sources {
             if let Source::Listener(index) = *source {
                 reactor.set(Timer::Listener(index), None);
-                self.connections.forget_listener(index);
+                self.clients.connections.forget_listener(index);
             }
         }
         self.listeners.close(sources);
@@ -489,7 +481,10 @@ impl Reception {
         self.take_received(config, pipeline, reactor.now());
         let ending = self.listeners.ours();
         ending.into_iter().for_each(|source| self.push_for_last_read(source));
-        self.connections.slots().for_each(|slot| self.backlog.push(Source::Connection(slot)));
+        self.clients
+            .connections
+            .slots()
+            .for_each(|slot| self.backlog.push(Source::Connection(slot)));
         self.receive(LAST_READ, config, pipeline, reactor);
         self.count_drops(pipeline);
         // The backlog also holds connections that were accepted just now. They are closed as well.
@@ -498,7 +493,7 @@ impl Reception {
         let seen = sockets.filter_map(|(_, socket)| socket.drops_seen()).collect();
         let all = self.listeners.all();
         self.listeners.close(&all);
-        self.connections.clear();
+        self.clients.connections.clear();
         seen
     }
 
@@ -509,6 +504,52 @@ impl Reception {
         if !is_admin {
             self.backlog.push(source);
         }
+    }
+}
+
+/// The clients that send lines, and the limit of their number.
+#[derive(Debug)]
+pub(super) struct LineClients {
+    connections: Connections,
+    /// Which limit bounds the number of connections.
+    limited_by: LimitedBy,
+}
+
+impl LineClients {
+    fn new(share: Share) -> Self {
+        Self { connections: Connections::new(share.clients), limited_by: share.limited_by }
+    }
+
+    fn limit(&mut self, share: Share) {
+        self.connections.limit(share.clients);
+        self.limited_by = share.limited_by;
+    }
+
+    /// Returns the number of connections, and the most that there may be.
+    pub(super) fn in_use(&self) -> InUse {
+        let (used, limit) = self.connections.connected();
+        InUse { used, limit }
+    }
+
+    /// Admits an accepted client if `allow_from` and the limit allow it. Returns the source of its
+    /// events.
+    pub(super) fn admit<C: Clock>(
+        &mut self,
+        stream: Socket,
+        sender: Sender,
+        config: &Config,
+        ledger: &mut Ledger,
+        reactor: &mut Reactor<C>,
+    ) -> Option<Source> {
+        let mut admission = Admission {
+            clients: &mut self.connections,
+            allow_from: &config.tcp.allow_from,
+            idle_timeout: config.tcp.idle_timeout,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(self.limited_by),
+        };
+        admission.admit(stream, sender, ledger, reactor)
     }
 }
 
@@ -625,6 +666,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::Bind;
     use crate::flush::Schedule;
+    use crate::server::outputs::SinkResources;
     use crate::server::pipeline::random_seeds;
 
     const MOST: Share = Share { clients: 100, limited_by: LimitedBy::MaxConnections };
@@ -663,7 +705,8 @@ mod tests {
         let lines = listening(&[address], &[]);
         let admin = listening(&[], &[address]);
         let schedule = Schedule::new(SECOND, false, reactor.now().unix);
-        let mut pipeline = Pipeline::open(&lines, schedule, random_seeds(), None, None).unwrap();
+        let mut pipeline =
+            Pipeline::open(&lines, schedule, random_seeds(), SinkResources::default()).unwrap();
         let listeners = Listeners::open(&lines, Vec::new(), reactor.registry()).unwrap();
         let mut reception = Reception::new(listeners, MOST);
         let mut clients = AdminClients::new(MOST.clients);
@@ -674,12 +717,12 @@ mod tests {
         let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut pipeline, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
-        let before = reception.connections.len();
+        let before = reception.clients.in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
         reception.receive(SECOND, &admin, &mut pipeline, &mut reactor);
         assert_eq!(
-            reception.connections.len(),
+            reception.clients.in_use().used,
             before,
             "an operator is no client that sends lines"
         );
@@ -697,6 +740,6 @@ mod tests {
         assert!(!more);
         reception.retry_listener(0);
         reception.receive(SECOND, &lines, &mut pipeline, &mut reactor);
-        assert_eq!(reception.connections.len(), before + 1, "a sender gets no admin port");
+        assert_eq!(reception.clients.in_use().used, before + 1, "a sender gets no admin port");
     }
 }

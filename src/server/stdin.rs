@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::life::Drain;
-use super::outputs;
+use super::outputs::SinkResources;
 use super::pipeline::{Pipeline, random_seeds};
 use super::reactor::{Reactor, Timer};
 use super::signals::Signals;
@@ -36,9 +36,9 @@ pub fn flush_stdin(
 ) -> Result<bool, StartError> {
     let config = alone(config, origin);
     let reactor = Reactor::new(SystemClock::start())?;
-    let stdout = outputs::stdout(&config)?;
+    let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
-    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), stdout, None)?;
+    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), resources)?;
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let bad = count_garbage(&mut pipeline);
     let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
@@ -70,7 +70,7 @@ pub(super) fn log_garbage(bad: u64) -> bool {
 
 /// Flushes once, and turns until the sinks have delivered.
 fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io::Result<bool> {
-    let mut signals = Signals::register(reactor.registry())?;
+    let mut signals = Signals::of_process(reactor.registry())?;
     reactor.poll_now()?; // the time: reading may have taken long
     let now = reactor.now();
     let patience = config.shutdown_timeout;

@@ -33,7 +33,7 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::advice::Advice;
-use super::dialer::{Dialer, Socket, TcpDialer};
+use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::look_up::{LookUp, Resolver};
@@ -66,8 +66,8 @@ pub(super) struct Link {
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    /// Opens connections. [`TcpDialer`], except in tests.
-    pub(super) dialer: Box<dyn Dialer>,
+    /// Opens connections.
+    dialer: Box<dyn Dialer>,
     jitter: Jitter,
     state: LinkState,
     /// The generation of the newest descriptor. Events for older ones are ignored.
@@ -120,7 +120,13 @@ enum LinkState {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+    pub(super) fn new(
+        index: u16,
+        to: &Destination,
+        net: &Net,
+        dialer: Box<dyn Dialer>,
+        seed: u64,
+    ) -> Self {
         Self {
             name: to.name.clone(),
             index,
@@ -130,7 +136,7 @@ impl Link {
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            dialer: Box::new(TcpDialer),
+            dialer,
             jitter: Jitter::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),

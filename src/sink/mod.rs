@@ -45,8 +45,8 @@
 mod advice;
 mod console;
 mod datagrams;
-mod dialer;
-mod error;
+pub(crate) mod dialer;
+pub(crate) mod error;
 mod exec;
 mod framing;
 mod http;
@@ -56,6 +56,7 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
+mod platform;
 mod process_group;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
@@ -63,13 +64,9 @@ mod speech;
 pub mod spool;
 mod standing;
 
+pub(crate) use platform::{Platform, SystemPlatform};
 pub use sink::{Feed, Figures, Sink, Sinks};
 pub use standing::LostLines;
-
-#[cfg(test)]
-pub(crate) use dialer::{Dialer, Socket};
-#[cfg(test)]
-pub(crate) use error::SinkError;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -10,6 +10,7 @@ use super::exec::Exec;
 use super::link::Link;
 use super::outage::OutageReport;
 use super::outbox::Outbox;
+use super::platform::Platform;
 use crate::config::{Destination, DestinationKind, Over};
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
@@ -38,11 +39,13 @@ impl Outlet {
     pub(super) fn new(
         index: u16,
         to: &Destination,
+        platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
         let net = || to.net.as_ref().expect("a destination on the network has an address");
-        let link = || Self::Link(Box::new(Link::new(index, to, net(), seed)));
+        let dialer = || platform.dialer(&to.name);
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), dialer(), seed)));
         let datagrams = || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), seed)));
         match &to.kind {
             DestinationKind::Carbon(_) => link(),

@@ -11,9 +11,9 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
-use super::dialer::Dialer;
 use super::link::Link;
 use super::outlet::Outlet;
+use super::platform::SystemPlatform;
 use super::spool::Spool;
 use super::{Feed, Sink, outbox};
 use crate::config::{
@@ -107,7 +107,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(destination: &Destination) -> Self {
         Self {
-            sink: Sink::new(0, destination, feed(), 7, None),
+            sink: Sink::new(0, destination, feed(), &SystemPlatform, 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
@@ -225,10 +225,6 @@ pub(crate) fn account(sink: &Sink) -> Account {
 }
 
 /// Replaces the network of a TCP sink.
-pub(crate) fn dial_through(sink: &mut Sink, dialer: Box<dyn Dialer>) {
-    link(sink).dialer = dialer;
-}
-
 pub(super) fn link(sink: &mut Sink) -> &mut Link {
     let Outlet::Link(link) = &mut sink.outlet else { panic!("this is no link") };
     link
