@@ -13,7 +13,7 @@ use crate::figures::InUse;
 use crate::ingest::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{Slot, Slots, Source};
+use crate::token::{EventSource, Slot, Slots};
 use crate::warnings::CloseReason;
 
 /// The clients of the admin port.
@@ -174,7 +174,7 @@ impl ClientTable for AdminClients {
         self.clients.get(slot).and_then(|client| client.deadline(idle))
     }
 
-    fn source(slot: Slot) -> Source {
-        Source::AdminClient(slot)
+    fn source(slot: Slot) -> EventSource {
+        EventSource::AdminClient(slot)
     }
 }

@@ -7,29 +7,29 @@ use socket2::Socket;
 
 use super::reactor::{Reactor, Timer};
 use crate::clock::Clock;
-use crate::ingest::Drained;
+use crate::ingest::ReadOutcome;
 use crate::ingest::listener::{ClientTable, Listener};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
-use crate::token::Source;
+use crate::token::EventSource;
 use crate::warnings::{CloseReason, WarningKind};
 
-/// Accepts the waiting connections of a listener, up to a turn's budget, and passes each to `admit`.
-/// Sets the time at which a listener that cannot accept tries again.
+/// Accepts the waiting connections of a listener, up to a turn's budget, and passes each to
+/// `admit`. Sets the time at which a listener that cannot accept tries again.
 pub(super) fn accept<C: Clock>(
     (index, listener): (u16, &mut Listener),
     ledger: &mut Ledger,
     reactor: &mut Reactor<C>,
     mut admit: impl FnMut(Socket, Sender, &mut Ledger, &mut Reactor<C>),
-) -> Drained {
-    let drained = listener.accept(reactor.now().tick, |stream, sender| {
+) -> ReadOutcome {
+    let outcome = listener.accept(reactor.now().tick, |stream, sender| {
         admit(stream, sender, ledger, reactor);
     });
     reactor.set(Timer::Listener(index), listener.deadline());
     if let Some(error) = listener.rests_for() {
         ledger.warn(WarningKind::AcceptsPaused(error), b"");
     }
-    drained
+    outcome
 }
 
 /// How the clients of one kind are admitted.
@@ -54,7 +54,7 @@ impl<T: ClientTable> Admission<'_, T> {
         sender: Sender,
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
-    ) -> Option<Source> {
+    ) -> Option<EventSource> {
         ledger.name_peer(sender);
         if !sender.is_allowed(self.allow_from) {
             ledger.refuse_connection(self.not_allowed);

@@ -26,7 +26,7 @@ const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::Even
 /// Prints to `out` what each destination would get. Returns `false` if the input had lines and none
 /// of them was valid.
 pub fn dry_run(
-    config: &Config,
+    config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
     out: &mut impl Write,

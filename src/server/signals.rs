@@ -26,7 +26,7 @@ use signal_hook_mio::v1_0::Signals as Pipe;
 
 use crate::sink::Sinks;
 use crate::sys;
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// The source of signals: a pipe that the poller watches, and that the handlers write to.
 pub(super) struct Signals(Pipe);
@@ -43,7 +43,7 @@ impl Signals {
     /// Makes events of these signals. All others keep their effect on the process.
     pub(super) fn watch(signals: &[i32], registry: &Registry) -> io::Result<Self> {
         let mut pipe = Pipe::new(signals)?;
-        registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;
+        registry.register(&mut pipe, EventSource::Signals.into(), Interest::READABLE)?;
         Ok(Self(pipe))
     }
 

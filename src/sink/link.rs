@@ -37,12 +37,13 @@ use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::look_up::{LookUp, Resolver};
-use super::outage::{FailedAttempt, Jitter, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::speech::Speech;
 use crate::config::{Destination, Net};
+use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 mod ack_polls;
 mod dropped;
@@ -68,7 +69,7 @@ pub(super) struct Link {
     reconnect_max: Duration,
     /// Opens connections.
     dialer: Box<dyn Dialer>,
-    jitter: Jitter,
+    jitter: RandomNumbers,
     state: LinkState,
     /// The generation of the newest descriptor. Events for older ones are ignored.
     generation: Generation,
@@ -137,7 +138,7 @@ impl Link {
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
             dialer,
-            jitter: Jitter::new(seed),
+            jitter: RandomNumbers::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, ONE_A_MINUTE),
@@ -422,7 +423,7 @@ impl Link {
     /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
-        Source::Sink(self.index, self.generation).into()
+        EventSource::Sink(self.index, self.generation).into()
     }
 
     /// Turns an established socket into a connection.

@@ -56,7 +56,6 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
-mod platform;
 mod process_group;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
@@ -64,7 +63,7 @@ mod speech;
 pub mod spool;
 mod standing;
 
-pub(crate) use platform::{Platform, SystemPlatform};
+pub(crate) use dialer::{Platform, SystemPlatform};
 pub use sink::{Feed, Figures, Sink, Sinks};
 pub use standing::LostLines;
 

@@ -13,10 +13,10 @@ use std::time::Duration;
 use mio::Registry;
 use slab::Slab;
 
+use super::dialer::Platform;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
-use super::platform::Platform;
 use super::spool::Spool;
 use super::standing::{LostLines, Standing};
 use crate::config::{CONSOLE, Destination, Queue};
@@ -614,7 +614,7 @@ impl Sinks {
     }
 
     /// Returns a bound: all indices in use are below it. Some indices below it may be free.
-    pub fn end(&self) -> u16 {
+    pub fn index_limit(&self) -> u16 {
         u16::try_from(self.all.capacity()).unwrap_or(u16::MAX)
     }
 }

@@ -11,9 +11,9 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
+use super::dialer::SystemPlatform;
 use super::link::Link;
 use super::outlet::Outlet;
-use super::platform::SystemPlatform;
 use super::spool::Spool;
 use super::{Feed, Sink, outbox};
 use crate::config::{
@@ -23,7 +23,7 @@ use crate::config::{
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::time::{Now, Tick, UnixTime};
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// Calls `attempt` until it returns a result. `attempt` should itself wait a moment.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends
@@ -133,7 +133,7 @@ impl Rig {
         self.poll.poll(&mut self.events, Some(Duration::from_millis(1))).unwrap();
         let registry = self.poll.registry();
         for event in &self.events {
-            let Ok(Source::Sink(0, generation)) = Source::try_from(event.token()) else {
+            let Ok(EventSource::Sink(0, generation)) = EventSource::try_from(event.token()) else {
                 panic!("an event for another: {event:?}");
             };
             self.sink.ready(generation, self.now, registry);

@@ -28,7 +28,7 @@ use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::Account;
 use crate::sink::{Sink, testing};
 use crate::state::checked;
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
 /// trouble; `carbon.witness`, which has none, and so shows what the server has flushed; `repeater`,
@@ -138,7 +138,7 @@ impl World {
         }
         let Books { floor, stamp, repeats, .. } = self.books;
         self.books = Books { floor, stamp, repeats, ..Books::default() };
-        self.start(&config, &origin);
+        self.start(config, origin);
         self.run_for(Duration::from_millis(10)); // connects the repeater: a stop gives it up else
     }
 
@@ -155,10 +155,10 @@ impl World {
         }
     }
 
-    fn start(&mut self, config: &Config, origin: &Origin) {
+    fn start(&mut self, config: Config, origin: Origin) {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(self.clock.clone()).unwrap();
-        let listeners = Listeners::open(config, self.clients.passed(), reactor.registry());
+        let listeners = Listeners::open(&config, self.clients.passed(), reactor.registry());
         let resources = Resources {
             listeners: listeners.unwrap(),
             // A signal of this process is not for a simulated server.
@@ -191,7 +191,7 @@ impl World {
             server.serve_signals(received);
         }
         for token in clock.take_events() {
-            server.serve(Source::try_from(token).expect("a token of a sink"));
+            server.serve(EventSource::try_from(token).expect("a token of a sink"));
         }
         server.turn();
         if was_sweeping && flushes_begun(server) > self.books.flush {
@@ -307,7 +307,7 @@ impl World {
         let connections = self.server().reception.clients.in_use().used;
         self.books.connections = self.books.connections.max(allowed);
         assert!(connections <= self.books.connections, "{connections} connections");
-        let series = self.server().pipeline.series();
+        let series = self.server().pipeline.engine().table().len();
         assert!(series <= SERIES_MAX, "{series} series");
         if self.server().life.is_running() {
             return;
@@ -451,7 +451,7 @@ impl World {
         self.totals.stops += 1;
         self.freeze = None;
         let server = self.server.as_mut().expect("a server runs");
-        let pending = server.life.take_pending(&server.pipeline);
+        let pending = server.life.take_pending_if(|_| true);
         assert!(pending.is_none(), "a reload is pending in spite of the stop");
         assert!(self.sink(WITNESS).unwrap().is_drained());
         if let Some(account) = self.account() {
