@@ -54,9 +54,9 @@ pub struct Engine {
     reader: LineReader,
     /// Whether all names of series are canonical, and the reader leaves a canonical name as it is.
     /// A name that the table holds then needs no reading.
-    trusts: bool,
+    trusts_names: bool,
     /// The buffer for the canonical name of a new line with tags.
-    room: Box<[u8]>,
+    name_buffer: Box<[u8]>,
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
@@ -123,8 +123,8 @@ impl Engine {
             flush_interval: settings.flush_interval,
             history: History::new(settings.bounds.history_memory, history_rows(settings)),
             reader: LineReader::new(settings.grammar.clone()),
-            trusts: settings.grammar.is_idempotent(),
-            room: room(&settings.grammar),
+            trusts_names: settings.grammar.is_idempotent(),
+            name_buffer: name_buffer(&settings.grammar),
             intake: Intake {
                 table: Table::new(
                     &settings.bounds,
@@ -159,11 +159,11 @@ impl Engine {
         // Existing series keep the names that the old grammar made of them. A reader with another
         // grammar might make other names of the same lines.
         let names_as_before = self.reader.grammar().names_as(&settings.grammar);
-        self.trusts &= names_as_before;
+        self.trusts_names &= names_as_before;
         // The table cannot change from clean names to raw ones.
         let sanitize = self.reader.grammar().sanitize;
         self.reader = LineReader::new(Grammar { sanitize, ..settings.grammar.clone() });
-        self.room = room(&settings.grammar);
+        self.name_buffer = name_buffer(&settings.grammar);
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
@@ -203,12 +203,12 @@ impl Engine {
     /// `share` bytes. Returns the rest of `text`.
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let mut rest = text;
-        let mut trusts = self.trusts;
+        let mut trusts_names = self.trusts_names;
         self.intake.table.set_sender(self.intake.ledger.sender_id());
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
             if !self.intake.table.has_merged() {
-                rest = self.plain_lines(rest, enough, &mut trusts);
+                rest = self.plain_lines(rest, enough, &mut trusts_names);
                 if rest.len() <= enough {
                     return rest;
                 }
@@ -227,13 +227,13 @@ impl Engine {
     /// Takes in the plain lines at the start of `rest`, until at most `enough` bytes are left.
     /// Returns the rest.
     ///
-    /// `trusts` becomes `false` at the first name that is neither known nor plain, since many more
-    /// such names may follow.
+    /// `trusts_names` becomes `false` at the first name that is neither known nor plain, since many
+    /// more such names may follow.
     fn plain_lines<'a>(
         &mut self,
         mut rest: &'a [u8],
         enough: usize,
-        trusts: &mut bool,
+        trusts_names: &mut bool,
     ) -> &'a [u8] {
         let intake = &mut self.intake;
         loop {
@@ -243,16 +243,17 @@ impl Engine {
             while !batch.is_full()
                 && let Some(line) = read_plain(grammar, rest)
             {
-                if !*trusts && line.tags.is_none() && !is_plain_for(grammar, line.plain.name) {
+                if !*trusts_names && line.tags.is_none() && !is_plain_for(grammar, line.plain.name)
+                {
                     break;
                 }
                 batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
             }
-            if let Some(at) = intake.add_all(&mut batch, &mut self.reader, &mut self.room) {
+            if let Some(at) = intake.add_all(&mut batch, &mut self.reader, &mut self.name_buffer) {
                 // The general reader must read line `at`. Lines before it are added; those after it
                 // are read again, so that all samples are added in their order.
-                *trusts = false;
+                *trusts_names = false;
                 let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];
             }
@@ -448,7 +449,7 @@ impl Engine {
         }
         self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without changing them.
-        self.trusts &= self.intake.table.are_names_canonical(self.reader.grammar());
+        self.trusts_names &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored
     }
 
@@ -621,6 +622,6 @@ fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
 }
 
 /// Returns a buffer with room for the longest name.
-fn room(grammar: &Grammar) -> Box<[u8]> {
+fn name_buffer(grammar: &Grammar) -> Box<[u8]> {
     vec![0; grammar.max_key_length].into()
 }

@@ -9,10 +9,11 @@ use socket2::Socket;
 use super::client::{Client, Next};
 use super::view::View;
 use crate::few::sort_few;
-use crate::ingest::listener::Door;
+use crate::figures::InUse;
+use crate::ingest::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{Slot, Slots, Source};
+use crate::token::{EventSource, Slot, Slots};
 use crate::warnings::CloseReason;
 
 /// The clients of the admin port.
@@ -39,8 +40,8 @@ impl AdminClients {
     }
 
     /// Returns the number of clients, and the most that there may be.
-    pub fn connected(&self) -> (usize, usize) {
-        (self.clients.len(), self.most)
+    pub fn in_use(&self) -> InUse {
+        InUse { used: self.clients.len(), limit: self.most }
     }
 
     /// Sets another limit. Connected clients stay, but get new deadlines.
@@ -139,7 +140,7 @@ impl AdminClients {
     }
 }
 
-impl Door for AdminClients {
+impl ClientTable for AdminClients {
     /// Closes the client that has been idle longest, so that an operator can always get in.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
         if self.clients.len() < self.most {
@@ -173,7 +174,7 @@ impl Door for AdminClients {
         self.clients.get(slot).and_then(|client| client.deadline(idle))
     }
 
-    fn source(slot: Slot) -> Source {
-        Source::AdminClient(slot)
+    fn source(slot: Slot) -> EventSource {
+        EventSource::AdminClient(slot)
     }
 }

@@ -113,7 +113,7 @@ impl Dump {
             match table.visit_one(next.shard, next.slot) {
                 Some(visited) => {
                     put_key(&next.name, out);
-                    put_value(&visited.series.open(visited.now), out);
+                    put_value(&visited.series.open(visited.tick), out);
                     self.last = Some(next.name);
                 }
                 None => out.truncate(start), // deleted since its name was read

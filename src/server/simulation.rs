@@ -21,5 +21,3 @@ mod outside;
 mod trial;
 mod witness;
 mod world;
-
-pub(super) use self::outside::equip;

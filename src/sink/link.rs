@@ -33,16 +33,17 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::advice::Advice;
-use super::dialer::{Dialer, Socket, TcpDialer};
+use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::look_up::{LookUp, Resolver};
-use super::outage::{FailedAttempt, Jitter, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::speech::Speech;
 use crate::config::{Destination, Net};
+use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 mod ack_polls;
 mod dropped;
@@ -66,9 +67,9 @@ pub(super) struct Link {
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    /// Opens connections. [`TcpDialer`], except in tests.
-    pub(super) dialer: Box<dyn Dialer>,
-    jitter: Jitter,
+    /// Opens connections.
+    dialer: Box<dyn Dialer>,
+    jitter: RandomNumbers,
     state: LinkState,
     /// The generation of the newest descriptor. Events for older ones are ignored.
     generation: Generation,
@@ -122,7 +123,13 @@ enum LinkState {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+    pub(super) fn new(
+        index: u16,
+        to: &Destination,
+        net: &Net,
+        dialer: Box<dyn Dialer>,
+        seed: u64,
+    ) -> Self {
         Self {
             name: to.name.clone(),
             index,
@@ -132,8 +139,8 @@ impl Link {
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            dialer: Box::new(TcpDialer),
-            jitter: Jitter::new(seed),
+            dialer,
+            jitter: RandomNumbers::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, ONE_A_MINUTE),
@@ -450,7 +457,7 @@ impl Link {
     /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
-        Source::Sink(self.index, self.generation).into()
+        EventSource::Sink(self.index, self.generation).into()
     }
 
     /// Turns an established socket into a connection.

@@ -151,11 +151,11 @@ fn samples(visited: &mut Visited<'_>) -> Option<SeriesSamples> {
     let plan = &visited.policy.plan;
     Some(match visited.kind {
         MetricKind::Counter => SeriesSamples::Total(visited.total?),
-        MetricKind::Gauge => match visited.series.open(visited.now) {
+        MetricKind::Gauge => match visited.series.open(visited.tick) {
             Values::Gauge(level) => SeriesSamples::Level(level),
             _ => return None,
         },
-        MetricKind::Set => SeriesSamples::Level(visited.series.last(visited.now)?),
+        MetricKind::Set => SeriesSamples::Level(visited.series.last(visited.tick)?),
         MetricKind::Timing => {
             let totals = visited.series.timing()?;
             let sum = totals.sum;

@@ -142,7 +142,7 @@ impl Choices {
             add(format_args!("datagram = {folder}/{}\n", self.datagram));
         }
         if !spool.is_empty() {
-            add(format_args!("[spool]\nmax_size = {spool}\n"));
+            add(format_args!("[spool]\ndir = {folder}/spool\nmax_size = {spool}\n"));
         }
         let address = if self.has_carbon { "192.0.2.1:2003" } else { "" };
         add(format_args!("[carbon]\naddress = {address}\n"));

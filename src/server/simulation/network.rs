@@ -12,7 +12,8 @@ use ahash::HashMap;
 use memchr::memrchr;
 use mio::{Registry, Token};
 
-use crate::sink::{Dialer, SinkError, Socket};
+use crate::sink::dialer::{Dialer, Socket};
+use crate::sink::error::SinkError;
 use crate::sys::Signs;
 use crate::time::Tick;
 

@@ -1,50 +1,38 @@
-//! What the sinks of a simulated server meet: the network and the disk of this thread's simulation.
+//! What the sinks of a simulated server meet: the network and the disk of the simulation.
 
-use std::cell::RefCell;
+use std::io;
+use std::path::Path;
 
 use super::network::Peer;
-use crate::sink::spool::Spool;
+use crate::sink::Platform;
+use crate::sink::dialer::Dialer;
+use crate::sink::spool::Disk;
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::{Sink, testing};
 
 /// The network and the disk.
 #[derive(Debug)]
 pub(super) struct Outside {
     /// Each destination's name, and the peer that its link reaches.
     pub(super) peers: Vec<(&'static str, Peer)>,
+    /// The disk of the spool of `carbon`.
     pub(super) disk: MemoryDisk,
-    /// What the spool may take. 0 means that there is no spool.
-    pub(super) spool_bytes: u64,
 }
 
 /// The destination that has every trouble.
 pub(super) const CARBON: &str = "carbon";
 
-thread_local! {
-    static OUTSIDE: RefCell<Option<Outside>> = const { RefCell::new(None) };
-}
-
-impl Outside {
-    /// Makes this the outside of all sinks that this thread will make.
-    pub(super) fn install(self) {
-        OUTSIDE.set(Some(self));
+impl Platform for Outside {
+    fn dialer(&self, destination: &str) -> Box<dyn Dialer> {
+        let peer = self.peers.iter().find(|(name, _)| *name == destination);
+        Box::new(peer.expect("each destination has a peer").1.clone())
     }
 
-    fn equip(&self, sink: &mut Sink) {
-        let peer = self.peers.iter().find(|(name, _)| *name == sink.name());
-        if let Some((_, peer)) = peer {
-            testing::dial_through(sink, Box::new(peer.clone()));
+    fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>> {
+        if !folder.ends_with(CARBON) {
+            return Ok(Box::new(MemoryDisk::default()));
         }
-        if sink.name() == CARBON && self.spool_bytes > 0 {
-            self.disk.fail_reads(None); // a server does not start with a spool that it cannot read
-            self.disk.fail_writes(None);
-            let disk = Box::new(self.disk.clone());
-            sink.attach(Spool::open(disk, "plaintext", self.spool_bytes).unwrap());
-        }
+        self.disk.fail_reads(None); // a server does not start with a spool that it cannot read
+        self.disk.fail_writes(None);
+        Ok(Box::new(self.disk.clone()))
     }
-}
-
-/// Connects a new sink to the outside of the simulation, if this thread runs one.
-pub(in crate::server) fn equip(sink: &mut Sink) {
-    OUTSIDE.with_borrow(|outside| outside.iter().for_each(|outside| outside.equip(sink)));
 }

@@ -16,19 +16,19 @@ use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
 use crate::config::{self, Config, Origin, Overrides, Queue, Resend};
-use crate::ingest::listener::Door as _;
 use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
-use crate::server::reactor::{Reactor, Timer};
+use crate::server::outputs::SinkResources;
+use crate::server::reactor::Reactor;
 use crate::server::signals::{Received, Signals};
 use crate::server::{Resources, Server};
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::Account;
 use crate::sink::{Sink, testing};
 use crate::state::checked;
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// A server with these destinations: `carbon` and `carbon.extra`, which come and go and have
 /// trouble; `carbon.witness`, which has none, and so shows what the server has flushed; `repeater`,
@@ -52,6 +52,8 @@ pub(super) struct World {
     /// A queue of `carbon` that is shorter than a file could say. It lasts until a reload.
     short_queue: Option<usize>,
     server: Option<Server<VirtualClock>>,
+    /// Signals for the next turn.
+    raised: Option<Received>,
     /// Extra time that each turn takes, as on an overloaded machine.
     pub(super) drag: Duration,
     books: Books,
@@ -99,6 +101,7 @@ impl World {
             choices,
             short_queue,
             server: None,
+            raised: None,
             drag: Duration::ZERO,
             books: Books::default(),
             freeze: None,
@@ -133,7 +136,15 @@ impl World {
             let carbon = config.destinations.iter_mut().find(|to| to.name == CARBON);
             carbon.expect("carbon is there until a reload").queue.bytes = queue;
         }
-        let outside = Outside {
+        let Books { floor, stamp, repeats, .. } = self.books;
+        self.books = Books { floor, stamp, repeats, ..Books::default() };
+        self.start(config, origin);
+        self.run_for(Duration::from_millis(10)); // connects the repeater: a stop gives it up else
+    }
+
+    /// What the sinks of the next server meet.
+    fn outside(&self) -> Outside {
+        Outside {
             peers: vec![
                 (CARBON, self.carbon.clone()),
                 ("carbon.extra", self.extra.clone()),
@@ -141,25 +152,23 @@ impl World {
                 ("repeater", self.repeater.clone()),
             ],
             disk: self.disk.clone(),
-            spool_bytes: self.spool_bytes,
-        };
-        outside.install();
-        let Books { floor, stamp, repeats, .. } = self.books;
-        self.books = Books { floor, stamp, repeats, ..Books::default() };
-        self.start(&config, &origin);
-        self.run_for(Duration::from_millis(10)); // connects the repeater: a stop gives it up else
+        }
     }
 
-    fn start(&mut self, config: &Config, origin: &Origin) {
+    fn start(&mut self, config: Config, origin: Origin) {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(self.clock.clone()).unwrap();
-        let listeners = Listeners::open(config, self.clients.passed(), reactor.registry());
+        let listeners = Listeners::open(&config, self.clients.passed(), reactor.registry());
         let resources = Resources {
             listeners: listeners.unwrap(),
+            // A signal of this process is not for a simulated server.
+            signals: Signals::watch(&[], reactor.registry()).unwrap(),
             reactor,
-            signals: Signals::Simulated(Received::default()),
-            stdout: None,
-            account: None,
+            sinks: SinkResources {
+                platform: Box::new(self.outside()),
+                stdout: None,
+                account: None,
+            },
             descriptors,
             seeds: SEEDS,
         };
@@ -175,14 +184,17 @@ impl World {
         let server = self.server.as_mut().expect("a server runs");
         server.wait().unwrap();
         clock.advance(self.drag);
-        for token in clock.take_events() {
-            server.reactor.deliver(Source::try_from(token).expect("a token of a sink"));
-        }
         let had_carbon = queue_of_carbon(server.life.config()).is_some();
         let was_sweeping = server.pipeline.is_sweeping();
         let sent = self.clients.sent();
+        if let Some(received) = self.raised.take() {
+            server.serve_signals(received);
+        }
+        for token in clock.take_events() {
+            server.serve(EventSource::try_from(token).expect("a token of a sink"));
+        }
         server.turn();
-        if was_sweeping && server.pipeline.flush_number() > self.books.flush {
+        if was_sweeping && flushes_begun(server) > self.books.flush {
             self.totals.overruns += 1;
             let overtakes = server.life.is_running() && server.life.is_saving();
             assert!(!overtakes, "a late flush goes before a save that is under way");
@@ -208,8 +220,8 @@ impl World {
 
     /// `sent` is the sum of the counters sent before this turn.
     fn note_flushes(&mut self, sent: u64) {
-        let server = self.server.as_ref().expect("a server runs");
-        let flush = server.pipeline.flush_number();
+        let server = self.server.as_mut().expect("a server runs");
+        let flush = flushes_begun(server);
         if flush > self.books.flush {
             for _ in self.books.flush..flush {
                 self.carbon.flush_begins();
@@ -292,10 +304,10 @@ impl World {
         let spooled = self.disk.bytes() as u64;
         assert!(spooled <= self.spool_bytes, "{spooled} bytes are in the spool");
         let allowed = self.server().life.config().tcp.max_connections;
-        let connections = self.server_mut().reception.connections().len();
+        let connections = self.server().reception.clients.in_use().used;
         self.books.connections = self.books.connections.max(allowed);
         assert!(connections <= self.books.connections, "{connections} connections");
-        let series = self.server().pipeline.series();
+        let series = self.server().pipeline.engine().table().len();
         assert!(series <= SERIES_MAX, "{series} series");
         if self.server().life.is_running() {
             return;
@@ -309,11 +321,12 @@ impl World {
         self.freeze = Some(now);
     }
 
-    fn freeze(&self) -> Freeze {
+    fn freeze(&mut self) -> Freeze {
+        let flush = flushes_begun(self.server_mut());
         let life = &self.server().life;
         assert!(!life.is_saving(), "a save is under way in spite of the stop");
         Freeze {
-            flush: self.server().pipeline.flush_number(),
+            flush,
             sent: life.config().clone(),
             state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
             keys: fs::metadata(self.path("keys")).map_or(0, |keys| keys.len()),
@@ -384,9 +397,7 @@ impl World {
     }
 
     fn raise(&mut self, received: Received) {
-        let server = self.server_mut();
-        server.signals = Signals::Simulated(received);
-        server.reactor.deliver(Source::Signals);
+        self.raised = Some(received);
     }
 
     /// Connects a client, unless the server has as many as it may have.
@@ -394,19 +405,18 @@ impl World {
         self.clients.note_closed();
         let server = self.server.as_mut().expect("a server runs");
         let most = server.life.config().tcp.max_connections;
-        if server.reception.connections().len() + self.clients.connecting() >= most {
+        if server.reception.clients.in_use().used + self.clients.connecting() >= most {
             return;
         }
         if !resets {
             return self.clients.connect();
         }
-        let Server { reactor, reception, life, .. } = server;
-        let connections = reception.connections();
+        let Server { reactor, reception, pipeline, life, .. } = server;
         let stream = self.clients.connect_pair();
-        let now = reactor.now().tick;
-        let slot = connections.admit(stream, Sender::Unix, now, reactor.registry()).unwrap();
-        let deadline = connections.deadline(slot, life.config().tcp.idle_timeout);
-        reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+        let ledger = pipeline.ledger();
+        let admitted =
+            reception.clients.admit(stream, Sender::Unix, life.config(), ledger, reactor);
+        assert!(admitted.is_some(), "it has room for this client");
     }
 
     pub(super) fn remove_state_folder(&self, puts_file: bool) {
@@ -441,7 +451,7 @@ impl World {
         self.totals.stops += 1;
         self.freeze = None;
         let server = self.server.as_mut().expect("a server runs");
-        let pending = server.life.take_pending(&server.pipeline);
+        let pending = server.life.take_pending_if(|_| true);
         assert!(pending.is_none(), "a reload is pending in spite of the stop");
         assert!(self.sink(WITNESS).unwrap().is_drained());
         if let Some(account) = self.account() {
@@ -569,6 +579,12 @@ impl World {
 
 /// More series than any trial makes: each name with each of its tags, before and after a reload.
 const SERIES_MAX: usize = 12_000;
+
+/// The number of flushes that have begun in this run.
+fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
+    let (_, _, _, ended, _) = server.pipeline.split();
+    ended.flushes + u64::from(server.pipeline.is_sweeping())
+}
 
 fn queue_of_carbon(config: &Config) -> Option<usize> {
     settings_of_carbon(config).map(|queue| queue.bytes)
