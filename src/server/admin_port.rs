@@ -100,6 +100,7 @@ impl AdminPort {
             streams: reception.streams(),
             connections: in_use(reception.connected()),
             admin_clients,
+            admin_bytes: self.clients.bytes(),
             rates: &self.rates,
             health: &mut self.health,
             is_stopping,
