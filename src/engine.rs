@@ -30,7 +30,7 @@ use crate::protocol::{
 };
 use crate::series::{
     Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table,
+    Table, name_hasher,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -531,17 +531,19 @@ impl Engine {
         self.is_exchange_due = self.history.is_full();
     }
 
-    /// Exchanges series in the history for more active ones, once after each flush. Returns `false`
-    /// if it is not due. It takes a part of a millisecond, so it is done in a turn of its own.
+    /// Exchanges series in the history for more active ones, once in each flush. Returns `false` if
+    /// it is not due. It takes a part of a millisecond, so it is done in a turn of its own.
     pub fn exchange_history(&mut self) -> bool {
         if !std::mem::take(&mut self.is_exchange_due) {
             return false;
         }
         let table = &mut self.intake.table;
+        let hasher = name_hasher(table);
+        let samples_of =
+            |(kind, name): (_, &[u8])| table.top().samples_of(kind, name, hasher.hash_one(name));
         let counted = table.top().active();
         let active = counted.map(|counted| (counted.count, (counted.label, &*counted.name)));
-        let (forgotten, offered) =
-            self.history.exchange(active, |(kind, name)| table.samples_of(kind, name));
+        let (forgotten, offered) = self.history.exchange(active, samples_of);
         for (kind, name) in forgotten {
             table.set_remembered(kind, &name, false);
         }

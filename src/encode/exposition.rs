@@ -14,16 +14,8 @@ use crate::protocol::MetricKind;
 use crate::series::{Table, Values, Visited};
 use families::{FamilyWalk, family_kind};
 use legal::LabelWriter;
+pub use samples::Exposition;
 use samples::{SampleWriter, SeriesSamples};
-
-/// The two formats that Prometheus reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposition {
-    /// OpenMetrics 1.0. The caller appends `# EOF` after its last family.
-    OpenMetrics,
-    /// Prometheus's text format 0.0.4, in which a counter's family has the name of its sample.
-    Text,
-}
 
 /// The lines of all series, in progress.
 #[derive(Debug)]

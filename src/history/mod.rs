@@ -6,8 +6,8 @@
 //!  figures ─▶ note_own(name, value) ────▶ OwnTrack                       ──▶ own
 //! ```
 //! Memory is bounded by `history_memory`, and a track takes it as its rows come. A series that does
-//! not fit is refused, and the table then no longer offers it. In the turn after each flush the
-//! server exchanges series that have become active for less active ones.
+//! not fit is refused, and the table then no longer offers it. In a turn of each flush the server
+//! exchanges series that have become active for less active ones.
 
 mod track;
 

@@ -49,18 +49,18 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
-/// The shard and the slot of a series in eight bytes, for long lists. They are in the order in which
-/// a walk over the table meets them.
+/// The shard and the slot of a series in eight bytes, for long lists. A walk over the table meets
+/// the series in the order of their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SeriesPlace {
+pub struct PackedPlace {
     /// The shard in the first byte, and the position in the others.
     at: u32,
     hash: u32,
 }
 
-impl SeriesPlace {
-    /// Returns `None` for a position that does not fit. With so many series in each shard, the
-    /// table would have four billion.
+impl PackedPlace {
+    /// Returns `None` for a position that does not fit. It would need a table with four billion
+    /// series.
     pub(super) fn new(shard: usize, slot: SeriesSlot) -> Option<Self> {
         let shard = u32::try_from(shard).ok()?;
         (slot.at >> 24 == 0).then_some(Self { at: shard << 24 | slot.at, hash: slot.hash })

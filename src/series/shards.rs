@@ -11,7 +11,7 @@ use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard};
+use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
@@ -403,30 +403,6 @@ impl Shards {
         let is_it = slot == at.1 && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
         is_it.then(|| Visited::new(series, known, at, names, policies, now))
-    }
-
-    /// See [`Table::prefetch`](super::Table::prefetch).
-    pub(super) fn prefetch(&self, places: impl Iterator<Item = SeriesPlace> + Clone) {
-        let series = |place: SeriesPlace| self.get(place.shard(), place.slot());
-        // Each loop waits for one kind of memory: the series, then what it points to, and so on.
-        let mut touched = 0;
-        for series in places.clone().filter_map(series) {
-            touched ^= u64::from(series.hash);
-        }
-        for place in places.clone() {
-            let total = self.all[place.shard()].total(place.slot().at as usize);
-            touched ^= total.unwrap_or_default().to_bits();
-            let Some(series) = series(place) else { continue };
-            touched ^= u64::from(series.timing().is_some());
-            if let [first, .., last] = series.name().bytes() {
-                touched ^= u64::from(first ^ last);
-            }
-        }
-        for series in places.filter_map(series) {
-            touched ^= series.timing().map_or(0, TimingTotals::touch);
-        }
-        // Without this the compiler would remove the loops, since their result is not used.
-        std::hint::black_box(touched);
     }
 
     /// The running total of a series, for another series of the same clean name that takes its

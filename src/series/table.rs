@@ -19,7 +19,7 @@ use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, SeriesKey, SeriesPlace, SeriesSlot, SourceName};
+use super::shard::{NameHash, SeriesKey, SeriesSlot, SourceName};
 use super::shards::{Cursor, SeriesCounts, Shards};
 use super::table_rules::{Made, TableRules};
 use super::top::{NewPrefix, Top};
@@ -31,7 +31,7 @@ use crate::wire::In;
 /// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
-    shards: Shards,
+    pub(super) shards: Shards,
     members: MemberHasher,
     pool: Pool,
     /// The series that hold most memory in the open interval.
@@ -626,11 +626,6 @@ impl Table {
         &self.top
     }
 
-    /// The samples of a series since the start, if it is among those with most of them, or 0.
-    pub fn samples_of(&self, kind: MetricKind, name: &[u8]) -> u64 {
-        self.top.samples_of(kind, name, self.shards.names.hash_one(name))
-    }
-
     /// The prefixes that got a new series last, the newest first, and by how much their counts may
     /// be too low.
     pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
@@ -654,17 +649,6 @@ impl Table {
     /// since the slot was looked up.
     pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
         self.shards.visit_one((shard, slot), &self.rules.policies, self.now)
-    }
-
-    /// Fetches series that a walk is about to visit, and their names, into the cache.
-    pub fn prefetch(&self, places: impl Iterator<Item = SeriesPlace> + Clone) {
-        self.shards.prefetch(places);
-    }
-
-    /// The hash of names. It has secret seeds, so that clients cannot choose names with equal
-    /// hashes.
-    pub fn hasher(&self) -> ahash::RandomState {
-        self.shards.names.clone()
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is

@@ -145,7 +145,7 @@ impl Top {
     }
 
     /// The samples of a series, or 0 if they are not counted. `hash` is that of its name.
-    pub(super) fn samples_of(&self, kind: MetricKind, name: &[u8], hash: u64) -> u64 {
+    pub fn samples_of(&self, kind: MetricKind, name: &[u8], hash: u64) -> u64 {
         self.samples.count(name, kind, hash)
     }
 

@@ -319,13 +319,8 @@ impl Pipeline {
         reactor.turn_again_if(true);
     }
 
-    /// Does one slice of the sweep, unless a sink holds it. In the turn after a sweep, exchanges
-    /// series in the history instead.
+    /// Does one slice of the sweep, unless a sink holds it.
     pub(super) fn sweep<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        if self.engine.exchange_history() {
-            reactor.turn_again_if(self.engine.is_sweeping());
-            return;
-        }
         if !self.engine.is_sweeping() {
             return;
         }

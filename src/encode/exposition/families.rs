@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use ahash::RandomState;
 
 use super::legal::{FamilyKind, put_family};
-use crate::series::{Audience, Cursor, SeriesPlace, Table, Visited};
+use crate::series::{Audience, Cursor, PackedPlace, Table, Visited, name_hasher, prefetch};
 
 /// The series that are still to come.
 #[derive(Debug, Default)]
@@ -29,9 +29,9 @@ pub(super) struct FamilyWalk {
     cursor: Cursor,
     is_collected: bool,
     /// The collected series, the ones with the lowest hashes last.
-    parts: Vec<Part>,
+    parts: Vec<FamilyPart>,
     /// The part that is being divided, and the parts that come out of it.
-    divided: Option<(Part, Vec<Part>)>,
+    divided: Option<(FamilyPart, Vec<FamilyPart>)>,
     /// The series that come next, sorted, and the index of the first of them.
     run: Vec<FamilyPlace>,
     next: usize,
@@ -58,12 +58,12 @@ struct FamilyHasher {
 struct FamilyPlace {
     /// The hash of its family.
     hash: u32,
-    place: SeriesPlace,
+    place: PackedPlace,
 }
 
 /// Series whose hashes begin with the same bits, in the order of their places.
 #[derive(Debug)]
-struct Part {
+struct FamilyPart {
     /// The number of these bits.
     bits: u32,
     /// Its series, at most [`BLOCK`] in each.
@@ -81,7 +81,7 @@ struct FamilyGroup {
     family: Vec<u8>,
     has_family: bool,
     /// The last series of the family that was passed.
-    last: Option<SeriesPlace>,
+    last: Option<PackedPlace>,
     /// The families of this hash that are done.
     done: Vec<Box<[u8]>>,
     /// Series of the same hash and other families.
@@ -124,7 +124,7 @@ impl FamilyWalk {
     /// The bytes that the walk holds, about.
     pub(super) fn bytes(&self) -> usize {
         let places = self.blocks * BLOCK + self.run.capacity() + self.group.others.capacity();
-        places * size_of::<FamilyPlace>() + self.parts.capacity() * size_of::<Part>()
+        places * size_of::<FamilyPlace>() + self.parts.capacity() * size_of::<FamilyPart>()
     }
 
     /// Frees the memory of the walk. It later begins again, after the last series that it has
@@ -162,7 +162,7 @@ impl FamilyWalk {
             return true;
         };
         if part.is_mixed && part.len > SORT_MOST {
-            let into = Part::all_of(part.bits + DIVIDE_BITS, 1 << DIVIDE_BITS);
+            let into = FamilyPart::all_of(part.bits + DIVIDE_BITS, 1 << DIVIDE_BITS);
             self.divided = Some((part, into));
             return false;
         }
@@ -187,9 +187,9 @@ impl FamilyWalk {
     /// Collects some series.
     fn collect(&mut self, table: &mut Table) {
         if self.hasher.is_none() {
-            self.hasher = Some(FamilyHasher { names: table.hasher(), unused: self.unused });
+            self.hasher = Some(FamilyHasher { names: name_hasher(table), unused: self.unused });
             let bits = (table.len() / PART + 1).ilog2();
-            self.parts = Part::all_of(bits, 1 << bits);
+            self.parts = FamilyPart::all_of(bits, 1 << bits);
         }
         let Self { hasher, cursor, parts, resume, blocks, family, .. } = self;
         let hasher = hasher.as_ref().expect("set above");
@@ -234,7 +234,7 @@ impl FamilyWalk {
         }
         if self.next.is_multiple_of(AHEAD) {
             let ahead = self.run[self.next..].iter().take(AHEAD);
-            table.prefetch(ahead.map(|next| next.place));
+            prefetch(table, ahead.map(|next| next.place));
         }
         self.next += 1;
         let Some(mut visited) = table.visit_one(next.place.shard(), next.place.slot()) else {
@@ -250,7 +250,7 @@ impl FamilyWalk {
     }
 }
 
-impl Part {
+impl FamilyPart {
     /// All parts of hashes with some bits in common, the highest first.
     fn all_of(bits: u32, count: usize) -> Vec<Self> {
         let empty = || Self { bits, blocks: VecDeque::new(), len: 0, is_mixed: false };
@@ -285,7 +285,7 @@ impl Part {
 }
 
 /// Adds a series to one of all parts of the hashes whose first `known` bits are the same.
-fn push_to(parts: &mut [Part], known: u32, series: FamilyPlace, blocks: &mut usize) {
+fn push_to(parts: &mut [FamilyPart], known: u32, series: FamilyPlace, blocks: &mut usize) {
     let unknown = u64::from(series.hash) << known & u64::from(u32::MAX);
     let index = unknown >> (32 - (parts[0].bits - known));
     let last = parts.len() - 1;

@@ -7,9 +7,17 @@
 //! ```
 //! OpenMetrics forbids totals and sums below zero. Such a sample is left out there.
 
-use super::Exposition;
 use super::legal::FamilyKind;
 use crate::encode::number::Number;
+
+/// The two formats that Prometheus reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// OpenMetrics 1.0. The caller appends `# EOF` after its last family.
+    OpenMetrics,
+    /// Prometheus's text format 0.0.4, in which a counter's family has the name of its sample.
+    Text,
+}
 
 /// The present values of a series.
 #[derive(Debug, PartialEq)]
