@@ -30,7 +30,7 @@ use crate::protocol::{
 };
 use crate::series::{
     Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table,
+    Table, name_hasher,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -61,6 +61,8 @@ pub struct Engine {
     flush: Flush,
     flush_interval: Duration,
     history: History,
+    /// A flush has ended, and series may have to be exchanged in the history.
+    is_exchange_due: bool,
 }
 
 /// The flush in progress, or the last one.
@@ -122,6 +124,7 @@ impl Engine {
         let mut engine = Self {
             flush_interval: settings.flush_interval,
             history: History::new(settings.bounds.history_memory, history_rows(settings)),
+            is_exchange_due: false,
             reader: LineReader::new(settings.grammar.clone()),
             trusts_names: settings.grammar.is_idempotent(),
             name_buffer: name_buffer(&settings.grammar),
@@ -522,24 +525,33 @@ impl Engine {
         &mut self.history
     }
 
-    /// Notes the time of the flush that [`finish`](Self::finish) has ended, and exchanges series in
-    /// the history for more active ones.
+    /// Notes the time of the flush that [`finish`](Self::finish) has ended.
+    /// [`exchange_history`](Self::exchange_history) is due then.
     pub fn end_history(&mut self, time: UnixTime) {
         self.history.end_flush(time);
+        self.is_exchange_due = self.history.is_full();
+    }
+
+    /// Exchanges series in the history for more active ones, once in each flush. Returns `false` if
+    /// it is not due. It takes a part of a millisecond, so it is done in a turn of its own.
+    pub fn exchange_history(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_exchange_due) {
+            return false;
+        }
         let table = &mut self.intake.table;
-        let top = if self.history.is_full() {
-            table.top().samples(2 * self.history.len()).counts
-        } else {
-            Vec::new()
-        };
-        let active = top.iter().map(|counted| (counted.label, &*counted.name));
-        let (forgotten, offered) = self.history.exchange(active);
+        let hasher = name_hasher(table);
+        let samples_of =
+            |(kind, name): (_, &[u8])| table.top().samples_of(kind, name, hasher.hash_one(name));
+        let counted = table.top().active();
+        let active = counted.map(|counted| (counted.count, (counted.label, &*counted.name)));
+        let (forgotten, offered) = self.history.exchange(active, samples_of);
         for (kind, name) in forgotten {
             table.set_remembered(kind, &name, false);
         }
         for (kind, name) in offered {
-            table.set_remembered(kind, name, true);
+            table.set_remembered(kind, &name, true);
         }
+        true
     }
 
     /// Returns the sender or prefix with the most series, if the table refuses its names.

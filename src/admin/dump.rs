@@ -49,6 +49,11 @@ impl Dump {
         self.names.is_begun()
     }
 
+    /// The bytes that the walk over the series holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.names.bytes()
+    }
+
     /// Frees the memory it holds. It goes on later, after the last name it has written.
     pub(super) fn pause(&mut self) {
         let last = self.last.take();

@@ -232,6 +232,8 @@ pub static TABLE: &[FigureRow] = rows! {
         "queued and retained bytes of all destinations");
     figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.history_bytes as f64),
         "remembered history");
+    figure(Memory, "admin_bytes", BYTES, Reader::One(|from| from.admin_bytes as f64),
+        "clients of the admin port: unsent answers, and the places of series for dumps and scrapes");
     figure(Memory, "spools_bytes", BYTES,
         Reader::One(|from| sum(from, |sink| sink.spool_bytes.unwrap_or(0))),
         "bytes in the spools of all destinations; they are on disk, not in memory");

@@ -49,6 +49,32 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
+/// The shard and the slot of a series in eight bytes, for long lists. A walk over the table meets
+/// the series in the order of their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackedPlace {
+    /// The shard in the first byte, and the position in the others.
+    at: u32,
+    hash: u32,
+}
+
+impl PackedPlace {
+    /// Returns `None` for a position that does not fit. It would need a table with four billion
+    /// series.
+    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Option<Self> {
+        let shard = u32::try_from(shard).ok()?;
+        (slot.at >> 24 == 0).then_some(Self { at: shard << 24 | slot.at, hash: slot.hash })
+    }
+
+    pub fn shard(self) -> usize {
+        (self.at >> 24) as usize
+    }
+
+    pub fn slot(self) -> SeriesSlot {
+        SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff }
+    }
+}
+
 /// A series, and what its shard holds beside it.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {

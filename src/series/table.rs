@@ -31,7 +31,7 @@ use crate::wire::In;
 /// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
-    shards: Shards,
+    pub(super) shards: Shards,
     members: MemberHasher,
     pool: Pool,
     /// The series that hold most memory in the open interval.

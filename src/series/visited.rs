@@ -2,7 +2,7 @@
 
 use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
-use super::shard::SeriesSlot;
+use super::shard::{PackedPlace, SeriesSlot};
 use super::tag_store::TagStore;
 use crate::policy::{Generations, Policy, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -67,6 +67,11 @@ impl<'a> Visited<'a> {
     /// A name that a client sends to the series.
     pub fn sent_by_client(&self) -> &[u8] {
         self.original.unwrap_or_else(|| self.name())
+    }
+
+    /// The place of the series, for a long list. Returns `None` if it does not fit.
+    pub fn place(&self) -> Option<PackedPlace> {
+        PackedPlace::new(self.shard, self.slot)
     }
 
     /// Passes the clean name that rules are compared with.

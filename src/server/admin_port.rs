@@ -119,6 +119,7 @@ impl AdminPort {
             streams: shown.streams,
             connections: shown.connections,
             admin_clients: self.clients.in_use(),
+            admin_bytes: self.clients.bytes(),
             rates: &self.rates,
             health: &mut self.health,
             is_stopping: shown.is_stopping,

@@ -212,6 +212,9 @@ impl Flushing {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
+        if engine.exchange_history() {
+            return false; // the first slice of a sweep, for what the flush before has left to do
+        }
         let mut done = false;
         while !done && clock.tick() < end {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
