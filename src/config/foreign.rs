@@ -139,9 +139,20 @@ fn without_comments(text: &str) -> &str {
 
 /// Recognises a file by its lines. Returns the first line that shows it.
 fn lines(text: &str) -> Option<(usize, Program)> {
-    let is_own = text.lines().any(|line| is_own_header(line.trim()));
     let of_line = |(number, line)| program_of(line).map(|program| (number, program));
-    if is_own { None } else { contents(text).find_map(of_line) }
+    // Files of several programs begin with the line `---`.
+    let (number, program) = contents(text).filter(|(_, line)| *line != "---").find_map(of_line)?;
+    let is_meant = match program.server {
+        // Its keys stand before all sections, of which some have names of this server's.
+        ForeignServer::Gostatsd => contents(text).next().is_none_or(|(_, first)| is_header(first)),
+        ForeignServer::Statsdpy => contents(text).all(|(_, line)| line != "[main]"),
+        _ => text.lines().any(|line| is_own_header(line.trim())),
+    };
+    (!is_meant).then_some((number, program))
+}
+
+fn is_header(line: &str) -> bool {
+    line.starts_with('[')
 }
 
 /// Returns the lines with content that have no indent, with their numbers. The keys below them may
@@ -242,11 +253,14 @@ mod tests {
         is_of(telegraf, 1, "telegraf (TOML)");
         is_of("[[inputs.statsd]]\n", 1, "telegraf (TOML)");
         is_of("mappings:\n- match: a.*\n  name: b\n", 1, "statsd_exporter (YAML)");
-        is_of("---\na: 1\n", 1, "some program in YAML");
+        is_of("---\na: 1\n", 2, "some program in YAML");
         is_of("receivers:\n  statsd:\n    endpoint: a\n", 1, "the OpenTelemetry collector (YAML)");
         is_of("dogstatsd_port: 8125\n", 1, "the Datadog agent (YAML)");
         is_of("[sources.statsd]\ntype = \"statsd\"\n", 1, "Vector");
-        is_of("backends = ['graphite']\nflush-interval = '10s'\n", 2, "gostatsd (TOML)");
+        is_of("backends = ['graphite']\nflush-interval = '10s'\n", 1, "gostatsd (TOML)");
+        is_of("flush-interval = '10s'\n[influxdb]\nbucket = 'a'\n", 1, "gostatsd (TOML)");
+        is_of("[main]\ngraphite_host = g\nlisten_port = 8125\n", 2, "statsdpy");
+        is_of("mappings: # as of version >= 0.6\n- match: a\n", 1, "statsd_exporter (YAML)");
         is_of("LoadPlugin statsd\n<Plugin statsd>\n</Plugin>\n", 1, "collectd");
         is_of("[statsd]\npattern = ^stats\nretentions = 10s:1d\n", 3, "carbon");
         is_of("[cache]\nLINE_RECEIVER_PORT = 2003\n", 1, "carbon");
@@ -258,6 +272,8 @@ mod tests {
             ("[statsite]\nport = 1\n[carbon]\nhost = a\n", 2),
             ("[statsd]\nport = 1\nquantiles = 1\n", 2),
             ("flush_interval = 10s\n", 1),
+            ("[statsd]\nbackends = graphite\n", 1),
+            ("[statsd]\ngraphite_host = a\npercent_threshold = 90\n", 2),
             ("nonsense\n{\n", 2),
             ("[statsd]\nretention = 1\nfoo bar\n", 2),
         ] {

@@ -139,7 +139,6 @@ fn bad_syntax_is_reported_with_its_line_and_what_to_do() {
         ("mappings:\n- <<: a\n", ":2: expected a key: merges"),
         ("mappings: [\n", ":2: expected"),
         ("mappings:\n{{ range }}\n", ":2: expected"),
-        ("mappings:\n- match: a\n   name: b\n", ":3: expected"),
         ("mappings: {}\n---\na: 1\n", ":2: expected one document in the file"),
         ("mappings:\n  - match: a\n - match: b\n", ":3: expected the indent of a line above"),
         ("[sources.statsd]\n", ": this is a configuration of Vector, which --import does not"),
