@@ -15,7 +15,8 @@
 //!   `ingest` and `encode`.
 //! - `history` keeps the last points of series and own figures, for charts.
 //! - `policy` has the settings of a name: those of `[statsd]` and of each `[rule.NAME]`.
-//! - `config` reads, checks and prints `statsd.conf`.
+//! - `config` reads, checks and prints `statsd.conf`. `import` makes one from the configuration of
+//!   another server. `compare` compares the points of two servers.
 //! - `admin` answers the commands of the admin port, and `ask` is the client of `statsd --ask`.
 //!   `figures` is the table of everything that the server shows about itself. `state` keeps series
 //!   over a restart.
@@ -58,6 +59,8 @@ pub use statsd_core::{
 // understood one at a time.
 pub mod server;
 pub mod ask;
+pub mod import;
+pub mod compare;
 pub mod admin;
 pub mod figures;
 pub mod state;

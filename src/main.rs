@@ -1,13 +1,16 @@
 //! The program: reads its arguments and its configuration, then hands over to the server.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use statsd::admin;
 use statsd::args::{self, Action, ConfigSource};
 use statsd::ask::{self, AnswerStatus, AskError};
+use statsd::compare::{self, CompareError};
 use statsd::config::{self, Config, Overrides};
+use statsd::import;
 use statsd::server::{self, FindingKind, Server};
 use statsd::{logging, privileges, sink};
 
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
         Action::Ask { config, command, every } => {
             with_config(config, |config, origin| ask(&config, &origin, &command, every))
         }
+        Action::Import { file } => import(&file),
+        Action::Compare { inputs: [old, new], interval } => compare([&old, &new], interval),
         Action::PrintExample => print(config::example().trim_end()),
         Action::Run { config } => with_config(config, run),
     }
@@ -51,6 +56,25 @@ fn with_config(
     match config::load(source.path.as_deref(), overrides) {
         Ok((config, origin)) => then(config, origin),
         Err(failure) => fail(failure.exit_code(), &failure),
+    }
+}
+
+/// Prints a configuration made from that of another server.
+fn import(file: &Path) -> ExitCode {
+    match import::load(file).and_then(|text| import::import(file, &text)) {
+        Ok(text) => print(text.trim_end()),
+        Err(error) => fail(error.exit_code(), &error.message(file)),
+    }
+}
+
+/// Compares the points of two servers.
+fn compare(inputs: [&str; 2], interval: Duration) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match compare::compare(inputs, interval, &mut stdout, &mut std::io::stderr()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(CompareError::Output(error)) => cannot_print(&error),
+        Err(error) => fail(2, &error),
     }
 }
 
