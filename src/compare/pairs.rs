@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
+use crate::few::sort_few;
 /// The most points that wait to be compared. Each takes about 100 bytes. When there are more, the
 /// oldest flush is compared early.
 const PENDING_MAX: usize = 2_000_000;
@@ -252,7 +253,7 @@ impl Pairs {
             }));
         }
         // A map has no order. A report should be the same each time.
-        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         self.old.before = old;
         self.new.before = new;
         self.next = Some(flush + 1);
@@ -374,7 +375,7 @@ fn sorted_tags(name: &[u8]) -> Box<[u8]> {
     if tags.is_sorted() {
         return name.into();
     }
-    tags.sort_unstable();
+    sort_few(&mut tags, Ord::cmp);
     let mut sorted = bare.to_vec();
     for tag in tags {
         sorted.push(b';');

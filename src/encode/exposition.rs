@@ -41,7 +41,7 @@ impl SeriesExposition {
     pub fn new(exposition: Exposition) -> Self {
         let writer = SampleWriter::new(exposition);
         let lines = SeriesLines { writer, labels: LabelWriter::default(), pairs: Vec::new() };
-        Self { walk: FamilyWalk::default(), lines }
+        Self { walk: FamilyWalk::new(0), lines }
     }
 
     /// Whether the walk holds memory for every series.

@@ -2,6 +2,7 @@
 
 use super::old::{OldSetting, shown};
 use super::transfer::{Transfer, go_span, join, same};
+use crate::few::sort_few;
 
 /// The most rules of a configuration.
 const RULES_MAX: usize = 99;
@@ -59,7 +60,7 @@ pub(super) fn transfer(to: &mut Transfer) {
             ((is_regex, stars), prefix, is_regex)
         })
         .collect();
-    mappings.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    sort_few(&mut mappings, |(one, ..), (other, ..)| one.cmp(other));
     let is_drop = |(_, prefix, _): &(Rank, String, bool)| {
         to.old.get(&join(prefix, "action")).is_some_and(|action| action.text() == "drop")
     };

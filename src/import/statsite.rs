@@ -5,6 +5,7 @@ use super::old::OldSetting;
 use super::transfer::{
     Move, Transfer, Without, affix, fractions, is_plain_name, join, listen, same, seconds, yes_no,
 };
+use crate::few::sort_few;
 
 const MOVES: &[Move] = &[
     ("flush_interval", "statsd", "flush_interval", seconds),
@@ -137,7 +138,7 @@ fn histograms(to: &mut Transfer, section: &str) {
         };
         rules.push((name, prefix, format!("{min}:{max}:{width}"), origins));
     }
-    rules.sort_by_key(|(_, prefix, ..)| std::cmp::Reverse(prefix.len()));
+    sort_few(&mut rules, |(_, one, ..), (_, other, ..)| other.len().cmp(&one.len()));
     for (name, prefix, bins, origins) in rules {
         if !is_plain_name(&prefix) || !to.draft.has_room() {
             for origin in origins {

@@ -63,7 +63,7 @@ impl StreamSplitter {
     }
 
     /// As [`Self::feed`], with any search.
-    fn feed_with<S: Search>(
+    fn feed_with<S: LineSearch>(
         &mut self,
         bytes: &[u8],
         max_line: usize,
@@ -99,7 +99,7 @@ impl StreamSplitter {
     }
 
     /// Continues with a line. Returns the bytes after it.
-    fn line<'a, S: Search>(
+    fn line<'a, S: LineSearch>(
         &mut self,
         rest: &'a [u8],
         max_line: usize,
@@ -174,7 +174,7 @@ impl StreamSplitter {
     }
 
     /// Skips the rest of a refused line. Returns the bytes after it.
-    fn skip_line<'a, S: Search>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+    fn skip_line<'a, S: LineSearch>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let Some(end) = S::find(b'\n', rest) else { return &[] };
         self.skipping = Skipping::Nothing;
         &rest[end + 1..]
@@ -203,7 +203,7 @@ impl StreamSplitter {
 /// It reads little more than it returns. The caller calls it again after every binary message and
 /// every overlong line, so scanning the whole rest each time would make the cost of one read
 /// quadratic.
-fn whole_lines<S: Search>(bytes: &[u8], max_line: usize) -> usize {
+fn whole_lines<S: LineSearch>(bytes: &[u8], max_line: usize) -> usize {
     let mut length = 0;
     loop {
         // Up to the last newline within one line's length, no line is overlong, so the newlines
@@ -227,7 +227,7 @@ fn whole_lines<S: Search>(bytes: &[u8], max_line: usize) -> usize {
 }
 
 /// How a byte is found. A test counts how many bytes a search reads.
-trait Search {
+trait LineSearch {
     fn find(byte: u8, bytes: &[u8]) -> Option<usize>;
     fn find_last(byte: u8, bytes: &[u8]) -> Option<usize>;
 }
@@ -235,7 +235,7 @@ trait Search {
 /// Reads many bytes with one instruction.
 struct Simd;
 
-impl Search for Simd {
+impl LineSearch for Simd {
     fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
         memchr(byte, bytes)
     }
@@ -264,7 +264,7 @@ mod tests {
     /// Counts the bytes that each search reads.
     struct Counting;
 
-    impl Search for Counting {
+    impl LineSearch for Counting {
         fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
             let found = memchr(byte, bytes);
             LOOKED_AT.set(LOOKED_AT.get() + found.map_or(bytes.len(), |at| at + 1));

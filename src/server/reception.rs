@@ -187,7 +187,7 @@ impl Reception {
         let Some(socket) = listeners.datagrams.get_mut(usize::from(index)) else {
             return ReadOutcome::Dry;
         };
-        let before = InputTotals::of(input.ledger());
+        let before = DatagramTotals::of(input.ledger());
         let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
         let outcome = socket.receive(batch, share_of(SHARE_BYTES, config), |datagram, share| {
             filter.take(&datagram, share)
@@ -226,7 +226,7 @@ impl Reception {
         let Self { listeners, clients: LineClients { connections, .. }, last_input, .. } = self;
         input.ledger().set_sender(connections.sender(slot));
         let listener = connections.listener(slot);
-        let before = InputTotals::of(input.ledger());
+        let before = DatagramTotals::of(input.ledger());
         let outcome = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             input.repeat_piece(piece);
@@ -540,13 +540,13 @@ struct DatagramFilter<'a, H> {
 
 /// The totals before a read. What the read has brought is the difference, so nothing is counted for
 /// each line.
-struct InputTotals {
+struct DatagramTotals {
     packets: u64,
     lines: u64,
     samples: u64,
 }
 
-impl InputTotals {
+impl DatagramTotals {
     fn of(ledger: &Ledger) -> Self {
         Self {
             packets: ledger.own().total(Own::PacketsReceived),

@@ -47,9 +47,11 @@ use crate::token::{EventSource, Generation};
 
 mod ack_polls;
 mod dropped;
+mod stall;
 
 use ack_polls::AckPolls;
 use dropped::DroppedChunks;
+use stall::StallReport;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
@@ -81,8 +83,7 @@ pub(super) struct Link {
     dropped: DroppedChunks,
     advice: Advice,
     last_failure: FailureText,
-    /// Whether the log says that the destination is stalled.
-    logged_stall: bool,
+    stall: StallReport,
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -150,7 +151,7 @@ impl Link {
             dropped: DroppedChunks::new(&to.name),
             advice: Advice::new(to),
             last_failure: FailureText::default(),
-            logged_stall: false,
+            stall: StallReport::new(&to.name),
         }
     }
 
@@ -313,32 +314,14 @@ impl Link {
         self.note_stall(outbox);
     }
 
-    /// Logs when a destination stops to accept bytes over a connection that stays, and when it
-    /// accepts them again.
     fn note_stall(&mut self, outbox: &Outbox) {
-        let LinkState::Up(connection) = &self.state else {
-            self.logged_stall = false; // the log has the failure, and the recovery later
-            return;
-        };
-        let is_stalled = connection.is_stalled();
-        if mem::replace(&mut self.logged_stall, is_stalled) == is_stalled {
-            return;
-        }
-        let address = connection.address();
-        let unacked_bytes = outbox.unacked_bytes();
-        let queued_bytes = outbox.queued_bytes();
-        if is_stalled {
-            log::warn!(
-                sink = self.name, state = "stalled", address:%, unacked_bytes, queued_bytes,
-                reason = "the connection is up, and nothing was acknowledged for write_timeout",
-                hint = self.advice.on_stall();
-                "the destination does not read"
-            );
-        } else {
-            log::info!(
-                sink = self.name, state = "up", address:%, unacked_bytes, queued_bytes;
-                "the destination reads again"
-            );
+        match &self.state {
+            LinkState::Up(connection) => {
+                let hint = connection.is_stalled().then(|| self.advice.on_stall());
+                self.stall.note(hint, connection.address(), outbox);
+            }
+            // The log has the failure, and the recovery later.
+            _ => self.stall.forget(),
         }
     }
 

@@ -123,8 +123,8 @@ impl OverflowReport {
         );
     }
 
-    /// Logs how many lines were dropped since the last such line, at most once a minute. `before` is
-    /// the number before the overflow.
+    /// Logs how many lines were dropped since the last such line, at most once a minute. `before`
+    /// is the number before the overflow.
     fn show_dropped(&mut self, before: u64, outbox: &Outbox, now: Tick) {
         let (at, shown) = *self.shown.get_or_insert((now, before));
         let dropped = outbox.tally().dropped_lines;

@@ -116,7 +116,9 @@ fn only_modules_are_for_tests_alone() {
         }
         let lines: Vec<_> = source.text.lines().collect();
         let is_module = |line: &str| {
-            ["mod ", "pub mod ", "pub(crate) mod "].iter().any(|start| line.starts_with(start))
+            ["mod ", "pub mod ", "pub(crate) mod ", "pub(super) mod "]
+                .iter()
+                .any(|start| line.starts_with(start))
         };
         let is_other = |at: &usize| {
             lines[*at].trim_start() == "#[cfg(test)]"

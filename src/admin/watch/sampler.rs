@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::few::sort_few;
 use crate::random::RandomNumbers;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -148,7 +149,7 @@ fn fair_share(counts: &mut [u32]) -> u32 {
     if sum <= u64::from(PER_SECOND) {
         return u32::MAX;
     }
-    counts.sort_unstable();
+    sort_few(counts, Ord::cmp);
     let mut planned = PLANNED;
     let mut left = u32::try_from(counts.len()).unwrap_or(u32::MAX);
     for count in counts {

@@ -42,7 +42,7 @@ pub(super) struct FamilyWalk {
     blocks: usize,
     /// The name of the family of the series at hand.
     family: Vec<u8>,
-    /// The bits of hashes that do not count. Tests have some, so that families have equal hashes.
+    /// The bits of hashes that do not count.
     unused: u32,
 }
 
@@ -103,9 +103,9 @@ const DIVIDE_BLOCKS: usize = 16;
 const AHEAD: usize = 16;
 
 impl FamilyWalk {
-    /// A walk in which these bits of hashes do not count.
-    #[cfg(test)]
-    pub(super) fn with_unused_bits(unused: u32) -> Self {
+    /// A walk from the first series on. `unused` are the bits of hashes that do not count: none,
+    /// except to see how families of equal hashes fare.
+    pub(super) fn new(unused: u32) -> Self {
         Self { unused, ..Self::default() }
     }
 

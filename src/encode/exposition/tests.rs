@@ -56,7 +56,7 @@ fn answer(
     mut between: impl FnMut(&mut SeriesExposition, &mut Engine, bool),
 ) -> String {
     let mut page = SeriesExposition::new(Exposition::OpenMetrics);
-    page.walk = FamilyWalk::with_unused_bits(unused);
+    page.walk = FamilyWalk::new(unused);
     let mut out = Vec::new();
     let mut written = 0;
     while !page.step(engine.table_mut(), &mut out) {

@@ -233,7 +233,7 @@ fn a_closed_window_that_is_answered_is_a_stall_and_no_break() {
     }
 }
 
-/// Shows that new points win over old ones: the kernel takes only a little of what waits.
+/// Shows that new points win over old ones: the kernel takes only a little of the queue.
 #[test]
 fn a_peer_that_reads_nothing_costs_the_oldest_chunks() {
     let listener = listener();
