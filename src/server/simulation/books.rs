@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::clock::VirtualClock;
 use super::network::Lost;
-use crate::config::{Config, Resend};
+use super::outside::CARBON;
+use crate::config::{Config, Queue, Resend};
+use crate::server::Server;
 use crate::sink::testing::Account;
 
 /// What the checks remember from turn to turn.
@@ -80,4 +83,18 @@ pub(super) struct Judgement {
     pub(super) lost: Vec<Lost>,
     /// How many lines may be missing, having been counted as lost.
     pub(super) counted: u64,
+}
+
+/// The number of flushes that have begun in this run.
+pub(super) fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
+    let (_, _, _, ended, _) = server.pipeline.split();
+    ended.flushes + u64::from(server.pipeline.is_sweeping())
+}
+
+pub(super) fn queue_of_carbon(config: &Config) -> Option<usize> {
+    settings_of_carbon(config).map(|queue| queue.bytes)
+}
+
+pub(super) fn settings_of_carbon(config: &Config) -> Option<Queue> {
+    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue)
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::books::{Books, Freeze, Judgement, Totals};
+use super::books::{
+    Books, Freeze, Judgement, Totals, flushes_begun, queue_of_carbon, settings_of_carbon,
+};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
 use super::file::{Choices, rules_of};
 use super::network::{Lines, Peer};
 use super::outside::{CARBON, Outside};
 use super::witness::read_flushed;
-use crate::config::{self, Config, Origin, Overrides, Queue, Resend};
+use crate::config::{self, Config, Origin, Overrides, Resend};
 use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
@@ -579,17 +581,3 @@ impl World {
 
 /// More series than any trial makes: each name with each of its tags, before and after a reload.
 const SERIES_MAX: usize = 12_000;
-
-/// The number of flushes that have begun in this run.
-fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
-    let (_, _, _, ended, _) = server.pipeline.split();
-    ended.flushes + u64::from(server.pipeline.is_sweeping())
-}
-
-fn queue_of_carbon(config: &Config) -> Option<usize> {
-    settings_of_carbon(config).map(|queue| queue.bytes)
-}
-
-fn settings_of_carbon(config: &Config) -> Option<Queue> {
-    config.active_destinations().find(|to| to.name == CARBON).map(|to| to.queue)
-}
