@@ -479,7 +479,7 @@ impl World {
         let is_saved = path
             .and_then(|path| fs::read(path).ok())
             .is_some_and(|bytes| checked(&bytes).is_ok_and(|head| head.whole));
-        let flushed = self.flushed();
+        let flushed = self.witness.seen(|seen| seen.sum);
         if is_saved {
             self.totals.saved += 1;
         } else {
@@ -491,11 +491,6 @@ impl World {
         if !is_saved && !self.clients.is_passed() {
             assert_eq!(flushed + self.totals.lost, self.clients.sent(), "all is flushed");
         }
-    }
-
-    /// What the witness has read in all.
-    fn flushed(&self) -> u64 {
-        self.witness.seen(|seen| seen.sum)
     }
 
     /// Lets the peers without trouble read what is on its way to them.
@@ -540,7 +535,7 @@ impl World {
         self.choices.rule = rules_of(self.server().life.config());
         drop(self.server.take());
         self.settle_reading();
-        let known = self.flushed() + self.totals.lost;
+        let known = self.witness.seen(|seen| seen.sum) + self.totals.lost;
         assert!(known >= self.books.floor, "{known} of {} flushed", self.books.floor);
         assert!(known <= sent, "{known} flushed, of {sent} sent");
         self.totals.lost += sent - known;
@@ -568,7 +563,7 @@ impl World {
         let mut lost = self.carbon.take_lost();
         lost.retain(|lost| missing.contains(&lost.line));
         let Totals { given_up, died, unsubscribed, .. } = self.totals;
-        let flushed = self.flushed() + self.totals.lost;
+        let flushed = self.witness.seen(|seen| seen.sum) + self.totals.lost;
         assert_eq!(flushed, self.clients.sent(), "each sample is in exactly one flush");
         let repeated = self.repeater.seen(|seen| seen.sum);
         assert!(repeated <= self.clients.sent(), "samples were repeated twice");
