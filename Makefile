@@ -34,11 +34,17 @@ peers: ## install, once, what the tests talk to: carbon, clients, Node's statsd
 # These use a processor each, or measure, so they run with one thread for each processor.
 busy_tests = delivery:: flood:: load:: outage:: spool:: start::
 
-# `run` executes a command and goes on if it fails. `report` prints the duration and what failed.
-keep_going = start=$$(date +%s); failed=; \
-	run() { echo "+ $$*"; "$$@" || failed="$$failed$$(printf '\n  %s' "$$*")"; }; \
+# `run` executes a command and goes on if it fails. `report` prints the duration and what failed. It
+# repeats the panics of the failed tests, for a CI that shows only the last lines of the output.
+keep_going = start=$$(date +%s); failed=; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	run() { echo "+ $$*"; \
+		status=$$({ { "$$@" 2>&1; echo $$? >&3; } | tee -a "$$log" >&4; } 3>&1); \
+		[ "$$status" = 0 ] || failed="$$failed$$(printf '\n  %s' "$$*")"; }; \
 	report() { echo "make $@ took $$(($$(date +%s) - start)) s"; \
-		if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; }
+		if [ -n "$$failed" ]; then \
+			awk '/^---- .* ----$$/ || / panicked at / || /^error/ { left = 10 } left-- > 0' "$$log" \
+				| cut -c 1-1000; \
+			echo "failed:$$failed"; exit 1; fi; }; exec 4>&1
 
 # A recipe that names $(MAKE) itself would run under `make -n` too.
 remake = $(MAKE) --no-print-directory
@@ -89,9 +95,10 @@ picture: peers ## three minutes of traffic as graphite-web draws them: target/tm
 	$(CARGO) test --test e2e graphite_web -- --ignored picture
 	@echo "To show it in the README: cp $(CARGO_TARGET_DIR)/tmp/graphite.png docs/graphite.png"
 
+# First the tests that limit memory and times, one after the other.
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	@$(keep_going); \
-	run $(CARGO) test --release --test e2e start::idle_memory; \
+	run $(CARGO) test --release --test e2e -- --test-threads=1 start::idle_memory start::start_to_ready flood::; \
 	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture; \
 	report
 

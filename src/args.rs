@@ -42,6 +42,17 @@ pub enum Action {
         /// The time between two answers, if it is asked again and again.
         every: Option<Duration>,
     },
+    /// Compares the points of two servers.
+    Compare {
+        /// A file or a port of each, the old one first.
+        inputs: [String; 2],
+        /// The flush interval of both servers.
+        interval: Duration,
+    },
+    /// Prints a configuration made from that of another server.
+    Import {
+        file: PathBuf,
+    },
     Version,
     /// Prints the options.
     Usage,
@@ -73,6 +84,7 @@ sends the results to Graphite, InfluxDB, Ganglia or a command.
 Usage: statsd [-c FILE] [-o SECTION.KEY=VALUE]...
               [--check [--strict] | --print-config | --stdin | --dry-run]
        statsd [-c FILE] --ask COMMAND [--every TIME]
+       statsd --import FILE | --compare OLD NEW [--every TIME]
 
   -c, --config FILE           read FILE; else ./statsd.conf, else /etc/statsd.conf, else take the
                               defaults
@@ -86,6 +98,8 @@ Usage: statsd [-c FILE] [-o SECTION.KEY=VALUE]...
       --dry-run               the same, but print what each destination would get, and send nothing
       --ask COMMAND           ask the running server: a command of its admin port, such as stats;
                               --every 1s: again and again
+      --import FILE           print a statsd.conf made from the configuration of another server
+      --compare OLD NEW       compare the points that two servers send, each to a port or a file
   -V, --version               print the version, and exit
   -h                          print this, and exit
       --help                  also explain signals, commands, environment and files, and exit";
@@ -97,6 +111,11 @@ Examples:
   statsd --check -c new.conf                  test a configuration, also while a server runs
   statsd --print-config=example > statsd.conf begin a configuration of your own
   echo 'foo:1|c' | nc -u -w1 127.0.0.1 8125   send a counter
+  statsd --import exampleConfig.js > statsd.conf
+                                              move from Node StatsD, statsite, statsdpy, brubeck,
+                                              telegraf, gostatsd or statsd_exporter
+  statsd --compare 2013 2023                  compare what two servers send to these ports, until
+                                              Ctrl-C; docs/migrating.md has the steps
   statsd --ask counters                       show the open interval of the running server
   statsd --ask explain 'foo:1|c|@0.5'         show what a line would do
   statsd --ask watch 'foo.*' bad              show bad lines as they arrive, until Ctrl-C
@@ -143,7 +162,9 @@ Exit status:
      With --stdin and --dry-run: no line was valid. If only some lines are bad, the status is 0,
      and the log shows how many.
      With --ask health: the server answers that its health is down.
-  2  the command line or the configuration has a mistake. With --check --strict: or a warning.
+     With --compare: points differ, or no flush has points of both sides.
+  2  the command line or the configuration has a mistake, or --import cannot read the file. With
+     --check --strict: or a warning.
      With --ask: or the server does not know the command.
   3  with --ask: no server answers, or the answer is not complete
 
@@ -224,7 +245,8 @@ fn long_options() -> impl Iterator<Item = &'static str> {
 }
 
 /// What other programs call an option, and what to use here.
-const FOREIGN_OPTIONS: [(&[&str], &str); 7] = [
+const FOREIGN_OPTIONS: [(&[&str], &str); 8] = [
+    (&["--convert", "--migrate"], "use --import FILE."),
     (&["-f", "--file", "--config-file", "--conf", "--conf-file"], "use -c FILE."),
     (&["-t", "--test", "--configtest", "--validate", "--check-config"], "use --check."),
     (&["-v"], "use -V for the version."),
@@ -252,6 +274,7 @@ fn hint(error: &lexopt::Error) -> String {
                 format!("did you mean --{}?", word.display())
             }
             Some("") => String::new(),
+            Some("import") => "did you mean --import FILE?".into(),
             // Node StatsD is started with the name of its configuration.
             _ => format!("to read a configuration, use -c {}.", quoted(word)),
         },
@@ -275,6 +298,7 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
     let mut strict = false;
     let mut mode = Mode::Run;
     let mut every = None;
+    let mut import: Option<PathBuf> = None;
     let mut words: Vec<OsString> = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -295,36 +319,94 @@ fn read(args: Vec<OsString>) -> Result<Action, lexopt::Error> {
                 mode = mode.only(Mode::Ask)?;
                 words.extend(parser.optional_value());
             }
+            Long("import") => {
+                mode = mode.only(Mode::Import)?;
+                import = Some(parser.value()?.into());
+            }
+            Long("compare") => {
+                mode = mode.only(Mode::Compare)?;
+                words.extend(parser.optional_value());
+            }
             Long("every") => every = Some(span(&parser.value()?.string()?)?),
             // The words of a command. Those before --ask are refused below.
-            Value(word) if mode == Mode::Ask => words.push(word),
+            Value(word) if matches!(mode, Mode::Ask | Mode::Compare) => words.push(word),
             Short('V') | Long("version") => return Ok(Action::Version),
             Short('h') => return Ok(Action::Usage),
             Long("help") => return Ok(Action::Help),
             other => return Err(other.unexpected()),
         }
     }
-    if strict && mode != Mode::Check {
-        return Err("expected --strict only with --check".into());
-    }
-    if every.is_some() && mode != Mode::Ask {
-        return Err("expected --every only with --ask".into());
-    }
-    Ok(match mode {
-        Mode::Ask => {
-            let command = command(words)?;
-            if every.is_some() && command.split(|byte| *byte == b' ').next() == Some(b"watch") {
-                return Err("expected no --every with watch, which goes on by itself".into());
-            }
-            Action::Ask { config, command, every }
+    let chosen = Chosen { mode, config, strict, every, import, words };
+    chosen.action()
+}
+
+/// The options of a command line.
+struct Chosen {
+    mode: Mode,
+    config: ConfigSource,
+    strict: bool,
+    every: Option<Duration>,
+    /// The file of `--import`.
+    import: Option<PathBuf>,
+    /// The words of `--ask` or `--compare`.
+    words: Vec<OsString>,
+}
+
+impl Chosen {
+    /// Returns the action of these options. Fails if they do not belong together.
+    fn action(self) -> Result<Action, lexopt::Error> {
+        let Self { mode, config, strict, every, import, words } = self;
+        if strict && mode != Mode::Check {
+            return Err("expected --strict only with --check".into());
         }
-        Mode::Run => Action::Run { config },
-        Mode::Check => Action::Check { config, strict },
-        Mode::PrintConfig => Action::PrintConfig { config },
-        Mode::PrintExample => Action::PrintExample,
-        Mode::Stdin => Action::Stdin { config },
-        Mode::DryRun => Action::DryRun { config },
-    })
+        if let Some(file) = import {
+            if config != ConfigSource::default() {
+                return Err("expected neither -c nor -o with --import".into());
+            }
+            return Ok(Action::Import { file });
+        }
+        if mode == Mode::Compare {
+            return compared(words, every, &config);
+        }
+        if every.is_some() && mode != Mode::Ask {
+            return Err("expected --every only with --ask and --compare".into());
+        }
+        Ok(match mode {
+            Mode::Ask => {
+                let command = command(words)?;
+                if every.is_some() && command.split(|byte| *byte == b' ').next() == Some(b"watch") {
+                    return Err("expected no --every with watch, which goes on by itself".into());
+                }
+                Action::Ask { config, command, every }
+            }
+            Mode::Run => Action::Run { config },
+            Mode::Check => Action::Check { config, strict },
+            Mode::PrintConfig => Action::PrintConfig { config },
+            Mode::PrintExample => Action::PrintExample,
+            Mode::Import | Mode::Compare => return Err("expected a file".into()), // handled above
+            Mode::Stdin => Action::Stdin { config },
+            Mode::DryRun => Action::DryRun { config },
+        })
+    }
+}
+
+/// Returns the action of `--compare`.
+fn compared(
+    words: Vec<OsString>,
+    every: Option<Duration>,
+    config: &ConfigSource,
+) -> Result<Action, lexopt::Error> {
+    if *config != ConfigSource::default() {
+        return Err("expected neither -c nor -o with --compare".into());
+    }
+    let interval = every.unwrap_or(Duration::from_secs(10));
+    if interval.as_secs() == 0 || interval.subsec_nanos() != 0 {
+        return Err("expected a flush interval of whole seconds after --every".into());
+    }
+    let words: Result<Vec<String>, _> = words.into_iter().map(|word| word.string()).collect();
+    let inputs = words?.try_into();
+    let inputs = inputs.map_err(|_| "expected --compare OLD NEW: two files or two ports")?;
+    Ok(Action::Compare { inputs, interval })
 }
 
 /// Returns the command of `--ask`. Its words may be one argument or several.
@@ -354,6 +436,8 @@ enum Mode {
     Stdin,
     DryRun,
     Ask,
+    Import,
+    Compare,
 }
 
 /// Returns what `--print-config` with this value prints.
@@ -370,7 +454,8 @@ impl Mode {
     fn only(self, wanted: Self) -> Result<Self, &'static str> {
         if self != Self::Run && self != wanted {
             return Err(
-                "expected only one of --check, --print-config, --stdin, --dry-run and --ask",
+                "expected only one of --check, --print-config, --stdin, --dry-run, --ask, \
+                 --import and --compare",
             );
         }
         Ok(wanted)
@@ -418,6 +503,15 @@ mod tests {
             ("--ask top senders 5", ask("top senders 5", None)),
             ("--ask top --every 1s", ask("top", Some(1))),
             ("--every 1s --ask -- -x", ask("-x", Some(1))),
+            ("--import a.js", Action::Import { file: "a.js".into() }),
+            ("--import=a.js", Action::Import { file: "a.js".into() }),
+            (
+                "--compare 2013 new.txt --every 20s",
+                Action::Compare {
+                    inputs: ["2013".into(), "new.txt".into()],
+                    interval: Duration::from_secs(20),
+                },
+            ),
             ("-V", Action::Version),
             ("-h", Action::Usage),
             ("--check --help", Action::Help),
@@ -437,7 +531,8 @@ mod tests {
             ("-c a -c b", "only one --config"),
             (
                 "--check --print-config",
-                "only one of --check, --print-config, --stdin, --dry-run and --ask",
+                "only one of --check, --print-config, --stdin, --dry-run, --ask, --import and \
+                 --compare",
             ),
             ("--check --dry-run", "only one of --check"),
             ("--dry-run --print-config", "only one of --check"),
@@ -449,6 +544,16 @@ mod tests {
             ("--check=yes", "unexpected argument"),
             ("--strict", "--strict only with --check"),
             ("--strict --stdin", "--strict only with --check"),
+            ("--import", "missing argument"),
+            ("--import a -c b", "neither -c nor -o with --import"),
+            ("--import a --check", "only one of --check"),
+            ("--import a b", "unexpected argument \"b\""),
+            ("--compare", "two files or two ports"),
+            ("--compare a", "two files or two ports"),
+            ("--compare a b c", "two files or two ports"),
+            ("--compare a b -c d", "neither -c nor -o with --compare"),
+            ("--compare a b --every 100ms", "whole seconds"),
+            ("--compare a b --check", "only one of --check"),
             ("--resolve host", "invalid option \"--resolve\""),
             ("--check --resolve host 1", "invalid option \"--resolve\""),
             ("--resolve host 65536", "65536"),

@@ -109,8 +109,9 @@ pub fn ask(
 /// Asks again and again, `every` after the end of each answer. `clears` tells whether the output is
 /// a terminal, which is cleared before each answer.
 ///
-/// Returns only if the first attempt fails, or `out` does. Later failures are written to `out`,
-/// because the server may be restarting.
+/// Returns `Ok` once the reader of `out` has closed it, as `head` does. This is the normal end.
+/// Returns an error if the first attempt or another write to `out` fails. Later failures to get an
+/// answer are written to `out`, because the server may be restarting.
 pub fn ask_every(
     config: &Config,
     origin: &Origin,
@@ -118,13 +119,13 @@ pub fn ask_every(
     every: Duration,
     clears: bool,
     out: &mut impl Write,
-) -> AskError {
+) -> Result<(), AskError> {
     let mut is_first = true;
     loop {
         let mut text = Vec::new();
         match ask(config, origin, command, &mut text) {
             Ok(_) => {}
-            Err(error) if is_first => return error,
+            Err(error) if is_first => return Err(error),
             Err(error) => text = format!("statsd: {error}\n").into_bytes(),
         }
         let before: &[u8] = match (clears, is_first) {
@@ -133,8 +134,11 @@ pub fn ask_every(
             (false, false) => b"\n",
         };
         is_first = false;
-        if let Err(error) = put(out, &[before, &text].concat()) {
-            return error;
+        match put(out, &[before, &text].concat()) {
+            Err(AskError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Ok(());
+            }
+            written => written?,
         }
         wait(every);
     }

@@ -30,7 +30,7 @@ use crate::protocol::{
 };
 use crate::series::{
     Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table,
+    Table, name_hasher,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -54,13 +54,15 @@ pub struct Engine {
     reader: LineReader,
     /// Whether all names of series are canonical, and the reader leaves a canonical name as it is.
     /// A name that the table holds then needs no reading.
-    trusts: bool,
+    trusts_names: bool,
     /// The buffer for the canonical name of a new line with tags.
-    room: Box<[u8]>,
+    name_buffer: Box<[u8]>,
     intake: Intake,
     flush: Flush,
     flush_interval: Duration,
     history: History,
+    /// A flush has ended, and series may have to be exchanged in the history.
+    is_exchange_due: bool,
 }
 
 /// The flush in progress, or the last one.
@@ -122,9 +124,10 @@ impl Engine {
         let mut engine = Self {
             flush_interval: settings.flush_interval,
             history: History::new(settings.bounds.history_memory, history_rows(settings)),
+            is_exchange_due: false,
             reader: LineReader::new(settings.grammar.clone()),
-            trusts: settings.grammar.is_idempotent(),
-            room: room(&settings.grammar),
+            trusts_names: settings.grammar.is_idempotent(),
+            name_buffer: name_buffer(&settings.grammar),
             intake: Intake {
                 table: Table::new(
                     &settings.bounds,
@@ -159,11 +162,11 @@ impl Engine {
         // Existing series keep the names that the old grammar made of them. A reader with another
         // grammar might make other names of the same lines.
         let names_as_before = self.reader.grammar().names_as(&settings.grammar);
-        self.trusts &= names_as_before;
+        self.trusts_names &= names_as_before;
         // The table cannot change from clean names to raw ones.
         let sanitize = self.reader.grammar().sanitize;
         self.reader = LineReader::new(Grammar { sanitize, ..settings.grammar.clone() });
-        self.room = room(&settings.grammar);
+        self.name_buffer = name_buffer(&settings.grammar);
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
@@ -203,12 +206,12 @@ impl Engine {
     /// `share` bytes. Returns the rest of `text`.
     pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let mut rest = text;
-        let mut trusts = self.trusts;
+        let mut trusts_names = self.trusts_names;
         self.intake.table.set_sender(self.intake.ledger.sender_id());
         let enough = text.len().saturating_sub(share);
         while rest.len() > enough {
             if !self.intake.table.has_merged() {
-                rest = self.plain_lines(rest, enough, &mut trusts);
+                rest = self.plain_lines(rest, enough, &mut trusts_names);
                 if rest.len() <= enough {
                     return rest;
                 }
@@ -227,13 +230,13 @@ impl Engine {
     /// Takes in the plain lines at the start of `rest`, until at most `enough` bytes are left.
     /// Returns the rest.
     ///
-    /// `trusts` becomes `false` at the first name that is neither known nor plain, since many more
-    /// such names may follow.
+    /// `trusts_names` becomes `false` at the first name that is neither known nor plain, since many
+    /// more such names may follow.
     fn plain_lines<'a>(
         &mut self,
         mut rest: &'a [u8],
         enough: usize,
-        trusts: &mut bool,
+        trusts_names: &mut bool,
     ) -> &'a [u8] {
         let intake = &mut self.intake;
         loop {
@@ -243,16 +246,17 @@ impl Engine {
             while !batch.is_full()
                 && let Some(line) = read_plain(grammar, rest)
             {
-                if !*trusts && line.tags.is_none() && !is_plain_for(grammar, line.plain.name) {
+                if !*trusts_names && line.tags.is_none() && !is_plain_for(grammar, line.plain.name)
+                {
                     break;
                 }
                 batch.push(intake.pending(line, rest));
                 rest = rest.get(line.length + 1..).unwrap_or_default();
             }
-            if let Some(at) = intake.add_all(&mut batch, &mut self.reader, &mut self.room) {
+            if let Some(at) = intake.add_all(&mut batch, &mut self.reader, &mut self.name_buffer) {
                 // The general reader must read line `at`. Lines before it are added; those after it
                 // are read again, so that all samples are added in their order.
-                *trusts = false;
+                *trusts_names = false;
                 let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];
             }
@@ -448,7 +452,7 @@ impl Engine {
         }
         self.intake.ledger.skip_restored();
         // Another configuration may have accepted the names without changing them.
-        self.trusts &= self.intake.table.are_names_canonical(self.reader.grammar());
+        self.trusts_names &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored
     }
 
@@ -521,24 +525,33 @@ impl Engine {
         &mut self.history
     }
 
-    /// Notes the time of the flush that [`finish`](Self::finish) has ended, and exchanges series in
-    /// the history for more active ones.
+    /// Notes the time of the flush that [`finish`](Self::finish) has ended.
+    /// [`exchange_history`](Self::exchange_history) is due then.
     pub fn end_history(&mut self, time: UnixTime) {
         self.history.end_flush(time);
+        self.is_exchange_due = self.history.is_full();
+    }
+
+    /// Exchanges series in the history for more active ones, once in each flush. Returns `false` if
+    /// it is not due. It takes a part of a millisecond, so it is done in a turn of its own.
+    pub fn exchange_history(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_exchange_due) {
+            return false;
+        }
         let table = &mut self.intake.table;
-        let top = if self.history.is_full() {
-            table.top().samples(2 * self.history.len()).counts
-        } else {
-            Vec::new()
-        };
-        let active = top.iter().map(|counted| (counted.label, &*counted.name));
-        let (forgotten, offered) = self.history.exchange(active);
+        let hasher = name_hasher(table);
+        let samples_of =
+            |(kind, name): (_, &[u8])| table.top().samples_of(kind, name, hasher.hash_one(name));
+        let counted = table.top().active();
+        let active = counted.map(|counted| (counted.count, (counted.label, &*counted.name)));
+        let (forgotten, offered) = self.history.exchange(active, samples_of);
         for (kind, name) in forgotten {
             table.set_remembered(kind, &name, false);
         }
         for (kind, name) in offered {
-            table.set_remembered(kind, name, true);
+            table.set_remembered(kind, &name, true);
         }
+        true
     }
 
     /// Returns the sender or prefix with the most series, if the table refuses its names.
@@ -621,6 +634,6 @@ fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
 }
 
 /// Returns a buffer with room for the longest name.
-fn room(grammar: &Grammar) -> Box<[u8]> {
+fn name_buffer(grammar: &Grammar) -> Box<[u8]> {
     vec![0; grammar.max_key_length].into()
 }

@@ -15,14 +15,15 @@
 //!   `ingest` and `encode`.
 //! - `history` keeps the last points of series and own figures, for charts.
 //! - `policy` has the settings of a name: those of `[statsd]` and of each `[rule.NAME]`.
-//! - `config` reads, checks and prints `statsd.conf`.
+//! - `config` reads, checks and prints `statsd.conf`. `import` makes one from the configuration of
+//!   another server. `compare` compares the points of two servers.
 //! - `admin` answers the commands of the admin port, and `ask` is the client of `statsd --ask`.
 //!   `figures` is the table of everything that the server shows about itself. `state` keeps series
 //!   over a restart.
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
 //!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
-//!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean").
+//!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean"), `random`.
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
 //! of its own, because it alone is optimised for speed. All others are optimised for size.
@@ -58,6 +59,8 @@ pub use statsd_core::{
 // understood one at a time.
 pub mod server;
 pub mod ask;
+pub mod import;
+pub mod compare;
 pub mod admin;
 pub mod figures;
 pub mod state;
@@ -70,6 +73,7 @@ pub mod logging;
 pub mod privileges;
 mod files;
 mod nearest;
+mod random;
 pub mod standard;
 mod sys;
 mod clock;

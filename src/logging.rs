@@ -147,7 +147,7 @@ pub fn last_words(text: &str) {
 
 /// Ends the log of a process that ends well: writes the rest of a line that was accepted in part,
 /// and the number of dropped lines. Waits at most 0.2 s for a slow reader.
-pub fn end() {
+pub fn finish() {
     let Ok(mut log) = LOG.try_lock() else { return };
     let mut waits = END_WAITS;
     while !log.finish() && waits > 0 {

@@ -1,13 +1,16 @@
 //! The program: reads its arguments and its configuration, then hands over to the server.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use statsd::admin;
 use statsd::args::{self, Action, ConfigSource};
 use statsd::ask::{self, AnswerStatus, AskError};
+use statsd::compare::{self, CompareError};
 use statsd::config::{self, Config, Overrides};
+use statsd::import;
 use statsd::server::{self, FindingKind, Server};
 use statsd::{logging, privileges, sink};
 
@@ -24,16 +27,18 @@ fn main() -> ExitCode {
         Action::Version => print(args::VERSION),
         Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config, strict } => {
-            with_config(config, |config, origin| check(config, origin, strict))
+            with_config(config, |config, origin| check(&config, &origin, strict))
         }
         Action::PrintConfig { config } => with_config(config, |config, origin| {
-            print(config::render_with_places(config, origin).trim_end())
+            print(config::render_with_places(&config, &origin).trim_end())
         }),
         Action::Stdin { config } => with_config(config, flush_stdin),
         Action::DryRun { config } => with_config(config, dry_run),
         Action::Ask { config, command, every } => {
-            with_config(config, |config, origin| ask(config, origin, &command, every))
+            with_config(config, |config, origin| ask(&config, &origin, &command, every))
         }
+        Action::Import { file } => import(&file),
+        Action::Compare { inputs: [old, new], interval } => compare([&old, &new], interval),
         Action::PrintExample => print(config::example().trim_end()),
         Action::Run { config } => with_config(config, run),
     }
@@ -42,15 +47,34 @@ fn main() -> ExitCode {
 /// Loads the configuration and passes it to `then`. Reports its mistakes.
 fn with_config(
     source: ConfigSource,
-    then: impl FnOnce(&Config, &config::Origin) -> ExitCode,
+    then: impl FnOnce(Config, config::Origin) -> ExitCode,
 ) -> ExitCode {
     let overrides = match Overrides::new(std::env::vars_os(), &source.options) {
         Ok(overrides) => overrides,
         Err(error) => return fail(2, &error),
     };
     match config::load(source.path.as_deref(), overrides) {
-        Ok((config, origin)) => then(&config, &origin),
+        Ok((config, origin)) => then(config, origin),
         Err(failure) => fail(failure.exit_code(), &failure),
+    }
+}
+
+/// Prints a configuration made from that of another server.
+fn import(file: &Path) -> ExitCode {
+    match import::load(file).and_then(|text| import::import(file, &text)) {
+        Ok(text) => print(text.trim_end()),
+        Err(error) => fail(error.exit_code(), &error.message(file)),
+    }
+}
+
+/// Compares the points of two servers.
+fn compare(inputs: [&str; 2], interval: Duration) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match compare::compare(inputs, interval, &mut stdout, &mut std::io::stderr()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(CompareError::Output(error)) => cannot_print(&error),
+        Err(error) => fail(2, &error),
     }
 }
 
@@ -74,27 +98,19 @@ fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
 }
 
 /// Runs the server until a signal stops it.
-fn run(config: &Config, origin: &config::Origin) -> ExitCode {
+fn run(config: Config, origin: config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level, config.log_format);
     privileges::shut_out_others();
     let server = match Server::start(config, origin) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),
     };
-    let version = args::VERSION.replace(' ', "-");
-    let first_flush = UNIX_EPOCH + Duration::from_millis(server.first_flush().as_millis());
-    log::info!(
-        start = version,
-        flush_interval:? = config.flush_interval,
-        first_flush:% = humantime::format_rfc3339_millis(first_flush),
-        config:% = origin;
-        "the server starts"
-    );
+    server.log_start();
     server.log_config_warnings();
     logging::say(&server.ready_line());
     match server.run() {
         Ok(()) => {
-            logging::end();
+            logging::finish();
             ExitCode::SUCCESS
         }
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
@@ -102,16 +118,16 @@ fn run(config: &Config, origin: &config::Origin) -> ExitCode {
 }
 
 /// Runs `--stdin`. Its log shows only warnings and errors, since its output is for scripts.
-fn flush_stdin(config: &Config, origin: &config::Origin) -> ExitCode {
+fn flush_stdin(config: Config, origin: config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
-    end(server::flush_stdin(config, origin, &mut std::io::stdin().lock()))
+    exit_code(server::flush_stdin(config, &origin, &mut std::io::stdin().lock()))
 }
 
 /// Runs `--dry-run`.
-fn dry_run(config: &Config, origin: &config::Origin) -> ExitCode {
+fn dry_run(config: Config, origin: config::Origin) -> ExitCode {
     logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     let mut stdout = std::io::stdout().lock();
-    end(server::dry_run(config, origin, &mut std::io::stdin().lock(), &mut stdout))
+    exit_code(server::dry_run(config, &origin, &mut std::io::stdin().lock(), &mut stdout))
 }
 
 /// Asks the running server, once or again and again.
@@ -126,7 +142,8 @@ fn ask(
         None => ask::ask(config, origin, command, &mut stdout),
         Some(every) => {
             let clears = stdout.is_terminal();
-            Err(ask::ask_every(config, origin, command, every, clears, &mut stdout))
+            ask::ask_every(config, origin, command, every, clears, &mut stdout)
+                .map(|()| AnswerStatus::Good)
         }
     };
     match result {
@@ -140,11 +157,12 @@ fn ask(
     }
 }
 
-/// Ends a run over standard input. If not all went well (`Ok(false)`), the log shows what did not.
-fn end(result: Result<bool, server::StartError>) -> ExitCode {
+/// Returns the exit code of a run over standard input. If not all went well (`Ok(false)`), the log
+/// shows what did not.
+fn exit_code(result: Result<bool, server::StartError>) -> ExitCode {
     match result {
         Ok(is_well) => {
-            logging::end();
+            logging::finish();
             if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(server::StartError::Print(error)) => cannot_print(&error),

@@ -17,7 +17,7 @@ use slab::Slab;
 
 /// The owner of a registered descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Source {
+pub enum EventSource {
     Signals,
     Datagrams(u16),
     /// A listener for streams of lines, or for clients of the admin port.
@@ -57,23 +57,23 @@ const GENERATION_BITS: u32 = 13;
 const GENERATION_MASK: u16 = (1 << GENERATION_BITS) - 1;
 const KIND_SHIFT: u32 = GENERATION_BITS + u16::BITS;
 
-impl From<Source> for Token {
-    fn from(source: Source) -> Self {
+impl From<EventSource> for Token {
+    fn from(source: EventSource) -> Self {
         let fixed = Generation::default();
         let (kind, index, generation) = match source {
-            Source::Signals => (0, 0, fixed),
-            Source::Datagrams(index) => (1, index, fixed),
-            Source::Listener(index) => (2, index, fixed),
-            Source::Connection(Slot { index, generation }) => (3, index, generation),
-            Source::AdminClient(Slot { index, generation }) => (4, index, generation),
-            Source::Sink(index, generation) => (5, index, generation),
+            EventSource::Signals => (0, 0, fixed),
+            EventSource::Datagrams(index) => (1, index, fixed),
+            EventSource::Listener(index) => (2, index, fixed),
+            EventSource::Connection(Slot { index, generation }) => (3, index, generation),
+            EventSource::AdminClient(Slot { index, generation }) => (4, index, generation),
+            EventSource::Sink(index, generation) => (5, index, generation),
         };
         let index = usize::from(index) << GENERATION_BITS;
         Self((kind << KIND_SHIFT) | index | usize::from(generation.0))
     }
 }
 
-impl TryFrom<Token> for Source {
+impl TryFrom<Token> for EventSource {
     type Error = ();
 
     fn try_from(Token(bits): Token) -> Result<Self, ()> {
@@ -173,20 +173,20 @@ mod tests {
     fn every_source_survives_the_way_to_a_token_and_back() {
         let newest = Generation(GENERATION_MASK);
         for source in [
-            Source::Signals,
-            Source::Datagrams(3),
-            Source::Listener(1),
-            Source::Connection(Slot { index: u16::MAX, generation: newest }),
-            Source::AdminClient(Slot { index: 7, generation: Generation(1) }),
-            Source::Sink(2, newest.next()),
+            EventSource::Signals,
+            EventSource::Datagrams(3),
+            EventSource::Listener(1),
+            EventSource::Connection(Slot { index: u16::MAX, generation: newest }),
+            EventSource::AdminClient(Slot { index: 7, generation: Generation(1) }),
+            EventSource::Sink(2, newest.next()),
         ] {
-            assert_eq!(Source::try_from(Token::from(source)), Ok(source));
+            assert_eq!(EventSource::try_from(Token::from(source)), Ok(source));
         }
     }
 
     #[test]
     fn a_token_fits_thirty_two_bits() {
-        let Token(bits) = Source::Sink(u16::MAX, Generation(GENERATION_MASK)).into();
+        let Token(bits) = EventSource::Sink(u16::MAX, Generation(GENERATION_MASK)).into();
         assert!(u32::try_from(bits).is_ok());
     }
 

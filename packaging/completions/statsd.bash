@@ -12,7 +12,7 @@ _statsd() {
     --ask)
         mapfile -t COMPREPLY < <(compgen -W 'help stats info counters timers gauges sets delcounters deltimers delgauges delsets explain watch sinks senders bad top rules health config version quit' -- "$word") ;;
     *)
-        mapfile -t COMPREPLY < <(compgen -W '-V -c -h -o --ask --check --config --dry-run --every --help --print-config --stdin --strict --version' -- "$word") ;;
+        mapfile -t COMPREPLY < <(compgen -W '-V -c -h -o --ask --check --compare --config --dry-run --every --help --import --print-config --stdin --strict --version' -- "$word") ;;
     esac
 }
 complete -F _statsd statsd

@@ -7,6 +7,8 @@ complete -c statsd -l print-config -f -d 'print a statsd.conf that explains ever
 complete -c statsd -l stdin -f -d 'read lines from standard input, flush once at its end, and exit'
 complete -c statsd -l dry-run -f -d 'the same, but print what each destination would get, and send nothing'
 complete -c statsd -l ask -x -a 'help stats info counters timers gauges sets delcounters deltimers delgauges delsets explain watch sinks senders bad top rules health config version quit' -d 'ask the running server'
+complete -c statsd -l import -r -F -d 'print a statsd.conf made from the configuration of another server'
+complete -c statsd -l compare -f -d 'compare the points that two servers send, each to a port or a file'
 complete -c statsd -s V -l version -f -d 'print the version, and exit'
 complete -c statsd -s h -f -d 'print this, and exit'
 complete -c statsd -l help -f -d 'also explain signals, commands, environment and files, and exit'

@@ -11,7 +11,7 @@ use crate::time::UnixTime;
 pub(super) fn put_bad_lines(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     for bad in view.engine.ledger().bad_lines().last(most) {
         let time = humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970(bad.time));
-        write(out, format_args!("{time} {} {}: ", Shown(bad.sender), bad.reason));
+        write(out, format_args!("{time} {} {}: ", ShownSender(bad.sender), bad.reason));
         put_escaped(&bad.line, out);
         out.extend_from_slice(if bad.is_cut { b"...\n" } else { b"\n" });
     }
@@ -22,9 +22,9 @@ pub(super) fn since_1970(time: UnixTime) -> Duration {
 }
 
 /// A sender, with the user of a process.
-struct Shown(Sender);
+struct ShownSender(Sender);
 
-impl std::fmt::Display for Shown {
+impl std::fmt::Display for ShownSender {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(out)?;
         match self.0 {

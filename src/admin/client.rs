@@ -166,6 +166,13 @@ impl Client {
             || self.http.as_ref().is_some_and(|http| http.is_dumping())
     }
 
+    /// The bytes of its input and its output, and those that its answer holds.
+    pub(super) fn bytes(&self) -> usize {
+        let job = self.job.as_ref().map_or(0, Job::bytes);
+        let http = self.http.as_ref().map_or(0, |http| http.bytes());
+        self.input.capacity() + self.output.capacity() + job + http
+    }
+
     /// Whether its dump could begin if there were fewer dumps.
     pub(super) fn waits_to_dump(&self) -> bool {
         let job_waits = self.job.as_ref().is_some_and(|job| !job.may_go_on(false));
@@ -380,10 +387,12 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        if self.unsent() == 0 {
-            self.output = Vec::new(); // free the memory: the next answer may be hours away
-        } else {
+        if self.unsent() > 0 {
             self.output.drain(..self.sent);
+        } else if self.is_dumping() {
+            self.output.clear(); // the rest of the answer needs as much
+        } else {
+            self.output = Vec::new(); // free the memory: the next answer may be hours away
         }
         self.sent = 0;
         Ok(())

@@ -9,10 +9,11 @@ use socket2::Socket;
 use super::client::{Client, Next};
 use super::view::View;
 use crate::few::sort_few;
-use crate::ingest::listener::Door;
+use crate::figures::InUse;
+use crate::ingest::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{Slot, Slots, Source};
+use crate::token::{EventSource, Slot, Slots};
 use crate::warnings::CloseReason;
 
 /// The clients of the admin port.
@@ -26,21 +27,28 @@ pub struct AdminClients {
     first: u16,
     /// The clients that were served, whose deadlines have moved.
     served: Vec<Slot>,
+    /// The bytes that all clients held after the last turn.
+    bytes: usize,
 }
 
-/// Dumps in progress at the same time. Each holds eight bytes for every series. Further ones wait
+/// Dumps in progress at the same time. Each holds some bytes for every series. Further ones wait
 /// until one ends, or until a client with a dump does not keep up with reading.
 const DUMPS_MAX: usize = 2;
 
 impl AdminClients {
     /// At most `most` clients.
     pub fn new(most: usize) -> Self {
-        Self { clients: Slots::default(), most, first: 0, served: Vec::new() }
+        Self { clients: Slots::default(), most, first: 0, served: Vec::new(), bytes: 0 }
     }
 
     /// Returns the number of clients, and the most that there may be.
-    pub fn connected(&self) -> (usize, usize) {
-        (self.clients.len(), self.most)
+    pub fn in_use(&self) -> InUse {
+        InUse { used: self.clients.len(), limit: self.most }
+    }
+
+    /// The bytes that the clients hold: input, unsent output, and what dumps and scrapes need.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Sets another limit. Connected clients stay, but get new deadlines.
@@ -85,8 +93,23 @@ impl AdminClients {
                 self.clients.iter_mut().filter(|(_, client)| client.has_watched(view.now.tick));
             watching.for_each(|(_, client)| client.wake());
         }
-        let mut awake: Vec<Slot> = self.awake();
-        let Some(last) = awake.len().checked_sub(1) else { return more };
+        let awake: Vec<Slot> = self.awake();
+        if !awake.is_empty() {
+            more |= self.serve(awake, view, has_time);
+            self.bytes = self.clients.iter().map(|(_, client)| client.bytes()).sum();
+        }
+        more
+    }
+
+    /// Serves some clients. Returns `true` if one of them could go on at once.
+    fn serve(
+        &mut self,
+        mut awake: Vec<Slot>,
+        view: &mut View<'_>,
+        has_time: impl Fn() -> bool,
+    ) -> bool {
+        let mut more = false;
+        let last = awake.len() - 1;
         let has_been = |slot: &Slot| slot.index <= self.first;
         sort_few(&mut awake, |a, b| has_been(a).cmp(&has_been(b)));
         self.first = awake[0].index;
@@ -139,7 +162,7 @@ impl AdminClients {
     }
 }
 
-impl Door for AdminClients {
+impl ClientTable for AdminClients {
     /// Closes the client that has been idle longest, so that an operator can always get in.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
         if self.clients.len() < self.most {
@@ -173,7 +196,7 @@ impl Door for AdminClients {
         self.clients.get(slot).and_then(|client| client.deadline(idle))
     }
 
-    fn source(slot: Slot) -> Source {
-        Source::AdminClient(slot)
+    fn source(slot: Slot) -> EventSource {
+        EventSource::AdminClient(slot)
     }
 }

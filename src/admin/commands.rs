@@ -53,6 +53,15 @@ impl Job {
         }
     }
 
+    /// The bytes that the command holds, where they depend on the number of series.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Dump(dump) => dump.bytes(),
+            Self::Delete(delete) => delete.bytes(),
+            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => 0,
+        }
+    }
+
     /// Frees the memory that a dump holds. It begins again later, where it stopped.
     pub(super) fn pause(&mut self) {
         match self {

@@ -37,6 +37,12 @@ impl Delete {
         self.folder.as_ref().is_some_and(|folder| folder.names.is_begun())
     }
 
+    /// The bytes that the walk over a folder, and the names, hold.
+    pub(super) fn bytes(&self) -> usize {
+        let names: usize = self.names.iter().map(|name| name.len() + size_of_val(name)).sum();
+        names + self.folder.as_ref().map_or(0, |folder| folder.names.bytes())
+    }
+
     /// Whether the next step would allocate memory for every series of a folder.
     pub(super) fn is_about_to_begin(&self) -> bool {
         self.folder.as_ref().is_some_and(|folder| !folder.names.is_begun())

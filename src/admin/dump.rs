@@ -49,6 +49,11 @@ impl Dump {
         self.names.is_begun()
     }
 
+    /// The bytes that the walk over the series holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.names.bytes()
+    }
+
     /// Frees the memory it holds. It goes on later, after the last name it has written.
     pub(super) fn pause(&mut self) {
         let last = self.last.take();
@@ -113,7 +118,7 @@ impl Dump {
             match table.visit_one(next.shard, next.slot) {
                 Some(visited) => {
                     put_key(&next.name, out);
-                    put_value(&visited.series.open(visited.now), out);
+                    put_value(&visited.series.open(visited.tick), out);
                     self.last = Some(next.name);
                 }
                 None => out.truncate(start), // deleted since its name was read

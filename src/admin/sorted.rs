@@ -1,8 +1,8 @@
-//! A walk over the series in the order of their names, or of a key made of the name, in steps.
+//! A walk over the series of a kind in the order of their names, in steps.
 //!
 //! First the table is cut into runs of at most [`RUN`] series. A run is collected in several steps,
 //! and its slots are sorted in another one. Then the runs are merged by means of a heap of their
-//! lowest keys. This takes eight bytes for each series, and copies of one key for each run.
+//! lowest names. This takes eight bytes for each series, and a copy of one name for each run.
 //!
 //! Series may be created and removed during the walk. The walk skips removed series and leaves out
 //! new ones.
@@ -18,11 +18,9 @@ use crate::series::{Audience, Cursor, SeriesSlot, Table, Visited};
 /// The series that are still to come.
 #[derive(Debug)]
 pub(super) struct SortedNames {
-    /// The kind of the series, or `None` for all kinds.
-    kind: Option<MetricKind>,
+    kind: MetricKind,
     /// Names with another beginning are left out.
     prefix: Box<[u8]>,
-    key: MakeKey,
     /// The place up to which series are collected.
     cursor: Cursor,
     /// All series are collected.
@@ -31,36 +29,34 @@ pub(super) struct SortedNames {
     is_sorted: bool,
     /// The series of the run that is collected.
     places: Vec<CollectedPlace>,
-    /// Their keys, one after the other.
+    /// Their names, one after the other.
     keys: Vec<u8>,
     runs: Vec<Run>,
-    /// The lowest key of each run.
+    /// The lowest name of each run.
     heads: BinaryHeap<Reverse<SortedName>>,
+    /// The bytes of the slots of all runs.
+    bytes: usize,
 }
-
-/// Appends the key of a series.
-type MakeKey = fn(&Visited<'_>, &mut Vec<u8>);
 
 /// A series that is not sorted yet.
 #[derive(Debug)]
 struct CollectedPlace {
     shard: usize,
     slot: SeriesSlot,
-    /// Where its key is.
+    /// Where its name is.
     key: Range<usize>,
 }
 
-/// Sorted slots of one shard, with the lowest key last.
+/// Sorted slots of one shard, with the lowest name last.
 #[derive(Debug)]
 struct Run {
     shard: usize,
     slots: Vec<SeriesSlot>,
 }
 
-/// A key, and the place of its series.
+/// A name, and the place of its series.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortedName {
-    /// The name, unless the walk is in the order of other keys.
     pub(super) name: Box<[u8]>,
     run: usize,
     pub(super) shard: usize,
@@ -69,26 +65,18 @@ pub(super) struct SortedName {
 
 /// The most series of a run. Sorting one takes a tenth of a millisecond.
 const RUN: usize = 512;
-/// A run has fewer series if their keys need more bytes than this.
+/// A run has fewer series if their names need more bytes than this.
 const RUN_BYTES: usize = 128 * 1024;
+/// The bytes that a run takes besides its slots, about: itself, and the name in `heads`.
+const RUN_OVERHEAD: usize = size_of::<Run>() + size_of::<SortedName>() + 64;
 /// The most places that one step visits.
 const STEP_PLACES: usize = 128;
 
 impl SortedNames {
     pub(super) fn new(kind: MetricKind, prefix: Box<[u8]>) -> Self {
-        Self::with(Some(kind), prefix, |visited, key| key.extend_from_slice(visited.key()))
-    }
-
-    /// A walk over the series of all kinds, in the order of these keys.
-    pub(super) fn by_key(key: MakeKey) -> Self {
-        Self::with(None, Box::default(), key)
-    }
-
-    fn with(kind: Option<MetricKind>, prefix: Box<[u8]>, key: MakeKey) -> Self {
         Self {
             kind,
             prefix,
-            key,
             cursor: Cursor::default(),
             is_walked: false,
             is_sorted: false,
@@ -96,6 +84,7 @@ impl SortedNames {
             keys: Vec::new(),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
+            bytes: 0,
         }
     }
 
@@ -106,13 +95,19 @@ impl SortedNames {
 
     /// Frees the memory it holds. The walk then begins again.
     pub(super) fn restart(&mut self) {
-        *self = Self::with(self.kind, std::mem::take(&mut self.prefix), self.key);
+        *self = Self::new(self.kind, std::mem::take(&mut self.prefix));
+    }
+
+    /// The bytes that the walk holds, about.
+    pub(super) fn bytes(&self) -> usize {
+        let places = self.places.capacity() * size_of::<CollectedPlace>();
+        self.bytes + places + self.keys.capacity() + self.runs.capacity() * RUN_OVERHEAD
     }
 
     /// Does a part of the work before the merge. Returns `true` if it was done already, so that
     /// [`next`](Self::next) may be called.
     ///
-    /// Keys up to `last` are left out.
+    /// Names up to `last` are left out.
     pub(super) fn sort(&mut self, table: &mut Table, last: Option<&[u8]>) -> bool {
         if self.is_sorted {
             return true;
@@ -129,19 +124,18 @@ impl SortedNames {
 
     /// Collects the next series.
     fn collect(&mut self, table: &mut Table, last: Option<&[u8]>) {
-        let Self { kind, prefix, key, keys, places, .. } = self;
+        let Self { kind, prefix, keys, places, .. } = self;
         self.is_walked = table.visit(&mut self.cursor, STEP_PLACES, |visited| {
-            let is_wanted = kind.is_none_or(|kind| kind == visited.kind);
             // Series that only destinations with clean names get are merged from others.
             let is_merged = visited.audience == Audience::Clean;
-            if !is_wanted || is_merged || !visited.name().starts_with(prefix) {
+            if visited.kind != *kind || is_merged || !visited.name().starts_with(prefix) {
+                return;
+            }
+            if last.is_some_and(|last| visited.key() <= last) {
                 return;
             }
             let start = keys.len();
-            key(&visited, keys);
-            if last.is_some_and(|last| keys[start..] <= *last) {
-                return keys.truncate(start);
-            }
+            keys.extend_from_slice(visited.key());
             let Visited { shard, slot, .. } = visited;
             places.push(CollectedPlace { shard, slot, key: start..keys.len() });
         });
@@ -155,7 +149,8 @@ impl SortedNames {
             a.shard.cmp(&b.shard).then_with(|| keys[b.key.clone()].cmp(&keys[a.key.clone()]))
         });
         for run in places.chunk_by(|a, b| a.shard == b.shard) {
-            let slots = run.iter().map(|place| place.slot).collect();
+            let slots: Vec<_> = run.iter().map(|place| place.slot).collect();
+            self.bytes += slots.capacity() * size_of::<SeriesSlot>();
             self.runs.push(Run { shard: run[0].shard, slots });
             let head = self.head(self.runs.len() - 1, table);
             self.heads.extend(head.map(Reverse));
@@ -183,13 +178,11 @@ impl SortedNames {
         let Run { shard, slots } = &mut self.runs[run];
         while let Some(slot) = slots.pop() {
             if let Some(visited) = table.visit_one(*shard, slot) {
-                // Most keys hold a name twice. Shrinking a large buffer once is faster than growing
-                // a small one.
-                let mut name = Vec::with_capacity(2 * visited.name().len() + 24);
-                (self.key)(&visited, &mut name);
-                return Some(SortedName { name: name.into(), run, shard: *shard, slot });
+                let name = visited.key().into();
+                return Some(SortedName { name, run, shard: *shard, slot });
             }
         }
+        self.bytes -= slots.capacity() * size_of::<SeriesSlot>();
         *slots = Vec::new(); // to free all runs at the end of the walk would take too long
         None
     }

@@ -30,6 +30,8 @@ pub struct View<'a> {
     /// The connections that send lines.
     pub connections: InUse,
     pub admin_clients: InUse,
+    /// The bytes that the clients of the admin port hold.
+    pub admin_bytes: usize,
     pub rates: &'a Rates,
     pub health: &'a mut Health,
     /// A stop has begun: no input is received any more.
@@ -75,6 +77,7 @@ impl View<'_> {
             streams: self.streams,
             connections: self.connections,
             admin_clients: self.admin_clients,
+            admin_bytes: self.admin_bytes,
             history_bytes: self.engine.history().bytes(),
             config: self.config,
             rates: self.rates,

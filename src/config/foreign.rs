@@ -4,52 +4,84 @@
 //! `parse` calls it only if the file has mistakes. So a valid `statsd.conf` is never taken for the
 //! file of another program.
 
+use std::path::Path;
+
 use super::ini::Flaw;
 use super::sections::{COPIED, RULE, SECTIONS};
 use super::setting_place::SettingPlace;
+
+/// A server whose configurations are recognised, and whether they can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ForeignServer {
+    Node,
+    Statsite,
+    Statsdpy,
+    Brubeck,
+    Telegraf,
+    Gostatsd,
+    Exporter,
+    /// A program, or a form of files, that is not imported.
+    Other(&'static str),
+}
 
 /// A program whose configurations are recognised.
 #[derive(Clone, Copy)]
 struct Program {
     /// The program and the form of its file.
     name: &'static str,
-    /// `docs/migrating.md` has its keys.
-    has_table: bool,
+    server: ForeignServer,
 }
 
-const NODE: Program = program("Node StatsD (JavaScript)", true);
-const STATSITE: Program = program("statsite", true);
-const TELEGRAF: Program = program("telegraf (TOML)", true);
-const BRUBECK: Program = program("brubeck (JSON)", false);
-const GOSTATSD: Program = program("gostatsd (TOML)", false);
-const EXPORTER: Program = program("statsd_exporter (YAML)", false);
-const DATADOG: Program = program("the Datadog agent (YAML)", false);
-const OPENTELEMETRY: Program = program("the OpenTelemetry collector (YAML)", false);
-const VECTOR: Program = program("Vector", false);
-const COLLECTD: Program = program("collectd", false);
-const CARBON: Program = program("carbon", false);
-const JSON: Program = program("some program in JSON or JavaScript", false);
-const TOML: Program = program("some program in TOML", false);
-const YAML: Program = program("some program in YAML", false);
+const NODE: Program = program("Node StatsD (JavaScript)", ForeignServer::Node);
+const STATSITE: Program = program("statsite", ForeignServer::Statsite);
+const STATSDPY: Program = program("statsdpy", ForeignServer::Statsdpy);
+const TELEGRAF: Program = program("telegraf (TOML)", ForeignServer::Telegraf);
+const BRUBECK: Program = program("brubeck (JSON)", ForeignServer::Brubeck);
+const GOSTATSD: Program = program("gostatsd (TOML)", ForeignServer::Gostatsd);
+const EXPORTER: Program = program("statsd_exporter (YAML)", ForeignServer::Exporter);
+const DATADOG: Program = other("the Datadog agent (YAML)");
+const OPENTELEMETRY: Program = other("the OpenTelemetry collector (YAML)");
+const VECTOR: Program = other("Vector");
+const COLLECTD: Program = other("collectd");
+const CARBON: Program = other("carbon");
+const JSON: Program = other("some program in JSON or JavaScript");
+const TOML: Program = other("some program in TOML");
+const YAML: Program = other("some program in YAML");
 
-const fn program(name: &'static str, has_table: bool) -> Program {
-    Program { name, has_table }
+const fn program(name: &'static str, server: ForeignServer) -> Program {
+    Program { name, server }
+}
+
+const fn other(name: &'static str) -> Program {
+    program(name, ForeignServer::Other(name))
+}
+
+/// Returns the server that a text is a configuration of. Returns `None` if it may be any file.
+///
+/// The caller knows that the text is not meant for this server. So a section that this server has,
+/// too, shows nothing. A line that any program may have counts only if no other line is clearer.
+pub(crate) fn foreign_server(text: &str) -> Option<ForeignServer> {
+    let found = object(text).map(|(_, program)| program).or_else(|| {
+        let mut found = contents(text).filter_map(|(_, line)| program_of(line));
+        let is_clear = |program: &Program| !matches!(program.server, ForeignServer::Other(_));
+        found.clone().find(is_clear).or_else(|| found.next())
+    });
+    found.map(|program| program.server)
 }
 
 /// Returns the one mistake of a file that is written for another program. Returns `None` if the
 /// text may be meant for this server.
-pub(super) fn recognised(text: &[u8]) -> Option<Flaw> {
+pub(super) fn recognised(file: &Path, text: &[u8]) -> Option<Flaw> {
     let text = String::from_utf8_lossy(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let (line, Program { name, has_table }) = object(text).or_else(|| lines(text))?;
-    let more = if has_table {
-        "docs/migrating.md has the key to write for each of its keys"
-    } else {
-        "docs/migrating.md is about moving from other servers"
+    let (line, Program { name, server }) = object(text).or_else(|| lines(text))?;
+    let next = match server {
+        ForeignServer::Other(_) => "`statsd --print-config=example` prints a statsd.conf".into(),
+        _ => format!("`statsd --import {}` prints a statsd.conf made from it", file.display()),
     };
     let what = format!(
-        "this is a configuration of {name}, not of this server; {more}, and \
-         `statsd --print-config=example` prints a statsd.conf"
+        "this is a configuration of {name}, not of this server; {next}, and docs/migrating.md is \
+         about moving from other servers"
     );
     Some(Flaw { place: SettingPlace::Line(line), what })
 }
@@ -107,22 +139,30 @@ fn without_comments(text: &str) -> &str {
 
 /// Recognises a file by its lines. Returns the first line that shows it.
 fn lines(text: &str) -> Option<(usize, Program)> {
-    let mut found = None;
-    for (number, raw) in (1..).zip(text.lines()) {
-        let line = raw.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if is_own_header(line) {
-            return None;
-        }
-        // Only keys without an indent name the program. The keys below them may be the same in the
-        // files of several programs.
-        if found.is_none() && raw.starts_with(|first: char| !first.is_whitespace()) {
-            found = program_of(line).map(|program| (number, program));
-        }
-    }
-    found
+    let of_line = |(number, line)| program_of(line).map(|program| (number, program));
+    // Files of several programs begin with the line `---`.
+    let (number, program) = contents(text).filter(|(_, line)| *line != "---").find_map(of_line)?;
+    let is_meant = match program.server {
+        // Its keys stand before all sections, of which some have names of this server's.
+        ForeignServer::Gostatsd => contents(text).next().is_none_or(|(_, first)| is_header(first)),
+        ForeignServer::Statsdpy => contents(text).all(|(_, line)| line != "[main]"),
+        _ => text.lines().any(|line| is_own_header(line.trim())),
+    };
+    (!is_meant).then_some((number, program))
+}
+
+fn is_header(line: &str) -> bool {
+    line.starts_with('[')
+}
+
+/// Returns the lines with content that have no indent, with their numbers. The keys below them may
+/// be the same in the files of several programs.
+fn contents(text: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
+    let is_content = |raw: &str| {
+        raw.starts_with(|first: char| !first.is_whitespace() && first != '#' && first != ';')
+    };
+    let lines = (1..).zip(text.lines());
+    lines.filter(move |(_, raw)| is_content(raw)).map(|(number, raw)| (number, raw.trim()))
 }
 
 /// Whether a line opens a section that this server has. `[statsd]` does not count: carbon's files
@@ -140,18 +180,33 @@ fn is_own_header(line: &str) -> bool {
 fn program_of(line: &str) -> Option<Program> {
     let starts = |starts: &[&str]| starts.iter().any(|start| line.starts_with(start));
     let key = line.split(['=', ':']).next().unwrap_or_default().trim();
+    let is_assigned = line.find(['=', ':']).is_some_and(|at| line[at..].starts_with('='));
     Some(match key {
         _ if line == "[statsite]" => STATSITE,
-        _ if starts(&["[[inputs.", "[[outputs.", "[[processors.", "[[aggregators.", "[agent]"]) => {
+        _ if starts(&[
+            "[[inputs.",
+            "[[outputs.",
+            "[[processors.",
+            "[[aggregators.",
+            "[agent]",
+            "[global_tags]",
+        ]) =>
+        {
             TELEGRAF
         }
         _ if starts(&["[sources.", "[sinks.", "[transforms."]) => VECTOR,
+        _ if starts(&["[disabled-sub-metrics]", "[statsdaemon]", "[newrelic]", "[otlp]"]) => {
+            GOSTATSD
+        }
         _ if starts(&["[["]) => TOML,
         _ if starts(&["<Plugin", "LoadPlugin "]) => COLLECTD,
         _ if starts(&["[cache]", "[relay]", "[aggregator]"]) => CARBON,
         "retentions" | "aggregationMethod" | "xFilesFactor" => CARBON,
-        "metrics-addr" | "flush-interval" | "percent-threshold" | "max-workers" => GOSTATSD,
-        _ if line.contains('=') => return None,
+        "metrics-addr" | "flush-interval" | "percent-threshold" | "max-workers"
+        | "expiry-interval" | "default-tags" | "statser-type" | "internal-namespace" => GOSTATSD,
+        "graphite_host" | "graphite_port" | "listen_addr" | "percent_threshold" => STATSDPY,
+        "backends" | "http-servers" | "server-mode" if is_assigned => GOSTATSD,
+        _ if is_assigned => return None,
         "mappings" | "defaults" => EXPORTER,
         "receivers" | "exporters" | "processors" => OPENTELEMETRY,
         "dogstatsd_port" | "use_dogstatsd" | "api_key" | "dd_url" => DATADOG,
@@ -176,6 +231,9 @@ mod tests {
         let expected = format!("t.conf:{line}: this is a configuration of {program}, not of this");
         assert!(found.len() == 1 && found[0].starts_with(&expected), "{text}: {found:#?}");
         assert!(found[0].contains("docs/migrating.md") && !found[0].contains('\n'), "{found:?}");
+        let is_imported = super::foreign_server(text)
+            .is_some_and(|server| !matches!(server, super::ForeignServer::Other(_)));
+        assert_eq!(found[0].contains("`statsd --import t.conf`"), is_imported, "{found:?}");
     }
 
     #[test]
@@ -195,11 +253,14 @@ mod tests {
         is_of(telegraf, 1, "telegraf (TOML)");
         is_of("[[inputs.statsd]]\n", 1, "telegraf (TOML)");
         is_of("mappings:\n- match: a.*\n  name: b\n", 1, "statsd_exporter (YAML)");
-        is_of("---\na: 1\n", 1, "some program in YAML");
+        is_of("---\na: 1\n", 2, "some program in YAML");
         is_of("receivers:\n  statsd:\n    endpoint: a\n", 1, "the OpenTelemetry collector (YAML)");
         is_of("dogstatsd_port: 8125\n", 1, "the Datadog agent (YAML)");
         is_of("[sources.statsd]\ntype = \"statsd\"\n", 1, "Vector");
-        is_of("backends = ['graphite']\nflush-interval = '10s'\n", 2, "gostatsd (TOML)");
+        is_of("backends = ['graphite']\nflush-interval = '10s'\n", 1, "gostatsd (TOML)");
+        is_of("flush-interval = '10s'\n[influxdb]\nbucket = 'a'\n", 1, "gostatsd (TOML)");
+        is_of("[main]\ngraphite_host = g\nlisten_port = 8125\n", 2, "statsdpy");
+        is_of("mappings: # as of version >= 0.6\n- match: a\n", 1, "statsd_exporter (YAML)");
         is_of("LoadPlugin statsd\n<Plugin statsd>\n</Plugin>\n", 1, "collectd");
         is_of("[statsd]\npattern = ^stats\nretentions = 10s:1d\n", 3, "carbon");
         is_of("[cache]\nLINE_RECEIVER_PORT = 2003\n", 1, "carbon");
@@ -211,6 +272,8 @@ mod tests {
             ("[statsite]\nport = 1\n[carbon]\nhost = a\n", 2),
             ("[statsd]\nport = 1\nquantiles = 1\n", 2),
             ("flush_interval = 10s\n", 1),
+            ("[statsd]\nbackends = graphite\n", 1),
+            ("[statsd]\ngraphite_host = a\npercent_threshold = 90\n", 2),
             ("nonsense\n{\n", 2),
             ("[statsd]\nretention = 1\nfoo bar\n", 2),
         ] {

@@ -19,6 +19,7 @@ mod given;
 mod lint;
 
 mod address;
+mod defaults;
 mod foreign;
 mod hints;
 mod ini;
@@ -35,11 +36,13 @@ mod tag_rules;
 mod value;
 
 pub use change::{applicable, difference};
+pub(crate) use defaults::Defaults;
 pub use destination::{
     ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec,
     Influxdb, Layout, Net, Over, Protocol, Queue, Remote, Repeater, Resend, Secret, TakenFlushes,
     Takes,
 };
+pub(crate) use foreign::{ForeignServer, foreign_server};
 pub use given::Given;
 pub use ini::Mistake;
 pub use key::{Key, KeyUse};
@@ -49,5 +52,6 @@ pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides};
 pub use parse::{parse, parse_with_places};
+pub(crate) use render::line_of;
 pub use render::{example, render, render_masked, render_with_places};
 pub use setting_place::SettingPlace;

@@ -16,6 +16,7 @@ use std::path::Path;
 use super::ini::{IniSection, KeyValue};
 use super::sections::SECTIONS;
 use super::setting_place::SettingPlace;
+use crate::few::sort_few;
 
 /// Settings from the environment and the command line, in the order in which they take effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Overrides {
             }
         }
         // The order of variables in the environment means nothing.
-        overrides.list.sort_unstable_by(|a, b| a.source.cmp(&b.source));
+        sort_few(&mut overrides.list, |a, b| a.source.cmp(&b.source));
         for option in options {
             overrides.list.push(option_value(option)?);
         }

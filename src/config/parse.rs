@@ -60,7 +60,7 @@ pub fn parse_with_places(
     reader.check_namespaces(&sections);
     reader.check_figures();
     let config = reader.finish(&sections).map_err(|flaws| {
-        let flaws = recognised(text).map_or(flaws, |flaw| vec![flaw]);
+        let flaws = recognised(file, text).map_or(flaws, |flaw| vec![flaw]);
         let named = |Flaw { place, what }| Mistake { place: overrides.show(file, place), what };
         flaws.into_iter().map(named).collect::<Vec<_>>()
     })?;

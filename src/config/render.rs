@@ -77,14 +77,16 @@ const MASK: &str = "***";
 
 /// Returns one section with all its keys.
 fn block(config: &Config, section: &str, header: &str, at: usize) -> String {
-    let entries = keys_of(section).map(|key| {
-        let value = key.get(config, at);
-        let is_raw = takes_rest_of_line(section, key.name);
-        let value = if is_raw { value } else { quoted(value) };
-        let entry = format!("{} = {value}", key.name);
-        format!("{}\n", entry.trim_end())
-    });
+    let entries =
+        keys_of(section).map(|key| line_of(section, key.name, &key.get(config, at)) + "\n");
     format!("[{header}]\n{}", entries.collect::<String>())
+}
+
+/// Returns the line that sets a key of a section, without its newline.
+pub(crate) fn line_of(section: &str, key: &str, value: &str) -> String {
+    let is_raw = takes_rest_of_line(section, key);
+    let value = if is_raw { value.to_owned() } else { quoted(value.to_owned()) };
+    format!("{key} = {value}").trim_end().to_owned()
 }
 
 /// Returns the manual: a configuration with every section and key, its default and an explanation.

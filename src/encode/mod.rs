@@ -7,6 +7,7 @@
 //!                └─ one for each pair of format and name space                        ▼
 //!  packets of the repeaters ──▶ Repeated ──────────────────────────────────────▶ Rc<Chunk>
 //! ```
+//! `exposition` is no destination: Prometheus asks for it, and gets the present values.
 
 pub mod encoder;
 pub mod encoders;
@@ -19,6 +20,7 @@ mod influx;
 pub mod ganglia;
 pub mod repeated;
 pub mod sent_names;
+pub mod exposition;
 
 pub mod chunk;
 mod names;

@@ -168,7 +168,7 @@ pub fn explain_series(
         MetricKind::Set => Sample::Member(b"0"),
     };
     let mut copied = Copied::new(engine, Foresight::Interval);
-    let sent = Rehearsal::source(engine.table(), kind, name).unwrap_or(name);
+    let sent = Rehearsal::original(engine.table(), kind, name).unwrap_or(name);
     let verdict = copied.take(sent, sample, None);
     let mut line = copied.explained(sent, None);
     line.samples.push(ExplainedSample {

@@ -68,7 +68,7 @@ impl Intake {
         let mut taken = 0;
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || is_plain_for(reader.grammar(), sample.name);
-            let added = self.table.add_pending(sample, revision, may_create);
+            let added = self.table.add_looked_up(sample, revision, may_create);
             let Some(added) = added else {
                 if self.add_new_tagged(sample, reader, room) {
                     continue;
@@ -174,7 +174,7 @@ impl Intake {
         let raw = reader.split(line).filter(|_| self.frequent.is_none());
         let raw = raw.map(|split| (split, self.table.raw_key(split.name, split.tags)));
         if let Some((split, key)) = raw
-            && self.add_known(line, split.samples(), key, reader)
+            && self.add_aliased(line, split.samples(), key, reader)
         {
             return;
         }
@@ -199,7 +199,7 @@ impl Intake {
 
     /// Adds the samples of a line with this key. Returns false, and adds nothing, if the series of
     /// its first sample is not known.
-    fn add_known(
+    fn add_aliased(
         &mut self,
         line: &[u8],
         samples: Samples<'_>,
@@ -207,12 +207,12 @@ impl Intake {
         reader: &mut LineReader,
     ) -> bool {
         let first = samples.clone().next().and_then(Result::ok).and_then(|sample| sample.kind());
-        if !first.is_some_and(|kind| self.table.is_known(key, kind)) {
+        if !first.is_some_and(|kind| self.table.has_alias(key, kind)) {
             return false;
         }
         self.table.set_sender(self.ledger.sender_id());
         self.all_samples(line, samples, |intake, sample| {
-            if let Some(added) = intake.table.add_known(key, sample) {
+            if let Some(added) = intake.table.add_aliased(key, sample) {
                 return added;
             }
             // A series of another kind. The name is good, since it is that of a series.

@@ -3,16 +3,8 @@
 use super::read::{FigureValue, read};
 use super::row::{FigureKind, FigureRow, FigureUnit};
 use super::sources::Sources;
+use crate::encode::exposition::Exposition;
 use crate::encode::number::Number;
-
-/// The two formats that Prometheus reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposition {
-    /// OpenMetrics 1.0. The caller appends `# EOF` after its last family.
-    OpenMetrics,
-    /// Prometheus's text format 0.0.4, in which a counter's family has the name of its sample.
-    Text,
-}
 
 /// The limits that belong to [`FigureRow::metric`]'s `statsd_limit_used`.
 const LIMIT: &str = "statsd_limit_max";

@@ -23,7 +23,7 @@ mod sources;
 mod table;
 
 pub use destinations::{DestinationReport, destinations};
-pub use metrics::{Exposition, write_metrics};
+pub use metrics::write_metrics;
 pub use page::{help, page};
 pub use rates::Rates;
 pub use read::{FigureValue, of_flush, read, read_value, sample};

@@ -27,6 +27,8 @@ pub struct Sources<'a> {
     pub streams: &'a Slab<(Purpose, Listener)>,
     pub connections: InUse,
     pub admin_clients: InUse,
+    /// The bytes that the clients of the admin port hold.
+    pub admin_bytes: usize,
     /// The bytes of the remembered history.
     pub history_bytes: usize,
     pub config: &'a Config,

@@ -113,7 +113,7 @@ pub static TABLE: &[FigureRow] = rows! {
         .sent(&[Gauge("timestamp_lag")]);
     figure(Destinations, "up", YES,
         Reader::Destination(|sink, _| Some(f64::from(u8::from(sink.is_up)))),
-        "1 if the destination can be written to, else 0");
+        "1 if the destination can be written to, else 0; 0 if it is stalled, too");
     figure(Destinations, "queue_bytes", BYTES,
         Reader::Destination(|sink, _| Some(sink.queue_bytes as f64)),
         "bytes in memory that are unsent or unacknowledged")
@@ -232,6 +232,8 @@ pub static TABLE: &[FigureRow] = rows! {
         "queued and retained bytes of all destinations");
     figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.history_bytes as f64),
         "remembered history");
+    figure(Memory, "admin_bytes", BYTES, Reader::One(|from| from.admin_bytes as f64),
+        "clients of the admin port: unsent answers, and the places of series for dumps and scrapes");
     figure(Memory, "spools_bytes", BYTES,
         Reader::One(|from| sum(from, |sink| sink.spool_bytes.unwrap_or(0))),
         "bytes in the spools of all destinations; they are on disk, not in memory");

@@ -6,7 +6,7 @@
 //!  figures ─▶ note_own(name, value) ────▶ OwnTrack                       ──▶ own
 //! ```
 //! Memory is bounded by `history_memory`, and a track takes it as its rows come. A series that does
-//! not fit is refused, and the table then no longer offers it. After each flush the server
+//! not fit is refused, and the table then no longer offers it. In a turn of each flush the server
 //! exchanges series that have become active for less active ones.
 
 mod track;
@@ -180,31 +180,33 @@ impl History {
         }
     }
 
-    /// Returns the series to be forgotten and those to be offered in their place, given the series
-    /// with most samples, the most active first. Both are few.
+    /// Returns the series to be forgotten and those to be offered in their place. Both are few.
+    ///
+    /// `active` has the most active series with the number of their samples, in any order.
+    /// `samples_of` returns this number for one series. It is 0 for one that is not active.
     pub fn exchange<'a>(
         &mut self,
-        mut active: impl Iterator<Item = SeriesName<'a>>,
-    ) -> (Vec<OwnedKey>, Vec<SeriesName<'a>>) {
+        active: impl Iterator<Item = (u64, SeriesName<'a>)>,
+        samples_of: impl Fn(SeriesName<'_>) -> u64,
+    ) -> (Vec<OwnedKey>, Vec<OwnedKey>) {
         if !self.is_full {
             return (Vec::new(), Vec::new());
         }
-        let held = self.len();
         // A series moves in if it is among the first half, and out if it is not among twice as many
-        // as are held. Otherwise two of equal activity would be exchanged at each flush.
-        let mut known: AHashMap<(MetricKind, &[u8]), ()> = AHashMap::new();
-        let mut wanted = Vec::new();
-        for (at, (kind, name)) in active.by_ref().take(2 * held).enumerate() {
-            known.insert((kind, name), ());
-            let is_held = self.series[kind as usize].contains_key(name);
-            if at < held / 2 && !is_held && wanted.len() < EXCHANGED_MAX {
-                wanted.push((kind, name));
-            }
-        }
+        // as are held. Otherwise two of equal activity would be exchanged at each flush. A sort by
+        // samples and name would take milliseconds: all names are compared if all are as active.
+        let held = self.len();
+        let mut active: Vec<_> = active.collect();
+        let least = first(&mut active, 2 * held).iter().map(|(samples, _)| *samples).min();
+        let least = least.filter(|_| active.len() > 2 * held).unwrap_or(1);
+        let mut wanted = first(&mut active, held / 2).to_vec();
+        wanted.retain(|(_, (kind, name))| !self.keeps(*kind, name));
+        let mut wanted = first(&mut wanted, EXCHANGED_MAX).to_vec();
+        wanted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.1.cmp(b.1.1)));
         let mut forgotten = Vec::new();
         for kind in KINDS {
             let names = self.series[kind as usize].keys();
-            let others = names.filter(|name| !known.contains_key(&(kind, &***name)));
+            let others = names.filter(|name| samples_of((kind, name)) < least);
             let some = others.take(wanted.len() - forgotten.len());
             forgotten.extend(some.map(|name| (kind, name.clone())));
         }
@@ -213,7 +215,8 @@ impl History {
             self.series[*kind as usize].remove(name);
             self.reserved -= self.bytes_of(*kind, name);
         }
-        (forgotten, wanted)
+        let wanted = wanted.into_iter().map(|(_, (kind, name))| (kind, name.into()));
+        (forgotten, wanted.collect())
     }
 
     /// The points of a series. `None` if it is not kept.
@@ -291,6 +294,18 @@ impl History {
 
 const KINDS: [MetricKind; 4] =
     [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
+
+/// Moves the series with the most samples to the front, and returns them in any order.
+fn first<'s, 'a>(
+    series: &'s mut [(u64, SeriesName<'a>)],
+    count: usize,
+) -> &'s mut [(u64, SeriesName<'a>)] {
+    let count = count.min(series.len());
+    if count > 0 {
+        series.select_nth_unstable_by(count - 1, |a, b| b.0.cmp(&a.0));
+    }
+    &mut series[..count]
+}
 
 /// The bytes that a full track takes.
 fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
@@ -389,15 +404,19 @@ mod tests {
         let mut history = History::new(20 * 500, 100);
         let names: Vec<String> = (0..100).map(|n| format!("n{n}")).collect();
         let kept = names.iter().filter(|n| history.note(COUNTER, n.as_bytes(), &[1.0])).count();
-        let active = || names.iter().rev().map(|name| (COUNTER, name.as_bytes()));
-        let (forgotten, offered) = history.exchange(active());
+        // The names with the highest numbers have most samples.
+        let active = || (0..).zip(&names).map(|(n, name)| (1 + n, (COUNTER, name.as_bytes())));
+        let samples_of = |(_, name): SeriesName<'_>| {
+            active().find(|(_, (_, known))| *known == name).map_or(0, |(samples, _)| samples)
+        };
+        let (forgotten, offered) = history.exchange(active(), samples_of);
         assert_eq!((forgotten.len(), offered.len()), (kept / 2, kept / 2));
-        assert_eq!(offered[0].1, b"n99");
+        assert_eq!(*offered[0].1, *b"n99");
         for (_, name) in &offered {
             assert!(history.note(COUNTER, name, &[1.0]));
         }
         assert_eq!(history.len(), kept);
-        let (forgotten, offered) = history.exchange(active());
+        let (forgotten, offered) = history.exchange(active(), samples_of);
         assert!(forgotten.is_empty() && offered.is_empty(), "those it has are active");
     }
 }

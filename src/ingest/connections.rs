@@ -9,13 +9,13 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use socket2::Socket;
 
-use super::Drained;
+use super::ReadOutcome;
 use super::frames::{ConnectionSplitter, StreamLimits};
 use super::lines::Piece;
-use super::listener::Door;
+use super::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{Slot, Slots, Source};
+use crate::token::{EventSource, Slot, Slots};
 
 /// All connections that send lines.
 #[derive(Debug)]
@@ -118,9 +118,9 @@ impl Connections {
         self.last_read
     }
 
-    /// Returns the most connections.
-    pub fn most(&self) -> usize {
-        self.most
+    /// Returns the number of connections, and the most that there may be.
+    pub fn connected(&self) -> (usize, usize) {
+        (self.clients.len(), self.most)
     }
 
     /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
@@ -132,12 +132,12 @@ impl Connections {
         now: Tick,
         limits: StreamLimits,
         mut each: impl FnMut(Piece<'_>),
-    ) -> Drained {
+    ) -> ReadOutcome {
         self.last_read = 0;
-        let Some(connection) = self.clients.get_mut(slot) else { return Drained::Dry };
+        let Some(connection) = self.clients.get_mut(slot) else { return ReadOutcome::Dry };
         let share = limits.share.min(READ_BYTES);
         if connection.input.pass_on(share, &mut each) {
-            return Drained::More;
+            return ReadOutcome::More;
         }
         let room = connection.input.room(share);
         match connection.stream.read(&mut self.buffer[..room]) {
@@ -145,19 +145,19 @@ impl Connections {
                 connection.active = now;
                 self.last_read = read;
                 connection.input.feed(&self.buffer[..read], limits, &mut each);
-                return Drained::More;
+                return ReadOutcome::More;
             }
             Ok(_) => connection.input.end(limits, &mut each),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Drained::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Dry,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return ReadOutcome::More,
             Err(_) => connection.input.end_reset(&mut each),
         }
         self.clients.remove(slot);
-        Drained::Dry
+        ReadOutcome::Dry
     }
 }
 
-impl Door for Connections {
+impl ClientTable for Connections {
     /// Never closes a connection. Its client may not notice, and what it sends later would be lost
     /// without a trace. A refused client sees the close at once.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
@@ -193,8 +193,8 @@ impl Door for Connections {
         idle.map(|idle| connection.active + idle)
     }
 
-    fn source(slot: Slot) -> Source {
-        Source::Connection(slot)
+    fn source(slot: Slot) -> EventSource {
+        EventSource::Connection(slot)
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
         client.write_all(b"a:1|c\n").unwrap();
         connections.read(slot, at(5), LIMITS, |_| {});
         assert_eq!(connections.timeout(slot, idle, at(14)), None);
-        assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), Drained::Dry);
+        assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), ReadOutcome::Dry);
         assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
         connections.note_news(slot, at(15));
         assert_eq!(connections.timeout(slot, idle, at(24)), None);

@@ -7,7 +7,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{SockAddr, Socket};
 
-use super::Drained;
+use super::ReadOutcome;
 use super::counts::ListenerCounts;
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
@@ -81,12 +81,12 @@ impl DatagramSocket {
     /// number of bytes it took: all of them, or about the share.
     ///
     /// If a batch is not full, the socket was empty after it. The poller reports later datagrams.
-    pub(crate) fn drain(
+    pub(crate) fn receive(
         &self,
         batch: &mut RecvBatch,
         mut share: usize,
         mut each: impl FnMut(Datagram<'_>, usize) -> usize,
-    ) -> io::Result<Drained> {
+    ) -> io::Result<ReadOutcome> {
         let mut dry = false;
         loop {
             while let Some(datagram) = batch.next() {
@@ -94,15 +94,17 @@ impl DatagramSocket {
                 share = share.saturating_sub(taken + DATAGRAM_BYTES);
                 batch.consume(taken);
                 if share == 0 {
-                    return Ok(Drained::More);
+                    return Ok(ReadOutcome::More);
                 }
             }
             if dry {
-                return Ok(Drained::Dry);
+                return Ok(ReadOutcome::Dry);
             }
             dry = match batch.fill(self.socket.as_fd(), self.room) {
                 Ok(may_hold_more) => !may_hold_more,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::Dry),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(ReadOutcome::Dry);
+                }
                 Err(error) => return Err(error),
             };
         }
@@ -167,12 +169,12 @@ mod tests {
         let mut turns: Vec<Vec<(usize, bool)>> = Vec::new();
         loop {
             let mut turn = Vec::new();
-            let drained = socket.drain(&mut batch, SHARE_BYTES, |datagram, share| {
+            let outcome = socket.receive(&mut batch, SHARE_BYTES, |datagram, share| {
                 turn.push((datagram.bytes.len(), datagram.is_rest));
                 datagram.bytes.len().min(share)
             });
             turns.push(turn);
-            if drained.unwrap() == Drained::Dry {
+            if outcome.unwrap() == ReadOutcome::Dry {
                 break;
             }
         }

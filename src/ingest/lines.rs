@@ -58,7 +58,17 @@ impl Piece<'_> {
 
 impl StreamSplitter {
     /// Passes every line and message that `bytes` completes to `out`.
-    pub fn feed(&mut self, bytes: &[u8], max_line: usize, mut out: impl FnMut(Piece<'_>)) {
+    pub fn feed(&mut self, bytes: &[u8], max_line: usize, out: impl FnMut(Piece<'_>)) {
+        self.feed_with::<Simd>(bytes, max_line, out);
+    }
+
+    /// As [`Self::feed`], with any search.
+    fn feed_with<S: LineSearch>(
+        &mut self,
+        bytes: &[u8],
+        max_line: usize,
+        mut out: impl FnMut(Piece<'_>),
+    ) {
         let mut rest = bytes;
         while let Some(next) = rest.first() {
             // The first byte of a line or message, which may have arrived in an earlier read,
@@ -66,8 +76,8 @@ impl StreamSplitter {
             let first = *self.partial.first().unwrap_or(next);
             rest = match self.skipping {
                 Skipping::Nothing if first == MAGIC => self.binary(rest, max_line, &mut out),
-                Skipping::Nothing => self.line(rest, max_line, &mut out),
-                Skipping::Line => self.skip_line(rest),
+                Skipping::Nothing => self.line::<S>(rest, max_line, &mut out),
+                Skipping::Line => self.skip_line::<S>(rest),
                 Skipping::Bytes(left) => self.skip_bytes(rest, left),
             };
         }
@@ -89,7 +99,7 @@ impl StreamSplitter {
     }
 
     /// Continues with a line. Returns the bytes after it.
-    fn line<'a>(
+    fn line<'a, S: LineSearch>(
         &mut self,
         rest: &'a [u8],
         max_line: usize,
@@ -97,13 +107,13 @@ impl StreamSplitter {
     ) -> &'a [u8] {
         // Nearly always a read begins with whole lines. They are passed on without a copy.
         if self.partial.is_empty() {
-            let length = whole_lines(rest, max_line);
+            let length = whole_lines::<S>(rest, max_line);
             if length > 0 {
                 out(Piece::Lines(&rest[..length]));
                 return &rest[length..];
             }
         }
-        let end = find(b'\n', rest);
+        let end = S::find(b'\n', rest);
         let line = &rest[..end.unwrap_or(rest.len())];
         if self.partial.len() + line.len() > max_line {
             self.overlong(line, out);
@@ -164,8 +174,8 @@ impl StreamSplitter {
     }
 
     /// Skips the rest of a refused line. Returns the bytes after it.
-    fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let Some(end) = find(b'\n', rest) else { return &[] };
+    fn skip_line<'a, S: LineSearch>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let Some(end) = S::find(b'\n', rest) else { return &[] };
         self.skipping = Skipping::Nothing;
         &rest[end + 1..]
     }
@@ -193,20 +203,20 @@ impl StreamSplitter {
 /// It reads little more than it returns. The caller calls it again after every binary message and
 /// every overlong line, so scanning the whole rest each time would make the cost of one read
 /// quadratic.
-fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
+fn whole_lines<S: LineSearch>(bytes: &[u8], max_line: usize) -> usize {
     let mut length = 0;
     loop {
         // Up to the last newline within one line's length, no line is overlong, so the newlines
         // between need not be found.
         let reach = &bytes[length..bytes.len().min(length + max_line + 1)];
-        let magic = find(MAGIC, reach);
+        let magic = S::find(MAGIC, reach);
         let clean = &reach[..magic.unwrap_or(reach.len())];
-        let lines = find_last(b'\n', clean).map_or(0, |newline| newline + 1);
+        let lines = S::find_last(b'\n', clean).map_or(0, |newline| newline + 1);
         length += lines;
         match magic {
             None if lines > 0 && reach.len() > max_line => {} // another line may follow
             // This byte cannot begin a line, but it may appear inside one.
-            Some(magic) if magic > lines => match find(b'\n', &reach[magic..]) {
+            Some(magic) if magic > lines => match S::find(b'\n', &reach[magic..]) {
                 Some(newline) => length += magic - lines + newline + 1,
                 None if lines > 0 => {} // its end may be within a line's length of its beginning
                 None => return length,
@@ -216,18 +226,23 @@ fn whole_lines(bytes: &[u8], max_line: usize) -> usize {
     }
 }
 
-fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let found = memchr(byte, bytes);
-    #[cfg(test)]
-    tests::count(found.map_or(bytes.len(), |at| at + 1));
-    found
+/// How a byte is found. A test counts how many bytes a search reads.
+trait LineSearch {
+    fn find(byte: u8, bytes: &[u8]) -> Option<usize>;
+    fn find_last(byte: u8, bytes: &[u8]) -> Option<usize>;
 }
 
-fn find_last(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let found = memrchr(byte, bytes);
-    #[cfg(test)]
-    tests::count(bytes.len() - found.unwrap_or(0));
-    found
+/// Reads many bytes with one instruction.
+struct Simd;
+
+impl LineSearch for Simd {
+    fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+        memchr(byte, bytes)
+    }
+
+    fn find_last(byte: u8, bytes: &[u8]) -> Option<usize> {
+        memrchr(byte, bytes)
+    }
 }
 
 #[cfg(test)]
@@ -246,8 +261,21 @@ mod tests {
         static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
     }
 
-    pub(super) fn count(bytes: usize) {
-        LOOKED_AT.set(LOOKED_AT.get() + bytes);
+    /// Counts the bytes that each search reads.
+    struct Counting;
+
+    impl LineSearch for Counting {
+        fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+            let found = memchr(byte, bytes);
+            LOOKED_AT.set(LOOKED_AT.get() + found.map_or(bytes.len(), |at| at + 1));
+            found
+        }
+
+        fn find_last(byte: u8, bytes: &[u8]) -> Option<usize> {
+            let found = memrchr(byte, bytes);
+            LOOKED_AT.set(LOOKED_AT.get() + bytes.len() - found.unwrap_or(0));
+            found
+        }
     }
 
     /// The slow twin of [`whole_lines`], which it is compared with.
@@ -267,7 +295,7 @@ mod tests {
         let mut stream: Vec<u8> = text.iter().copied().cycle().take(bytes / 2).collect();
         stream.resize(bytes, tail);
         LOOKED_AT.set(0);
-        StreamSplitter::default().feed(&stream, max_line, |_| {});
+        StreamSplitter::default().feed_with::<Counting>(&stream, max_line, |_| {});
         LOOKED_AT.get()
     }
 
@@ -400,7 +428,7 @@ mod tests {
             let max_line = random.below(12);
             let expected = whole_lines_one_by_one(&bytes, max_line);
             assert_eq!(
-                whole_lines(&bytes, max_line),
+                whole_lines::<Simd>(&bytes, max_line),
                 expected,
                 "{max_line}: {:?}",
                 bytes.escape_ascii().to_string()

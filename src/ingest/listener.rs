@@ -1,8 +1,8 @@
 //! A listening stream socket, TCP or unix. It accepts a bounded number of connections in a turn,
 //! and rests if the process has no descriptor left.
 //!
-//! [`Door`]: where accepted clients go: the connections that send lines, and the clients of the
-//! admin port.
+//! [`ClientTable`]: where accepted clients go: the connections that send lines, and the clients of
+//! the admin port.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -14,11 +14,11 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
-use super::Drained;
+use super::ReadOutcome;
 use super::counts::ListenerCounts;
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{Slot, Source};
+use crate::token::{EventSource, Slot};
 
 /// A listening socket, and whether it rests after a failure.
 #[derive(Debug)]
@@ -88,9 +88,9 @@ impl Listener {
     }
 
     /// Accepts waiting connections, up to a turn's budget, and passes them to `each`.
-    pub fn accept(&mut self, now: Tick, mut each: impl FnMut(Socket, Sender)) -> Drained {
+    pub fn accept(&mut self, now: Tick, mut each: impl FnMut(Socket, Sender)) -> ReadOutcome {
         if self.resting_until.is_some_and(|until| now < until) {
-            return Drained::Dry;
+            return ReadOutcome::Dry;
         }
         self.resting_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
@@ -108,18 +108,18 @@ impl Listener {
                     self.counts.connections += 1;
                     each(stream, sender);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drained::Dry,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Dry,
                 Err(error) if is_of_one(&error) => {
                     log::debug!(accept = "failed", reason:% = error; "a connection was not accepted");
                 }
                 Err(error) => {
                     self.resting_until = Some(now + REST);
                     self.error = error.raw_os_error().unwrap_or_default();
-                    return Drained::Dry;
+                    return ReadOutcome::Dry;
                 }
             }
         }
-        Drained::More
+        ReadOutcome::More
     }
 }
 
@@ -169,7 +169,7 @@ fn is_of_one(error: &io::Error) -> bool {
 }
 
 /// The clients of one kind, as the accept loop uses them.
-pub trait Door {
+pub trait ClientTable {
     /// Closes one client to make room for a new one, if all places are taken and a client may be
     /// closed. Returns the key and the address of the closed client.
     fn make_room(&mut self) -> Option<(Slot, Sender)>;
@@ -189,7 +189,7 @@ pub trait Door {
     fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick>;
 
     /// The event source of a client.
-    fn source(slot: Slot) -> Source;
+    fn source(slot: Slot) -> EventSource;
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //!            └──▶ Listener ──accept──▶ Connections ──ConnectionSplitter──▶ pieces of streams
 //! ```
 //! This module does not parse lines: `server/reception.rs` passes datagrams and pieces of streams
-//! on to the engine. A source that was not drained in its turn returns [`Drained::More`], and is
-//! read again in the next turn.
+//! on to an [`InputHandler`], the pipeline. A source that was not read to its end in its turn
+//! returns [`ReadOutcome::More`], and is read again in the next turn.
 
 pub mod bind;
 pub mod connections;
@@ -18,12 +18,34 @@ pub mod lines;
 pub mod listener;
 pub mod unix;
 
+use self::lines::Piece;
+use crate::ledger::Ledger;
+
 /// Whether a source has more to read after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drained {
+pub enum ReadOutcome {
     /// Nothing is left to read. The poller reports when there is more.
     Dry,
     /// The budget was used up first. The poller does not report the rest, so the source must be
     /// read again in the next turn.
     More,
+}
+
+/// What input is passed to. In the server this is the pipeline.
+pub trait InputHandler {
+    /// Returns the counters of packets and of closed connections.
+    fn ledger(&mut self) -> &mut Ledger;
+
+    /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of
+    /// bytes taken.
+    fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize;
+
+    /// Takes in a piece of a stream.
+    fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool);
+
+    /// Passes a datagram to the repeaters.
+    fn repeat_packet(&mut self, packet: &[u8]);
+
+    /// Passes a piece of a stream to the repeaters, unless it was cut off.
+    fn repeat_piece(&mut self, piece: Piece<'_>);
 }

@@ -106,7 +106,7 @@ impl fmt::Display for Reject {
             Self::NotLast => "packed_values lets only the last of several values count",
             Self::NegativeTime => "a value of type ms is negative (h and d may be)",
             Self::BadRate => "the rate is not a decimal number over 0 and at most 1",
-            Self::BareNumber => "a section is a number: a rate needs an @",
+            Self::BareNumber => "a rate has no @ before it, as in @0.1",
             Self::EmptySection => "the line ends with an empty section",
             Self::UnknownSection => "a section that is not known stands before a group",
             Self::BadTimestamp => "the timestamp is not a positive whole number of seconds",

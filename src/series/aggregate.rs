@@ -138,15 +138,15 @@ impl Series {
         }
     }
 
-    /// Prepares the series for a sample in the interval that flush number `now` began. That
-    /// interval becomes the current one.
+    /// Prepares the series for a sample of sender number `from` in the interval that `tick` began.
+    /// That interval becomes the current one.
     #[inline]
-    pub(super) fn touch(&mut self, now: u32, sender: u16, policies: &Generations, pool: &mut Pool) {
-        if self.interval != now {
-            self.roll(now, policies, pool);
+    pub(super) fn touch(&mut self, tick: u32, from: u16, policies: &Generations, pool: &mut Pool) {
+        if self.interval != tick {
+            self.roll(tick, policies, pool);
         }
-        self.seen = now;
-        self.last_sender = sender;
+        self.seen = tick;
+        self.last_sender = from;
         self.samples = self.samples.wrapping_add(1);
     }
 
@@ -211,17 +211,17 @@ impl Series {
 
     /// Makes the open interval the previous one. This is O(1), since it runs while lines are read:
     /// nothing is sorted or encoded here.
-    fn roll(&mut self, now: u32, policies: &Generations, pool: &mut Pool) {
+    fn roll(&mut self, tick: u32, policies: &Generations, pool: &mut Pool) {
         let is_closed = self.pending == PendingInterval::No;
         debug_assert!(is_closed, "a tick waits until every series of the one before is closed");
-        if self.is_expired(now, policies) {
-            return self.restart(now, pool);
+        if self.is_expired(tick, policies) {
+            return self.restart(tick, pool);
         }
         match &mut self.intervals {
             Intervals::Counter { current, previous, .. } => *previous = std::mem::take(current),
             Intervals::Gauge { current, previous } => {
                 *previous = *current;
-                if policies.at(self.policy).forgets_gauge(now.wrapping_sub(self.seen)) {
+                if policies.at(self.policy).forgets_gauge(tick.wrapping_sub(self.seen)) {
                     *current = NO_LEVEL;
                 }
             }
@@ -232,13 +232,13 @@ impl Series {
         }
         let had_samples = self.seen == self.interval;
         self.pending = if had_samples { PendingInterval::Active } else { PendingInterval::Idle };
-        self.interval = now;
+        self.interval = tick;
     }
 
     /// Makes an expired series a new one, because a sample arrived before the sweep could remove
     /// it.
-    fn restart(&mut self, now: u32, pool: &mut Pool) {
-        self.interval = now;
+    fn restart(&mut self, tick: u32, pool: &mut Pool) {
+        self.interval = tick;
         self.is_new = true;
         // An idle series is empty already, except for the level of a gauge, the last value of a
         // cumulative counter, and what is kept of the last closed interval.
@@ -262,9 +262,9 @@ impl Series {
         !matches!(self.intervals, Intervals::Gauge { current, .. } if current.is_nan())
     }
 
-    /// Returns the number of intervals before `now` that passed without a sample.
-    pub(super) fn idle(&self, now: u32) -> u32 {
-        now.wrapping_sub(self.seen).saturating_sub(1)
+    /// Returns the number of intervals before `tick` that passed without a sample.
+    pub(super) fn idle(&self, tick: u32) -> u32 {
+        tick.wrapping_sub(self.seen).saturating_sub(1)
     }
 
     pub(super) fn seen(&self) -> u32 {
@@ -282,38 +282,38 @@ impl Series {
 
     /// Whether the series has been idle for the number of flushes that its policy allows. It must
     /// then be removed without being sent.
-    pub(super) fn is_expired(&self, now: u32, policies: &Generations) -> bool {
-        policies.at(self.policy).is_expired(self.kind(), self.idle(now))
+    pub(super) fn is_expired(&self, tick: u32, policies: &Generations) -> bool {
+        policies.at(self.policy).is_expired(self.kind(), self.idle(tick))
     }
 
-    /// Whether the interval before `now` is closed.
-    pub(super) fn is_closed(&self, now: u32) -> bool {
-        self.pending == PendingInterval::No && self.interval == now
+    /// Whether the interval before `tick` is closed.
+    pub(super) fn is_closed(&self, tick: u32) -> bool {
+        self.pending == PendingInterval::No && self.interval == tick
     }
 
-    /// Closes the interval before `now`, unless it is closed already, and passes its values to
+    /// Closes the interval before `tick`, unless it is closed already, and passes its values to
     /// `close`. An expired series has no values to pass. The value of a counter is added to its
     /// running `total`, if it has one.
     pub(super) fn close(
         &mut self,
-        now: u32,
+        tick: u32,
         policies: &Generations,
         memory: (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let has_rolled = self.pending != PendingInterval::No;
-        if has_rolled || self.interval != now && !self.is_expired(now, policies) {
-            self.close_open(now, policies.at(self.policy), memory, total, close);
+        if has_rolled || self.interval != tick && !self.is_expired(tick, policies) {
+            self.close_open(tick, policies.at(self.policy), memory, total, close);
         }
     }
 
-    /// Closes the interval before `now` as [`close`](Self::close) does. It must not be closed
+    /// Closes the interval before `tick` as [`close`](Self::close) does. It must not be closed
     /// already, and the series must not be expired.
     #[inline]
     pub(super) fn close_open(
         &mut self,
-        now: u32,
+        tick: u32,
         policy: &Policy,
         (pool, tags): (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
@@ -327,7 +327,7 @@ impl Series {
             self.close_previous(idle, policy, (pool, tags), total, close);
         } else {
             let idle = self.seen != self.interval;
-            self.interval = now;
+            self.interval = tick;
             self.close_current(idle, policy, (pool, tags), total, close);
         }
     }
@@ -442,8 +442,8 @@ impl Series {
     /// The value of the last ended interval: of a counter its count, of a gauge its level, of a set
     /// its members, of a timing the events. Returns `None` if no interval of it has ended, or if it
     /// is a timing without a record.
-    pub fn last(&self, now: u32) -> Option<f64> {
-        let is_unclosed = self.interval != now;
+    pub fn last(&self, tick: u32) -> Option<f64> {
+        let is_unclosed = self.interval != tick;
         let value = match &self.intervals {
             Intervals::Counter { current, previous, .. }
             | Intervals::Gauge { current, previous } => {
@@ -474,19 +474,19 @@ impl Series {
         }
     }
 
-    /// The count of a counter that the sweep will still close before `now`, or 0.
-    pub(super) fn unclosed(&self, now: u32) -> f64 {
+    /// The count of a counter that the sweep will still close before `tick`, or 0.
+    pub(super) fn unclosed(&self, tick: u32) -> f64 {
         match &self.intervals {
             Intervals::Counter { previous, .. } if self.pending != PendingInterval::No => *previous,
-            Intervals::Counter { current, .. } if self.interval != now => *current,
+            Intervals::Counter { current, .. } if self.interval != tick => *current,
             _ => 0.0,
         }
     }
 
     /// Returns the values of the open interval. A series that the sweep has not reached has none
     /// yet, but a gauge always has its level.
-    pub fn open(&mut self, now: u32) -> Values<'_> {
-        if self.interval == now {
+    pub fn open(&mut self, tick: u32) -> Values<'_> {
+        if self.interval == tick {
             return self.intervals.current();
         }
         match &self.intervals {
@@ -499,9 +499,9 @@ impl Series {
 
     /// Stores the open interval in less memory if possible. An interval that the sweep must still
     /// close stays as it is.
-    pub(super) fn condense(&mut self, now: u32, pool: &mut Pool) {
+    pub(super) fn condense(&mut self, tick: u32, pool: &mut Pool) {
         match &mut self.intervals {
-            _ if self.interval != now => {}
+            _ if self.interval != tick => {}
             Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
             Intervals::Timing(intervals) => intervals.current.condense(pool),
             Intervals::Set(intervals) => intervals.current.condense(pool),
@@ -539,16 +539,16 @@ impl Series {
     /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
     /// closed yet, the open interval has no samples.
     ///
-    /// `name` is the canonical name, and `source` the name from which rules have made it.
+    /// `name` is the canonical name, and `original` the name from which rules have made it.
     pub(super) fn save(
         &self,
-        (name, source): (&[u8], Option<&[u8]>),
-        now: u32,
+        (name, original): (&[u8], Option<&[u8]>),
+        tick: u32,
         records: &SideRecords,
         out: &mut Vec<u8>,
     ) {
-        let is_open = self.interval == now;
-        SavedSeries::put_head(self.kind(), self.idle_until(now), name, source, out);
+        let is_open = self.interval == tick;
+        SavedSeries::put_head(self.kind(), self.idle_until(tick), name, original, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
@@ -563,8 +563,8 @@ impl Series {
     }
 
     /// The number of intervals since the last sample: 0 if the open interval has one.
-    pub fn idle_until(&self, now: u32) -> u32 {
-        now.wrapping_sub(self.seen)
+    pub fn idle_until(&self, tick: u32) -> u32 {
+        tick.wrapping_sub(self.seen)
     }
 
     /// Takes over the saved values. Returns `None` if they are damaged.
@@ -576,14 +576,14 @@ impl Series {
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
-        now: u32,
+        tick: u32,
         pool: &mut Pool,
         merged: Option<bool>,
     ) -> Option<Result<(), AddError>> {
         let mut values = saved.values;
-        let idle = merged.map_or(u32::MAX, |_| self.idle_until(now));
+        let idle = merged.map_or(u32::MAX, |_| self.idle_until(tick));
         let wins = saved.idle < idle || saved.idle == idle && merged != Some(false);
-        self.seen = now.wrapping_sub(saved.idle.min(idle));
+        self.seen = tick.wrapping_sub(saved.idle.min(idle));
         let taken = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 let added = add_finite(current, values.finite()?);

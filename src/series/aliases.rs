@@ -151,10 +151,15 @@ impl Aliases {
         RawKey([hash(&self.hashers[0]), hash(&self.hashers[1])])
     }
 
-    /// Returns the shard and the position of the series that has an alias with this key. `now` is
+    /// Returns the shard and the position of the series that has an alias with this key. `tick` is
     /// the number of the open interval.
     #[inline]
-    pub(super) fn find(&mut self, key: RawKey, kind: MetricKind, now: u32) -> Option<(usize, u32)> {
+    pub(super) fn find(
+        &mut self,
+        key: RawKey,
+        kind: MetricKind,
+        tick: u32,
+    ) -> Option<(usize, u32)> {
         let AliasShard { index, aliases } = &mut self.shards[shard_of(key)];
         let is_it = |at: &u32| {
             let alias = &aliases[*at as usize];
@@ -162,7 +167,7 @@ impl Aliases {
         };
         let at = *index.find(key.0[0], is_it)? as usize;
         let alias = &mut aliases[at];
-        alias.used = low_bits(now);
+        alias.used = low_bits(tick);
         Some((usize::from(alias.shard), alias.at))
     }
 
@@ -173,9 +178,9 @@ impl Aliases {
         key: RawKey,
         kind: MetricKind,
         (shard, at): (usize, u32),
-        now: u32,
+        tick: u32,
     ) {
-        if self.find(key, kind, now).is_some() {
+        if self.find(key, kind, tick).is_some() {
             return;
         }
         if self.list(shard, at).len >= OF_SERIES_MAX {
@@ -183,7 +188,7 @@ impl Aliases {
         }
         let home = shard_of(key);
         if self.shards[home].aliases.len() >= self.most {
-            self.make_room(home, now);
+            self.make_room(home, tick);
         }
         let first = self.list(shard, at).first;
         #[allow(clippy::cast_possible_truncation)] // there are 256 shards
@@ -192,7 +197,7 @@ impl Aliases {
             at,
             next: first,
             previous: AliasLink::default(),
-            used: low_bits(now),
+            used: low_bits(tick),
             shard: shard as u8,
             kind,
         };
@@ -229,9 +234,9 @@ impl Aliases {
     /// Removes the aliases of a shard that were not used for longer than the average, or about half
     /// of all if those are few. So the next call is many new aliases away.
     #[cold]
-    fn make_room(&mut self, home: usize, now: u32) {
+    fn make_room(&mut self, home: usize, tick: u32) {
         let aliases = &self.shards[home].aliases;
-        let age = |alias: &Alias| low_bits(now).wrapping_sub(alias.used);
+        let age = |alias: &Alias| low_bits(tick).wrapping_sub(alias.used);
         let sum: u64 = aliases.iter().map(|(_, alias)| u64::from(age(alias))).sum();
         let average = sum / aliases.len().max(1) as u64;
         let is_old = |alias: &Alias| u64::from(age(alias)) > average;
@@ -289,8 +294,8 @@ fn shard_of(RawKey([hash, _]): RawKey) -> usize {
 }
 
 #[allow(clippy::cast_possible_truncation)] // the low bits are meant
-fn low_bits(now: u32) -> u16 {
-    now as u16
+fn low_bits(tick: u32) -> u16 {
+    tick as u16
 }
 
 const _: () = assert!(size_of::<Alias>() == 32);
@@ -365,13 +370,13 @@ mod tests {
     fn the_number_is_bounded_and_those_in_use_stay() {
         let mut aliases = Aliases::new([1, 2, 3, 4], 1);
         let used: Vec<RawKey> = (0..2000_u32).map(|n| aliases.key(&n.to_le_bytes(), b"")).collect();
-        for now in 0..50_u32 {
+        for tick in 0..50_u32 {
             for (at, key) in (0..).zip(&used) {
-                aliases.add(*key, KIND, (1, at), now);
+                aliases.add(*key, KIND, (1, at), tick);
             }
             for n in 0..2000_u32 {
-                let key = aliases.key(b"once", &(now * 2000 + n).to_le_bytes());
-                aliases.add(key, KIND, (2, n), now);
+                let key = aliases.key(b"once", &(tick * 2000 + n).to_le_bytes());
+                aliases.add(key, KIND, (2, n), tick);
             }
             check(&aliases);
             assert!(aliases.len() <= SHARDS * OF_SHARD_MIN);

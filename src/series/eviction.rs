@@ -65,7 +65,7 @@ impl LongIdle {
     /// Whether a series has been idle for `after` flushes, so that it may be evicted, whatever its
     /// owner is.
     #[inline]
-    pub(super) fn is_long(&self, rest: Rest) -> bool {
+    pub(super) fn is_long(&self, rest: Idleness) -> bool {
         rest.idle >= self.after
     }
 
@@ -74,7 +74,7 @@ impl LongIdle {
     #[inline(never)]
     pub(super) fn note(
         &mut self,
-        rest: Rest,
+        rest: Idleness,
         (shard, slot): (usize, SeriesSlot),
         owner: &Owner,
         budget: &Budget,
@@ -83,7 +83,7 @@ impl LongIdle {
         if !self.is_long(rest) && (is_of_others || owner.is_known()) {
             return;
         }
-        let Rest { idle: intervals, seen, .. } = rest;
+        let Idleness { idle: intervals, seen, .. } = rest;
         let shard = u16::try_from(shard).expect("there are 256 shards");
         let intervals = Reverse(intervals);
         let idle = IdleSeries { is_of_others, intervals, seen, shard, slot };
@@ -115,7 +115,7 @@ impl LongIdle {
 
 /// How long a series has had no sample, before the sweep closes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
+pub(super) struct Idleness {
     /// Whether an interval of it is closed now.
     pub(super) was_open: bool,
     /// The number of intervals without a sample.
@@ -124,11 +124,11 @@ pub(super) struct Rest {
     seen: u32,
 }
 
-impl Rest {
+impl Idleness {
     #[inline]
-    pub(super) fn of(series: &Series, now: u32) -> Self {
-        let was_open = !series.is_closed(now);
-        Self { was_open, idle: series.idle(now), seen: series.seen() }
+    pub(super) fn of(series: &Series, tick: u32) -> Self {
+        let was_open = !series.is_closed(tick);
+        Self { was_open, idle: series.idle(tick), seen: series.seen() }
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
     /// Notes an idle series with the interval of its last sample.
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
         idle.note(
-            Rest { was_open: false, idle: intervals, seen: 0 },
+            Idleness { was_open: false, idle: intervals, seen: 0 },
             (7, SeriesSlot { hash: 1, at }),
             &Owner::default(),
             &Budget::default(),
@@ -294,7 +294,7 @@ mod tests {
             (5, 2, known),
             (6, 3, known),
         ] {
-            let rest = Rest { was_open: false, idle: intervals, seen: 0 };
+            let rest = Idleness { was_open: false, idle: intervals, seen: 0 };
             idle.note(rest, (0, SeriesSlot { hash: 1, at }), &owner, &budget);
         }
         idle.end_sweep();

@@ -10,15 +10,15 @@
 use super::aggregate::Series;
 use super::bounds::AddError;
 use super::closed::Closed;
-use super::eviction::{Evicted, Holder, LARGE, Largest, LongIdle, Rest};
+use super::eviction::{Evicted, Holder, Idleness, LARGE, Largest, LongIdle};
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, SourceName};
+use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
-use super::table_rules::{Made, TableRules};
+use super::table_rules::{RuleOutcome, TableRules};
 use super::top::Top;
 use crate::protocol::{MetricKind, is_plain_path};
 
@@ -35,7 +35,7 @@ pub(super) struct Lifecycle<'a> {
     /// The number of the sender of the samples that are added.
     pub(super) sender: u16,
     /// The number of the open interval.
-    pub(super) now: u32,
+    pub(super) tick: u32,
 }
 
 impl Lifecycle<'_> {
@@ -52,8 +52,8 @@ impl Lifecycle<'_> {
         let is_full = self.shards.len() >= self.max_series;
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
-            let audience = self.shards.audience(&series, self.now);
-            self.close_and_release(audience, series, SourceName::only(&Vec::new()), &mut close);
+            let audience = self.shards.audience(&series, self.tick);
+            self.close_and_release(audience, series, OriginalName::only(&Vec::new()), &mut close);
             if left == 0 {
                 return false;
             }
@@ -67,11 +67,11 @@ impl Lifecycle<'_> {
                 if cursor.at.is_multiple_of(PREFETCH) {
                     shard.prefetch_names(cursor.at);
                 }
-                if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at) {
+                if let Some(Placed { slot, series, total, original }) = shard.at_mut(cursor.at) {
                     left = left.saturating_sub(series.work());
-                    let rest = Rest::of(series, self.now);
+                    let rest = Idleness::of(series, self.tick);
                     let is_kept =
-                        self.rules.update(series, source, &mut self.shards.tags, self.pool);
+                        self.rules.update(series, original, &mut self.shards.tags, self.pool);
                     let policy = self.rules.policies.at(series.policy());
                     if !is_kept || policy.is_expired(series.kind(), rest.idle) {
                         if let Some(series) = self.shards.take(cursor.shard, slot) {
@@ -86,11 +86,11 @@ impl Lifecycle<'_> {
                         if rest.was_open {
                             let raw = self.shards.raw.as_ref().filter(|_| RAW);
                             let tags = &mut self.shards.tags;
-                            let audience = Audience::of(raw, series, tags, self.now);
+                            let audience = Audience::of(raw, series, tags, self.tick);
                             let mut close =
                                 |closed: Closed<'_>| close(audience, audience.named(closed));
                             let memory = (&mut *self.pool, &mut *tags);
-                            series.close_open(self.now, policy, memory, total, &mut close);
+                            series.close_open(self.tick, policy, memory, total, &mut close);
                             let grown = self.pool.take_grown();
                             // Without this, the holder of each series would be written to memory.
                             if grown >= LARGE {
@@ -117,19 +117,19 @@ impl Lifecycle<'_> {
     }
 
     /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
-    /// and returns its memory to the pool. `source` is the name from which rules have made that of
-    /// the series.
+    /// and returns its memory to the pool. `original` is the name from which rules have made
+    /// that of the series.
     pub(super) fn close_and_release(
         &mut self,
         audience: Audience,
         mut series: Series,
-        source: SourceName<'_>,
+        original: OriginalName<'_>,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
-        if self.rules.update(&mut series, source, &mut self.shards.tags, self.pool) {
+        if self.rules.update(&mut series, original, &mut self.shards.tags, self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
             let memory = (&mut *self.pool, &mut self.shards.tags);
-            series.close(self.now, &self.rules.policies, memory, None, &mut close);
+            series.close(self.tick, &self.rules.policies, memory, None, &mut close);
         }
         self.pool.take_grown();
         self.release(series);
@@ -154,7 +154,7 @@ impl Lifecycle<'_> {
     ) -> Result<(), AddError> {
         let holder = Holder::new(key.shard, slot);
         self.largest.note(grown, holder);
-        self.shards.condense(self.largest, self.pool, self.now);
+        self.shards.condense(self.largest, self.pool, self.tick);
         if added != Err(AddError::NoMemory) {
             return added;
         }
@@ -178,10 +178,10 @@ impl Lifecycle<'_> {
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
     /// before the tick, it is kept for that.
     fn evict(&mut self, series: Series) {
-        if series.seen() == self.now {
+        if series.seen() == self.tick {
             self.evicted.samples += u64::from(series.samples());
         }
-        if series.is_closed(self.now) {
+        if series.is_closed(self.tick) {
             self.release(series);
         } else {
             self.evicted.open.push(series);
@@ -195,17 +195,17 @@ impl Lifecycle<'_> {
         hash: NameHash,
         kind: MetricKind,
         key: &SeriesKey,
-        made: Option<Made<'_>>,
+        made: Option<RuleOutcome<'_>>,
     ) -> Result<SeriesSlot, AddError> {
         let made = match made {
             Some(made) => made,
             None => {
                 let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
-                Made { policy: resolved.policy, source: None }
+                RuleOutcome { policy: resolved.policy, original: None }
             }
         };
         if !is_merged(name) {
-            self.top.series(name, self.now, |text| self.shards.hash(text).0);
+            self.top.series(name, self.tick, |text| self.shards.hash(text).0);
         }
         self.create_with(name, kind, key, made)
     }
@@ -217,11 +217,11 @@ impl Lifecycle<'_> {
         name: &[u8],
         kind: MetricKind,
         key: &SeriesKey,
-        made: Made<'_>,
+        made: RuleOutcome<'_>,
     ) -> Result<SeriesSlot, AddError> {
         let owner = self.shards.owner(name, self.sender);
         if self.shards.len() >= self.max_series {
-            let series = self.shards.make_room(self.long_idle, (name, &owner), self.now)?;
+            let series = self.shards.make_room(self.long_idle, (name, &owner), self.tick)?;
             self.evict(series);
         }
         let Shards { tags, names, .. } = &mut *self.shards;
@@ -229,12 +229,12 @@ impl Lifecycle<'_> {
         let top = &mut self.top;
         let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
         let named = (stored, is_plain_path(name));
-        let series = Series::new(named, key.hash, kind, made.policy, self.now);
-        let slot = self.shards.insert(key.shard, series, owner, self.now);
+        let series = Series::new(named, key.hash, kind, made.policy, self.tick);
+        let slot = self.shards.insert(key.shard, series, owner, self.tick);
         let room = self.max_series.saturating_sub(self.shards.len());
         self.shards.note_newest(key.shard, slot, room);
-        if made.source.is_some() {
-            self.shards.all[key.shard].set_source(slot.at, made.source);
+        if made.original.is_some() {
+            self.shards.all[key.shard].set_source(slot.at, made.original);
         }
         Ok(slot)
     }
@@ -252,7 +252,7 @@ impl Lifecycle<'_> {
         {
             return Some(Ok(())); // another configuration kept its level for longer
         }
-        let made = Made { policy, source: saved.source };
+        let made = RuleOutcome { policy, original: saved.original };
         let slot = match self.create_with(saved.name, saved.kind, &key, made) {
             Ok(slot) => slot,
             Err(error) => return Some(Err(error)),
@@ -261,7 +261,7 @@ impl Lifecycle<'_> {
         // it has restored values, and they would be lost.
         self.shards.all[key.shard].owner_mut(slot.at as usize).note_interval();
         let series = self.shards.get_mut(key.shard, slot).expect("created just now");
-        let restored = series.restore(saved, self.now, self.pool, None);
+        let restored = series.restore(saved, self.tick, self.pool, None);
         self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
         self.pool.take_refused();
         if !matches!(restored, Some(Ok(()))) {

@@ -11,6 +11,7 @@
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 
 mod aggregate;
+mod ahead;
 mod aliases;
 mod batch;
 mod bounds;
@@ -45,6 +46,7 @@ mod values;
 mod visited;
 
 pub use aggregate::Series;
+pub use ahead::{name_hasher, prefetch};
 pub use aliases::RawKey;
 pub use batch::{Batch, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds};
@@ -56,7 +58,7 @@ pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use records::{ClosedTiming, LastInterval, TimingTotals};
 pub use seeds::Seeds;
-pub use shard::{NameHash, SeriesSlot};
+pub use shard::{NameHash, PackedPlace, SeriesSlot};
 pub use shards::{Cursor, SeriesCounts};
 pub use sketch::Sketch;
 pub use stored_name::StoredName;

@@ -33,15 +33,15 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The destinations that the interval before `now` of a series is for.
+    /// The destinations that the interval before `tick` of a series is for.
     #[inline]
     pub(super) fn of(
         raw: Option<&RawNames>,
         series: &Series,
         tags: &mut TagStore,
-        now: u32,
+        tick: u32,
     ) -> Self {
-        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name().text(tags), now))
+        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name().text(tags), tick))
     }
 
     /// Gives a closed series the name that it is sent under.
@@ -94,10 +94,10 @@ impl RawNames {
         self.merged.is_empty()
     }
 
-    /// Notes a series that the table has created at `now`.
-    pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], now: u32) {
+    /// Notes a series that the table has created at `tick`.
+    pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], tick: u32) {
         if is_merged(name) {
-            self.merged.insert(self.hash(kind, sent_name(name)), now);
+            self.merged.insert(self.hash(kind, sent_name(name)), tick);
         } else if !is_clean(name) {
             let hash = self.hash(kind, &cleaned(name));
             *self.sources.entry(hash).or_default() += 1;
@@ -129,10 +129,10 @@ impl RawNames {
         self.sources.contains_key(&self.hash(kind, clean))
     }
 
-    /// The destinations that the interval before `now` is for.
+    /// The destinations that the interval before `tick` is for.
     ///
     /// A merged series that was created after the tick has no part in that interval.
-    fn audience(&self, kind: MetricKind, name: &[u8], now: u32) -> Audience {
+    fn audience(&self, kind: MetricKind, name: &[u8], tick: u32) -> Audience {
         if is_merged(name) {
             return Audience::Clean;
         }
@@ -143,7 +143,7 @@ impl RawNames {
             return Audience::Every;
         }
         match self.merged.get(&self.hash(kind, name)) {
-            Some(created) if *created != now => Audience::Raw,
+            Some(created) if *created != tick => Audience::Raw,
             _ => Audience::Every,
         }
     }

@@ -22,11 +22,11 @@ pub(super) struct SavedSeries<'a> {
     pub(super) idle: u32,
     pub(super) name: &'a [u8],
     /// The name from which rules have made `name`.
-    pub(super) source: Option<&'a [u8]>,
+    pub(super) original: Option<&'a [u8]>,
     pub(super) values: In<'a>,
 }
 
-/// Set in the kind of a saved series that has a source.
+/// Set in the kind of a saved series that has an original name.
 const HAS_SOURCE: u8 = 0x80;
 
 impl<'a> SavedSeries<'a> {
@@ -37,8 +37,8 @@ impl<'a> SavedSeries<'a> {
         let kind = *KINDS.get(usize::from(kind & !HAS_SOURCE))?;
         let idle = input.u32()?;
         let name = input.name().filter(|name| !name.is_empty())?;
-        let source = if has_source { Some(input.name()?) } else { None };
-        Some(Self { kind, idle, name, source, values: input })
+        let original = if has_source { Some(input.name()?) } else { None };
+        Some(Self { kind, idle, name, original, values: input })
     }
 
     /// Appends what [`read`](Self::read) reads. The values follow.
@@ -46,16 +46,16 @@ impl<'a> SavedSeries<'a> {
         kind: MetricKind,
         idle: u32,
         name: &[u8],
-        source: Option<&[u8]>,
+        original: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
         let kind = KINDS.iter().position(|known| *known == kind).unwrap_or_default();
         let kind = u8::try_from(kind).expect("one of four");
-        out.put_u8(if source.is_some() { kind | HAS_SOURCE } else { kind });
+        out.put_u8(if original.is_some() { kind | HAS_SOURCE } else { kind });
         out.put_u32(idle);
         out.put_name(name);
-        if let Some(source) = source {
-            out.put_name(source);
+        if let Some(original) = original {
+            out.put_name(original);
         }
     }
 }

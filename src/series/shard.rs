@@ -49,6 +49,32 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
+/// The shard and the slot of a series in eight bytes, for long lists. A walk over the table meets
+/// the series in the order of their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackedPlace {
+    /// The shard in the first byte, and the position in the others.
+    at: u32,
+    hash: u32,
+}
+
+impl PackedPlace {
+    /// Returns `None` for a position that does not fit. It would need a table with four billion
+    /// series.
+    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Option<Self> {
+        let shard = u32::try_from(shard).ok()?;
+        (slot.at >> 24 == 0).then_some(Self { at: shard << 24 | slot.at, hash: slot.hash })
+    }
+
+    pub fn shard(self) -> usize {
+        (self.at >> 24) as usize
+    }
+
+    pub fn slot(self) -> SeriesSlot {
+        SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff }
+    }
+}
+
 /// A series, and what its shard holds beside it.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {
@@ -56,19 +82,19 @@ pub(super) struct Placed<'a> {
     pub(super) series: &'a mut Series,
     /// The running total, if totals are kept.
     pub(super) total: Option<&'a mut f64>,
-    pub(super) source: SourceName<'a>,
+    pub(super) original: OriginalName<'a>,
 }
 
 /// The name from which rules have made that of a series, if there is one. It is looked up only
 /// where it is needed, which is seldom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SourceName<'a> {
+pub(super) struct OriginalName<'a> {
     /// Not a slice, so that two registers hold this struct.
     of_shard: &'a Vec<Option<Box<[u8]>>>,
     at: usize,
 }
 
-impl<'a> SourceName<'a> {
+impl<'a> OriginalName<'a> {
     /// The name of a series that was taken out of its shard: the only one in `names`, if any.
     pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
         Self { of_shard: names, at: 0 }
@@ -170,17 +196,17 @@ impl Shard {
 
     /// The name from which rules have made that of the series at a position. `None` if a client
     /// sends the name of the series itself.
-    pub(super) fn source(&self, at: u32) -> Option<&[u8]> {
+    pub(super) fn original(&self, at: u32) -> Option<&[u8]> {
         self.sources.get(at as usize)?.as_deref()
     }
 
-    pub(super) fn set_source(&mut self, at: u32, source: Option<&[u8]>) {
+    pub(super) fn set_source(&mut self, at: u32, original: Option<&[u8]>) {
         let at = at as usize;
-        if source.is_some() && self.sources.len() <= at {
+        if original.is_some() && self.sources.len() <= at {
             self.sources.resize_with(at + 1, || None);
         }
         if let Some(known) = self.sources.get_mut(at) {
-            *known = source.map(Box::from);
+            *known = original.map(Box::from);
         }
     }
 
@@ -189,10 +215,10 @@ impl Shard {
     pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
         let total = self.totals.get_mut(at);
-        let source = SourceName { of_shard: &self.sources, at };
+        let original = OriginalName { of_shard: &self.sources, at };
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         let at = at as u32;
-        Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, source })
+        Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, original })
     }
 
     /// The owner of the series at a position.

@@ -151,10 +151,10 @@ impl Shards {
         self.find(merged.kind(), sent_name(&name))
     }
 
-    /// The destinations that the interval before `now` of a series is for.
+    /// The destinations that the interval before `tick` of a series is for.
     #[inline]
-    pub(super) fn audience(&mut self, series: &Series, now: u32) -> Audience {
-        Audience::of(self.raw.as_ref(), series, &mut self.tags, now)
+    pub(super) fn audience(&mut self, series: &Series, tick: u32) -> Audience {
+        Audience::of(self.raw.as_ref(), series, &mut self.tags, tick)
     }
 
     /// Returns a shard. With the remainder, which is the number itself, no bound is checked.
@@ -180,7 +180,7 @@ impl Shards {
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
-    pub(super) fn find_all(&mut self, batch: &mut [PendingSample<'_>], now: u32) {
+    pub(super) fn find_all(&mut self, batch: &mut [PendingSample<'_>], tick: u32) {
         let mut has_raw = false;
         // Each loop waits for one kind of memory: the index, the series, the name.
         for PendingSample { lookup, key, slot, .. } in &mut *batch {
@@ -198,17 +198,17 @@ impl Shards {
             *slot = slot.filter(|slot| shard.is_called(*slot, name, &self.tags));
         }
         if has_raw {
-            self.find_raw_ones(batch, now);
+            self.find_raw_ones(batch, tick);
         }
     }
 
     /// Looks up the series of the samples of a batch that are looked up by their raw bytes.
     #[inline(never)]
-    fn find_raw_ones(&mut self, batch: &mut [PendingSample<'_>], now: u32) {
+    fn find_raw_ones(&mut self, batch: &mut [PendingSample<'_>], tick: u32) {
         // As above: first the index and the aliases, then the series.
         for PendingSample { lookup, kind, key, slot, .. } in &mut *batch {
             if let Lookup::Raw(raw, _) = lookup {
-                *slot = self.aliases.find(*raw, *kind, now).map(|(shard, at)| {
+                *slot = self.aliases.find(*raw, *kind, tick).map(|(shard, at)| {
                     key.shard = shard;
                     SeriesSlot { hash: 0, at }
                 });
@@ -228,12 +228,12 @@ impl Shards {
         &mut self,
         raw: RawKey,
         kind: MetricKind,
-        now: u32,
+        tick: u32,
     ) -> Option<(SeriesKey, SeriesSlot)> {
         if self.has_merged() {
             return None;
         }
-        let (shard, at) = self.aliases.find(raw, kind, now)?;
+        let (shard, at) = self.aliases.find(raw, kind, tick)?;
         let slot = self.all[shard].slot(at);
         Some((SeriesKey { shard, hash: slot.hash }, slot))
     }
@@ -252,13 +252,13 @@ impl Shards {
         Owner::new(name, sender, |prefix| self.names.hash_one(prefix))
     }
 
-    /// Adds a series that was not found. `now` is the number of the open interval.
+    /// Adds a series that was not found. `tick` is the number of the open interval.
     pub(super) fn insert(
         &mut self,
         shard: usize,
         series: Series,
         owner: Owner,
-        now: u32,
+        tick: u32,
     ) -> SeriesSlot {
         self.budget.add(&owner);
         self.len += 1;
@@ -267,7 +267,7 @@ impl Shards {
         self.counts.kinds[series.kind() as usize] += 1;
         self.counts.name_bytes += series.name().bytes().len();
         if let Some(raw) = &mut self.raw {
-            raw.note_created(series.kind(), series.name().text(&mut self.tags), now);
+            raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
         }
         self.all[shard].insert(series, owner, self.keeps_totals)
     }
@@ -315,7 +315,7 @@ impl Shards {
         kind: Option<MetricKind>,
         work: usize,
         out: &mut Vec<u8>,
-        (tag, now): (u8, u32),
+        (tag, tick): (u8, u32),
         records: &SideRecords,
     ) -> bool {
         let is_wanted =
@@ -330,12 +330,12 @@ impl Shards {
                 }
                 left -= 1;
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
-                    let source = u32::try_from(cursor.at).ok().and_then(|at| shard.source(at));
+                    let original = u32::try_from(cursor.at).ok().and_then(|at| shard.original(at));
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
                         series.name().append(&self.tags, &mut name);
-                        series.save((&name, source), now, records, out);
+                        series.save((&name, original), tick, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -351,7 +351,7 @@ impl Shards {
         cursor: &mut Cursor,
         work: usize,
         policies: &Generations,
-        now: u32,
+        tick: u32,
         mut visit: impl FnMut(Visited<'_>),
     ) -> bool {
         let mut left = work;
@@ -365,13 +365,13 @@ impl Shards {
                     shard.prefetch_names(cursor.at);
                 }
                 left -= 1;
-                if let Some(Placed { slot, series, total, source }) = shard.at_mut(cursor.at)
+                if let Some(Placed { slot, series, total, original }) = shard.at_mut(cursor.at)
                     && series.has_value()
                 {
-                    let known = (total.copied(), source.name());
+                    let known = (total.copied(), original.name());
                     let at = (cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(series, known, at, names, policies, now));
+                    visit(Visited::new(series, known, at, names, policies, tick));
                 }
                 cursor.at += 1;
             }
@@ -386,9 +386,9 @@ impl Shards {
         kind: MetricKind,
         name: &[u8],
         policies: &'a Generations,
-        now: u32,
+        tick: u32,
     ) -> Option<Visited<'a>> {
-        self.visit_one(self.find(kind, name)?, policies, now)
+        self.visit_one(self.find(kind, name)?, policies, tick)
     }
 
     /// See [`Table::visit_one`](super::Table::visit_one).
@@ -396,21 +396,21 @@ impl Shards {
         &'a mut self,
         at: (usize, SeriesSlot),
         policies: &'a Generations,
-        now: u32,
+        tick: u32,
     ) -> Option<Visited<'a>> {
-        let Placed { slot, series, total, source } = self.all[at.0].at_mut(at.1.at as usize)?;
-        let known = (total.copied(), source.name());
+        let Placed { slot, series, total, original } = self.all[at.0].at_mut(at.1.at as usize)?;
+        let known = (total.copied(), original.name());
         let is_it = slot == at.1 && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(series, known, at, names, policies, now))
+        is_it.then(|| Visited::new(series, known, at, names, policies, tick))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
-    /// place. With `now`, it includes the interval that the sweep will still send as this series.
-    pub(super) fn total(&self, shard: usize, slot: SeriesSlot, now: Option<u32>) -> RunningTotal {
+    /// place. With `tick`, it includes the interval that the sweep will still send as this series.
+    pub(super) fn total(&self, shard: usize, slot: SeriesSlot, tick: Option<u32>) -> RunningTotal {
         let shard = &self.all[shard];
         let Some(series) = shard.at(slot.at as usize) else { return RunningTotal::default() };
-        let unclosed = now.map_or(0.0, |now| series.unclosed(now));
+        let unclosed = tick.map_or(0.0, |tick| series.unclosed(tick));
         RunningTotal {
             count: shard.total(slot.at as usize).map(|total| series.total(total) + unclosed),
             timing: series.timing().cloned().map(Box::new),
@@ -437,7 +437,7 @@ impl Shards {
 
     /// Condenses the largest series until the pool has room again. Each one takes time, so a call
     /// condenses at most a few.
-    pub(super) fn condense(&mut self, largest: &mut Largest, pool: &mut Pool, now: u32) {
+    pub(super) fn condense(&mut self, largest: &mut Largest, pool: &mut Pool, tick: u32) {
         const AT_ONCE: usize = 16;
         let needed = pool.take_refused();
         for _ in 0..AT_ONCE {
@@ -448,7 +448,7 @@ impl Shards {
             // The note may be stale. Condensing a small or another series does no harm: it frees
             // little, and the next note follows.
             if let Some(series) = self.get_mut(holder.shard as usize, holder.slot) {
-                series.condense(now, pool);
+                series.condense(tick, pool);
                 largest.note(pool.take_grown(), holder);
             }
         }
@@ -459,7 +459,7 @@ impl Shards {
         &mut self,
         kind: MetricKind,
         name: &[u8],
-        now: u32,
+        tick: u32,
         policies: &Generations,
         pool: &mut Pool,
         close: &mut impl FnMut(Audience, Closed<'_>),
@@ -467,9 +467,9 @@ impl Shards {
         let Some((shard, slot)) = self.find(kind, name) else { return };
         let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
         let Placed { series, total, .. } = placed;
-        let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, now);
+        let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, tick);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(now, policies, (pool, &mut self.tags), total, &mut close);
+        series.close(tick, policies, (pool, &mut self.tags), total, &mut close);
         pool.take_grown();
     }
 
@@ -508,10 +508,10 @@ impl Shards {
         &mut self,
         long_idle: &mut LongIdle,
         (name, newcomer): (&[u8], &Owner),
-        now: u32,
+        tick: u32,
     ) -> Result<Series, AddError> {
         let idle = self.take_idle(long_idle, newcomer);
-        let Some(taken) = idle.or_else(|| self.take_newest(newcomer, now)) else {
+        let Some(taken) = idle.or_else(|| self.take_newest(newcomer, tick)) else {
             self.budget.note_refused(name, *newcomer);
             return Err(AddError::TooManySeries);
         };
@@ -529,13 +529,13 @@ impl Shards {
     /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
     /// place.
     #[cold]
-    fn take_newest(&mut self, newcomer: &Owner, now: u32) -> Option<Series> {
+    fn take_newest(&mut self, newcomer: &Owner, tick: u32) -> Option<Series> {
         if self.raw.is_some() || self.budget.gives_newest_to(newcomer) == 0 {
             return None;
         }
         for _ in 0..NEWEST_TRIES {
             let (shard, slot) = self.budget.take_newest()?;
-            if self.may_go(shard, slot, now, self.budget.culprit()) {
+            if self.may_go(shard, slot, tick, self.budget.culprit()) {
                 return self.take(shard, slot);
             }
             if self.get(shard, slot).is_some() {
@@ -551,14 +551,14 @@ impl Shards {
         &self,
         shard: usize,
         slot: SeriesSlot,
-        now: u32,
+        tick: u32,
         culprit: Option<Group>,
     ) -> bool {
         let Some(series) = self.get(shard, slot) else { return false };
         let owner = self.all[shard].owner(slot.at as usize);
         // An interval before the open one must have been sent, or the loss could not be counted.
-        let has_one_interval = owner.had_one_interval(series.seen() == now);
-        has_one_interval && series.is_closed(now) && owner.is_in(culprit)
+        let has_one_interval = owner.had_one_interval(series.seen() == tick);
+        has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
     }
 
     /// Notes that a series of a table with room for `room` more was created.
@@ -583,18 +583,18 @@ impl Shards {
         &self,
         kind: MetricKind,
         name: &[u8],
-        now: u32,
+        tick: u32,
         policies: &Generations,
         records: &SideRecords,
     ) -> Option<(Vec<u8>, RunningTotal)> {
         let (shard, slot) = self.find(kind, name)?;
         let series = self.all[shard].at(slot.at as usize)?;
-        if !series.has_value() || series.is_expired(now, policies) {
+        if !series.has_value() || series.is_expired(tick, policies) {
             return None;
         }
         let mut record = Vec::new();
-        let source = self.all[shard].source(slot.at);
-        series.save((name, source), now, records, &mut record);
-        Some((record, self.total(shard, slot, Some(now))))
+        let original = self.all[shard].original(slot.at);
+        series.save((name, original), tick, records, &mut record);
+        Some((record, self.total(shard, slot, Some(tick))))
     }
 }

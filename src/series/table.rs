@@ -19,9 +19,9 @@ use super::memory::Pool;
 use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, SeriesKey, SeriesSlot, SourceName};
+use super::shard::{NameHash, OriginalName, SeriesKey, SeriesSlot};
 use super::shards::{Cursor, SeriesCounts, Shards};
-use super::table_rules::{Made, TableRules};
+use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Top};
 use super::visited::Visited;
 use crate::policy::{Rules, flushes};
@@ -31,7 +31,7 @@ use crate::wire::In;
 /// All series, and the state of the open interval that they share.
 #[derive(Debug)]
 pub struct Table {
-    shards: Shards,
+    pub(super) shards: Shards,
     members: MemberHasher,
     pool: Pool,
     /// The series that hold most memory in the open interval.
@@ -50,7 +50,7 @@ pub struct Table {
     /// The number of the sender of the samples that are added next.
     sender: u16,
     /// The number of the last tick, which began the open interval.
-    now: u32,
+    tick: u32,
 }
 
 impl Table {
@@ -74,7 +74,7 @@ impl Table {
             top: Top::new(),
             max_series: bounds.max_series,
             sender: 0,
-            now: 0,
+            tick: 0,
         }
     }
 
@@ -128,16 +128,16 @@ impl Table {
     /// A key/value has no series; the caller must not pass one.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         if self.is_direct {
-            return self.add_one(name, hash, sample, None).map(|_| ());
+            return self.add_named(name, hash, sample, None).map(|_| ());
         }
-        self.add_changed(name, hash, sample, None)
+        self.add_maybe_renamed(name, hash, sample, None)
     }
 
     /// Adds a sample if the name of the line may not be that of its series alone: rules change
     /// names, or names are raw. From then on, lines with the key `raw` are added without being
     /// read, if they belong to one series.
     #[cold]
-    fn add_changed(
+    fn add_maybe_renamed(
         &mut self,
         name: &[u8],
         hash: NameHash,
@@ -145,16 +145,16 @@ impl Table {
         raw: Option<RawKey>,
     ) -> Result<(), AddError> {
         if !self.rules.change_names() {
-            self.add_unchanged(name, hash, sample, raw)
+            self.add_maybe_raw(name, hash, sample, raw)
         } else if self.shards.raw.is_some() {
-            self.add_made(name, hash, sample).map(|_| ())
+            self.add_by_rules(name, hash, sample).map(|_| ())
         } else {
-            self.add_made_once(name, hash, sample, raw)
+            self.add_by_rules_with_alias(name, hash, sample, raw)
         }
     }
 
     /// Adds a sample while names may be raw, and no rule changes them.
-    fn add_unchanged(
+    fn add_maybe_raw(
         &mut self,
         name: &[u8],
         hash: NameHash,
@@ -163,16 +163,16 @@ impl Table {
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if !is_clean(name) || self.shards.is_merged_into(kind, name) {
-            return self.add_raw(name, hash, sample, None);
+            return self.add_raw_and_merged(name, hash, sample, None);
         }
-        let place = self.add_one(name, hash, sample, None)?;
-        self.add_aliases(raw, kind, place);
+        let place = self.add_named(name, hash, sample, None)?;
+        self.note_aliases(raw, kind, place);
         Ok(())
     }
 
     /// Adds a sample to the series that rules make of a clean name. The name is an alias of the
     /// series, so that the rules are applied to it once.
-    fn add_made_once(
+    fn add_by_rules_with_alias(
         &mut self,
         name: &[u8],
         hash: NameHash,
@@ -182,72 +182,72 @@ impl Table {
         let kind = sample.kind().expect("a key/value is passed through");
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.raw_key(name, b"\n");
-        let place = if let Some((key, slot)) = self.shards.find_raw(own, kind, self.now) {
+        let place = if let Some((key, slot)) = self.shards.find_raw(own, kind, self.tick) {
             let sample = HashedSample::new(sample, |member| self.members.hash(member));
-            self.add_to(&key, slot, sample)?;
+            self.add_in_slot(&key, slot, sample)?;
             Some((key.shard, slot))
         } else {
-            self.add_made(name, hash, sample)?
+            self.add_by_rules(name, hash, sample)?
         };
         if let Some(place) = place {
-            self.add_aliases([Some(own), raw].into_iter().flatten(), kind, place);
+            self.note_aliases([Some(own), raw].into_iter().flatten(), kind, place);
         }
         Ok(())
     }
 
     /// From now on, lines with these keys are added to the series in a slot without being read.
-    fn add_aliases(
+    fn note_aliases(
         &mut self,
         keys: impl IntoIterator<Item = RawKey>,
         kind: MetricKind,
         (shard, slot): (usize, SeriesSlot),
     ) {
         for key in keys {
-            self.shards.aliases.add(key, kind, (shard, slot.at), self.now);
+            self.shards.aliases.add(key, kind, (shard, slot.at), self.tick);
         }
     }
 
     /// Adds a sample to the series that rules make of a name. Returns its place, or `None` if
     /// names are raw, so that there may be two.
-    fn add_made(
+    fn add_by_rules(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
     ) -> Result<Option<(usize, SeriesSlot)>, AddError> {
         let resolved = self.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
-        let source = resolved.name.as_ref().map(|_| name);
+        let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
-        let hash = if source.is_some() { self.hash(made) } else { hash };
-        let from = Some(Made { policy: resolved.policy, source });
+        let hash = if original.is_some() { self.hash(made) } else { hash };
+        let from = Some(RuleOutcome { policy: resolved.policy, original });
         if self.shards.raw.is_none() {
-            return self.add_one(made, hash, sample, from).map(Some);
+            return self.add_named(made, hash, sample, from).map(Some);
         }
-        self.add_raw(made, hash, sample, from).map(|()| None)
+        self.add_raw_and_merged(made, hash, sample, from).map(|()| None)
     }
 
     /// Adds a sample to the series of a name that may be raw, and to its merged series.
-    fn add_raw(
+    fn add_raw_and_merged(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        made: Option<Made<'_>>,
+        made: Option<RuleOutcome<'_>>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if is_clean(name) && !self.shards.is_merged_into(kind, name) {
-            return self.add_one(name, hash, sample, made).map(|_| ());
+            return self.add_named(name, hash, sample, made).map(|_| ());
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
-        let begun = if self.shards.is_merged_into(kind, &clean) {
-            Ok(())
-        } else {
-            self.begin_merged(kind, &clean, &merged)
-        };
-        let added = self.add_one(name, hash, sample, made);
-        begun.and_then(|()| self.add_one(&merged, self.hash(&merged), sample, made)).and(added)?;
-        Ok(())
+        let mut begun = Ok(());
+        if !self.shards.is_merged_into(kind, &clean) {
+            begun = self.begin_merged(kind, &clean, &merged);
+        }
+        let added = self.add_named(name, hash, sample, made);
+        begun?;
+        self.add_named(&merged, self.hash(&merged), sample, made)?;
+        added.map(|_| ())
     }
 
     /// Begins a merged series with the open interval of the series that has the clean name. Does
@@ -258,13 +258,13 @@ impl Table {
         clean: &[u8],
         merged: &[u8],
     ) -> Result<(), AddError> {
-        let Self { shards, rules, pool, now, .. } = self;
-        let open = shards.open_interval(kind, clean, *now, &rules.policies, &pool.records);
+        let Self { shards, rules, pool, tick, .. } = self;
+        let open = shards.open_interval(kind, clean, *tick, &rules.policies, &pool.records);
         let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        let source = saved.source.unwrap_or(clean);
-        let policy = self.rules.resolve(source, self.hash(source)).map(|resolved| resolved.policy);
+        let sent = saved.original.unwrap_or(clean);
+        let policy = self.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
         self.lifecycle().create_saved(saved, policy).expect("written just now")?;
         self.shards.set_total(kind, merged, total, &mut self.pool);
         Ok(())
@@ -273,12 +273,12 @@ impl Table {
     /// Adds a sample to the series that the table holds under this name. Returns the place of the
     /// series.
     #[inline]
-    fn add_one(
+    fn add_named(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        made: Option<Made<'_>>,
+        made: Option<RuleOutcome<'_>>,
     ) -> Result<(usize, SeriesSlot), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
@@ -288,11 +288,11 @@ impl Table {
                 if let Some(made) = made {
                     self.rules.claim(&mut self.shards, (key.shard, slot), made);
                 }
-                self.add_to(&key, slot, sample).map(|()| (key.shard, slot))
+                self.add_in_slot(&key, slot, sample).map(|()| (key.shard, slot))
             }
             None => {
                 let slot = self.lifecycle().create(name, hash, kind, &key, made)?;
-                let added = self.add_to(&key, slot, sample);
+                let added = self.add_in_slot(&key, slot, sample);
                 added.inspect_err(|_| self.lifecycle().discard(key.shard, slot))?;
                 Ok((key.shard, slot))
             }
@@ -300,14 +300,14 @@ impl Table {
     }
 
     /// Adds a sample to the series in `slot`.
-    fn add_to(
+    fn add_in_slot(
         &mut self,
         key: &SeriesKey,
         slot: SeriesSlot,
         sample: HashedSample,
     ) -> Result<(), AddError> {
         let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
-        series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if added.is_ok() && self.pool.is_small_growth(grown) {
@@ -324,7 +324,7 @@ impl Table {
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub fn find_all(&mut self, batch: &mut [PendingSample<'_>]) {
-        self.shards.find_all(batch, self.now);
+        self.shards.find_all(batch, self.tick);
     }
 
     /// Returns the key by which a line is found before its tags are read. `name` and `tags` are the
@@ -347,25 +347,25 @@ impl Table {
         raw: RawKey,
     ) -> Result<(), AddError> {
         if !self.is_direct {
-            return self.add_changed(name, hash, sample, Some(raw));
+            return self.add_maybe_renamed(name, hash, sample, Some(raw));
         }
         let kind = sample.kind().expect("a key/value is passed through");
-        let place = self.add_one(name, hash, sample, None)?;
-        self.add_aliases([raw], kind, place);
+        let place = self.add_named(name, hash, sample, None)?;
+        self.note_aliases([raw], kind, place);
         Ok(())
     }
 
     /// Whether a series of this kind is found by a key.
-    pub fn is_known(&mut self, raw: RawKey, kind: MetricKind) -> bool {
-        self.shards.find_raw(raw, kind, self.now).is_some()
+    pub fn has_alias(&mut self, raw: RawKey, kind: MetricKind) -> bool {
+        self.shards.find_raw(raw, kind, self.tick).is_some()
     }
 
     /// Adds a sample to the series that is found by a key. Returns `None`, and adds nothing, if
     /// there is none.
-    pub fn add_known(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
-        let (key, slot) = self.shards.find_raw(raw, sample.kind()?, self.now)?;
+    pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
+        let (key, slot) = self.shards.find_raw(raw, sample.kind()?, self.tick)?;
         let sample = HashedSample::new(sample, |member| self.members.hash(member));
-        Some(self.add_to(&key, slot, sample))
+        Some(self.add_in_slot(&key, slot, sample))
     }
 
     /// Whether rules change names, so that a name without tags is also found by its raw bytes.
@@ -389,7 +389,7 @@ impl Table {
     /// and `may_create` returns true.
     ///
     /// Returns `None`, and adds nothing, if the series is unknown and not created.
-    pub fn add_pending(
+    pub fn add_looked_up(
         &mut self,
         sample: &PendingSample<'_>,
         revision: u64,
@@ -398,24 +398,24 @@ impl Table {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
             (Some(slot), _) if self.shards.revision() == revision => {
-                Some(self.add_found(sample, slot))
+                Some(self.add_plain(sample, slot))
             }
             (_, Lookup::Name(hash)) => {
                 may_create().then(|| self.add(sample.name, hash, sample.sample()))
             }
-            // Not `add_found`, which would not be inlined if it had two callers.
-            (_, Lookup::Raw(raw, _)) => self.add_known(raw, sample.sample()),
+            // Not `add_plain`, which would not be inlined if it had two callers.
+            (_, Lookup::Raw(raw, _)) => self.add_aliased(raw, sample.sample()),
         }
     }
 
     /// Adds a sample to the series in `slot`, which is known to be its own.
     #[inline]
-    fn add_found(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
+    fn add_plain(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
         let key = &sample.key;
         let members = &self.members;
         let series = self.shards.get_mut(key.shard, slot).expect("found just now");
         let member = || members.hash(sample.member);
-        series.touch(self.now, self.sender, &self.rules.policies, &mut self.pool);
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
         if added.is_ok() && self.pool.is_small_growth(grown) {
@@ -434,7 +434,7 @@ impl Table {
     /// before that by its first sample of the next interval.
     pub fn tick(&mut self) {
         debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
-        self.now = self.now.wrapping_add(1);
+        self.tick = self.tick.wrapping_add(1);
         self.largest.clear();
         self.pool.close(true);
     }
@@ -467,7 +467,7 @@ impl Table {
             evicted: &mut self.evicted,
             max_series: self.max_series,
             sender: self.sender,
-            now: self.now,
+            tick: self.tick,
         }
     }
 
@@ -521,8 +521,8 @@ impl Table {
         // Both series must be closed while the audience of the clean name is known.
         let merged = merged_name(&clean);
         for name in [&clean, &merged] {
-            let Self { shards, rules, pool, now, .. } = self;
-            shards.close_one(kind, name, *now, &rules.policies, pool, &mut close);
+            let Self { shards, rules, pool, tick, .. } = self;
+            shards.close_one(kind, name, *tick, &rules.policies, pool, &mut close);
         }
         // From now on the series of the clean name is sent in place of the merged one.
         if let Some((shard, slot)) = self.shards.find(kind, &merged) {
@@ -543,10 +543,10 @@ impl Table {
         if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
             return false; // as if it were removed already
         }
-        let source = vec![self.shards.all[shard].source(slot.at).map(Box::from)];
+        let original = vec![self.shards.all[shard].original(slot.at).map(Box::from)];
         let Some(series) = self.shards.take(shard, slot) else { return false };
-        let audience = self.shards.audience(&series, self.now);
-        self.lifecycle().close_and_release(audience, series, SourceName::only(&source), close);
+        let audience = self.shards.audience(&series, self.tick);
+        self.lifecycle().close_and_release(audience, series, OriginalName::only(&original), close);
         true
     }
 
@@ -562,7 +562,7 @@ impl Table {
         out: &mut Vec<u8>,
         tag: u8,
     ) -> bool {
-        self.shards.save(cursor, kind, work, out, (tag, self.now), &self.pool.records)
+        self.shards.save(cursor, kind, work, out, (tag, self.tick), &self.pool.records)
     }
 
     /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
@@ -589,18 +589,18 @@ impl Table {
         let names = self.rules.restored_names(&saved, !is_raw)?;
         let has_own_name = *saved.name == *names.name;
         saved.name = &names.name;
-        saved.source = names.source.as_deref();
+        saved.original = names.original.as_deref();
         self.has_restored_merged |= has_all_samples;
         if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
             if has_all_samples {
                 // The merged series was restored from one of the raw names already.
                 self.lifecycle().discard(shard, slot);
-            } else if names.source.is_none() && (is_raw || self.has_restored_merged) {
+            } else if names.original.is_none() && (is_raw || self.has_restored_merged) {
                 return Some(Ok(()));
             } else {
                 // Rules make one series of two saved ones.
                 let series = self.shards.get_mut(shard, slot).expect("it was found just now");
-                return series.restore(saved, self.now, &mut self.pool, Some(has_own_name));
+                return series.restore(saved, self.tick, &mut self.pool, Some(has_own_name));
             }
         }
         self.lifecycle().create_saved(saved, names.policy)
@@ -629,7 +629,7 @@ impl Table {
     /// The prefixes that got a new series last, the newest first, and by how much their counts may
     /// be too low.
     pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
-        self.top.newest(self.now)
+        self.top.newest(self.tick)
     }
 
     /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
@@ -637,18 +637,18 @@ impl Table {
     /// With raw names the table may hold two series for one name that is sent: see
     /// [`Visited::audience`]. A series that is created during the walk may be left out.
     pub fn visit(&mut self, at: &mut Cursor, work: usize, see: impl FnMut(Visited<'_>)) -> bool {
-        self.shards.visit(at, work, &self.rules.policies, self.now, see)
+        self.shards.visit(at, work, &self.rules.policies, self.tick, see)
     }
 
     /// Returns a series of this kind and name, as a client names it.
     pub fn look_up(&mut self, kind: MetricKind, name: &[u8]) -> Option<Visited<'_>> {
-        self.shards.look_up(kind, name, &self.rules.policies, self.now)
+        self.shards.look_up(kind, name, &self.rules.policies, self.tick)
     }
 
     /// Returns the series in a slot. Returns `None` if it was removed, or its value was forgotten,
     /// since the slot was looked up.
     pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
-        self.shards.visit_one((shard, slot), &self.rules.policies, self.now)
+        self.shards.visit_one((shard, slot), &self.rules.policies, self.tick)
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is

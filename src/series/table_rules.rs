@@ -14,7 +14,7 @@ use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::shard::{NameHash, SeriesSlot, SourceName};
+use super::shard::{NameHash, OriginalName, SeriesSlot};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
@@ -35,10 +35,10 @@ pub struct TableRules {
 
 /// What rules have made of a name, for a series that is found or created under another one.
 #[derive(Clone, Copy)]
-pub(super) struct Made<'a> {
+pub(super) struct RuleOutcome<'a> {
     pub(super) policy: u16,
     /// The name as the client sends it. `None` if it is also the name of the series.
-    pub(super) source: Option<&'a [u8]>,
+    pub(super) original: Option<&'a [u8]>,
 }
 
 /// The names of a series that is restored, and its policy.
@@ -46,7 +46,7 @@ pub(super) struct Made<'a> {
 pub(super) struct RestoredNames<'a> {
     pub(super) name: Cow<'a, [u8]>,
     /// The name from which rules have made `name`.
-    pub(super) source: Option<Cow<'a, [u8]>>,
+    pub(super) original: Option<Cow<'a, [u8]>>,
     /// `None` if a rule drops the series.
     pub(super) policy: Option<u16>,
 }
@@ -120,19 +120,19 @@ impl TableRules {
             () => Cow::Borrowed(name),
         };
         let name = clean(saved.name);
-        let sent = saved.source.map(clean);
+        let sent = saved.original.map(clean);
         if sent_name(&name).is_empty() {
             return None;
         }
-        let source = sent.as_deref().unwrap_or_else(|| sent_name(&name));
-        let resolved = self.resolve(source, NameHash(self.names.hash_one(source)));
+        let original = sent.as_deref().unwrap_or_else(|| sent_name(&name));
+        let resolved = self.resolve(original, NameHash(self.names.hash_one(original)));
         let policy = resolved.as_ref().map(|resolved| resolved.policy);
         Some(match resolved.and_then(|resolved| resolved.name) {
             Some(made) => {
-                let source = Some(Cow::Owned(source.to_vec()));
-                RestoredNames { name: Cow::Owned(made), source, policy }
+                let original = Some(Cow::Owned(original.to_vec()));
+                RestoredNames { name: Cow::Owned(made), original, policy }
             }
-            None => RestoredNames { name: sent.unwrap_or(name), source: None, policy },
+            None => RestoredNames { name: sent.unwrap_or(name), original: None, policy },
         })
     }
 
@@ -167,13 +167,13 @@ impl TableRules {
         self.limits.take_replaced()
     }
 
-    /// Gives a series that lines of a name lead to the name as its source, if those of its own
-    /// source go elsewhere since a reload.
+    /// Gives a series that lines of a name lead to the name as its original name, if lines of
+    /// its own one go elsewhere since a reload.
     pub(super) fn claim(
         &mut self,
         shards: &mut Shards,
         (shard, slot): (usize, SeriesSlot),
-        made: Made<'_>,
+        made: RuleOutcome<'_>,
     ) {
         let Shards { all, tags, .. } = shards;
         let Some(series) = all[shard].get_mut(slot) else { return };
@@ -184,7 +184,7 @@ impl TableRules {
             self.change_policy(series, tags, made.policy);
         }
         if !is_newest || is_abandoned {
-            all[shard].set_source(slot.at, made.source);
+            all[shard].set_source(slot.at, made.original);
         }
     }
 
@@ -206,18 +206,18 @@ impl TableRules {
     pub(super) fn update(
         &mut self,
         series: &mut Series,
-        source: SourceName<'_>,
+        original: OriginalName<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
-        self.policies.is_newest(series.policy()) || self.update_old(series, source, tags, pool)
+        self.policies.is_newest(series.policy()) || self.update_old(series, original, tags, pool)
     }
 
     #[cold]
     fn update_old(
         &mut self,
         series: &mut Series,
-        source: SourceName<'_>,
+        original: OriginalName<'_>,
         tags: &mut TagStore,
         pool: &mut Pool,
     ) -> bool {
@@ -225,7 +225,7 @@ impl TableRules {
             return false;
         }
         let own = series.name().text(tags);
-        let name = source.name().unwrap_or_else(|| sent_name(own));
+        let name = original.name().unwrap_or_else(|| sent_name(own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
             tags_of(own).any(|(key, value)| key == tag.key && value == tag.value)

@@ -93,6 +93,11 @@ impl<L: Copy + Eq> Tally<L> {
         self.known.find(hash, is_it).map_or(0, |known| known.count)
     }
 
+    /// All names with their counts, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Counted<L>> {
+        self.known.iter()
+    }
+
     /// Returns the `n` highest counts in descending order, equal ones by name.
     pub(super) fn top(&self, n: usize) -> Vec<Counted<L>> {
         let mut all: Vec<&Counted<L>> = self.known.iter().collect();

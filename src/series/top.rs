@@ -139,6 +139,16 @@ impl Top {
         TopCounts { more: self.samples.len() - counts.len(), counts, too_low }
     }
 
+    /// All series whose samples are counted, in no order.
+    pub fn active(&self) -> impl Iterator<Item = &Counted<MetricKind>> {
+        self.samples.all()
+    }
+
+    /// The samples of a series, or 0 if they are not counted. `hash` is that of its name.
+    pub fn samples_of(&self, kind: MetricKind, name: &[u8], hash: u64) -> u64 {
+        self.samples.count(name, kind, hash)
+    }
+
     /// The prefixes (first two elements) with most new series.
     pub fn prefixes(&self, n: usize) -> TopCounts {
         let counts = self.new.top(n);

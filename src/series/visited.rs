@@ -2,7 +2,7 @@
 
 use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
-use super::shard::SeriesSlot;
+use super::shard::{PackedPlace, SeriesSlot};
 use super::tag_store::TagStore;
 use crate::policy::{Generations, Policy, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -18,12 +18,12 @@ pub struct Visited<'a> {
     pub total: Option<f64>,
     pub policy: &'a Policy,
     /// The number of the open interval.
-    pub now: u32,
+    pub tick: u32,
     pub shard: usize,
     pub slot: SeriesSlot,
     pub series: &'a mut Series,
     /// The name from which rules have made that of the series.
-    pub source: Option<&'a [u8]>,
+    pub original: Option<&'a [u8]>,
     /// The name that the table holds the series under.
     name: &'a [u8],
 }
@@ -31,11 +31,11 @@ pub struct Visited<'a> {
 impl<'a> Visited<'a> {
     pub(super) fn new(
         series: &'a mut Series,
-        (total, source): (Option<f64>, Option<&'a [u8]>),
+        (total, original): (Option<f64>, Option<&'a [u8]>),
         (shard, slot): (usize, SeriesSlot),
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a Generations,
-        now: u32,
+        tick: u32,
     ) -> Self {
         let kind = series.kind();
         room.clear();
@@ -45,7 +45,7 @@ impl<'a> Visited<'a> {
         let policy = policies.at(series.policy());
         let total = total.filter(|_| kind == MetricKind::Counter);
         let total = total.map(|total| series.total(total));
-        Self { kind, audience, total, policy, now, shard, slot, series, source, name }
+        Self { kind, audience, total, policy, tick, shard, slot, series, original, name }
     }
 
     /// The name that the series is sent under. With raw names it may have any bytes.
@@ -66,7 +66,12 @@ impl<'a> Visited<'a> {
 
     /// A name that a client sends to the series.
     pub fn sent_by_client(&self) -> &[u8] {
-        self.source.unwrap_or_else(|| self.name())
+        self.original.unwrap_or_else(|| self.name())
+    }
+
+    /// The place of the series, for a long list. Returns `None` if it does not fit.
+    pub fn place(&self) -> Option<PackedPlace> {
+        PackedPlace::new(self.shard, self.slot)
     }
 
     /// Passes the clean name that rules are compared with.

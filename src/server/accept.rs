@@ -3,19 +3,38 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use socket2::Socket;
 
 use super::reactor::{Reactor, Timer};
 use crate::clock::Clock;
-use crate::ingest::Drained;
-use crate::ingest::listener::{Door, Listener};
+use crate::ingest::ReadOutcome;
+use crate::ingest::listener::{ClientTable, Listener};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
-use crate::token::Source;
+use crate::token::EventSource;
 use crate::warnings::{CloseReason, WarningKind};
 
+/// Accepts the waiting connections of a listener, up to a turn's budget, and passes each to
+/// `admit`. Sets the time at which a listener that cannot accept tries again.
+pub(super) fn accept<C: Clock>(
+    (index, listener): (u16, &mut Listener),
+    ledger: &mut Ledger,
+    reactor: &mut Reactor<C>,
+    mut admit: impl FnMut(Socket, Sender, &mut Ledger, &mut Reactor<C>),
+) -> ReadOutcome {
+    let outcome = listener.accept(reactor.now().tick, |stream, sender| {
+        admit(stream, sender, ledger, reactor);
+    });
+    reactor.set(Timer::Listener(index), listener.deadline());
+    if let Some(error) = listener.rests_for() {
+        ledger.warn(WarningKind::AcceptsPaused(error), b"");
+    }
+    outcome
+}
+
 /// How the clients of one kind are admitted.
-pub(super) struct Admission<'a, D> {
-    pub(super) door: &'a mut D,
+pub(super) struct Admission<'a, T> {
+    pub(super) clients: &'a mut T,
     pub(super) allow_from: &'a [IpNet],
     pub(super) idle_timeout: Option<Duration>,
     /// The warning about a client that `allow_from` does not list.
@@ -26,55 +45,34 @@ pub(super) struct Admission<'a, D> {
     pub(super) full: CloseReason,
 }
 
-impl<D: Door> Admission<'_, D> {
-    /// Accepts the waiting connections of a listener, up to a turn's budget. Calls `admitted` for
-    /// each new client, which may have sent its first bytes already.
-    pub(super) fn accept<C: Clock>(
+impl<T: ClientTable> Admission<'_, T> {
+    /// Admits an accepted client, or closes its stream and counts why. Returns the source of its
+    /// events. The client may have sent its first bytes already.
+    pub(super) fn admit<C: Clock>(
         &mut self,
-        (index, listener): (u16, &mut Listener),
-        ledger: &mut Ledger,
-        reactor: &mut Reactor<C>,
-        mut admitted: impl FnMut(Source),
-    ) -> Drained {
-        let now = reactor.now().tick;
-        let drained = listener.accept(now, |stream, sender| {
-            if !self.admits(sender, ledger, reactor) {
-                return;
-            }
-            match self.door.admit(stream, sender, now, reactor.registry()) {
-                Some(slot) => {
-                    let deadline = self.door.deadline(slot, self.idle_timeout);
-                    reactor.set(Timer::Idle(D::source(slot)), deadline);
-                    admitted(D::source(slot));
-                }
-                None => ledger.refuse_connection(WarningKind::Closed(self.full)),
-            }
-        });
-        reactor.set(Timer::Listener(index), listener.deadline());
-        if let Some(error) = listener.rests_for() {
-            ledger.warn(WarningKind::AcceptsPaused(error), b"");
-        }
-        drained
-    }
-
-    /// Counts and logs a client that is not allowed. Makes room for one that is.
-    fn admits<C: Clock>(
-        &mut self,
+        stream: Socket,
         sender: Sender,
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
-    ) -> bool {
+    ) -> Option<EventSource> {
         ledger.name_peer(sender);
         if !sender.is_allowed(self.allow_from) {
             ledger.refuse_connection(self.not_allowed);
-            return false;
+            return None;
         }
-        while let Some((slot, whose)) = self.door.make_room() {
-            reactor.set(Timer::Idle(D::source(slot)), None);
-            ledger.name_peer(whose);
+        while let Some((slot, closed)) = self.clients.make_room() {
+            reactor.set(Timer::Idle(T::source(slot)), None);
+            ledger.name_peer(closed);
             ledger.close_idle_connection(self.makes_room);
             ledger.name_peer(sender);
         }
-        true
+        let now = reactor.now().tick;
+        let Some(slot) = self.clients.admit(stream, sender, now, reactor.registry()) else {
+            ledger.refuse_connection(WarningKind::Closed(self.full));
+            return None;
+        };
+        let source = T::source(slot);
+        reactor.set(Timer::Idle(source), self.clients.deadline(slot, self.idle_timeout));
+        Some(source)
     }
 }

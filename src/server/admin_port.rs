@@ -4,19 +4,26 @@
 use std::time::Duration;
 
 use nix::unistd::gethostname;
+use slab::Slab;
 
-use super::descriptors::Share;
-use super::pipeline::Pipeline;
+use super::accept::{Admission, accept};
+use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
-use super::reception::Reception;
-use crate::admin::{AdminClients, Health, View};
+use crate::admin::{AdminClients, Health, View, Watch};
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
-use crate::figures::{self, FigureKind, InUse, Rates};
-use crate::ingest::listener::Door as _;
-use crate::time::{Now, Tick};
-use crate::token::{Slot, Source};
-use crate::warnings::LimitedBy;
+use crate::encode::encoders::Encoders;
+use crate::engine::Engine;
+use crate::figures::{self, FigureKind, FlushFigures, InUse, Rates};
+use crate::ingest::ReadOutcome;
+use crate::ingest::bind::Purpose;
+use crate::ingest::datagrams::DatagramSocket;
+use crate::ingest::listener::{ClientTable as _, Listener};
+use crate::ledger::Ledger;
+use crate::sink::Sinks;
+use crate::time::{Now, Tick, UnixTime};
+use crate::token::{EventSource, Slot};
+use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
 /// The clients of the admin port, and what their commands show and change.
 #[derive(Debug)]
@@ -35,6 +42,28 @@ pub(super) struct AdminPort {
     remembered: (u64, Tick),
 }
 
+/// What the other parts show to the admin clients in a turn, and let them change.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) encoders: &'a mut Encoders,
+    pub(super) sinks: &'a Sinks,
+    pub(super) flush: &'a FlushFigures,
+    pub(super) watch: &'a mut Watch,
+    /// When the open interval began.
+    pub(super) interval_began: UnixTime,
+    pub(super) datagrams: &'a Slab<DatagramSocket>,
+    /// The listeners for streams, and those of the admin port.
+    pub(super) streams: &'a Slab<(Purpose, Listener)>,
+    /// The connections that send lines.
+    pub(super) connections: InUse,
+    /// When the last packet or line arrived. `None` if none has so far.
+    pub(super) last_input: Option<Now>,
+    pub(super) is_stopping: bool,
+    pub(super) config: &'a Config,
+    pub(super) origin: &'a Origin,
+}
+
 /// What all admin clients together may take of a turn.
 const SLICE: Duration = Duration::from_micros(500);
 /// What all admin clients together may take of a turn that other work has made long, such as much
@@ -45,10 +74,10 @@ const SLICE_OF_LONG_TURN: Duration = Duration::from_micros(50);
 const TURN: Duration = Duration::from_micros(1300);
 
 impl AdminPort {
-    pub(super) fn new(share: Share, config: &Config, started: Now) -> Self {
+    pub(super) fn new(limit: ClientLimit, config: &Config, started: Now) -> Self {
         Self {
-            clients: AdminClients::new(share.clients),
-            limited_by: share.limited_by,
+            clients: AdminClients::new(limit.clients),
+            limited_by: limit.limited_by,
             waiting: Vec::new(),
             health: if config.admin.healthy { Health::Up } else { Health::Down },
             machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
@@ -59,13 +88,12 @@ impl AdminPort {
     }
 
     /// Sets new limits. Connected clients stay, but get new deadlines.
-    pub(super) fn limit(&mut self, share: Share) {
-        self.clients.limit(share.clients);
-        self.limited_by = share.limited_by;
+    pub(super) fn limit(&mut self, limit: ClientLimit) {
+        self.clients.limit(limit.clients);
+        self.limited_by = limit.limited_by;
     }
 
-    /// Notes that clients may wait at a listener. They are accepted after the connected clients
-    /// have had their turn, because only then is it known which of those are idle.
+    /// Notes that clients may wait at a listener.
     pub(super) fn note_listener(&mut self, listener: u16) {
         self.waiting.push(listener);
     }
@@ -75,40 +103,32 @@ impl AdminPort {
         self.clients.ready(client);
     }
 
-    /// Serves the clients, then accepts new ones.
-    pub(super) fn serve<C: Clock>(
-        &mut self,
-        is_stopping: bool,
-        (config, origin): (&Config, &Origin),
-        reception: &mut Reception,
-        pipeline: &mut Pipeline,
-        reactor: &mut Reactor<C>,
-    ) {
+    /// Serves the clients.
+    pub(super) fn serve<C: Clock>(&mut self, shown: Shown<'_>, reactor: &mut Reactor<C>) {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
         let is_due = self.rates.is_due(reactor.now().tick);
-        let admin_clients = in_use(self.clients.connected());
-        let (interval_began, _) = pipeline.open_interval();
-        let (engine, encoders, sinks, flush, watch) = pipeline.split();
+        let config = shown.config;
         let mut view = View {
-            engine,
-            encoders,
-            sinks,
-            flush,
-            watch,
-            datagrams: reception.datagrams(),
-            streams: reception.streams(),
-            connections: in_use(reception.connected()),
-            admin_clients,
+            engine: shown.engine,
+            encoders: shown.encoders,
+            sinks: shown.sinks,
+            flush: shown.flush,
+            watch: shown.watch,
+            datagrams: shown.datagrams,
+            streams: shown.streams,
+            connections: shown.connections,
+            admin_clients: self.clients.in_use(),
+            admin_bytes: self.clients.bytes(),
             rates: &self.rates,
             health: &mut self.health,
-            is_stopping,
+            is_stopping: shown.is_stopping,
             machine: &self.machine,
             config,
-            origin,
-            interval_began,
+            origin: shown.origin,
+            interval_began: shown.interval_began,
             started: self.started,
-            last_input: reception.last_input(),
+            last_input: shown.last_input,
             now: reactor.now(),
         };
         remember_figures(&mut view, &mut self.remembered);
@@ -121,28 +141,38 @@ impl AdminPort {
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
             let deadline = self.clients.deadline(client, config.admin.idle_timeout);
-            reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
+            reactor.set(Timer::Idle(EventSource::AdminClient(client)), deadline);
         }
-        for listener in std::mem::take(&mut self.waiting) {
-            self.accept(listener, config, reception, pipeline, reactor);
-        }
+    }
+
+    /// Takes the listeners at which clients may wait. Each must be passed to [`Self::accept`].
+    pub(super) fn take_waiting(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Accepts the waiting clients of a listener. If more may wait, the listener is noted again in
     /// the next turn.
-    fn accept<C: Clock>(
+    pub(super) fn accept<C: Clock>(
         &mut self,
-        listener: u16,
+        (index, listener): (u16, &mut Listener),
         config: &Config,
-        reception: &mut Reception,
-        pipeline: &mut Pipeline,
+        ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
     ) {
-        let clients = &mut self.clients;
-        let limited_by = self.limited_by;
-        let more = reception.accept_admin(listener, clients, limited_by, config, pipeline, reactor);
-        if more {
-            reactor.set(Timer::Listener(listener), Some(reactor.now().tick));
+        let mut admission = Admission {
+            clients: &mut self.clients,
+            allow_from: &config.admin.allow_from,
+            idle_timeout: config.admin.idle_timeout,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
+            makes_room: CloseReason::AdminMadeWay,
+            full: CloseReason::AdminRefused(self.limited_by),
+        };
+        let outcome =
+            accept((index, listener), ledger, reactor, |stream, sender, ledger, reactor| {
+                admission.admit(stream, sender, ledger, reactor);
+            });
+        if outcome == ReadOutcome::More {
+            reactor.set(Timer::Listener(index), Some(reactor.now().tick));
         }
         reactor.turn_again_if(true); // new clients may have sent their first bytes already
     }
@@ -153,21 +183,17 @@ impl AdminPort {
         &mut self,
         client: Slot,
         config: &Config,
-        pipeline: &mut Pipeline,
+        ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
     ) {
         let idle = config.admin.idle_timeout;
         if let Some((why, sender)) = self.clients.timeout(client, idle, reactor.now().tick) {
-            pipeline.ledger().name_peer(sender);
-            pipeline.ledger().close_idle_connection(why);
+            ledger.name_peer(sender);
+            ledger.close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);
-        reactor.set(Timer::Idle(Source::AdminClient(client)), deadline);
+        reactor.set(Timer::Idle(EventSource::AdminClient(client)), deadline);
     }
-}
-
-fn in_use((used, limit): (usize, usize)) -> InUse {
-    InUse { used, limit }
 }
 
 /// Notes all figures in the history, once after each flush. It does not matter that this happens in
@@ -206,17 +232,21 @@ mod tests {
     use crate::args::VERSION;
     use crate::clock::SystemClock;
     use crate::config::Bind;
-    use crate::flush::Schedule;
+    use crate::ingest::bind::{Transport, bind};
     use crate::ledger::Own;
     use crate::series::Seeds;
-    use crate::server::listeners::Listeners;
+    use crate::server::outputs::encoders;
+    use crate::server::pipeline::settings;
 
-    /// An admin port with a listener on a free TCP port, and the parts that it borrows.
+    /// An admin port with a listener on a free TCP port, and what it shows: a server without input
+    /// and destinations.
     struct Rig {
         port: AdminPort,
         config: Config,
-        reception: Reception,
-        pipeline: Pipeline,
+        engine: Engine,
+        encoders: Encoders,
+        watch: Watch,
+        listeners: Slab<(Purpose, Listener)>,
         reactor: Reactor<SystemClock>,
         address: SocketAddr,
     }
@@ -227,21 +257,22 @@ mod tests {
         /// An admin port for one client, which may be idle for as long as `idle_timeout`.
         fn new(idle_timeout: Option<Duration>) -> Self {
             let mut config = Config { destinations: Vec::new(), ..Config::default() };
-            config.udp.bind.clear();
-            config.tcp.bind.clear();
-            config.admin.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap())];
             config.admin.idle_timeout = idle_timeout;
             let reactor = Reactor::new(SystemClock::start()).unwrap();
-            let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
-            let (_, (_, listener)) = listeners.streams.iter().next().unwrap();
+            let any_port = Bind::At("127.0.0.1:0".parse().unwrap());
+            let listener = Listener::new(bind(Transport::Tcp, any_port).unwrap().remove(0));
+            listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
             let address = listener.address().unwrap().as_socket().unwrap();
-            let schedule = Schedule::new(config.flush_interval, true, reactor.now().unix);
+            let mut listeners = Slab::new();
+            listeners.insert((Purpose::Admin, listener));
             let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
-            let share = Share { clients: 1, limited_by: LimitedBy::MaxConnections };
+            let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             Self {
-                port: AdminPort::new(share, &config, reactor.now()),
-                reception: Reception::new(listeners, share),
-                pipeline: Pipeline::open(&config, schedule, seeds, None, None).unwrap(),
+                port: AdminPort::new(limit, &config, reactor.now()),
+                engine: Engine::new(&settings(&config), seeds),
+                encoders: encoders(&config),
+                watch: Watch::default(),
+                listeners,
                 config,
                 reactor,
                 address,
@@ -263,23 +294,42 @@ mod tests {
             self.reactor.wait(false).unwrap();
             while let Some(source) = self.reactor.next_event() {
                 match source {
-                    Source::Listener(listener) => self.port.note_listener(listener),
-                    Source::AdminClient(client) => self.port.ready(client),
+                    EventSource::Listener(listener) => self.port.note_listener(listener),
+                    EventSource::AdminClient(client) => self.port.ready(client),
                     other => panic!("an event of {other:?}"),
                 }
             }
-            while let Some(timer) = self.reactor.due() {
-                let Self { port, config, pipeline, reactor, .. } = self;
+            while let Some(timer) = self.reactor.pop_due() {
+                let Self { port, config, engine, reactor, .. } = self;
                 match timer {
-                    Timer::Idle(Source::AdminClient(client)) => {
-                        port.check_idle(client, config, pipeline, reactor);
+                    Timer::Idle(EventSource::AdminClient(client)) => {
+                        port.check_idle(client, config, engine.ledger(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
-            let Self { port, config, reception, pipeline, reactor, .. } = self;
-            port.serve(false, (config, &Origin::default()), reception, pipeline, reactor);
+            let Self { port, config, engine, encoders, watch, listeners, reactor, .. } = self;
+            let shown = Shown {
+                engine,
+                encoders,
+                sinks: &Sinks::default(),
+                flush: &FlushFigures::default(),
+                watch,
+                interval_began: UnixTime::default(),
+                datagrams: &Slab::new(),
+                streams: listeners,
+                connections: InUse::default(),
+                last_input: None,
+                is_stopping: false,
+                config,
+                origin: &Origin::default(),
+            };
+            port.serve(shown, reactor);
+            for index in port.take_waiting() {
+                let (_, listener) = &mut listeners[usize::from(index)];
+                port.accept((index, listener), config, engine.ledger(), reactor);
+            }
         }
 
         /// Takes turns until a client has received a text that ends like this.
@@ -312,7 +362,7 @@ mod tests {
 
         /// The number of clients refused, and of clients closed because they were idle.
         fn counts(&mut self) -> (u64, u64) {
-            let own = self.pipeline.ledger().own();
+            let own = self.engine.ledger().own();
             (own.total(Own::ConnectionsRefused), own.total(Own::IdleConnectionsClosed))
         }
 

@@ -11,15 +11,15 @@ use std::collections::VecDeque;
 
 use ahash::AHashSet;
 
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// The sources with unread input.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    datagrams: VecDeque<Source>,
-    streams: VecDeque<Source>,
+    datagrams: VecDeque<EventSource>,
+    streams: VecDeque<EventSource>,
     /// The sources in either queue.
-    queued: AHashSet<Source>,
+    queued: AHashSet<EventSource>,
 }
 
 impl Backlog {
@@ -28,12 +28,12 @@ impl Backlog {
     }
 
     /// Whether this source is in the backlog.
-    pub(super) fn has(&self, source: Source) -> bool {
+    pub(super) fn has(&self, source: EventSource) -> bool {
         self.queued.contains(&source)
     }
 
     /// Empties the backlog. Returns the sources that were in it.
-    pub(super) fn take_all(&mut self) -> Vec<Source> {
+    pub(super) fn take_all(&mut self) -> Vec<EventSource> {
         let Self { datagrams, streams, .. } = std::mem::take(self);
         datagrams.into_iter().chain(streams).collect()
     }
@@ -44,24 +44,24 @@ impl Backlog {
     }
 
     /// Adds a source at the end, unless it is in the backlog already.
-    pub(super) fn push(&mut self, source: Source) {
+    pub(super) fn push(&mut self, source: EventSource) {
         if self.queued.insert(source) {
             match source {
-                Source::Datagrams(_) => self.datagrams.push_back(source),
+                EventSource::Datagrams(_) => self.datagrams.push_back(source),
                 _ => self.streams.push_back(source),
             }
         }
     }
 
     /// The next datagram socket.
-    pub(super) fn pop_datagrams(&mut self) -> Option<Source> {
+    pub(super) fn pop_datagrams(&mut self) -> Option<EventSource> {
         let source = self.datagrams.pop_front()?;
         self.queued.remove(&source);
         Some(source)
     }
 
     /// The next listener or connection.
-    pub(super) fn pop_stream(&mut self) -> Option<Source> {
+    pub(super) fn pop_stream(&mut self) -> Option<EventSource> {
         let source = self.streams.pop_front()?;
         self.queued.remove(&source);
         Some(source)
@@ -75,17 +75,20 @@ mod tests {
     #[test]
     fn a_source_waits_once_and_in_turn() {
         let mut backlog = Backlog::default();
-        for source in
-            [Source::Listener(0), Source::Datagrams(1), Source::Listener(1), Source::Datagrams(1)]
-        {
+        for source in [
+            EventSource::Listener(0),
+            EventSource::Datagrams(1),
+            EventSource::Listener(1),
+            EventSource::Datagrams(1),
+        ] {
             backlog.push(source);
         }
         assert_eq!(backlog.datagrams(), 1);
-        assert_eq!(backlog.pop_datagrams(), Some(Source::Datagrams(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::Listener(0)));
-        backlog.push(Source::Listener(0));
-        assert_eq!(backlog.pop_stream(), Some(Source::Listener(1)));
-        assert_eq!(backlog.pop_stream(), Some(Source::Listener(0)));
+        assert_eq!(backlog.pop_datagrams(), Some(EventSource::Datagrams(1)));
+        assert_eq!(backlog.pop_stream(), Some(EventSource::Listener(0)));
+        backlog.push(EventSource::Listener(0));
+        assert_eq!(backlog.pop_stream(), Some(EventSource::Listener(1)));
+        assert_eq!(backlog.pop_stream(), Some(EventSource::Listener(0)));
         assert!(backlog.is_empty() && backlog.pop_datagrams().is_none());
     }
 }

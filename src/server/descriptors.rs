@@ -14,14 +14,14 @@ pub(super) struct Descriptors {
 
 /// How many clients there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shares {
-    pub(super) connections: Share,
-    pub(super) admin: Share,
+pub(super) struct ClientLimits {
+    pub(super) connections: ClientLimit,
+    pub(super) admin: ClientLimit,
 }
 
 /// How many clients of one kind there may be, and which limit decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct ClientLimit {
     pub(super) clients: usize,
     pub(super) limited_by: LimitedBy,
 }
@@ -58,7 +58,7 @@ impl Descriptors {
     pub(super) fn shortage(self, config: &Config) -> Option<String> {
         let limit = usize::try_from(sys::raise_open_files().ok()?).unwrap_or(usize::MAX);
         let own = self.inherited + needed(config, 0);
-        let Shares { connections, admin } = shares(limit, own, config);
+        let ClientLimits { connections, admin } = limits(limit, own, config);
         are_limited(&[connections, admin]).then(|| {
             format!(
                 "the limit of open files ({limit}) leaves room for {} clients and {} of the admin \
@@ -70,14 +70,14 @@ impl Descriptors {
 
     /// Returns how many clients may connect beside `sinks` destinations. Logs a warning if these
     /// are fewer than the configuration allows.
-    pub(super) fn share(self, config: &Config, sinks: usize) -> Shares {
+    pub(super) fn client_limits(self, config: &Config, sinks: usize) -> ClientLimits {
         match sys::raise_open_files() {
             Ok(limit) => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let own = self.inherited + needed(config, sinks);
-                let shares = shares(limit, own, config);
-                warn(limit, own, config, shares);
-                shares
+                let limits = limits(limit, own, config);
+                warn(limit, own, config, limits);
+                limits
             }
             Err(error) => {
                 log::warn!(
@@ -86,7 +86,7 @@ impl Descriptors {
                     hint = "the server goes on with the old limit; check ulimit -n and LimitNOFILE=";
                     "the limit of open files could not be raised"
                 );
-                shares(usize::MAX, 0, config)
+                limits(usize::MAX, 0, config)
             }
         }
     }
@@ -112,19 +112,19 @@ fn needed(config: &Config, sinks: usize) -> usize {
 
 /// Divides the rest of the descriptors. Admin clients get the first [`ADMIN`], then an eighth of
 /// the rest, or more if the connections do not need it.
-fn shares(limit: usize, own: usize, config: &Config) -> Shares {
+fn limits(limit: usize, own: usize, config: &Config) -> ClientLimits {
     let connections = config.tcp.max_connections;
     let admin = config.admin.max_connections;
     let first = admin.min(ADMIN);
     let left = limit.saturating_sub(own).saturating_sub(first);
     let more = (admin - first).min((left / 8).max(left.saturating_sub(connections)));
-    Shares {
-        connections: Share::of(connections, left - more),
-        admin: Share::of(admin, first + more),
+    ClientLimits {
+        connections: ClientLimit::of(connections, left - more),
+        admin: ClientLimit::of(admin, first + more),
     }
 }
 
-impl Share {
+impl ClientLimit {
     fn of(wanted: usize, most: usize) -> Self {
         let limited_by =
             if wanted > most { LimitedBy::OpenFiles } else { LimitedBy::MaxConnections };
@@ -133,13 +133,13 @@ impl Share {
 }
 
 /// Whether the limit of open files leaves fewer clients than configured.
-fn are_limited(shares: &[Share]) -> bool {
-    shares.iter().any(|share| share.limited_by == LimitedBy::OpenFiles)
+fn are_limited(limits: &[ClientLimit]) -> bool {
+    limits.iter().any(|limit| limit.limited_by == LimitedBy::OpenFiles)
 }
 
 /// Logs a warning if the limit of open files leaves fewer clients than configured.
-fn warn(limit: usize, own: usize, config: &Config, shares: Shares) {
-    let Shares { connections, admin } = shares;
+fn warn(limit: usize, own: usize, config: &Config, limits: ClientLimits) {
+    let ClientLimits { connections, admin } = limits;
     if !are_limited(&[connections, admin]) {
         return;
     }
@@ -166,8 +166,8 @@ mod tests {
         crate::config::parse(Path::new("t.conf"), text.as_bytes()).unwrap()
     }
 
-    fn clients(shares: Shares) -> (usize, usize) {
-        (shares.connections.clients, shares.admin.clients)
+    fn clients(limits: ClientLimits) -> (usize, usize) {
+        (limits.connections.clients, limits.admin.clients)
     }
 
     #[test]
@@ -184,13 +184,13 @@ mod tests {
             (44, (0, 4)),
             (10, (0, 4)),
         ] {
-            let shares = shares(limit, 40, &config);
-            assert_eq!(clients(shares), expected, "of {limit}");
+            let limits = limits(limit, 40, &config);
+            assert_eq!(clients(limits), expected, "of {limit}");
             let limited_by = |lowered| {
                 if lowered { LimitedBy::OpenFiles } else { LimitedBy::MaxConnections }
             };
-            assert_eq!(shares.connections.limited_by, limited_by(expected.0 < 1000));
-            assert_eq!(shares.admin.limited_by, limited_by(expected.1 < 64));
+            assert_eq!(limits.connections.limited_by, limited_by(expected.0 < 1000));
+            assert_eq!(limits.admin.limited_by, limited_by(expected.1 < 64));
             assert!(limit < 44 || expected.0 + expected.1 + 40 <= limit);
         }
     }
@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn admin_clients_take_no_more_than_they_may_be() {
         let config = config("[tcp]\nmax_connections = 10\n[admin]\nmax_connections = 2\n");
-        assert_eq!(clients(shares(100, 40, &config)), (10, 2));
-        assert_eq!(clients(shares(47, 40, &config)), (5, 2));
+        assert_eq!(clients(limits(100, 40, &config)), (10, 2));
+        assert_eq!(clients(limits(47, 40, &config)), (5, 2));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use super::outputs;
+use super::outputs::{self, SinkResources};
 use super::pipeline::{Pipeline, random_seeds};
 use super::start_error::StartError;
 use super::stdin::{alone, count_garbage, log_garbage, take_in};
@@ -26,7 +26,7 @@ const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::Even
 /// Prints to `out` what each destination would get. Returns `false` if the input had lines and none
 /// of them was valid.
 pub fn dry_run(
-    config: &Config,
+    config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
     out: &mut impl Write,
@@ -34,7 +34,8 @@ pub fn dry_run(
     let config = readable(alone(config, origin));
     let clock = SystemClock::start();
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
-    let mut pipeline = Pipeline::without_sinks(&config, schedule, random_seeds(), None);
+    let mut pipeline =
+        Pipeline::without_sinks(&config, schedule, random_seeds(), SinkResources::default());
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let bad = count_garbage(&mut pipeline);
     let (_, encoders, ..) = pipeline.split();

@@ -42,6 +42,18 @@ pub(super) struct Flushing {
     held_since: Option<Tick>,
 }
 
+/// The interval whose samples are being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenInterval {
+    /// When it began, as far as is known. This is not the end less `next`: a reload may have
+    /// changed the interval since.
+    pub(super) start: UnixTime,
+    /// Its scheduled end.
+    pub(super) end: UnixTime,
+    /// The length of the next intervals.
+    pub(super) next: Duration,
+}
+
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is
 /// less. A sink that is slow for longer gets its chunks anyway, and its queue bounds them.
 ///
@@ -82,25 +94,16 @@ impl Flushing {
         self.interval = interval;
     }
 
-    /// The number of the newest flush.
-    #[cfg(test)]
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// The time between two flushes.
     pub(super) fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// When the open interval began, and its scheduled end. Before [`begin`](Self::begin) both are
-    /// the end.
-    ///
-    /// The start is not the end less the interval: a reload may have changed the interval since.
-    pub(super) fn open_interval(&self) -> (UnixTime, UnixTime) {
+    /// Before [`begin`](Self::begin), the interval begins and ends at its end.
+    pub(super) fn open_interval(&self) -> OpenInterval {
         let end = self.schedule.due();
-        let start = self.ticked.map(|tick| tick.unix).or(self.began);
-        (start.unwrap_or(end), end)
+        let start = self.ticked.map(|tick| tick.unix).or(self.began).unwrap_or(end);
+        OpenInterval { start, end, next: self.interval }
     }
 
     /// Notes that an earlier run began the first interval, at `start`.
@@ -209,6 +212,9 @@ impl Flushing {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
+        if engine.exchange_history() {
+            return false; // the first slice of a sweep, for what the flush before has left to do
+        }
         let mut done = false;
         while !done && clock.tick() < end {
             done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
@@ -370,7 +376,8 @@ mod tests {
         let mut flushing = Flushing::new(schedule, interval);
         flushing.begin(now(101));
         flushing.reconfigure(Duration::from_secs(1), true);
-        assert_eq!(flushing.open_interval(), (at(101), at(110)));
+        let open = OpenInterval { start: at(101), end: at(110), next: Duration::from_secs(1) };
+        assert_eq!(flushing.open_interval(), open);
     }
 
     #[test]

@@ -4,28 +4,29 @@
 //! `Life` decides what should change and keeps track of it. [`Server`](super::Server) applies the
 //! change to the other parts.
 //!
-//! [`Drain`]: the end of a stop, and how long the sinks have to deliver what they hold.
+//! [`DrainLimit`]: the end of a stop, and how long the sinks have to deliver what they hold.
 
 use std::time::Duration;
 
-use super::descriptors::{Descriptors, Shares};
+use super::descriptors::{ClientLimits, Descriptors};
+use super::flushing::OpenInterval;
 use super::notify;
-use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
 use super::signals::Received;
 use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use crate::clock::Clock;
 use crate::config::{self, Config, Origin};
+use crate::engine::Engine;
 use crate::ingest::datagrams::DropsSeen;
 use crate::sink::{Sink, Sinks};
 use crate::state::StateFile;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, UnixTime};
 
 /// The configuration in force, and the phase of the server.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// The configuration in force. All parts borrow it. `main` keeps only that of the start.
+    /// The configuration in force, of which there is no copy. All parts borrow it.
     config: Config,
     origin: Origin,
     /// The configuration that a reload has read, and its origin. It applies once the sweep is over.
@@ -46,7 +47,7 @@ pub(super) struct Life {
 enum Phase {
     Running,
     /// A stop has begun: nothing is received any more, and the sinks deliver their chunks.
-    Draining(Drain),
+    Draining(DrainLimit),
     Done,
 }
 
@@ -128,9 +129,12 @@ impl Life {
         }
     }
 
-    /// Takes the pending configuration if `pipeline` can take it now.
-    pub(super) fn take_pending(&mut self, pipeline: &Pipeline) -> Option<Box<(Config, Origin)>> {
-        self.pending.take_if(|pending| pipeline.can_take(&pending.0))
+    /// Takes the pending configuration if it can be applied now.
+    pub(super) fn take_pending_if(
+        &mut self,
+        is_applicable: impl FnOnce(&Config) -> bool,
+    ) -> Option<Box<(Config, Origin)>> {
+        self.pending.take_if(|pending| is_applicable(&pending.0))
     }
 
     /// Ends a reload that was applied as `running`. What only a start can apply stays as it was.
@@ -164,8 +168,8 @@ impl Life {
     }
 
     /// Returns how many clients may connect beside `sinks` destinations.
-    pub(super) fn shares(&self, config: &Config, sinks: usize) -> Shares {
-        self.descriptors.share(config, sinks)
+    pub(super) fn client_limits(&self, config: &Config, sinks: usize) -> ClientLimits {
+        self.descriptors.client_limits(config, sinks)
     }
 
     /// Opens the state file of a new configuration, unless it is the one already open.
@@ -212,17 +216,17 @@ impl Life {
     }
 
     /// Begins a save of the gauges.
-    pub(super) fn begin_save<C: Clock>(&mut self, pipeline: &Pipeline, reactor: &mut Reactor<C>) {
+    pub(super) fn begin_save<C: Clock>(&mut self, open: OpenInterval, reactor: &mut Reactor<C>) {
         if let Some(saver) = &mut self.saver {
-            saver.begin(pipeline);
+            saver.begin(open);
         }
         self.plan_first_save(reactor);
     }
 
     /// Does a slice of a save of the gauges.
-    pub(super) fn save_gauges<C: Clock>(&mut self, pipeline: &Pipeline, reactor: &mut Reactor<C>) {
+    pub(super) fn save_gauges<C: Clock>(&mut self, engine: &Engine, reactor: &mut Reactor<C>) {
         if let Some(saver) = &mut self.saver {
-            saver.step(pipeline, reactor);
+            saver.step(engine, reactor);
         }
     }
 
@@ -244,7 +248,7 @@ impl Life {
         log::info!(stop = "begun", timeout_ms = patience.as_millis(); "the server is stopping");
         notify::stopping();
         let now = reactor.now().tick;
-        self.phase = Phase::Draining(Drain::new(now, patience));
+        self.phase = Phase::Draining(DrainLimit::new(now, patience));
         reactor.set(Timer::Stop, Some(now + patience));
         if self.pending.take().is_some() {
             log_dropped_reload();
@@ -252,24 +256,25 @@ impl Life {
         self.saver.iter_mut().for_each(StateSaver::abandon_save);
     }
 
-    /// Keeps the open interval for the next run: in the state file, or else by closing it early.
-    /// No sweep may be under way.
-    pub(super) fn keep_interval<C: Clock>(
+    /// Saves the open interval for the next run. Returns `false` if it is not saved, so that it
+    /// must be closed early. No sweep may be under way.
+    pub(super) fn save_open_interval(
         &mut self,
+        engine: &Engine,
+        open: OpenInterval,
         seen: &[DropsSeen],
-        pipeline: &mut Pipeline,
-        reactor: &Reactor<C>,
-    ) {
+    ) -> bool {
         let saver = self.saver.as_mut();
-        let (reason, remedy) = match saver.map(|saver| saver.save_open_interval(pipeline, seen)) {
-            Some(true) => return,
-            Some(false) => {
-                ("the open interval could not be saved", "see the error before this line")
-            }
-            None => ("no state_file is set", "set [statsd] state_file"),
+        saver.is_some_and(|saver| saver.save_open_interval(engine, open, seen))
+    }
+
+    /// Logs that the open interval was closed early, because it is not saved.
+    pub(super) fn log_closed_early(&self, end: UnixTime) {
+        let (reason, remedy) = if self.saver.is_some() {
+            ("the open interval could not be saved", "see the error before this line")
+        } else {
+            ("no state_file is set", "set [statsd] state_file")
         };
-        let (_, end) = pipeline.open_interval();
-        pipeline.close_interval(reactor);
         log::warn!(
             stop = "interval_closed_early",
             stamp = end.as_secs(),
@@ -281,15 +286,15 @@ impl Life {
         );
     }
 
-    /// Ends the stop when every sink has delivered, or when the time for it is over.
-    pub(super) fn check_stop(&mut self, pipeline: &mut Pipeline, now: Now) {
-        if let Phase::Draining(drain) = &self.phase
-            && drain.is_over(pipeline.sinks(), now.tick)
-        {
-            pipeline.end(now.tick);
-            self.phase = Phase::Done;
-            log::info!(stop = "done"; "the server has stopped");
-        }
+    /// Whether a stop can end: every sink has delivered, or the time for it is over.
+    pub(super) fn is_stop_due(&self, sinks: &Sinks, now: Tick) -> bool {
+        matches!(&self.phase, Phase::Draining(drain) if drain.is_over(sinks, now))
+    }
+
+    /// Ends the stop. The loop ends after this turn.
+    pub(super) fn end_stop(&mut self) {
+        self.phase = Phase::Done;
+        log::info!(stop = "done"; "the server has stopped");
     }
 }
 
@@ -321,7 +326,7 @@ fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
 
 /// How long the sinks may still deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Drain {
+pub(super) struct DrainLimit {
     since: Tick,
     until: Tick,
     /// It waits for a slow reader of standard output, however long that takes.
@@ -335,7 +340,7 @@ pub(super) struct Drain {
 /// repeat it.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Drain {
+impl DrainLimit {
     pub(super) fn new(now: Tick, patience: Duration) -> Self {
         Self { since: now, until: now + patience, is_patient: false, is_interrupted: false }
     }
@@ -381,8 +386,6 @@ impl Drain {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::flush::Schedule;
-    use crate::series::Seeds;
     use crate::time::{Tick, UnixTime};
 
     const SIGTERM: Received =
@@ -416,15 +419,12 @@ mod tests {
     fn a_stop_ends_when_no_destination_holds_data() {
         let mut life = life();
         let mut reactor = Reactor::new(SystemClock::start()).unwrap();
-        let interval = life.config().flush_interval;
-        let schedule = Schedule::new(interval, true, reactor.now().unix);
-        let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
-        let mut pipeline = Pipeline::open(life.config(), schedule, seeds, None, None).unwrap();
-        life.check_stop(&mut pipeline, reactor.now());
-        assert!(life.is_running(), "no stop has begun");
+        let sinks = Sinks::default();
+        assert!(!life.is_stop_due(&sinks, reactor.now().tick), "no stop has begun");
         life.begin_stop(&mut reactor);
         assert_eq!(life.request(SIGINT, reactor.now()), None, "the keystroke that began it");
-        life.check_stop(&mut pipeline, reactor.now());
+        assert!(life.is_stop_due(&sinks, reactor.now().tick) && !life.is_over());
+        life.end_stop();
         assert!(life.is_over());
     }
 

@@ -19,7 +19,7 @@ use crate::ingest::bind::{BindError, Passed, Purpose, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ingest::unix::{self, SocketFile};
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// The sockets that samples and admin clients come in by.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) struct Listeners {
 /// An open socket, and the address of the configuration that it was opened for.
 #[derive(Debug)]
 struct Open {
-    source: Source,
+    source: EventSource,
     wanted: Endpoint,
     /// The file of a unix socket. It is removed when the socket is closed.
     file: Option<SocketFile>,
@@ -75,7 +75,7 @@ pub(super) struct Change {
     /// Wanted, but not open.
     pub(super) missing: Vec<Endpoint>,
     /// Open, but not wanted.
-    pub(super) leaving: Vec<Source>,
+    pub(super) leaving: Vec<EventSource>,
 }
 
 impl Endpoint {
@@ -206,28 +206,28 @@ impl Listeners {
     }
 
     /// Returns the leaving sockets that have the port of a missing address.
-    pub(super) fn in_the_way(&self, change: &Change) -> Vec<Source> {
+    pub(super) fn in_the_way(&self, change: &Change) -> Vec<EventSource> {
         let ports: Vec<u16> = change.missing.iter().filter_map(Endpoint::port).collect();
         let has_one =
-            |source: &&Source| self.port(**source).is_some_and(|port| ports.contains(&port));
+            |source: &&EventSource| self.port(**source).is_some_and(|port| ports.contains(&port));
         change.leaving.iter().filter(has_one).copied().collect()
     }
 
-    fn port(&self, source: Source) -> Option<u16> {
+    fn port(&self, source: EventSource) -> Option<u16> {
         self.address(source)?.as_socket().map(|address| address.port())
     }
 
-    fn address(&self, source: Source) -> Option<SockAddr> {
+    fn address(&self, source: EventSource) -> Option<SockAddr> {
         let address = match source {
-            Source::Datagrams(index) => self.datagrams.get(index.into())?.address(),
-            Source::Listener(index) => self.streams.get(index.into())?.1.address(),
+            EventSource::Datagrams(index) => self.datagrams.get(index.into())?.address(),
+            EventSource::Listener(index) => self.streams.get(index.into())?.1.address(),
             _ => return None,
         };
         address.ok()
     }
 
     /// Returns the addresses that these sockets were opened for, each once.
-    pub(super) fn wanted_by(&self, sources: &[Source]) -> Vec<Endpoint> {
+    pub(super) fn wanted_by(&self, sources: &[EventSource]) -> Vec<Endpoint> {
         let mut all: Vec<Endpoint> = Vec::new();
         for open in self.open.iter().filter(|open| sources.contains(&open.source)) {
             if !all.contains(&open.wanted) {
@@ -269,7 +269,7 @@ impl Listeners {
         for Bound { wanted, socket, file } in bound {
             let source = match wanted.kind().0 {
                 Purpose::Datagrams => {
-                    let source = Source::Datagrams(index(self.datagrams.vacant_key())?);
+                    let source = EventSource::Datagrams(index(self.datagrams.vacant_key())?);
                     let socket = DatagramSocket::new(socket);
                     socket.register(registry, source.into())?;
                     check_buffer(&socket, config.udp.recv_buffer);
@@ -277,7 +277,7 @@ impl Listeners {
                     source
                 }
                 purpose @ (Purpose::Streams | Purpose::Admin) => {
-                    let source = Source::Listener(index(self.streams.vacant_key())?);
+                    let source = EventSource::Listener(index(self.streams.vacant_key())?);
                     let listener = Listener::new(socket);
                     listener.register(registry, source.into())?;
                     self.streams.insert((purpose, listener));
@@ -290,11 +290,11 @@ impl Listeners {
     }
 
     /// Closes these sockets. What was not read from them is lost.
-    pub(super) fn close(&mut self, sources: &[Source]) {
+    pub(super) fn close(&mut self, sources: &[EventSource]) {
         for source in sources {
             match *source {
-                Source::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
-                Source::Listener(index) => _ = self.streams.try_remove(index.into()),
+                EventSource::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
+                EventSource::Listener(index) => _ = self.streams.try_remove(index.into()),
                 _ => {}
             }
         }
@@ -303,7 +303,7 @@ impl Listeners {
 
     /// The sockets that close with this process. Those that were passed in stay open for the next
     /// one, with all data that arrives until then.
-    pub(super) fn ours(&self) -> Vec<Source> {
+    pub(super) fn ours(&self) -> Vec<EventSource> {
         let ours = |open: &&Open| !matches!(open.wanted, Endpoint::Passed { .. });
         self.open.iter().filter(ours).map(|open| open.source).collect()
     }
@@ -323,7 +323,7 @@ impl Listeners {
         passed.collect()
     }
 
-    pub(super) fn all(&self) -> Vec<Source> {
+    pub(super) fn all(&self) -> Vec<EventSource> {
         self.open.iter().map(|open| open.source).collect()
     }
 

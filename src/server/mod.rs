@@ -37,32 +37,34 @@ mod surroundings;
 pub mod wheel;
 
 use std::io;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use self::admin_port::AdminPort;
+use self::admin_port::{AdminPort, Shown};
 use self::descriptors::Descriptors;
 pub use self::dry_run::dry_run;
 use self::life::{Life, Request};
 use self::listeners::Listeners;
+use self::outputs::SinkResources;
 use self::pipeline::{Pipeline, random_seeds};
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
 pub use self::rehearsal::{Finding, FindingKind, rehearse};
-use self::signals::Signals;
+use self::signals::{Received, Signals};
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
 pub use self::stdin::flush_stdin;
+use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
 use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
-use crate::privileges::{self, Login};
+use crate::privileges;
 use crate::series::Seeds;
-use crate::standard::StandardStream;
 use crate::state::{Found, StateHead};
-use crate::time::{Now, UnixTime};
-use crate::token::Source;
+use crate::time::Now;
+use crate::token::EventSource;
 
 /// The whole server. It owns every descriptor, every timer and both clocks.
 #[derive(Debug)]
@@ -91,29 +93,26 @@ struct Resources<C> {
     reactor: Reactor<C>,
     signals: Signals,
     listeners: Listeners,
-    stdout: Option<StandardStream>,
-    /// The account that this process has become, if `user` is set.
-    account: Option<Login>,
+    sinks: SinkResources,
     descriptors: Descriptors,
     seeds: Seeds,
 }
 
 impl Server {
     /// Opens and binds everything. After this the server can run.
-    pub fn start(config: &Config, origin: &Origin) -> Result<Self, StartError> {
+    pub fn start(config: Config, origin: Origin) -> Result<Self, StartError> {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(SystemClock::start())?;
-        let signals = Signals::register(reactor.registry())?;
+        let signals = Signals::of_process(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = bind::take_passed().map_err(StartError::Passed)?;
-        let listeners = Listeners::open(config, passed, reactor.registry())?;
+        let listeners = Listeners::open(&config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
-        let stdout = outputs::stdout(config)?;
-        let account = identity.account();
+        let mut sinks = SinkResources::open(&config)?;
+        sinks.account = identity.account().map(Rc::new);
         identity.assume()?; // the state and the spools belong to the new user
         let seeds = random_seeds();
-        let resources =
-            Resources { reactor, signals, listeners, stdout, account, descriptors, seeds };
+        let resources = Resources { reactor, signals, listeners, sinks, descriptors, seeds };
         Self::assemble(config, origin, resources)
     }
 
@@ -129,76 +128,6 @@ impl Server {
 }
 
 impl<C: Clock> Server<C> {
-    /// Puts the parts together, opens the state and the spools, and takes over what the run before
-    /// left.
-    fn assemble(
-        config: &Config,
-        origin: &Origin,
-        resources: Resources<C>,
-    ) -> Result<Self, StartError> {
-        let Resources { reactor, signals, listeners, stdout, account, descriptors, mut seeds } =
-            resources;
-        let shares = descriptors.share(config, 0);
-        let state_file = state_saver::open(&config.state)?;
-        let found = state_saver::load(state_file.as_ref(), config);
-        let open_interval = found.as_ref().filter(|found| !found.gauges_only);
-        let schedule = first_schedule(config, open_interval.map(|found| found.head), reactor.now());
-        seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
-        let pipeline = Pipeline::open(config, schedule, seeds, stdout, account)?;
-        let saver = StateSaver::new(&config.state, state_file, seeds.members);
-        let life = Life::new(config.clone(), origin.clone(), saver, seeds.members, descriptors);
-        let mut server = Self {
-            reception: Reception::new(listeners, shares.connections),
-            admin: AdminPort::new(shares.admin, config, reactor.now()),
-            signals,
-            pipeline,
-            life,
-            reactor,
-        };
-        if let Some(found) = found {
-            server.take_over(&found);
-        }
-        server.life.plan_first_save(&mut server.reactor);
-        server.pipeline.set_timers(config, &mut server.reactor);
-        Ok(server)
-    }
-
-    /// Prepares for the first turn.
-    fn begin(&mut self) {
-        notify::ready();
-        self.life.feed_watchdog(&mut self.reactor);
-        self.pipeline.pump(true, &mut self.reactor);
-        self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
-        // Notes the totals at the start, from which the rates of the first minute are computed. The
-        // first turn may come with the first packet, which must not be among them.
-        self.serve_admin();
-        self.reactor.begin();
-    }
-
-    /// Waits until there is something to do.
-    fn wait(&mut self) -> io::Result<()> {
-        let length = self.reactor.wait(self.reception.has_backlog())?;
-        self.pipeline.note_turn(length);
-        self.pipeline.ledger().set_now(self.reactor.now().unix);
-        Ok(())
-    }
-
-    /// Returns the end of the first interval.
-    pub fn first_flush(&self) -> UnixTime {
-        self.pipeline.open_interval().1
-    }
-
-    /// Logs a warning for each setting that is legal and probably wrong.
-    pub fn log_config_warnings(&self) {
-        let passed = self.reception.passed();
-        surroundings::log_warnings(self.life.config(), self.life.origin(), &passed);
-    }
-
-    /// Returns the line that reports where the server listens.
-    pub fn ready_line(&self) -> String {
-        self.reception.ready_line()
-    }
-
     /// One turn of the loop. Every step is bounded. A step that could go on makes the next wait a
     /// short one.
     ///
@@ -217,7 +146,7 @@ impl<C: Clock> Server<C> {
         if self.life.is_running() {
             self.pipeline.sweep(&mut self.reactor);
             self.pipeline.flush_keys(self.life.config(), &mut self.reactor);
-            self.life.save_gauges(&self.pipeline, &mut self.reactor);
+            self.life.save_gauges(self.pipeline.engine(), &mut self.reactor);
             // Warnings are logged in the turn after the reload, so that neither turn takes long.
             if self.life.take_unreported() {
                 self.log_config_warnings();
@@ -230,7 +159,7 @@ impl<C: Clock> Server<C> {
         self.pipeline.pump(self.life.is_running(), &mut self.reactor);
         self.pipeline.reap(&mut self.reactor);
         self.pipeline.log_warnings(self.reactor.now().tick);
-        self.life.check_stop(&mut self.pipeline, self.reactor.now());
+        self.end_stop_if_due();
     }
 
     fn serve_events(&mut self) {
@@ -240,15 +169,18 @@ impl<C: Clock> Server<C> {
     }
 
     /// Handles an event of the poller. Input is only noted: it has its own share of the turn.
-    fn serve(&mut self, source: Source) {
+    fn serve(&mut self, source: EventSource) {
         match source {
-            Source::Signals => self.serve_signals(),
-            Source::AdminClient(client) => self.admin.ready(client),
-            Source::Sink(index, generation) => {
+            EventSource::Signals => {
+                let received = self.signals.take();
+                self.serve_signals(received);
+            }
+            EventSource::AdminClient(client) => self.admin.ready(client),
+            EventSource::Sink(index, generation) => {
                 self.pipeline.ready(index, generation, &self.reactor);
             }
-            Source::Listener(index) if self.is_admin(index) => self.admin.note_listener(index),
-            Source::Datagrams(_) | Source::Listener(_) | Source::Connection(_) => {
+            EventSource::Listener(index) if self.is_admin(index) => self.admin.note_listener(index),
+            EventSource::Datagrams(_) | EventSource::Listener(_) | EventSource::Connection(_) => {
                 // A stop has closed these sockets. An event of the same turn must not bring them
                 // back.
                 if self.life.is_running() {
@@ -263,8 +195,7 @@ impl<C: Clock> Server<C> {
     }
 
     /// Begins a stop or a reload if a signal has requested it.
-    fn serve_signals(&mut self) {
-        let received = self.signals.take();
+    fn serve_signals(&mut self, received: Received) {
         if received.child {
             self.pipeline.note_ended_child();
         }
@@ -282,15 +213,37 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        let is_stopping = !life.is_running();
-        let configured = (life.config(), life.origin());
-        admin.serve(is_stopping, configured, reception, pipeline, reactor);
+        let interval_began = pipeline.open_interval().start;
+        let (engine, encoders, sinks, flush, watch) = pipeline.split();
+        let shown = Shown {
+            engine,
+            encoders,
+            sinks,
+            flush,
+            watch,
+            interval_began,
+            datagrams: reception.datagrams(),
+            streams: reception.streams(),
+            connections: reception.clients.in_use(),
+            last_input: reception.last_input(),
+            is_stopping: !life.is_running(),
+            config: life.config(),
+            origin: life.origin(),
+        };
+        admin.serve(shown, reactor);
+        // New clients come last. Only after the connected ones had their turn is it known which of
+        // those are idle, and may be closed for a new one.
+        for index in admin.take_waiting() {
+            if let Some(listener) = reception.admin_listener(index) {
+                admin.accept((index, listener), life.config(), pipeline.ledger(), reactor);
+            }
+        }
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
     fn fire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
-            match self.reactor.due() {
+            match self.reactor.pop_due() {
                 Some(timer) => self.fire(timer),
                 None => return,
             }
@@ -305,17 +258,20 @@ impl<C: Clock> Server<C> {
         }
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         match timer {
-            Timer::Flush if pipeline.may_tick() => self.tick(),
-            // `Flush`: the tick is deferred until the sweep ends. The others only woke the loop up,
-            // because `turn` does their work anyway.
-            Timer::Flush | Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
+            Timer::Flush => {
+                if !pipeline.defer_tick_if_sweeping() {
+                    self.tick();
+                }
+            }
+            // These only woke the loop up, because `turn` does their work anyway.
+            Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => pipeline.begin_key_flush(life.config(), reactor),
-            Timer::Save => life.begin_save(pipeline, reactor),
-            Timer::Idle(Source::Connection(slot)) => {
+            Timer::Save => life.begin_save(pipeline.open_interval(), reactor),
+            Timer::Idle(EventSource::Connection(slot)) => {
                 reception.check_idle(slot, life.config(), pipeline, reactor);
             }
-            Timer::Idle(Source::AdminClient(slot)) => {
-                admin.check_idle(slot, life.config(), pipeline, reactor);
+            Timer::Idle(EventSource::AdminClient(slot)) => {
+                admin.check_idle(slot, life.config(), pipeline.ledger(), reactor);
             }
             Timer::Idle(_) => {}
             Timer::ShowPage => {
@@ -361,7 +317,8 @@ impl<C: Clock> Server<C> {
     /// Takes over what the run before left. Its interval ends at once if its time is over.
     fn take_over(&mut self, found: &Found) {
         self.reception.resume_drops(&state_saver::drops_of(found));
-        if state_saver::restore(found, &mut self.pipeline, self.reactor.now()) {
+        let restored = self.pipeline.restore(found.records(), &found.head, found.gauges_only);
+        if state_saver::end_restore(found, &restored, self.reactor.now()) {
             self.end_interval();
         }
     }
@@ -374,8 +331,9 @@ impl<C: Clock> Server<C> {
     ///                 └────────────────▶ nothing changes ◀───────────────┘
     /// ```
     fn finish_reload(&mut self) {
-        let Some(pending) = self.life.take_pending(&self.pipeline) else { return };
-        let (wanted, origin) = *pending;
+        let pipeline = &self.pipeline;
+        let pending = self.life.take_pending_if(|config| pipeline.can_take(config));
+        let Some((wanted, origin)) = pending.map(|pending| *pending) else { return };
         let running = config::applicable(self.life.config(), &wanted);
         match self.apply(&running) {
             Ok(()) => {
@@ -396,11 +354,21 @@ impl<C: Clock> Server<C> {
         logging::set_format(config.log_format);
         logging::set_level(config.log_level);
         pipeline.reconfigure(config, life.config(), opened, reactor);
-        let shares = life.shares(config, pipeline.sinks().len());
-        reception.limit(shares.connections, config, reactor);
-        admin.limit(shares.admin);
+        let limits = life.client_limits(config, pipeline.sinks().len());
+        reception.limit(limits.connections, config, reactor);
+        admin.limit(limits.admin);
         life.replace_state(config, state_file, reactor);
         Ok(())
+    }
+
+    /// Ends a stop when every sink has delivered, or when the time for it is over.
+    fn end_stop_if_due(&mut self) {
+        let Self { reactor, pipeline, life, .. } = self;
+        let now = reactor.now().tick;
+        if life.is_stop_due(pipeline.sinks(), now) {
+            pipeline.finish_stop(now);
+            life.end_stop();
+        }
     }
 
     /// Begins the stop: reads what the kernel still holds, keeps or closes the open interval, and
@@ -408,10 +376,92 @@ impl<C: Clock> Server<C> {
     fn begin_stop(&mut self) {
         let Self { reactor, reception, pipeline, life, .. } = self;
         life.begin_stop(reactor);
-        let seen = reception.end(life.config(), pipeline, reactor);
+        let seen = reception.stop(life.config(), pipeline, reactor);
         pipeline.finish_sweep(reactor);
-        life.keep_interval(&seen, pipeline, reactor);
+        let open = pipeline.open_interval();
+        if !life.save_open_interval(pipeline.engine(), open, &seen) {
+            pipeline.close_interval(reactor);
+            life.log_closed_early(open.end);
+        }
         pipeline.begin_stop(reactor);
+    }
+
+    /// Puts the parts together, opens the state and the spools, and takes over what the run before
+    /// left.
+    fn assemble(
+        config: Config,
+        origin: Origin,
+        resources: Resources<C>,
+    ) -> Result<Self, StartError> {
+        let Resources { reactor, signals, listeners, sinks, descriptors, mut seeds } = resources;
+        let no_sinks = 0; // they are made below, and none is leaving yet
+        let limits = descriptors.client_limits(&config, no_sinks);
+        let state_file = state_saver::open(&config.state)?;
+        let found = state_saver::load(state_file.as_ref(), &config);
+        let open_interval = found.as_ref().filter(|found| !found.gauges_only);
+        let schedule =
+            first_schedule(&config, open_interval.map(|found| found.head), reactor.now());
+        seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
+        let pipeline = Pipeline::open(&config, schedule, seeds, sinks)?;
+        let saver = StateSaver::new(&config.state, state_file, seeds.members);
+        let mut server = Self {
+            reception: Reception::new(listeners, limits.connections),
+            admin: AdminPort::new(limits.admin, &config, reactor.now()),
+            life: Life::new(config, origin, saver, seeds.members, descriptors),
+            signals,
+            pipeline,
+            reactor,
+        };
+        if let Some(found) = found {
+            server.take_over(&found);
+        }
+        server.life.plan_first_save(&mut server.reactor);
+        server.pipeline.set_timers(server.life.config(), &mut server.reactor);
+        Ok(server)
+    }
+
+    /// Prepares for the first turn.
+    fn begin(&mut self) {
+        notify::ready();
+        self.life.feed_watchdog(&mut self.reactor);
+        self.pipeline.pump(true, &mut self.reactor);
+        self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
+        // Notes the totals at the start, from which the rates of the first minute are computed. The
+        // first turn may come with the first packet, which must not be among them.
+        self.serve_admin();
+        self.reactor.begin();
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&mut self) -> io::Result<()> {
+        let length = self.reactor.wait(self.reception.has_backlog())?;
+        self.pipeline.note_turn(length);
+        self.pipeline.ledger().set_now(self.reactor.now().unix);
+        Ok(())
+    }
+
+    /// Logs which version starts, and when it will flush.
+    pub fn log_start(&self) {
+        let first_flush = self.pipeline.open_interval().end;
+        let first_flush = UNIX_EPOCH + Duration::from_millis(first_flush.as_millis());
+        log::info!(
+            start = VERSION.replace(' ', "-"),
+            flush_interval:? = self.life.config().flush_interval,
+            first_flush:% = humantime::format_rfc3339_millis(first_flush),
+            config:% = self.life.origin();
+            "the server starts"
+        );
+    }
+
+    /// Logs a warning for each setting that is legal and probably wrong.
+    pub fn log_config_warnings(&self) {
+        let passed = self.reception.passed();
+        surroundings::log_warnings(self.life.config(), self.life.origin(), &passed);
+    }
+
+    /// Returns the line that reports where the server listens.
+    pub fn ready_line(&self) -> String {
+        self.reception.ready_line()
     }
 }
 

@@ -13,8 +13,8 @@ use crate::encode::namespace::{ConstantTag, HOST, Namespace};
 use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
-use crate::sink::spool::{Folder, Spool};
-use crate::sink::{Feed, Sink, Sinks};
+use crate::sink::spool::Spool;
+use crate::sink::{Feed, Platform, Sink, Sinks, SystemPlatform};
 use crate::standard::StandardStream;
 
 /// Makes one encoder for each combination of format, name space and own figures that a destination
@@ -28,6 +28,31 @@ pub(super) fn encoders(config: &Config) -> Encoders {
         Some((taken.format, namespace, taken.own_figures))
     });
     Encoders::new(wanted, &FigureNames::new(&config.rules.percentiles(), &config.rules.bins()))
+}
+
+/// What sinks get from the process and the machine.
+#[derive(Debug)]
+pub(super) struct SinkResources {
+    pub(super) platform: Box<dyn Platform>,
+    /// For the console of a start. A console that a reload adds opens its own.
+    pub(super) stdout: Option<StandardStream>,
+    /// The account that this process has become, if `user` is set. Commands run as it.
+    pub(super) account: Option<Rc<Login>>,
+}
+
+impl Default for SinkResources {
+    /// The network and the disks of the machine, and the account of this process. No console.
+    fn default() -> Self {
+        Self { platform: Box::new(SystemPlatform), stdout: None, account: None }
+    }
+}
+
+impl SinkResources {
+    /// Opens standard output as well, if flushes are written to the console.
+    pub(super) fn open(config: &Config) -> Result<Self, StartError> {
+        let stdout = config.has_console().then(open_stdout).transpose()?;
+        Ok(Self { stdout, ..Self::default() })
+    }
 }
 
 /// Destinations that have no sink yet.
@@ -48,6 +73,7 @@ pub(super) fn new_sinks<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
+    platform: &dyn Platform,
     mut stdout: Option<StandardStream>,
 ) -> Result<NewSinks<'a>, StartError> {
     let part = spool_part(config, spool);
@@ -56,8 +82,8 @@ pub(super) fn new_sinks<'a>(
     let open = |destination: &'a Destination| {
         let format = destination.spooled_format();
         let place = spool.dir.as_ref().zip(format);
-        let spool =
-            place.map(|(dir, format)| open_spool(dir.join(&destination.name), format, part));
+        let spool = place
+            .map(|(dir, format)| open_spool(platform, dir.join(&destination.name), format, part));
         let stdout = match destination.kind {
             DestinationKind::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
             _ => None,
@@ -78,25 +104,23 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
 }
 
 /// Makes the sinks of new destinations. `seed` is for the jitter between attempts to connect.
-/// Commands run as `account`, if this process has become another user.
 pub(super) fn add(
     sinks: &mut Sinks,
     new: NewSinks<'_>,
     encoders: &Encoders,
+    resources: &SinkResources,
     seed: u64,
-    account: Option<&Rc<Login>>,
 ) {
     for NewSink { destination, spool, stdout } in new {
         let takes = feed(destination, encoders);
-        let sink = sinks.add(|index| Sink::new(index, destination, takes, seed, stdout));
-        if let Some(account) = account {
+        let platform = &*resources.platform;
+        let sink = sinks.add(|index| Sink::new(index, destination, takes, platform, seed, stdout));
+        if let Some(account) = &resources.account {
             sink.run_as(account);
         }
         if let Some(spool) = spool {
             sink.attach(spool);
         }
-        #[cfg(test)]
-        super::simulation::equip(sink);
     }
 }
 
@@ -111,18 +135,19 @@ pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     }
 }
 
-/// Opens standard output if flushes are written to the console.
-pub(super) fn stdout(config: &Config) -> Result<Option<StandardStream>, StartError> {
-    config.has_console().then(open_stdout).transpose()
-}
-
 fn open_stdout() -> Result<StandardStream, StartError> {
     StandardStream::output().map_err(StartError::Stdout)
 }
 
-fn open_spool(path: PathBuf, format: &'static str, max_bytes: u64) -> Result<Spool, StartError> {
-    Folder::open(&path)
-        .and_then(|folder| Spool::open(Box::new(folder), format, max_bytes))
+fn open_spool(
+    platform: &dyn Platform,
+    path: PathBuf,
+    format: &'static str,
+    max_bytes: u64,
+) -> Result<Spool, StartError> {
+    platform
+        .disk(&path)
+        .and_then(|disk| Spool::open(disk, format, max_bytes))
         .map_err(|error| StartError::Spool(path, error))
 }
 

@@ -13,13 +13,12 @@
 //! turn.
 
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::dump_messages::{log_packet, log_piece};
-use super::flushing::{Flushing, note_refused_lines};
+use super::flushing::{Flushing, OpenInterval, note_refused_lines};
 use super::key_flush::KeyFlush;
-use super::outputs::{self, NewSinks};
+use super::outputs::{self, NewSinks, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
 use super::start_error::StartError;
@@ -32,16 +31,15 @@ use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, NamedCrowd, Restored, Settings};
 use crate::figures::FlushFigures;
 use crate::flush::Schedule;
+use crate::ingest::InputHandler;
 use crate::ingest::lines::Piece;
 use crate::ledger::{Ledger, Own};
 use crate::logging::{self, Bytes};
-use crate::privileges::Login;
 use crate::sender::Sender;
-use crate::series::{Cursor, Seeds};
+use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
-use crate::standard::StandardStream;
 use crate::state::StateHead;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick};
 use crate::token::Generation;
 use crate::warnings::{PacketLoss, Warning, WarningKind};
 use crate::wire::In;
@@ -62,8 +60,7 @@ pub(super) struct Pipeline {
     watch: Watch,
     /// For the jitter between attempts to connect.
     seed: u64,
-    /// The account that this process has become, if `user` is set. Commands run as it.
-    account: Option<Rc<Login>>,
+    resources: SinkResources,
 }
 
 /// What a reload has opened for the pipeline, before anything changes.
@@ -83,11 +80,13 @@ impl Pipeline {
         config: &Config,
         schedule: Schedule,
         seeds: Seeds,
-        stdout: Option<StandardStream>,
-        account: Option<Login>,
+        mut resources: SinkResources,
     ) -> Result<Self, StartError> {
-        let mut pipeline = Self::without_sinks(config, schedule, seeds, account);
-        let new = outputs::new_sinks(config, &config.spool, &pipeline.sinks, stdout)?;
+        let stdout = resources.stdout.take();
+        let mut pipeline = Self::without_sinks(config, schedule, seeds, resources);
+        let Self { sinks, resources, .. } = &pipeline;
+        let platform = &*resources.platform;
+        let new = outputs::new_sinks(config, &config.spool, sinks, platform, stdout)?;
         pipeline.add_sinks(new);
         Ok(pipeline)
     }
@@ -97,7 +96,7 @@ impl Pipeline {
         config: &Config,
         schedule: Schedule,
         seeds: Seeds,
-        account: Option<Login>,
+        resources: SinkResources,
     ) -> Self {
         let mut pipeline = Self {
             engine: Engine::new(&settings(config), seeds),
@@ -110,14 +109,14 @@ impl Pipeline {
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
             seed: seeds.names[0],
-            account: account.map(Rc::new),
+            resources,
         };
         pipeline.want_repeated(config);
         pipeline
     }
 
     fn add_sinks(&mut self, new: NewSinks<'_>) {
-        outputs::add(&mut self.sinks, new, &self.encoders, self.seed, self.account.as_ref());
+        outputs::add(&mut self.sinks, new, &self.encoders, &self.resources, self.seed);
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -134,8 +133,7 @@ impl Pipeline {
         plan_key_flush(config, reactor);
     }
 
-    /// The counters and warnings. The reception and the admin port add what happens to sockets and
-    /// clients.
+    /// The counters and warnings.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         self.engine.ledger()
     }
@@ -158,18 +156,6 @@ impl Pipeline {
         &self.engine
     }
 
-    /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of
-    /// bytes taken.
-    pub(super) fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
-        let rest = self.some_lines(text, share);
-        let taken = text.len() - rest.len();
-        self.ledger().count_bytes(taken);
-        if logs_messages {
-            log_packet(&text[..taken]);
-        }
-        taken
-    }
-
     /// Takes in lines, and shows them to the clients that watch.
     #[inline]
     fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
@@ -178,45 +164,6 @@ impl Pipeline {
         }
         let Self { engine, watch, .. } = self;
         watch.lines(engine, text, share)
-    }
-
-    /// Takes in a piece of a stream.
-    pub(super) fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
-        if logs_messages {
-            log_piece(piece);
-        }
-        self.ledger().count_bytes(piece.bytes());
-        match piece {
-            Piece::Lines(text) | Piece::Packet(text) => {
-                self.some_lines(text, usize::MAX);
-            }
-            Piece::Binary(message) => self.engine.binary(message),
-            Piece::Overlong(start) => {
-                self.engine.overlong_line(start);
-                if self.watch.is_on() {
-                    self.watch.overlong(&mut self.engine, start);
-                }
-            }
-            Piece::PacketTooLong => self.ledger().lose_packet(PacketLoss::FrameTooLong),
-            Piece::PacketCutShort => self.ledger().lose_packet(PacketLoss::FrameCutShort),
-        }
-    }
-
-    /// Passes a datagram to the repeaters.
-    pub(super) fn repeat_packet(&mut self, packet: &[u8]) {
-        self.repeated.packet(packet);
-        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
-    }
-
-    /// Passes a piece of a stream to the repeaters, unless it was cut off.
-    pub(super) fn repeat_piece(&mut self, piece: Piece<'_>) {
-        match piece {
-            Piece::Lines(text) => self.repeated.lines(text),
-            Piece::Binary(message) => self.repeated.binary(message),
-            Piece::Packet(packet) => self.repeated.packet(packet),
-            Piece::Overlong(_) | Piece::PacketTooLong | Piece::PacketCutShort => {}
-        }
-        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
     }
 
     /// Queues the packets and lines of this turn for the repeaters.
@@ -237,36 +184,6 @@ impl Pipeline {
             self.flushing.resume(head.start);
         }
         self.engine.restore(records, head.interval, gauges_only)
-    }
-
-    /// Appends records of gauges to `out`, for about `work` series from `cursor` on. Returns `true`
-    /// after the last one.
-    pub(super) fn save_gauges(&self, cursor: &mut Cursor, work: usize, out: &mut Vec<u8>) -> bool {
-        self.engine.save_gauges(cursor, work, out)
-    }
-
-    /// Saves the open interval. See [`Engine::save`].
-    pub(super) fn save(
-        &self,
-        put: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
-    ) -> io::Result<Vec<u8>> {
-        self.engine.save(put)
-    }
-
-    /// The number of series.
-    pub(super) fn series(&self) -> usize {
-        self.engine.table().len()
-    }
-
-    /// The number of the newest flush.
-    #[cfg(test)]
-    pub(super) fn flush_number(&self) -> u64 {
-        self.flushing.number()
-    }
-
-    /// The time between two flushes.
-    pub(super) fn flush_interval(&self) -> Duration {
-        self.flushing.interval()
     }
 
     /// Handles an event of a sink's descriptor.
@@ -291,10 +208,10 @@ impl Pipeline {
         self.flushing.note_stall(stall);
     }
 
-    /// Whether the interval may end now that its time has come. If the sweep of the interval before
-    /// is still under way, defers the tick until that sweep has ended, and counts an overrun.
-    pub(super) fn may_tick(&mut self) -> bool {
-        !self.flushing.defer_tick_if_sweeping(&mut self.engine)
+    /// Defers the tick, whose time has come, if the sweep of the interval before is still under
+    /// way, and counts an overrun. Returns whether it did.
+    pub(super) fn defer_tick_if_sweeping(&mut self) -> bool {
+        self.flushing.defer_tick_if_sweeping(&mut self.engine)
     }
 
     /// Whether a tick was deferred, and the sweep that it waits for has ended.
@@ -306,8 +223,7 @@ impl Pipeline {
         self.engine.is_sweeping()
     }
 
-    /// When the open interval began, as far as is known, and its scheduled end.
-    pub(super) fn open_interval(&self) -> (UnixTime, UnixTime) {
+    pub(super) fn open_interval(&self) -> OpenInterval {
         self.flushing.open_interval()
     }
 
@@ -358,7 +274,7 @@ impl Pipeline {
     pub(super) fn pump<C: Clock>(&mut self, is_running: bool, reactor: &mut Reactor<C>) {
         self.push_repeated();
         let now = reactor.now();
-        let end = self.sinks.end();
+        let end = self.sinks.index_limit();
         let mut round = std::mem::take(&mut self.round);
         let more = round.serve(end, reactor.clock().tick(), |index| {
             self.pump_one(index, now, is_running, reactor).then(|| reactor.clock().tick())
@@ -445,7 +361,8 @@ impl Pipeline {
         config: &'a Config,
         spool: &config::Spool,
     ) -> Result<Opened<'a>, StartError> {
-        let new = outputs::new_sinks(config, spool, &self.sinks, None)?;
+        let platform = &*self.resources.platform;
+        let new = outputs::new_sinks(config, spool, &self.sinks, platform, None)?;
         Ok(Opened { encoders: outputs::encoders(config), new })
     }
 
@@ -514,7 +431,7 @@ impl Pipeline {
     /// Logs the warnings whose minute is not over, which would be lost otherwise. Moves the
     /// undelivered chunks of the sinks to their spools. Without a spool they are lost, and the log
     /// shows it.
-    pub(super) fn end(&mut self, now: Tick) {
+    pub(super) fn finish_stop(&mut self, now: Tick) {
         self.log_last_warnings(now);
         self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
@@ -570,6 +487,58 @@ impl Pipeline {
     ) -> io::Result<()> {
         let Self { engine, encoders, flushing, .. } = self;
         flushing.print(now, engine, encoders, put)
+    }
+}
+
+impl InputHandler for Pipeline {
+    fn ledger(&mut self) -> &mut Ledger {
+        self.ledger()
+    }
+
+    fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
+        let rest = self.some_lines(text, share);
+        let taken = text.len() - rest.len();
+        self.ledger().count_bytes(taken);
+        if logs_messages {
+            log_packet(&text[..taken]);
+        }
+        taken
+    }
+
+    fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
+        if logs_messages {
+            log_piece(piece);
+        }
+        self.ledger().count_bytes(piece.bytes());
+        match piece {
+            Piece::Lines(text) | Piece::Packet(text) => {
+                self.some_lines(text, usize::MAX);
+            }
+            Piece::Binary(message) => self.engine.binary(message),
+            Piece::Overlong(start) => {
+                self.engine.overlong_line(start);
+                if self.watch.is_on() {
+                    self.watch.overlong(&mut self.engine, start);
+                }
+            }
+            Piece::PacketTooLong => self.ledger().lose_packet(PacketLoss::FrameTooLong),
+            Piece::PacketCutShort => self.ledger().lose_packet(PacketLoss::FrameCutShort),
+        }
+    }
+
+    fn repeat_packet(&mut self, packet: &[u8]) {
+        self.repeated.packet(packet);
+        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
+    }
+
+    fn repeat_piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Lines(text) => self.repeated.lines(text),
+            Piece::Binary(message) => self.repeated.binary(message),
+            Piece::Packet(packet) => self.repeated.packet(packet),
+            Piece::Overlong(_) | Piece::PacketTooLong | Piece::PacketCutShort => {}
+        }
+        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
     }
 }
 
@@ -662,7 +631,214 @@ impl Round {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::net::SocketAddr;
+    use std::path::Path;
+    use std::rc::Rc;
+
+    use mio::{Registry, Token};
+
     use super::*;
+    use crate::sink::Platform;
+    use crate::sink::dialer::{Dialer, Socket};
+    use crate::sink::error::SinkError;
+    use crate::sink::spool::Disk;
+    use crate::sys::Signs;
+    use crate::time::UnixTime;
+    use crate::token::EventSource;
+
+    /// A clock that a test sets.
+    #[derive(Debug)]
+    struct SetClock(Rc<Cell<Now>>);
+
+    impl Clock for SetClock {
+        fn tick(&self) -> Tick {
+            self.0.get().tick
+        }
+
+        fn now(&self) -> Now {
+            self.0.get()
+        }
+
+        fn nap(&self, _span: Duration) {}
+
+        fn poll_timeout(&self, _span: Option<Duration>) -> Option<Duration> {
+            Some(Duration::ZERO)
+        }
+    }
+
+    /// A carbon that accepts each connection and reads all at once. It keeps what it reads, and the
+    /// token of the newest connection.
+    #[derive(Clone, Debug, Default)]
+    struct Carbon(Rc<RefCell<(String, Option<Token>)>>);
+
+    impl Platform for Carbon {
+        fn dialer(&self, _destination: &str) -> Box<dyn Dialer> {
+            Box::new(self.clone())
+        }
+
+        fn disk(&self, _folder: &Path) -> io::Result<Box<dyn Disk>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    impl Dialer for Carbon {
+        fn dial(&mut self, _: SocketAddr, _: &Registry, to: Token) -> io::Result<Box<dyn Socket>> {
+            self.0.borrow_mut().1 = Some(to);
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Socket for Carbon {
+        fn is_established(&self) -> Result<bool, SinkError> {
+            Ok(true)
+        }
+
+        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().0 += str::from_utf8(bytes).unwrap();
+            Ok(bytes.len())
+        }
+
+        fn outstanding(&self) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn signs(&self) -> io::Result<Signs> {
+            Ok(Signs { last_ack: Duration::ZERO, owes_answer: false })
+        }
+    }
+
+    /// A pipeline alone, with one carbon. The first interval begins at [`START`] and ends at
+    /// `START + 7`, a multiple of the flush interval.
+    struct Rig {
+        pipeline: Pipeline,
+        carbon: Carbon,
+        clock: Rc<Cell<Now>>,
+        reactor: Reactor<SetClock>,
+        config: Config,
+    }
+
+    const START: u64 = 1_000_003;
+
+    fn config(text: &str) -> Config {
+        let text = format!("[statsd]\nflush_interval = 10s\n{text}");
+        config::parse(Path::new("statsd.conf"), text.as_bytes()).unwrap()
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let config = config("[carbon]\naddress = 192.0.2.1:2003\n");
+            let start = Now { tick: Tick::default(), unix: UnixTime::from_secs(START) };
+            let clock = Rc::new(Cell::new(start));
+            let mut reactor = Reactor::new(SetClock(clock.clone())).unwrap();
+            let schedule = Schedule::new(config.flush_interval, config.align_flush, start.unix);
+            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+            let carbon = Carbon::default();
+            let platform = Box::new(carbon.clone());
+            let resources = SinkResources { platform, ..SinkResources::default() };
+            let mut pipeline = Pipeline::open(&config, schedule, seeds, resources).unwrap();
+            pipeline.set_timers(&config, &mut reactor);
+            Self { pipeline, carbon, clock, reactor, config }
+        }
+
+        /// Lets `seconds` pass since the start. Returns the timers that are due.
+        fn advance_to(&mut self, seconds: u64) -> Vec<Timer> {
+            let unix = UnixTime::from_secs(START + seconds);
+            self.clock.set(Now { tick: Tick::from_millis(seconds * 1000), unix });
+            self.reactor.poll_now().unwrap();
+            std::iter::from_fn(|| self.reactor.pop_due()).collect()
+        }
+
+        fn take(&mut self, lines: &str) {
+            let taken = self.pipeline.take_lines(lines.as_bytes(), usize::MAX, false);
+            assert_eq!(taken, lines.len());
+        }
+
+        fn sweep(&mut self) {
+            while self.pipeline.is_sweeping() {
+                self.pipeline.sweep(&mut self.reactor);
+            }
+        }
+
+        /// Serves the destinations. An attempt to connect succeeds.
+        fn pump(&mut self) {
+            self.pipeline.pump(true, &mut self.reactor);
+            let dialled = self.carbon.0.borrow_mut().1.take();
+            if let Some(EventSource::Sink(index, generation)) =
+                dialled.map(|token| EventSource::try_from(token).unwrap())
+            {
+                self.pipeline.ready(index, generation, &self.reactor);
+                self.pipeline.pump(true, &mut self.reactor);
+            }
+        }
+
+        /// Returns the values that carbon got of `name`, and their stamps.
+        fn received(&self, name: &str) -> Vec<String> {
+            let received = self.carbon.0.borrow();
+            let point = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned());
+            received.0.lines().filter_map(point).collect()
+        }
+    }
+
+    #[test]
+    fn lines_arrive_as_points_of_the_interval_in_which_they_came() {
+        let mut rig = Rig::new();
+        rig.take("a:1|c\na:2|c");
+        assert_eq!(rig.advance_to(6), [], "the interval is open");
+        assert_eq!(rig.advance_to(7), [Timer::Flush]);
+        rig.pipeline.tick(&mut rig.reactor);
+        rig.take("a:5|c"); // after the tick, before its series is closed
+        rig.sweep();
+        rig.pump();
+        assert_eq!(rig.received("stats_counts.a"), ["3 1000010"]);
+        assert_eq!(rig.advance_to(17), [Timer::Flush]);
+        rig.pipeline.tick(&mut rig.reactor);
+        rig.sweep();
+        rig.pump();
+        assert_eq!(rig.received("stats_counts.a"), ["3 1000010", "5 1000020"]);
+        assert!(rig.pipeline.is_lossless());
+    }
+
+    #[test]
+    fn a_tick_waits_for_the_sweep_before_it_and_counts_as_one_overrun() {
+        let mut rig = Rig::new();
+        rig.take("a:1|c");
+        rig.advance_to(7);
+        assert!(!rig.pipeline.defer_tick_if_sweeping());
+        rig.pipeline.tick(&mut rig.reactor);
+        assert_eq!(rig.advance_to(17), [Timer::Flush]);
+        assert!(rig.pipeline.defer_tick_if_sweeping() && rig.pipeline.defer_tick_if_sweeping());
+        assert!(!rig.pipeline.is_deferred_tick_due(), "the sweep goes on");
+        rig.sweep();
+        assert!(rig.pipeline.is_deferred_tick_due());
+        assert_eq!(rig.pipeline.ledger().own().total(Own::FlushOverruns), 1);
+        rig.pipeline.tick(&mut rig.reactor);
+        assert!(!rig.pipeline.is_deferred_tick_due());
+    }
+
+    #[test]
+    fn a_destination_that_a_reload_removes_delivers_first() {
+        let mut rig = Rig::new();
+        rig.take("a:1|c");
+        rig.advance_to(7);
+        rig.pipeline.tick(&mut rig.reactor);
+        let without = config("[carbon]\naddress =\n");
+        assert!(!rig.pipeline.can_take(&without), "a sweep is under way");
+        rig.sweep();
+        assert!(rig.pipeline.can_take(&without));
+        let opened = rig.pipeline.open_for(&without, &rig.config.spool).unwrap();
+        rig.pipeline.reconfigure(&without, &rig.config, opened, &mut rig.reactor);
+        assert_eq!(rig.pipeline.sinks().len(), 1);
+        rig.pump();
+        assert_eq!(rig.received("stats_counts.a"), ["1 1000010"]);
+        rig.advance_to(8); // its connection has lasted long enough to prove the delivery
+        rig.pump();
+        assert_eq!(rig.pipeline.sinks().len(), 0);
+    }
 
     /// Returns the indices served in one turn in which each call takes `micros`.
     fn turn(round: &mut Round, end: u16, micros: u64) -> (Vec<u16>, bool) {

@@ -1,7 +1,7 @@
 //! The reactor: waits until an event arrives or a timer is due, and reads the clocks.
 //!
 //! ```text
-//!  wait ──▶ events ──▶ next_event() …  ──▶ due() …  ──▶ the parts do their work ──▶ wait
+//!  wait ──▶ events ──▶ next_event() …  ──▶ pop_due() …  ──▶ the parts do their work ──▶ wait
 //!            (poller)                      (wheel)       set(timer), turn_again()
 //! ```
 //! The parts of the server take it as an argument: it is their clock, their poller and their timer
@@ -20,7 +20,7 @@ use super::gather::Gather;
 use super::wheel::Wheel;
 use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// The poller, the timers and the clock.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Reactor<C = SystemClock> {
     /// Where the poller writes its events.
     polled: Events,
     /// Events that were not served yet.
-    events: VecDeque<Source>,
+    events: VecDeque<EventSource>,
     clock: C,
     /// Read after each poll.
     now: Now,
@@ -79,7 +79,7 @@ impl<C: Clock> Reactor<C> {
     }
 
     /// Takes out the next timer that is due.
-    pub(super) fn due(&mut self) -> Option<Timer> {
+    pub(super) fn pop_due(&mut self) -> Option<Timer> {
         self.wheel.pop_due(self.now.tick)
     }
 
@@ -140,21 +140,16 @@ impl<C: Clock> Reactor<C> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.polled.clear(),
             other => other?,
         }
-        let events = self.polled.iter().filter_map(|event| Source::try_from(event.token()).ok());
+        let events =
+            self.polled.iter().filter_map(|event| EventSource::try_from(event.token()).ok());
         self.events.extend(events);
         self.now = self.clock.now();
         Ok(())
     }
 
     /// Takes the next event of the last poll.
-    pub(super) fn next_event(&mut self) -> Option<Source> {
+    pub(super) fn next_event(&mut self) -> Option<EventSource> {
         self.events.pop_front()
-    }
-
-    /// Adds an event, as a poll does. For events of a simulated network.
-    #[cfg(test)]
-    pub(super) fn deliver(&mut self, source: Source) {
-        self.events.push_back(source);
     }
 
     /// Decides when the loop naps rather than being woken for each packet.
@@ -192,7 +187,7 @@ pub(super) enum Timer {
     /// A sink has something to do. Holds the index of the sink.
     Sink(u16),
     /// A client is closed if nothing moved on it.
-    Idle(Source),
+    Idle(EventSource),
     /// A listener that could not accept tries again.
     Listener(u16),
     /// The log shows the address of the page, below the warnings that a start may cause.
@@ -206,9 +201,10 @@ impl Timer {
     /// example, a save of the gauges would replace the interval that the stop has just saved.
     pub(super) fn serves_stop(self) -> bool {
         match self {
-            Self::Stop | Self::Sink(_) | Self::Idle(Source::AdminClient(_)) | Self::Watchdog => {
-                true
-            }
+            Self::Stop
+            | Self::Sink(_)
+            | Self::Idle(EventSource::AdminClient(_))
+            | Self::Watchdog => true,
             Self::Flush
             | Self::Sweep
             | Self::Retired
@@ -233,11 +229,11 @@ mod tests {
         reactor.set(Timer::Save, Some(now + Duration::from_millis(1)));
         reactor.set(Timer::Stop, Some(now + Duration::from_secs(3600)));
         reactor.set(Timer::Stop, None);
-        assert_eq!(reactor.due(), None, "no time has passed");
+        assert_eq!(reactor.pop_due(), None, "no time has passed");
         let mut due = Vec::new();
         while due.len() < 2 {
             reactor.wait(false).unwrap();
-            due.extend(std::iter::from_fn(|| reactor.due()));
+            due.extend(std::iter::from_fn(|| reactor.pop_due()));
         }
         assert_eq!(due, [Timer::Save, Timer::Flush]);
     }
@@ -251,6 +247,6 @@ mod tests {
         reactor.turn_again_if(true);
         reactor.wait(false).unwrap();
         reactor.wait(true).unwrap(); // input that is not read yet
-        assert_eq!((reactor.due(), reactor.next_event()), (None, None));
+        assert_eq!((reactor.pop_due(), reactor.next_event()), (None, None));
     }
 }

@@ -1,8 +1,8 @@
 //! Reception: the sockets that samples come in by, and the order in which they are read.
 //!
 //! ```text
-//!  event ──▶ Backlog ──▶ DatagramSocket ──▶ datagrams ─▶ Pipeline
-//!                  └──▶ Listener ──▶ Connections ──▶ pieces of streams ─▶ Pipeline
+//!  event ──▶ Backlog ──▶ DatagramSocket ──▶ datagrams ─▶ InputHandler (the pipeline)
+//!                  └──▶ Listener ──▶ Connections ──▶ pieces of streams ─▶ InputHandler
 //! ```
 //! The listeners of the admin port are kept here too, because a reload compares and binds all
 //! addresses together.
@@ -10,29 +10,30 @@
 use std::time::Duration;
 
 use slab::Slab;
+use socket2::Socket;
 
-use super::accept::Admission;
+use super::accept::{Admission, accept};
 use super::backlog::Backlog;
-use super::descriptors::Share;
+use super::descriptors::ClientLimit;
 use super::listeners::{Bound, Listeners, bind_all, check_buffer};
-use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
 use super::surroundings::PassedSocket;
-use crate::admin::AdminClients;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::Drained;
+use crate::figures::InUse;
 use crate::ingest::bind::Purpose;
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::counts::ListenerCounts;
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
-use crate::ingest::listener::{Door as _, Listener};
-use crate::ledger::Own;
+use crate::ingest::listener::{ClientTable as _, Listener};
+use crate::ingest::{InputHandler, ReadOutcome};
+use crate::ledger::{Ledger, Own};
+use crate::sender::Sender;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
-use crate::token::{Slot, Source};
+use crate::token::{EventSource, Slot};
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, PacketLoss, WarningKind};
 
 /// The listeners, the connections, and the sources with unread input.
@@ -40,12 +41,10 @@ use crate::warnings::{AllowFrom, CloseReason, LimitedBy, PacketLoss, WarningKind
 pub(super) struct Reception {
     listeners: Listeners,
     /// Listeners that a reload has removed and that are still read.
-    retired: Vec<Source>,
+    retired: Vec<EventSource>,
     /// They are closed then at the latest, even if they hold data.
     retired_until: Tick,
-    connections: Connections,
-    /// Which limit bounds the number of connections.
-    limited_by: LimitedBy,
+    pub(super) clients: LineClients,
     batch: RecvBatch,
     backlog: Backlog,
     /// When something last came in.
@@ -61,13 +60,12 @@ const LAST_READ: Duration = Duration::from_millis(200);
 const SHORT_READ: Duration = Duration::from_millis(2);
 
 impl Reception {
-    pub(super) fn new(listeners: Listeners, share: Share) -> Self {
+    pub(super) fn new(listeners: Listeners, limit: ClientLimit) -> Self {
         Self {
             listeners,
             retired: Vec::new(),
             retired_until: Tick::default(),
-            connections: Connections::new(share.clients),
-            limited_by: share.limited_by,
+            clients: LineClients::new(limit),
             batch: RecvBatch::new(),
             backlog: Backlog::default(),
             last_input: None,
@@ -82,11 +80,6 @@ impl Reception {
     /// The listeners for streams, of the admin port too.
     pub(super) fn streams(&self) -> &Slab<(Purpose, Listener)> {
         &self.listeners.streams
-    }
-
-    /// Returns the number of connections, and the most that there may be.
-    pub(super) fn connected(&self) -> (usize, usize) {
-        (self.connections.len(), self.connections.most())
     }
 
     pub(super) fn last_input(&self) -> Option<Now> {
@@ -114,12 +107,12 @@ impl Reception {
 
     /// Handles an event of the poller. The source is read in this turn's share of time, or in a
     /// later turn.
-    pub(super) fn note_event<C: Clock>(&mut self, source: Source, reactor: &mut Reactor<C>) {
+    pub(super) fn note_event<C: Clock>(&mut self, source: EventSource, reactor: &mut Reactor<C>) {
         if self.backlog.is_empty() {
             reactor.gather().note_input();
         }
         // Measuring costs a system call, and only a nap needs the result.
-        if let Source::Datagrams(index) = source
+        if let EventSource::Datagrams(index) = source
             && reactor.gather().is_on()
             && let Some(socket) = self.listeners.datagrams.get(usize::from(index))
             && let Some((taken, room)) = socket.receive_queue()
@@ -141,7 +134,7 @@ impl Reception {
         &mut self,
         time: Duration,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
         let end = reactor.now().tick + time;
@@ -150,10 +143,10 @@ impl Reception {
             // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
                 let Some(source) = self.backlog.pop_datagrams() else { break };
-                self.receive_from(source, config, pipeline, reactor);
+                self.receive_from(source, config, input, reactor);
             }
             if let Some(source) = self.backlog.pop_stream() {
-                self.receive_from(source, config, pipeline, reactor);
+                self.receive_from(source, config, input, reactor);
             }
             if reactor.clock().tick() >= end {
                 return;
@@ -164,20 +157,20 @@ impl Reception {
     /// Gives one source its share, and keeps it in the backlog if it has more.
     fn receive_from<C: Clock>(
         &mut self,
-        source: Source,
+        source: EventSource,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
-        let drained = match source {
-            Source::Datagrams(index) => {
-                self.receive_datagrams(index, config, pipeline, reactor.now())
+        let outcome = match source {
+            EventSource::Datagrams(index) => {
+                self.receive_datagrams(index, config, input, reactor.now())
             }
-            Source::Listener(index) => self.accept(index, config, pipeline, reactor),
-            Source::Connection(slot) => self.receive_lines(slot, config, pipeline, reactor),
-            _ => Drained::Dry,
+            EventSource::Listener(index) => self.accept(index, config, input, reactor),
+            EventSource::Connection(slot) => self.receive_lines(slot, config, input, reactor),
+            _ => ReadOutcome::Dry,
         };
-        if drained == Drained::More {
+        if outcome == ReadOutcome::More {
             self.backlog.push(source);
         }
     }
@@ -187,34 +180,34 @@ impl Reception {
         &mut self,
         index: u16,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         now: Now,
-    ) -> Drained {
+    ) -> ReadOutcome {
         let Self { listeners, batch, last_input, .. } = self;
         let Some(socket) = listeners.datagrams.get_mut(usize::from(index)) else {
-            return Drained::Dry;
+            return ReadOutcome::Dry;
         };
-        let before = Taken::of(pipeline);
-        let mut entrance = Entrance { pipeline, last_input, config, now, bytes: 0 };
-        let drained = socket.drain(batch, share_of(SHARE_BYTES, config), |datagram, share| {
-            entrance.take(&datagram, share)
+        let before = DatagramTotals::of(input.ledger());
+        let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
+        let outcome = socket.receive(batch, share_of(SHARE_BYTES, config), |datagram, share| {
+            filter.take(&datagram, share)
         });
-        let bytes = entrance.bytes;
-        socket.count(before.until(pipeline, bytes));
-        drained.unwrap_or_else(|error| {
+        let bytes = filter.bytes;
+        socket.count(before.until(input.ledger(), bytes));
+        outcome.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
-            pipeline.ledger().warn(WarningKind::ReadFailed(number), b"");
-            Drained::Dry
+            input.ledger().warn(WarningKind::ReadFailed(number), b"");
+            ReadOutcome::Dry
         })
     }
 
     /// Takes in datagrams that were received already and wait in the batch, from whatever socket
     /// they came. The kernel no longer has them.
-    fn take_received(&mut self, config: &Config, pipeline: &mut Pipeline, now: Now) {
+    fn take_received(&mut self, config: &Config, input: &mut impl InputHandler, now: Now) {
         let Self { batch, last_input, .. } = self;
-        let mut entrance = Entrance { pipeline, last_input, config, now, bytes: 0 };
+        let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
         while let Some(datagram) = batch.next() {
-            let taken = entrance.take(&datagram, usize::MAX);
+            let taken = filter.take(&datagram, usize::MAX);
             batch.consume(taken);
         }
     }
@@ -224,31 +217,31 @@ impl Reception {
         &mut self,
         slot: Slot,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
-    ) -> Drained {
+    ) -> ReadOutcome {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let limits = StreamLimits { max_line: config.tcp.max_line, share };
-        let Self { listeners, connections, last_input, .. } = self;
-        pipeline.ledger().set_sender(connections.sender(slot));
+        let Self { listeners, clients: LineClients { connections, .. }, last_input, .. } = self;
+        input.ledger().set_sender(connections.sender(slot));
         let listener = connections.listener(slot);
-        let before = Taken::of(pipeline);
-        let drained = connections.read(slot, now.tick, limits, |piece| {
+        let before = DatagramTotals::of(input.ledger());
+        let outcome = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
-            pipeline.repeat_piece(piece);
-            pipeline.take_piece(piece, config.dump_messages);
+            input.repeat_piece(piece);
+            input.take_piece(piece, config.dump_messages);
         });
         let listener = listener.and_then(|index| listeners.streams.get_mut(index.into()));
         if let Some((_, listener)) = listener {
-            listener.count(before.until(pipeline, connections.last_read() as u64));
+            listener.count(before.until(input.ledger(), connections.last_read() as u64));
         }
         // The connection may have ended. While it is open its timer is not moved at each read,
         // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
-            reactor.set(Timer::Idle(Source::Connection(slot)), None);
+            reactor.set(Timer::Idle(EventSource::Connection(slot)), None);
         }
-        drained
+        outcome
     }
 
     /// Accepts waiting connections of a listener for lines.
@@ -256,55 +249,33 @@ impl Reception {
         &mut self,
         index: u16,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
-    ) -> Drained {
+    ) -> ReadOutcome {
         // The index may be that of a listener which a reload has closed, and a listener of the
         // admin port may have it now.
-        let found = self.listeners.streams.get_mut(usize::from(index));
-        let Some((Purpose::Streams, listener)) = found else { return Drained::Dry };
-        let backlog = &mut self.backlog;
-        self.connections.admit_for(index);
-        let mut admission = Admission {
-            door: &mut self.connections,
-            allow_from: &config.tcp.allow_from,
-            idle_timeout: config.tcp.idle_timeout,
-            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
-            makes_room: CloseReason::ConnectionIdle,
-            full: CloseReason::ConnectionRefused(self.limited_by),
-        };
-        admission.accept((index, listener), pipeline.ledger(), reactor, |source| {
-            backlog.push(source);
+        let Self { listeners, clients, backlog, .. } = self;
+        let found = listeners.streams.get_mut(usize::from(index));
+        let Some((Purpose::Streams, listener)) = found else { return ReadOutcome::Dry };
+        clients.connections.admit_for(index);
+        accept((index, listener), input.ledger(), reactor, |stream, sender, ledger, reactor| {
+            let admitted = clients.admit(stream, sender, config, ledger, reactor);
+            admitted.into_iter().for_each(|source| backlog.push(source));
         })
     }
 
-    /// Accepts clients of the admin port. Returns `true` if more of them may wait.
-    pub(super) fn accept_admin<C: Clock>(
-        &mut self,
-        index: u16,
-        clients: &mut AdminClients,
-        limited_by: LimitedBy,
-        config: &Config,
-        pipeline: &mut Pipeline,
-        reactor: &mut Reactor<C>,
-    ) -> bool {
-        // As in `accept`, a reload may have given the index to a listener for lines.
-        let found = self.listeners.streams.get_mut(usize::from(index));
-        let Some((Purpose::Admin, listener)) = found else { return false };
-        let mut admission = Admission {
-            door: clients,
-            allow_from: &config.admin.allow_from,
-            idle_timeout: config.admin.idle_timeout,
-            not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
-            makes_room: CloseReason::AdminMadeWay,
-            full: CloseReason::AdminRefused(limited_by),
-        };
-        admission.accept((index, listener), pipeline.ledger(), reactor, |_| {}) == Drained::More
+    /// Returns a listener of the admin port. Returns `None` if a reload has given its index to a
+    /// listener for lines.
+    pub(super) fn admin_listener(&mut self, index: u16) -> Option<&mut Listener> {
+        match self.listeners.streams.get_mut(usize::from(index)) {
+            Some((Purpose::Admin, listener)) => Some(listener),
+            _ => None,
+        }
     }
 
     /// Tries again to accept from a listener.
     pub(super) fn retry_listener(&mut self, index: u16) {
-        self.backlog.push(Source::Listener(index));
+        self.backlog.push(EventSource::Listener(index));
     }
 
     /// Closes a connection that has been silent for too long. It is counted and logged.
@@ -312,45 +283,46 @@ impl Reception {
         &mut self,
         slot: Slot,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
+        let connections = &mut self.clients.connections;
         let now = reactor.now().tick;
         let idle = config.tcp.idle_timeout;
-        if self.backlog.has(Source::Connection(slot)) {
-            self.connections.note_news(slot, now); // it has sent bytes that were not read yet
+        if self.backlog.has(EventSource::Connection(slot)) {
+            connections.note_news(slot, now); // it has sent bytes that were not read yet
         }
-        if let Some(sender) = self.connections.timeout(slot, idle, now) {
-            pipeline.ledger().name_peer(sender);
-            pipeline.ledger().close_idle_connection(CloseReason::ConnectionIdle);
+        if let Some(sender) = connections.timeout(slot, idle, now) {
+            input.ledger().name_peer(sender);
+            input.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
-        let deadline = self.connections.deadline(slot, idle);
-        reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+        let deadline = connections.deadline(slot, idle);
+        reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
     }
 
     /// Sets new limits on connections. Those that are open stay, even if there are more than the
     /// limit now allows, and get the deadline of the new `idle_timeout`.
     pub(super) fn limit<C: Clock>(
         &mut self,
-        share: Share,
+        limit: ClientLimit,
         config: &Config,
         reactor: &mut Reactor<C>,
     ) {
-        self.connections.limit(share.clients);
-        self.limited_by = share.limited_by;
-        for slot in self.connections.slots() {
-            let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
-            reactor.set(Timer::Idle(Source::Connection(slot)), deadline);
+        self.clients.limit(limit);
+        let connections = &self.clients.connections;
+        for slot in connections.slots() {
+            let deadline = connections.deadline(slot, config.tcp.idle_timeout);
+            reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
         }
     }
 
     /// Counts the datagrams that the kernel dropped on these sockets since the last call.
-    pub(super) fn count_drops(&mut self, pipeline: &mut Pipeline) {
+    pub(super) fn count_drops(&mut self, input: &mut impl InputHandler) {
         let sockets = self.listeners.datagrams.iter_mut();
         let drops: u64 = sockets.map(|(_, socket)| u64::from(socket.take_drops())).sum();
         if drops > 0 {
-            pipeline.ledger().count(Own::UdpDrops, drops);
-            pipeline.ledger().warn_many(WarningKind::UdpDrops, drops, b"");
+            input.ledger().count(Own::UdpDrops, drops);
+            input.ledger().warn_many(WarningKind::UdpDrops, drops, b"");
         }
     }
 
@@ -366,7 +338,7 @@ impl Reception {
         &mut self,
         config: &Config,
         running: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) -> Result<(), StartError> {
         let change = self.listeners.change(config);
@@ -375,7 +347,7 @@ impl Reception {
             Err(error) if error.is_taken() && !self.listeners.in_the_way(&change).is_empty() => {
                 let in_the_way = self.listeners.in_the_way(&change);
                 let before = self.listeners.wanted_by(&in_the_way);
-                self.close_now(&in_the_way, running, pipeline, reactor);
+                self.close_now(&in_the_way, running, input, reactor);
                 bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
                     Ok(bound) => self.listen_again(bound, running, reactor),
                     Err(error) => {
@@ -404,7 +376,7 @@ impl Reception {
     /// Reads listeners that are no longer wanted until they are empty. They are closed over the
     /// next turns, so that a busy one does not delay the others. Connections that they have
     /// accepted stay.
-    fn retire<C: Clock>(&mut self, leaving: Vec<Source>, reactor: &mut Reactor<C>) {
+    fn retire<C: Clock>(&mut self, leaving: Vec<EventSource>, reactor: &mut Reactor<C>) {
         leaving.iter().for_each(|source| self.push_for_last_read(*source));
         self.retired = leaving;
         self.retired_until = reactor.now().tick + LAST_READ;
@@ -415,7 +387,7 @@ impl Reception {
     /// Closes the retired listeners that are empty, and all of them when their time is over.
     pub(super) fn close_retired<C: Clock>(
         &mut self,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
         if self.retired.is_empty() {
@@ -423,12 +395,12 @@ impl Reception {
         }
         let is_over = self.retired_until <= reactor.now().tick;
         let backlog = &self.backlog;
-        let (unread, dry): (Vec<Source>, Vec<Source>) =
+        let (unread, dry): (Vec<EventSource>, Vec<EventSource>) =
             self.retired.drain(..).partition(|source| backlog.has(*source));
-        self.close(&dry, pipeline, reactor);
+        self.close(&dry, input, reactor);
         if is_over {
             log_unread(unread.len(), LAST_READ);
-            self.close(&unread, pipeline, reactor);
+            self.close(&unread, input, reactor);
         } else {
             self.retired = unread;
         }
@@ -438,68 +410,71 @@ impl Reception {
     /// first.
     fn close_now<C: Clock>(
         &mut self,
-        leaving: &[Source],
+        leaving: &[EventSource],
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
         leaving.iter().for_each(|source| self.push_for_last_read(*source));
-        self.receive(SHORT_READ, config, pipeline, reactor);
+        self.receive(SHORT_READ, config, input, reactor);
         let unread = leaving.iter().filter(|source| self.backlog.has(**source)).count();
         log_unread(unread, SHORT_READ);
-        self.close(leaving, pipeline, reactor);
+        self.close(leaving, input, reactor);
     }
 
     /// Closes listeners, after counting their drops, which would be lost with them.
     fn close<C: Clock>(
         &mut self,
-        sources: &[Source],
-        pipeline: &mut Pipeline,
+        sources: &[EventSource],
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
-        self.count_drops(pipeline);
+        self.count_drops(input);
         // The next listener may get the index of one of these.
         self.retired.retain(|source| !sources.contains(source));
         for source in sources {
-            if let Source::Listener(index) = *source {
+            if let EventSource::Listener(index) = *source {
                 reactor.set(Timer::Listener(index), None);
-                self.connections.forget_listener(index);
+                self.clients.connections.forget_listener(index);
             }
         }
         self.listeners.close(sources);
     }
 
-    /// Ends the reception, for a stop: reads every socket that closes with this process until it is
+    /// Ends the reception: reads every socket that closes with this process until it is
     /// dry or [`LAST_READ`] is over, then closes them all.
     ///
     /// Sockets that were passed in keep their data for the next run. Returns what was counted of
     /// their drops, which the next run continues.
-    pub(super) fn end<C: Clock>(
+    pub(super) fn stop<C: Clock>(
         &mut self,
         config: &Config,
-        pipeline: &mut Pipeline,
+        input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) -> Vec<DropsSeen> {
         self.backlog = Backlog::default();
-        self.take_received(config, pipeline, reactor.now());
+        self.take_received(config, input, reactor.now());
         let ending = self.listeners.ours();
         ending.into_iter().for_each(|source| self.push_for_last_read(source));
-        self.connections.slots().for_each(|slot| self.backlog.push(Source::Connection(slot)));
-        self.receive(LAST_READ, config, pipeline, reactor);
-        self.count_drops(pipeline);
+        self.clients
+            .connections
+            .slots()
+            .for_each(|slot| self.backlog.push(EventSource::Connection(slot)));
+        self.receive(LAST_READ, config, input, reactor);
+        self.count_drops(input);
         // The backlog also holds connections that were accepted just now. They are closed as well.
         log_unread(self.backlog.take_all().len(), LAST_READ);
         let sockets = self.listeners.datagrams.iter();
         let seen = sockets.filter_map(|(_, socket)| socket.drops_seen()).collect();
         let all = self.listeners.all();
         self.listeners.close(&all);
-        self.connections.clear();
+        self.clients.connections.clear();
         seen
     }
 
     /// Reads a source once more before it is closed, except listeners of the admin port.
-    fn push_for_last_read(&mut self, source: Source) {
-        let is_admin = matches!(source, Source::Listener(index)
+    fn push_for_last_read(&mut self, source: EventSource) {
+        let is_admin = matches!(source, EventSource::Listener(index)
             if self.purpose(index) == Some(Purpose::Admin));
         if !is_admin {
             self.backlog.push(source);
@@ -507,9 +482,55 @@ impl Reception {
     }
 }
 
-/// Passes datagrams to the pipeline, after the checks that each new one must pass.
-struct Entrance<'a> {
-    pipeline: &'a mut Pipeline,
+/// The clients that send lines, and the limit of their number.
+#[derive(Debug)]
+pub(super) struct LineClients {
+    connections: Connections,
+    /// Which limit bounds the number of connections.
+    limited_by: LimitedBy,
+}
+
+impl LineClients {
+    fn new(limit: ClientLimit) -> Self {
+        Self { connections: Connections::new(limit.clients), limited_by: limit.limited_by }
+    }
+
+    fn limit(&mut self, limit: ClientLimit) {
+        self.connections.limit(limit.clients);
+        self.limited_by = limit.limited_by;
+    }
+
+    /// Returns the number of connections, and the most that there may be.
+    pub(super) fn in_use(&self) -> InUse {
+        let (used, limit) = self.connections.connected();
+        InUse { used, limit }
+    }
+
+    /// Admits an accepted client if `allow_from` and the limit allow it. Returns the source of its
+    /// events.
+    pub(super) fn admit<C: Clock>(
+        &mut self,
+        stream: Socket,
+        sender: Sender,
+        config: &Config,
+        ledger: &mut Ledger,
+        reactor: &mut Reactor<C>,
+    ) -> Option<EventSource> {
+        let mut admission = Admission {
+            clients: &mut self.connections,
+            allow_from: &config.tcp.allow_from,
+            idle_timeout: config.tcp.idle_timeout,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(self.limited_by),
+        };
+        admission.admit(stream, sender, ledger, reactor)
+    }
+}
+
+/// Passes datagrams to the input, after the checks that each new one must pass.
+struct DatagramFilter<'a, H> {
+    input: &'a mut H,
     last_input: &'a mut Option<Now>,
     config: &'a Config,
     now: Now,
@@ -519,15 +540,14 @@ struct Entrance<'a> {
 
 /// The totals before a read. What the read has brought is the difference, so nothing is counted for
 /// each line.
-struct Taken {
+struct DatagramTotals {
     packets: u64,
     lines: u64,
     samples: u64,
 }
 
-impl Taken {
-    fn of(pipeline: &Pipeline) -> Self {
-        let ledger = pipeline.engine().read_ledger();
+impl DatagramTotals {
+    fn of(ledger: &Ledger) -> Self {
         Self {
             packets: ledger.own().total(Own::PacketsReceived),
             lines: ledger.own().total(Own::MetricsReceived),
@@ -536,8 +556,8 @@ impl Taken {
     }
 
     /// Returns what a read of `bytes` has brought.
-    fn until(&self, pipeline: &Pipeline, bytes: u64) -> ListenerCounts {
-        let now = Self::of(pipeline);
+    fn until(&self, ledger: &Ledger, bytes: u64) -> ListenerCounts {
+        let now = Self::of(ledger);
         ListenerCounts {
             connections: 0,
             packets: now.packets - self.packets,
@@ -548,16 +568,16 @@ impl Taken {
     }
 }
 
-impl Entrance<'_> {
+impl<H: InputHandler> DatagramFilter<'_, H> {
     /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
     fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
         if datagram.is_rest {
-            self.pipeline.ledger().set_sender(datagram.sender);
+            self.input.ledger().set_sender(datagram.sender);
         } else if !self.admit(datagram) {
             return datagram.bytes.len();
         }
-        let taken = self.pipeline.take_lines(datagram.bytes, share, self.config.dump_messages);
+        let taken = self.input.take_lines(datagram.bytes, share, self.config.dump_messages);
         self.bytes += taken as u64;
         taken
     }
@@ -565,7 +585,7 @@ impl Entrance<'_> {
     /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
     /// read: its sender is not allowed, or it was cut off.
     fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
-        let ledger = self.pipeline.ledger();
+        let ledger = self.input.ledger();
         if !datagram.sender.is_allowed(&self.config.udp.allow_from) {
             // A sender that is refused gets no record, which would replace that of another one.
             ledger.name_peer(datagram.sender);
@@ -579,7 +599,7 @@ impl Entrance<'_> {
             ledger.lose_packet(PacketLoss::Datagram);
             return false;
         }
-        self.pipeline.repeat_packet(datagram.bytes);
+        self.input.repeat_packet(datagram.bytes);
         true
     }
 }
@@ -613,17 +633,17 @@ fn log_lost_listener(error: &dyn std::fmt::Display) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::io::Write as _;
+    use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::Bind;
-    use crate::flush::Schedule;
-    use crate::server::pipeline::random_seeds;
+    use crate::ingest::lines::Piece;
 
-    const MOST: Share = Share { clients: 100, limited_by: LimitedBy::MaxConnections };
+    const MOST: ClientLimit = ClientLimit { clients: 100, limited_by: LimitedBy::MaxConnections };
     const SECOND: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// A configuration without destinations that listens on TCP only.
     fn listening(tcp: &[SocketAddr], admin: &[SocketAddr]) -> Config {
@@ -651,47 +671,130 @@ mod tests {
         (0..clients).map(connect).collect()
     }
 
+    /// Collects the input, in place of the pipeline.
+    #[derive(Default)]
+    struct Collected {
+        ledger: Ledger,
+        lines: Vec<String>,
+        /// The packets and pieces that repeaters would get.
+        repeated: usize,
+    }
+
+    impl Collected {
+        fn add(&mut self, text: &[u8]) {
+            let text = str::from_utf8(text).unwrap();
+            self.lines.extend(text.lines().map(str::to_owned));
+        }
+    }
+
+    impl InputHandler for Collected {
+        fn ledger(&mut self) -> &mut Ledger {
+            &mut self.ledger
+        }
+
+        fn take_lines(&mut self, text: &[u8], _share: usize, _logs_messages: bool) -> usize {
+            self.add(text);
+            text.len()
+        }
+
+        fn take_piece(&mut self, piece: Piece<'_>, _logs_messages: bool) {
+            match piece {
+                Piece::Lines(text) => self.add(text),
+                other => panic!("only lines were sent, not {other:?}"),
+            }
+        }
+
+        fn repeat_packet(&mut self, _packet: &[u8]) {
+            self.repeated += 1;
+        }
+
+        fn repeat_piece(&mut self, _piece: Piece<'_>) {
+            self.repeated += 1;
+        }
+    }
+
+    #[test]
+    fn datagrams_and_streams_are_passed_on_and_a_client_that_is_not_allowed_is_refused() {
+        let mut config = listening(&[free()], &[]);
+        config.udp.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap())];
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        let mut input = Collected::default();
+        let to = reception.datagrams()[0].address().unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.send_to(b"a:1|c\nb:2|c", to.as_socket().unwrap()).unwrap();
+        let Bind::At(address) = config.tcp.bind[0] else { panic!("it has an address") };
+        let mut client = connect(address, 1).remove(0);
+        client.write_all(b"c:3|c\nd:4").unwrap();
+        client.shutdown(Shutdown::Write).unwrap(); // the last line is whole
+
+        let mut turn = |config: &Config, input: &mut Collected, reactor: &mut Reactor| {
+            let soon = reactor.now().tick + Duration::from_millis(10);
+            reactor.set(Timer::Flush, Some(soon));
+            reactor.wait(reception.has_backlog()).unwrap();
+            while reactor.pop_due().is_some() {}
+            while let Some(source) = reactor.next_event() {
+                reception.note_event(source, reactor);
+            }
+            reception.receive(SECOND, config, input, reactor);
+            reception.clients.in_use().used
+        };
+        let until = reactor.now().tick + PATIENCE;
+        while input.lines.len() < 4 || turn(&config, &mut input, &mut reactor) > 0 {
+            turn(&config, &mut input, &mut reactor);
+            assert!(reactor.now().tick < until, "only {:?} was received", input.lines);
+        }
+        input.lines.sort();
+        assert_eq!(input.lines, ["a:1|c", "b:2|c", "c:3|c", "d:4"]);
+        assert!(input.repeated >= 2);
+        assert_eq!(input.ledger.own().total(Own::PacketsReceived), 1);
+
+        config.tcp.allow_from = vec!["192.0.2.0/24".parse().unwrap()];
+        let _refused = connect(address, 1);
+        while input.ledger.own().total(Own::ConnectionsRefused) == 0 {
+            assert_eq!(turn(&config, &mut input, &mut reactor), 0);
+            assert!(reactor.now().tick < until, "the client is not refused");
+        }
+    }
+
     #[test]
     fn a_listener_that_takes_the_place_of_another_gets_only_its_own_clients() {
         let mut reactor = Reactor::new(SystemClock::start()).unwrap();
         let address = free();
         let lines = listening(&[address], &[]);
         let admin = listening(&[], &[address]);
-        let schedule = Schedule::new(SECOND, false, reactor.now().unix);
-        let mut pipeline = Pipeline::open(&lines, schedule, random_seeds(), None, None).unwrap();
+        let mut input = Collected::default();
         let listeners = Listeners::open(&lines, Vec::new(), reactor.registry()).unwrap();
         let mut reception = Reception::new(listeners, MOST);
-        let mut clients = AdminClients::new(MOST.clients);
-        let limit = LimitedBy::MaxConnections;
 
         // Clients wait at a busy listener for lines, which closes for one of the admin port.
         reception.retry_listener(0);
         let _waiting = connect(address, 1);
-        reception.rebind(&admin, &lines, &mut pipeline, &mut reactor).unwrap();
+        reception.rebind(&admin, &lines, &mut input, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
-        let before = reception.connections.len();
+        let before = reception.clients.in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
-        reception.receive(SECOND, &admin, &mut pipeline, &mut reactor);
+        reception.receive(SECOND, &admin, &mut input, &mut reactor);
         assert_eq!(
-            reception.connections.len(),
+            reception.clients.in_use().used,
             before,
             "an operator is no client that sends lines"
         );
-        reception.accept_admin(0, &mut clients, limit, &admin, &mut pipeline, &mut reactor);
-        let read = (&operators[0]).read(&mut [0]).unwrap_err();
-        assert_eq!(read.kind(), std::io::ErrorKind::WouldBlock, "the operator is connected");
+        let mut accepted = Vec::new();
+        let listener = reception.admin_listener(0).unwrap();
+        listener.accept(reactor.now().tick, |stream, _| accepted.push(stream));
+        let operator = operators[0].local_addr().unwrap();
+        assert_eq!(accepted[0].peer_addr().unwrap().as_socket(), Some(operator));
 
         // The other way round: the admin port was to accept, and is one for lines now.
-        reception.rebind(&lines, &admin, &mut pipeline, &mut reactor).unwrap();
+        reception.rebind(&lines, &admin, &mut input, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Streams));
-        let mut clients = AdminClients::new(MOST.clients);
+        assert!(reception.admin_listener(0).is_none());
         let _senders = connect(address, 1);
-        let more =
-            reception.accept_admin(0, &mut clients, limit, &lines, &mut pipeline, &mut reactor);
-        assert!(!more);
         reception.retry_listener(0);
-        reception.receive(SECOND, &lines, &mut pipeline, &mut reactor);
-        assert_eq!(reception.connections.len(), before + 1, "a sender gets no admin port");
+        reception.receive(SECOND, &lines, &mut input, &mut reactor);
+        assert_eq!(reception.clients.in_use().used, before + 1, "a sender gets no admin port");
     }
 }

@@ -26,36 +26,31 @@ use signal_hook_mio::v1_0::Signals as Pipe;
 
 use crate::sink::Sinks;
 use crate::sys;
-use crate::token::Source;
+use crate::token::EventSource;
 
-/// The source of signals.
-pub(super) enum Signals {
-    /// Signals of this process, by way of a pipe that the poller watches.
-    Caught(Pipe),
-    /// Signals of a simulation, whose process must keep its own handlers.
-    #[cfg(test)]
-    Simulated(Received),
-}
+/// The source of signals: a pipe that the poller watches, and that the handlers write to.
+pub(super) struct Signals(Pipe);
 
 impl Signals {
-    pub(super) fn register(registry: &Registry) -> io::Result<Self> {
+    /// Handles the signals of this process from now on.
+    pub(super) fn of_process(registry: &Registry) -> io::Result<Self> {
         // The signal is caught, not ignored, because commands and look-ups would inherit an ignored
         // one. The flag is never read.
         flag::register(SIGXFSZ, Arc::<AtomicBool>::default())?;
-        let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
-        registry.register(&mut pipe, Source::Signals.into(), Interest::READABLE)?;
-        Ok(Self::Caught(pipe))
+        Self::watch(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD], registry)
+    }
+
+    /// Makes events of these signals. All others keep their effect on the process.
+    pub(super) fn watch(signals: &[i32], registry: &Registry) -> io::Result<Self> {
+        let mut pipe = Pipe::new(signals)?;
+        registry.register(&mut pipe, EventSource::Signals.into(), Interest::READABLE)?;
+        Ok(Self(pipe))
     }
 
     /// Returns the signals received since the last call.
     pub(super) fn take(&mut self) -> Received {
-        let pipe = match self {
-            Self::Caught(pipe) => pipe,
-            #[cfg(test)]
-            Self::Simulated(received) => return std::mem::take(received),
-        };
         let mut received = Received::default();
-        for signal in pipe.pending() {
+        for signal in self.0.pending() {
             received.interrupt |= signal == SIGINT;
             received.terminate |= signal == SIGTERM;
             received.reload |= signal == SIGHUP;

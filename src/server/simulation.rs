@@ -43,5 +43,3 @@ mod reference;
 mod stamps;
 mod trial;
 mod world;
-
-pub(super) use self::outside::equip;

@@ -5,11 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::pipeline::Pipeline;
+use super::flushing::OpenInterval;
 use super::reactor::Reactor;
 use super::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::engine::{Engine, Restored};
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::{self, Found, StateFile, StateHead, Writing};
@@ -90,9 +91,9 @@ impl StateSaver {
         Writing::start(self.file.insert(file).path(), head)
     }
 
-    fn head(&self, whole: bool, pipeline: &Pipeline) -> StateHead {
-        let (start, end) = pipeline.open_interval();
-        StateHead { whole, start, end, interval: pipeline.flush_interval(), members: self.members }
+    fn head(&self, whole: bool, open: OpenInterval) -> StateHead {
+        let OpenInterval { start, end, next } = open;
+        StateHead { whole, start, end, interval: next, members: self.members }
     }
 
     /// Whether a save of the gauges is under way.
@@ -102,11 +103,11 @@ impl StateSaver {
 
     /// Begins to save the gauges. A save that is under way goes on. If it were restarted each time,
     /// it would never end where `interval` is shorter than a save takes.
-    pub(super) fn begin(&mut self, pipeline: &Pipeline) {
+    pub(super) fn begin(&mut self, open: OpenInterval) {
         if self.is_saving() {
             return;
         }
-        match self.start_writing(&self.head(false, pipeline)) {
+        match self.start_writing(&self.head(false, open)) {
             Ok(writing) => {
                 let saving = Saving { writing, cursor: Cursor::default(), buffer: Vec::new() };
                 self.saving = Some(saving);
@@ -121,12 +122,12 @@ impl StateSaver {
     }
 
     /// Does a slice of a save of the gauges, unless a sweep is under way, which goes first.
-    pub(super) fn step<C: Clock>(&mut self, pipeline: &Pipeline, reactor: &mut Reactor<C>) {
-        let Some(saving) = self.saving.as_mut().filter(|_| !pipeline.is_sweeping()) else { return };
+    pub(super) fn step<C: Clock>(&mut self, engine: &Engine, reactor: &mut Reactor<C>) {
+        let Some(saving) = self.saving.as_mut().filter(|_| !engine.is_sweeping()) else { return };
         let end = reactor.clock().tick() + SLICE;
         let mut done = false;
         while !done && reactor.clock().tick() < end {
-            done = pipeline.save_gauges(&mut saving.cursor, STEP, &mut saving.buffer);
+            done = engine.save_gauges(&mut saving.cursor, STEP, &mut saving.buffer);
             let enough = done || saving.buffer.len() >= PIECE;
             let written = if enough { saving.writing.put(&mut saving.buffer) } else { Ok(()) };
             if let Err(error) = written {
@@ -154,10 +155,15 @@ impl StateSaver {
 
     /// Saves all of the open interval, and waits for the disk. Returns `true` if the interval is
     /// safe, so that it need not be closed early.
-    pub(super) fn save_open_interval(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> bool {
-        match self.save_all(pipeline, seen) {
+    pub(super) fn save_open_interval(
+        &mut self,
+        engine: &Engine,
+        open: OpenInterval,
+        seen: &[DropsSeen],
+    ) -> bool {
+        match self.save_all(engine, open, seen) {
             Ok(()) => {
-                log::info!(state = "saved", series = pipeline.series(); "the open interval is saved");
+                log::info!(state = "saved", series = engine.table().len(); "the open interval is saved");
                 true
             }
             Err(error) => {
@@ -169,12 +175,17 @@ impl StateSaver {
 
     /// Writes the drop counters and all records of the engine to a new file, which replaces the old
     /// one.
-    fn save_all(&mut self, pipeline: &Pipeline, seen: &[DropsSeen]) -> io::Result<()> {
+    fn save_all(
+        &mut self,
+        engine: &Engine,
+        open: OpenInterval,
+        seen: &[DropsSeen],
+    ) -> io::Result<()> {
         self.saving = None;
-        let mut writing = self.start_writing(&self.head(true, pipeline))?;
+        let mut writing = self.start_writing(&self.head(true, open))?;
         writing.put(&mut drops_seen(seen))?;
         let mut rest =
-            pipeline.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
+            engine.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
         writing.put(&mut rest)?;
         writing.finish(true).map(drop)
     }
@@ -194,12 +205,11 @@ impl StateSaver {
     }
 }
 
-/// Takes over the series that the run before has saved. Returns `true` if the saved interval is
-/// over, so that it must end at once.
-pub(super) fn restore(found: &Found, pipeline: &mut Pipeline, now: Now) -> bool {
+/// Ends the restoring of a state: logs what was `restored`, and renames the file. Returns `true` if
+/// the saved interval is over, so that it must end at once.
+pub(super) fn end_restore(found: &Found, restored: &Restored, now: Now) -> bool {
     let head = &found.head;
     let gauges_only = found.gauges_only;
-    let restored = pipeline.restore(found.records(), head, gauges_only);
     let is_over = !gauges_only && !is_open(head, now);
     log::info!(
         state = "restored",

@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::life::Drain;
-use super::outputs;
+use super::life::DrainLimit;
+use super::outputs::SinkResources;
 use super::pipeline::{Pipeline, random_seeds};
 use super::reactor::{Reactor, Timer};
 use super::signals::Signals;
@@ -19,10 +19,11 @@ use super::start_error::StartError;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
+use crate::ingest::InputHandler as _;
 use crate::ingest::lines::StreamSplitter;
 use crate::ledger::Own;
 use crate::sender::Sender;
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
@@ -30,15 +31,15 @@ const PIECE: usize = 64 << 10;
 /// Returns `true` if all was delivered within `shutdown_timeout`, and the input was empty or had a
 /// valid line. A slow reader of standard output may take longer.
 pub fn flush_stdin(
-    config: &Config,
+    config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
 ) -> Result<bool, StartError> {
     let config = alone(config, origin);
     let reactor = Reactor::new(SystemClock::start())?;
-    let stdout = outputs::stdout(&config)?;
+    let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
-    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), stdout, None)?;
+    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), resources)?;
     take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let bad = count_garbage(&mut pipeline);
     let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
@@ -70,11 +71,11 @@ pub(super) fn log_garbage(bad: u64) -> bool {
 
 /// Flushes once, and turns until the sinks have delivered.
 fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io::Result<bool> {
-    let mut signals = Signals::register(reactor.registry())?;
+    let mut signals = Signals::of_process(reactor.registry())?;
     reactor.poll_now()?; // the time: reading may have taken long
     let now = reactor.now();
     let patience = config.shutdown_timeout;
-    let mut drain = Drain::new(now.tick, patience).patient();
+    let mut drain = DrainLimit::new(now.tick, patience).patient();
     pipeline.begin_only_flush(now);
     let mut is_swept = false;
     loop {
@@ -92,7 +93,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
         reactor.wait(false)?;
         while let Some(source) = reactor.next_event() {
             match source {
-                Source::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
+                EventSource::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
                 _ => {
                     let received = signals.take();
                     drain.note_signals(received, reactor.now().tick);
@@ -105,7 +106,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
                 }
             }
         }
-        while reactor.due().is_some() {} // each turn does all that could be due
+        while reactor.pop_due().is_some() {} // each turn does all that could be due
         pipeline.pump(false, &mut reactor);
         pipeline.reap(&mut reactor);
         pipeline.log_warnings(reactor.now().tick);
@@ -114,7 +115,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             break;
         }
     }
-    pipeline.end(reactor.now().tick);
+    pipeline.finish_stop(reactor.now().tick);
     Ok(is_swept && pipeline.is_lossless())
 }
 
@@ -127,21 +128,20 @@ fn log_dropped_reload() {
     );
 }
 
-/// Returns the same configuration for a process without listeners, state and spool. It prints to
+/// Returns the configuration for a process without listeners, state and spool. It prints to
 /// standard output where no destination is configured.
-pub(super) fn alone(config: &Config, origin: &Origin) -> Config {
-    let mut alone = config.clone();
-    alone.spool.dir = None;
-    alone.key_flush.interval = None;
-    alone.destinations.retain(|destination| match destination.kind {
+pub(super) fn alone(mut config: Config, origin: &Origin) -> Config {
+    config.spool.dir = None;
+    config.key_flush.interval = None;
+    config.destinations.retain(|destination| match destination.kind {
         DestinationKind::Repeater(_) => false, // the lines that are read are for this flush
         DestinationKind::Carbon(_) => !origin.is_default(),
         _ => true,
     });
-    if alone.active_destinations().next().is_none() {
-        alone.enable_console();
+    if config.active_destinations().next().is_none() {
+        config.enable_console();
     }
-    alone
+    config
 }
 
 /// Reads all lines of the input into the engine.

@@ -176,6 +176,14 @@ impl Advice {
         }
     }
 
+    /// Returns the hint for a peer that is alive and accepts no bytes.
+    pub(super) fn on_stall(&self) -> String {
+        let section = &self.section;
+        format!(
+            "the process at [{section}] address is stopped, stuck or overloaded; check or restart it: a larger queue only delays the loss"
+        )
+    }
+
     /// Returns the hint for a queue that is full.
     pub(super) fn on_full_queue(&self) -> String {
         let section = &self.section;

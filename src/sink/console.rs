@@ -13,7 +13,7 @@ use super::outbox::Outbox;
 use crate::config::CONSOLE;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 /// The most writes in one turn. Each writes at most one chunk.
 const WRITES_A_TURN: usize = 8;
@@ -69,7 +69,7 @@ impl Console {
 
     /// Registers standard output with the poller.
     fn register(&mut self, outbox: &mut Outbox, now: Now, registry: &Registry) {
-        let token = Source::Sink(self.index, Generation::default()).into();
+        let token = EventSource::Sink(self.index, Generation::default()).into();
         match self.stdout.register(registry, token) {
             Ok(()) => self.state = ConsoleState::Up,
             Err(error) => self.fail(&error, outbox, now),

@@ -24,12 +24,13 @@ use mio::{Interest, Registry, Token};
 use super::advice::Advice;
 use super::error::SinkError;
 use super::look_up::{LookUp, Resolver};
-use super::outage::{FailedAttempt, Jitter, LogPlace, OutageReport, retry_delay};
+use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
+use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 /// The packets of a flush that are sent at once, and the pause before the next burst. This limits a
 /// flush to about 23 MB/s. Without the pauses, the receiver's buffer would overflow and the kernel
@@ -60,7 +61,7 @@ pub(super) struct Datagrams {
     is_repeated: bool,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    jitter: Jitter,
+    jitter: RandomNumbers,
     state: UdpState,
     /// The generation of the newest descriptor.
     generation: Generation,
@@ -100,7 +101,7 @@ impl Datagrams {
             is_repeated,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            jitter: Jitter::new(seed),
+            jitter: RandomNumbers::new(seed),
             state: UdpState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, Duration::ZERO),
@@ -171,7 +172,7 @@ impl Datagrams {
     /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
-        Source::Sink(self.index, self.generation).into()
+        EventSource::Sink(self.index, self.generation).into()
     }
 
     /// Sends a burst of packets. Returns an error if the destination cannot be reached.

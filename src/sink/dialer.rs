@@ -1,16 +1,44 @@
 //! The network as a link uses it: a [`Dialer`] opens a [`Socket`]. Here both are real TCP. A
 //! simulation has other implementations.
+//!
+//! [`Platform`]: the network and the disk of all sinks, which the simulation replaces together.
 
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use super::error::SinkError;
+use super::spool::{Disk, Folder};
 use crate::sys::{self, Signs};
+
+/// Where sinks connect to, and where their spools are kept.
+pub(crate) trait Platform: Debug {
+    /// Returns what opens the connections of a destination.
+    fn dialer(&self, destination: &str) -> Box<dyn Dialer>;
+
+    /// Opens the folder of a spool, or creates it.
+    fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>>;
+}
+
+/// The network and the disks of the machine.
+#[derive(Debug)]
+pub(crate) struct SystemPlatform;
+
+impl Platform for SystemPlatform {
+    fn dialer(&self, _: &str) -> Box<dyn Dialer> {
+        Box::new(TcpDialer)
+    }
+
+    fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>> {
+        Ok(Box::new(Folder::open(folder)?))
+    }
+}
 
 /// Opens connections.
 pub(crate) trait Dialer: Debug {
@@ -41,6 +69,11 @@ pub(crate) trait Socket: Debug {
     fn signs(&self) -> io::Result<Signs>;
 }
 
+/// The bytes that the kernel holds unsent for one connection. It would take megabytes for a peer
+/// that does not read. What it has taken can no longer be dropped for newer points, or go to the
+/// spool.
+const UNSENT_MAX: u32 = 128 << 10;
+
 #[derive(Debug)]
 pub(super) struct TcpDialer;
 
@@ -55,6 +88,7 @@ impl Dialer for TcpDialer {
         // Otherwise the last, short segment of a flush would wait for the acknowledgement of the
         // others.
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(stream))
     }

@@ -25,7 +25,7 @@ use super::process_group::ProcessGroup;
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 /// The most writes in one turn. Each writes at most one chunk.
 const WRITES_A_TURN: usize = 8;
@@ -166,7 +166,7 @@ impl Exec {
         self.drop_past(outbox);
         let Some(flush) = outbox.head_flush().filter(|_| !self.is_past(outbox)) else { return };
         self.generation = self.generation.next();
-        let token = Source::Sink(self.index, self.generation).into();
+        let token = EventSource::Sink(self.index, self.generation).into();
         match spawn(&self.config.command, self.account.as_deref(), registry, token) {
             Ok((group, stdin)) => {
                 let until = now.tick + self.config.timeout;

@@ -56,6 +56,12 @@ pub(super) trait Framing: Debug {
     /// Returns when to call [`check`](Self::check). Returns `None` while the peer owes nothing.
     fn deadline(&self, patience: Duration) -> Option<Tick>;
 
+    /// Whether the peer is alive, but had accepted no byte for `patience` at the last
+    /// [`check`](Self::check). Its process probably does not read.
+    fn is_stalled(&self) -> bool {
+        false
+    }
+
     /// Returns when the last acknowledgement came, or `now` if that is unknown.
     fn last_ack(&self, now: Tick) -> Tick;
 
@@ -144,6 +150,10 @@ pub(super) struct Upstream {
     /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
     /// unacknowledged, since the peer then has nothing to acknowledge.
     silent_since: Option<Tick>,
+    /// Since when the peer has acknowledged no bytes. Unlike silence, this does not end with the
+    /// answer to a window probe. `None` if no bytes are unacknowledged.
+    blocked_since: Option<Tick>,
+    is_stalled: bool,
     /// Bytes that the peer's TCP had not acknowledged at the last poll. The outbox cannot be used
     /// for this, because a probe withholds acknowledgements from it.
     unacked: usize,
@@ -166,6 +176,8 @@ impl Upstream {
             readable: true,
             moved: None,
             silent_since: None,
+            blocked_since: None,
+            is_stalled: false,
             unacked: 0,
             first_write: None,
             is_probe: false,
@@ -228,6 +240,7 @@ impl Framing for Upstream {
                     self.first_write.get_or_insert(now);
                     self.moved = Some(now);
                     self.silent_since.get_or_insert(now);
+                    self.blocked_since.get_or_insert(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -242,6 +255,8 @@ impl Framing for Upstream {
         if outbox.unacked_bytes() == 0 {
             self.unacked = 0;
             self.silent_since = None;
+            self.blocked_since = None;
+            self.is_stalled = false;
             return Ok(false);
         }
         let outstanding = self.socket.outstanding()?;
@@ -250,6 +265,8 @@ impl Framing for Upstream {
             self.unacked = left;
             self.moved = Some(now);
             self.silent_since = (left > 0).then_some(now);
+            self.blocked_since = self.silent_since;
+            self.is_stalled = false;
         }
         if self.is_probe && self.is_on_probation(now) {
             return Ok(false);
@@ -263,6 +280,7 @@ impl Framing for Upstream {
     /// time between two probes grows up to two minutes. The peer counts as alive until the next
     /// one.
     fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
+        self.is_stalled = self.blocked_since.is_some_and(|since| now - since >= patience);
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
         };
@@ -277,6 +295,10 @@ impl Framing for Upstream {
 
     fn deadline(&self, patience: Duration) -> Option<Tick> {
         self.silent_since.map(|since| since + patience)
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.is_stalled
     }
 
     fn is_proven(&self, now: Tick) -> bool {

@@ -33,22 +33,25 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::advice::Advice;
-use super::dialer::{Dialer, Socket, TcpDialer};
+use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::look_up::{LookUp, Resolver};
-use super::outage::{FailedAttempt, Jitter, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::speech::Speech;
 use crate::config::{Destination, Net};
+use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
-use crate::token::{Generation, Source};
+use crate::token::{EventSource, Generation};
 
 mod ack_polls;
 mod dropped;
+mod stall;
 
 use ack_polls::AckPolls;
 use dropped::DroppedChunks;
+use stall::StallReport;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
@@ -66,9 +69,9 @@ pub(super) struct Link {
     write_timeout: Duration,
     reconnect_min: Duration,
     reconnect_max: Duration,
-    /// Opens connections. [`TcpDialer`], except in tests.
-    pub(super) dialer: Box<dyn Dialer>,
-    jitter: Jitter,
+    /// Opens connections.
+    dialer: Box<dyn Dialer>,
+    jitter: RandomNumbers,
     state: LinkState,
     /// The generation of the newest descriptor. Events for older ones are ignored.
     generation: Generation,
@@ -80,6 +83,7 @@ pub(super) struct Link {
     dropped: DroppedChunks,
     advice: Advice,
     last_failure: FailureText,
+    stall: StallReport,
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -120,7 +124,13 @@ enum LinkState {
 }
 
 impl Link {
-    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+    pub(super) fn new(
+        index: u16,
+        to: &Destination,
+        net: &Net,
+        dialer: Box<dyn Dialer>,
+        seed: u64,
+    ) -> Self {
         Self {
             name: to.name.clone(),
             index,
@@ -130,8 +140,8 @@ impl Link {
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            dialer: Box::new(TcpDialer),
-            jitter: Jitter::new(seed),
+            dialer,
+            jitter: RandomNumbers::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, ONE_A_MINUTE),
@@ -141,6 +151,7 @@ impl Link {
             dropped: DroppedChunks::new(&to.name),
             advice: Advice::new(to),
             last_failure: FailureText::default(),
+            stall: StallReport::new(&to.name),
         }
     }
 
@@ -300,6 +311,18 @@ impl Link {
         if let Err(error) = connection.check(now.tick, self.write_timeout) {
             self.fail(&error, outbox, now);
         }
+        self.note_stall(outbox);
+    }
+
+    fn note_stall(&mut self, outbox: &Outbox) {
+        match &self.state {
+            LinkState::Up(connection) => {
+                let hint = connection.is_stalled().then(|| self.advice.on_stall());
+                self.stall.note(hint, connection.address(), outbox);
+            }
+            // The log has the failure, and the recovery later.
+            _ => self.stall.forget(),
+        }
     }
 
     /// Passes acknowledgements on to the outbox. Plans another poll before the next tick if
@@ -323,6 +346,7 @@ impl Link {
         } else {
             self.ack_polls.clear();
         }
+        self.note_stall(outbox);
     }
 
     /// Marks the connection as proven once it has lasted long enough. If it has delivered a new
@@ -416,7 +440,7 @@ impl Link {
     /// on.
     fn next_token(&mut self) -> Token {
         self.generation = self.generation.next();
-        Source::Sink(self.index, self.generation).into()
+        EventSource::Sink(self.index, self.generation).into()
     }
 
     /// Turns an established socket into a connection.
@@ -593,10 +617,11 @@ impl Link {
 
     /// Returns the state in one word, for the admin port and the log.
     pub(super) fn state(&self) -> &'static str {
-        match self.state {
+        match &self.state {
             LinkState::Idle => "idle",
             LinkState::Resolving => "resolving",
             LinkState::Connecting { .. } => "connecting",
+            LinkState::Up(connection) if connection.is_stalled() => "stalled",
             LinkState::Up(_) => "up",
             LinkState::BackingOff { .. } => "backing_off",
         }

@@ -45,8 +45,8 @@
 mod advice;
 mod console;
 mod datagrams;
-mod dialer;
-mod error;
+pub(crate) mod dialer;
+pub(crate) mod error;
 mod exec;
 mod framing;
 mod http;
@@ -63,13 +63,9 @@ mod speech;
 pub mod spool;
 mod standing;
 
+pub(crate) use dialer::{Platform, SystemPlatform};
 pub use sink::{Feed, Figures, Sink, Sinks};
 pub use standing::LostLines;
-
-#[cfg(test)]
-pub(crate) use dialer::{Dialer, Socket};
-#[cfg(test)]
-pub(crate) use error::SinkError;
 
 #[cfg(test)]
 pub(crate) mod testing;

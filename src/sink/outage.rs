@@ -4,8 +4,7 @@
 //! each new cause, and its end. All other failures are logged at level `debug`, because a
 //! destination that is down for a day fails thousands of times.
 //!
-//! [`retry_delay`]: how long an outlet waits before it tries again. The random number that it takes
-//! comes from [`Jitter`].
+//! [`retry_delay`]: how long an outlet waits before it tries again.
 
 use std::mem;
 use std::time::Duration;
@@ -253,28 +252,10 @@ pub(super) fn retry_delay(random: u64, min: Duration, max: Duration, attempt: u3
     shortest + Duration::from_nanos(random % span.saturating_add(1))
 }
 
-/// A source of random numbers for jitter: splitmix64. Its whole state is one number, so tests can
-/// repeat a run by its seed. It is not fit for secrets.
-#[derive(Debug)]
-pub(crate) struct Jitter(u64);
-
-impl Jitter {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::RandomNumbers;
 
     #[test]
     fn outages_are_logged_once_a_minute_and_counted_between() {
@@ -315,7 +296,7 @@ mod tests {
             (u32::MAX, 15_000, 30_000),
         ] {
             let millis = |random| retry_delay(random, MIN, MAX, attempt).as_millis();
-            let mut jitter = Jitter::new(7);
+            let mut jitter = RandomNumbers::new(7);
             for _ in 0..1000 {
                 let wait = millis(jitter.next());
                 assert!((shortest..=longest).contains(&wait), "retry {attempt} after {wait} ms");
@@ -326,7 +307,7 @@ mod tests {
 
     #[test]
     fn it_spreads_over_the_whole_range() {
-        let mut jitter = Jitter::new(7);
+        let mut jitter = RandomNumbers::new(7);
         let waits: Vec<_> = (0..1000).map(|_| retry_delay(jitter.next(), MIN, MAX, 0)).collect();
         for tenth in 0..10 {
             let from = MIN + MIN / 10 * tenth;

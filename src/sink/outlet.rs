@@ -6,6 +6,7 @@ use mio::Registry;
 
 use super::console::Console;
 use super::datagrams::Datagrams;
+use super::dialer::Platform;
 use super::exec::Exec;
 use super::link::Link;
 use super::outage::OutageReport;
@@ -38,11 +39,13 @@ impl Outlet {
     pub(super) fn new(
         index: u16,
         to: &Destination,
+        platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
         let net = || to.net.as_ref().expect("a destination on the network has an address");
-        let link = || Self::Link(Box::new(Link::new(index, to, net(), seed)));
+        let dialer = || platform.dialer(&to.name);
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), dialer(), seed)));
         let datagrams = || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), seed)));
         match &to.kind {
             DestinationKind::Carbon(_) => link(),

@@ -4,9 +4,11 @@
 use std::mem;
 
 use super::advice::Advice;
+use super::outage::ONE_A_MINUTE;
 use super::outbox::Outbox;
 use super::spool::News;
 use crate::config::Destination;
+use crate::time::Tick;
 
 /// Counts of lines that did not fit the queue, at one moment. The difference of two of them shows
 /// what has happened in between.
@@ -35,13 +37,21 @@ pub(super) struct OverflowReport {
     pub(super) advice: Advice,
     /// The counts before the overflow. `None` once all chunks are delivered.
     pub(super) current: Option<OverflowCounts>,
+    /// When the log last showed how many lines were dropped, and their number until then.
+    shown: Option<(Tick, u64)>,
     /// The warning was logged that the queue is too small for the flushes it should retain.
     is_short: bool,
 }
 
 impl OverflowReport {
     pub(super) fn new(to: &Destination) -> Self {
-        Self { sink: to.name.clone(), advice: Advice::new(to), current: None, is_short: false }
+        Self {
+            sink: to.name.clone(),
+            advice: Advice::new(to),
+            current: None,
+            shown: None,
+            is_short: false,
+        }
     }
 
     /// Notes that the queue may have another size. If it is too small again, that is logged again.
@@ -94,12 +104,15 @@ impl OverflowReport {
         }
     }
 
-    /// Logs the end of an overflow if the queue and the spool are empty.
-    pub(super) fn note_drained(&mut self, outbox: &Outbox) {
-        if self.current.is_none() || !outbox.is_drained() || outbox.has_spooled() {
-            return;
+    /// Logs the end of an overflow if the queue and the spool are empty. Before that, logs once a
+    /// minute how many lines were dropped.
+    pub(super) fn note_progress(&mut self, outbox: &Outbox, now: Tick) {
+        let Some(before) = self.current else { return };
+        if !outbox.is_drained() || outbox.has_spooled() {
+            return self.show_dropped(before.dropped_lines, outbox, now);
         }
-        let Some(before) = self.current.take() else { return };
+        self.current = None;
+        self.shown = None;
         let now = OverflowCounts::of(outbox);
         log::info!(
             sink = self.sink,
@@ -107,6 +120,25 @@ impl OverflowReport {
             spooled_lines = now.spooled_lines - before.spooled_lines,
             dropped_lines = now.dropped_lines - before.dropped_lines;
             "the queue is empty again"
+        );
+    }
+
+    /// Logs how many lines were dropped since the last such line, at most once a minute. `before`
+    /// is the number before the overflow.
+    fn show_dropped(&mut self, before: u64, outbox: &Outbox, now: Tick) {
+        let (at, shown) = *self.shown.get_or_insert((now, before));
+        let dropped = outbox.tally().dropped_lines;
+        if dropped == shown || now - at < ONE_A_MINUTE {
+            return;
+        }
+        self.shown = Some((now, dropped));
+        log::warn!(
+            sink = self.sink,
+            queue = "full",
+            held_bytes = outbox.held_bytes(),
+            dropped_lines = dropped - shown,
+            hint = self.advice.on_full_queue();
+            "the queue is still full, and lines are dropped"
         );
     }
 

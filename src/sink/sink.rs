@@ -13,6 +13,7 @@ use std::time::Duration;
 use mio::Registry;
 use slab::Slab;
 
+use super::dialer::Platform;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
@@ -118,10 +119,11 @@ impl Sink {
     /// Returns a sink that gets the chunks of one feed. Its tokens carry `index`, by which the loop
     /// finds it again. `seed` is for the jitter between attempts to connect. Only the console needs
     /// `stdout`, and panics without it.
-    pub fn new(
+    pub(crate) fn new(
         index: u16,
         to: &Destination,
         takes: Feed,
+        platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
@@ -130,7 +132,7 @@ impl Sink {
             name: to.name.clone(),
             takes,
             outbox: Outbox::new(bytes, resend, resend_keep),
-            outlet: Outlet::new(index, to, seed, stdout),
+            outlet: Outlet::new(index, to, platform, seed, stdout),
             flushes: Flushes::default(),
             delivered_lines: 0,
             overflow: OverflowReport::new(to),
@@ -507,7 +509,7 @@ impl Sink {
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
             spool_limit: self.outbox.spool().map(Spool::max_bytes),
             since: self.standing.since,
-            is_up: self.outlet.is_up(),
+            is_up: self.outlet.is_up() && self.outlet.state() != "stalled",
             queue_limit: self.outbox.limit(),
             held_bytes: self.outbox.held_bytes(),
             pushed_bytes: self.pushed_bytes,
@@ -528,7 +530,7 @@ impl Sink {
             let is_up = self.outlet.is_up() && !self.outlet.rests(now.tick);
             self.flushes.arrive(whole, acked, ArrivalSigns { is_up, has_delivered }, now);
         }
-        self.overflow.note_drained(&self.outbox);
+        self.overflow.note_progress(&self.outbox, now.tick);
         // Every call that can change the state of the outlet ends here.
         self.standing.note(self.outlet.state(), now);
     }
@@ -612,7 +614,7 @@ impl Sinks {
     }
 
     /// Returns a bound: all indices in use are below it. Some indices below it may be free.
-    pub fn end(&self) -> u16 {
+    pub fn index_limit(&self) -> u16 {
         u16::try_from(self.all.capacity()).unwrap_or(u16::MAX)
     }
 }

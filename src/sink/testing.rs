@@ -11,7 +11,7 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
-use super::dialer::Dialer;
+use super::dialer::SystemPlatform;
 use super::link::Link;
 use super::outlet::Outlet;
 use super::spool::Spool;
@@ -23,7 +23,7 @@ use crate::config::{
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::time::{Now, Tick, UnixTime};
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// Calls `attempt` until it returns a result. `attempt` should itself wait a moment.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends
@@ -107,7 +107,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(destination: &Destination) -> Self {
         Self {
-            sink: Sink::new(0, destination, feed(), 7, None),
+            sink: Sink::new(0, destination, feed(), &SystemPlatform, 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),
@@ -133,7 +133,7 @@ impl Rig {
         self.poll.poll(&mut self.events, Some(Duration::from_millis(1))).unwrap();
         let registry = self.poll.registry();
         for event in &self.events {
-            let Ok(Source::Sink(0, generation)) = Source::try_from(event.token()) else {
+            let Ok(EventSource::Sink(0, generation)) = EventSource::try_from(event.token()) else {
                 panic!("an event for another: {event:?}");
             };
             self.sink.ready(generation, self.now, registry);
@@ -228,10 +228,6 @@ pub(crate) fn account(sink: &Sink) -> Account {
 }
 
 /// Replaces the network of a TCP sink.
-pub(crate) fn dial_through(sink: &mut Sink, dialer: Box<dyn Dialer>) {
-    link(sink).dialer = dialer;
-}
-
 pub(super) fn link(sink: &mut Sink) -> &mut Link {
     let Outlet::Link(link) = &mut sink.outlet else { panic!("this is no link") };
     link

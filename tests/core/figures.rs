@@ -6,10 +6,11 @@ use slab::Slab;
 
 use crate::rig::settings;
 use statsd::config::Config;
+use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    Exposition, FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read,
-    read_value, write_metrics,
+    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read, read_value,
+    write_metrics,
 };
 use statsd::ingest::bind::Purpose;
 use statsd::ingest::datagrams::DatagramSocket;
@@ -54,6 +55,7 @@ impl Parts {
             streams: &self.streams,
             connections: InUse::default(),
             admin_clients: InUse::default(),
+            admin_bytes: 0,
             history_bytes: 0,
             config: &self.config,
             rates: &self.rates,

@@ -95,7 +95,7 @@ fn trial(seed: u64, max_series: usize) {
             let (_, name) = line(&mut random, reads_tags);
             let table = core.engine.table_mut();
             if let Some(visited) = table.look_up(MetricKind::Counter, name.as_bytes()) {
-                let Values::Counter(open) = visited.series.open(visited.now) else { panic!() };
+                let Values::Counter(open) = visited.series.open(visited.tick) else { panic!() };
                 assert_eq!(visited.name(), name.as_bytes());
                 assert!(core.remove(MetricKind::Counter, &name));
                 let open: u64 = open.to_string().parse().unwrap();

@@ -16,6 +16,7 @@ mod explain;
 mod figures;
 mod fuzz_corpus;
 mod golden;
+mod import;
 mod interned;
 mod junk;
 mod lading;

@@ -205,7 +205,7 @@ fn the_last_value_is_that_of_the_interval_that_ended_last() {
     let mut core = core("");
     let last = |core: &mut Core, kind| {
         let visited = core.engine.table_mut().look_up(kind, b"a").unwrap();
-        visited.series.last(visited.now)
+        visited.series.last(visited.tick)
     };
     const KINDS: [MetricKind; 4] =
         [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::support::{Admin, Conf, Daemon, connect, statsd_command, unix_now, until_true};
+use crate::support::{
+    Admin, Conf, Daemon, connect, statsd_command, unix_now, until_true, without_places,
+};
 use serde_json::{Value, json};
 
 /// Shows that each dump is one JSON object of the open interval, with a line for each entry, sorted
@@ -97,19 +99,21 @@ fn odd_names_are_escaped() {
 
 /// Shows what `stats` holds before anything came and after a good and a bad line.
 #[test]
-fn stats_tells_of_input_and_of_carbon() {
+fn stats_shows_the_input() {
+    let started = unix_now();
     let daemon = Daemon::start(&Conf::never_flushing());
     daemon.send(["a:1|c\nbad"]);
     until_true("the bad line", || daemon.admin().stats()["messages.bad_lines_seen"] == "1");
     let stats = daemon.admin().stats();
     for figure in ["uptime", "messages.last_msg_seen"] {
-        assert!(stats[figure].parse::<u64>().unwrap() < 60, "{figure}: {}", stats[figure]);
+        let seconds: u64 = stats[figure].parse().unwrap();
+        assert!(seconds <= unix_now() - started, "{figure}: {seconds}");
     }
 }
 
-/// Shows the four figures of a carbon that is there.
+/// Shows the four figures of a carbon that is up.
 #[test]
-fn stats_tells_how_a_flush_went() {
+fn stats_shows_how_a_flush_went() {
     let started = unix_now();
     let carbon = crate::support::FakeCarbon::start();
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
@@ -118,20 +122,22 @@ fn stats_tells_how_a_flush_went() {
         daemon.admin().stats()["graphite.flush_length"].parse::<f64>().unwrap() > 0.0
     });
     let stats = daemon.admin().stats();
-    assert!(stats["graphite.last_flush"].parse::<u64>().unwrap() < 60);
+    assert!(stats["graphite.last_flush"].parse::<u64>().unwrap() <= unix_now() - started);
     stats["graphite.flush_time"].parse::<f64>().unwrap();
     // As in Node, it counts from 1970 if nothing has failed.
     let never = stats["graphite.last_exception"].parse::<u64>().unwrap();
-    assert!((unix_now() - 60..=unix_now()).contains(&never), "{never}");
-    let first =
-        |figure: &str| carbon.series(&format!("stats.statsd.graphiteStats.{figure}"))[0].number();
+    assert!((started..=unix_now()).contains(&never), "{never}");
+    let first = |figure: &str| {
+        let name = format!("stats.statsd.graphiteStats.{figure}");
+        carbon.until(&name, |points| Some(points.iter().find(|p| p.name == name)?.number()))
+    };
     assert!(first("last_flush") >= started as f64, "no flush has arrived: the start");
     assert_eq!(first("last_exception"), 0.0);
 }
 
 /// Shows that a carbon that refuses connections is a failure. In Node it is none.
 #[test]
-fn stats_tells_of_a_carbon_that_is_not_there() {
+fn stats_shows_a_carbon_that_is_down() {
     let carbon = crate::support::FakeCarbon::absent();
     let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
     until_true("a failure in stats", || {
@@ -339,12 +345,9 @@ fn config_is_a_configuration() {
     let check = run(&["--check"]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
     let printed = String::from_utf8(run(&["--print-config"]).stdout).unwrap();
-    let without_places = |text: &str| {
-        let lines =
-            text.lines().map(|line| line.split("  # ").next().unwrap_or_default().trim_end());
-        lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
-    };
-    assert_eq!(without_places(&printed), config.trim_end());
+    let printed = without_places(&printed);
+    let settings: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(settings.join("\n"), config.trim_end());
     for setting in ["50, 99.9, -10", "quoted.prefix", "localhost:2103"] {
         assert!(config.contains(setting), "no {setting} in\n{config}");
     }
@@ -360,10 +363,10 @@ fn a_client_that_does_not_read_delays_no_other() {
     );
     daemon.send(["last:1|c"]);
     daemon.until_counter("last", 1.0);
-    let mut deaf = connect(daemon.admin_bound()[0]);
-    deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut silent = connect(daemon.admin_bound()[0]);
+    silent.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     for _ in 0..2_000 {
-        if deaf.write_all(b"counters\n").is_err() {
+        if silent.write_all(b"counters\n").is_err() {
             break;
         }
     }
@@ -379,28 +382,35 @@ fn a_client_that_does_not_read_delays_no_other() {
 /// Shows that a dump waits for no other client's reading, and that a dump which was paused for it
 /// is complete at the end.
 #[test]
-fn dumps_give_way_to_each_other() {
+fn a_dump_waits_for_no_other_client() {
     let daemon = Daemon::start(&Conf::never_flushing());
     let name = |n: u32| format!("a.series.with.a.name.as.long.as.they.are.here.{n:06}");
-    let last = name(59_999);
-    let lines: String = (0..60_000).map(|n| format!("{}:1|c\n", name(n))).collect();
+    let last = name(19_999);
+    let lines: String = (0..20_000).map(|n| format!("{}:1|c\n", name(n))).collect();
     daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
     until_true("all series", || daemon.admin().numbers("counters").contains_key(&last));
-    let mut deaf: Vec<Admin> = (0..5).map(|_| daemon.admin()).collect();
-    for admin in &mut deaf {
+    let mut slow: Vec<Admin> = (0..5).map(|_| daemon.admin()).collect();
+    for admin in &mut slow {
         // A few of these are more than both ends of a connection hold.
-        admin.send("counters\n".repeat(4));
+        admin.send("counters\n".repeat(12));
     }
     for _ in 0..3 {
-        assert!(daemon.admin().numbers("counters").contains_key(&last));
+        assert!(daemon.admin().ask("counters").contains(&last));
     }
-    for admin in &mut deaf {
-        for _ in 0..4 {
-            let answer = admin.read_answer("counters");
+    // All of them read at once: the server closes a client that leaves an answer unread for long.
+    let answers: Vec<Vec<String>> = std::thread::scope(|readers| {
+        let read = |admin: &mut Admin| (0..12).map(|_| admin.read_answer("counters")).collect();
+        let readers: Vec<_> =
+            slow.iter_mut().map(|admin| readers.spawn(move || read(admin))).collect();
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+    });
+    for answers in answers {
+        assert_eq!(answers.len(), 12);
+        for answer in answers {
             assert!(answer.starts_with("{\n\"a.series") && answer.ends_with("\n}\nEND\n\n"));
             let names = answer.matches("a.series").count();
-            assert_eq!(names, 60_000);
-            for n in [0, 1, 29_999, 59_999] {
+            assert_eq!(names, 20_000);
+            for n in [0, 1, 9_999, 19_999] {
                 assert_eq!(answer.matches(&format!("\"{}\": 1", name(n))).count(), 1);
             }
         }
@@ -438,7 +448,8 @@ fn top_and_rules_show_what_brings_most() {
     let daemon = Daemon::start(&conf);
     let many =
         (0..50).map(|n| format!("web.user.n{n};user={n};env=prod:1|c\n")).collect::<String>();
-    daemon.send([&many[..], "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g\ngone.a:1|c\ngone.b:1|c"]);
+    let few = "hot:1|ms\nhot:1|ms\nhot:1|ms\nother:1|g\ngone.a:1|c\ngone.b:1|c";
+    daemon.send_together([&many, few]);
     let mut admin = daemon.admin();
     until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\n+51 more\nEND\n\n");
     assert_eq!(admin.ask("top prefixes 1"), "50 web.user\n+2 more\nEND\n\n");

@@ -128,7 +128,7 @@ fn a_watch_streams() {
     let status = client.wait().unwrap();
     let mut errors = String::new();
     client.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert_eq!(status.code(), Some(3), "the server has gone");
+    assert_eq!(status.code(), Some(3), "the server is down");
     assert!(errors.contains("the server closed the connection"), "{errors}");
 }
 

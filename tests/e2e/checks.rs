@@ -37,8 +37,8 @@ fn the_check_of_health_works() {
         let arguments = [&["-H", "127.0.0.1", "-P", port.as_str()], more].concat();
         checked(&daemon, "bash", "check_statsd_health", &arguments)
     };
-    let (code, said) = check(&[]);
-    assert_eq!((code, said.contains("'health: up'")), (0, true), "{said}");
+    let (code, printed) = check(&[]);
+    assert_eq!((code, printed.contains("'health: up'")), (0, true), "{printed}");
     daemon.admin().ask("health down");
     assert_eq!(check(&[]).0, 2, "critical");
     assert_eq!(check(&["-k"]).0, 1, "for Keepalived");
@@ -57,8 +57,8 @@ fn the_check_of_a_figure_works() {
         let arguments = [&["--host", "127.0.0.1", "--port", port.as_str()][..], &figure].concat();
         checked(&daemon, "perl", "check_statsd.pl", &arguments)
     };
-    let (code, said) = check("messages.bad_lines_seen");
-    assert_eq!((code, said.as_str()), (0, "OK: messages.bad_lines_seen = 0"));
+    let (code, printed) = check("messages.bad_lines_seen");
+    assert_eq!((code, printed.as_str()), (0, "OK: messages.bad_lines_seen = 0"));
     daemon.send(["bad\nbad\nbad\nbad\nbad"]);
     until_true("bad lines", || daemon.admin().stats()["messages.bad_lines_seen"] == "5");
     assert_eq!(check("messages.bad_lines_seen").0, 1, "a warning");

@@ -6,9 +6,11 @@ use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use socket2::Socket;
 
 use crate::support::{
-    Admin, Conf, Daemon, FakeCarbon, json, reserve_tcp, send_packets, statsd_command, until_true,
+    Admin, Conf, DEADLINE, Daemon, FakeCarbon, Point, json, reserve_tcp, send_without_loss,
+    statsd_command, until, until_true,
 };
 
 /// Shows that the console is sent what carbon is, line for line.
@@ -57,30 +59,40 @@ fn json_is_an_object_a_line() {
 /// Shows that a reader that pauses delays neither the loop nor another destination, and gets all
 /// lines whole when it reads again.
 #[test]
-fn a_reader_that_sleeps_holds_nobody() {
+fn a_reader_that_pauses_delays_no_other() {
     let carbon = FakeCarbon::start();
     let mut quiet = Quiet::start(&carbon);
     let names: Vec<String> = (0..3000).map(|nth| format!("name.number.{nth}:1|c")).collect();
-    send_packets(quiet.udp, names.chunks(50).map(|lines| lines.join("\n")));
-    let (first, _) = carbon.flush_after(0);
-    carbon.flush_after(first + 2); // three flushes, each longer than a pipe
+    send_without_loss(quiet.udp, names.chunks(50).map(|lines| lines.join("\n")));
+    // The first of three flushes of all series, each longer than a pipe.
+    let is_count = |point: &&Point| point.name.starts_with("stats_counts.name.number.");
+    let stamp = until(DEADLINE, "a flush of all series", || {
+        let counts = carbon.points();
+        let last = counts.iter().rev().find(is_count)?.stamp;
+        let whole = counts.iter().filter(is_count).filter(|point| point.stamp == last);
+        (whole.count() == 3000).then_some(last)
+    });
+    let (next, _) = carbon.flush_after(stamp);
+    carbon.flush_after(next);
     let mut admin = Admin::connect(quiet.admin);
     until_true("a queue", || queued(&mut admin, "console") > 64 << 10);
     let mut lines = BufReader::new(quiet.child.stdout.take().unwrap()).lines();
     let read = lines.by_ref().map(Result::unwrap);
-    let whole: Vec<String> =
-        read.take_while(|line| !line.ends_with(&format!(" {}", first + 3))).collect();
-    let own = |line: &&String| {
-        line.starts_with("stats_counts.name.number.") && line.ends_with(&format!(" {}", first + 2))
-    };
-    assert_eq!(whole.iter().filter(own).count(), 3000);
+    let stamp_of = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
+    let whole: Vec<String> = read.take_while(|line| stamp_of(line) <= Some(next)).collect();
+    for stamp in [stamp, next] {
+        let of_it = |line: &&String| {
+            line.starts_with("stats_counts.name.number.") && stamp_of(line) == Some(stamp)
+        };
+        assert_eq!(whole.iter().filter(of_it).count(), 3000);
+    }
     assert!(whole.iter().all(|line| line.split(' ').count() == 3));
 }
 
 /// Shows that a reader that closes the pipe is logged once, and that only its own lines are lost
 /// and counted.
 #[test]
-fn a_reader_that_has_gone_is_counted() {
+fn a_reader_that_closes_the_pipe_is_counted() {
     let carbon = FakeCarbon::start();
     let mut quiet = Quiet::start(&carbon);
     drop(quiet.child.stdout.take());
@@ -106,8 +118,7 @@ fn standard_output_is_a_file_or_a_full_disk() {
         ("/dev/null", "console state=up queued_bytes=0 "),
         ("/dev/full", "console state=backing_off "),
     ] {
-        let (reserved, admin) = reserve_tcp();
-        drop(reserved);
+        let (_reserved, admin) = reserve_tcp();
         let conf = Conf::flushing_every("1s")
             .set("statsd", "shutdown_timeout", "1h")
             .set("carbon", "address", "")
@@ -146,13 +157,13 @@ struct Quiet {
     child: Child,
     udp: SocketAddr,
     admin: SocketAddr,
+    _reserved: Socket,
     _folder: tempfile::TempDir,
 }
 
 impl Quiet {
     fn start(carbon: &FakeCarbon) -> Self {
         let (reserved, admin) = reserve_tcp();
-        drop(reserved);
         let conf = Conf::sending_to(carbon.address(), "1s")
             .set("console", "enabled", "yes")
             .set("statsd", "delete_idle", "no")
@@ -170,7 +181,8 @@ impl Quiet {
         let ready = lines.find(|line| line.starts_with("ready ")).expect("its ready line");
         std::thread::spawn(move || lines.for_each(drop)); // or it would wait to write its log
         let udp = ready.split(' ').find_map(|field| field.strip_prefix("udp=")).expect("udp");
-        Self { child, udp: udp.parse().expect("an address"), admin, _folder: folder }
+        let udp = udp.parse().expect("an address");
+        Self { child, udp, admin, _reserved: reserved, _folder: folder }
     }
 }
 

@@ -46,7 +46,7 @@ fn is_for_carbon(block: &str) -> bool {
 }
 
 /// Shows that with the rules of the front page carbon adds counts up when it rolls up, and with
-/// those of `docs/graphite.md` does to each figure of each style what the page's table says.
+/// those of `docs/graphite.md` does to each figure of each style what the table of the page shows.
 #[test]
 fn carbon_rolls_up_as_the_pages_say() {
     let front = [
@@ -120,7 +120,7 @@ fn the_commands_of_the_card_do_their_tasks() {
     let conf = Conf::never_flushing().set("carbon", "address", carbon.address());
     let daemon = Daemon::start(&conf);
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
-    daemon.send(["known:1|c", "bad"]);
+    daemon.send_together(["bad", "known:1|c"]);
     daemon.until_counter("known", 1.0);
     let asking = asking(&daemon);
     let commands = card();
@@ -154,7 +154,7 @@ fn the_commands_of_the_card_do_their_tasks() {
     }
     daemon.until_logged(&["reload=done", "repeater"], 1);
     daemon.stop();
-    carbon.go_away();
+    carbon.close();
 }
 
 /// Shows that the card's command for the sender of a name prints its lines with the address of the
@@ -288,8 +288,7 @@ fn shell_examples() -> Vec<ShellExample> {
 #[test]
 fn the_shell_examples_of_the_pages_work() {
     peers(); // they bring nc
-    let (reserved, carbon) = reserve_tcp();
-    drop(reserved); // no process listens there
+    let (_reserved, carbon) = reserve_tcp(); // no process listens there
     let conf = Conf::never_flushing()
         .set("carbon", "address", carbon)
         .set("rule.shop", "match", "shop.*")

@@ -64,7 +64,7 @@ fn lines_that_are_not_taken_have_their_reasons() {
         ("b:1|g", "value: 1 (gauge, sets 1): refused: max_series is reached, and"),
         ("junk.x:1|c", "value: 1 (counter, adds 1): dropped by [rule.junk]"),
         ("junk.x:1|c", "rule: [rule.junk] gives drop"),
-        ("a:1|c|0.1", "value: 1: refused: a section is a number: a rate needs an @"),
+        ("a:1|c|0.1", "value: 1: refused: a rate has no @ before it, as in @0.1"),
         ("a", "verdict: refused: no colon and value after the name"),
         ("a:1|c|T1", "value: 1 (counter, adds 1): accepted, passed on unchanged with the"),
         ("_e{1,1}:a|b", "verdict: ignored: an event or a service check; it is counted in"),

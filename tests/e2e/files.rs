@@ -11,13 +11,12 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use socket2::Socket;
 
 use crate::support::{
     Admin, Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, reserve_tcp, run, statsd_command,
-    until, until_true,
+    uninterrupted, until, until_true,
 };
 
 /// A server whose standard error belongs to the test. It receives datagrams on d.sock.
@@ -48,10 +47,11 @@ impl Raw {
 
     fn send(&self, packets: impl IntoIterator<Item = String>) {
         let socket = UnixDatagram::unbound().unwrap();
-        socket.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.set_write_timeout(Some(DEADLINE)).unwrap();
         for packet in packets {
-            let sent = socket.send_to(packet.as_bytes(), self.folder.path().join("d.sock"));
-            sent.expect("a server that reads");
+            let path = self.folder.path().join("d.sock");
+            uninterrupted(|| socket.send_to(packet.as_bytes(), &path))
+                .expect("a server that reads");
         }
     }
 
@@ -96,7 +96,7 @@ fn finish(folder: &Path, arguments: &[&str]) -> Finished {
 /// Shows that each log line which standard error did not take is counted. The number is reported
 /// before the next line that it takes, and every line is whole.
 #[test]
-fn log_lines_that_nobody_reads_are_counted_and_reported() {
+fn log_lines_that_are_not_read_are_counted_and_reported() {
     const PACKETS: usize = 3_000;
     let mut server = Raw::start(&dumping(), Stdio::piped());
     let stderr = server.child.stderr.take().unwrap();
@@ -285,11 +285,8 @@ fn a_state_file_that_is_none_is_left_alone() {
         (folder.path(), "is a folder"),
     ] {
         let carbon = FakeCarbon::start();
-        let conf = Conf::sending_to(carbon.address(), "1h").set("statsd", "align_flush", "no").set(
-            "statsd",
-            "state_file",
-            path.display(),
-        );
+        let conf = Conf::flushing_at_stop_to(carbon.address());
+        let conf = conf.set("statsd", "state_file", path.display());
         let daemon = Daemon::start(&conf);
         daemon.until_logged(&["state=unwritable", why], 1);
         daemon.send(["a:1|c"]);
@@ -316,10 +313,10 @@ fn a_state_file_that_is_none_is_left_alone() {
 #[test]
 fn a_limit_of_the_size_of_files_ends_no_server() {
     let carbon = FakeCarbon::start();
-    let conf = Conf::sending_to(carbon.address(), "1h")
-        .set("statsd", "align_flush", "no")
+    let conf = Conf::flushing_at_stop_to(carbon.address())
         .set("statsd", "state_file", "state")
         .set("statsd", "state_interval", "100ms")
+        .set("statsd", "shutdown_timeout", "1m")
         .set("exec", "command", "cat > read; grep SigIgn /proc/self/status > ignored");
     let mut daemon = Daemon::start_with(&conf, |command| {
         let program = command.get_program().to_owned();

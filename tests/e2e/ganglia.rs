@@ -1,6 +1,6 @@
 //! Ganglia's gmond: the metrics that it has after a flush, also after gmond was restarted.
 
-use crate::support::{Conf, DEADLINE, Daemon, Gmond, until, until_interval_has_left};
+use crate::support::{Conf, DEADLINE, Daemon, Gmond, until};
 
 fn conf(gmond: &Gmond) -> Conf {
     Conf::flushing_every("2s").set("ganglia", "address", gmond.udp())
@@ -23,8 +23,12 @@ const STORED: [(&str, &str, &str, &str); 8] = [
 fn what_is_sent_is_there() {
     let Some(gmond) = Gmond::start("what_is_sent_is_there") else { return };
     let daemon = Daemon::start(&conf(&gmond).set("statsd", "delete_idle", "yes"));
-    until_interval_has_left(1, 2);
-    daemon.send(["hits:3|c", "level:-7.25|g|#dc:eu", "who:a|s\nwho:b|s", "load:1:2:3:3521|ms"]);
+    daemon.send_together([
+        "hits:3|c",
+        "level:-7.25|g|#dc:eu",
+        "who:a|s\nwho:b|s",
+        "load:1:2:3:3521|ms",
+    ]);
     for (name, value, units, group) in STORED {
         let metric = gmond.until_metric("statsd", name, value);
         assert_eq!((&*metric.units, &*metric.group), (units, group), "{name}");
@@ -37,7 +41,7 @@ fn what_is_sent_is_there() {
     daemon.stop();
 }
 
-/// Shows whose the metrics are said to be, and what stands before their names.
+/// Shows the host that the metrics belong to, and the prefix of their names.
 #[test]
 fn the_host_and_the_prefix_are_those_of_the_configuration() {
     let test = "the_host_and_the_prefix_are_those_of_the_configuration";
@@ -51,8 +55,8 @@ fn the_host_and_the_prefix_are_those_of_the_configuration() {
 
 /// Shows that what gmond's page would cut off is left out, counted and named in the log.
 #[test]
-fn too_long_a_name_is_said_and_costs_nothing_else() {
-    let test = "too_long_a_name_is_said_and_costs_nothing_else";
+fn too_long_a_name_is_logged_and_costs_nothing_else() {
+    let test = "too_long_a_name_is_logged_and_costs_nothing_else";
     let Some(gmond) = Gmond::start(test) else { return };
     let daemon = Daemon::start(&conf(&gmond));
     let long = "x".repeat(101);

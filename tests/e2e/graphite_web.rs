@@ -36,12 +36,14 @@ fn every_point_sent_is_rendered_as_json_and_drawn_as_png() {
         .set("statsd", "percentiles", "50, 90, 99.9")
         .set("carbon.recorded", "address", recorded.address());
     let daemon = Daemon::start(&conf);
-    let first = until_interval_has_left(INTERVAL - 1, INTERVAL);
-    daemon.send((1..=100).map(|ms| format!("shop.checkout:{ms}|ms\nshop.orders:1|c|@0.1")));
-    daemon.send(["shop.stock:17.25|g", "shop.customers:ann|s\nshop.customers:bob|s"]);
-    recorded.flush_after(first - 1);
-    daemon.send(["shop.checkout:0.1|ms|@0.3\nshop.checkout:1e3|ms\nshop.orders:-3|c"]);
-    let (last, _) = recorded.flush_after(first + INTERVAL);
+    let burst = (1..=100).map(|ms| format!("shop.checkout:{ms}|ms\nshop.orders:1|c|@0.1"));
+    let more = ["shop.stock:17.25|g", "shop.customers:ann|s", "shop.customers:bob|s"];
+    daemon.send_together(burst.chain(more.map(str::to_owned)));
+    let first = recorded.until_point("stats.timers.shop.checkout.count", 100.0).stamp;
+    assert_eq!(first % INTERVAL, 0);
+    daemon.send_together(["shop.checkout:0.1|ms|@0.3", "shop.checkout:1e3|ms", "shop.orders:-3|c"]);
+    let second = recorded.until_point("stats_counts.shop.orders", -3.0).stamp;
+    let (last, _) = recorded.flush_after(second);
     let sent = of_shop(&recorded, first, last);
     until_equal("what graphite-web shows", &sent, || web.points(&OURS, first - 1, last));
     show_the_first_burst(&sent, first);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::support::{
-    ACCOUNT, Conf, Daemon, Influxd, unix_now, until, until_clock_shows, until_equal,
-    until_interval_has_left, until_true,
+    ACCOUNT, Conf, DEADLINE, Daemon, FakeCarbon, Influxd, unix_now, until, until_clock_shows,
+    until_equal, until_true,
 };
 
 /// Flushes to InfluxDB by HTTP every second, and is quick to connect again.
@@ -47,11 +47,14 @@ const STORED: [(&str, &str, &str, f64); 10] = [
 /// Shows that InfluxDB has all points under their names, tags and fields, and all points of one
 /// interval at one time.
 fn assert_stored(influxd: &Influxd, daemon: &Daemon) {
-    let stamp = until_interval_has_left(1, 2);
-    daemon.send(PACKETS);
-    for (measurement, tags, field, value) in STORED {
-        assert_eq!(influxd.until_point(measurement, tags, field, value), stamp, "{measurement}");
-    }
+    let before = unix_now();
+    daemon.send_together(PACKETS);
+    let stored = STORED.map(|(measurement, tags, field, value)| {
+        influxd.until_point(measurement, tags, field, value)
+    });
+    let stamp = stored[0];
+    assert_eq!(stored, [stamp; STORED.len()], "all in one flush");
+    assert!(stamp % 2 == 0 && (before..=unix_now() + 2).contains(&stamp), "{stamp}");
     let fields = influxd.query("SHOW FIELD KEYS FROM \"stats.timers.load\"");
     assert_eq!(fields.len(), 14, "{fields:?}");
 }
@@ -133,8 +136,8 @@ fn a_name_space_of_its_own() {
 /// Shows that data is kept until the database exists, that the log reports the failure, and that no
 /// point is lost.
 #[test]
-fn a_missing_database_is_said_and_waited_for() {
-    let test = "a_missing_database_is_said_and_waited_for";
+fn a_missing_database_is_logged_and_waited_for() {
+    let test = "a_missing_database_is_logged_and_waited_for";
     let Some(influxd) = Influxd::bare(test, "") else { return };
     let daemon = Daemon::start(&conf(&influxd));
     daemon.send(["hits:3|c"]);
@@ -174,8 +177,8 @@ fn a_wrong_account_is_logged_and_can_be_fixed() {
 /// Shows that a line that InfluxDB refuses costs the request it was in, which is counted and
 /// logged, and no later one.
 #[test]
-fn what_influxdb_refuses_is_counted_and_said() {
-    let test = "what_influxdb_refuses_is_counted_and_said";
+fn what_influxdb_refuses_is_counted_and_logged() {
+    let test = "what_influxdb_refuses_is_counted_and_logged";
     let Some(influxd) = Influxd::start(test) else { return };
     influxd.write("stats.gauges.level value=1i");
     let daemon = Daemon::start(&conf(&influxd));
@@ -195,20 +198,25 @@ fn make_series(daemon: &Daemon) {
     daemon.until_counter(&format!("kill.{}", SERIES - 1), 0.0);
 }
 
+/// Returns the stamps of the flushes from `first` on. A late server skips a second.
+fn sent(witness: &FakeCarbon, first: u64) -> BTreeSet<u64> {
+    witness.stamps(&format!("stats_counts.kill.{}", SERIES - 1)).split_off(&first)
+}
+
 /// Waits until every series has a point at each of these stamps.
-fn until_whole(influxd: &Influxd, stamps: std::ops::RangeInclusive<u64>) {
+fn until_whole(influxd: &Influxd, stamps: &BTreeSet<u64>) {
     let query = format!(
         "SELECT value FROM /^stats_counts.kill/ WHERE time >= {}s AND time <= {}s",
-        stamps.start(),
-        stamps.end()
+        stamps.first().unwrap(),
+        stamps.last().unwrap()
     );
-    until(Duration::from_secs(180), "every point in InfluxDB", || {
+    until(2 * DEADLINE, "every point in InfluxDB", || {
         let mut stored: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for line in influxd.query(&query) {
             let fields: Vec<&str> = line.split(',').collect();
             stored.entry(fields[0].to_owned()).or_default().insert(fields[2].parse().unwrap());
         }
-        let whole = stored.values().filter(|found| stamps.clone().all(|at| found.contains(&at)));
+        let whole = stored.values().filter(|found| stamps.is_subset(found));
         (whole.count() == SERIES).then_some(())
     });
 }
@@ -218,9 +226,10 @@ fn until_whole(influxd: &Influxd, stamps: std::ops::RangeInclusive<u64>) {
 #[test]
 fn influxd_may_be_killed_in_mid_flush() {
     let Some(mut influxd) = Influxd::start("influxd_may_be_killed_in_mid_flush") else { return };
-    let daemon = Daemon::start(&conf(&influxd));
+    let witness = FakeCarbon::start();
+    let daemon = Daemon::start(&conf(&influxd).set("carbon", "address", witness.address()));
     make_series(&daemon);
-    let first = unix_now() + 2;
+    let (first, _) = witness.flush_after(unix_now() + 1);
     for kill in 1..=2 {
         let at = unix_now() + 2;
         until_clock_shows(at);
@@ -230,9 +239,8 @@ fn influxd_may_be_killed_in_mid_flush() {
         until_clock_shows(at + 3);
         influxd.start_again();
     }
-    let last = unix_now() + 2;
-    until_clock_shows(last);
-    until_whole(&influxd, first..=last);
+    witness.flush_after(unix_now() + 1);
+    until_whole(&influxd, &sent(&witness, first));
     daemon.until_logged(&["sink=influxdb", "recovered", "dropped_lines=0"], 1);
     assert!(!dropped(&daemon));
     daemon.stop();
@@ -243,24 +251,25 @@ fn influxd_may_be_killed_in_mid_flush() {
 fn an_outage_goes_to_disk_and_comes_back() {
     let test = "an_outage_goes_to_disk_and_comes_back";
     let Some(mut influxd) = Influxd::start(test) else { return };
+    let witness = FakeCarbon::start();
     let conf = conf(&influxd)
+        .set("carbon", "address", witness.address())
         .set("influxdb", "queue", "1m")
         .set("statsd", "shutdown_timeout", "200ms")
         .set("spool", "dir", "spool");
     let daemon = Daemon::start(&conf);
     make_series(&daemon);
-    until_clock_shows(unix_now() + 1);
+    witness.flush_after(unix_now());
     influxd.sigkill();
-    let first = unix_now() + 1;
+    let (first, _) = witness.flush_after(unix_now());
     daemon.until_logged(&["sink=influxdb", "queue=full", "spool/influxdb"], 1);
-    let last = unix_now();
     daemon.sigterm();
     let daemon = daemon.again(&conf);
     until_true("the spool of the run before", || {
         daemon.log().iter().any(|line| line.contains("found_bytes="))
     });
     influxd.start_again();
-    until_whole(&influxd, first..=last);
+    until_whole(&influxd, &sent(&witness, first));
     assert!(!dropped(&daemon));
     daemon.stop();
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::support::{
-    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, segments, statsd_command, until, until_true,
+    Carbon, Conf, DEADLINE, Daemon, FakeCarbon, segments, statsd_command, until, until_equal,
+    until_true,
 };
 
 /// Returns one of the server's own figures in the newest flush on its console.
@@ -30,9 +31,12 @@ fn check_wrong_port(conf: &Conf, hint: &str) {
     let in_doubt = || own_figure(&daemon, "sink.carbon.in_doubt");
     let before = until(DEADLINE, "lines in doubt", || in_doubt().filter(|&lines| lines > 0.0));
     until_true("more of them, as more are written", || in_doubt() > Some(before));
-    assert_eq!(own_figure(&daemon, "sink.carbon.dropped_lines"), Some(0.0));
-    let log = daemon.log().join("\n");
-    assert!(!log.contains("recovered"), "{log}");
+    until_equal("lines that were dropped", &Some(0.0), || {
+        own_figure(&daemon, "sink.carbon.dropped_lines")
+    });
+    // A carbon that has no time to close a connection looks as if it read. That may not last.
+    let last = |words: &str| daemon.log().iter().rposition(|line| line.contains(words));
+    until_true("no recovery that lasts", || last("state=refused") > last("recovered"));
     let sinks = daemon.admin().ask("sinks");
     assert!(sinks.contains(hint), "{sinks}");
     let mut daemon = daemon;
@@ -67,7 +71,7 @@ fn pickle_at_a_port_for_lines_is_in_doubt() {
 
 /// Shows that `--stdin` reports lines sent to a pickle port as undelivered.
 #[test]
-fn a_script_is_told_that_nobody_read_its_lines() {
+fn lines_of_a_script_that_are_not_read_are_reported() {
     let carbon = Carbon::start();
     let folder = tempfile::tempdir().unwrap();
     let conf = Conf::sending_to(carbon.pickle_address(), "1s")
@@ -116,6 +120,11 @@ fn slots(carbon: &FakeCarbon) -> HashSet<(String, u64)> {
     carbon.points().into_iter().map(|point| (point.name, point.stamp)).collect()
 }
 
+/// Removes a folder to which the server may write in the meantime.
+fn remove_folder(folder: &Path) {
+    until_true("an empty folder to remove", || fs::remove_dir_all(folder).is_ok());
+}
+
 /// Removes a part of a spool while the server runs, and checks the counts.
 fn check_removal(remove: impl Fn(&Path)) {
     let (mut carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
@@ -147,8 +156,9 @@ fn check_removal(remove: impl Fn(&Path)) {
         let (got, sent) = (slots(&carbon), slots(&witness));
         sent.iter().filter(|(_, stamp)| *stamp <= at).filter(|slot| !got.contains(*slot)).count()
     };
-    let dropped = own_figure(&daemon, "sink.carbon.dropped_lines");
-    assert_eq!(dropped, Some(missing as f64), "{}", daemon.log().join("\n"));
+    until_equal("lines that were dropped", &Some(missing as f64), || {
+        own_figure(&daemon, "sink.carbon.dropped_lines")
+    });
     assert!(missing > 0, "nothing was removed");
     daemon.until_logged(&["sink=carbon", "state=missing", "files="], 1);
     daemon.stop();
@@ -157,12 +167,12 @@ fn check_removal(remove: impl Fn(&Path)) {
 /// Shows that a removed spool folder is damage: every line in it is counted, and the rest arrives.
 #[test]
 fn a_spool_folder_that_is_removed_is_counted_to_the_line() {
-    check_removal(|folder| fs::remove_dir_all(folder).unwrap());
+    check_removal(remove_folder);
 }
 
 #[test]
 fn a_spool_of_which_all_is_removed_is_counted_to_the_line() {
-    check_removal(|folder| fs::remove_dir_all(folder.parent().unwrap()).unwrap());
+    check_removal(|folder| remove_folder(folder.parent().unwrap()));
 }
 
 #[test]
@@ -176,13 +186,15 @@ fn a_file_of_a_spool_that_is_removed_is_counted_to_the_line() {
 
 /// Shows that a stop reports what the spool cannot keep. Here its folder has become a file.
 #[test]
-fn a_stop_tells_what_the_spool_cannot_keep() {
+fn a_stop_reports_what_the_spool_cannot_keep() {
     let (carbon, witness) = (FakeCarbon::absent(), FakeCarbon::start());
     let mut daemon = Daemon::start(&spooling(&carbon, &witness));
     send_a_round(&daemon);
     until_true("a segment", || !segments(&folder_of(&daemon)).is_empty());
-    fs::remove_dir_all(folder_of(&daemon)).unwrap();
+    daemon.freeze(); // or it could make the folder again
+    remove_folder(&folder_of(&daemon));
     fs::write(folder_of(&daemon), "no folder").unwrap();
+    daemon.thaw();
     daemon.sigterm();
     assert_eq!(daemon.exit().code(), Some(0));
     daemon.until_logged(&["sink=carbon", "state=missing"], 1);

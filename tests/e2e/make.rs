@@ -1,4 +1,4 @@
-//! The targets of the Makefile that a newcomer uses, with a fake binary in place of the server.
+//! The targets of the Makefile that a new user runs, with a fake binary in place of the server.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -105,9 +105,38 @@ fn make_install_never_builds() {
     assert_eq!(text(&left.stdout), "etc/statsd.conf\n");
 }
 
-/// Shows that git ignores what these targets and a newcomer's day leave in the folder.
+/// Shows that `make test` runs every step, and that its last lines repeat the panics of the tests
+/// that failed.
 #[test]
-fn what_a_newcomer_writes_is_not_tracked() {
+fn make_test_ends_with_what_failed() {
+    let checkout = checkout();
+    let script = |path: &str, text: &str| {
+        let path = checkout.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("tests/peers/install.sh", "true");
+    script(
+        "cargo",
+        "echo ran; echo '---- a::b stdout ----'; echo \"x.rs panicked at 1\"; exit 101",
+    );
+    let output = make(&checkout, &["test"], "./cargo");
+    let printed = text(&output.stdout);
+    assert!(!output.status.success(), "{printed}");
+    let (steps, report) = printed.split_once("make test took ").unwrap();
+    assert_eq!(steps.matches("\nran\n").count(), 3, "{printed}");
+    for part in ["---- a::b stdout ----\n", "x.rs panicked at 1\n"] {
+        assert_eq!(report.matches(part).count(), 3, "{printed}");
+    }
+    assert_eq!(report.matches("\n  ./cargo test ").count(), 3, "{printed}");
+    script("cargo", "echo ran");
+    assert!(make(&checkout, &["test"], "./cargo").status.success());
+}
+
+/// Shows that git ignores the files that these targets and a new user write to the folder.
+#[test]
+fn what_a_new_user_writes_is_not_tracked() {
     let ignored = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".gitignore"));
     let ignored = ignored.unwrap();
     for path in ["/target", "/.peers", "/statsd.conf"] {

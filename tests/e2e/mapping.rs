@@ -25,7 +25,7 @@ fn every_destination_has_the_series_that_rules_have_made() {
     let carbon = FakeCarbon::start();
     let daemon = Daemon::start(&conf(&carbon).set("influxdb", "address", influxd.http()));
     let other_pod = LINE.replace("x7f", "k2d");
-    daemon.send([LINE, &other_pod, "hits:3|c"]);
+    daemon.send_together([LINE, &other_pod, "hits:3|c"]);
     carbon.until_point("stats.timers.dag.duration.sum;dag=etl;dc=eu;env=prod;task=load", 8.0);
     carbon.until_point("stats_counts.hits;dc=eu;env=none", 3.0);
     let tags = "dag=etl,dc=eu,env=prod,task=load";
@@ -46,7 +46,7 @@ fn the_admin_port_and_the_log_show_what_rules_do() {
     let carbon = FakeCarbon::start();
     let daemon = Daemon::start(&conf(&carbon));
     daemon.send([LINE, "users.a:1|c|#user:1\nusers.a:1|c|#user:2\nusers.a:1|c|#user:3"]);
-    daemon.until_shown("counters", "users.a;user=other", 1.0);
+    daemon.until_known("counters", "users.a;user=other");
     let explained = daemon.admin().ask(&format!("explain {LINE}"));
     for line in [
         "name: airflow.dag.etl.load.duration;env=prod;pod=x7f\n",
@@ -67,7 +67,7 @@ fn the_admin_port_and_the_log_show_what_rules_do() {
     daemon.until_logged(&["reload=done", "rule.airflow"], 1);
     daemon.send([LINE]);
     carbon.until_point("stats.timers.task.duration.sum;dag=etl;dc=eu;env=prod;task=load", 4.0);
-    until_true("the old series is gone", || {
+    until_true("the old series to be forgotten", || {
         daemon.admin().ask("rules").contains("[rule.airflow] series=1\n")
     });
     assert!(!daemon.admin().ask("timers").contains("dag.duration"));

@@ -162,8 +162,7 @@ fn dump_messages_logs_every_line() {
 fn key_flush_logs_the_most_frequent_names() {
     let conf = Conf::never_flushing().set("key_flush", "interval", "1s");
     let daemon = Daemon::start(&conf.set("key_flush", "percent", "50"));
-    daemon.send(["b:1|c\nb:bad|c\nseldom:1|g\nb;x=1:1|ms\n".repeat(3)]);
-    daemon.send(["c:1|c"]);
+    daemon.send_together(["b:1|c\nb:bad|c\nseldom:1|g\nb;x=1:1|ms\n".repeat(3), "c:1|c".into()]);
     let logged = || -> Vec<String> {
         let line =
             |line: String| Some(line.split_once(" level=info frequent name count=")?.1.to_owned());

@@ -1,5 +1,5 @@
 //! What a client on the same machine must not achieve: use up the server's descriptors or its admin
-//! port, or make root give a file away.
+//! port, or make root change the owner of a file.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, IoSlice, Read as _, Write as _, read_to_string};
@@ -100,7 +100,7 @@ fn descriptors_sent_along_to_passed_sockets_do_not_stay_open() {
 /// Shows that with `user` the files of unix sockets really change their owner, and at a reload
 /// their mode. Other files put in their place do not change.
 #[test]
-fn only_the_sockets_files_are_given_away() {
+fn only_the_sockets_files_change_their_owner() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         eprintln!("SKIPPED: only root can become another user");
         return;

@@ -2,6 +2,7 @@
 //! the end. The one exception: bytes that TCP acknowledged more than `resend_keep` flushes before
 //! the break.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,13 +10,12 @@ use std::time::Duration;
 
 use crate::support::recorder::{Manner, Recorder};
 use crate::support::{
-    Admin, Conf, Daemon, Process, statsd_command, unix_now, until_clock_shows, until_true,
+    Conf, Daemon, Process, statsd_command, unix_now, until_clock_shows, until_true,
 };
 
 /// The full size needs an optimised server.
 const SERIES: usize = if cfg!(optimised) { 100_000 } else { 10_000 };
 const INTERVAL: u64 = 2;
-const STEP: usize = 2;
 
 fn conf(carbon: SocketAddr) -> Conf {
     Conf::sending_to(carbon, &format!("{INTERVAL}s"))
@@ -24,25 +24,35 @@ fn conf(carbon: SocketAddr) -> Conf {
         .set("carbon", "queue", "256m")
 }
 
-/// Creates the series. Returns the stamp of a flush that certainly has all of them.
-fn make_series(daemon: &Daemon) -> u64 {
+/// Two carbons: the first one is in trouble, the second one gets every flush. What arrives at the
+/// first one in the end is compared with the second one, because a late server skips a flush.
+fn start() -> (Recorder, Recorder, Daemon) {
+    start_with(|conf| conf)
+}
+
+fn start_with(change: impl FnOnce(Conf) -> Conf) -> (Recorder, Recorder, Daemon) {
+    let (carbon, witness) = (recorder(), recorder());
+    let conf = conf(carbon.address()).set("carbon.witness", "address", witness.address());
+    let daemon = Daemon::start(&change(conf));
+    (carbon, witness, daemon)
+}
+
+/// Creates the series. Returns the stamp of the first flush that has all of them.
+fn make_series(daemon: &Daemon, witness: &Recorder) -> u64 {
     daemon.tcp_client().write_all(all_series().as_bytes()).unwrap();
-    until_known(|| daemon.admin());
-    next_stamp() + INTERVAL
+    witness.until_flush_after(0, SERIES)
+}
+
+/// Waits for another flush, and until `carbon` has all points that `witness` has from `first` on.
+fn until_equal(carbon: &Recorder, witness: &Recorder, first: u64) {
+    let last = witness.until_flush_after(unix_now(), SERIES);
+    let expected = witness.whole_stamps(SERIES, first);
+    assert!(expected.contains(&last) && expected.len() > 1);
+    carbon.until_whole(SERIES, expected);
 }
 
 fn all_series() -> String {
     (0..SERIES).map(|name| format!("o.{name}:1|c\n")).collect()
-}
-
-fn until_known(admin: impl Fn() -> Admin) {
-    let last = format!("o.{}", SERIES - 1);
-    until_true("all series", || admin().numbers("counters").contains_key(&last));
-}
-
-/// The end of the open interval.
-fn next_stamp() -> u64 {
-    unix_now() / INTERVAL * INTERVAL + INTERVAL
 }
 
 fn recorder() -> Recorder {
@@ -52,19 +62,16 @@ fn recorder() -> Recorder {
 /// Shows that connections that are reset in the middle of a flush cost no point.
 #[test]
 fn resets_cost_nothing() {
-    let carbon = recorder();
-    let daemon = Daemon::start(&conf(carbon.address()));
-    let first = make_series(&daemon);
+    let (carbon, witness, daemon) = start();
+    let first = make_series(&daemon, &witness);
     let mut stamp = first;
     for _ in 0..3 {
-        until_true("a flush under way", || carbon.count_at(stamp) > 0);
+        stamp = carbon.until_flush_after(stamp, 1); // it is under way
         carbon.behave(Manner::Resets);
-        until_clock_shows(stamp + INTERVAL);
+        stamp = witness.until_flush_after(stamp, SERIES);
         carbon.behave(Manner::Reads);
-        stamp += 2 * INTERVAL;
     }
-    let last = next_stamp();
-    carbon.until_whole(SERIES, (first..=last).step_by(STEP));
+    until_equal(&carbon, &witness, first);
     assert!(daemon.admin().ask("sinks").contains(" dropped_lines=0 "));
     daemon.stop();
 }
@@ -73,16 +80,15 @@ fn resets_cost_nothing() {
 /// reads again.
 #[test]
 fn accepting_and_resetting_for_long_costs_nothing() {
-    let carbon = recorder();
-    let daemon = Daemon::start(&conf(carbon.address()));
-    let first = make_series(&daemon);
+    let (carbon, witness, daemon) = start();
+    let first = make_series(&daemon, &witness);
     carbon.until_whole(SERIES, [first]);
     carbon.behave(Manner::Resets);
     let before = carbon.connections();
     until_clock_shows(first + 5 * INTERVAL);
-    until_true("many a reset", || carbon.connections() > before + 12);
+    until_true("many resets", || carbon.connections() > before + 12);
     carbon.behave(Manner::Reads);
-    carbon.until_whole(SERIES, (first..=next_stamp()).step_by(STEP));
+    until_equal(&carbon, &witness, first);
     assert!(daemon.admin().ask("sinks").contains(" dropped_lines=0 "));
     daemon.stop();
 }
@@ -91,17 +97,16 @@ fn accepting_and_resetting_for_long_costs_nothing() {
 /// answers probes. No point is lost when the reader dies.
 #[test]
 fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
-    let carbon = recorder();
-    let daemon = Daemon::start(&conf(carbon.address()));
-    let first = make_series(&daemon);
-    until_true("a flush under way", || carbon.count_at(first) > 0);
+    let (carbon, witness, daemon) = start();
+    let first = make_series(&daemon, &witness);
+    carbon.until_flush_after(first, 1); // it is under way
     carbon.behave(Manner::Stalls);
     until_clock_shows(first + 5 * INTERVAL);
     assert_eq!(carbon.connections(), 1, "a pause is no break");
     carbon.cut();
     until_true("another connection", || carbon.connections() == 2);
     carbon.behave(Manner::Reads);
-    carbon.until_whole(SERIES, (first..=next_stamp()).step_by(STEP));
+    until_equal(&carbon, &witness, first);
     daemon.stop();
 }
 
@@ -109,22 +114,19 @@ fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
 /// answers, another destination has each flush in time.
 #[test]
 fn a_reader_of_single_bytes_slows_nothing_else() {
-    let (slow, quick) = (recorder(), recorder());
     // TCP probes a receiver without room less and less often, so a second would be too short.
-    let conf = conf(slow.address()).set("carbon", "write_timeout", "10s");
-    let daemon = Daemon::start(&conf.set("carbon.quick", "address", quick.address()));
-    let first = make_series(&daemon);
+    let (slow, quick, daemon) = start_with(|conf| conf.set("carbon", "write_timeout", "30s"));
+    let first = make_series(&daemon, &quick);
     slow.behave(Manner::ReadsByteByByte);
-    for stamp in (first..first + 3 * INTERVAL).step_by(STEP) {
-        until_clock_shows(stamp);
-        let before = daemon.admin().numbers("counters")["statsd.packets_received"];
-        daemon.send(["alive:1|c"; 100]);
-        daemon.until_counter("statsd.packets_received", before + 100.0);
-        quick.until_whole(SERIES, [stamp]);
+    let mut stamp = first;
+    for round in 1..=3 {
+        daemon.send((1..=100).map(|nth| format!("alive:{}|g", 100 * round + nth)));
+        daemon.until_shown("gauges", "alive", f64::from(100 * round + 100));
+        stamp = quick.until_flush_after(stamp, SERIES);
     }
-    assert!(slow.connections() == 1 && slow.count_at(first + INTERVAL) < SERIES, "it is slow");
+    assert!(slow.connections() == 1 && slow.count_at(stamp) < SERIES, "it is slow");
     slow.behave(Manner::Reads);
-    slow.until_whole(SERIES, (first..=next_stamp()).step_by(STEP));
+    until_equal(&slow, &quick, first);
     daemon.stop();
 }
 
@@ -157,7 +159,7 @@ impl Cable {
         assert!(ip(&format!("link set {}a down", self.name)));
     }
 
-    fn mend(&self) {
+    fn reconnect(&self) {
         assert!(ip(&format!("link set {}a up", self.name)));
     }
 }
@@ -187,25 +189,34 @@ fn lost_packets_cost_nothing() {
     let conf = conf(carbon.address())
         .set("tcp", "bind", format!("{}:8125", cable.there))
         .set("admin", "bind", format!("{}:8126", cable.there))
-        .set("udp", "bind", "");
+        .set("udp", "bind", "")
+        .set("console", "enabled", "yes");
     std::fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
     let binary = statsd_command(folder.path());
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &cable.name]).arg(binary.get_program());
     let server = Process::start(command.args(["-c", "statsd.conf"]).current_dir(folder.path()));
-    let address = |port| SocketAddr::new(cable.there.parse().unwrap(), port);
+    let lines = SocketAddr::new(cable.there.parse().unwrap(), 8125);
     until_true("the server", || server.stderr().iter().any(|line| line.starts_with("ready ")));
-    crate::support::connect(address(8125)).write_all(all_series().as_bytes()).unwrap();
-    until_known(|| Admin::connect(address(8126)));
-    let first = next_stamp() + INTERVAL;
-    until_true("a flush under way", || carbon.count_at(first) > 0);
+    crate::support::connect(lines).write_all(all_series().as_bytes()).unwrap();
+    let whole = carbon.until_flush_after(0, SERIES);
+    let first = carbon.until_flush_after(whole, 1); // it is under way
     cable.cut();
     until_true("a break", || {
         server.stderr().iter().any(|line| line.contains("no acknowledgement"))
     });
     until_clock_shows(first + 3 * INTERVAL);
-    cable.mend();
-    carbon.until_whole(SERIES, (first..=next_stamp()).step_by(STEP));
+    cable.reconnect();
+    // The far end has no second carbon. The server's console shows which flushes there were.
+    let stamps = || -> BTreeSet<u64> {
+        let of_one = server.stdout().into_iter();
+        let stamp =
+            |line: String| line.strip_prefix("stats_counts.o.0 ")?.split(' ').nth(1)?.parse().ok();
+        of_one.filter_map(stamp).filter(|stamp| *stamp >= first).collect()
+    };
+    let now = unix_now();
+    until_true("another flush", || stamps().last() > Some(&now));
+    carbon.until_whole(SERIES, stamps());
     assert!(carbon.connections() > 1);
     server.signal("TERM");
     let mut server = server;

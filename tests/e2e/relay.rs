@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::support::docs::{example, replaced};
 use crate::support::{
-    Carbon, Conf, Daemon, FakeCarbon, Relay, connections_to, until_equal, until_interval_has_left,
-    until_true,
+    Carbon, Conf, Daemon, FakeCarbon, Point, Relay, connections_to, until_equal, until_true,
 };
 
 const PAGE: &str = "beyond-one-machine.md";
@@ -35,8 +34,7 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
     };
     let nodes: Vec<_> = (0..NODES).map(|at| Node::start(at, &relay)).collect();
 
-    let first = flush(&nodes, 1);
-    let all = sent(&nodes, first);
+    let all = flush(&nodes, 1);
     assert!(all.len() > NODES * (2 * NAMES + 20), "{all:?}");
     until_equal("Whisper after a first flush", &all, || stored(&carbons, &all));
     for carbon in &carbons {
@@ -44,13 +42,14 @@ fn a_carbon_behind_the_relay_is_stopped_and_started_and_nothing_is_lost() {
         assert!(its_own > all.len() / 5, "one carbon holds {its_own} of {}", all.len());
     }
     // As the page describes: carbon is stopped while the relay has no connection to it.
-    until_true("the relay to let go of its connections", || {
-        until_interval_has_left(2, INTERVAL);
+    // The servers are held meanwhile, so that no flush comes.
+    nodes.iter().for_each(|node| node.statsd.freeze());
+    until_true("the relay to close its connections", || {
         addresses.iter().all(|&address| connections_to(address) == 0)
     });
     carbons[0].stop();
-    let second = flush(&nodes, 2);
-    let all = sent(&nodes, second);
+    nodes.iter().for_each(|node| node.statsd.thaw());
+    let all = flush(&nodes, 2);
     until_true("the relay to miss a carbon", || {
         let port = addresses[0].port().to_string();
         relay.log().iter().any(|line| line.contains("failed to connect") && line.contains(&port))
@@ -88,36 +87,34 @@ impl Node {
         Self { statsd: Daemon::start(&conf), recorded, at }
     }
 
+    /// Waits for all points of a flush, up to the last own figure.
+    fn whole_flush(&self, stamp: u64) -> Vec<Point> {
+        self.recorded.until("the last figure of a flush", |points| {
+            let flush = points.iter().filter(|point| point.stamp == stamp);
+            let last = flush.clone().next_back()?;
+            let is_whole = last.name.ends_with(".graphiteStats.last_exception");
+            is_whole.then(|| flush.cloned().collect())
+        })
+    }
+
     /// Sends one value for each name of this node.
     fn send(&self, value: u64) {
         let at = self.at;
         let plain = (0..NAMES).map(|name| format!("relay.{at}.{name}:{value}|c"));
         let tagged = format!("relay.{at}.tagged:{value}|c|#env:prod");
-        self.statsd.send(plain.chain([tagged, format!("relay.{at}.load:{value}|ms")]));
+        self.statsd.send_together(plain.chain([tagged, format!("relay.{at}.load:{value}|ms")]));
     }
 }
 
-/// Makes every node flush a value for each of its names. Returns the stamp of the flush.
-fn flush(nodes: &[Node], value: u64) -> u64 {
-    let stamp = until_interval_has_left(1, INTERVAL);
+/// Makes every node flush a value for each of its names. Returns all points of these flushes, which
+/// need not have the same stamp.
+fn flush(nodes: &[Node], value: u64) -> Points {
     nodes.iter().for_each(|node| node.send(value));
-    for node in nodes {
-        let (at, _) = node.recorded.flush_after(stamp - 1);
-        assert_eq!(at, stamp);
-        let name = format!("stats_counts.relay.{}.tagged;env=prod", node.at);
-        assert_eq!(
-            node.recorded.series(&name).last().map(|point| point.number()),
-            Some(value as f64)
-        );
-    }
-    stamp
-}
-
-/// Returns all points that the nodes sent in this flush.
-fn sent(nodes: &[Node], stamp: u64) -> Points {
     let mut sent = Points::new();
-    for point in nodes.iter().flat_map(|node| node.recorded.points()) {
-        if point.stamp == stamp {
+    for node in nodes {
+        let name = format!("stats_counts.relay.{}.tagged;env=prod", node.at);
+        let stamp = node.recorded.until_point(&name, value as f64).stamp;
+        for point in node.whole_flush(stamp) {
             let twice = sent.insert((point.name.clone(), stamp), point.number());
             assert_eq!(twice, None, "two nodes send {point:?}");
         }

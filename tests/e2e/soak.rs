@@ -133,19 +133,19 @@ impl Sockets {
             local.send_to(packet("unix", number).as_bytes(), &unix).unwrap();
             LINES
         };
-        let comer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let newcomers = move |number: u64| {
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let by_new_names = move |number: u64| {
             let names: String = (0..NAMES)
                 .map(|part| format!("comes.once.{}:1|ms\n", number * NAMES + part))
                 .collect();
-            let _ = comer.send_to(names.as_bytes(), udp);
+            let _ = other.send_to(names.as_bytes(), udp);
             0
         };
         vec![
             Sender::start(ends, millisecond, by_udp),
             Sender::start(ends, 2 * millisecond, move |number| by_tcp(tcp, number)),
             Sender::start(ends, millisecond, by_unix),
-            Sender::start(ends, 10 * millisecond, newcomers),
+            Sender::start(ends, 10 * millisecond, by_new_names),
         ]
     }
 }
@@ -338,12 +338,12 @@ fn what_was_sent_is_what_arrived() {
     carbon.behave(Manner::Reads);
     ends.store(true, Ordering::SeqCst);
     let sent: Vec<u64> = all.into_iter().map(Sender::end).collect();
-    settle(&trial, &carbon, &sent);
+    compare_sums(&trial, &carbon, &sent);
     trial.daemon.take().unwrap().stop();
 }
 
 /// Waits for the last points, and compares the sums.
-fn settle(trial: &Trial, carbon: &Recorder, sent: &[u64]) {
+fn compare_sums(trial: &Trial, carbon: &Recorder, sent: &[u64]) {
     let total: u64 = sent.iter().sum();
     let drops = || trial.sockets.udp_drops();
     let expected = |drops: u64| total - drops * LINES;

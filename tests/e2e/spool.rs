@@ -12,7 +12,7 @@ use crate::support::{Conf, Daemon, FakeCarbon, Point, segments, until_true};
 const SERIES: usize = 20_000;
 
 /// A carbon that is down at first, and a server with the smallest possible queue and a spool.
-fn rig() -> (FakeCarbon, Conf) {
+fn setup() -> (FakeCarbon, Conf) {
     let carbon = FakeCarbon::absent();
     let conf = Conf::sending_to(carbon.address(), "1s")
         .set("carbon", "queue", "1m")
@@ -62,7 +62,7 @@ fn until_all_counted(carbon: &FakeCarbon, rounds: f64) {
 /// shows the bytes on disk, and that the folder is empty again afterwards.
 #[test]
 fn an_outage_goes_to_disk_and_comes_back() {
-    let (mut carbon, conf) = rig();
+    let (mut carbon, conf) = setup();
     let daemon = Daemon::start(&conf);
     send_a_round(&daemon);
     until_true("a spool", || spooled_bytes(daemon.folder()) > 1 << 20);
@@ -76,8 +76,7 @@ fn an_outage_goes_to_disk_and_comes_back() {
     until_all_counted(&carbon, 1.0);
     until_true("an empty folder", || segments(&daemon.folder().join("spool/carbon")).is_empty());
     assert_eq!(carbon.broken_lines(), Vec::<String>::new());
-    let log = daemon.log().join("\n");
-    assert!(log.contains("queue=full") && log.contains("spool=spool/carbon"), "{log}");
+    daemon.until_logged(&["queue=full", "spool=spool/carbon"], 1);
     until_true("the end to be logged", || daemon.log().join("\n").contains("queue=drained"));
     daemon.stop();
 }
@@ -85,7 +84,7 @@ fn an_outage_goes_to_disk_and_comes_back() {
 /// Shows that a stop in an outage leaves all chunks to the next run, also those of the queue.
 #[test]
 fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
-    let (mut carbon, conf) = rig();
+    let (mut carbon, conf) = setup();
     let mut daemon = Daemon::start(&conf);
     send_a_round(&daemon);
     until_true("a spool", || spooled_bytes(daemon.folder()) > 0);
@@ -102,7 +101,7 @@ fn a_stop_in_an_outage_leaves_all_to_the_next_run() {
 /// Shows that SIGKILL loses the chunks in memory and none in the spool.
 #[test]
 fn sigkill_spares_the_spool() {
-    let (mut carbon, conf) = rig();
+    let (mut carbon, conf) = setup();
     let daemon = Daemon::start(&conf);
     send_a_round(&daemon);
     until_true("the round on disk", || spooled_bytes(daemon.folder()) > 4 << 20);
@@ -117,7 +116,7 @@ fn sigkill_spares_the_spool() {
 /// Shows that a second server is refused the folder of the first.
 #[test]
 fn a_folder_in_use_is_an_error_at_the_start() {
-    let (_carbon, conf) = rig();
+    let (_carbon, conf) = setup();
     let first = Daemon::start(&conf);
     let conf = conf.set("spool", "dir", first.folder().join("spool").display());
     let folder = tempfile::tempdir().unwrap();

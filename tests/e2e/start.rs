@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Conf, DEADLINE, Daemon, FakeCarbon, Finished, Process, peers, run, statsd_command,
-    until_clock_shows, until_true, waited_for_processor,
+    Conf, DEADLINE, Daemon, FakeCarbon, Finished, MEASURES, Process, peers, run, statsd_command,
+    until_clock_shows, until_true, without_places,
 };
 
 /// Whether the server is optimised as a release is. The figures of the README hold only for one.
@@ -81,7 +81,7 @@ fn a_port_in_use_is_named() {
 
 /// Shows the output of the flags that do not start the server.
 #[test]
-fn flags_that_only_tell() {
+fn flags_that_only_print() {
     let good = Conf::flushing_every("10s").set("carbon", "address", "192.0.2.1:2003");
     let good = good.set("statsd", "percentiles", "50,99.9").text();
     let check = statsd(&["--check", "--config", "bad.conf"], &good);
@@ -95,7 +95,7 @@ fn flags_that_only_tell() {
     assert!(printed.contains("[statsd]") && printed.contains("50, 99.9"), "{printed}");
     assert!(printed.contains("percentiles = 50, 99.9                    # bad.conf:"), "{printed}");
     let again = statsd(&["--print-config", "-c", "bad.conf"], &printed).stdout;
-    assert_eq!(without_remarks(&again), without_remarks(&printed));
+    assert_eq!(without_places(&again), without_places(&printed));
     let version = statsd(&["-V"], "").stdout;
     assert_eq!(version, format!("statsd {}\n", env!("CARGO_PKG_VERSION")));
     let usage = statsd(&["-h"], "").stdout;
@@ -154,12 +154,6 @@ fn the_environment_and_options_replace_the_file() {
     }
 }
 
-/// Returns what `--print-config` has printed without the places of the settings.
-fn without_remarks(text: &str) -> String {
-    let lines = text.lines().map(|line| line.split("  # ").next().unwrap_or_default().trim_end());
-    lines.map(|line| format!("{line}\n")).collect()
-}
-
 /// Shows that the example configuration is valid, has only defaults, and is printed by the binary.
 #[test]
 fn the_example_is_valid_and_has_the_defaults() {
@@ -169,7 +163,7 @@ fn the_example_is_valid_and_has_the_defaults() {
     assert_eq!(statsd(&["--print-config=example"], "").stdout, example);
     let defaults = statsd(&["--print-config", "-c", "/dev/null"], "").stdout;
     let printed = statsd(&["--print-config", "-c", "bad.conf"], &example).stdout;
-    assert_eq!(without_remarks(&printed), defaults);
+    assert_eq!(without_places(&printed), defaults);
 }
 
 /// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any
@@ -187,7 +181,7 @@ fn the_configuration_here_is_the_first_choice() {
 #[test]
 fn an_interrupt_stops_it() {
     let carbon = FakeCarbon::start();
-    let mut daemon = Daemon::start(&Conf::sending_to(carbon.address(), "10s"));
+    let mut daemon = Daemon::start(&Conf::flushing_at_stop_to(carbon.address()));
     daemon.send(["typed:1|c"]);
     daemon.until_counter("typed", 1.0);
     daemon.interrupt();
@@ -243,14 +237,14 @@ fn idle_memory() {
     assert!(!maps.contains("libm.so"), "{maps}");
 }
 
-/// Shows that the best of ten starts is ready within 10 ms.
+/// Shows that each of ten starts is ready. In `make soak`, the best is ready within 10 ms.
 #[test]
 fn start_to_ready() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("statsd.conf"), Conf::never_flushing().text()).unwrap();
     let best = (0..10).map(|_| time_to_ready(folder.path())).min().unwrap();
     println!("start to ready: {best:?}");
-    assert!(!cfg!(optimised) || best < Duration::from_millis(10), "{best:?}");
+    assert!(!MEASURES || best < Duration::from_millis(10), "{best:?}");
 }
 
 /// Shows that clients that come and go, and a carbon that does, leave no open descriptor.
@@ -293,16 +287,13 @@ fn statsd(arguments: &[&str], text: &str) -> Finished {
     Process::start(statsd_command(folder.path()).args(arguments)).finish(DEADLINE)
 }
 
-/// Returns the time from the start of the server to its `ready` line, without the time that the
-/// test and the server wait for a processor.
+/// Returns the time from the start of the server to its `ready` line.
 fn time_to_ready(folder: &Path) -> Duration {
     let began = Instant::now();
-    let before = waited_for_processor("thread-self");
     let mut child = statsd_command(folder).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
     let ready = stderr.lines().map_while(Result::ok).any(|line| line.starts_with("ready "));
-    let waited = waited_for_processor("thread-self") - before + waited_for_processor(child.id());
-    let took = began.elapsed().saturating_sub(waited);
+    let took = began.elapsed();
     let _ = child.kill();
     let _ = child.wait();
     assert!(ready, "it ended before it was ready");

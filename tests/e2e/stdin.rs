@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Conf, Daemon, FakeCarbon, statsd_command, unix_now, until_true};
+use crate::support::{Conf, Daemon, FakeCarbon, free_port, statsd_command, unix_now, until_true};
 
 fn stdin_command(folder: &Path, conf: Option<&Conf>) -> Command {
     command("--stdin", folder, conf)
@@ -58,7 +58,7 @@ fn without_a_configuration_it_prints() {
     assert!(!stdout.contains("statsd."), "own figures: {stdout}");
 }
 
-/// Shows that bad lines are complained of, and cost nothing else; an empty input is no lines.
+/// Shows that bad lines cause a warning, and cost nothing else. An empty input has no lines.
 #[test]
 fn bad_lines_and_no_lines() {
     let Output { status, stdout, stderr } = over(b"a:1|c\nnonsense\nb:2|g\n", None);
@@ -311,7 +311,7 @@ fn standard_input_is_of_any_kind() {
     let (mut writer, input) = mio::unix::pipe::new().unwrap(); // nonblocking
     let child = run(std::os::fd::OwnedFd::from(input).into());
     for line in [&b"a:1|c\n"[..], b"a:3|c"] {
-        until_true("it to wait for input", || is_asleep(child.id()));
+        until_true("it to wait for input", || is_waiting(child.id()));
         writer.write_all(line).unwrap();
     }
     drop(writer);
@@ -320,7 +320,7 @@ fn standard_input_is_of_any_kind() {
     assert!(text(&output.stdout).contains("stats_counts.a 4 "));
 }
 
-fn is_asleep(pid: u32) -> bool {
+fn is_waiting(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains("(statsd) S ")
 }
 
@@ -403,7 +403,7 @@ fn it_sends_to_the_destinations_of_a_configuration_beside_their_server() {
     assert_eq!(carbon.series("stats_counts.script.runs").len(), 1);
 }
 
-/// Shows that what is not delivered in time is a failure, and said.
+/// Shows that a failure to deliver in time is a failure of the command, and is logged.
 #[test]
 fn a_carbon_that_is_not_there_is_a_failure() {
     let carbon = FakeCarbon::absent();
@@ -421,7 +421,7 @@ fn a_carbon_that_is_not_there_is_a_failure() {
 #[test]
 fn a_reload_is_logged_as_dropped() {
     let carbon = FakeCarbon::absent();
-    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "shutdown_timeout", "2s");
+    let conf = Conf::sending_to(carbon.address(), "1s").set("statsd", "shutdown_timeout", "8s");
     let folder = tempfile::tempdir().unwrap();
     let mut child = stdin_command(folder.path(), Some(&conf)).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"a:1|c\n").unwrap();
@@ -438,7 +438,7 @@ fn a_reload_is_logged_as_dropped() {
 /// sent.
 #[test]
 fn a_udp_destination_that_is_not_there_is_logged() {
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", free_port());
     let conf = Conf::flushing_every("10s").set("carbon", "address", "");
     let conf = conf.set("influxdb", "address", free).set("influxdb", "protocol", "udp");
     let Output { stderr, .. } = over(b"a:1|c\n", Some(&conf));
@@ -460,7 +460,7 @@ fn a_full_disk_ends_it_with_the_time_for_a_stop() {
 /// Shows that the process waits for a slow reader of its output longer than `shutdown_timeout`, and
 /// ends at once if the reader closes the pipe.
 #[test]
-fn whoever_reads_the_output_has_time() {
+fn a_reader_of_the_output_has_time() {
     let folder = tempfile::tempdir().unwrap();
     let conf = Conf::flushing_every("10s").set("statsd", "shutdown_timeout", "0");
     let input: String = (0..5000).map(|nth| format!("a.name.of.some.length.{nth}:1|c\n")).collect();

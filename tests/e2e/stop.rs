@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::{Conf, Daemon, FakeCarbon, listen_on, until, until_true};
+use crate::support::{Conf, Daemon, FakeCarbon, free_port, listen_on, until, until_true};
 
 /// Waits until chunks are queued for the first destination.
 fn until_queued(daemon: &Daemon) {
@@ -63,7 +63,7 @@ fn a_stop_drops_a_reload_that_waits() {
     daemon.reload(&ruled("50"));
     daemon.until_logged(&["reload=done", "statsd.percentiles"], 1);
     // Series have yet to get the rules of the first reload, so that the second one has to wait.
-    let moved = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let moved = SocketAddr::from(([127, 0, 0, 1], free_port()));
     daemon.reload(&ruled("75").set("udp", "bind", moved));
     daemon.sigterm();
     daemon.until_logged(&["stop=begun"], 1);
@@ -75,6 +75,7 @@ fn a_stop_drops_a_reload_that_waits() {
         assert!(sent.is_ok() || sent.as_ref().is_err_and(refused), "{sent:?}");
         std::thread::yield_now();
     }
+    daemon.exit();
     let log = daemon.log();
     let position = |words: &str| log.iter().position(|line| line.contains(words));
     assert!(position("reload=dropped").is_some(), "{log:#?}");
@@ -85,9 +86,9 @@ fn a_stop_drops_a_reload_that_waits() {
 /// Shows that a stop without a state file logs the time slot that a restart would write twice, and
 /// the remedy. A stop with a state file does not.
 #[test]
-fn a_stop_without_a_state_file_says_what_a_restart_does() {
+fn a_stop_without_a_state_file_logs_what_a_restart_does() {
     let carbon = FakeCarbon::start();
-    let conf = Conf::sending_to(carbon.address(), "1h");
+    let conf = Conf::flushing_at_stop_to(carbon.address());
     let mut daemon = Daemon::start(&conf);
     daemon.send(["c:7|c"]);
     daemon.sigterm();
@@ -106,7 +107,7 @@ fn a_stop_that_cannot_save_names_another_remedy() {
     let carbon = FakeCarbon::start();
     let kept = tempfile::tempdir().unwrap();
     let state = kept.path().join("state");
-    let conf = Conf::sending_to(carbon.address(), "1h");
+    let conf = Conf::flushing_at_stop_to(carbon.address());
     let mut daemon = Daemon::start(&conf.set("statsd", "state_file", state.display()));
     daemon.send(["c:7|c"]);
     drop(kept);
@@ -135,7 +136,7 @@ fn the_installed_configuration_has_a_state_file_and_a_spool() {
 #[test]
 fn a_stop_reads_connections_that_wait_to_be_accepted() {
     let carbon = FakeCarbon::start();
-    let conf = Conf::sending_to(carbon.address(), "1h");
+    let conf = Conf::flushing_at_stop_to(carbon.address());
     let mut daemon = Daemon::start(&conf);
     daemon.freeze();
     let mut clients: Vec<_> = (0..20).map(|_| daemon.tcp_client()).collect();

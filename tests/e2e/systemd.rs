@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::{
-    Admin, Carbon, Conf, DEADLINE, Daemon, FakeCarbon, send_packets, until, until_true,
+    Admin, Carbon, Conf, DEADLINE, Daemon, FakeCarbon, send_packets, uninterrupted, until,
+    until_true,
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -60,14 +61,14 @@ fn sockets_passed_in_are_used() {
 /// Shows READY when it listens, WATCHDOG while it turns, RELOADING and READY around a reload,
 /// STOPPING at a stop.
 #[test]
-fn the_service_manager_is_told() {
+fn the_service_manager_is_notified() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(DEADLINE)).unwrap();
     let next = || {
         let mut text = [0; 256];
-        let bytes = manager.recv(&mut text).unwrap();
+        let bytes = uninterrupted(|| manager.recv(&mut text)).unwrap();
         String::from_utf8(text[..bytes].into()).unwrap()
     };
     let daemon = Daemon::start_passing(&Conf::never_flushing(), &[], None, |command| {
@@ -81,7 +82,7 @@ fn the_service_manager_is_told() {
     until_true("the reload", || next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     until_true("its end", || next() == "READY=1\n");
     daemon.sigterm();
-    until_true("the word", || next() == "STOPPING=1\n");
+    until_true("the notice of the stop", || next() == "STOPPING=1\n");
 }
 
 /// Shows that a descriptor of no use is an error which names it.
@@ -140,7 +141,7 @@ fn drops_are_counted_once_over_restarts() {
     };
     let mut daemon = start(None);
     daemon.freeze();
-    daemon.send((0..500).map(|_| "a:1|c"));
+    daemon.send_at_once((0..500).map(|_| "a:1|c"));
     daemon.thaw();
     until_true("the first drops", || drops(&daemon) > 0);
     let dropped = drops(&daemon);
@@ -210,8 +211,7 @@ struct Load {
 }
 
 /// Shows that twenty restarts under steady load lose no datagram and overwrite no time slot with a
-/// part of it: the sum in Graphite is what was sent, and what another destination was sent says the
-/// same.
+/// part of it: the sum in Graphite is what was sent, and another destination got the same values.
 #[test]
 fn twenty_restarts_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();

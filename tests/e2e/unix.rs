@@ -64,7 +64,7 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
 /// Shows that packets and connections of other senders are refused before they are read, and
 /// counted. The log has one line for each kind, with the address.
 #[test]
-fn who_is_not_allowed_is_turned_away_and_counted() {
+fn senders_that_are_not_allowed_are_refused_and_counted() {
     let daemon = Daemon::start(
         &Conf::never_flushing()
             .set("udp", "bind", "*:0")
@@ -88,7 +88,7 @@ fn who_is_not_allowed_is_turned_away_and_counted() {
     daemon.stop();
 }
 
-/// Shows that of a datagram that is too long nothing is read, and that this is counted and said.
+/// Shows that of a datagram that is too long nothing is read, and that this is counted and logged.
 #[test]
 fn a_datagram_that_is_cut_off_is_not_read() {
     let daemon = Daemon::start(&conf());
@@ -104,7 +104,7 @@ fn a_datagram_that_is_cut_off_is_not_read() {
 /// Shows that the admin port answers allowed clients, and closes the connections of all others at
 /// once and counts them.
 #[test]
-fn who_may_not_ask_gets_no_answer() {
+fn a_client_that_is_not_allowed_gets_no_answer() {
     let daemon = Daemon::start(&Conf::never_flushing().set("admin", "allow_from", "127.0.0.2"));
     let to = *daemon.admin_bound().iter().find(|address| address.is_ipv4()).unwrap();
     let mut refused = connect(to);
@@ -122,7 +122,7 @@ fn who_may_not_ask_gets_no_answer() {
 
 /// Shows that a warning about a line names its sender.
 #[test]
-fn a_complaint_names_the_sender() {
+fn a_warning_names_the_sender() {
     let daemon = Daemon::start(&conf());
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"nonsense", daemon.udp()).unwrap();
@@ -223,7 +223,7 @@ fn a_user_that_the_server_already_is_is_no_error() {
 
 /// Shows that the server does not start if the user does not exist, and names the user.
 #[test]
-fn a_user_who_is_not_there_is_an_error() {
+fn a_user_that_does_not_exist_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let conf = conf().set("statsd", "user", "no-such-user");
     fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();

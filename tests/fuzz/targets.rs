@@ -2,6 +2,7 @@
 // Each fuzz binary uses one of the targets. A target that cannot go on must fail.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod import;
 pub(crate) mod rules;
 pub(crate) mod web;
 
@@ -36,11 +37,12 @@ use statsd::wire::In;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target and the folder of its corpus.
-pub(crate) const ALL: [(&str, Target); 9] = [
+pub(crate) const ALL: [(&str, Target); 10] = [
     ("packet", packet),
     ("stream", stream),
     ("binary", binary),
     ("ini", ini),
+    ("import", import::import),
     ("flush", flush),
     ("rules", rules::rules),
     ("state", state),

@@ -106,6 +106,28 @@ fn the_pure_folders_are_pure() {
     });
 }
 
+/// Production code has no method, variant or call that only tests use. What a test needs to see or
+/// to replace is passed in, as production passes in the real one.
+#[test]
+fn only_modules_are_for_tests_alone() {
+    complain("code for tests outside of a module of tests", |source| {
+        if !source.path.starts_with("src/") {
+            return Vec::new();
+        }
+        let lines: Vec<_> = source.text.lines().collect();
+        let is_module = |line: &str| {
+            ["mod ", "pub mod ", "pub(crate) mod ", "pub(super) mod "]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        let is_other = |at: &usize| {
+            lines[*at].trim_start() == "#[cfg(test)]"
+                && !lines.get(at + 1).is_some_and(|next| is_module(next.trim_start()))
+        };
+        (0..lines.len()).filter(is_other).map(|at| at + 1).collect()
+    });
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];

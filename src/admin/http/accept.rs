@@ -1,7 +1,7 @@
 //! Which of the two formats of `/metrics` a client wants, and whether it takes compressed answers.
 //! Pure.
 
-use crate::figures::Exposition;
+use crate::encode::exposition::Exposition;
 
 /// How well a field of `Accept` fits a format: its weight, and how exactly it names the format.
 type Fit = (u16, u8);

@@ -14,12 +14,10 @@
 mod accept;
 mod history;
 mod host;
-mod legal;
 mod metrics;
 mod reply;
 mod request;
 mod routes;
-mod samples;
 mod sender_list;
 mod series_list;
 mod server_info;

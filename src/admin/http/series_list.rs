@@ -252,12 +252,12 @@ impl Search {
         let is_counted = matches!(visited.kind, MetricKind::Counter | MetricKind::Timing);
         match self.order {
             Order::Name => 0.0,
-            Order::Value => open_value(&visited.series.open(visited.now)),
+            Order::Value => open_value(&visited.series.open(visited.tick)),
             Order::Samples if is_counted => total(visited).unwrap_or(0.0),
             // The length of the interval is the same for all.
-            Order::Rate if is_counted => visited.series.last(visited.now).unwrap_or(0.0),
+            Order::Rate if is_counted => visited.series.last(visited.tick).unwrap_or(0.0),
             Order::Samples | Order::Rate => 0.0,
-            Order::Seen => f64::from(visited.series.idle_until(visited.now)),
+            Order::Seen => f64::from(visited.series.idle_until(visited.tick)),
         }
     }
 
@@ -322,10 +322,10 @@ fn put_fields(visited: &mut Visited<'_>, interval: f64, json: &mut JsonWriter<'_
     let kind = KINDS.iter().find(|(_, kind)| *kind == visited.kind);
     json.key("name").string(visited.name());
     json.key("kind").string(kind.map_or("", |(name, _)| name).as_bytes());
-    json.key("value").number(open_value(&visited.series.open(visited.now)));
-    json.key("last").maybe_number(visited.series.last(visited.now));
+    json.key("value").number(open_value(&visited.series.open(visited.tick)));
+    json.key("last").maybe_number(visited.series.last(visited.tick));
     json.key("total").maybe_number(total(visited));
-    json.key("idle").number(f64::from(visited.series.idle_until(visited.now)) * interval);
+    json.key("idle").number(f64::from(visited.series.idle_until(visited.tick)) * interval);
 }
 
 /// Returns the running total of a counter, or the number of events of a timing.

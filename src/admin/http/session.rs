@@ -89,6 +89,16 @@ impl HttpSession {
         self.stream().is_some_and(AnswerStream::is_dumping)
     }
 
+    /// The bytes that its answer holds.
+    pub(in crate::admin) fn bytes(&self) -> usize {
+        match &self.body {
+            None => 0,
+            Some(SentBody::Whole(Cow::Borrowed(_), _)) => 0,
+            Some(SentBody::Whole(Cow::Owned(bytes), _)) => bytes.capacity(),
+            Some(SentBody::Stream { stream, .. }) => stream.bytes(),
+        }
+    }
+
     /// Whether its answer may continue. If `may_dump` is `false`, a dump that has not begun must
     /// wait.
     pub(in crate::admin) fn may_go_on(&self, may_dump: bool) -> bool {

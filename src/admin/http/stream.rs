@@ -26,6 +26,14 @@ impl AnswerStream {
         }
     }
 
+    /// The bytes that the answer holds, where they depend on the number of series.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Metrics(page) => page.bytes(),
+            Self::Series(_) | Self::Watch(_) => 0,
+        }
+    }
+
     /// Frees the memory that the answer holds. It begins again later, where it stopped.
     pub(super) fn pause(&mut self) {
         match self {

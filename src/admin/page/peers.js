@@ -96,6 +96,8 @@ function fillDestination({ parts: part }, one, info) {
   const isDown = level(one.state) === "bad";
   const wasNeverUp = isDown && !one.reconnects && one.since - info.started < 30;
   const trouble = [];
+  if (one.state === "stalled")
+    trouble.push(`connected, but for ${duration(info.now - one.since)} it has read nothing`);
   if (one.dropped_lines) trouble.push(`${plural(one.dropped_lines, "line")} dropped`);
   if (one.last_error)
     trouble.push(isDown ? `${one.last_error}; tried again.` : `last error: ${one.last_error}`);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::few::sort_few;
+use crate::random::RandomNumbers;
 use crate::sender::Sender;
 use crate::time::Tick;
 
@@ -38,7 +40,7 @@ pub(super) struct Sampler {
     others: SenderShare,
     /// When the present second began.
     began: Tick,
-    random: u64,
+    random: RandomNumbers,
 }
 
 /// A sender and the part of its lines that is taken.
@@ -63,7 +65,7 @@ impl Default for Sampler {
             senders: Vec::new(),
             others: SenderShare::default(),
             began: Tick::default(),
-            random: 1,
+            random: RandomNumbers::new(1),
         }
     }
 }
@@ -127,12 +129,9 @@ impl Sampler {
         self.others
     }
 
-    /// Returns a number below 65,536. This is Marsaglia's xorshift.
+    /// Returns a number below 65,536.
     fn random(&mut self) -> u32 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        u32::try_from(self.random & 0xffff).unwrap_or(0)
+        u32::try_from(self.random.next() >> 48).unwrap_or(0)
     }
 }
 
@@ -150,7 +149,7 @@ fn fair_share(counts: &mut [u32]) -> u32 {
     if sum <= u64::from(PER_SECOND) {
         return u32::MAX;
     }
-    counts.sort_unstable();
+    sort_few(counts, Ord::cmp);
     let mut planned = PLANNED;
     let mut left = u32::try_from(counts.len()).unwrap_or(u32::MAX);
     for count in counts {

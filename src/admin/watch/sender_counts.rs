@@ -181,11 +181,19 @@ impl SenderCounts {
         let rate = record.rate();
         let same = of(record.sent).filter(|other| other.rate() == rate).count();
         difference.rate = record.sent.has_rate() && same * COMPARED_MIN <= senders;
-        let lines = median(of(record.sent).map(|other| other.lines as f64));
-        difference.lines = is_far(record.lines as f64, lines);
-        let means = median(of(record.sent).map(SentValues::mean));
-        difference.value = record.sent.has_number() && is_far(record.mean(), means);
+        difference.lines = self.is_odd(record, |record| record.lines as f64);
+        difference.value = record.sent.has_number() && self.is_odd(record, SentValues::mean);
         difference
+    }
+
+    /// Whether a figure of a record is far from the median of its type, and that of at most a third
+    /// of the senders is. If more differ, the values vary or there are two groups of senders, and
+    /// none of them is odd.
+    fn is_odd(&self, record: &SentValues, figure: impl Fn(&SentValues) -> f64) -> bool {
+        let of_type = || self.records.iter().filter(|other| other.sent == record.sent);
+        let usual = median(of_type().map(&figure));
+        let far = of_type().filter(|other| is_far(figure(other), usual)).count();
+        is_far(figure(record), usual) && far * COMPARED_MIN <= of_type().count()
     }
 }
 

@@ -118,7 +118,7 @@ impl Forecast {
                 continue;
             }
             let culprit = self.groups.culprit(&shards.budget);
-            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, table.now, culprit) {
+            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, table.tick, culprit) {
                 return Some((shard, slot));
             }
             self.put_back.push_back(Some((shard, slot)));

@@ -13,7 +13,7 @@ use super::super::memory::Pool;
 use super::super::raw::{Audience, merged_name, sent_name};
 use super::super::shard::SeriesKey;
 use super::super::shards::Cursor;
-use super::super::table_rules::Made;
+use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
 use super::forecast::Forecast;
@@ -65,7 +65,7 @@ impl Rehearsal {
             top: Top::new(),
             max_series: usize::MAX,
             sender: 0,
-            now: table.now,
+            tick: table.tick,
         };
         let forecast = Forecast::default();
         (Self { copied: 0, has: [false; 4], foresight, forecast }, copy)
@@ -127,10 +127,10 @@ impl Rehearsal {
         self.copied += 1;
         let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
-        if is_copied && !series.is_expired(table.now, &table.rules.policies) {
+        if is_copied && !series.is_expired(table.tick, &table.rules.policies) {
             let mut record = Vec::new();
-            let source = table.shards.all[shard].source(slot.at);
-            series.save((name, source), table.now, &table.pool.records, &mut record);
+            let original = table.shards.all[shard].original(slot.at);
+            series.save((name, original), table.tick, &table.pool.records, &mut record);
             // The memory of its samples is in use already.
             let free = copy.pool.free();
             copy.pool.limit(usize::MAX, table.pool.exactness);
@@ -143,10 +143,10 @@ impl Rehearsal {
         // It has no value, but its next sample needs no room for a new series. A rule may drop the
         // name by now. The series then takes samples until it is closed.
         let hash = copy.hash(name);
-        let source = table.shards.all[shard].source(slot.at);
-        let sent = source.unwrap_or_else(|| sent_name(name));
+        let original = table.shards.all[shard].original(slot.at);
+        let sent = original.unwrap_or_else(|| sent_name(name));
         let resolved = copy.rules.resolve(sent, copy.hash(sent));
-        let made = Made { policy: resolved.map_or(0, |resolved| resolved.policy), source };
+        let made = RuleOutcome { policy: resolved.map_or(0, |resolved| resolved.policy), original };
         let created = copy.lifecycle().create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
     }
@@ -158,9 +158,9 @@ impl Rehearsal {
 
     /// Returns the name from which rules have made that of a series. Returns `None` if there is no
     /// such series, or if a client sends its own name.
-    pub fn source<'a>(table: &'a Table, kind: MetricKind, name: &[u8]) -> Option<&'a [u8]> {
+    pub fn original<'a>(table: &'a Table, kind: MetricKind, name: &[u8]) -> Option<&'a [u8]> {
         let (shard, slot) = table.shards.find(kind, name)?;
-        table.shards.all[shard].source(slot.at)
+        table.shards.all[shard].original(slot.at)
     }
 
     /// Returns the rules that match a name.
@@ -172,7 +172,7 @@ impl Rehearsal {
     pub fn has(table: &Table, kind: MetricKind, name: &[u8]) -> bool {
         let found = table.shards.find(kind, name);
         found.and_then(|(shard, slot)| table.shards.get(shard, slot)).is_some_and(|series| {
-            series.has_value() && !series.is_expired(table.now, &table.rules.policies)
+            series.has_value() && !series.is_expired(table.tick, &table.rules.policies)
         })
     }
 

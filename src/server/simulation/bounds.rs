@@ -38,7 +38,7 @@ impl Sizes {
         let engine = pipeline.engine();
         let before = *self;
 
-        let (connections, _) = reception.connected();
+        let connections = reception.clients.in_use().used;
         let max_connections = config.tcp.max_connections;
         let most = before.connections.max(max_connections).max(before.max_connections);
         assert!(connections <= most, "{connections} connections");
@@ -46,9 +46,11 @@ impl Sizes {
         let most = before.admin.max(max_admin).max(before.max_admin);
         let admin = admin_clients.accepted_of(most);
         assert!(admin <= most, "{admin} admin clients");
-        let series = pipeline.series();
+        let series = engine.table().len();
         let max_series = config.bounds.max_series;
         assert!(series <= before.series.max(max_series), "{series} series");
+        // Those that wait may be accepted under the limit that a reload replaces in this turn.
+        let admin = admin_clients.len();
         *self = Self { connections, series, admin, max_connections, max_admin };
 
         let own = |own| engine.own().total(own);
@@ -111,4 +113,10 @@ pub(super) fn check_counters(
     reached.note(Bound::ReceiveBuffer, clients.dropped() > 0);
     reached.note(Bound::LineLength, rejects(Reject::LineTooLong) > 0);
     reached.note(Bound::NameLength, rejects(Reject::NameTooLong) > 0);
+}
+
+/// The number of flushes that have begun in this run.
+pub(super) fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
+    let (_, _, _, ended, _) = server.pipeline.split();
+    ended.flushes + u64::from(server.pipeline.is_sweeping())
 }

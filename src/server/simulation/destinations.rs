@@ -44,8 +44,8 @@ pub(super) struct Faulty {
     pub(super) name: &'static str,
     reference: usize,
     pub(super) peer: Option<Peer>,
-    /// The disk of its spool, and the name of the format there.
-    pub(super) disk: Option<(MemoryDisk, &'static str)>,
+    /// The disk of its spool.
+    pub(super) disk: Option<MemoryDisk>,
     /// It gets packets as they come, not flushes.
     gets_packets: bool,
     /// The configuration in force had it before this turn.
@@ -96,17 +96,16 @@ impl Destinations {
     pub(super) fn new(has_ganglia: bool, count_repeated: OnLine) -> Self {
         let peer = |speech| Some(Peer::new(speech, |_, _| {}));
         let reference = |name, peer| Reference { name, peer, pushed: 0, more: 0 };
-        let faulty =
-            |name, reference, speech: Option<Speech>, format: Option<&'static str>| Faulty {
-                name,
-                reference,
-                peer: speech.and_then(peer),
-                disk: format.map(|format| (MemoryDisk::default(), format)),
-                gets_packets: reference == 2,
-                was_configured: false,
-                present: None,
-                totals: LineTotals::default(),
-            };
+        let faulty = |name, reference, speech: Option<Speech>, has_spool: bool| Faulty {
+            name,
+            reference,
+            peer: speech.and_then(peer),
+            disk: has_spool.then(MemoryDisk::default),
+            gets_packets: reference == 2,
+            was_configured: false,
+            present: None,
+            totals: LineTotals::default(),
+        };
         let mut all = Self {
             references: vec![
                 reference(REFERENCE, Some(Peer::new(Speech::Lines, read_flushed))),
@@ -114,16 +113,16 @@ impl Destinations {
                 reference(REPEATED, Some(Peer::new(Speech::Lines, count_repeated))),
             ],
             faulty: vec![
-                faulty(CARBON, 0, Some(Speech::Lines), Some("plaintext")),
-                faulty("carbon.extra", 0, Some(Speech::Lines), Some("plaintext")),
-                faulty("influxdb", 1, Some(Speech::Http), Some("influx")),
-                faulty("repeater.extra", 2, Some(Speech::Lines), None),
+                faulty(CARBON, 0, Some(Speech::Lines), true),
+                faulty("carbon.extra", 0, Some(Speech::Lines), true),
+                faulty("influxdb", 1, Some(Speech::Http), true),
+                faulty("repeater.extra", 2, Some(Speech::Lines), false),
             ],
             removed: LostLines::default(),
         };
         if has_ganglia {
             all.references.push(reference("ganglia.reference", None));
-            all.faulty.push(faulty("ganglia", 3, None, None));
+            all.faulty.push(faulty("ganglia", 3, None, false));
         }
         all
     }
@@ -238,7 +237,7 @@ impl Destinations {
                 to.totals.killed += account.queued + account.spooled_in_memory;
             }
             to.forget();
-            if let Some((disk, _)) = &mut to.disk {
+            if let Some(disk) = &mut to.disk {
                 *disk = disk.snapshot();
             }
         }
@@ -288,7 +287,7 @@ impl Faulty {
             pushed,
             account: testing::account(sink),
             queue: queue.expect("a sink is made for a configured destination"),
-            disk_bytes: self.disk.as_ref().map_or(0, |(disk, _)| disk.bytes()),
+            disk_bytes: self.disk.as_ref().map_or(0, MemoryDisk::bytes),
             spool_part: usize::try_from(spool_part).unwrap(),
         }
     }

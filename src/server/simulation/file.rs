@@ -231,7 +231,7 @@ impl Choices {
             add(format_args!("datagram = {folder}/{}\n", self.listens.datagram));
         }
         if !fixed.spool.is_empty() {
-            add(format_args!("[spool]\nmax_size = {}\n", fixed.spool));
+            add(format_args!("[spool]\ndir = {folder}/spool\nmax_size = {}\n", fixed.spool));
         }
         self.add_destinations(fixed, &mut text);
         text

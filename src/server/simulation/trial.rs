@@ -321,7 +321,7 @@ impl ServerTrial {
 
     fn fault_disk(&mut self, what: u64, name: &str) {
         let random = &mut self.random;
-        let Some((disk, _)) = self.world.destinations.named(name).disk.clone() else { return };
+        let Some(disk) = self.world.destinations.named(name).disk.clone() else { return };
         match what {
             9 => disk.limit_room(Some(random.below::<usize>(200_000))),
             10 if random.one_in(2) => {
@@ -354,7 +354,7 @@ impl ServerTrial {
     fn end_faults(&mut self) {
         for to in &self.world.destinations.faulty {
             to.peer.iter().for_each(|peer| peer.behave(|peer| *peer = Behaviour::WELL));
-            if let Some((disk, _)) = &to.disk {
+            if let Some(disk) = &to.disk {
                 disk.limit_room(None);
                 disk.fail_reads(None);
                 disk.fail_writes(None);

@@ -8,13 +8,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::admin_clients::AdminClients;
-use super::bounds::{self, Sizes};
+use super::bounds::{self, Sizes, flushes_begun};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
 use super::coverage::Coverage;
 use super::destinations::{Destinations, Receiver};
 use super::file::{Choices, Fixed, rules_of};
-use super::outside::{self, Outside};
+use super::outside::Outside;
 use super::ports::{Ports, udp_socket};
 use super::stamps::StampCheck;
 use super::trial::is_replay;
@@ -23,13 +23,13 @@ use crate::ledger::Own;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
-use crate::server::outputs;
+use crate::server::outputs::{self, SinkResources};
 use crate::server::reactor::Reactor;
 use crate::server::signals::{Received, Signals};
 use crate::server::{Resources, Server};
 use crate::sink::Sinks;
 use crate::state::checked;
-use crate::token::Source;
+use crate::token::EventSource;
 
 /// A server, its clients, its destinations, its files and its operator.
 pub(super) struct World {
@@ -49,6 +49,8 @@ pub(super) struct World {
     /// Queues that are shorter than a file could say. They last until a reload.
     short_queue: Option<usize>,
     server: Option<Server<VirtualClock>>,
+    /// Signals for the next turn.
+    raised: Option<Received>,
     /// Extra time that each turn takes, as on an overloaded machine.
     pub(super) extra_time: Duration,
     run: Run,
@@ -123,6 +125,7 @@ impl World {
             choices,
             short_queue,
             server: None,
+            raised: None,
             extra_time: Duration::ZERO,
             run: Run::default(),
             stamps: StampCheck::default(),
@@ -168,43 +171,45 @@ impl World {
             let all = config.destinations.iter_mut();
             all.filter(|to| faulty(&to.name)).for_each(|to| to.queue.bytes = queue);
         }
-        let disks = self.destinations.faulty.iter().filter_map(|to| {
-            let (disk, format) = to.disk.clone()?;
-            Some((to.name, disk, format))
-        });
-        let is_spooled = !self.fixed.spool.is_empty();
-        let outside = Outside {
-            peers: self.destinations.peers(),
-            disks: if is_spooled { disks.collect() } else { Vec::new() },
-            spool_part: self.spool_part(&self.wanted),
-        };
-        outside.install();
         self.run = Run::default();
         self.ports = Ports::default();
-        self.start(&config, &origin, is_new);
+        self.start(config, origin, is_new);
         // Connects the repeaters. A stop does not wait for one that is not connected.
         self.run_for(Duration::from_millis(10));
     }
 
-    fn start(&mut self, config: &Config, origin: &Origin, is_new: bool) {
+    /// What the sinks of the next server meet.
+    fn outside(&self) -> Outside {
+        let faulty = self.destinations.faulty.iter();
+        Outside {
+            peers: self.destinations.peers(),
+            disks: faulty.filter_map(|to| Some((to.name, to.disk.clone()?))).collect(),
+        }
+    }
+
+    fn start(&mut self, config: Config, origin: Origin, is_new: bool) {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(self.clock.clone()).unwrap();
         if is_new {
             self.stamps.note_new_schedule(reactor.now().unix);
         }
-        let listeners = Listeners::open(config, self.clients.passed(), reactor.registry());
+        let listeners = Listeners::open(&config, self.clients.passed(), reactor.registry());
         let resources = Resources {
             listeners: listeners.unwrap(),
+            // A signal of this process is not for a simulated server.
+            signals: Signals::watch(&[], reactor.registry()).unwrap(),
             reactor,
-            signals: Signals::Simulated(Received::default()),
-            stdout: None,
-            account: None,
+            sinks: SinkResources {
+                platform: Box::new(self.outside()),
+                stdout: None,
+                account: None,
+            },
             descriptors,
             seeds: SEEDS,
         };
         let mut server = Server::assemble(config, origin, resources).unwrap();
         server.begin();
-        self.destinations.begin_run(server.pipeline.sinks(), config);
+        self.destinations.begin_run(server.pipeline.sinks(), server.life.config());
         self.server = Some(server);
         self.note_flushes(0);
     }
@@ -223,14 +228,17 @@ impl World {
         let server = self.server.as_mut().expect("a server runs");
         server.wait().unwrap();
         clock.advance(self.extra_time);
-        for token in clock.take_events() {
-            server.reactor.deliver(Source::try_from(token).expect("a token of a sink"));
-        }
         self.destinations.begin_turn(server.life.config());
         let was_sweeping = server.pipeline.is_sweeping();
         let sent = self.clients.sent();
+        if let Some(received) = self.raised.take() {
+            server.serve_signals(received);
+        }
+        for token in clock.take_events() {
+            server.serve(EventSource::try_from(token).expect("a token of a sink"));
+        }
         server.turn();
-        if was_sweeping && server.pipeline.flush_number() > self.run.flush {
+        if was_sweeping && flushes_begun(server) > self.run.flush {
             self.coverage.overruns += 1;
             let overtakes = server.life.is_running() && server.life.is_saving();
             assert!(!overtakes, "a late flush goes before a save that is under way");
@@ -261,9 +269,9 @@ impl World {
 
     /// `sent` is the sum of the samples sent before this turn.
     fn note_flushes(&mut self, sent: u64) {
+        let flush = flushes_begun(self.server_mut());
         let Server { pipeline, life, reception, reactor, .. } =
             self.server.as_ref().expect("a server runs");
-        let flush = pipeline.flush_number();
         for _ in self.run.flush..flush {
             self.destinations.note_flush();
             self.stamps.note_tick(reactor.now().unix, !life.is_running());
@@ -304,24 +312,29 @@ impl World {
 
     /// Checks that nothing happens after a stop that the stop does not need.
     fn check_stop(&mut self) {
+        let flush = flushes_begun(self.server_mut());
         let Server { life, reception, pipeline, .. } = self.server.as_ref().expect("a server runs");
         if life.is_running() {
             return;
         }
         assert!(!reception.has_backlog(), "input waits in spite of the stop");
-        assert_eq!(reception.connected().0, 0, "clients are connected in spite of the stop");
+        assert_eq!(
+            reception.clients.in_use().used,
+            0,
+            "clients are connected in spite of the stop"
+        );
         let listeners = reception.datagrams().len() + reception.streams().len();
         assert_eq!(listeners, 0, "the server listens in spite of the stop");
         assert!(!life.is_saving(), "a save is under way in spite of the stop");
         let own = pipeline.engine().own();
         let now = Frozen {
-            flush: pipeline.flush_number(),
+            flush,
             sent: life.config().clone(),
             state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
             keys: fs::metadata(self.path("keys")).map_or(0, |keys| keys.len()),
             packets: own.total(Own::PacketsReceived),
             lines: own.total(Own::MetricsReceived),
-            series: pipeline.series(),
+            series: pipeline.engine().table().len(),
         };
         if let Some(before) = &self.frozen {
             assert_eq!(*before, now, "something happened that a stop does not need");
@@ -362,7 +375,6 @@ impl World {
             self.write_file(&text);
             self.wanted = config::parse(&self.path("statsd.conf"), text.as_bytes()).unwrap();
             self.short_queue = None;
-            outside::set_spool_part(self.spool_part(&self.wanted));
             self.coverage.reloads += 1;
         } else {
             self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
@@ -376,9 +388,7 @@ impl World {
     }
 
     fn raise(&mut self, received: Received) {
-        let server = self.server_mut();
-        server.signals = Signals::Simulated(received);
-        server.reactor.deliver(Source::Signals);
+        self.raised = Some(received);
     }
 
     /// Sends a datagram of UDP, if the server has a socket for them.
@@ -463,7 +473,7 @@ impl World {
         self.coverage.stops += 1;
         self.frozen = None;
         let server = self.server.as_mut().expect("a server runs");
-        let pending = server.life.take_pending(&server.pipeline);
+        let pending = server.life.take_pending_if(|_| true);
         assert!(pending.is_none(), "a reload is pending in spite of the stop");
         self.let_references_read();
         let sinks = self.server.as_ref().expect("a server runs").pipeline.sinks();

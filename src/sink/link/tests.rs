@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Remote, Resend};
 use crate::sink::look_up::{Dying, Query};
 use crate::sink::testing::{
-    Rig, carbon, deafen, link, listener, patiently, with_queue, with_resend,
+    Rig, carbon, deafen, link, listener, logged, patiently, with_queue, with_resend,
 };
 
 mod logs;
@@ -196,7 +196,8 @@ fn a_reset_is_a_break_and_a_torn_chunk_is_sent_again_whole() {
 }
 
 #[test]
-fn a_closed_window_that_is_answered_is_a_pause() {
+fn a_closed_window_that_is_answered_is_a_stall_and_no_break() {
+    logged();
     let listener = listener();
     let mut rig = rig(&listener);
     let text = "a 1 1\n".repeat(3_000_000);
@@ -215,10 +216,38 @@ fn a_closed_window_that_is_answered_is_a_pause() {
         let wait = rig.advance_to_deadline();
         assert!(wait >= SECOND * 29, "not a busy wait: {wait:?}");
         rig.turn();
-        assert_eq!(situation(&rig).0, "up");
+        assert_eq!((situation(&rig).0, rig.sink.figures().is_up), ("stalled", false));
     }
     rig.until_received(&mut client, &text);
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    assert_eq!((situation(&rig).0, rig.sink.figures().is_up), ("up", true));
     assert_eq!(rig.sink.figures().reconnects, 0);
+    let about_it = |(_, line): &(Level, String)| line.starts_with("the destination");
+    let lines: Vec<_> = logged().into_iter().filter(about_it).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for ((level, line), (expected, state)) in
+        lines.iter().zip([(Level::Warn, "stalled"), (Level::Info, "up")])
+    {
+        assert_eq!(*level, expected, "{line}");
+        assert!(line.contains(&format!("sink=carbon state={state} address=127.0.0.1:")), "{line}");
+    }
+}
+
+/// Shows that new points win over old ones: the kernel takes only a little of the queue.
+#[test]
+fn a_peer_that_reads_nothing_costs_the_oldest_chunks() {
+    let listener = listener();
+    let to = with_queue(1 << 20, carbon(listener.local_addr().unwrap()));
+    let mut rig = Rig::new(&to);
+    let mut client = rig.accept(&listener);
+    for flush in 0..100 {
+        rig.flush(&format!("a {flush} 1\n").repeat(8192));
+        rig.turn();
+    }
+    assert!(rig.sink.figures().dropped_lines > 0);
+    rig.until_text(&mut client, &"a 99 1\n".repeat(8192));
+    assert!(client.received.starts_with("a 0 1\n"), "what was written first cannot be dropped");
+    assert!(!client.received.contains("a 50 1\n"), "the middle was the oldest that could be");
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Outcome {
         let mut cursor = Cursor::default();
         while !table.visit(&mut cursor, 1000, |visited| {
             let name = visited.name().to_vec();
-            match visited.series.open(visited.now) {
+            match visited.series.open(visited.tick) {
                 Values::Timing { samples, weight } => {
                     samples.sort_by(f64::total_cmp);
                     let series = Series { numbers: samples.to_vec(), weight, ..Series::default() };

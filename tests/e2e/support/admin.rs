@@ -65,8 +65,8 @@ impl Admin {
             let before = self.unread.len();
             searched = (before + 1).saturating_sub(end.len());
             self.read_some().unwrap_or_else(|error| panic!("{error} before {end:?}"));
-            let got = String::from_utf8_lossy(&self.unread);
-            assert!(self.unread.len() > before, "closed before {end:?}, after {got:?}");
+            let got = || String::from_utf8_lossy(&self.unread);
+            assert!(self.unread.len() > before, "closed before {end:?}, after {:.999?}", got());
         }
     }
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use socket2::Socket;
 use tempfile::TempDir;
@@ -102,6 +103,9 @@ impl Carbon {
 
     /// As [`Carbon::points`], from the finest archive that goes back `seconds`.
     pub(crate) fn points_of_last(&self, seconds: u64, names: &[&str]) -> BTreeMap<String, Points> {
+        // Tests call this again and again, and each call starts a process. Without a pause these
+        // would take the time that carbon needs.
+        std::thread::sleep(Duration::from_millis(200));
         let mut child = Command::new(peers().join("venv/bin/python"))
             .arg(peer_script("read_whisper.py"))
             .arg(self.whisper())
@@ -121,6 +125,19 @@ impl Carbon {
             points.entry(name.to_owned()).or_default().push(point);
         }
         points
+    }
+
+    /// Waits until Whisper has a point with this value for each series. Returns their stamps.
+    pub(crate) fn until_points(&self, expected: &[(&str, f64)]) -> Vec<u64> {
+        let names: Vec<&str> = expected.iter().map(|&(name, _)| name).collect();
+        // A carbon with little time needs minutes to make thousands of files.
+        until(3 * DEADLINE, &format!("Whisper to hold {expected:?}"), || {
+            let stored = self.points(&names);
+            let stamp = |(name, value): &(&str, f64)| {
+                stored.get(*name)?.iter().find(|point| point.1 == *value).map(|point| point.0)
+            };
+            expected.iter().map(stamp).collect()
+        })
     }
 
     /// Waits until Whisper has, at `stamp`, exactly the expected value of each series.

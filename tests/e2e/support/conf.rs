@@ -31,6 +31,12 @@ impl Conf {
         Self::flushing_every("1h").set("statsd", "align_flush", "no")
     }
 
+    /// Returns a configuration that flushes to `carbon` when the server is stopped, and not before:
+    /// its only interval lasts longer than the test.
+    pub(crate) fn flushing_at_stop_to(carbon: SocketAddr) -> Self {
+        Self::sending_to(carbon, "1h").set("statsd", "align_flush", "no")
+    }
+
     /// Parses a configuration in which no value has quotes.
     pub(crate) fn read(text: &str) -> Self {
         let (mut conf, mut section) = (Self(Vec::new()), "");

@@ -10,7 +10,8 @@ use socket2::Socket;
 use tempfile::TempDir;
 
 use super::{
-    Admin, Conf, DEADLINE, Process, Web, connect, send_packets, until, until_equal, until_true,
+    Admin, Conf, DEADLINE, Process, Web, connect, send_packets, send_without_loss, until,
+    until_equal, until_true,
 };
 
 /// A running server. Dropping it kills the process, if the test did not [stop](Daemon::stop) it.
@@ -56,7 +57,7 @@ impl Daemon {
         conf: &Conf,
         sockets: &[(&Socket, &str)],
         before: Option<Self>,
-        settle: impl FnOnce(&mut Command),
+        prepare: impl FnOnce(&mut Command),
     ) -> Self {
         let folder = before.map_or_else(
             || tempfile::tempdir().unwrap(),
@@ -81,7 +82,7 @@ impl Daemon {
             command.env("LISTEN_FDS", sockets.len().to_string());
             command.env("LISTEN_FDNAMES", names.join(":"));
         }
-        settle(&mut command);
+        prepare(&mut command);
         let sockets: Vec<&Socket> = sockets.iter().map(|(socket, _)| *socket).collect();
         Self::start_command(folder, conf, &mut command, &sockets)
     }
@@ -184,12 +185,38 @@ impl Daemon {
         Web::connect(reachable(self.admin[0]))
     }
 
-    /// Sends each packet as a datagram.
+    /// Sends each packet as a datagram, as fast as the server reads. They may fall into several
+    /// flushes.
     pub(crate) fn send<P: AsRef<[u8]>>(&self, packets: impl IntoIterator<Item = P>) {
+        send_without_loss(self.udp(), packets);
+    }
+
+    /// Sends all lines in one datagram. The server takes it in at once, so all of them fall into
+    /// one flush.
+    pub(crate) fn send_together<P: AsRef<[u8]>>(&self, lines: impl IntoIterator<Item = P>) {
+        let mut packet = Vec::new();
+        for line in lines {
+            packet.extend_from_slice(line.as_ref());
+            packet.push(b'\n');
+        }
+        assert!(packet.len() < 32 << 10, "{} bytes are more than a share of a turn", packet.len());
+        self.send([packet]);
+    }
+
+    /// Sends each packet as a datagram, also while the server does not read. Those for which the
+    /// receive buffer has no room are lost.
+    pub(crate) fn send_at_once<P: AsRef<[u8]>>(&self, packets: impl IntoIterator<Item = P>) {
         send_packets(self.udp(), packets);
     }
 
-    /// Waits until a counter of the open interval has this value.
+    /// Waits until a dump of the admin port has this name, whatever its value.
+    pub(crate) fn until_known(&self, dump: &str, name: &str) {
+        let mut admin = self.admin();
+        until_true(&format!("{name} in {dump}"), || admin.dump(dump).contains_key(name));
+    }
+
+    /// Waits until a counter of the open interval has this value. With short intervals a flush may
+    /// come first, which sets it to 0: then see [`until_known`](Self::until_known).
     pub(crate) fn until_counter(&self, name: &str, value: f64) {
         self.until_shown("counters", name, value);
     }
@@ -244,7 +271,7 @@ impl Daemon {
         self.process.signal("CONT");
     }
 
-    /// Waits until a server that was asked to stop has ended.
+    /// Waits until a server that was asked to stop has ended, and all of its log was read.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         self.process.exit(DEADLINE)
     }

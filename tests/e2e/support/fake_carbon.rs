@@ -1,6 +1,7 @@
 //! A stand-in for carbon, which stores every byte that it receives, in order, for each connection.
 //! It can be down at first, go down, and come back, all on one port.
 
+use std::collections::BTreeSet;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,8 @@ struct Received {
     /// Lines that are no points, and the last bytes of a connection that had no newline.
     broken: Mutex<Vec<String>>,
     connections: AtomicUsize,
+    /// The connections from which more may come.
+    open: AtomicUsize,
     to_hang_up_on: AtomicUsize,
     paused: AtomicBool,
     /// The number of the last connection that existed when the test broke all connections.
@@ -83,7 +86,7 @@ impl FakeCarbon {
     }
 
     /// Closes the listener and every connection.
-    pub(crate) fn go_away(&mut self) {
+    pub(crate) fn close(&mut self) {
         let Some((open, accepting)) = self.listening.take() else { return };
         open.store(false, Ordering::SeqCst);
         accepting.join().unwrap();
@@ -126,6 +129,20 @@ impl FakeCarbon {
         self.received.points.lock().unwrap().clone()
     }
 
+    /// Waits until the server has closed its connections, as it does at a stop, and returns every
+    /// point that it sent. The end of the server's process does not mean that all was read.
+    pub(crate) fn points_at_the_end(&self) -> Vec<Point> {
+        until(DEADLINE, "the end of each connection", || {
+            let is_over = self.connections() > 0 && self.received.open.load(Ordering::SeqCst) == 0;
+            is_over.then(|| self.points())
+        })
+    }
+
+    /// Returns the stamps of a series, in order. A repeated one occurs once.
+    pub(crate) fn stamps(&self, name: &str) -> BTreeSet<u64> {
+        self.series(name).iter().map(|point| point.stamp).collect()
+    }
+
     /// Returns the points of one series, in order.
     pub(crate) fn series(&self, name: &str) -> Vec<Point> {
         let points = self.received.points.lock().unwrap();
@@ -145,8 +162,8 @@ impl FakeCarbon {
     }
 
     /// Waits for all of the first flush with a stamp after `stamp`. Returns its stamp and points.
-    /// The own figures are the last lines of a flush, so `numStats` marks the end of all other
-    /// lines.
+    /// The own figures are the last lines of a flush. `numStats` marks the end of all other lines
+    /// and of the own counters. Further own figures come after it, so they may be missing.
     pub(crate) fn flush_after(&self, stamp: u64) -> (u64, Vec<Point>) {
         self.until("a whole flush at carbon", |points| {
             let ends = |point: &&Point| point.stamp > stamp && point.name.ends_with(".numStats");
@@ -159,7 +176,7 @@ impl FakeCarbon {
 
 impl Drop for FakeCarbon {
     fn drop(&mut self) {
-        self.go_away();
+        self.close();
     }
 }
 
@@ -175,9 +192,13 @@ fn accept(listener: &TcpListener, received: &Arc<Received>, open: &AtomicBool) {
             continue;
         }
         stream.set_nonblocking(false).unwrap();
+        received.open.fetch_add(1, Ordering::SeqCst);
         received.live.lock().unwrap().push(stream.try_clone().unwrap());
         let received = Arc::clone(received);
-        std::thread::spawn(move || receive(stream, number, &received));
+        std::thread::spawn(move || {
+            receive(stream, number, &received);
+            received.open.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
 use socket2::Socket;
 use tempfile::TempDir;
 
 use super::node::is_bound;
-use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, skipped, until};
+use super::{DEADLINE, Process, connect, free_port, is_installed, reserve_tcp, skipped, until};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 78, 1);
 
@@ -40,8 +40,7 @@ impl Gmond {
             return None;
         }
         let (reserved, tcp) = reserve_tcp();
-        // An address that no other test uses, so that the port stays free while gmond is down.
-        let udp = UdpSocket::bind((ADDRESS, 0)).unwrap().local_addr().unwrap();
+        let udp = SocketAddr::from((ADDRESS, free_port()));
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("gmond.conf"), configuration(udp, tcp)).unwrap();
         let mut gmond = Self { process: None, _reserved: reserved, udp, tcp, folder };
@@ -112,7 +111,7 @@ impl Gmond {
 /// Returns the value of the first attribute with this name.
 fn attribute(text: &str, name: &str) -> String {
     let found = text.split_once(&format!("{name}=\""));
-    let value = found.and_then(|(_, behind)| behind.split_once('"'));
+    let value = found.and_then(|(_, after)| after.split_once('"'));
     value.map_or_else(String::new, |(value, _)| value.to_owned())
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
 use socket2::Socket;
 use tempfile::TempDir;
 
-use super::{DEADLINE, Process, connect, is_installed, reserve_tcp, skipped, until};
+use super::{DEADLINE, Process, connect, free_port, is_installed, reserve_tcp, skipped, until};
 
 #[derive(Debug)]
 pub(crate) struct Influxd {
@@ -40,7 +40,7 @@ impl Influxd {
             return None;
         }
         let (reserved, address) = reserve_tcp();
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let folder = tempfile::tempdir().unwrap();
         write_configuration(&folder, address, udp, http);
         let mut influxd = Self { process: None, _reserved: reserved, http: address, udp, folder };

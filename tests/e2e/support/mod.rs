@@ -3,6 +3,20 @@
 //!
 //! Everything runs on loopback on ports of its own, so that tests run side by side. A test never
 //! sleeps for a time: it waits [`until`] a condition holds, and fails when its deadline has passed.
+//!
+//! # No test needs a quiet machine
+//!
+//! A busy machine can hold any process for seconds. So a test must not need two things to happen
+//! within one flush, one interval or one second:
+//! - Lines that must be in one flush are sent with [`Daemon::send_together`], or the interval is
+//!   longer than the test and the stop closes it ([`Conf::flushing_at_stop_to`]).
+//! - A counter of the open interval goes back to 0 at a flush. With short intervals a test waits
+//!   until the admin port knows the name ([`Daemon::until_known`]), or adds up what carbon got.
+//! - A late server skips the ends of intervals. What must have arrived is what a second destination
+//!   got, not a range of stamps.
+//! - The log, standard output, carbon and the admin port are not ordered with each other. A test
+//!   waits for each of them.
+//! - What has to fit in one interval is tried [`with_longer_intervals`].
 
 mod admin;
 mod carbon;
@@ -38,19 +52,24 @@ pub(crate) use relay::Relay;
 pub(crate) use victoria::Victoria;
 pub(crate) use web::{Page, Web};
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use socket2::{Domain, Socket, Type};
 
 /// The time after which a test gives up waiting for a condition. It is far longer than any
 /// condition needs, so that a slow machine does not fail a test.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Whether the server was built for a release, as in `make soak`. Only then may a test limit a
+/// time: `make test` must not fail because the machine does other work.
+pub(crate) const MEASURES: bool = !cfg!(debug_assertions);
 
 /// Calls `look` every few milliseconds until it returns a value. `what` completes "waited for …".
 pub(crate) fn until<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -95,10 +114,16 @@ pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads the available bytes. Continues after a signal, which another test's child may cause.
+/// Reads the available bytes.
 pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    uninterrupted(|| stream.read(buffer))
+}
+
+/// Repeats a call with a time limit that a signal has interrupted. Another test's child may cause
+/// the signal, or a stop of the whole machine.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
-        match stream.read(buffer) {
+        match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }
@@ -128,14 +153,12 @@ pub(crate) fn until_interval_has_left(left: u64, interval: u64) -> u64 {
     })
 }
 
-/// Returns how long a process (its number, or `thread-self`) could have run, but found no free
-/// processor. A test that times an answer subtracts it: on a busy machine others cause this wait.
-///
-/// Returns zero if the process is gone, or the kernel does not count this.
-pub(crate) fn waited_for_processor(process: impl Display) -> Duration {
-    let figures = fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
-    let nanos = figures.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
+/// Runs a trial that needs several things to happen within one interval. The trial gets the length
+/// of the interval in seconds, and returns `None` if the interval ended too early. Then it is run
+/// again with an interval that is twice as long.
+pub(crate) fn with_longer_intervals<T>(seconds: u64, mut trial: impl FnMut(u64) -> Option<T>) -> T {
+    let mut lengths = (0..5).map(|doublings| seconds << doublings);
+    lengths.find_map(&mut trial).expect("an interval that is long enough")
 }
 
 /// Runs a command to its end. Fails if the command fails.
@@ -218,6 +241,22 @@ pub(crate) fn connections_to(address: SocketAddr) -> usize {
     table.matches(&format!(" 0100007F:{:04X} 01 ", address.port())).count()
 }
 
+/// Returns a port that is free at every address, and that no other test gets. The kernel does not
+/// give it to others either: it is below the ports that the kernel chooses. So a server can bind it
+/// later, and a port that stays free refuses clients.
+pub(crate) fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() * 997;
+    loop {
+        let nth = start + u32::from(TRIED.fetch_add(1, Ordering::SeqCst));
+        let port = 21_000 + u16::try_from(nth % 11_000).unwrap();
+        let any = (Ipv4Addr::UNSPECIFIED, port);
+        if TcpListener::bind(any).is_ok() && UdpSocket::bind(any).is_ok() {
+            return port;
+        }
+    }
+}
+
 fn bind_reusable(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
@@ -225,11 +264,57 @@ fn bind_reusable(address: SocketAddr) -> Socket {
     socket
 }
 
-/// Sends each packet as one datagram, all from one socket.
+/// Sends each packet as one datagram, all from one socket, without a pause. The kernel drops those
+/// for which the receiver has no room.
 pub(crate) fn send_packets<P: AsRef<[u8]>>(to: SocketAddr, packets: impl IntoIterator<Item = P>) {
-    let any: SocketAddr = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().unwrap();
-    let socket = UdpSocket::bind(any).unwrap();
+    let socket = sending_socket(to);
     for packet in packets {
         socket.send_to(packet.as_ref(), to).unwrap();
     }
+}
+
+/// Sends each packet as one datagram, all from one socket, as fast as the receiver reads them. So
+/// the kernel drops none.
+pub(crate) fn send_without_loss<P: AsRef<[u8]>>(
+    to: SocketAddr,
+    packets: impl IntoIterator<Item = P>,
+) {
+    let socket = sending_socket(to);
+    let mut bytes = 0;
+    for (nth, packet) in packets.into_iter().enumerate() {
+        bytes += packet.as_ref().len();
+        if nth % 16 == 15 || bytes > 32 << 10 {
+            until_udp_room(to);
+            bytes = 0;
+        }
+        socket.send_to(packet.as_ref(), to).unwrap();
+    }
+}
+
+fn sending_socket(to: SocketAddr) -> UdpSocket {
+    let any: SocketAddr = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().unwrap();
+    UdpSocket::bind(any).unwrap()
+}
+
+/// Waits until the sockets of a UDP port have read most of what they were sent.
+pub(crate) fn until_udp_room(to: SocketAddr) {
+    until_true("room in the receive buffer", || {
+        ["/proc/net/udp", "/proc/net/udp6"].iter().all(|table| {
+            let table = fs::read_to_string(table).unwrap_or_default();
+            let port = format!(":{:04X}", to.port());
+            let unread = table.lines().filter_map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let (_, unread) = words.get(4)?.split_once(':')?;
+                let is_its = words.get(1)?.ends_with(&port);
+                is_its.then(|| usize::from_str_radix(unread, 16).unwrap_or(0))
+            });
+            unread.sum::<usize>() < 64 << 10
+        })
+    });
+}
+
+/// Returns what `--print-config` has printed, without the places of the settings.
+pub(crate) fn without_places(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("  # ").next().unwrap_or_default().trim_end());
+    lines.map(|line| format!("{line}\n")).collect()
 }

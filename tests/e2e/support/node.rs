@@ -1,12 +1,12 @@
 //! Node's statsd, the reference. For the same packet, our server must send the same points.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Admin, DEADLINE, FakeCarbon, Process, peers, reserve_tcp, until};
+use super::{Admin, DEADLINE, FakeCarbon, Process, free_port, peers, reserve_tcp, until};
 
 #[derive(Debug)]
 pub(crate) struct NodeStatsd {
@@ -38,7 +38,7 @@ impl NodeStatsd {
 
     /// Returns `None` if another process took the UDP port before Node could bind it.
     fn attempt(carbon: &FakeCarbon, flush_seconds: u64, settings: &str) -> Option<Self> {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (_reserved, management) = reserve_tcp();
         let folder = tempfile::tempdir().unwrap();
         let conf = format!(

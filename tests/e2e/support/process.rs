@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
@@ -83,9 +83,16 @@ impl Process {
         run(Command::new("sh").args(["-c", "kill -$0 $1", name, &pid]));
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, and until its output was read. A child of the process that
+    /// still runs may hold an output open, which is not waited for longer than a while.
     pub(crate) fn exit(&mut self, deadline: Duration) -> ExitStatus {
-        until(deadline, "the process to end", || self.ended())
+        let status = until(deadline, "the process to end", || self.ended());
+        let ended = Instant::now();
+        let is_read = || self.stdout.is_complete() && self.stderr.is_complete();
+        while !is_read() && ended.elapsed() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        status
     }
 
     /// Waits for the end of the process and of its output.
@@ -105,6 +112,11 @@ impl Drop for Process {
 impl Lines {
     fn so_far(&self) -> Vec<String> {
         self.so_far.lock().unwrap().clone()
+    }
+
+    /// Whether the process, and every other that has the output, has closed it.
+    fn is_complete(&self) -> bool {
+        self.collecting.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Returns the whole output after the process has closed it.

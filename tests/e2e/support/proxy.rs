@@ -2,13 +2,13 @@
 //! that are down.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::node::is_bound;
-use super::{Admin, DEADLINE, Process, peers, reserve_tcp, until, until_equal};
+use super::{Admin, DEADLINE, Process, free_port, peers, reserve_tcp, until, until_equal};
 
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -41,6 +41,11 @@ impl Proxy {
         until_equal("the number of nodes in the proxy's ring", &count, nodes);
     }
 
+    /// Returns how often a node was added to the ring or removed.
+    pub(crate) fn changes(&self) -> usize {
+        self.log().iter().filter(|line| line.contains(" the ring.")).count()
+    }
+
     /// Returns the output of the proxy so far.
     pub(crate) fn log(&self) -> Vec<String> {
         [self.process.stdout(), self.process.stderr()].concat()
@@ -48,7 +53,7 @@ impl Proxy {
 
     /// Returns `None` if another process took the UDP port before Node could bind it.
     fn attempt(conf: &impl Fn(u16, u16) -> String) -> Option<Self> {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (_reserved, management) = reserve_tcp();
         let folder = tempfile::tempdir().unwrap();
         let conf_path = folder.path().join("proxy.js");

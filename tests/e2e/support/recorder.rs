@@ -1,7 +1,7 @@
 //! A carbon that records the points of one series family, compactly enough for a million points.
 //! It resets connections or stops reading when a test requests it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::{listen_on, until};
+use super::{DEADLINE, listen_on, until};
 
 /// What the recorder does with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,20 @@ pub(crate) struct Recorder {
 struct Shared {
     /// Only series whose names begin with this prefix are recorded.
     prefix: Vec<u8>,
-    /// The last value, by the hash of the name and the stamp.
-    points: Mutex<HashMap<(u64, u64), f64>>,
+    points: Mutex<Recorded>,
     manner: AtomicU8,
     connections: AtomicUsize,
     /// The number of the last connection that was closed. All before it are closed, too.
     cut: AtomicUsize,
     ends: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Recorded {
+    /// The last value, by the hash of the name and the stamp.
+    values: HashMap<(u64, u64), f64>,
+    /// The number of series that have a point, by the stamp.
+    counts: BTreeMap<u64, usize>,
 }
 
 impl Recorder {
@@ -83,21 +90,36 @@ impl Recorder {
 
     /// Returns the number of series that have a point with this stamp.
     pub(crate) fn count_at(&self, stamp: u64) -> usize {
-        self.shared.points.lock().unwrap().keys().filter(|(_, at)| *at == stamp).count()
+        self.shared.points.lock().unwrap().counts.get(&stamp).copied().unwrap_or_default()
+    }
+
+    /// Returns the stamps from `first` on at which all series have a point.
+    pub(crate) fn whole_stamps(&self, series: usize, first: u64) -> BTreeSet<u64> {
+        let points = self.shared.points.lock().unwrap();
+        let stamps = points.counts.range(first..).filter(|(_, count)| **count == series);
+        stamps.map(|(stamp, _)| *stamp).collect()
+    }
+
+    /// Waits until at least `count` series have a point at a stamp after `stamp`. Returns that
+    /// stamp.
+    pub(crate) fn until_flush_after(&self, stamp: u64, count: usize) -> u64 {
+        until(DEADLINE, &format!("{count} points after {stamp}"), || {
+            let points = self.shared.points.lock().unwrap();
+            let mut later = points.counts.range(stamp + 1..);
+            later.find(|(_, found)| **found >= count).map(|(stamp, _)| *stamp)
+        })
     }
 
     /// Returns the sum of all values.
     pub(crate) fn sum(&self) -> f64 {
-        self.shared.points.lock().unwrap().values().fold(0.0, |sum, value| sum + value)
+        self.shared.points.lock().unwrap().values.values().fold(0.0, |sum, value| sum + value)
     }
 
     /// Waits until all series have a point at each of these stamps.
     pub(crate) fn until_whole(&self, series: usize, stamps: impl IntoIterator<Item = u64>) {
         for stamp in stamps {
-            until(Duration::from_secs(60), &format!("all points of {stamp}"), || {
-                let count = self.count_at(stamp);
-                std::thread::sleep(Duration::from_millis(20)); // counting takes long itself
-                (count == series).then_some(())
+            until(2 * DEADLINE, &format!("all points of {stamp}"), || {
+                (self.count_at(stamp) == series).then_some(())
             });
         }
     }
@@ -124,7 +146,11 @@ impl Shared {
             let mut words = str::from_utf8(rest).unwrap().split(' ');
             let (name, value, stamp) = (words.next(), words.next(), words.next());
             let name = BuildHasherDefault::<DefaultHasher>::new().hash_one(name.unwrap());
-            points.insert((name, stamp.unwrap().parse().unwrap()), value.unwrap().parse().unwrap());
+            let stamp = stamp.unwrap().parse().unwrap();
+            let value = value.unwrap().parse().unwrap();
+            if points.values.insert((name, stamp), value).is_none() {
+                *points.counts.entry(stamp).or_default() += 1;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::encode::chunk::Chunk;
-use crate::sink::testing::{fields, logged};
+use crate::sink::testing::fields;
 
 #[test]
 fn an_outage_is_one_warning_and_one_recovery() {
@@ -45,6 +45,23 @@ fn an_outage_is_one_warning_and_one_recovery() {
     assert!(loud[3].1.contains(" attempts=6 outage_seconds="), "{}", loud[3].1);
     assert!(loud[3].1.starts_with("the destination has recovered "), "{}", loud[3].1);
     assert!(loud[3].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[3].1);
+}
+
+#[test]
+fn lines_that_a_full_queue_costs_are_counted_in_the_log_each_minute() {
+    logged();
+    let mut rig = Rig::new(&with_queue(20, carbon(unused_address())));
+    for _ in 0..6 {
+        rig.flush("a 1 1\na 1 1\n");
+        rig.advance(20 * SECOND);
+        rig.sink.poll_acks(rig.now);
+    }
+    let lines = logged();
+    let dropped: Vec<_> = lines.iter().filter(|(_, line)| line.contains("queue=full")).collect();
+    assert_eq!(dropped.len(), 2, "{lines:?}");
+    assert!(dropped[0].1.contains(" dropping=oldest "), "{dropped:?}");
+    let start = "the queue is still full, and lines are dropped sink=carbon queue=full held_bytes=12 dropped_lines=6 hint=";
+    assert!(dropped[1].1.starts_with(start), "{dropped:?}");
 }
 
 /// Uses a peer that reads what it gets and closes the connection, again and again.

@@ -9,24 +9,32 @@
 
 use super::legal::FamilyKind;
 use crate::encode::number::Number;
-use crate::figures::Exposition;
+
+/// The two formats that Prometheus reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// OpenMetrics 1.0. The caller appends `# EOF` after its last family.
+    OpenMetrics,
+    /// Prometheus's text format 0.0.4, in which a counter's family has the name of its sample.
+    Text,
+}
 
 /// The present values of a series.
 #[derive(Debug, PartialEq)]
-pub(super) enum SeriesSamples {
+pub(super) enum SeriesSamples<'a> {
     /// The running total of a counter.
     Total(f64),
     /// The level of a gauge, or the number of members of a set.
     Level(f64),
     Summary {
         /// Each quantile of the last interval, from 0 to 1, in ascending order.
-        quantiles: Vec<(f64, f64)>,
+        quantiles: &'a [(f64, f64)],
         sum: f64,
         count: f64,
     },
     Histogram {
         /// The bound of each bin, in ascending order, and the running number of samples in it.
-        bins: Vec<(f64, f64)>,
+        bins: &'a [(f64, f64)],
         sum: f64,
         count: f64,
     },
@@ -51,7 +59,7 @@ impl SampleWriter {
         family: &[u8],
         kind: FamilyKind,
         labels: &[u8],
-        samples: &SeriesSamples,
+        samples: &SeriesSamples<'_>,
         out: &mut Vec<u8>,
     ) {
         let start = out.len();
@@ -70,7 +78,7 @@ impl SampleWriter {
             }
             SeriesSamples::Level(level) => line("", None, *level),
             SeriesSamples::Summary { quantiles, sum, count } => {
-                for (quantile, value) in quantiles {
+                for (quantile, value) in *quantiles {
                     line("", Some(("quantile", *quantile)), *value);
                 }
                 if self.may_show(*sum) {
@@ -95,7 +103,8 @@ impl SampleWriter {
         if out.len() == head_end {
             out.truncate(start); // a head would have no sample
         } else if self.family != family {
-            self.family = family.to_vec();
+            self.family.clear();
+            self.family.extend_from_slice(family);
         }
     }
 
@@ -107,16 +116,14 @@ impl SampleWriter {
     fn put_head(&self, family: &[u8], kind: FamilyKind, out: &mut Vec<u8>) {
         let is_total = kind == FamilyKind::Counter && self.exposition == Exposition::Text;
         let suffix: &[u8] = if is_total { b"_total" } else { b"" };
-        for (keyword, text) in [("TYPE", kind.name()), ("HELP", kind.help())] {
-            out.extend_from_slice(b"# ");
-            out.extend_from_slice(keyword.as_bytes());
-            out.push(b' ');
+        for (start, text) in [("# TYPE ", kind.name()), ("\n# HELP ", kind.help())] {
+            out.extend_from_slice(start.as_bytes());
             out.extend_from_slice(family);
             out.extend_from_slice(suffix);
             out.push(b' ');
             out.extend_from_slice(text.as_bytes());
-            out.push(b'\n');
         }
+        out.push(b'\n');
     }
 }
 
@@ -186,7 +193,10 @@ fn put_canonical(value: f64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn text(exposition: Exposition, samples: &[(&str, FamilyKind, &str, SeriesSamples)]) -> String {
+    fn text(
+        exposition: Exposition,
+        samples: &[(&str, FamilyKind, &str, SeriesSamples<'_>)],
+    ) -> String {
         let mut writer = SampleWriter::new(exposition);
         let mut out = Vec::new();
         for (family, kind, labels, samples) in samples {
@@ -208,7 +218,7 @@ mod tests {
                 Summary,
                 "",
                 SeriesSamples::Summary {
-                    quantiles: vec![(0.0, 1.0), (0.9, nan), (1.0, 7.0)],
+                    quantiles: &[(0.0, 1.0), (0.9, nan), (1.0, 7.0)],
                     sum: 8.0,
                     count: 2.0,
                 },
@@ -218,7 +228,7 @@ mod tests {
                 Histogram,
                 "k=\"v\"",
                 SeriesSamples::Histogram {
-                    bins: vec![(0.5, 1.0), (10.0, 2.0), (f64::INFINITY, 3.0)],
+                    bins: &[(0.5, 1.0), (10.0, 2.0), (f64::INFINITY, 3.0)],
                     sum: 90.0,
                     count: 6.0,
                 },
@@ -254,8 +264,8 @@ mod tests {
     #[test]
     fn openmetrics_has_no_total_below_zero_and_no_family_without_samples() {
         use FamilyKind::{Counter, Histogram, Summary};
-        let summary = SeriesSamples::Summary { quantiles: vec![], sum: -1.0, count: 1.0 };
-        let histogram = SeriesSamples::Histogram { bins: vec![(-1.0, 1.0)], sum: -5.0, count: 1.0 };
+        let summary = SeriesSamples::Summary { quantiles: &[], sum: -1.0, count: 1.0 };
+        let histogram = SeriesSamples::Histogram { bins: &[(-1.0, 1.0)], sum: -5.0, count: 1.0 };
         let all = [
             ("a", Counter, "", SeriesSamples::Total(-1.0)),
             ("b_timer", Summary, "", summary),

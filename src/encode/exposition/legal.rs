@@ -16,8 +16,6 @@
 //! Different names may become one. So a name that is not made of letters, digits and dots alone
 //! stands in the label `statsd_name` as it is. If tags were changed, they stand there, too.
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-
 use crate::protocol::MetricKind;
 
 /// What the family of a series is.
@@ -48,8 +46,6 @@ const RESERVED: [&[u8]; 13] = [
 ];
 /// The most labels of a series. Prometheus compares them with each other.
 const LABELS_MAX: usize = 64;
-/// What `statsd_bytes` encodes, beside bytes that are not ASCII.
-const NO_TEXT: AsciiSet = CONTROLS.add(b'%');
 /// Labels that do not come from tags.
 const OWN_LABELS: [&[u8]; 4] = [b"le", b"quantile", b"statsd_name", b"statsd_bytes"];
 
@@ -145,8 +141,13 @@ fn is_reserved(name: &[u8]) -> bool {
 
 /// Whether another name may have become the same legal one.
 fn is_ambiguous(kind: FamilyKind, bare: &[u8], family: &[u8]) -> bool {
-    let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
-    family.len() != bare.len() + kind.suffix().len() || !bare.iter().all(is_kept)
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    family.len() != bare.len() + kind.suffix().len() || !are_all(bare, is_kept)
+}
+
+/// Whether all bytes are of a kind. It has no early end, so that many bytes are compared at once.
+fn are_all(bytes: &[u8], is_it: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_it(*byte))
 }
 
 /// The name of a series without its tags.
@@ -198,8 +199,7 @@ impl LabelWriter {
         }
         if !is_text(name) {
             // Different bytes that are no text are shown as the same character.
-            let exact = percent_encode(name, &NO_TEXT);
-            put_label(b"statsd_bytes", exact.to_string().as_bytes(), text);
+            put_label(b"statsd_bytes", &percent_encoded(name), text);
         }
         text
     }
@@ -218,9 +218,21 @@ fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
     is_changed || key.starts_with(b"tag_") || !key.iter().copied().all(is_legal)
 }
 
+/// Returns bytes with `%FF` for a control character, for a byte that is not ASCII, and for `%`.
+fn percent_encoded(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(3 * bytes.len());
+    for byte in bytes {
+        match byte {
+            b' '..=b'~' if *byte != b'%' => out.push(*byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
 /// Whether bytes are a text without control characters.
 fn is_text(bytes: &[u8]) -> bool {
-    if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+    if are_all(bytes, |byte| (b' '..=b'~').contains(&byte)) {
         return true;
     }
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
@@ -233,8 +245,8 @@ fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(key);
     out.extend_from_slice(b"=\"");
-    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'"' && *byte != b'\\';
-    if value.iter().all(is_plain) {
+    let is_plain = |byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    if are_all(value, is_plain) {
         out.extend_from_slice(value);
         out.push(b'"');
         return;

@@ -1,0 +1,268 @@
+//! The mapping configuration of statsd_exporter: YAML. A mapping becomes a rule. Pure.
+
+use super::old::{OldSetting, shown};
+use super::transfer::{Transfer, go_span, join, same};
+use crate::few::sort_few;
+
+/// The most rules of a configuration.
+const RULES_MAX: usize = 99;
+
+/// The bins of a histogram without its own, in milliseconds.
+const BUCKETS: &str = "5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, inf";
+
+/// The quantiles of a summary without its own.
+const QUANTILES: &str = "50, 90, 99";
+
+pub(super) fn reason(path: &str) -> &'static str {
+    if path.contains("native_histogram") {
+        "histograms have fixed bins here"
+    } else if path.contains("max_age") || path.contains("age_buckets") || path.contains("buf_cap") {
+        "percentiles are of one flush interval here"
+    } else if path.ends_with(".error") {
+        "percentiles are exact up to [statsd] timer_exact samples"
+    } else {
+        "a rule has no such setting"
+    }
+}
+
+/// What decides which rule stands first: globs before regular expressions, and with
+/// `glob_disable_ordering` special ones before others.
+type Rank = (bool, Vec<bool>);
+
+pub(super) fn transfer(to: &mut Transfer) {
+    to.draft.set("carbon", "address", "", "Prometheus gets the points: scrape /metrics");
+    to.draft.remark(
+        "Prometheus scrapes http://HOST:8126/metrics: set [admin] bind = *:8126, and [udp] and \
+         [tcp] bind to the ports that the command line of statsd_exporter names (9125 by default)",
+    );
+    let by_rank = to.take("defaults.glob_disable_ordering");
+    let is_ranked = by_rank.as_ref().and_then(OldSetting::is_on).unwrap_or(false);
+    if let Some(setting) = by_rank {
+        let remark = "the rules below are in the order that it gives";
+        to.draft.remark(format!("{}: {remark}", setting.origin()));
+    }
+    let match_type = to.take("defaults.match_type");
+    let is_regex_default = match_type.as_ref().is_some_and(|kind| kind.text() == "regex");
+    if let Some(setting) = match_type {
+        to.draft.remark(format!("{}: each rule below has the key for it", setting.origin()));
+    }
+    to.set("defaults.ttl", "statsd", "expire", go_span);
+    let mut mappings: Vec<(Rank, String, bool)> = to
+        .old
+        .items("mappings")
+        .into_iter()
+        .map(|prefix| {
+            let text = |key: &str| to.old.get(&join(&prefix, key)).map(OldSetting::text);
+            let kind = text("match_type");
+            let is_regex = kind.map_or(is_regex_default, |kind| kind == "regex");
+            let pattern = text("match").unwrap_or_default();
+            let stars = if is_ranked && !is_regex { stars(&pattern) } else { Vec::new() };
+            ((is_regex, stars), prefix, is_regex)
+        })
+        .collect();
+    sort_few(&mut mappings, |(one, ..), (other, ..)| one.cmp(other));
+    let is_drop = |(_, prefix, _): &(Rank, String, bool)| {
+        to.old.get(&join(prefix, "action")).is_some_and(|action| action.text() == "drop")
+    };
+    let has_drops = mappings.iter().any(is_drop);
+    for (nth, (_, prefix, is_regex)) in mappings.into_iter().enumerate() {
+        if nth < RULES_MAX {
+            mapping(to, &prefix, is_regex, has_drops);
+            continue;
+        }
+        for key in to.old.keys(&prefix) {
+            to.without(&join(&prefix, &key), "a configuration has at most 100 rules");
+        }
+    }
+    defaults(to);
+}
+
+/// Which elements of a pattern are a `*`.
+fn stars(pattern: &str) -> Vec<bool> {
+    pattern.split('.').map(|part| part == "*").collect()
+}
+
+fn mapping(to: &mut Transfer, prefix: &str, is_regex: bool, has_drops: bool) {
+    let at = |key: &str| join(prefix, key);
+    let name = to.take(&at("name"));
+    let wanted = name.as_ref().map_or_else(|| "mapping".into(), OldSetting::text);
+    let wanted = wanted.replace("$", "");
+    let header = to.draft.fresh("rule", if wanted.is_empty() { "mapping" } else { &wanted }, false);
+    let key = if is_regex { "match_regex" } else { "match" };
+    to.set(&at("match"), &header, key, same);
+    if let Some(setting) = to.take(&at("match_type")) {
+        to.draft.because(&header, key, setting.origin());
+    }
+    let action = to.take(&at("action"));
+    if action.as_ref().is_some_and(|action| action.text() == "drop") {
+        if let Some(setting) = &action {
+            to.draft.set(&header, "drop", "yes", setting.origin());
+        }
+        if let Some(setting) = name {
+            to.draft.remark(format!("{}: the rule drops the names", setting.origin()));
+        }
+    } else {
+        if let Some(setting) = name {
+            to.draft.set(&header, "name", setting.text(), setting.origin());
+        }
+        if let Some(setting) = action {
+            to.draft.remark(format!("{}: the default here, too", setting.origin()));
+        }
+        if has_drops {
+            // A later rule that drops names would drop these, too.
+            to.draft.set(&header, "drop", "no", "the first mapping that matches counts");
+        }
+    }
+    labels(to, prefix, &header);
+    to.set(&at("ttl"), &header, "expire", go_span);
+    observer(to, prefix, &header);
+    for (key, remark) in [
+        ("help", "there are no help texts"),
+        ("honor_labels", "a tag of the rule replaces one of the line"),
+        (
+            "match_metric_type",
+            "a rule is for all types; a counter and a gauge of one name are two \
+                               series here",
+        ),
+        ("scale", "values are sent as they come"),
+    ] {
+        to.without(&at(key), remark);
+    }
+}
+
+fn labels(to: &mut Transfer, prefix: &str, header: &str) {
+    let path = join(prefix, "labels");
+    let mut tags = Vec::new();
+    let mut origins = Vec::new();
+    for key in to.old.keys(&path) {
+        let Some(setting) = to.old.take(&join(&path, &key)) else { continue };
+        let value = setting.text();
+        // An element of a list has no comma, and a reference has no other letters here.
+        if value.contains([',', '"']) || key.contains([',', '=']) || value.is_empty() {
+            to.draft.remark(format!("{}: a tag cannot have this value", setting.origin()));
+            continue;
+        }
+        tags.push(format!("{key}={value}"));
+        origins.push(setting.origin());
+    }
+    for origin in origins {
+        to.draft.set(header, "tags", tags.join(", "), origin);
+    }
+    to.without(&path, "a mapping without labels is a rule without tags");
+}
+
+/// Takes the first of these settings, and reports the others.
+fn first(to: &mut Transfer, paths: &[String]) -> Option<OldSetting> {
+    let mut found: Option<OldSetting> = None;
+    for path in paths {
+        let Some(setting) = to.take(path) else { continue };
+        if found.is_some() {
+            to.draft.remark(format!("{}: the newer key replaces it", setting.origin()));
+        } else {
+            found = Some(setting);
+        }
+    }
+    found
+}
+
+/// Reads what a timer becomes: a summary or a histogram.
+fn observer(to: &mut Transfer, prefix: &str, header: &str) {
+    let at = |key: &str| join(prefix, key);
+    let kind = first(to, &[at("observer_type"), at("timer_type")]);
+    if let Some((bins, origins)) = buckets(to, prefix) {
+        for origin in origins {
+            to.draft.set(header, "histogram", bins.clone(), origin);
+        }
+    }
+    if let Some((quantiles, origins)) = quantiles(to, prefix) {
+        for origin in origins {
+            to.draft.set(header, "percentiles", quantiles.clone(), origin);
+        }
+    }
+    let Some(kind) = kind else { return };
+    let is_histogram = kind.text() == "histogram";
+    let (key, default) =
+        if is_histogram { ("histogram", BUCKETS) } else { ("percentiles", QUANTILES) };
+    let other = if is_histogram { "percentiles" } else { "histogram" };
+    if to.draft.value(header, key).is_some() {
+        to.draft.because(header, key, kind.origin());
+    } else {
+        let value = match to.draft.value("rule.defaults", key) {
+            Some(value) => value.to_owned(),
+            None => default.to_owned(),
+        };
+        to.draft.set(header, key, value, kind.origin());
+    }
+    to.draft.set(header, other, "", kind.origin());
+}
+
+/// Returns the bins of a histogram, in milliseconds: statsd_exporter counts timers in seconds.
+fn buckets(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
+    let paths = ["histogram_options.buckets", "buckets"].map(|path| join(prefix, path));
+    let setting = first(to, &paths)?;
+    let mut bounds = Vec::new();
+    for word in setting.words() {
+        match word.trim_start_matches('+').to_ascii_lowercase().trim_start_matches('.') {
+            "inf" => {}
+            _ => match word.parse::<f64>() {
+                Ok(number) => bounds.push(((number * 1e9).round() / 1e6).to_string()),
+                Err(_) => bounds.push(shown(&word)),
+            },
+        }
+    }
+    bounds.push("inf".into());
+    let unit = "in milliseconds, as timers have here";
+    Some((bounds.join(", "), vec![format!("{}: {unit}", setting.origin())]))
+}
+
+/// Returns the quantiles of a summary, in percent.
+fn quantiles(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut origins = Vec::new();
+    for path in ["summary_options.quantiles", "quantiles"] {
+        for item in to.old.items(&join(prefix, path)) {
+            let Some(setting) = to.take(&join(&item, "quantile")) else { continue };
+            if let Ok(fraction) = setting.text().parse::<f64>() {
+                found.push(((fraction * 1e8).round() / 1e6).to_string());
+            }
+            origins.push(setting.origin());
+            let path = join(&item, "error");
+            to.without(&path, reason(&path));
+        }
+    }
+    if found.is_empty() {
+        for origin in origins {
+            to.draft.remark(format!("{origin}: no quantile"));
+        }
+        return None;
+    }
+    Some((found.join(", "), origins))
+}
+
+/// Reads the settings of names without a mapping, and of mappings without settings of their own.
+fn defaults(to: &mut Transfer) {
+    let kind = first(to, &["defaults.observer_type".into(), "defaults.timer_type".into()]);
+    let is_histogram = kind.as_ref().is_some_and(|kind| kind.text() == "histogram");
+    let reason = kind.map_or_else(|| "statsd_exporter's default".into(), |kind| kind.origin());
+    let bins = buckets(to, "defaults");
+    let summary = quantiles(to, "defaults");
+    if is_histogram {
+        to.draft.set("rule.defaults", "match", "**", reason.clone());
+        let (bins, origins) = bins.unwrap_or_else(|| (BUCKETS.into(), vec![reason.clone()]));
+        for origin in origins {
+            to.draft.set("rule.defaults", "histogram", bins.clone(), origin);
+        }
+        to.draft.set("statsd", "percentiles", "", reason);
+        for origin in summary.into_iter().flat_map(|(_, origins)| origins) {
+            to.draft.remark(format!("{origin}: the default is a histogram"));
+        }
+        return;
+    }
+    let (summary, origins) = summary.unwrap_or_else(|| (QUANTILES.into(), Vec::new()));
+    for origin in std::iter::once(reason).chain(origins) {
+        to.draft.set("statsd", "percentiles", summary.clone(), origin);
+    }
+    for origin in bins.into_iter().flat_map(|(_, origins)| origins) {
+        to.draft.remark(format!("{origin}: the default is a summary"));
+    }
+}

@@ -1,0 +1,198 @@
+//! `--import`: configurations of other servers, what is made of them, and what is wrong with
+//! others.
+//!
+//! `tests/core/import` has a configuration of each server, written for these tests with the
+//! features of real ones, and beside it the `statsd.conf` that is made from it. After a change:
+//! `UPDATE=1 cargo test --test core import`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use statsd::config;
+use statsd::import::import;
+
+/// The configurations, with the number of settings that each has at least.
+const FILES: [(&str, usize); 7] = [
+    ("node.js", 45),
+    ("statsite.conf", 35),
+    ("statsdpy.conf", 17),
+    ("brubeck.json", 25),
+    ("telegraf.conf", 45),
+    ("gostatsd.toml", 45),
+    ("exporter.yml", 30),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/core/import")
+}
+
+fn imported(name: &str) -> (String, String) {
+    let text = fs::read_to_string(folder().join(name)).unwrap();
+    let made = import(Path::new(name), text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    (text, made)
+}
+
+#[test]
+fn each_configuration_becomes_the_one_beside_it() {
+    for (name, _) in FILES {
+        let (_, made) = imported(name);
+        let path = folder().join(format!("{name}.statsd.conf"));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &made).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(made, expected, "{name}: UPDATE=1 writes it again");
+    }
+}
+
+#[test]
+fn what_is_made_is_valid_and_has_no_default() {
+    for (name, _) in FILES {
+        let (_, made) = imported(name);
+        let file = Path::new(name);
+        let whole = config::parse(file, made.as_bytes()).unwrap_or_else(|found| {
+            panic!("{name}: {found:#?}\n{made}");
+        });
+        let lines: Vec<&str> = made.lines().collect();
+        let mut header = "";
+        for (at, line) in lines.iter().enumerate() {
+            if line.starts_with('[') {
+                header = line;
+            }
+            // A section with a name begins without a value, and keys of rules have no default.
+            if line.starts_with(['#', '[']) || line.is_empty() || header.contains('.') {
+                continue;
+            }
+            let others = [&lines[..at], &lines[at + 1..]].concat().join("\n");
+            let without = config::parse(file, others.as_bytes()).ok();
+            assert!(without.as_ref() != Some(&whole), "{name}: {header} {line} has its default");
+        }
+    }
+}
+
+/// Shows that each line of the old file with a value is named by its number, as the origin of a key
+/// or in a remark.
+#[test]
+fn no_setting_is_dropped_in_silence() {
+    for (name, least) in FILES {
+        let (text, made) = imported(name);
+        let made = made.replace("\n# ", " ").replace("  ", " ");
+        let mut settings = 0;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim().trim_start_matches(['-', '{', ',', ' ']);
+            let Some((key, value)) = line.split_once(['=', ':']) else { continue };
+            let key = key.trim().trim_matches(['"', '\'']);
+            let is_key = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+            let opens = ["", "{", "[", "|"].contains(&value.trim().trim_end_matches(','));
+            let is_list = matches!(key, "percentiles" | "templates");
+            if key.is_empty() || !key.chars().all(is_key) || (opens && !is_list && key != "prefix")
+            {
+                continue;
+            }
+            settings += 1;
+            let named = format!("(line {number})");
+            assert!(made.contains(&named), "{name}:{number}: {line} is not in\n{made}");
+        }
+        assert!(settings >= least, "{name}: {settings} settings");
+    }
+}
+
+#[test]
+fn secrets_stand_in_no_comment() {
+    for (name, secret) in [
+        ("node.js", "t0ken"),
+        ("brubeck.json", "5ec7e7"),
+        ("telegraf.conf", "s3cret"),
+        ("gostatsd.toml", "5ec7e7"),
+    ] {
+        let (_, made) = imported(name);
+        let shown = made.lines().find(|line| line.starts_with('#') && line.contains(secret));
+        assert_eq!(shown, None, "{name}");
+    }
+}
+
+#[test]
+fn bad_syntax_is_reported_with_its_line_and_what_to_do() {
+    for (text, expected) in [
+        ("{ port: 8125\n  backends: [] }", ":2: expected a comma or }, not 'b'"),
+        ("{ port: 8125,\n  flushInterval 10 }", ":2: expected a : after the key \"flushInterval\""),
+        ("{\n port: 8125,\n", ":1: expected the } that ends what begins here"),
+        ("{ port: 8125, repeater: [ {host: 'a'},", ":1: expected the ] that ends"),
+        ("{ port: '8125\n' }", ":1: expected a closing ' in the same line"),
+        ("{ port: 8125 } }", ":1: expected nothing after the object, not '}'"),
+        ("/* a\n", ": this is no configuration that can be imported"),
+        ("{ port: f(\n", ":1: expected the expression that begins here to end"),
+        ("{ /* port", ":1: expected the comment to end with */"),
+        ("[statsite]\nport = 1\nnonsense\n", ":3: expected `key = value` or `[section]`"),
+        ("[statsite\nport = 1\n[statsite]", ":1: expected ] in the line"),
+        ("port = 1\n[statsite]\n", ":1: expected a [section] before the first key"),
+        ("[agent]\ninterval = \n", ":2: expected a value, not '\\n'"),
+        ("[agent]\ninterval \"10s\"\n", ":2: expected = after the key, not '\"'"),
+        ("[agent]\ninterval = \"10s\" x\n", ":2: expected the end of the line, not 'x'"),
+        ("[[inputs.statsd]]\npercentiles = [1,\n", ":2: expected the ] of the list"),
+        ("[[inputs.statsd]\n", ":1: expected ]] after the name of the table"),
+        ("[agent]\na = \"\"\"x\n", ":2: expected \"\"\" at the end of the text"),
+        ("[agent]\na = \"\\uzzzz\"\n", ":2: expected hexadecimal digits"),
+        ("mappings:\n- match: *.a\n", ":2: expected a plain value: anchors, aliases and tags"),
+        ("mappings:\n\t- match: a\n", ":2: expected an indent of spaces, not of tabs"),
+        ("mappings:\n- match: a\n  name\n", ":3: expected `key: value`"),
+        ("mappings:\n- <<: a\n", ":2: expected a key: merges"),
+        ("mappings: [\n", ":2: expected"),
+        ("mappings:\n{{ range }}\n", ":2: expected"),
+        ("mappings: {}\n---\na: 1\n", ":2: expected one document in the file"),
+        ("mappings:\n  - match: a\n - match: b\n", ":3: expected the indent of a line above"),
+        ("[sources.statsd]\n", ": this is a configuration of Vector, which --import does not"),
+        ("", ": this is no configuration that can be imported"),
+        ("[statsd]\nflush_interval = 10s\n", ": this is no configuration that can be imported"),
+    ] {
+        let error = import(Path::new("old"), text.as_bytes()).expect_err(text);
+        let message = error.message(Path::new("old"));
+        assert!(message.starts_with(&format!("old{expected}")), "{text:?}: {message}");
+        assert!(!message.contains('\n'), "{message:?}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+/// Shows that files of any depth and size are refused or read, and that no value breaks out of its
+/// comment or its line.
+#[test]
+fn hostile_files_are_bounded() {
+    let nested = |open: &str, close: &str, count| open.repeat(count) + &close.repeat(count);
+    for text in [
+        format!("{{ port: {} }}", nested("[", "]", 100_000)),
+        format!("{{ port: {}", "{a:".repeat(100_000)),
+        format!("[agent]\na = {}\n", nested("[", "]", 100_000)),
+        format!("[agent]\na = {}\n", "{a=".repeat(100_000)),
+        format!("[agent]\n{}a = 1\n", "a.".repeat(1000)),
+        format!("mappings: {}\n", nested("[", "]", 100_000)),
+        format!("mappings:\n{}\n", "- ".repeat(100_000)),
+        (0..2000).fold("mappings:\n".into(), |text, n| text + &" ".repeat(n + 1) + "a:\n"),
+        format!("{{ port: [{}] }}", "1,".repeat(100_000)),
+        format!("[statsite]\n{}", "a = 1\n".repeat(100_000)),
+        format!("mappings:\n{}", "- match: a\n".repeat(100_000)),
+        format!("[agent]\n{}", "[[a]]\n".repeat(100_000)),
+    ] {
+        let error = import(Path::new("old"), text.as_bytes()).expect_err(&text[..50]);
+        assert!(error.to_string().contains("expected"), "{error}");
+    }
+    let many = (0..300).map(|n| format!("- match: a{n}.*\n  name: b{n}\n")).collect::<String>();
+    let long = "x".repeat(100_000);
+    for (text, expected) in [
+        (format!("mappings:\n{many}"), "a configuration has at most 100 rules"),
+        (format!("{{ port: 8125, title: '{long}' }}"), "title (line 1): xxxx"),
+        (format!("{{ port: 8125, prefixStats: '{long}' }}"), "this server refuses it"),
+        ("{ port: 8125, title: 'a\\nb = c\\n[tcp]' }".into(), "title (line 1): a?b = c?[tcp]"),
+        ("{ port: 8125, 'x\\n[y]': 1 }".into(), "x?[y] (line 1): 1"),
+        ("{ port: 8125, prefixStats: 'a\\nb' }".into(), "without control characters"),
+        ("mappings:\n- {match: 'a #b;\"', match_type: regex}".into(), "regex = \"a #b;\\\"\""),
+        ("{ port: #PORT# }".into(), "port (line 1): #PORT#: the old server computes the value"),
+        ("{ port: 'x y', flushInterval: 100 }".into(), "flushInterval (line 1): 100: not set"),
+        ("{ port: 8125, port: 8126 }".into(), "port (line 1): 8125: Node StatsD itself has no"),
+        ("[statsite]\nstream_cmd = cat; # \"a\"\n".into(), "command = cat; # \"a\"\n"),
+    ] {
+        let made = import(Path::new("old"), text.as_bytes()).unwrap();
+        let parsed = config::parse(Path::new("made"), made.as_bytes());
+        assert!(parsed.is_ok(), "{parsed:#?}");
+        assert!(made.contains(expected), "{expected}: {}", &made[..made.len().min(3000)]);
+    }
+}
