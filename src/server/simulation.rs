@@ -35,6 +35,7 @@ mod coverage;
 mod cut_bytes;
 mod destinations;
 mod file;
+mod frozen;
 mod network;
 mod outside;
 mod ports;

@@ -76,6 +76,13 @@ pub(super) struct Fixed {
     pub(super) log_level: &'static str,
 }
 
+impl Fixed {
+    /// The log of frequent names.
+    pub(super) fn keys(&self) -> std::path::PathBuf {
+        self.folder.join("keys")
+    }
+}
+
 impl Configured {
     pub(super) const ALL: Self =
         Self { carbon: true, extra: true, influxdb: true, repeater: true, ganglia: true };

@@ -14,6 +14,7 @@ use super::clock::VirtualClock;
 use super::coverage::Coverage;
 use super::destinations::{Destinations, Receiver};
 use super::file::{Choices, Fixed, rules_of};
+use super::frozen::{self, Frozen};
 use super::outside::Outside;
 use super::ports::{Ports, udp_socket};
 use super::stamps::StampCheck;
@@ -73,18 +74,6 @@ struct Run {
     /// The sum of the samples sent before a flush whose sweep is under way.
     closing: Option<u64>,
     sizes: Sizes,
-}
-
-/// What must not change once a stop has begun.
-#[derive(Debug, PartialEq)]
-struct Frozen {
-    flush: u64,
-    sent: Config,
-    state: Option<Vec<u8>>,
-    keys: u64,
-    packets: u64,
-    lines: u64,
-    series: usize,
 }
 
 const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
@@ -254,7 +243,8 @@ impl World {
         let is_limited = self.choices.limits.is_some();
         let reached = &mut self.coverage.reached;
         self.run.sizes.check(server, &mut self.admin, is_limited, reached);
-        self.check_stop();
+        let server = self.server.as_mut().expect("a server runs");
+        frozen::check(server, &self.fixed.keys(), &mut self.frozen);
         self.check_stamps();
     }
 
@@ -308,38 +298,6 @@ impl World {
         let server = self.server.as_ref().expect("a server runs");
         let reached = &mut self.coverage.reached;
         bounds::check_counters(server, &self.clients, &self.admin, reached);
-    }
-
-    /// Checks that nothing happens after a stop that the stop does not need.
-    fn check_stop(&mut self) {
-        let flush = flushes_begun(self.server_mut());
-        let Server { life, reception, pipeline, .. } = self.server.as_ref().expect("a server runs");
-        if life.is_running() {
-            return;
-        }
-        assert!(!reception.has_backlog(), "input waits in spite of the stop");
-        assert_eq!(
-            reception.clients.in_use().used,
-            0,
-            "clients are connected in spite of the stop"
-        );
-        let listeners = reception.datagrams().len() + reception.streams().len();
-        assert_eq!(listeners, 0, "the server listens in spite of the stop");
-        assert!(!life.is_saving(), "a save is under way in spite of the stop");
-        let own = pipeline.engine().own();
-        let now = Frozen {
-            flush,
-            sent: life.config().clone(),
-            state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
-            keys: fs::metadata(self.path("keys")).map_or(0, |keys| keys.len()),
-            packets: own.total(Own::PacketsReceived),
-            lines: own.total(Own::MetricsReceived),
-            series: pipeline.engine().table().len(),
-        };
-        if let Some(before) = &self.frozen {
-            assert_eq!(*before, now, "something happened that a stop does not need");
-        }
-        self.frozen = Some(now);
     }
 
     /// Checks that stamps only go up, except after a step of the wall clock.
