@@ -24,10 +24,11 @@ fn checkout() -> TempDir {
 fn build(checkout: &TempDir) {
     let release = checkout.path().join("target/release");
     fs::create_dir_all(&release).unwrap();
+    // The source comes first, so that it is never newer than the binary.
+    fs::write(checkout.path().join("main.rs"), "").unwrap();
     let binary = release.join("statsd");
     fs::write(&binary, "#!/bin/sh\necho \"statsd $*\"\n").unwrap();
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(checkout.path().join("main.rs"), "").unwrap();
     fs::write(release.join("statsd.d"), format!("{}: main.rs\n", binary.display())).unwrap();
 }
 
