@@ -317,7 +317,7 @@ impl Link {
     fn note_stall(&mut self, outbox: &Outbox) {
         match &self.state {
             LinkState::Up(connection) => {
-                let hint = connection.is_stalled().then(|| self.advice.on_stall());
+                let hint = self.is_stalled().then(|| self.advice.on_stall());
                 self.stall.note(hint, connection.address(), outbox);
             }
             // The log has the failure, and the recovery later.
@@ -602,6 +602,11 @@ impl Link {
         matches!(self.state, LinkState::Up(_))
     }
 
+    /// Whether the peer holds the connection, but has acknowledged nothing for `write_timeout`.
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(&self.state, LinkState::Up(connection) if connection.is_stalled())
+    }
+
     /// Whether bytes were written or acknowledged in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
         matches!(&self.state, LinkState::Up(connection) if connection.is_moving(now))
@@ -621,7 +626,7 @@ impl Link {
             LinkState::Idle => "idle",
             LinkState::Resolving => "resolving",
             LinkState::Connecting { .. } => "connecting",
-            LinkState::Up(connection) if connection.is_stalled() => "stalled",
+            LinkState::Up(_) if self.is_stalled() => "stalled",
             LinkState::Up(_) => "up",
             LinkState::BackingOff { .. } => "backing_off",
         }

@@ -224,6 +224,11 @@ impl Outlet {
         }
     }
 
+    /// Whether the destination is connected, but accepts nothing.
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(self, Self::Link(link) if link.is_stalled())
+    }
+
     /// Returns the state in one word, for the admin port.
     pub(super) fn state(&self) -> &'static str {
         match self {

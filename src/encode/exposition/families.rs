@@ -103,8 +103,8 @@ const DIVIDE_BLOCKS: usize = 16;
 const AHEAD: usize = 16;
 
 impl FamilyWalk {
-    /// A walk from the first series on. `unused` are the bits of hashes that do not count: none,
-    /// except to see how families of equal hashes fare.
+    /// A walk from the first series on. `unused` are the bits of hashes that do not count. With
+    /// fewer bits, more families have equal hashes.
     pub(super) fn new(unused: u32) -> Self {
         Self { unused, ..Self::default() }
     }
