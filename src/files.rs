@@ -14,6 +14,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _}
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::stat::{major, minor};
 use nix::unistd::{Gid, Uid, fchown, geteuid};
 
 /// With these flags an open waits neither for the other end of a FIFO nor for a terminal's carrier.
@@ -335,6 +336,29 @@ pub(crate) fn lock_in(folder: &Path) -> PathBuf {
     folder.join("lock")
 }
 
+/// Returns the process that holds the lock in this file, without taking the lock: a server that
+/// starts at that moment would fail.
+///
+/// Returns `None` if there is none, or the kernel does not show it, as for a process in another
+/// container.
+pub(crate) fn lock_holder(lock: &Path) -> Option<u32> {
+    let found = fs::symlink_metadata(lock).ok()?;
+    let device = found.dev();
+    let file = format!("{:02x}:{:02x}:{}", major(device), minor(device), found.ino());
+    holder_in(&fs::read_to_string("/proc/locks").ok()?, &file)
+}
+
+/// Finds the holder of a file in the text of /proc/locks.
+fn holder_in(locks: &str, file: &str) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        // 1: FLOCK  ADVISORY  WRITE 1234 08:01:131090 0 EOF
+        let mut fields = line.split_whitespace().skip(1);
+        let is_flock = fields.next() == Some("FLOCK"); // a waiting one begins with ->
+        let holder = fields.nth(2)?.parse().ok();
+        holder.filter(|_| is_flock && fields.next() == Some(file))
+    })
+}
+
 fn require_unlocked(lock: &Path) -> io::Result<()> {
     let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     if open_ours(lock).is_ok_and(held) { Err(busy(lock)) } else { Ok(()) }
@@ -578,5 +602,26 @@ mod tests {
         let _first = Lock::of_file(&file).unwrap();
         let old = folder.path().join("file.old");
         assert!(Lock::of_file(&old).is_err() && append(&old).is_err(), "beside it");
+    }
+
+    #[test]
+    fn a_lock_is_found_and_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        assert_eq!(lock_holder(&lock_of(&path)), None);
+        let lock = Lock::of_file(&path).unwrap();
+        assert_eq!(lock_holder(&lock_of(&path)), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(lock_holder(&lock_of(&path)), None);
+    }
+
+    #[test]
+    fn only_the_holder_of_the_file_is_named() {
+        let locks = "1: POSIX  ADVISORY  WRITE 10 08:01:7 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 11 08:01:77 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 12 08:01:7 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 13 08:01:7 0 EOF\n";
+        assert_eq!(holder_in(locks, "08:01:7"), Some(13));
+        assert_eq!(holder_in(locks, "08:02:7"), None);
     }
 }

@@ -7,8 +7,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{SockAddr, Socket};
 
-use super::ReadOutcome;
-use super::counts::ListenerCounts;
+use super::{ListenerCounts, ReadOutcome};
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 

@@ -14,8 +14,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
-use super::ReadOutcome;
-use super::counts::ListenerCounts;
+use super::{ListenerCounts, ReadOutcome};
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{EventSource, Slot};

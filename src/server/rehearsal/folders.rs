@@ -10,7 +10,6 @@ use nix::sys::statfs::statfs;
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::finding::{FindingKind, Findings};
-use super::held;
 use crate::config::Config;
 use crate::{files, state};
 
@@ -200,7 +199,7 @@ fn require_folder(path: &Path) -> Result<(), Obstacle> {
 }
 
 fn require_free(lock: &Path) -> Result<(), Obstacle> {
-    held::lock_holder(lock).map_or(Ok(()), |holder| Err(Obstacle::Held(holder)))
+    files::lock_holder(lock).map_or(Ok(()), |holder| Err(Obstacle::Held(holder)))
 }
 
 /// Fails if a lock file that a crash has left is of another user. Root may use it all the same.

@@ -14,7 +14,6 @@
 
 mod finding;
 mod folders;
-mod held;
 mod sockets;
 
 pub use finding::{Finding, FindingKind};

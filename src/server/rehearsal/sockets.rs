@@ -11,7 +11,6 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use socket2::{Domain, Socket, Type};
 
 use super::finding::{FindingKind, Findings};
-use super::held;
 use crate::config::{Bind, Config};
 use crate::files;
 use crate::ingest::bind::{BindError, Transport, bind_only};
@@ -117,11 +116,11 @@ fn kind_of(error: &std::io::Error) -> FindingKind {
 
 /// Checks the place of a unix socket. It is not bound, since that would make its file.
 fn unix(key: &'static str, path: &Path, findings: &mut Findings<'_>) {
-    if let Some(holder) = held::lock_holder(&files::lock_of(path)) {
+    if let Some(holder) = files::lock_holder(&files::lock_of(path)) {
         let what = format!("{} is in use by the server with process id {holder}", path.display());
         return findings.remark("unix", key, what);
     }
-    if held::is_bound(path) {
+    if is_bound(path) {
         let what = format!("a process listens on {}", path.display());
         return findings.remark("unix", key, what);
     }
@@ -130,6 +129,18 @@ fn unix(key: &'static str, path: &Path, findings: &mut Findings<'_>) {
         let error = BindError::Unix { path: path.to_owned(), error };
         findings.add(kind, "unix", key, &error.to_string());
     }
+}
+
+/// Whether a process has bound a unix socket to this path. /proc/net/unix shows it without a
+/// connection, which that process would notice.
+fn is_bound(path: &Path) -> bool {
+    let Some(path) = path.to_str() else { return false };
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    sockets.lines().skip(1).any(|line| {
+        // Num RefCount Protocol Flags Type St Inode Path
+        let at = line.match_indices(' ').map(|(at, _)| at + 1).find(|at| line[*at..] == *path);
+        at.is_some()
+    })
 }
 
 /// Fails if no socket can be made at a path.
@@ -160,6 +171,8 @@ fn receive_buffer(asked: usize, findings: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use super::*;
 
     #[test]
@@ -186,5 +199,15 @@ mod tests {
         }
         assert!(overlap(&Endpoint::Tcp(Bind::Any(1)), &Endpoint::Admin(Bind::Localhost(1))));
         assert!(!overlap(&Endpoint::Udp(Bind::Any(1)), &Endpoint::Tcp(Bind::Any(1))));
+    }
+
+    #[test]
+    fn a_bound_unix_socket_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.sock");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        assert!(is_bound(&path));
+        drop(socket);
+        assert!(!is_bound(&path));
     }
 }
