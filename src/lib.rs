@@ -21,8 +21,8 @@
 //!   `figures` is the table of everything that the server shows about itself. `state` keeps series
 //!   over a restart.
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
-//! - The rest are tools: `logging`, `files`, `privileges`, `standard` (output and error), `sys`
-//!   (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
+//! - The rest are tools: `logging`, `files`, `privileges`, `stdio` (standard output and error),
+//!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
 //!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean"), `random`.
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
@@ -74,7 +74,7 @@ pub mod privileges;
 mod files;
 mod nearest;
 mod random;
-pub mod standard;
+pub mod stdio;
 mod sys;
 mod clock;
 pub mod token;

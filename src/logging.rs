@@ -30,7 +30,7 @@
 //!
 //! ```text
 //!  log::warn!(…) ──▶ env_logger ──▶ format::line ──▶ LogTarget ─┐
-//!  say, the panic hook ─────────────────────────────────────────┴─put─▶ LOG ──▶ standard error
+//!  write_line, the panic hook ──────────────────────────────────┴─put─▶ LOG ──▶ standard error
 //!                                                                        └──▶ DROPPED, if full
 //! ```
 //! Writing a line never waits. Otherwise a process that stops reading standard error would stop the
@@ -54,7 +54,7 @@ use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::clock;
-use crate::standard::StandardStream;
+use crate::stdio::StandardStream;
 
 /// The one log of the process. It is global because the `log` crate is: any code may log without
 /// having a reference to it. A panic may log while a line is being written, so the lock is only
@@ -69,15 +69,15 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// that is locked.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// How many times [`last_words`] waits for a reader, each time for [`LAST_WAIT_MS`]: 10 s in all.
-const LAST_WAITS: u32 = 100;
-const LAST_WAIT_MS: u16 = 100;
-/// How many times [`end`] waits for a reader, each time for [`LAST_WAIT_MS`].
-const END_WAITS: u32 = 2;
+/// How many times [`write_before_exit`] waits for a reader, each time for [`WAIT_MS`]: 10 s in all.
+const EXIT_WAITS: u32 = 100;
+const WAIT_MS: u16 = 100;
+/// How many times [`finish`] waits for a reader, each time for [`WAIT_MS`].
+const FINISH_WAITS: u32 = 2;
 
 /// Sends log lines of `level` and worse to standard error from now on. RUST_LOG overrides the
 /// level. Must be called before privileges are dropped.
-pub fn to_stderr(level: LevelFilter, format: LogFormat) {
+pub fn init(level: LevelFilter, format: LogFormat) {
     set_format(format);
     // Without RUST_LOG the logger accepts every level, and `set_level` sets the limit below it.
     let limit = if is_level_overridden() { level } else { LevelFilter::Trace };
@@ -117,7 +117,7 @@ fn is_level_overridden() -> bool {
 }
 
 /// Writes a line that is not a log line, such as `ready udp=…`. Never waits.
-pub fn say(line: &str) {
+pub fn write_line(line: &str) {
     put(format!("{line}\n").as_bytes());
 }
 
@@ -126,9 +126,9 @@ pub fn say(line: &str) {
 ///
 /// Waits up to 10 s if standard error has no room. It must not wait for ever, or a supervisor would
 /// assume that the server is still starting.
-pub fn last_words(text: &str) {
+pub fn write_before_exit(text: &str) {
     let Ok(mut log) = LOG.try_lock() else { return };
-    let mut waits = LAST_WAITS;
+    let mut waits = EXIT_WAITS;
     for line in text.lines() {
         let line = match wanted_format() {
             LogFormat::Text => format!("{line}\n"),
@@ -149,7 +149,7 @@ pub fn last_words(text: &str) {
 /// and the number of dropped lines. Waits at most 0.2 s for a slow reader.
 pub fn finish() {
     let Ok(mut log) = LOG.try_lock() else { return };
-    let mut waits = END_WAITS;
+    let mut waits = FINISH_WAITS;
     while !log.finish() && waits > 0 {
         log.wait_for_room();
         waits -= 1;
@@ -296,12 +296,12 @@ impl Log {
         }
     }
 
-    /// Waits until standard error accepts bytes, at most [`LAST_WAIT_MS`].
+    /// Waits until standard error accepts bytes, at most [`WAIT_MS`].
     fn wait_for_room(&self) {
         if let Some(stream) = &self.stream {
             let mut streams = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
             // An error only makes this wait shorter, and the number of waits is limited.
-            let _ = poll(&mut streams, LAST_WAIT_MS);
+            let _ = poll(&mut streams, WAIT_MS);
         }
     }
 }

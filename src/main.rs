@@ -80,10 +80,10 @@ fn compare(inputs: [&str; 2], interval: Duration) -> ExitCode {
 
 /// Reports the warnings about a configuration, and the problems that a start with it would have.
 fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
-    privileges::shut_out_others();
+    privileges::keep_new_files_private();
     let findings = server::rehearse(config, origin);
-    let lines: Vec<_> = findings.iter().map(|finding| format!("statsd: {finding}")).collect();
-    logging::last_words(&lines.join("\n"));
+    let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    report(&lines.join("\n"));
     let count = |kind| findings.iter().filter(|finding| finding.kind == kind).count();
     let warnings = count(FindingKind::Warning);
     if count(FindingKind::Error) > 0 {
@@ -99,15 +99,15 @@ fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
 
 /// Runs the server until a signal stops it.
 fn run(config: Config, origin: config::Origin) -> ExitCode {
-    logging::to_stderr(config.log_level, config.log_format);
-    privileges::shut_out_others();
+    logging::init(config.log_level, config.log_format);
+    privileges::keep_new_files_private();
     let server = match Server::start(config, origin) {
         Ok(server) => server,
         Err(error) => return fail(1, &error),
     };
     server.log_start();
     server.log_config_warnings();
-    logging::say(&server.ready_line());
+    logging::write_line(&server.ready_line());
     match server.run() {
         Ok(()) => {
             logging::finish();
@@ -119,13 +119,13 @@ fn run(config: Config, origin: config::Origin) -> ExitCode {
 
 /// Runs `--stdin`. Its log shows only warnings and errors, since its output is for scripts.
 fn flush_stdin(config: Config, origin: config::Origin) -> ExitCode {
-    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
+    logging::init(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     exit_code(server::flush_stdin(config, &origin, &mut std::io::stdin().lock()))
 }
 
 /// Runs `--dry-run`.
 fn dry_run(config: Config, origin: config::Origin) -> ExitCode {
-    logging::to_stderr(config.log_level.min(log::LevelFilter::Warn), config.log_format);
+    logging::init(config.log_level.min(log::LevelFilter::Warn), config.log_format);
     let mut stdout = std::io::stdout().lock();
     exit_code(server::dry_run(config, &origin, &mut std::io::stdin().lock(), &mut stdout))
 }
@@ -188,7 +188,12 @@ fn cannot_print(error: &std::io::Error) -> ExitCode {
 
 /// Reports why the process ends with this exit code.
 fn fail(code: u8, what: &dyn std::fmt::Display) -> ExitCode {
-    let lines: Vec<_> = what.to_string().lines().map(|line| format!("statsd: {line}")).collect();
-    logging::last_words(&lines.join("\n"));
+    report(&what.to_string());
     ExitCode::from(code)
+}
+
+/// Writes lines to standard error, each after the name of the program.
+fn report(text: &str) {
+    let lines: Vec<_> = text.lines().map(|line| format!("statsd: {line}")).collect();
+    logging::write_before_exit(&lines.join("\n"));
 }

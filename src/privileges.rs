@@ -14,13 +14,13 @@ use nix::unistd::{
 
 /// Why privileges could not be dropped.
 #[derive(Debug)]
-pub struct NotDropped {
+pub struct PrivilegeError {
     key: &'static str,
     value: String,
     reason: String,
 }
 
-impl fmt::Display for NotDropped {
+impl fmt::Display for PrivilegeError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value, reason } = self;
         write!(
@@ -74,13 +74,13 @@ pub fn has_no_new_privileges() -> bool {
 }
 
 /// Makes new files unreadable for other users, unless the code that creates a file sets its mode.
-pub fn shut_out_others() {
+pub fn keep_new_files_private() {
     umask(Mode::from_bits_truncate(0o077));
 }
 
 /// Looks up a user and a group by name or by number. If only a user is given, its own group is
 /// used. A number needs no account: in a container there is often none.
-pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
+pub fn look_up(user: &str, group: &str) -> Result<Identity, PrivilegeError> {
     let is_user_given = !user.is_empty();
     let user = look_up_user(user)?.filter(|user| !is_uid(user.uid));
     let group = look_up_group(group)?.filter(|(gid, _)| user.is_some() || !is_gid(*gid));
@@ -89,8 +89,8 @@ pub fn look_up(user: &str, group: &str) -> Result<Identity, NotDropped> {
 
 /// Looks up the value of `user`. Returns `None` if it is empty. An empty name needs no look-up,
 /// which would load the modules of the name service and may wait for a network.
-fn look_up_user(value: &str) -> Result<Option<NewUser>, NotDropped> {
-    let fail = |reason: &dyn fmt::Display| not("user", value, reason);
+fn look_up_user(value: &str) -> Result<Option<NewUser>, PrivilegeError> {
+    let fail = |reason: &dyn fmt::Display| failure("user", value, reason);
     if value.is_empty() {
         return Ok(None);
     }
@@ -114,7 +114,7 @@ fn look_up_user(value: &str) -> Result<Option<NewUser>, NotDropped> {
 }
 
 /// Looks up the value of `group`. Returns `None` if it is empty.
-fn look_up_group(value: &str) -> Result<Option<(Gid, String)>, NotDropped> {
+fn look_up_group(value: &str) -> Result<Option<(Gid, String)>, PrivilegeError> {
     if value.is_empty() {
         return Ok(None);
     }
@@ -123,21 +123,21 @@ fn look_up_group(value: &str) -> Result<Option<(Gid, String)>, NotDropped> {
     }
     match Group::from_name(value) {
         Ok(Some(group)) => Ok(Some((group.gid, value.into()))),
-        Ok(None) => Err(not("group", value, "no such group")),
-        Err(error) => Err(not("group", value, error)),
+        Ok(None) => Err(failure("group", value, "no such group")),
+        Err(error) => Err(failure("group", value, error)),
     }
 }
 
 /// Returns the number of a user or a group that is given as one. Returns `None` if it is given by
 /// name.
-fn number(key: &'static str, value: &str) -> Result<Option<u32>, NotDropped> {
+fn number(key: &'static str, value: &str) -> Result<Option<u32>, PrivilegeError> {
     if !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
     }
     // For the kernel the largest number means "no change".
     match value.parse() {
         Ok(number) if number < u32::MAX => Ok(Some(number)),
-        _ => Err(not(key, value, format!("expected a number below {}", u32::MAX))),
+        _ => Err(failure(key, value, format!("expected a number below {}", u32::MAX))),
     }
 }
 
@@ -162,13 +162,13 @@ impl NewUser {
     }
 
     /// Sets the groups of this user. A user without an account has no others than `gid`.
-    fn set_groups(&self, gid: Gid) -> Result<(), NotDropped> {
-        let fail = |error: Errno| not("user", &self.value, error);
+    fn set_groups(&self, gid: Gid) -> Result<(), PrivilegeError> {
+        let fail = |error: Errno| failure("user", &self.value, error);
         let Some(account) = &self.account else {
             return setgroups(&[gid]).map_err(fail);
         };
         let name = CString::new(account.name.as_str());
-        let name = name.map_err(|error| not("user", &self.value, error))?;
+        let name = name.map_err(|error| failure("user", &self.value, error))?;
         initgroups(&name, gid).map_err(fail)
     }
 }
@@ -203,27 +203,27 @@ impl Identity {
 
     /// Becomes this user and group for good. The groups are set first, since the new user may not
     /// set them.
-    pub fn assume(self) -> Result<(), NotDropped> {
+    pub fn assume(self) -> Result<(), PrivilegeError> {
         let gid = self.gid();
         if let Some((gid, name)) = &self.group {
             let groups = if self.user.is_none() { setgroups(&[*gid]) } else { Ok(()) };
-            groups.and_then(|()| setgid(*gid)).map_err(|error| not("group", name, error))?;
+            groups.and_then(|()| setgid(*gid)).map_err(|error| failure("group", name, error))?;
         }
         if let (Some(user), Some(gid)) = (&self.user, gid) {
-            let fail = |error: Errno| not("user", &user.value, error);
+            let fail = |error: Errno| failure("user", &user.value, error);
             user.set_groups(gid)?;
             setgid(gid).and_then(|()| setuid(user.uid)).map_err(fail)?;
             if !user.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
-                return Err(not("user", &user.value, "root could be had again"));
+                return Err(failure("user", &user.value, "root could be had again"));
             }
         }
         if self.is_user_given {
-            no_new_privileges().map_err(|error| not("user", "", error))?;
+            no_new_privileges().map_err(|error| failure("user", "", error))?;
         }
         Ok(())
     }
 }
 
-fn not(key: &'static str, value: &str, reason: impl fmt::Display) -> NotDropped {
-    NotDropped { key, value: value.into(), reason: reason.to_string() }
+fn failure(key: &'static str, value: &str, reason: impl fmt::Display) -> PrivilegeError {
+    PrivilegeError { key, value: value.into(), reason: reason.to_string() }
 }

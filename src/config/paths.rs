@@ -10,7 +10,7 @@ use super::ini::{Flaw, IniSection};
 use super::model::Config;
 use super::setting_place::SettingPlace;
 use crate::few::sort_few;
-use crate::standard::OUTPUT_NAMES;
+use crate::stdio::OUTPUT_NAMES;
 
 /// A file that the server creates because of a key, or a folder whose whole content it owns.
 struct Claim {

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::files;
 use crate::logging::{self, Bytes};
 use crate::series::{Counted, MostFrequent};
-use crate::standard::{OUTPUT_NAMES, StandardStream};
+use crate::stdio::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
 
 #[derive(Debug)]
@@ -121,7 +121,8 @@ impl KeyFlush {
                 }
             }
             Out::StandardError => {
-                let line = |counted: Counted| logging::say(&format!("{time} {}", shown(&counted)));
+                let line =
+                    |counted: Counted| logging::write_line(&format!("{time} {}", shown(&counted)));
                 self.left.by_ref().take(some).for_each(line);
             }
             Out::File { .. } => match self.append(&time, config) {

@@ -15,7 +15,7 @@ use crate::privileges::Login;
 use crate::protocol::cleaned;
 use crate::sink::spool::Spool;
 use crate::sink::{Feed, Platform, Sink, Sinks, SystemPlatform};
-use crate::standard::StandardStream;
+use crate::stdio::StandardStream;
 
 /// Makes one encoder for each combination of format, name space and own figures that a destination
 /// takes.

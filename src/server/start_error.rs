@@ -6,14 +6,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::ingest::bind::BindError;
-use crate::privileges::NotDropped;
+use crate::privileges::PrivilegeError;
 
 #[derive(Debug)]
 pub enum StartError {
     Bind(BindError),
     /// A socket that was passed in cannot be used.
     Passed(io::Error),
-    Privileges(NotDropped),
+    Privileges(PrivilegeError),
     /// Another server uses the state file.
     State(PathBuf, io::Error),
     /// The folder of a sink's spool cannot be used.
@@ -76,8 +76,8 @@ impl From<BindError> for StartError {
     }
 }
 
-impl From<NotDropped> for StartError {
-    fn from(error: NotDropped) -> Self {
+impl From<PrivilegeError> for StartError {
+    fn from(error: PrivilegeError) -> Self {
         Self::Privileges(error)
     }
 }

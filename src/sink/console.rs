@@ -11,7 +11,7 @@ use mio::Registry;
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use crate::config::CONSOLE;
-use crate::standard::StandardStream;
+use crate::stdio::StandardStream;
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Generation};
 

@@ -14,7 +14,7 @@ use super::outbox::Outbox;
 use crate::config::{Destination, DestinationKind, Over};
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
-use crate::standard::StandardStream;
+use crate::stdio::StandardStream;
 use crate::time::{Now, Tick};
 use crate::token::Generation;
 

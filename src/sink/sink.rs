@@ -24,7 +24,7 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
-use crate::standard::StandardStream;
+use crate::stdio::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
 

@@ -29,7 +29,7 @@ use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
 use crate::ingest::bind::{self, Passed};
-use crate::privileges::{self, NotDropped};
+use crate::privileges::{self, PrivilegeError};
 
 /// Returns the warnings about a configuration and the problems that a start with it would have, in
 /// the order of the file. If this process may, it becomes the user of the configuration and stays
@@ -91,7 +91,7 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
 }
 
 /// Reports why a start could not become the user or the group. The message begins with the key.
-fn report_account(error: &NotDropped, findings: &mut Findings<'_>) {
+fn report_account(error: &PrivilegeError, findings: &mut Findings<'_>) {
     let text = error.to_string();
     let group = text.strip_prefix("[statsd] group = ");
     let key = if group.is_some() { "group" } else { "user" };
