@@ -5,10 +5,15 @@
 //! - For datagram sockets: the size of the receive buffer, the drop counter, and receiving many
 //!   datagrams in one call.
 //! - For the process: the limit of open files, sockets that were passed in, and ended children.
+//! - For a release: `callers` stands in for the unwinder, which a release does not have.
 //!
 //! Only the buffers of a [`batch::RecvBatch`] keep state, and nothing blocks.
 
 #![allow(unsafe_code)] // the one module that may: each block says why it is sound
+
+pub(crate) mod batch;
+#[cfg(without_callers)]
+mod callers;
 
 use std::io;
 use std::mem;
@@ -16,10 +21,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::Socket;
-
-pub(crate) mod batch;
-#[cfg(without_callers)]
-mod callers;
 
 /// Returns the bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
 ///
@@ -56,9 +57,7 @@ pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
 
 /// Raises the limit of open files as far as is possible without privileges. Returns the new limit.
 pub(crate) fn raise_open_files() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid rlimit to write to, and outlives the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    let mut limit = limit_of_files()?;
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: `limit` is a valid rlimit to read from.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
@@ -68,17 +67,21 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
 
 /// Returns the limit of open files.
 pub(crate) fn open_files_limit() -> io::Result<u64> {
+    #[allow(clippy::useless_conversion)] // 32 bits wide on some platforms
+    Ok(limit_of_files()?.rlim_cur.into())
+}
+
+fn limit_of_files() -> io::Result<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit to write to, and outlives the call.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    #[allow(clippy::useless_conversion)] // 32 bits wide on some platforms
-    Ok(limit.rlim_cur.into())
+    Ok(limit)
 }
 
-/// Returns the number of open descriptors of this process, or 0 if it cannot be read.
-pub(crate) fn open_files() -> usize {
+/// Returns the number of open descriptors of this process. Fails if /proc is not mounted.
+pub(crate) fn open_files() -> io::Result<usize> {
     // One of them is the descriptor of the folder itself.
-    std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count().saturating_sub(1))
+    Ok(std::fs::read_dir("/proc/self/fd")?.count().saturating_sub(1))
 }
 
 /// Returns the bytes of this process that are in memory. `None` if they cannot be read.
@@ -105,12 +108,12 @@ pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Resu
 /// Allows the kernel to pass datagrams of one sender and of one length in one piece (UDP_GRO). They
 /// come in this form from a network card that merges them, or from a sender that uses UDP_SEGMENT.
 /// Fails before Linux 5.0.
-pub(crate) fn take_pieces(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn enable_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
 /// Requests the credentials of the sender of each datagram of a unix socket (SO_PASSCRED).
-pub(crate) fn take_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn enable_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_int(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, 1)
 }
 
@@ -168,19 +171,19 @@ pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     Ok((figures[TAKEN], figures[ROOM]))
 }
 
-/// Returns a child that has ended and was not reaped. The child stays as it is, so that its owner
-/// can still read its exit status.
+/// Returns a child that has ended and was not reaped. The child is not reaped here, so that its
+/// owner can still read its exit status.
 pub(crate) fn ended_child() -> io::Result<Option<u32>> {
-    look_at_child(libc::P_ALL, 0, libc::WNOWAIT)
+    poll_child(libc::P_ALL, 0, libc::WNOWAIT)
 }
 
 /// Reaps a child that has ended, whatever part of the process started it.
 pub(crate) fn reap(child: u32) -> io::Result<()> {
-    look_at_child(libc::P_PID, child, 0).map(drop)
+    poll_child(libc::P_PID, child, 0).map(drop)
 }
 
 /// Returns the process id of a child that has ended, or `None` if there is none. Never waits.
-fn look_at_child(
+fn poll_child(
     which: libc::idtype_t,
     child: libc::id_t,
     flag: libc::c_int,

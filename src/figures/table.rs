@@ -321,7 +321,7 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
 }
 
 fn open_files(_: &Sources<'_>) -> (f64, f64) {
-    (sys::open_files() as f64, sys::open_files_limit().unwrap_or(0) as f64)
+    (sys::open_files().unwrap_or(0) as f64, sys::open_files_limit().unwrap_or(0) as f64)
 }
 
 /// Returns a time in seconds since 1970, or 0 if there is none.

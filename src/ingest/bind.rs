@@ -177,7 +177,7 @@ fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result
         Transport::Tcp => socket.set_reuse_address(true)?,
         // If this fails, each datagram is received by itself. Sockets that were passed in are not
         // changed: the next process that has them may not expect several datagrams in one piece.
-        Transport::Udp => _ = sys::take_pieces(socket.as_fd()),
+        Transport::Udp => _ = sys::enable_gro(socket.as_fd()),
     }
     socket.bind(&address.into())?;
     Ok(socket)

@@ -42,7 +42,7 @@ impl DatagramSocket {
         let is_unix = socket.local_addr().is_ok_and(|address| address.is_unix());
         let room = if !is_unix {
             ControlRoom::PIECES
-        } else if sys::take_credentials(socket.as_fd()).is_ok() {
+        } else if sys::enable_credentials(socket.as_fd()).is_ok() {
             // Also for a socket that was passed in. A later process that does not expect the
             // credentials has no room for them, and they do no harm.
             ControlRoom::CREDENTIALS

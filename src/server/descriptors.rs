@@ -49,9 +49,7 @@ impl Descriptors {
     /// Counts the open descriptors. Must be called before the server opens any.
     pub(super) fn count() -> Self {
         const STANDARD: usize = 3;
-        let open = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
-        // One of them is the descriptor of /proc/self/fd.
-        Self { inherited: open.map_or(STANDARD, |open| open.saturating_sub(1)) }
+        Self { inherited: sys::open_files().unwrap_or(STANDARD) }
     }
 
     /// Returns why fewer clients may connect than configured. Returns `None` if all may.

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::sys::{set_int, take_credentials};
+use crate::sys::{enable_credentials, set_int};
 
 /// More descriptors than there is room for.
 const DESCRIPTORS: usize = 12;
@@ -87,7 +87,7 @@ fn no_descriptor_stays_open_whatever_the_room() {
 #[test]
 fn descriptors_never_get_in_beside_credentials() {
     let (here, there) = UnixDatagram::pair().unwrap();
-    take_credentials(here.as_fd()).unwrap();
+    enable_credentials(here.as_fd()).unwrap();
     let mut batch = RecvBatch::new();
     let process = i32::try_from(std::process::id()).unwrap();
     let user = nix::unistd::geteuid().as_raw();
