@@ -101,9 +101,9 @@ impl Transport {
     }
 }
 
-/// Binds every socket that `bind` stands for. The sockets are nonblocking. TCP sockets listen.
-pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
-    let sockets = bind_only(transport, bind)?;
+/// Binds every socket that `to` stands for. The sockets are nonblocking. TCP sockets listen.
+pub fn bind(transport: Transport, to: Bind) -> Result<Vec<Socket>, BindError> {
+    let sockets = bind_only(transport, to)?;
     for socket in sockets.iter().filter(|_| transport == Transport::Tcp) {
         socket.listen(1024).map_err(|error| {
             let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -116,9 +116,9 @@ pub fn bind(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> 
 
 /// As [`bind`], but no socket listens. So no client can connect, and a server that starts at the
 /// same moment can still listen on the TCP ports.
-pub fn bind_only(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindError> {
-    match bind {
-        Bind::At(address) => Ok(vec![open(transport, address, false)?]),
+pub fn bind_only(transport: Transport, to: Bind) -> Result<Vec<Socket>, BindError> {
+    match to {
+        Bind::At(address) => Ok(vec![open(transport, address, Families::One)?]),
         Bind::Any(port) => any(transport, port).map(|socket| vec![socket]),
         Bind::Localhost(port) => loopbacks(transport, port),
     }
@@ -128,8 +128,8 @@ pub fn bind_only(transport: Transport, bind: Bind) -> Result<Vec<Socket>, BindEr
 fn any(transport: Transport, port: u16) -> Result<Socket, BindError> {
     let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    match open(transport, (v6, port).into(), true) {
-        Err(failed) if no_ipv6(failed.error()) => open(transport, (v4, port).into(), false),
+    match open(transport, (v6, port).into(), Families::Both) {
+        Err(failed) if no_ipv6(failed.error()) => open(transport, (v4, port).into(), Families::One),
         other => other,
     }
 }
@@ -140,9 +140,9 @@ fn loopbacks(transport: Transport, port: u16) -> Result<Vec<Socket>, BindError> 
     const TRIES: usize = 16;
     let mut tries = TRIES;
     loop {
-        let v4 = open(transport, (Ipv4Addr::LOCALHOST, port).into(), false)?;
+        let v4 = open(transport, (Ipv4Addr::LOCALHOST, port).into(), Families::One)?;
         let given = local_address(&v4).map_or(port, |address| address.port());
-        match open(transport, (Ipv6Addr::LOCALHOST, given).into(), false) {
+        match open(transport, (Ipv6Addr::LOCALHOST, given).into(), Families::One) {
             Ok(v6) => return Ok(vec![v4, v6]),
             Err(failed) if no_ipv6(failed.error()) => return Ok(vec![v4]),
             Err(_) if port == 0 && tries > 0 => tries -= 1,
@@ -155,23 +155,36 @@ fn no_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
-fn open(transport: Transport, address: SocketAddr, dual: bool) -> Result<Socket, BindError> {
-    try_open(transport, address, dual).map_err(|error| BindError::Internet {
+/// The address families that a socket receives from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Families {
+    /// That of its address.
+    One,
+    /// IPv4 and IPv6, for a socket of an IPv6 address.
+    Both,
+}
+
+fn open(
+    transport: Transport,
+    address: SocketAddr,
+    families: Families,
+) -> Result<Socket, BindError> {
+    try_open(transport, address, families).map_err(|error| BindError::Internet {
         transport,
         address,
         error,
     })
 }
 
-/// Opens a socket and binds it. With `dual`, a socket for IPv6 also receives from IPv4.
-fn try_open(transport: Transport, address: SocketAddr, dual: bool) -> io::Result<Socket> {
+/// Opens a socket and binds it.
+fn try_open(transport: Transport, address: SocketAddr, families: Families) -> io::Result<Socket> {
     let (kind, protocol) = match transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
         Transport::Tcp => (Type::STREAM, Protocol::TCP),
     };
     let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
     if address.is_ipv6() {
-        socket.set_only_v6(!dual)?;
+        socket.set_only_v6(families == Families::One)?;
     }
     match transport {
         Transport::Tcp => socket.set_reuse_address(true)?,
@@ -211,7 +224,7 @@ pub fn take_passed() -> io::Result<Vec<Passed>> {
     let mut all = Vec::new();
     for (descriptor, name) in sd_notify::listen_fds_with_names()? {
         let socket = sys::adopt(descriptor);
-        let passed = understand(socket, &name).map_err(|error| {
+        let passed = classify(socket, &name).map_err(|error| {
             let what = format!("descriptor {descriptor} passed in as {name:?}: {error}");
             io::Error::new(error.kind(), what)
         })?;
@@ -222,7 +235,7 @@ pub fn take_passed() -> io::Result<Vec<Passed>> {
 
 /// Finds out the purpose of a socket by its type and its name. Fails if the server has no use for
 /// it.
-fn understand(socket: Socket, name: &str) -> io::Result<Passed> {
+fn classify(socket: Socket, name: &str) -> io::Result<Passed> {
     let of_no_use = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     let domain = socket.local_addr()?.domain();
     let is_unix = domain == Domain::UNIX;
@@ -246,8 +259,6 @@ fn understand(socket: Socket, name: &str) -> io::Result<Passed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Bind;
-    use crate::ingest::bind::{Transport, bind};
     use crate::ingest::unix;
 
     #[test]
@@ -283,19 +294,20 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_tells_what_it_is_for() {
+    fn a_socket_is_classified_by_its_type_and_its_name() {
         for (transport, name, purpose) in [
             (Transport::Udp, "anything", Purpose::Datagrams),
             (Transport::Tcp, "statsd.socket", Purpose::Streams),
             (Transport::Tcp, "admin", Purpose::Admin),
         ] {
-            let passed = understand(bound(transport), name).unwrap();
+            let passed = classify(bound(transport), name).unwrap();
             assert_eq!((passed.purpose, passed.is_unix), (purpose, false));
         }
         let (stream, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        assert!(understand(stream, "s").unwrap_err().to_string().contains("does not listen"));
-        assert!(understand(bound(Transport::Udp), "admin").is_err());
+        assert!(classify(stream, "s").unwrap_err().to_string().contains("does not listen"));
+        assert!(classify(bound(Transport::Udp), "admin").is_err());
     }
+
     /// Shows that each reason why a unix socket cannot be bound has its own hint.
     #[test]
     fn a_unix_socket_that_cannot_be_bound_has_the_hint_of_its_reason() {

@@ -85,7 +85,7 @@ impl Connections {
     }
 
     /// Notes that a connection has sent something that waits to be read.
-    pub fn note_news(&mut self, slot: Slot, now: Tick) {
+    pub fn note_unread_input(&mut self, slot: Slot, now: Tick) {
         if let Some(connection) = self.clients.get_mut(slot) {
             connection.active = now;
         }
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(connections.timeout(slot, idle, at(14)), None);
         assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), ReadOutcome::Dry);
         assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
-        connections.note_news(slot, at(15));
+        connections.note_unread_input(slot, at(15));
         assert_eq!(connections.timeout(slot, idle, at(24)), None);
         assert_eq!(connections.timeout(slot, None, at(24)), None, "it may stay for ever");
         assert_eq!(connections.timeout(slot, idle, at(25)), Some(Sender::Unix));

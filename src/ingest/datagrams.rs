@@ -27,7 +27,8 @@ pub struct DatagramSocket {
 /// The drop counter of a socket when it was last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropsSeen {
-    pub socket: u64,
+    /// The socket's number, which it keeps until the next boot, whatever process has it.
+    pub cookie: u64,
     pub drops: u32,
 }
 
@@ -71,7 +72,7 @@ impl DatagramSocket {
     }
 
     /// Requests a receive buffer of `bytes`. Returns the size that the kernel granted.
-    pub fn ask_buffer(&self, bytes: usize) -> io::Result<usize> {
+    pub fn request_buffer(&self, bytes: usize) -> io::Result<usize> {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
 
@@ -125,13 +126,13 @@ impl DatagramSocket {
 
     /// Returns the drop counter when it was last read, for the next process that has this socket.
     pub fn drops_seen(&self) -> Option<DropsSeen> {
-        sys::cookie(self.socket.as_fd()).ok().map(|socket| DropsSeen { socket, drops: self.drops })
+        sys::cookie(self.socket.as_fd()).ok().map(|cookie| DropsSeen { cookie, drops: self.drops })
     }
 
     /// Continues to count where the process before has stopped, if it had this socket.
     pub fn resume(&mut self, seen: &[DropsSeen]) {
         let Ok(cookie) = sys::cookie(self.socket.as_fd()) else { return };
-        if let Some(seen) = seen.iter().find(|seen| seen.socket == cookie) {
+        if let Some(seen) = seen.iter().find(|seen| seen.cookie == cookie) {
             self.drops = seen.drops;
         }
     }

@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_message_of_no_known_type_it_goes_on_at_the_next_newline() {
+    fn after_a_message_of_no_known_type_it_goes_on_at_the_next_newline() {
         for stream in [&b"\xaa\x09\xaa\x02junk\na:1|c\n"[..], b"\xaa\na:1|c\n"] {
             for at in 0..stream.len() {
                 let pieces = split(stream, std::iter::once(at));

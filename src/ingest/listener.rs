@@ -1,8 +1,5 @@
 //! A listening stream socket, TCP or unix. It accepts a bounded number of connections in a turn,
-//! and rests if the process has no descriptor left.
-//!
-//! [`ClientTable`]: where accepted clients go: the connections that send lines, and the clients of
-//! the admin port.
+//! and pauses if the process has no descriptor left. The clients go to a [`ClientTable`].
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -19,22 +16,28 @@ use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{EventSource, Slot};
 
-/// A listening socket, and whether it rests after a failure.
+/// A listening socket, and whether it pauses after a failure.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
     /// left.
-    resting_until: Option<Tick>,
-    /// The number of the system's error for which it last rested.
-    error: i32,
+    pause: Option<Pause>,
     counts: ListenerCounts,
+}
+
+/// Why a listener does not accept, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Tick,
+    /// The number of the system's error.
+    error: i32,
 }
 
 /// The most connections that a listener accepts in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// How long a listener rests if it cannot accept, as when no descriptor is left.
-const REST: Duration = Duration::from_millis(500);
+/// How long a listener does not try to accept after a failure.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The times of TCP keepalive. They find a client that disappeared without closing, as when its
 /// machine lost power or a firewall forgot the connection.
@@ -55,7 +58,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, resting_until: None, error: 0, counts: ListenerCounts::default() }
+        Self { socket, pause: None, counts: ListenerCounts::default() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -76,22 +79,22 @@ impl Listener {
         self.counts += more;
     }
 
-    /// Returns when a resting listener must try again.
+    /// Returns when a paused listener must try again.
     pub fn deadline(&self) -> Option<Tick> {
-        self.resting_until
+        self.pause.map(|pause| pause.until)
     }
 
-    /// Returns the number of the error for which it rests, or `None` if it does not.
-    pub fn rests_for(&self) -> Option<i32> {
-        self.resting_until.map(|_| self.error)
+    /// Returns the number of the error for which the listener pauses, or `None` if it does not.
+    pub fn paused_by(&self) -> Option<i32> {
+        self.pause.map(|pause| pause.error)
     }
 
     /// Accepts waiting connections, up to a turn's budget, and passes them to `each`.
     pub fn accept(&mut self, now: Tick, mut each: impl FnMut(Socket, Sender)) -> ReadOutcome {
-        if self.resting_until.is_some_and(|until| now < until) {
+        if self.pause.is_some_and(|pause| now < pause.until) {
             return ReadOutcome::Dry;
         }
-        self.resting_until = None;
+        self.pause = None;
         for _ in 0..ACCEPTS_PER_TURN {
             let accepted = self.socket.accept();
             match accepted
@@ -108,12 +111,12 @@ impl Listener {
                     each(stream, sender);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Dry,
-                Err(error) if is_of_one(&error) => {
+                Err(error) if concerns_one_peer(&error) => {
                     log::debug!(accept = "failed", reason:% = error; "a connection was not accepted");
                 }
                 Err(error) => {
-                    self.resting_until = Some(now + REST);
-                    self.error = error.raw_os_error().unwrap_or_default();
+                    let number = error.raw_os_error().unwrap_or_default();
+                    self.pause = Some(Pause { until: now + PAUSE, error: number });
                     return ReadOutcome::Dry;
                 }
             }
@@ -147,8 +150,8 @@ fn sender(stream: &Socket, from: &SockAddr) -> Sender {
 }
 
 /// Whether an error concerns only one connection: its peer gave up before it was accepted, or the
-/// network failed for it. Any other error may come again at once, so the listener rests.
-fn is_of_one(error: &io::Error) -> bool {
+/// network failed for it. Any other error may come again at once, so the listener pauses.
+fn concerns_one_peer(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
@@ -167,7 +170,8 @@ fn is_of_one(error: &io::Error) -> bool {
     )
 }
 
-/// The clients of one kind, as the accept loop uses them.
+/// Where the accept loop puts the clients of one kind: the connections that send lines, or the
+/// clients of the admin port.
 pub trait ClientTable {
     /// Closes one client to make room for a new one, if all places are taken and a client may be
     /// closed. Returns the key and the address of the closed client.

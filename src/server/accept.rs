@@ -26,7 +26,7 @@ pub(super) fn accept<C: Clock>(
         admit(stream, sender, ledger, reactor);
     });
     reactor.set(Timer::Listener(index), listener.deadline());
-    if let Some(error) = listener.rests_for() {
+    if let Some(error) = listener.paused_by() {
         ledger.warn(WarningKind::AcceptsPaused(error), b"");
     }
     outcome

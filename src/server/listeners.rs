@@ -390,7 +390,7 @@ fn index(key: usize) -> io::Result<u16> {
 /// operator can raise the kernel's limit, so a warning says how.
 pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
-    match socket.ask_buffer(asked) {
+    match socket.request_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
             recv_buffer = granted,
             asked,

@@ -289,7 +289,7 @@ impl Reception {
         let now = reactor.now().tick;
         let idle = config.tcp.idle_timeout;
         if self.backlog.has(EventSource::Connection(slot)) {
-            connections.note_news(slot, now); // it has sent bytes that were not read yet
+            connections.note_unread_input(slot, now); // it has sent bytes that were not read yet
         }
         if let Some(sender) = connections.timeout(slot, idle, now) {
             input.ledger().name_peer(sender);

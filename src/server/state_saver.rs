@@ -245,7 +245,7 @@ fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     for seen in seen {
         out.put_record(|out| {
             out.put_u8(DROPS);
-            out.put_u64(seen.socket);
+            out.put_u64(seen.cookie);
             out.put_u32(seen.drops);
         });
     }
@@ -257,7 +257,7 @@ pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
         (record.u8()? == DROPS).then_some(())?;
-        Some(DropsSeen { socket: record.u64()?, drops: record.u32()? })
+        Some(DropsSeen { cookie: record.u64()?, drops: record.u32()? })
     };
     std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
 }
