@@ -7,7 +7,6 @@ use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::figures::{FlushFigures, InUse, Rates, Sources};
-use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::protocol::MetricKind;
@@ -26,7 +25,7 @@ pub struct View<'a> {
     pub watch: &'a mut Watch,
     pub datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
-    pub streams: &'a Slab<(Purpose, Listener)>,
+    pub streams: &'a Slab<Listener>,
     /// The connections that send lines.
     pub connections: InUse,
     pub admin_clients: InUse,

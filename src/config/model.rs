@@ -116,6 +116,15 @@ pub enum Bind {
     At(SocketAddr),
 }
 
+impl Bind {
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Any(port) | Self::Localhost(port) => port,
+            Self::At(address) => address.port(),
+        }
+    }
+}
+
 /// The state file, which keeps gauges and the open interval over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {

@@ -24,7 +24,7 @@ pub struct Sources<'a> {
     pub flush: &'a FlushFigures,
     pub datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
-    pub streams: &'a Slab<(Purpose, Listener)>,
+    pub streams: &'a Slab<Listener>,
     pub connections: InUse,
     pub admin_clients: InUse,
     /// The bytes that the clients of the admin port hold.
@@ -109,8 +109,7 @@ impl Sources<'_> {
             };
             out(&listener_name(&address, "udp", "unix datagram"), &figures);
         }
-        for (_, (_, listener)) in self.streams.iter().filter(|(_, (of, _))| *of == Purpose::Streams)
-        {
+        for listener in self.listeners_for(Purpose::Streams) {
             let Ok(address) = listener.address() else { continue };
             let figures =
                 ListenerFigures { counts: listener.counts(), drops: None, receive_buffer: None };
@@ -118,11 +117,14 @@ impl Sources<'_> {
         }
     }
 
+    fn listeners_for(&self, purpose: Purpose) -> impl Iterator<Item = &Listener> {
+        let listeners = self.streams.iter().map(|(_, listener)| listener);
+        listeners.filter(move |listener| listener.purpose() == purpose)
+    }
+
     /// Returns the addresses of the admin port.
     pub fn admin_addresses(&self) -> Vec<String> {
-        let is_admin =
-            |(_, (purpose, _)): &(usize, &(Purpose, Listener))| *purpose == Purpose::Admin;
-        let addresses = self.streams.iter().filter(is_admin).map(|(_, (_, of))| of.address());
+        let addresses = self.listeners_for(Purpose::Admin).map(Listener::address);
         addresses.flatten().map(|address| listener_name(&address, "admin", "admin")).collect()
     }
 

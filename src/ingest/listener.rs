@@ -11,6 +11,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
+use super::bind::Purpose;
 use super::{ListenerCounts, ReadOutcome};
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -20,6 +21,8 @@ use crate::token::{EventSource, Slot};
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    /// Whose clients it accepts: those that send lines, or those of the admin port.
+    purpose: Purpose,
     /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
     /// left.
     pause: Option<Pause>,
@@ -49,7 +52,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(30);
 const PROBES: u32 = 4;
 
 impl Listener {
-    pub fn new(socket: Socket) -> Self {
+    pub fn new(socket: Socket, purpose: Purpose) -> Self {
         if let Err(error) = keep_alive(&socket) {
             log::warn!(
                 keepalive = "off",
@@ -58,7 +61,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, pause: None, counts: ListenerCounts::default() }
+        Self { socket, purpose, pause: None, counts: ListenerCounts::default() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -67,6 +70,10 @@ impl Listener {
 
     pub fn address(&self) -> io::Result<SockAddr> {
         self.socket.local_addr()
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// Returns what has come in by connections of this listener.
@@ -213,7 +220,7 @@ mod tests {
     fn accepted(socket: Socket) -> Vec<Socket> {
         let to = socket.local_addr().unwrap().as_socket().unwrap();
         let _before = TcpStream::connect(to).unwrap();
-        let mut listener = Listener::new(socket);
+        let mut listener = Listener::new(socket, Purpose::Streams);
         let _after = TcpStream::connect(to).unwrap();
         let mut found = Vec::new();
         while found.len() < 2 {

@@ -16,7 +16,6 @@ use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
 use crate::figures::{self, FigureKind, FlushFigures, InUse, Rates};
 use crate::ingest::ReadOutcome;
-use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
@@ -54,7 +53,7 @@ pub(super) struct Shown<'a> {
     pub(super) interval_began: UnixTime,
     pub(super) datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
-    pub(super) streams: &'a Slab<(Purpose, Listener)>,
+    pub(super) streams: &'a Slab<Listener>,
     /// The connections that send lines.
     pub(super) connections: InUse,
     /// When the last packet or line arrived. `None` if none has so far.
@@ -232,7 +231,7 @@ mod tests {
     use crate::args::VERSION;
     use crate::clock::SystemClock;
     use crate::config::Bind;
-    use crate::ingest::bind::{Transport, bind};
+    use crate::ingest::bind::{Purpose, Transport, bind};
     use crate::ledger::Own;
     use crate::series::Seeds;
     use crate::server::outputs::encoders;
@@ -246,7 +245,7 @@ mod tests {
         engine: Engine,
         encoders: Encoders,
         watch: Watch,
-        listeners: Slab<(Purpose, Listener)>,
+        listeners: Slab<Listener>,
         reactor: Reactor<SystemClock>,
         address: SocketAddr,
     }
@@ -260,11 +259,12 @@ mod tests {
             config.admin.idle_timeout = idle_timeout;
             let reactor = Reactor::new(SystemClock::start()).unwrap();
             let any_port = Bind::At("127.0.0.1:0".parse().unwrap());
-            let listener = Listener::new(bind(Transport::Tcp, any_port).unwrap().remove(0));
+            let socket = bind(Transport::Tcp, any_port).unwrap().remove(0);
+            let listener = Listener::new(socket, Purpose::Admin);
             listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
             let address = listener.address().unwrap().as_socket().unwrap();
             let mut listeners = Slab::new();
-            listeners.insert((Purpose::Admin, listener));
+            listeners.insert(listener);
             let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             Self {
@@ -327,7 +327,7 @@ mod tests {
             };
             port.serve(shown, reactor);
             for index in port.take_waiting() {
-                let (_, listener) = &mut listeners[usize::from(index)];
+                let listener = &mut listeners[usize::from(index)];
                 port.accept((index, listener), config, engine.ledger(), reactor);
             }
         }

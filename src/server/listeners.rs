@@ -26,7 +26,7 @@ use crate::token::EventSource;
 pub(super) struct Listeners {
     pub(super) datagrams: Slab<DatagramSocket>,
     /// Listeners for streams of lines and for clients of the admin port.
-    pub(super) streams: Slab<(Purpose, Listener)>,
+    pub(super) streams: Slab<Listener>,
     open: Vec<Open>,
 }
 
@@ -102,23 +102,25 @@ impl Endpoint {
     /// Returns the port, or `None` for a unix socket or a socket that was passed in.
     fn port(&self) -> Option<u16> {
         match self {
-            Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(match bind {
-                Bind::Any(port) | Bind::Localhost(port) => *port,
-                Bind::At(address) => address.port(),
-            }),
+            Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(bind.port()),
             _ => None,
         }
     }
 
-    /// Returns the purpose of the socket, and whether it is a unix socket.
-    fn kind(&self) -> (Purpose, bool) {
+    fn purpose(&self) -> Purpose {
         match self {
-            Self::Udp(_) => (Purpose::Datagrams, false),
-            Self::Tcp(_) => (Purpose::Streams, false),
-            Self::Admin(_) => (Purpose::Admin, false),
-            Self::UnixStream { .. } => (Purpose::Streams, true),
-            Self::UnixDatagram { .. } => (Purpose::Datagrams, true),
-            Self::Passed { purpose, is_unix } => (*purpose, *is_unix),
+            Self::Udp(_) | Self::UnixDatagram { .. } => Purpose::Datagrams,
+            Self::Tcp(_) | Self::UnixStream { .. } => Purpose::Streams,
+            Self::Admin(_) => Purpose::Admin,
+            Self::Passed { purpose, .. } => *purpose,
+        }
+    }
+
+    fn is_unix(&self) -> bool {
+        match self {
+            Self::Udp(_) | Self::Tcp(_) | Self::Admin(_) => false,
+            Self::UnixStream { .. } | Self::UnixDatagram { .. } => true,
+            Self::Passed { is_unix, .. } => *is_unix,
         }
     }
 
@@ -137,8 +139,8 @@ impl Endpoint {
     /// Whether `other` is a socket that was passed in and replaces this address. A socket passed in
     /// for the admin port replaces `[admin] bind` also if it is a unix socket.
     pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
-        let is_admin = self.kind().0 == Purpose::Admin && other.kind().0 == Purpose::Admin;
-        matches!(other, Self::Passed { .. }) && (is_admin || self.kind() == other.kind())
+        let is_like_it = self.purpose() == Purpose::Admin || self.is_unix() == other.is_unix();
+        matches!(other, Self::Passed { .. }) && self.purpose() == other.purpose() && is_like_it
     }
 
     /// Binds all sockets of this address, or none.
@@ -220,7 +222,7 @@ impl Listeners {
     fn address(&self, source: EventSource) -> Option<SockAddr> {
         let address = match source {
             EventSource::Datagrams(index) => self.datagrams.get(index.into())?.address(),
-            EventSource::Listener(index) => self.streams.get(index.into())?.1.address(),
+            EventSource::Listener(index) => self.streams.get(index.into())?.address(),
             _ => return None,
         };
         address.ok()
@@ -267,7 +269,7 @@ impl Listeners {
         registry: &Registry,
     ) -> io::Result<()> {
         for Bound { wanted, socket, file } in bound {
-            let source = match wanted.kind().0 {
+            let source = match wanted.purpose() {
                 Purpose::Datagrams => {
                     let source = EventSource::Datagrams(index(self.datagrams.vacant_key())?);
                     let socket = DatagramSocket::new(socket);
@@ -278,9 +280,9 @@ impl Listeners {
                 }
                 purpose @ (Purpose::Streams | Purpose::Admin) => {
                     let source = EventSource::Listener(index(self.streams.vacant_key())?);
-                    let listener = Listener::new(socket);
+                    let listener = Listener::new(socket, purpose);
                     listener.register(registry, source.into())?;
-                    self.streams.insert((purpose, listener));
+                    self.streams.insert(listener);
                     source
                 }
             };
@@ -310,7 +312,18 @@ impl Listeners {
 
     /// What clients of this listener want. Returns `None` if the listener is closed.
     pub(super) fn purpose(&self, index: u16) -> Option<Purpose> {
-        self.streams.get(index.into()).map(|(purpose, _)| *purpose)
+        self.streams.get(index.into()).map(Listener::purpose)
+    }
+
+    /// Returns a listener, or `None` if it is closed. A reload may also have given its index to a
+    /// listener for another `purpose`.
+    pub(super) fn stream(&mut self, index: u16, purpose: Purpose) -> Option<&mut Listener> {
+        self.streams.get_mut(index.into()).filter(|listener| listener.purpose() == purpose)
+    }
+
+    fn streams_for(&self, purpose: Purpose) -> impl Iterator<Item = &Listener> {
+        let listeners = self.streams.iter().map(|(_, listener)| listener);
+        listeners.filter(move |listener| listener.purpose() == purpose)
     }
 
     /// Returns the purpose of each socket that was passed in, and its address.
@@ -318,7 +331,7 @@ impl Listeners {
         let passed = self.open.iter().filter_map(|open| {
             let Endpoint::Passed { purpose, .. } = open.wanted else { return None };
             let address = self.address(open.source).and_then(|address| address.as_socket());
-            Some((purpose, address))
+            Some(PassedSocket { purpose, address })
         });
         passed.collect()
     }
@@ -340,8 +353,8 @@ impl Listeners {
 
     /// Returns the address of the page: that of the first listener of the admin port.
     pub(super) fn page_address(&self) -> Option<String> {
-        let admin = self.streams.iter().filter(|(_, (purpose, _))| *purpose == Purpose::Admin);
-        let mut addresses = admin.filter_map(|(_, (_, listener))| listener.address().ok());
+        let mut addresses =
+            self.streams_for(Purpose::Admin).filter_map(|listener| listener.address().ok());
         addresses.find_map(|address| address.as_socket()).map(page_address)
     }
 
@@ -349,11 +362,7 @@ impl Listeners {
     /// `unix=…` if there are unix sockets. Addresses are separated by commas.
     pub(super) fn ready_line(&self) -> String {
         let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
-        let listening = |wanted: Purpose| {
-            let listeners = self.streams.iter().map(|(_, listener)| listener);
-            let wanted = listeners.filter(move |(purpose, _)| *purpose == wanted);
-            wanted.map(|(_, listener)| listener.address())
-        };
+        let listening = |purpose| self.streams_for(purpose).map(Listener::address);
         let is_unix =
             |address: &io::Result<SockAddr>| address.as_ref().is_ok_and(SockAddr::is_unix);
         let unix: Vec<String> = listening(Purpose::Streams)
@@ -380,8 +389,8 @@ fn page_address(listener: SocketAddr) -> String {
     format!("http://{}/", SocketAddr::new(host, listener.port()))
 }
 
-/// A configuration has at most a few hundred addresses, but the parent process may pass in any
-/// number of sockets.
+/// Returns the index of a socket as its token carries it. Fails if it is too large: a configuration
+/// has at most a few hundred addresses, but the parent process may pass in any number of sockets.
 fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }

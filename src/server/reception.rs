@@ -77,7 +77,7 @@ impl Reception {
     }
 
     /// The listeners for streams, of the admin port too.
-    pub(super) fn streams(&self) -> &Slab<(Purpose, Listener)> {
+    pub(super) fn streams(&self) -> &Slab<Listener> {
         &self.listeners.streams
     }
 
@@ -232,7 +232,7 @@ impl Reception {
             input.take_piece(piece, config.dump_messages);
         });
         let listener = listener.and_then(|index| listeners.streams.get_mut(index.into()));
-        if let Some((_, listener)) = listener {
+        if let Some(listener) = listener {
             listener.count(before.until(input.ledger(), connections.last_read() as u64));
         }
         // The connection may have ended. While it is open its timer is not moved at each read,
@@ -254,8 +254,9 @@ impl Reception {
         // The index may be that of a listener which a reload has closed, and a listener of the
         // admin port may have it now.
         let Self { listeners, clients, backlog, .. } = self;
-        let found = listeners.streams.get_mut(usize::from(index));
-        let Some((Purpose::Streams, listener)) = found else { return ReadOutcome::Dry };
+        let Some(listener) = listeners.stream(index, Purpose::Streams) else {
+            return ReadOutcome::Dry;
+        };
         clients.connections.admit_for(index);
         accept((index, listener), input.ledger(), reactor, |stream, sender, ledger, reactor| {
             let admitted = clients.admit(stream, sender, config, ledger, reactor);
@@ -266,10 +267,7 @@ impl Reception {
     /// Returns a listener of the admin port. Returns `None` if a reload has given its index to a
     /// listener for lines.
     pub(super) fn admin_listener(&mut self, index: u16) -> Option<&mut Listener> {
-        match self.listeners.streams.get_mut(usize::from(index)) {
-            Some((Purpose::Admin, listener)) => Some(listener),
-            _ => None,
-        }
+        self.listeners.stream(index, Purpose::Admin)
     }
 
     /// Tries again to accept from a listener.

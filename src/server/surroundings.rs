@@ -10,8 +10,13 @@ use nix::unistd::gethostname;
 use crate::config::{self, Config, MemoryLimit, Origin, PassedAddress, Surroundings};
 use crate::ingest::bind::Purpose;
 
-/// A socket that was passed in, and its address. `None` for a unix socket.
-pub(super) type PassedSocket = (Purpose, Option<SocketAddr>);
+/// A socket that was passed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PassedSocket {
+    pub(super) purpose: Purpose,
+    /// `None` for a unix socket.
+    pub(super) address: Option<SocketAddr>,
+}
 
 /// Logs each warning about a configuration, in the order of the file.
 pub(super) fn log_warnings(config: &Config, origin: &Origin, passed: &[PassedSocket]) {
@@ -31,23 +36,23 @@ pub(super) fn read(config: &Config, passed: &[PassedSocket]) -> Surroundings {
     let host = gethostname().ok().and_then(|name| name.into_string().ok());
     let nets = config.active_destinations().filter_map(|to| to.net.as_ref());
     let hosts = nets.filter_map(|net| net.remote.host.parse::<IpAddr>().ok());
-    let internet = |(purpose, address): &PassedSocket| {
-        let section = match purpose {
+    let internet = |socket: &PassedSocket| {
+        let section = match socket.purpose {
             Purpose::Datagrams => "udp",
             Purpose::Streams => "tcp",
             Purpose::Admin => "admin",
         };
-        Some(PassedAddress { section, address: (*address)? })
+        Some(PassedAddress { section, address: socket.address? })
     };
+    let has_unix =
+        |purpose| passed.iter().any(|socket| socket.purpose == purpose && socket.address.is_none());
     Surroundings {
         memory: memory_limit(Path::new("/")),
         host_name: host.unwrap_or_default(),
         own_addresses: hosts.filter(|address| is_ours(*address)).collect(),
         passed: passed.iter().filter_map(internet).collect(),
-        has_passed_unix: passed
-            .iter()
-            .any(|(purpose, address)| *purpose != Purpose::Admin && address.is_none()),
-        has_passed_unix_stream: passed.contains(&(Purpose::Streams, None)),
+        has_passed_unix: has_unix(Purpose::Datagrams) || has_unix(Purpose::Streams),
+        has_passed_unix_stream: has_unix(Purpose::Streams),
     }
 }
 

@@ -12,7 +12,6 @@ use statsd::figures::{
     FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read, read_value,
     write_metrics,
 };
-use statsd::ingest::bind::Purpose;
 use statsd::ingest::datagrams::DatagramSocket;
 use statsd::ingest::listener::Listener;
 use statsd::series::Seeds;
@@ -26,7 +25,7 @@ struct Parts {
     sinks: Sinks,
     flush: FlushFigures,
     datagrams: Slab<DatagramSocket>,
-    streams: Slab<(Purpose, Listener)>,
+    streams: Slab<Listener>,
     config: Config,
     rates: Rates,
 }

@@ -113,8 +113,8 @@ fn readable(path: &Path, findings: &mut Findings<'_>) {
 
 fn addresses(passed: &[Passed]) -> Vec<PassedSocket> {
     let address = |passed: &Passed| {
-        let address = passed.socket.local_addr().ok();
-        (passed.purpose, address.and_then(|address| address.as_socket()))
+        let address = passed.socket.local_addr().ok().and_then(|address| address.as_socket());
+        PassedSocket { purpose: passed.purpose, address }
     };
     passed.iter().map(address).collect()
 }

@@ -18,21 +18,22 @@ use crate::ingest::unix::require_place;
 use crate::server::listeners::Endpoint;
 use crate::sys;
 
-/// `passed` are the sockets that were passed in.
+/// Tries to bind each address that the configuration listens on, unless one of the sockets
+/// `passed` in replaces it.
 pub(super) fn check(config: &Config, passed: &[Endpoint], findings: &mut Findings<'_>) {
     let mut wanted = Endpoint::all(config);
     wanted.retain(|wanted| !passed.iter().any(|passed| wanted.is_replaced_by(passed)));
     for (at, endpoint) in wanted.iter().enumerate() {
-        let earlier = wanted[..at].iter().find(|earlier| overlap(earlier, endpoint));
+        if let Some(earlier) = wanted[..at].iter().find(|earlier| overlap(earlier, endpoint)) {
+            let (section, key) = key_of(endpoint);
+            let (other, other_key) = key_of(earlier);
+            let what = format!(
+                "another address of [{other}] {other_key} has this port; remove one of them"
+            );
+            findings.error(section, key, what);
+            continue;
+        }
         match endpoint {
-            _ if earlier.is_some() => {
-                let (section, key) = key_of(endpoint);
-                let (other, other_key) = earlier.map_or(("", ""), key_of);
-                let what = format!(
-                    "another address of [{other}] {other_key} has this port; remove one of them"
-                );
-                findings.error(section, key, what);
-            }
             Endpoint::Udp(bind) => port("udp", Transport::Udp, *bind, findings),
             Endpoint::Tcp(bind) => port("tcp", Transport::Tcp, *bind, findings),
             Endpoint::Admin(bind) => port("admin", Transport::Tcp, *bind, findings),
@@ -66,10 +67,6 @@ fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
         ) => (*one, *other),
         _ => return false,
     };
-    let port = |bind: Bind| match bind {
-        Bind::Any(port) | Bind::Localhost(port) => port,
-        Bind::At(address) => address.port(),
-    };
     let near = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     let takes = |bind: Bind, address: IpAddr| match bind {
         Bind::Any(_) => true,
@@ -84,7 +81,8 @@ fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
     };
     let covers =
         |one: Bind, other: Bind| addresses(other).into_iter().any(|address| takes(one, address));
-    port(one) == port(other) && port(one) != 0 && (covers(one, other) || covers(other, one))
+    let is_same_port = one.port() == other.port() && one.port() != 0;
+    is_same_port && (covers(one, other) || covers(other, one))
 }
 
 fn port(section: &'static str, transport: Transport, bind: Bind, findings: &mut Findings<'_>) {
@@ -148,7 +146,7 @@ fn place(path: &Path) -> std::io::Result<()> {
     require_place(path)?;
     let folder = files::folder_of(path);
     if !fs::metadata(folder)?.is_dir() {
-        return Err(Errno::ENOTDIR.into()); // as a bind fails; `access` would say EACCES
+        return Err(Errno::ENOTDIR.into()); // as a bind fails; `access` would fail with EACCES
     }
     Ok(access(folder, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }

@@ -34,8 +34,9 @@ impl Ports {
             all.collect()
         };
         let streams = |purpose: Purpose| {
-            let of_it = reception.streams().iter().filter(move |(_, (its, _))| *its == purpose);
-            of_it.filter_map(|(_, (_, listener))| listener.address().ok()?.as_socket()).collect()
+            let listeners = reception.streams().iter().map(|(_, listener)| listener);
+            let of_it = listeners.filter(move |listener| listener.purpose() == purpose);
+            of_it.filter_map(|listener| listener.address().ok()?.as_socket()).collect()
         };
         self.udp.update(!config.udp.bind.is_empty(), datagrams);
         self.tcp.update(!config.tcp.bind.is_empty(), || streams(Purpose::Streams));
