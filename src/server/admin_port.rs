@@ -173,7 +173,7 @@ impl AdminPort {
         if outcome == ReadOutcome::More {
             reactor.set(Timer::Listener(index), Some(reactor.now().tick));
         }
-        reactor.turn_again_if(true); // new clients may have sent their first bytes already
+        reactor.turn_again(); // new clients may have sent their first bytes already
     }
 
     /// Closes a client that was idle, or left its answer unread, for too long. It is counted and
@@ -291,7 +291,7 @@ mod tests {
         fn turn(&mut self) {
             let soon = self.reactor.now().tick + Duration::from_millis(10);
             self.reactor.set(Timer::Flush, Some(soon));
-            self.reactor.wait(false).unwrap();
+            self.reactor.wait().unwrap();
             while let Some(source) = self.reactor.next_event() {
                 match source {
                     EventSource::Listener(listener) => self.port.note_listener(listener),

@@ -47,10 +47,12 @@ const LONG_MICROS: u64 = 4000;
 
 impl Fill {
     fn of(taken: u32, room: u32) -> Self {
-        match () {
-            () if taken >= room / 4 => Self::High,
-            () if taken >= room / 32 => Self::Some,
-            () => Self::Low,
+        if taken >= room / 4 {
+            Self::High
+        } else if taken >= room / 32 {
+            Self::Some
+        } else {
+            Self::Low
         }
     }
 }

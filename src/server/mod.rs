@@ -248,7 +248,7 @@ impl<C: Clock> Server<C> {
                 None => return,
             }
         }
-        self.reactor.turn_again_if(true);
+        self.reactor.turn_again();
     }
 
     /// Does the work of a timer that is due. During a stop, most timers are ignored.
@@ -338,7 +338,7 @@ impl<C: Clock> Server<C> {
         match self.apply(&running) {
             Ok(()) => {
                 self.life.finish_reload(running, &wanted, origin);
-                self.reactor.turn_again_if(true); // for the warnings about it
+                self.reactor.turn_again(); // for the warnings about it
             }
             Err(error) => self.life.refuse_reload(&origin, &error),
         }
@@ -432,10 +432,11 @@ impl<C: Clock> Server<C> {
         self.reactor.begin();
     }
 
-    /// Waits until there is something to do.
+    /// Ends a turn, and waits until there is something to do.
     fn wait(&mut self) -> io::Result<()> {
-        let length = self.reactor.wait(self.reception.has_backlog())?;
-        self.pipeline.note_turn(length);
+        self.reactor.turn_again_if(self.reception.has_backlog());
+        self.reactor.wait()?;
+        self.pipeline.note_turn(self.reactor.last_turn());
         self.pipeline.ledger().set_now(self.reactor.now().unix);
         Ok(())
     }

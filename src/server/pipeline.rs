@@ -232,7 +232,7 @@ impl Pipeline {
         let Self { engine, encoders, sinks, .. } = self;
         self.flushing.tick(reactor.now(), engine, encoders, sinks);
         reactor.set(Timer::Flush, self.flushing.deadline());
-        reactor.turn_again_if(true);
+        reactor.turn_again();
     }
 
     /// Does one slice of the sweep, unless a sink holds it.
@@ -247,7 +247,7 @@ impl Pipeline {
         if held_until.is_some() {
             return;
         }
-        reactor.turn_again_if(true);
+        reactor.turn_again();
         let Self { engine, encoders, sinks, .. } = self;
         self.flushing.sweep_slice(reactor.clock(), engine, encoders, sinks);
     }

@@ -7,8 +7,6 @@
 //! The parts of the server take it as an argument: it is their clock, their poller and their timer
 //! wheel. It is generic over the clock, so that the simulation runs the whole server on a virtual
 //! one.
-//!
-//! [`Timer`]: the timers of the server, which are the keys of the timer wheel.
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,6 +33,8 @@ pub(super) struct Reactor<C = SystemClock> {
     now: Now,
     /// When the turn began.
     began: Tick,
+    /// How long the turn before it was.
+    last_turn: Duration,
     wheel: Wheel<Timer>,
     gather: Gather,
     /// Some work stopped at its budget and could go on at once, so the next wait returns at once.
@@ -52,6 +52,7 @@ impl<C: Clock> Reactor<C> {
             events: VecDeque::new(),
             now,
             began: now.tick,
+            last_turn: Duration::ZERO,
             wheel: Wheel::new(),
             gather: Gather::default(),
             has_more: false,
@@ -83,8 +84,12 @@ impl<C: Clock> Reactor<C> {
         self.wheel.pop_due(self.now.tick)
     }
 
-    /// Makes the next wait a short one if `has_more`: something stopped at its budget and could go
-    /// on at once.
+    /// Makes the next wait return at once: some work stopped at its budget, and could go on.
+    pub(super) fn turn_again(&mut self) {
+        self.has_more = true;
+    }
+
+    /// As [`turn_again`](Self::turn_again), if there is such work.
     pub(super) fn turn_again_if(&mut self, has_more: bool) {
         self.has_more |= has_more;
     }
@@ -94,12 +99,11 @@ impl<C: Clock> Reactor<C> {
         self.began = self.clock.tick();
     }
 
-    /// Ends a turn, and waits until something happens or is due. It returns at once if the
-    /// backlog of input is not empty (`has_backlog`). Returns how long the turn was.
-    pub(super) fn wait(&mut self, has_backlog: bool) -> io::Result<Duration> {
+    /// Ends a turn, waits until an event arrives or a timer is due, and begins the next turn.
+    pub(super) fn wait(&mut self) -> io::Result<()> {
         let end = self.clock.tick();
-        let length = end - self.began;
-        let timeout = match self.idle_until(has_backlog, end) {
+        self.last_turn = end - self.began;
+        let timeout = match self.idle_until(end) {
             Idle::No => Some(Duration::ZERO),
             Idle::Nap(span) => {
                 // A poll would return at the first packet, which is what a nap avoids.
@@ -111,12 +115,17 @@ impl<C: Clock> Reactor<C> {
         };
         self.poll(timeout)?;
         self.began = self.now.tick;
-        Ok(length)
+        Ok(())
+    }
+
+    /// Returns how long the turn was that the last wait has ended.
+    pub(super) fn last_turn(&self) -> Duration {
+        self.last_turn
     }
 
     /// Returns how long the reactor may wait at `now`.
-    fn idle_until(&mut self, has_backlog: bool, now: Tick) -> Idle {
-        if std::mem::take(&mut self.has_more) || has_backlog {
+    fn idle_until(&mut self, now: Tick) -> Idle {
+        if std::mem::take(&mut self.has_more) {
             return Idle::No;
         }
         let deadline = self.wheel.deadline();
@@ -162,14 +171,14 @@ impl<C: Clock> Reactor<C> {
 enum Idle {
     /// There is work to do at once.
     No,
-    /// It sleeps that long without polling: see [`Gather`].
+    /// The process sleeps that long without polling: see [`Gather`].
     Nap(Duration),
     Until(Tick),
     Forever,
 }
 
-/// The key of a deadline. A deadline that fires late, or for a client that is already closed,
-/// has no effect.
+/// The timers of the server: the keys of the timer wheel. A timer that fires late, or for a client
+/// that is already closed, has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The end of the open interval.
@@ -232,7 +241,7 @@ mod tests {
         assert_eq!(reactor.pop_due(), None, "no time has passed");
         let mut due = Vec::new();
         while due.len() < 2 {
-            reactor.wait(false).unwrap();
+            reactor.wait().unwrap();
             due.extend(std::iter::from_fn(|| reactor.pop_due()));
         }
         assert_eq!(due, [Timer::Save, Timer::Flush]);
@@ -244,9 +253,10 @@ mod tests {
         let mut reactor = Reactor::new(SystemClock::start()).unwrap();
         let hour = reactor.now().tick + Duration::from_secs(3600);
         reactor.set(Timer::Flush, Some(hour));
+        reactor.turn_again();
+        reactor.wait().unwrap();
         reactor.turn_again_if(true);
-        reactor.wait(false).unwrap();
-        reactor.wait(true).unwrap(); // input that is not read yet
+        reactor.wait().unwrap();
         assert_eq!((reactor.pop_due(), reactor.next_event()), (None, None));
     }
 }

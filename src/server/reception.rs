@@ -729,7 +729,8 @@ mod tests {
         let mut turn = |config: &Config, input: &mut Collected, reactor: &mut Reactor| {
             let soon = reactor.now().tick + Duration::from_millis(10);
             reactor.set(Timer::Flush, Some(soon));
-            reactor.wait(reception.has_backlog()).unwrap();
+            reactor.turn_again_if(reception.has_backlog());
+            reactor.wait().unwrap();
             while reactor.pop_due().is_some() {}
             while let Some(source) = reactor.next_event() {
                 reception.note_event(source, reactor);

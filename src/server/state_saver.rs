@@ -137,7 +137,7 @@ impl StateSaver {
         if done {
             self.finish();
         } else {
-            reactor.turn_again_if(true);
+            reactor.turn_again();
         }
     }
 

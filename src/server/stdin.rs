@@ -88,9 +88,9 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             pipeline.pump(false, &mut reactor);
             // One more turn even if all is sent: the kernel may have reported that no process
             // listens.
-            reactor.turn_again_if(true);
+            reactor.turn_again();
         }
-        reactor.wait(false)?;
+        reactor.wait()?;
         while let Some(source) = reactor.next_event() {
             match source {
                 EventSource::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
