@@ -25,8 +25,6 @@ pub struct Connections {
     most: usize,
     /// All connections are read through this one buffer.
     buffer: Box<[u8]>,
-    /// The listener of the connections that are admitted next.
-    listener: Option<u16>,
     /// The bytes of the last read.
     last_read: usize,
 }
@@ -36,7 +34,7 @@ pub struct Connections {
 struct Connection {
     stream: Socket,
     sender: Sender,
-    /// The listener that accepted it. `None` if a reload has closed that listener.
+    /// The listener that accepted it. `None` if a reload has closed that listener since.
     listener: Option<u16>,
     input: ConnectionSplitter,
     /// When the connection was accepted, or last sent something.
@@ -51,12 +49,17 @@ impl Connections {
     /// At most `most` connections.
     pub fn new(most: usize) -> Self {
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Self { clients: Slots::default(), most, buffer, listener: None, last_read: 0 }
+        Self { clients: Slots::default(), most, buffer, last_read: 0 }
     }
 
     /// Sets another limit. Connections that are open stay.
-    pub fn limit(&mut self, most: usize) {
+    pub fn set_limit(&mut self, most: usize) {
         self.most = most;
+    }
+
+    /// Returns the most connections that there may be.
+    pub fn limit(&self) -> usize {
+        self.most
     }
 
     pub fn len(&self) -> usize {
@@ -96,9 +99,11 @@ impl Connections {
         self.clients.get(slot).map_or(Sender::Unknown, |connection| connection.sender)
     }
 
-    /// Sets the listener of the connections that are admitted next.
-    pub fn admit_for(&mut self, listener: u16) {
-        self.listener = Some(listener);
+    /// Notes which listener has accepted a connection.
+    pub fn set_listener(&mut self, slot: Slot, listener: u16) {
+        if let Some(connection) = self.clients.get_mut(slot) {
+            connection.listener = Some(listener);
+        }
     }
 
     /// Returns the listener of a connection, unless that listener is closed.
@@ -116,11 +121,6 @@ impl Connections {
     /// Returns the bytes that the last call of [`read`](Self::read) has read.
     pub fn last_read(&self) -> usize {
         self.last_read
-    }
-
-    /// Returns the number of connections, and the most that there may be.
-    pub fn connected(&self) -> (usize, usize) {
-        (self.clients.len(), self.most)
     }
 
     /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
@@ -178,12 +178,11 @@ impl ClientTable for Connections {
             Sender::Unix | Sender::UnixProcess { .. } => ConnectionSplitter::undecided(),
             _ => ConnectionSplitter::text(),
         };
-        let listener = self.listener;
         let slot = self.clients.insert(|slot| {
             let descriptor = stream.as_raw_fd();
             let token = Self::source(slot).into();
             registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-            Ok(Connection { stream, sender, listener, input, active: now })
+            Ok(Connection { stream, sender, listener: None, input, active: now })
         });
         slot.ok()
     }

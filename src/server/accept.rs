@@ -11,26 +11,8 @@ use crate::ingest::ReadOutcome;
 use crate::ingest::listener::{ClientTable, Listener};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
-use crate::token::EventSource;
+use crate::token::Slot;
 use crate::warnings::{CloseReason, WarningKind};
-
-/// Accepts the waiting connections of a listener, up to a turn's budget, and passes each to
-/// `admit`. Sets the time at which a listener that cannot accept tries again.
-pub(super) fn accept<C: Clock>(
-    (index, listener): (u16, &mut Listener),
-    ledger: &mut Ledger,
-    reactor: &mut Reactor<C>,
-    mut admit: impl FnMut(Socket, Sender, &mut Ledger, &mut Reactor<C>),
-) -> ReadOutcome {
-    let outcome = listener.accept(reactor.now().tick, |stream, sender| {
-        admit(stream, sender, ledger, reactor);
-    });
-    reactor.set(Timer::Listener(index), listener.deadline());
-    if let Some(error) = listener.paused_by() {
-        ledger.warn(WarningKind::AcceptsPaused(error), b"");
-    }
-    outcome
-}
 
 /// How the clients of one kind are admitted.
 pub(super) struct Admission<'a, T> {
@@ -46,15 +28,37 @@ pub(super) struct Admission<'a, T> {
 }
 
 impl<T: ClientTable> Admission<'_, T> {
-    /// Admits an accepted client, or closes its stream and counts why. Returns the source of its
-    /// events. The client may have sent its first bytes already.
-    pub(super) fn admit<C: Clock>(
+    /// Accepts the waiting connections of a listener, up to a turn's budget. Passes the key of each
+    /// client that is admitted to `admitted`. Sets the time at which a listener that cannot accept
+    /// tries again.
+    pub(super) fn accept<C: Clock>(
+        &mut self,
+        index: u16,
+        listener: &mut Listener,
+        ledger: &mut Ledger,
+        reactor: &mut Reactor<C>,
+        mut admitted: impl FnMut(&mut T, Slot),
+    ) -> ReadOutcome {
+        let outcome = listener.accept(reactor.now().tick, |stream, sender| {
+            if let Some(slot) = self.admit(stream, sender, ledger, reactor) {
+                admitted(self.clients, slot);
+            }
+        });
+        reactor.set(Timer::Listener(index), listener.deadline());
+        if let Some(error) = listener.paused_by() {
+            ledger.warn(WarningKind::AcceptsPaused(error), b"");
+        }
+        outcome
+    }
+
+    /// Admits an accepted client, or closes its stream and counts why.
+    fn admit<C: Clock>(
         &mut self,
         stream: Socket,
         sender: Sender,
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
-    ) -> Option<EventSource> {
+    ) -> Option<Slot> {
         ledger.name_peer(sender);
         if !sender.is_allowed(self.allow_from) {
             ledger.refuse_connection(self.not_allowed);
@@ -71,8 +75,8 @@ impl<T: ClientTable> Admission<'_, T> {
             ledger.refuse_connection(WarningKind::Closed(self.full));
             return None;
         };
-        let source = T::source(slot);
-        reactor.set(Timer::Idle(source), self.clients.deadline(slot, self.idle_timeout));
-        Some(source)
+        let deadline = self.clients.deadline(slot, self.idle_timeout);
+        reactor.set(Timer::Idle(T::source(slot)), deadline);
+        Some(slot)
     }
 }

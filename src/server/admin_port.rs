@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::unistd::gethostname;
 use slab::Slab;
 
-use super::accept::{Admission, accept};
+use super::accept::Admission;
 use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
 use crate::admin::{AdminClients, Health, View, Watch};
@@ -87,7 +87,7 @@ impl AdminPort {
     }
 
     /// Sets new limits. Connected clients stay, but get new deadlines.
-    pub(super) fn limit(&mut self, limit: ClientLimit) {
+    pub(super) fn set_limit(&mut self, limit: ClientLimit) {
         self.clients.limit(limit.clients);
         self.limited_by = limit.limited_by;
     }
@@ -153,7 +153,8 @@ impl AdminPort {
     /// the next turn.
     pub(super) fn accept<C: Clock>(
         &mut self,
-        (index, listener): (u16, &mut Listener),
+        index: u16,
+        listener: &mut Listener,
         config: &Config,
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
@@ -166,10 +167,7 @@ impl AdminPort {
             makes_room: CloseReason::AdminMadeWay,
             full: CloseReason::AdminRefused(self.limited_by),
         };
-        let outcome =
-            accept((index, listener), ledger, reactor, |stream, sender, ledger, reactor| {
-                admission.admit(stream, sender, ledger, reactor);
-            });
+        let outcome = admission.accept(index, listener, ledger, reactor, |_, _| {});
         if outcome == ReadOutcome::More {
             reactor.set(Timer::Listener(index), Some(reactor.now().tick));
         }
@@ -328,7 +326,7 @@ mod tests {
             port.serve(shown, reactor);
             for index in port.take_waiting() {
                 let listener = &mut listeners[usize::from(index)];
-                port.accept((index, listener), config, engine.ledger(), reactor);
+                port.accept(index, listener, config, engine.ledger(), reactor);
             }
         }
 

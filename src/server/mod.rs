@@ -224,7 +224,7 @@ impl<C: Clock> Server<C> {
             interval_began,
             datagrams: reception.datagrams(),
             streams: reception.streams(),
-            connections: reception.clients.in_use(),
+            connections: reception.connections_in_use(),
             last_input: reception.last_input(),
             is_stopping: !life.is_running(),
             config: life.config(),
@@ -235,7 +235,7 @@ impl<C: Clock> Server<C> {
         // those are idle, and may be closed for a new one.
         for index in admin.take_waiting() {
             if let Some(listener) = reception.admin_listener(index) {
-                admin.accept((index, listener), life.config(), pipeline.ledger(), reactor);
+                admin.accept(index, listener, life.config(), pipeline.ledger(), reactor);
             }
         }
     }
@@ -355,8 +355,8 @@ impl<C: Clock> Server<C> {
         logging::set_level(config.log_level);
         pipeline.reconfigure(config, life.config(), opened, reactor);
         let limits = life.client_limits(config, pipeline.sinks().len());
-        reception.limit(limits.connections, config, reactor);
-        admin.limit(limits.admin);
+        reception.set_limit(limits.connections, config, reactor);
+        admin.set_limit(limits.admin);
         life.replace_state(config, state_file, reactor);
         Ok(())
     }

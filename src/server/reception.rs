@@ -10,9 +10,8 @@
 use std::time::Duration;
 
 use slab::Slab;
-use socket2::Socket;
 
-use super::accept::{Admission, accept};
+use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
 use super::listeners::{Bound, Listeners, bind_all, check_buffer};
@@ -29,7 +28,6 @@ use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ingest::{InputHandler, ListenerCounts, ReadOutcome};
 use crate::ledger::{Ledger, Own};
-use crate::sender::Sender;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};
@@ -43,7 +41,9 @@ pub(super) struct Reception {
     retired: Vec<EventSource>,
     /// They are closed then at the latest, even if they hold data.
     retired_until: Tick,
-    pub(super) clients: LineClients,
+    connections: Connections,
+    /// Which limit bounds the number of connections.
+    limited_by: LimitedBy,
     batch: RecvBatch,
     backlog: Backlog,
     /// When something last came in.
@@ -64,7 +64,8 @@ impl Reception {
             listeners,
             retired: Vec::new(),
             retired_until: Tick::default(),
-            clients: LineClients::new(limit),
+            connections: Connections::new(limit.clients),
+            limited_by: limit.limited_by,
             batch: RecvBatch::new(),
             backlog: Backlog::default(),
             last_input: None,
@@ -81,6 +82,12 @@ impl Reception {
         &self.listeners.streams
     }
 
+    /// Returns the number of connections that send lines, and the most that there may be.
+    pub(super) fn connections_in_use(&self) -> InUse {
+        InUse { used: self.connections.len(), limit: self.connections.limit() }
+    }
+
+    /// Returns when the last packet or line arrived.
     pub(super) fn last_input(&self) -> Option<Now> {
         self.last_input
     }
@@ -186,7 +193,7 @@ impl Reception {
         let Some(socket) = listeners.datagrams.get_mut(usize::from(index)) else {
             return ReadOutcome::Dry;
         };
-        let before = DatagramTotals::of(input.ledger());
+        let before = ReadTotals::of(input.ledger());
         let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
         let outcome = socket.receive(batch, share_of(SHARE_BYTES, config), |datagram, share| {
             filter.take(&datagram, share)
@@ -222,10 +229,10 @@ impl Reception {
         let now = reactor.now();
         let share = share_of(READ_BYTES, config);
         let limits = StreamLimits { max_line: config.tcp.max_line, share };
-        let Self { listeners, clients: LineClients { connections, .. }, last_input, .. } = self;
+        let Self { listeners, connections, last_input, .. } = self;
         input.ledger().set_sender(connections.sender(slot));
         let listener = connections.listener(slot);
-        let before = DatagramTotals::of(input.ledger());
+        let before = ReadTotals::of(input.ledger());
         let outcome = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             input.repeat_piece(piece);
@@ -251,16 +258,24 @@ impl Reception {
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) -> ReadOutcome {
+        let Self { listeners, connections, limited_by, backlog, .. } = self;
         // The index may be that of a listener which a reload has closed, and a listener of the
         // admin port may have it now.
-        let Self { listeners, clients, backlog, .. } = self;
         let Some(listener) = listeners.stream(index, Purpose::Streams) else {
             return ReadOutcome::Dry;
         };
-        clients.connections.admit_for(index);
-        accept((index, listener), input.ledger(), reactor, |stream, sender, ledger, reactor| {
-            let admitted = clients.admit(stream, sender, config, ledger, reactor);
-            admitted.into_iter().for_each(|source| backlog.push(source));
+        let mut admission = Admission {
+            clients: connections,
+            allow_from: &config.tcp.allow_from,
+            idle_timeout: config.tcp.idle_timeout,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(*limited_by),
+        };
+        admission.accept(index, listener, input.ledger(), reactor, |connections, slot| {
+            connections.set_listener(slot, index);
+            // The client may have sent its first bytes already.
+            backlog.push(EventSource::Connection(slot));
         })
     }
 
@@ -283,7 +298,7 @@ impl Reception {
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
-        let connections = &mut self.clients.connections;
+        let connections = &mut self.connections;
         let now = reactor.now().tick;
         let idle = config.tcp.idle_timeout;
         if self.backlog.has(EventSource::Connection(slot)) {
@@ -299,16 +314,16 @@ impl Reception {
 
     /// Sets new limits on connections. Those that are open stay, even if there are more than the
     /// limit now allows, and get the deadline of the new `idle_timeout`.
-    pub(super) fn limit<C: Clock>(
+    pub(super) fn set_limit<C: Clock>(
         &mut self,
         limit: ClientLimit,
         config: &Config,
         reactor: &mut Reactor<C>,
     ) {
-        self.clients.limit(limit);
-        let connections = &self.clients.connections;
-        for slot in connections.slots() {
-            let deadline = connections.deadline(slot, config.tcp.idle_timeout);
+        self.connections.set_limit(limit.clients);
+        self.limited_by = limit.limited_by;
+        for slot in self.connections.slots() {
+            let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
             reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
         }
     }
@@ -432,7 +447,7 @@ impl Reception {
         for source in sources {
             if let EventSource::Listener(index) = *source {
                 reactor.set(Timer::Listener(index), None);
-                self.clients.connections.forget_listener(index);
+                self.connections.forget_listener(index);
             }
         }
         self.listeners.close(sources);
@@ -453,10 +468,9 @@ impl Reception {
         self.take_received(config, input, reactor.now());
         let ending = self.listeners.ours();
         ending.into_iter().for_each(|source| self.push_for_last_read(source));
-        self.clients
-            .connections
-            .slots()
-            .for_each(|slot| self.backlog.push(EventSource::Connection(slot)));
+        for slot in self.connections.slots() {
+            self.backlog.push(EventSource::Connection(slot));
+        }
         self.receive(LAST_READ, config, input, reactor);
         self.count_drops(input);
         // The backlog also holds connections that were accepted just now. They are closed as well.
@@ -465,7 +479,7 @@ impl Reception {
         let seen = sockets.filter_map(|(_, socket)| socket.drops_seen()).collect();
         let all = self.listeners.all();
         self.listeners.close(&all);
-        self.clients.connections.clear();
+        self.connections.clear();
         seen
     }
 
@@ -479,52 +493,6 @@ impl Reception {
     }
 }
 
-/// The clients that send lines, and the limit of their number.
-#[derive(Debug)]
-pub(super) struct LineClients {
-    connections: Connections,
-    /// Which limit bounds the number of connections.
-    limited_by: LimitedBy,
-}
-
-impl LineClients {
-    fn new(limit: ClientLimit) -> Self {
-        Self { connections: Connections::new(limit.clients), limited_by: limit.limited_by }
-    }
-
-    fn limit(&mut self, limit: ClientLimit) {
-        self.connections.limit(limit.clients);
-        self.limited_by = limit.limited_by;
-    }
-
-    /// Returns the number of connections, and the most that there may be.
-    pub(super) fn in_use(&self) -> InUse {
-        let (used, limit) = self.connections.connected();
-        InUse { used, limit }
-    }
-
-    /// Admits an accepted client if `allow_from` and the limit allow it. Returns the source of its
-    /// events.
-    pub(super) fn admit<C: Clock>(
-        &mut self,
-        stream: Socket,
-        sender: Sender,
-        config: &Config,
-        ledger: &mut Ledger,
-        reactor: &mut Reactor<C>,
-    ) -> Option<EventSource> {
-        let mut admission = Admission {
-            clients: &mut self.connections,
-            allow_from: &config.tcp.allow_from,
-            idle_timeout: config.tcp.idle_timeout,
-            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
-            makes_room: CloseReason::ConnectionIdle,
-            full: CloseReason::ConnectionRefused(self.limited_by),
-        };
-        admission.admit(stream, sender, ledger, reactor)
-    }
-}
-
 /// Passes datagrams to the input, after the checks that each new one must pass.
 struct DatagramFilter<'a, H> {
     input: &'a mut H,
@@ -533,36 +501,6 @@ struct DatagramFilter<'a, H> {
     now: Now,
     /// The bytes of the datagrams that were admitted.
     bytes: u64,
-}
-
-/// The totals before a read. What the read has brought is the difference, so nothing is counted for
-/// each line.
-struct DatagramTotals {
-    packets: u64,
-    lines: u64,
-    samples: u64,
-}
-
-impl DatagramTotals {
-    fn of(ledger: &Ledger) -> Self {
-        Self {
-            packets: ledger.own().total(Own::PacketsReceived),
-            lines: ledger.own().total(Own::MetricsReceived),
-            samples: ledger.samples(),
-        }
-    }
-
-    /// Returns what a read of `bytes` has brought.
-    fn until(&self, ledger: &Ledger, bytes: u64) -> ListenerCounts {
-        let now = Self::of(ledger);
-        ListenerCounts {
-            connections: 0,
-            packets: now.packets - self.packets,
-            lines: now.lines - self.lines,
-            samples: now.samples.saturating_sub(self.samples),
-            bytes,
-        }
-    }
 }
 
 impl<H: InputHandler> DatagramFilter<'_, H> {
@@ -598,6 +536,36 @@ impl<H: InputHandler> DatagramFilter<'_, H> {
         }
         self.input.repeat_packet(datagram.bytes);
         true
+    }
+}
+
+/// The totals before a read. What the read has brought is the difference, so nothing is counted for
+/// each line.
+struct ReadTotals {
+    packets: u64,
+    lines: u64,
+    samples: u64,
+}
+
+impl ReadTotals {
+    fn of(ledger: &Ledger) -> Self {
+        Self {
+            packets: ledger.own().total(Own::PacketsReceived),
+            lines: ledger.own().total(Own::MetricsReceived),
+            samples: ledger.samples(),
+        }
+    }
+
+    /// Returns what a read of `bytes` has brought.
+    fn until(&self, ledger: &Ledger, bytes: u64) -> ListenerCounts {
+        let now = Self::of(ledger);
+        ListenerCounts {
+            connections: 0,
+            packets: now.packets - self.packets,
+            lines: now.lines - self.lines,
+            samples: now.samples.saturating_sub(self.samples),
+            bytes,
+        }
     }
 }
 
@@ -736,7 +704,7 @@ mod tests {
                 reception.note_event(source, reactor);
             }
             reception.receive(SECOND, config, input, reactor);
-            reception.clients.in_use().used
+            reception.connections_in_use().used
         };
         let until = reactor.now().tick + PATIENCE;
         while input.lines.len() < 4 || turn(&config, &mut input, &mut reactor) > 0 {
@@ -771,12 +739,12 @@ mod tests {
         let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut input, &mut reactor).unwrap();
         assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
-        let before = reception.clients.in_use().used;
+        let before = reception.connections_in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
         reception.receive(SECOND, &admin, &mut input, &mut reactor);
         assert_eq!(
-            reception.clients.in_use().used,
+            reception.connections_in_use().used,
             before,
             "an operator is no client that sends lines"
         );
@@ -793,6 +761,6 @@ mod tests {
         let _senders = connect(address, 1);
         reception.retry_listener(0);
         reception.receive(SECOND, &lines, &mut input, &mut reactor);
-        assert_eq!(reception.clients.in_use().used, before + 1, "a sender gets no admin port");
+        assert_eq!(reception.connections_in_use().used, before + 1, "a sender gets no admin port");
     }
 }

@@ -38,7 +38,7 @@ impl Sizes {
         let engine = pipeline.engine();
         let before = *self;
 
-        let connections = reception.clients.in_use().used;
+        let connections = reception.connections_in_use().used;
         let max_connections = config.tcp.max_connections;
         let most = before.connections.max(max_connections).max(before.max_connections);
         assert!(connections <= most, "{connections} connections");

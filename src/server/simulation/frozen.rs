@@ -29,7 +29,7 @@ pub(super) fn check(server: &mut Server<VirtualClock>, keys: &Path, frozen: &mut
         return;
     }
     assert!(!reception.has_backlog(), "input waits in spite of the stop");
-    let connections = reception.clients.in_use().used;
+    let connections = reception.connections_in_use().used;
     assert_eq!(connections, 0, "clients are connected in spite of the stop");
     let listeners = reception.datagrams().len() + reception.streams().len();
     assert_eq!(listeners, 0, "the server listens in spite of the stop");
