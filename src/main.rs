@@ -11,7 +11,7 @@ use statsd::ask::{self, AnswerStatus, AskError};
 use statsd::compare::{self, CompareError};
 use statsd::config::{self, Config, Overrides};
 use statsd::import;
-use statsd::server::{self, FindingKind, Server};
+use statsd::server::{self, FindingKind, Server, StartError, StdinOutcome};
 use statsd::{logging, privileges, sink};
 
 fn main() -> ExitCode {
@@ -157,15 +157,17 @@ fn ask(
     }
 }
 
-/// Returns the exit code of a run over standard input. If not all went well (`Ok(false)`), the log
-/// shows what did not.
-fn exit_code(result: Result<bool, server::StartError>) -> ExitCode {
+/// Returns the exit code of a run over standard input.
+fn exit_code(result: Result<StdinOutcome, StartError>) -> ExitCode {
     match result {
-        Ok(is_well) => {
+        Ok(outcome) => {
             logging::finish();
-            if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            match outcome {
+                StdinOutcome::Complete => ExitCode::SUCCESS,
+                StdinOutcome::Incomplete => ExitCode::FAILURE,
+            }
         }
-        Err(server::StartError::Print(error)) => cannot_print(&error),
+        Err(StartError::Print(error)) => cannot_print(&error),
         Err(error) => fail(1, &error),
     }
 }

@@ -39,10 +39,10 @@ pub trait InputHandler {
 
     /// Takes in the lines of a datagram, at most about `share` bytes of them. Returns the number of
     /// bytes taken.
-    fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize;
+    fn take_lines(&mut self, text: &[u8], share: usize) -> usize;
 
     /// Takes in a piece of a stream.
-    fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool);
+    fn take_piece(&mut self, piece: Piece<'_>);
 
     /// Passes a datagram to the repeaters.
     fn repeat_packet(&mut self, packet: &[u8]);

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use super::outputs::{self, SinkResources};
 use super::pipeline::{Pipeline, random_seeds};
 use super::start_error::StartError;
-use super::stdin::{alone, count_garbage, log_garbage, take_in};
+use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
 use crate::encode::chunk::Chunk;
@@ -23,26 +23,28 @@ use crate::sink::Feed;
 /// Own counters that explain why a valid line has no points.
 const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
 
-/// Prints to `out` what each destination would get. Returns `false` if the input had lines and none
-/// of them was valid.
+/// Prints to `out` what each destination would get.
 pub fn dry_run(
     config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
     out: &mut impl Write,
-) -> Result<bool, StartError> {
-    let config = readable(alone(config, origin));
+) -> Result<StdinOutcome, StartError> {
+    let config = readable(standalone(config, origin));
     let clock = SystemClock::start();
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
     let mut pipeline =
         Pipeline::without_sinks(&config, schedule, random_seeds(), SinkResources::default());
-    take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
-    let bad = count_garbage(&mut pipeline);
+    read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    let garbage = garbage_lines(&mut pipeline);
     let (_, encoders, ..) = pipeline.split();
     let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
     print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
     pipeline.log_last_warnings(clock.tick());
-    Ok(log_garbage(bad))
+    if garbage > 0 {
+        log_garbage(garbage);
+    }
+    Ok(StdinOutcome::of(garbage == 0))
 }
 
 fn print(

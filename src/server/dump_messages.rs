@@ -1,4 +1,4 @@
-//! Logs all lines that are received, for `dump_messages`.
+//! `[statsd] dump_messages`: logs each line that is received.
 
 use crate::ingest::lines::Piece;
 use crate::logging::Bytes;
@@ -7,7 +7,7 @@ use crate::protocol::{first_piece, is_binary, trimmed};
 /// The most bytes of a line that `dump_messages` logs.
 const SHOWN_BYTES_MAX: usize = 200;
 
-/// Logs a piece of a stream, for `dump_messages`.
+/// Logs each line or message in a piece of a stream.
 pub(super) fn log_piece(piece: Piece<'_>) {
     match piece {
         Piece::Lines(text) | Piece::Packet(text) => log_packet(text),
@@ -16,7 +16,7 @@ pub(super) fn log_piece(piece: Piece<'_>) {
     }
 }
 
-/// Logs each line and binary message of a datagram, for `dump_messages`.
+/// Logs each line and binary message of a datagram.
 pub(super) fn log_packet(packet: &[u8]) {
     let mut rest = packet;
     while !rest.is_empty() {

@@ -53,7 +53,7 @@ pub use self::rehearsal::{Finding, FindingKind, rehearse};
 use self::signals::{Received, Signals};
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
-pub use self::stdin::flush_stdin;
+pub use self::stdin::{StdinOutcome, flush_stdin};
 use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};

@@ -15,7 +15,6 @@
 use std::io;
 use std::time::Duration;
 
-use super::dump_messages::{log_packet, log_piece};
 use super::flushing::{Flushing, OpenInterval, note_refused_lines};
 use super::key_flush::KeyFlush;
 use super::outputs::{self, NewSinks, SinkResources};
@@ -156,9 +155,10 @@ impl Pipeline {
         &self.engine
     }
 
-    /// Takes in lines, and shows them to the clients that watch.
+    /// Parses lines, at most about `share` bytes of them, and shows them to the clients that watch.
+    /// Returns the rest.
     #[inline]
-    fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
+    fn parse_share<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         if !self.watch.is_on() {
             return self.engine.some_lines(text, share);
         }
@@ -492,27 +492,21 @@ impl Pipeline {
 
 impl InputHandler for Pipeline {
     fn ledger(&mut self) -> &mut Ledger {
-        self.ledger()
+        self.engine.ledger()
     }
 
-    fn take_lines(&mut self, text: &[u8], share: usize, logs_messages: bool) -> usize {
-        let rest = self.some_lines(text, share);
+    fn take_lines(&mut self, text: &[u8], share: usize) -> usize {
+        let rest = self.parse_share(text, share);
         let taken = text.len() - rest.len();
         self.ledger().count_bytes(taken);
-        if logs_messages {
-            log_packet(&text[..taken]);
-        }
         taken
     }
 
-    fn take_piece(&mut self, piece: Piece<'_>, logs_messages: bool) {
-        if logs_messages {
-            log_piece(piece);
-        }
+    fn take_piece(&mut self, piece: Piece<'_>) {
         self.ledger().count_bytes(piece.bytes());
         match piece {
             Piece::Lines(text) | Piece::Packet(text) => {
-                self.some_lines(text, usize::MAX);
+                self.parse_share(text, usize::MAX);
             }
             Piece::Binary(message) => self.engine.binary(message),
             Piece::Overlong(start) => {
@@ -754,7 +748,7 @@ mod tests {
         }
 
         fn take(&mut self, lines: &str) {
-            let taken = self.pipeline.take_lines(lines.as_bytes(), usize::MAX, false);
+            let taken = self.pipeline.take_lines(lines.as_bytes(), usize::MAX);
             assert_eq!(taken, lines.len());
         }
 

@@ -14,14 +14,15 @@ use slab::Slab;
 use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
-use super::listeners::{Bound, Listeners, bind_all, check_buffer};
+use super::dump_messages::{log_packet, log_piece};
+use super::listeners::{Bound, Endpoint, Listeners, bind_all, check_buffer};
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
 use super::surroundings::PassedSocket;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::figures::InUse;
-use crate::ingest::bind::Purpose;
+use crate::ingest::bind::{BindError, Purpose};
 use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
@@ -236,7 +237,10 @@ impl Reception {
         let outcome = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             input.repeat_piece(piece);
-            input.take_piece(piece, config.dump_messages);
+            if config.dump_messages {
+                log_piece(piece);
+            }
+            input.take_piece(piece);
         });
         let listener = listener.and_then(|index| listeners.streams.get_mut(index.into()));
         if let Some(listener) = listener {
@@ -354,18 +358,10 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) -> Result<(), StartError> {
         let change = self.listeners.change(config);
+        let in_the_way = self.listeners.in_the_way(&change);
         let bound = match bind_all(&change.missing) {
-            // A listener that is to be closed has the port: *:8125 for 127.0.0.1:8125.
-            Err(error) if error.is_taken() && !self.listeners.in_the_way(&change).is_empty() => {
-                let in_the_way = self.listeners.in_the_way(&change);
-                let before = self.listeners.wanted_by(&in_the_way);
-                self.close_now(&in_the_way, running, input, reactor);
-                bind_all(&change.missing).inspect_err(|_| match bind_all(&before) {
-                    Ok(bound) => self.listen_again(bound, running, reactor),
-                    Err(error) => {
-                        log_lost_listener(&error);
-                    }
-                })
+            Err(error) if error.is_taken() && !in_the_way.is_empty() => {
+                self.bind_in_place_of(&in_the_way, &change.missing, running, input, reactor)
             }
             bound => bound,
         }?;
@@ -379,9 +375,35 @@ impl Reception {
         Ok(())
     }
 
-    fn listen_again<C: Clock>(&mut self, bound: Vec<Bound>, config: &Config, reactor: &Reactor<C>) {
-        if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
-            log_lost_listener(&error);
+    /// Closes listeners that hold the port of an address in `missing`, as `*:8125` holds that of
+    /// `127.0.0.1:8125`, and binds all of `missing`. If that fails, opens the closed listeners
+    /// again.
+    fn bind_in_place_of<C: Clock>(
+        &mut self,
+        in_the_way: &[EventSource],
+        missing: &[Endpoint],
+        running: &Config,
+        input: &mut impl InputHandler,
+        reactor: &mut Reactor<C>,
+    ) -> Result<Vec<Bound>, BindError> {
+        let before = self.listeners.wanted_by(in_the_way);
+        self.close_now(in_the_way, running, input, reactor);
+        bind_all(missing).inspect_err(|_| self.listen_again(&before, running, reactor))
+    }
+
+    fn listen_again<C: Clock>(
+        &mut self,
+        closed: &[Endpoint],
+        config: &Config,
+        reactor: &Reactor<C>,
+    ) {
+        match bind_all(closed) {
+            Ok(bound) => {
+                if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
+                    log_lost_listener(&error);
+                }
+            }
+            Err(error) => log_lost_listener(&error),
         }
     }
 
@@ -512,7 +534,10 @@ impl<H: InputHandler> DatagramFilter<'_, H> {
         } else if !self.admit(datagram) {
             return datagram.bytes.len();
         }
-        let taken = self.input.take_lines(datagram.bytes, share, self.config.dump_messages);
+        let taken = self.input.take_lines(datagram.bytes, share);
+        if self.config.dump_messages {
+            log_packet(&datagram.bytes[..taken]);
+        }
         self.bytes += taken as u64;
         taken
     }
@@ -657,12 +682,12 @@ mod tests {
             &mut self.ledger
         }
 
-        fn take_lines(&mut self, text: &[u8], _share: usize, _logs_messages: bool) -> usize {
+        fn take_lines(&mut self, text: &[u8], _share: usize) -> usize {
             self.add(text);
             text.len()
         }
 
-        fn take_piece(&mut self, piece: Piece<'_>, _logs_messages: bool) {
+        fn take_piece(&mut self, piece: Piece<'_>) {
             match piece {
                 Piece::Lines(text) => self.add(text),
                 other => panic!("only lines were sent, not {other:?}"),

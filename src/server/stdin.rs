@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::dump_messages::log_piece;
 use super::life::DrainLimit;
 use super::outputs::SinkResources;
 use super::pipeline::{Pipeline, random_seeds};
@@ -20,7 +21,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::InputHandler as _;
-use crate::ingest::lines::StreamSplitter;
+use crate::ingest::lines::{Piece, StreamSplitter};
 use crate::ledger::Own;
 use crate::sender::Sender;
 use crate::token::EventSource;
@@ -28,45 +29,58 @@ use crate::token::EventSource;
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Returns `true` if all was delivered within `shutdown_timeout`, and the input was empty or had a
-/// valid line. A slow reader of standard output may take longer.
+/// How a run over standard input has ended. The log shows what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinOutcome {
+    /// All was delivered or printed.
+    Complete,
+    /// Something was not delivered in time, or no line of the input was valid.
+    Incomplete,
+}
+
+impl StdinOutcome {
+    pub(super) fn of(is_complete: bool) -> Self {
+        if is_complete { Self::Complete } else { Self::Incomplete }
+    }
+}
+
+/// Reads all lines of `stdin`, flushes them once, and waits until they are delivered, at most for
+/// `shutdown_timeout`. A slow reader of standard output may take longer.
 pub fn flush_stdin(
     config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
-) -> Result<bool, StartError> {
-    let config = alone(config, origin);
+) -> Result<StdinOutcome, StartError> {
+    let config = standalone(config, origin);
     let reactor = Reactor::new(SystemClock::start())?;
     let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
     let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), resources)?;
-    take_in(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
-    let bad = count_garbage(&mut pipeline);
+    read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    let garbage = garbage_lines(&mut pipeline);
     let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
-    let is_sound = log_garbage(bad);
-    Ok(is_sound && is_delivered)
+    if garbage > 0 {
+        log_garbage(garbage);
+    }
+    Ok(StdinOutcome::of(is_delivered && garbage == 0))
 }
 
-/// Returns the number of bad lines if no value of the input was valid, and 0 otherwise. Must be
-/// called before the flush, which takes some of the values.
-pub(super) fn count_garbage(pipeline: &mut Pipeline) -> u64 {
+/// Returns the number of bad lines if the input had no valid value, and 0 if it had one. The script
+/// that made such an input is wrong, and has to fail. Must be called before the flush, which takes
+/// some of the values.
+pub(super) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
     if pipeline.has_valid_input() { 0 } else { pipeline.ledger().own().total(Own::BadLinesSeen) }
 }
 
-/// Logs that all `bad` lines of the input were garbage, and returns `false`: the script that made
-/// them is wrong, and has to fail. Returns `true` if `bad` is 0. Must be called after the last
-/// warnings are logged, because they have the reasons.
-pub(super) fn log_garbage(bad: u64) -> bool {
-    if bad == 0 {
-        return true;
-    }
+/// Logs that no line of the input was valid. Must be called after the last warnings are logged,
+/// because they have the reasons.
+pub(super) fn log_garbage(lines: u64) {
     log::error!(
         stdin = "garbage",
-        refused = bad,
+        refused = lines,
         hint = "fix the program that writes the lines; a line looks like name:1|c";
         "standard input has no valid line, so there is nothing to send"
     );
-    false
 }
 
 /// Flushes once, and turns until the sinks have delivered.
@@ -130,7 +144,7 @@ fn log_dropped_reload() {
 
 /// Returns the configuration for a process without listeners, state and spool. It prints to
 /// standard output where no destination is configured.
-pub(super) fn alone(mut config: Config, origin: &Origin) -> Config {
+pub(super) fn standalone(mut config: Config, origin: &Origin) -> Config {
     config.spool.dir = None;
     config.key_flush.interval = None;
     config.destinations.retain(|destination| match destination.kind {
@@ -145,29 +159,31 @@ pub(super) fn alone(mut config: Config, origin: &Origin) -> Config {
 }
 
 /// Reads all lines of the input into the engine.
-pub(super) fn take_in(
+pub(super) fn read_input(
     stdin: &mut (impl Read + AsFd),
     config: &Config,
     pipeline: &mut Pipeline,
 ) -> io::Result<()> {
-    let max_line = config.tcp.max_line;
-    let logs_messages = config.dump_messages;
-    let mut splitter = StreamSplitter::default();
     pipeline.ledger().set_sender(Sender::Stdin);
+    let mut take = |piece: Piece<'_>| {
+        if config.dump_messages {
+            log_piece(piece);
+        }
+        pipeline.take_piece(piece);
+    };
+    let mut splitter = StreamSplitter::default();
     let mut buffer = vec![0; PIECE];
     loop {
         match stdin.read(&mut buffer) {
             Ok(0) => break,
-            Ok(bytes) => splitter.feed(&buffer[..bytes], max_line, |piece| {
-                pipeline.take_piece(piece, logs_messages);
-            }),
+            Ok(bytes) => splitter.feed(&buffer[..bytes], config.tcp.max_line, &mut take),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The parent process may have made standard input nonblocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_input(stdin)?,
             Err(error) => return Err(error),
         }
     }
-    splitter.end(|piece| pipeline.take_piece(piece, logs_messages));
+    splitter.end(take);
     Ok(())
 }
 

@@ -52,7 +52,7 @@ pub fn rehearse(config: &Config, origin: &Origin) -> Vec<Finding> {
     let is_certain = become_user(config, &mut findings);
     folders::check(config, is_certain, &mut findings);
     if is_certain && let Some(path) = origin.path() {
-        readable(path, &mut findings);
+        check_readable(path, &mut findings);
     }
     findings.into_list()
 }
@@ -100,7 +100,7 @@ fn report_account(error: &PrivilegeError, findings: &mut Findings<'_>) {
 }
 
 /// Warns if the user of the server cannot read the configuration at a reload.
-fn readable(path: &Path, findings: &mut Findings<'_>) {
+fn check_readable(path: &Path, findings: &mut Findings<'_>) {
     if let Err(error) = files::open_any(path) {
         let what = format!(
             "this user cannot read {}: {error}; a reload reads it again, so make it readable \
