@@ -8,19 +8,17 @@ use slab::Slab;
 
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
+use super::pipeline::PipelineView;
 use super::reactor::{Reactor, Timer};
-use crate::admin::{AdminClients, Health, View, Watch};
+use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
-use crate::encode::encoders::Encoders;
-use crate::engine::Engine;
-use crate::figures::{self, FigureKind, FlushFigures, InUse, Rates};
+use crate::figures::{self, FigureKind, InUse, Rates};
 use crate::ingest::ReadOutcome;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
-use crate::sink::Sinks;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
@@ -44,13 +42,7 @@ pub(super) struct AdminPort {
 /// What the other parts show to the admin clients in a turn, and let them change.
 #[derive(Debug)]
 pub(super) struct Shown<'a> {
-    pub(super) engine: &'a mut Engine,
-    pub(super) encoders: &'a mut Encoders,
-    pub(super) sinks: &'a Sinks,
-    pub(super) flush: &'a FlushFigures,
-    pub(super) watch: &'a mut Watch,
-    /// When the open interval began.
-    pub(super) interval_began: UnixTime,
+    pub(super) pipeline: PipelineView<'a>,
     pub(super) datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
     pub(super) streams: &'a Slab<Listener>,
@@ -108,12 +100,13 @@ impl AdminPort {
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
         let is_due = self.rates.is_due(reactor.now().tick);
         let config = shown.config;
+        let PipelineView { stages, flush, watch, interval_began } = shown.pipeline;
         let mut view = View {
-            engine: shown.engine,
-            encoders: shown.encoders,
-            sinks: shown.sinks,
-            flush: shown.flush,
-            watch: shown.watch,
+            engine: &mut stages.engine,
+            encoders: &mut stages.encoders,
+            sinks: &stages.sinks,
+            flush,
+            watch,
             datagrams: shown.datagrams,
             streams: shown.streams,
             connections: shown.connections,
@@ -125,7 +118,7 @@ impl AdminPort {
             machine: &self.machine,
             config,
             origin: shown.origin,
-            interval_began: shown.interval_began,
+            interval_began,
             started: self.started,
             last_input: shown.last_input,
             now: reactor.now(),
@@ -226,22 +219,27 @@ mod tests {
     use std::net::{SocketAddr, TcpStream};
 
     use super::*;
+    use crate::admin::Watch;
     use crate::args::VERSION;
     use crate::clock::SystemClock;
     use crate::config::Bind;
+    use crate::engine::Engine;
+    use crate::figures::FlushFigures;
     use crate::ingest::bind::{Purpose, Transport, bind};
     use crate::ledger::Own;
     use crate::series::Seeds;
+    use crate::server::flushing::Stages;
     use crate::server::outputs::encoders;
     use crate::server::pipeline::settings;
+    use crate::sink::Sinks;
+    use crate::time::UnixTime;
 
     /// An admin port with a listener on a free TCP port, and what it shows: a server without input
     /// and destinations.
     struct Rig {
         port: AdminPort,
         config: Config,
-        engine: Engine,
-        encoders: Encoders,
+        stages: Stages,
         watch: Watch,
         listeners: Slab<Listener>,
         reactor: Reactor<SystemClock>,
@@ -267,8 +265,11 @@ mod tests {
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             Self {
                 port: AdminPort::new(limit, &config, reactor.now()),
-                engine: Engine::new(&settings(&config), seeds),
-                encoders: encoders(&config),
+                stages: Stages {
+                    engine: Engine::new(&settings(&config), seeds),
+                    encoders: encoders(&config),
+                    sinks: Sinks::default(),
+                },
                 watch: Watch::default(),
                 listeners,
                 config,
@@ -298,23 +299,23 @@ mod tests {
                 }
             }
             while let Some(timer) = self.reactor.pop_due() {
-                let Self { port, config, engine, reactor, .. } = self;
+                let Self { port, config, stages, reactor, .. } = self;
                 match timer {
                     Timer::Idle(EventSource::AdminClient(client)) => {
-                        port.check_idle(client, config, engine.ledger(), reactor);
+                        port.check_idle(client, config, stages.engine.ledger(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
-            let Self { port, config, engine, encoders, watch, listeners, reactor, .. } = self;
+            let Self { port, config, stages, watch, listeners, reactor, .. } = self;
             let shown = Shown {
-                engine,
-                encoders,
-                sinks: &Sinks::default(),
-                flush: &FlushFigures::default(),
-                watch,
-                interval_began: UnixTime::default(),
+                pipeline: PipelineView {
+                    stages: &mut *stages,
+                    flush: &FlushFigures::default(),
+                    watch,
+                    interval_began: UnixTime::default(),
+                },
                 datagrams: &Slab::new(),
                 streams: listeners,
                 connections: InUse::default(),
@@ -326,7 +327,7 @@ mod tests {
             port.serve(shown, reactor);
             for index in port.take_waiting() {
                 let listener = &mut listeners[usize::from(index)];
-                port.accept(index, listener, config, engine.ledger(), reactor);
+                port.accept(index, listener, config, stages.engine.ledger(), reactor);
             }
         }
 
@@ -360,7 +361,7 @@ mod tests {
 
         /// The number of clients refused, and of clients closed because they were idle.
         fn counts(&mut self) -> (u64, u64) {
-            let own = self.engine.ledger().own();
+            let own = self.stages.engine.ledger().own();
             (own.total(Own::ConnectionsRefused), own.total(Own::IdleConnectionsClosed))
         }
 

@@ -37,8 +37,8 @@ pub fn dry_run(
         Pipeline::without_sinks(&config, schedule, random_seeds(), SinkResources::default());
     read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
-    let (_, encoders, ..) = pipeline.split();
-    let mut printout = Printout { out, sections: sections(&config, encoders), last: None };
+    let sections = sections(&config, pipeline.encoders());
+    let mut printout = Printout { out, sections, last: None };
     print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
     pipeline.log_last_warnings(clock.tick());
     if garbage > 0 {

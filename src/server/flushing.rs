@@ -16,6 +16,14 @@ use crate::sink::{Feed, Sink, Sinks};
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
 
+/// What the samples of an interval go through, in this order.
+#[derive(Debug)]
+pub(super) struct Stages {
+    pub(super) engine: Engine,
+    pub(super) encoders: Encoders,
+    pub(super) sinks: Sinks,
+}
+
 /// The schedule of flushes, and the figures about them that the next flush sends.
 #[derive(Debug)]
 pub(super) struct Flushing {
@@ -45,13 +53,13 @@ pub(super) struct Flushing {
 /// The interval whose samples are being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpenInterval {
-    /// When it began, as far as is known. This is not the end less `next`: a reload may have
-    /// changed the interval since.
+    /// When it began, as far as is known. This is not the end less `next_length`: a reload may
+    /// have changed the interval since.
     pub(super) start: UnixTime,
     /// Its scheduled end.
     pub(super) end: UnixTime,
     /// The length of the next intervals.
-    pub(super) next: Duration,
+    pub(super) next_length: Duration,
 }
 
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is
@@ -103,7 +111,7 @@ impl Flushing {
     pub(super) fn open_interval(&self) -> OpenInterval {
         let end = self.schedule.due();
         let start = self.ticked.map(|tick| tick.unix).or(self.began).unwrap_or(end);
-        OpenInterval { start, end, next: self.interval }
+        OpenInterval { start, end, next_length: self.interval }
     }
 
     /// Notes that an earlier run began the first interval, at `start`.
@@ -178,22 +186,16 @@ impl Flushing {
     }
 
     /// Ends the open interval. This is O(1), however many series there are to close.
-    pub(super) fn tick(
-        &mut self,
-        now: Now,
-        engine: &mut Engine,
-        encoders: &mut Encoders,
-        sinks: &mut Sinks,
-    ) {
+    pub(super) fn tick(&mut self, now: Now, stages: &mut Stages) {
         let stamp = self.schedule.tick(now.unix);
         self.figures.timestamp_lag =
             self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
         self.ticked = Some(now);
         self.set_end(now);
         self.held_since = None;
-        self.number = engine.tick();
-        encoders.begin(self.number, stamp);
-        for sink in sinks.iter_mut() {
+        self.number = stages.engine.tick();
+        stages.encoders.begin(self.number, stamp);
+        for sink in stages.sinks.iter_mut() {
             sink.poll_acks(now);
             sink.flush_started(now, self.number);
         }
@@ -202,41 +204,29 @@ impl Flushing {
 
     /// Closes series for one slice of time, and queues full chunks in the sinks. Returns `true` if
     /// the flush has ended.
-    pub(super) fn sweep_slice(
-        &mut self,
-        clock: &impl Clock,
-        engine: &mut Engine,
-        encoders: &mut Encoders,
-        sinks: &mut Sinks,
-    ) -> bool {
+    pub(super) fn sweep_slice(&mut self, clock: &impl Clock, stages: &mut Stages) -> bool {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
         let end = clock.tick() + SLICE;
-        if engine.exchange_history() {
+        if stages.engine.exchange_history() {
             return false; // the first slice of a sweep, for what the flush before has left to do
         }
         let mut done = false;
         while !done && clock.tick() < end {
-            done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
+            done = stages.sweep_step();
         }
         if done {
-            self.finish_flush(clock.now(), engine, encoders, sinks);
+            self.finish_flush(clock.now(), stages);
         }
-        queue_chunks(encoders, sinks);
+        stages.queue_chunks();
         done
     }
 
     /// Closes the rest of the series without returning to the loop. Does nothing if no sweep is
     /// under way. For a stop: it ends the process, so input need not be read meanwhile.
-    pub(super) fn finish_sweep(
-        &mut self,
-        clock: &impl Clock,
-        engine: &mut Engine,
-        encoders: &mut Encoders,
-        sinks: &mut Sinks,
-    ) {
-        if engine.is_sweeping() {
-            while !self.sweep_slice(clock, engine, encoders, sinks) {}
+    pub(super) fn finish_sweep(&mut self, clock: &impl Clock, stages: &mut Stages) {
+        if stages.engine.is_sweeping() {
+            while !self.sweep_slice(clock, stages) {}
         }
     }
 
@@ -245,21 +235,20 @@ impl Flushing {
     pub(super) fn print<E>(
         &mut self,
         now: Now,
-        engine: &mut Engine,
-        encoders: &mut Encoders,
+        stages: &mut Stages,
         mut put: impl FnMut(EncoderId, &Chunk) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.number = engine.tick();
-        encoders.begin(self.number, now.unix);
+        self.number = stages.engine.tick();
+        stages.encoders.begin(self.number, now.unix);
         let mut done = false;
         while !done {
-            done = engine.sweep(STEP, &mut |summary| encoders.encode(summary));
+            done = stages.sweep_step();
             if done {
-                engine.finish(&Closing::default(), &mut |_| {});
-                encoders.end();
-                note_refused(encoders, engine, &mut Sinks::default());
+                stages.engine.finish(&Closing::default(), &mut |_| {});
+                stages.encoders.end();
+                stages.note_refused();
             }
-            for (encoder, chunk) in encoders.take() {
+            for (encoder, chunk) in stages.encoders.take() {
                 put(encoder, &chunk)?;
             }
         }
@@ -268,13 +257,8 @@ impl Flushing {
 
     /// Ends the flush whose series are all closed: sends the server's own figures, seals the last
     /// chunks, and tells the sinks that the flush is complete.
-    fn finish_flush(
-        &mut self,
-        now: Now,
-        engine: &mut Engine,
-        encoders: &mut Encoders,
-        sinks: &mut Sinks,
-    ) {
+    fn finish_flush(&mut self, now: Now, stages: &mut Stages) {
+        let Stages { engine, encoders, sinks } = &mut *stages;
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
         let stall = sinks.iter_mut().map(Sink::take_disk_stall).fold(self.stall, Duration::max);
         self.figures.note_flush(took, stall, std::mem::take(&mut self.turn));
@@ -290,40 +274,56 @@ impl Flushing {
         });
         engine.end_history(self.ticked.map_or(now.unix, |tick| tick.unix));
         encoders.end();
-        note_refused(encoders, engine, sinks);
-        queue_chunks(encoders, sinks);
-        for sink in sinks.iter_mut() {
+        stages.note_refused();
+        stages.queue_chunks();
+        for sink in stages.sinks.iter_mut() {
             sink.flush_ended(now, self.number);
         }
     }
 }
 
-/// Counts the points that a destination cannot store, and adds a warning about them.
-fn note_refused(encoders: &mut Encoders, engine: &mut Engine, sinks: &mut Sinks) {
-    for (encoder, refused) in encoders.take_refused() {
-        for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
-            sink.note_refused_points(refused.points);
-        }
-        engine.ledger().count(Own::PointsRefused, refused.points);
-        let what = WarningKind::PointRefused(refused.reason);
-        let sender = last_sender(engine, refused.subject, &refused.example);
-        engine.ledger().warn_about(what, sender, refused.points, &refused.example);
+impl Stages {
+    /// Closes [`STEP`] series, and encodes them. Returns `true` if all are closed.
+    fn sweep_step(&mut self) -> bool {
+        let Self { engine, encoders, .. } = self;
+        engine.sweep(STEP, &mut |summary| encoders.encode(summary))
     }
-}
 
-/// Counts the lines of the present sender that no datagram to a repeater can hold, and adds a
-/// warning about them.
-#[inline]
-pub(super) fn note_refused_lines(repeated: &mut Repeated, engine: &mut Engine, sinks: &mut Sinks) {
-    let Some(refused) = repeated.take_refused() else { return };
-    let to_datagrams = Feed::Packets(Carriage::Datagrams);
-    for sink in sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
-        sink.note_refused_points(refused.lines);
+    /// Queues the full chunks of all encoders in the sinks that take their format.
+    fn queue_chunks(&mut self) {
+        for (encoder, chunk) in self.encoders.take() {
+            self.sinks.push(Feed::Flushes(encoder), &chunk);
+        }
     }
-    let ledger = engine.ledger();
-    ledger.count(Own::PointsRefused, refused.lines);
-    let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
-    ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
+
+    /// Counts the points that a destination cannot store, and adds a warning about them.
+    fn note_refused(&mut self) {
+        let Self { engine, encoders, sinks } = self;
+        for (encoder, refused) in encoders.take_refused() {
+            for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
+                sink.note_refused_points(refused.points);
+            }
+            engine.ledger().count(Own::PointsRefused, refused.points);
+            let what = WarningKind::PointRefused(refused.reason);
+            let sender = last_sender(engine, refused.subject, &refused.example);
+            engine.ledger().warn_about(what, sender, refused.points, &refused.example);
+        }
+    }
+
+    /// Counts the lines of the present sender that no datagram to a repeater can hold, and adds a
+    /// warning about them.
+    #[inline]
+    pub(super) fn note_refused_lines(&mut self, repeated: &mut Repeated) {
+        let Some(refused) = repeated.take_refused() else { return };
+        let to_datagrams = Feed::Packets(Carriage::Datagrams);
+        for sink in self.sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
+            sink.note_refused_points(refused.lines);
+        }
+        let ledger = self.engine.ledger();
+        ledger.count(Own::PointsRefused, refused.lines);
+        let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
+        ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
+    }
 }
 
 /// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the
@@ -332,13 +332,6 @@ fn last_sender(engine: &mut Engine, subject: Subject, name: &[u8]) -> Sender {
     let visited = subject.kind().and_then(|kind| engine.table_mut().look_up(kind, name));
     let id = visited.map_or(0, |visited| visited.series.last_sender());
     engine.ledger().senders().by_id(id).map_or(Sender::Unknown, |record| record.sender)
-}
-
-/// Queues the full chunks of all encoders in the sinks that take their format.
-fn queue_chunks(encoders: &mut Encoders, sinks: &mut Sinks) {
-    for (encoder, chunk) in encoders.take() {
-        sinks.push(Feed::Flushes(encoder), &chunk);
-    }
 }
 
 /// Returns the seconds by which two ticks were further apart than the interval. Both times are
@@ -376,7 +369,8 @@ mod tests {
         let mut flushing = Flushing::new(schedule, interval);
         flushing.begin(now(101));
         flushing.reconfigure(Duration::from_secs(1), true);
-        let open = OpenInterval { start: at(101), end: at(110), next: Duration::from_secs(1) };
+        let next_length = Duration::from_secs(1);
+        let open = OpenInterval { start: at(101), end: at(110), next_length };
         assert_eq!(flushing.open_interval(), open);
     }
 

@@ -213,15 +213,8 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        let interval_began = pipeline.open_interval().start;
-        let (engine, encoders, sinks, flush, watch) = pipeline.split();
         let shown = Shown {
-            engine,
-            encoders,
-            sinks,
-            flush,
-            watch,
-            interval_began,
+            pipeline: pipeline.view(),
             datagrams: reception.datagrams(),
             streams: reception.streams(),
             connections: reception.connections_in_use(),

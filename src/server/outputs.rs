@@ -55,9 +55,6 @@ impl SinkResources {
     }
 }
 
-/// Destinations that have no sink yet.
-pub(super) type NewSinks<'a> = Vec<NewSink<'a>>;
-
 /// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
 pub(super) struct NewSink<'a> {
@@ -66,16 +63,16 @@ pub(super) struct NewSink<'a> {
     stdout: Option<StandardStream>,
 }
 
-/// Opens the destinations of a configuration that have no sink yet. Fails if there are too many
-/// beside those that are leaving, or if a spool cannot be opened. Fails if standard output cannot
-/// be opened, unless it is open already.
-pub(super) fn new_sinks<'a>(
+/// Opens the destinations of a configuration that have no sink yet: their spools, and standard
+/// output, unless it is open already. Fails if one of these cannot be opened, or if there are too
+/// many destinations beside those that are leaving. `spool` is that of the running configuration.
+pub(super) fn open<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
     platform: &dyn Platform,
     mut stdout: Option<StandardStream>,
-) -> Result<NewSinks<'a>, StartError> {
+) -> Result<Vec<NewSink<'a>>, StartError> {
     let part = spool_part(config, spool);
     let is_new =
         |destination: &&Destination| sinks.iter().all(|sink| sink.name() != destination.name);
@@ -104,9 +101,9 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
 }
 
 /// Makes the sinks of new destinations. `seed` is for the jitter between attempts to connect.
-pub(super) fn add(
+pub(super) fn add_sinks(
     sinks: &mut Sinks,
-    new: NewSinks<'_>,
+    new: Vec<NewSink<'_>>,
     encoders: &Encoders,
     resources: &SinkResources,
     seed: u64,

@@ -6,18 +6,13 @@
 //! ```
 //! The server, `--stdin`, `--dry-run` and the simulation each drive one. Only its sinks own
 //! descriptors.
-//!
-//! [`Round`]: the round over the destinations in each turn of the loop. Each destination bounds its
-//! own work in a turn, but there may be many destinations. Without a bound for all of them
-//! together, a reload that removes them all would move a slice of every queue to its spool in one
-//! turn.
 
 use std::io;
 use std::time::Duration;
 
-use super::flushing::{Flushing, OpenInterval, note_refused_lines};
+use super::flushing::{Flushing, OpenInterval, Stages};
 use super::key_flush::KeyFlush;
-use super::outputs::{self, NewSinks, SinkResources};
+use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
 use super::start_error::StartError;
@@ -38,7 +33,7 @@ use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
 use crate::state::StateHead;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
 use crate::warnings::{PacketLoss, Warning, WarningKind};
 use crate::wire::In;
@@ -46,12 +41,10 @@ use crate::wire::In;
 /// The engine, the encoders, the sinks, and the state of the flush between them.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    engine: Engine,
+    stages: Stages,
     /// The packets and lines of this turn, for the repeaters.
     repeated: Repeated,
-    encoders: Encoders,
     flushing: Flushing,
-    sinks: Sinks,
     round: Round,
     reaper: Reaper,
     key_flush: KeyFlush,
@@ -62,15 +55,25 @@ pub(super) struct Pipeline {
     resources: SinkResources,
 }
 
+/// What the admin port reads of a pipeline, and may change.
+#[derive(Debug)]
+pub(super) struct PipelineView<'a> {
+    pub(super) stages: &'a mut Stages,
+    pub(super) flush: &'a FlushFigures,
+    pub(super) watch: &'a mut Watch,
+    /// When the open interval began.
+    pub(super) interval_began: UnixTime,
+}
+
 /// What a reload has opened for the pipeline, before anything changes.
 #[derive(Debug)]
 pub(super) struct Opened<'a> {
     encoders: Encoders,
-    new: NewSinks<'a>,
+    new: Vec<NewSink<'a>>,
 }
 
-/// The time after which a sweep that waits for the sinks checks them again.
-const HELD: Duration = Duration::from_millis(50);
+/// The time after which the only flush of a process, if it waits for the sinks, checks them again.
+const CHECK_SINKS_AFTER: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
@@ -83,9 +86,8 @@ impl Pipeline {
     ) -> Result<Self, StartError> {
         let stdout = resources.stdout.take();
         let mut pipeline = Self::without_sinks(config, schedule, seeds, resources);
-        let Self { sinks, resources, .. } = &pipeline;
-        let platform = &*resources.platform;
-        let new = outputs::new_sinks(config, &config.spool, sinks, platform, stdout)?;
+        let platform = &*pipeline.resources.platform;
+        let new = outputs::open(config, &config.spool, pipeline.sinks(), platform, stdout)?;
         pipeline.add_sinks(new);
         Ok(pipeline)
     }
@@ -98,11 +100,13 @@ impl Pipeline {
         resources: SinkResources,
     ) -> Self {
         let mut pipeline = Self {
-            engine: Engine::new(&settings(config), seeds),
+            stages: Stages {
+                engine: Engine::new(&settings(config), seeds),
+                encoders: outputs::encoders(config),
+                sinks: Sinks::default(),
+            },
             repeated: Repeated::default(),
-            encoders: outputs::encoders(config),
             flushing: Flushing::new(schedule, config.flush_interval),
-            sinks: Sinks::default(),
             round: Round::default(),
             reaper: Reaper::default(),
             key_flush: KeyFlush::new(),
@@ -114,8 +118,9 @@ impl Pipeline {
         pipeline
     }
 
-    fn add_sinks(&mut self, new: NewSinks<'_>) {
-        outputs::add(&mut self.sinks, new, &self.encoders, &self.resources, self.seed);
+    fn add_sinks(&mut self, new: Vec<NewSink<'_>>) {
+        let Stages { encoders, sinks, .. } = &mut self.stages;
+        outputs::add_sinks(sinks, new, encoders, &self.resources, self.seed);
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -134,25 +139,29 @@ impl Pipeline {
 
     /// The counters and warnings.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
-        self.engine.ledger()
+        self.stages.engine.ledger()
     }
 
     pub(super) fn sinks(&self) -> &Sinks {
-        &self.sinks
+        &self.stages.sinks
     }
 
     /// What the admin port reads and changes.
-    #[allow(clippy::type_complexity)] // the parts of a View, taken apart at once
-    pub(super) fn split(
-        &mut self,
-    ) -> (&mut Engine, &mut Encoders, &Sinks, &FlushFigures, &mut Watch) {
-        let Self { engine, encoders, sinks, flushing, watch, .. } = self;
-        (engine, encoders, sinks, flushing.figures(), watch)
+    pub(super) fn view(&mut self) -> PipelineView<'_> {
+        PipelineView {
+            interval_began: self.flushing.open_interval().start,
+            stages: &mut self.stages,
+            flush: self.flushing.figures(),
+            watch: &mut self.watch,
+        }
     }
 
-    /// The engine, for reading.
     pub(super) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.stages.engine
+    }
+
+    pub(super) fn encoders(&self) -> &Encoders {
+        &self.stages.encoders
     }
 
     /// Parses lines, at most about `share` bytes of them, and shows them to the clients that watch.
@@ -160,16 +169,15 @@ impl Pipeline {
     #[inline]
     fn parse_share<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         if !self.watch.is_on() {
-            return self.engine.some_lines(text, share);
+            return self.stages.engine.some_lines(text, share);
         }
-        let Self { engine, watch, .. } = self;
-        watch.lines(engine, text, share)
+        self.watch.lines(&mut self.stages.engine, text, share)
     }
 
     /// Queues the packets and lines of this turn for the repeaters.
     fn push_repeated(&mut self) {
         for (carriage, chunk) in self.repeated.take() {
-            self.sinks.push(Feed::Packets(carriage), &chunk);
+            self.stages.sinks.push(Feed::Packets(carriage), &chunk);
         }
     }
 
@@ -183,7 +191,7 @@ impl Pipeline {
         if !gauges_only {
             self.flushing.resume(head.start);
         }
-        self.engine.restore(records, head.interval, gauges_only)
+        self.stages.engine.restore(records, head.interval, gauges_only)
     }
 
     /// Handles an event of a sink's descriptor.
@@ -193,7 +201,7 @@ impl Pipeline {
         generation: Generation,
         reactor: &Reactor<C>,
     ) {
-        if let Some(sink) = self.sinks.at(sink) {
+        if let Some(sink) = self.stages.sinks.at(sink) {
             sink.ready(generation, reactor.now(), reactor.registry());
         }
     }
@@ -211,16 +219,16 @@ impl Pipeline {
     /// Defers the tick, whose time has come, if the sweep of the interval before is still under
     /// way, and counts an overrun. Returns whether it did.
     pub(super) fn defer_tick_if_sweeping(&mut self) -> bool {
-        self.flushing.defer_tick_if_sweeping(&mut self.engine)
+        self.flushing.defer_tick_if_sweeping(&mut self.stages.engine)
     }
 
     /// Whether a tick was deferred, and the sweep that it waits for has ended.
     pub(super) fn is_deferred_tick_due(&self) -> bool {
-        self.flushing.is_tick_deferred() && !self.engine.is_sweeping()
+        self.flushing.is_tick_deferred() && !self.stages.engine.is_sweeping()
     }
 
     pub(super) fn is_sweeping(&self) -> bool {
-        self.engine.is_sweeping()
+        self.stages.engine.is_sweeping()
     }
 
     pub(super) fn open_interval(&self) -> OpenInterval {
@@ -229,44 +237,39 @@ impl Pipeline {
 
     /// Ends the open interval, and begins the sweep that closes its series.
     pub(super) fn tick<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        let Self { engine, encoders, sinks, .. } = self;
-        self.flushing.tick(reactor.now(), engine, encoders, sinks);
+        self.flushing.tick(reactor.now(), &mut self.stages);
         reactor.set(Timer::Flush, self.flushing.deadline());
         reactor.turn_again();
     }
 
     /// Does one slice of the sweep, unless a sink holds it.
     pub(super) fn sweep<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        if !self.engine.is_sweeping() {
+        if !self.stages.engine.is_sweeping() {
             return;
         }
         let now = reactor.now().tick;
-        let holds = self.sinks.iter().any(|sink| sink.holds_sweep(now));
+        let holds = self.stages.sinks.iter().any(|sink| sink.holds_sweep(now));
         let held_until = self.flushing.held_until(holds, now);
         reactor.set(Timer::Sweep, held_until);
         if held_until.is_some() {
             return;
         }
         reactor.turn_again();
-        let Self { engine, encoders, sinks, .. } = self;
-        self.flushing.sweep_slice(reactor.clock(), engine, encoders, sinks);
+        self.flushing.sweep_slice(reactor.clock(), &mut self.stages);
     }
 
     /// Ends the sweep that is under way, and the interval whose tick waits for that sweep.
     pub(super) fn finish_sweep<C: Clock>(&mut self, reactor: &Reactor<C>) {
-        let Self { engine, encoders, sinks, flushing, .. } = self;
-        flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
-        if flushing.is_tick_deferred() {
-            flushing.tick(reactor.now(), engine, encoders, sinks);
-            flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
+        self.flushing.finish_sweep(reactor.clock(), &mut self.stages);
+        if self.flushing.is_tick_deferred() {
+            self.close_interval(reactor);
         }
     }
 
     /// Ends the open interval early, under the stamp that it was due at, and closes all its series.
     pub(super) fn close_interval<C: Clock>(&mut self, reactor: &Reactor<C>) {
-        let Self { engine, encoders, sinks, flushing, .. } = self;
-        flushing.tick(reactor.now(), engine, encoders, sinks);
-        flushing.finish_sweep(reactor.clock(), engine, encoders, sinks);
+        self.flushing.tick(reactor.now(), &mut self.stages);
+        self.flushing.finish_sweep(reactor.clock(), &mut self.stages);
     }
 
     /// Serves the destinations, as many as a turn has time for. `is_running` is `false` once a stop
@@ -274,7 +277,7 @@ impl Pipeline {
     pub(super) fn pump<C: Clock>(&mut self, is_running: bool, reactor: &mut Reactor<C>) {
         self.push_repeated();
         let now = reactor.now();
-        let end = self.sinks.index_limit();
+        let end = self.stages.sinks.index_limit();
         let mut round = std::mem::take(&mut self.round);
         let more = round.serve(end, reactor.clock().tick(), |index| {
             self.pump_one(index, now, is_running, reactor).then(|| reactor.clock().tick())
@@ -291,14 +294,14 @@ impl Pipeline {
         is_running: bool,
         reactor: &mut Reactor<C>,
     ) -> bool {
-        let Some(sink) = self.sinks.at(index) else { return false };
+        let Some(sink) = self.stages.sinks.at(index) else { return false };
         sink.timeout(now, reactor.registry());
         let more = sink.pump(now, reactor.registry());
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
         let is_leaving = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
         if is_leaving && sink.spill_some() {
-            self.sinks.remove(index);
+            self.stages.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
         } else {
             reactor.turn_again_if(is_leaving);
@@ -313,12 +316,12 @@ impl Pipeline {
 
     /// Reaps children that no sink waits for.
     pub(super) fn reap<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
-        reactor.turn_again_if(self.reaper.turn(&mut self.sinks));
+        reactor.turn_again_if(self.reaper.turn(&mut self.stages.sinks));
     }
 
     /// Begins to write the most frequent names.
     pub(super) fn begin_key_flush<C: Clock>(&mut self, config: &Config, reactor: &mut Reactor<C>) {
-        self.key_flush.begin(reactor.now(), &mut self.engine, &config.key_flush);
+        self.key_flush.begin(reactor.now(), &mut self.stages.engine, &config.key_flush);
         plan_key_flush(config, reactor);
     }
 
@@ -340,8 +343,8 @@ impl Pipeline {
         let mut busiest = None;
         for warning in warnings {
             let is_full = warning.what == WarningKind::TooManySeries;
-            let crowd = is_full.then(|| self.engine.crowd()).flatten();
-            let newcomers = self.engine.table_mut().newcomers();
+            let crowd = is_full.then(|| self.stages.engine.crowd()).flatten();
+            let newcomers = self.stages.engine.table_mut().newcomers();
             let take = || newcomers.take_busiest().unwrap_or_default();
             let most_new = is_full.then(|| &**busiest.get_or_insert_with(take));
             log_warning(warning, most_new, crowd.as_ref());
@@ -351,7 +354,7 @@ impl Pipeline {
     /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
     /// must wait until a flush has brought the last ones to every series.
     pub(super) fn can_take(&self, config: &Config) -> bool {
-        self.engine.can_take(&settings(config))
+        self.stages.engine.can_take(&settings(config))
     }
 
     /// Opens what a reload needs. `spool` is the folder of the running configuration, which a
@@ -362,7 +365,7 @@ impl Pipeline {
         spool: &config::Spool,
     ) -> Result<Opened<'a>, StartError> {
         let platform = &*self.resources.platform;
-        let new = outputs::new_sinks(config, spool, &self.sinks, platform, None)?;
+        let new = outputs::open(config, spool, self.sinks(), platform, None)?;
         Ok(Opened { encoders: outputs::encoders(config), new })
     }
 
@@ -375,12 +378,12 @@ impl Pipeline {
         opened: Opened<'_>,
         reactor: &mut Reactor<C>,
     ) {
-        self.engine.reconfigure(&settings(config));
+        self.stages.engine.reconfigure(&settings(config));
         self.flushing.reconfigure(config.flush_interval, config.align_flush);
         reactor.set(Timer::Flush, self.flushing.deadline());
         self.push_repeated(); // for the repeaters of the configuration before
         self.want_repeated(config);
-        self.encoders = opened.encoders;
+        self.stages.encoders = opened.encoders;
         self.watch.reconfigure();
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
@@ -401,10 +404,10 @@ impl Pipeline {
         let now = reactor.now();
         let until = now.tick + config.shutdown_timeout;
         let spool_bytes = outputs::spool_part(config, spool);
-        for sink in self.sinks.iter_mut() {
+        for sink in self.stages.sinks.iter_mut() {
             match config.active_destinations().find(|destination| destination.name == sink.name()) {
                 Some(destination) => {
-                    let takes = outputs::feed(destination, &self.encoders);
+                    let takes = outputs::feed(destination, &self.stages.encoders);
                     sink.limit_spool(spool_bytes);
                     sink.reconfigure(destination, takes, now);
                 }
@@ -416,7 +419,7 @@ impl Pipeline {
     /// Drops the log of frequent names, which a stop does not need, and drains the sinks.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         self.key_flush = KeyFlush::new();
-        for sink in self.sinks.iter_mut() {
+        for sink in self.stages.sinks.iter_mut() {
             sink.drain(reactor.now(), reactor.registry());
         }
         reactor.set(Timer::Flush, None);
@@ -433,20 +436,20 @@ impl Pipeline {
     /// shows it.
     pub(super) fn finish_stop(&mut self, now: Tick) {
         self.log_last_warnings(now);
-        self.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
+        self.stages.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
 
     /// Whether a value of the input was valid, even if a rule or a limit then dropped it. Must be
     /// called before the flush, which takes the values that are passed through.
     pub(super) fn has_valid_input(&self) -> bool {
         let taken = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
-        let is_taken = |own: &Own| self.engine.own().total(*own) > 0;
-        !self.engine.is_empty() || taken.iter().any(is_taken)
+        let is_taken = |own: &Own| self.stages.engine.own().total(*own) > 0;
+        !self.stages.engine.is_empty() || taken.iter().any(is_taken)
     }
 
     /// Whether no line was dropped, or may have been lost on its way.
     pub(super) fn is_lossless(&self) -> bool {
-        self.sinks.iter().all(|sink| {
+        self.stages.sinks.iter().all(|sink| {
             let figures = sink.figures();
             figures.dropped_lines == 0 && figures.in_doubt == 0
         })
@@ -456,26 +459,24 @@ impl Pipeline {
     /// server, and there is no spool.
     pub(super) fn begin_only_flush(&mut self, now: Now) {
         self.flushing = Flushing::once(now, self.flushing.interval());
-        self.sinks.iter_mut().for_each(Sink::exclude_spool);
-        let Self { engine, encoders, sinks, flushing, .. } = self;
-        flushing.tick(now, engine, encoders, sinks);
+        self.stages.sinks.iter_mut().for_each(Sink::exclude_spool);
+        self.flushing.tick(now, &mut self.stages);
     }
 
     /// Does one slice of the sweep of the only flush. Input does not wait for its end. So it can
     /// wait for the sinks, and a flush that is larger than their queues loses nothing: it waits for
     /// a reader of standard output however long that takes, for others until `until`.
     pub(super) fn sweep_only_flush<C: Clock>(&mut self, until: Tick, reactor: &mut Reactor<C>) {
-        if !self.engine.is_sweeping() {
+        if !self.stages.engine.is_sweeping() {
             return;
         }
         let now = reactor.now().tick;
         let holds = |sink: &Sink| sink.waits_for_reader() || (now < until && sink.holds_sweep(now));
-        let is_held = self.sinks.iter().any(holds);
-        reactor.set(Timer::Sweep, is_held.then(|| now + HELD));
+        let is_held = self.stages.sinks.iter().any(holds);
+        reactor.set(Timer::Sweep, is_held.then(|| now + CHECK_SINKS_AFTER));
         reactor.turn_again_if(!is_held);
         if !is_held {
-            let Self { engine, encoders, sinks, .. } = self;
-            self.flushing.sweep_slice(reactor.clock(), engine, encoders, sinks);
+            self.flushing.sweep_slice(reactor.clock(), &mut self.stages);
         }
     }
 
@@ -485,14 +486,13 @@ impl Pipeline {
         now: Now,
         put: impl FnMut(EncoderId, &Chunk) -> io::Result<()>,
     ) -> io::Result<()> {
-        let Self { engine, encoders, flushing, .. } = self;
-        flushing.print(now, engine, encoders, put)
+        self.flushing.print(now, &mut self.stages, put)
     }
 }
 
 impl InputHandler for Pipeline {
     fn ledger(&mut self) -> &mut Ledger {
-        self.engine.ledger()
+        self.stages.engine.ledger()
     }
 
     fn take_lines(&mut self, text: &[u8], share: usize) -> usize {
@@ -508,11 +508,11 @@ impl InputHandler for Pipeline {
             Piece::Lines(text) | Piece::Packet(text) => {
                 self.parse_share(text, usize::MAX);
             }
-            Piece::Binary(message) => self.engine.binary(message),
+            Piece::Binary(message) => self.stages.engine.binary(message),
             Piece::Overlong(start) => {
-                self.engine.overlong_line(start);
+                self.stages.engine.overlong_line(start);
                 if self.watch.is_on() {
-                    self.watch.overlong(&mut self.engine, start);
+                    self.watch.overlong(&mut self.stages.engine, start);
                 }
             }
             Piece::PacketTooLong => self.ledger().lose_packet(PacketLoss::FrameTooLong),
@@ -522,7 +522,7 @@ impl InputHandler for Pipeline {
 
     fn repeat_packet(&mut self, packet: &[u8]) {
         self.repeated.packet(packet);
-        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
+        self.stages.note_refused_lines(&mut self.repeated);
     }
 
     fn repeat_piece(&mut self, piece: Piece<'_>) {
@@ -532,7 +532,7 @@ impl InputHandler for Pipeline {
             Piece::Packet(packet) => self.repeated.packet(packet),
             Piece::Overlong(_) | Piece::PacketTooLong | Piece::PacketCutShort => {}
         }
-        note_refused_lines(&mut self.repeated, &mut self.engine, &mut self.sinks);
+        self.stages.note_refused_lines(&mut self.repeated);
     }
 }
 
@@ -590,9 +590,14 @@ pub(super) fn random_seeds() -> Seeds {
 /// share.
 const SLICE: Duration = Duration::from_millis(1);
 
-/// Where the next round begins.
+/// The round over the destinations in each turn of the loop.
+///
+/// Each destination bounds its own work in a turn, but there may be many destinations. Without a
+/// bound for all of them together, a reload that removes them all would move a slice of every queue
+/// to its spool in one turn.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+struct Round {
+    /// Where the next round begins.
     next: u16,
 }
 
@@ -602,12 +607,7 @@ impl Round {
     ///
     /// Returns `true` if some indices were not served. The next call begins with those, so that the
     /// first destinations cannot starve the last.
-    pub(super) fn serve(
-        &mut self,
-        end: u16,
-        began: Tick,
-        mut serve: impl FnMut(u16) -> Option<Tick>,
-    ) -> bool {
+    fn serve(&mut self, end: u16, began: Tick, mut serve: impl FnMut(u16) -> Option<Tick>) -> bool {
         let first = if self.next < end { self.next } else { 0 };
         self.next = 0;
         let until = began + SLICE;
@@ -638,7 +638,6 @@ mod tests {
     use crate::sink::error::SinkError;
     use crate::sink::spool::Disk;
     use crate::sys::Signs;
-    use crate::time::UnixTime;
     use crate::token::EventSource;
 
     /// A clock that a test sets.

@@ -92,8 +92,8 @@ impl StateSaver {
     }
 
     fn head(&self, whole: bool, open: OpenInterval) -> StateHead {
-        let OpenInterval { start, end, next } = open;
-        StateHead { whole, start, end, interval: next, members: self.members }
+        let OpenInterval { start, end, next_length } = open;
+        StateHead { whole, start, end, interval: next_length, members: self.members }
     }
 
     /// Whether a save of the gauges is under way.
