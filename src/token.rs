@@ -3,12 +3,6 @@
 //! Listeners and signals are fixed for the life of a configuration. Connections and the descriptors
 //! of sinks come and go, so their tokens carry a generation. An event for a descriptor that was
 //! closed earlier in the same turn then has no effect.
-//!
-//! [`Slots`]: a slab in which every key carries a generation, so that a key of an earlier occupant
-//! finds nothing.
-//!
-//! Clients come and go within one turn of the loop. An event or a timer for a client that was
-//! closed earlier in the same turn must not reach the next client in the same place.
 
 use std::io;
 
@@ -93,7 +87,10 @@ impl TryFrom<Token> for EventSource {
     }
 }
 
-/// Clients, each under a key of its own.
+/// Clients, each under a key that carries a generation.
+///
+/// Clients come and go within one turn of the loop. An event or a timer for a client that was
+/// closed earlier in the same turn must not reach the next client in the same place.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<(Generation, T)>,
@@ -149,12 +146,12 @@ impl<T> Slots<T> {
         self.slab.is_empty()
     }
 
-    /// All clients with their keys, in the order of their places.
+    /// Returns all clients with their keys, in the order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
         self.slab.iter().map(|(index, (generation, value))| (slot(index, *generation), value))
     }
 
-    /// All clients with their keys, in the order of their places.
+    /// As [`iter`](Self::iter).
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Slot, &mut T)> {
         self.slab.iter_mut().map(|(index, (generation, value))| (slot(index, *generation), value))
     }

@@ -35,8 +35,16 @@ pub(super) struct AdminPort {
     machine: String,
     started: Now,
     rates: Rates,
-    /// The number of flushes whose figures the history has, and when they were noted last.
-    remembered: (u64, Tick),
+    noted: NotedFigures,
+}
+
+/// How far the history has the figures.
+#[derive(Debug)]
+struct NotedFigures {
+    /// The number of flushes whose figures it has.
+    flushes: u64,
+    /// When figures were noted last.
+    at: Tick,
 }
 
 /// What the other parts show to the admin clients in a turn, and let them change.
@@ -74,7 +82,7 @@ impl AdminPort {
             machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
             rates: Rates::default(),
-            remembered: (0, started.tick),
+            noted: NotedFigures { flushes: 0, at: started.tick },
         }
     }
 
@@ -123,7 +131,7 @@ impl AdminPort {
             last_input: shown.last_input,
             now: reactor.now(),
         };
-        remember_figures(&mut view, &mut self.remembered);
+        note_figures(&mut view, &mut self.noted);
         // In turns that happen anyway: an idle server is not woken for it.
         let totals = is_due.then(|| figures::sample(&view.sources()));
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
@@ -188,13 +196,13 @@ impl AdminPort {
 
 /// Notes all figures in the history, once after each flush. It does not matter that this happens in
 /// a later step of the turn: clients are served after it.
-fn remember_figures(view: &mut View<'_>, (flushes, noted): &mut (u64, Tick)) {
+fn note_figures(view: &mut View<'_>, noted: &mut NotedFigures) {
     let now = view.now.tick;
-    if view.flush.flushes == *flushes || !view.engine.history().is_on() {
+    if view.flush.flushes == noted.flushes || !view.engine.history().is_on() {
         return;
     }
-    let seconds = noted.until(now).as_secs_f64();
-    (*flushes, *noted) = (view.flush.flushes, now);
+    let seconds = noted.at.until(now).as_secs_f64();
+    *noted = NotedFigures { flushes: view.flush.flushes, at: now };
     let mut figures = Vec::new();
     figures::read(&view.sources(), None, &mut |figure| {
         // There are two dozen reasons for bad lines, of which a server meets a few.

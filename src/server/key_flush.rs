@@ -21,6 +21,7 @@ use crate::series::{Counted, MostFrequent};
 use crate::stdio::{OUTPUT_NAMES, StandardStream};
 use crate::time::{Now, Tick, UnixTime};
 
+/// The log of frequent names, and what of it is still to be written.
 #[derive(Debug)]
 pub(super) struct KeyFlush {
     /// The names that are still to be written, of the counts taken at `taken`.
@@ -28,7 +29,7 @@ pub(super) struct KeyFlush {
     /// The names that are written to the file next.
     batch: NameBatch,
     taken: UnixTime,
-    out: Out,
+    out: NameLog,
     /// The reader of a FIFO was slow, so nothing is written before this time.
     rests_until: Option<Tick>,
     /// The last write to the file ended within a line.
@@ -48,9 +49,9 @@ struct NameBatch {
     names: usize,
 }
 
-/// Where lines go.
+/// Where the names are written.
 #[derive(Debug)]
-enum Out {
+enum NameLog {
     /// The server's log, as log lines.
     Log,
     /// Standard error, without the log's prefix. They are written by `logging`, so that no log line
@@ -80,7 +81,7 @@ impl KeyFlush {
             left: MostFrequent::default().peekable(),
             batch: NameBatch::default(),
             taken: UnixTime::default(),
-            out: Out::Log,
+            out: NameLog::Log,
             rests_until: None,
             torn: false,
             failing: false,
@@ -100,7 +101,7 @@ impl KeyFlush {
         if let Some(path) = config.log.as_ref().filter(|_| self.left.len() > 0) {
             match open(path) {
                 Ok(out) => self.out = out,
-                Err(error) => self.give_up(now.tick, &error, config),
+                Err(error) => self.drop_names(now.tick, &error, config),
             }
         }
     }
@@ -115,30 +116,30 @@ impl KeyFlush {
         let time = time_of(self.taken);
         let some = self.left.len().min(LINES_PER_TURN);
         match &self.out {
-            Out::Log => {
+            NameLog::Log => {
                 for Counted { name, count, .. } in self.left.by_ref().take(some) {
                     log::info!(count, key:% = Bytes(&name); "frequent name");
                 }
             }
-            Out::StandardError => {
+            NameLog::StandardError => {
                 let line =
                     |counted: Counted| logging::write_line(&format!("{time} {}", shown(&counted)));
                 self.left.by_ref().take(some).for_each(line);
             }
-            Out::File { .. } => match self.append(&time, config) {
+            NameLog::File { .. } => match self.append(&time, config) {
                 // A later turn tries again, but not the next one, or the loop would spin.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.rests_until = Some(now + REST);
                     return false;
                 }
-                Err(error) => self.give_up(now, &error, config),
+                Err(error) => self.drop_names(now, &error, config),
                 Ok(()) => {}
             },
         }
         let more = self.unwritten() > 0;
         if !more {
             // Close the file. The next interval opens it again, since it may have been rotated.
-            self.out = Out::Log;
+            self.out = NameLog::Log;
         }
         more
     }
@@ -146,7 +147,7 @@ impl KeyFlush {
     /// Writes a batch of whole lines. A batch for a pipe is short enough to be accepted whole or
     /// not at all. A batch that is not accepted is kept for the next attempt.
     fn append(&mut self, time: &str, config: &config::KeyFlush) -> io::Result<()> {
-        let Out::File { stream, most } = &self.out else { return Ok(()) };
+        let NameLog::File { stream, most } = &self.out else { return Ok(()) };
         if self.batch.names == 0 {
             self.batch = NameBatch::of(&mut self.left, time, *most, self.torn);
         }
@@ -170,7 +171,7 @@ impl KeyFlush {
 
     /// Drops the names of this interval after a failed write, and counts them as lost. Logs the
     /// failure at most once a minute, also while every interval fails.
-    fn give_up(&mut self, now: Tick, reason: &io::Error, config: &config::KeyFlush) {
+    fn drop_names(&mut self, now: Tick, reason: &io::Error, config: &config::KeyFlush) {
         self.lost += self.unwritten();
         self.left = MostFrequent::default().peekable();
         self.batch = NameBatch::default();
@@ -230,9 +231,9 @@ fn shown(Counted { name, count, .. }: &Counted) -> String {
 
 /// The names of the standard streams are links, perhaps to a socket, which cannot be opened by
 /// path. So they are recognized by name.
-fn open(path: &Path) -> io::Result<Out> {
+fn open(path: &Path) -> io::Result<NameLog> {
     let stream = match path.to_str() {
-        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(Out::StandardError),
+        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(NameLog::StandardError),
         Some(name) if OUTPUT_NAMES.contains(&name) => StandardStream::output()?,
         Some(name) if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
             StandardStream::File(files::append_inherited(path)?)
@@ -240,7 +241,7 @@ fn open(path: &Path) -> io::Result<Out> {
         _ => StandardStream::File(files::append(path)?),
     };
     let most = if stream.is_regular() { PIECE_BYTES } else { ATOMIC_BYTES };
-    Ok(Out::File { stream, most })
+    Ok(NameLog::File { stream, most })
 }
 
 #[cfg(test)]

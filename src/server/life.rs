@@ -3,8 +3,6 @@
 //!
 //! `Life` decides what should change and keeps track of it. [`Server`](super::Server) applies the
 //! change to the other parts.
-//!
-//! [`DrainLimit`]: the end of a stop, and how long the sinks have to deliver what they hold.
 
 use std::time::Duration;
 
@@ -125,7 +123,7 @@ impl Life {
         notify::reloading();
         match config::reload(&self.origin) {
             Ok((config, origin)) => self.pending = Some(Box::new((config, origin))),
-            Err(failure) => refuse(&self.origin, &failure),
+            Err(failure) => refuse_reload(&self.origin, &failure),
         }
     }
 
@@ -162,11 +160,6 @@ impl Life {
         std::mem::take(&mut self.is_unreported)
     }
 
-    /// Ends a reload that could not be applied. Nothing has changed.
-    pub(super) fn refuse_reload(&self, origin: &Origin, why: &StartError) {
-        refuse(origin, why);
-    }
-
     /// Returns how many clients may connect beside `sinks` destinations.
     pub(super) fn client_limits(&self, config: &Config, sinks: usize) -> ClientLimits {
         self.descriptors.client_limits(config, sinks)
@@ -197,19 +190,19 @@ impl Life {
             (Some(saver), Some(path)) if stays => saver.rename(path.clone()),
             _ => self.saver = StateSaver::new(&config.state, file, self.members),
         }
-        self.plan_save(&config.state, reactor);
+        self.plan_save_of(&config.state, reactor);
     }
 
     fn has_state_at(&self, config: &Config) -> bool {
         self.saver.as_ref().is_some_and(|saver| saver.is_at(&config.state))
     }
 
-    /// Sets the time of the first save of the gauges.
-    pub(super) fn plan_first_save<C: Clock>(&self, reactor: &mut Reactor<C>) {
-        self.plan_save(&self.config.state, reactor);
+    /// Sets the time of the next save of the gauges.
+    pub(super) fn plan_next_save<C: Clock>(&self, reactor: &mut Reactor<C>) {
+        self.plan_save_of(&self.config.state, reactor);
     }
 
-    fn plan_save<C: Clock>(&self, config: &config::State, reactor: &mut Reactor<C>) {
+    fn plan_save_of<C: Clock>(&self, config: &config::State, reactor: &mut Reactor<C>) {
         let interval = config.interval.filter(|_| self.saver.is_some());
         let deadline = interval.map(|interval| reactor.now().tick + interval);
         reactor.set(Timer::Save, deadline);
@@ -220,7 +213,7 @@ impl Life {
         if let Some(saver) = &mut self.saver {
             saver.begin(open);
         }
-        self.plan_first_save(reactor);
+        self.plan_next_save(reactor);
     }
 
     /// Does a slice of a save of the gauges.
@@ -308,9 +301,9 @@ fn log_dropped_reload() {
     );
 }
 
-/// Logs why a reload was refused, one line for each mistake. The service manager waits for READY
-/// after every reload, so it is notified, too.
-fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
+/// Ends a reload that changes nothing: logs why, one line for each mistake. The service manager
+/// waits for READY after every reload, so it is notified, too.
+pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display) {
     let path = origin.to_string();
     for line in why.to_string().lines() {
         log::error!(
@@ -324,12 +317,12 @@ fn refuse(origin: &Origin, why: &dyn std::fmt::Display) {
     notify::ready();
 }
 
-/// How long the sinks may still deliver.
+/// How long a stop waits for the sinks, which deliver what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DrainLimit {
     since: Tick,
     until: Tick,
-    /// It waits for a slow reader of standard output, however long that takes.
+    /// The stop waits for a slow reader of standard output, however long that takes.
     is_patient: bool,
     /// An operator has interrupted the drain.
     is_interrupted: bool,
@@ -345,12 +338,12 @@ impl DrainLimit {
         Self { since: now, until: now + patience, is_patient: false, is_interrupted: false }
     }
 
-    /// A drain that also waits for a slow reader of standard output.
+    /// Returns the limit of a stop that also waits for a slow reader of standard output.
     pub(super) fn patient(self) -> Self {
         Self { is_patient: true, ..self }
     }
 
-    /// Returns a drain in which the sinks may deliver until `patience` after `now`.
+    /// Lets the sinks deliver until `patience` after `now`.
     pub(super) fn prolong(&mut self, now: Tick, patience: Duration) {
         self.until = now + patience;
     }

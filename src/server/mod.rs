@@ -43,7 +43,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use self::admin_port::{AdminPort, Shown};
 use self::descriptors::Descriptors;
 pub use self::dry_run::dry_run;
-use self::life::{Life, Request};
+use self::life::{Life, Request, refuse_reload};
 use self::listeners::Listeners;
 use self::outputs::SinkResources;
 use self::pipeline::{Pipeline, random_seeds};
@@ -309,7 +309,7 @@ impl<C: Clock> Server<C> {
 
     /// Takes over what the run before left. Its interval ends at once if its time is over.
     fn take_over(&mut self, found: &Found) {
-        self.reception.resume_drops(&state_saver::drops_of(found));
+        self.reception.resume_drops(&state_saver::decode_drops(found));
         let restored = self.pipeline.restore(found.records(), &found.head, found.gauges_only);
         if state_saver::end_restore(found, &restored, self.reactor.now()) {
             self.end_interval();
@@ -333,7 +333,7 @@ impl<C: Clock> Server<C> {
                 self.life.finish_reload(running, &wanted, origin);
                 self.reactor.turn_again(); // for the warnings about it
             }
-            Err(error) => self.life.refuse_reload(&origin, &error),
+            Err(error) => refuse_reload(&origin, &error),
         }
     }
 
@@ -408,7 +408,7 @@ impl<C: Clock> Server<C> {
         if let Some(found) = found {
             server.take_over(&found);
         }
-        server.life.plan_first_save(&mut server.reactor);
+        server.life.plan_next_save(&mut server.reactor);
         server.pipeline.set_timers(server.life.config(), &mut server.reactor);
         Ok(server)
     }

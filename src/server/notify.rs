@@ -12,21 +12,30 @@ use sd_notify::NotifyState;
 
 /// The server is ready, or has ended a reload.
 pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// The loop turns.
 pub(super) fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
+}
+
+/// A reload has begun.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => log_failure(&error),
+    }
 }
 
 /// A stop has begun.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// Logs a failure and goes on: the service manager notices what it did not receive.
-fn tell(what: &[NotifyState<'_>]) {
+/// Sends states to the service manager, if there is one. Logs a failure and goes on: the service
+/// manager notices what it did not receive.
+fn notify(what: &[NotifyState<'_>]) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let text: String = what.iter().map(|state| format!("{state}\n")).collect();
     if let Err(error) = send(&socket, text.as_bytes()) {
@@ -52,16 +61,6 @@ fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
     let datagram = UnixDatagram::unbound()?;
     datagram.set_nonblocking(true)?;
     datagram.send_to_addr(text, &address).map(drop)
-}
-
-/// A reload has begun.
-pub(super) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => {
-            log_failure(&error);
-        }
-    }
 }
 
 /// Returns half of the time after which the service manager assumes that a silent server has

@@ -88,7 +88,7 @@ pub(super) fn open<'a>(
         Ok(NewSink { destination, spool: spool.transpose()?, stdout })
     };
     if !sinks.have_room_for(config.active_destinations().filter(is_new).count()) {
-        return Err(StartError::Leaving(sinks.len()));
+        return Err(StartError::TooManyLeaving(sinks.len()));
     }
     config.active_destinations().filter(is_new).map(open).collect()
 }

@@ -309,9 +309,9 @@ impl Pipeline {
         true
     }
 
-    /// A child process may have ended: the reaper checks in this turn.
+    /// Notes that a child process may have ended. [`reap`](Self::reap) checks it in this turn.
     pub(super) fn note_ended_child(&mut self) {
-        self.reaper.wake();
+        self.reaper.note_ended_child();
     }
 
     /// Reaps children that no sink waits for.

@@ -1,19 +1,8 @@
 //! Signals as events of the loop: SIGTERM and SIGINT request a stop, SIGHUP requests a reload.
-//! SIGCHLD only wakes the loop. Each turn the sinks check their own children, and the
-//! [`Reaper`] all others.
+//! SIGCHLD wakes the loop: the sinks check their own children, and the [`Reaper`] all others.
 //!
 //! SIGXFSZ must have no effect. A write that would pass the limit of file size (`ulimit -f`) then
 //! fails, as on a full disk, and does not end the process.
-//!
-//! [`Reaper`]: reaps children that no sink waits for. Otherwise they would stay zombies while the
-//! server runs.
-//!
-//! The sinks start children (look-ups and commands) and reap them. But a sink that a reload removes
-//! kills its child and is dropped before the child has ended. If the server is process 1, as in a
-//! container, it also gets every orphan: processes that commands left in the background.
-//!
-//! So after each SIGCHLD the reaper lists the children that have ended, and reaps those that no
-//! sink has started. A sink reaps its own child, and reads its exit status.
 
 use std::io;
 use std::sync::Arc;
@@ -87,6 +76,14 @@ impl std::fmt::Debug for Signals {
 /// The most children reaped in one turn.
 const CHILDREN_PER_TURN: usize = 256;
 
+/// Reaps children that no sink waits for. Otherwise they would stay zombies while the server runs.
+///
+/// The sinks start children (look-ups and commands) and reap them. But a sink that a reload removes
+/// kills its child and is dropped before the child has ended. If the server is process 1, as in a
+/// container, it also gets every orphan: processes that commands left in the background.
+///
+/// So after each SIGCHLD the reaper lists the children that have ended, and reaps those that no
+/// sink has started. A sink reaps its own child, and reads its exit status.
 #[derive(Debug)]
 pub(super) struct Reaper {
     /// A child may have ended.
@@ -101,8 +98,8 @@ impl Default for Reaper {
 }
 
 impl Reaper {
-    /// A child may have ended: check in this turn.
-    pub(super) fn wake(&mut self) {
+    /// Notes that a child may have ended, so that this turn checks.
+    pub(super) fn note_ended_child(&mut self) {
         self.is_due = true;
     }
 

@@ -1,5 +1,4 @@
-//! Why a server cannot start, or a reload cannot be applied: what is wrong, where, and what the
-//! operator can do.
+//! [`StartError`]: its text says what is wrong, where, and what the operator can do.
 
 use std::fmt;
 use std::io;
@@ -8,6 +7,7 @@ use std::path::PathBuf;
 use crate::ingest::bind::BindError;
 use crate::privileges::PrivilegeError;
 
+/// Why a server cannot start, or a reload cannot be applied.
 #[derive(Debug)]
 pub enum StartError {
     Bind(BindError),
@@ -20,7 +20,7 @@ pub enum StartError {
     Spool(PathBuf, io::Error),
     /// There are this many destinations already. Most of them were removed and still have data to
     /// deliver.
-    Leaving(usize),
+    TooManyLeaving(usize),
     /// The console cannot write to standard output.
     Stdout(io::Error),
     /// `--stdin` cannot read standard input.
@@ -50,7 +50,7 @@ impl fmt::Display for StartError {
                 "cannot use the spool {}: {error}; [spool] dir must be a folder of this user's own, and no other server's",
                 path.display()
             ),
-            Self::Leaving(sinks) => write!(
+            Self::TooManyLeaving(sinks) => write!(
                 out,
                 "there are {sinks} destinations, most of them removed by earlier reloads and still delivering; reload again when they have ended, or lower shutdown_timeout"
             ),

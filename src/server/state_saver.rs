@@ -183,7 +183,7 @@ impl StateSaver {
     ) -> io::Result<()> {
         self.saving = None;
         let mut writing = self.start_writing(&self.head(true, open))?;
-        writing.put(&mut drops_seen(seen))?;
+        writing.put(&mut encode_drops(seen))?;
         let mut rest =
             engine.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
         writing.put(&mut rest)?;
@@ -240,7 +240,7 @@ pub(super) fn end_restore(found: &Found, restored: &Restored, now: Now) -> bool 
 }
 
 /// Returns the records with the drop counters of sockets that were passed in.
-fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
+fn encode_drops(seen: &[DropsSeen]) -> Vec<u8> {
     let mut out = Vec::new();
     for seen in seen {
         out.put_record(|out| {
@@ -252,8 +252,8 @@ fn drops_seen(seen: &[DropsSeen]) -> Vec<u8> {
     out
 }
 
-/// Returns the drop counters of the sockets of the run before.
-pub(super) fn drops_of(found: &Found) -> Vec<DropsSeen> {
+/// Returns the drop counters that the run before has saved.
+pub(super) fn decode_drops(found: &Found) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
         (record.u8()? == DROPS).then_some(())?;
@@ -295,12 +295,13 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
 
 /// Reads the saved state, if there is one.
 pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
-    file.and_then(|file| state::load(file.path(), largest(config)))
+    file.and_then(|file| state::load(file.path(), most_bytes(config)))
 }
 
-/// Twice what the engine can hold under this configuration. The run before may have had another
-/// configuration, or different sizes in memory.
-fn largest(config: &Config) -> u64 {
+/// Returns the size above which a state file cannot be one of this server: twice what the engine
+/// can hold under this configuration. The run before may have had another configuration, or
+/// different sizes in memory.
+fn most_bytes(config: &Config) -> u64 {
     // The bytes of a series except its name. Samples and members are counted by `sample_memory`.
     const OTHER_THAN_NAME: usize = 256;
     const DROPS_AND_COUNTERS: usize = 1 << 20;
