@@ -31,60 +31,99 @@ impl From<io::Error> for Obstacle {
     }
 }
 
-/// `is_certain` tells whether this process is the user that the server would be.
+/// A setting that names a file or a folder, and what follows if the server cannot use it.
+struct PathSetting {
+    section: &'static str,
+    key: &'static str,
+    kind: FindingKind,
+    consequence: &'static str,
+    remedy: &'static str,
+}
+
+const STATE_FILE: PathSetting = PathSetting {
+    section: "statsd",
+    key: "state_file",
+    kind: FindingKind::Warning,
+    consequence: "nothing is kept over a restart",
+    remedy: "its folder must exist, belong to this user or root, and not be writable for others",
+};
+const SPOOL_DIR: PathSetting = PathSetting {
+    section: "spool",
+    key: "dir",
+    kind: FindingKind::Error,
+    consequence: "the server does not start",
+    remedy: "it must be a folder of this user's own",
+};
+const KEY_FLUSH_LOG: PathSetting = PathSetting {
+    section: "key_flush",
+    key: "log",
+    kind: FindingKind::Warning,
+    consequence: "the names are lost",
+    remedy: "check the path and its permissions",
+};
+
+impl PathSetting {
+    /// Reports why a path cannot be used. If this process is not the user that the server would be
+    /// (`is_certain`), that user may be able to use it.
+    fn report(
+        &self,
+        path: &Path,
+        obstacle: Obstacle,
+        is_certain: bool,
+        findings: &mut Findings<'_>,
+    ) {
+        let Self { section, key, kind, consequence, remedy } = *self;
+        let path = path.display();
+        match obstacle {
+            Obstacle::Held(holder) => {
+                let what = format!("{path} is in use by the server with process id {holder}");
+                findings.remark(section, key, what);
+            }
+            Obstacle::Foreign(error) if !is_certain => {
+                let what = format!(
+                    "{path} cannot be tested as this user: {error}; run statsd --check as the \
+                     user of the server, or set user"
+                );
+                findings.remark(section, key, what);
+            }
+            Obstacle::Foreign(error) | Obstacle::Refused(error) => {
+                let what = format!("cannot use {path}: {error}; {consequence}: {remedy}");
+                findings.add(kind, section, key, &what);
+            }
+        }
+    }
+}
+
+/// Tests the state file, the spools and the log of names. `is_certain` tells whether this process
+/// is the user that the server would be.
 pub(super) fn check(config: &Config, is_certain: bool, findings: &mut Findings<'_>) {
-    let mut tell = |section, key, path: &Path, result, worst| match result {
-        Ok(()) => {}
-        Err(Obstacle::Held(holder)) => {
-            let path = path.display();
-            let what = format!("{path} is in use by the server with process id {holder}");
-            findings.remark(section, key, what);
-        }
-        Err(Obstacle::Foreign(error)) if !is_certain => {
-            let what = format!(
-                "{} cannot be tested as this user: {error}; run statsd --check as the user of \
-                 the server, or set user",
-                path.display()
-            );
-            findings.remark(section, key, what);
-        }
-        Err(Obstacle::Foreign(error) | Obstacle::Refused(error)) => {
-            let (consequence, remedy) = match (section, worst) {
-                (_, FindingKind::Error) => {
-                    ("the server does not start", "it must be a folder of this user's own")
-                }
-                ("statsd", _) => (
-                    "nothing is kept over a restart",
-                    "its folder must exist, belong to this user or root, and not be writable for \
-                     others",
-                ),
-                _ => ("the names are lost", "check the path and its permissions"),
-            };
-            let what = format!("cannot use {}: {error}; {consequence}: {remedy}", path.display());
-            findings.add(worst, section, key, &what);
-        }
-    };
     if let Some(path) = &config.state.file {
-        tell("statsd", "state_file", path, state_file(path), FindingKind::Warning);
+        match state_file(path) {
+            Ok(()) if state::is_foreign(path) => {
+                let what = format!(
+                    "{0} is no state file of this version; the server renames it to {0}.damaged \
+                     and starts without it: name a file of the server's own",
+                    path.display()
+                );
+                findings.warning(STATE_FILE.section, STATE_FILE.key, what);
+            }
+            Ok(()) => {}
+            Err(obstacle) => STATE_FILE.report(path, obstacle, is_certain, findings),
+        }
     }
     if let Some(dir) = &config.spool.dir {
         for to in config.active_destinations().filter(|to| to.spooled_format().is_some()) {
             let folder = dir.join(&to.name);
-            tell("spool", "dir", &folder, spool(&folder), FindingKind::Error);
+            if let Err(obstacle) = spool(&folder) {
+                SPOOL_DIR.report(&folder, obstacle, is_certain, findings);
+            }
         }
     }
     let log = config.key_flush.interval.and(config.key_flush.log.as_ref());
-    if let Some(path) = log.filter(|path| !is_stream(path)) {
-        tell("key_flush", "log", path, key_log(path), FindingKind::Warning);
-    }
-    let path = config.state.file.as_deref();
-    if let Some(path) = path.filter(|path| state_file(path).is_ok() && state::is_foreign(path)) {
-        let what = format!(
-            "{0} is no state file of this version; the server renames it to {0}.damaged and \
-             starts without it: name a file of the server's own",
-            path.display()
-        );
-        findings.warning("statsd", "state_file", what);
+    if let Some(path) = log.filter(|path| !is_stream(path))
+        && let Err(obstacle) = key_log(path)
+    {
+        KEY_FLUSH_LOG.report(path, obstacle, is_certain, findings);
     }
 }
 
