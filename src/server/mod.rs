@@ -191,7 +191,7 @@ impl<C: Clock> Server<C> {
     }
 
     fn is_admin(&self, listener: u16) -> bool {
-        self.reception.purpose(listener) == Some(Purpose::Admin)
+        self.reception.listeners().purpose(listener) == Some(Purpose::Admin)
     }
 
     /// Begins a stop or a reload if a signal has requested it.
@@ -215,8 +215,8 @@ impl<C: Clock> Server<C> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let shown = Shown {
             pipeline: pipeline.view(),
-            datagrams: reception.datagrams(),
-            streams: reception.streams(),
+            datagrams: &reception.listeners().datagrams,
+            streams: &reception.listeners().streams,
             connections: reception.connections_in_use(),
             last_input: reception.last_input(),
             is_stopping: !life.is_running(),
@@ -268,15 +268,17 @@ impl<C: Clock> Server<C> {
             }
             Timer::Idle(_) => {}
             Timer::ShowPage => {
-                if let Some(page) = reception.page_address().filter(|_| life.config().admin.http) {
+                let page =
+                    reception.listeners().page_address().filter(|_| life.config().admin.http);
+                if let Some(page) = page {
                     log::info!(page; "a web page shows what the server receives and sends");
                 }
             }
             Timer::Watchdog => life.feed_watchdog(reactor),
-            Timer::Listener(index) if reception.purpose(index) == Some(Purpose::Admin) => {
-                admin.note_listener(index);
-            }
-            Timer::Listener(index) => reception.retry_listener(index),
+            Timer::Listener(index) => match reception.listeners().purpose(index) {
+                Some(Purpose::Admin) => admin.note_listener(index),
+                _ => reception.retry_listener(index),
+            },
         }
     }
 
@@ -449,13 +451,13 @@ impl<C: Clock> Server<C> {
 
     /// Logs a warning for each setting that is legal and probably wrong.
     pub fn log_config_warnings(&self) {
-        let passed = self.reception.passed();
+        let passed = self.reception.listeners().passed();
         surroundings::log_warnings(self.life.config(), self.life.origin(), &passed);
     }
 
     /// Returns the line that reports where the server listens.
     pub fn ready_line(&self) -> String {
-        self.reception.ready_line()
+        self.reception.listeners().ready_line()
     }
 }
 

@@ -9,8 +9,6 @@
 
 use std::time::Duration;
 
-use slab::Slab;
-
 use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
@@ -18,13 +16,12 @@ use super::dump_messages::{log_packet, log_piece};
 use super::listeners::{Bound, Endpoint, Listeners, bind_all, check_buffer};
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
-use super::surroundings::PassedSocket;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::figures::InUse;
 use crate::ingest::bind::{BindError, Purpose};
 use crate::ingest::connections::{Connections, READ_BYTES};
-use crate::ingest::datagrams::{DatagramSocket, DropsSeen, SHARE_BYTES};
+use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ingest::{InputHandler, ListenerCounts, ReadOutcome};
@@ -78,9 +75,9 @@ impl Reception {
         !self.backlog.is_empty()
     }
 
-    /// The listeners for streams, of the admin port too.
-    pub(super) fn streams(&self) -> &Slab<Listener> {
-        &self.listeners.streams
+    /// All sockets that the server listens on, those of the admin port too.
+    pub(super) fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// Returns the number of connections that send lines, and the most that there may be.
@@ -91,25 +88,6 @@ impl Reception {
     /// Returns when the last packet or line arrived.
     pub(super) fn last_input(&self) -> Option<Now> {
         self.last_input
-    }
-
-    pub(super) fn datagrams(&self) -> &Slab<DatagramSocket> {
-        &self.listeners.datagrams
-    }
-
-    /// Returns the purpose of each socket that was passed in, and its address.
-    pub(super) fn passed(&self) -> Vec<PassedSocket> {
-        self.listeners.passed()
-    }
-
-    /// Returns the address of the page that the admin port serves. `None` if there is no admin port
-    /// that a browser can use.
-    pub(super) fn page_address(&self) -> Option<String> {
-        self.listeners.page_address()
-    }
-
-    pub(super) fn ready_line(&self) -> String {
-        self.listeners.ready_line()
     }
 
     /// Handles an event of the poller. The source is read in this turn's share of time, or in a
@@ -127,11 +105,6 @@ impl Reception {
             reactor.gather().note_fill(taken, room);
         }
         self.backlog.push(source);
-    }
-
-    /// What the clients of this listener want. Returns `None` if the listener is closed.
-    pub(super) fn purpose(&self, listener: u16) -> Option<Purpose> {
-        self.listeners.purpose(listener)
     }
 
     /// Reads from the sources in the backlog until the time is over or all are dry: every datagram
@@ -508,7 +481,7 @@ impl Reception {
     /// Reads a source once more before it is closed, except listeners of the admin port.
     fn push_for_last_read(&mut self, source: EventSource) {
         let is_admin = matches!(source, EventSource::Listener(index)
-            if self.purpose(index) == Some(Purpose::Admin));
+            if self.listeners.purpose(index) == Some(Purpose::Admin));
         if !is_admin {
             self.backlog.push(source);
         }
@@ -711,7 +684,7 @@ mod tests {
         let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
         let mut reception = Reception::new(listeners, MOST);
         let mut input = Collected::default();
-        let to = reception.datagrams()[0].address().unwrap();
+        let to = reception.listeners().datagrams[0].address().unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.send_to(b"a:1|c\nb:2|c", to.as_socket().unwrap()).unwrap();
         let Bind::At(address) = config.tcp.bind[0] else { panic!("it has an address") };
@@ -763,7 +736,7 @@ mod tests {
         reception.retry_listener(0);
         let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.purpose(0), Some(Purpose::Admin), "in the same place");
+        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Admin), "in the same place");
         let before = reception.connections_in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
@@ -781,7 +754,7 @@ mod tests {
 
         // The other way round: the admin port was to accept, and is one for lines now.
         reception.rebind(&lines, &admin, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.purpose(0), Some(Purpose::Streams));
+        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Streams));
         assert!(reception.admin_listener(0).is_none());
         let _senders = connect(address, 1);
         reception.retry_listener(0);

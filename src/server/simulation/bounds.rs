@@ -99,7 +99,7 @@ pub(super) fn check_counters(
         "{closed} connections are counted as closed, {seen} are closed, and {all} with those \
              of the admin port"
     );
-    let sockets = reception.datagrams().iter();
+    let sockets = reception.listeners().datagrams.iter();
     let untaken: u64 = sockets.map(|(_, socket)| socket.untaken_drops()).sum();
     assert_eq!(own(Own::UdpDrops) + untaken, clients.dropped(), "dropped datagrams");
     let rejects = |wanted| {

@@ -31,7 +31,7 @@ pub(super) fn check(server: &mut Server<VirtualClock>, keys: &Path, frozen: &mut
     assert!(!reception.has_backlog(), "input waits in spite of the stop");
     let connections = reception.connections_in_use().used;
     assert_eq!(connections, 0, "clients are connected in spite of the stop");
-    let listeners = reception.datagrams().len() + reception.streams().len();
+    let listeners = reception.listeners().datagrams.len() + reception.listeners().streams.len();
     assert_eq!(listeners, 0, "the server listens in spite of the stop");
     assert!(!life.is_saving(), "a save is under way in spite of the stop");
     let own = pipeline.engine().own();

@@ -30,11 +30,12 @@ impl Ports {
         let Server { life, reception, .. } = server;
         let config = life.config();
         let datagrams = || {
-            let all = reception.datagrams().iter().filter_map(|(_, socket)| internet(socket));
+            let all =
+                reception.listeners().datagrams.iter().filter_map(|(_, socket)| internet(socket));
             all.collect()
         };
         let streams = |purpose: Purpose| {
-            let listeners = reception.streams().iter().map(|(_, listener)| listener);
+            let listeners = reception.listeners().streams.iter().map(|(_, listener)| listener);
             let of_it = listeners.filter(move |listener| listener.purpose() == purpose);
             of_it.filter_map(|listener| listener.address().ok()?.as_socket()).collect()
         };

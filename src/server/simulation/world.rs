@@ -353,7 +353,7 @@ impl World {
     pub(super) fn send_udp(&mut self, text: &[u8]) {
         let Some(address) = self.ports.udp.address() else { return };
         let Server { reception, .. } = self.server.as_ref().expect("a server runs");
-        if let Some(socket) = udp_socket(reception.datagrams().iter(), address) {
+        if let Some(socket) = udp_socket(reception.listeners().datagrams.iter(), address) {
             self.clients.send_udp(text, address, socket);
         }
     }
@@ -362,7 +362,7 @@ impl World {
     pub(super) fn send_udp_from_many(&mut self, text: &[u8]) {
         let Some(address) = self.ports.udp.address() else { return };
         let Server { reception, .. } = self.server.as_ref().expect("a server runs");
-        if let Some(socket) = udp_socket(reception.datagrams().iter(), address) {
+        if let Some(socket) = udp_socket(reception.listeners().datagrams.iter(), address) {
             self.clients.send_udp_from_many(text, 200, address, socket);
         }
     }
