@@ -172,13 +172,13 @@ Admin port, 127.0.0.1:8126 by default. A line is a command; `help COMMAND` expla
 
 /// A command line that is wrong. The exit status is 2.
 #[derive(Debug)]
-pub struct Mistaken {
+pub struct ArgsError {
     error: lexopt::Error,
     /// What was probably meant. Empty if that is unknown.
     hint: String,
 }
 
-impl fmt::Display for Mistaken {
+impl fmt::Display for ArgsError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { error, hint } = self;
         let hint = if hint.is_empty() { ";".into() } else { format!("; {hint}") };
@@ -218,15 +218,15 @@ fn quoted(argument: impl AsRef<OsStr>) -> String {
 }
 
 /// Reads `args`, which come without the program's name.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Mistaken> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, ArgsError> {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(error) = args.iter().find_map(with_one_dash) {
         let hint = hint(&error);
-        return Err(Mistaken { error, hint });
+        return Err(ArgsError { error, hint });
     }
     read(args).map_err(|error| {
         let hint = hint(&error);
-        Mistaken { error, hint }
+        ArgsError { error, hint }
     })
 }
 

@@ -17,7 +17,7 @@ use statsd::{logging, privileges, sink};
 fn main() -> ExitCode {
     let action = match args::parse(std::env::args_os().skip(1)) {
         Ok(action) => action,
-        Err(mistaken) => return fail(2, &mistaken),
+        Err(error) => return fail(2, &error),
     };
     match action {
         Action::Usage => print(args::USAGE),

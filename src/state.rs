@@ -128,14 +128,14 @@ impl StateFile {
 /// A `FILE.new` that is being written. [`finish`](Self::finish) makes it `FILE`. If it is dropped
 /// before, `FILE` stays as it was, and the next save overwrites `FILE.new`.
 #[derive(Debug)]
-pub struct Writing {
+pub struct StateWriter {
     path: PathBuf,
     file: File,
     checksum: crc32fast::Hasher,
     stall: Stall,
 }
 
-impl Writing {
+impl StateWriter {
     /// Creates `FILE.new` and writes the head to it.
     pub fn start(path: &Path, head: &StateHead) -> io::Result<Self> {
         let mut stall = Stall::default();
@@ -160,12 +160,11 @@ impl Writing {
 
     /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`.
     ///
-    /// If `durable`, waits until the disk has stored the file and its name. Returns the longest
-    /// call to the disk, not counting these two waits.
-    pub fn finish(mut self, durable: bool) -> io::Result<Duration> {
+    /// Returns the longest call to the disk, not counting the two waits of [`Durability::Stored`].
+    pub fn finish(mut self, durability: Durability) -> io::Result<Duration> {
         let checksum = self.checksum.clone().finalize();
         self.file.write_all(&checksum.to_le_bytes())?;
-        if durable {
+        if durability == Durability::Stored {
             // Before the rename. A file system may store a rename before the data, and a power
             // failure between the two would leave an empty FILE.
             self.file.sync_all()?;
@@ -184,7 +183,7 @@ impl Writing {
             }
             fs::rename(beside(path, "new"), path)
         })?;
-        if durable {
+        if durability == Durability::Stored {
             // The rename is a change of the folder, which is stored separately.
             File::open(files::folder_of(path))?.sync_all()?;
         }
@@ -197,9 +196,18 @@ impl Writing {
     }
 }
 
+/// How safe a state file must be when [`StateWriter::finish`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The kernel has the file. A power failure may lose it, and a start then reads `FILE.old`.
+    Buffered,
+    /// The disk has stored the file and its name. This waits for the disk twice.
+    Stored,
+}
+
 /// The state that a start has found.
 #[derive(Debug)]
-pub struct Found {
+pub struct SavedState {
     pub head: StateHead,
     /// Only its gauges may be restored.
     pub gauges_only: bool,
@@ -207,7 +215,7 @@ pub struct Found {
     bytes: Vec<u8>,
 }
 
-impl Found {
+impl SavedState {
     /// Returns the records after the head.
     pub fn records(&self) -> In<'_> {
         let mut input = In::new(&self.bytes);
@@ -217,20 +225,20 @@ impl Found {
 
     /// Renames the file after its open interval was restored. This server will send the interval,
     /// so a later start must not restore it again.
-    pub fn take_over(&self) -> io::Result<()> {
+    pub fn mark_restored(&self) -> io::Result<()> {
         if self.gauges_only { Ok(()) } else { fs::rename(&self.path, beside(&self.path, "old")) }
     }
 }
 
 /// Reads the state. If the file is missing or damaged, reads `FILE.old`. A damaged file is set
 /// aside and logged. So is one of more than `max_bytes`, since reading it could use up all memory.
-pub fn load(path: &Path, max_bytes: u64) -> Option<Found> {
+pub fn load(path: &Path, max_bytes: u64) -> Option<SavedState> {
     let old = beside(path, "old");
     read(path, max_bytes, false).or_else(|| read(&old, max_bytes, true))
 }
 
 /// Reads one state file. Returns `None` if it is missing, unreadable or damaged.
-fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<Found> {
+fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
     let bytes = match files::open_ours(path).and_then(|file| read_whole(&file, max_bytes)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -249,7 +257,7 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<Found> {
         Ok((head, mut bytes)) => {
             let gauges_only = is_old || !head.whole;
             bytes.truncate(bytes.len() - CHECKSUM);
-            Some(Found { head, gauges_only, path: path.to_owned(), bytes })
+            Some(SavedState { head, gauges_only, path: path.to_owned(), bytes })
         }
         Err(reason) => {
             let aside = beside(path, "damaged");
@@ -333,12 +341,13 @@ mod tests {
     }
 
     fn write(path: &Path, whole: bool, text: &str) {
-        let mut writing = Writing::start(path, &head(whole)).unwrap();
+        let mut writing = StateWriter::start(path, &head(whole)).unwrap();
         writing.put(&mut text.into()).unwrap();
-        writing.finish(whole).unwrap();
+        let durability = if whole { Durability::Stored } else { Durability::Buffered };
+        writing.finish(durability).unwrap();
     }
 
-    fn text(found: &Found) -> String {
+    fn text(found: &SavedState) -> String {
         let mut records = found.records();
         let rest = records.len();
         String::from_utf8(records.take(rest).unwrap().into()).unwrap()
@@ -389,12 +398,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, true, "counts");
-        load(&path, 1 << 20).unwrap().take_over().unwrap();
+        load(&path, 1 << 20).unwrap().mark_restored().unwrap();
         assert!(load(&path, 1 << 20).unwrap().gauges_only, "after a crash");
         write(&path, false, "gauges");
         let found = load(&path, 1 << 20).unwrap();
         assert_eq!((text(&found).as_str(), found.gauges_only), ("gauges", true));
-        found.take_over().unwrap();
+        found.mark_restored().unwrap();
         assert!(path.exists(), "gauges may be taken again");
     }
 
@@ -431,12 +440,16 @@ mod tests {
         symlink(&precious, &path).unwrap();
         assert!(StateFile::open(&path).is_err());
         assert!(load(&path, 1 << 20).unwrap().gauges_only, "of FILE.old");
-        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert!(
+            StateWriter::start(&path, &head(true)).unwrap().finish(Durability::Buffered).is_err()
+        );
         assert_eq!(fs::read(&precious).unwrap(), b"precious");
         fs::remove_file(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(load(&path, 1 << 20).is_some(), "FILE.old");
-        assert!(Writing::start(&path, &head(true)).unwrap().finish(false).is_err());
+        assert!(
+            StateWriter::start(&path, &head(true)).unwrap().finish(Durability::Buffered).is_err()
+        );
         assert!(path.symlink_metadata().unwrap().file_type().is_fifo());
     }
 

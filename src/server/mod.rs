@@ -62,7 +62,7 @@ use crate::ingest::bind::{self, Purpose};
 use crate::logging;
 use crate::privileges;
 use crate::series::Seeds;
-use crate::state::{Found, StateHead};
+use crate::state::{SavedState, StateHead};
 use crate::time::Now;
 use crate::token::EventSource;
 
@@ -310,7 +310,7 @@ impl<C: Clock> Server<C> {
     }
 
     /// Takes over what the run before left. Its interval ends at once if its time is over.
-    fn take_over(&mut self, found: &Found) {
+    fn take_over(&mut self, found: &SavedState) {
         self.reception.resume_drops(&state_saver::decode_drops(found));
         let restored = self.pipeline.restore(found.records(), &found.head, found.gauges_only);
         if state_saver::end_restore(found, &restored, self.reactor.now()) {

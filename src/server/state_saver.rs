@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::engine::{Engine, Restored};
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
-use crate::state::{self, Found, StateFile, StateHead, Writing};
+use crate::state::{self, Durability, SavedState, StateFile, StateHead, StateWriter};
 use crate::time::Now;
 use crate::wire::{In, Put};
 
@@ -36,7 +36,7 @@ pub(super) struct StateSaver {
 /// A save of the gauges that is under way.
 #[derive(Debug)]
 struct Saving {
-    writing: Writing,
+    writing: StateWriter,
     cursor: Cursor,
     buffer: Vec<u8>,
 }
@@ -81,14 +81,14 @@ impl StateSaver {
     }
 
     /// Begins a new file at the place of the state file.
-    fn start_writing(&mut self, head: &StateHead) -> io::Result<Writing> {
+    fn start_writing(&mut self, head: &StateHead) -> io::Result<StateWriter> {
         // A lock whose file was removed excludes no other server. Take it again, or fail if another
         // server holds it by now.
         let file = match self.file.take().filter(StateFile::is_locked) {
             Some(file) => file,
             None => StateFile::open(&self.path)?,
         };
-        Writing::start(self.file.insert(file).path(), head)
+        StateWriter::start(self.file.insert(file).path(), head)
     }
 
     fn head(&self, whole: bool, open: OpenInterval) -> StateHead {
@@ -144,7 +144,7 @@ impl StateSaver {
     /// Ends a save whose gauges are all written: the new file replaces the old one.
     fn finish(&mut self) {
         let Some(saving) = self.saving.take() else { return };
-        match saving.writing.finish(false) {
+        match saving.writing.finish(Durability::Buffered) {
             Ok(stall) => {
                 self.stall = self.stall.max(stall);
                 self.is_failing = false;
@@ -187,7 +187,7 @@ impl StateSaver {
         let mut rest =
             engine.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
         writing.put(&mut rest)?;
-        writing.finish(true).map(drop)
+        writing.finish(Durability::Stored).map(drop)
     }
 
     /// Abandons the save. Logs the first failure in a row.
@@ -207,7 +207,7 @@ impl StateSaver {
 
 /// Ends the restoring of a state: logs what was `restored`, and renames the file. Returns `true` if
 /// the saved interval is over, so that it must end at once.
-pub(super) fn end_restore(found: &Found, restored: &Restored, now: Now) -> bool {
+pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> bool {
     let head = &found.head;
     let gauges_only = found.gauges_only;
     let is_over = !gauges_only && !is_open(head, now);
@@ -228,7 +228,7 @@ pub(super) fn end_restore(found: &Found, restored: &Restored, now: Now) -> bool 
             "the state of the run before is incomplete"
         );
     }
-    if let Err(error) = found.take_over() {
+    if let Err(error) = found.mark_restored() {
         log::error!(
             state = "not_renamed",
             error:%,
@@ -253,7 +253,7 @@ fn encode_drops(seen: &[DropsSeen]) -> Vec<u8> {
 }
 
 /// Returns the drop counters that the run before has saved.
-pub(super) fn decode_drops(found: &Found) -> Vec<DropsSeen> {
+pub(super) fn decode_drops(found: &SavedState) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
         (record.u8()? == DROPS).then_some(())?;
@@ -294,7 +294,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
 }
 
 /// Reads the saved state, if there is one.
-pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<Found> {
+pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<SavedState> {
     file.and_then(|file| state::load(file.path(), most_bytes(config)))
 }
 
