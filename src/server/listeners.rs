@@ -274,7 +274,7 @@ impl Listeners {
                     let source = EventSource::Datagrams(index(self.datagrams.vacant_key())?);
                     let socket = DatagramSocket::new(socket);
                     socket.register(registry, source.into())?;
-                    check_buffer(&socket, config.udp.recv_buffer);
+                    set_receive_buffer(&socket, config.udp.recv_buffer);
                     self.datagrams.insert(socket);
                     source
                 }
@@ -395,9 +395,9 @@ fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }
 
-/// Asks for the receive buffer that is configured. A smaller one loses datagrams in a burst. The
-/// operator can raise the kernel's limit, so a warning says how.
-pub(super) fn check_buffer(socket: &DatagramSocket, asked: usize) {
+/// Requests the receive buffer that is configured. A smaller one loses datagrams in a burst. The
+/// operator can raise the kernel's limit, so a warning shows how.
+pub(super) fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
     match socket.request_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
@@ -423,8 +423,8 @@ fn list(addresses: impl Iterator<Item = io::Result<SockAddr>>) -> String {
     if all.is_empty() { "off".to_owned() } else { all.join(",") }
 }
 
-/// An address as people write it.
-pub(crate) fn shown(address: &SockAddr) -> String {
+/// Returns an address as people write it.
+fn shown(address: &SockAddr) -> String {
     let path = || address.as_pathname().map(|path| path.display().to_string());
     let internet = address.as_socket().map(|address| address.to_string());
     internet.or_else(path).unwrap_or_else(|| "unnamed".to_owned())

@@ -156,7 +156,7 @@ impl<C: Clock> Server<C> {
             self.tick_if_deferred();
         }
         self.serve_admin();
-        self.pipeline.pump(self.life.is_running(), &mut self.reactor);
+        self.pipeline.pump(&mut self.reactor);
         self.pipeline.reap(&mut self.reactor);
         self.pipeline.log_warnings(self.reactor.now().tick);
         self.end_stop_if_due();
@@ -312,7 +312,7 @@ impl<C: Clock> Server<C> {
     /// Takes over what the run before left. Its interval ends at once if its time is over.
     fn take_over(&mut self, found: &SavedState) {
         self.reception.resume_drops(&state_saver::decode_drops(found));
-        let restored = self.pipeline.restore(found.records(), &found.head, found.gauges_only);
+        let restored = self.pipeline.restore(found);
         if state_saver::end_restore(found, &restored, self.reactor.now()) {
             self.end_interval();
         }
@@ -419,7 +419,7 @@ impl<C: Clock> Server<C> {
     fn begin(&mut self) {
         notify::ready();
         self.life.feed_watchdog(&mut self.reactor);
-        self.pipeline.pump(true, &mut self.reactor);
+        self.pipeline.pump(&mut self.reactor);
         self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
         // Notes the totals at the start, from which the rates of the first minute are computed. The
         // first turn may come with the first packet, which must not be among them.

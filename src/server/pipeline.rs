@@ -32,11 +32,10 @@ use crate::logging::{self, Bytes};
 use crate::sender::Sender;
 use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
-use crate::state::StateHead;
+use crate::state::SavedState;
 use crate::time::{Now, Tick, UnixTime};
 use crate::token::Generation;
 use crate::warnings::{PacketLoss, Warning, WarningKind};
-use crate::wire::In;
 
 /// The engine, the encoders, the sinks, and the state of the flush between them.
 #[derive(Debug)]
@@ -50,6 +49,8 @@ pub(super) struct Pipeline {
     key_flush: KeyFlush,
     /// The admin clients that see lines as they arrive.
     watch: Watch,
+    /// A stop has begun, so no sink is removed any more.
+    is_stopping: bool,
     /// For the jitter between attempts to connect.
     seed: u64,
     resources: SinkResources,
@@ -111,6 +112,7 @@ impl Pipeline {
             reaper: Reaper::default(),
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
+            is_stopping: false,
             seed: seeds.names[0],
             resources,
         };
@@ -182,16 +184,11 @@ impl Pipeline {
     }
 
     /// Takes over the series that the run before has saved, and the beginning of its interval.
-    pub(super) fn restore(
-        &mut self,
-        records: In<'_>,
-        head: &StateHead,
-        gauges_only: bool,
-    ) -> Restored {
-        if !gauges_only {
-            self.flushing.resume(head.start);
+    pub(super) fn restore(&mut self, found: &SavedState) -> Restored {
+        if !found.gauges_only {
+            self.flushing.resume(found.head.start);
         }
-        self.stages.engine.restore(records, head.interval, gauges_only)
+        self.stages.engine.restore(found.records(), found.head.interval, found.gauges_only)
     }
 
     /// Handles an event of a sink's descriptor.
@@ -272,34 +269,27 @@ impl Pipeline {
         self.flushing.finish_sweep(reactor.clock(), &mut self.stages);
     }
 
-    /// Serves the destinations, as many as a turn has time for. `is_running` is `false` once a stop
-    /// has begun: then no sink is removed.
-    pub(super) fn pump<C: Clock>(&mut self, is_running: bool, reactor: &mut Reactor<C>) {
+    /// Serves the destinations, as many as a turn has time for.
+    pub(super) fn pump<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
         self.push_repeated();
         let now = reactor.now();
         let end = self.stages.sinks.index_limit();
         let mut round = std::mem::take(&mut self.round);
         let more = round.serve(end, reactor.clock().tick(), |index| {
-            self.pump_one(index, now, is_running, reactor).then(|| reactor.clock().tick())
+            self.pump_one(index, now, reactor).then(|| reactor.clock().tick())
         });
         self.round = round;
         reactor.turn_again_if(more);
     }
 
     /// Returns `false` if there is no sink at this index.
-    fn pump_one<C: Clock>(
-        &mut self,
-        index: u16,
-        now: Now,
-        is_running: bool,
-        reactor: &mut Reactor<C>,
-    ) -> bool {
+    fn pump_one<C: Clock>(&mut self, index: u16, now: Now, reactor: &mut Reactor<C>) -> bool {
         let Some(sink) = self.stages.sinks.at(index) else { return false };
         sink.timeout(now, reactor.registry());
         let more = sink.pump(now, reactor.registry());
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
-        let is_leaving = sink.is_spilling() || (is_running && sink.is_removal_due(now.tick));
+        let is_leaving = sink.is_spilling() || (!self.is_stopping && sink.is_removal_due(now.tick));
         if is_leaving && sink.spill_some() {
             self.stages.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
@@ -418,6 +408,7 @@ impl Pipeline {
 
     /// Drops the log of frequent names, which a stop does not need, and drains the sinks.
     pub(super) fn begin_stop<C: Clock>(&mut self, reactor: &mut Reactor<C>) {
+        self.is_stopping = true;
         self.key_flush = KeyFlush::new();
         for sink in self.stages.sinks.iter_mut() {
             sink.drain(reactor.now(), reactor.registry());
@@ -759,13 +750,13 @@ mod tests {
 
         /// Serves the destinations. An attempt to connect succeeds.
         fn pump(&mut self) {
-            self.pipeline.pump(true, &mut self.reactor);
+            self.pipeline.pump(&mut self.reactor);
             let dialled = self.carbon.0.borrow_mut().1.take();
             if let Some(EventSource::Sink(index, generation)) =
                 dialled.map(|token| EventSource::try_from(token).unwrap())
             {
                 self.pipeline.ready(index, generation, &self.reactor);
-                self.pipeline.pump(true, &mut self.reactor);
+                self.pipeline.pump(&mut self.reactor);
             }
         }
 

@@ -13,7 +13,7 @@ use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
 use super::dump_messages::{log_packet, log_piece};
-use super::listeners::{Bound, Endpoint, Listeners, bind_all, check_buffer};
+use super::listeners::{Bound, Endpoint, Listeners, bind_all, set_receive_buffer};
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
 use crate::clock::Clock;
@@ -343,7 +343,7 @@ impl Reception {
         self.listeners.add(bound, config, reactor.registry()).map_err(StartError::from)?;
         if config.udp.recv_buffer != running.udp.recv_buffer {
             let sockets = self.listeners.datagrams.iter();
-            sockets.for_each(|(_, socket)| check_buffer(socket, config.udp.recv_buffer));
+            sockets.for_each(|(_, socket)| set_receive_buffer(socket, config.udp.recv_buffer));
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             pipeline.begin_stop(&mut reactor);
             drain.prolong(reactor.now().tick, patience);
             reactor.set(Timer::Stop, Some(reactor.now().tick + patience));
-            pipeline.pump(false, &mut reactor);
+            pipeline.pump(&mut reactor);
             // One more turn even if all is sent: the kernel may have reported that no process
             // listens.
             reactor.turn_again();
@@ -121,7 +121,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
             }
         }
         while reactor.pop_due().is_some() {} // each turn does all that could be due
-        pipeline.pump(false, &mut reactor);
+        pipeline.pump(&mut reactor);
         pipeline.reap(&mut reactor);
         pipeline.log_warnings(reactor.now().tick);
         let is_over = drain.is_over(pipeline.sinks(), reactor.now().tick);
