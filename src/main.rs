@@ -81,7 +81,7 @@ fn compare(inputs: [&str; 2], interval: Duration) -> ExitCode {
 /// Reports the warnings about a configuration, and the problems that a start with it would have.
 fn check(config: &Config, origin: &config::Origin, strict: bool) -> ExitCode {
     privileges::keep_new_files_private();
-    let findings = server::rehearse(config, origin);
+    let findings = server::check_start(config, origin);
     let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
     report(&lines.join("\n"));
     let count = |kind| findings.iter().filter(|finding| finding.kind == kind).count();

@@ -78,7 +78,7 @@ const CHECK_SINKS_AFTER: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
-    /// opened. `schedule` says when the first interval ends.
+    /// opened. `schedule` has the end of the first interval.
     pub(super) fn open(
         config: &Config,
         schedule: Schedule,

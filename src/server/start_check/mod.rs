@@ -34,7 +34,7 @@ use crate::privileges::{self, PrivilegeError};
 /// Returns the warnings about a configuration and the problems that a start with it would have, in
 /// the order of the file. If this process may, it becomes the user of the configuration and stays
 /// that user.
-pub fn rehearse(config: &Config, origin: &Origin) -> Vec<Finding> {
+pub fn check_start(config: &Config, origin: &Origin) -> Vec<Finding> {
     let mut findings = Findings::new(origin);
     let descriptors = Descriptors::count();
     let passed = bind::take_passed().unwrap_or_else(|error| {
