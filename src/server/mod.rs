@@ -129,21 +129,15 @@ impl Server {
 
 impl<C: Clock> Server<C> {
     /// One turn of the loop. Every step is bounded. A step that could go on makes the next wait a
-    /// short one.
-    ///
-    /// The order is policy:
-    /// 1. Events first: they note what is ready.
-    /// 2. Input before timers, so that a flush holds all that came before its tick.
-    /// 3. The background work of a running server: the sweep first, since everything else waits for
-    ///    its end. A reload goes before a late tick. Otherwise a server whose sweeps take longer
-    ///    than its interval would never reload.
-    /// 4. The admin clients, and then the sinks, so that what a turn has made is sent in that turn.
-    /// 5. Children that have ended, warnings, and the end of a stop, which depend on the sinks.
+    /// short one. The order of the steps is policy.
     fn turn(&mut self) {
+        // Events only note what is ready.
         self.serve_events();
+        // Input before timers, so that a flush holds all that came before its tick.
         self.receive();
         self.fire_timers();
         if self.life.is_running() {
+            // The sweep first, since a save, a reload and a late tick wait for its end.
             self.pipeline.sweep(&mut self.reactor);
             self.pipeline.flush_keys(self.life.config(), &mut self.reactor);
             self.life.save_gauges(self.pipeline.engine(), &mut self.reactor);
@@ -151,12 +145,16 @@ impl<C: Clock> Server<C> {
             if self.life.take_unreported() {
                 self.log_config_warnings();
             }
+            // A reload before a late tick. Otherwise a server whose sweeps take longer than its
+            // interval would never reload.
             self.finish_reload();
             self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
             self.tick_if_deferred();
         }
+        // The sinks after all that makes chunks, so that these are sent in this turn.
         self.serve_admin();
         self.pipeline.pump(&mut self.reactor);
+        // What follows depends on the sinks.
         self.pipeline.reap(&mut self.reactor);
         self.pipeline.log_warnings(self.reactor.now().tick);
         self.end_stop_if_due();
