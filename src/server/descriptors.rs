@@ -26,7 +26,7 @@ pub(super) struct ClientLimit {
     pub(super) limited_by: LimitedBy,
 }
 
-/// The poller, the two ends of the signal pipe, the log, and the log of names.
+/// The poller, the two ends of the signal pipe, the log, and two to spare.
 const LOOP: usize = 6;
 /// Descriptors that are open only for a moment, one after the other: for starting a child, for a
 /// connection that is refused, for a message to the service manager, for the file that a reload
