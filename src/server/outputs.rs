@@ -73,24 +73,28 @@ pub(super) fn open<'a>(
     platform: &dyn Platform,
     mut stdout: Option<StandardStream>,
 ) -> Result<Vec<NewSink<'a>>, StartError> {
-    let part = spool_part(config, spool);
     let is_new =
         |destination: &&Destination| sinks.iter().all(|sink| sink.name() != destination.name);
-    let open = |destination: &'a Destination| {
-        let format = destination.spooled_format();
-        let place = spool.dir.as_ref().zip(format);
-        let spool = place
-            .map(|(dir, format)| open_spool(platform, dir.join(&destination.name), format, part));
+    let destinations: Vec<_> = config.active_destinations().filter(is_new).collect();
+    if !sinks.have_room_for(destinations.len()) {
+        return Err(StartError::TooManyLeaving(sinks.len()));
+    }
+    let part = spool_part(config, spool);
+    let mut new = Vec::new();
+    for destination in destinations {
+        let spool = match (&spool.dir, destination.spooled_format()) {
+            (Some(dir), Some(format)) => {
+                Some(open_spool(platform, dir.join(&destination.name), format, part)?)
+            }
+            _ => None,
+        };
         let stdout = match destination.kind {
             DestinationKind::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
             _ => None,
         };
-        Ok(NewSink { destination, spool: spool.transpose()?, stdout })
-    };
-    if !sinks.have_room_for(config.active_destinations().filter(is_new).count()) {
-        return Err(StartError::TooManyLeaving(sinks.len()));
+        new.push(NewSink { destination, spool, stdout });
     }
-    config.active_destinations().filter(is_new).map(open).collect()
+    Ok(new)
 }
 
 /// Returns the most bytes of the spool of one destination. All destinations with a spool have equal
