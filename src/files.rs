@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::stat::{major, minor};
-use nix::unistd::{Gid, Uid, fchown, geteuid};
+use nix::unistd::{fchown, geteuid};
+
+use crate::privileges::FileOwner;
 
 /// With these flags an open waits neither for the other end of a FIFO nor for a terminal's carrier.
 const AT_ONCE: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -266,11 +268,11 @@ impl Lock {
     /// Gives the lock's file to the user that this process is about to become. Otherwise a start as
     /// that user could not use what a crash of this process leaves. A file that this process
     /// found and did not make stays as it is: another user may have put it there to be given it.
-    pub(crate) fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+    pub(crate) fn give_to(&self, owner: FileOwner) -> io::Result<()> {
         if !self.is_made {
             return Ok(());
         }
-        Ok(fchown(&self.file, owner.0.map(Uid::from_raw), owner.1.map(Gid::from_raw))?)
+        Ok(fchown(&self.file, owner.user, owner.group)?)
     }
 
     /// Whether the lock's file is still at its path. If it is not, another process may hold a lock
@@ -435,7 +437,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use nix::sys::stat::Mode;
-    use nix::unistd::mkfifo;
+    use nix::unistd::{Gid, Uid, mkfifo};
 
     use super::*;
 
@@ -560,8 +562,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [file, lock] = ["file", "file.lock"].map(|name| folder.path().join(name));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let user = Uid::from_raw(65_534);
+        let group = Gid::from_raw(65_533);
         let made = Lock::of_file(&file).unwrap();
-        made.give_to((Some(65_534), Some(65_533))).unwrap();
+        made.give_to(FileOwner { user: Some(user), group: Some(group) }).unwrap();
         let found = lock.metadata().unwrap();
         assert_eq!((found.uid(), found.gid()), (65_534, 65_533));
         drop(made);
@@ -570,7 +574,7 @@ mod tests {
         drop(Lock::of_file(&file).unwrap());
         fs::write(&lock, "precious").unwrap();
         let found = Lock::of_file(&file).unwrap();
-        found.give_to((Some(65_534), None)).unwrap();
+        found.give_to(FileOwner { user: Some(user), group: None }).unwrap();
         assert_eq!(lock.metadata().unwrap().uid(), 0, "it was there before");
     }
 

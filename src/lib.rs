@@ -70,8 +70,8 @@ pub mod config;
 
 pub mod args;
 pub mod logging;
-pub mod privileges;
 mod files;
+pub mod privileges;
 mod nearest;
 mod random;
 pub mod stdio;

@@ -41,6 +41,13 @@ pub struct Identity {
     is_user_given: bool,
 }
 
+/// The user and the group that a file is given to. `None` leaves the one that it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileOwner {
+    pub user: Option<Uid>,
+    pub group: Option<Gid>,
+}
+
 /// The user that the process changes to.
 #[derive(Debug)]
 struct NewUser {
@@ -175,8 +182,8 @@ impl NewUser {
 
 impl Identity {
     /// Returns the user and group that the files created so far must be given to.
-    pub fn owner(&self) -> (Option<u32>, Option<u32>) {
-        (self.user.as_ref().map(|user| user.uid.as_raw()), self.gid().map(Gid::as_raw))
+    pub fn owner(&self) -> FileOwner {
+        FileOwner { user: self.user.as_ref().map(|user| user.uid), group: self.gid() }
     }
 
     /// Returns the account that this process becomes. Returns `None` if the user does not change.

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, fchownat, geteuid};
+use nix::unistd::{fchownat, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::files::{self, Lock};
+use crate::privileges::FileOwner;
 use crate::sys;
 
 /// The file of a unix socket. It is removed when this is dropped, unless another file has replaced
@@ -59,11 +60,9 @@ impl SocketFile {
     }
 
     /// Changes the owner and group of the bound file, even if another file is at its path by now.
-    pub fn give_to(&self, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
-        let user = owner.0.map(Uid::from_raw);
-        let group = owner.1.map(Gid::from_raw);
+    pub fn give_to(&self, owner: FileOwner) -> io::Result<()> {
         // fchown of the socket's own descriptor would change the socket, not its file.
-        fchownat(&self.inode, "", user, group, AtFlags::AT_EMPTY_PATH)?;
+        fchownat(&self.inode, "", owner.user, owner.group, AtFlags::AT_EMPTY_PATH)?;
         self.lock.give_to(owner)
     }
 
@@ -170,6 +169,8 @@ fn replaced() -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::sync::{Mutex, PoisonError};
+
+    use nix::unistd::{Gid, Uid};
 
     use super::*;
 
@@ -281,7 +282,9 @@ mod tests {
             let (_socket, file) = bind(&path, Type::DGRAM, 0o660).unwrap();
             let aside = replace(&path, put);
             if geteuid().is_root() {
-                file.give_to((Some(65_534), Some(65_533))).unwrap();
+                let user = Some(Uid::from_raw(65_534));
+                let group = Some(Gid::from_raw(65_533));
+                file.give_to(FileOwner { user, group }).unwrap();
                 let lock = fs::metadata(path.with_file_name("s.lock")).unwrap();
                 assert_eq!((lock.uid(), lock.gid()), (65_534, 65_533));
                 let found = fs::metadata(&aside).unwrap();

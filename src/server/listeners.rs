@@ -19,6 +19,7 @@ use crate::ingest::bind::{BindError, Passed, Purpose, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ingest::unix::{self, SocketFile};
+use crate::privileges::FileOwner;
 use crate::token::EventSource;
 
 /// The sockets that samples and admin clients come in by.
@@ -341,8 +342,8 @@ impl Listeners {
     }
 
     /// Gives the files of unix sockets to the user and group that this process is about to become.
-    pub(super) fn give_files_to(&self, owner: (Option<u32>, Option<u32>)) -> Result<(), BindError> {
-        if owner == (None, None) {
+    pub(super) fn give_files_to(&self, owner: FileOwner) -> Result<(), BindError> {
+        if owner == FileOwner::default() {
             return Ok(());
         }
         let failed =

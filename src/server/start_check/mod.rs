@@ -29,7 +29,7 @@ use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
 use crate::ingest::bind::{self, Passed};
-use crate::privileges::{self, PrivilegeError};
+use crate::privileges::{self, FileOwner, PrivilegeError};
 
 /// Returns the warnings about a configuration and the problems that a start with it would have, in
 /// the order of the file. If this process may, it becomes the user of the configuration and stays
@@ -69,11 +69,11 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
         }
     };
     let owner = identity.owner();
-    if owner == (None, None) {
+    if owner == FileOwner::default() {
         return false; // the service manager chooses the user
     }
     if !geteuid().is_root() {
-        if owner.0 == Some(geteuid().as_raw()) {
+        if owner.user == Some(geteuid()) {
             return true;
         }
         let what = "only root can become another user, so files were tested as this one; run \
@@ -82,7 +82,7 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
         return false;
     }
     match identity.assume() {
-        Ok(()) => owner.0.is_some(),
+        Ok(()) => owner.user.is_some(),
         Err(error) => {
             report_account(&error, findings);
             false
