@@ -12,7 +12,7 @@ binary = $(CARGO_TARGET_DIR)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all browser packages simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
+.PHONY: help build run peers test test-all browser packages arm simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,18 +60,25 @@ test: peers ## install the peers and run every test at full size
 	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
-test-all: peers ## `make test`, then `make browser`, `packages`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
+test-all: peers ## `make test`, then `make browser`, `packages`, `arm`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
 	run $(remake) browser; \
 	run $(remake) packages; \
+	run $(remake) arm; \
 	run $(remake) sanitize; \
 	run $(remake) fuzz; \
 	report
 
-packages: deb $(static_binary) ## the Debian package under a real systemd, and the static binary as a container (as root)
+packages: deb $(static_binary) ## the Debian package, the units, the container, the completions, the manifests (as root)
 	tests/packages/debian.sh $(CARGO_TARGET_DIR)/debian/statsd_*.deb $(CARGO_TARGET_DIR)/tmp
+	tests/packages/units.sh $(static_binary) $(CARGO_TARGET_DIR)/tmp
 	tests/packages/container.sh $(static_binary) $(CARGO_TARGET_DIR)/tmp
+	tests/packages/completions.sh
+	tests/packages/kubernetes.sh $(CARGO_TARGET_DIR)/tmp
+
+arm: ## build for 64-bit Arm and run that build under qemu, in a scratch root with Debian's compiler (as root)
+	tests/packages/arm.sh $(CARGO_TARGET_DIR)/tmp
 
 browser: ## the page in Debian's chromium, with screenshots in target/tmp (installs chromium; ARGS=WORD)
 	$(CARGO) build
@@ -102,7 +109,7 @@ soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must
 	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture; \
 	report
 
-bench: ## compare with the other servers found here: 35 minutes, kept in bench/runs (ARGS=flags)
+bench: ## compare with the other servers found here: 50 minutes, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh
 	$(CARGO) build --release --workspace
 	$(CARGO_TARGET_DIR)/release/statsd-bench compare $(ARGS)

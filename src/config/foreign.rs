@@ -195,7 +195,15 @@ fn program_of(line: &str) -> Option<Program> {
             TELEGRAF
         }
         _ if starts(&["[sources.", "[sinks.", "[transforms."]) => VECTOR,
-        _ if starts(&["[disabled-sub-metrics]", "[statsdaemon]", "[newrelic]", "[otlp]"]) => {
+        _ if starts(&[
+            "[disabled-sub-metrics]",
+            "[statsdaemon]",
+            "[graphite]",
+            "[datadog]",
+            "[newrelic]",
+            "[otlp]",
+        ]) =>
+        {
             GOSTATSD
         }
         _ if starts(&["[["]) => TOML,
@@ -264,6 +272,14 @@ mod tests {
         is_of("LoadPlugin statsd\n<Plugin statsd>\n</Plugin>\n", 1, "collectd");
         is_of("[statsd]\npattern = ^stats\nretentions = 10s:1d\n", 3, "carbon");
         is_of("[cache]\nLINE_RECEIVER_PORT = 2003\n", 1, "carbon");
+    }
+
+    /// Shows that `--import` knows a file by a section that could be a mistake in one of ours.
+    #[test]
+    fn a_file_with_sections_alone_can_be_imported() {
+        let text = "[graphite]\n\taddress = \"g:2003\"\n\tglobal-prefix = \"\"\n";
+        assert!(matches!(super::foreign_server(text), Some(super::ForeignServer::Gostatsd)));
+        assert!(mistakes(text)[0].contains("[graphite]"), "{:?}", mistakes(text));
     }
 
     #[test]

@@ -175,19 +175,74 @@ fn the_page_of_the_configuration_has_every_section_and_key() {
     check("man/statsd.conf.5", &page);
 }
 
-/// Returns the long options, and the short ones.
-fn names() -> (Vec<String>, Vec<String>) {
-    let is_part = |letter: char| letter == '-' || letter.is_ascii_alphanumeric();
-    let mut names: Vec<String> = Vec::new();
-    for option in options() {
-        // Those that a text names, such as --strict, are options as well.
-        let all = format!("{} {}", option.written, option.text);
-        let words = all.split(|letter| !is_part(letter)).filter(|word| word.starts_with('-'));
-        names.extend(words.map(|word| word.into()));
+/// What follows an option.
+#[derive(Clone, Copy, PartialEq)]
+enum Argument {
+    Nothing,
+    File,
+    Setting,
+    Command,
+    Time,
+    /// It may be left out, and has this value otherwise.
+    Optional(&'static str),
+}
+
+/// An option as a shell completes it.
+struct Completion {
+    /// One, or a short and a long one.
+    names: Vec<String>,
+    argument: Argument,
+    text: String,
+}
+
+impl Completion {
+    /// The options of the usage, and those that only its texts name.
+    fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for CommandOption { written, text } in options() {
+            let (written, value) = match written.split_once('=') {
+                Some((name, value)) if !name.contains(' ') => (name.to_owned(), value.to_owned()),
+                _ => (written, String::new()),
+            };
+            let (names, words): (Vec<_>, Vec<_>) =
+                written.split([',', ' ']).partition(|word| word.starts_with('-'));
+            let names: Vec<String> = names.into_iter().map(Into::into).collect();
+            let argument = match words.iter().rfind(|word| !word.is_empty()) {
+                Some(&"FILE" | &"NEW") => Argument::File,
+                Some(&"COMMAND") => Argument::Command,
+                Some(word) if word.contains("KEY=VALUE") => Argument::Setting,
+                Some(word) => panic!("how is {word} completed?"),
+                None => Argument::Nothing,
+            };
+            if let Some(known) = all.iter_mut().find(|known| known.names == names) {
+                assert_eq!(value, "example");
+                known.argument = Argument::Optional("example");
+                continue;
+            }
+            let first = text.split([';', ':']).next().unwrap_or_default().to_owned();
+            all.push(Self { names, argument, text: first });
+            for (name, argument, what) in [
+                ("--strict", Argument::Nothing, "a warning is a mistake, too"),
+                ("--every", Argument::Time, "again and again"),
+            ] {
+                if text.contains(name) {
+                    assert!(text.contains(what), "{text}");
+                    all.push(Self { names: vec![name.into()], argument, text: what.into() });
+                }
+            }
+        }
+        let named: BTreeSet<_> = all.iter().flat_map(|option| &option.names).collect();
+        let words = USAGE.split([' ', '[', ']', '=', ',', ';', ':', '\n']);
+        for word in words.filter(|word| word.starts_with('-') && *word != "-u") {
+            assert!(named.contains(&word.to_owned()), "{word} is not completed");
+        }
+        all
     }
-    names.sort();
-    names.dedup();
-    names.into_iter().partition(|name| name.starts_with("--"))
+
+    /// The names as a `case` of a shell has them.
+    fn case(&self) -> String {
+        self.names.join("|")
+    }
 }
 
 /// Returns `SECTION.KEY=` for each key of a section that needs no name.
@@ -202,55 +257,93 @@ fn commands() -> Vec<String> {
     summaries.lines().filter_map(|line| line.split_whitespace().next().map(Into::into)).collect()
 }
 
+const MADE: &str = "# Made from the program: UPDATE=1 cargo test --test core man_pages\n";
+
 #[test]
-fn the_shells_complete_options_settings_and_commands() {
-    let (long, short) = names();
-    let words = [short, long].concat().join(" ");
-    let (settings, commands) = (settings().join(" "), commands().join(" "));
-    let made = "Made from the program: UPDATE=1 cargo test --test core man_pages";
-    check(
-        "completions/statsd.bash",
-        &format!(
-            "# {made}\n\
-             _statsd() {{\n    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n    \
-             COMPREPLY=()\n    case $before in\n    -c|--config)\n        compopt -o filenames\n        \
-             mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n    -o)\n        \
-             compopt -o nospace\n        mapfile -t COMPREPLY < <(compgen -W '{settings}' -- \"$word\") ;;\n    \
-             --ask)\n        mapfile -t COMPREPLY < <(compgen -W '{commands}' -- \"$word\") ;;\n    \
-             *)\n        mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\") ;;\n    esac\n}}\n\
-             complete -F _statsd statsd\n"
-        ),
+fn bash_completes_options_settings_commands_and_files() {
+    let all = Completion::all();
+    let words: Vec<_> = all.iter().flat_map(|option| option.names.clone()).collect();
+    let of = |wanted| {
+        let cases = all.iter().filter(|option| option.argument == wanted).map(Completion::case);
+        cases.collect::<Vec<_>>().join("|")
+    };
+    let list = |words: &str| format!("mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\")");
+    let files = "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")";
+    let script = format!(
+        "{MADE}\
+         _statsd() {{\n    \
+             local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n    \
+             COMPREPLY=()\n    \
+             case $before in\n    \
+             {}) {files} ;;\n    \
+             {}) compopt -o nospace; {} ;;\n    \
+             {}) {} ;;\n    \
+             {}) ;;\n    \
+             *) {} ;;\n    \
+             esac\n\
+         }}\n\
+         complete -F _statsd statsd\n",
+        of(Argument::File),
+        of(Argument::Setting),
+        list(&settings().join(" ")),
+        of(Argument::Command),
+        list(&commands().join(" ")),
+        of(Argument::Time),
+        list(&format!("{} --print-config=example", words.join(" "))),
     );
-    check(
-        "completions/_statsd",
-        &format!(
-            "#compdef statsd\n# {made}\n\
-             local before=${{words[CURRENT-1]}}\ncase $before in\n-c|--config) _files ;;\n\
-             -o) compadd -S '' -- {settings} ;;\n--ask) compadd -- {commands} ;;\n\
-             *) compadd -- {words} ;;\nesac\n"
-        ),
+    check("completions/statsd.bash", &script);
+}
+
+#[test]
+fn zsh_completes_options_settings_commands_and_files() {
+    let mut script = format!(
+        "#compdef statsd\n{MADE}\
+         local settings=({})\nlocal commands=({})\n_arguments -s -S",
+        settings().join(" "),
+        commands().join(" "),
     );
-    let mut fish = format!("# {made}\n");
-    for option in options() {
-        let names = option.written.split(", ").map(|name| name.split([' ', '=']).next());
-        let mut flags = String::new();
-        for name in names.flatten() {
-            flags += &match name.strip_prefix("--") {
+    for Completion { names, argument, text } in Completion::all() {
+        // Each of these ends a part of the specification of an option.
+        let text = text.replace('\'', "\'\\\'\'").replace('[', "\\[").replace(']', "\\]");
+        let (mark, value) = match argument {
+            Argument::Nothing => ("", String::new()),
+            Argument::File => ("", ":file:_files".into()),
+            Argument::Setting => ("", ":setting:{ compadd -S \"\" -a settings }".into()),
+            Argument::Command => ("", ":command:{ compadd -a commands }".into()),
+            Argument::Time => ("", ":time: ".into()),
+            Argument::Optional(value) => ("=-", format!("::form:({value})")),
+        };
+        script += " \\\n    ";
+        script += &match &names[..] {
+            [name] if argument == Argument::Setting => format!("'*{name}[{text}]{value}'"),
+            [name] if name == "--compare" => format!("'{name}[{text}]{value}{value}'"),
+            [name] => format!("'{name}{mark}[{text}]{value}'"),
+            names => format!("'({})'{{{}}}'[{text}]{value}'", names.join(" "), names.join(",")),
+        };
+    }
+    check("completions/_statsd", &(script + "\n"));
+}
+
+#[test]
+fn fish_completes_options_settings_commands_and_files() {
+    let mut script = MADE.to_owned();
+    for Completion { names, argument, text } in Completion::all() {
+        script += "complete -c statsd";
+        for name in names {
+            script += &match name.strip_prefix("--") {
                 Some(long) => format!(" -l {long}"),
                 None => format!(" -s {}", name.trim_start_matches('-')),
             };
         }
-        let values = match option.written.as_str() {
-            written if written.contains("FILE") => " -r -F".into(),
-            written if written.contains("KEY=VALUE") => format!(" -x -a '{settings}'"),
-            written if written.contains("COMMAND") => format!(" -x -a '{commands}'"),
-            _ => " -f".to_owned(),
+        script += &match argument {
+            Argument::Nothing => " -f".into(),
+            Argument::File => " -r -F".into(),
+            Argument::Setting => format!(" -x -a '{}'", settings().join(" ")),
+            Argument::Command => format!(" -x -a '{}'", commands().join(" ")),
+            Argument::Time => " -x".into(),
+            Argument::Optional(value) => format!(" -f -a {value}"),
         };
-        let text = option.text.split([';', ':']).next().unwrap_or_default().replace('\'', "\\'");
-        let line = format!("complete -c statsd{flags}{values} -d '{text}'\n");
-        if !fish.contains(&line) {
-            fish += &line;
-        }
+        let _ = writeln!(script, " -d '{}'", text.replace('\'', "\\'"));
     }
-    check("completions/statsd.fish", &fish);
+    check("completions/statsd.fish", &script);
 }

@@ -1,0 +1,111 @@
+# Boots a Debian root with a real systemd as process 1, in namespaces of its own. For the scripts in
+# this folder, which source it. A script sets `name` for its messages first. It needs root and
+# debootstrap.
+
+readonly packages=adduser,systemd,systemd-sysv,dbus,netcat-openbsd
+
+skip() { echo "SKIPPED: $name, for want of $*"; exit 0; }
+step() { echo "$name: $*"; }
+
+need_debootstrap() {
+    [ "$(id -u)" = 0 ] || skip "root"
+    command -v debootstrap >/dev/null || skip "debootstrap: apt-get install debootstrap"
+}
+
+# make_root SUITE ROOT: a root of a Debian release. It is kept for the next run.
+make_root() {
+    local suite=$1 root=$2
+    [ -e "$root/complete" ] && return
+    rm -rf "$root"
+    debootstrap --variant=minbase --include=$packages "$suite" "$root" >"$root.log" 2>&1 ||
+        skip "a root of Debian's $suite; see $root.log"
+    touch "$root/complete"
+}
+
+# What process 1 of the new namespaces does: it makes the folders of a system, and becomes systemd.
+become_systemd() {
+    mount --make-rprivate /
+    mount --bind "$root" "$root"
+    cd "$root"
+    mount -t tmpfs tmpfs run
+    mount -t tmpfs tmpfs tmp
+    mount -t proc proc proc
+    mount --rbind /sys sys
+    mount -t tmpfs tmpfs sys/fs/cgroup
+    mkdir sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+    mount -t tmpfs tmpfs dev
+    mkdir dev/pts dev/shm dev/mqueue dev/hugepages
+    local device
+    for device in null zero full random urandom tty; do
+        touch "dev/$device"
+        mount --bind "/dev/$device" "dev/$device"
+    done
+    ln -s /proc/self/fd dev/fd
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+    ln -s pts/ptmx dev/ptmx
+    ip link set lo up
+    mkdir -p old-root
+    pivot_root . old-root
+    # systemd 256 and 257 accept this layout of cgroups only if they are told to.
+    exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+        SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1" \
+        chroot . sh -c 'umount -l /old-root; exec /lib/systemd/systemd --log-target=null'
+}
+
+# boot ROOT: starts the system and waits until it is up. It ends with the script.
+boot() {
+    root=$1
+    export root
+    export -f become_systemd
+    unshare --mount --pid --ipc --uts --net --fork --kill-child \
+        bash -euc become_systemd >"$root.boot" 2>&1 &
+    outer=$!
+    init=
+    trap halt EXIT
+    until_true has_init
+}
+
+has_init() { init=$(pgrep -P "$outer") && inside systemctl is-system-running --wait; }
+
+halt() {
+    kill -KILL "${init:-$outer}" 2>/dev/null || true
+    wait "$outer" 2>/dev/null || true
+}
+
+# Runs a command in the booted system.
+inside() {
+    nsenter -t "$init" -m -p -n -i -u \
+        env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# Repeats a command until it succeeds, for at most half a minute.
+until_true() {
+    local attempt
+    for attempt in $(seq 300); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "waited 30 s for: $*" >&2
+    inside journalctl --no-pager -u statsd.service >&2 || true
+    exit 1
+}
+
+# expect TEXT COMMAND…: the command prints this text.
+expect() {
+    local expected=$1
+    shift
+    local found
+    found=$("$@" || true)
+    [ "$found" = "$expected" ] || { echo "$*: expected $expected, not $found" >&2; exit 1; }
+}
+
+has_count() { inside statsd --ask counters | grep -q "\"foo\": $1,"; }
+
+# The exposure that systemd rates the service at, which must be at most 1.5.
+check_sandbox() {
+    local exposure
+    exposure=$(inside systemd-analyze security statsd.service --no-pager | grep -o 'level.*: [0-9.]*')
+    step "exposure $exposure"
+    [ "$(echo "${exposure##* } <= 1.5" | awk '{ print ($1 <= $3) }')" = 1 ]
+}

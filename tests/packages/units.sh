@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs the systemd units with the oldest and the newest systemd that the docs name: 247 of Debian 11
+# and 257 of Debian 13, in scratch roots. It checks that systemd accepts the units in silence, then
+# first counter, reload, restart with state, sandbox and stop. It needs root, debootstrap and a
+# registry of Debian packages; otherwise it prints SKIPPED and why.
+#
+# usage: units.sh BINARY FOLDER      a static binary; FOLDER keeps the scratch roots for the next run
+set -euo pipefail
+. "$(dirname "$0")/system.sh"
+
+name=units
+binary=$(realpath "$1")
+mkdir -p "$2"
+folder=$(realpath "$2")
+source=$(realpath "$(dirname "$0")/../..")
+
+need_debootstrap
+for suite in bullseye trixie; do
+    name="units, $suite"
+    root=$folder/$suite-root
+    make_root "$suite" "$root"
+    rm -rf "$root/etc/statsd.conf" "$root/var/lib/statsd"
+    make -s -C "$source" install binary="$binary" DESTDIR="$root" >/dev/null
+    boot "$root"
+    step "$(inside systemctl --version | head -1)"
+    inside systemd-sysusers
+    inside systemctl daemon-reload
+
+    step "systemd accepts the units in silence"
+    units=/usr/local/lib/systemd/system
+    expect "" inside sh -c "systemd-analyze verify $units/statsd.service $units/statsd.socket 2>&1"
+
+    step "start, and count"
+    inside systemctl enable --now statsd.socket statsd.service 2>/dev/null
+    inside sh -c 'echo "foo:3|c" | nc -u -w1 127.0.0.1 8125'
+    until_true has_count 3
+    expect active inside systemctl is-active statsd.service
+
+    step "reload"
+    inside sed -i 's/^address = .*/&\nqueue = 2m/' /etc/statsd.conf
+    inside systemctl reload statsd
+    until_true inside sh -c 'statsd --ask config | grep -q "^queue = 2m"'
+
+    step "a restart keeps the open interval and the sockets"
+    inside systemctl restart statsd
+    has_count 3
+    expect "NRestarts=0" inside systemctl show statsd -p NRestarts
+
+    step "the sandbox"
+    check_sandbox
+
+    step "stop"
+    inside systemctl stop statsd.socket statsd.service
+    expect "Result=success" inside systemctl show statsd -p Result
+    halt
+done
+echo "units: ok"
