@@ -69,8 +69,8 @@ impl DerivedLimit {
 }
 
 /// Sets each derived limit that has no value, so that all limits together take at most
-/// `max_memory`, and none of them more than its default. Without `max_memory` they take at most half
-/// of the memory of the machine. The rest is for the allocator, the kernel's buffers and other
+/// `max_memory`, and none of them more than its default. Without `max_memory` they take at most
+/// half of the memory of the machine. The rest is for the allocator, the kernel's buffers and other
 /// programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
